@@ -1,0 +1,1 @@
+"""Collections to shard sets: harvest, decode, caption, verify rights, pack."""

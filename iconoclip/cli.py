@@ -1,0 +1,292 @@
+"""The one command: `iconoclip VERB [ARG ...] [--config FILE] [--field value ...]`.
+
+A verb is a row in `VERBS`: its config model and its function, both as text, imported only when the verb is
+called, so that `--help` needs no torch. Errors become one message and an exit code; see iconoclip.errors.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+from iconoclip.config import Config, build, check_keys, is_positional, nearest, read_yaml
+from iconoclip.errors import ConfigError, IconoclipError, MissingRequirement, TryAgainLater
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb: what it is for, its config model and its function as "package.module:name"."""
+
+    summary: str
+    config: str = ""
+    function: str = ""
+
+    @property
+    def is_built(self) -> bool:
+        """Whether this release carries the verb; one that it does not says so and exits with 4."""
+        return bool(self.function)
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb(
+        "the whole road on the built-in armorial collection",
+        "iconoclip.demo:DemoConfig",
+        "iconoclip.demo:demo",
+    ),
+    "harvest": Verb(
+        "pull images and captions from collections into a shard set",
+        "data_prep.config:HarvestConfig",
+        "data_prep.harvest:harvest",
+    ),
+    "pack": Verb(
+        "make a shard set from a folder of images and a table",
+        "data_prep.config:PackConfig",
+        "data_prep.contribute.pack:pack",
+    ),
+    "check": Verb(
+        "verify a shard set: checksums, records, rights, images",
+        "data_prep.config:CheckConfig",
+        "data_prep.contribute.check:check",
+    ),
+    "merge": Verb(
+        "join shard sets of several institutions into one",
+        "data_prep.config:MergeConfig",
+        "data_prep.contribute.merge:merge",
+    ),
+    "takedown": Verb(
+        "withdraw items from a shard set",
+        "data_prep.config:TakedownConfig",
+        "data_prep.contribute.takedown:takedown",
+    ),
+    "card": Verb(
+        "write the dataset card and Croissant metadata of a shard set",
+        "data_prep.config:CardConfig",
+        "data_prep.publish.card:card",
+    ),
+    "train": Verb(
+        "train or fine-tune an OpenCLIP model on shard sets",
+        "training.config:TrainConfig",
+        "training.train:train",
+    ),
+    "evaluate": Verb(
+        "measure a model's retrieval on a shard set",
+        "training.config:EvaluateConfig",
+        "training.evaluate:evaluate",
+    ),
+    "export": Verb(
+        "turn a run's checkpoint into a model directory",
+        "training.config:ExportConfig",
+        "training.export:export",
+    ),
+    "encode": Verb(
+        "embed a shard set with a model", "retrieval.config:EncodeConfig", "retrieval.encode:encode"
+    ),
+    "index": Verb(
+        "build a search index from an embedding store",
+        "retrieval.config:IndexConfig",
+        "retrieval.build:index",
+    ),
+    "search": Verb(
+        "search an index from the terminal", "retrieval.config:SearchConfig", "retrieval.terminal:search"
+    ),
+    "serve": Verb(
+        "serve the search page and the API", "retrieval.config:ServeConfig", "retrieval.service.serve:serve"
+    ),
+    "submit": Verb("submit a stage to SLURM"),
+    "status": Verb(
+        "show the state of a harvest or of runs", "data_prep.config:StatusConfig", "data_prep.status:status"
+    ),
+    "logs": Verb("follow the log of a run"),
+    "resume": Verb("go on with a run that stopped"),
+    "cancel": Verb("cancel a run on the cluster"),
+    "doctor": Verb("check this machine or cluster account before the first job"),
+}
+
+INTERRUPTED = TryAgainLater("interrupted", remedy="run the same command again; it goes on from here")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. Never raises for a user's mistake."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return run(arguments)
+    except IconoclipError as error:
+        print(f"iconoclip: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\niconoclip: {INTERRUPTED}", file=sys.stderr)
+        return INTERRUPTED.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error, and Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else 0
+    except Exception:
+        traceback.print_exc()
+        print(
+            "\niconoclip: this is a bug in iconoclip; please report it with the lines above", file=sys.stderr
+        )
+        return 1
+
+
+def run(arguments: list[str]) -> int:
+    """Dispatch to a verb and return its exit code.
+
+    Raises:
+        IconoclipError: whatever the verb refuses.
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"iconoclip {version('iconoclip')}")
+        return 0
+    name = arguments[0]
+    if name not in VERBS:
+        raise ConfigError(
+            f"unknown verb '{name}'", remedy=f"{nearest(name, list(VERBS))} `iconoclip --help` lists them"
+        )
+    if not VERBS[name].is_built:
+        return _unbuilt(name, arguments[1:])
+    return call(name, parse(name, arguments[1:]))
+
+
+def call(name: str, config: Config) -> int:
+    """Run a verb with a config that is already built, and return its exit code."""
+    function: Callable[[Any], int | None] = resolve(VERBS[name].function)
+    return function(config) or 0
+
+
+def resolve(target: str) -> Any:
+    """Import "package.module:name".
+
+    Raises:
+        MissingRequirement: the module needs a package that is not installed.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise MissingRequirement(
+            f"the package '{error.name}' is not installed",
+            where=target,
+            remedy="pip install iconoclip, in this environment",
+        ) from error
+
+
+def parse(name: str, arguments: list[str]) -> Config:
+    """Read a verb's arguments into its config: the YAML file, then the command line on top.
+
+    Raises:
+        ConfigError: an unknown key or a value that does not fit.
+    """
+    # Imported here: a listing of the verbs needs none of it.
+    from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+
+    model: type[Config] = resolve(VERBS[name].config)
+    set_parsing_settings(docstring_parse_attribute_docstrings=False)
+    parser = ArgumentParser(prog=f"iconoclip {name}", description=VERBS[name].summary, exit_on_error=False)
+    parser.add_argument("--config", action="config", help="YAML file with any of the fields below")
+    parser.add_class_arguments(model, None, sub_configs=False)
+    positionals = [field for field in model.model_fields if is_positional(model, field)]
+    for field in positionals:
+        is_list = "list" in str(model.model_fields[field].annotation)
+        parser.add_argument(
+            f"given_{field}",
+            nargs="*" if is_list else "?",
+            metavar=field.upper(),
+            help=model.model_fields[field].description,
+        )
+    # pydantic says what is required, after the positionals are in their places.
+    for action in parser._actions:
+        action.required = False
+    _check_config_files(model, arguments)
+    try:
+        parsed = parser.parse_args(arguments).as_dict()
+    except ArgumentError as error:
+        raise ConfigError(
+            _readable(str(error), model),
+            where=f"iconoclip {name}",
+            remedy=f"`iconoclip {name} --help` lists the fields",
+        ) from error
+    parsed.pop("config", None)
+    for field in positionals:
+        given = parsed.pop(f"given_{field}", None)
+        if given:
+            parsed[field] = given
+    values = {key: value for key, value in parsed.items() if not _is_unset(model, key, value)}
+    return build(model, values, f"iconoclip {name}")
+
+
+def _is_unset(model: type[Config], key: str, value: Any) -> bool:
+    return value is None and key in model.model_fields and model.model_fields[key].is_required()
+
+
+def _check_config_files(model: type[Config], arguments: list[str]) -> None:
+    """Refuse misspelt keys by name before jsonargparse sees them: its message names no neighbour."""
+    from pathlib import Path
+
+    for position, argument in enumerate(arguments):
+        path = argument.removeprefix("--config=") if argument.startswith("--config=") else ""
+        if argument == "--config" and position + 1 < len(arguments):
+            path = arguments[position + 1]
+        if path:
+            check_keys(model, read_yaml(Path(path)), path)
+
+
+def _readable(message: str, model: type[Config]) -> str:
+    flat = " ".join(message.split())
+    if "unrecognized arguments:" in flat:
+        word = flat.split("unrecognized arguments:")[1].split()[0]
+        field = word.lstrip("-").split("=")[0]
+        if word.startswith("-"):
+            return f"unknown option '{word}': {nearest(field, list(model.model_fields))}"
+        return f"unexpected argument '{word}'"
+    return flat
+
+
+def _unbuilt(name: str, arguments: list[str]) -> int:
+    notice = f"`iconoclip {name}` ({VERBS[name].summary}) is not part of this release"
+    if "-h" in arguments or "--help" in arguments:
+        print(f"{notice}; it is planned, see ARCHITECTURE.md.")
+        return 0
+    raise MissingRequirement(
+        notice, remedy="see ARCHITECTURE.md for what is planned; CHANGELOG.md for what arrived"
+    )
+
+
+def overview() -> str:
+    """The text of `iconoclip --help`."""
+    width = max(map(len, VERBS))
+    rows = [
+        f"  {name:<{width}}  {verb.summary}{'' if verb.is_built else '  (not in this release)'}"
+        for name, verb in VERBS.items()
+    ]
+    return "\n".join(
+        [
+            "iconoclip: from the picture collections of libraries and museums to a search engine over them",
+            "",
+            "usage: iconoclip VERB [ARG ...] [--config FILE] [--field value ...]",
+            "",
+            *rows,
+            "",
+            "`iconoclip VERB --help` lists a verb's fields; `--print_config` prints them as a commented file.",
+            "Exit codes: 0 done, 1 a bug, 2 bad input or config, 3 some items refused, 4 something missing, 75 try later.",
+        ]
+    )
+
+
+def console() -> NoReturn:
+    """The entry point of the `iconoclip` script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    console()

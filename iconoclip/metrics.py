@@ -1,0 +1,94 @@
+"""The one definition of every retrieval number the project publishes.
+
+Shapes: Q queries, N items, K cut-off. Ranks start at 1. Ties are counted against the query: an item that scores
+the same as the relevant one is placed before it, so that a model that answers everything alike gets no credit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.integer]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def relevant_ranks(scores_QN: FloatArray, relevant_QN: BoolArray) -> list[IntArray]:
+    """The ranks of each query's relevant items, ascending, ties counted against the query.
+
+    Args:
+        scores_QN: finite scores, higher is better.
+        relevant_QN: which items answer the query.
+
+    Returns:
+        For each query an int array with one rank for each of its relevant items; empty when it has none.
+
+    Raises:
+        ValueError: a score is not finite, or the shapes differ.
+    """
+    if scores_QN.shape != relevant_QN.shape:
+        raise ValueError(f"scores {scores_QN.shape} and relevance {relevant_QN.shape} differ in shape")
+    if not np.isfinite(scores_QN).all():
+        raise ValueError("a score is not finite")
+    ranks: list[IntArray] = []
+    for scores_N, relevant_N in zip(scores_QN, relevant_QN, strict=True):
+        others = np.sort(scores_N[~relevant_N])
+        own = np.sort(scores_N[relevant_N])[::-1]
+        num_before = len(others) - np.searchsorted(others, own, side="left")
+        ranks.append((num_before + np.arange(1, len(own) + 1)).astype(np.int64))
+    return ranks
+
+
+def recall_at_k(ranks: Sequence[IntArray], k: int) -> float:
+    """The share of queries with a relevant item among the first k, as the retrieval literature on CLIP counts it.
+
+    (Karpathy and Fei-Fei 2015, arXiv 1412.2306; clip-benchmark counts the same.) Queries without a relevant item are
+    left out; NaN when none is left.
+    """
+    return _mean([float(r[0] <= k) for r in ranks if len(r)])
+
+
+def mean_reciprocal_rank(ranks: Sequence[IntArray]) -> float:
+    """The mean of 1 / rank of the first relevant item (Voorhees 1999, TREC-8)."""
+    return _mean([1.0 / float(r[0]) for r in ranks if len(r)])
+
+
+def mean_average_precision(ranks: Sequence[IntArray]) -> float:
+    """The mean over queries of the mean precision at the rank of each relevant item (Manning et al. 2008, ch. 8.4)."""
+    return _mean([float(np.mean(np.arange(1, len(r) + 1) / r)) for r in ranks if len(r)])
+
+
+def ndcg_at_k(ranks: Sequence[IntArray], k: int) -> float:
+    """Normalised discounted cumulative gain with binary relevance (Järvelin and Kekäläinen 2002)."""
+    values = []
+    for r in ranks:
+        if len(r):
+            gain = float(np.sum(1.0 / np.log2(1.0 + r[r <= k])))
+            ideal = float(np.sum(1.0 / np.log2(1.0 + np.arange(1, min(len(r), k) + 1))))
+            values.append(gain / ideal)
+    return _mean(values)
+
+
+def bootstrap_interval(
+    values_Q: FloatArray, *, confidence: float = 0.95, num_resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """A percentile bootstrap interval of the mean (Efron 1979), over queries.
+
+    Returns:
+        (low, high); (NaN, NaN) without values.
+    """
+    if not len(values_Q):
+        return float("nan"), float("nan")
+    generator = np.random.default_rng(seed)
+    picks = generator.integers(0, len(values_Q), (num_resamples, len(values_Q)))
+    means = np.asarray(values_Q, dtype=np.float64)[picks].mean(axis=1)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

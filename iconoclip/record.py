@@ -1,0 +1,187 @@
+"""Record: one image (or one region of one), its captions, its rights and where it all came from.
+
+A record is written once, beside its image in a shard, as JSON (`KEY.json`). Everything a later stage decides on
+stands here: may it be trained on, what must stay on one side of a split, whom to credit, where to link.
+Its JSON Schema is docs/schemas/record.schema.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+# No dot: WebDataset splits a member's name at its first dot. Lower case: some file systems merge cases.
+KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}$"
+SLUG_PATTERN = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
+
+Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN, max_length=100)]
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=64)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+
+Split = Literal["train", "val", "test"]
+Display = Literal["yes", "unaltered", "link"]
+Redistribute = Literal["yes", "share-alike", "noncommercial", "unaltered", "no"]
+Train = Literal["yes", "review", "no"]
+
+
+class Part(BaseModel):
+    """Base of a record and of its parts: immutable, and no field it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Institution(Part):
+    """Who keeps the object."""
+
+    slug: Slug = Field(description="short name in lower case; the first part of every sample key")
+    name: Text = Field(description="name as the institution writes it")
+    isil: str | None = Field(None, description="ISO 15511 identifier, where known", max_length=32)
+
+
+class Region(Part):
+    """A rectangle in pixels of the full-size source image, origin at the top left."""
+
+    x: int = Field(ge=0)
+    y: int = Field(ge=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+
+    def __str__(self) -> str:
+        return f"{self.x},{self.y},{self.width},{self.height}"
+
+
+class Source(Part):
+    """Where the image came from."""
+
+    id: Text = Field(
+        description="what identifies the item at its source: a canvas, an OAI identifier, a row of a table"
+    )
+    canvas: str | None = Field(None, description="URI of the IIIF canvas")
+    manifest: str | None = Field(None, description="URI of the IIIF manifest")
+    image_service: str | None = Field(None, description="base URI of the IIIF image service")
+    image: str | None = Field(
+        None, description="address the bytes were fetched from, or the file's name in a table"
+    )
+    homepage: str | None = Field(None, description="page about the object, for people")
+    region: Region | None = Field(None, description="the part of the source image this record is about")
+
+
+class Caption(Part):
+    """One text about the image."""
+
+    text: Text
+    language: str = Field(description="BCP 47 tag; `und` when nobody knows", max_length=35)
+    field: str = Field(
+        description="what kind of text: title, description, subject, blazon, ...", max_length=64
+    )
+    origin: str = Field("institution", description="institution, iconclass, or machine:NAME", max_length=64)
+    language_detected: bool = Field(
+        False, description="the tag was guessed by a program, not given by the source"
+    )
+
+
+class Date(Part):
+    """When the object was made."""
+
+    edtf: str | None = Field(
+        None, description="Extended Date/Time Format (ISO 8601-2), where the text allows it"
+    )
+    text: str | None = Field(None, description="the date as the source writes it", max_length=500)
+    earliest: int | None = Field(None, description="first year, astronomical numbering")
+    latest: int | None = Field(None, description="last year, astronomical numbering")
+
+
+class Rights(Part):
+    """What may be done with the image, and why we think so."""
+
+    raw: str | None = Field(None, description="the value as found", max_length=5_000)
+    uri: str | None = Field(
+        None, description="canonical URI of a Creative Commons or RightsStatements.org statement"
+    )
+    policy: str = Field(description="the policy that gave the verdict, as name@version")
+    train: Train = Field(description="may a model be trained on it under that policy")
+    redistribute: Redistribute = Field(description="may the image be passed on")
+    display: Display = Field(description="may the image be shown: yes, unaltered only, or as a link")
+    attribution: str | None = Field(None, description="the credit line that must go along", max_length=2_000)
+    opt_out: tuple[str, ...] = Field(
+        (), description="machine-readable reservations seen: tdmrep, noai, robots, ..."
+    )
+
+    @property
+    def may_train(self) -> bool:
+        """Whether a training set may contain the sample. Anything but a plain yes is a no."""
+        return self.train == "yes" and not self.opt_out
+
+
+class Image(Part):
+    """The stored image and what it was made from. Sizes are width, height in pixels."""
+
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    sha256: Sha256 = Field(description="of the stored bytes")
+    source_width: int | None = Field(None, gt=0, description="full size at the source, where it is stated")
+    source_height: int | None = Field(None, gt=0)
+    requested: tuple[int, int] | None = Field(None, description="size asked from the image service")
+    received: tuple[int, int] | None = Field(None, description="size that came")
+    source_sha256: Sha256 | None = Field(None, description="of the bytes as received")
+    phash: str | None = Field(
+        None, description="64-bit perceptual hash, hexadecimal", pattern=r"^[0-9a-f]{16}$"
+    )
+
+
+class Record(Part):
+    """One sample: an image or a region of one, with everything that is known about it."""
+
+    schema_version: Literal[1] = 1
+    key: Key
+    institution: Institution
+    source: Source
+    captions: tuple[Caption, ...] = ()
+    iconclass: tuple[str, ...] = Field((), description="Iconclass notations, as found")
+    creators: tuple[str, ...] = ()
+    date: Date | None = None
+    object_type: str | None = Field(None, max_length=500)
+    rights: Rights
+    image: Image
+    group: str = Field(
+        description="samples of one group stay on one side of a split: the manifest, or near-duplicates"
+    )
+    split: Split = "train"
+    harvested_at: str = Field(description="ISO 8601 time, UTC")
+    harvested_by: str = Field(description="the program and its version")
+
+    @property
+    def title(self) -> str:
+        """The caption to show first, or the key when there is none."""
+        return self.captions[0].text if self.captions else self.key
+
+
+def sample_key(institution: str, source_id: str, region: Region | None = None) -> str:
+    """The key of a source item: the same item and region always get the same one.
+
+    Returns:
+        `<institution>-<16 hexadecimal digits>`, the digits from SHA-256 of the source id and the region.
+    """
+    identity = source_id if region is None else f"{source_id}#xywh={region}"
+    return f"{institution}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+
+
+def split_of(group: str, *, val_share: float, test_share: float, seed: int = 0) -> Split:
+    """The side of the split that a group falls on: a function of its name and the seed alone.
+
+    Shares are fractions of the groups. A group never moves when others are added.
+    """
+    digits = hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()[:13]
+    position = int(digits, 16) / 16**13
+    if position < test_share:
+        return "test"
+    return "val" if position < test_share + val_share else "train"
+
+
+def is_slug(text: str) -> bool:
+    """Whether `text` can be an institution's slug."""
+    return re.fullmatch(SLUG_PATTERN, text) is not None and len(text) <= 64

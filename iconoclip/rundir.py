@@ -1,0 +1,108 @@
+"""Run directory: everything about one training run, on the run's own disk.
+
+config.yaml     the resolved config
+env.json        Python, packages, platform
+job.json        who runs it: the scheduler's job, the wandb id, the state
+data.json       the digest of every shard set seen
+metrics.jsonl   one JSON object a line, the local truth; wandb mirrors it
+checkpoints/
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from iconoclip.config import to_yaml
+from iconoclip.errors import ConfigError, DamagedData, MissingRequirement
+from iconoclip.files import atomic_write, disk_full_is_an_answer, write_json
+
+
+class RunDir:
+    """A run's folder; the properties name its files."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.config_path = self.folder / "config.yaml"
+        self.env_path = self.folder / "env.json"
+        self.job_path = self.folder / "job.json"
+        self.data_path = self.folder / "data.json"
+        self.metrics_path = self.folder / "metrics.jsonl"
+        self.checkpoints = self.folder / "checkpoints"
+
+    def start(self, config: BaseModel, *, data: dict[str, Any], resuming: bool) -> None:
+        """Write what is known before the first step. A run that goes on keeps its first config.
+
+        Raises:
+            MissingRequirement: the folder cannot be written.
+            ConfigError: the folder holds another run.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MissingRequirement(
+                f"the run directory cannot be written: {error.strerror}",
+                where=self.folder,
+                remedy="choose another with --run_dir",
+            ) from error
+        if self.config_path.exists() and not resuming:
+            raise ConfigError(
+                "this folder already holds a run",
+                where=self.folder,
+                remedy="choose another with --run_dir, or resume it",
+            )
+        if not resuming:
+            with atomic_write(self.config_path) as file:
+                file.write(to_yaml(config).encode())
+        write_json(self.env_path, environment())
+        write_json(self.data_path, data)
+
+    def log(self, **values: Any) -> None:
+        """Append one line to `metrics.jsonl`."""
+        line = json.dumps(values, separators=(",", ":"), allow_nan=False)
+        with disk_full_is_an_answer(self.metrics_path), self.metrics_path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """The lines of `metrics.jsonl`; a last line cut short by a crash is left out.
+
+        Raises:
+            DamagedData: a line before the last is not JSON.
+        """
+        if not self.metrics_path.exists():
+            return
+        lines = self.metrics_path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                if number < len(lines):
+                    raise DamagedData(
+                        f"line {number} is not JSON", where=self.metrics_path, remedy="remove the line"
+                    ) from error
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """The contents of `job.json`, empty when there is none."""
+        return json.loads(self.job_path.read_text()) if self.job_path.exists() else {}
+
+    def update_job(self, **values: Any) -> None:
+        """Merge `values` into `job.json`."""
+        write_json(self.job_path, {**self.job, **values})
+
+
+def environment() -> dict[str, Any]:
+    """Python, platform and the version of every installed package."""
+    packages = {dist.metadata["Name"]: dist.version for dist in distributions()}
+    return {
+        "python": sys.version,
+        "platform": platform.platform(),
+        "packages": dict(sorted(packages.items())),
+    }

@@ -1,0 +1,1 @@
+"""Models and shard sets to search: encode, index, serve."""

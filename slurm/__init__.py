@@ -1,0 +1,1 @@
+"""Stages to SLURM jobs: render, submit, follow, resume."""

@@ -1,0 +1,1 @@
+"""Shard sets to models: Lightning around open_clip."""
