@@ -1,0 +1,1 @@
+"""Readers of IIIF documents: presentation, annotations, image information. Pure: bytes in, candidates out."""
