@@ -10,12 +10,14 @@ import importlib
 import os
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, get_origin
 
-from iconoclip.config import Config, build, check_keys, is_positional, nearest, read_yaml
+from iconoclip.config import Config, build, check_keys, is_positional, nearest, read_yaml, shipped_config
 from iconoclip.errors import ConfigError, IconoclipError, MissingRequirement, TryAgainLater
 
 
@@ -182,73 +184,140 @@ def resolve(target: str) -> Any:
 
 
 def parse(name: str, arguments: list[str]) -> Config:
-    """Read a verb's arguments into its config: the YAML file, then the command line on top.
+    """Read a verb's arguments into its config: the YAML file first, then the command line on top.
 
     Raises:
         ConfigError: an unknown key or a value that does not fit.
     """
     # Imported here: a listing of the verbs needs none of it.
-    from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+    from jsonargparse import ArgumentError, ArgumentParser
 
     model: type[Config] = resolve(VERBS[name].config)
-    set_parsing_settings(docstring_parse_attribute_docstrings=False)
     parser = ArgumentParser(prog=f"iconoclip {name}", description=VERBS[name].summary, exit_on_error=False)
     parser.add_argument("--config", action="config", help="YAML file with any of the fields below")
-    parser.add_class_arguments(model, None, sub_configs=False)
-    positionals = [field for field in model.model_fields if is_positional(model, field)]
-    for field in positionals:
-        is_list = "list" in str(model.model_fields[field].annotation)
+    for field in _positionals(model):
+        nargs = "*" if _is_list(model, field) else "?"
         parser.add_argument(
-            f"given_{field}",
-            nargs="*" if is_list else "?",
-            metavar=field.upper(),
-            help=model.model_fields[field].description,
+            f"given_{field}", nargs=nargs, metavar=field.upper(), help=model.model_fields[field].description
         )
-    # pydantic says what is required, after the positionals are in their places.
+    parser.add_class_arguments(model, None)
     for action in parser._actions:
+        # pydantic says what is required, once the positionals are in their places.
         action.required = False
-    _check_config_files(model, arguments)
+    line = read_command_line(model, arguments)
+    for path in line.config_files:
+        # Misspelt keys are refused before jsonargparse sees them: its message names no neighbour.
+        check_keys(model, read_yaml(path), str(path))
     try:
-        parsed = parser.parse_args(arguments).as_dict()
+        parsed = parser.parse_args(
+            [*(f"--config={path}" for path in line.config_files), *line.options]
+        ).as_dict()
     except ArgumentError as error:
-        raise ConfigError(
-            _readable(str(error), model),
-            where=f"iconoclip {name}",
-            remedy=f"`iconoclip {name} --help` lists the fields",
-        ) from error
-    parsed.pop("config", None)
-    for field in positionals:
-        given = parsed.pop(f"given_{field}", None)
-        if given:
-            parsed[field] = given
-    values = {key: value for key, value in parsed.items() if not _is_unset(model, key, value)}
-    return build(model, values, f"iconoclip {name}")
+        remedy = f"`iconoclip {name} --help` lists the fields"
+        raise ConfigError(_readable(str(error), model), where=f"iconoclip {name}", remedy=remedy) from error
+    values = {
+        key: value
+        for key, value in parsed.items()
+        if key in model.model_fields and not (value is None and model.model_fields[key].is_required())
+    }
+    return build(model, {**values, **line.positionals}, f"iconoclip {name}")
 
 
-def _is_unset(model: type[Config], key: str, value: Any) -> bool:
-    return value is None and key in model.model_fields and model.model_fields[key].is_required()
+@dataclass(frozen=True)
+class CommandLine:
+    """A verb's arguments, sorted: what has no name, the config files, and the options as `--field=value`."""
+
+    positionals: dict[str, Any]
+    config_files: list[Path]
+    options: list[str]
 
 
-def _check_config_files(model: type[Config], arguments: list[str]) -> None:
-    """Refuse misspelt keys by name before jsonargparse sees them: its message names no neighbour."""
-    from pathlib import Path
+def read_command_line(model: type[Config], arguments: list[str]) -> CommandLine:
+    """Sort the arguments of a verb. Dashes in a field's name may be written for underscores, a switch may stand
+    without a value (`--dry-run`), and `--no-FIELD` turns one off.
 
-    for position, argument in enumerate(arguments):
-        path = argument.removeprefix("--config=") if argument.startswith("--config=") else ""
-        if argument == "--config" and position + 1 < len(arguments):
-            path = arguments[position + 1]
-        if path:
-            check_keys(model, read_yaml(Path(path)), path)
+    Raises:
+        ConfigError: an argument too many, or an option without its value.
+    """
+    words: list[str] = []
+    config_files: list[Path] = []
+    options: list[str] = []
+    rest = deque(arguments)
+    while rest:
+        word = rest.popleft()
+        if word == "--":
+            words.extend(rest)
+            break
+        if not word.startswith("--"):
+            (options if word == "-h" else words).append(word)
+            continue
+        name, equals, value = word[2:].partition("=")
+        name = name.replace("-", "_")
+        if name == "help":
+            options.append("--help")
+        elif name == "print_config":
+            options.append(f"--print_config={value or 'comments'}")
+        elif not equals and _is_switch(model, name):
+            explicit = rest.popleft() if rest and rest[0].lower() in ("true", "false") else "true"
+            options.append(f"--{name}={explicit}")
+        elif not equals and name.startswith("no_") and _is_switch(model, name[3:]):
+            options.append(f"--{name[3:]}=false")
+        else:
+            value = value if equals else _value_of(name, rest)
+            if name == "config":
+                config_files.append(_config_path(value))
+            else:
+                options.append(f"--{name}={value}")
+    return CommandLine(_name_words(model, words), config_files, options)
+
+
+def _value_of(name: str, rest: deque[str]) -> str:
+    if not rest or rest[0].startswith("--"):
+        raise ConfigError(f"the option --{name} lacks its value", remedy=f"write --{name} VALUE")
+    return rest.popleft()
+
+
+def _name_words(model: type[Config], words: list[str]) -> dict[str, Any]:
+    """Give the arguments without a name to the positional fields, in order; a list takes all that are left."""
+    named: dict[str, Any] = {}
+    for field in _positionals(model):
+        if words and _is_list(model, field):
+            named[field], words = words, []
+        elif words:
+            named[field], words = words[0], words[1:]
+    if words:
+        raise ConfigError(f"unexpected argument '{words[0]}'", remedy="`--help` lists what the verb takes")
+    return named
+
+
+def _config_path(text: str) -> Path:
+    """A file of the user's, or else one that iconoclip ships (`train/demo.yaml`)."""
+    path = Path(text)
+    if path.exists():
+        return path
+    try:
+        return shipped_config(text.removeprefix("configs/"))
+    except MissingRequirement:
+        return path
+
+
+def _positionals(model: type[Config]) -> list[str]:
+    return [field for field in model.model_fields if is_positional(model, field)]
+
+
+def _is_list(model: type[Config], field: str) -> bool:
+    return get_origin(model.model_fields[field].annotation) in (list, tuple)
+
+
+def _is_switch(model: type[Config], field: str) -> bool:
+    return field in model.model_fields and model.model_fields[field].annotation is bool
 
 
 def _readable(message: str, model: type[Config]) -> str:
     flat = " ".join(message.split())
     if "unrecognized arguments:" in flat:
-        word = flat.split("unrecognized arguments:")[1].split()[0]
-        field = word.lstrip("-").split("=")[0]
-        if word.startswith("-"):
-            return f"unknown option '{word}': {nearest(field, list(model.model_fields))}"
-        return f"unexpected argument '{word}'"
+        word = flat.split("unrecognized arguments:")[1].split()[0].split("=")[0]
+        return f"unknown option '{word}': {nearest(word.lstrip('-'), list(model.model_fields))}"
     return flat
 
 

@@ -57,10 +57,7 @@ class EmbeddingStore:
         self.manifest = _read_manifest(self.folder / STORE_NAME)
         if verify:
             self._verify()
-        # allow_pickle stays off: an array file from elsewhere must not run code.
-        self.vectors_ND: npt.NDArray[np.float16] = np.load(
-            self.folder / VECTORS_NAME, mmap_mode="r", allow_pickle=False
-        )
+        self.vectors_ND = _open_vectors(self.folder / VECTORS_NAME)
         self.keys: list[str] = pq.read_table(self.folder / KEYS_NAME)["key"].to_pylist()
         expected = (self.manifest.num_vectors, self.manifest.dimension)
         if (
@@ -85,6 +82,14 @@ class EmbeddingStore:
 
     def __len__(self) -> int:
         return self.manifest.num_vectors
+
+
+def _open_vectors(path: Path) -> npt.NDArray[np.float16]:
+    try:
+        # allow_pickle stays off: an array file from elsewhere must not run code.
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise DamagedData(f"not a plain array: {error}", where=path, remedy=_ENCODE_AGAIN) from error
 
 
 _ENCODE_AGAIN = "run `iconoclip encode` again"

@@ -84,6 +84,7 @@ class Totals(_Part):
     """Counts of samples."""
 
     num_samples: int = 0
+    num_trainable: int = Field(0, description="samples whose rights say a plain yes to training, without opt-out")
     by_institution: dict[str, int] = Field(default_factory=dict)
     by_language: dict[str, int] = Field(default_factory=dict, description="captions, by BCP 47 tag")
     by_rights: dict[str, int] = Field(
@@ -454,13 +455,16 @@ def index_row(record: Record, **place: Any) -> dict[str, Any]:
 def totals_of(rows: Iterable[dict[str, Any]]) -> Totals:
     """Counts over rows of the index."""
     institutions, languages, rights, splits = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    num_trainable = 0
     for row in rows:
         institutions[row["institution"]] += 1
         languages.update(caption["language"] for caption in row["captions"])
         rights[row["rights_uri"] or "none"] += 1
         splits[row["split"]] += 1
+        num_trainable += row["train"] == "yes" and not row["opt_out"]
     return Totals(
         num_samples=institutions.total(),
+        num_trainable=num_trainable,
         by_institution=dict(sorted(institutions.items())),
         by_language=dict(sorted(languages.items())),
         by_rights=dict(sorted(rights.items())),

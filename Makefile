@@ -1,0 +1,48 @@
+# Two commands do everything: `make demo` and `make test`. The rest is for those who change the code.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test lint format bench schemas picture clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "iconoclip needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 4; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing iconoclip into $(VENV): about 6 GB, a few minutes"
+	$(PIP) install --quiet --progress-bar off -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
+	$(PIP) install --quiet --progress-bar off -e '.[test]'
+	@touch $@
+
+demo: $(VENV)/.installed  ## the whole road on the built-in collection, then the search page (ARGS=--no-serve ends before it)
+	@$(BIN)/iconoclip demo $(ARGS)
+
+test: lint  ## ruff, mypy, import-linter, then every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test  ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run make format"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.installed-test  ## let ruff lay out the code
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test  ## every benchmark; each says which peer it needs and how to install it
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+schemas: $(VENV)/.installed  ## write the JSON Schemas of the formats into docs/schemas
+	@$(BIN)/python -m iconoclip.schemas docs/schemas
+
+clean:  ## remove what the demo made; the environment stays
+	rm -rf demo

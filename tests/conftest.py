@@ -1,0 +1,50 @@
+"""What every test may lean on: where the real material is, and what a missing program means."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MATERIAL = ROOT.parent / "shared" / "material"
+
+# No test may reach a hub or a tracking service.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("WANDB_MODE", "offline")
+
+
+@pytest.fixture(scope="session")
+def material() -> Path:
+    """The folder of real manifests, images and metadata; a test that needs it is skipped where it is not."""
+    if not MATERIAL.is_dir():
+        pytest.skip("the real material is not at ../shared/material; this test needs it")
+    return MATERIAL
+
+
+def need_program(program: str, install: str) -> str:
+    """The path of a program a test needs. Missing: a skip that says how to get it, or a failure under CI=true."""
+    path = shutil.which(program)
+    if path is None:
+        message = f"{program} is not installed; `{install}` would install it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium."""
+    return need_program("chromium", "apt-get install -y chromium")
+
+
+@pytest.fixture(scope="session")
+def slurm_programs() -> str:
+    """The path of slurmctld, which stands for the whole of SLURM and munge."""
+    need_program("munged", "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge")
+    return need_program(
+        "slurmctld", "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge"
+    )

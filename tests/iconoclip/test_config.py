@@ -1,0 +1,71 @@
+"""Configs: strict, with a helpful word for a misspelt key, and a digest that depends on values alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from iconoclip.config import Config, build, digest, load, read_yaml, shipped_config, to_yaml
+from iconoclip.errors import ConfigError, MissingRequirement
+
+
+class Manners(Config):
+    rate_per_minute: float = Field(60, gt=0, description="requests a minute")
+
+
+class Visit(Config):
+    sources: list[str] = Field(default=[], description="where from")
+    manners: Manners = Manners()
+    limit: int | None = None
+
+
+def test_a_misspelt_key_is_named_with_its_neighbour() -> None:
+    with pytest.raises(ConfigError, match="unknown config key 'limt'") as caught:
+        build(Visit, {"limt": 3}, "visit.yaml")
+    assert "did you mean 'limit'?" in str(caught.value)
+    assert "visit.yaml" in str(caught.value)
+
+
+def test_a_misspelt_nested_key_is_named_with_its_path() -> None:
+    with pytest.raises(ConfigError, match=r"unknown config key 'manners\.rate_per_minut'"):
+        build(Visit, {"manners": {"rate_per_minut": 3}}, "visit.yaml")
+
+
+def test_every_wrong_value_is_listed() -> None:
+    with pytest.raises(
+        ConfigError, match=r"limit: .*manners\.rate_per_minute: |manners\.rate_per_minute: .*limit: "
+    ):
+        build(Visit, {"limit": "many", "manners": {"rate_per_minute": 0}}, "visit.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [", "not valid YAML"),
+        ("- 1", "a config is a mapping"),
+        ("!!python/object/apply:os.system ['true']", "not valid YAML"),
+    ],
+)
+def test_what_is_not_a_mapping_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=problem):
+        read_yaml(path)
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MissingRequirement, match="no such config file"):
+        load(Visit, tmp_path / "none.yaml")
+    with pytest.raises(MissingRequirement, match="no shipped config"):
+        shipped_config("no/such.yaml")
+
+
+def test_a_config_survives_its_yaml_and_keeps_its_digest(tmp_path: Path) -> None:
+    visit = Visit(sources=["https://example.org/é"], limit=4)
+    (tmp_path / "c.yaml").write_text(to_yaml(visit))
+    again = load(Visit, tmp_path / "c.yaml")
+    assert again == visit
+    assert digest(again) == digest(visit)
+    assert digest(load(Visit, tmp_path / "c.yaml", limit=5)) != digest(visit)
