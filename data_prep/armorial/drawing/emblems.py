@@ -103,22 +103,22 @@ def fleur_de_lis() -> Figure:
 
 def escallop() -> Figure:
     """A shell, hinge upwards, seven ribs."""
-    num_ribs = 7
-    center = (0.0, -0.62)
+    hinge = np.array([0.0, -0.78])
+    angles = np.radians(np.linspace(42, 138, 8))
+    reach = 1.30 + 0.34 * np.sin(angles) ** 3
+    edge = hinge + np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None]
     rim = []
-    for rib in range(num_ribs):
-        middle = np.radians(22 + (rib + 0.5) * 136 / num_ribs)
-        at = (float(center[0] + 1.38 * np.cos(middle)), float(center[1] + 1.38 * np.sin(middle)))
-        half = np.degrees(middle)
-        rim.append(arc(at, 0.19, half - 85, half + 85, 7))
-    shoulder_right = bezier((0.2, -0.72), (0.5, -0.55), (0.92, -0.4), (0.98, -0.1))
-    outline = np.vstack([shoulder_right, *rim, shoulder_right[::-1] * (-1.0, 1.0)])
-    ear = part(points((0.05, -0.9), (0.42, -0.86), (0.36, -0.58), (0.05, -0.55)))
-    ink = tuple(
-        np.array([center, (center[0] + 1.36 * np.cos(angle), center[1] + 1.36 * np.sin(angle))])
-        for angle in np.radians(22 + np.arange(1, num_ribs) * 136 / num_ribs)
-    )
-    return Figure((*both_sides([ear]), part(outline)), ink)
+    for start, end in zip(edge, edge[1:], strict=False):
+        outward = (start + end) / 2 - hinge
+        swell = (start + end) / 2 + 0.17 * outward / np.linalg.norm(outward)
+        (ax, ay), (mx, my), (bx, by) = start, swell, end
+        rim.append(bezier((ax, ay), (mx + (ax - bx) * 0.42, my + (ay - by) * 0.42),
+                          (mx + (bx - ax) * 0.42, my + (by - ay) * 0.42), (bx, by), num_points=7)[:-1])  # fmt: skip
+    side = bezier((0.16, -0.80), (0.30, -0.55), (0.62, -0.20), (float(edge[0, 0]), float(edge[0, 1])))
+    outline = np.vstack([side[:-1], *rim, side[::-1] * (-1.0, 1.0)])
+    ear = part(points((0.0, -0.98), (0.40, -0.94), (0.34, -0.52), (0.0, -0.62)))
+    ribs = tuple(np.array([hinge + 0.12 * (at - hinge), at]) for at in edge[1:-1])
+    return Figure((*both_sides([ear]), part(outline)), (*ribs, points((-0.2, -0.70), (0.2, -0.70))))
 
 
 def tower() -> Figure:
@@ -148,17 +148,14 @@ def cross_patty() -> Figure:
 
 def rose() -> Figure:
     """Five petals with barbs between them, and the seeds."""
-    petals = []
-    for turn in range(5):
-        petal = mirrored(
-            bezier((0, -0.84), (0.2, -1.0), (0.56, -0.9), (0.56, -0.58), (0.56, -0.34), (0.2, -0.2), (0, -0.1))
-        )
-        petals.append(part(turned(petal, 72.0 * turn)))
-    barbs = [part(turned(points((-0.09, -0.7), (0, -0.98), (0.09, -0.7)), 36 + 72.0 * turn)) for turn in range(5)]
-    seeds = arc((0, 0), 0.22, num_points=16)
-    lines = [petal.contours[0] for petal in petals]
-    inner = [turned(arc((0, -0.48), 0.2, 200, 340, 7), 72.0 * turn) for turn in range(5)]
-    return Figure((*barbs, *petals, part(seeds)), (*lines, np.vstack([seeds, seeds[:1]]), *inner))
+    petals, barbs, folds = [], [], []
+    for turn in (0.0, 72.0, 144.0, 216.0, 288.0):
+        petals.append(part(turned(arc((0, -0.52), (0.44, 0.42), num_points=20), turn)))
+        barbs.append(part(turned(points((-0.13, -0.62), (0, -0.98), (0.13, -0.62)), 36 + turn)))
+        folds.append(turned(points((0, -0.24), (0, -0.70)), 36 + turn))
+        folds.append(turned(arc((0, -0.50), (0.27, 0.25), 205, 335, 8), turn))
+    seeds = arc((0, 0), 0.24, num_points=18)
+    return Figure((*barbs, *petals, part(seeds)), (*folds, np.vstack([seeds, seeds[:1]])))
 
 
 def heart() -> Figure:

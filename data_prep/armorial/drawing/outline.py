@@ -74,7 +74,7 @@ def bezier(*controls: tuple[float, float], num_points: int = 10) -> Points:
 
 
 def spline(nodes: Sequence[Sequence[float]], *, closed: bool = False, steps: int = 6) -> Points:
-    """A centripetal-free Catmull-Rom curve through the nodes (of any dimension)."""
+    """A uniform Catmull-Rom curve through the nodes (of any dimension)."""
     knots = np.array(nodes, dtype=np.float64)
     if closed:
         knots = np.vstack([knots[-1:], knots, knots[:2]])
