@@ -1,0 +1,220 @@
+"""What goes into the search engine and what comes out: the types that the terminal and the service share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from iconoclip.record import KEY_PATTERN, Caption, Display, Record, Region
+from retrieval.config import Mode
+
+MAX_TEXT_CHARS = 1_000
+MAX_IMAGE_BYTES = 20_000_000
+MAX_EXAMPLES = 50
+
+KeyText = Annotated[str, StringConstraints(pattern=KEY_PATTERN, max_length=100)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Year = Annotated[int, Field(ge=-100_000, le=10_000)]
+
+
+class Answer(BaseModel):
+    """Base of everything here: immutable, and no field it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Filters(Answer):
+    """What an item must be, whatever the query says. Several values of one field mean any of them."""
+
+    institution: tuple[Word, ...] = Field((), max_length=1000, description="slugs")
+    without_institution: tuple[Word, ...] = Field(
+        (), max_length=1000, description="slugs that must not appear: how the service hides an institution"
+    )
+    language: Word | None = Field(None, description="BCP 47 tag of one of its captions; `de` finds `de-AT`")
+    earliest: Year | None = Field(None, description="made in this year or later, as far as is known")
+    latest: Year | None = Field(None, description="made in this year or earlier, as far as is known")
+    reusable: bool | None = Field(None, description="may I reuse this?")
+    rights: tuple[Word, ...] = Field(
+        (), max_length=100, description="short names of statements: PDM, CC-BY, InC"
+    )
+    iconclass: Word | None = Field(None, description="Iconclass notation; everything below it is found too")
+    object_type: Word | None = None
+    creator: Word | None = None
+    has_region: bool | None = Field(None, description="the record is about a part of its image")
+    split: Word | None = Field(None, description="train, val or test; for evaluation only")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every item passes."""
+        return self == Filters()
+
+
+class RegionOf(Answer):
+    """A part of an item's stored image, as shares of its width and height."""
+
+    key: KeyText
+    x: float = Field(ge=0, lt=1)
+    y: float = Field(ge=0, lt=1)
+    width: float = Field(gt=0, le=1)
+    height: float = Field(gt=0, le=1)
+
+
+class Weighted(Answer):
+    """One term of a weighted sum: a text or an item, with a weight that may be negative."""
+
+    text: str | None = Field(None, min_length=1, max_length=MAX_TEXT_CHARS)
+    key: KeyText | None = None
+    weight: float = Field(1.0, ge=-10, le=10)
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Weighted:
+        if (self.text is None) == (self.key is None):
+            raise ValueError("a weighted term has a text or a key")
+        return self
+
+
+class Query(Answer):
+    """A question to the engine. Without text, image, examples or terms it lists the filtered set."""
+
+    text: str | None = Field(None, max_length=MAX_TEXT_CHARS)
+    image: bytes | None = Field(None, max_length=MAX_IMAGE_BYTES, description="an image file, still encoded")
+    like: tuple[KeyText, ...] = Field((), max_length=MAX_EXAMPLES)
+    unlike: tuple[KeyText, ...] = Field((), max_length=MAX_EXAMPLES)
+    region: RegionOf | None = Field(None, description="find what looks like this part of an item's image")
+    terms: tuple[Weighted, ...] = Field((), max_length=MAX_EXAMPLES, description="further weighted terms")
+    filters: Filters = Filters()
+    k: int = Field(24, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=500)
+    mode: Mode = "hybrid"
+    fold: bool = Field(True, description="show near-duplicates as one hit with a count")
+    diversity: float = Field(
+        0.0, ge=0, le=1, description="0: the best first; towards 1: the first page differs more in itself"
+    )
+
+
+class Link(Answer):
+    """A named address."""
+
+    label: str
+    url: str
+
+
+class RightsInfo(Answer):
+    """What may be done with the image, for people and for programs."""
+
+    uri: str | None = Field(description="canonical URI of the statement")
+    statement: str | None = Field(description="its short name: PDM, CC-BY-SA, InC")
+    label: str = Field(description="its name for people: Public Domain Mark 1.0")
+    display: Display = Field(description="may the image be shown: yes, unaltered only, or as a link")
+    attribution: str | None = Field(description="the credit line that must go along")
+    may_reuse: bool = Field(description="whether the image may be passed on, share-alike included")
+
+
+class Hit(Answer):
+    """One result."""
+
+    rank: int = Field(ge=1, description="place in the whole result, over all pages")
+    score: float = Field(
+        ge=0, le=1, description="calibrated: how surely the image answers the query. Not always descending."
+    )
+    cosine: float | None = Field(None, description="similarity to the query vector, where there is one")
+    matched: tuple[str, ...] = Field((), description="what found it: meaning, words")
+    key: str
+    title: str
+    captions: tuple[Caption, ...]
+    institution: str = Field(description="slug")
+    institution_name: str
+    creators: tuple[str, ...]
+    date: str | None
+    object_type: str | None
+    iconclass: tuple[str, ...] = ()
+    rights: RightsInfo
+    manifest: str | None
+    canvas: str | None
+    homepage: str | None
+    image_service: str | None
+    region: Region | None
+    width: int = Field(description="of the stored image, in pixels")
+    height: int
+    links: tuple[Link, ...] = ()
+    num_near_duplicates: int = Field(0, ge=0, description="items folded under this one")
+
+
+class Results(Answer):
+    """One page of hits."""
+
+    hits: tuple[Hit, ...]
+    total: int = Field(ge=0, description="items that pass the filters")
+    next_cursor: str | None = Field(description="the next page; null on the last")
+    matches_well: bool | None = Field(
+        description="false: nothing here matches well; null: nothing to judge by"
+    )
+    took_ms: float
+
+
+class Item(Answer):
+    """One item, whole."""
+
+    hit: Hit
+    record: Record
+    siblings: tuple[Hit, ...] = Field((), description="others of the same manifest or group")
+    similar: tuple[Hit, ...] = ()
+
+
+class FacetValue(Answer):
+    """A value of a field with the number of items that have it."""
+
+    value: str
+    label: str
+    count: int
+
+
+class Facets(Answer):
+    """Counts over a filtered set, most frequent first."""
+
+    total: int
+    institution: tuple[FacetValue, ...] = ()
+    language: tuple[FacetValue, ...] = ()
+    rights: tuple[FacetValue, ...] = ()
+    object_type: tuple[FacetValue, ...] = ()
+    creator: tuple[FacetValue, ...] = ()
+    iconclass: tuple[FacetValue, ...] = ()
+    century: tuple[FacetValue, ...] = ()
+    num_reusable: int = 0
+    num_with_region: int = 0
+    earliest: int | None = None
+    latest: int | None = None
+
+
+class NotationSuggestion(Answer):
+    """An Iconclass notation proposed for an image."""
+
+    notation: str
+    label: str
+    score: float = Field(ge=0, le=1, description="share of the branch's whole probability")
+
+
+class Explanation(Answer):
+    """Where in the image a text is seen: a coarse map, row by row from the top left, values 0 to 1."""
+
+    key: str
+    text: str
+    width: int = Field(description="columns of the map")
+    height: int = Field(description="rows of the map")
+    heat: tuple[float, ...] = Field(description="height x width values")
+    cosine: float
+
+
+class Status(Answer):
+    """What the engine serves: for health and readiness."""
+
+    generation: str
+    num_items: int
+    num_withdrawn: int
+    num_added: int = Field(description="items in the mutable segment")
+    kind: str
+    recall_at_10: float | None
+    model: str
+    model_digest: str
+    built_at: str

@@ -1,0 +1,1 @@
+"""Where vectors are held and searched: one interface, several backends."""

@@ -1,0 +1,124 @@
+"""What a person may set for `encode`, `index`, `search` and `serve`."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+from pydantic import Field
+
+from iconoclip.config import Config, positional
+
+# `--json` is what people expect to type; the pydantic method of that name is retired and not used here.
+warnings.filterwarnings("ignore", message='Field name "json"')
+
+Precision = Literal["auto", "float32", "bfloat16"]
+IndexKind = Literal["auto", "exact", "hnsw", "ivf-sq8", "ivf-pq"]
+Mode = Literal["hybrid", "semantic", "keyword"]
+
+
+class EncodeConfig(Config):
+    """Embed the images (or captions) of a shard set with a model."""
+
+    model: str = Field(
+        description="model directory, as `iconoclip export` writes it", json_schema_extra=positional()
+    )
+    shardset: str = Field(description="shard set folder", json_schema_extra=positional())
+    out: str = Field(description="folder of the embedding store")
+    side: Literal["image", "text"] = Field("image", description="what to embed: the image, or its captions")
+    precision: Precision = Field(
+        "auto", description="bfloat16 where the processor multiplies it natively (auto), or one of the two"
+    )
+    batch_size: int = Field(64, ge=1, le=4096, description="images a forward pass; formed across shards")
+    num_workers: int = Field(2, ge=1, le=64, description="threads that read and decode ahead of the model")
+    num_threads: int = Field(0, ge=0, le=256, description="threads of the model; 0 takes every core")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
+    task: int | None = Field(
+        None, ge=0, description="number of this task in a job array; it encodes its share of the shards"
+    )
+    num_tasks: int = Field(
+        1, ge=1, le=100_000, description="tasks in the job array; a call without a task assembles"
+    )
+    verify: bool = Field(True, description="compare each shard with its checksum before reading it")
+    dry_run: bool = Field(False, description="say what would be encoded, and stop")
+
+
+class IndexConfig(Config):
+    """Build a search index from embedding stores."""
+
+    stores: list[str] = Field(
+        [],
+        description="embedding store folders, all made by one model; they stay on disk",
+        json_schema_extra=positional(),
+    )
+    shardset: str | list[str] | None = Field(
+        None, description="shard set of each store, in the same order; by default the one each store names"
+    )
+    model: str | None = Field(
+        None, description="model directory that made the stores; by default the one they name"
+    )
+    out: str = Field(description="index folder")
+    kind: IndexKind = Field(
+        "auto", description="how vectors are searched; auto decides by size and memory, and says why"
+    )
+    memory_budget_mb: int = Field(2000, ge=64, description="memory the server may use for vectors, in MB")
+    num_probes: int = Field(
+        0, ge=0, le=65536, description="lists an IVF index looks into; 0 measures what recall needs"
+    )
+    target_recall: float = Field(
+        0.95, ge=0.5, le=1.0, description="recall@10 against exact search that the index must reach"
+    )
+    num_threads: int = Field(0, ge=0, le=256, description="threads of the build; 0 takes every core")
+    backend: Literal["faiss", "milvus"] = Field("faiss", description="what holds the vectors")
+    milvus_uri: str | None = Field(
+        None, description="address of a Milvus cluster; by default Milvus Lite in a file of the index"
+    )
+    add: bool = Field(
+        False, description="add the stores to the index there is, without a rebuild, instead of replacing it"
+    )
+    compact: bool = Field(
+        False, description="fold additions and withdrawals into a new generation of the index there is"
+    )
+    dry_run: bool = Field(False, description="say what would be built and why, and stop")
+
+
+class SearchConfig(Config):
+    """Search an index from the terminal."""
+
+    text: str | None = Field(
+        None, description="what to look for, in any language the model knows", json_schema_extra=positional()
+    )
+    index: str = Field(description="index folder")
+    shardset: str | list[str] | None = Field(
+        None, description="where the shard sets are now, when they were moved"
+    )
+    model: str | None = Field(None, description="where the model is now, when it was moved")
+    mode: Mode = Field("hybrid", description="by meaning and words, by meaning alone, or by words alone")
+    k: int = Field(10, ge=1, le=200, description="number of results")
+    cursor: str | None = Field(None, description="go on after a page, with the cursor it ended with")
+    like: list[str] = Field([], description="keys of items to look like")
+    unlike: list[str] = Field([], description="keys of items not to look like")
+    image: str | None = Field(None, description="image file to look like")
+    institution: list[str] = Field([], description="institutions, by slug")
+    language: str | None = Field(None, description="only items with a caption in this language")
+    earliest: int | None = Field(None, description="made in this year or later")
+    latest: int | None = Field(None, description="made in this year or earlier")
+    reusable: bool | None = Field(None, description="only items that may be reused")
+    iconclass: str | None = Field(None, description="Iconclass branch, e.g. 25F or 46A122")
+    json: bool = Field(False, description="print one JSON object instead of a table")  # type: ignore[assignment]
+
+
+class ServeConfig(Config):
+    """Serve the search page and the API."""
+
+    index: str = Field(description="index folder", json_schema_extra=positional())
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    shardset: str | list[str] | None = Field(
+        None, description="where the shard sets are now, when they were moved"
+    )
+    model: str | None = Field(None, description="where the model is now, when it was moved")
+    max_connections: int = Field(200, ge=1, le=10_000, description="requests served at the same time")
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="addresses whose X-Forwarded headers are believed, with commas between"
+    )
