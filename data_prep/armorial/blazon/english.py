@@ -72,7 +72,9 @@ def _bearings(arms: Arms) -> str:
         return _list([*groups, item], (" and " if arms.charges[0].tincture is arms.band.tincture else ", ",))
     if len(groups) == 2:
         (upper, above), (lower, below) = groups
-        return _list([item, (f"{upper} in chief", above), (f"{lower} in base", below)], (" between ", " and "))
+        return _list(
+            [item, (f"{upper} in chief", above), (f"{lower} in base", below)], (" between ", " and ")
+        )
     return _list([item, *groups], (" between ",))
 
 
@@ -94,5 +96,3 @@ def _group(group: Group) -> str:
     noun = CHARGES[group.charge]
     words = noun.singular if group.number == 1 else f"{NUMBERS[group.number]} {noun.plural}"
     return words if group.row is None else f"{words} {ROWS[group.row]}"
-
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from data_prep.armorial.drawing.outline import (
@@ -108,7 +110,7 @@ def escallop() -> Figure:
     reach = 1.30 + 0.34 * np.sin(angles) ** 3
     edge = hinge + np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None]
     rim = []
-    for start, end in zip(edge, edge[1:], strict=False):
+    for start, end in pairwise(edge):
         outward = (start + end) / 2 - hinge
         swell = (start + end) / 2 + 0.17 * outward / np.linalg.norm(outward)
         (ax, ay), (mx, my), (bx, by) = start, swell, end
@@ -128,11 +130,19 @@ def tower() -> Figure:
         (-0.7, -0.95), (-0.4, -0.95), (-0.4, -0.7), (-0.16, -0.7), (-0.16, -0.95), (0.16, -0.95), (0.16, -0.7),
         (0.4, -0.7), (0.4, -0.95), (0.7, -0.95), (0.7, -0.48), (0.52, -0.3), (-0.52, -0.3), (-0.7, -0.48),
     )  # fmt: skip
-    door = np.vstack([points((-0.2, 0.96)), arc((0, 0.52), 0.2, 180, 360, 9), points((0.2, 0.96), (-0.2, 0.96))])
-    window = np.vstack([arc((0, -0.02), 0.09, 180, 360, 7), points((0.09, 0.16), (-0.09, 0.16), (-0.09, -0.02))])
-    courses = tuple(points((-0.52, y), (side * 0.24, y)) * (1.0, 1.0) for y, side in ((0.3, -1.0), (0.66, -1.0)))
+    door = np.vstack(
+        [points((-0.2, 0.96)), arc((0, 0.52), 0.2, 180, 360, 9), points((0.2, 0.96), (-0.2, 0.96))]
+    )
+    window = np.vstack(
+        [arc((0, -0.02), 0.09, 180, 360, 7), points((0.09, 0.16), (-0.09, 0.16), (-0.09, -0.02))]
+    )
+    courses = tuple(
+        points((-0.52, y), (side * 0.24, y)) * (1.0, 1.0) for y, side in ((0.3, -1.0), (0.66, -1.0))
+    )
     right = tuple(course * (-1.0, 1.0) for course in courses)
-    return Figure((part(wall), part(top)), (door, window, points((-0.52, -0.3), (0.52, -0.3)), *courses, *right))
+    return Figure(
+        (part(wall), part(top)), (door, window, points((-0.52, -0.3), (0.52, -0.3)), *courses, *right)
+    )
 
 
 def cross_patty() -> Figure:
@@ -169,7 +179,11 @@ def trefoil() -> Figure:
     leaves = [part(arc(at, 0.4, num_points=24)) for at in ((0.0, -0.52), (-0.48, 0.08), (0.48, 0.08))]
     stalk = limb((0, 0.0, 0.07), (0.02, 0.45, 0.06), (0.2, 0.96, 0.09))
     middle = part(arc((0, -0.08), 0.22, num_points=12))
-    veins = (points((0, -0.75), (0, -0.2)), points((-0.68, 0.1), (-0.16, 0.0)), points((0.68, 0.1), (0.16, 0.0)))
+    veins = (
+        points((0, -0.75), (0, -0.2)),
+        points((-0.68, 0.1), (-0.16, 0.0)),
+        points((0.68, 0.1), (0.16, 0.0)),
+    )
     return Figure((stalk, *leaves, middle), veins)
 
 
@@ -195,7 +209,9 @@ def bell() -> Figure:
     half = bezier(
         (0, -0.78), (0.3, -0.78), (0.42, -0.5), (0.44, -0.1), (0.46, 0.3), (0.62, 0.5), (0.84, 0.64)
     )
-    body = np.vstack([half, bezier((0.84, 0.74), (0.4, 0.86), (-0.4, 0.86), (-0.84, 0.74)), half[::-1] * (-1.0, 1.0)])
+    body = np.vstack(
+        [half, bezier((0.84, 0.74), (0.4, 0.86), (-0.4, 0.86), (-0.84, 0.74)), half[::-1] * (-1.0, 1.0)]
+    )
     loop = ring(arc((0, -0.86), 0.16, num_points=14), arc((0, -0.86), 0.07, num_points=10))
     clapper = part(arc((0, 0.86), 0.15, num_points=14))
     bands = (bezier((-0.56, 0.42), (-0.2, 0.52), (0.2, 0.52), (0.56, 0.42)),
@@ -208,7 +224,9 @@ def anchor() -> Figure:
     eye = ring(arc((0, -0.82), 0.18, num_points=16), arc((0, -0.82), 0.08, num_points=10))
     shank = part(points((-0.09, -0.66), (0.09, -0.66), (0.11, 0.86), (-0.11, 0.86)))
     stock = limb((-0.52, -0.46, 0.085), (0, -0.44, 0.075), (0.52, -0.46, 0.085))
-    arms = limb((-0.72, 0.3, 0.05), (-0.55, 0.66, 0.09), (0, 0.9, 0.12), (0.55, 0.66, 0.09), (0.72, 0.3, 0.05))
+    arms = limb(
+        (-0.72, 0.3, 0.05), (-0.55, 0.66, 0.09), (0, 0.9, 0.12), (0.55, 0.66, 0.09), (0.72, 0.3, 0.05)
+    )
     fluke = part(points((0.78, 0.02), (0.98, 0.44), (0.46, 0.42)))
     return Figure((shank, stock, arms, eye, *both_sides([fluke])))
 
@@ -222,5 +240,3 @@ def wheel() -> Figure:
         spokes.append(part(turned(spoke, 45.0 * turn)))
     hub = part(arc((0, 0), 0.24, num_points=18))
     return Figure((*spokes, felly, hub), (arc((0, 0), 0.1, 0, 359, 12), hub.contours[0]))
-
-

@@ -9,7 +9,6 @@ from data_prep.armorial.drawing import beasts, emblems
 from data_prep.armorial.drawing.outline import Figure
 
 
-
 @cache
 def figure(charge: Charge) -> Figure:
     """The figure of `charge` in the box [-1, 1]²."""

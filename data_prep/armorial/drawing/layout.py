@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from data_prep.armorial.arms import Arms, Group, Ordinary, Row
-from data_prep.armorial.drawing.outline import Figure
 from data_prep.armorial.drawing.figures import figure
+from data_prep.armorial.drawing.outline import Figure
 from data_prep.armorial.tinctures import Tincture
 
 

@@ -124,7 +124,8 @@ def both_sides(shapes: Iterable[Part]) -> tuple[Part, ...]:
 def turned(outline: Points, degrees: float) -> Points:
     """The outline turned clockwise (as seen) about the origin."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return outline @ np.array([[cosine, sine], [-sine, cosine]])
+    rotated: Points = outline @ np.array([[cosine, sine], [-sine, cosine]])
+    return rotated
 
 
 def densified(outline: Points, spacing: float, *, closed: bool = True) -> Points:

@@ -91,7 +91,9 @@ class _Painter:
     def _paint_charge(self, layer: Image.Image, arms: Arms, charge: Placed) -> None:
         shapes = [part.fill for part in charge.figure.parts]
         edges = [edge for part in charge.figure.parts for edge in part.contours]
-        outlines = self._trace_all([self._at(charge, shape) for shape in (*shapes, *edges, *charge.figure.ink)])
+        outlines = self._trace_all(
+            [self._at(charge, shape) for shape in (*shapes, *edges, *charge.figure.ink)]
+        )
         fills, edges_traced = outlines[: len(shapes)], outlines[len(shapes) : len(shapes) + len(edges)]
         draw = ImageDraw.Draw(layer)
         for edge in edges_traced:

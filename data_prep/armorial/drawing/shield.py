@@ -35,7 +35,9 @@ def _horizontal(top: float, bottom: float) -> Points:
 
 
 def _vertical(half_width: float) -> Points:
-    return _polygon((-half_width, -_BEYOND), (half_width, -_BEYOND), (half_width, _BEYOND), (-half_width, _BEYOND))
+    return _polygon(
+        (-half_width, -_BEYOND), (half_width, -_BEYOND), (half_width, _BEYOND), (-half_width, _BEYOND)
+    )
 
 
 def _diagonal(half_width: float, *, sinister: bool) -> Points:
@@ -100,7 +102,9 @@ SECOND: Mapping[Division, tuple[Points, ...]] = {
     Division.FESS: (_polygon((-_E, -18), (_E, -18), (_E, _E), (-_E, _E)),),
     Division.BEND: (_polygon((-_E, -_E - 40), (_E, _E - 40), (_E, _E + 200), (-_E, _E + 200)),),
     Division.BEND_SINISTER: (_polygon((_E, -_E - 40), (-_E, _E - 40), (-_E, _E + 200), (_E, _E + 200)),),
-    Division.CHEVRON: (_polygon((0, -60), (_E, 0.9 * _E - 60), (_E, _E + 300), (-_E, _E + 300), (-_E, 0.9 * _E - 60)),),
+    Division.CHEVRON: (
+        _polygon((0, -60), (_E, 0.9 * _E - 60), (_E, _E + 300), (-_E, _E + 300), (-_E, 0.9 * _E - 60)),
+    ),
     Division.SALTIRE: (
         _polygon((0, -20), (_E, -20 - 1.12 * _E), (_E, -20 + 1.12 * _E)),
         _polygon((0, -20), (-_E, -20 - 1.12 * _E), (-_E, -20 + 1.12 * _E)),

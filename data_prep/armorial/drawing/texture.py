@@ -44,7 +44,8 @@ def _cloud(rng: np.random.Generator, cells: int) -> npt.NDArray[np.float64]:
     coarse = rng.standard_normal((cells + 1, cells + 1)).astype(np.float32)
     smooth = Image.fromarray(coarse).resize(SOURCE_SIZE, Image.Resampling.BICUBIC)
     values = np.asarray(smooth, dtype=np.float64)
-    return (values - values.mean()) / values.std()
+    normal: npt.NDArray[np.float64] = (values - values.mean()) / values.std()
+    return normal
 
 
 def _worn_edges(rng: np.random.Generator) -> npt.NDArray[np.float64]:
