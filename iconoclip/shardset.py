@@ -84,7 +84,9 @@ class Totals(_Part):
     """Counts of samples."""
 
     num_samples: int = 0
-    num_trainable: int = Field(0, description="samples whose rights say a plain yes to training, without opt-out")
+    num_trainable: int = Field(
+        0, description="samples whose rights say a plain yes to training, without opt-out"
+    )
     by_institution: dict[str, int] = Field(default_factory=dict)
     by_language: dict[str, int] = Field(default_factory=dict, description="captions, by BCP 47 tag")
     by_rights: dict[str, int] = Field(

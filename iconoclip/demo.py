@@ -1,0 +1,172 @@
+"""The demo: the whole road on the built-in armorial collection, verb by verb, as anybody would walk it.
+
+It knows the stages as the command line does: each step is a verb with its options, printed before it runs, so
+that a reader can walk the same road by hand. Only the archives' server is its own: a child process on loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from rich.console import Console
+
+from iconoclip import cli
+from iconoclip.config import Config
+from iconoclip.errors import BadInput, TryAgainLater
+from iconoclip.files import write_json
+
+SECONDS_TO_START = 60.0
+
+
+class DemoConfig(Config):
+    """The whole road on the built-in collection, from the archives' server to the search page."""
+
+    folder: Path = Field(Path("demo"), description="where everything the demo makes is kept")
+    num_arms: int = Field(6600, ge=30, description="coats of arms to draw; fewer is quicker and teaches less")
+    seed: int = Field(1, ge=0, description="of the collection; another seed draws other arms")
+    train: Path = Field(Path("train/demo.yaml"), description="config of the training run")
+    serve: bool = Field(
+        True, description="serve the search page at the end; --no-serve ends after the evaluation"
+    )
+    host: str = Field("127.0.0.1", description="address to serve at")
+    port: int = Field(8000, ge=0, le=65535, description="port to serve at; 0 picks a free one")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One of the invented archives, as its server announces it."""
+
+    name: str
+    address: str
+    source: str
+    institution: str
+
+
+def demo(config: DemoConfig) -> int:
+    """Walk the road; what is done already is not done again.
+
+    Returns:
+        0.
+
+    Raises:
+        BadInput: the folder holds a demo of another collection.
+        IconoclipError: whatever a verb refuses.
+    """
+    console = Console(stderr=True, highlight=False)
+    started = time.monotonic()
+    folder = config.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    _same_collection(config)
+    shards, run, model = folder / "shards", folder / "run", folder / "model"
+    _harvest_all(config, shards, console)
+    _step(console, "train", str(shards), run_dir=run, config=config.train)
+    _step(console, "export", str(run), out=model)
+    _step(console, "evaluate", str(model), str(shards), split="test", out=folder / "evaluation")
+    if config.serve:
+        index = folder / "index"
+        _step(console, "encode", str(model), str(shards), out=folder / "embeddings")
+        _step(console, "index", str(folder / "embeddings"), shardset=shards, model=model, out=index)
+        console.print(
+            f"\n[bold]Everything is ready[/] after {time.monotonic() - started:.0f} s. Try it on the terminal too:"
+        )
+        console.print(
+            f'  iconoclip search "Azure, a chevron or between three mullets argent" --index {index}\n'
+        )
+        return _step(console, "serve", str(index), host=config.host, port=config.port)
+    console.print(
+        f"\n[bold]Done[/] after {time.monotonic() - started:.0f} s; `iconoclip demo` goes on to the search page."
+    )
+    return 0
+
+
+def _same_collection(config: DemoConfig) -> None:
+    """Refuse to mix two collections in one folder."""
+    marker = config.folder / "demo.json"
+    wanted = {"num_arms": config.num_arms, "seed": config.seed}
+    if marker.exists() and json.loads(marker.read_text()) != wanted:
+        remedy = "choose another with --folder, or remove this one"
+        raise BadInput("this folder holds a demo of another collection", where=config.folder, remedy=remedy)
+    write_json(marker, wanted)
+
+
+def _harvest_all(config: DemoConfig, shards: Path, console: Console) -> None:
+    if (shards / "shardset.json").exists():
+        console.print(f"[dim]harvested already: {shards}[/]")
+        return
+    sets = config.folder / "harvest"
+    with archives(config.num_arms, config.seed) as found:
+        for archive in found:
+            _step(
+                console, "harvest", archive.address,
+                source=archive.source, institution=archive.institution, out=sets / archive.institution,
+                config="harvest/demo.yaml",
+            )  # fmt: skip
+    _step(console, "merge", *(str(sets / archive.institution) for archive in found), out=shards)
+
+
+def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
+    """Print a verb with its options as one would type it, and run it."""
+    arguments = [*words, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+    console.print(f"\n[bold cyan]iconoclip {verb}[/] {' '.join(arguments)}", soft_wrap=True)
+    return cli.call(verb, cli.parse(verb, arguments))
+
+
+@contextlib.contextmanager
+def archives(num_arms: int, seed: int) -> Iterator[list[Archive]]:
+    """Serve the invented archives from a child process while the block runs.
+
+    Raises:
+        TryAgainLater: the server did not come up.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "data_prep.armorial",
+        "--port",
+        "0",
+        "--num-arms",
+        str(num_arms),
+        "--seed",
+        str(seed),
+    ]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    # A session of its own: Ctrl-C is for the harvest, which then ends the server in its own time. The server ends
+    # by itself when its standard input closes, so that it cannot outlive a killed demo.
+    server = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        yield _announced(server)
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(10)
+        if server.poll() is None:
+            server.kill()
+
+
+def _announced(server: subprocess.Popen[str]) -> list[Archive]:
+    assert server.stdout is not None
+    ready, _, _ = select.select([server.stdout], [], [], SECONDS_TO_START)
+    line = server.stdout.readline() if ready else ""
+    if not line:
+        raise TryAgainLater(
+            "the built-in archives did not start", where="data_prep.armorial", remedy="see the lines above"
+        )
+    return [Archive(**archive) for archive in json.loads(line)["archives"]]

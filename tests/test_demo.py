@@ -1,0 +1,126 @@
+"""The whole road, small: sixty arms, a few steps, every stage for real, over real HTTP, to a page that answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from iconoclip.shardset import ShardSet
+
+SMALL = ["--num-arms", "60", "--train", "train/smoke.yaml"]
+
+
+def iconoclip(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "iconoclip.cli", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the small demo ran without serving."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = iconoclip(folder, "demo", "--no-serve", *SMALL)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+def test_the_road_leaves_every_format_behind(walked: Path) -> None:
+    demo = walked / "demo"
+    shards = ShardSet(demo / "shards")
+    shards.verify()
+    assert set(shards.manifest.totals.by_institution) == {path.name for path in (demo / "harvest").iterdir()}
+    assert len(shards.manifest.totals.by_institution) == 3
+    assert {"en", "fr", "de"} <= set(shards.manifest.totals.by_language)
+    assert 0 < shards.manifest.totals.num_trainable < len(shards)
+    for name in (
+        "run/config.yaml",
+        "run/env.json",
+        "run/data.json",
+        "run/metrics.jsonl",
+        "model/open_clip_model.safetensors",
+    ):
+        assert (demo / name).is_file(), name
+    assert json.loads((demo / "evaluation" / "evaluation.json").read_text())
+
+
+def test_no_coat_stands_on_two_sides_of_the_split(walked: Path) -> None:
+    sides: dict[str, set[str]] = {}
+    blazons: dict[str, set[str]] = {}
+    for row in ShardSet(walked / "demo" / "shards").table(["group", "split", "captions"]).to_pylist():
+        sides.setdefault(row["group"], set()).add(row["split"])
+        for caption in row["captions"]:
+            if caption["field"] == "blazon" and caption["language"] == "en":
+                blazons.setdefault(caption["text"], set()).add(row["split"])
+    assert blazons
+    assert all(len(found) == 1 for found in [*sides.values(), *blazons.values()])
+
+
+def test_another_collection_is_not_mixed_in(walked: Path) -> None:
+    done = iconoclip(walked, "demo", "--no-serve", "--num-arms", "61", "--train", "train/smoke.yaml")
+    assert done.returncode == 2
+    assert "another collection" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def page(walked: Path) -> Iterator[str]:
+    """The address the second demo serves at."""
+    command = [sys.executable, "-u", "-m", "iconoclip.cli", "demo", "--port", "0", *SMALL]
+    with subprocess.Popen(
+        command, cwd=walked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        assert server.stdout is not None
+        address, lines = "", []
+        for line in server.stdout:
+            lines.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                address = found[0]
+                break
+        assert address, "".join(lines)
+        try:
+            yield address
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(20)
+
+
+def test_the_page_answers_a_description(page: str) -> None:
+    deadline = time.monotonic() + 60
+    while httpx2.get(f"{page}/api/ready").status_code != 200 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    answer = httpx2.get(
+        f"{page}/api/search", params={"text": "Azure, a chevron or between three mullets argent", "k": 5}
+    )
+    assert answer.status_code == 200
+    hits = answer.json()["hits"]
+    assert len(hits) == 5
+    assert all(hit["rights"]["label"] and hit["institution_name"] and hit["manifest"] for hit in hits)
+    html = httpx2.get(f"{page}/", headers={"accept": "text/html"})
+    assert html.status_code == 200
+    assert "<form" in html.text
+
+
+def test_an_interrupted_demo_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "iconoclip.cli", "demo", "--no-serve", *SMALL]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
+    ) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if "iconoclip harvest" in line:
+                break
+        time.sleep(0.5)
+        first.send_signal(signal.SIGINT)
+        said = first.stdout.read()
+    assert first.returncode == 75, said
+    assert "run the same command again" in said
+    assert iconoclip(tmp_path, "demo", "--no-serve", *SMALL).returncode == 0
