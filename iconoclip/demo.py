@@ -1,17 +1,14 @@
 """The demo: the whole road on the built-in armorial collection, verb by verb, as anybody would walk it.
 
 It knows the stages as the command line does: each step is a verb with its options, printed before it runs, so
-that a reader can walk the same road by hand. Only the archives' server is its own: a child process on loopback.
+that a reader can walk the same road by hand. Only the archives' server is extra: a child process on loopback.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
-import subprocess
-import sys
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +23,7 @@ from iconoclip.config import Config
 from iconoclip.errors import BadInput, TryAgainLater
 from iconoclip.files import write_json
 
-SECONDS_TO_START = 60.0
+USUAL_PORTS = (8601, 8602, 8603)
 
 
 class DemoConfig(Config):
@@ -45,9 +42,8 @@ class DemoConfig(Config):
 
 @dataclass(frozen=True)
 class Archive:
-    """One of the invented archives, as its server announces it."""
+    """One of the invented archives: where its collection starts, how it is read, whose profile fits."""
 
-    name: str
     address: str
     source: str
     institution: str
@@ -83,7 +79,9 @@ def demo(config: DemoConfig) -> int:
         console.print(
             f'  iconoclip search "Azure, a chevron or between three mullets argent" --index {index}\n'
         )
-        return _step(console, "serve", str(index), host=config.host, port=config.port)
+        # The archives stay up beside the page, so that its links to manifests lead somewhere.
+        with archives(config):
+            return _step(console, "serve", str(index), host=config.host, port=config.port)
     console.print(
         f"\n[bold]Done[/] after {time.monotonic() - started:.0f} s; `iconoclip demo` goes on to the search page."
     )
@@ -94,10 +92,11 @@ def _same_collection(config: DemoConfig) -> None:
     """Refuse to mix two collections in one folder."""
     marker = config.folder / "demo.json"
     wanted = {"num_arms": config.num_arms, "seed": config.seed}
-    if marker.exists() and json.loads(marker.read_text()) != wanted:
+    known = json.loads(marker.read_text()) if marker.exists() else {}
+    if known and {name: known.get(name) for name in wanted} != wanted:
         remedy = "choose another with --folder, or remove this one"
         raise BadInput("this folder holds a demo of another collection", where=config.folder, remedy=remedy)
-    write_json(marker, wanted)
+    write_json(marker, {**known, **wanted})
 
 
 def _harvest_all(config: DemoConfig, shards: Path, console: Console) -> None:
@@ -105,7 +104,7 @@ def _harvest_all(config: DemoConfig, shards: Path, console: Console) -> None:
         console.print(f"[dim]harvested already: {shards}[/]")
         return
     sets = config.folder / "harvest"
-    with archives(config.num_arms, config.seed) as found:
+    with archives(config) as found:
         for archive in found:
             _step(
                 console, "harvest", archive.address,
@@ -123,50 +122,37 @@ def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
 
 
 @contextlib.contextmanager
-def archives(num_arms: int, seed: int) -> Iterator[list[Archive]]:
+def archives(config: DemoConfig) -> Iterator[list[Archive]]:
     """Serve the invented archives from a child process while the block runs.
 
+    A canvas is named by its address, and a sample's key follows from that: the ports of the first time are kept.
+
     Raises:
-        TryAgainLater: the server did not come up.
+        TryAgainLater: a port of theirs is in use.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "data_prep.armorial",
-        "--port",
-        "0",
-        "--num-arms",
-        str(num_arms),
-        "--seed",
-        str(seed),
-    ]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    # A session of its own: Ctrl-C is for the harvest, which then ends the server in its own time. The server ends
-    # by itself when its standard input closes, so that it cannot outlive a killed demo.
-    server = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
+    marker = config.folder / "demo.json"
+    known = json.loads(marker.read_text())
+    serve_armorial = cli.resolve("data_prep.armorial.server.process:serve_armorial")
+    ports = known.get("ports") or _free_ports()
+    with serve_armorial(num_arms=config.num_arms, seed=config.seed, ports=ports) as served:
+        write_json(marker, {**known, "ports": ports})
+        yield [
+            Archive(served.wexcombe_collection, "iiif", "armorial-wexcombe"),
+            Archive(served.aldersheim_collection, "iiif", "armorial-aldersheim"),
+            Archive(served.valcendre_oai, "oai-pmh", "armorial-valcendre"),
+        ]
+
+
+def _free_ports() -> list[int]:
+    """The usual ports, so that two machines draw the same keys; free ones where those are taken."""
+    with contextlib.ExitStack() as sockets:
+        for ports in (USUAL_PORTS, (0, 0, 0)):
+            opened = [sockets.enter_context(socket.socket()) for _ in ports]
+            with contextlib.suppress(OSError):
+                for one, port in zip(opened, ports, strict=True):
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    one.bind(("127.0.0.1", port))
+                return [one.getsockname()[1] for one in opened]
+    raise TryAgainLater(
+        "no free port for the built-in archives", remedy="end a program that listens on 127.0.0.1"
     )
-    try:
-        yield _announced(server)
-    finally:
-        server.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(10)
-        if server.poll() is None:
-            server.kill()
-
-
-def _announced(server: subprocess.Popen[str]) -> list[Archive]:
-    assert server.stdout is not None
-    ready, _, _ = select.select([server.stdout], [], [], SECONDS_TO_START)
-    line = server.stdout.readline() if ready else ""
-    if not line:
-        raise TryAgainLater(
-            "the built-in archives did not start", where="data_prep.armorial", remedy="see the lines above"
-        )
-    return [Archive(**archive) for archive in json.loads(line)["archives"]]
