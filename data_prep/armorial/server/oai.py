@@ -27,6 +27,7 @@ _XML = "http://www.w3.org/XML/1998/namespace"
 for _prefix, _uri in (("oai_dc", _OAI_DC), ("dc", _DC), ("xsi", _XSI)):
     ElementTree.register_namespace(_prefix, _uri)
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _TOKEN = re.compile(r"(oai_dc)\.(\d{1,9})\.([^.]{0,20})\.([^.]{0,20})\.([a-z0-9:-]{0,40})")
@@ -95,6 +96,8 @@ class Repository:
         arguments = dict(request.parameters)
         if len(arguments) != len(request.parameters):
             raise OaiError("badArgument", "an argument is given twice")
+        if any(_NOT_XML.search(value) for value in arguments.values()):
+            raise OaiError("badArgument", "an argument holds characters that XML cannot carry")
         verb = arguments.pop("verb", "")
         if verb not in self._verbs:
             raise OaiError("badVerb", f"unknown verb {_short(verb)}: use {', '.join(self._verbs)}")
