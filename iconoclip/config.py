@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -68,6 +68,9 @@ def check_keys(model: type[BaseModel], values: Mapping[str, Any], where: str, pr
 
 
 def _nested_model(annotation: Any) -> type[BaseModel] | None:
+    if get_origin(annotation) in (dict, Mapping):
+        # Its keys are the user's own; pydantic checks what stands under them.
+        return None
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate

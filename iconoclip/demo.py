@@ -20,7 +20,7 @@ from rich.console import Console
 
 from iconoclip import cli
 from iconoclip.config import Config
-from iconoclip.errors import BadInput, TryAgainLater
+from iconoclip.errors import BadInput, SomeRefused, TryAgainLater
 from iconoclip.files import write_json
 
 USUAL_PORTS = (8601, 8602, 8603)
@@ -118,7 +118,12 @@ def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
     """Print a verb with its options as one would type it, and run it."""
     arguments = [*words, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
     console.print(f"\n[bold cyan]iconoclip {verb}[/] {' '.join(arguments)}", soft_wrap=True)
-    return cli.call(verb, cli.parse(verb, arguments))
+    try:
+        return cli.call(verb, cli.parse(verb, arguments))
+    except SomeRefused as refused:
+        # Some arms of the collection may not be used at all, by their rights: to refuse them is part of the road.
+        console.print(f"[yellow]{refused}[/]")
+        return 0
 
 
 @contextlib.contextmanager
