@@ -122,3 +122,30 @@ class ServeConfig(Config):
     trusted_proxies: str = Field(
         "127.0.0.1", description="addresses whose X-Forwarded headers are believed, with commas between"
     )
+    title: str = Field("iconoclip", max_length=120, description="name of the collection, shown on every page")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="address the world reaches this service at, behind a proxy; by default the one it was asked at",
+    )
+    rate_limit_per_minute: int = Field(
+        300, ge=0, le=1_000_000, description="requests one client may make a minute; 0 does not count them"
+    )
+    max_upload_bytes: int = Field(
+        10_000_000, ge=1_000, le=20_000_000, description="size of an uploaded picture, in bytes"
+    )
+    max_upload_pixels: int = Field(
+        60_000_000, ge=1, le=500_000_000, description="width times height of an uploaded picture"
+    )
+    cors_origins: list[str] = Field(
+        [],
+        description="origins whose pages may read the API; `*` for all, as a IIIF viewer elsewhere needs",
+    )
+    consortium: list[str] = Field(
+        [], description="institutions, by slug, that only the holder of a token sees"
+    )
+    hidden: list[str] = Field([], description="institutions, by slug, that nobody sees")
+    token_file: str | None = Field(
+        None, description="file with one token a line that opens the consortium's items"
+    )
+    preload: bool = Field(True, description="load the model in the background as soon as the page answers")

@@ -1,0 +1,169 @@
+"""A small typed client of the API, for scripts and notebooks.
+
+    from retrieval.client import Client
+
+    library = Client("http://127.0.0.1:8000")
+    for hit in library.hits("a lion holding a rose", reusable=True, limit=100):
+        print(hit.score, hit.title, hit.rights.attribution)
+
+It needs nothing beyond the standard library and the types it returns.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from iconoclip.errors import BadInput, DamagedData, IconoclipError, MissingRequirement, TryAgainLater
+from retrieval.answers import Explanation, Facets, Hit, Item, Results
+
+MAX_ANSWER_BYTES = 64_000_000
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+
+class Client:
+    """One service.
+
+    Args:
+        address: where it is, as `iconoclip serve` prints it.
+        token: opens the consortium's items, where there are any.
+        timeout_seconds: how long to wait for an answer to begin.
+
+    Every method raises BadInput for a question that was refused, TryAgainLater when the service asks to wait or
+    cannot be reached, and DamagedData when what answers is not an iconoclip service.
+    """
+
+    def __init__(self, address: str, *, token: str | None = None, timeout_seconds: float = 30.0) -> None:
+        if urlsplit(address).scheme not in ("http", "https"):
+            raise BadInput(
+                "not a web address", where=address, remedy="give it as `iconoclip serve` prints it"
+            )
+        self.address = address.rstrip("/")
+        self._headers = {"Accept": "application/json"} | (
+            {"Authorization": f"Bearer {token}"} if token else {}
+        )
+        self._timeout_seconds = timeout_seconds
+
+    def search(
+        self, text: str | None = None, *, image: bytes | str | Path | None = None, **parameters: Any
+    ) -> Results:
+        """One page of hits.
+
+        Args:
+            text: what to look for, in any language the model knows.
+            image: a picture to look like: its bytes, or the path of its file.
+            parameters: any other of /api/search (docs/api.md): `like`, `institution`, `reusable`, `k`, `cursor`, ...
+        """
+        path = _with_query("/api/search", {"q": text, **parameters})
+        if image is None:
+            return self._get(path, Results)
+        data = image if isinstance(image, bytes) else Path(image).read_bytes()
+        body, content_type = _multipart("image", data)
+        return _parsed(self._send(path, body, {"Content-Type": content_type}), Results, self.address)
+
+    def hits(self, text: str | None = None, *, limit: int | None = None, **parameters: Any) -> Iterator[Hit]:
+        """Hit after hit, asking for the next page whenever one is used up; at most `limit`."""
+        return islice(self._all_hits(text, **parameters), limit)
+
+    def _all_hits(self, text: str | None, **parameters: Any) -> Iterator[Hit]:
+        cursor = parameters.pop("cursor", None)
+        while True:
+            page = self.search(text, cursor=cursor, **parameters)
+            yield from page.hits
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def item(self, key: str) -> Item:
+        """One item, whole."""
+        answer = json.loads(self._send(f"/api/items/{key}"))
+        return _parsed(json.dumps(answer.get("item")).encode(), Item, self.address)
+
+    def similar(self, key: str, **parameters: Any) -> Results:
+        """What looks like an item."""
+        return self._get(_with_query("/api/similar", {"key": key, **parameters}), Results)
+
+    def facets(self, **filters: Any) -> Facets:
+        """Counts over a filtered set."""
+        return self._get(_with_query("/api/facets", filters), Facets)
+
+    def explain(self, key: str, text: str) -> Explanation:
+        """Where in an item's picture a text is seen."""
+        return self._get(_with_query("/api/explain", {"key": key, "q": text}), Explanation)
+
+    def image(self, key: str) -> bytes:
+        """The JPEG of an item, where its rights let it be shown."""
+        return self._send(f"/image/{key}.jpg")
+
+    def _get(self, path: str, kind: type[AnswerT]) -> AnswerT:
+        return _parsed(self._send(path), kind, self.address)
+
+    def _send(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+        # The scheme was checked: no `file:` and no other surprise of urllib's.
+        request = urllib.request.Request(
+            self.address + path, data=body, headers=self._headers | (headers or {})
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_seconds) as answer:
+                data: bytes = answer.read(MAX_ANSWER_BYTES + 1)
+        except urllib.error.HTTPError as error:
+            raise _as_error(error, self.address) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise TryAgainLater(
+                f"the service cannot be reached: {error}",
+                where=self.address,
+                remedy="is `iconoclip serve` running?",
+            ) from error
+        if len(data) > MAX_ANSWER_BYTES:
+            raise DamagedData("the answer is too long", where=self.address, remedy="ask for fewer: k=50")
+        return data
+
+
+def _with_query(path: str, parameters: dict[str, Any]) -> str:
+    pairs = []
+    for name, value in parameters.items():
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if one is not None:
+                pairs.append((name, str(one).lower() if isinstance(one, bool) else str(one)))
+    return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+def _multipart(name: str, data: bytes) -> tuple[bytes, str]:
+    boundary = secrets.token_hex(16)
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'
+    return (
+        head.encode() + data + f"\r\n--{boundary}--\r\n".encode(),
+        f"multipart/form-data; boundary={boundary}",
+    )
+
+
+def _parsed(data: bytes, kind: type[AnswerT], address: str) -> AnswerT:
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise DamagedData(
+            f"not the answer of an iconoclip service: {error.errors()[0]['msg']}",
+            where=address,
+            remedy="check the address, and that both sides are of one version",
+        ) from error
+
+
+def _as_error(error: urllib.error.HTTPError, address: str) -> IconoclipError:
+    try:
+        fault = json.loads(error.read(100_000))["error"]
+        what, where, remedy = str(fault["what"]), fault.get("where"), fault.get("remedy")
+    except (ValueError, KeyError, TypeError, OSError):
+        what, where, remedy = f"HTTP {error.code}", None, None
+    kinds: dict[int, type[IconoclipError]] = {404: MissingRequirement, 429: TryAgainLater}
+    kind = TryAgainLater if error.code >= 500 else kinds.get(error.code, BadInput)
+    return kind(what, where=where or address, remedy=remedy)

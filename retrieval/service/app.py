@@ -1,0 +1,127 @@
+"""The application: rooms put together, doors closed."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
+
+from retrieval.config import ServeConfig
+from retrieval.search import SearchEngine
+from retrieval.service import api, exports, health, iiif, pages
+from retrieval.service.desk import Desk
+from retrieval.service.limits import BodyLimit, RateLimit, SecurityHeaders
+from retrieval.service.measures import Measured, Measures
+from retrieval.service.params import refused
+from retrieval.service.refusals import Refusal, from_status
+
+STATIC = Path(__file__).parent / "static"
+# Beside the image, a multipart body carries its boundaries and a few field names.
+MULTIPART_OVERHEAD_BYTES = 10_000
+
+DESCRIPTION = """
+Search pictures by describing them, by showing one, or by pointing at an item. Every hit carries its rights, its
+credit line, its institution and links to the source. Errors have one shape: `{"error": {"code", "what", "where",
+"remedy"}}`. What is stable and what may change: docs/api.md.
+"""
+
+
+def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
+    """The service over an open engine; the caller closes the engine.
+
+    Raises:
+        MissingRequirement, ConfigError: the rules of visibility cannot be read.
+    """
+    desk, measures = Desk(engine, config), Measures()
+    app = FastAPI(
+        title=config.title,
+        version=version("iconoclip"),
+        description=DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        # The framework's own reference pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        middleware=_middleware(desk, config, measures),
+        lifespan=_lifespan,
+    )
+    app.state.desk, app.state.measures = desk, measures
+    for room in (api, exports, iiif, health, pages):
+        app.include_router(room.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(Refusal, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(Exception, _apologise)
+    # An upload stays in memory: the parser would otherwise spool it to a file on disk from 1 MB on.
+    MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, config.max_upload_bytes + 1)
+    return app
+
+
+def _middleware(desk: Desk, config: ServeConfig, measures: Measures) -> list[Middleware]:
+    """From the outside in."""
+    stack = [Middleware(SecurityHeaders)]
+    if config.cors_origins:
+        # No credentials: a page elsewhere may read what is public, and nothing a reader's cookie opens.
+        stack.append(
+            Middleware(CORSMiddleware, allow_origins=config.cors_origins, allow_methods=["GET", "POST"])
+        )
+    return [
+        *stack,
+        Middleware(Measured, measures=measures),
+        Middleware(RateLimit, per_minute=config.rate_limit_per_minute),
+        Middleware(BodyLimit, max_bytes=config.max_upload_bytes + MULTIPART_OVERHEAD_BYTES),
+        Middleware(GZipMiddleware, minimum_size=1_000),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    desk: Desk = app.state.desk
+    if desk.config.preload:
+        desk.warm_up()
+    yield
+
+
+def _as_refusal(error: Exception) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, RequestValidationError):
+        return refused(error.errors())
+    if isinstance(error, HTTPException):
+        refusal = from_status(error.status_code, error.detail)
+        refusal.headers.update(error.headers or {})
+        return refusal
+    return Refusal(500, "something went wrong here", remedy="it is not your fault; please report it")
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    refusal = _as_refusal(error)
+    if _wants_page(request):
+        return pages.refusal_page(request, refusal)
+    return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+
+
+def _apologise(request: Request, error: Exception) -> Response:
+    """A bug: the operator gets its kind and where it happened; its message might hold what was asked."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    print(f"iconoclip: a bug: {type(error).__name__}\n{frames}", file=sys.stderr, flush=True)
+    return _refuse(request, error)
+
+
+def _wants_page(request: Request) -> bool:
+    """Whether a person asked: a browser, outside the addresses meant for programs."""
+    is_for_programs = request.url.path.startswith(("/api/", "/iiif/", "/metrics"))
+    return not is_for_programs and "text/html" in request.headers.get("accept", "")

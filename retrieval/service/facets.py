@@ -1,0 +1,128 @@
+"""The filters at the side of the results: their values, counts, and which are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from iconoclip.errors import IconoclipError
+from retrieval.answers import Facets, FacetValue
+from retrieval.service import notations
+from retrieval.service.desk import Desk
+from retrieval.service.params import FilterParams, SearchParams
+from retrieval.service.refusals import from_engine
+from retrieval.service.wording import Wording
+
+MAX_VALUES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of a filter."""
+
+    value: str
+    label: str
+    count: int
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """One filter: several of its values may be chosen, or one."""
+
+    name: str
+    legend: str
+    takes_several: bool
+    choices: tuple[Choice, ...]
+
+    @property
+    def is_any(self) -> bool:
+        """Whether nothing of it is chosen."""
+        return not any(choice.is_chosen for choice in self.choices)
+
+
+@dataclass(frozen=True)
+class SidePanel:
+    """Everything at the side."""
+
+    groups: tuple[Group, ...]
+    num_reusable: int
+    earliest: int | None
+    latest: int | None
+
+
+def count(desk: Desk, params: FilterParams, concealed: tuple[str, ...]) -> Facets:
+    """The engine's counts over what passes the filters."""
+    try:
+        return desk.engine.facets(params.filters(concealed))
+    except IconoclipError as error:
+        raise from_engine(error) from error
+
+
+def side_panel(desk: Desk, params: SearchParams, concealed: tuple[str, ...], wording: Wording) -> SidePanel:
+    """The filters with counts; a filter's own values are counted as if it were not set, so that one can change it."""
+    overall = count(desk, params, concealed)
+
+    def several(name: str, legend: str) -> Group:
+        loose = (
+            count(desk, params.model_copy(update={name: []}), concealed) if getattr(params, name) else overall
+        )
+        return _group(name, legend, True, getattr(loose, name), getattr(params, name), wording)
+
+    def single(name: str, legend: str) -> Group:
+        chosen = getattr(params, name)
+        loose = count(desk, params.model_copy(update={name: None}), concealed) if chosen else overall
+        return _group(name, legend, False, getattr(loose, name), [chosen] if chosen else [], wording)
+
+    _ = wording.translations.gettext
+    reusable = (
+        count(desk, params.model_copy(update={"reusable": None}), concealed) if params.reusable else overall
+    )
+    groups = (
+        several("institution", _("Institution")),
+        several("rights", _("Rights")),
+        single("language", _("Language of a caption")),
+        single("object_type", _("Kind of object")),
+        single("iconclass", _("Iconclass")),
+        single("creator", _("Maker")),
+    )
+    return SidePanel(
+        groups=tuple(group for group in groups if len(group.choices) > 1 or not group.is_any),
+        num_reusable=reusable.num_reusable,
+        earliest=overall.earliest,
+        latest=overall.latest,
+    )
+
+
+def _group(
+    name: str,
+    legend: str,
+    takes_several: bool,
+    values: Iterable[FacetValue],
+    chosen: list[str],
+    wording: Wording,
+) -> Group:
+    ranked = list(values)
+    known = {value.value for value in ranked}
+    shown = [value for place, value in enumerate(ranked) if place < MAX_VALUES_SHOWN or value.value in chosen]
+    # A chosen value that nothing has must still be seen, or it could not be taken back.
+    shown += [FacetValue(value=value, label=value, count=0) for value in chosen if value not in known]
+    return Group(
+        name,
+        legend,
+        takes_several,
+        tuple(
+            Choice(value.value, value_label(name, value, wording), value.count, value.value in chosen)
+            for value in shown
+        ),
+    )
+
+
+def value_label(name: str, value: FacetValue, wording: Wording) -> str:
+    """A facet's value for people."""
+    if name == "language":
+        return wording.language_name(value.value)
+    if name == "iconclass" and value.value:
+        words = notations.label(value.value, wording.language)
+        return f"{value.value} {words}".strip()
+    return value.label

@@ -1,0 +1,134 @@
+"""The verb `serve`: take the port, answer, say so, and leave cleanly on Ctrl-C.
+
+The socket is bound before anything is loaded, so that a busy port is known in a moment; the index is opened next,
+and the model behind it in the background (`/api/ready` says when).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from iconoclip.errors import ConfigError, TryAgainLater
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+    from retrieval.config import ServeConfig
+
+SHUTDOWN_SECONDS = 5
+
+
+def serve(config: ServeConfig) -> int:
+    """Serve the page and the API until interrupted.
+
+    Raises:
+        TryAgainLater: the port is in use.
+        MissingRequirement, DamagedData: there is no index, or it is not whole.
+        ConfigError: the host is not an address of this machine, or the port may not be taken.
+    """
+    with contextlib.closing(bind(config.host, config.port)) as listener:
+        # Imported after the port is ours: together they take a second or two.
+        from retrieval.search import SearchEngine
+        from retrieval.service.app import create_app
+
+        with SearchEngine.open(
+            config.index, shardsets=_folders(config.shardset), model=config.model
+        ) as engine:
+            _run(create_app(engine, config), config, listener)
+    return 0
+
+
+def _folders(given: str | list[str] | None) -> list[str] | None:
+    return [given] if isinstance(given, str) else given
+
+
+def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
+    import uvicorn
+
+    settings = uvicorn.Config(
+        app,
+        # Nothing of a request is logged: uvicorn's loggers would hold addresses and what was asked.
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        limit_concurrency=config.max_connections,
+        forwarded_allow_ips=config.trusted_proxies,
+    )
+    try:
+        _announcing(settings, address(listener)).run(sockets=[listener])
+    except KeyboardInterrupt:
+        # The answers under way are finished by now: Ctrl-C is how one stops a server, not a fault.
+        print("\niconoclip: stopped", file=sys.stderr, flush=True)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        TryAgainLater: another program holds the port.
+        ConfigError: no such address here, or a port below 1024 without the right to it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            # Without it a restart within a minute meets the kernel's TIME_WAIT; it never steals a live port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(socket.SOMAXCONN)
+    except OSError as error:
+        listener.close()
+        raise _refused(host, port, error) from error
+    return listener
+
+
+def _refused(host: str, port: int, error: OSError) -> Exception:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return TryAgainLater(
+            f"port {port} is in use by another program",
+            where=where,
+            remedy="stop that program, or let iconoclip pick a free port: --port 0",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return ConfigError(
+            f"this user may not take port {port}", where=where, remedy="choose one above 1023, or --port 0"
+        )
+    return ConfigError(
+        f"cannot listen there: {error.strerror or error}",
+        where=where,
+        remedy="--host is an address of this machine: 127.0.0.1 for this machine only, 0.0.0.0 for every network",
+    )
+
+
+def address(listener: socket.socket) -> str:
+    """The address to open in a browser."""
+    host, port = listener.getsockname()[:2]
+    parsed = ipaddress.ip_address(host)
+    if parsed.is_unspecified:
+        host = "127.0.0.1" if parsed.version == 4 else "::1"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _announcing(config: uvicorn.Config, url: str) -> uvicorn.Server:
+    import uvicorn
+
+    class Announcing(uvicorn.Server):
+        """A server that prints its address once it answers, and not a moment before."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                print(f"iconoclip: serving at {url}  (Ctrl-C stops it)", flush=True)
+
+    return Announcing(config)

@@ -1,0 +1,162 @@
+// The page works without this file. With it: filters answer at once, results grow in place, pictures can be dropped,
+// a text can be copied, and `/` goes to the search box. No library, no request to anyone but this server.
+"use strict";
+
+const say = (text) => { document.getElementById("said").textContent = text; };
+
+async function fetchPage(url) {
+  const answer = await fetch(url, { headers: { Accept: "text/html" } });
+  if (!answer.ok && answer.status >= 500) throw new Error(String(answer.status));
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// ---------------------------------------------------------------- filters and pages of results, in place
+
+let asked = 0;
+
+async function show(url, { push = true, focus = null } = {}) {
+  const mine = ++asked;
+  const results = document.getElementById("results");
+  results?.setAttribute("aria-busy", "true");
+  try {
+    const page = await fetchPage(url);
+    if (mine !== asked) return;
+    const fresh = page.getElementById("results");
+    if (!fresh || !results) { location.assign(url); return; }
+    const isOpen = results.querySelector("details.facets").open;
+    results.replaceWith(document.adoptNode(fresh));
+    fresh.querySelector("details.facets").open = isOpen;
+    document.title = page.title;
+    if (push) history.pushState({}, "", url);
+    enrich(fresh);
+    if (focus) fresh.querySelector(focus)?.focus({ preventScroll: true });
+    say(document.getElementById("count")?.textContent ?? "");
+  } catch {
+    location.assign(url);
+  }
+}
+
+function addressOf(form) {
+  const pairs = [...new FormData(form)].filter(([, value]) => typeof value === "string" && value.trim() !== "");
+  return `${form.getAttribute("action")}?${new URLSearchParams(pairs)}`;
+}
+
+document.addEventListener("change", (event) => {
+  const field = event.target;
+  if (!field.closest?.(".facets")) return;
+  const value = field.type === "checkbox" || field.type === "radio" ? `[value="${CSS.escape(field.value)}"]` : "";
+  show(addressOf(document.getElementById("find")), { focus: `.facets [name="${field.name}"]${value}` });
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "find" || !document.getElementById("results")) return;
+  event.preventDefault();
+  show(addressOf(event.target));
+});
+
+window.addEventListener("popstate", () => {
+  if (document.getElementById("results")) location.reload();
+});
+
+async function showMore(link) {
+  if (link.getAttribute("aria-busy") === "true") return;
+  link.setAttribute("aria-busy", "true");
+  try {
+    const page = await fetchPage(link.href);
+    const hits = document.getElementById("hits");
+    const added = [...page.querySelectorAll("#hits > li")].map((hit) => document.adoptNode(hit));
+    const before = hits.children.length;
+    hits.append(...added);
+    const next = page.getElementById("next");
+    if (next) { link.href = next.href; link.removeAttribute("aria-busy"); } else { link.remove(); }
+    hits.children[before]?.querySelector(".hit-title a")?.focus({ preventScroll: true });
+    say(`+ ${added.length}`);
+  } catch {
+    location.assign(link.href);
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("#next");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  showMore(link);
+});
+
+// ---------------------------------------------------------------- copying
+
+async function copy(button) {
+  const text = button.dataset.copyText ?? document.querySelector(button.dataset.copy).textContent;
+  try {
+    await navigator.clipboard.writeText(text.trim());
+  } catch {
+    return;
+  }
+  const before = button.textContent;
+  button.textContent = button.dataset.done;
+  say(button.dataset.done);
+  setTimeout(() => { button.textContent = before; }, 2000);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("button[data-copy], button[data-copy-text]");
+  if (button) copy(button);
+});
+
+// ---------------------------------------------------------------- searching with a picture
+
+function searchWith(files) {
+  const form = document.querySelector(".by-image form");
+  const image = [...files].find((file) => file.type.startsWith("image/"));
+  if (!form || !image) return;
+  const field = form.querySelector("input[type=file]");
+  const carrier = new DataTransfer();
+  carrier.items.add(image);
+  field.files = carrier.files;
+  form.requestSubmit();
+}
+
+const carriesFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+let depth = 0;
+document.addEventListener("dragenter", (event) => { if (carriesFile(event) && document.querySelector(".by-image")) { depth += 1; document.body.classList.add("dropping"); } });
+document.addEventListener("dragleave", (event) => { if (carriesFile(event) && --depth <= 0) { depth = 0; document.body.classList.remove("dropping"); } });
+document.addEventListener("dragover", (event) => { if (carriesFile(event)) event.preventDefault(); });
+document.addEventListener("drop", (event) => {
+  if (!carriesFile(event)) return;
+  event.preventDefault();
+  depth = 0;
+  document.body.classList.remove("dropping");
+  searchWith(event.dataTransfer.files);
+});
+document.addEventListener("paste", (event) => {
+  if (event.clipboardData?.files.length) searchWith(event.clipboardData.files);
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches?.(".by-image input[type=file]") && event.target.files.length) event.target.form.requestSubmit();
+});
+
+// ---------------------------------------------------------------- keyboard
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    const box = document.getElementById("q");
+    box?.focus();
+    box?.select();
+  }
+});
+
+// ---------------------------------------------------------------- once per content
+
+function enrich(root) {
+  for (const button of root.querySelectorAll("button[data-copy], button[data-copy-text]")) button.hidden = !navigator.clipboard;
+  const next = root.querySelector("#next");
+  if (next) next.textContent = next.dataset.more;
+  for (const apply of root.querySelectorAll(".facets .apply button")) apply.hidden = true;
+  const facets = root.querySelector("details.facets");
+  if (facets && !facets.dataset.seen && matchMedia("(max-width: 63.99rem)").matches) facets.open = false;
+  if (facets) facets.dataset.seen = "yes";
+}
+
+enrich(document);

@@ -1,0 +1,83 @@
+"""Jinja for the pages: one environment a language, every value escaped, an unknown name an error."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval.service import notations, views
+from retrieval.service.wording import LANGUAGES, Wording, choose
+
+LANGUAGE_COOKIE = "iconoclip_lang"
+_A_YEAR_SECONDS = 365 * 24 * 3600
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates in one language."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    wording = Wording(language)
+    made.install_gettext_translations(wording.translations, newstyle=True)  # type: ignore[attr-defined]
+    made.filters.update(number=wording.number, language_name=wording.language_name, quote=quote)
+    made.globals.update(
+        wording=wording,
+        languages=[Wording(tag) for tag in LANGUAGES],
+        title_of=lambda hit: views.title_of(hit, language),
+        alt_text=lambda hit: views.alt_text(hit, language),
+        badge=lambda rights: views.badge(rights, wording),
+        captions_by_language=lambda captions: views.grouped(captions, wording),
+        notation_label=lambda notation: notations.label(notation, language),
+        is_shown=views.is_shown,
+        frame=views.frame,
+        percent=views.percent,
+        home_of=views.home_of,
+        outward=views.outward,
+        content_state=views.content_state,
+    )
+    return made
+
+
+def wording_for(request: Request) -> Wording:
+    """The language this reader gets."""
+    return choose(
+        request.query_params.get("lang"),
+        request.cookies.get(LANGUAGE_COOKIE),
+        request.headers.get("accept-language"),
+    )
+
+
+def render(template: str, request: Request, **context: Any) -> str:
+    """The HTML of a page."""
+    wording = wording_for(request)
+    pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+
+    def in_language(language: str) -> str:
+        return f"{request.url.path}?{urlencode([*pairs, ('lang', language)])}"
+
+    return (
+        environment(wording.language)
+        .get_template(template)
+        .render(in_language=in_language, path=request.url.path, **context)
+    )
+
+
+def remember_language(request: Request, response: Response) -> None:
+    """Keep a language that was asked for by name; the only cookie a reader gets without a token."""
+    asked = request.query_params.get("lang")
+    if asked in LANGUAGES:
+        response.set_cookie(
+            LANGUAGE_COOKIE, str(asked), max_age=_A_YEAR_SECONDS, samesite="lax", httponly=True
+        )

@@ -1,0 +1,98 @@
+"""What the page says, in the reader's language.
+
+English stands in the templates; every other language is a gettext catalogue in locales/, read as `.po` at start,
+so that a translator's file works as it comes and nothing has to be compiled.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from babel.support import NullTranslations, Translations
+
+LOCALES = Path(__file__).parent / "locales"
+SOURCE_LANGUAGE = "en"
+LANGUAGES: tuple[str, ...] = (SOURCE_LANGUAGE, *sorted(path.stem for path in LOCALES.glob("*.po")))
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The words of one interface language."""
+
+    language: str
+
+    @property
+    def locale(self) -> Locale:
+        """Babel's locale: names of languages, forms of numbers."""
+        return Locale.parse(self.language)
+
+    @property
+    def translations(self) -> NullTranslations:
+        """The gettext catalogue."""
+        return _catalogue(self.language)
+
+    def number(self, value: float) -> str:
+        """A number as this language writes it: 6,000 or 6 000 or 6.000."""
+        return str(format_decimal(value, locale=self.locale))
+
+    def language_name(self, tag: str) -> str:
+        """The name of a BCP 47 tag in this language; the tag itself when Babel does not know it."""
+        if tag == "und":
+            return str(self.translations.gettext("language not stated"))
+        try:
+            name = Locale.parse(tag, sep="-").get_display_name(self.locale)
+        except (UnknownLocaleError, ValueError):
+            return tag
+        return name[0].upper() + name[1:] if name else tag
+
+    def own_name(self) -> str:
+        """What the language calls itself."""
+        name = self.locale.get_display_name() or self.language
+        return str(name[0].upper() + name[1:])
+
+
+@cache
+def _catalogue(language: str) -> NullTranslations:
+    if language == SOURCE_LANGUAGE:
+        return NullTranslations()
+    with (LOCALES / f"{language}.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def choose(asked: str | None, remembered: str | None, accept_language: str | None) -> Wording:
+    """The wording for a request: `?lang=` first, then the reader's earlier choice, then Accept-Language (RFC 9110)."""
+    for candidate in (asked, remembered):
+        if candidate in LANGUAGES:
+            return Wording(str(candidate))
+    return Wording(
+        next((tag for tag in _accepted(accept_language or "") if tag in LANGUAGES), SOURCE_LANGUAGE)
+    )
+
+
+def _accepted(header: str) -> list[str]:
+    weighted: list[tuple[float, str]] = []
+    for part in header[:1_000].split(","):
+        tag, _, parameter = part.strip().partition(";")
+        try:
+            weight = float(parameter.split("=")[1]) if "=" in parameter else 1.0
+        except ValueError:
+            continue
+        weighted.append((weight, tag.split("-")[0].strip().lower()))
+    return [tag for weight, tag in sorted(weighted, key=lambda pair: -pair[0]) if weight > 0]
+
+
+def globals_for(wording: Wording) -> dict[str, Any]:
+    """What a template may call."""
+    return {"wording": wording, "languages": [Wording(language) for language in LANGUAGES]}

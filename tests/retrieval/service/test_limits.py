@@ -1,0 +1,98 @@
+"""One client's requests, one body's bytes, and the headers of every answer."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from retrieval.service.limits import SECURITY_HEADERS, BodyLimit, RateLimit, SecurityHeaders
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def count_bytes(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+def client_of(*middleware: Middleware) -> TestClient:
+    return TestClient(
+        Starlette(routes=[Route("/", count_bytes, methods=["GET", "POST"])], middleware=middleware)
+    )
+
+
+def test_a_burst_of_a_minute_passes_and_then_tokens_return_one_by_one() -> None:
+    clock = Clock()
+    limit = RateLimit(Starlette(), per_minute=60, clock=clock)
+    assert [limit.take("a") for _ in range(60)] == [0] * 60
+    assert limit.take("a") == 1
+    clock.now += 1.0
+    assert limit.take("a") == 0
+    assert limit.take("a") == 1
+
+
+def test_one_client_does_not_use_up_anothers_share() -> None:
+    limit = RateLimit(Starlette(), per_minute=1, clock=Clock())
+    assert limit.take("a") == 0
+    assert limit.take("a") == 60
+    assert limit.take("b") == 0
+
+
+def test_the_memory_of_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrieval.service.limits.MAX_CLIENTS", 3)
+    limit = RateLimit(Starlette(), per_minute=1, clock=Clock())
+    for client in "abcde":
+        limit.take(client)
+    assert limit.take("e") == 60
+    assert limit.take("a") == 0, "the least recently seen client was forgotten"
+
+
+def test_too_many_requests_are_answered_429_with_the_time_to_wait() -> None:
+    client = client_of(Middleware(RateLimit, per_minute=2, clock=Clock()))
+    assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
+    refused = client.get("/")
+    assert refused.headers["retry-after"] == "30"
+    assert refused.json()["error"]["code"] == "too_many_requests"
+
+
+def test_zero_means_nobody_counts() -> None:
+    client = client_of(Middleware(RateLimit, per_minute=0))
+    assert {client.get("/").status_code for _ in range(50)} == {200}
+
+
+def test_a_body_within_the_bound_passes_and_a_longer_one_does_not() -> None:
+    client = client_of(Middleware(BodyLimit, max_bytes=10))
+    assert client.post("/", content=b"x" * 10).text == "10"
+    refused = client.post("/", content=b"x" * 11)
+    assert refused.status_code == 413
+    assert refused.json()["error"]["code"] == "too_large"
+
+
+def test_a_body_of_undeclared_length_is_counted_as_it_comes() -> None:
+    client = client_of(Middleware(BodyLimit, max_bytes=10))
+    assert client.post("/", content=iter([b"x" * 6, b"x" * 6])).status_code == 413
+
+
+@pytest.mark.parametrize("declared", ["-1", "many", "1e9", "99999999999999999999"])
+def test_a_length_that_is_no_honest_number_is_refused(declared: str) -> None:
+    client = client_of(Middleware(BodyLimit, max_bytes=10))
+    assert client.post("/", headers={"Content-Length": declared}, content=b"x").status_code == 413
+
+
+def test_every_answer_carries_the_security_headers() -> None:
+    client = client_of(Middleware(SecurityHeaders))
+    for answer in (client.get("/"), client.get("/nowhere"), client.put("/")):
+        for name, value in SECURITY_HEADERS.items():
+            assert answer.headers[name] == value
+    assert "default-src 'self'" in SECURITY_HEADERS["Content-Security-Policy"]
+    assert "unsafe" not in SECURITY_HEADERS["Content-Security-Policy"]
