@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections import deque
@@ -100,14 +101,17 @@ VERBS: dict[str, Verb] = {
     "serve": Verb(
         "serve the search page and the API", "retrieval.config:ServeConfig", "retrieval.service.serve:serve"
     ),
-    "submit": Verb("submit a stage to SLURM"),
+    "submit": Verb("submit a stage to SLURM", "slurm.config:SubmitConfig", "slurm.submit:submit"),
+    "chain": Verb("submit several stages, each after what it needs", "slurm.config:ChainConfig", "slurm.chain:chain"),
     "status": Verb(
-        "show the state of a harvest or of runs", "data_prep.config:StatusConfig", "data_prep.status:status"
+        "show the state of a harvest or of runs", "iconoclip.status:StatusConfig", "iconoclip.status:status"
     ),
-    "logs": Verb("follow the log of a run"),
-    "resume": Verb("go on with a run that stopped"),
-    "cancel": Verb("cancel a run on the cluster"),
-    "doctor": Verb("check this machine or cluster account before the first job"),
+    "logs": Verb("show or follow the log of a run", "slurm.config:LogsConfig", "slurm.logs:logs"),
+    "resume": Verb("go on with a run that stopped", "slurm.config:ResumeConfig", "slurm.resume:resume"),
+    "cancel": Verb("cancel a run on the cluster", "slurm.config:CancelConfig", "slurm.cancel:cancel"),
+    "doctor": Verb(
+        "check a cluster account before the first job", "slurm.config:DoctorConfig", "slurm.doctor:doctor"
+    ),
 }
 
 INTERRUPTED = TryAgainLater("interrupted", remedy="run the same command again; it goes on from here")
@@ -248,6 +252,7 @@ def read_command_line(model: type[Config], arguments: list[str]) -> CommandLine:
         if word == "--":
             words.extend(rest)
             break
+        word = "--follow" if word == "-f" else word
         if not word.startswith("--"):
             (options if word == "-h" else words).append(word)
             continue
@@ -354,7 +359,15 @@ def overview() -> str:
 
 def console() -> NoReturn:
     """The entry point of the `iconoclip` script."""
+    _end_as_ctrl_c_does()
     sys.exit(main())
+
+
+def _end_as_ctrl_c_does() -> None:
+    """Let SIGTERM, and in a SLURM job the warning before its time limit, end a verb as Ctrl-C does: saved, code 75."""
+    warnings = [signal.SIGTERM, signal.SIGUSR1] if "SLURM_JOB_ID" in os.environ else [signal.SIGTERM]
+    for warning in warnings:
+        signal.signal(warning, signal.default_int_handler)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""`iconoclip status FOLDER`: a harvest's state or a table of runs, whichever the folder holds."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from iconoclip.config import Config, positional
+
+# `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
+warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarning)
+
+LEDGER_NAME = "ledger.sqlite"
+
+
+class StatusConfig(Config):
+    """Show the state of a harvest or of runs."""
+
+    folder: Path = Field(
+        Path("runs"),
+        description="folder of a harvest, of a run, or one that holds runs",
+        json_schema_extra=positional(),
+    )
+    json: bool = Field(False, description="print JSON: one object a harvest or run")  # type: ignore[assignment]
+
+
+def status(config: StatusConfig) -> int:
+    """Hand the folder to the package that wrote it."""
+    # Imported here: the command imports this module only when the verb is called, and a stage only by name.
+    from iconoclip.cli import resolve
+
+    package = "data_prep" if is_harvest(config.folder) else "slurm"
+    model: type[Config] = resolve(f"{package}.config:StatusConfig")
+    function: Any = resolve(f"{package}.status:status")
+    return function(model.model_validate(config.model_dump())) or 0
+
+
+def is_harvest(folder: Path) -> bool:
+    """Whether the folder holds a harvest: its ledger, or those of its tasks. A run's folder holds a job.json."""
+    if _is_near(folder, "job.json"):
+        return False
+    return _is_near(folder, LEDGER_NAME)
+
+
+def _is_near(folder: Path, name: str) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in (name, f"*/{name}", f"*/*/{name}"))

@@ -1,0 +1,191 @@
+"""What a job's script reports, and what follows from it: the state machine of a run.
+
+  python -m slurm.attempt begin RUN [--task N]
+      exit code 0: go on; 100: finished already; otherwise: do not start, the message says why
+  python -m slurm.attempt end RUN --code C --stop none|warned|ended [--task N] [--assembled]
+      prints finished, requeue, assemble, interrupted, cancelled or failed
+  python -m slurm.attempt resubmitted RUN --job ID [--task N]
+
+          begin                 end: evidence there
+submitted ------> running ------------------------> finished
+                   ^  |  end: 75, or warned
+                   |  v
+                requeued       (at most MAX_IDLE_ATTEMPTS in a row without progress, then failed)
+                   ^
+                   |           SLURM itself starts it again after preemption, a node's failure, `scontrol requeue`
+               interrupted
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from iconoclip.errors import IconoclipError
+from slurm.job import Attempt, Job, JobDir, State, Work, has_evidence, now
+
+FINISHED_ALREADY = 100
+TRY_AGAIN, SOME_REFUSED = 75, 3
+MAX_IDLE_ATTEMPTS = 3
+
+
+def begin(job_dir: JobDir, task: int | None) -> int:
+    """Record the start of an attempt.
+
+    Returns:
+        0 to go on, 100 when the work is finished already, 2 when something it needs is not finished.
+    """
+    job = job_dir.read()
+    unmet = [need for need in job.needs if not _is_finished(need)]
+    if unmet:
+        return _refuse(job_dir, task, f"needs {unmet[0]}, which is not finished by its own records")
+    expected = job.nodes * job.tasks_per_node
+    given = int(os.environ.get("SLURM_NTASKS", expected))
+    if given != expected:
+        return _refuse(
+            job_dir,
+            task,
+            f"SLURM started {given} tasks, the run was made for {expected}: submit it again instead",
+        )
+    work = job_dir.work_of(task)
+    if work.state == "finished" or (job.num_tasks is None and has_evidence(job)):
+        job_dir.write_work(task, work.model_copy(update={"state": "finished"}))
+        print("iconoclip: finished already, by the run's own records")
+        return FINISHED_ALREADY
+    attempt = Attempt(
+        job_id=int(os.environ.get("SLURM_JOB_ID", 0)),
+        restart=int(os.environ.get("SLURM_RESTART_COUNT", 0)),
+        nodes=os.environ.get("SLURM_JOB_NODELIST", ""),
+        started_at=now(),
+    )
+    job_dir.write_work(task, Work(state="running", attempts=(*work.attempts, attempt)))
+    _announce(job, attempt, number=len(work.attempts) + 1, task=task)
+    return 0
+
+
+def _is_finished(run: str) -> bool:
+    needed = JobDir(run)
+    return needed.exists and needed.is_finished()
+
+
+def _refuse(job_dir: JobDir, task: int | None, reason: str) -> int:
+    work = job_dir.work_of(task)
+    job_dir.write_work(task, work.model_copy(update={"state": "failed", "reason": reason}))
+    print(f"iconoclip: {reason}", file=sys.stderr)
+    return 2
+
+
+def _announce(job: Job, attempt: Attempt, *, number: int, task: int | None) -> None:
+    of = "" if task is None else f", task {task} of {job.num_tasks}"
+    print(
+        f"iconoclip: {job.stage}{of}, job {attempt.job_id} on {attempt.nodes}, attempt {number}", flush=True
+    )
+
+
+def end(job_dir: JobDir, task: int | None, *, code: int, stop: str, assembled: bool = False) -> str:
+    """Record how an attempt ended, and say what the script does next."""
+    job = job_dir.read()
+    work = job_dir.work_of(task)
+    attempt = work.attempts[-1].model_copy(
+        update={"ended_at": now(), "exit_code": code, "stop": stop, "progress": progress_of(job, task)}
+    )
+    attempts = (*work.attempts[:-1], attempt)
+    state, reason = _verdict(job_dir, job, attempts, task=task)
+    job_dir.write_work(task, Work(state=state, reason=reason, attempts=attempts))
+    if reason:
+        print(f"iconoclip: {reason}", file=sys.stderr)
+    if state == "finished" and task is not None and not assembled and _is_last(job_dir, job):
+        return "assemble"
+    return "requeue" if state == "requeued" else state
+
+
+def _verdict(
+    job_dir: JobDir, job: Job, attempts: tuple[Attempt, ...], *, task: int | None
+) -> tuple[State, str]:
+    last = attempts[-1]
+    if last.exit_code in (0, SOME_REFUSED):
+        # A task of an array has written a part; the evidence appears when the parts are put together.
+        if task is not None or has_evidence(job):
+            return "finished", ""
+        return (
+            "failed",
+            f"the stage left with {last.exit_code}, but {job.output}/{job.evidence} does not say finished",
+        )
+    if job_dir.cancelled_path.exists():
+        return "cancelled", ""
+    if last.stop == "ended":
+        return "interrupted", "the scheduler took the nodes away"
+    if last.exit_code != TRY_AGAIN and last.stop != "warned":
+        return "failed", _reason_of(last.exit_code)
+    if is_stuck(attempts):
+        return "failed", f"{MAX_IDLE_ATTEMPTS} attempts in a row wrote nothing; see the log"
+    return "requeued", ""
+
+
+def is_stuck(attempts: tuple[Attempt, ...]) -> bool:
+    """Whether the last attempts left as much as the one before them did: another would do no better."""
+    sizes = [0] + [attempt.progress for attempt in attempts]
+    return len(attempts) >= MAX_IDLE_ATTEMPTS and len(set(sizes[-MAX_IDLE_ATTEMPTS - 1 :])) == 1
+
+
+def _reason_of(code: int | None) -> str:
+    if code == 137:
+        return "killed (exit code 137): out of memory, most likely"
+    return f"the stage left with exit code {code}"
+
+
+def _is_last(job_dir: JobDir, job: Job) -> bool:
+    if not job.assembles or job_dir.missing_tasks(job):
+        return False
+    try:
+        # Two tasks may end at once: the one that makes the file assembles.
+        os.close(os.open(job_dir.assembling_path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def progress_of(job: Job, task: int | None) -> int:
+    """Bytes of output and metrics: what grows while a run gets on."""
+    root = Path(job.output)
+    folders = [root, *(path for path in root.glob("*") if path.is_dir())]
+    files = (path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file())
+    return sum(path.stat().st_size for path in files if path.name != "job.json")
+
+
+def resubmitted(job_dir: JobDir, task: int | None, job_id: int) -> None:
+    """Record that the script was submitted anew where SLURM would not requeue it."""
+    job_dir.note_submission(job_id, None if task is None else str(task))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of the three reports."""
+    parser = argparse.ArgumentParser(prog="python -m slurm.attempt", description=__doc__)
+    parser.add_argument("report", choices=("begin", "end", "resubmitted"))
+    parser.add_argument("run")
+    parser.add_argument("--task", type=int)
+    parser.add_argument("--code", type=int, default=0)
+    parser.add_argument("--stop", choices=("none", "warned", "ended"), default="none")
+    parser.add_argument("--assembled", action="store_true")
+    parser.add_argument("--job", type=int)
+    options = parser.parse_args(arguments)
+    job_dir = JobDir(options.run)
+    try:
+        if options.report == "begin":
+            return begin(job_dir, options.task)
+        if options.report == "end":
+            print(
+                end(job_dir, options.task, code=options.code, stop=options.stop, assembled=options.assembled)
+            )
+        elif options.job is not None:
+            resubmitted(job_dir, options.task, options.job)
+    except IconoclipError as error:
+        print(f"iconoclip: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

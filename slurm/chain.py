@@ -1,0 +1,160 @@
+"""`iconoclip chain`: several stages as one description file, each job waiting for what it needs.
+
+    folder: runs/armorial            # each step's run lies below it, under the step's name
+    site: local
+    steps:
+      harvest:                       # a step is called as its stage, or says `stage:`
+        num_tasks: 4
+        fields: {sources: [https://example.org/collection.json]}
+      train:
+        config: configs/train/demo.yaml
+        fields: {shardsets: ["{harvest}"]}      # {step} is what that step writes, and makes this one wait for it
+
+Run again, it submits only what is neither finished nor in the queue.
+"""
+
+from __future__ import annotations
+
+import re
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from iconoclip.config import Config, build, nearest, read_yaml
+from iconoclip.errors import ConfigError
+from slurm import scheduler
+from slurm.config import ChainConfig, Placement, SubmitConfig
+from slurm.stages import config_path
+from slurm.submit import Request, place, request_of
+
+REFERENCE = re.compile(r"\{([a-z0-9][a-z0-9_-]*)\}")
+
+
+class Step(Placement):
+    """One stage of a chain."""
+
+    stage: str | None = Field(None, description="which stage; default: the step's name")
+    config: str | None = Field(None, description="YAML file of the stage's fields")
+    fields: dict[str, Any] = Field(
+        {}, description="fields on top of the file; {step} is what that step writes"
+    )
+    after: tuple[str, ...] = Field((), description="steps to wait for, besides those the fields name")
+    nodes: int = Field(1, ge=1)
+    num_tasks: int | None = Field(None, ge=1)
+    max_running: int | None = Field(None, ge=1)
+
+
+class Chain(Config):
+    """A chain as its file describes it."""
+
+    folder: Path = Field(description="where the runs lie")
+    site: str | None = None
+    account: str | None = None
+    steps: dict[str, Step] = Field(description="the steps by name", min_length=1)
+
+
+def chain(config: ChainConfig) -> int:
+    """Submit every step of a chain that is neither finished nor in the queue.
+
+    Raises:
+        ConfigError: a step's fields do not fit, or the steps wait for each other in a circle.
+        MissingRequirement: no SLURM on this machine (a dry run needs none).
+    """
+    path = config_path(config.chain)
+    values = {key: value for key, value in (("site", config.site), ("account", config.account)) if value}
+    if config.folder:
+        values["folder"] = str(config.folder)
+    described = build(Chain, {**read_yaml(path), **values}, str(path))
+    # Every step is checked before the first is submitted.
+    requests = requests_of(described, str(path))
+    if config.dry_run:
+        for name, request in requests.items():
+            print(_line(name, request))
+        return 0
+    scheduler.require("chain")
+    for request in requests.values():
+        place(request, new_code=config.new_code)
+    return 0
+
+
+def requests_of(described: Chain, where: str) -> dict[str, Request]:
+    """The steps as requests, each behind those it needs.
+
+    Raises:
+        ConfigError: a step that does not fit, an unknown reference, or a circle.
+    """
+    requests: dict[str, Request] = {}
+    for name in in_order(described.steps, where):
+        step = described.steps[name]
+        outputs = {other: str(request.output) for other, request in requests.items()}
+        needs = tuple(requests[other].plan.run_dir for other in needs_of(step))
+        asked = SubmitConfig(
+            stage=step.stage or name,
+            run_dir=described.folder / name,
+            nodes=step.nodes,
+            num_tasks=step.num_tasks,
+            max_running=step.max_running,
+            **{
+                **{field: getattr(step, field) for field in Placement.model_fields},
+                "site": step.site or described.site,
+                "account": step.account or described.account,
+            },
+        )
+        requests[name] = request_of(asked, step.config, filled_in(step.fields, outputs), needs)
+    return requests
+
+
+def in_order(steps: dict[str, Step], where: str) -> list[str]:
+    """The steps' names, each after those it needs.
+
+    Raises:
+        ConfigError: a name that is no step, or a circle.
+    """
+    for name, step in steps.items():
+        for other in needs_of(step):
+            if other not in steps:
+                raise ConfigError(
+                    f"step '{name}' names a step '{other}' that is not there",
+                    where=where,
+                    remedy=nearest(other, list(steps)),
+                )
+    try:
+        return list(TopologicalSorter({name: needs_of(step) for name, step in steps.items()}).static_order())
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ConfigError(
+            f"the steps wait for each other: {circle}", where=where, remedy="break the circle"
+        ) from error
+
+
+def needs_of(step: Step) -> list[str]:
+    """The steps that must be finished first: those in `after`, and those its fields refer to."""
+    return list(dict.fromkeys([*step.after, *_references(step.fields)]))
+
+
+def _references(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return REFERENCE.findall(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [name for part in parts for name in _references(part)]
+
+
+def filled_in(value: Any, outputs: dict[str, str]) -> Any:
+    """`value` with each {step} replaced by what that step writes."""
+    if isinstance(value, str):
+        return REFERENCE.sub(lambda match: outputs[match.group(1)], value)
+    if isinstance(value, dict):
+        return {key: filled_in(part, outputs) for key, part in value.items()}
+    return [filled_in(part, outputs) for part in value] if isinstance(value, list) else value
+
+
+def _line(name: str, request: Request) -> str:
+    plan = request.plan
+    size = f"{plan.num_tasks} tasks" if plan.num_tasks else f"{plan.nodes} node(s) x {plan.tasks_per_node}"
+    state = "would be submitted"
+    if request.job_dir.exists and request.job_dir.is_finished():
+        state = "finished already"
+    needs = f" after {', '.join(Path(need).name for need in request.needs)}" if request.needs else ""
+    return f"{name}: {plan.stage} on {plan.partition or 'the default partition'}, {size}, {plan.time}{needs}: {state}"

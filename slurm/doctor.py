@@ -1,0 +1,238 @@
+"""`iconoclip doctor`: check a cluster account before the first job.
+
+First what can be seen from here, then a test job of a minute that adds numbers together on the nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from iconoclip.config import Config
+from iconoclip.errors import IconoclipError, MissingRequirement
+from slurm import scheduler
+from slurm.config import DoctorConfig, SubmitConfig
+from slurm.freeze import code_version, describe, package_folders
+from slurm.job import JobDir
+from slurm.render import Plan
+from slurm.site import Site, load_site
+from slurm.stages import STAGES, Stage
+from slurm.status import newest_log
+from slurm.submit import Request, freeze, live_jobs, plan_of, send, tasks_on_a_node
+
+Verdict = Literal["ok", "note", "FAILED"]
+FREE_BYTES_WANTED = 20_000_000_000
+MAX_CLOCK_SKEW_SECONDS = 5.0
+PROBE_BYTES = 4_000_000
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    verdict: Verdict
+    check: str
+    found: str
+    remedy: str = ""
+
+
+class ProbeFields(Config):
+    """The test job needs no fields."""
+
+
+def doctor(config: DoctorConfig) -> int:
+    """Run every check and print a line for each.
+
+    Returns:
+        0, or 4 when a check failed.
+    """
+    num_failed = 0
+    for finding in findings(config):
+        num_failed += finding.verdict == "FAILED"
+        print(f"{finding.verdict:<6}  {finding.check:<10}  {finding.found}", flush=True)
+        if finding.remedy and finding.verdict != "ok":
+            print(f"{'':<20}{finding.remedy}", flush=True)
+    if num_failed:
+        raise MissingRequirement(
+            f"{num_failed} check(s) failed",
+            where=f"iconoclip doctor --site {load_site(config.site).name}",
+            remedy="see above",
+        )
+    return 0
+
+
+def findings(config: DoctorConfig) -> Iterator[Finding]:
+    """The checks, each as it is done."""
+    site = load_site(config.site)
+    yield _about_site(site)
+    yield _about_package()
+    folder = _scratch(site)
+    yield _about_writing(folder)
+    yield _about_disk(folder)
+    if not scheduler.is_here():
+        yield Finding(
+            "FAILED", "slurm", "no sbatch on this machine", "log in to the cluster and run it there"
+        )
+        return
+    yield Finding("ok", "slurm", scheduler.version())
+    try:
+        request = _probe(config, site, folder)
+        freeze(request)
+        yield Finding("ok", "accepted", scheduler.would_accept(request.job_dir.script_path))
+    except IconoclipError as error:
+        yield Finding("FAILED", "accepted", error.what, error.remedy or "")
+        return
+    if config.submit:
+        yield from _run_probe(request, config)
+
+
+def _about_site(site: Site) -> Finding:
+    if not site.read_on:
+        return Finding("ok", "site", f"{site.name}: {site.system}")
+    return Finding(
+        "note", "site", f"{site.name}: {site.system}, as its pages said on {site.read_on}", site.notes
+    )
+
+
+def _about_package() -> Finding:
+    facts, _ = code_version()
+    where = package_folders()["iconoclip"]
+    return Finding("ok", "package", f"{describe(facts)}, from {where}, with {sys.executable}")
+
+
+def _scratch(site: Site) -> Path:
+    named = os.path.expandvars(site.scratch) if site.scratch else ""
+    return Path(named) if named and "$" not in named else Path.cwd()
+
+
+def _about_writing(folder: Path) -> Finding:
+    probe = folder / f".iconoclip-doctor-{os.getpid()}"
+    try:
+        started, before = time.monotonic(), time.time()
+        with probe.open("wb") as file:
+            file.write(os.urandom(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        seconds, skew = time.monotonic() - started, probe.stat().st_mtime - before
+        probe.unlink()
+    except OSError as error:
+        return Finding(
+            "FAILED", "scratch", f"{folder}: {error.strerror}", "run it in a folder you may write to"
+        )
+    if abs(skew - seconds) > MAX_CLOCK_SKEW_SECONDS:
+        return Finding(
+            "note",
+            "clock",
+            f"{folder} runs {skew:+.0f} s against this machine",
+            "times in logs will not agree",
+        )
+    return Finding(
+        "ok", "scratch", f"{folder}: {PROBE_BYTES // 1_000_000} MB written in {seconds:.2f} s, clocks agree"
+    )
+
+
+def _about_disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder if folder.is_dir() else Path.cwd()).free
+    verdict: Verdict = "ok" if free >= FREE_BYTES_WANTED else "note"
+    return Finding(
+        verdict, "disk", f"{free / 1e9:.0f} GB free", "checkpoints of a large model want 20 GB and more"
+    )
+
+
+def _probe(config: DoctorConfig, site: Site, folder: Path) -> Request:
+    train = STAGES["train"]
+    stage = Stage("doctor", train.queue, "finished.json", multi_node=True)
+    run_dir = folder.absolute() / "iconoclip-doctor" / time.strftime("%Y%m%d-%H%M%S")
+    asked = SubmitConfig(
+        stage="doctor",
+        **{
+            **{
+                name: getattr(config, name)
+                for name in type(config).model_fields
+                if name in SubmitConfig.model_fields
+            }
+        },
+    )
+    asked = asked.model_copy(update={"time": config.time or "5"})
+    plan: Plan = plan_of(stage, site, asked, run_dir, tasks_on_a_node(stage, site.queue(stage.queue), asked))
+    program = run_dir / "job" / "code" / "slurm" / "probe" / "allreduce.py"
+    plan = plan.model_copy(update={"command": (plan.python, str(program), "--out", str(run_dir))})
+    return Request(stage, ProbeFields(), None, plan, JobDir(run_dir), (), output=run_dir)
+
+
+def _run_probe(request: Request, config: DoctorConfig) -> Iterator[Finding]:
+    job_id = send(request.job_dir, request.plan, [])
+    if not _wait(lambda: not live_jobs(request.job_dir), config.timeout_seconds):
+        scheduler.cancel([job_id])
+        yield Finding(
+            "FAILED",
+            "test job",
+            f"not over after {config.timeout_seconds:.0f} s",
+            "the queue may be long: try again with more",
+        )
+        return
+    ranks = [json.loads(path.read_text()) for path in sorted(request.job_dir.run.folder.glob("rank-*.json"))]
+    log = newest_log(request.job_dir)
+    if not ranks:
+        yield Finding("FAILED", "test job", "it wrote nothing", f"its log: {log}" if log else "and no log")
+        return
+    yield from _about_ranks(ranks, request.plan)
+    if request.job_dir.is_finished():
+        shutil.rmtree(request.job_dir.run.folder)
+    else:
+        yield Finding("FAILED", "test job", "it did not finish", f"its log: {log}")
+
+
+def _wait(is_over: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not is_over():
+        if time.monotonic() > until:
+            return False
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    return True
+
+
+def _about_ranks(ranks: list[dict[str, Any]], plan: Plan) -> Iterator[Finding]:
+    nodes = sorted({rank["node"] or rank["host"] for rank in ranks})
+    wanted = plan.nodes * plan.tasks_per_node
+    verdict: Verdict = "ok" if len(ranks) == wanted and len(nodes) == plan.nodes else "FAILED"
+    yield Finding(
+        verdict,
+        "nodes",
+        f"{len(ranks)} of {wanted} processes on {', '.join(nodes)}",
+        "see the test job's log",
+    )
+    versions = sorted({f"{rank['version']} with Python {rank['python']}" for rank in ranks})
+    yield Finding(
+        "ok" if len(versions) == 1 else "FAILED", "on nodes", "; ".join(versions), "the nodes differ"
+    )
+    if plan.gpu_option:
+        seen = sorted({rank.get("num_gpus", 0) for rank in ranks})
+        verdict = "ok" if seen and seen[0] > 0 else "FAILED"
+        yield Finding(
+            verdict, "GPUs", f"{seen} visible to a process", "is torch built for these GPUs? see the log"
+        )
+    clocks = [rank["clock"] for rank in ranks]
+    spread = max(clocks) - min(clocks)
+    verdict = "ok" if spread < MAX_CLOCK_SKEW_SECONDS * 2 else "note"
+    yield Finding(
+        verdict,
+        "clock",
+        f"the nodes' clocks are at most {spread:.1f} s apart",
+        "times in logs will not agree",
+    )
+    if wanted > 1:
+        right = [rank.get("all_reduce") is True for rank in ranks]
+        found = f"{ranks[0].get('backend', 'no backend')}, {ranks[0].get('seconds', '?')} s with the first connection"
+        yield Finding(
+            "ok" if all(right) else "FAILED", "all-reduce", found,
+            "the nodes cannot talk to each other: set NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME in a site of yours",
+        )  # fmt: skip

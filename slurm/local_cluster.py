@@ -1,0 +1,269 @@
+"""A real SLURM of two nodes on one machine, to try things on and to test with. No systemd, no cgroups, no root needed.
+
+    python -m slurm.local_cluster start FOLDER     # prints the line to paste into the shell
+    python -m slurm.local_cluster stop FOLDER
+
+munged, slurmctld and two slurmd run from FOLDER on free ports of the loopback. Needs Debian's packages
+slurmctld, slurmd, slurm-client and munge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from iconoclip.errors import MissingRequirement, TryAgainLater
+
+INSTALL = "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge"
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
+NODES = ("node1", "node2")
+CPUS_PER_NODE = 8
+SECONDS_TO_START = 30.0
+
+# cred_expire: a requeued job waits as long as its credential lives, two minutes by default.
+# batch_sched_delay, bf_interval, sched_interval: a test should not wait for a scheduler made for thousands of jobs.
+CONFIGURATION = """\
+ClusterName=iconoclip
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ctld_port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SlurmdParameters=config_overrides
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_interval=2,sched_min_interval=0
+ReturnToService=2
+KillWait={kill_wait_seconds}
+SlurmdTimeout=30
+MaxArraySize=1001
+{nodes}
+PartitionName=debug Nodes={node_list} Default=YES MaxTime=60 DefaultTime=10 State=UP OverSubscribe=YES
+"""
+
+
+def missing_programs() -> list[str]:
+    """The programs of a SLURM that this machine lacks. Daemons live in sbin, which a user's PATH may lack."""
+    return [name for name in PROGRAMS if _which(name) is None]
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
+class LocalCluster:
+    """The cluster whose files lie in `folder`.
+
+    Args:
+        folder: where; created if need be. Keep it short: a socket's path may hold 107 bytes.
+        kill_wait_seconds: between SIGTERM and SIGKILL when a job is ended.
+    """
+
+    def __init__(self, folder: str | Path, *, kill_wait_seconds: int = 10) -> None:
+        self.folder = Path(folder).resolve()
+        self.conf = self.folder / "slurm.conf"
+        self.kill_wait_seconds = kill_wait_seconds
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a shell needs to talk to this cluster."""
+        return {"SLURM_CONF": str(self.conf)}
+
+    def start(self) -> None:
+        """Start the daemons and wait until both nodes are idle.
+
+        Raises:
+            MissingRequirement: SLURM is not installed.
+            TryAgainLater: the nodes did not come up; the logs in the folder say why.
+        """
+        if missing := missing_programs():
+            raise MissingRequirement(f"SLURM is not on this machine: no {missing[0]}", remedy=INSTALL)
+        self._write_files()
+        self._spawn("munged", "--force", "--foreground", f"--socket={self.folder}/munge.socket",
+                    f"--key-file={self.folder}/munge.key", f"--pid-file={self.folder}/munged.pid",
+                    f"--log-file={self.folder}/munged.log", f"--seed-file={self.folder}/munged.seed")  # fmt: skip
+        self._wait_for("munged", lambda: (self.folder / "munge.socket").exists())
+        self._spawn("slurmctld", "-D", "-i", "-f", str(self.conf))
+        for node in NODES:
+            self._spawn("slurmd", "-D", "-N", node, "-f", str(self.conf))
+        self._wait_for("slurmctld", lambda: self.node_states() == dict.fromkeys(NODES, "idle"))
+
+    def _write_files(self) -> None:
+        for name in ("state", *(f"spool-{node}" for node in NODES)):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        key = self.folder / "munge.key"
+        key.unlink(missing_ok=True)
+        key.touch(mode=0o600)
+        key.write_bytes(secrets.token_bytes(128))
+        ctld_port, *ports = _free_ports(1 + len(NODES))
+        host = socket.gethostname().split(".")[0]
+        nodes = [
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={CPUS_PER_NODE} State=UNKNOWN"
+            for node, port in zip(NODES, ports, strict=True)
+        ]
+        self.conf.write_text(
+            CONFIGURATION.format(
+                host=host,
+                ctld_port=ctld_port,
+                user=getpass.getuser(),
+                folder=self.folder,
+                kill_wait_seconds=self.kill_wait_seconds,
+                nodes="\n".join(nodes),
+                node_list=",".join(NODES),
+            )
+        )
+
+    def _spawn(self, program: str, *arguments: str) -> None:
+        path = _which(program)
+        assert path is not None
+        with (self.folder / f"{program}.out").open("ab") as log:
+            # A session of its own: Ctrl-C in the shell that started the cluster must not end it.
+            daemon = subprocess.Popen(
+                [path, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+        self._started.append(daemon)
+        with (self.folder / "pids").open("a") as pids:
+            pids.write(f"{daemon.pid}\n")
+
+    def _wait_for(self, program: str, is_up: object) -> None:
+        assert callable(is_up)
+        until = time.monotonic() + SECONDS_TO_START
+        while not is_up():
+            if time.monotonic() > until:
+                self.stop()
+                raise TryAgainLater(
+                    f"{program} did not come up", where=self.folder, remedy="the logs in that folder say why"
+                )
+            time.sleep(0.05)
+
+    def node_states(self) -> dict[str, str]:
+        """The state of each node as sinfo names it; empty while nobody answers."""
+        done = self.run("sinfo", "-h", "-N", "-o", "%N %t", check=False)
+        return dict(line.split() for line in done.stdout.splitlines()) if done.returncode == 0 else {}
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a SLURM command against this cluster."""
+        return subprocess.run(
+            command, check=check, capture_output=True, text=True, env={**os.environ, **self.environment}
+        )
+
+    def processes(self) -> list[int]:
+        """Processes of jobs on this cluster: those whose environment names its slurm.conf, less the daemons."""
+        marker = f"SLURM_CONF={self.conf}".encode()
+        daemons = self._daemons()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                variables = entry.read_bytes().split(b"\0")
+                pid = int(entry.parent.name)
+                is_job = any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
+                if marker in variables and is_job and pid not in daemons:
+                    found.append(pid)
+        return found
+
+    def _daemons(self) -> list[int]:
+        pids = self.folder / "pids"
+        return [int(line) for line in pids.read_text().split()] if pids.exists() else []
+
+    def stop(self) -> None:
+        """Cancel every job, end the daemons, and leave no process behind."""
+        if self.conf.exists() and self.node_states():
+            self.run("scancel", "--user", getpass.getuser(), check=False)
+            self._wait_until_gone(self.processes, seconds=self.kill_wait_seconds + 5.0)
+        _signal(self.processes(), signal.SIGKILL)
+        _signal(reversed(self._daemons()), signal.SIGTERM)
+        self._wait_until_gone(self._living_daemons, seconds=5.0)
+        _signal(self._living_daemons(), signal.SIGKILL)
+        for daemon in self._started:
+            daemon.wait()
+        self._started.clear()
+        (self.folder / "pids").unlink(missing_ok=True)
+
+    def _living_daemons(self) -> list[int]:
+        for daemon in self._started:
+            daemon.poll()
+        return [pid for pid in self._daemons() if _is_ours(pid, self.folder)]
+
+    @staticmethod
+    def _wait_until_gone(pids: object, seconds: float) -> None:
+        assert callable(pids)
+        until = time.monotonic() + seconds
+        while pids() and time.monotonic() < until:
+            time.sleep(0.05)
+
+
+def _is_ours(pid: int, folder: Path) -> bool:
+    # A pid may have gone to a stranger since: end only what runs from this folder.
+    with contextlib.suppress(OSError):
+        return str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def _signal(pids: Iterator[int] | list[int], which: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, which)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def main(arguments: list[str]) -> int:
+    """`start FOLDER` or `stop FOLDER`."""
+    if len(arguments) != 2 or arguments[0] not in ("start", "stop"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    cluster = LocalCluster(arguments[1])
+    if arguments[0] == "stop":
+        cluster.stop()
+        return 0
+    try:
+        cluster.start()
+    except (MissingRequirement, TryAgainLater) as error:
+        print(f"iconoclip: {error}", file=sys.stderr)
+        return error.exit_code
+    for name, value in cluster.environment.items():
+        print(f"export {name}='{value}'")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""A program that `iconoclip doctor` sends to the nodes: who am I, what do I see, can we add numbers together?
+
+It is no module of the package, and the one program here that needs torch. Each rank writes one JSON file into the
+folder it is given; rank 0 writes `finished.json` when the sum was right on every rank.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, required=True)
+    # The script of every job passes the frozen config; nothing in it is needed here.
+    parser.add_argument("--config")
+    out = parser.parse_args().out
+    rank, world = int(os.environ.get("SLURM_PROCID", 0)), int(os.environ.get("SLURM_NTASKS", 1))
+    facts = whoami(rank)
+    write(out / f"rank-{rank:05d}.json", facts)
+    facts |= reduce(rank, world)
+    write(out / f"rank-{rank:05d}.json", facts)
+    if rank == 0:
+        write(out / "finished.json", {"world": world})
+    return 0
+
+
+def whoami(rank: int) -> dict[str, Any]:
+    import iconoclip
+
+    return {
+        "rank": rank,
+        "host": socket.gethostname(),
+        "node": os.environ.get("SLURMD_NODENAME", ""),
+        "clock": time.time(),
+        "python": platform.python_version(),
+        "interpreter": sys.executable,
+        "version": importlib.metadata.version("iconoclip"),
+        "package": str(Path(iconoclip.__file__).parent),
+    }
+
+
+def reduce(rank: int, world: int) -> dict[str, Any]:
+    import torch
+    import torch.distributed as dist
+
+    has_gpus = torch.cuda.is_available()
+    facts: dict[str, Any] = {
+        "torch": torch.__version__,
+        "num_gpus": torch.cuda.device_count() if has_gpus else 0,
+    }
+    if world == 1:
+        return facts
+    started = time.monotonic()
+    backend = "nccl" if has_gpus else "gloo"
+    dist.init_process_group(backend, rank=rank, world_size=world, timeout=datetime.timedelta(minutes=2))
+    device = "cpu"
+    if has_gpus:
+        device = f"cuda:{int(os.environ.get('SLURM_LOCALID', 0)) % torch.cuda.device_count()}"
+        torch.cuda.set_device(device)
+    total = torch.ones(1 << 20, device=device)
+    dist.all_reduce(total)
+    is_right = bool((total == world).all())
+    dist.barrier()
+    dist.destroy_process_group()
+    return {
+        **facts,
+        "backend": backend,
+        "all_reduce": is_right,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def write(path: Path, facts: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(facts))
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

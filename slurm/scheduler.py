@@ -1,0 +1,153 @@
+"""The few SLURM commands in use, and what their answers mean. Nothing else in the project calls them."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
+
+SECONDS_TO_ANSWER = 60
+# squeue's fields: array job id (or job id), array task (or N/A), state, reason, time left, time limit, nodes, job id.
+_FORMAT = "%F|%K|%T|%r|%L|%N|%A"
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """One line of the queue: a job, or one task of a job array (several waiting tasks share a line)."""
+
+    job_id: int
+    task: str | None
+    state: str
+    reason: str
+    time_left: str
+    nodes: str
+
+
+def is_here() -> bool:
+    """Whether this machine has SLURM's commands."""
+    return shutil.which("sbatch") is not None
+
+
+def require(purpose: str) -> None:
+    """Say in one line that there is no SLURM here.
+
+    Raises:
+        MissingRequirement: no sbatch on the PATH.
+    """
+    if not is_here():
+        raise MissingRequirement(
+            f"SLURM is not on this machine (no sbatch): {purpose} needs it",
+            remedy="log in to a cluster, or start a small one here: python -m slurm.local_cluster start FOLDER",
+        )
+
+
+def _call(*command: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS_TO_ANSWER)
+    except FileNotFoundError:
+        raise MissingRequirement(
+            f"SLURM is not on this machine (no {command[0]})", remedy="log in to a cluster"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise TryAgainLater(
+            f"{command[0]} did not answer in {SECONDS_TO_ANSWER} s", remedy="the scheduler is busy; try again"
+        ) from None
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line.split(": ", 1)[-1] for line in done.stderr.strip().splitlines() if line.strip()]
+    return "; ".join(lines) or f"exit code {done.returncode}"
+
+
+def _refusal(done: subprocess.CompletedProcess[str], where: Path | str) -> Exception:
+    told = _told(done)
+    # What slurmctld being down or overloaded looks like; everything else is about the request.
+    if any(text in told for text in ("Unable to contact", "timed out", "Connection refused", "temporarily")):
+        return TryAgainLater(
+            f"the scheduler does not answer: {told}", where=where, remedy="try again in a while"
+        )
+    return BadInput(
+        f"SLURM refuses the job: {told}",
+        where=where,
+        remedy="`iconoclip doctor` says what your account may use; --dry-run shows the script",
+    )
+
+
+def sbatch(script: Path, *options: str) -> int:
+    """Submit a script and return the job's id.
+
+    Raises:
+        BadInput: SLURM refuses it; the message is SLURM's.
+        TryAgainLater: the scheduler does not answer.
+    """
+    done = _call("sbatch", "--parsable", *options, str(script))
+    if done.returncode:
+        raise _refusal(done, script)
+    return int(done.stdout.strip().split(";")[0])
+
+
+def would_accept(script: Path, *options: str) -> str:
+    """What SLURM says of a script that it is not to run: when and where it would start.
+
+    Raises:
+        BadInput: SLURM would refuse it.
+    """
+    done = _call("sbatch", "--test-only", *options, str(script))
+    if done.returncode:
+        raise _refusal(done, script)
+    return _told(done)
+
+
+def queue(user: str | None = None) -> list[QueuedJob]:
+    """The user's jobs that wait, run or are being ended.
+
+    Raises:
+        TryAgainLater: the scheduler does not answer.
+    """
+    done = _call("squeue", "--noheader", "--user", user or getpass.getuser(), "--format", _FORMAT)
+    if done.returncode:
+        raise TryAgainLater(f"squeue: {_told(done)}", remedy="try again in a while")
+    return [_queued(line) for line in done.stdout.splitlines() if line.count("|") == _FORMAT.count("|")]
+
+
+def _queued(line: str) -> QueuedJob:
+    array, task, state, reason, left, nodes, job = line.split("|")
+    return QueuedJob(
+        job_id=int(array or job),
+        task=None if task in ("N/A", "") else task,
+        state=state,
+        reason=reason.strip("()"),
+        time_left=left,
+        nodes=nodes,
+    )
+
+
+def cancel(job_ids: Iterable[int]) -> None:
+    """Cancel jobs; one that is over already is no error.
+
+    Raises:
+        TryAgainLater: the scheduler does not answer.
+    """
+    ids = [str(job_id) for job_id in job_ids]
+    if not ids:
+        return
+    done = _call("scancel", *ids)
+    if done.returncode and "Invalid job id" not in done.stderr:
+        raise TryAgainLater(f"scancel: {_told(done)}", remedy="try again in a while")
+
+
+def version() -> str:
+    """What `sbatch --version` prints."""
+    return _call("sbatch", "--version").stdout.strip()
+
+
+def command_line(command: Sequence[str]) -> str:
+    """A command as one would type it."""
+    import shlex
+
+    return shlex.join(command)

@@ -1,0 +1,170 @@
+"""Sites: what a cluster calls its queues and how it wants to be asked, as data.
+
+A shipped site is a YAML file beside this module. A user's own lie in ~/.config/iconoclip/sites/NAME.yaml; one of
+them may begin with `extends: leonardo` and add no more than an account.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from iconoclip.config import Config, build, nearest, read_yaml
+from iconoclip.errors import ConfigError, MissingRequirement
+from slurm.config import TIME_PATTERN
+
+SHIPPED = Path(__file__).resolve().parent / "sites"
+MAX_EXTENDS = 5
+
+QueueName = Literal["gpu", "cpu", "internet"]
+
+
+class Queue(Config):
+    """One kind of place to run: a partition with everything a job there must ask for."""
+
+    partition: str | None = Field(None, description="partition; none: the cluster's default")
+    qos: str | None = Field(None, description="quality of service, where the site has them")
+    account_suffix: str = Field("", description="what this queue wants behind the account's name")
+    constraint: str | None = Field(None, description="node feature to ask for")
+    gpus_per_node: int = Field(0, description="GPUs of a node", ge=0)
+    gpu_request: str | None = Field(
+        None, description="the option that asks for GPUs, with {gpus} for their number on a node"
+    )
+    cpus_per_task: int = Field(1, description="cores for each process", ge=1)
+    memory: str | None = Field(None, description="memory of a node to ask for, as --mem takes it; 0: all")
+    default_time: str = Field(
+        "1:00:00", description="time limit where the user names none", pattern=TIME_PATTERN
+    )
+    max_time: str | None = Field(None, description="longest time limit allowed", pattern=TIME_PATTERN)
+    max_nodes: int | None = Field(None, description="largest job allowed", ge=1)
+    internet: bool = Field(False, description="whether a job here reaches hosts outside")
+    modules: tuple[str, ...] = Field((), description="modules to load, after the site's")
+    options: tuple[str, ...] = Field((), description="further sbatch options, as written on its command line")
+
+
+class Site(Config):
+    """A cluster."""
+
+    name: str
+    system: str = Field(description="the machine and who runs it")
+    sources: tuple[str, ...] = Field((), description="pages these facts were taken from")
+    read_on: datetime.date | None = Field(None, description="when they were read")
+    notes: str = Field("", description="what a user should know before the first job")
+    account: str | None = Field(None, description="project the time is charged to")
+    account_required: bool = Field(False, description="whether a job without an account is refused")
+    queues: dict[QueueName, Queue] = Field(description="the queues, by what they are for", min_length=1)
+    modules: tuple[str, ...] = Field((), description="modules to load")
+    setup: tuple[str, ...] = Field((), description="shell lines before the stage starts")
+    environment: dict[str, str] = Field({}, description="environment variables of every process")
+    container: str | None = Field(
+        None,
+        description="command that runs what follows inside a container, e.g. `apptainer exec --nv IMAGE`",
+    )
+    python: str | None = Field(
+        None,
+        description="the interpreter on the nodes; default: the one that submits, which then must be shared",
+    )
+    scratch: str | None = Field(None, description="where large files belong, for `doctor` to try")
+    requeue: bool = Field(True, description="whether a job may requeue itself")
+    warning_seconds: int = Field(
+        300, description="a job is warned so long before its time limit: long enough to save", ge=1
+    )
+    max_array_size: int = Field(1000, description="largest job array", ge=1)
+    master_addr: str | None = Field(
+        None, description="where rank 0 is found; default: the first node. {host} stands for its name"
+    )
+
+    def queue(self, wanted: QueueName) -> Queue:
+        """The queue for a kind of work; the GPU queue does any work that needs no way out.
+
+        Raises:
+            ConfigError: the site has no such queue.
+        """
+        if wanted in self.queues:
+            return self.queues[wanted]
+        for queue in self.queues.values():
+            if wanted == "internet" and queue.internet:
+                return queue
+        if wanted == "internet":
+            raise ConfigError(
+                f"no queue of site '{self.name}' reaches hosts outside",
+                where="--site",
+                remedy="run `iconoclip harvest` on the login node or a transfer node; it can be stopped and goes on",
+            )
+        return self.queues.get("cpu") or self.queues.get("gpu") or next(iter(self.queues.values()))
+
+
+def own_sites() -> Path:
+    """The folder of the user's own sites."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "iconoclip" / "sites"
+
+
+def known_sites() -> list[str]:
+    """The names `--site` takes."""
+    return sorted({path.stem for folder in (SHIPPED, own_sites()) for path in folder.glob("*.yaml")})
+
+
+def load_site(name: str | None) -> Site:
+    """The site called `name`, or in the YAML file `name`.
+
+    Raises:
+        ConfigError: no such site, or a file that is not one.
+        MissingRequirement: no such file.
+    """
+    name = name or os.environ.get("ICONOCLIP_SITE") or "generic"
+    path = _path_of(name)
+    values = _with_parents(path)
+    return build(Site, {"name": path.stem, **values}, str(path))
+
+
+def _path_of(name: str, *, but: Path | None = None) -> Path:
+    if name.endswith((".yaml", ".yml")) or os.sep in name:
+        if not Path(name).is_file():
+            raise MissingRequirement("no such site file", where=name, remedy="check the path")
+        return Path(name)
+    for path in (own_sites() / f"{name}.yaml", SHIPPED / f"{name}.yaml"):
+        # A user's `leonardo.yaml` may extend the shipped one of the same name.
+        if path.is_file() and path != but:
+            return path
+    raise ConfigError(f"unknown site '{name}'", where="--site", remedy=nearest(name, known_sites()))
+
+
+def _with_parents(path: Path, depth: int = 0) -> dict[str, Any]:
+    values = read_yaml(path)
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if depth >= MAX_EXTENDS:
+        raise ConfigError("a site extends itself", where=path, remedy="remove an `extends`")
+    base = _with_parents(_path_of(str(parent), but=path), depth + 1)
+    return _merged(base, values)
+
+
+def _merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in values.items():
+        old = merged.get(key)
+        merged[key] = (
+            _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        )
+    return merged
+
+
+def seconds_of(time: str) -> int:
+    """The seconds in a time limit as SLURM writes it: MINUTES, MINUTES:SECONDS, H:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.
+
+    Source: sbatch(1), --time.
+    """
+    days, dash, rest = time.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+        return ((int(days) * 24 + hours) * 60 + minutes) * 60 + seconds
+    if len(parts) == 3:
+        return (parts[0] * 60 + parts[1]) * 60 + parts[2]
+    return parts[0] * 60 + (parts[1] if len(parts) == 2 else 0)

@@ -1,0 +1,233 @@
+"""`iconoclip status`: one table of all runs, from their own records and one look at the queue."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from iconoclip.errors import IconoclipError, MissingRequirement
+from iconoclip.rundir import RunDir
+from slurm import scheduler
+from slurm.config import StatusConfig
+from slurm.job import Job, JobDir
+from slurm.scheduler import QueuedJob
+
+MAX_DEPTH = 3
+TAIL_BYTES = 8192
+# A run's folder has many files below it and no run; these are never looked into.
+INSIDE_A_RUN = {"job", "checkpoints", "wandb", "out"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. Empty text where nothing is known."""
+
+    run: str
+    stage: str
+    state: str
+    epoch: str = ""
+    step: str = ""
+    loss: str = ""
+    rate: str = ""
+    left: str = ""
+    log: str = ""
+
+
+def status(config: StatusConfig) -> int:
+    """Print a line for each run below the folder.
+
+    Raises:
+        MissingRequirement: no such folder, or no run in it.
+    """
+    if not config.folder.is_dir():
+        raise MissingRequirement(
+            "no such folder", where=config.folder, remedy="name the folder that holds the runs"
+        )
+    runs = sorted(find_runs(config.folder))
+    if not runs:
+        raise MissingRequirement(
+            "no run in this folder", where=config.folder, remedy="`iconoclip submit` starts one"
+        )
+    queued, note = _queue()
+    rows = [row_of(run, queued, base=config.folder) for run in runs]
+    if config.json:
+        for row in rows:
+            print(json.dumps(asdict(row), ensure_ascii=False))
+    else:
+        _print_table(rows)
+    if note:
+        print(note, file=sys.stderr)
+    return 0
+
+
+def _queue() -> tuple[dict[int, list[QueuedJob]] | None, str]:
+    if not scheduler.is_here():
+        return None, "SLURM is not on this machine: states are from the runs' own records"
+    try:
+        jobs = scheduler.queue()
+    except IconoclipError as error:
+        return None, f"{error.what}: states are from the runs' own records"
+    queued: dict[int, list[QueuedJob]] = {}
+    for job in jobs:
+        queued.setdefault(job.job_id, []).append(job)
+    return queued, ""
+
+
+def find_runs(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """The folders at or below `folder` that hold a run."""
+    if (folder / "job.json").exists() or (folder / "metrics.jsonl").exists():
+        yield folder
+        return
+    if depth >= MAX_DEPTH:
+        return
+    with os.scandir(folder) as entries:
+        below = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for path in below:
+        if path.name not in INSIDE_A_RUN and not path.name.startswith("."):
+            yield from find_runs(path, depth + 1)
+
+
+def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> Row:
+    """What is known of a run; a damaged record is said to be one, and hides no other run."""
+    name = os.path.relpath(run, base) if run != base else run.name
+    job_dir = JobDir(run)
+    try:
+        job = job_dir.read() if job_dir.exists else None
+    except (IconoclipError, ValueError) as error:
+        return Row(name, "?", f"damaged record: {error}".splitlines()[0])
+    metrics = last_metrics(run)
+    live = [one for job_id in job_dir.job_ids() for one in (queued or {}).get(job_id, [])] if job else []
+    return Row(
+        run=name,
+        stage=job.stage if job else "train",
+        state=state_of(job_dir, job, live, is_known=queued is not None),
+        epoch=_shown(metrics.get("epoch")),
+        step=_shown(metrics.get("step")),
+        loss=_shown(metrics.get("loss", metrics.get("train_loss"))),
+        rate=_rate(metrics),
+        left=_left(metrics),
+        log=last_log_line(job_dir) if job else "",
+    )
+
+
+def state_of(job_dir: JobDir, job: Job | None, live: list[QueuedJob], *, is_known: bool) -> str:
+    """The state in words: the run's own record, and what the queue adds to it.
+
+    `is_known` says whether the queue was asked; then a job that should be there and is not has been lost.
+    """
+    if job is None:
+        return str(job_dir.run.job.get("state", "local"))
+    if job_dir.is_finished(job):
+        return "finished"
+    if any(one.state in ("RUNNING", "COMPLETING") for one in live):
+        return _with_tasks("running", job_dir, job)
+    if live:
+        return _with_tasks(f"waiting ({live[0].reason})", job_dir, job)
+    states = _states(job_dir, job)
+    for state in ("failed", "cancelled"):
+        if state in states:
+            return _with_tasks(state, job_dir, job)
+    if is_known:
+        return _with_tasks("stopped", job_dir, job)
+    return _with_tasks(next(iter(states), job.work.state), job_dir, job)
+
+
+def _states(job_dir: JobDir, job: Job) -> list[str]:
+    if job_dir.cancelled_path.exists():
+        return ["cancelled"]
+    if job.num_tasks is None:
+        return [job.work.state]
+    return [job_dir.work_of(task).state for task in job_dir.missing_tasks(job)]
+
+
+def _with_tasks(state: str, job_dir: JobDir, job: Job) -> str:
+    if job.num_tasks is None:
+        return state
+    return f"{state}, {job.num_tasks - len(job_dir.missing_tasks(job))}/{job.num_tasks} tasks"
+
+
+def last_metrics(run: Path) -> dict[str, Any]:
+    """The values last written to metrics.jsonl, by name; only the end of the file is read."""
+    merged: dict[str, Any] = {}
+    for line in _tail(RunDir(run).metrics_path).splitlines():
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(values, dict):
+            merged.update(values)
+    return merged
+
+
+def last_log_line(job_dir: JobDir) -> str:
+    """The last line of the log written last."""
+    log = newest_log(job_dir)
+    lines = (
+        [line.strip() for line in _tail(log).replace("\r", "\n").splitlines() if line.strip()] if log else []
+    )
+    return lines[-1] if lines else ""
+
+
+def newest_log(job_dir: JobDir, task: int | None = None) -> Path | None:
+    """The log written last, of the run or of one task of its array."""
+    pattern = "*.log" if task is None else f"*_{task}.log"
+    logs = sorted(job_dir.logs.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+    return logs[-1] if logs else None
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def _rate(metrics: dict[str, Any]) -> str:
+    rate = metrics.get("samples_per_second", metrics.get("images_per_second"))
+    return f"{rate:.0f}/s" if isinstance(rate, int | float) else ""
+
+
+def _left(metrics: dict[str, Any]) -> str:
+    seconds = metrics.get("seconds_left")
+    if not isinstance(seconds, int | float):
+        return ""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def _print_table(rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = [
+        name
+        for name in asdict(rows[0])
+        if name in ("run", "stage", "state") or any(asdict(row)[name] for row in rows)
+    ]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, no_wrap=name != "log", overflow="ellipsis", ratio=1 if name == "log" else None)
+    for row in rows:
+        table.add_row(*(_plain(asdict(row)[name]) for name in columns))
+    console = Console()
+    # A table that goes into a file or a pipe is not cut to a width nobody has.
+    Console(width=console.width if console.is_terminal else 200).print(table)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape("".join(letter for letter in text if letter.isprintable()))
