@@ -28,6 +28,8 @@ class ImageService:
     max_height: int | None = None
     max_area: int | None = None
     formats: tuple[str, ...] = ("jpg",)
+    features: tuple[str, ...] = ()
+    """What it can do beyond its level, as the standard names it (`sizeByW`, `regionByPx`, ...)."""
     is_info: bool = False
     """Whether this came from the info.json itself; a manifest's short description lacks sizes and limits."""
 
@@ -54,7 +56,10 @@ class Candidate:
     source_size: tuple[int, int] | None = None
     """Width and height of the full image at the source, in pixels."""
     region: Region | None = None
-    """In pixels of the full image, once the image's own size is known."""
+    """In pixels of the full image; where `region_space` is set, in that space, until the image's size is known."""
+    region_space: tuple[int, int] | None = None
+    """Width and height of the canvas that `region` is measured on, while the size of the image is not known: ask for
+    the info.json, then data_prep.iiif.image_api.region_in_image scales it."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What is known of an institution beyond its documents: hosts and their limits, labels, titles, quirks.
 
 All of it is data, one YAML file an institution under configs/institutions/. Adding an institution means adding a
-file; an unknown one gets a generic profile named after its host.
+file. One that has none gets a generic profile named after its host; what holds for all stands in generic.yaml.
 """
 
 from __future__ import annotations
@@ -9,28 +9,53 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from iconoclip.config import Config, load, shipped_config
+from iconoclip.config import Config, load, nearest, read_yaml, shipped_config
+from iconoclip.errors import ConfigError, MissingRequirement
 from iconoclip.record import SLUG_PATTERN, Institution
 
 FOLDER = "institutions"
+GENERIC = "generic"
+
+TextField = Literal[
+    "blazon",
+    "title",
+    "caption",
+    "description",
+    "subject",
+    "contents",
+    "type",
+    "creator",
+    "date",
+    "rights",
+    "attribution",
+    "iconclass",
+    "homepage",
+    "ignore",
+]
+# The fields whose texts are captions, in the order that a record lists them.
+CAPTION_FIELDS: tuple[TextField, ...] = ("blazon", "title", "caption", "description", "subject", "contents")
+
+_LANGUAGE_SUFFIX = re.compile(r"^(.{2,60}?)\s*\(([^\W\d_]{2,24})\)$")
 
 
 class HostLimit(Config):
     """How much a host bears."""
 
     requests_per_minute: float = Field(
-        60, gt=0, description="requests a minute to this host, all workers together"
+        default=60, gt=0, description="requests a minute, all workers together"
     )
-    concurrency: int = Field(2, ge=1, le=64, description="requests under way to this host at one time")
+    concurrency: int = Field(default=2, ge=1, le=64, description="requests under way at one time")
     cool_down_seconds: float = Field(
-        60, ge=0, description="pause after the host answered 429 or 503 without Retry-After"
+        default=60, ge=0, description="pause after a 429 or 503 that names none itself"
     )
     refusal_is_final: bool = Field(
-        False, description="a 403 of this host refuses the item for good, not the pace"
+        default=True,
+        description="a 403 refuses the item for good; where false, it means that the pace was too high",
     )
 
 
@@ -42,37 +67,174 @@ class InstitutionProfile(Config):
         pattern=SLUG_PATTERN,
         max_length=64,
     )
-    name: str = Field(description="name as the institution writes it")
-    isil: str | None = Field(None, description="ISO 15511 identifier, where known")
+    name: str = Field(description="name as the institution writes it", min_length=1)
+    isil: str | None = Field(default=None, description="ISO 15511 identifier, where known")
     hosts: dict[str, HostLimit] = Field(
-        {}, description="host name -> its limits; a name stands for its subdomains too"
+        default={}, description="host name -> its limits; a name stands for its subdomains too"
     )
     language: str | None = Field(
-        None, description="BCP 47 tag of texts that carry none and are too short to tell"
+        default=None, description="BCP 47 tag of texts that carry none and are too short to tell"
     )
-    fields: dict[str, str] = Field({}, description="metadata label, lower case -> caption field, or `ignore`")
+    labels: dict[TextField, tuple[str, ...]] = Field(
+        default={}, description="field -> the metadata labels that mean it here; goes before generic.yaml"
+    )
+    manifest_label: TextField = Field(
+        default="title", description="what the label of a manifest is: `title`, or `ignore` for a shelfmark"
+    )
+    canvas_label: TextField = Field(
+        default="caption", description="what the label of a canvas is, if it describes at all"
+    )
+    titles_are: TextField = Field(default="title", description="what the titles of Dublin Core records are")
+    summary: TextField = Field(
+        default="description", description="what the summary (2.1: description) of a manifest is"
+    )
+    trim: tuple[str, ...] = Field(
+        default=(),
+        description="regular expressions; what they match at the end of a title is cut off, in turn",
+    )
+    rights: dict[str, str] = Field(
+        default={}, description="a rights text of this institution -> the URI of the statement it stands for"
+    )
+    iconclass_captions: bool = Field(
+        default=True, description="whether Iconclass notations add their labels as captions"
+    )
+    regions: bool = Field(
+        default=True, description="whether annotations on parts of a page are worth a record"
+    )
 
-    @property
+    @field_validator("trim")
+    @classmethod
+    def _patterns_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
+        return patterns
+
+    @functools.cached_property
     def institution(self) -> Institution:
         """The institution as a record names it."""
         return Institution(slug=self.slug, name=self.name, isil=self.isil)
+
+    @property
+    def is_generic(self) -> bool:
+        """Whether nothing is known of the institution but its host."""
+        return not self.hosts and not self.labels
+
+    @functools.cached_property
+    def _field_by_label(self) -> dict[str, TextField]:
+        known: dict[str, TextField] = {}
+        for labels in (_generic_labels(), self.labels):
+            known.update({normal_label(label): field for field, names in labels.items() for label in names})
+        return known
+
+    def field_of(self, label: str) -> tuple[TextField, str | None]:
+        """What a metadata label means, and the language it names itself, as in `Title (English)`.
+
+        A label that is not known means `ignore`: what it holds may be anything.
+        """
+        name = normal_label(label)
+        if field := self._field_by_label.get(name):
+            return field, None
+        if match := _LANGUAGE_SUFFIX.match(name):
+            return self._field_by_label.get(match[1], "ignore"), match[2]
+        return "ignore", None
+
+    def rights_uri(self, text: str) -> str | None:
+        """The URI that a rights text of this institution stands for, where its profile says so."""
+        return self._rights_by_text.get(normal_label(text)) if self.rights else None
+
+    @functools.cached_property
+    def _rights_by_text(self) -> dict[str, str]:
+        return {normal_label(text): uri for text, uri in self.rights.items()}
+
+    @functools.cached_property
+    def _trims(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(re.compile(f"(?:{pattern})$") for pattern in self.trim)
+
+    def trimmed(self, title: str) -> str:
+        """`title` without the tails that this institution hangs on its titles."""
+        if len(title) > 2_000:
+            return title
+        for tail in self._trims:
+            title = tail.sub("", title)
+        return title.strip()
+
+
+def normal_label(label: str) -> str:
+    """A metadata label as the tables hold it: lower case, no closing punctuation, single spaces."""
+    return " ".join(label.casefold().replace("_", " ").split()).rstrip(" :.*")
+
+
+@functools.cache
+def _generic_labels() -> dict[TextField, tuple[str, ...]]:
+    return load(InstitutionProfile, shipped_config(f"{FOLDER}/{GENERIC}.yaml")).labels
 
 
 def load_profile(name_or_path: str | Path) -> InstitutionProfile:
     """A shipped profile by name (`gallica`), or one from a YAML file.
 
     Raises:
-        MissingRequirement: no such profile.
-        ConfigError: the file or a value in it is not valid.
+        MissingRequirement: no such file.
+        ConfigError: no such name, or a value in the file is not valid.
     """
     text = str(name_or_path)
-    path = Path(text) if text.endswith((".yaml", ".yml")) else shipped_config(f"{FOLDER}/{text}.yaml")
-    return load(InstitutionProfile, path)
+    if text.endswith((".yaml", ".yml")) or isinstance(name_or_path, Path):
+        return load(InstitutionProfile, Path(name_or_path))
+    try:
+        if not re.fullmatch(SLUG_PATTERN, text):
+            raise MissingRequirement(f"'{text}' is no profile's name")
+        return load(InstitutionProfile, shipped_config(f"{FOLDER}/{text}.yaml"))
+    except MissingRequirement:
+        raise ConfigError(
+            f"no institution profile '{text}'",
+            remedy=f"{nearest(text, shipped_names())} Or give the path of a YAML file",
+        ) from None
+
+
+@functools.cache
+def shipped_names() -> tuple[str, ...]:
+    """The names of the profiles that iconoclip ships."""
+    folder = shipped_config(f"{FOLDER}/{GENERIC}.yaml").parent
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != GENERIC))
+
+
+@functools.cache
+def _shipped_hosts() -> dict[str, str]:
+    """Host -> the name of the shipped profile that lists it."""
+    return {
+        host.lower(): name
+        for name in shipped_names()
+        for host in read_yaml(shipped_config(f"{FOLDER}/{name}.yaml")).get("hosts") or {}
+    }
+
+
+def host_of(uri: str) -> str | None:
+    """The host name in `uri`, lower case; None for a file or for what is no address."""
+    try:
+        parts = urlsplit(uri)
+        return parts.hostname.lower() if parts.scheme in ("http", "https") and parts.hostname else None
+    except ValueError:
+        return None
+
+
+def profile_for(uri: str) -> InstitutionProfile:
+    """The profile of the institution whose host serves `uri`; a generic one when no shipped profile names it."""
+    return _profile_of_host(host_of(uri))
 
 
 @functools.lru_cache(maxsize=4096)
-def profile_for(uri: str) -> InstitutionProfile:
-    """The profile of the institution whose host serves `uri`; a generic one when no shipped profile names it."""
-    host = urlsplit(uri).hostname or "local"
-    slug = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")[:64].strip("-") or "local"
-    return InstitutionProfile(slug=slug, name=host)
+def _profile_of_host(host: str | None) -> InstitutionProfile:
+    if host is None:
+        return InstitutionProfile(slug="local", name="local files")
+    labels = host.split(".")
+    for start in range(len(labels)):
+        if name := _shipped_hosts().get(".".join(labels[start:])):
+            return load_profile(name)
+    return InstitutionProfile(slug=_slug(host), name=host)
+
+
+def _slug(host: str) -> str:
+    name = re.sub(r"[^a-z0-9]+", "-", host.removeprefix("www.").encode("ascii", "ignore").decode())
+    return name.strip("-")[:64].strip("-") or "local"

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
-from data_prep.candidate import Found
+from data_prep.candidate import Candidate, Found, Link, Refusal
+from data_prep.iiif.document import JsonObject
 from data_prep.institutions import InstitutionProfile
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """The canvas that annotations speak of: its image, and the size of the space they are measured in."""
+
+    image: Candidate
+    size: tuple[int, int] | None
+
+
+def page_regions(
+    annotations: JsonObject, page: Page, profile: InstitutionProfile
+) -> Iterator[Candidate | Refusal]:
+    yield from ()
+
+
+def page_links(annotations: Any, page: Page, base: str) -> Iterator[Link]:
+    yield from ()
 
 
 def read_annotations(

@@ -1,0 +1,81 @@
+"""Statements of a catalogue -> captions: plain text with its language and field, in the order they should be read.
+
+What merely designates (a folio, a shelfmark, a file name) is dropped; see designations.py. A language is taken from
+its tag where that is right, guessed where it is absent or plainly wrong, and a guess is marked; see languages.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from data_prep import languages
+from data_prep.designations import is_designation
+from data_prep.institutions import CAPTION_FIELDS, InstitutionProfile, TextField
+from data_prep.plain_text import plain_text
+from iconoclip.record import Caption
+
+MAX_CAPTIONS = 64
+MAX_PER_FIELD = 12
+MAX_CAPTION_CHARS = 5_000
+
+_RANK = {field: rank for rank, field in enumerate(CAPTION_FIELDS)}
+_TITLES = ("title", "caption", "contents")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One thing that a catalogue says of an object."""
+
+    field: TextField
+    text: str
+    """As found, with its markup."""
+    language: str | None = None
+    """The tag as found; None where there is none."""
+
+
+def captions_from(statements: Iterable[Statement], profile: InstitutionProfile) -> tuple[Caption, ...]:
+    """The captions among `statements`: blazons first, then titles, then what is longer or looser.
+
+    Texts that say the same are kept once. One that stands under several languages is in at most one of them, so
+    that its language is guessed.
+    """
+    texts: dict[tuple[TextField, str], list[str | None]] = {}
+    for statement in statements:
+        if statement.field in _RANK and (text := caption_text(statement.text, statement.field, profile)):
+            texts.setdefault((statement.field, text), []).append(statement.language)
+    found: dict[str, Caption] = {}
+    num_in_field = dict.fromkeys(CAPTION_FIELDS, 0)
+    for (field, text), tags in sorted(texts.items(), key=lambda item: _RANK[item[0][0]]):
+        same = text.casefold().rstrip(".")
+        if same in found or num_in_field[field] >= MAX_PER_FIELD:
+            continue
+        num_in_field[field] += 1
+        found[same] = _caption(text, field, tags, profile)
+    return tuple(found.values())[:MAX_CAPTIONS]
+
+
+def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> str | None:
+    """The text of a caption, or None where `value` only designates the object."""
+    text = plain_text(value, MAX_CAPTION_CHARS)
+    if field in _TITLES:
+        text = tidy_title(profile.trimmed(text))
+    return None if not text or is_designation(text) else text
+
+
+def tidy_title(title: str) -> str:
+    """A title without the cataloguing rules' punctuation: a closing ` :` or ` /`, brackets around the whole."""
+    title = title.rstrip(" /:;,=").strip()
+    if title.startswith("[") and title.endswith("]") and title.count("[") == title.count("]") == 1:
+        title = title[1:-1].strip()
+    return title
+
+
+def _caption(text: str, field: TextField, tags: list[str | None], profile: InstitutionProfile) -> Caption:
+    known = list(dict.fromkeys(tag for given in tags if (tag := languages.canonical_tag(given))))
+    language, detected = languages.tag_text(text, known[0] if len(known) == 1 else None, profile.language)
+    if len(known) > 1 and language not in known:
+        language, detected = known[0], True
+    return Caption(
+        text=text, language=language, field=field, origin="institution", language_detected=detected
+    )

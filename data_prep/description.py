@@ -1,0 +1,119 @@
+"""What a catalogue says of one object, whatever the format it came in: captions, makers, date, type, rights.
+
+Every reader turns its format into statements; this is the one place where statements become a record's fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from data_prep.captions import Statement, captions_from
+from data_prep.dates import parse_date
+from data_prep.iconclass import captions_of, find_notations
+from data_prep.institutions import InstitutionProfile
+from data_prep.plain_text import plain_text
+from iconoclip.record import Caption, Date
+from iconoclip.rights import MAX_RAW_CHARS, canonical_uri
+
+# A licence of the catalogue's texts says nothing about its pictures.
+_ABOUT_METADATA = re.compile(r"meta-?dat|métadonnées|metadatos|metadaten", re.IGNORECASE)
+
+MAX_CREATORS = 20
+MAX_NOTATIONS = 30
+
+
+@dataclass(frozen=True)
+class Description:
+    """The fields of a record that a catalogue fills."""
+
+    captions: tuple[Caption, ...] = ()
+    iconclass: tuple[str, ...] = ()
+    creators: tuple[str, ...] = ()
+    date: Date | None = None
+    object_type: str | None = None
+    rights_raw: str | None = None
+    attribution: str | None = None
+    homepage: str | None = None
+
+
+@dataclass
+class Statements:
+    """What was found in one document, by field, before it is made into a description."""
+
+    items: list[Statement] = field(default_factory=list)
+
+    def add(self, name: str, text: str, language: str | None = None) -> None:
+        """Note one statement; `name` is a field of data_prep.institutions.TextField."""
+        if text:
+            self.items.append(Statement(name, text, language))  # type: ignore[arg-type]
+
+    def texts(self, name: str) -> list[str]:
+        """The texts of one field, as found."""
+        return [item.text for item in self.items if item.field == name]
+
+
+def describe(
+    statements: Iterable[Statement], profile: InstitutionProfile, rights: Iterable[str] = ()
+) -> Description:
+    """The description that `statements` make under an institution's profile.
+
+    Args:
+        rights: what the document's own rights property says; it goes before any text in the metadata.
+    """
+    found = Statements(list(statements))
+    notations = _notations(found)
+    captions = captions_from(found.items, profile)
+    if profile.iconclass_captions:
+        captions += captions_of(notations)
+    return Description(
+        captions=captions,
+        iconclass=notations,
+        creators=_plain(found.texts("creator"), 300)[:MAX_CREATORS],
+        date=_date(found.texts("date")),
+        object_type=next(iter(_plain(found.texts("type"), 500)), None),
+        rights_raw=rights_value(list(rights), found.texts("rights"), found.texts("attribution"), profile),
+        attribution=next(iter(_plain(found.texts("attribution"), 2_000)), None),
+        homepage=next(iter(found.texts("homepage")), None),
+    )
+
+
+def _plain(values: list[str], max_chars: int) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for value in values if (text := plain_text(value, max_chars))))
+
+
+def _notations(found: Statements) -> tuple[str, ...]:
+    texts = found.texts("iconclass") + [
+        text for text in found.texts("subject") if "iconclass" in text.casefold()
+    ]
+    notations = dict.fromkeys(notation for text in texts for notation in find_notations(plain_text(text)))
+    return tuple(notations)[:MAX_NOTATIONS]
+
+
+def _date(values: list[str]) -> Date | None:
+    """The first date that can be read; the first text where none can."""
+    dates = [date for value in _plain(values, 500)[:10] if (date := parse_date(value))]
+    return next((date for date in dates if date.earliest is not None), dates[0] if dates else None)
+
+
+def rights_value(
+    stated: list[str], in_metadata: list[str], in_attribution: list[str], profile: InstitutionProfile
+) -> str | None:
+    """The rights as found, in one text: what the document states; else what its metadata or its credit line says.
+
+    A text that the institution's profile explains is followed by the URI it stands for, so that whoever judges the
+    record later needs no profile.
+    """
+    for values in (stated, [text for text in in_metadata if not _ABOUT_METADATA.search(text)]):
+        if joined := _joined(values, profile):
+            return joined
+    joined = _joined([text for text in in_attribution if not _ABOUT_METADATA.search(text)], profile)
+    return joined if joined and canonical_uri(joined) else None
+
+
+def _joined(values: list[str], profile: InstitutionProfile) -> str | None:
+    texts = list(dict.fromkeys(text.strip() for text in values if text.strip()))
+    explained = [profile.rights_uri(text) for text in texts]
+    both = [text if uri is None else f"{text} ({uri})" for text, uri in zip(texts, explained, strict=True)]
+    return " | ".join(both)[:MAX_RAW_CHARS] or None

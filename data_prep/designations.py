@@ -1,0 +1,136 @@
+"""What names a thing without describing it: folio labels, bare numbers, shelfmarks, file names, addresses.
+
+None of these may become a caption: a model that learns "f. 12r" learns nothing. Of 12,000 canvas labels looked at
+in real manifests, 58 % are folio labels and 12 % bare numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+# Words that may stand in a folio label, in the languages of European catalogues. A label made of nothing else,
+# numbers apart, says where an image is, not what it shows.
+_PLACES_TEXT = """
+    f ff fo fol fols foll folio folios folium folia foglio fogli feuillet feuillets feuille feuilles bl bll blatt
+    blätter blad blz bladzijde bladzijden p pp pg pag pagina pagine paginas página páginas page pages s ss seite
+    seiten sp sidan sida side sivu strona str strana lap oldal sp spalte spalten column col columna colonne kol
+    canvas canvases object placeholder image images img bild bilder aufnahme scan scans view vue vues vista foto photo photograph frame
+    afbeelding abbildung abb opening openings digital
+    r v ro vo rv va vb ra rb recto verso rect vers rückseite vorderseite rovescio dorso
+    n nn no nr num numéro nummer number unnumbered ungezählt unfoliated unpaginated sn np na
+    front back rear inside outside inner outer upper lower top bottom left right side cover covers board boards spine
+    head tail foredge fore edge binding flyleaf flyleaves endleaf endleaves endpaper endpapers pastedown paste down
+    free leaf leaves blank wrapper jacket case slipcase
+    einband deckel vorderdeckel hinterdeckel rückdeckel vorderer hinterer buchrücken rücken schnitt vorsatz vorsatzblatt
+    vorsätze nachsatz nachsatzblatt spiegel vorderspiegel hinterspiegel rückspiegel innenseite außenseite leer leere
+    leerseite umschlag titelblatt titelseite deckblatt oberschnitt unterschnitt vorderschnitt fragment
+    plat plats supérieur inférieur contreplat contreplats garde gardes couverture reliure dos tranche tranches tête queue
+    gouttière haut bas devant derrière début fin blanc blanche titre
+    omslag voorplat achterplat rug schutblad schutbladen voorkant achterkant binnenzijde buitenzijde titelpagina snede
+    kaft band
+    piatto anteriore posteriore coperta copertina guardia contropiatto dorso taglio frontespizio
+    cubierta tapa tapas lomo guarda portada pärm omslags försättsblad
+    title titlepage frontispiece half contents toc index table matter colophon
+    color colour chart checker card ruler scale target farbkarte farbkeil graukeil farbtafel kleurenkaart charte couleurs
+    a b c d bis ter quater i ii iii und and et e en of the de la le du des der die das di van to au aux
+    illustration illustrations illustratie fig figure figures figuur plate plates planche planches pl tafel tafeln taf
+    titelblad vorne hinten oben unten sig signature quire gathering lage cahier detail détail
+    part vol volume volumes tome band bd teil deel tomo t pt issue heft nummer
+    """
+_PLACES = frozenset(_PLACES_TEXT.split())
+_NUMERALS = re.compile(
+    r"\d{1,8}[a-z]?\d?[rv]?\*?[a-d]?|[ivxlcdm]{1,12}[rv]?|[rv]\d{1,6}|[a-z]{1,2}\d{1,6}[rv]?[ab]?",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(r"\w+")
+_FILE = re.compile(
+    r"[^/]{1,200}\.(?:jpe?g|jpe|jp2|jpx|j2k|tiff?|ptif|png|gif|webp|bmp|pdf|xml|json|svg|mp[34]|djvu|psd|dng)",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(
+    r"(?:https?|ftp|urn|info|doi|ark|hdl|oai|isbn|issn|ppn|id):?\S*|www\.\S+|\S+@\S+\.\w+|10\.\d{4,}/\S+",
+    re.IGNORECASE,
+)
+_MONTHS_TEXT = """
+    january february march april may june july august september october november december jan feb mar apr jun jul aug
+    sep sept oct nov dec januar februar märz mai juni juli oktober dezember janvier février mars avril juin juillet août
+    septembre octobre novembre décembre januari februari maart mei augustus gennaio febbraio marzo aprile maggio giugno
+    luglio agosto settembre ottobre dicembre enero febrero abril mayo junio julio septiembre octubre noviembre diciembre
+    tammikuuta monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag
+    samstag sonntag lundi mardi mercredi jeudi vendredi samedi dimanche c ca circa um vers bc ad v chr n
+    """
+_MONTHS = frozenset(_MONTHS_TEXT.split())
+
+# A shelfmark carries one of these, a number, and no ordinary word.
+_SHELF_WORDS = re.compile(
+    r"\b(?:mss?|codd?|codex|clm|cgm|cpg|cim|cod|hs|hss|handschrift|inc|inkunabel|add|harley|harl|royal|cotton|arundel|"
+    r"sloane|lat|latin|fran[cç]ais|grec|ital|vat|pal|barb|reg|urb|kb|bl|bsb|bnf|onb|önb|ubl?|slub|hab|nls|nlw|bod|bodl|bodley|"
+    r"shelfmark|signatur|cote|coll?ection|inv|inventar\w*|nouv|acq|n\.?a\.?[fl]|rés|res|réserve|reserve|digital|store|ppn|vd1[678]|"
+    r"nm\w{0,3}|sk|rp|reg|acc|accession|call|number|item|ref|reference|object|record|barcode|fonds|dossier|boite|boîte)\b",
+    re.IGNORECASE,
+)
+_ORDINARY_WORD = re.compile(r"(?<![\w.])[^\W\d_A-ZÀ-Þ][^\W\d_]{3,}")
+_SHELF_VOCABULARY_TEXT = """
+    latin français grec ital réserve reserve nouv fonds boîte boite codex manuscrit manuscrits manuscript manuscripts
+    handschrift handschriften département departement department estampes photographie bibliothèque library bibliothek
+    bibliotheek biblioteca nationale national universitätsbibliothek collection collections shelfmark signatur cote
+    dept number item folio carton recueil nationalbibliothek staatsbibliothek stadtbibliothek arsenal municipale object
+    accession record reference call digital store inventar inventaris inventory inventaire pièce piece volume band
+    """
+_SHELF_VOCABULARY = frozenset(_SHELF_VOCABULARY_TEXT.split())
+_CODE_TOKEN = re.compile(r"[A-Z]{1,4}\.?|[\w./:()\-]*\d[\w./:()\-]*")
+_SEPARATORS = re.compile(r"\s*[,;|]\s+|\s+[-–—]\s+")
+_CAPITALS_AND_DIGITS = re.compile(r"(?:[A-Z]{0,6}[\d._\-/]{0,12}[A-Z\d._\-/]{0,12}(?: |$)){1,5}")
+_CODE = re.compile(r"[\w\-./:,;()\[\]+*#]{0,120}")
+
+
+@functools.lru_cache(maxsize=16_384)
+def is_designation(text: str) -> bool:
+    """Whether `text` merely designates its object: a folio, a number, a shelfmark, a file, an address, a date.
+
+    `text` is plain text, as `plain_text` returns it.
+    """
+    if not any(letter.isalpha() for letter in text):
+        return True
+    if len(text) > 160:
+        return False
+    if _designates(text):
+        return True
+    parts: list[str] = [part for part in _SEPARATORS.split(text) if part]
+    return len(parts) > 1 and all(map(_designates, parts))
+
+
+def _designates(text: str) -> bool:
+    return _is_folio_label(text) or _is_file_or_address(text) or is_shelfmark(text) or _is_code(text)
+
+
+def _is_folio_label(text: str) -> bool:
+    words: list[str] = _WORDS.findall(text.casefold().replace("_", " "))
+    if len(words) == 1 and len(words[0]) == 1:
+        return words[0].isascii()
+    return all(word in _PLACES or word in _MONTHS or bool(_NUMERALS.fullmatch(word)) for word in words)
+
+
+def _is_file_or_address(text: str) -> bool:
+    return _FILE.fullmatch(text) is not None or _ADDRESS.fullmatch(text) is not None
+
+
+def is_shelfmark(text: str) -> bool:
+    """Whether `text` looks like a call number: a word of the shelves, a number, and no ordinary word."""
+    if not any(letter.isdigit() for letter in text) or not _SHELF_WORDS.search(text):
+        return False
+    return all(word in _SHELF_VOCABULARY for word in _ORDINARY_WORD.findall(text))
+
+
+def _is_code(text: str) -> bool:
+    """Capitals and digits alone (`PRENT 0141`), or one unspaced token with digits and capitals or separators in it: `bsb00026283_00001`, `E.1829-2004`."""
+    if _CAPITALS_AND_DIGITS.fullmatch(text) and any(letter.isdigit() for letter in text):
+        return True
+    tokens = text.split(" ")
+    if len(tokens) > 1 and all(map(_CODE_TOKEN.fullmatch, tokens)):
+        return any(letter.isdigit() for letter in text)
+    if " " in text or not _CODE.fullmatch(text) or not any(letter.isdigit() for letter in text):
+        return False
+    longest_word = max((len(word) for word in re.findall(r"[^\W\d_]+", text)), default=0)
+    return longest_word <= 6 or "_" in text

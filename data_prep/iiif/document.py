@@ -1,0 +1,136 @@
+"""Bytes from a server -> a JSON object, or the reason why they are none."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from data_prep.candidate import Refusal
+
+MAX_DOCUMENT_BYTES: Final = 100_000_000
+MAX_URI_CHARS: Final = 2_000
+
+JsonObject = dict[str, Any]
+
+_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_UNSAFE = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]")
+
+
+def parse_object(document: bytes, uri: str) -> JsonObject | Refusal:
+    """The JSON object in `document`.
+
+    A byte order mark is dropped, and text that is not UTF-8 is read as Windows-1252. HTML (a firewall, a login page),
+    an empty body, a cut-off one and JSON that is no object are each refused with the reason.
+    """
+    if len(document) > MAX_DOCUMENT_BYTES:
+        return Refusal(uri, f"larger than {MAX_DOCUMENT_BYTES // 1_000_000} MB ({len(document)} bytes)")
+    if not document.strip():
+        return Refusal(uri, "empty document")
+    try:
+        value = json.loads(_decoded(document))
+    except RecursionError:
+        return Refusal(uri, "JSON nested too deeply")
+    except ValueError as error:
+        return Refusal(uri, _why_not_json(document, error))
+    if not isinstance(value, dict):
+        return Refusal(uri, f"JSON, but {_json_kind(value)}, not an object")
+    return value
+
+
+def _decoded(document: bytes) -> str:
+    encoding = json.detect_encoding(document)
+    try:
+        return document.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except UnicodeDecodeError:
+        return document.decode("cp1252", errors="replace")
+
+
+def _why_not_json(document: bytes, error: ValueError) -> str:
+    start = document.lstrip(b"\xef\xbb\xbf \t\r\n")[:1000].lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        title = _TITLE.search(document[:10_000])
+        name = f" ('{html.unescape(title[1].decode('utf-8', 'replace')).strip()}')" if title else ""
+        return f"an HTML page{name}, not JSON: a login, a firewall, or a wrong address"
+    if start.startswith(b"<"):
+        return "XML, not JSON"
+    if isinstance(error, json.JSONDecodeError):
+        if error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg:
+            return f"truncated JSON: it ends at character {len(error.doc)} in the middle of a value"
+        return f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+    return f"not JSON: {error}"
+
+
+def _json_kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    kinds = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return kinds.get(type(value), "something else")
+
+
+def as_list(value: Any) -> list[Any]:
+    """`value` as a list: many documents write one thing where the standard wants several."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def objects(value: Any) -> list[JsonObject]:
+    """The objects in `value`, which may be a list, one object, or anything else."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
+def id_of(value: Any) -> str | None:
+    """The `id` (2.1: `@id`) of an object, or the string that stands in its place."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        identity = value.get("id", value.get("@id"))
+        return identity if isinstance(identity, str) else None
+    return None
+
+
+def type_of(value: Any) -> str:
+    """The bare type of an object: `sc:Manifest`, `Manifest` and a full URI all give `Manifest`."""
+    kind = value.get("type", value.get("@type")) if isinstance(value, dict) else None
+    if isinstance(kind, list):
+        kind = next((item for item in kind if isinstance(item, str)), None)
+    if not isinstance(kind, str):
+        return ""
+    return re.split(r"[#:/]", kind)[-1]
+
+
+def web_address(value: str | None, base: str = "") -> str | None:
+    """An absolute http(s) address for `value`, read relative to `base`; None for any other kind.
+
+    Nothing is re-encoded: an identifier with `%2F` in it is another one than with `/`.
+    """
+    if not value:
+        return None
+    text = value.strip()
+    if len(text) > MAX_URI_CHARS or _UNSAFE.search(text):
+        text = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
+        if len(text) > MAX_URI_CHARS:
+            return None
+    try:
+        if text.startswith("//"):
+            text = f"https:{text}"
+        elif "://" not in text[:12] and base.startswith(("http://", "https://")):
+            text = urljoin(base, text)
+        parts = urlsplit(text)
+        return text if parts.scheme in ("http", "https") and parts.hostname else None
+    except ValueError:
+        return None
+
+
+def whole_number(value: Any, maximum: int = 1_000_000) -> int | None:
+    """A positive whole number of pixels, written as a number or a text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 12:
+        value = int(value)
+    if isinstance(value, float) and value == value and abs(value) <= maximum:
+        value = round(value)
+    return value if isinstance(value, int) and 0 < value <= maximum else None

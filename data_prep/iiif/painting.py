@@ -1,0 +1,143 @@
+"""What is painted on a canvas: images, in every arrangement the standard allows and servers invent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from data_prep.candidate import ImageService
+from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
+from data_prep.iiif.image_services import asks_for_login, image_service
+from data_prep.iiif.language_map import TaggedText, texts
+from iconoclip.record import Region
+
+MAX_IMAGES = 64
+_MAX_DEPTH = 6
+
+_FULL_SIZE = re.compile(r"/full/(?:full|max)/0/(?:native|default|color|gray)\.\w{2,5}$")
+_IMAGE_NAME = re.compile(r"\.(?:jpe?g|png|tiff?|jp2|gif|webp)(?:$|\?)", re.IGNORECASE)
+_API_REGION = re.compile(r"(\d{1,7}),(\d{1,7}),(\d{1,7}),(\d{1,7})")
+
+
+@dataclass(frozen=True)
+class Painting:
+    """One image on a canvas."""
+
+    image_uri: str | None
+    service: ImageService | None
+    size: tuple[int, int] | None
+    """Of the full image, where the manifest tells it."""
+    region: Region | None = None
+    """The part of the image that is used, in its own pixels."""
+    label: tuple[TaggedText, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """What tells this image from another one on the same canvas."""
+        return (self.service.id if self.service else self.image_uri) or ""
+
+
+def paintings(canvas: JsonObject, base: str) -> Iterator[Painting | str]:
+    """The images on a canvas in document order, or for each thing that is none the reason why."""
+    num_found = 0
+    for body in _bodies(canvas):
+        for painting in _images(body, base, 0):
+            num_found += 1
+            if num_found > MAX_IMAGES:
+                yield f"more than {MAX_IMAGES} images on one canvas"
+                return
+            yield painting
+
+
+def _bodies(canvas: JsonObject) -> Iterator[Any]:
+    for page in objects(canvas.get("items")):
+        if type_of(page) == "Annotation":  # the page left out
+            yield from as_list(page.get("body"))
+        for annotation in objects(page.get("items")):
+            motivations = as_list(annotation.get("motivation"))
+            if not motivations or any(str(item).endswith("painting") for item in motivations):
+                yield from as_list(annotation.get("body"))
+
+
+def _images(body: Any, base: str, depth: int) -> Iterator[Painting | str]:
+    if depth > _MAX_DEPTH:
+        yield "choices nested too deeply"
+    elif isinstance(body, str):
+        yield _bare_image(body, base)
+    elif not isinstance(body, dict):
+        yield "an annotation without a body"
+    elif "items" in body or type_of(body) in ("Choice", "List", "Composite", "Independents"):
+        for choice in as_list(body.get("items"))[:MAX_IMAGES]:
+            yield from _images(choice, base, depth + 1)
+    elif type_of(body) == "SpecificResource" or "source" in body:
+        for painting in _images(body.get("source"), base, depth + 1):
+            yield painting if isinstance(painting, str) else _with_region(painting, body.get("selector"))
+    else:
+        yield _image(body, base)
+
+
+def _bare_image(address: str, base: str) -> Painting | str:
+    image_uri = web_address(address, base)
+    if image_uri is None or not _IMAGE_NAME.search(image_uri):
+        return "a body that is only an address, and not that of an image"
+    return Painting(image_uri=image_uri, service=None, size=None)
+
+
+def _image(body: JsonObject, base: str) -> Painting | str:
+    image_uri = web_address(id_of(body), base)
+    services = [item for item in as_list(body.get("service")) if isinstance(item, dict)]
+    service = next(
+        (found for item in services if (found := image_service(item, base=base, image_uri=image_uri))), None
+    )
+    if reason := _why_no_image(body, service):
+        return reason
+    if service is None and image_uri is None:
+        return "an image without an http address"
+    if asks_for_login(services):
+        return "the image service asks for a login"
+    return Painting(
+        image_uri, service, _full_size(body, service, image_uri), label=tuple(texts(body.get("label")))
+    )
+
+
+def _why_no_image(body: JsonObject, service: ImageService | None) -> str | None:
+    kind, media_type = type_of(body), str(body.get("format") or "")
+    if media_type.startswith("image/") or (service is not None and kind in ("Image", "StillImage", "")):
+        return None
+    if kind in ("Image", "StillImage", "") and not media_type:
+        return (
+            None
+            if kind or _IMAGE_NAME.search(id_of(body) or "")
+            else "a body of no type that is not an image"
+        )
+    return f"painted with {kind or media_type}, not with an image"
+
+
+def _full_size(
+    body: JsonObject, service: ImageService | None, image_uri: str | None
+) -> tuple[int, int] | None:
+    """The size of the full image. A body's size is that of the image at its address, which may be a small version."""
+    if service is not None and service.width and service.height:
+        return service.width, service.height
+    width, height = whole_number(body.get("width")), whole_number(body.get("height"))
+    if not width or not height:
+        return None
+    is_full = service is None or (image_uri is not None and _FULL_SIZE.search(image_uri) is not None)
+    return (width, height) if is_full else None
+
+
+def _with_region(painting: Painting, selector: Any) -> Painting:
+    for item in objects(selector):
+        text = str(item.get("region") or item.get("value") or "").removeprefix("xywh=").removeprefix("pixel:")
+        if match := _API_REGION.fullmatch(text):
+            x, y, width, height = map(int, match.groups())
+            if width and height and not _covers(painting.size, width, height):
+                region = Region(x=x, y=y, width=width, height=height)
+                return Painting(painting.image_uri, painting.service, painting.size, region, painting.label)
+    return painting
+
+
+def _covers(size: tuple[int, int] | None, width: int, height: int) -> bool:
+    return size is not None and width >= size[0] and height >= size[1]

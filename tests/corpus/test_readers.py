@@ -1,0 +1,166 @@
+"""Every real document of the shared material through its reader: no crash, and nothing passes in silence.
+
+Run with `-s` to see the report: documents, candidates, links and refusals by reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from data_prep.candidate import Found, ImageService, Refusal
+from data_prep.iiif.image_api import image_request, read_info
+from data_prep.iiif.presentation import read_presentation
+from data_prep.institutions import profile_for
+
+MATERIAL = Path(__file__).parents[2].parent / "shared" / "material"
+
+pytestmark = [
+    pytest.mark.corpus,
+    pytest.mark.skipif(not MATERIAL.is_dir(), reason=f"the real material is not at {MATERIAL}"),
+]
+
+
+def documents(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((MATERIAL / folder).rglob("*")) if path.is_file()]
+
+
+def presentation(path: Path) -> Found:
+    return read_presentation(path.read_bytes(), str(path), profile_for(str(path)))
+
+
+def report(name: str, found: list[Found]) -> None:
+    reasons = Counter(re.sub(r"[:'(].*", "", refusal.reason) for item in found for refusal in item.refusals)
+    print(
+        f"\n{name}: {len(found)} documents, {sum(len(item.candidates) for item in found)} candidates,"
+        f" {sum(len(item.links) for item in found)} links, {sum(reasons.values())} refusals"
+    )
+    for reason, number in reasons.most_common():
+        print(f"  {number:5}  {reason}")
+
+
+@pytest.mark.parametrize(
+    "folder", ["manifests/v2", "manifests/v3", "manifests/v3-converted", "collections", "cookbook"]
+)
+def test_every_presentation_document_is_read(folder: str) -> None:
+    found = []
+    for path in documents(folder):
+        item = presentation(path)
+        assert item.candidates or item.links or item.refusals, f"{path.name} passed in silence"
+        keys = [(candidate.source.id, candidate.region) for candidate in item.candidates]
+        assert len(keys) == len(set(keys)), f"{path.name}: two samples of one key"
+        found.append(item)
+    report(folder, found)
+    assert found
+
+
+BAD_MANIFESTS = {
+    # name: candidates, links, refusals, a word of the first refusal
+    "iiif-apis__wellcomelibrary-b15404535-empty-license-string-manifest.json": (1, 0, 0, ""),
+    "iiif-download__manifest_empty.json": (0, 0, 1, "a canvas without an image"),
+    "iiif-presentation-api__broken.json": (383, 0, 0, ""),
+    "iiif-presentation-api__manifest_annotationListsInvalid.json": (1, 0, 2, "a canvas without an image"),
+    "mirador__emptyCanvas.json": (238, 0, 84, "a canvas without an image"),
+    "parser__duplicate-member-collection.json": (0, 1, 0, ""),
+    "parser__malformed-image-annotation.json": (1, 0, 0, ""),
+    "php-iiif-prezi-reader__empty-manifest.json": (0, 0, 1, "a manifest without canvases"),
+    "pv__3_broken_choice.json": (0, 0, 2, "painted with Video"),
+    "pv__3_broken_collection.json": (0, 2, 0, ""),
+    "pv__3_broken_embedded_annos.json": (0, 0, 1, "painted with Sound"),
+    "pv__3_broken_service.json": (1, 0, 0, ""),
+    "pv__3_old_cc_license.json": (1, 0, 0, ""),
+    "pv__3_old_format_label.json": (1, 0, 0, ""),
+    "pv__3_rights_lang_issues.json": (1, 0, 0, ""),
+    "pv__3_version2image.json": (1, 0, 0, ""),
+    "sickle__ListRecordsBroken.xml": (0, 0, 1, "not JSON"),
+    "tify__invalid.json": (0, 0, 1, "a string, not an object"),
+    "tify__not-json.json": (0, 0, 1, "not JSON"),
+}
+BAD_TRANSPORT = {
+    "bom_manifest.json": (0, 0, 1, "a manifest without canvases"),
+    "cyclic_collection_a.json": (0, 1, 0, ""),
+    "cyclic_collection_b.json": (0, 1, 0, ""),
+    "empty_body.json": (0, 0, 1, "empty"),
+    "truncated_manifest.json": (0, 0, 1, "truncated"),
+    "waf_challenge.html": (0, 0, 1, "an HTML page ('Just a moment...')"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("manifests/" + n, e) for n, e in BAD_MANIFESTS.items()),
+        *(("transport/" + n, e) for n, e in BAD_TRANSPORT.items()),
+    ],
+)
+def test_bad_documents_have_the_right_outcome(name: str, expected: tuple[int, int, int, str]) -> None:
+    num_candidates, num_links, num_refusals, reason = expected
+    found = presentation(MATERIAL / "bad" / name)
+    assert (len(found.candidates), len(found.links), len(found.refusals)) == (
+        num_candidates,
+        num_links,
+        num_refusals,
+    )
+    assert num_refusals == 0 or reason in found.refusals[0].reason
+
+
+def test_the_table_of_bad_manifests_is_complete() -> None:
+    assert {path.name for path in documents("bad/manifests")} == set(BAD_MANIFESTS)
+
+
+BAD_INFO = {
+    # Error answers and XML in place of an info.json are refused ...
+    "1_0_error_bad1.xml": "the image server answered with an error",
+    "1_0_error_bad2.xml": "the image server answered with an error",
+    "1_0_error_ex1.xml": "the image server answered with an error",
+    "1_0_error_ex3.xml": "XML, not JSON",
+    "1_0_info_bad2.xml": "XML, not JSON",
+    # ... what is merely odd is read: the profile tells what a wrong context hides, a size that is none is left out
+    "1_1_info_bad_context.json": (1, 0),
+    "2_0_info_bad_context.json": (2, 2),
+    "2_1_info_bad_context2.json": (2, 2),
+    "3_0_info_bad_context1.json": (3, 2),
+    "3_0_info_bad_context2.json": (3, 2),
+    "3_0_info_bad_context3.json": (3, 2),
+    "3_0_info_bad_profile1.json": (3, 2),
+    "3_0_info_bad_profile2.json": (3, 1),
+    "3_0_info_bad_sizes1.json": (3, 2),
+    "3_0_info_bad_sizes2.json": (3, 2),
+    "3_0_info_bad_sizes3.json": (3, 2),
+    "3_0_info_bad_sizes4.json": (3, 2),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), BAD_INFO.items())
+def test_bad_info_has_the_right_outcome(name: str, expected: str | tuple[int, int]) -> None:
+    path = MATERIAL / "bad" / "info" / f"zimeon__info_json_{name}"
+    found = read_info(path.read_bytes(), "https://example.org/iiif/x/info.json")
+    if isinstance(expected, str):
+        assert isinstance(found, Refusal)
+        assert expected in found.reason
+    else:
+        assert isinstance(found, ImageService)
+        assert (found.version, found.level) == expected
+
+
+def test_the_table_of_bad_info_is_complete() -> None:
+    assert {path.name.removeprefix("zimeon__info_json_") for path in documents("bad/info")} == set(BAD_INFO)
+
+
+def test_every_info_json_leads_to_a_request() -> None:
+    refused = []
+    for path in documents("info"):
+        found = read_info(path.read_bytes(), "https://example.org/iiif/x/info.json")
+        if isinstance(found, Refusal):
+            refused.append(path.name)
+            continue
+        stated = json.loads(path.read_bytes())
+        assert (found.width, found.height) == (stated["width"], stated["height"])
+        request = image_request(found, max_side=256)
+        assert request.uri.startswith(f"{found.id}/full/")
+        assert request.uri.endswith(("/0/default.jpg", "/0/native.jpg"))
+    assert refused == ["iiif.wellcomecollection.org__autocomplete.json"]  # a search service

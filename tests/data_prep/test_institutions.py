@@ -1,0 +1,97 @@
+"""Profiles are data: every shipped one loads, hosts find theirs, and an unknown host gets a generic one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.institutions import load_profile, normal_label, profile_for, shipped_names
+from iconoclip.errors import BadInput, ConfigError
+from iconoclip.rights import canonical_uri
+
+REQUIRED = {
+    "gallica",
+    "kb",
+    "mdz",
+    "wellcome",
+    "bodleian",
+    "leipzig",
+    "e-codices",
+    "rijksmuseum",
+    "europeana",
+    "harvard",
+}
+ARMORIAL = {"armorial-wexcombe", "armorial-aldersheim", "armorial-valcendre"}
+
+
+def test_the_promised_profiles_are_shipped() -> None:
+    assert set(shipped_names()) >= REQUIRED | ARMORIAL
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_a_shipped_profile_is_sound(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.slug == name
+    assert profile.institution.name == profile.name
+    assert all(canonical_uri(uri) == uri for uri in profile.rights.values())
+    assert all(normal_label(label) == label for labels in profile.labels.values() for label in labels)
+    listed = [label for labels in profile.labels.values() for label in labels]
+    assert len(listed) == len(set(listed)), "a label means one thing"
+    assert name in ARMORIAL or profile.hosts
+
+
+def test_every_shipped_file_opens_with_what_it_is_for() -> None:
+    folder = Path(__file__).parents[2] / "configs" / "institutions"
+    assert all(path.read_text(encoding="utf-8").startswith("# ") for path in folder.glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "slug"),
+    [
+        ("https://gallica.bnf.fr/iiif/ark:/12148/x/manifest.json", "gallica"),
+        ("https://API.digitale-sammlungen.de/iiif/x", "mdz"),
+        ("http://www.e-codices.unifr.ch:8080/x", "e-codices"),
+        ("https://iiif.bodleian.ox.ac.uk/iiif/manifest/x.json", "bodleian"),
+        ("https://iiif.example.org/x", "iiif-example-org"),
+        ("https://notkb.nl/x", "notkb-nl"),
+        ("/home/me/manifest.json", "local"),
+        ("http://[broken", "local"),
+    ],
+)
+def test_hosts_find_their_profile(uri: str, slug: str) -> None:
+    assert profile_for(uri).slug == slug
+
+
+def test_labels_mean_fields_in_many_languages() -> None:
+    profile = profile_for("https://iiif.example.org/x")
+    assert profile.is_generic
+    assert profile.field_of("Titel:") == ("title", None)
+    assert profile.field_of("Summary (English)") == ("description", "english")
+    assert profile.field_of("Subject(s)") == ("subject", None)
+    assert profile.field_of("Blasonnement") == ("blazon", None)
+    assert profile.field_of("Shelfmark") == ("ignore", None)
+    assert profile.field_of("Something nobody foresaw") == ("ignore", None)
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="no institution profile") as caught:
+        load_profile("galica")
+    assert "gallica" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("slug: x\nname: X\nlables: {}\n", "unknown config key 'lables'"),
+        ("slug: 'X Y'\nname: X\n", "slug"),
+        ("slug: x\nname: X\ntrim: ['(']\n", "not a regular expression"),
+        ("slug: x\nname: X\nlabels: {titel: [a]}\n", "labels"),
+    ],
+)
+def test_a_broken_profile_is_refused_by_name(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        load_profile(path)
+    assert complaint in str(caught.value)
