@@ -1,0 +1,141 @@
+"""The life of a run on a real SLURM, told by a stage that does nothing but count."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from iconoclip.errors import BadInput, ConfigError
+from slurm.cancel import cancel
+from slurm.config import CancelConfig, ResumeConfig, SubmitConfig
+from slurm.job import JobDir
+from slurm.local_cluster import LocalCluster
+from slurm.resume import resume
+from slurm.stages import Stage
+from slurm.submit import live_jobs, submit
+
+from .conftest import log_of, wait_until
+
+pytestmark = pytest.mark.cluster
+
+
+def submit_count(run: Path, *overrides: str, **placement: object) -> JobDir:
+    submit(SubmitConfig(stage="count", overrides=list(overrides), run_dir=run, **placement))
+    return JobDir(run)
+
+
+def wait_until_finished(job_dir: JobDir) -> None:
+    wait_until(lambda: not live_jobs(job_dir), "gone from the queue")
+    assert job_dir.is_finished(), log_of(job_dir.run.folder)
+
+
+def steps_of(run: Path, task: str = "") -> list[int]:
+    return [
+        json.loads(line)["step"] for line in (run / "out" / f"steps{task}.jsonl").read_text().splitlines()
+    ]
+
+
+def test_a_run_in_a_folder_with_a_hostile_name_finishes(
+    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+) -> None:
+    run = tmp_path / """it's a "run" #1 %j $HOME & é;"""
+    job_dir = submit_count(run, nodes=2)
+    wait_until_finished(job_dir)
+    work = job_dir.work_of(None)
+    assert work.state == "finished"
+    assert [attempt.exit_code for attempt in work.attempts] == [0]
+    assert steps_of(run) == [1, 2, 3]
+    assert "job " in log_of(run)
+
+
+def test_edits_after_submission_change_nothing(
+    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+) -> None:
+    config_file = tmp_path / "count.yaml"
+    config_file.write_text("num_steps: 2\n")
+    blocker = submit_count(tmp_path / "first", "seconds_a_step=0.3")
+    submit(
+        SubmitConfig(
+            stage="count",
+            config_file=str(config_file),
+            run_dir=tmp_path / "second",
+            after=str(tmp_path / "first"),
+        )
+    )
+    config_file.write_text("num_steps: 50\n")
+    second = JobDir(tmp_path / "second")
+    assert not blocker.is_finished()
+    wait_until_finished(second)
+    assert steps_of(tmp_path / "second") == [1, 2]
+    started = second.work_of(None).attempts[0].started_at
+    assert started >= (blocker.work_of(None).attempts[0].ended_at or "never")
+    # The job ran the copy of the code that was frozen, with the interpreter that submitted.
+    assert (second.code / "iconoclip" / "cli.py").read_bytes() == Path("iconoclip/cli.py").read_bytes()
+    assert 'PYTHONPATH="$run/job/code"' in second.script_path.read_text()
+
+
+def test_a_warned_run_saves_requeues_itself_and_goes_on(
+    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+) -> None:
+    job_dir = submit_count(tmp_path / "run", "num_steps=20", "seconds_a_step=0.1", nodes=2)
+    wait_until(lambda: (tmp_path / "run/out/steps.jsonl").exists(), "started")
+    # What SLURM does before a time limit (--signal=B:USR1@N).
+    cluster.run("scancel", "--signal=USR1", "--batch", str(job_dir.job_ids()[0]))
+    wait_until_finished(job_dir)
+    attempts = job_dir.work_of(None).attempts
+    assert [(attempt.exit_code, attempt.stop) for attempt in attempts] == [(75, "warned"), (0, "none")]
+    assert len({attempt.job_id for attempt in attempts}) == 1
+    assert attempts[1].restart == 1
+    assert steps_of(tmp_path / "run") == list(range(1, 21))
+
+
+def test_an_array_redoes_only_the_task_that_was_killed(
+    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    job_dir = submit_count(run, "num_steps=3", "fails_at=2", num_tasks=3)
+    wait_until(lambda: not live_jobs(job_dir), "over")
+    assert not job_dir.is_finished()
+    assert job_dir.missing_tasks(job_dir.read()) == [0, 1, 2]
+    resume(ResumeConfig(run=run))
+    wait_until(lambda: any(job_dir.work_of(task).state == "running" for task in range(3)), "running")
+    wait_until_finished(job_dir)
+    assert json.loads((run / "out/done.json").read_text()) == {"steps": 9}
+    with pytest.raises(ConfigError, match="cannot go on with 5"):
+        submit_count(run, "num_steps=3", "fails_at=2", num_tasks=5)
+
+
+def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
+    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    job_dir = submit_count(run, "num_steps=1000", "seconds_a_step=0.05", nodes=2)
+    wait_until(lambda: (run / "out/steps.jsonl").exists(), "started")
+    assert cluster.processes()
+    cancel(CancelConfig(run=run))
+    assert cluster.processes() == []
+    assert job_dir.work_of(None).state == "cancelled"
+    num_done = len(steps_of(run))
+    resume(ResumeConfig(run=run))
+    wait_until(lambda: len(steps_of(run)) > num_done, "going on")
+    cancel(CancelConfig(run=run))
+    assert steps_of(run) == list(range(1, len(steps_of(run)) + 1))
+
+
+def test_a_refusal_of_slurm_is_told_in_its_words(
+    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match="invalid partition"):
+        submit_count(tmp_path / "run", partition="nowhere")
+
+
+def test_submitting_takes_less_than_two_seconds(
+    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+    job_dir = submit_count(tmp_path / "run", "num_steps=1")
+    assert time.monotonic() - started < 2
+    wait_until_finished(job_dir)
