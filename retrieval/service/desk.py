@@ -49,8 +49,12 @@ class Desk:
         """Ask the engine.
 
         Raises:
-            Refusal: the engine's error as an answer.
+            Refusal: the engine's error as an answer; 404 for an item in the question that this reader may not see.
         """
+        if concealed := query.filters.without_institution:
+            regions = (query.region.key,) if query.region else ()
+            for key in (*query.like, *query.unlike, *regions):
+                self.item(key, concealed)
         try:
             return self.engine.search(query)
         except IconoclipError as error:

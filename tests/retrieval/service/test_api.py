@@ -1,0 +1,231 @@
+"""The JSON API over the real engine."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from retrieval.answers import Facets, Results
+from retrieval.service.api import ItemAnswer
+from tests.retrieval.service.conftest import ClientOf
+
+UNKNOWN = "armorial-nowhere-0123456789abcdef"
+
+
+def hits_of(client: TestClient, **params: Any) -> list[dict[str, Any]]:
+    answer = client.get("/api/search", params=params)
+    assert answer.status_code == 200, answer.text
+    return list(Results.model_validate(answer.json()).model_dump(mode="json")["hits"])
+
+
+def error_of(answer: Any) -> dict[str, Any]:
+    error = answer.json()
+    assert set(error) == {"error"}
+    assert set(error["error"]) == {"code", "what", "where", "remedy"}
+    assert error["error"]["what"]
+    return dict(error["error"])
+
+
+def test_the_words_of_a_caption_find_its_item_in_each_language(client: TestClient, shown_key: str) -> None:
+    captions = client.get(f"/api/items/{shown_key}").json()["item"]["record"]["captions"]
+    blazons = {caption["language"]: caption["text"] for caption in captions if caption["field"] == "blazon"}
+    assert set(blazons) == {"en", "fr", "de"}
+    for text in blazons.values():
+        assert shown_key in [hit["key"] for hit in hits_of(client, q=text, mode="keyword", k=10, fold=False)]
+
+
+def test_without_a_question_the_whole_set_is_listed(client: TestClient) -> None:
+    listed = client.get("/api/search", params={"k": 200, "fold": False}).json()
+    assert len(listed["hits"]) == listed["total"] > 60
+    assert listed["matches_well"] is None
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(client: TestClient) -> None:
+    seen: list[str] = []
+    params: dict[str, Any] = {"q": "a lion", "k": 25, "mode": "semantic", "fold": False}
+    while True:
+        page = client.get("/api/search", params=params).json()
+        seen += [hit["key"] for hit in page["hits"]]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+    assert len(seen) == len(set(seen)) == page["total"]
+
+
+def test_filters_hold_alone_and_together(client: TestClient) -> None:
+    for hit in hits_of(client, q="azure", institution="armorial-valcendre", reusable=True, k=50):
+        assert hit["institution"] == "armorial-valcendre"
+        assert hit["rights"]["may_reuse"] is True
+    dated = hits_of(client, earliest=1500, latest=1550, k=200)
+    assert dated
+    both = hits_of(client, institution=["armorial-valcendre", "armorial-wexcombe"], k=200)
+    assert {hit["institution"] for hit in both} == {"armorial-valcendre", "armorial-wexcombe"}
+
+
+def test_a_hit_carries_its_rights_its_credit_and_its_origin(client: TestClient, shown_key: str) -> None:
+    answer = ItemAnswer.model_validate(client.get(f"/api/items/{shown_key}").json())
+    hit, record = answer.item.hit, answer.item.record
+    assert hit.rights.uri
+    assert hit.rights.label
+    assert "invent" in (hit.rights.attribution or "") or "erfunden" in (hit.rights.attribution or "").lower()
+    assert hit.manifest
+    assert hit.canvas
+    assert hit.homepage
+    assert record.harvested_by == "iconoclip tests"
+    assert answer.image == f"http://testserver/image/{shown_key}.jpg"
+    assert answer.content_state
+
+
+def test_an_item_that_may_only_be_linked_has_no_picture_anywhere(client: TestClient, link_key: str) -> None:
+    answer = client.get(f"/api/items/{link_key}").json()
+    assert answer["image"] is None
+    assert answer["thumbnail"] is None
+    assert answer["item"]["hit"]["homepage"]
+    for path in (f"/image/{link_key}.jpg", f"/thumb/{link_key}.jpg"):
+        refused = client.get(path)
+        assert refused.status_code == 403
+        assert "institution" in error_of(refused)["remedy"]
+    page = client.get(f"/item/{link_key}", headers={"Accept": "text/html"}).text
+    assert f"/image/{link_key}" not in page
+    assert f"/thumb/{link_key}" not in page
+
+
+def test_pictures_come_with_a_validator_and_answer_304(client: TestClient, shown_key: str) -> None:
+    picture = client.get(f"/image/{shown_key}.jpg")
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert "max-age" in picture.headers["cache-control"]
+    assert Image.open(io.BytesIO(picture.content)).format == "JPEG"
+    again = client.get(f"/image/{shown_key}.jpg", headers={"If-None-Match": picture.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_similar_leaves_the_item_itself_out(client: TestClient, shown_key: str) -> None:
+    found = client.get("/api/similar", params={"key": shown_key, "k": 10}).json()["hits"]
+    assert len(found) == 10
+    assert shown_key not in [hit["key"] for hit in found]
+
+
+def test_a_picture_finds_itself(client: TestClient, shown_key: str) -> None:
+    picture = client.get(f"/image/{shown_key}.jpg").content
+    answer = client.post("/api/search", params={"k": 5}, files={"image": ("any name.jpg", picture)})
+    assert answer.status_code == 200, answer.text
+    assert shown_key in [hit["key"] for hit in answer.json()["hits"]]
+
+
+def test_facets_count_what_a_search_lists(client: TestClient) -> None:
+    facets = Facets.model_validate(client.get("/api/facets").json())
+    assert facets.total == sum(value.count for value in facets.institution)
+    for value in facets.institution:
+        assert len(hits_of(client, institution=value.value, k=200, fold=False)) == value.count
+    assert {value.value for value in facets.language} == {"en", "fr", "de"}
+    assert facets.num_reusable == len(hits_of(client, reusable=True, k=200, fold=False))
+
+
+def test_a_notation_has_its_words_its_place_and_its_count(client: TestClient) -> None:
+    answer = client.get("/api/iconclass", params={"notation": "46A122", "language": "de"}).json()
+    assert "Wappen" in answer["label"]
+    assert answer["broader"][0]["notation"] == "4"
+    assert answer["num_items"] > 50
+    unknown = client.get("/api/iconclass", params={"notation": "99ZZZ"})
+    assert unknown.status_code == 404
+
+
+def test_a_notation_never_makes_the_server_ask_wikidata(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a request left the server")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    assert client.get("/api/iconclass", params={"notation": "11H(wd:Q40662)"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/api/search?k=0", "k"),
+        ("/api/search?k=201", "k"),
+        ("/api/search?k=many", "k"),
+        ("/api/search?q=" + "x" * 1_001, "q"),
+        ("/api/search?q=%00", "q"),
+        ("/api/search?mode=psychic", "mode"),
+        ("/api/search?diversity=2", "diversity"),
+        ("/api/search?earliest=999999", "earliest"),
+        ("/api/search?like=../../etc/passwd", "like.0"),
+        ("/api/search?region=nonsense", "region"),
+        ("/api/search?cursor=" + "c" * 501, "cursor"),
+        ("/api/items/..%2f..%2fetc", None),
+        ("/api/similar", "key"),
+        ("/api/facets?q=a", "q"),
+        ("/api/search?insitution=x", "insitution"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_by_name(client: TestClient, path: str, where: str | None) -> None:
+    answer = client.get(path)
+    assert answer.status_code in (404, 422)
+    error = error_of(answer)
+    if where:
+        assert answer.status_code == 422
+        assert error["where"] == where
+
+
+def test_a_misspelt_parameter_learns_its_right_name(client: TestClient) -> None:
+    assert error_of(client.get("/api/search?insitution=x"))["remedy"] == "did you mean 'institution'?"
+
+
+def test_a_cursor_that_is_none_is_a_client_error(client: TestClient) -> None:
+    for cursor in ("nonsense", "AAAA", "%FF"):
+        assert 400 <= client.get(f"/api/search?q=a&cursor={cursor}").status_code < 500
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/items/{}", "/api/similar?key={}", "/image/{}.jpg", "/thumb/{}.jpg", "/iiif/{}/manifest.json"],
+)
+def test_an_item_that_is_not_there_is_404(client: TestClient, path: str) -> None:
+    answer = client.get(path.format(UNKNOWN))
+    assert answer.status_code == 404
+    assert error_of(answer)["code"] == "not_found"
+
+
+def test_methods_and_addresses_that_are_not_there(client: TestClient) -> None:
+    assert error_of(client.get("/api/nothing"))["code"] == "not_found"
+    refused = client.delete("/api/search")
+    assert refused.status_code == 405
+    assert error_of(refused)["code"] == "method_not_allowed"
+
+
+def test_uploads_out_of_bounds(client_of: ClientOf) -> None:
+    small = client_of(max_upload_bytes=20_000, max_upload_pixels=10_000)
+    many_bytes = small.post("/api/search", files={"image": b"x" * 40_000})
+    many_pixels = io.BytesIO()
+    Image.new("RGB", (101, 100)).save(many_pixels, "PNG")
+    assert error_of(many_bytes)["code"] == "too_large"
+    assert error_of(small.post("/api/search", files={"image": many_pixels.getvalue()}))["code"] == "too_large"
+    assert error_of(small.post("/api/search", files={"image": b"text"}))["code"] == "not_an_image"
+    assert small.post("/api/search").status_code == 422
+    assert small.post(
+        "/api/search", content=b"x", headers={"Content-Type": "multipart/form-data"}
+    ).status_code in (400, 422)
+
+
+def test_health_ready_and_metrics(client: TestClient) -> None:
+    assert client.get("/api/health").json() == {"status": "ok"}
+    assert client.get("/api/ready").json()["num_items"] > 60
+    client.get("/api/search", params={"q": "a most particular question"})
+    metrics = client.get("/metrics").text
+    assert 'iconoclip_requests_total{method="GET",route="/api/search",status="200"}' in metrics
+    assert "iconoclip_ready 1.0" in metrics
+    assert "particular" not in metrics
+
+
+def test_cors_is_closed_until_it_is_opened(client: TestClient, client_of: ClientOf) -> None:
+    origin = {"Origin": "https://viewer.example"}
+    assert "access-control-allow-origin" not in client.get("/api/health", headers=origin).headers
+    opened = client_of(cors_origins=["https://viewer.example"]).get("/api/health", headers=origin)
+    assert opened.headers["access-control-allow-origin"] == "https://viewer.example"
+    assert "access-control-allow-credentials" not in opened.headers

@@ -1,0 +1,122 @@
+"""Sets to take along, read back by others' tools: iiif-prezi3, a CSV reader, a decoder of content states."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from iiif_prezi3 import Collection, Manifest
+from starlette.testclient import TestClient
+
+from retrieval.answers import Hit, RightsInfo
+from retrieval.service.exports import csv_of
+
+
+def manifest_at(client: TestClient, path: str, **params: Any) -> dict[str, Any]:
+    answer = client.get(path, params=params)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("application/ld+json")
+    return dict(answer.json())
+
+
+def test_results_are_a_valid_manifest_with_a_canvas_a_hit(client: TestClient) -> None:
+    document = manifest_at(client, "/iiif/search/manifest.json", q="a lion & a rose", k=30, fold=False)
+    manifest = Manifest(**document)
+    hits = client.get("/api/search", params={"q": "a lion & a rose", "k": 30, "fold": False}).json()["hits"]
+    assert [canvas.id for canvas in manifest.items] == [
+        f"http://testserver/iiif/{hit['key']}/canvas" for hit in hits
+    ]
+    assert client.get(document["id"]).json() == document, "the manifest is found at its own id"
+
+
+def test_canvases_keep_the_display_verdict_and_the_way_home(client: TestClient, link_key: str) -> None:
+    document = manifest_at(client, "/iiif/search/manifest.json", k=200)
+    canvases = {canvas["id"]: canvas for canvas in document["items"]}
+    withheld = canvases[f"http://testserver/iiif/{link_key}/canvas"]
+    assert "items" not in withheld
+    assert "thumbnail" not in withheld
+    assert withheld["homepage"][0]["id"].startswith("https://")
+    painted = [canvas for canvas in canvases.values() if "items" in canvas]
+    assert painted
+    for canvas in painted:
+        body = canvas["items"][0]["items"][0]["body"]
+        assert (body["width"], body["height"]) == (canvas["width"], canvas["height"])
+        assert canvas["rights"].startswith("http://")
+        origin = canvas["annotations"][0]["items"][0]["body"]
+        assert origin["partOf"][0]["type"] == "Manifest"
+
+
+def test_one_item_is_a_valid_manifest_and_its_picture_is_there(client: TestClient, shown_key: str) -> None:
+    document = manifest_at(client, f"/iiif/{shown_key}/manifest.json")
+    Manifest(**document)
+    body = document["items"][0]["items"][0]["items"][0]["body"]
+    assert client.get(body["id"]).headers["content-type"] == "image/jpeg"
+    assert set(document["items"][0]["label"]) == {"en", "fr", "de"}
+
+
+def test_results_are_a_valid_collection_of_the_institutions_manifests(client: TestClient) -> None:
+    document = manifest_at(client, "/iiif/search/collection.json", k=50)
+    Collection(**document)
+    identities = [entry["id"] for entry in document["items"]]
+    assert len(identities) == len(set(identities))
+    assert all(identity.endswith("/manifest.json") for identity in identities)
+
+
+def test_nothing_found_is_still_a_valid_manifest(client: TestClient) -> None:
+    document = manifest_at(client, "/iiif/search/manifest.json", creator="nobody at all")
+    Manifest(**document)
+    assert len(document["items"]) == 1
+
+
+def test_a_content_state_points_at_the_institutions_canvas(client: TestClient, shown_key: str) -> None:
+    answer = client.get(f"/api/items/{shown_key}").json()
+    encoded = answer["content_state"]
+    padded = encoded + "=" * (-len(encoded) % 4)
+    state = json.loads(unquote(base64.urlsafe_b64decode(padded).decode()))
+    assert state["motivation"] == ["contentState"]
+    assert state["target"]["id"] == answer["item"]["record"]["source"]["canvas"]
+    assert state["target"]["partOf"][0]["id"] == answer["item"]["record"]["source"]["manifest"]
+
+
+def test_csv_reads_back_with_rights_on_every_row(client: TestClient) -> None:
+    answer = client.get("/api/search.csv", params={"q": "azure", "k": 20})
+    assert answer.content.startswith("\ufeff".encode())
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    hits = client.get("/api/search", params={"q": "azure", "k": 20}).json()["hits"]
+    assert [row["key"] for row in rows] == [hit["key"] for hit in hits]
+    assert [row["title"] for row in rows] == [hit["title"] for hit in hits]
+    assert all(row["rights_label"] and row["attribution"] for row in rows)
+
+
+@pytest.mark.parametrize("title", ['=HYPERLINK("http://evil.example")', "+1", "-1", "@SUM(A1)", "\tx"])
+def test_no_cell_is_a_formula(title: str) -> None:
+    rights = RightsInfo(
+        uri=None, statement=None, label="none", display="link", attribution=None, may_reuse=False
+    )
+    hit = Hit.model_validate(
+        {
+            "rank": 1, "score": 0.5, "key": "a-0123456789abcdef", "title": title, "captions": [], "institution": "a",
+            "institution_name": "A", "creators": [], "date": None, "object_type": None, "rights": rights,
+            "manifest": None, "canvas": None, "homepage": None, "image_service": None, "region": None,
+            "width": 1, "height": 1,
+        }
+    )  # fmt: skip
+    (row,) = csv.DictReader(io.StringIO(csv_of((hit,), "http://x").lstrip("\ufeff")))
+    assert row["title"] == f"'{title}"
+
+
+def test_json_ld_names_each_work_its_licence_and_its_keeper(client: TestClient) -> None:
+    answer = client.get("/api/search.jsonld", params={"q": "lion", "k": 10, "reusable": True})
+    assert answer.headers["content-type"].startswith("application/ld+json")
+    works = [element["item"] for element in answer.json()["itemListElement"]]
+    assert len(works) == 10
+    for work in works:
+        assert work["@type"] == "VisualArtwork"
+        assert work["license"].startswith("http://creativecommons.org/")
+        assert work["provider"]["name"]
+        assert {name["@language"] for name in work["name"]} == {"en", "fr", "de"}
