@@ -1,0 +1,70 @@
+"""A machine without SLURM, a stage that needs no other package, and plans with nothing of this machine in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from iconoclip.config import Config
+from slurm.config import SubmitConfig
+from slurm.render import Plan
+from slurm.site import load_site
+from slurm.stages import STAGES, Stage
+from slurm.submit import plan_of, tasks_on_a_node
+
+
+class CountConfig(Config):
+    """What the stage is told."""
+
+    out: str
+    num_steps: int = 3
+    num_nodes: int = 1
+    devices: int | str = "auto"
+    num_tasks: int = 1
+    task: int | None = None
+    inputs: list[str] = Field([])
+
+
+@pytest.fixture
+def count_stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A stage called `count` that can do everything: nodes, arrays, GPUs."""
+    stage = Stage(
+        "count",
+        "gpu",
+        "done.json",
+        multi_node=True,
+        shares=True,
+        assembles=True,
+        world=("num_nodes", "devices"),
+        program=("count",),
+        model=CountConfig,
+    )
+    monkeypatch.setitem(STAGES, "count", stage)
+    return stage
+
+
+@pytest.fixture
+def no_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A PATH without SLURM's commands, and an empty folder to work in."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+
+
+def plan_for(stage: Stage, site: str, run_dir: str = "/work dir/runs/x", **placement: object) -> Plan:
+    """A plan whose paths are the same on every machine."""
+    loaded = load_site(site)
+    config = SubmitConfig(stage=stage.verb, site=site, **placement)
+    tasks = tasks_on_a_node(stage, loaded.queue(stage.queue), config)
+    plan = plan_of(stage, loaded, config, Path(run_dir), tasks)
+    python = "/opt/my env/bin/python"
+    return plan.model_copy(
+        update={
+            "version": "0.1.0",
+            "work_dir": "/work dir",
+            "python": python,
+            "command": stage.command(python),
+        }
+    )

@@ -1,0 +1,167 @@
+"""The state machine: what a job's script reports, and what follows. A run is finished when its own records say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurm.attempt import FINISHED_ALREADY, MAX_IDLE_ATTEMPTS, begin, end, is_stuck, main
+from slurm.job import Attempt, Job, JobDir, now
+
+
+def make_run(folder: Path, **fields: object) -> JobDir:
+    job_dir = JobDir(folder)
+    job_dir.tasks.mkdir(parents=True)
+    (folder / "out").mkdir()
+    values: dict[str, object] = {
+        "stage": "count", "site": "local", "submitted_at": now(), "nodes": 1, "tasks_per_node": 1,
+        "config_digest": "d", "output": str(folder / "out"), "evidence": "done.json", "command": ("count",),
+    }  # fmt: skip
+    job_dir.write(Job.model_validate({**values, **fields}))
+    return job_dir
+
+
+def work_a_little(job_dir: JobDir) -> None:
+    with (job_dir.run.folder / "out" / "steps").open("a") as file:
+        file.write("step\n")
+
+
+def finish(job_dir: JobDir) -> None:
+    (job_dir.run.folder / "out" / "done.json").touch()
+
+
+def test_exit_code_zero_without_evidence_is_a_failure(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    assert begin(job_dir, None) == 0
+    assert end(job_dir, None, code=0, stop="none") == "failed"
+    assert "does not say finished" in job_dir.work_of(None).reason
+    assert not job_dir.is_finished()
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_done_with_evidence_is_finished_even_if_items_were_refused(tmp_path: Path, code: int) -> None:
+    job_dir = make_run(tmp_path / "run")
+    begin(job_dir, None)
+    finish(job_dir)
+    assert end(job_dir, None, code=code, stop="none") == "finished"
+    assert begin(job_dir, None) == FINISHED_ALREADY
+
+
+@pytest.mark.parametrize(
+    ("code", "stop", "verdict"),
+    [
+        (75, "none", "requeue"),  # the stage says: try again later
+        (75, "warned", "requeue"),  # it saved before its time limit
+        (138, "warned", "requeue"),  # the warning came before it could listen
+        (75, "ended", "interrupted"),  # the scheduler takes the nodes and starts it again itself
+        (143, "ended", "interrupted"),
+        (1, "none", "failed"),
+        (2, "none", "failed"),
+        (137, "none", "failed"),
+    ],
+)
+def test_what_follows_from_an_exit_code(tmp_path: Path, code: int, stop: str, verdict: str) -> None:
+    job_dir = make_run(tmp_path / "run")
+    begin(job_dir, None)
+    work_a_little(job_dir)
+    assert end(job_dir, None, code=code, stop=stop) == verdict
+
+
+def test_out_of_memory_is_named(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    begin(job_dir, None)
+    end(job_dir, None, code=137, stop="none")
+    assert "out of memory" in job_dir.work_of(None).reason
+
+
+def test_a_cancelled_run_does_not_requeue_itself(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    begin(job_dir, None)
+    work_a_little(job_dir)
+    job_dir.cancelled_path.touch()
+    assert end(job_dir, None, code=75, stop="warned") == "cancelled"
+
+
+def test_attempts_without_progress_end_the_run(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    verdicts = []
+    for _ in range(MAX_IDLE_ATTEMPTS):
+        begin(job_dir, None)
+        verdicts.append(end(job_dir, None, code=75, stop="none"))
+    assert verdicts == ["requeue"] * (MAX_IDLE_ATTEMPTS - 1) + ["failed"]
+
+
+@given(st.lists(st.integers(1, 5), max_size=12))
+def test_a_run_that_gets_on_is_never_stuck(grown: list[int]) -> None:
+    sizes = [sum(grown[: count + 1]) for count in range(len(grown))]
+    attempts = tuple(Attempt(job_id=1, started_at="t", progress=size) for size in sizes)
+    assert not is_stuck(attempts)
+
+
+def test_a_run_waits_for_the_records_of_what_it_needs_whatever_the_scheduler_says(tmp_path: Path) -> None:
+    needed = make_run(tmp_path / "needed")
+    job_dir = make_run(tmp_path / "run", needs=(str(tmp_path / "needed"),))
+    assert begin(job_dir, None) == 2
+    assert "not finished by its own records" in job_dir.work_of(None).reason
+    finish(needed)
+    assert begin(job_dir, None) == 0
+
+
+def test_another_number_of_tasks_than_planned_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_dir = make_run(tmp_path / "run", nodes=2, tasks_per_node=4)
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert begin(job_dir, None) == 2
+    assert "started 4 tasks, the run was made for 8" in job_dir.work_of(None).reason
+
+
+def test_the_last_task_of_an_array_assembles_and_no_other(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run", num_tasks=3, assembles=True)
+    for task in range(3):
+        assert begin(job_dir, task) == 0
+    assert [end(job_dir, task, code=0, stop="none") for task in (2, 0)] == ["finished", "finished"]
+    assert end(job_dir, 1, code=0, stop="none") == "assemble"
+    assert end(job_dir, 1, code=0, stop="none") == "finished"
+    assert not job_dir.is_finished()
+    finish(job_dir)
+    assert job_dir.is_finished()
+
+
+def test_a_killed_task_leaves_the_others_done(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run", num_tasks=3)
+    for task in (0, 1, 2):
+        begin(job_dir, task)
+    end(job_dir, 0, code=0, stop="none")
+    end(job_dir, 2, code=0, stop="none")
+    assert job_dir.missing_tasks(job_dir.read()) == [1]
+
+
+def test_the_record_of_training_stays_beside_ours(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    job_dir.run.update_job(wandb_id="abc")
+    begin(job_dir, None)
+    assert job_dir.run.job["wandb_id"] == "abc"
+
+
+def test_a_training_run_is_finished_when_it_says_so_itself(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run", stage="train", output=str(tmp_path / "run"), evidence="job.json")
+    assert not job_dir.is_finished()
+    job_dir.run.update_job(state="finished")
+    assert job_dir.is_finished()
+
+
+def test_the_reports_run_as_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job_dir = make_run(tmp_path / "run")
+    run = str(tmp_path / "run")
+    assert main(["begin", run]) == 0
+    capsys.readouterr()
+    work_a_little(job_dir)
+    assert main(["end", run, "--code", "75", "--stop", "warned"]) == 0
+    assert capsys.readouterr().out == "requeue\n"
+    assert main(["resubmitted", run, "--job", "12"]) == 0
+    assert job_dir.job_ids() == [12]
+    assert main(["begin", str(tmp_path / "nothing")]) == 4

@@ -1,0 +1,84 @@
+"""Chains: references become paths and dependencies, the order follows, and mistakes are found before any job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iconoclip.errors import ConfigError
+from slurm.chain import Chain, chain, filled_in, in_order, requests_of
+from slurm.config import ChainConfig
+
+pytestmark = pytest.mark.usefixtures("count_stage")
+
+
+def described(**steps: object) -> Chain:
+    return Chain.model_validate({"folder": "runs/c", "site": "generic", "steps": steps})
+
+
+def test_a_reference_is_a_path_and_a_dependency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    requests = requests_of(
+        described(
+            last={"stage": "count", "fields": {"inputs": ["{first}", "x/{second}/y"]}},
+            first={"stage": "count"},
+            second={"stage": "count", "after": ["first"], "num_tasks": 2},
+        ),
+        "c.yaml",
+    )
+    assert list(requests) == ["first", "second", "last"]
+    runs = {name: str(tmp_path / "runs/c" / name) for name in requests}
+    assert requests["last"].needs == (runs["first"], runs["second"])
+    assert requests["second"].needs == (runs["first"],)
+    assert requests["last"].config.model_dump()["inputs"] == [
+        f"{runs['first']}/out", f"x/{runs['second']}/out/y"
+    ]  # fmt: skip
+    assert requests["second"].plan.array == "0-1"
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        (
+            {"a": {"stage": "count", "after": ["b"]}, "b": {"stage": "count", "after": ["a"]}},
+            "wait for each other",
+        ),
+        (
+            {"a": {"stage": "count", "fields": {"inputs": ["{bb}"]}}, "b": {"stage": "count"}},
+            "a step 'bb' that is not",
+        ),
+        ({"a": {"stage": "count", "fields": {"num_stpes": 1}}}, "unknown config key 'num_stpes'"),
+    ],
+)
+def test_mistakes_in_a_chain_are_named(steps: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        requests_of(described(**steps), "c.yaml")
+
+
+def test_a_dry_run_says_what_would_be_submitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        f"folder: {tmp_path}/runs\nsite: leonardo\naccount: a\nsteps:\n"
+        "  one: {stage: count, nodes: 2}\n  two: {stage: count, after: [one], time: '30:00'}\n"
+    )
+    assert chain(ChainConfig(chain=str(file), dry_run=True)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "one: count on boost_usr_prod, 2 node(s) x 4, 24:00:00: would be submitted",
+        "two: count on boost_usr_prod, 1 node(s) x 4, 30:00 after one: would be submitted",
+    ]
+
+
+def test_misspelt_keys_of_a_step_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("folder: runs\nsteps:\n  one: {stgae: count}\n")
+    with pytest.raises(ConfigError, match="stgae"):
+        chain(ChainConfig(chain=str(file), dry_run=True))
+
+
+def test_values_without_references_stay_what_they_are() -> None:
+    assert filled_in({"a": [1, "x", {"b": None}], "c": "{UPPER} {}"}, {}) == {
+        "a": [1, "x", {"b": None}],
+        "c": "{UPPER} {}",
+    }
+    assert in_order(described(a={"stage": "count"}).steps, "c") == ["a"]

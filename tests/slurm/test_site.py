@@ -1,0 +1,136 @@
+"""Sites: the shipped ones are sound, a user's own builds on them, and what a site forbids is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iconoclip.errors import ConfigError, MissingRequirement
+from slurm.config import SubmitConfig
+from slurm.site import SHIPPED, known_sites, load_site, seconds_of
+from slurm.stages import STAGES
+from slurm.submit import plan_of
+
+from .conftest import plan_for
+
+NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+PUBLIC = [name for name in NAMES if name not in ("generic", "local")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_site_plans_every_stage(name: str) -> None:
+    for stage in STAGES.values():
+        plan = plan_for(stage, name, account="project")
+        assert plan.site == name
+        assert bool(plan.gpu_option) == (
+            stage.queue == "gpu" and load_site(name).queue("gpu").gpus_per_node > 0
+        )
+
+
+def test_at_least_three_public_systems_name_their_sources() -> None:
+    assert len(PUBLIC) >= 3
+    for name in PUBLIC:
+        site = load_site(name)
+        assert all(source.startswith("http") for source in site.sources)
+        assert site.sources
+        assert site.read_on
+        assert site.notes
+
+
+def test_a_harvest_goes_where_there_is_a_way_out() -> None:
+    for name in PUBLIC:
+        assert load_site(name).queue("internet").internet
+
+
+def test_a_site_without_a_way_out_says_where_to_harvest(tmp_path: Path) -> None:
+    path = tmp_path / "closed.yaml"
+    path.write_text("system: a closed room\nqueues: {gpu: {partition: p}}\n")
+    with pytest.raises(ConfigError, match="reaches hosts outside") as caught:
+        load_site(str(path)).queue("internet")
+    assert "login node" in str(caught.value)
+
+
+def test_a_site_of_ones_own_extends_a_shipped_one_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folder = tmp_path / "iconoclip" / "sites"
+    folder.mkdir(parents=True)
+    (folder / "leonardo.yaml").write_text(
+        "extends: leonardo\naccount: EUHPC_1\nqueues: {gpu: {qos: boost_qos_dbg}}\n"
+    )
+    site = load_site("leonardo")
+    assert site.account == "EUHPC_1"
+    assert site.queue("gpu").qos == "boost_qos_dbg"
+    assert site.queue("gpu").partition == "boost_usr_prod"
+    (folder / "mine.yaml").write_text("extends: mine\n")
+    with pytest.raises(ConfigError):
+        load_site("mine")
+    (folder / "a.yaml").write_text("extends: b\n")
+    (folder / "b.yaml").write_text("extends: a\n")
+    with pytest.raises(ConfigError, match="extends itself"):
+        load_site("a")
+    assert {"mine", "lumi"} <= set(known_sites())
+
+
+def test_unknown_names_and_files_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'leonardo'"):
+        load_site("leonrdo")
+    with pytest.raises(MissingRequirement):
+        load_site(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("placement", "says"),
+    [
+        ({"time": "25:00:00"}, "longer than site 'leonardo' allows"),
+        ({"nodes": 65}, "65 nodes are more"),
+        ({"tasks_per_node": 3}, "3 processes on a node with 4 GPUs"),
+        ({"account": None}, "charges every job to an account"),
+        ({"num_tasks": 2000}, "2000 tasks are more"),
+    ],
+)
+def test_what_the_site_forbids_is_refused_before_submission(placement: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        plan_for(STAGES["train"], "leonardo", **{"account": "a", **placement})
+
+
+def test_another_partition_or_qos_lifts_the_limits_we_know() -> None:
+    plan = plan_for(STAGES["train"], "leonardo", account="a", nodes=128, qos="boost_qos_bprod")
+    assert (plan.nodes, plan.qos) == (128, "boost_qos_bprod")
+
+
+def test_the_account_takes_the_queue_s_suffix() -> None:
+    assert plan_for(STAGES["train"], "jean-zay", account="abc").account == "abc@a100"
+    assert plan_for(STAGES["merge"], "jean-zay", account="abc").account == "abc@cpu"
+
+
+def test_the_warning_comes_in_the_first_half_of_no_job() -> None:
+    site = load_site("generic")
+    config = SubmitConfig(stage="merge", time="4")
+    assert plan_of(STAGES["merge"], site, config, Path("/r"), 1).warning_seconds == 120
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10", 600),
+        ("10:30", 630),
+        ("1:00:00", 3600),
+        ("2-00:00:00", 172800),
+        ("1-12", 129600),
+        ("1-12:30", 131400),
+    ],
+)
+def test_time_limits_read_as_sbatch_reads_them(text: str, seconds: int) -> None:
+    # The forms of sbatch(1), --time, worked out by hand.
+    assert seconds_of(text) == seconds
+
+
+@given(st.integers(0, 30), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
+def test_days_and_hours_add_up(days: int, hours: int, minutes: int, seconds: int) -> None:
+    total = 86400 * days + 3600 * hours + 60 * minutes + seconds
+    assert seconds_of(f"{days}-{hours:02d}:{minutes:02d}:{seconds:02d}") == total

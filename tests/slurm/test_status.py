@@ -1,0 +1,136 @@
+"""One table of all runs: right, quick, and not to be misled by a damaged record."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from iconoclip.errors import MissingRequirement
+from iconoclip.status import is_harvest
+from slurm.config import LogsConfig, StatusConfig
+from slurm.job import JobDir, Work
+from slurm.logs import logs
+from slurm.scheduler import QueuedJob
+from slurm.status import find_runs, last_metrics, row_of, status
+
+from .test_attempt import make_run
+
+pytestmark = pytest.mark.usefixtures("no_slurm")
+
+
+def queued(job_id: int, state: str, reason: str = "None") -> dict[int, list[QueuedJob]]:
+    return {job_id: [QueuedJob(job_id, None, state, reason, "1:00", "node1")]}
+
+
+def test_the_queue_adds_what_the_records_cannot_know(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    job_dir.note_submission(7, None)
+    job_dir.write_work(None, Work(state="running"))
+    assert row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path).state == "running"
+    assert row_of(tmp_path / "run", queued(7, "PENDING", "Priority"), tmp_path).state == "waiting (Priority)"
+    # Its record says running, and no job of it is in the queue: the node went away.
+    assert row_of(tmp_path / "run", {}, tmp_path).state == "stopped"
+    assert row_of(tmp_path / "run", None, tmp_path).state == "running"
+    (tmp_path / "run/out/done.json").touch()
+    assert row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path).state == "finished"
+
+
+def test_an_array_counts_its_tasks(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run", num_tasks=4)
+    for task in (0, 3):
+        job_dir.write_work(task, Work(state="finished"))
+    job_dir.write_work(1, Work(state="failed"))
+    assert row_of(tmp_path / "run", {}, tmp_path).state == "failed, 2/4 tasks"
+
+
+def test_the_row_shows_where_training_is(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run", stage="train")
+    job_dir.logs.mkdir()
+    (job_dir.logs / "7.log").write_text("first\nlast line \x1b[1m\n\n")
+    with job_dir.run.metrics_path.open("w") as file:
+        file.write(json.dumps({"step": 1, "loss": 2.5}) + "\n")
+        file.write(
+            json.dumps({"step": 20, "epoch": 3, "loss": 0.12345678, "samples_per_second": 99.6}) + "\n"
+        )
+        file.write(json.dumps({"val_recall": 0.5, "seconds_left": 3725}) + "\n" + '{"cut sho')
+    row = row_of(tmp_path / "run", {}, tmp_path)
+    assert (row.step, row.epoch, row.loss, row.rate, row.left) == ("20", "3", "0.1235", "100/s", "1:02:05")
+    assert row.log.startswith("last line")
+
+
+def test_only_the_end_of_a_long_metrics_file_is_read(tmp_path: Path) -> None:
+    line = json.dumps({"step": 1, "loss": 1.0, "padding": "x" * 80}) + "\n"
+    (tmp_path / "metrics.jsonl").write_text(line * 50_000 + json.dumps({"step": 50_001, "loss": 0.5}) + "\n")
+    started = time.perf_counter()
+    assert last_metrics(tmp_path)["step"] == 50_001
+    assert time.perf_counter() - started < 0.1
+
+
+def test_a_damaged_record_hides_no_other_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(tmp_path / "runs" / "good")
+    for name, text in (("odd", '{"slurm": {"stage": 1}}'), ("torn", '{"slurm": ')):
+        (tmp_path / "runs" / name).mkdir()
+        (tmp_path / "runs" / name / "job.json").write_text(text)
+    assert status(StatusConfig(folder=tmp_path / "runs", json=True)) == 0
+    rows = {row["run"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert rows["good"]["state"] == "submitted"
+    assert "damaged record" in rows["odd"]["state"]
+    assert "damaged record" in rows["torn"]["state"]
+
+
+def test_two_hundred_runs_take_less_than_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(200):
+        job_dir = make_run(tmp_path / "runs" / f"set-{number % 10}" / f"run-{number:03d}", stage="train")
+        job_dir.logs.mkdir()
+        (job_dir.logs / "1.log").write_text("a line\n" * 100)
+        job_dir.run.metrics_path.write_text(json.dumps({"step": number, "loss": 0.5}) + "\n")
+    started = time.perf_counter()
+    assert status(StatusConfig(folder=tmp_path / "runs")) == 0
+    assert time.perf_counter() - started < 1
+    assert capsys.readouterr().out.count("submitted") == 200
+
+
+def test_a_run_is_not_searched_for_runs_and_links_are_not_followed(tmp_path: Path) -> None:
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "a" / "inner")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    assert list(find_runs(tmp_path)) == [tmp_path / "a"]
+
+
+def test_a_folder_of_runs_and_a_folder_of_a_harvest_are_told_apart(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "harvest")
+    (tmp_path / "runs" / "harvest" / "out" / "ledger.sqlite").touch()
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "ledger.sqlite").touch()
+    assert [is_harvest(tmp_path / name) for name in ("runs", "runs/harvest", "set", "none")] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+
+
+def test_no_run_and_no_folder_are_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(MissingRequirement, match="no run in this folder"):
+        status(StatusConfig(folder=tmp_path))
+    with pytest.raises(MissingRequirement, match="no such folder"):
+        status(StatusConfig(folder=tmp_path / "none"))
+
+
+def test_the_log_of_a_task_and_the_newest_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job_dir: JobDir = make_run(tmp_path / "run", num_tasks=2)
+    with pytest.raises(MissingRequirement, match="no job was submitted"):
+        logs(LogsConfig(run=tmp_path))
+    with pytest.raises(MissingRequirement, match="no log yet"):
+        logs(LogsConfig(run=tmp_path / "run"))
+    job_dir.logs.mkdir()
+    (job_dir.logs / "5_0.log").write_text("zero\n")
+    time.sleep(0.01)
+    (job_dir.logs / "5_1.log").write_text("one\ntwo\nthree\n")
+    logs(LogsConfig(run=tmp_path / "run", num_lines=2))
+    logs(LogsConfig(run=tmp_path / "run", task=0))
+    assert capsys.readouterr().out == "two\nthree\nzero\n"

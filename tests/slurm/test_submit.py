@@ -1,0 +1,167 @@
+"""Submission without a SLURM: dry runs anywhere, everything checked first, and what is frozen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from iconoclip.cli import main
+from iconoclip.errors import ConfigError, MissingRequirement
+from slurm.config import SubmitConfig
+from slurm.freeze import code_facts, digest_of, package_folders
+from slurm.job import JobDir
+from slurm.render import render
+from slurm.stages import Stage, parse_overrides
+from slurm.submit import Request, dependencies_of, freeze, request_of, submit
+
+
+def request_for(run_dir: Path, num_nodes: int = 1, **fields: object) -> Request:
+    config = SubmitConfig(stage="count", site="generic", run_dir=run_dir, nodes=num_nodes)
+    return request_of(config, None, dict(fields), ())
+
+
+@pytest.mark.usefixtures("no_slurm", "count_stage")
+def test_a_dry_run_prints_the_script_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(tmp_path.rglob("*"))
+    assert submit(SubmitConfig(stage="count", overrides=["num_steps=7"], dry_run=True)) == 0
+    printed = capsys.readouterr()
+    assert printed.out == render(request_for(Path("runs/count"), num_steps=7).plan)
+    assert printed.out.startswith("#!/bin/bash\n")
+    assert "num_steps: 7" in printed.err
+    assert "sbatch --parsable" in printed.err
+    assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.usefixtures("no_slurm", "count_stage")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["submit", "merge", "shardsets=[a]"],
+        ["doctor"],
+        ["chain", "chain.yaml"],
+        ["resume", "run"],
+        ["cancel", "run"],
+    ],
+)
+def test_without_slurm_each_verb_says_so_in_a_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    freeze(request_for(tmp_path / "run"))
+    (tmp_path / "chain.yaml").write_text("folder: runs\nsteps: {merge: {fields: {shardsets: [a]}}}\n")
+    assert main(words) == 4
+    printed = capsys.readouterr()
+    text = printed.out + printed.err
+    assert sum("no sbatch" in line for line in text.splitlines()) == 1
+    assert "Traceback" not in text
+
+
+@pytest.mark.usefixtures("no_slurm", "count_stage")
+def test_status_and_logs_read_the_run_s_own_records_without_slurm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    freeze(request_for(tmp_path / "runs" / "run"))
+    (tmp_path / "runs/run/job/logs/1.log").write_text("hello\n")
+    assert main(["status", "runs"]) == 0
+    printed = capsys.readouterr()
+    assert "submitted" in printed.out
+    assert "SLURM is not on this machine" in printed.err
+    assert main(["logs", "runs/run", "-f"]) == 0
+    assert capsys.readouterr().out == "hello\n"
+
+
+@pytest.mark.usefixtures("no_slurm", "count_stage")
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (SubmitConfig(stage="cuont"), "unknown stage 'cuont'"),
+        (SubmitConfig(stage="count", overrides=["num_stpes=3"]), "unknown config key 'num_stpes'"),
+        (SubmitConfig(stage="count", overrides=["num_steps=many"]), "num_steps"),
+        (SubmitConfig(stage="count", overrides=["num_steps"]), "unexpected|NAME=VALUE|no such config"),
+        (
+            SubmitConfig(stage="count", overrides=["num_nodes=3"], nodes=2),
+            "num_nodes=3 does not match the job",
+        ),
+        (SubmitConfig(stage="count", overrides=["devices=2"]), "devices=2 does not match the job"),
+        (SubmitConfig(stage="merge", overrides=["shardsets=[a]"], nodes=2), "runs on one node"),
+        (SubmitConfig(stage="merge", overrides=["shardsets=[a]"], num_tasks=2), "cannot be shared"),
+        (SubmitConfig(stage="count", after="nowhere"), "no job was submitted"),
+    ],
+)
+def test_mistakes_are_found_before_slurm_hears_of_them(config: SubmitConfig, says: str) -> None:
+    with pytest.raises((ConfigError, MissingRequirement), match=says):
+        submit(config.model_copy(update={"dry_run": True}))
+
+
+@pytest.mark.usefixtures("count_stage")
+def test_the_job_s_size_reaches_the_stage_s_own_fields(tmp_path: Path) -> None:
+    request = request_of(
+        SubmitConfig(stage="count", site="leonardo", account="a", nodes=2, run_dir=tmp_path), None, {}, ()
+    )
+    assert (request.plan.nodes, request.plan.tasks_per_node, request.plan.gpu_option) == (
+        2,
+        4,
+        "--gres=gpu:4",
+    )
+    assert request.config.model_dump() == {
+        "out": str(tmp_path / "out"), "num_steps": 3, "num_nodes": 2, "devices": 4, "num_tasks": 1, "task": None,
+        "inputs": [],
+    }  # fmt: skip
+
+
+def test_overrides_are_read_as_yaml_and_keep_what_is_not() -> None:
+    words = ["a=1", "b=[x, y]", "c.d=true", "e=text: with: colons", "f="]
+    assert parse_overrides(words) == {
+        "a": 1,
+        "b": ["x", "y"],
+        "c.d": True,
+        "e": "text: with: colons",
+        "f": None,
+    }
+
+
+@pytest.mark.usefixtures("count_stage")
+def test_config_code_and_script_are_frozen(tmp_path: Path) -> None:
+    request = request_for(tmp_path / "run", num_steps=5)
+    freeze(request)
+    job_dir = JobDir(tmp_path / "run")
+    assert yaml.safe_load(job_dir.config_path.read_text())["num_steps"] == 5
+    assert job_dir.script_path.read_text() == render(request.plan)
+    facts = code_facts(job_dir)
+    assert facts["digest"] == digest_of(job_dir.code)
+    commit = subprocess.run(
+        ["git", "-C", str(package_folders()["iconoclip"]), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert facts["commit"] == (commit.stdout.strip() or None)
+    # The copy is enough to run: another folder, nothing of the checkout on the path.
+    where = subprocess.run(
+        [sys.executable, "-c", "import iconoclip.cli, slurm.attempt; print(iconoclip.__file__)"],
+        env={"PYTHONPATH": str(job_dir.code)}, cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert where.stdout.strip() == str(job_dir.code / "iconoclip" / "__init__.py")
+
+
+@pytest.mark.usefixtures("count_stage", "no_slurm")
+def test_a_run_that_neither_is_finished_nor_waits_is_nothing_to_wait_for(tmp_path: Path) -> None:
+    freeze(request_for(tmp_path / "run"))
+    assert dependencies_of((str(tmp_path / "run"),), (7,), ask=False) == [
+        "--dependency=afterok:7",
+        "--kill-on-invalid-dep=yes",
+    ]
+    (tmp_path / "run" / "out").mkdir()
+    (tmp_path / "run" / "out" / "done.json").touch()
+    assert dependencies_of((str(tmp_path / "run"),), (), ask=False) == []
+
+
+def test_an_unwritable_folder_is_said_to_be_one(tmp_path: Path, count_stage: Stage) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MissingRequirement, match="cannot be written"):
+        freeze(request_for(tmp_path / "file" / "run"))
