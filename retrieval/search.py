@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from retrieval.answers import Explanation, Facets, Filters, Item, NotationSuggestion, Query, Results, Status
+import numpy as np
+
+from iconoclip.errors import BadInput
+from iconoclip.shardset import ShardSet
+from retrieval.answers import (
+    Explanation,
+    Facets,
+    Filters,
+    Item,
+    NotationSuggestion,
+    Query,
+    Results,
+    Status,
+)
+from retrieval.backends.interface import Mask, Vectors
+from retrieval.calibration import MIN_PROBABILITY, probabilities
+from retrieval.catalog import no_such_item
+from retrieval.facets import facets_of
+from retrieval.generation import current_generation
+from retrieval.hits import hit_of
+from retrieval.order import Order
+from retrieval.queryvector import QueryVector, query_vector
+from retrieval.ranking import Cursor, Entry, query_digest
+from retrieval.view import Sealed, View
+from retrieval.withdrawals import WatchedShardSets
+
+if TYPE_CHECKING:
+    from retrieval.modelloader import LazyModel
+
+MAX_SIBLINGS, NUM_SIMILAR = 50, 12
 
 
 class SearchEngine:
     """Answers over the current generation of an index. Open it with `SearchEngine.open`."""
+
+    def __init__(self, folder: Path, sealed: Sealed, shardsets: WatchedShardSets, model: LazyModel) -> None:
+        self.folder = folder
+        self._shardsets, self._model = shardsets, model
+        self._lock = threading.Lock()
+        self._view = View(sealed, shardsets.withdrawn)
 
     @classmethod
     def open(
@@ -22,11 +60,24 @@ class SearchEngine:
     ) -> SearchEngine:
         """Open an index: checksums are verified, the model is loaded when the first query needs it.
 
+        Args:
+            index_folder: the folder that holds CURRENT.
+            shardsets: where the shard sets are now, in the order of the manifest, when they were moved.
+            model: where the model directory is now, when it was moved.
+
         Raises:
             MissingRequirement: no index here, or a shard set it names was moved.
             DamagedData: a file differs from its checksum.
         """
-        raise NotImplementedError
+        from retrieval.modelloader import LazyModel
+
+        folder = Path(index_folder)
+        sealed = Sealed.open(current_generation(folder))
+        watched = WatchedShardSets(sealed.manifest.shardsets, shardsets or ())
+        lazy = LazyModel(model or sealed.manifest.model, sealed.manifest.model_digest)
+        return cls(folder, sealed, watched, lazy)
+
+    # --- questions -----------------------------------------------------------------------------------------------
 
     def search(self, query: Query) -> Results:
         """The page of hits that `query` asks for.
@@ -34,15 +85,57 @@ class SearchEngine:
         Raises:
             BadInput: an unknown key, an image that cannot be decoded, a cursor of another query.
         """
-        raise NotImplementedError
+        started = time.perf_counter()
+        view = self._current()
+        cursor = Cursor.decode(query.cursor, query) if query.cursor else None
+        mask_N = view.mask(query.filters)
+        wanted = self._query_vector(query, view)
+        order = Order(view, query, wanted, mask_N, cursor)
+        page = order.page(query.k)
+        cosines = self._cosines(view, wanted, page.entries)
+        likelihoods = self._likelihoods(view, wanted, cosines, page.entries)
+        shown_N = view.shown(mask_N) if query.fold and mask_N is not None else None
+        hits = [
+            hit_of(
+                view.record(entry.row),
+                rank=page.num_before + number,
+                score=float(likelihoods[number - 1]),
+                cosine=None if cosines is None else round(float(cosines[number - 1]), 5),
+                matched=_matched(entry, wanted is not None),
+                num_near_duplicates=self._num_folded(view, entry.row, shown_N) if query.fold else 0,
+            )
+            for number, entry in enumerate(page.entries, 1)
+        ]
+        return Results(
+            hits=tuple(hits),
+            total=view.count(mask_N),
+            next_cursor=page.cursor(query_digest(query)),
+            matches_well=self._matches_well(view, wanted, order),
+            took_ms=round((time.perf_counter() - started) * 1000, 2),
+        )
 
     def item(self, key: str, *, without_institution: Sequence[str] = ()) -> Item:
         """One item with its siblings and what is similar.
 
+        Args:
+            key: the item's key.
+            without_institution: slugs whose items must not appear, the item itself included.
+
         Raises:
             BadInput: no such item, or it was withdrawn.
         """
-        raise NotImplementedError
+        view = self._current()
+        record = view.record(self._row(view, key))
+        if record.institution.slug in without_institution:
+            raise no_such_item(key)
+        filters = Filters(without_institution=tuple(without_institution))
+        similar = self.search(Query(like=(key,), filters=filters, k=NUM_SIMILAR))
+        records = [view.record(row) for row in view.group_rows(self._row(view, key), MAX_SIBLINGS)]
+        visible = [each for each in records if each.institution.slug not in without_institution]
+        siblings = tuple(hit_of(each, rank=rank, score=1.0) for rank, each in enumerate(visible, 1))
+        return Item(
+            hit=hit_of(record, rank=1, score=1.0), record=record, siblings=siblings, similar=similar.hits
+        )
 
     def image(self, key: str) -> bytes:
         """The JPEG bytes of an item's stored image. Whether it may be shown is the caller's to check.
@@ -50,32 +143,63 @@ class SearchEngine:
         Raises:
             BadInput: no such item, or it was withdrawn.
         """
-        raise NotImplementedError
+        view = self._current()
+        place = view.place(self._row(view, key))
+        shardset: ShardSet = self._shardsets.sets[place.shardset]
+        return shardset.read_bytes(place.shard, place.offset, place.size)
 
     def facets(self, filters: Filters) -> Facets:
         """Counts over the items that pass `filters`."""
-        raise NotImplementedError
+        view = self._current()
+        return facets_of(view.columns, view.shown(view.mask(filters)))
 
     def suggest_notations(
         self, key: str, branch: str, *, language: str = "en", k: int = 10
     ) -> tuple[NotationSuggestion, ...]:
-        """Iconclass notations below `branch` that the model sees in an item's image, likeliest first."""
-        raise NotImplementedError
+        """Iconclass notations below `branch` that the model sees in an item's image, likeliest first.
+
+        Raises:
+            BadInput: no such item, or Iconclass has no such branch.
+        """
+        from retrieval.suggest import suggest
+
+        view = self._current()
+        vector_D = view.backend.vectors(np.array([self._row(view, key)]))[0]
+        return suggest(vector_D, branch, model=self._model, language=language, k=k)
 
     def explain(self, key: str, text: str) -> Explanation:
-        """Where in an item's image the model sees `text`."""
-        raise NotImplementedError
+        """Where in an item's image the model sees `text`.
+
+        Raises:
+            BadInput: no such item, or no text.
+        """
+        if not text.strip():
+            raise BadInput("no text to look for", where="text", remedy="give a word or a sentence")
+        return self._model.explain(key, self.image(key), text)
 
     def status(self) -> Status:
         """What is being served."""
-        raise NotImplementedError
+        view = self._current()
+        manifest = view.sealed.manifest
+        return Status(
+            generation=manifest.generation,
+            num_items=view.count(None),
+            num_withdrawn=len(view.withdrawn),
+            num_added=view.num_rows - manifest.num_vectors,
+            kind=manifest.kind,
+            recall_at_10=manifest.recall_at_10,
+            model=Path(manifest.model).name,
+            model_digest=manifest.model_digest,
+            built_at=manifest.built_at,
+        )
 
     def warm_up(self) -> None:
         """Load the model now, so that the first query does not wait for it."""
-        raise NotImplementedError
+        self._model.text("a picture")
 
     def close(self) -> None:
         """Close every file."""
+        self._view.sealed.catalog.close()
 
     def __enter__(self) -> SearchEngine:
         return self
@@ -84,3 +208,74 @@ class SearchEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    # --- parts of an answer --------------------------------------------------------------------------------------
+
+    def _current(self) -> View:
+        """The view to answer from, made anew when something changed."""
+        with self._lock:
+            if self._shardsets.look():
+                self._view = View(self._view.sealed, self._shardsets.withdrawn)
+            return self._view
+
+    def _row(self, view: View, key: str) -> int:
+        row = view.row_of(key)
+        if row is None:
+            raise no_such_item(key)
+        return row
+
+    def _query_vector(self, query: Query, view: View) -> QueryVector | None:
+        return query_vector(
+            query,
+            model=self._model,
+            item_vector=lambda key: view.backend.vectors(np.array([self._row(view, key)]))[0],
+            item_image=self.image,
+            statistics=view.sealed.statistics,
+        )
+
+    @staticmethod
+    def _cosines(view: View, wanted: QueryVector | None, entries: Sequence[Entry]) -> Vectors | None:
+        if wanted is None:
+            return None
+        rows = np.array([entry.row for entry in entries], np.int64)
+        return np.asarray(view.backend.vectors(rows) @ wanted.vector, np.float32)
+
+    @staticmethod
+    def _likelihoods(
+        view: View, wanted: QueryVector | None, cosines: Vectors | None, entries: Sequence[Entry]
+    ) -> Vectors:
+        """Scores of hits: calibrated where there is a vector; 1 where every word matched or nothing was asked."""
+        if wanted is None or cosines is None:
+            return np.ones(len(entries), np.float32)
+        calibration = view.sealed.manifest.calibration
+        if calibration is None:
+            return np.asarray((cosines + 1) / 2, np.float32)
+        return probabilities(calibration, wanted.side, view.sealed.statistics.z(wanted.vector, cosines))
+
+    @staticmethod
+    def _matches_well(view: View, wanted: QueryVector | None, order: Order) -> bool | None:
+        """Whether anything answers the query; a record that holds all of its words does."""
+        if order.has_every_word:
+            return True
+        if wanted is None:
+            return False if order.asks_for_words else None
+        calibration = view.sealed.manifest.calibration
+        if calibration is None or order.best_cosine is None:
+            return None if calibration is None else False
+        best = np.array([order.best_cosine], np.float32)
+        z = view.sealed.statistics.z(wanted.vector, best)
+        return bool(probabilities(calibration, wanted.side, z)[0] >= MIN_PROBABILITY)
+
+    @staticmethod
+    def _num_folded(view: View, row: int, shown_N: Mask | None) -> int:
+        members = view.cluster_members(row)
+        if len(members) == 1:
+            return 0
+        if shown_N is not None:
+            return max(0, int(shown_N[members].sum()) - 1)
+        return max(0, sum(int(member) not in view.withdrawn for member in members) - 1)
+
+
+def _matched(entry: Entry, has_vector: bool) -> tuple[str, ...]:
+    found = (("meaning", entry.by_meaning and has_vector), ("words", entry.by_words))
+    return tuple(name for name, is_so in found if is_so)

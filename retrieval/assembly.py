@@ -1,0 +1,253 @@
+"""Writing a generation: vectors, approximate index, catalogue, columns, clusters, statistics, and what vouches for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.files import atomic_write, disk_full_is_an_answer
+from iconoclip.progress import Meter
+from iconoclip.record import Record
+from retrieval import iconography
+from retrieval.calibration import BACKGROUND_TEXTS, Statistics, calibrate, shortened
+from retrieval.catalog import CatalogWriter, Place
+from retrieval.columns import ColumnsBuilder
+from retrieval.config import IndexConfig
+from retrieval.duplicates import cluster
+from retrieval.generation import (
+    ANN_NAME,
+    CATALOG_NAME,
+    CLUSTERS_NAME,
+    COLUMNS_NAME,
+    STATISTICS_NAME,
+    VECTORS_NAME,
+    Calibration,
+    IndexManifest,
+    ShardSetReference,
+    checksums,
+    draft_folder,
+    next_name,
+    seal,
+)
+from retrieval.index import Choice, build, choose, exact_top, measure_effort
+
+Vectors = npt.NDArray[np.float32]
+EncodeTexts = Callable[[Sequence[str]], Vectors]
+
+NUM_SAMPLED_ITEMS = 200
+COPY_ROWS = 65_536
+
+
+class Source(Protocol):
+    """Where a generation's items come from: a build from stores, or a compaction."""
+
+    num_items: int
+    dimension: int
+
+    def blocks(self) -> Iterator[npt.NDArray[np.float16]]:
+        """The vectors in row order, in blocks."""
+        ...
+
+    def items(self) -> Iterator[tuple[Record, Place]]:
+        """Each row's record and the place of its image, in row order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a manifest says beside what was measured."""
+
+    model: str
+    model_digest: str
+    shardsets: tuple[ShardSetReference, ...]
+    inputs_digest: str
+    compacted_through: int = 0
+
+
+@dataclass(frozen=True)
+class _Catalogued:
+    groups: npt.NDArray[np.int32]
+    phashes: list[str | None]
+    checksums: list[str]
+    sampled: list[tuple[int, str]]
+
+
+def write_generation(
+    index: Path,
+    source: Source,
+    facts: Facts,
+    config: IndexConfig,
+    encode_texts: EncodeTexts | None,
+    meter: Meter,
+) -> Path:
+    """Write the next generation of an index and make it the one that is served.
+
+    Args:
+        index: the index folder.
+        source: the items.
+        facts: what to say of their origin.
+        config: kind, memory budget, recall to reach.
+        encode_texts: the model's text side, for calibration and realistic queries; None leaves both out.
+        meter: counts items; three passes over each.
+
+    Returns:
+        The generation's folder.
+
+    Raises:
+        TryAgainLater: the disk is full.
+    """
+    index.mkdir(parents=True, exist_ok=True)
+    name = next_name(index)
+    with disk_full_is_an_answer(index):
+        draft = draft_folder(index, name)
+        vectors_ND = _write_vectors(draft, source, meter)
+        statistics = Statistics.of(vectors_ND)
+        statistics.save(draft / STATISTICS_NAME)
+        catalogued = _write_catalog(draft, source, meter)
+        clusters = cluster(vectors_ND, catalogued.groups, catalogued.phashes, catalogued.checksums)
+        _save_array(draft / CLUSTERS_NAME, clusters)
+        choice = choose(len(vectors_ND), source.dimension, config.memory_budget_mb, config.kind)
+        meter.note(choice.kind)
+        build(vectors_ND, choice, draft / ANN_NAME, num_threads=config.num_threads, on_progress=meter.advance)
+        captions_QD = encode_texts([text for _, text in catalogued.sampled]) if encode_texts else None
+        queries_QD = _queries(vectors_ND, captions_QD)
+        effort, recall = measure_effort(
+            vectors_ND,
+            choice,
+            draft / ANN_NAME,
+            queries_QD,
+            target_recall=config.target_recall,
+            fixed_effort=config.num_probes,
+        )
+        calibration = None
+        if encode_texts and captions_QD is not None:
+            calibration = _calibration(vectors_ND, statistics, catalogued.sampled, captions_QD, encode_texts)
+        manifest = _manifest(name, choice, effort, recall, vectors_ND, calibration, facts, checksums(draft))
+        return seal(index, draft, manifest)
+
+
+def _write_vectors(draft: Path, source: Source, meter: Meter) -> npt.NDArray[np.float16]:
+    path, shape = draft / VECTORS_NAME, (source.num_items, source.dimension)
+    target = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    row = 0
+    for block in source.blocks():
+        target[row : row + len(block)] = block
+        row += len(block)
+        meter.advance(len(block))
+    target.flush()
+    del target
+    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def _write_catalog(draft: Path, source: Source, meter: Meter) -> _Catalogued:
+    writer, columns = CatalogWriter(draft / CATALOG_NAME), ColumnsBuilder()
+    phashes: list[str | None] = []
+    stored_checksums: list[str] = []
+    sampled: list[tuple[int, str]] = []
+    step = max(1, source.num_items // NUM_SAMPLED_ITEMS)
+    for row, (record, place) in enumerate(source.items()):
+        writer.add(row, record, place, iconography.words(record.iconclass))
+        columns.add(record)
+        phashes.append(record.image.phash)
+        stored_checksums.append(record.image.sha256)
+        if row % step == 0 and record.captions:
+            sampled.append((row, record.captions[row // step % len(record.captions)].text))
+        meter.advance()
+    writer.close()
+    finished = columns.finish()
+    finished.save(draft / COLUMNS_NAME)
+    return _Catalogued(finished.values["group"].codes, phashes, stored_checksums, sampled)
+
+
+def _save_array(path: Path, array: npt.NDArray[np.int32]) -> None:
+    with atomic_write(path) as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def _queries(vectors_ND: npt.NDArray[np.float16], captions_QD: Vectors | None) -> Vectors:
+    """Queries like the real ones: captions, and images that are near an item without being it."""
+    generator = np.random.default_rng(0)
+    rows = generator.choice(len(vectors_ND), min(len(vectors_ND), NUM_SAMPLED_ITEMS // 2), replace=False)
+    images_QD = vectors_ND[np.sort(rows)].astype(np.float32)
+    noise_QD = generator.normal(size=images_QD.shape).astype(np.float32)
+    images_QD = images_QD + 0.2 * noise_QD / np.linalg.norm(noise_QD, axis=1, keepdims=True)
+    images_QD /= np.linalg.norm(images_QD, axis=1, keepdims=True)
+    return images_QD if captions_QD is None else np.concatenate([images_QD, captions_QD])
+
+
+def _calibration(
+    vectors_ND: npt.NDArray[np.float16],
+    statistics: Statistics,
+    sampled: list[tuple[int, str]],
+    captions_QD: Vectors,
+    encode_texts: EncodeTexts,
+) -> Calibration | None:
+    if len(sampled) < 2 or len(vectors_ND) < 3:
+        return None
+    rows = [row for row, _ in sampled]
+    short_QD = encode_texts([shortened(text) for _, text in sampled])
+    matching = [
+        _z(statistics, text_D, vectors_ND, row)
+        for texts_QD in (captions_QD, short_QD)
+        for text_D, row in zip(texts_QD, rows, strict=True)
+    ]
+    background = [_best_z(statistics, text_D, vectors_ND) for text_D in encode_texts(BACKGROUND_TEXTS)]
+    images_QD = vectors_ND[rows].astype(np.float32)
+    neighbours = [_best_z(statistics, image_D, vectors_ND, skip=1) for image_D in images_QD]
+    pairs = [_z(statistics, image_D, vectors_ND, rows[n - 1]) for n, image_D in enumerate(images_QD)]
+    return calibrate(
+        matching_text_z=np.array(matching, np.float32),
+        background_text_z=np.array(background, np.float32),
+        neighbour_z=np.array(neighbours, np.float32),
+        random_pair_z=np.array(pairs, np.float32),
+    )
+
+
+def _z(statistics: Statistics, query_D: Vectors, vectors_ND: npt.NDArray[np.float16], row: int) -> float:
+    score = vectors_ND[row].astype(np.float32) @ query_D
+    return float(statistics.z(query_D, np.array([score], np.float32))[0])
+
+
+def _best_z(
+    statistics: Statistics, query_D: Vectors, vectors_ND: npt.NDArray[np.float16], *, skip: int = 0
+) -> float:
+    _, scores = exact_top(vectors_ND, query_D, 1 + skip)
+    return float(statistics.z(query_D, scores)[-1])
+
+
+def _manifest(
+    name: str,
+    choice: Choice,
+    effort: int,
+    recall: float,
+    vectors_ND: npt.NDArray[np.float16],
+    calibration: Calibration | None,
+    facts: Facts,
+    files: dict[str, str],
+) -> IndexManifest:
+    return IndexManifest(
+        generation=name,
+        kind=choice.kind,
+        why=choice.why,
+        num_lists=choice.num_lists,
+        effort=effort,
+        recall_at_10=round(recall, 4),
+        num_vectors=len(vectors_ND),
+        dimension=vectors_ND.shape[1],
+        model=facts.model,
+        model_digest=facts.model_digest,
+        shardsets=facts.shardsets,
+        inputs_digest=facts.inputs_digest,
+        compacted_through=facts.compacted_through,
+        calibration=calibration,
+        files=files,
+        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        built_by=f"iconoclip {version('iconoclip')}",
+    )

@@ -1,0 +1,100 @@
+"""`iconoclip index`: embedding stores and their shard sets into the next generation of an index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from iconoclip.errors import BadInput
+from iconoclip.progress import progress
+from retrieval.assembly import Facts, write_generation
+from retrieval.config import IndexConfig
+from retrieval.generation import CURRENT_NAME, current_generation, read_manifest
+from retrieval.index import choose
+from retrieval.modeldir import ModelDirectory
+from retrieval.stores import StoreSource
+
+FORMAT = 1
+
+
+def index(config: IndexConfig) -> int | None:
+    """Run the verb.
+
+    Raises:
+        MissingRequirement: no store, shard set or model there.
+        BadInput: stores of different models, or a model that is not theirs.
+        DamagedData: a checksum differs.
+    """
+    out = Path(config.out)
+    source = StoreSource(config.stores, as_list(config.shardset))
+    model = _model_of(source, config)
+    facts = Facts(
+        model=str(model.folder.resolve()),
+        model_digest=source.model_digest,
+        shardsets=source.references,
+        inputs_digest=_inputs_digest(source, config),
+    )
+    choice = choose(source.num_items, source.dimension, config.memory_budget_mb, config.kind)
+    if _is_finished(out, facts.inputs_digest):
+        print(f"{out} already holds the index of these stores", file=sys.stderr)
+        return None
+    if config.dry_run:
+        print(f"would index {source.num_items} items into {out}; {choice.why}")
+        return None
+    # Imported here: torch takes seconds, and finished work needs none of it.
+    from retrieval.encoder import Encoder
+
+    encoder = Encoder(model.folder, num_threads=config.num_threads)
+    num_passes = 2 if choice.kind == "exact" else 3
+    with progress("index", total=num_passes * source.num_items, unit="steps") as meter:
+        folder = write_generation(out, source, facts, config, encoder.encode_texts, meter)
+    manifest = read_manifest(folder)
+    print(
+        f"{manifest.num_vectors} items in {folder}; {manifest.why}; recall@10 {manifest.recall_at_10}",
+        file=sys.stderr,
+    )
+    return None
+
+
+def as_list(value: str | list[str] | None) -> list[str]:
+    """One value, several or none, as a list."""
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
+def _model_of(source: StoreSource, config: IndexConfig) -> ModelDirectory:
+    model = ModelDirectory(config.model or source.model)
+    if model.digest != source.model_digest:
+        raise BadInput(
+            f"the stores were made by another model ({source.model})",
+            where=model.folder,
+            remedy="give that one with --model, or encode again with this one",
+        )
+    return model
+
+
+def _inputs_digest(source: StoreSource, config: IndexConfig) -> str:
+    """Of everything the result depends on. What was withdrawn since is no part: the engine honours it itself."""
+    inputs = {
+        "format": FORMAT,
+        "stores": [
+            [pair.store.manifest.vectors_sha256, pair.store.manifest.keys_sha256] for pair in source.pairs
+        ],
+        "shardsets": [reference.model_dump() for reference in source.references],
+        "model": source.model_digest,
+        "settings": [
+            config.kind,
+            config.memory_budget_mb,
+            config.num_probes,
+            config.target_recall,
+            config.backend,
+        ],
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _is_finished(out: Path, inputs_digest: str) -> bool:
+    if not (out / CURRENT_NAME).is_file():
+        return False
+    return read_manifest(current_generation(out)).inputs_digest == inputs_digest

@@ -1,0 +1,259 @@
+"""The catalogue of a generation: records, where their images stand, and full-text search. One SQLite file.
+
+items   row (the vector's row), key, record (JSON, zlib), shard set number, shard, offset and size of the JPEG
+words   FTS5 without stored content: title, captions, creators, subjects, identifiers; case and diacritics folded
+common  words that too many items have to tell any of them apart
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iconoclip.errors import BadInput, DamagedData
+from iconoclip.record import Record
+from retrieval.columns import Mask, folded
+
+MAX_RECORD_BYTES = 8_000_000
+MAX_WORDS = 32
+# bm25 weights of title, captions, creators, subjects, identifiers.
+WEIGHTS = (4.0, 2.0, 4.0, 1.0, 4.0)
+COMMON_SHARE, COMMON_MIN = 0.2, 10_000
+MAX_SCORED = 20_000
+
+_SCHEMA = """
+CREATE TABLE items(row INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, record BLOB NOT NULL,
+                   shardset INTEGER NOT NULL, shard TEXT NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL);
+CREATE VIRTUAL TABLE words USING fts5(title, captions, creators, subjects, identifiers,
+                                      content='', tokenize="unicode61 remove_diacritics 2");
+CREATE TABLE common(term TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an item's JPEG stands: number of the shard set in the index manifest, shard, offset and size."""
+
+    shardset: int
+    shard: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class WordMatch:
+    """An item that full-text search found. Lower tiers are better: 0 the phrase, 1 every word, 2 some words."""
+
+    row: int
+    tier: int
+    bm25: float
+
+
+class CatalogWriter:
+    """Writes a catalogue in one pass, row by row. `close` makes it searchable.
+
+    Args:
+        path: the file; must not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path)
+        # A crash leaves a folder that nobody points at: no journal is needed.
+        self._connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
+
+    def add(self, row: int, record: Record, place: Place, subjects: str) -> None:
+        """Add an item.
+
+        Args:
+            row: its vector's row.
+            record: the record.
+            place: where its image stands.
+            subjects: the words of its Iconclass notations, in any languages.
+        """
+        insert_item(self._connection, row, record, place, subjects)
+
+    def close(self) -> None:
+        """Finish: note the common words, pack the full-text index, close the file."""
+        connection = self._connection
+        connection.execute("INSERT INTO words(words) VALUES('optimize')")
+        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
+        (num_items,) = connection.execute("SELECT count(*) FROM items").fetchone()
+        connection.execute(
+            "INSERT INTO common SELECT term FROM temp.vocabulary WHERE doc > ?",
+            (max(COMMON_MIN, COMMON_SHARE * num_items),),
+        )
+        connection.commit()
+        connection.close()
+
+
+def insert_item(
+    connection: sqlite3.Connection, row: int, record: Record, place: Place, subjects: str
+) -> None:
+    """Insert one item into the tables of a catalogue."""
+    packed = zlib.compress(record.model_dump_json(exclude_defaults=False).encode(), 6)
+    connection.execute(
+        "INSERT INTO items VALUES (?,?,?,?,?,?,?)",
+        (row, record.key, packed, place.shardset, place.shard, place.offset, place.size),
+    )
+    connection.execute(
+        "INSERT INTO words(rowid, title, captions, creators, subjects, identifiers) VALUES (?,?,?,?,?,?)",
+        (row, *words_of(record), subjects, _identifiers(record)),
+    )
+
+
+def words_of(record: Record) -> tuple[str, str, str]:
+    """Title, captions and creators as full text."""
+    return (
+        record.title,
+        "\n".join(caption.text for caption in record.captions[1:]),
+        "\n".join(record.creators),
+    )
+
+
+def _identifiers(record: Record) -> str:
+    return "\n".join([*record.iconclass, record.source.id, record.key])
+
+
+class Catalog:
+    """A catalogue opened for reading, from any thread.
+
+    Args:
+        path: the file.
+        immutable: promised never to change while open, which spares locks.
+
+    Raises:
+        DamagedData: not a catalogue.
+    """
+
+    def __init__(self, path: Path, *, immutable: bool = True) -> None:
+        self.path = path
+        self._uri = f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if immutable else "")
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        try:
+            self._common = {term for (term,) in self._query("SELECT term FROM common")}
+        except sqlite3.Error as error:
+            raise DamagedData(
+                f"not a catalogue: {error}", where=path, remedy="build the index again"
+            ) from error
+
+    def _query(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        return self._connection().execute(sql, values)
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
+            # The file may come from elsewhere: no function in its schema is run.
+            connection.execute("PRAGMA trusted_schema=OFF")
+            self._local.connection = connection
+            self._all.append(connection)
+        return connection
+
+    def row_of(self, key: str) -> int | None:
+        """The row of a key, or None."""
+        found = self._query("SELECT row FROM items WHERE key=?", (key,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def rows_of(self, keys: Iterable[str]) -> dict[str, int]:
+        """The rows of the keys that are here."""
+        return {key: row for key in keys if (row := self.row_of(key)) is not None}
+
+    def record(self, row: int) -> Record:
+        """The record of a row."""
+        (packed,) = self._query("SELECT record FROM items WHERE row=?", (row,)).fetchone()
+        return unpack(packed)
+
+    def key(self, row: int) -> str:
+        """The key of a row."""
+        return str(self._query("SELECT key FROM items WHERE row=?", (row,)).fetchone()[0])
+
+    def place(self, row: int) -> Place:
+        """Where the image of a row stands."""
+        sql = "SELECT shardset, shard, offset, size FROM items WHERE row=?"
+        return Place(*self._query(sql, (row,)).fetchone())
+
+    def items(self) -> Iterator[tuple[int, Record, Place]]:
+        """Every item in row order."""
+        sql = "SELECT row, record, shardset, shard, offset, size FROM items ORDER BY row"
+        for row, packed, *place in self._query(sql):
+            yield row, unpack(packed), Place(*place)
+
+    def match_words(self, text: str, limit: int, mask_N: Mask | None = None) -> list[WordMatch]:
+        """Items that hold the words of `text`: the phrase first, then every word, then some; best first in each.
+
+        Args:
+            text: anything a person typed; it is never read as a query language.
+            limit: of items.
+            mask_N: rows that may be found.
+        """
+        words = words_in(text)
+        found: dict[int, WordMatch] = {}
+        for tier, expression in enumerate(self._expressions(words)):
+            if not expression or len(found) >= limit:
+                continue
+            for row, bm25 in self._scored(expression, mask_N):
+                found.setdefault(row, WordMatch(row, tier, bm25))
+        return sorted(found.values(), key=lambda match: (match.tier, match.bm25, match.row))[:limit]
+
+    def _expressions(self, words: list[str]) -> tuple[str, str, str]:
+        """FTS5 expressions for the phrase, every word, and some word that is not common."""
+        quoted = [f'"{word}"' for word in words]
+        telling = [f'"{word}"' for word in words if folded(word) not in self._common]
+        phrase = f'"{" ".join(words)}"' if len(words) > 1 else ""
+        every = " ".join(quoted)
+        some = " OR ".join(telling) if len(words) > 1 else ""
+        return phrase, every, some
+
+    def _scored(self, expression: str, mask_N: Mask | None) -> list[tuple[int, float]]:
+        weights = ",".join(map(str, WEIGHTS))
+        cursor = self._query(
+            f"SELECT rowid, bm25(words,{weights}) FROM words WHERE words MATCH ?", (expression,)
+        )
+        scored = []
+        for row, bm25 in cursor:
+            if mask_N is None or mask_N[row]:
+                # Rounded, so that equal texts tie whatever order their words were summed in.
+                scored.append((int(row), round(float(bm25), 6)))
+                if len(scored) >= MAX_SCORED:
+                    break
+        return scored
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in self._all:
+            connection.close()
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a text, in its order and at most 32, as FTS5's unicode61 tokenizer would split them."""
+    lowered = (word.strip("_") for word in re.findall(r"\w+", text.lower()))
+    return [word for word in lowered if word][:MAX_WORDS]
+
+
+def unpack(packed: bytes) -> Record:
+    """A record from its compressed JSON.
+
+    Raises:
+        DamagedData: it is none, or unpacks to more than 8 MB.
+    """
+    decompressor = zlib.decompressobj()
+    try:
+        data = decompressor.decompress(packed, MAX_RECORD_BYTES)
+        if decompressor.unconsumed_tail:
+            raise DamagedData("a record of more than 8 MB", remedy="build the index again")
+        return Record.model_validate_json(data)
+    except (zlib.error, ValueError) as error:
+        raise DamagedData(
+            "a record in the catalogue cannot be read", remedy="build the index again"
+        ) from error
+
+
+def no_such_item(key: str) -> BadInput:
+    """The error for a key that is not here, or no longer."""
+    return BadInput(f"no item '{key}' here, or it was withdrawn", where=key, remedy="check the key")

@@ -1,0 +1,268 @@
+"""What items are filtered and counted by, column by column in memory.
+
+A column of values keeps (row, code) pairs sorted by row, codes sorted by value: a filter is one comparison over the
+codes, a facet is one bincount. At a million items all columns together
+take about 100 MB, and a filter a few milliseconds.
+
+Shapes: N rows, P (row, value) pairs, V distinct values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.files import atomic_write
+from iconoclip.record import Record
+from iconoclip.rights import statement
+from retrieval.answers import Filters
+
+NO_RIGHTS = "none"
+UNKNOWN_EARLIEST, UNKNOWN_LATEST = np.iinfo(np.int32).max, np.iinfo(np.int32).min
+VALUE_FIELDS = ("institution", "language", "rights", "object_type", "creator", "iconclass", "split", "group")
+_DOUBLED_LETTER = re.compile(r"^(\d\d([A-Z]))\2")
+REUSABLE = ("yes", "share-alike")
+
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
+
+
+def folded(text: str) -> str:
+    """The text without case and diacritics, as the full-text search compares it."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+
+
+@dataclass(frozen=True)
+class ValueColumn:
+    """The values of one field, any number a row: sorted values [V], and int32 rows [P] and codes [P] of the pairs."""
+
+    values: list[str]
+    rows: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, values_by_row: Iterable[Sequence[str]]) -> ValueColumn:
+        """From the values of each row, in row order."""
+        codes: dict[str, int] = {}
+        rows, found = [], []
+        for row, values in enumerate(values_by_row):
+            for value in dict.fromkeys(values):
+                rows.append(row)
+                found.append(codes.setdefault(value, len(codes)))
+        ordered = sorted(codes)
+        place = np.empty(len(ordered), np.int32)
+        place[[codes[value] for value in ordered]] = np.arange(len(ordered), dtype=np.int32)
+        return cls(ordered, np.array(rows, np.int32), place[np.array(found, np.int64)])
+
+    def mask(self, codes: Iterable[int], num_rows: int) -> Mask:
+        """Which rows have any of the codes."""
+        wanted_V = np.zeros(len(self.values) + 1, bool)
+        wanted_V[list(codes)] = True
+        return self._rows_where(wanted_V[self.codes], num_rows)
+
+    def _rows_where(self, chosen_P: Mask, num_rows: int) -> Mask:
+        mask_N = np.zeros(num_rows, bool)
+        mask_N[self.rows[chosen_P]] = True
+        return mask_N
+
+    def counts(self, mask_N: Mask | None) -> Counts:
+        """How many rows of the mask have each value, int64 [V]."""
+        codes = self.codes if mask_N is None else self.codes[mask_N[self.rows]]
+        return np.bincount(codes, minlength=len(self.values)).astype(np.int64)
+
+    def codes_of(self, row: int) -> npt.NDArray[np.int32]:
+        """The codes of one row."""
+        low, high = np.searchsorted(self.rows, [row, row + 1])
+        return self.codes[low:high]
+
+
+@dataclass
+class Columns:
+    """Every column of a set of items; the plain ones are arrays [N]."""
+
+    num_rows: int
+    values: dict[str, ValueColumn]
+    earliest: npt.NDArray[np.int32]
+    latest: npt.NDArray[np.int32]
+    reusable: Mask
+    has_region: Mask
+    institution_names: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Columns:
+        """From records, in row order."""
+        builder = ColumnsBuilder()
+        for record in records:
+            builder.add(record)
+        return builder.finish()
+
+    def mask(self, filters: Filters) -> Mask | None:
+        """Which rows pass, or None when all do."""
+        if filters.is_empty:
+            return None
+        parts = [*self._value_masks(filters), *self._plain_masks(filters)]
+        mask_N = np.ones(self.num_rows, bool)
+        for part_N in parts:
+            mask_N &= part_N
+        return mask_N
+
+    def _value_masks(self, filters: Filters) -> Iterable[Mask]:
+        if filters.institution:
+            yield self._mask_of("institution", filters.institution)
+        if filters.without_institution:
+            yield ~self._mask_of("institution", filters.without_institution)
+        if filters.rights:
+            yield self._mask_of("rights", filters.rights)
+        if filters.object_type:
+            yield self._mask_of("object_type", (filters.object_type,))
+        if filters.creator:
+            yield self._mask_of("creator", (filters.creator,))
+        if filters.split:
+            yield self._mask_of("split", (filters.split,))
+        if filters.language:
+            yield self._language_mask(filters.language)
+        if filters.iconclass:
+            yield self._branch_mask(filters.iconclass.replace(" ", ""))
+
+    def _plain_masks(self, filters: Filters) -> Iterable[Mask]:
+        known_N = self.earliest != UNKNOWN_EARLIEST
+        if filters.earliest is not None:
+            yield known_N & (self.latest >= filters.earliest)
+        if filters.latest is not None:
+            yield known_N & (self.earliest <= filters.latest)
+        if filters.reusable is not None:
+            yield self.reusable == filters.reusable
+        if filters.has_region is not None:
+            yield self.has_region == filters.has_region
+
+    def _mask_of(self, name: str, wanted: Sequence[str]) -> Mask:
+        """Rows with one of the values; case and diacritics do not count."""
+        column, keys = self.values[name], {folded(value) for value in wanted}
+        codes = [code for code, value in enumerate(column.values) if folded(value) in keys]
+        return column.mask(codes, self.num_rows)
+
+    def _language_mask(self, language: str) -> Mask:
+        column, wanted = self.values["language"], language.casefold()
+        codes = [
+            code
+            for code, value in enumerate(column.values)
+            if value.casefold() == wanted or value.casefold().startswith(wanted + "-")
+        ]
+        return column.mask(codes, self.num_rows)
+
+    def _branch_mask(self, branch: str) -> Mask:
+        """Rows with a notation of a branch. A doubled letter (25FF2) stands below the single one (25F2)."""
+        column = self.values["iconclass"]
+        codes = [
+            code
+            for code, value in enumerate(column.values)
+            if value.startswith(branch) or _DOUBLED_LETTER.sub(r"\1", value).startswith(branch)
+        ]
+        return column.mask(codes, self.num_rows)
+
+    def save(self, path: Path) -> None:
+        """Write the columns as one .npz file without pickles; texts go in as JSON."""
+        texts = {name: column.values for name, column in self.values.items()}
+        names = {"texts": texts, "institution_names": self.institution_names}
+        arrays = {
+            f"{name}_{part}": getattr(column, part)
+            for name, column in self.values.items()
+            for part in ("rows", "codes")
+        }
+        with atomic_write(path) as file:
+            np.savez(
+                file,
+                names=np.frombuffer(json.dumps(names, ensure_ascii=False).encode(), np.uint8),
+                earliest=self.earliest,
+                latest=self.latest,
+                reusable=self.reusable,
+                has_region=self.has_region,
+                **arrays,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Columns:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            names = json.loads(stored["names"].tobytes())
+            values = {
+                name: ValueColumn(texts, stored[f"{name}_rows"], stored[f"{name}_codes"])
+                for name, texts in names["texts"].items()
+            }
+            return cls(
+                num_rows=len(stored["earliest"]),
+                values=values,
+                earliest=stored["earliest"],
+                latest=stored["latest"],
+                reusable=stored["reusable"],
+                has_region=stored["has_region"],
+                institution_names=names["institution_names"],
+            )
+
+
+class ColumnsBuilder:
+    """Gathers columns record by record, so that a million records need not be in memory."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[tuple[str, ...]]] = {name: [] for name in VALUE_FIELDS}
+        self._interned: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._years: list[tuple[int, int]] = []
+        self._reusable: list[bool] = []
+        self._has_region: list[bool] = []
+        self._names: dict[str, str] = {}
+
+    def add(self, record: Record) -> None:
+        """Append one record as the next row."""
+        for name, values in values_of(record).items():
+            self._values[name].append(self._interned.setdefault(values, values))
+        self._years.append(years_of(record))
+        self._reusable.append(record.rights.redistribute in REUSABLE)
+        self._has_region.append(record.source.region is not None)
+        self._names[record.institution.slug] = record.institution.name
+
+    def finish(self) -> Columns:
+        """The columns."""
+        years = np.array(self._years, np.int32).reshape(-1, 2)
+        return Columns(
+            num_rows=len(years),
+            values={name: ValueColumn.of(values) for name, values in self._values.items()},
+            earliest=years[:, 0].copy(),
+            latest=years[:, 1].copy(),
+            reusable=np.array(self._reusable, bool),
+            has_region=np.array(self._has_region, bool),
+            institution_names=self._names,
+        )
+
+
+def values_of(record: Record) -> dict[str, tuple[str, ...]]:
+    """A record's values in each of the value columns."""
+    return {
+        "institution": (record.institution.slug,),
+        "language": tuple(dict.fromkeys(caption.language for caption in record.captions)),
+        "rights": (statement(record.rights.uri) or NO_RIGHTS,),
+        "object_type": (record.object_type,) if record.object_type else (),
+        "creator": record.creators,
+        "iconclass": tuple(notation.replace(" ", "") for notation in record.iconclass),
+        "split": (record.split,),
+        "group": (record.group,),
+    }
+
+
+def years_of(record: Record) -> tuple[int, int]:
+    """Earliest and latest year; one known bound stands for both, none is unknown."""
+    earliest = record.date.earliest if record.date else None
+    latest = record.date.latest if record.date else None
+    first, last = (earliest if earliest is not None else latest), (latest if latest is not None else earliest)
+    if first is None or last is None:
+        return UNKNOWN_EARLIEST, UNKNOWN_LATEST
+    limit = 2**31 - 2
+    return max(-limit, min(limit, first)), max(-limit, min(limit, last))

@@ -1,0 +1,281 @@
+"""`iconoclip encode`: a shard set through a model into an embedding store, shard by shard, so that it can go on.
+
+STORE/parts/SHA-DIGEST.npz   vectors, keys and refusals of one finished shard, named by the shard's and the model's checksum
+STORE/vectors.npy ...        the store (iconoclip.embeddings), assembled when every shard has its part
+STORE/encoded.json           which shards are in it, and what was refused
+
+A job array gives each task its share of the shards (`--task 3 --num_tasks 8`); a call without a task assembles.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.embeddings import STORE_NAME, EmbeddingStore, write_store
+from iconoclip.errors import BadInput, ConfigError, SomeRefused, TryAgainLater
+from iconoclip.files import atomic_write, write_json
+from iconoclip.progress import Meter, progress
+from iconoclip.shardset import Shard, ShardSet
+from retrieval.config import EncodeConfig
+from retrieval.modeldir import ModelDirectory
+from retrieval.pixels import prepare
+from retrieval.shardfeed import Prepared, Row, batches, prepared, rows_by_shard
+
+if TYPE_CHECKING:
+    from retrieval.encoder import Encoder
+
+ENCODED_NAME, PARTS = "encoded.json", "parts"
+BATCHES_AHEAD = 4
+MAX_PART_BYTES = 8_000_000_000
+
+Work = list[tuple[Shard, list[Row]]]
+
+
+def encode(config: EncodeConfig) -> int | None:
+    """Run the verb.
+
+    Raises:
+        MissingRequirement: no model or no shard set there.
+        BadInput: the store was made by another model.
+        SomeRefused: finished, but some images could not be read; `encoded.json` lists them.
+    """
+    model, shardset, out = ModelDirectory(config.model), ShardSet(config.shardset), Path(config.out)
+    digest = model.digest
+    _refuse_foreign_store(out, digest, config.side)
+    if _is_finished(out, digest, shardset):
+        _say_finished(out)
+        return None
+    rows = rows_by_shard(shardset)
+    todo = [
+        (shard, rows[shard.name])
+        for shard in _share(shardset.manifest.shards, config)
+        if not _part_path(out, shard, digest).is_file()
+    ]
+    num_samples = sum(len(samples) for _, samples in todo)
+    if config.dry_run:
+        print(f"would encode {num_samples} samples of {len(todo)} shards into {out}")
+        return None
+    if todo:
+        _encode_shards(config, shardset, todo, digest, num_samples)
+    if config.task is None:
+        _assemble(config, shardset, rows, digest)
+        return None
+    print(f"task {config.task} of {config.num_tasks} has encoded its shards; a call without --task assembles")
+    return None
+
+
+def _share(shards: tuple[Shard, ...], config: EncodeConfig) -> list[Shard]:
+    if config.task is None:
+        return list(shards)
+    if config.task >= config.num_tasks:
+        raise ConfigError(
+            f"task {config.task} of {config.num_tasks}", where="--task", remedy="tasks are numbered from 0"
+        )
+    return list(shards[config.task :: config.num_tasks])
+
+
+def _refuse_foreign_store(out: Path, digest: str, side: str) -> None:
+    if not (out / STORE_NAME).is_file():
+        return
+    manifest = EmbeddingStore(out, verify=False).manifest
+    if manifest.model_digest != digest or manifest.side != side:
+        raise BadInput(
+            f"this store was made by another model, or for another side ({manifest.model}, {manifest.side})",
+            where=out,
+            remedy="give another folder with --out; several stores may stand side by side",
+        )
+
+
+def _is_finished(out: Path, digest: str, shardset: ShardSet) -> bool:
+    """Whether the store holds every shard of the set as it is now. Withdrawals since do not matter: the index
+    honours them itself."""
+    path = out / ENCODED_NAME
+    if not (out / STORE_NAME).is_file() or not path.is_file():
+        return False
+    encoded = json.loads(path.read_text())
+    return bool(
+        encoded["model_digest"] == digest
+        and encoded["shards"] == [shard.sha256 for shard in shardset.manifest.shards]
+    )
+
+
+def _say_finished(out: Path) -> None:
+    store = EmbeddingStore(out, verify=False).manifest
+    print(f"{out} already holds the {store.num_vectors} vectors of this shard set and model", file=sys.stderr)
+
+
+def _part_path(out: Path, shard: Shard, digest: str) -> Path:
+    return out / PARTS / f"{shard.sha256[:32]}-{digest[:16]}.npz"
+
+
+def _encode_shards(
+    config: EncodeConfig, shardset: ShardSet, todo: Work, digest: str, num_samples: int
+) -> None:
+    # Imported here: torch takes seconds, and finished work needs none of it.
+    from retrieval.encoder import Encoder
+
+    encoder = Encoder(
+        config.model, precision=config.precision, num_threads=config.num_threads, device=config.device
+    )
+    worker, embed = _functions(config.side, encoder)
+    checked = _verified(shardset, todo) if config.verify else todo
+    samples = prepared(
+        shardset,
+        checked,
+        worker,
+        num_workers=config.num_workers,
+        ahead=config.batch_size * BATCHES_AHEAD,
+    )
+    with progress("encode", total=num_samples, unit="images" if config.side == "image" else "items") as meter:
+        meter.note(encoder.precision)
+        writer = _PartWriter(Path(config.out), digest, todo)
+        for batch in batches(samples, config.batch_size):
+            writer.add(batch, embed)
+            _count(meter, batch, writer)
+        writer.close()
+
+
+def _count(meter: Meter, batch: list[Prepared[Any]], writer: _PartWriter) -> None:
+    meter.advance(len(batch))
+    if writer.num_refused:
+        meter.note(f"{writer.num_refused} refused")
+
+
+def _verified(shardset: ShardSet, todo: Work) -> Iterator[tuple[Shard, list[Row]]]:
+    for shard, rows in todo:
+        shardset.verify_shard(shard)
+        yield shard, rows
+
+
+def _functions(
+    side: str, encoder: Encoder
+) -> tuple[Callable[[ShardSet, Shard, Row], Any], Callable[[list[Any]], npt.NDArray[np.float32]]]:
+    if side == "image":
+        return partial(_read_image, encoder), encoder.encode_images
+    return _read_captions, partial(_embed_captions, encoder)
+
+
+def _read_image(encoder: Encoder, shardset: ShardSet, shard: Shard, row: Row) -> Any:
+    return prepare(shardset.read_bytes(shard.name, row.image_offset, row.image_size), encoder.preprocess)
+
+
+def _read_captions(shardset: ShardSet, shard: Shard, row: Row) -> tuple[str, ...]:
+    if not row.captions:
+        raise BadInput("no caption")
+    return row.captions
+
+
+def _embed_captions(encoder: Encoder, captions: list[tuple[str, ...]]) -> npt.NDArray[np.float32]:
+    """The mean direction of each item's captions."""
+    vectors_BD = encoder.encode_texts([text for texts in captions for text in texts])
+    starts = np.cumsum([0, *(len(texts) for texts in captions)])[:-1]
+    sums_BD = np.add.reduceat(vectors_BD, starts, axis=0)
+    return np.asarray(sums_BD / np.linalg.norm(sums_BD, axis=1, keepdims=True), np.float32)
+
+
+class _PartWriter:
+    """Gathers vectors by shard, and writes each shard's part when its last sample has come."""
+
+    def __init__(self, out: Path, digest: str, todo: Work) -> None:
+        self._out, self._digest = out, digest
+        self._left = {shard.name: len(rows) for shard, rows in todo}
+        self._vectors: dict[str, list[npt.NDArray[np.float16]]] = {}
+        self._keys: dict[str, list[str]] = {}
+        self._refused: dict[str, list[dict[str, str]]] = {}
+        self.num_refused = 0
+        for shard, rows in todo:
+            if not rows:
+                self._write(shard)
+
+    def add(self, batch: list[Prepared[Any]], embed: Callable[[list[Any]], npt.NDArray[np.float32]]) -> None:
+        good = [sample for sample in batch if sample.value is not None]
+        vectors = list(embed([sample.value for sample in good]).astype(np.float16)) if good else []
+        for sample, vector_D in zip(good, vectors, strict=True):
+            self._vectors.setdefault(sample.shard.name, []).append(vector_D)
+            self._keys.setdefault(sample.shard.name, []).append(sample.key)
+        for sample in batch:
+            if sample.value is None:
+                self.num_refused += 1
+                refusal = {"key": sample.key, "reason": sample.problem}
+                self._refused.setdefault(sample.shard.name, []).append(refusal)
+            self._left[sample.shard.name] -= 1
+            if not self._left[sample.shard.name]:
+                self._write(sample.shard)
+
+    def _write(self, shard: Shard) -> None:
+        vectors = self._vectors.pop(shard.name, [])
+        refused = self._refused.pop(shard.name, [])
+        with atomic_write(_part_path(self._out, shard, self._digest)) as file:
+            np.savez(
+                file,
+                vectors=np.stack(vectors) if vectors else np.zeros((0, 0), np.float16),
+                keys=np.array(self._keys.pop(shard.name, []), dtype=np.str_),
+                refused=np.array(json.dumps(refused)),
+            )
+
+    def close(self) -> None:
+        assert not any(self._left.values()), "every sample has come through"
+
+
+def _assemble(config: EncodeConfig, shardset: ShardSet, rows: dict[str, list[Row]], digest: str) -> None:
+    """Join the parts into the store, in shard order."""
+    out = Path(config.out)
+    parts = [_part_path(out, shard, digest) for shard in shardset.manifest.shards]
+    missing = [path for path in parts if not path.is_file()]
+    if missing:
+        raise TryAgainLater(
+            f"{len(missing)} of {len(parts)} shards are not encoded yet",
+            where=out,
+            remedy="wait for the tasks",
+        )
+    current = {row.key for samples in rows.values() for row in samples}
+    vectors: list[npt.NDArray[np.float16]] = []
+    keys: list[str] = []
+    refused: list[dict[str, str]] = []
+    for path in parts:
+        with np.load(path, allow_pickle=False) as part:
+            # A part may be older than a withdrawal.
+            kept = [n for n, key in enumerate(part["keys"].tolist()) if key in current]
+            if kept:
+                vectors.append(part["vectors"][kept])
+                keys.extend(part["keys"][kept].tolist())
+            refused.extend(r for r in json.loads(str(part["refused"])) if r["key"] in current)
+    if not keys:
+        raise BadInput(
+            "no image of this set can be read", where=config.shardset, remedy="check the shard set"
+        )
+    write_store(
+        out,
+        np.concatenate(vectors),
+        keys,
+        model=str(Path(config.model).resolve()),
+        model_digest=digest,
+        side=config.side,
+        shardset=str(Path(config.shardset).resolve()),
+        shardset_digest=shardset.digest,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_by=f"iconoclip {version('iconoclip')}",
+    )
+    encoded = {
+        "model_digest": digest,
+        "shards": [shard.sha256 for shard in shardset.manifest.shards],
+        "refused": refused,
+    }
+    write_json(out / ENCODED_NAME, encoded)
+    print(f"{len(keys)} vectors in {out}", file=sys.stderr)
+    if refused:
+        raise SomeRefused(
+            f"{len(refused)} samples could not be encoded",
+            where=out / ENCODED_NAME,
+            remedy="the rest is done",
+        )

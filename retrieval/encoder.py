@@ -1,0 +1,199 @@
+"""The model at work: images and texts to unit vectors.
+
+Shapes: B images or texts in a batch, L tokens, D dimensions, H and W the model's input size.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+# A model directory is all a model may need: nothing is fetched while one loads. Set before the import below.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from iconoclip.errors import BadInput, DamagedData, MissingRequirement
+from retrieval.config import Precision
+from retrieval.modeldir import ModelDirectory
+from retrieval.pixels import Pixels
+
+MIN_COSINE = 0.999
+# Below this, moving numbers costs more than multiplying them, and float32 is as fast.
+MIN_PARAMETERS_FOR_BFLOAT16 = 20_000_000
+PROBE_TEXTS = ("a coat of arms: azure, a lion rampant or", "Frau mit Kind", "un paysage")
+
+Vectors = npt.NDArray[np.float32]
+
+
+class Tokenizer(Protocol):
+    """open_clip's tokenizers: texts to int64 [B, L]."""
+
+    def __call__(self, texts: list[str]) -> torch.Tensor:
+        """Tokens, padded to the model's context length."""
+        ...
+
+
+class Encoder:
+    """A CLIP model loaded for inference. Safe to share between threads; one forward pass runs at a time.
+
+    Args:
+        folder: the model directory.
+        precision: `auto` takes bfloat16 where the processor multiplies it natively, the model is large enough
+            to gain by it, and its vectors stay within a cosine of 0.999 of float32's.
+        num_threads: of the forward pass; 0 leaves torch's own choice.
+        device: `auto` takes a GPU where there is one.
+
+    Raises:
+        MissingRequirement: no model there, or one that needs files from elsewhere.
+        DamagedData: weights that do not fit their config.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        precision: Precision = "auto",
+        num_threads: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.directory = ModelDirectory(folder)
+        self.preprocess = self.directory.preprocess
+        self.dimension = self.directory.dimension
+        if num_threads:
+            torch.set_num_threads(num_threads)
+        has_gpu = device != "cpu" and torch.cuda.is_available()
+        self.device = torch.device("cuda" if has_gpu else "cpu")
+        self._lock = threading.Lock()
+        self._mean = torch.tensor(self.preprocess.mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(self.preprocess.std).view(1, 3, 1, 1)
+        self._model, self._tokenize = _load(self.directory, self.device)
+        self._dtype = torch.float32
+        self.precision = self._settle(precision)
+
+    def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Unit vectors float32 [B, D] of prepared images, each uint8 [H, W, 3]."""
+        input_BCHW = torch.from_numpy(np.stack(pixels)).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        input_BCHW = (input_BCHW - self._mean.to(self.device)) / self._std.to(self.device)
+        with self._lock, torch.inference_mode():
+            # Each image's numbers are contiguous again: convolutions want that.
+            features_BD = self._model.encode_image(input_BCHW.contiguous().to(self._dtype))
+            return _unit(features_BD)
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors float32 [B, D] of texts; each is cut at the model's context length."""
+        if not texts:
+            return np.zeros((0, self.dimension), np.float32)
+        tokens_BL = self._tokenize(list(texts)).to(self.device)
+        with self._lock, torch.inference_mode():
+            return _unit(text_features(self._model, tokens_BL))
+
+    def _settle(self, precision: Precision) -> str:
+        """Decide the precision, and change to it."""
+        if precision == "float32":
+            return "float32"
+        if precision == "auto" and not (self._gains_by_bfloat16() and self.device.type == "cpu"):
+            return "float32"
+        plain, reference = self._model, self._probe()
+        self._model, self._dtype = _to_bfloat16(plain), torch.bfloat16
+        cosine = float(np.min(np.sum(reference * self._probe(), axis=1)))
+        if cosine >= MIN_COSINE:
+            return "bfloat16"
+        if precision == "bfloat16":
+            raise BadInput(
+                f"in bfloat16 this model's vectors turn by too much: cosine {cosine:.5f} to float32",
+                where=self.directory.folder,
+                remedy="leave --precision at auto",
+            )
+        self._model, self._dtype = plain, torch.float32
+        return "float32"
+
+    def _gains_by_bfloat16(self) -> bool:
+        large = sum(p.numel() for p in self._model.parameters()) >= MIN_PARAMETERS_FOR_BFLOAT16
+        return large and _multiplies_bfloat16()
+
+    def _probe(self) -> Vectors:
+        height, width = self.preprocess.height_width
+        down, across = np.mgrid[0:height, 0:width]
+        waves = [np.sin(down / height * f + across / width * g) for f, g in ((3, 9), (20, 5), (40, 60))]
+        image = ((np.stack(waves, axis=-1) + 1) * 127).astype(np.uint8)
+        return np.concatenate(
+            [self.encode_images([image, image[::-1].copy()]), self.encode_texts(PROBE_TEXTS)]
+        )
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this processor has bfloat16 products (AVX512-BF16 or AMX); elsewhere they are emulated, slowly."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, bool)() for check in checks)
+
+
+def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokenizer]:
+    import open_clip
+
+    name = f"local-dir:{directory.folder}"
+    try:
+        model = open_clip.create_model(name, device=device, require_pretrained=True, pretrained_text=False)
+        tokenize = open_clip.get_tokenizer(name)
+    except OSError as error:
+        raise MissingRequirement(
+            f"the model needs a file that its directory does not hold: {str(error)[:300]}",
+            where=directory.folder,
+            remedy="export the model again, with its tokenizer",
+        ) from error
+    # What a config or weights from elsewhere can make open_clip and torch raise has no common base.
+    except Exception as error:
+        raise DamagedData(
+            f"open_clip cannot load this model: {str(error)[:300]}",
+            where=directory.folder,
+            remedy="export the model again",
+        ) from error
+    return model.eval(), tokenize
+
+
+def _to_bfloat16(model: Any) -> Any:
+    """A copy whose matrices are bfloat16; norms keep float32 sums inside (torch's layer_norm does so itself)."""
+    return copy.deepcopy(model).to(torch.bfloat16)
+
+
+def _unit(features_BD: torch.Tensor) -> Vectors:
+    return functional.normalize(features_BD.float(), dim=-1).cpu().numpy()
+
+
+def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
+    """Text features [B, D], not normalised. Where the tower is causal, padding after the last token is left out.
+
+    A causal tower's state at a token depends on what stands before it only, so the result is exact.
+    """
+    tower = getattr(model, "text", model)
+    pool = getattr(model, "text_pool_type", getattr(tower, "pool_type", None))
+    eos_id: Any = getattr(model, "text_eos_id", getattr(tower, "eos_id", None))
+    if not _is_plain_causal(tower) or pool not in ("argmax", "eos"):
+        return model.encode_text(tokens_BL)  # type: ignore[no-any-return]
+    ends_B = tokens_BL.argmax(-1) if pool == "argmax" else tokens_BL.eq(eos_id).int().argmax(-1)
+    length = int(ends_B.max()) + 1
+    x_BLD = tower.token_embedding(tokens_BL[:, :length]) + tower.positional_embedding[:length]
+    x_BLD = tower.transformer(x_BLD, attn_mask=tower.attn_mask[:length, :length].to(x_BLD.dtype))
+    # The norm works on each token alone: only the pooled one needs it.
+    pooled_BD = tower.ln_final(x_BLD[torch.arange(len(x_BLD), device=x_BLD.device), ends_B])
+    projection = tower.text_projection
+    if projection is None:
+        return pooled_BD  # type: ignore[no-any-return]
+    return projection(pooled_BD) if callable(projection) else pooled_BD @ projection  # type: ignore[no-any-return]
+
+
+def _is_plain_causal(tower: Any) -> bool:
+    parts = ("token_embedding", "positional_embedding", "transformer", "ln_final", "text_projection")
+    return (
+        all(hasattr(tower, part) for part in parts)
+        and getattr(tower, "attn_mask", None) is not None
+        and getattr(tower, "cls_emb", None) is None
+        and not getattr(tower, "use_pad_mask", False)
+    )

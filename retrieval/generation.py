@@ -1,0 +1,186 @@
+"""The index folder: generations that never change, and one small file that says which of them is served.
+
+CURRENT                       the name of the generation to serve, replaced by one rename
+gen-000001/manifest.json      what the generation is made of, with a checksum of each file below
+gen-000001/vectors.npy        float16 [N, D], unit length; a row is an item
+gen-000001/ann.faiss          approximate index, unless the kind is exact
+gen-000001/catalog.sqlite     records and full text
+gen-000001/columns.npz        what items are filtered and counted by
+gen-000001/clusters.npy       int32 [N]: near-duplicates share a number
+gen-000001/statistics.npz     mean [D] and covariance [D, D] of the vectors: what a score is measured against
+live.sqlite                   the mutable segment: additions and withdrawals since (retrieval.live)
+
+A generation is written under a name that starts with a dot and renamed when it is whole, so that a process killed at
+any moment leaves the last good one. Images stay in the shard sets, which the manifest names by path and checksum.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from iconoclip.errors import DamagedData, MissingRequirement
+from iconoclip.files import atomic_write, sha256_of, write_json
+from iconoclip.record import Sha256
+
+CURRENT_NAME, MANIFEST_NAME = "CURRENT", "manifest.json"
+VECTORS_NAME, ANN_NAME, CATALOG_NAME = "vectors.npy", "ann.faiss", "catalog.sqlite"
+COLUMNS_NAME, CLUSTERS_NAME, STATISTICS_NAME = "columns.npz", "clusters.npy", "statistics.npz"
+FILE_NAMES = (VECTORS_NAME, ANN_NAME, CATALOG_NAME, COLUMNS_NAME, CLUSTERS_NAME, STATISTICS_NAME)
+GENERATION_PATTERN = r"^gen-[0-9]{6}$"
+NUM_GENERATIONS_KEPT = 2
+
+REBUILD = "run `iconoclip index` again"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ShardSetReference(_Part):
+    """A shard set that images are read from."""
+
+    path: str
+    name: str
+    records_sha256: Sha256 = Field(
+        description="of its records.parquet: which set it is, whatever is withdrawn"
+    )
+
+
+class Calibration(_Part):
+    """What scores mean for this model over this collection (retrieval.calibration)."""
+
+    text_slope: float = Field(description="probability = 1 / (1 + exp(-(slope * z + intercept)))")
+    text_intercept: float
+    image_slope: float
+    image_intercept: float
+    num_matching: int = Field(description="queries known to match that it was fitted on")
+    num_background: int = Field(description="queries known not to")
+
+
+class IndexManifest(_Part):
+    """The contents of a generation's `manifest.json`."""
+
+    schema_version: Literal[1] = 1
+    generation: str = Field(pattern=GENERATION_PATTERN)
+    kind: Literal["exact", "hnsw", "ivf-sq8", "ivf-pq"]
+    why: str = Field(description="why this kind")
+    num_lists: int = Field(ge=0)
+    effort: int = Field(ge=0, description="lists looked into, or candidates kept open, to reach the recall")
+    recall_at_10: float | None = Field(description="against exact search over sampled queries")
+    num_vectors: int = Field(ge=0)
+    dimension: int = Field(gt=0)
+    model: str = Field(description="path of the model directory")
+    model_digest: Sha256
+    shardsets: tuple[ShardSetReference, ...]
+    inputs_digest: Sha256 = Field(description="of everything the generation was built from")
+    compacted_through: int = Field(0, ge=0, description="changes of the mutable segment that are inside")
+    calibration: Calibration | None
+    backend: Literal["faiss", "milvus"] = "faiss"
+    milvus_uri: str | None = None
+    milvus_collection: str | None = None
+    files: dict[str, Sha256] = Field(description="checksum of each file beside the manifest")
+    built_at: str
+    built_by: str
+
+
+def current_generation(index: Path) -> Path:
+    """The folder of the generation to serve.
+
+    Raises:
+        MissingRequirement: no index here.
+        DamagedData: CURRENT names something else.
+    """
+    try:
+        name = (index / CURRENT_NAME).read_text(encoding="ascii", errors="replace")[:64].strip()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingRequirement(
+            "no index here", where=index, remedy="`iconoclip index` builds one"
+        ) from None
+    if not re.match(GENERATION_PATTERN, name) or not (index / name).is_dir():
+        raise DamagedData(
+            f"CURRENT names '{name}', which is no generation", where=index / CURRENT_NAME, remedy=REBUILD
+        )
+    return index / name
+
+
+def read_manifest(generation: Path) -> IndexManifest:
+    """The manifest of a generation.
+
+    Raises:
+        DamagedData: there is none, or it is not one.
+    """
+    path = generation / MANIFEST_NAME
+    try:
+        return IndexManifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise DamagedData("the generation has no manifest", where=path, remedy=REBUILD) from None
+    except ValidationError as error:
+        raise DamagedData(
+            f"not an index manifest: {error.errors()[0]['msg']}", where=path, remedy=REBUILD
+        ) from error
+
+
+def verify_files(generation: Path, manifest: IndexManifest) -> None:
+    """Compare every file of a generation with its checksum.
+
+    Raises:
+        DamagedData: a file is missing, differs, or has a name that no generation has.
+    """
+    for name, checksum in manifest.files.items():
+        path = generation / name
+        if name not in FILE_NAMES or not path.is_file() or sha256_of(path) != checksum:
+            raise DamagedData("a file of the index differs from its manifest", where=path, remedy=REBUILD)
+
+
+def next_name(index: Path) -> str:
+    """The name of the next generation."""
+    numbers = [int(path.name[4:]) for path in index.glob("gen-*") if re.match(GENERATION_PATTERN, path.name)]
+    return f"gen-{max(numbers, default=0) + 1:06d}"
+
+
+def draft_folder(index: Path, name: str) -> Path:
+    """An empty folder to write generation `name` into; leftovers of killed builds are removed."""
+    for leftover in index.glob(".gen-*.partial"):
+        shutil.rmtree(leftover)
+    draft = index / f".{name}.partial"
+    draft.mkdir(parents=True)
+    return draft
+
+
+def seal(index: Path, draft: Path, manifest: IndexManifest) -> Path:
+    """Make a drafted generation the one that is served, and remove generations nobody reads any more.
+
+    The manifest's checksums must be of the files in the draft.
+    """
+    write_json(draft / MANIFEST_NAME, manifest.model_dump(mode="json"))
+    for name in manifest.files:
+        _flush(draft / name)
+    folder = index / manifest.generation
+    draft.rename(folder)
+    with atomic_write(index / CURRENT_NAME) as file:
+        file.write(f"{manifest.generation}\n".encode())
+    _remove_old(index)
+    return folder
+
+
+def checksums(draft: Path) -> dict[str, str]:
+    """The checksum of each file in a drafted generation."""
+    return {name: sha256_of(draft / name) for name in FILE_NAMES if (draft / name).is_file()}
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _remove_old(index: Path) -> None:
+    """Keep the newest two: a reader may still be opening the one before. An open file survives its removal."""
+    names = sorted(path.name for path in index.glob("gen-*") if re.match(GENERATION_PATTERN, path.name))
+    for name in names[:-NUM_GENERATIONS_KEPT]:
+        shutil.rmtree(index / name)

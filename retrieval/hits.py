@@ -1,0 +1,115 @@
+"""From a record to what people see of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from iconoclip.record import Date, Record, Rights
+from iconoclip.rights import statement
+from retrieval.answers import Hit, Link, RightsInfo
+from retrieval.columns import NO_RIGHTS, REUSABLE
+
+# The names that creativecommons.org and rightsstatements.org give their statements.
+STATEMENT_LABELS: Final = {
+    "PDM": "Public Domain Mark 1.0",
+    "CC0": "CC0 1.0",
+    "NoC-NC": "No Copyright - Non-Commercial Use Only",
+    "NoC-OKLR": "No Copyright - Other Known Legal Restrictions",
+    "NoC-CR": "No Copyright - Contractual Restrictions",
+    "NoC-US": "No Copyright - United States",
+    "NKC": "No Known Copyright",
+    "InC": "In Copyright",
+    "InC-EDU": "In Copyright - Educational Use Permitted",
+    "InC-NC": "In Copyright - Non-Commercial Use Permitted",
+    "InC-OW-EU": "In Copyright - EU Orphan Work",
+    "InC-RUU": "In Copyright - Rights-holder(s) Unlocatable or Unidentifiable",
+    "CNE": "Copyright Not Evaluated",
+    "UND": "Copyright Undetermined",
+    NO_RIGHTS: "No rights statement",
+}
+
+
+def rights_label(name: str | None, uri: str | None = None) -> str:
+    """A statement's name for people; licences carry the version their URI gives."""
+    if name is None:
+        return STATEMENT_LABELS[NO_RIGHTS]
+    if name in STATEMENT_LABELS:
+        return STATEMENT_LABELS[name]
+    parts = (uri or "").rstrip("/").split("/licenses/")[-1].split("/")
+    version = f" {parts[1]}" if len(parts) > 1 else ""
+    return name.replace("CC-", "CC ", 1) + version
+
+
+def rights_info(rights: Rights) -> RightsInfo:
+    """What a hit says of an item's rights."""
+    name = statement(rights.uri)
+    return RightsInfo(
+        uri=rights.uri,
+        statement=name,
+        label=rights_label(name, rights.uri),
+        display=rights.display,
+        attribution=rights.attribution,
+        may_reuse=rights.redistribute in REUSABLE,
+    )
+
+
+def date_text(date: Date | None) -> str | None:
+    """A date as its source writes it, else from EDTF or the years."""
+    if date is None:
+        return None
+    if date.text or date.edtf:
+        return date.text or date.edtf
+    years = dict.fromkeys(str(year) for year in (date.earliest, date.latest) if year is not None)
+    return "–".join(years) or None
+
+
+def hit_of(
+    record: Record,
+    *,
+    rank: int,
+    score: float,
+    cosine: float | None = None,
+    matched: tuple[str, ...] = (),
+    num_near_duplicates: int = 0,
+) -> Hit:
+    """The hit that shows a record."""
+    source = record.source
+    return Hit(
+        rank=rank,
+        score=min(1.0, max(0.0, score)),
+        cosine=cosine,
+        matched=matched,
+        key=record.key,
+        title=record.title,
+        captions=record.captions,
+        institution=record.institution.slug,
+        institution_name=record.institution.name,
+        creators=record.creators,
+        date=date_text(record.date),
+        object_type=record.object_type,
+        iconclass=record.iconclass,
+        rights=rights_info(record.rights),
+        manifest=source.manifest,
+        canvas=source.canvas,
+        homepage=source.homepage,
+        image_service=source.image_service,
+        region=source.region,
+        width=record.image.width,
+        height=record.image.height,
+        links=_links(record),
+        num_near_duplicates=num_near_duplicates,
+    )
+
+
+def _links(record: Record) -> tuple[Link, ...]:
+    named = (
+        ("page at the institution", record.source.homepage),
+        ("IIIF manifest", record.source.manifest),
+        ("rights statement", record.rights.uri),
+    )
+    return tuple(Link(label=label, url=url) for label, url in named if url and _is_web_address(url))
+
+
+def _is_web_address(url: str) -> bool:
+    """Records come from strangers: a `javascript:` address must never become a link."""
+    return url.startswith(("https://", "http://"))

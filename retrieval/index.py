@@ -1,0 +1,272 @@
+"""Vector indexes with faiss: which kind, how it is built, how it is opened, and a sealed segment to search in.
+
+A segment is a float16 array on disk and, from some size on, an approximate index beside it. The approximate index
+only proposes: every answer is ranked by exact products with the float16 vectors.
+
+Shapes: N vectors, D dimensions, K neighbours, Q queries, C candidates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.errors import DamagedData
+
+Kind = Literal["exact", "hnsw", "ivf-sq8", "ivf-pq"]
+Vectors = npt.NDArray[np.float32]
+Stored = npt.NDArray[np.float16]
+Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+MAX_EXACT_VECTORS = 50_000
+MAX_HNSW_VECTORS = 150_000
+# Below this many rows that pass a filter, all of them are compared.
+MAX_FILTERED_EXACT = 20_000
+# An approximate index proposes this many times the neighbours asked for, and at least MIN_CANDIDATES.
+OVERSAMPLING, MIN_CANDIDATES = 4, 100
+HNSW_LINKS, HNSW_BUILD_EFFORT = 32, 120
+TRAINING_VECTORS_PER_LIST = 64
+BLOCK_ROWS = 16_384
+KEEP_FLOAT32_BYTES = 256_000_000
+
+REBUILD = "run `iconoclip index` again"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A kind of index, its size, and why."""
+
+    kind: Kind
+    num_lists: int
+    why: str
+
+
+def choose(num_vectors: int, dimension: int, memory_budget_mb: int, kind: str = "auto") -> Choice:
+    """The kind of index for a number of vectors under a memory budget; `kind` other than auto is obeyed."""
+    num_lists = max(1, min(65_536, 2 ** round(math.log2(4 * math.sqrt(max(num_vectors, 1))))))
+    num_lists = max(1, min(num_lists, num_vectors // 39))
+    if kind != "auto":
+        return Choice(kind, num_lists, f"{kind}: set by config")  # type: ignore[arg-type]
+    budget = memory_budget_mb * 1_000_000
+    if num_vectors <= MAX_EXACT_VECTORS and 4 * num_vectors * dimension <= budget:
+        why = f"exact: {num_vectors} vectors are compared one by one in a few milliseconds"
+        return Choice("exact", 0, why)
+    if num_vectors <= MAX_HNSW_VECTORS and num_vectors * (2 * dimension + 8 * HNSW_LINKS) <= budget:
+        return Choice(
+            "hnsw", 0, f"hnsw: {num_vectors} vectors with their links fit into {memory_budget_mb} MB"
+        )
+    if num_vectors * dimension <= 0.6 * budget:
+        why = f"ivf-sq8: {num_vectors} vectors at one byte a dimension fit into {memory_budget_mb} MB"
+        return Choice("ivf-sq8", num_lists, why)
+    why = f"ivf-pq: {num_vectors} vectors of {dimension} bytes would not fit into {memory_budget_mb} MB"
+    return Choice("ivf-pq", num_lists, why)
+
+
+def build(
+    vectors_ND: Stored,
+    choice: Choice,
+    path: Path,
+    *,
+    num_threads: int = 0,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Build the approximate index of `choice` over float16 unit vectors and write it to `path`.
+
+    Does nothing for the exact kind.
+    """
+    if choice.kind == "exact":
+        return
+    if num_threads:
+        faiss.omp_set_num_threads(num_threads)
+    index = _empty(vectors_ND.shape[1], choice)
+    if not index.is_trained:
+        index.train(_training_sample(vectors_ND, choice))
+    for start in range(0, len(vectors_ND), BLOCK_ROWS):
+        block_ND = vectors_ND[start : start + BLOCK_ROWS].astype(np.float32)
+        index.add(block_ND)
+        on_progress(len(block_ND))
+    faiss.write_index(index, str(path))
+
+
+def _empty(dimension: int, choice: Choice) -> Any:
+    product = faiss.METRIC_INNER_PRODUCT
+    if choice.kind == "hnsw":
+        index = faiss.IndexHNSWSQ(dimension, faiss.ScalarQuantizer.QT_fp16, HNSW_LINKS, product)  # type: ignore[arg-type]
+        index.hnsw.efConstruction = HNSW_BUILD_EFFORT
+        # float16 codes need no training; faiss wants the call all the same.
+        index.train(np.eye(1, dimension, dtype=np.float32))
+        return index
+    if choice.kind == "ivf-sq8":
+        return faiss.index_factory(dimension, f"IVF{choice.num_lists},SQ8", product)
+    # "np": without polysemous training, which takes most of the time and is not used here.
+    num_parts = next(parts for parts in range(max(1, dimension // 4), 0, -1) if dimension % parts == 0)
+    return faiss.index_factory(dimension, f"IVF{choice.num_lists},PQ{num_parts}np", product)
+
+
+def _training_sample(vectors_ND: Stored, choice: Choice) -> Vectors:
+    wanted = min(len(vectors_ND), max(10_000, TRAINING_VECTORS_PER_LIST * choice.num_lists))
+    rows = np.sort(np.random.default_rng(0).choice(len(vectors_ND), wanted, replace=False))
+    return vectors_ND[rows].astype(np.float32)
+
+
+def read_index(path: Path, choice: Choice, num_vectors: int, dimension: int) -> Any:
+    """Read an approximate index whose checksum was compared before.
+
+    The file is still not trusted: faiss's limits bound what it may allocate (faiss #5400, #5485), and what comes
+    out must be of the kind, length and dimension that the manifest states.
+
+    Raises:
+        DamagedData: it is anything else.
+    """
+    faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1_000_000))
+    faiss.set_deserialization_loop_limit(max(1_000_000, 2 * num_vectors))
+    try:
+        # The precomputed table serves L2 distances only, and would not fit the limit.
+        index = faiss.read_index(str(path), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
+    except RuntimeError as error:
+        raise DamagedData(
+            f"faiss cannot read this index: {error}"[:300], where=path, remedy=REBUILD
+        ) from error
+    expected = {"hnsw": "IndexHNSWSQ", "ivf-sq8": "IndexIVFScalarQuantizer", "ivf-pq": "IndexIVFPQ"}[
+        choice.kind
+    ]
+    if type(index).__name__ != expected or index.ntotal != num_vectors or index.d != dimension:
+        raise DamagedData(f"not an {expected} of {num_vectors} vectors", where=path, remedy=REBUILD)
+    return index
+
+
+def exact_top(
+    vectors_ND: npt.NDArray[Any], query_D: Vectors, k: int, rows: Rows | None = None
+) -> tuple[Rows, Vectors]:
+    """The k rows with the highest product, best first, ties by row; all of `rows` are compared.
+
+    Returns:
+        rows int64 [K] and scores float32 [K].
+    """
+    num = len(vectors_ND) if rows is None else len(rows)
+    scores_N = np.empty(num, np.float32)
+    for start in range(0, num, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, num)
+        block_ND = vectors_ND[start:stop] if rows is None else vectors_ND[rows[start:stop]]
+        scores_N[start:stop] = block_ND.astype(np.float32, copy=False) @ query_D
+    order = top_order(scores_N, k)
+    return (order if rows is None else rows[order]), scores_N[order]
+
+
+def top_order(scores_N: Vectors, k: int) -> Rows:
+    """Positions of the k highest scores, best first; equal scores stay in their order."""
+    if k < len(scores_N):
+        threshold = np.partition(scores_N, len(scores_N) - k)[len(scores_N) - k]
+        candidates = np.flatnonzero(scores_N >= threshold)
+    else:
+        candidates = np.arange(len(scores_N))
+    order = np.argsort(-scores_N[candidates], kind="stable")[:k]
+    return np.asarray(candidates[order], np.int64)
+
+
+class Segment:
+    """A sealed set of vectors, searched in the way its kind says.
+
+    Args:
+        vectors_ND: unit vectors float16, usually mapped from disk.
+        choice: the kind.
+        path: of the approximate index, unless exact.
+        effort: lists to look into (IVF) or candidates to keep open (HNSW).
+    """
+
+    def __init__(self, vectors_ND: Stored, choice: Choice, path: Path | None, effort: int = 0) -> None:
+        self.vectors_ND, self.choice, self.effort = vectors_ND, choice, effort
+        self._index = None
+        if choice.kind != "exact":
+            assert path is not None
+            self._index = read_index(path, choice, *vectors_ND.shape)
+        keep = choice.kind == "exact" and vectors_ND.size * 4 <= KEEP_FLOAT32_BYTES
+        self._compared: npt.NDArray[Any] = vectors_ND.astype(np.float32) if keep else vectors_ND
+
+    def __len__(self) -> int:
+        return len(self.vectors_ND)
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """Vectors of rows, float32."""
+        return self.vectors_ND[rows].astype(np.float32)
+
+    def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
+        """The k best rows of those the mask lets through: as many as there are, whatever the mask."""
+        if self._index is None:
+            return self.exact(query_D, k, mask_N)
+        if mask_N is not None:
+            rows = np.flatnonzero(mask_N)
+            if len(rows) <= max(MAX_FILTERED_EXACT, OVERSAMPLING * k):
+                return exact_top(self._compared, query_D, k, rows)
+        candidates = self._propose(query_D, max(OVERSAMPLING * k, MIN_CANDIDATES), mask_N)
+        if len(candidates) < k:
+            return self.exact(query_D, k, mask_N)
+        return exact_top(self.vectors_ND, query_D, k, np.sort(candidates))
+
+    def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
+        """The same by comparing every row that the mask lets through."""
+        rows = None if mask_N is None else np.flatnonzero(mask_N)
+        return exact_top(self._compared, query_D, k, rows)
+
+    def _propose(self, query_D: Vectors, num: int, mask_N: Mask | None) -> Rows:
+        share = 1.0 if mask_N is None else float(mask_N.mean())
+        parameters = self._parameters(share, num)
+        if mask_N is not None:
+            # faiss reads the bitmap while it searches: it must outlive the call.
+            bitmap = np.packbits(mask_N, bitorder="little")
+            parameters.sel = faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg, arg-type]
+        assert self._index is not None
+        _, rows = self._index.search(query_D[None, :], min(num, len(self)), params=parameters)
+        return np.asarray(rows[0][rows[0] >= 0], np.int64)
+
+    def _parameters(self, share: float, num: int) -> Any:
+        """Parameters of one search; a shared index is never changed (two threads would change it for each other)."""
+        if self.choice.kind == "hnsw":
+            effort = int(min(len(self), max(self.effort, num) / share))
+            return faiss.SearchParametersHNSW(efSearch=effort)  # type: ignore[attr-defined]
+        parameters = faiss.SearchParametersIVF()
+        # What passes a filter may live in lists far from the query: with a filter every list is looked into.
+        parameters.nprobe = self.choice.num_lists if share < 1 else self.effort
+        return parameters
+
+
+def measure_effort(
+    vectors_ND: Stored,
+    choice: Choice,
+    path: Path,
+    queries_QD: Vectors,
+    *,
+    target_recall: float,
+    fixed_effort: int = 0,
+) -> tuple[int, float]:
+    """The least effort that reaches the recall@10 aimed at over `queries_QD`, and the recall it reaches.
+
+    Efforts are powers of two. Recall is against exact search; an exact segment has 1.0.
+    """
+    if choice.kind == "exact":
+        return 0, 1.0
+    truth = [set(exact_top(vectors_ND, query_D, 10)[0].tolist()) for query_D in queries_QD]
+    most = choice.num_lists if choice.kind.startswith("ivf") else 2_048
+    effort = fixed_effort or min(8, most) if choice.kind.startswith("ivf") else fixed_effort or 64
+    segment = Segment(vectors_ND, choice, path, effort)
+    while True:
+        recall = _recall(segment, queries_QD, truth)
+        if fixed_effort or recall >= target_recall or segment.effort >= most:
+            return segment.effort, recall
+        segment.effort = min(2 * segment.effort, most)
+
+
+def _recall(segment: Segment, queries_QD: Vectors, truth: list[set[int]]) -> float:
+    found = (
+        len(wanted & set(segment.search(query_D, 10)[0].tolist())) / max(1, len(wanted))
+        for query_D, wanted in zip(queries_QD, truth, strict=True)
+    )
+    return float(np.mean(list(found))) if truth else 1.0

@@ -1,0 +1,151 @@
+"""The order of all answers to one query, computed as far as it is read, and its pages.
+
+First a window: the best by meaning and the best by words, fused. Behind it the rest, every row compared exactly. How far
+a page reaches in does not change the order before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from retrieval.answers import Query
+from retrieval.backends.interface import Mask
+from retrieval.catalog import WordMatch
+from retrieval.queryvector import QueryVector
+from retrieval.ranking import Cursor, Entry, diversified, fuse
+from retrieval.view import View
+
+# How many rows by meaning, and how many by words, are fused.
+WINDOW = 500
+NUM_DIVERSIFIED = 200
+
+
+@dataclass(frozen=True)
+class Page:
+    """Entries of one page, and where the next begins."""
+
+    entries: list[Entry]
+    num_before: int
+    generation: str
+    num_rows: int
+    next_position: int | None
+
+    def cursor(self, digest: str) -> str | None:
+        """The cursor of the next page, or None on the last."""
+        if self.next_position is None:
+            return None
+        shown = self.num_before + len(self.entries)
+        return Cursor(self.generation, self.next_position, shown, self.num_rows, digest).encode()
+
+
+class Order:
+    """The order of all answers to a query.
+
+    Args:
+        view: what is served.
+        query: the query.
+        wanted: its vector, if it has one.
+        mask_N: rows that pass the filters, or None for all.
+        cursor: where an earlier page of the same query ended.
+    """
+
+    def __init__(
+        self, view: View, query: Query, wanted: QueryVector | None, mask_N: Mask | None, cursor: Cursor | None
+    ) -> None:
+        self._view, self._query, self._wanted, self._cursor = view, query, wanted, cursor
+        self._goes_on = cursor is not None and cursor.generation == view.generation
+        # Rows added since the first page would move what follows: they wait for the next query.
+        self._num_rows = min(cursor.num_rows, view.num_rows) if cursor and self._goes_on else view.num_rows
+        self._mask_N = self._bounded(mask_N)
+        self.asks_for_words = bool(query.text) and query.mode != "semantic"
+        self.best_cosine: float | None = None
+        words = self._match_words()
+        self.has_every_word = any(match.tier < 2 and match.row not in view.withdrawn for match in words)
+        self._window = self._fused(words)
+
+    def _bounded(self, mask_N: Mask | None) -> Mask | None:
+        if self._num_rows == self._view.num_rows:
+            return mask_N
+        bounded_N = np.ones(self._view.num_rows, bool) if mask_N is None else mask_N.copy()
+        bounded_N[self._num_rows :] = False
+        return bounded_N
+
+    def _match_words(self) -> list[WordMatch]:
+        if not self.asks_for_words:
+            return []
+        limit = self._view.num_rows if self._query.mode == "keyword" else WINDOW
+        return self._view.match_words(self._query.text or "", limit, self._mask_N)
+
+    def _fused(self, words: list[WordMatch]) -> list[Entry]:
+        semantic: list[int] = []
+        if self._wanted is not None:
+            rows, scores = self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
+            semantic = rows.tolist()
+            live = [
+                float(s) for row, s in zip(semantic, scores, strict=True) if row not in self._view.withdrawn
+            ]
+            self.best_cosine = live[0] if live else None
+        entries = fuse(semantic, words)
+        if self._query.diversity and len(entries) > 1:
+            head = entries[:NUM_DIVERSIFIED]
+            vectors_CD = self._view.backend.vectors(np.array([entry.row for entry in head], np.int64))
+            entries = diversified(head, vectors_CD, self._query.diversity) + entries[NUM_DIVERSIFIED:]
+        return entries
+
+    def _entries(self) -> Iterator[Entry]:
+        """Every entry, withdrawn ones included."""
+        yield from self._window
+        if self._wanted is None and not self.asks_for_words:
+            rows = np.arange(self._num_rows) if self._mask_N is None else np.flatnonzero(self._mask_N)
+            yield from (Entry(int(row), False, False) for row in rows)
+        elif self._wanted is not None:
+            done = {entry.row for entry in self._window}
+            rows, _ = self._view.backend.exact(self._wanted.vector, self._num_rows, self._mask_N)
+            yield from (Entry(int(row), True, False) for row in rows if int(row) not in done)
+
+    def page(self, k: int) -> Page:
+        """The next k entries that may be shown, from where the cursor says."""
+        start = self._cursor.position if self._cursor and self._goes_on else 0
+        # A cursor of an earlier generation goes on by count.
+        to_skip = self._cursor.num_shown if self._cursor and not self._goes_on else 0
+        num_before = self._cursor.num_shown if self._cursor else 0
+        chosen: list[Entry] = []
+        for position, entry in enumerate(self._showable(start)):
+            if position < to_skip:
+                continue
+            if len(chosen) == k:
+                return Page(chosen, num_before, self._view.generation, self._num_rows, entry.position)
+            chosen.append(entry.entry)
+        return Page(chosen, num_before, self._view.generation, self._num_rows, None)
+
+    def _showable(self, start: int) -> Iterator[_Placed]:
+        """Entries from position `start` on that are not withdrawn, not an example, and not folded under another."""
+        examples = self._example_rows()
+        clusters, seen = self._view.clusters, set[int]()
+        for position, entry in enumerate(self._entries()):
+            hidden = entry.row in self._view.withdrawn or entry.row in examples
+            number = int(clusters[entry.row])
+            if self._query.fold and number in seen:
+                continue
+            if position < start:
+                # Counted as seen even if withdrawn since: its copies were folded under it on an earlier page.
+                if entry.row not in examples:
+                    seen.add(number)
+                continue
+            if not hidden:
+                seen.add(number)
+                yield _Placed(position, entry)
+
+    def _example_rows(self) -> set[int]:
+        """The query's own items: whoever asks for more like this has this already."""
+        keys = {*self._query.like, *self._query.unlike}
+        return {row for key in keys if (row := self._view.row_of(key)) is not None}
+
+
+@dataclass(frozen=True)
+class _Placed:
+    position: int
+    entry: Entry

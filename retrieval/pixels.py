@@ -1,0 +1,133 @@
+"""Image bytes -> the model's input, as open_clip prepares it, but decoding no more pixels than it needs.
+
+Shapes: B images, H and W the model's input size.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from iconoclip.errors import BadInput
+from retrieval.modeldir import Preprocess
+
+MAX_PIXELS = 100_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def decode(data: bytes, *, at_least: tuple[int, int] | None = None) -> Image.Image:
+    """An image file as RGB, upright, transparency on white.
+
+    Args:
+        data: the file's bytes, from anywhere.
+        at_least: (width, height); a JPEG may be decoded at a reduced scale that still covers both sides.
+
+    Raises:
+        BadInput: not an image of a known format, truncated, or larger than 100 megapixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Our own bound below is the one that counts.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_large()
+            if at_least:
+                image.draft("RGB", _draft_size(image.size, at_least))
+            upright = ImageOps.exif_transpose(image)
+            return _rgb(upright)
+    except BadInput:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large() from error
+    # Pillow's plugins raise nearly anything on broken files (DecompressionBombError is no OSError).
+    except Exception as error:
+        raise BadInput(
+            f"not an image that can be read: {error}"[:200], remedy="send a JPEG, PNG, WebP, TIFF or GIF file"
+        ) from error
+
+
+def _too_large() -> BadInput:
+    return BadInput("the image has more than 100 million pixels", remedy="send a smaller one")
+
+
+def _draft_size(size: tuple[int, int], at_least: tuple[int, int]) -> tuple[int, int]:
+    scale = max(at_least[0] / size[0], at_least[1] / size[1])
+    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if "A" in image.getbands() or "transparency" in image.info:
+        over = image.convert("RGBA")
+        ground = Image.new("RGBA", over.size, "white")
+        return Image.alpha_composite(ground, over).convert("RGB")
+    return image.convert("RGB")
+
+
+def fit(image: Image.Image, preprocess: Preprocess) -> Pixels:
+    """Resize and crop an RGB image to uint8 [H, W, 3], pixel for pixel as open_clip's inference transform does.
+
+    Cropping and resizing are one pass: rows and columns that the centre crop drops are never computed.
+    """
+    height, width = preprocess.height_width
+    resample = _FILTERS[preprocess.interpolation]
+    if preprocess.resize_mode == "squash":
+        return np.asarray(image.resize((width, height), resample))
+    if preprocess.resize_mode == "longest":
+        return _letterbox(image, preprocess)
+    scaled = _scaled_to_cover(image.size, (width, height))
+    left, top = round((scaled[0] - width) / 2.0), round((scaled[1] - height) / 2.0)
+    per_x, per_y = image.width / scaled[0], image.height / scaled[1]
+    box = (left * per_x, top * per_y, (left + width) * per_x, (top + height) * per_y)
+    box = (
+        max(0.0, box[0]),
+        max(0.0, box[1]),
+        min(float(image.width), box[2]),
+        min(float(image.height), box[3]),
+    )
+    return np.asarray(image.resize((width, height), resample, box=box))
+
+
+def _scaled_to_cover(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+    """The size after torchvision's Resize, which truncates the longer side (torchvision #2868)."""
+    if target[0] == target[1]:
+        short = min(size)
+        return int(target[0] * size[0] / short), int(target[0] * size[1] / short)
+    scale = max(target[0] / size[0], target[1] / size[1])
+    return round(size[0] * scale), round(size[1] * scale)
+
+
+def _letterbox(image: Image.Image, preprocess: Preprocess) -> Pixels:
+    height, width = preprocess.height_width
+    scale = min(width / image.width, height / image.height)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    ground = Image.new("RGB", (width, height), (preprocess.fill_color,) * 3)
+    ground.paste(
+        image.resize(size, _FILTERS[preprocess.interpolation]),
+        ((width - size[0]) // 2, (height - size[1]) // 2),
+    )
+    return np.asarray(ground)
+
+
+def prepare(data: bytes, preprocess: Preprocess) -> Pixels:
+    """Image bytes to uint8 [H, W, 3], decoded at the smallest scale that still covers the input.
+
+    Raises:
+        BadInput: as `decode`.
+    """
+    height, width = preprocess.height_width
+    return fit(decode(data, at_least=(width, height)), preprocess)
+
+
+def to_jpeg(image: Image.Image) -> bytes:
+    """The image as JPEG bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,126 @@
+"""From lists of rows to pages: fusion, folding of near-duplicates, diversity, and cursors that stay put.
+
+The order of all answers is a function of the query and the generation alone: a window found by meaning and by words,
+fused; behind it the rest, by exact score. Withdrawn items keep their place in the order and are left out when it is
+read, so that a takedown between two pages moves nothing.
+
+Shapes: N rows, C candidates.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.errors import BadInput
+from retrieval.answers import Query
+from retrieval.catalog import WordMatch
+
+# Cormack, Clarke and Büttcher 2009: reciprocal rank fusion, with their constant.
+RRF_CONSTANT = 60
+# A match of some words only says little beside one of meaning.
+TIER_WEIGHTS = (1.0, 1.0, 0.2)
+MAX_CURSOR_CHARS = 500
+
+Rows = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row in the order, and what found it."""
+
+    row: int
+    by_meaning: bool
+    by_words: bool
+
+
+def fuse(semantic: Sequence[int], words: Sequence[WordMatch]) -> list[Entry]:
+    """One order from two, by reciprocal rank fusion.
+
+    Rows whose words match equally well share a rank, so that meaning decides among them.
+    """
+    scores: dict[int, float] = {row: 1 / (RRF_CONSTANT + rank) for rank, row in enumerate(semantic, 1)}
+    places = {row: rank for rank, row in enumerate(semantic)}
+    rank = 0
+    for position, match in enumerate(words, 1):
+        previous = words[position - 2]
+        if position == 1 or (match.tier, match.bm25) != (previous.tier, previous.bm25):
+            rank = position
+        scores[match.row] = scores.get(match.row, 0.0) + TIER_WEIGHTS[match.tier] / (RRF_CONSTANT + rank)
+    in_words = {match.row for match in words}
+    ordered = sorted(scores, key=lambda row: (-scores[row], places.get(row, len(places)), row))
+    return [Entry(row, row in places, row in in_words) for row in ordered]
+
+
+def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diversity: float) -> list[Entry]:
+    """The entries again, each next one also unlike those before it.
+
+    Maximal marginal relevance (Carbonell and Goldstein 1998), with relevance falling evenly over the list.
+
+    Args:
+        entries: best first.
+        vectors_CD: their unit vectors.
+        diversity: 0 keeps the order, 1 minds nothing but difference.
+    """
+    relevance_C = np.linspace(1, 0, len(entries))
+    likeness_C = np.zeros(len(entries))
+    chosen: list[int] = []
+    left = np.ones(len(entries), bool)
+    for _ in entries:
+        value_C = np.where(left, (1 - diversity) * relevance_C - diversity * likeness_C, -np.inf)
+        best = int(np.argmax(value_C))
+        chosen.append(best)
+        left[best] = False
+        likeness_C = np.maximum(likeness_C, vectors_CD @ vectors_CD[best])
+    return [entries[position] for position in chosen]
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page ended: enough to go on, and nothing about the query but a digest."""
+
+    generation: str
+    position: int
+    num_shown: int
+    num_rows: int
+    query: str
+
+    def encode(self) -> str:
+        """As text for a URL."""
+        values = [self.generation, self.position, self.num_shown, self.num_rows, self.query]
+        return (
+            base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
+        )
+
+    @classmethod
+    def decode(cls, text: str, query: Query) -> Cursor:
+        """Read a cursor back.
+
+        Raises:
+            BadInput: it is none, or it belongs to another query.
+        """
+        try:
+            padded = text + "=" * (-len(text) % 4)
+            generation, position, num_shown, num_rows, digest = json.loads(base64.urlsafe_b64decode(padded))
+            cursor = cls(str(generation), int(position), int(num_shown), int(num_rows), str(digest))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise BadInput("not a cursor", where="cursor", remedy="take it from the page before") from error
+        if min(cursor.position, cursor.num_shown, cursor.num_rows) < 0 or cursor.query != query_digest(query):
+            raise BadInput(
+                "this cursor belongs to another query", where="cursor", remedy="repeat the query unchanged"
+            )
+        return cursor
+
+
+def query_digest(query: Query) -> str:
+    """Eight bytes that tell queries apart; page size and cursor do not count."""
+    fixed = query.model_copy(update={"cursor": None, "k": 1, "image": None})
+    image = hashlib.sha256(query.image or b"").digest()
+    return hashlib.sha256(fixed.model_dump_json().encode() + image).hexdigest()[:16]

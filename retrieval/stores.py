@@ -1,0 +1,204 @@
+"""Embedding stores and the shard sets they were made from, joined item by item: the source of a fresh index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.embeddings import EmbeddingStore
+from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
+from iconoclip.record import Record
+from iconoclip.shardset import ShardSet
+from retrieval.catalog import Place
+from retrieval.generation import ShardSetReference
+
+COPY_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    store_row: int
+    shard: str
+    image_offset: int
+    image_size: int
+    record_offset: int
+    record_size: int
+
+
+@dataclass(frozen=True)
+class StorePair:
+    """A store, its shard set, and the rows they share in the order of the store."""
+
+    store: EmbeddingStore
+    shardset: ShardSet
+    number: int
+    rows: list[_Row]
+
+
+class StoreSource:
+    """Items of several stores one after the other. A key in two of them is taken from the later.
+
+    Raises:
+        BadInput: the stores were made by different models, or by none for images, or share no item with their sets.
+    """
+
+    def __init__(self, folders: Sequence[str], shardset_folders: Sequence[str]) -> None:
+        if not folders:
+            raise ConfigError("no embedding store given", where="stores", remedy="name at least one")
+        stores = [EmbeddingStore(folder) for folder in folders]
+        self._check_one_model(stores)
+        self.shardset_folders = self._match_folders(stores, shardset_folders)
+        self.shardsets = {folder: _open(folder) for folder in self.shardset_folders}
+        self.pairs = self._pair(stores)
+        self.dimension = stores[0].manifest.dimension
+        self.model, self.model_digest = stores[0].manifest.model, stores[0].manifest.model_digest
+        self.num_items = sum(len(pair.rows) for pair in self.pairs)
+        if not self.num_items:
+            raise BadInput(
+                "the stores and the shard sets have no item in common",
+                where=", ".join(self.shardset_folders),
+                remedy="give the shard set each store was made from, with --shardset",
+            )
+
+    @staticmethod
+    def _check_one_model(stores: list[EmbeddingStore]) -> None:
+        first = stores[0].manifest
+        for store in stores:
+            if store.manifest.model_digest != first.model_digest:
+                raise BadInput(
+                    f"this store was made by another model ({store.manifest.model}) than the first ({first.model})",
+                    where=store.folder,
+                    remedy="encode its shard set with the same model",
+                )
+            if store.manifest.side != "image":
+                raise BadInput(
+                    "this store holds captions, not images", where=store.folder, remedy="encode --side image"
+                )
+
+    @staticmethod
+    def _match_folders(stores: list[EmbeddingStore], given: Sequence[str]) -> list[str]:
+        if not given:
+            return [store.manifest.shardset for store in stores]
+        if len(given) == 1:
+            return [given[0]] * len(stores)
+        if len(given) != len(stores):
+            raise ConfigError(
+                f"{len(stores)} stores but {len(given)} shard sets",
+                where="--shardset",
+                remedy="give one for each store, in the same order",
+            )
+        return list(given)
+
+    def _pair(self, stores: list[EmbeddingStore]) -> list[StorePair]:
+        numbers = {folder: number for number, folder in enumerate(self.shardsets)}
+        seen: set[str] = set()
+        pairs = []
+        for store, folder in reversed(list(zip(stores, self.shardset_folders, strict=True))):
+            rows = _rows(store, self.shardsets[folder], seen)
+            pairs.append(StorePair(store, self.shardsets[folder], numbers[folder], rows))
+        return pairs[::-1]
+
+    @property
+    def references(self) -> tuple[ShardSetReference, ...]:
+        """The shard sets, in the order of their numbers."""
+        return tuple(reference(shardset) for shardset in self.shardsets.values())
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """The keys in row order."""
+        for pair in self.pairs:
+            for row in pair.rows:
+                yield pair.store.keys[row.store_row]
+
+    def blocks(self) -> Iterator[npt.NDArray[np.float16]]:
+        """The vectors in row order."""
+        for pair in self.pairs:
+            rows = np.array([row.store_row for row in pair.rows], np.int64)
+            for start in range(0, len(rows), COPY_ROWS):
+                yield pair.store.vectors_ND[rows[start : start + COPY_ROWS]]
+
+    def items(self) -> Iterator[tuple[Record, Place]]:
+        """Each row's record and place."""
+        for pair in self.pairs:
+            reader = _RecordReader(pair.shardset)
+            try:
+                for row in pair.rows:
+                    record = reader.read(row.shard, row.record_offset, row.record_size)
+                    yield record, Place(pair.number, row.shard, row.image_offset, row.image_size)
+            finally:
+                reader.close()
+
+
+def reference(shardset: ShardSet) -> ShardSetReference:
+    """How an index manifest names a shard set."""
+    return ShardSetReference(
+        path=str(shardset.folder.resolve()),
+        name=shardset.manifest.name,
+        records_sha256=shardset.manifest.records_sha256,
+    )
+
+
+def _open(folder: str) -> ShardSet:
+    try:
+        return ShardSet(folder)
+    except MissingRequirement as error:
+        raise MissingRequirement(
+            "the shard set of an embedding store is not there",
+            where=folder,
+            remedy="say where, with --shardset",
+        ) from error
+
+
+def _rows(store: EmbeddingStore, shardset: ShardSet, seen: set[str]) -> list[_Row]:
+    names = ["key", "shard", "image_offset", "image_size", "record_offset", "record_size"]
+    table = shardset.table(names)
+    columns = [table[name].to_pylist() for name in names]
+    places = dict(zip(columns[0], zip(*columns[1:], strict=True), strict=True))
+    rows = []
+    for store_row, key in enumerate(store.keys):
+        # A key without a place was withdrawn since it was encoded.
+        if key in places and key not in seen:
+            rows.append(_Row(store_row, *places[key]))
+            seen.add(key)
+    return rows
+
+
+class _RecordReader:
+    """Reads records by offset, with one shard open at a time."""
+
+    def __init__(self, shardset: ShardSet) -> None:
+        self._shardset = shardset
+        self._names = {shard.name for shard in shardset.manifest.shards}
+        self._open_name = ""
+        self._file: IO[bytes] | None = None
+
+    def read(self, shard: str, offset: int, size: int) -> Record:
+        if shard != self._open_name:
+            self.close()
+            self._file, self._open_name = self._open(shard), shard
+        assert self._file is not None
+        self._file.seek(offset)
+        try:
+            return Record.model_validate_json(self._file.read(size))
+        except ValueError as error:
+            raise DamagedData(
+                "a record cannot be read where the index of the set says it stands",
+                where=self._shardset.folder / shard,
+                remedy="`iconoclip check` the shard set, and copy it again",
+            ) from error
+
+    def _open(self, shard: str) -> IO[bytes]:
+        path = Path(self._shardset.folder) / shard
+        if shard not in self._names or not path.is_file():
+            raise DamagedData("a shard is missing", where=path, remedy="copy the shard set again")
+        return path.open("rb")
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+        self._file = None

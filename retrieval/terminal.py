@@ -1,0 +1,108 @@
+"""`iconoclip search`: a page of results as a table, or as one JSON object."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from iconoclip.errors import BadInput, MissingRequirement
+from retrieval.answers import MAX_IMAGE_BYTES, Filters, Hit, Query, Results
+from retrieval.build import as_list
+from retrieval.config import SearchConfig
+from retrieval.search import SearchEngine
+
+MAX_TITLE_CHARS = 160
+
+
+def search(config: SearchConfig) -> int | None:
+    """Run the verb.
+
+    Raises:
+        MissingRequirement: no index there, or a model or shard set was moved.
+        BadInput: a query that cannot be answered.
+    """
+    shardsets = as_list(config.shardset)
+    with SearchEngine.open(config.index, shardsets=shardsets or None, model=config.model) as engine:
+        results = engine.search(_query(config))
+    if config.json:
+        print(results.model_dump_json(indent=2))
+    else:
+        show(results, Console(width=None if sys.stdout.isatty() else 160))
+    return None
+
+
+def _query(config: SearchConfig) -> Query:
+    values = {
+        "text": config.text,
+        "image": _read_image(config.image),
+        "like": tuple(config.like),
+        "unlike": tuple(config.unlike),
+        "k": config.k,
+        "cursor": config.cursor,
+        "mode": config.mode,
+        "filters": Filters(
+            institution=tuple(config.institution),
+            language=config.language,
+            earliest=config.earliest,
+            latest=config.latest,
+            reusable=config.reusable,
+            iconclass=config.iconclass,
+        ),
+    }
+    try:
+        return Query.model_validate(values)
+    except ValueError as error:
+        raise BadInput(f"not a query: {error}"[:500], remedy="`iconoclip search --help`") from error
+
+
+def _read_image(path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        if Path(path).stat().st_size > MAX_IMAGE_BYTES:
+            raise BadInput("the image file is larger than 20 MB", where=path, remedy="give a smaller one")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise MissingRequirement(
+            f"the image cannot be read: {error.strerror}", where=path, remedy="check the path"
+        ) from error
+
+
+def show(results: Results, console: Console) -> None:
+    """Print a page of results as a table."""
+    if results.matches_well is False:
+        console.print("[yellow]Nothing here matches well.[/] What comes nearest:")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, kind in (("#", "right"), ("score", "right"), ("title", "left"), ("institution", "left"),
+                       ("date", "left"), ("rights", "left"), ("link", "left")):  # fmt: skip
+        table.add_column(name, justify=kind, overflow="fold", no_wrap=name in ("#", "score"))  # type: ignore[arg-type]
+    for hit in results.hits:
+        table.add_row(*_cells(hit))
+    console.print(table)
+    more = f"; the next page: --cursor {results.next_cursor}" if results.next_cursor else ""
+    console.print(
+        f"{len(results.hits)} of {results.total} items in {results.took_ms:.0f} ms{more}", style="dim"
+    )
+
+
+def _cells(hit: Hit) -> tuple[str, ...]:
+    title = hit.title if len(hit.title) <= MAX_TITLE_CHARS else f"{hit.title[: MAX_TITLE_CHARS - 1]}…"
+    folded = f" (+{hit.num_near_duplicates})" if hit.num_near_duplicates else ""
+    link = hit.homepage or hit.manifest or hit.canvas or hit.key
+    # Titles come from strangers: their brackets are no markup.
+    return tuple(
+        escape(text)
+        for text in (
+            str(hit.rank),
+            f"{hit.score:.2f}",
+            title + folded,
+            hit.institution_name,
+            hit.date or "",
+            hit.rights.label,
+            link,
+        )
+    )
