@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -95,6 +95,13 @@ class InstitutionProfile(Config):
     rights: dict[str, str] = Field(
         default={}, description="a rights text of this institution -> the URI of the statement it stands for"
     )
+    manifests: dict[str, str] = Field(
+        default={},
+        description="regular expression over the address of an object -> the address of its manifest, with \\1 for groups",
+    )
+    iconclass_in_subjects: bool = Field(
+        default=False, description="whether subjects of Dublin Core may hold Iconclass notations"
+    )
     iconclass_captions: bool = Field(
         default=True, description="whether Iconclass notations add their labels as captions"
     )
@@ -102,9 +109,9 @@ class InstitutionProfile(Config):
         default=True, description="whether annotations on parts of a page are worth a record"
     )
 
-    @field_validator("trim")
+    @field_validator("trim", "manifests")
     @classmethod
-    def _patterns_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    def _patterns_compile(cls, patterns: Any) -> Any:
         for pattern in patterns:
             try:
                 re.compile(pattern)
@@ -140,6 +147,13 @@ class InstitutionProfile(Config):
         if match := _LANGUAGE_SUFFIX.match(name):
             return self._field_by_label.get(match[1], "ignore"), match[2]
         return "ignore", None
+
+    def manifest_of(self, address: str) -> str | None:
+        """The manifest of the object at `address`, where the profile knows how the one leads to the other."""
+        for pattern, template in self.manifests.items():
+            if match := re.fullmatch(pattern, address):
+                return match.expand(template)
+        return None
 
     def rights_uri(self, text: str) -> str | None:
         """The URI that a rights text of this institution stands for, where its profile says so."""

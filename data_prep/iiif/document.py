@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import re
@@ -16,6 +17,8 @@ MAX_URI_CHARS: Final = 2_000
 JsonObject = dict[str, Any]
 
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+# What nearly every address looks like; any other goes the long way.
+_PLAIN_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]{0,1700})?")
 _UNSAFE = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]")
 
 
@@ -97,8 +100,11 @@ def type_of(value: Any) -> str:
     kind = value.get("type", value.get("@type")) if isinstance(value, dict) else None
     if isinstance(kind, list):
         kind = next((item for item in kind if isinstance(item, str)), None)
-    if not isinstance(kind, str):
-        return ""
+    return _bare_type(kind) if isinstance(kind, str) else ""
+
+
+@functools.lru_cache(maxsize=256)
+def _bare_type(kind: str) -> str:
     return re.split(r"[#:/]", kind)[-1]
 
 
@@ -109,6 +115,8 @@ def web_address(value: str | None, base: str = "") -> str | None:
     """
     if not value:
         return None
+    if _PLAIN_ADDRESS.fullmatch(value):
+        return value
     text = value.strip()
     if len(text) > MAX_URI_CHARS or _UNSAFE.search(text):
         text = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)

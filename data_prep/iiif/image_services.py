@@ -129,6 +129,8 @@ def asks_for_login(value: Any, depth: int = 0) -> bool:
     if depth > 3:
         return False
     for item in objects(value):
+        if "service" not in item and "profile" not in item:
+            continue
         kind = type_of(item)
         names = (*_profiles(item), str(item.get("@context", "")))
         if kind in ("AuthCookieService1", "AuthAccessService2", "AuthProbeService2"):

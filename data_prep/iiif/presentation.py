@@ -13,7 +13,7 @@ from typing import Any
 from data_prep.candidate import Candidate, Found, ImageService, Link, Refusal
 from data_prep.captions import MAX_CAPTIONS, Statement, captions_from
 from data_prep.description import Description, Statements, describe
-from data_prep.iiif.annotations import Page, page_links, page_regions
+from data_prep.iiif.annotations import Page, page_annotations, page_links
 from data_prep.iiif.document import (
     JsonObject,
     as_list,
@@ -57,7 +57,7 @@ def read_presentation(
     if host_of(uri) is None and profile.is_generic and host_of(identity):
         profile = profile_for(identity)
     if kind == "Manifest":
-        return _bounded(_ManifestReader(value, identity, profile).read())
+        return _bounded(_ManifestReader(value, identity, profile, (context or {}).get("record")).read())
     if kind == "Collection":
         return _bounded(_collection(value, identity, profile, context or {}))
     return Found(refusals=(Refusal(uri, _not_presentation(value, kind)),))
@@ -147,14 +147,17 @@ def _embedded(
 class _ManifestReader:
     """Reads one Manifest (3.0). What holds for all its canvases is worked out once."""
 
-    def __init__(self, manifest: JsonObject, identity: str, profile: InstitutionProfile) -> None:
+    def __init__(
+        self, manifest: JsonObject, identity: str, profile: InstitutionProfile, record: Any = None
+    ) -> None:
         self.manifest = manifest
         self.identity = identity
         self.profile = profile
         statements, rights = statements_of(manifest, profile, identity, profile.manifest_label)
-        self.shared = describe(statements, profile, rights)
+        known, known_rights, known_page = _of_record(record)
+        self.shared = describe([*statements, *known], profile, rights or known_rights)
         self.institution = _institution(manifest, profile)
-        self.homepage = _homepage(manifest, identity) or web_address(self.shared.homepage)
+        self.homepage = _homepage(manifest, identity) or web_address(self.shared.homepage) or known_page
         self.date = self.shared.date or _navigation_date(manifest)
         self.seen: set[str] = set()
 
@@ -179,20 +182,20 @@ class _ManifestReader:
         identity = web_address(id_of(canvas), self.identity)
         name = identity or f"{self.identity}#canvas-{number}"
         own = self._own_description(canvas, contents.get(id_of(canvas) or "", []))
-        first: Candidate | None = None
+        candidates: list[Candidate] = []
         num_images = 0
         for painting in paintings(canvas, self.identity):
             num_images += 1
             if isinstance(painting, str):
                 yield Refusal(name, painting)
                 continue
-            candidate = self._candidate(painting, name, identity, own)
-            first = first or candidate
-            yield candidate
+            candidates.append(self._candidate(painting, name, identity, own))
         if num_images == 0:
             yield Refusal(name, "a canvas without an image")
-        if first is not None and self.profile.regions and "annotations" in canvas:
-            yield from self._regions(canvas, first)
+        if candidates and self.profile.regions and "annotations" in canvas:
+            yield from self._annotated(canvas, candidates)
+        else:
+            yield from candidates
 
     def _own_description(self, canvas: JsonObject, contents: list[Statement]) -> Description:
         if not contents and not any(
@@ -235,14 +238,23 @@ class _ManifestReader:
             region=painting.region,
         )
 
-    def _regions(self, canvas: JsonObject, page_image: Candidate) -> Iterator[Candidate | Link | Refusal]:
+    def _annotated(
+        self, canvas: JsonObject, candidates: list[Candidate]
+    ) -> Iterator[Candidate | Link | Refusal]:
+        """The images of a canvas with what annotations say of them, then the parts that they point out."""
         width, height = whole_number(canvas.get("width")), whole_number(canvas.get("height"))
-        page = Page(page_image, (width, height) if width and height else None)
-        for listed in as_list(canvas.get("annotations")):
-            if isinstance(listed, dict) and listed.get("items"):
-                yield from page_regions(listed, page, self.profile)
-            else:
-                yield from page_links(listed, page, self.identity)
+        page = Page(candidates[0], (width, height) if width and height else None)
+        listed = as_list(canvas.get("annotations"))
+        embedded = [item for item in listed if isinstance(item, dict) and item.get("items")]
+        captions, finds = page_annotations(embedded, page, self.profile)
+        if captions:
+            first = candidates[0]
+            candidates[0] = dataclasses.replace(first, captions=merged_captions(first.captions, captions))
+        yield from candidates
+        yield from finds
+        for item in listed:
+            if not (isinstance(item, dict) and item.get("items")):
+                yield from page_links(item, page, self.identity)
 
 
 def _sized(painting: Painting) -> ImageService | None:
@@ -288,6 +300,19 @@ def _add_pair(found: Statements, pair: JsonObject, profile: InstitutionProfile) 
             for text, language in texts(pair.get("value")):
                 found.add(name, text, language_name or language)
             return
+
+
+def _of_record(record: Any) -> tuple[list[Statement], list[str], str | None]:
+    """What a catalogue record said of the manifest it led to (see data_prep.sources.offers.as_context)."""
+    if not isinstance(record, dict):
+        return [], [], None
+    statements = [
+        Statement(item[0], item[1], item[2] if isinstance(item[2], str) else None)
+        for item in as_list(record.get("statements"))
+        if isinstance(item, (list, tuple)) and len(item) == 3 and isinstance(item[1], str)
+    ]
+    rights = [text for text in as_list(record.get("rights")) if isinstance(text, str)]
+    return statements, rights, web_address(id_of(record.get("homepage")))
 
 
 def _rights_texts(value: Any) -> list[str]:

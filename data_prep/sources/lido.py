@@ -1,15 +1,172 @@
-"""LIDO records."""
+"""LIDO records (Lightweight Information Describing Objects, 1.0 and 1.1)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from data_prep.candidate import Found
+from data_prep.candidate import Found, Refusal
+from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
+from data_prep.sources.finds import sorted_finds
+from data_prep.sources.offers import CatalogueRecord, manifest_in, offers
+from data_prep.sources.xml_document import (
+    Element,
+    attribute,
+    child,
+    children,
+    descendants,
+    language_of,
+    local_name,
+    parse_xml,
+    text_of,
+)
+
+MAX_RECORDS = 100_000
+
+# Events that made the object, by the LIDO terminology's number and by the words that institutions write.
+_MAKING = (
+    "lido00007",
+    "lido00012",
+    "production",
+    "creation",
+    "herstellung",
+    "entwurf",
+    "design",
+    "lido00224",
+)
+# Representations from the largest to the smallest.
+_SIZES = (
+    "image_master",
+    "image_large",
+    "image_full",
+    "image",
+    "",
+    "image_medium",
+    "image_small",
+    "image_thumb",
+    "image_thumbnail",
+)
 
 
 def read_lido(
     document: bytes, uri: str, profile: InstitutionProfile, context: dict[str, Any] | None = None
 ) -> Found:
     """Candidates of a LIDO document. Never raises."""
-    raise NotImplementedError
+    root = parse_xml(document, uri)
+    if isinstance(root, Refusal):
+        return Found(refusals=(root,))
+    records = [root] if local_name(root) == "lido" else list(descendants(root, "lido"))
+    if not records:
+        return Found(refusals=(Refusal(uri, f"XML, but <{local_name(root)[:60]}> without a LIDO record"),))
+    return sorted_finds(
+        find for item in records[:MAX_RECORDS] for find in offers(lido_record(item, profile, uri), profile)
+    )
+
+
+def lido_record(lido: Element, profile: InstitutionProfile, uri: str = "") -> CatalogueRecord:
+    """The record in a `lido` element."""
+    record = CatalogueRecord(_identity(lido) or uri or "a LIDO record without an identifier")
+    _note_object(lido, record)
+    _note_subjects(lido, record)
+    _note_making(lido, record)
+    _note_resources(lido, record, profile)
+    for item in descendants(lido, "recordInfoLink"):
+        record.homepage = record.homepage or web_address(text_of(item))
+    return record
+
+
+def _identity(lido: Element) -> str | None:
+    """The record's own number, made unique by who keeps it: `lidoRecID` is a placeholder in some exports."""
+    keeper = next((text_of(item) for item in descendants(lido, "repositoryName") if text_of(item)), "")
+    published = next(
+        (text for item in children(lido, "objectPublishedID") if (text := web_address(text_of(item)))), None
+    )
+    record_number = next((text for item in descendants(lido, "recordID") if (text := text_of(item))), None)
+    recorded = next((text for item in children(lido, "lidoRecID") if (text := text_of(item))), None)
+    if published:
+        return published
+    if record_number:
+        return f"lido:{keeper[:100]}:{record_number}"
+    return recorded
+
+
+def _note_object(lido: Element, record: CatalogueRecord) -> None:
+    for title_set in descendants(lido, "titleSet"):
+        for value in children(title_set, "appellationValue"):
+            record.statements.add("title", text_of(value), language_of(value))
+    for kind in descendants(lido, "objectWorkType"):
+        for term in children(kind, "term"):
+            record.statements.add("type", text_of(term), language_of(term))
+    for note in descendants(lido, "descriptiveNoteValue"):
+        record.statements.add("description", text_of(note), language_of(note))
+    for name in descendants(lido, "repositoryName"):
+        for value in descendants(name, "appellationValue"):
+            record.keeper = record.keeper or text_of(value) or None
+    for line in descendants(lido, "creditLine"):
+        record.statements.add("attribution", text_of(line), language_of(line))
+
+
+def _note_subjects(lido: Element, record: CatalogueRecord) -> None:
+    for subject in descendants(lido, "subjectSet"):
+        for shown in children(subject, "displaySubject"):
+            record.statements.add("caption", text_of(shown), language_of(shown))
+        for concept in descendants(subject, "subjectConcept"):
+            for identity in children(concept, "conceptID"):
+                source = (attribute(identity, "source") or "").casefold()
+                if "iconclass" in source or "iconclass" in text_of(identity).casefold():
+                    record.statements.add("iconclass", text_of(identity))
+            for term in children(concept, "term"):
+                record.statements.add("subject", text_of(term), language_of(term))
+        for name in descendants(subject, "subjectActor", "subjectPlace", "subjectObject"):
+            for value in descendants(name, "appellationValue", "displayActorInRole", "displayPlace"):
+                record.statements.add("subject", text_of(value), language_of(value))
+
+
+def _note_making(lido: Element, record: CatalogueRecord) -> None:
+    for event in descendants(lido, "event"):
+        kind = text_of(child(event, "eventType")).casefold()
+        if not any(word in kind for word in _MAKING):
+            continue
+        for actor in descendants(event, "eventActor"):
+            for value in descendants(actor, "nameActorSet"):
+                record.statements.add("creator", text_of(child(value, "appellationValue")))
+        for date in children(event, "eventDate"):
+            for shown in children(date, "displayDate"):
+                record.statements.add("date", text_of(shown), language_of(shown))
+            earliest, latest = (
+                text_of(child(date, "date", "earliestDate")),
+                text_of(child(date, "date", "latestDate")),
+            )
+            if earliest or latest:
+                record.statements.add("date", f"{earliest or latest}/{latest or earliest}")
+
+
+def _note_resources(lido: Element, record: CatalogueRecord, profile: InstitutionProfile) -> None:
+    """Images and their rights. The rights of the record (`recordRights`) are those of its text, not of the image."""
+    for resource in descendants(lido, "resourceSet"):
+        found: list[tuple[int, str]] = []
+        for representation in children(resource, "resourceRepresentation"):
+            kind = (attribute(representation, "type") or "").rpartition("/")[2]
+            rank = _SIZES.index(kind) if kind in _SIZES else _SIZES.index("")
+            for link in children(representation, "linkResource"):
+                address = web_address(text_of(link))
+                if address and (manifest := manifest_in(address, profile)):
+                    record.manifests.append(manifest)
+                elif address:
+                    found.append((rank, address))
+        if found:
+            record.note_image(min(found)[1])
+        record.rights += _rights(resource, "rightsResource")
+    if not record.rights:
+        record.rights = _rights(lido, "rightsWorkSet")
+
+
+def _rights(element: Element, name: str) -> list[str]:
+    found = [
+        text
+        for rights in descendants(element, name)
+        for kind in descendants(rights, "rightsType")
+        for part in children(kind, "conceptID", "term")
+        if (text := text_of(part))
+    ]
+    return list(dict.fromkeys(found))

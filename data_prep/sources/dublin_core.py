@@ -1,0 +1,63 @@
+"""Dublin Core, as OAI-PMH and SRU carry it -> a catalogue record."""
+
+from __future__ import annotations
+
+from data_prep.institutions import InstitutionProfile
+from data_prep.sources.offers import CatalogueRecord, addresses_in
+from data_prep.sources.xml_document import Element, attribute, children, language_of, local_name, text_of
+
+# Element of dc, dcterms or the KB's dcx -> field. `created` is the object's date; `issued` that of the scan.
+_FIELDS = {
+    "alternative": "title",
+    "description": "description",
+    "abstract": "description",
+    "subject": "subject",
+    "creator": "creator",
+    "date": "date",
+    "created": "date",
+    "type": "type",
+    "rights": "rights",
+    "license": "rights",
+    "accessRights": "rights",
+    "rightsHolder": "attribution",
+    "bibliographicCitation": "ignore",
+}
+_ADDRESSES = (
+    "identifier",
+    "relation",
+    "source",
+    "isReferencedBy",
+    "hasFormat",
+    "isFormatOf",
+    "hasVersion",
+    "references",
+)
+_IMAGES = ("illustration",)
+
+
+def dublin_core_record(element: Element, identifier: str, profile: InstitutionProfile) -> CatalogueRecord:
+    """The record that the Dublin Core elements inside `element` describe."""
+    record = CatalogueRecord(identifier)
+    for item in children(element):
+        _note(item, record, profile)
+    return record
+
+
+def _note(item: Element, record: CatalogueRecord, profile: InstitutionProfile) -> None:
+    name = local_name(item)
+    text = text_of(item) or attribute(item, "resource") or ""
+    if not text:
+        return
+    if name in _ADDRESSES:
+        record.note_address(text, profile)
+    elif name in _IMAGES:
+        for address in addresses_in(text):
+            record.note_image(address)
+    elif name == "title":
+        record.statements.add(profile.titles_are, text, language_of(item))
+    elif (field := _FIELDS.get(name, "ignore")) == "rights":
+        record.rights.append(text)
+    elif field != "ignore":
+        record.statements.add(field, text, language_of(item))
+        if name == "subject" and profile.iconclass_in_subjects:
+            record.statements.add("iconclass", text)

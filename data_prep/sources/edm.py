@@ -1,0 +1,169 @@
+"""EDM, the Europeana Data Model, in RDF/XML -> catalogue records.
+
+Source: the EDM definition 5.2.8 and Europeana's profile for IIIF (a svcs:Service on a web resource, or
+dcterms:isReferencedBy to a manifest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from data_prep.candidate import ImageService
+from data_prep.captions import Statement
+from data_prep.iiif.document import web_address, whole_number
+from data_prep.iiif.image_services import image_service
+from data_prep.institutions import InstitutionProfile
+from data_prep.sources.offers import CatalogueRecord, Image, is_image, manifest_in
+from data_prep.sources.xml_document import (
+    Element,
+    attribute,
+    child,
+    children,
+    language_of,
+    local_name,
+    text_of,
+)
+
+MAX_RECORDS = 10_000
+
+_FIELDS = {
+    "title": "title",
+    "alternative": "title",
+    "description": "description",
+    "abstract": "description",
+    "subject": "subject",
+    "creator": "creator",
+    "created": "date",
+    "date": "date",
+    "type": "type",
+}
+_OBJECTS = ("ProvidedCHO", "Proxy")
+
+
+class _Graph:
+    """The resources of one RDF document, by address and by class."""
+
+    def __init__(self, root: Element) -> None:
+        self.of_class: dict[str, list[Element]] = {}
+        self.by_address: dict[str, list[Element]] = {}
+        for item in children(root):
+            name = local_name(item)
+            if name == "Description":
+                kind = child(item, "type")
+                name = (attribute(kind, "resource") or "").rpartition("/")[2] if kind is not None else name
+            self.of_class.setdefault(name, []).append(item)
+            self.by_address.setdefault(attribute(item, "about") or "", []).append(item)
+
+    def resources(self, element: Element, name: str) -> Iterator[str]:
+        """The addresses that a property of `element` points to."""
+        for item in children(element, name):
+            if address := attribute(item, "resource") or text_of(item):
+                yield address
+
+    def statements(self, item: Element, field: str) -> Iterator[Statement]:
+        """What a property says: its text, or the labels of the concept or agent it points to."""
+        if text := text_of(item):
+            yield Statement(field, text, language_of(item))  # type: ignore[arg-type]
+            return
+        address = attribute(item, "resource") or ""
+        if field == "subject" and "iconclass.org/" in address:
+            yield Statement("iconclass", address)
+        for thing in self.by_address.get(address, []):
+            for label in children(thing, "prefLabel"):
+                if text := text_of(label):
+                    yield Statement(field, text, language_of(label))  # type: ignore[arg-type]
+
+
+def edm_records(root: Element, profile: InstitutionProfile) -> Iterator[CatalogueRecord]:
+    """The records in an rdf:RDF element, one for each aggregation of a provider."""
+    graph = _Graph(root)
+    for aggregation in graph.of_class.get("Aggregation", [])[:MAX_RECORDS]:
+        yield _record(graph, aggregation, profile)
+
+
+def _record(graph: _Graph, aggregation: Element, profile: InstitutionProfile) -> CatalogueRecord:
+    about = attribute(aggregation, "about") or ""
+    cho = next(graph.resources(aggregation, "aggregatedCHO"), about)
+    record = CatalogueRecord(cho or about or "an EDM record without an address")
+    for element in _descriptions(graph, cho):
+        for item in children(element, *_FIELDS):
+            record.statements.items.extend(graph.statements(item, _FIELDS[local_name(item)]))
+        for address in graph.resources(element, "isReferencedBy"):
+            if manifest := manifest_in(address, profile):
+                record.manifests.append(manifest)
+    record.rights = list(graph.resources(aggregation, "rights"))
+    record.keeper = _name(graph, aggregation, "dataProvider") or _name(graph, aggregation, "provider")
+    if record.keeper:
+        record.statements.add("attribution", record.keeper)
+    record.homepage = next(filter(web_address, graph.resources(aggregation, "isShownAt")), None)
+    _note_images(graph, aggregation, record, profile)
+    return record
+
+
+def _descriptions(graph: _Graph, cho: str) -> list[Element]:
+    """The elements that describe an object: itself, and its provider's proxies before Europeana's own."""
+    proxies = [item for item in graph.of_class.get("Proxy", []) if cho in graph.resources(item, "proxyFor")]
+    proxies.sort(key=lambda item: text_of(child(item, "europeanaProxy")) == "true")
+    of_object = [
+        item for item in graph.by_address.get(cho, []) if local_name(item) in ("ProvidedCHO", "Description")
+    ]
+    if not of_object and not proxies and len(graph.of_class.get("ProvidedCHO", [])) == 1:
+        of_object = graph.of_class["ProvidedCHO"]
+    return [*of_object, *proxies]
+
+
+def _name(graph: _Graph, aggregation: Element, name: str) -> str | None:
+    for item in children(aggregation, name):
+        for statement in graph.statements(item, "attribution"):
+            if not statement.text.startswith("http"):
+                return statement.text
+    return None
+
+
+def _note_images(
+    graph: _Graph, aggregation: Element, record: CatalogueRecord, profile: InstitutionProfile
+) -> None:
+    main = [address for name in ("isShownBy", "hasView") for address in graph.resources(aggregation, name)]
+    # A preview is better than nothing.
+    addresses = main or list(graph.resources(aggregation, "object"))
+    for address in dict.fromkeys(addresses):
+        views = graph.by_address.get(address, [])
+        for view in views:
+            for referenced in graph.resources(view, "isReferencedBy"):
+                if (manifest := manifest_in(referenced, profile)) and manifest not in record.manifests:
+                    record.manifests.append(manifest)
+        if image := _image(graph, address, views[0] if views else None):
+            record.images.append(image)
+
+
+def _image(graph: _Graph, address: str, view: Element | None) -> Image | None:
+    uri = web_address(address)
+    if uri is None:
+        return None
+    image = Image(uri=uri)
+    if view is None:
+        return image
+    media_type = text_of(child(view, "hasMimeType")) or text_of(child(view, "format"))
+    if "/" in media_type and not media_type.startswith("image/") and not is_image(uri):
+        return None
+    width = whole_number(text_of(child(view, "width")))
+    height = whole_number(text_of(child(view, "height")))
+    image.size = (width, height) if width and height else None
+    image.rights = list(graph.resources(view, "rights"))
+    image.statements = [
+        statement for item in children(view, "description") for statement in graph.statements(item, "caption")
+    ]
+    for service in graph.resources(view, "has_service"):
+        image.service = _service(graph, service, uri)
+    return image
+
+
+def _service(graph: _Graph, address: str, image_uri: str) -> ImageService | None:
+    profiles = [
+        profile
+        for item in graph.by_address.get(address, [])
+        for name in ("implements", "conformsTo")
+        for profile in graph.resources(item, name)
+    ]
+    value = {"@id": address, "profile": profiles or ["http://iiif.io/api/image/2/level0.json"]}
+    return image_service(value, image_uri=image_uri)

@@ -1,0 +1,159 @@
+"""What a catalogue record offers: a manifest to read, or images to fetch. Shared by every record format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from data_prep.candidate import Candidate, ImageService, Link, Refusal
+from data_prep.captions import Statement
+from data_prep.description import Statements, describe
+from data_prep.iiif.document import web_address
+from data_prep.institutions import InstitutionProfile
+from iconoclip.record import Institution, Source
+
+MAX_IMAGES = 1_000
+MAX_STATEMENTS = 200
+MAX_STATEMENT_CHARS = 5_000
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"\]|]+")
+_IMAGE = re.compile(r"\.(?:jpe?g|png|tiff?|jp2|gif|webp)$", re.IGNORECASE)
+_MANIFEST = re.compile(
+    r"(?:^|[/_.-])manifest(?:[._-]?v?[23])?(?:\.json)?/?$|/iiif/.{1,200}/manifest\b", re.IGNORECASE
+)
+
+
+@dataclass
+class Image:
+    """One image that a record points to."""
+
+    uri: str | None = None
+    service: ImageService | None = None
+    size: tuple[int, int] | None = None
+    rights: list[str] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+
+
+@dataclass
+class CatalogueRecord:
+    """A record of any format, reduced to what a harvest can use."""
+
+    id: str
+    statements: Statements = field(default_factory=Statements)
+    rights: list[str] = field(default_factory=list)
+    manifests: list[str] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    homepage: str | None = None
+    keeper: str | None = None
+    """Name of the institution that keeps the object, where the record tells it."""
+
+    def note_address(self, text: str, profile: InstitutionProfile) -> None:
+        """Note the addresses in a text as what they are: a manifest, an image, or a page for people."""
+        for address in addresses_in(text):
+            if manifest := manifest_in(address, profile):
+                _append(self.manifests, manifest)
+            elif is_image(address):
+                self.note_image(address)
+            elif self.homepage is None:
+                self.homepage = address
+
+    def note_image(self, address: str) -> None:
+        """Note an image by its address, once."""
+        if all(image.uri != address for image in self.images) and len(self.images) < MAX_IMAGES:
+            self.images.append(Image(uri=address))
+
+
+def _append(values: list[str], value: str) -> None:
+    if value not in values:
+        values.append(value)
+
+
+def addresses_in(text: str) -> list[str]:
+    """The http(s) addresses in a text, without the punctuation that closes a sentence."""
+    found = (web_address(match.rstrip(".,;)")) for match in _ADDRESS.findall(text[:5_000]))
+    return [address for address in found if address]
+
+
+def is_image(address: str) -> bool:
+    """Whether an address says by its own name that it is one of an image."""
+    try:
+        return _IMAGE.search(urlsplit(address).path) is not None
+    except ValueError:
+        return False
+
+
+def manifest_in(address: str, profile: InstitutionProfile) -> str | None:
+    """The manifest that an address is, names in its query (as viewers do), or leads to by the profile's rules."""
+    try:
+        parts = urlsplit(address)
+        named = parse_qs(parts.query, max_num_fields=50)
+    except ValueError:
+        return None
+    for name in ("manifest", "iiif-content", "iiif_manifest", "manifestUri"):
+        if value := web_address(next(iter(named.get(name, [])), None)):
+            return value
+    if _MANIFEST.search(parts.path):
+        return address
+    return profile.manifest_of(address)
+
+
+def offers(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Candidate | Link | Refusal]:
+    """Links to the record's manifests, or candidates of its images, or the reason why it has neither.
+
+    A link carries what the record says: a manifest often knows less of the object, and nothing of its rights.
+    """
+    if record.manifests:
+        for manifest in record.manifests:
+            yield Link(manifest, "presentation", {"record": as_context(record)})
+    elif record.images:
+        yield from _candidates(record, profile)
+    else:
+        yield Refusal(record.id, "a record without a manifest and without an image")
+
+
+def as_context(record: CatalogueRecord) -> dict[str, Any]:
+    """What a record says, as JSON: for the reader of the manifest it points to."""
+    return {
+        "id": record.id,
+        "rights": [text[:MAX_STATEMENT_CHARS] for text in record.rights[:10]],
+        "statements": [
+            [item.field, item.text[:MAX_STATEMENT_CHARS], item.language]
+            for item in record.statements.items[:MAX_STATEMENTS]
+        ],
+        **({"homepage": record.homepage} if record.homepage else {}),
+    }
+
+
+def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Candidate]:
+    shared = describe(record.statements.items, profile, record.rights)
+    institution = profile.institution
+    if record.keeper:
+        institution = Institution(slug=profile.slug, name=record.keeper[:500], isil=None)
+    for number, image in enumerate(record.images):
+        own = describe([*image.statements, *record.statements.items], profile, image.rights or record.rights)
+        described = own if image.statements or image.rights else shared
+        place = image.service.id if image.service else image.uri
+        yield Candidate(
+            institution=institution,
+            source=Source(
+                id=record.id if number == 0 else f"{record.id}#{place}",
+                image_service=image.service.id if image.service else None,
+                image=image.uri,
+                homepage=record.homepage or web_address(shared.homepage),
+                region=None,
+            ),
+            group=record.id,
+            rights_raw=described.rights_raw,
+            attribution=described.attribution,
+            captions=described.captions,
+            iconclass=described.iconclass,
+            creators=described.creators,
+            date=described.date,
+            object_type=described.object_type,
+            service=image.service,
+            image_uri=image.uri,
+            source_size=image.size,
+        )
