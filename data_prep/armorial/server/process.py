@@ -64,7 +64,7 @@ def serve_armorial(
 
     Raises TryAgainLater if a port is in use, BadInput if the repertoire cannot give `num_arms`.
     """
-    command = [sys.executable, "-m", "data_prep.armorial", "--until-stdin-closes", "--json"]
+    command = [sys.executable, "-P", "-m", "data_prep.armorial", "--until-stdin-closes", "--json"]
     command += ["--num-arms", str(num_arms), "--seed", str(seed), "--ports", ",".join(map(str, ports))]
     child = subprocess.Popen(
         command,

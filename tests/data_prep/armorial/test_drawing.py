@@ -155,28 +155,49 @@ def test_rows_run_as_named(row: Row, number: int) -> None:
             assert y2 - y1 > 100
 
 
+def pigments(arms: Arms, coat: int) -> dict[Tincture, npt.NDArray[np.bool_]]:
+    """Where each tincture lies, without its ragged edge."""
+    pixels = np.asarray(picture(arms, seed=7, coat=coat), dtype=np.float64)
+    palette = hand(seed=7, coat=coat, copy=0).palette
+    distances = np.stack([np.linalg.norm(pixels - np.array(colour), axis=2) for colour in palette.values()])
+    nearest, certain = distances.argmin(axis=0), distances.min(axis=0) < 60
+    return {
+        tincture: ndimage.binary_opening((nearest == index) & certain, iterations=2)
+        for index, tincture in enumerate(palette)
+    }
+
+
+def num_touching(shape: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> int:
+    """How many pixels of `other` lie within an ink line's breadth of `shape`."""
+    return int((ndimage.binary_dilation(shape, iterations=8) & other).sum())
+
+
+@pytest.mark.parametrize("charge", [Charge.ROUNDEL, Charge.EAGLE, Charge.TOWER])
 @pytest.mark.parametrize(
     ("ordinary", "number"), [(ordinary, number) for ordinary in Ordinary for number in ON[ordinary]]
 )
-def test_charges_on_an_ordinary_touch_only_it(ordinary: Ordinary, number: int) -> None:
-    arms = Arms(Field((OR,)), Band(ordinary, GULES, Group(Charge.ROUNDEL, number, ARGENT)))
-    for coat in (0, 1):
-        pixels = picture(arms, seed=7, coat=coat)
-        assert pixels.size == (512, 600)
-        on_shield = [(x, y) for x, y in blobs(arms, ARGENT, coat) if 60 < x < 452 and 60 < y < 540]
-        assert len(on_shield) == number
+def test_charges_on_an_ordinary_lie_wholly_on_it(ordinary: Ordinary, number: int, charge: Charge) -> None:
+    arms = Arms(Field((OR,)), Band(ordinary, GULES, Group(charge, number, AZURE)))
+    where = pigments(arms, coat=2)
+    assert num_touching(where[AZURE], where[GULES]) > 300
+    assert num_touching(where[AZURE], where[OR]) < 60
+    if charge is Charge.ROUNDEL:
+        assert len(blobs(arms, AZURE, 2)) == number
 
 
+@pytest.mark.parametrize("charge", [Charge.ROUNDEL, Charge.EAGLE, Charge.TOWER])
 @pytest.mark.parametrize(
     ("ordinary", "number"), [(ordinary, number) for ordinary in Ordinary for number in AROUND[ordinary]]
 )
-def test_charges_about_an_ordinary_keep_clear_of_it(ordinary: Ordinary, number: int) -> None:
-    """As many separate shapes as blazoned: none runs into another, or off the shield."""
+def test_charges_about_an_ordinary_keep_clear_of_it(ordinary: Ordinary, number: int, charge: Charge) -> None:
+    """As many separate shapes as blazoned: none runs into another, into the ordinary, or off the shield."""
     row = Row.PALE if ordinary is Ordinary.CHIEF and number == 2 else None
-    group = Group(Charge.ROUNDEL, number, AZURE, row)
-    arms = Arms(Field((OR,)), Band(ordinary, GULES), (group,))
-    for coat in (0, 1, 2):
-        assert len(blobs(arms, AZURE, coat)) == number
+    arms = Arms(Field((OR,)), Band(ordinary, GULES), (Group(charge, number, AZURE, row),))
+    where = pigments(arms, coat=2)
+    assert num_touching(where[AZURE], where[OR]) > 300
+    assert num_touching(where[AZURE], where[GULES]) < 60
+    if charge is Charge.ROUNDEL:
+        assert len(blobs(arms, AZURE, 2)) == number
 
 
 def test_same_seed_same_bytes_and_copies_differ() -> None:
