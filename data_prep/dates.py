@@ -1,10 +1,333 @@
-"""Dates as catalogues write them -> EDTF and a span of years."""
+"""Dates as catalogues write them -> EDTF and a span of years.
+
+`ca. 1650`, `[1480-1500]`, `XVIIIe siècle`, `2. Hälfte 15. Jh.`, `between 1600 and 1650`, `17--`, `15. September 1859`.
+The grammar of the answer is EDTF, levels 0 and 1 (ISO 8601-2:2019, loc.gov/standards/datetime); years count
+astronomically, so that the year before 1 is 0. A century is a hundred years from one that ends in 00, as EDTF has it.
+"""
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from data_prep import date_words as words
 from iconoclip.record import Date
 
+MAX_TEXT_CHARS: Final = 500
+LAST_YEAR: Final = 2040
+_FIRST_LONE_YEAR: Final = 400
 
+
+@dataclass(frozen=True)
+class _Span:
+    """Years from `earliest` to `latest` (None: open) and how EDTF writes them."""
+
+    earliest: int | None
+    latest: int | None
+    edtf: str
+
+
+def _any(alternatives: Iterable[str]) -> str:
+    return "(?:" + "|".join(re.escape(word) for word in sorted(alternatives, key=len, reverse=True)) + ")"
+
+
+_CIRCA = rf"(?P<circa>{_any(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?"
+_YEAR = r"(?P<{0}>\d{{3,4}})(?P<{0}_doubt>\s*\?)?"
+_ROMAN_CENTURY = r"[ivx]{1,6}"
+_NUMBER = rf"(?:\d{{1,2}}|{_ROMAN_CENTURY})"
+_ORDINAL = r"(?:st|nd|rd|th|ère|ème|eme|er|re|ste|de|e|\.|º|ª|o)?"
+_JOIN = r"(?:/|-|bis|to|and|und|et|ou|oder|or|à|en|of|tot|e|y|/ ?anfang|-early)"
+_BC = rf"(?P<bc>\s*{_any(words.BEFORE_CHRIST)}(?![a-z])\.?)?"
+
+_CENTURIES = (
+    re.compile(
+        rf"(?<![\w.])(?:(?P<first>{_NUMBER}){_ORDINAL}\s*{_JOIN}\s*)?(?P<last>{_NUMBER}){_ORDINAL}[\s-]*"
+        rf"{_any(words.CENTURY)}(?![a-z])\.?"
+    ),
+    re.compile(rf"(?<![\w.])(?:(?P<first>{_NUMBER})th\s*{_JOIN}\s*)?(?P<last>\d{{1,2}})th\s+c\b\.?"),
+    re.compile(
+        rf"(?<![\w.])(?:(?P<first>{_ROMAN_CENTURY})e?\s*{_JOIN}\s*)?(?P<last>{_ROMAN_CENTURY})e\s+s\b\.?"
+    ),
+    re.compile(
+        rf"(?<![\w.]){_any(words.CENTURY_BEFORE)}\.?\s*(?:(?P<first>{_NUMBER})\s*{_JOIN}\s*)?(?P<last>{_NUMBER})(?!\w)"
+    ),
+)
+_BC_AFTER = re.compile(rf"\s*{_any(words.BEFORE_CHRIST)}(?![a-z])")
+_FRACTION = re.compile(
+    rf"(?<!\w)(?P<ordinal>{_any(words.ORDINALS)})\s*(?P<fraction>{_any(words.FRACTIONS)})(?!\w)"
+)
+_PART = re.compile(rf"(?<!\w)(?P<part>{_any(words.PARTS)})(?!\w)")
+_SWEDISH_CENTURY = re.compile(r"(?<!\d)(?P<year>\d{1,2}00)-tal(?:et)?\b")
+_DECADE = re.compile(
+    rf"(?<!\d)(?:{_any(words.DECADE_BEFORE)}\s+(?P<before>\d{{3}}0)(?!\d)|(?P<year>\d{{3}}0){_any(words.DECADE)}(?![a-z]))"
+)
+_UNSPECIFIED = re.compile(
+    r"(?<!\d)(?P<digits>\d{2})(?:--|\.\.|xx|uu|\?\?|__)(?!\d)|(?<!\d)(?P<three>\d{3})(?:[-xu_?]|\.(?=\.|$))(?![\d-])"
+)
+_ISO = re.compile(r"(-?\d{4})(?:-(\d{2})(?:-(\d{2})(?:t[\d:.]+(?:z|[+-]\d{2}:?\d{2})?)?)?)?")
+_NUMERIC = re.compile(r"(?<!\d)(?P<day>\d{1,2})[./-](?P<month>\d{1,2})[./-](?P<year>\d{4})(?!\d)")
+_MONTH = re.compile(
+    rf"(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?\s+(?:de\s+)?)?(?<![a-zà-ÿ])(?P<month>{_any(words.MONTHS)})(?![a-zà-ÿ])\.?"
+    r"(?:\s+(?P<late_day>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?:de\s+|del\s+)?(?P<year>\d{4})(?!\d)"
+)
+_RANGE = re.compile(
+    rf"(?:{_any(words.BETWEEN)}\s+)?{_CIRCA}{_YEAR.format('start')}\s*(?:{_any(words.TO)})\s*"
+    rf"(?:{_any(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?(?P<end>\d{{1,4}})(?P<end_doubt>\s*\?)?(?!\d)"
+)
+_ONE = re.compile(rf"{_CIRCA}{_YEAR.format('year')}{_BC}(?P<late_circa>\s*(?:circa|ca)\b\.?)?")
+_BOUND = re.compile(
+    rf"(?<!\w)(?:(?P<before>{_any(words.BEFORE)})|(?P<after>{_any(words.AFTER)}))\s+{_CIRCA}(?P<year>\d{{3,4}})(?!\d)"
+)
+_OR = re.compile(
+    rf"(?<!\d)(?P<year>\d{{3,4}})\s+(?:(?P<later>{_any(words.OR_LATER)})|{_any(words.OR_BEFORE)})(?!\w)"
+)
+_BC_YEAR = re.compile(rf"(?<!\d)(?P<year>\d{{1,4}})\s*(?P<bc>{_any(words.BEFORE_CHRIST)})(?![a-z])")
+_ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
+_REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
+_LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")
+_ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
+
+
+@functools.lru_cache(maxsize=16_384)
 def parse_date(text: str) -> Date | None:
-    """The date in `text`; None where there is none."""
-    return Date(text=text[:500]) if text.strip() else None
+    """The date in `text`; None where there is no text. A text that cannot be read is kept as it is."""
+    text = text.strip()[:MAX_TEXT_CHARS]
+    if not text:
+        return None
+    plain = _normal(text)
+    if plain in words.UNDATED:
+        return Date(edtf=None, text=text, earliest=None, latest=None)
+    for read in _READERS:
+        span = read(plain)
+        if span is not None and _is_sound(span):
+            return Date(edtf=span.edtf, text=text, earliest=span.earliest, latest=span.latest)
+    return Date(edtf=None, text=text, earliest=None, latest=None)
+
+
+def _normal(text: str) -> str:
+    text = re.sub(r"[‐-―−]", "-", text.casefold())
+    text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
+    return " ".join(text.split()).strip(" .,;:")
+
+
+def _is_sound(span: _Span) -> bool:
+    years = [year for year in (span.earliest, span.latest) if year is not None]
+    return all(-10_000 < year <= LAST_YEAR for year in years) and years == sorted(years)
+
+
+def _iso(text: str) -> _Span | None:
+    """`1859-09-15`, `1859-09`, `1600/1650`: but `1911-12` is two years, as catalogues mean it."""
+    halves = [_ISO.fullmatch(half.strip()) for half in text.split("/")]
+    if len(halves) > 2 or not all(halves):
+        return None
+    found = [match for match in halves if match]
+    if any(not _is_calendar(match[2], match[3]) for match in found):
+        return None
+    if len(found) == 1 and found[0][2] and not found[0][3] and int(found[0][2]) > int(found[0][1]) % 100:
+        return None
+    years = [int(match[1]) for match in found]
+    days = ["-".join(part for part in match.groups() if part) for match in found]
+    return _Span(years[0], years[-1], "/".join(dict.fromkeys(days)))
+
+
+def _is_calendar(month: str | None, day: str | None) -> bool:
+    return (month is None or 1 <= int(month) <= 12) and (day is None or 1 <= int(day) <= 31)
+
+
+def _unspecified(text: str) -> _Span | None:
+    match = _UNSPECIFIED.search(text)
+    if match is None:
+        return None
+    doubt = "?" if text[match.end() :].strip().startswith("?") else ""
+    if match["digits"]:
+        start = int(match["digits"]) * 100
+        return _Span(start, start + 99, f"{match['digits']}XX{doubt}")
+    start = int(match["three"]) * 10
+    return _Span(start, start + 9, f"{match['three']}X{doubt}")
+
+
+def _century(text: str) -> _Span | None:
+    if match := _SWEDISH_CENTURY.search(text):
+        return _hundred(int(match["year"]) // 100 + 1, text)
+    match = next((found for pattern in _CENTURIES if (found := pattern.search(text))), None)
+    if match is None:
+        return None
+    last = _number(match["last"])
+    first = _number(match["first"]) if match["first"] else last
+    if not 0 < first <= 21 or not 0 < last <= 21:
+        return None
+    if _BC_AFTER.match(text[match.end() :]):
+        return _interval(1 - max(first, last) * 100, -(min(first, last) - 1) * 100)
+    if first != last:
+        return _interval((first - 1) * 100, (last - 1) * 100 + 99)
+    return _hundred(last, text[: match.start()])
+
+
+def _hundred(century: int, modifiers: str) -> _Span:
+    """A century, or the part of it that the words before it name."""
+    start = (century - 1) * 100
+    if match := _FRACTION.search(modifiers):
+        share = 100 / words.FRACTIONS[match["fraction"]]
+        ordinal = words.ORDINALS[match["ordinal"]]
+        position = words.FRACTIONS[match["fraction"]] - 1 if ordinal == -1 else ordinal - 1
+        first, last = round(position * share), round((position + 1) * share) - 1
+        if last < 100:
+            return _interval(start + first, start + last)
+    if match := _PART.search(modifiers):
+        first, last = words.PARTS[match["part"]]
+        return _interval(start + first, start + last)
+    return _Span(start, start + 99, f"{century - 1:02d}XX")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else _roman(text)
+
+
+def _roman(text: str) -> int:
+    values = [_ROMAN_DIGITS[letter] for letter in text]
+    return sum(
+        -value if any(value < later for later in values[place + 1 : place + 2]) else value
+        for place, value in enumerate(values)
+    )
+
+
+def _decade(text: str) -> _Span | None:
+    match = _DECADE.search(text)
+    if match is None:
+        return None
+    year = int(match["before"] or match["year"])
+    if others := _LONE_YEAR.findall(text[: match.start()] + " " + text[match.end() :]):
+        return _interval(min(year, *map(int, others)), max(year + 9, *map(int, others)))
+    if year % 100 == 0 and match["year"] and text.startswith(match[0]):
+        return _Span(year, year + 99, f"{year // 100:02d}XX")
+    return _Span(year, year + 9, f"{year // 10:03d}X")
+
+
+def _day(text: str) -> _Span | None:
+    """One or two days or months with names, or in figures."""
+    found = [_of_month(match) for match in _MONTH.finditer(text)]
+    found += [
+        f"{int(m['year']):04d}-{int(m['month']):02d}-{int(m['day']):02d}"
+        for m in _NUMERIC.finditer(text)
+        if _is_calendar(m["month"], m["day"])
+    ]
+    if not found or len(found) > 2:
+        return None
+    found.sort()
+    years = [int(day[:4]) for day in found]
+    return _Span(years[0], years[-1], "/".join(dict.fromkeys(found)))
+
+
+def _of_month(match: re.Match[str]) -> str:
+    month = f"{int(match['year']):04d}-{words.MONTHS[match['month']]:02d}"
+    day = match["day"] or match["late_day"]
+    return f"{month}-{int(day):02d}" if day and 1 <= int(day) <= 31 else month
+
+
+def _range(text: str) -> _Span | None:
+    match = _RANGE.fullmatch(text) or _RANGE.search(text)
+    if match is None or (match.start() and text[match.start() - 1].isdigit()):
+        return None
+    if len(_LONE_YEAR.findall(text[: match.start()] + " " + text[match.end() :])) > 0:
+        return None
+    start, end = int(match["start"]), int(match["end"])
+    if len(match["end"]) < 3:
+        end = start - start % 10 ** len(match["end"]) + end
+    if end < start:
+        return None
+    sign = "~" if match["circa"] else ""
+    return _Span(
+        start,
+        end,
+        f"{_edtf_year(start)}{sign or _doubt(match['start_doubt'])}/{_edtf_year(end)}{sign or _doubt(match['end_doubt'])}",
+    )
+
+
+def _doubt(found: str | None) -> str:
+    return "?" if found else ""
+
+
+def _bound(text: str) -> _Span | None:
+    if match := _OR.search(text):
+        year = int(match["year"])
+        return (
+            _Span(year, None, f"{_edtf_year(year)}/..")
+            if match["later"]
+            else _Span(None, year, f"../{_edtf_year(year)}")
+        )
+    match = _BOUND.search(text)
+    if match is None or len(_LONE_YEAR.findall(text)) > 1:
+        return None
+    year = int(match["year"])
+    return (
+        _Span(None, year, f"../{_edtf_year(year)}")
+        if match["before"]
+        else _Span(year, None, f"{_edtf_year(year)}/..")
+    )
+
+
+def _one(text: str) -> _Span | None:
+    match = _ONE.fullmatch(text)
+    if match is None:
+        return None
+    year = 1 - int(match["year"]) if match["bc"] else int(match["year"])
+    sign = "~" if match["circa"] or match["late_circa"] else _doubt(match["year_doubt"])
+    return _Span(year, year, _edtf_year(year) + sign)
+
+
+def _before_christ(text: str) -> _Span | None:
+    years = [1 - int(match["year"]) for match in _BC_YEAR.finditer(text)]
+    return _interval(min(years), max(years)) if years else None
+
+
+def _old_numerals(text: str) -> _Span | None:
+    """`M.DCC.XXXII`, and the years of the French Republic, which began in September 1792."""
+    if _ROMAN_YEAR.fullmatch(text):
+        year = _roman(re.sub(r"[.\s]", "", text))
+        return _Span(year, year, _edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
+    match = _REPUBLICAN.search(text)
+    if match and 1 <= _number(match["year"]) <= 14 and not _LONE_YEAR.search(text):
+        return _interval(1791 + _number(match["year"]), 1792 + _number(match["year"]))
+    return None
+
+
+def _years_within(text: str) -> _Span | None:
+    """The years somewhere in a longer text, from the first to the last of them."""
+    years = sorted(
+        {int(year) for year in _LONE_YEAR.findall(text) if _FIRST_LONE_YEAR <= int(year) <= LAST_YEAR}
+    )
+    if not years:
+        return None
+    about = re.search(rf"(?<!\w){_any(words.CIRCA)}(?![a-zà-ÿ])\.?\s*{years[0]}", text)
+    if len(years) == 1:
+        return _Span(years[0], years[0], _edtf_year(years[0]) + ("~" if about else ""))
+    return _interval(years[0], years[-1], "~" if about else "")
+
+
+def _interval(first: int, last: int, sign: str = "") -> _Span:
+    if first == last:
+        return _Span(first, last, _edtf_year(first) + sign)
+    return _Span(first, last, f"{_edtf_year(first)}{sign}/{_edtf_year(last)}")
+
+
+def _edtf_year(year: int) -> str:
+    return f"{year:04d}" if year >= 0 else f"-{-year:04d}"
+
+
+# The first that understands the text is believed.
+_READERS: tuple[Callable[[str], _Span | None], ...] = (
+    _iso,
+    _unspecified,
+    _one,
+    _century,
+    _decade,
+    _before_christ,
+    _day,
+    _bound,
+    _range,
+    _old_numerals,
+    _years_within,
+)
