@@ -2,8 +2,8 @@
 
   python -m slurm.attempt begin RUN [--task N]
       exit code 0: go on; 100: finished already; otherwise: do not start, the message says why
-  python -m slurm.attempt end RUN --code C --stop none|warned|ended [--task N] [--assembled]
-      prints finished, requeue, assemble, interrupted, cancelled or failed
+  python -m slurm.attempt end RUN --code C --stop none|warned|ended [--task N] [--joined]
+      prints finished, requeue, join, interrupted, cancelled or failed
   python -m slurm.attempt resubmitted RUN --job ID [--task N]
 
           begin                 end: evidence there
@@ -25,6 +25,7 @@ from pathlib import Path
 
 from iconoclip.errors import IconoclipError
 from slurm.job import Attempt, Job, JobDir, State, Work, has_evidence, now
+from slurm.metrics import last_metrics
 
 FINISHED_ALREADY = 100
 TRY_AGAIN, SOME_REFUSED = 75, 3
@@ -84,30 +85,31 @@ def _announce(job: Job, attempt: Attempt, *, number: int, task: int | None) -> N
     )
 
 
-def end(job_dir: JobDir, task: int | None, *, code: int, stop: str, assembled: bool = False) -> str:
+def end(job_dir: JobDir, task: int | None, *, code: int, stop: str, joined: bool = False) -> str:
     """Record how an attempt ended, and say what the script does next."""
     job = job_dir.read()
     work = job_dir.work_of(task)
     attempt = work.attempts[-1].model_copy(
-        update={"ended_at": now(), "exit_code": code, "stop": stop, "progress": progress_of(job, task)}
+        update={"ended_at": now(), "exit_code": code, "stop": stop, "progress": progress_of(job)}
     )
     attempts = (*work.attempts[:-1], attempt)
-    state, reason = _verdict(job_dir, job, attempts, task=task)
+    is_part = task is not None and not joined
+    state, reason = _verdict(job_dir, job, attempts, is_part=is_part)
+    if joined and state != "finished":
+        job_dir.joining_path.unlink(missing_ok=True)
     job_dir.write_work(task, Work(state=state, reason=reason, attempts=attempts))
     if reason:
         print(f"iconoclip: {reason}", file=sys.stderr)
-    if state == "finished" and task is not None and not assembled and _is_last(job_dir, job):
-        return "assemble"
+    if state == "finished" and is_part and _is_last(job_dir, job):
+        return "join"
     return "requeue" if state == "requeued" else state
 
 
-def _verdict(
-    job_dir: JobDir, job: Job, attempts: tuple[Attempt, ...], *, task: int | None
-) -> tuple[State, str]:
+def _verdict(job_dir: JobDir, job: Job, attempts: tuple[Attempt, ...], *, is_part: bool) -> tuple[State, str]:
     last = attempts[-1]
     if last.exit_code in (0, SOME_REFUSED):
         # A task of an array has written a part; the evidence appears when the parts are put together.
-        if task is not None or has_evidence(job):
+        if is_part or has_evidence(job):
             return "finished", ""
         return (
             "failed",
@@ -137,22 +139,24 @@ def _reason_of(code: int | None) -> str:
 
 
 def _is_last(job_dir: JobDir, job: Job) -> bool:
-    if not job.assembles or job_dir.missing_tasks(job):
+    if not job.joins or job_dir.missing_tasks(job):
         return False
     try:
-        # Two tasks may end at once: the one that makes the file assembles.
-        os.close(os.open(job_dir.assembling_path, os.O_CREAT | os.O_EXCL))
+        # Two tasks may end at once: the one that makes the file joins them.
+        os.close(os.open(job_dir.joining_path, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return False
     return True
 
 
-def progress_of(job: Job, task: int | None) -> int:
-    """Bytes of output and metrics: what grows while a run gets on."""
+def progress_of(job: Job) -> int:
+    """What grows while a run gets on: the last step it has recorded, or else the bytes of its output."""
     root = Path(job.output)
+    if step := last_metrics(root).get("step"):
+        return int(step)
     folders = [root, *(path for path in root.glob("*") if path.is_dir())]
     files = (path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file())
-    return sum(path.stat().st_size for path in files if path.name != "job.json")
+    return sum(path.stat().st_size for path in files)
 
 
 def resubmitted(job_dir: JobDir, task: int | None, job_id: int) -> None:
@@ -168,7 +172,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--task", type=int)
     parser.add_argument("--code", type=int, default=0)
     parser.add_argument("--stop", choices=("none", "warned", "ended"), default="none")
-    parser.add_argument("--assembled", action="store_true")
+    parser.add_argument("--joined", action="store_true")
     parser.add_argument("--job", type=int)
     options = parser.parse_args(arguments)
     job_dir = JobDir(options.run)
@@ -176,9 +180,7 @@ def main(arguments: list[str]) -> int:
         if options.report == "begin":
             return begin(job_dir, options.task)
         if options.report == "end":
-            print(
-                end(job_dir, options.task, code=options.code, stop=options.stop, assembled=options.assembled)
-            )
+            print(end(job_dir, options.task, code=options.code, stop=options.stop, joined=options.joined))
         elif options.job is not None:
             resubmitted(job_dir, options.task, options.job)
     except IconoclipError as error:

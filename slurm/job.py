@@ -49,7 +49,8 @@ class Attempt(_Part):
         description="none, warned (the signal before a time limit) or ended (by the scheduler)",
     )
     progress: int = Field(
-        default=0, description="bytes of output and metrics at the end; equal twice means no progress"
+        default=0,
+        description="steps or bytes of output at the end; when it does not grow, another attempt is in vain",
     )
 
 
@@ -71,7 +72,7 @@ class Job(_Part):
     nodes: int
     tasks_per_node: int
     num_tasks: int | None = Field(None, description="tasks of the job array")
-    assembles: bool = False
+    joins: bool = False
     config_digest: str
     output: str = Field(description="what the stage writes")
     evidence: str = Field(description="the file there that says it is finished")
@@ -94,7 +95,7 @@ class JobDir:
         self.tasks = self.folder / "tasks"
         self.submissions_path = self.folder / "submissions.jsonl"
         self.cancelled_path = self.folder / "cancelled"
-        self.assembling_path = self.folder / "assembling"
+        self.joining_path = self.folder / "joining"
 
     @property
     def exists(self) -> bool:

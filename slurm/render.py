@@ -30,7 +30,8 @@ class Plan(Config):
     cpus_per_task: int
     num_tasks: int | None = None
     max_running: int | None = None
-    assembles: bool = False
+    parts: str | None = None
+    join_command: tuple[str, ...] = ()
     gpu_option: str | None = None
     memory: str | None = None
     time: str
@@ -89,7 +90,7 @@ def render(plan: Plan) -> str:
         log=_pattern(f"{plan.run_dir}/job/logs/") + ("%A_%a.log" if plan.num_tasks is not None else "%j.log"),
         python_command=prefix + shlex.quote(plan.python),
         stage_command=prefix + shlex.join(plan.command),
-        config_argument='"$run/job/stage.yaml"',
+        joining=prefix + shlex.join(plan.join_command) if plan.join_command else None,
     )
 
 

@@ -24,7 +24,8 @@ class Stage:
             not finished, whatever the exit code or the scheduler says.
         multi_node: whether it may span nodes.
         shares: whether it has the fields `task` and `num_tasks`, so that a job array can share its work.
-        assembles: whether a call without `task` must follow the tasks, to put their parts together.
+        joined_by: the verb that puts the tasks' parts together, when the last of them is done.
+        own_parts: whether each task writes an output of its own (OUT/parts/00003), which `joined_by` then reads.
         program: the command line; default: the verb's own.
         model: of the fields; default: the verb's own.
         world: fields that repeat what the job asks for (nodes, processes on each), and must agree with it.
@@ -36,7 +37,8 @@ class Stage:
     out: str = "out"
     multi_node: bool = False
     shares: bool = False
-    assembles: bool = False
+    joined_by: str = ""
+    own_parts: bool = False
     world: tuple[str, str] | None = None
     program: tuple[str, ...] = ()
     model: type[Config] | None = None
@@ -54,12 +56,12 @@ class Stage:
 STAGES: dict[str, Stage] = {
     stage.verb: stage
     for stage in (
-        Stage("harvest", "internet", "shardset.json", shares=True, assembles=True),
+        Stage("harvest", "internet", "shardset.json", shares=True, joined_by="merge", own_parts=True),
         Stage("merge", "cpu", "shardset.json"),
         Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
         Stage("evaluate", "gpu", "evaluation.json"),
         Stage("export", "cpu", "open_clip_config.json"),
-        Stage("encode", "gpu", "store.json", shares=True, assembles=True),
+        Stage("encode", "gpu", "store.json", shares=True, joined_by="encode"),
         Stage("index", "cpu", "CURRENT"),
     )
 }

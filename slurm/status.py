@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,10 +16,10 @@ from iconoclip.rundir import RunDir
 from slurm import scheduler
 from slurm.config import StatusConfig
 from slurm.job import Job, JobDir
+from slurm.metrics import last_metrics, tail
 from slurm.scheduler import QueuedJob
 
 MAX_DEPTH = 3
-TAIL_BYTES = 8192
 # A run's folder has many files below it and no run; these are never looked into.
 INSIDE_A_RUN = {"job", "checkpoints", "wandb", "out"}
 
@@ -101,16 +102,18 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
     except (IconoclipError, ValueError) as error:
         return Row(name, "?", f"damaged record: {error}".splitlines()[0])
     metrics = last_metrics(run)
+    num_steps = job_dir.run.job.get("num_steps")
     live = [one for job_id in job_dir.job_ids() for one in (queued or {}).get(job_id, [])] if job else []
+    state = state_of(job_dir, job, live, is_known=queued is not None)
     return Row(
         run=name,
         stage=job.stage if job else "train",
-        state=state_of(job_dir, job, live, is_known=queued is not None),
-        epoch=_shown(metrics.get("epoch")),
+        state=state,
+        epoch=_epoch(job_dir.run, metrics, num_steps),
         step=_shown(metrics.get("step")),
-        loss=_shown(metrics.get("loss", metrics.get("train_loss"))),
+        loss=_shown(metrics.get("loss")),
         rate=_rate(metrics),
-        left=_left(metrics),
+        left=_left(metrics, num_steps) if state.startswith("running") else "",
         log=last_log_line(job_dir) if job else "",
     )
 
@@ -151,24 +154,11 @@ def _with_tasks(state: str, job_dir: JobDir, job: Job) -> str:
     return f"{state}, {job.num_tasks - len(job_dir.missing_tasks(job))}/{job.num_tasks} tasks"
 
 
-def last_metrics(run: Path) -> dict[str, Any]:
-    """The values last written to metrics.jsonl, by name; only the end of the file is read."""
-    merged: dict[str, Any] = {}
-    for line in _tail(RunDir(run).metrics_path).splitlines():
-        try:
-            values = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(values, dict):
-            merged.update(values)
-    return merged
-
-
 def last_log_line(job_dir: JobDir) -> str:
     """The last line of the log written last."""
     log = newest_log(job_dir)
     lines = (
-        [line.strip() for line in _tail(log).replace("\r", "\n").splitlines() if line.strip()] if log else []
+        [line.strip() for line in tail(log).replace("\r", "\n").splitlines() if line.strip()] if log else []
     )
     return lines[-1] if lines else ""
 
@@ -180,15 +170,6 @@ def newest_log(job_dir: JobDir, task: int | None = None) -> Path | None:
     return logs[-1] if logs else None
 
 
-def _tail(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            return file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
@@ -196,16 +177,26 @@ def _shown(value: Any) -> str:
 
 
 def _rate(metrics: dict[str, Any]) -> str:
-    rate = metrics.get("samples_per_second", metrics.get("images_per_second"))
+    rate = metrics.get("samples_per_second")
     return f"{rate:.0f}/s" if isinstance(rate, int | float) else ""
 
 
-def _left(metrics: dict[str, Any]) -> str:
-    seconds = metrics.get("seconds_left")
-    if not isinstance(seconds, int | float):
+def _left(metrics: dict[str, Any], num_steps: Any) -> str:
+    step, samples, rate = metrics.get("step"), metrics.get("samples"), metrics.get("samples_per_second")
+    if not (step and samples and rate and isinstance(num_steps, int)):
         return ""
+    seconds = (num_steps - step) * samples / step / rate
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def _epoch(run: RunDir, metrics: dict[str, Any], num_steps: Any) -> str:
+    """How many epochs are behind the run. One line of its config is enough; YAML takes its time over 200 runs."""
+    step = metrics.get("step")
+    if not step or not isinstance(num_steps, int) or not run.config_path.exists():
+        return ""
+    found = re.search(r"^epochs: ([\d.]+)$", run.config_path.read_text(encoding="utf-8"), re.MULTILINE)
+    return f"{step / num_steps * float(found.group(1)):.1f}/{float(found.group(1)):g}" if found else ""
 
 
 def _print_table(rows: list[Row]) -> None:
@@ -221,13 +212,14 @@ def _print_table(rows: list[Row]) -> None:
     for name in columns:
         table.add_column(name, no_wrap=name != "log", overflow="ellipsis", ratio=1 if name == "log" else None)
     for row in rows:
-        table.add_row(*(_plain(asdict(row)[name]) for name in columns))
+        table.add_row(*(plain(asdict(row)[name]) for name in columns))
     console = Console()
     # A table that goes into a file or a pipe is not cut to a width nobody has.
     Console(width=console.width if console.is_terminal else 200).print(table)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Text of a log, fit for a table: without control characters, and nothing in it is markup."""
     from rich.markup import escape
 
     return escape("".join(letter for letter in text if letter.isprintable()))

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from iconoclip.config import Config, digest, to_yaml
+from iconoclip.config import Config, build, digest, to_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
 from iconoclip.files import atomic_write
 from slurm import scheduler
@@ -18,7 +18,7 @@ from slurm.freeze import code_facts, code_version, describe, freeze_code, freeze
 from slurm.job import Job, JobDir, now
 from slurm.render import Plan, array_of, render
 from slurm.site import Queue, Site, load_site, seconds_of
-from slurm.stages import Stage, config_path, parse_overrides, resolve_config, stage_called
+from slurm.stages import STAGES, Stage, config_path, parse_overrides, resolve_config, stage_called
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Request:
 
     stage: Stage
     config: Config
-    assemble_config: Config | None
+    join_config: Config | None
     plan: Plan
     job_dir: JobDir
     needs: tuple[str, ...]
@@ -86,8 +86,16 @@ def request_of(
         run_dir = Path(str(resolved.run_dir))  # type: ignore[attr-defined]
     plan = plan_of(stage, site, config, run_dir.absolute(), tasks_per_node)
     output = Path(plan.work_dir) / str(getattr(resolved, stage.out))
+    if stage.own_parts and config.num_tasks is not None:
+        plan = plan.model_copy(update={"parts": str(output / "parts")})
     return Request(
-        stage, resolved, _assemble_config(stage, resolved, config), plan, JobDir(plan.run_dir), needs, output
+        stage,
+        resolved,
+        _join_config(stage, resolved, config.num_tasks),
+        plan,
+        JobDir(plan.run_dir),
+        needs,
+        output,
     )
 
 
@@ -102,10 +110,30 @@ def _shares(stage: Stage, config: SubmitConfig) -> dict[str, object]:
     return {"num_tasks": config.num_tasks, "task": 0}
 
 
-def _assemble_config(stage: Stage, resolved: Config, config: SubmitConfig) -> Config | None:
-    if config.num_tasks is None or not stage.assembles:
+def _join_config(stage: Stage, resolved: Config, num_tasks: int | None) -> Config | None:
+    """The config of the verb that puts the tasks' parts together."""
+    if num_tasks is None or not stage.joined_by:
         return None
-    return resolved.model_copy(update={"task": None})
+    if not stage.own_parts:
+        return resolved.model_copy(update={"task": None})
+    values = resolved.model_dump()
+    fields = {
+        "shardsets": [str(part_of(values["out"], task)) for task in range(num_tasks)],
+        "out": values["out"],
+    }
+    # Names like `policy` mean the same to both verbs.
+    model = STAGES[stage.joined_by].config_model
+    shared = {
+        name: values[name]
+        for name in model.model_fields
+        if values.get(name) is not None and name not in fields
+    }
+    return build(model, {**shared, **fields}, f"iconoclip {stage.joined_by}")
+
+
+def part_of(out: Path | str, task: int) -> Path:
+    """Where a task of a job array writes, when each writes an output of its own."""
+    return Path(out) / "parts" / f"{task:05d}"
 
 
 def _world(stage: Stage, overrides: dict[str, Any], nodes: int, tasks_per_node: int) -> dict[str, Any]:
@@ -181,7 +209,7 @@ def plan_of(stage: Stage, site: Site, config: SubmitConfig, run_dir: Path, tasks
         cpus_per_task=queue.cpus_per_task,
         num_tasks=config.num_tasks,
         max_running=config.max_running,
-        assembles=stage.assembles and config.num_tasks is not None,
+        join_command=_join_command(stage, python) if config.num_tasks is not None else (),
         gpu_option=queue.gpu_request.format(gpus=gpus) if queue.gpu_request and gpus else None,
         memory=queue.memory,
         time=time,
@@ -200,6 +228,12 @@ def plan_of(stage: Stage, site: Site, config: SubmitConfig, run_dir: Path, tasks
         command=stage.command(python),
         master_addr=site.master_addr,
     )
+
+
+def _join_command(stage: Stage, python: str) -> tuple[str, ...]:
+    if not stage.joined_by or not stage.own_parts:
+        return stage.command(python) if stage.joined_by else ()
+    return STAGES[stage.joined_by].command(python)
 
 
 def _check_limits(site: Site, queue: Queue, config: SubmitConfig, time: str) -> None:
@@ -347,9 +381,9 @@ def freeze(request: Request) -> None:
             remedy="choose another --run_dir",
         ) from error
     freeze_config(job_dir, request.config)
-    if request.assemble_config is not None:
-        with atomic_write(job_dir.folder / "assemble.yaml") as file:
-            file.write(to_yaml(request.assemble_config).encode())
+    if request.join_config is not None:
+        with atomic_write(job_dir.folder / "join.yaml") as file:
+            file.write(to_yaml(request.join_config).encode())
     freeze_code(job_dir)
     write_script(job_dir, request.plan)
     if not job_dir.exists:
@@ -373,7 +407,7 @@ def record_of(request: Request) -> Job:
         nodes=request.plan.nodes,
         tasks_per_node=request.plan.tasks_per_node,
         num_tasks=request.plan.num_tasks,
-        assembles=request.plan.assembles,
+        joins=bool(request.plan.join_command),
         config_digest=digest(request.config),
         output=str(request.output),
         evidence=request.stage.evidence,
@@ -386,10 +420,10 @@ def send(job_dir: JobDir, plan: Plan, dependencies: list[str]) -> int:
     """Hand the run's script to SLURM, for what is still missing, and record the job's id."""
     job = job_dir.read()
     job_dir.cancelled_path.unlink(missing_ok=True)
-    job_dir.assembling_path.unlink(missing_ok=True)
+    job_dir.joining_path.unlink(missing_ok=True)
     array = None
     if job.num_tasks is not None:
-        # All tasks may be done and only the assembly missing: the last one runs again, and assembles.
+        # All tasks may be done and only the joining missing: the last one runs again, and joins.
         missing = job_dir.missing_tasks(job) or [job.num_tasks - 1]
         for task in missing:
             job_dir.write_work(

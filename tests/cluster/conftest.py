@@ -59,7 +59,7 @@ def count_stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
         "done.json",
         multi_node=True,
         shares=True,
-        assembles=True,
+        joined_by="count",
         program=(sys.executable, str(COUNTING)),
         model=CountConfig,
     )

@@ -36,7 +36,7 @@ def count_stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
         "done.json",
         multi_node=True,
         shares=True,
-        assembles=True,
+        joined_by="count",
         world=("num_nodes", "devices"),
         program=("count",),
         model=CountConfig,
@@ -60,11 +60,12 @@ def plan_for(stage: Stage, site: str, run_dir: str = "/work dir/runs/x", **place
     tasks = tasks_on_a_node(stage, loaded.queue(stage.queue), config)
     plan = plan_of(stage, loaded, config, Path(run_dir), tasks)
     python = "/opt/my env/bin/python"
-    return plan.model_copy(
-        update={
-            "version": "0.1.0",
-            "work_dir": "/work dir",
-            "python": python,
-            "command": stage.command(python),
-        }
-    )
+    update = {
+        "version": "0.1.0",
+        "work_dir": "/work dir",
+        "python": python,
+        "command": stage.command(python),
+        "join_command": plan.join_command and (python, *plan.join_command[1:]),
+        "parts": "/work dir/out/parts" if stage.own_parts else None,
+    }
+    return plan.model_copy(update=update)

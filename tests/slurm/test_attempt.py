@@ -119,12 +119,12 @@ def test_another_number_of_tasks_than_planned_is_refused(
     assert "started 4 tasks, the run was made for 8" in job_dir.work_of(None).reason
 
 
-def test_the_last_task_of_an_array_assembles_and_no_other(tmp_path: Path) -> None:
-    job_dir = make_run(tmp_path / "run", num_tasks=3, assembles=True)
+def test_the_last_task_of_an_array_joins_and_no_other(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run", num_tasks=3, joins=True)
     for task in range(3):
         assert begin(job_dir, task) == 0
     assert [end(job_dir, task, code=0, stop="none") for task in (2, 0)] == ["finished", "finished"]
-    assert end(job_dir, 1, code=0, stop="none") == "assemble"
+    assert end(job_dir, 1, code=0, stop="none") == "join"
     assert end(job_dir, 1, code=0, stop="none") == "finished"
     assert not job_dir.is_finished()
     finish(job_dir)

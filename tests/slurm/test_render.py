@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iconoclip.errors import ConfigError
@@ -52,6 +52,7 @@ def test_bash_can_read_them(name: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@settings(deadline=None)
 @given(
     st.text(
         st.characters(blacklist_characters="\0\n\r\\", blacklist_categories=("Cs",)), min_size=1, max_size=30

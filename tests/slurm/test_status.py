@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from iconoclip.status import is_harvest
 from slurm.config import LogsConfig, StatusConfig
 from slurm.job import JobDir, Work
 from slurm.logs import logs
+from slurm.metrics import last_metrics
 from slurm.scheduler import QueuedJob
-from slurm.status import find_runs, last_metrics, row_of, status
+from slurm.status import Row, find_runs, plain, row_of, status
 
 from .test_attempt import make_run
 
@@ -48,17 +50,26 @@ def test_an_array_counts_its_tasks(tmp_path: Path) -> None:
 
 def test_the_row_shows_where_training_is(tmp_path: Path) -> None:
     job_dir = make_run(tmp_path / "run", stage="train")
+    job_dir.note_submission(7, None)
+    job_dir.run.update_job(num_steps=100)
+    job_dir.run.config_path.write_text("seed: 0\nepochs: 5.0\n")
     job_dir.logs.mkdir()
     (job_dir.logs / "7.log").write_text("first\nlast line \x1b[1m\n\n")
     with job_dir.run.metrics_path.open("w") as file:
-        file.write(json.dumps({"step": 1, "loss": 2.5}) + "\n")
+        file.write(json.dumps({"step": 1, "samples": 16, "loss": 2.5}) + "\n")
+        last = {"step": 20, "samples": 320, "loss": 0.12345678, "samples_per_second": 0.64}
         file.write(
-            json.dumps({"step": 20, "epoch": 3, "loss": 0.12345678, "samples_per_second": 99.6}) + "\n"
+            json.dumps(last) + "\n" + json.dumps({"step": 20, "validation/en/recall@1": 0.5}) + '\n{"cut sho'
         )
-        file.write(json.dumps({"val_recall": 0.5, "seconds_left": 3725}) + "\n" + '{"cut sho')
-    row = row_of(tmp_path / "run", {}, tmp_path)
-    assert (row.step, row.epoch, row.loss, row.rate, row.left) == ("20", "3", "0.1235", "100/s", "1:02:05")
+    row = row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path)
+    # 20 of 100 steps are one of five epochs; 80 steps of 16 samples at 0.64 a second are 2,000 s.
+    assert (row.step, row.epoch, row.loss, row.left) == ("20", "1.0/5", "0.1235", "0:33:20")
     assert row.log.startswith("last line")
+    assert "\x1b" not in _shown_in_table(row)
+
+
+def _shown_in_table(row: Row) -> str:
+    return "".join(plain(text) for text in asdict(row).values())
 
 
 def test_only_the_end_of_a_long_metrics_file_is_read(tmp_path: Path) -> None:
