@@ -1,0 +1,302 @@
+"""The fields of every data_prep verb. A field's description is its help text and its comment in a config file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from iconoclip.config import Config, positional
+from iconoclip.record import SLUG_PATTERN
+from iconoclip.rights import PolicyName
+
+# `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
+warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarning)
+
+SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru", "lido"]
+
+
+class Storing(Config):
+    """How an image is stored, and on which side of a split it falls; shared by `harvest` and `pack`."""
+
+    name: str | None = Field(
+        None,
+        description="name of the shard set and first part of its shards' names; default: the institution's slug",
+        pattern=SLUG_PATTERN,
+        max_length=64,
+    )
+    policy: PolicyName = Field("open", description="rights policy that decides what may be trained on")
+    keep: Literal["usable", "all"] = Field(
+        "usable",
+        description="`usable`: store what may be trained on or passed on; `all`: store everything, for work that "
+        "stays in the house (the verdicts go along all the same)",
+    )
+    max_side_pixels: int = Field(
+        512, description="longer side of a stored image; nothing is enlarged", ge=16, le=8192
+    )
+    jpeg_quality: int = Field(90, description="quality of a stored JPEG", ge=50, le=100)
+    max_pixels: int = Field(
+        400_000_000, description="an image that claims more pixels is refused before it is decoded", ge=1
+    )
+    val_share: float = Field(0.05, description="share of the groups that go to validation", ge=0, lt=1)
+    test_share: float = Field(
+        0.10, description="share of the groups that are held out for the test", ge=0, lt=1
+    )
+    split_seed: int = Field(0, description="another seed gives another split")
+    near_duplicate_bits: int = Field(
+        0,
+        description="images whose perceptual hashes differ in at most so many of 64 bits share one side of a split; "
+        "0: equal hashes only; -1: never",
+        ge=-1,
+        le=8,
+    )
+    max_shard_bytes: int = Field(
+        1_000_000_000, description="a shard is closed before it grows past this", ge=100_000, le=4_000_000_000
+    )
+    harvested_at: str | None = Field(
+        None,
+        description="time to write into records (ISO 8601, UTC), so that a repeat gives the same bytes; "
+        "default: SOURCE_DATE_EPOCH, else the start of the work",
+    )
+    num_workers: int = Field(
+        0, description="processes that decode images; 0: as many as there are cores", ge=0, le=256
+    )
+
+    @model_validator(mode="after")
+    def _shares_leave_something_to_train_on(self) -> Storing:
+        if self.val_share + self.test_share >= 1:
+            raise ValueError("val_share and test_share together must stay below 1")
+        return self
+
+
+class HarvestConfig(Storing):
+    """Pull images and captions from collections into a shard set."""
+
+    sources: list[str] = Field(
+        description="addresses, files or folders: IIIF collections and manifests, change streams, OAI-PMH, ...",
+        min_length=1,
+        json_schema_extra=positional(),
+    )
+    out: Path | None = Field(None, description="folder of the shard set; not needed for a dry run")
+    source: SourceKind = Field(
+        "auto", description="what the sources are; `auto` tells by the address and the content"
+    )
+    institution: str | None = Field(
+        None, description="a shipped profile by name, or a YAML file; default: by the host of each source"
+    )
+    contact: str | None = Field(
+        None,
+        description="mail address or web page of whoever runs this harvest; servers see it in the User-Agent. "
+        "Needed for every host but this machine",
+        min_length=3,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+    )
+    allow_hosts: list[str] = Field(
+        [], description="private or loopback hosts that may be asked, as HOST or HOST:PORT"
+    )
+    dry_run: bool = Field(False, description="list the records; fetch no image and write nothing")
+    json: bool = Field(  # type: ignore[assignment]
+        False, description='print one JSON object a line: {"record": ...} or {"refused": ...}'
+    )
+    refresh: bool = Field(
+        False, description="ask again for everything, with If-None-Match and If-Modified-Since"
+    )
+    retry_refused: bool = Field(False, description="try again what was refused or given up before")
+    max_items: int | None = Field(None, description="stop after so many items, for a trial", ge=1)
+    num_tasks: int = Field(
+        1, description="tasks that share this harvest, as a job array does", ge=1, le=100_000
+    )
+    task: int | None = Field(None, description="which of them this is, from 0", ge=0)
+    requests_per_minute: float | None = Field(
+        None, description="pace for hosts that no profile knows; default 60, unbounded on this machine", gt=0
+    )
+    concurrency: int | None = Field(
+        None,
+        description="requests at a time for hosts that no profile knows; default 2, on this machine 16",
+        ge=1,
+        le=64,
+    )
+    max_attempts: int = Field(
+        4, description="tries of one request before it is put off or given up", ge=1, le=20
+    )
+    retry_seconds: float = Field(
+        0.5, description="first pause before a request is tried again; it doubles each time", gt=0
+    )
+    stall_seconds: float = Field(
+        30, description="a transfer that moves less than 1 KiB in so many seconds is dropped", gt=0
+    )
+    max_wait_seconds: float = Field(
+        120, description="longest pause a server may ask for; longer ones end the run with code 75", ge=0
+    )
+    max_document_bytes: int = Field(100_000_000, description="larger documents are refused", ge=1_000)
+    max_image_bytes: int = Field(200_000_000, description="larger images are refused", ge=1_000)
+    pack_incomplete: bool = Field(
+        False, description="pack what is there, although servers still ask to wait for the rest"
+    )
+    max_depth: int = Field(100_000, description="links followed in a row", ge=1)
+
+    @model_validator(mode="after")
+    def _out_and_task_fit(self) -> HarvestConfig:
+        if self.out is None and not self.dry_run:
+            raise ValueError("`out` is required, except in a dry run")
+        if self.task is not None and self.task >= self.num_tasks:
+            raise ValueError("`task` counts from 0 and stays below `num_tasks`")
+        if self.num_tasks > 1 and self.task is None:
+            raise ValueError("`num_tasks` needs `task`: which of them this is")
+        return self
+
+
+class Columns(Config):
+    """Which column of a table holds what. A name may be a list of names; the first that is filled counts."""
+
+    file: str | list[str] = Field(
+        default="file", description="path of the image, relative to the table's folder"
+    )
+    id: str | list[str] | None = Field(
+        default=None, description="what identifies the item; default: the file's path"
+    )
+    captions: dict[str, str | list[str]] = Field(
+        default={"title": "title", "caption": "caption", "description": "description"},
+        description="caption field -> column(s); a cell may hold a list. Captions appear in this order",
+    )
+    language: str | list[str] | None = Field(default=None, description="BCP 47 tag of the captions")
+    caption_languages: dict[str, str] = Field(
+        default={}, description="caption field -> its language, where a column has one of its own"
+    )
+    rights: str | list[str] | None = Field(
+        default="rights", description="rights statement or licence, in any spelling"
+    )
+    attribution: str | list[str] | None = Field(default=None, description="credit line that must go along")
+    date: str | list[str] | None = Field(
+        default=None, description="when it was made, as the institution writes it"
+    )
+    creators: str | list[str] | None = Field(default=None, description="who made it")
+    iconclass: str | list[str] | None = Field(default=None, description="Iconclass notations")
+    object_type: str | list[str] | None = Field(default=None, description="kind of object")
+    homepage: str | list[str] | None = Field(default=None, description="page about the object")
+    manifest: str | list[str] | None = Field(default=None, description="URI of its IIIF manifest")
+    canvas: str | list[str] | None = Field(default=None, description="URI of its IIIF canvas")
+    image: str | list[str] | None = Field(
+        default=None, description="address the image came from; default: the file's path"
+    )
+    group: str | list[str] | None = Field(
+        default=None, description="what stays on one side of a split; default: the manifest, else the item"
+    )
+    institution: str | list[str] | None = Field(
+        default=None, description="name of the institution, where rows differ"
+    )
+    regions: str | list[str] | None = Field(
+        default=None, description="list of regions of the image, each with a rectangle and labels"
+    )
+    region_percent: str = Field(default="xywh_percent", description="key of a region's rectangle in percent")
+    region_pixels: str = Field(default="xywh", description="key of a region's rectangle in pixels")
+    region_label: str = Field(default="label", description="key of a region's text or texts")
+    source_width: str | list[str] | None = Field(
+        default=None, description="width of the full image at the source"
+    )
+    source_height: str | list[str] | None = Field(
+        default=None, description="height of the full image at the source"
+    )
+
+
+class PackConfig(Storing):
+    """Make a shard set from a folder of images and a table."""
+
+    table: Path = Field(
+        description="CSV, JSONL or Parquet file, or a folder that holds one beside its images",
+        json_schema_extra=positional(),
+    )
+    out: Path = Field(description="folder of the shard set")
+    images: Path | None = Field(
+        None, description="folder the file column starts from; default: the table's own"
+    )
+    columns: Columns = Field(default_factory=Columns, description="which column holds what")
+    institution: str | None = Field(
+        None, description="a shipped profile by name, or a YAML file; or see institution_names"
+    )
+    institution_names: dict[str, str] = Field(
+        {}, description="name of an institution as the table writes it -> its slug"
+    )
+    rights: str | None = Field(None, description="rights statement of rows that carry none")
+    language: str | None = Field(None, description="BCP 47 tag of captions that carry none")
+    regions: Literal["off", "records"] = Field(
+        "off", description="`records`: each region becomes a sample of its own, cut from the image"
+    )
+    min_region_pixels: int = Field(
+        32, description="regions with a shorter side are left out, and listed", ge=1
+    )
+    list_separator: str | None = Field(
+        None, description="what separates several values in one cell of a CSV, for example `;`"
+    )
+    dry_run: bool = Field(False, description="list what would be packed and write nothing")
+    json: bool = Field(  # type: ignore[assignment]
+        False, description='print one JSON object a line: {"record": ...} or {"refused": ...}'
+    )
+
+
+class CheckConfig(Config):
+    """Verify a shard set."""
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    policy: PolicyName | None = Field(
+        None, description="judge the rights again under this policy; default: the set's own"
+    )
+    images: bool = Field(True, description="decode every image, not only compare checksums")
+    report: Path | None = Field(None, description="write the findings here as JSON as well")
+
+
+class MergeConfig(Config):
+    """Join shard sets into one."""
+
+    shardsets: list[Path] = Field(
+        description="folders of shard sets, in the order they are to stand",
+        min_length=1,
+        json_schema_extra=positional(),
+    )
+    out: Path = Field(description="folder of the new shard set")
+    name: str = Field("merged", description="name of the new set", pattern=SLUG_PATTERN, max_length=64)
+    policy: PolicyName = Field(
+        "open", description="the verdicts of all sets are given anew under this policy"
+    )
+    duplicates: Literal["refuse", "first"] = Field(
+        "refuse", description="a key in two sets: an error, or the first set's sample counts"
+    )
+    max_shard_bytes: int = Field(1_000_000_000, ge=100_000, le=4_000_000_000, description="as in harvest")
+    created_at: str | None = Field(
+        None, description="time to write (ISO 8601, UTC); default: SOURCE_DATE_EPOCH, else now"
+    )
+
+
+class TakedownConfig(Config):
+    """Withdraw items from a shard set."""
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    keys: list[str] = Field(
+        [], description="sample keys, source ids, manifest or canvas URIs", json_schema_extra=positional()
+    )
+    keys_file: Path | None = Field(None, description="a file with one of them a line")
+    reason: str = Field(description="why, in words for a person", min_length=3, max_length=2_000)
+    at: str | None = Field(None, description="time to write (ISO 8601, UTC); default: now")
+
+
+class CardConfig(Config):
+    """Write the dataset card and Croissant metadata of a shard set."""
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    title: str | None = Field(None, description="title for people; default: the set's name")
+    description: str | None = Field(None, description="a paragraph about the set", max_length=10_000)
+    licence: str | None = Field(
+        None, description="licence of the set as a whole, where there is one; default: each item's own"
+    )
+    url: str | None = Field(None, description="where the set is published")
+    contact: str | None = Field(None, description="whom to write to about an item")
+
+
+class StatusConfig(Config):
+    """Show the state of a harvest."""
+
+    folder: Path = Field(description="folder of the harvest", json_schema_extra=positional())
+    json: bool = Field(False, description="print it as one JSON object")  # type: ignore[assignment]

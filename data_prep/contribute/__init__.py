@@ -1,0 +1,1 @@
+"""What a partner does with shard sets: pack, check, merge, take down."""

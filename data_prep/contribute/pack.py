@@ -1,0 +1,93 @@
+"""`iconoclip pack`: a folder of images and a table -> a shard set.
+
+A table's images take the road of harvested ones: the same ledger, decoder, rights and packing; only that they are read
+from the folder. So a pack that was stopped goes on as well, and a broken image is refused, not fatal.
+"""
+
+from __future__ import annotations
+
+from data_prep.config import HarvestConfig, PackConfig, Storing
+from data_prep.dry_run import list_records
+from data_prep.engine import item_row
+from data_prep.harvest import LEDGER_FOLDER, already_finished, fetch_and_pack, same_harvest, take_over
+from data_prep.ledger import FoundRows, Ledger, LinkRow
+from data_prep.recording import Recorder, now_or_fixed
+from data_prep.sources.table import TableReader
+from iconoclip.config import digest
+from iconoclip.errors import DamagedData
+from iconoclip.files import sha256_of
+from iconoclip.progress import progress
+
+
+def pack(config: PackConfig) -> int:
+    """Pack a folder of images and its table into the shard set `config.out`.
+
+    Raises:
+        SomeRefused: done, but some rows were refused; the report says which.
+        BadInput: the table cannot be read, or holds nothing usable.
+        RightsForbid: every row was refused for its rights.
+        ConfigError: a column that is mapped and not there; the folder holds another pack.
+        TryAgainLater: the disk is full.
+    """
+    as_harvest = _as_harvest(config)
+    if config.dry_run:
+        with Ledger(None) as ledger:
+            _read(ledger, TableReader(config), as_harvest)
+            return list_records(
+                ledger, Recorder(config, now_or_fixed(config.harvested_at)), as_json=config.json
+            )
+    with Ledger(config.out / LEDGER_FOLDER) as ledger:
+        same_harvest(ledger, as_harvest)
+        take_over(ledger, as_harvest)
+        if ledger.get("finished"):
+            return already_finished(config.out)
+        reader = TableReader(config)
+        _begin(ledger, config, reader)
+        _read(ledger, reader, as_harvest)
+        name = config.name or _name(ledger, config)
+        return fetch_and_pack(ledger, as_harvest, name=name, image_folder=reader.folder)
+
+
+def _as_harvest(config: PackConfig) -> HarvestConfig:
+    """The settings of the common road, as a harvest has them."""
+    shared = {name: getattr(config, name) for name in Storing.model_fields}
+    return HarvestConfig(
+        sources=[str(config.table)], out=config.out, institution=config.institution, **shared
+    )
+
+
+def _begin(ledger: Ledger, config: PackConfig, reader: TableReader) -> None:
+    """Note what is packed; a table that changed in the middle of the work would mix two."""
+    identity = {"table_sha256": sha256_of(reader.path), "pack_config": digest(config)}
+    known = {name: ledger.get(name) for name in identity}
+    if known["table_sha256"] not in (None, identity["table_sha256"]):
+        raise DamagedData(
+            "the table has changed since this pack was begun",
+            where=reader.path,
+            remedy="choose another --out",
+        )
+    if known["pack_config"] not in (None, identity["pack_config"]):
+        raise DamagedData(
+            "the settings have changed since this pack was begun",
+            where=config.out,
+            remedy="choose another --out",
+        )
+    ledger.begin(_as_harvest(config), now_or_fixed(config.harvested_at), **identity)
+
+
+def _read(ledger: Ledger, reader: TableReader, config: HarvestConfig) -> None:
+    """Put the rows into the ledger, a chunk at a time; chunks that are there already are passed over."""
+    if ledger.get("table_read"):
+        return
+    with progress("read", unit="rows") as meter:
+        for number, found in enumerate(reader.chunks()):
+            rows = FoundRows([item_row(candidate, config) for candidate in found.candidates], [])
+            ledger.add_chunk(number, LinkRow(f"{reader.path}#{number}", "table"), found, rows)
+            meter.advance(len(found.candidates) + len(found.refusals))
+    ledger.note(table_read="yes")
+
+
+def _name(ledger: Ledger, config: PackConfig) -> str:
+    """The institution's slug where there is one alone, else the folder's name."""
+    slugs = ledger.institutions()
+    return slugs.pop() if len(slugs) == 1 else "pack"

@@ -1,0 +1,559 @@
+"""The only HTTP client: it says who it is, asks robots.txt first, keeps to each host's pace, and believes nothing.
+
+- Addresses: names are resolved here, each address is checked, and the connection goes to the checked address, so a
+  name cannot point elsewhere the second time (DNS rebinding). Every hop of a redirect is checked again.
+- Bodies: bounded as received and as decompressed; a transfer that all but stands still is dropped, a slow long
+  one is not. There is no wall clock on a body: that would be a hidden limit of size.
+- Answers: 404, 410 and their like are final; 429, 5xx and broken connections are for later; a page of HTML where an
+  image or JSON was wanted is a firewall's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, Self
+from urllib.parse import urljoin, urlsplit
+
+import httpcore2
+import httpx2
+import stamina
+from protego import Protego
+
+from data_prep import optout
+from data_prep.addresses import AllowList, is_loopback, is_public, literal_address
+from data_prep.hosts import HostGate, Pace
+from data_prep.images import looks_like_markup
+from iconoclip.errors import ConfigError
+
+Wanted = Literal["json", "xml", "image", "any"]
+
+MAX_REDIRECTS: Final = 5
+MAX_URI_CHARS: Final = 8_000
+# RFC 9309, section 2.5: at least 500 KiB of robots.txt must be read; we read no more.
+MAX_ROBOTS_BYTES: Final = 512_000
+# RFC 9309, section 2.4: a cached robots.txt should not be used for more than a day.
+SITE_RULES_SECONDS: Final = 86_400
+MIN_BYTES_PER_STALL: Final = 1024
+CHUNK_BYTES: Final = 65_536
+CONNECT_SECONDS: Final = 15.0
+
+ACCEPT: Final[Mapping[Wanted, str]] = {
+    "json": "application/ld+json, application/json;q=0.9, */*;q=0.1",
+    "xml": "application/xml, text/xml;q=0.9, */*;q=0.1",
+    "image": "image/jpeg, image/*;q=0.8",
+    "any": "application/ld+json, application/json;q=0.9, application/xml;q=0.8, */*;q=0.1",
+}
+# The server cannot do it now: ask again later. 202: it is still preparing the answer.
+FOR_LATER: Final = frozenset({202, 408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524})
+SLOW_DOWN: Final = frozenset({429, 503, 509})
+
+
+class Refused(Exception):
+    """The resource is not to be had, now or later; the message says why, in words for the report."""
+
+
+class NotNow(Exception):
+    """The resource is not to be had at present. `wait_seconds` is what the server asked for, where it did."""
+
+    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+class HostParked(NotNow):
+    """The host is left alone for the rest of this run."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An answer. With `not_modified` there is no body: what one had is still right."""
+
+    uri: str
+    body: bytes
+    media_type: str = ""
+    etag: str | None = None
+    last_modified: str | None = None
+    opt_out: tuple[str, ...] = ()
+    not_modified: bool = False
+
+
+@dataclass(frozen=True)
+class SiteRules:
+    """What a site asks of robots: robots.txt and TDMRep, as received, and when (seconds since 1970)."""
+
+    robots_txt: str = ""
+    tdmrep: bytes = b""
+    at: float = 0.0
+    _parsed: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def robots(self) -> Any:
+        """The parsed robots.txt."""
+        if "robots" not in self._parsed:
+            self._parsed["robots"] = Protego.parse(self.robots_txt)
+            self._parsed["usage"] = optout.content_usage_rules(self.robots_txt)
+            self._parsed["tdmrep"] = optout.tdmrep_rules(self.tdmrep) if self.tdmrep else []
+        return self._parsed["robots"]
+
+    def opt_out(self, path: str, *, with_tdmrep: bool) -> set[str]:
+        """The reservations that the site's files state for a path."""
+        _ = self.robots
+        signals = set()
+        usage = optout.usage_for(self._parsed["usage"], path) if self._parsed["usage"] else None
+        if usage and optout.forbids_training(usage):
+            signals.add("content-usage")
+        if with_tdmrep and optout.tdmrep_reserves(self._parsed["tdmrep"], path):
+            signals.add("tdmrep")
+        return signals
+
+
+class SiteMemory(Protocol):
+    """Where site rules outlive the process; the ledger is one."""
+
+    def recall_site(self, origin: str) -> SiteRules | None: ...
+    def remember_site(self, origin: str, rules: SiteRules) -> None: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one fetcher; see HarvestConfig for what they mean."""
+
+    max_attempts: int = 4
+    stall_seconds: float = 30.0
+    max_wait_seconds: float = 120.0
+    retry_seconds: float = 0.5
+
+
+class Fetcher:
+    """Asks servers, politely. Use as an async context manager; one a process.
+
+    Args:
+        contact: mail address or web page for the User-Agent; needed for every host but this machine.
+        allowed: the private hosts that may be asked.
+        pace_of: the pace of a host, by name and port.
+        limits: bounds.
+        memory: remembers robots.txt and TDMRep between runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        contact: str | None,
+        allowed: AllowList,
+        pace_of: Callable[[str], Pace],
+        limits: Limits = Limits(),
+        memory: SiteMemory | None = None,
+    ) -> None:
+        self._contact, self._allowed, self._pace_of = contact, allowed, pace_of
+        self._limits, self._memory = limits, memory
+        self.gates: dict[str, HostGate] = {}
+        self._sites: dict[str, asyncio.Task[SiteRules]] = {}
+        self._transport = _CheckedTransport(allowed)
+        self._agent = f"{optout.PRODUCT}/{version('iconoclip')}" + (f" (+{contact})" if contact else "")
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._sites.values():
+            task.cancel()
+        await self._transport.__aexit__(kind, error, trace)
+
+    def gate(self, host: str) -> HostGate:
+        """The gate of a host, given as `host_of` names it."""
+        if host not in self.gates:
+            self.gates[host] = HostGate(host, self._pace_of(host))
+        return self.gates[host]
+
+    async def fetch(
+        self,
+        uri: str,
+        *,
+        wanted: Wanted,
+        max_bytes: int,
+        etag: str | None = None,
+        last_modified: str | None = None,
+    ) -> Fetched:
+        """Ask for a resource, trying again while that may help.
+
+        Args:
+            uri: http or https.
+            wanted: what is hoped for; a page of HTML instead of JSON, XML or an image is no answer.
+            max_bytes: bound of the body, as received and as decompressed.
+            etag, last_modified: validators of what one has; the answer may then be `not_modified`.
+
+        Raises:
+            Refused: not to be had.
+            NotNow: not to be had now; tried `max_attempts` times, or the server asks to wait longer than allowed.
+            ConfigError: a host beyond this machine, and no contact configured.
+        """
+        conditions = {}
+        if etag:
+            conditions["If-None-Match"] = etag
+        if last_modified:
+            conditions["If-Modified-Since"] = last_modified
+        async for attempt in stamina.retry_context(
+            on=self._is_worth_a_retry,
+            attempts=self._limits.max_attempts,
+            timeout=None,
+            wait_initial=self._limits.retry_seconds,
+            wait_max=30.0,
+            wait_jitter=self._limits.retry_seconds,
+        ):
+            with attempt:
+                return await self._follow(uri, wanted, max_bytes, conditions)
+        raise AssertionError("unreachable")
+
+    def _is_worth_a_retry(self, error: Exception) -> bool:
+        if not isinstance(error, NotNow) or isinstance(error, HostParked):
+            return False
+        return error.wait_seconds is None or error.wait_seconds <= self._limits.max_wait_seconds
+
+    async def _follow(
+        self, uri: str, wanted: Wanted, max_bytes: int, conditions: Mapping[str, str]
+    ) -> Fetched:
+        for _ in range(MAX_REDIRECTS + 1):
+            url = self._checked_url(uri)
+            site = await self._site(uri)
+            if not site.robots.can_fetch(uri, optout.PRODUCT):
+                raise Refused("robots.txt forbids it")
+            answer = await self._ask(uri, url, wanted, max_bytes, conditions, site)
+            if isinstance(answer, Fetched):
+                return answer
+            uri = answer
+        raise Refused(f"more than {MAX_REDIRECTS} redirects")
+
+    def _checked_url(self, uri: str) -> httpx2.URL:
+        if len(uri) > MAX_URI_CHARS:
+            raise Refused(f"the address is longer than {MAX_URI_CHARS} characters")
+        try:
+            url = httpx2.URL(uri)
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise Refused(f"not a valid address: {error}") from None
+        if url.scheme not in ("http", "https") or not url.host:
+            raise Refused(f"only http and https are asked, not '{url.scheme or uri[:40]}'")
+        if url.userinfo:
+            raise Refused("the address carries a user name or password")
+        if self._contact is None and not is_loopback(url.host):
+            raise ConfigError(
+                "no contact is configured, and a server beyond this machine is to be asked",
+                where=uri,
+                remedy="say who you are: --contact you@your.institution (or a web page about your harvest)",
+            )
+        return url
+
+    async def _ask(
+        self,
+        uri: str,
+        url: httpx2.URL,
+        wanted: Wanted,
+        max_bytes: int,
+        conditions: Mapping[str, str],
+        site: SiteRules | None,
+    ) -> Fetched | str:
+        """One request through the host's gate. Returns the answer, or where it is redirected to."""
+        gate = self.gate(host_of(uri))
+        if gate.parked:
+            raise HostParked(gate.parked)
+        if gate.seconds_closed > self._limits.max_wait_seconds:
+            raise HostParked("the server asks to wait", gate.seconds_closed)
+        headers = {
+            "Host": url.netloc.decode("ascii"),
+            "User-Agent": self._agent,
+            "Accept": ACCEPT[wanted],
+            "Accept-Encoding": "identity" if wanted == "image" else "gzip, deflate",
+            **conditions,
+        }
+        request = httpx2.Request("GET", url, headers=headers, extensions={"timeout": self._timeouts()})
+        async with gate.turn():
+            if gate.parked:
+                raise HostParked(gate.parked)
+            try:
+                return await self._exchange(request, uri, wanted, max_bytes, site, gate)
+            except NotNow as error:
+                gate.failed(str(error))
+                raise
+            except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
+                reason = _network_reason(error)
+                gate.failed(reason)
+                raise NotNow(reason) from error
+
+    def _timeouts(self) -> dict[str, float]:
+        stall = self._limits.stall_seconds
+        return {"connect": min(CONNECT_SECONDS, stall), "read": stall, "write": stall, "pool": 3600.0}
+
+    async def _exchange(
+        self,
+        request: httpx2.Request,
+        uri: str,
+        wanted: Wanted,
+        max_bytes: int,
+        site: SiteRules | None,
+        gate: HostGate,
+    ) -> Fetched | str:
+        try:
+            # A server that drips its header would otherwise hold us for ever.
+            async with asyncio.timeout(4 * self._limits.stall_seconds):
+                response = await self._transport.handle_async_request(request)
+        except TimeoutError:
+            raise NotNow("the server did not finish its header") from None
+        try:
+            if 300 <= response.status_code < 400 and response.status_code != 304:
+                return _redirect_target(uri, response)
+            self._raise_for_status(response, gate)
+            body = b""
+            if response.status_code != 304:
+                body = await _read_body(response, max_bytes, self._limits.stall_seconds)
+        finally:
+            await response.aclose()
+        if wanted in ("json", "image") and looks_like_markup(body):
+            gate.punished()
+            raise NotNow("a page of HTML came instead: a firewall, or a viewer's address")
+        gate.succeeded(len(body))
+        return _fetched(uri, response, body, site)
+
+    def _raise_for_status(self, response: httpx2.Response, gate: HostGate) -> None:
+        status = response.status_code
+        if status in (200, 203, 304):
+            return
+        reason = f"HTTP {status} {_phrase(status)}"
+        if status in FOR_LATER or (status == 403 and not gate.pace.refusal_is_final):
+            wait = _retry_after(response.headers.get("retry-after"))
+            if status in SLOW_DOWN or status == 403 or wait is not None:
+                wait = gate.punished(wait)
+                if wait > self._limits.max_wait_seconds:
+                    gate.park(f"the server asks to wait {wait:.0f} s ({reason})")
+                    raise HostParked(reason, wait)
+            raise NotNow(reason, wait)
+        gate.succeeded(0)
+        raise Refused(reason)
+
+    async def _site(self, uri: str) -> SiteRules:
+        """The rules of the site, asked once; everybody who waits for them shares the one request."""
+        origin = origin_of(uri)
+        task = self._sites.get(origin)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._sites[origin] = asyncio.create_task(self._learn_site(origin))
+        return await asyncio.shield(task)
+
+    async def _learn_site(self, origin: str) -> SiteRules:
+        known = self._memory.recall_site(origin) if self._memory else None
+        if known is None or time.time() - known.at > SITE_RULES_SECONDS:
+            robots_txt = (await self._site_file(origin, "/robots.txt")).decode("utf-8", "replace")
+            tdmrep = await self._site_file(origin, "/.well-known/tdmrep.json")
+            known = SiteRules(robots_txt, tdmrep, time.time())
+            if self._memory:
+                self._memory.remember_site(origin, known)
+        try:
+            delay = known.robots.crawl_delay(optout.PRODUCT)
+        except Exception:  # a parser fed by strangers; an unreadable delay is none
+            delay = None
+        self.gate(host_of(origin)).respect_crawl_delay(delay)
+        return known
+
+    async def _site_file(self, origin: str, path: str) -> bytes:
+        """A site's file; empty where it has none (RFC 9309, section 2.3.1.3). Unreachable is NotNow: 2.3.1.4."""
+        uri = origin + path
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = await self._ask(uri, self._checked_url(uri), "any", MAX_ROBOTS_BYTES, {}, None)
+                if isinstance(answer, Fetched):
+                    return b"" if looks_like_markup(answer.body) else answer.body
+                uri = answer
+        except Refused as refused:
+            if "address" in str(refused):
+                raise
+        return b""
+
+
+def host_of(uri: str) -> str:
+    """Host and, where it is not the scheme's own, port: what a gate and a profile are keyed by."""
+    parts = urlsplit(uri)
+    host = (parts.hostname or "").lower()
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return host if port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f"{host}:{port}"
+
+
+def origin_of(uri: str) -> str:
+    """Scheme, host and port: what a robots.txt speaks for."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110, section 10.2.3)."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(min(int(value.strip()[:9]), 10**8))
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _redirect_target(uri: str, response: httpx2.Response) -> str:
+    location = response.headers.get("location")
+    if response.status_code not in (301, 302, 303, 307, 308) or not location:
+        raise Refused(f"HTTP {response.status_code} without an address to go to")
+    return urljoin(uri, location)
+
+
+def _network_reason(error: Exception) -> str:
+    if isinstance(error, httpx2.ConnectTimeout):
+        return "the server does not answer"
+    if isinstance(error, httpx2.TimeoutException):
+        return "the transfer stalled"
+    if isinstance(error, httpx2.RemoteProtocolError):
+        return f"the answer broke off or is not HTTP: {error}"
+    return f"the connection failed: {error or type(error).__name__}"
+
+
+def _fetched(uri: str, response: httpx2.Response, body: bytes, site: SiteRules | None) -> Fetched:
+    headers = response.headers
+    signals, states_tdmrep = optout.from_headers(headers.multi_items())
+    parts = urlsplit(uri)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    stated = site.opt_out(path or "/", with_tdmrep=not states_tdmrep) if site else set()
+    return Fetched(
+        uri=uri,
+        body=body,
+        media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
+        etag=headers.get("etag"),
+        last_modified=headers.get("last-modified"),
+        opt_out=tuple(sorted({*signals, *stated})),
+        not_modified=response.status_code == 304,
+    )
+
+
+async def _read_body(response: httpx2.Response, max_bytes: int, stall_seconds: float) -> bytes:
+    """The body, decompressed; bounded in bytes on the wire and after.
+
+    Raises:
+        Refused: larger than allowed, or in an encoding that was not offered.
+        NotNow: less than `MIN_BYTES_PER_STALL` in `stall_seconds`.
+    """
+    too_large = Refused(f"larger than {max_bytes} bytes")
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and int(declared[:18]) > max_bytes:
+        raise too_large
+    decode = _decoder(response.headers.get("content-encoding", "identity").strip().lower(), max_bytes)
+    parts: list[bytes] = []
+    received = decoded = in_window = 0
+    window_ends = time.monotonic() + stall_seconds
+    async for chunk in response.stream:  # type: ignore[union-attr]
+        received += len(chunk)
+        in_window += len(chunk)
+        plain = decode(chunk)
+        decoded += len(plain)
+        if received > max_bytes or decoded > max_bytes:
+            raise too_large
+        parts.append(plain)
+        if (now := time.monotonic()) > window_ends:
+            if in_window < MIN_BYTES_PER_STALL:
+                raise NotNow("the transfer stalled")
+            in_window, window_ends = 0, now + stall_seconds
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _decoder(encoding: str, max_bytes: int) -> Callable[[bytes], bytes]:
+    if encoding in ("", "identity"):
+        return bytes
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise Refused(f"the body is encoded as '{encoding[:40]}', which was not asked for")
+    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+    def decode(chunk: bytes) -> bytes:
+        try:
+            return machine.decompress(chunk, max_bytes + 1)
+        except zlib.error as error:
+            raise Refused(f"the compressed body is damaged: {error}") from None
+
+    return decode
+
+
+class _CheckedTransport(httpx2.AsyncHTTPTransport):
+    """httpx2's transport over connections to checked addresses only."""
+
+    def __init__(self, allowed: AllowList) -> None:
+        # SSL_CERT_FILE is honoured: some houses sign their own servers. A proxy of the environment is not.
+        context = httpx2.create_ssl_context()
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=512,
+            max_keepalive_connections=128,
+            keepalive_expiry=20.0,
+            network_backend=_CheckedBackend(allowed),
+        )
+
+
+class _CheckedBackend(httpcore2.AsyncNetworkBackend):
+    """Resolves a name, refuses addresses that are not public, and connects to the very address it checked."""
+
+    def __init__(self, allowed: AllowList) -> None:
+        self._inner = httpcore2.AnyIOBackend()
+        self._allowed = allowed
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        addresses = await self._resolve(host, port)
+        failure: Exception | None = None
+        for address in addresses[:4]:
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpcore2.ConnectError("no address")
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        if literal_address(host):
+            addresses = [host.strip("[]")]
+        else:
+            try:
+                infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except (socket.gaierror, UnicodeError) as error:
+                raise httpcore2.ConnectError(f"the name {host} cannot be resolved") from error
+            addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+        if (host, port) in self._allowed:
+            return addresses
+        public = [address for address in addresses if is_public(address)]
+        if not public:
+            raise Refused(
+                f"{host} is a private address ({addresses[0]}); --allow_hosts {host} would permit it"
+                if addresses
+                else f"{host} has no address"
+            )
+        return public
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)

@@ -1,0 +1,338 @@
+"""`iconoclip harvest`: collections in, a shard set out. Stopped at any moment, it goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from data_prep.addresses import AllowList, is_loopback
+from data_prep.config import HarvestConfig
+from data_prep.engine import Engine
+from data_prep.fetch import Fetcher, Limits
+from data_prep.hosts import Pace
+from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
+from data_prep.ledger import IDENTITY_FIELDS, Ledger, LinkRow
+from data_prep.packing import LostBytes, Packed, hand_over, pack
+from data_prep.recording import Recorder, now_or_fixed
+from data_prep.report import REPORT_NAME, Report, refusals_of, report_of
+from data_prep.sources.registry import roots
+from data_prep.walk import settle
+from iconoclip.errors import BadInput, ConfigError, DamagedData, RightsForbid, SomeRefused, TryAgainLater
+from iconoclip.progress import Meter, progress
+from iconoclip.record import is_slug
+from iconoclip.shardset import MANIFEST_NAME, ShardSet
+
+LEDGER_FOLDER = ".harvest"
+MAX_PACKINGS = 3
+
+
+def harvest(config: HarvestConfig) -> int:
+    """Harvest `config.sources` into the shard set `config.out`.
+
+    Raises:
+        SomeRefused: done, but some items were refused; the report says which.
+        BadInput: nothing usable, or the folder holds another harvest.
+        RightsForbid: everything was refused for its rights.
+        ConfigError: a host beyond this machine, and no contact.
+        TryAgainLater: the disk is full, or servers ask to wait longer than `max_wait_seconds`.
+    """
+    if config.dry_run:
+        from data_prep.dry_run import dry_run
+
+        return dry_run(config)
+    assert config.out is not None
+    profile_of = profiles(config)
+    with Ledger(config.out / LEDGER_FOLDER) as ledger:
+        same_harvest(ledger, config)
+        take_over(ledger, config)
+        if ledger.get("finished") and not _begin_round(ledger, config):
+            return already_finished(config.out)
+        if ledger.get("config") is None:
+            links = roots(config.sources, config.source)
+            _need_contact(config, links)
+            ledger.begin(config, now_or_fixed(config.harvested_at))
+            ledger.add_roots(links)
+        return fetch_and_pack(ledger, config, name=_name(config, profile_of))
+
+
+def fetch_and_pack(
+    ledger: Ledger, config: HarvestConfig, *, name: str, image_folder: Path | None = None
+) -> int:
+    """Do what the ledger still holds, then pack; the common road of every source.
+
+    Args:
+        name: of the shard set.
+        image_folder: where a table's images are read from.
+    """
+    assert config.out is not None
+    recorder = Recorder(config, ledger.get("started_at") or now_or_fixed(config.harvested_at))
+    for _ in range(MAX_PACKINGS):
+        parked = _fetch_everything(ledger, config, image_folder)
+        if parked and not config.pack_incomplete:
+            raise _wait_for(parked, ledger)
+        try:
+            packed = pack(ledger, config, recorder, config.out, name)
+        except LostBytes:
+            continue
+        except BadInput:
+            raise _nothing_usable(ledger, config.out) from None
+        report = _report(ledger, packed, config.out)
+        _finish(ledger)
+        return _say(report, config.out)
+    raise DamagedData(
+        "stored images keep changing on the disk",
+        where=ledger.folder,
+        remedy="check the disk, or choose another --out",
+    )
+
+
+def _fetch_everything(ledger: Ledger, config: HarvestConfig, image_folder: Path | None) -> dict[str, str]:
+    """Fetch until nothing is left; then settle which candidate speaks for each key, and fetch what that changed."""
+    while True:
+        with (
+            progress("harvest", unit="images") as meter,
+            _decoders(config) as executor,
+            _terminate_as_interrupt(),
+        ):
+            parked = asyncio.run(_run(ledger, config, executor, meter, image_folder))
+        if not settle(ledger):
+            return parked
+
+
+async def _run(
+    ledger: Ledger, config: HarvestConfig, executor: Executor, meter: Meter, image_folder: Path | None
+) -> dict[str, str]:
+    profile_of = profiles(config)
+    async with fetcher_for(config, ledger, profile_of) as fetcher:
+        engine = Engine(
+            config, ledger, fetcher, executor, profile_of, meter,
+            image_folder=image_folder, round_number=int(ledger.get("round") or 0),
+        )  # fmt: skip
+        return await engine.run()
+
+
+def fetcher_for(
+    config: HarvestConfig, ledger: Ledger, profile_of: Callable[[str], InstitutionProfile]
+) -> Fetcher:
+    """The client of this harvest."""
+    return Fetcher(
+        contact=config.contact,
+        allowed=AllowList(config.allow_hosts, config.sources),
+        pace_of=lambda host: pace_of(host, config, profile_of),
+        limits=Limits(
+            config.max_attempts, config.stall_seconds, config.max_wait_seconds, config.retry_seconds
+        ),
+        memory=ledger,
+    )
+
+
+def pace_of(host: str, config: HarvestConfig, profile_of: Callable[[str], InstitutionProfile]) -> Pace:
+    """The pace of a host: its profile's, else the config's, else a careful one; this machine bears more."""
+    name = host.rpartition(":")[0] if ":" in host else host
+    limit = _limit_of(name, profile_of(f"https://{host}/")) or _limit_of(
+        name, profile_for(f"https://{host}/")
+    )
+    if limit is not None:
+        return Pace(
+            60 / limit.requests_per_minute, limit.concurrency, limit.cool_down_seconds, limit.refusal_is_final
+        )
+    if is_loopback(name):
+        interval = 60 / config.requests_per_minute if config.requests_per_minute else 0.0
+        return Pace(interval, config.concurrency or 16, cool_down_seconds=1.0)
+    return Pace(60 / (config.requests_per_minute or 60), config.concurrency or 2)
+
+
+def _limit_of(host: str, profile: InstitutionProfile) -> HostLimit | None:
+    labels = host.split(".")
+    names = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((profile.hosts[name] for name in names if name in profile.hosts), None)
+
+
+def profiles(config: HarvestConfig) -> Callable[[str], InstitutionProfile]:
+    """Which institution a document belongs to: the one the config names, else by its address."""
+    if config.institution is None:
+        return profile_for
+    profile = load_profile(config.institution)
+    return lambda _: profile
+
+
+@contextmanager
+def _decoders(config: HarvestConfig) -> Iterator[ThreadPoolExecutor]:
+    import os
+
+    num_workers = config.num_workers or len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(num_workers, thread_name_prefix="decode") as executor:
+        yield executor
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """A scheduler's SIGTERM ends a harvest as Ctrl-C does: what is finished is kept."""
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# The life of a ledger
+
+
+def same_harvest(ledger: Ledger, config: HarvestConfig) -> None:
+    """Refuse to mix two harvests in one folder."""
+    values = {
+        name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY_FIELDS
+    }
+    known = ledger.get("config")
+    if known is None:
+        return
+    before = json.loads(known)
+    differing = [name for name in IDENTITY_FIELDS if before.get(name) != values.get(name)]
+    if differing:
+        name = differing[0]
+        raise ConfigError(
+            f"this folder holds a harvest with another `{name}`: {before.get(name)!r}, now {values.get(name)!r}",
+            where=config.out,
+            remedy="choose another --out, or give the same settings to go on",
+        )
+
+
+def take_over(ledger: Ledger, config: HarvestConfig) -> None:
+    """Finish what a killed process had packed and not yet put into place."""
+    assert config.out is not None
+    if hand_over(config.out / LEDGER_FOLDER, config.out):
+        _finish(ledger)
+
+
+def _need_contact(config: HarvestConfig, links: list[LinkRow]) -> None:
+    real = next(
+        (row.uri for row in links if row.host and not is_loopback(urlsplit(row.uri).hostname or "")),
+        None,
+    )
+    if real and config.contact is None:
+        raise ConfigError(
+            "no contact is configured, and a server beyond this machine is to be asked",
+            where=real,
+            remedy="say who you are: --contact you@your.institution (or a web page about your harvest)",
+        )
+
+
+def _begin_round(ledger: Ledger, config: HarvestConfig) -> bool:
+    """Put everything back to pending for a refresh, or the refused alone for another try."""
+    if config.refresh:
+        ledger.begin_round(now_or_fixed(config.harvested_at))
+        return True
+    return config.retry_refused and ledger.retry_refused()
+
+
+def _finish(ledger: Ledger) -> None:
+    ledger.note(finished="yes")
+    ledger.drop_spools()
+
+
+def _name(config: HarvestConfig, profile_of: Callable[[str], InstitutionProfile]) -> str:
+    """The set's name: as configured, else the institution's slug, else the folder's name."""
+    if config.name:
+        return config.name
+    slug = profile_of(config.sources[0]).slug
+    if (
+        config.institution is None
+        and slug == "local"
+        and config.out is not None
+        and is_slug(config.out.name.lower())
+    ):
+        return config.out.name.lower()
+    return slug
+
+
+# What is said at the end
+
+
+def _wait_for(parked: dict[str, str], ledger: Ledger) -> TryAgainLater:
+    hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(parked.items()))
+    (num_left,) = ledger.database.execute(
+        "SELECT count(*) FROM items WHERE state IN ('pending', 'retry-later')"
+    ).fetchone()
+    return TryAgainLater(
+        f"{num_left} known items and what else these servers hold must wait: {hosts}",
+        where=ledger.folder,
+        remedy="run the same command again later, or with --pack_incomplete true to make do with what is there",
+    )
+
+
+def _nothing_usable(ledger: Ledger, out: Path) -> BadInput:
+    report = report_of(refusals_of(ledger), out, num_documents=_num_documents(ledger))
+    path = report.write(out)
+    print(report.summary(), file=sys.stderr)
+    if report.by_reason and all(reason.startswith("rights:") for reason in report.by_reason):
+        return RightsForbid(
+            f"the rights of all {report.num_refused} items forbid their use",
+            where=path,
+            remedy="see the report; another --policy may fit your house, if its conditions are yours",
+        )
+    return BadInput(
+        "nothing usable in the sources", where=path, remedy="the report says why each item was refused"
+    )
+
+
+def _report(ledger: Ledger, packed: Packed, out: Path) -> Report:
+    refused = (*refusals_of(ledger), *packed.refused)
+    report = report_of(
+        refused,
+        out,
+        num_samples=packed.num_samples,
+        num_documents=_num_documents(ledger),
+        notes={
+            "smaller_than_asked": packed.num_smaller,
+            "groups_joined": packed.num_clusters,
+            "hosts": _hosts(ledger),
+        },
+    )
+    report.write(out)
+    return report
+
+
+def _num_documents(ledger: Ledger) -> int:
+    (count,) = ledger.database.execute("SELECT count(*) FROM documents WHERE state = 'fetched'").fetchone()
+    return int(count)
+
+
+def _hosts(ledger: Ledger) -> dict[str, dict[str, int]]:
+    rows = ledger.database.execute("SELECT host, requests, bytes FROM hosts ORDER BY host")
+    return {host: {"requests": requests, "bytes": num_bytes} for host, requests, num_bytes in rows}
+
+
+def _say(report: Report, out: Path) -> int:
+    print(report.summary())
+    print(f"shard set: {out / MANIFEST_NAME}")
+    if report.num_refused:
+        raise SomeRefused(
+            f"{report.num_samples} samples stored, {report.num_refused} items refused",
+            where=out / REPORT_NAME,
+        )
+    return 0
+
+
+def already_finished(out: Path) -> int:
+    """A finished harvest run again: the same answer as the first time, at once."""
+    num_samples = len(ShardSet(out))
+    print(
+        f"harvested already: {num_samples} samples in {out}; --refresh true asks the servers what has changed"
+    )
+    report = json.loads((out / REPORT_NAME).read_text()) if (out / REPORT_NAME).exists() else {}
+    if report.get("num_refused"):
+        raise SomeRefused(
+            f"{num_samples} samples stored, {report['num_refused']} items refused", where=out / REPORT_NAME
+        )
+    return 0

@@ -1,0 +1,1 @@
+"""What is published beside a shard set: the dataset card, Croissant metadata."""

@@ -1,0 +1,153 @@
+"""Candidate + what fetching taught -> Record: rights judged, side of the split chosen."""
+
+from __future__ import annotations
+
+import functools
+import os
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import ValidationError
+
+from data_prep.candidate import Candidate
+from data_prep.config import Storing
+from data_prep.ledger import Facts
+from iconoclip.errors import ConfigError
+from iconoclip.record import Image, Record, Rights, sample_key, split_of
+from iconoclip.rights import POLICY_VERSION, PolicyName, judge, statement
+
+
+@functools.lru_cache(maxsize=10_000)
+def _judged(raw: str | None, policy: PolicyName, attribution: str | None, opt_out: tuple[str, ...]) -> Rights:
+    return judge(raw, policy=policy, attribution=attribution, opt_out=opt_out)
+
+
+def rights_of(candidate: Candidate, policy: PolicyName, opt_out: tuple[str, ...] = ()) -> Rights:
+    """The verdict on a candidate, with the reservations seen on the way."""
+    return _judged(candidate.rights_raw, policy, candidate.attribution, tuple(sorted(set(opt_out))))
+
+
+def rights_refusal(rights: Rights, keep: str) -> str | None:
+    """Why an item is not stored for its rights, or None when it may be.
+
+    Stored is what may be trained on, and what may be passed on: the search engine shows the latter, and training
+    leaves it out by its verdict.
+    """
+    if keep == "all" or rights.may_train or rights.redistribute != "no":
+        return None
+    if rights.opt_out:
+        return f"rights: reserved by {', '.join(rights.opt_out)}"
+    if rights.uri:
+        return f"rights: {statement(rights.uri)} allows neither training nor passing on under {rights.policy}"
+    return "rights: no statement" if not rights.raw else "rights: the statement is not one we know"
+
+
+def key_of(candidate: Candidate) -> str:
+    """The sample key of a candidate."""
+    return sample_key(
+        candidate.institution.slug, candidate.source.id, candidate.source.region or candidate.region
+    )
+
+
+class Recorder:
+    """Builds the records of one set.
+
+    Args:
+        config: policy, split, clock.
+        started_at: ISO 8601 time to write where the config fixes none.
+    """
+
+    def __init__(self, config: Storing, started_at: str) -> None:
+        self.config = config
+        self.policy = f"{config.policy}@{POLICY_VERSION}"
+        self.created_at = config.harvested_at or started_at
+        self.created_by = created_by()
+
+    def record(
+        self, candidate: Candidate, facts: Facts, *, group: str | None = None, opt_out: tuple[str, ...] = ()
+    ) -> Record:
+        """The record of a stored item; `group` overrides the candidate's own.
+
+        Raises:
+            ValueError: what the source says does not fit a record.
+        """
+        group = group or candidate.group
+        source_size = facts.source_size or candidate.source_size or (None, None)
+        image = Image(
+            width=facts.width,
+            height=facts.height,
+            sha256=facts.sha256,
+            source_width=source_size[0],
+            source_height=source_size[1],
+            requested=facts.requested,
+            received=facts.received,
+            source_sha256=facts.source_sha256,
+            phash=facts.phash,
+        )
+        signals = (*facts.opt_out, *opt_out)
+        return Record(
+            **self._common(candidate, group, signals),
+            source=candidate.source.model_copy(update={"image": facts.image or candidate.source.image}),
+            image=image,
+        )
+
+    def outline(self, candidate: Candidate, opt_out: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The record as far as it is known before the image is fetched: JSON values, `image` null."""
+        common = self._common(candidate, candidate.group, opt_out)
+        fields = {**common, "source": candidate.source}
+        plain = {name: _json(value) for name, value in fields.items()}
+        return {"schema_version": 1, **plain, "image": None}
+
+    def _common(self, candidate: Candidate, group: str, opt_out: tuple[str, ...]) -> dict[str, Any]:
+        config = self.config
+        return {
+            "key": key_of(candidate),
+            "institution": candidate.institution,
+            "captions": candidate.captions,
+            "iconclass": candidate.iconclass,
+            "creators": candidate.creators,
+            "date": candidate.date,
+            "object_type": candidate.object_type,
+            "rights": rights_of(candidate, config.policy, opt_out),
+            "group": group,
+            "split": split_of(
+                group, val_share=config.val_share, test_share=config.test_share, seed=config.split_seed
+            ),
+            "harvested_at": self.created_at,
+            "harvested_by": self.created_by,
+        }
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_json(part) for part in value]
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+
+
+def why_invalid(error: ValidationError) -> str:
+    """The first thing wrong with a record, for the report."""
+    first = error.errors()[0]
+    return f"does not fit a record: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def created_by() -> str:
+    """Program and version, as records name it."""
+    return f"iconoclip {version('iconoclip')}"
+
+
+def now_or_fixed(fixed: str | None = None) -> str:
+    """The time to write: the one given, else SOURCE_DATE_EPOCH, else now. ISO 8601, UTC, whole seconds.
+
+    Raises:
+        ConfigError: SOURCE_DATE_EPOCH is not a number (reproducible-builds.org/specs/source-date-epoch).
+    """
+    if fixed:
+        return fixed
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch is not None and not epoch.isdigit():
+        raise ConfigError(
+            "SOURCE_DATE_EPOCH is not a number of seconds", where=epoch, remedy="unset it, or mend it"
+        )
+    moment = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

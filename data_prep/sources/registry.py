@@ -1,0 +1,140 @@
+"""Which reader reads what: by the kind of a link, or by looking at a document the user named without saying."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from data_prep.candidate import Found, Refusal
+from data_prep.fetch import host_of
+from data_prep.iiif.annotations import read_annotations
+from data_prep.iiif.presentation import read_presentation
+from data_prep.institutions import InstitutionProfile
+from data_prep.ledger import LinkRow
+from data_prep.sources.discovery import read_discovery
+from data_prep.sources.europeana import read_europeana
+from data_prep.sources.lido import read_lido
+from data_prep.sources.oai_pmh import read_oai_pmh
+from data_prep.sources.sru import read_sru
+from iconoclip.errors import BadInput, MissingRequirement
+
+Reader = Callable[[bytes, str, InstitutionProfile, dict[str, Any] | None], Found]
+
+READERS: Final[dict[str, Reader]] = {
+    "presentation": read_presentation,
+    "annotations": read_annotations,
+    "discovery": read_discovery,
+    "oai-pmh": read_oai_pmh,
+    "sru": read_sru,
+    "europeana": read_europeana,
+    "lido": read_lido,
+}
+# The kind a document has until one has looked at it.
+UNKNOWN: Final = "unknown"
+KIND_OF_SOURCE: Final = {"auto": UNKNOWN, "iiif": "presentation"}
+
+# Looked for at the start of a document, in this order.
+_LOOKS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
+    ("oai-pmh", re.compile(rb"<(?:\w+:)?OAI-PMH[\s>]")),
+    ("sru", re.compile(rb"<(?:\w+:)?searchRetrieveResponse[\s>]")),
+    ("lido", re.compile(rb"<(?:\w+:)?lido(?:Wrap)?[\s>]")),
+    (
+        "europeana",
+        re.compile(rb"<rdf:RDF[\s>]|\"apikey\"\s*:|\"itemsCount\"\s*:|\"object\"\s*:\s*\{\s*\"about\""),
+    ),
+    ("discovery", re.compile(rb"\"@?type\"\s*:\s*\"OrderedCollection(?:Page)?\"")),
+    (
+        "annotations",
+        re.compile(
+            rb"\"@?type\"\s*:\s*(?:\[\s*)?\"(?:sc:AnnotationList|AnnotationPage|AnnotationCollection)\""
+        ),
+    ),
+)
+_TYPE: Final = re.compile(rb"\"@?type\"\s*:\s*(?:\[\s*)?\"([A-Za-z:]+)\"")
+_LOOK_BYTES: Final = 65_536
+
+
+def read(kind: str, body: bytes, uri: str, profile: InstitutionProfile, context: dict[str, Any]) -> Found:
+    """Everything a document holds. A kind that is not known is told from the document itself.
+
+    One document that a reader stumbles over must not end a harvest of a million: it is refused, and says so.
+    """
+    if not body.strip():
+        return Found(refusals=(Refusal(uri, "the document is empty"),))
+    name = look(body) if kind == UNKNOWN else kind
+    try:
+        return READERS[name](body, uri, profile, context or None)
+    except Exception as error:
+        reason = f"a bug in the {name} reader, please report this document: {type(error).__name__}: {error}"
+        return Found(refusals=(Refusal(uri, reason[:500]),))
+
+
+def look(body: bytes) -> str:
+    """The kind of a document, from its first 64 KiB; a presentation document when nothing else fits."""
+    start = body[:_LOOK_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"<"):
+        return next((kind for kind, pattern in _LOOKS[:4] if pattern.search(start)), "presentation")
+    for kind, pattern in _LOOKS[3:]:
+        match = pattern.search(start)
+        # A manifest may embed annotation pages: what comes first in the document names the whole.
+        if match and (kind != "annotations" or _first_type(start) == match.start()):
+            return kind
+    return "presentation"
+
+
+def _first_type(start: bytes) -> int:
+    match = _TYPE.search(start)
+    return match.start() if match else -1
+
+
+def roots(sources: list[str], source: str) -> list[LinkRow]:
+    """The documents that the user's arguments name, in their order; a folder means all files below it.
+
+    Raises:
+        MissingRequirement: no such file or folder.
+        BadInput: a folder without files.
+    """
+    kind = KIND_OF_SOURCE.get(source, source)
+    found: list[LinkRow] = []
+    for text in sources:
+        if text.startswith(("http://", "https://")):
+            uri = first_request(text, source)
+            found.append(LinkRow(uri, _kind_of_address(uri) if kind == UNKNOWN else kind, host_of(uri)))
+        else:
+            found += [LinkRow(str(path), kind) for path in files_of(Path(text))]
+    return found
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or every file below a folder in the order of their paths; hidden ones are left out."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise MissingRequirement(
+            "no such file or folder, and no http(s) address", where=path, remedy="check the path"
+        )
+    files = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    ]
+    if not files:
+        raise BadInput("the folder holds no files", where=path, remedy="check the path")
+    return files
+
+
+def first_request(uri: str, source: str) -> str:
+    """The address to begin with: an OAI-PMH base address alone asks for nothing."""
+    if source == "oai-pmh" and "verb" not in parse_qs(urlsplit(uri).query):
+        return f"{uri}{'&' if urlsplit(uri).query else '?'}verb=ListRecords&metadataPrefix=oai_dc"
+    return uri
+
+
+def _kind_of_address(uri: str) -> str:
+    query = parse_qs(urlsplit(uri).query)
+    if "verb" in query:
+        return "oai-pmh"
+    return "sru" if query.get("operation") == ["searchRetrieve"] else UNKNOWN

@@ -1,0 +1,112 @@
+"""Several sets become one: streamed, parents named, withdrawals carried, verdicts given anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.config import MergeConfig, TakedownConfig
+from data_prep.contribute.merge import merge
+from data_prep.contribute.takedown import takedown
+from iconoclip.errors import BadInput, ConfigError, DamagedData
+from iconoclip.record import Rights
+from iconoclip.rights import judge
+from iconoclip.shardset import ShardSet
+
+CLOCK = "2026-02-03T00:00:00Z"
+
+
+def merged(tmp_path, *sets: ShardSet, **values: object) -> ShardSet:
+    out = tmp_path / "merged"
+    merge(MergeConfig(shardsets=[one.folder for one in sets], out=out, created_at=CLOCK, **values))
+    return ShardSet(out)
+
+
+def keys(shardset: ShardSet) -> list[str]:
+    return [record.key for record, _ in shardset.samples()]
+
+
+def test_order_parents_and_totals(make_set, tmp_path):
+    one, two = make_set("one", 4), make_set("two", 3)
+    both = merged(tmp_path, one, two)
+    both.verify()
+    assert keys(both) == keys(one) + keys(two)
+    assert [(parent.name, parent.digest) for parent in both.manifest.parents] == [
+        ("one", one.digest),
+        ("two", two.digest),
+    ]
+    assert both.manifest.totals.by_institution == {"one": 4, "two": 3}
+
+
+def test_again_says_so_and_changes_nothing(make_set, tmp_path, capsys):
+    one, two = make_set("one"), make_set("two")
+    digest = merged(tmp_path, one, two).digest
+    assert merged(tmp_path, one, two).digest == digest
+    assert "merged already" in capsys.readouterr().out
+
+
+def test_same_input_same_bytes(make_set, tmp_path):
+    one, two = make_set("one"), make_set("two")
+    assert merged(tmp_path / "a", one, two).digest == merged(tmp_path / "b", one, two).digest
+
+
+def test_withdrawn_in_one_is_withdrawn_in_all(make_set, tmp_path):
+    one, two = make_set("one", 4), make_set("two", 3)
+    gone = keys(one)[1]
+    takedown(TakedownConfig(shardset=one.folder, keys=[gone], reason="the heir asked"))
+    both = merged(tmp_path, ShardSet(one.folder), two)
+    assert gone not in keys(both)
+    assert len(both) == 6
+    assert [(stone.key, stone.reason) for stone in both.manifest.tombstones] == [(gone, "the heir asked")]
+
+
+def test_key_in_two_sets(make_set, tmp_path):
+    one = make_set("one", 4)
+    twin = tmp_path / "twin"
+    twin.mkdir()
+    for path in one.folder.iterdir():
+        (twin / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(BadInput, match="stands in two sets"):
+        merged(tmp_path, one, ShardSet(twin))
+    assert not (tmp_path / "merged" / "shardset.json").exists()
+    assert keys(merged(tmp_path, one, ShardSet(twin), duplicates="first")) == keys(one)
+
+
+def test_verdicts_are_given_anew(make_set, tmp_path):
+    by_nc = "https://creativecommons.org/licenses/by-nc/4.0/"
+    liar = Rights(
+        raw="In copyright",
+        uri=judge(by_nc).uri,
+        policy="open@1",
+        train="yes",
+        redistribute="yes",
+        display="yes",
+    )
+    one = make_set("one", 3, {0: {"rights": judge(by_nc)}, 1: {"rights": liar}})
+    rights = [record.rights for record, _ in merged(tmp_path, one, policy="noncommercial").samples()]
+    assert [verdict.train for verdict in rights] == ["yes", "no", "yes"]
+    assert {verdict.policy for verdict in rights} == {"noncommercial@1"}
+
+
+def test_group_stays_on_one_side(make_set, tmp_path):
+    one = make_set("one", 2, {0: {"group": "shared", "split": "test"}})
+    two = make_set("two", 2, {0: {"group": "shared", "split": "train"}})
+    splits = {record.split for record, _ in merged(tmp_path, one, two).samples() if record.group == "shared"}
+    assert splits == {"test"}
+
+
+def test_damaged_parent(make_set, tmp_path):
+    one = make_set("one")
+    path = one.folder / one.manifest.shards[0].name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedData):
+        merged(tmp_path, one)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_into_itself_or_over_another(make_set, tmp_path):
+    one, two = make_set("one"), make_set("two")
+    with pytest.raises(ConfigError, match="into itself"):
+        merge(MergeConfig(shardsets=[one.folder, two.folder], out=one.folder))
+    merged(tmp_path, one)
+    with pytest.raises(ConfigError, match="another shard set"):
+        merged(tmp_path, one, two)

@@ -1,0 +1,140 @@
+"""The whole harvest over real HTTP: what it stores, refuses, remembers and asks again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.config import HarvestConfig
+from data_prep.harvest import harvest
+from iconoclip.errors import BadInput, ConfigError, RightsForbid, SomeRefused
+from iconoclip.rights import may_train
+from iconoclip.shardset import ShardSet
+
+CLOCK = "2026-01-02T03:04:05Z"
+
+
+def config(archive: Any, out: Path, **values: Any) -> HarvestConfig:
+    defaults = {"harvested_at": CLOCK, "max_side_pixels": 64, "retry_seconds": 0.01, "num_workers": 2}
+    return HarvestConfig(sources=[archive.collection], out=out, **{**defaults, **values})
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_collection_becomes_a_shard_set(archive, tmp_path):
+    assert harvest(config(archive, tmp_path)) == 0
+    shardset = ShardSet(tmp_path)
+    shardset.verify()
+    samples = list(shardset.samples())
+    assert [record.source.manifest for record, _ in samples] == [
+        f"{archive.origin}/manifest/{n}" for n in range(12)
+    ]
+    for record, _ in samples:
+        assert record.image.width == 64
+        assert record.image.received == (64, 53)
+        assert record.harvested_at == CLOCK
+        assert record.title.startswith("A drawing of a ship")
+        assert may_train(record.rights, "open")
+
+
+def test_sized_images_are_asked_for_and_info_is_not(archive, tmp_path):
+    harvest(config(archive, tmp_path))
+    images = [path for path in archive.paths if path.startswith("/image/")]
+    assert len(images) == 12
+    assert all("/full/64,53/0/" in path for path in images)
+
+
+def test_finished_harvest_asks_nothing_again(archive, tmp_path, capsys):
+    harvest(config(archive, tmp_path))
+    before, num_asked = files(tmp_path), len(archive.requests)
+    assert harvest(config(archive, tmp_path)) == 0
+    assert "harvested already: 12 samples" in capsys.readouterr().out
+    assert len(archive.requests) == num_asked
+    assert files(tmp_path) == before
+
+
+def test_two_harvests_of_one_archive_give_the_same_bytes(archive, tmp_path):
+    harvest(config(archive, tmp_path / "one"))
+    harvest(config(archive, tmp_path / "two", concurrency=1, num_workers=1))
+    one, two = files(tmp_path / "one"), files(tmp_path / "two")
+    assert one["shardset.json"] == two["shardset.json"]
+    assert {name for name in one if name.endswith(".tar")} == {"127-0-0-1-000000.tar"}
+
+
+def test_items_without_rights_are_refused_and_listed(archive, tmp_path):
+    archive.rights = {3: None, 5: "http://rightsstatements.org/vocab/InC/1.0/"}
+    with pytest.raises(SomeRefused) as refused:
+        harvest(config(archive, tmp_path))
+    assert refused.value.exit_code == 3
+    report = json.loads(Path(refused.value.where or "").read_text())
+    assert report["num_samples"] == 10
+    assert report["by_reason"] == {
+        "rights: no statement": 1,
+        "rights: InC allows neither training nor passing on under open@1": 1,
+    }
+    assert not [path for path in archive.paths if path.startswith(("/image/3/", "/image/5/"))]
+
+
+def test_noncommercial_items_are_kept_for_search_and_not_for_training(archive, tmp_path):
+    archive.rights = {4: "https://creativecommons.org/licenses/by-nc/4.0/deed.de"}
+    harvest(config(archive, tmp_path))
+    by_manifest = {record.source.manifest: record for record, _ in ShardSet(tmp_path).samples()}
+    kept = by_manifest[f"{archive.origin}/manifest/4"]
+    assert kept.rights.display == "yes"
+    assert not kept.rights.may_train
+
+
+def test_everything_forbidden_is_its_own_error(archive, tmp_path):
+    archive.rights = dict.fromkeys(range(12))
+    with pytest.raises(RightsForbid):
+        harvest(config(archive, tmp_path))
+    assert not (tmp_path / "shardset.json").exists()
+
+
+def test_another_harvest_in_the_same_folder_is_refused(archive, tmp_path):
+    harvest(config(archive, tmp_path))
+    with pytest.raises(ConfigError, match="max_side_pixels"):
+        harvest(config(archive, tmp_path, max_side_pixels=32))
+
+
+def test_a_real_host_needs_a_contact(tmp_path):
+    with pytest.raises(ConfigError, match="contact"):
+        harvest(HarvestConfig(sources=["https://gallica.bnf.fr/iiif/x/manifest.json"], out=tmp_path))
+
+
+def test_refresh_sends_validators_and_drops_what_is_gone(archive, tmp_path):
+    harvest(config(archive, tmp_path))
+    archive.requests.clear()
+    archive.num_manifests = 11
+    harvest(config(archive, tmp_path, refresh=True))
+    asked = {seen.path: seen.headers.get("if-none-match") for seen in archive.requests}
+    assert all(
+        etag for path, etag in asked.items() if path.startswith(("/manifest", "/image", "/collection"))
+    )
+    shardset = ShardSet(tmp_path)
+    assert len(shardset) == 11
+    assert [stone.reason for stone in shardset.manifest.tombstones] == ["no longer offered by its source"]
+    shardset.verify()
+
+
+def test_sources_that_yield_nothing(server, tmp_path):
+    with pytest.raises(BadInput, match="nothing usable"):
+        harvest(HarvestConfig(sources=[f"{server.origin}/nowhere"], out=tmp_path, retry_seconds=0.01))
+
+
+def test_local_manifest_stands_where_an_address_would(archive, tmp_path):
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(archive.manifest(7)))
+    settings = config(archive, tmp_path / "out").model_dump() | {
+        "sources": [str(path)],
+        "allow_hosts": ["127.0.0.1"],
+    }
+    harvest(HarvestConfig(**settings))
+    assert [record.source.manifest for record, _ in ShardSet(tmp_path / "out").samples()] == [
+        f"{archive.origin}/manifest/7"
+    ]

@@ -1,0 +1,192 @@
+"""A folder of images and a table become a shard set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_prep.config import Columns, PackConfig
+from data_prep.contribute.pack import pack
+from data_prep.sources.table import TableReader, table_file
+from iconoclip.errors import BadInput, ConfigError, MissingRequirement, SomeRefused
+from iconoclip.record import Region
+from iconoclip.shardset import ShardSet
+
+PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
+COLUMNS = {
+    "file": "Datei",
+    "captions": {"title": "Titel", "subject": "Thema"},
+    "rights": "Rechte",
+    "creators": "Maler",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, picture) -> Path:
+    """Three pictures and nothing else."""
+    (tmp_path / "in" / "scans").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / "in" / "scans" / f"{number}.jpg").write_bytes(picture(number, (120, 90)))
+    return tmp_path / "in"
+
+
+def rows() -> list[dict[str, str]]:
+    return [
+        {"Datei": f"scans/{n}.jpg", "Titel": f"Ein Segelschiff vor der Küste, {n}", "Thema": "Schiffe; Küsten",
+         "Rechte": PDM, "Maler": "Dürer, Albrecht"} for n in range(3)
+    ]  # fmt: skip
+
+
+def write_csv(folder: Path, values: list[dict[str, str]], delimiter: str = ",") -> Path:
+    path = folder / "metadata.csv"
+    lines = [delimiter.join(values[0])] + [
+        delimiter.join(f'"{cell}"' for cell in row.values()) for row in values
+    ]
+    path.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    return path
+
+
+def config(table: Path, out: Path, **values: object) -> PackConfig:
+    defaults = {
+        "columns": COLUMNS, "institution_names": {}, "language": "de", "list_separator": ";",
+        "institution": "kb", "harvested_at": "2026-01-02T03:04:05Z", "num_workers": 1,
+    }  # fmt: skip
+    return PackConfig(table=table, out=out, **{**defaults, **values})
+
+
+@pytest.mark.parametrize("kind", ["csv", "semicolons", "jsonl", "parquet", "folder"])
+def test_every_kind_of_table_gives_the_same_set(folder, tmp_path, kind):
+    values = rows()
+    if kind == "jsonl":
+        table = folder / "metadata.jsonl"
+        table.write_text("\n".join(json.dumps(row) for row in values))
+    elif kind == "parquet":
+        table = folder / "metadata.parquet"
+        pq.write_table(pa.Table.from_pylist(values), table)
+    else:
+        table = write_csv(folder, values, ";" if kind == "semicolons" else ",")
+    separator = None if kind == "semicolons" else ";"
+    pack(config(folder if kind == "folder" else table, tmp_path / "out", list_separator=separator or "; "))
+    records = [record for record, _ in ShardSet(tmp_path / "out").samples()]
+    assert [record.source.id for record in records] == ["scans/0.jpg", "scans/1.jpg", "scans/2.jpg"]
+    first = records[0]
+    assert first.institution.slug == "kb"
+    assert first.creators == ("Dürer, Albrecht",)
+    assert first.rights.uri == PDM
+    texts = [(caption.text, caption.language, caption.field) for caption in first.captions]
+    assert texts[0] == ("Ein Segelschiff vor der Küste, 0", "de", "title")
+    assert [text for text, _, field in texts if field == "subject"] == ["Schiffe", "Küsten"]
+
+
+def test_mapped_column_that_is_not_there(folder, tmp_path):
+    table = write_csv(folder, rows())
+    columns = {**COLUMNS, "file": "Datie"}
+    with pytest.raises(ConfigError) as wrong:
+        pack(config(table, tmp_path / "out", columns=columns))
+    assert "Datei" in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../../secret.jpg", "outside of the table's folder"),
+        ("/etc/hostname", "outside of the table's folder"),
+        ("scans/link.jpg", "outside of the table's folder"),
+        ("scans/9.jpg", "no such file"),
+        ("scans/broken.jpg", "cannot be decoded"),
+        ("scans/page.jpg", "HTML"),
+        ("scans/0.jpg", "an earlier row has the same id"),
+        ("scans/0\0.jpg", "not a file name"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_refused(folder, tmp_path, name, reason):
+    (tmp_path / "secret.jpg").write_bytes((folder / "scans" / "0.jpg").read_bytes())
+    (folder / "scans" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    (folder / "scans" / "broken.jpg").write_bytes((folder / "scans" / "0.jpg").read_bytes()[:-300])
+    (folder / "scans" / "page.jpg").write_bytes(b"<!doctype html><title>Login</title>")
+    table = folder / "metadata.jsonl"
+    bad = {**rows()[0], "Datei": name}
+    table.write_text("\n".join(json.dumps(row) for row in [*rows(), bad]))
+    with pytest.raises(SomeRefused):
+        pack(config(table, tmp_path / "out"))
+    refused = [json.loads(line) for line in (tmp_path / "out" / "refused.jsonl").read_text().splitlines()]
+    assert len(refused) == 1
+    assert reason in refused[0]["reason"]
+    assert len(ShardSet(tmp_path / "out")) == 3
+
+
+def test_lines_that_are_no_objects_are_refused(folder, tmp_path):
+    table = folder / "metadata.jsonl"
+    table.write_text("\n".join(["{broken", "[1, 2]", *(json.dumps(row) for row in rows())]))
+    with pytest.raises(SomeRefused):
+        pack(config(table, tmp_path / "out"))
+    assert len(ShardSet(tmp_path / "out")) == 3
+
+
+def test_rows_without_rights_are_refused_unless_the_config_states_them(folder, tmp_path):
+    values = [{**row, "Rechte": ""} for row in rows()]
+    values[0]["Rechte"] = PDM
+    table = write_csv(folder, values)
+    with pytest.raises(SomeRefused, match="1 samples stored, 2 items refused"):
+        pack(config(table, tmp_path / "one"))
+    pack(config(table, tmp_path / "two", rights=PDM))
+    assert len(ShardSet(tmp_path / "two")) == 3
+
+
+def test_regions_become_samples_of_their_own(folder, tmp_path):
+    regions = [
+        {"xywh_percent": [50, 0, 50, 50], "label": ["Ein Schiff"]},
+        {"xywh": [0, 0, 60, 45], "label": "Wolken"},
+        {"xywh_percent": [0, 0, 1, 1], "label": ["Initiale"]},
+        {"xywh_percent": ["a", 0, 1, 1]},
+    ]
+    table = folder / "metadata.jsonl"
+    table.write_text(json.dumps({**rows()[0], "Orte": regions}))
+    with pytest.raises(SomeRefused):
+        pack(config(table, tmp_path / "out", columns={**COLUMNS, "regions": "Orte"}, regions="records"))
+    records = [record for record, _ in ShardSet(tmp_path / "out").samples()]
+    assert [record.source.region for record in records] == [
+        None, Region(x=60, y=0, width=60, height=45), Region(x=0, y=0, width=60, height=45),
+    ]  # fmt: skip
+    assert [record.image.width for record in records] == [120, 60, 60]
+    assert records[1].title == "Ein Schiff"
+    assert {record.group for record in records} == {"scans/0.jpg"}
+    assert len({record.key for record in records}) == 3
+
+
+def test_a_pack_run_again_says_so(folder, tmp_path, capsys):
+    table = write_csv(folder, rows())
+    pack(config(table, tmp_path / "out"))
+    assert pack(config(table, tmp_path / "out")) == 0
+    assert "already" in capsys.readouterr().out
+
+
+def test_dry_run_lists_records_as_json(folder, tmp_path, capsys):
+    table = write_csv(folder, rows())
+    pack(config(table, tmp_path / "out", dry_run=True, json=True))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["record"]["source"]["id"] for line in lines] == [f"scans/{n}.jpg" for n in range(3)]
+    assert not (tmp_path / "out").exists()
+
+
+def test_which_table_is_meant(folder):
+    with pytest.raises(MissingRequirement):
+        table_file(folder)
+    write_csv(folder, rows())
+    (folder / "other.jsonl").write_text("{}")
+    with pytest.raises(BadInput, match="2 tables"):
+        table_file(folder)
+    with pytest.raises(BadInput, match="not a table"):
+        table_file(folder / "scans" / "0.jpg")
+
+
+@pytest.mark.parametrize("text", ["Datei\n\xff\xfe".encode("latin-1"), b""])
+def test_unreadable_tables(folder, tmp_path, text):
+    path = folder / "metadata.csv"
+    path.write_bytes(text)
+    with pytest.raises(BadInput):
+        TableReader(config(path, tmp_path / "out", columns=Columns(file="Datei")))
