@@ -69,6 +69,7 @@ class Facts:
     shardsets: tuple[ShardSetReference, ...]
     inputs_digest: str
     compacted_through: int = 0
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def write_generation(
         source: the items.
         facts: what to say of their origin.
         config: kind, memory budget, recall to reach.
-        encode_texts: the model's text side, for calibration and realistic queries; None leaves both out.
+        encode_texts: the model's text side, for calibration and realistic queries; None keeps the calibration of `facts`.
         meter: counts items; three passes over each.
 
     Returns:
@@ -126,7 +127,7 @@ def write_generation(
             target_recall=config.target_recall,
             fixed_effort=config.num_probes,
         )
-        calibration = None
+        calibration = facts.calibration
         if encode_texts and captions_QD is not None:
             calibration = _calibration(vectors_ND, statistics, catalogued.sampled, captions_QD, encode_texts)
         manifest = _manifest(name, choice, effort, recall, vectors_ND, calibration, facts, checksums(draft))

@@ -10,9 +10,11 @@ from pathlib import Path
 from iconoclip.errors import BadInput
 from iconoclip.progress import progress
 from retrieval.assembly import Facts, write_generation
+from retrieval.changes import add, compact, only_writer
 from retrieval.config import IndexConfig
 from retrieval.generation import CURRENT_NAME, current_generation, read_manifest
 from retrieval.index import choose
+from retrieval.live import LiveLog
 from retrieval.modeldir import ModelDirectory
 from retrieval.stores import StoreSource
 
@@ -28,13 +30,23 @@ def index(config: IndexConfig) -> int | None:
         DamagedData: a checksum differs.
     """
     out = Path(config.out)
-    source = StoreSource(config.stores, as_list(config.shardset))
+    if config.compact:
+        _compact(out, config)
+        return None
+    # What was taken out of this index stays out; adding says otherwise.
+    skip = frozenset() if config.add else LiveLog(out).withdrawn()
+    source = StoreSource(config.stores, as_list(config.shardset), skip)
+    if config.add:
+        print(f"{add(out, source)} items added to {out}", file=sys.stderr)
+        return None
     model = _model_of(source, config)
     facts = Facts(
         model=str(model.folder.resolve()),
         model_digest=source.model_digest,
         shardsets=source.references,
         inputs_digest=_inputs_digest(source, config),
+        # A rebuild starts from the stores given: additions made before are no part of it.
+        compacted_through=LiveLog(out).last_seq(),
     )
     choice = choose(source.num_items, source.dimension, config.memory_budget_mb, config.kind)
     if _is_finished(out, facts.inputs_digest):
@@ -48,7 +60,7 @@ def index(config: IndexConfig) -> int | None:
 
     encoder = Encoder(model.folder, num_threads=config.num_threads)
     num_passes = 2 if choice.kind == "exact" else 3
-    with progress("index", total=num_passes * source.num_items, unit="steps") as meter:
+    with only_writer(out), progress("index", total=num_passes * source.num_items, unit="steps") as meter:
         folder = write_generation(out, source, facts, config, encoder.encode_texts, meter)
     manifest = read_manifest(folder)
     print(
@@ -56,6 +68,12 @@ def index(config: IndexConfig) -> int | None:
         file=sys.stderr,
     )
     return None
+
+
+def _compact(out: Path, config: IndexConfig) -> None:
+    folder = compact(out, config)
+    said = f"{out} has no changes to fold in" if folder is None else f"changes folded into {folder}"
+    print(said, file=sys.stderr)
 
 
 def as_list(value: str | list[str] | None) -> list[str]:

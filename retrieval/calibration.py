@@ -95,6 +95,11 @@ def probabilities(calibration: Calibration, side: Side, z: Vectors) -> Vectors:
     return _sigmoid(slope * z + intercept)
 
 
+def discriminates(calibration: Calibration, side: Side) -> bool:
+    """Whether scores of this side tell a match from chance at all."""
+    return (calibration.text_slope if side == "text" else calibration.image_slope) > 0
+
+
 def calibrate(
     *,
     matching_text_z: Vectors,
@@ -118,7 +123,8 @@ def calibrate(
 def fit_logistic(matching: Vectors, background: Vectors) -> tuple[float, float]:
     """Slope and intercept of the logistic curve that separates two sets of numbers, each weighing the same.
 
-    Newton's method with a small ridge, so that separable sets give a finite slope; the slope is never negative.
+    Newton's method with a small ridge, so that separable sets give a finite slope. (0, 0) where higher numbers are no likelier
+    to match.
     """
     x = np.concatenate([matching, background]).astype(np.float64)
     y = np.concatenate([np.ones(len(matching)), np.zeros(len(background))])
@@ -131,8 +137,11 @@ def fit_logistic(matching: Vectors, background: Vectors) -> tuple[float, float]:
         gradient = design.T @ (weights * (p - y)) + ridge @ parameters
         hessian = (design * (weights * p * (1 - p))[:, None]).T @ design + ridge
         parameters -= np.linalg.solve(hessian, gradient)
-    slope = max(parameters[0] / scale, 0.0)
-    return float(slope), float(parameters[1] - slope * centre)
+    slope = float(parameters[0] / scale)
+    if slope <= 0:
+        # The model tells a match from chance no better than a coin: every probability is one half.
+        return 0.0, 0.0
+    return slope, float(parameters[1] - slope * centre)
 
 
 def _sigmoid(x: npt.NDArray[np.floating]) -> Vectors:

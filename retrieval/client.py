@@ -28,6 +28,12 @@ from iconoclip.errors import BadInput, DamagedData, IconoclipError, MissingRequi
 from retrieval.answers import Explanation, Facets, Hit, Item, Results
 
 MAX_ANSWER_BYTES = 64_000_000
+
+
+class _ItemAnswer(BaseModel):
+    item: Item
+
+
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
@@ -86,8 +92,7 @@ class Client:
 
     def item(self, key: str) -> Item:
         """One item, whole."""
-        answer = json.loads(self._send(f"/api/items/{key}"))
-        return _parsed(json.dumps(answer.get("item")).encode(), Item, self.address)
+        return self._get(f"/api/items/{key}", _ItemAnswer).item
 
     def similar(self, key: str, **parameters: Any) -> Results:
         """What looks like an item."""

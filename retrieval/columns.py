@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,11 +80,6 @@ class ValueColumn:
         codes = self.codes if mask_N is None else self.codes[mask_N[self.rows]]
         return np.bincount(codes, minlength=len(self.values)).astype(np.int64)
 
-    def codes_of(self, row: int) -> npt.NDArray[np.int32]:
-        """The codes of one row."""
-        low, high = np.searchsorted(self.rows, [row, row + 1])
-        return self.codes[low:high]
-
 
 @dataclass
 class Columns:
@@ -105,15 +101,21 @@ class Columns:
             builder.add(record)
         return builder.finish()
 
-    def mask(self, filters: Filters) -> Mask | None:
-        """Which rows pass, or None when all do."""
-        if filters.is_empty:
-            return None
+    def mask(self, filters: Filters) -> Mask:
+        """Which rows pass."""
         parts = [*self._value_masks(filters), *self._plain_masks(filters)]
         mask_N = np.ones(self.num_rows, bool)
         for part_N in parts:
             mask_N &= part_N
         return mask_N
+
+    def rows_with(self, name: str, value: str) -> list[int]:
+        """The rows that have exactly this value."""
+        column = self.values[name]
+        code = bisect_left(column.values, value)
+        if code == len(column.values) or column.values[code] != value:
+            return []
+        return [int(row) for row in column.rows[column.codes == code]]
 
     def _value_masks(self, filters: Filters) -> Iterable[Mask]:
         if filters.institution:

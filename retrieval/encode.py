@@ -4,7 +4,8 @@ STORE/parts/SHA-DIGEST.npz   vectors, keys and refusals of one finished shard, n
 STORE/vectors.npy ...        the store (iconoclip.embeddings), assembled when every shard has its part
 STORE/encoded.json           which shards are in it, and what was refused
 
-A job array gives each task its share of the shards (`--task 3 --num_tasks 8`); a call without a task assembles.
+A job array gives each task its share of the shards (`--task 3 --num_tasks 8`); a call without a task does what is
+missing and assembles.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.embeddings import STORE_NAME, EmbeddingStore, write_store
-from iconoclip.errors import BadInput, ConfigError, SomeRefused, TryAgainLater
+from iconoclip.errors import BadInput, ConfigError, SomeRefused
 from iconoclip.files import atomic_write, write_json
 from iconoclip.progress import Meter, progress
 from iconoclip.shardset import Shard, ShardSet
@@ -231,13 +232,6 @@ def _assemble(config: EncodeConfig, shardset: ShardSet, rows: dict[str, list[Row
     """Join the parts into the store, in shard order."""
     out = Path(config.out)
     parts = [_part_path(out, shard, digest) for shard in shardset.manifest.shards]
-    missing = [path for path in parts if not path.is_file()]
-    if missing:
-        raise TryAgainLater(
-            f"{len(missing)} of {len(parts)} shards are not encoded yet",
-            where=out,
-            remedy="wait for the tasks",
-        )
     current = {row.key for samples in rows.values() for row in samples}
     vectors: list[npt.NDArray[np.float16]] = []
     keys: list[str] = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from retrieval import iconography
 from retrieval.answers import Facets, FacetValue
-from retrieval.columns import UNKNOWN_EARLIEST, Columns, Mask
+from retrieval.columns import NO_RIGHTS, UNKNOWN_EARLIEST, Columns, Mask
 from retrieval.hits import rights_label
 
 MAX_VALUES = 50
@@ -16,60 +18,61 @@ MAX_VALUES = 50
 BRANCH_CHARS = 3
 
 
-def facets_of(columns: Columns, shown_N: Mask) -> Facets:
-    """The facets of the rows in `shown_N`."""
-    known_N = shown_N & (columns.earliest != UNKNOWN_EARLIEST)
-    earliest_M, latest_M = columns.earliest[known_N], columns.latest[known_N]
-    names = columns.institution_names
+def facets_of(parts: Sequence[tuple[Columns, Mask]]) -> Facets:
+    """The facets of the rows that are shown, over one or several sets of columns."""
+    earliest_M = np.concatenate([columns.earliest[_dated(columns, shown)] for columns, shown in parts])
+    latest_M = np.concatenate([columns.latest[_dated(columns, shown)] for columns, shown in parts])
+    names = {slug: name for columns, _ in parts for slug, name in columns.institution_names.items()}
     return Facets(
-        total=int(shown_N.sum()),
-        institution=_values(columns, "institution", shown_N, lambda slug: names.get(slug, slug)),
-        language=_values(columns, "language", shown_N),
-        rights=_values(
-            columns, "rights", shown_N, lambda name: rights_label(None if name == "none" else name)
-        ),
-        object_type=_values(columns, "object_type", shown_N),
-        creator=_values(columns, "creator", shown_N),
-        iconclass=_branches(columns, shown_N),
+        total=sum(int(shown.sum()) for _, shown in parts),
+        institution=_values(parts, "institution", lambda slug: names.get(slug, slug)),
+        language=_values(parts, "language"),
+        rights=_values(parts, "rights", lambda name: rights_label(None if name == NO_RIGHTS else name)),
+        object_type=_values(parts, "object_type"),
+        creator=_values(parts, "creator"),
+        iconclass=_top(sum((_branches(*part) for part in parts), Counter()), iconography.label),
         century=_centuries(earliest_M),
-        num_reusable=int((shown_N & columns.reusable).sum()),
-        num_with_region=int((shown_N & columns.has_region).sum()),
+        num_reusable=sum(int((shown & columns.reusable).sum()) for columns, shown in parts),
+        num_with_region=sum(int((shown & columns.has_region).sum()) for columns, shown in parts),
         earliest=int(earliest_M.min()) if len(earliest_M) else None,
         latest=int(latest_M.max()) if len(latest_M) else None,
     )
 
 
+def _dated(columns: Columns, shown: Mask) -> Mask:
+    return np.asarray(shown & (columns.earliest != UNKNOWN_EARLIEST))
+
+
 def _values(
-    columns: Columns, name: str, shown_N: Mask, label: Callable[[str], str] = str
+    parts: Sequence[tuple[Columns, Mask]], name: str, label: Callable[[str], str] = str
 ) -> tuple[FacetValue, ...]:
-    column = columns.values[name]
-    counts_V = column.counts(shown_N)
-    # Most frequent first; values are sorted, so a stable sort puts ties in alphabetical order.
-    order = np.argsort(-counts_V, kind="stable")[:MAX_VALUES]
-    return tuple(
-        FacetValue(value=column.values[code], label=label(column.values[code]), count=int(counts_V[code]))
-        for code in order
-        if counts_V[code]
-    )
+    counts: Counter[str] = Counter()
+    for columns, shown_N in parts:
+        column = columns.values[name]
+        counts_V = column.counts(shown_N)
+        for code in np.flatnonzero(counts_V):
+            counts[column.values[code]] += int(counts_V[code])
+    return _top(counts, label)
 
 
-def _branches(columns: Columns, shown_N: Mask) -> tuple[FacetValue, ...]:
+def _top(counts: Counter[str], label: Callable[[str], str]) -> tuple[FacetValue, ...]:
+    """Most frequent first, ties in alphabetical order."""
+    best = heapq.nsmallest(MAX_VALUES, counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(FacetValue(value=value, label=label(value), count=count) for value, count in best)
+
+
+def _branches(columns: Columns, shown_N: Mask) -> Counter[str]:
     """Items by branch; an item with two notations of one branch counts once."""
     column = columns.values["iconclass"]
     if not column.values:
-        return ()
+        return Counter()
     branches = sorted({value[:BRANCH_CHARS] for value in column.values})
     numbers = {branch: number for number, branch in enumerate(branches)}
     branch_of_V = np.array([numbers[value[:BRANCH_CHARS]] for value in column.values])
     kept = shown_N[column.rows]
     pairs = np.unique(column.rows[kept].astype(np.int64) * len(branches) + branch_of_V[column.codes[kept]])
     counts = np.bincount(pairs % len(branches), minlength=len(branches))
-    order = np.argsort(-counts, kind="stable")[:MAX_VALUES]
-    return tuple(
-        FacetValue(value=branches[n], label=iconography.label(branches[n]), count=int(counts[n]))
-        for n in order
-        if counts[n]
-    )
+    return Counter({branches[n]: int(counts[n]) for n in np.flatnonzero(counts)})
 
 
 def _centuries(years_M: np.ndarray[tuple[int], np.dtype[np.int32]]) -> tuple[FacetValue, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconoclip.errors import BadInput
-from iconoclip.shardset import ShardSet
 from retrieval.answers import (
     Explanation,
     Facets,
@@ -24,16 +22,15 @@ from retrieval.answers import (
     Status,
 )
 from retrieval.backends.interface import Mask, Vectors
-from retrieval.calibration import MIN_PROBABILITY, probabilities
+from retrieval.calibration import MIN_PROBABILITY, discriminates, probabilities
 from retrieval.catalog import no_such_item
 from retrieval.facets import facets_of
-from retrieval.generation import current_generation
 from retrieval.hits import hit_of
 from retrieval.order import Order
 from retrieval.queryvector import QueryVector, query_vector
 from retrieval.ranking import Cursor, Entry, query_digest
-from retrieval.view import Sealed, View
-from retrieval.withdrawals import WatchedShardSets
+from retrieval.view import View
+from retrieval.views import Views
 
 if TYPE_CHECKING:
     from retrieval.modelloader import LazyModel
@@ -44,11 +41,8 @@ MAX_SIBLINGS, NUM_SIMILAR = 50, 12
 class SearchEngine:
     """Answers over the current generation of an index. Open it with `SearchEngine.open`."""
 
-    def __init__(self, folder: Path, sealed: Sealed, shardsets: WatchedShardSets, model: LazyModel) -> None:
-        self.folder = folder
-        self._shardsets, self._model = shardsets, model
-        self._lock = threading.Lock()
-        self._view = View(sealed, shardsets.withdrawn)
+    def __init__(self, views: Views, model: LazyModel) -> None:
+        self._views, self._model = views, model
 
     @classmethod
     def open(
@@ -71,11 +65,9 @@ class SearchEngine:
         """
         from retrieval.modelloader import LazyModel
 
-        folder = Path(index_folder)
-        sealed = Sealed.open(current_generation(folder))
-        watched = WatchedShardSets(sealed.manifest.shardsets, shardsets or ())
-        lazy = LazyModel(model or sealed.manifest.model, sealed.manifest.model_digest)
-        return cls(folder, sealed, watched, lazy)
+        views = Views(Path(index_folder), shardsets or ())
+        manifest = views.current().sealed.manifest
+        return cls(views, LazyModel(model or manifest.model, manifest.model_digest))
 
     # --- questions -----------------------------------------------------------------------------------------------
 
@@ -86,7 +78,7 @@ class SearchEngine:
             BadInput: an unknown key, an image that cannot be decoded, a cursor of another query.
         """
         started = time.perf_counter()
-        view = self._current()
+        view = self._views.current()
         cursor = Cursor.decode(query.cursor, query) if query.cursor else None
         mask_N = view.mask(query.filters)
         wanted = self._query_vector(query, view)
@@ -124,7 +116,7 @@ class SearchEngine:
         Raises:
             BadInput: no such item, or it was withdrawn.
         """
-        view = self._current()
+        view = self._views.current()
         record = view.record(self._row(view, key))
         if record.institution.slug in without_institution:
             raise no_such_item(key)
@@ -143,15 +135,17 @@ class SearchEngine:
         Raises:
             BadInput: no such item, or it was withdrawn.
         """
-        view = self._current()
+        view = self._views.current()
         place = view.place(self._row(view, key))
-        shardset: ShardSet = self._shardsets.sets[place.shardset]
+        shardset = view.shardsets.sets[place.shardset]
         return shardset.read_bytes(place.shard, place.offset, place.size)
 
     def facets(self, filters: Filters) -> Facets:
         """Counts over the items that pass `filters`."""
-        view = self._current()
-        return facets_of(view.columns, view.shown(view.mask(filters)))
+        view = self._views.current()
+        shown_N = view.shown(view.mask(filters))
+        parts = np.split(shown_N, [view.num_sealed]) if len(view.columns) > 1 else [shown_N]
+        return facets_of(list(zip(view.columns, parts, strict=True)))
 
     def suggest_notations(
         self, key: str, branch: str, *, language: str = "en", k: int = 10
@@ -163,7 +157,7 @@ class SearchEngine:
         """
         from retrieval.suggest import suggest
 
-        view = self._current()
+        view = self._views.current()
         vector_D = view.backend.vectors(np.array([self._row(view, key)]))[0]
         return suggest(vector_D, branch, model=self._model, language=language, k=k)
 
@@ -179,13 +173,13 @@ class SearchEngine:
 
     def status(self) -> Status:
         """What is being served."""
-        view = self._current()
+        view = self._views.current()
         manifest = view.sealed.manifest
         return Status(
             generation=manifest.generation,
             num_items=view.count(None),
             num_withdrawn=len(view.withdrawn),
-            num_added=view.num_rows - manifest.num_vectors,
+            num_added=len(view.additions.position_of),
             kind=manifest.kind,
             recall_at_10=manifest.recall_at_10,
             model=Path(manifest.model).name,
@@ -197,9 +191,13 @@ class SearchEngine:
         """Load the model now, so that the first query does not wait for it."""
         self._model.text("a picture")
 
+    def refresh(self) -> None:
+        """Look now for additions, withdrawals and a new generation, instead of within seconds; wait for all of it."""
+        self._views.refresh()
+
     def close(self) -> None:
         """Close every file."""
-        self._view.sealed.catalog.close()
+        self._views.close()
 
     def __enter__(self) -> SearchEngine:
         return self
@@ -210,13 +208,6 @@ class SearchEngine:
         self.close()
 
     # --- parts of an answer --------------------------------------------------------------------------------------
-
-    def _current(self) -> View:
-        """The view to answer from, made anew when something changed."""
-        with self._lock:
-            if self._shardsets.look():
-                self._view = View(self._view.sealed, self._shardsets.withdrawn)
-            return self._view
 
     def _row(self, view: View, key: str) -> int:
         row = view.row_of(key)
@@ -260,8 +251,10 @@ class SearchEngine:
         if wanted is None:
             return False if order.asks_for_words else None
         calibration = view.sealed.manifest.calibration
-        if calibration is None or order.best_cosine is None:
-            return None if calibration is None else False
+        if calibration is None or not discriminates(calibration, wanted.side):
+            return None
+        if order.best_cosine is None:
+            return False
         best = np.array([order.best_cosine], np.float32)
         z = view.sealed.statistics.z(wanted.vector, best)
         return bool(probabilities(calibration, wanted.side, z)[0] >= MIN_PROBABILITY)

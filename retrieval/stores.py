@@ -43,18 +43,25 @@ class StorePair:
 class StoreSource:
     """Items of several stores one after the other. A key in two of them is taken from the later.
 
+    Args:
+        folders: of the stores.
+        shardset_folders: of their shard sets: none, one for all, or one for each.
+        skip: keys to leave out.
+
     Raises:
         BadInput: the stores were made by different models, or by none for images, or share no item with their sets.
     """
 
-    def __init__(self, folders: Sequence[str], shardset_folders: Sequence[str]) -> None:
+    def __init__(
+        self, folders: Sequence[str], shardset_folders: Sequence[str], skip: frozenset[str] = frozenset()
+    ) -> None:
         if not folders:
             raise ConfigError("no embedding store given", where="stores", remedy="name at least one")
         stores = [EmbeddingStore(folder) for folder in folders]
         self._check_one_model(stores)
         self.shardset_folders = self._match_folders(stores, shardset_folders)
         self.shardsets = {folder: _open(folder) for folder in self.shardset_folders}
-        self.pairs = self._pair(stores)
+        self.pairs = self._pair(stores, skip)
         self.dimension = stores[0].manifest.dimension
         self.model, self.model_digest = stores[0].manifest.model, stores[0].manifest.model_digest
         self.num_items = sum(len(pair.rows) for pair in self.pairs)
@@ -94,9 +101,9 @@ class StoreSource:
             )
         return list(given)
 
-    def _pair(self, stores: list[EmbeddingStore]) -> list[StorePair]:
+    def _pair(self, stores: list[EmbeddingStore], skip: frozenset[str]) -> list[StorePair]:
         numbers = {folder: number for number, folder in enumerate(self.shardsets)}
-        seen: set[str] = set()
+        seen = set(skip)
         pairs = []
         for store, folder in reversed(list(zip(stores, self.shardset_folders, strict=True))):
             rows = _rows(store, self.shardsets[folder], seen)
@@ -115,6 +122,29 @@ class StoreSource:
             for row in pair.rows:
                 yield pair.store.keys[row.store_row]
 
+    def shardset_folders_of(self, references: Sequence[ShardSetReference]) -> list[str]:
+        """The folders given here whose shard sets an index names: where those are now."""
+        known = {each.records_sha256 for each in references}
+        return [folder for folder, each in self.shardsets.items() if each.manifest.records_sha256 in known]
+
+    def reference_of(self, pair: StorePair) -> ShardSetReference:
+        """How an index manifest names the shard set of a pair."""
+        return reference(pair.shardset)
+
+    def vectors_of(self, pair: StorePair) -> npt.NDArray[np.float16]:
+        """The vectors of a pair's rows, float16."""
+        return pair.store.vectors_ND[np.array([row.store_row for row in pair.rows], np.int64)]
+
+    def items_of(self, pair: StorePair) -> Iterator[tuple[Record, Place]]:
+        """Record and place of each of a pair's rows."""
+        reader = _RecordReader(pair.shardset)
+        try:
+            for row in pair.rows:
+                record = reader.read(row.shard, row.record_offset, row.record_size)
+                yield record, Place(pair.number, row.shard, row.image_offset, row.image_size)
+        finally:
+            reader.close()
+
     def blocks(self) -> Iterator[npt.NDArray[np.float16]]:
         """The vectors in row order."""
         for pair in self.pairs:
@@ -125,13 +155,7 @@ class StoreSource:
     def items(self) -> Iterator[tuple[Record, Place]]:
         """Each row's record and place."""
         for pair in self.pairs:
-            reader = _RecordReader(pair.shardset)
-            try:
-                for row in pair.rows:
-                    record = reader.read(row.shard, row.record_offset, row.record_size)
-                    yield record, Place(pair.number, row.shard, row.image_offset, row.image_size)
-            finally:
-                reader.close()
+            yield from self.items_of(pair)
 
 
 def reference(shardset: ShardSet) -> ShardSetReference:

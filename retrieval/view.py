@@ -8,7 +8,6 @@ Shapes: N rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from iconoclip.errors import DamagedData
 from iconoclip.record import Record
+from retrieval.additions import Additions, merged
 from retrieval.answers import Filters
 from retrieval.backends.interface import Mask, Rows, VectorBackend
 from retrieval.backends.local import LocalBackend
@@ -37,6 +37,7 @@ from retrieval.generation import (
     verify_files,
 )
 from retrieval.index import Choice, Segment
+from retrieval.withdrawals import WatchedShardSets
 
 MAX_CACHED_MASKS = 64
 
@@ -80,9 +81,11 @@ class Sealed:
 
 @dataclass(frozen=True)
 class View:
-    """What is served at one moment."""
+    """What is served at one moment: a generation, what was added since, and what must not be shown."""
 
     sealed: Sealed
+    additions: Additions
+    shardsets: WatchedShardSets
     withdrawn_keys: frozenset[str]
     _masks: dict[Filters, Mask | None] = field(default_factory=dict)
 
@@ -92,29 +95,41 @@ class View:
         return self.sealed.manifest.generation
 
     @property
-    def num_rows(self) -> int:
-        """Rows, withdrawn ones included."""
+    def num_sealed(self) -> int:
+        """Rows of the generation; those of additions follow."""
         return len(self.sealed.segment)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of both, hidden ones included."""
+        return self.num_sealed + len(self.additions)
 
     @cached_property
     def backend(self) -> VectorBackend:
         """What holds the vectors."""
-        return LocalBackend(self.sealed.segment, np.zeros((0, self.sealed.manifest.dimension), np.float32))
+        return LocalBackend(self.sealed.segment, self.additions.vectors)
 
-    @property
-    def columns(self) -> Columns:
-        """What rows are filtered and counted by."""
-        return self.sealed.columns
+    @cached_property
+    def columns(self) -> tuple[Columns, ...]:
+        """What rows are filtered and counted by: of the generation, and of the additions where there are any."""
+        return (
+            (self.sealed.columns, self.additions.columns) if len(self.additions) else (self.sealed.columns,)
+        )
 
     @cached_property
     def withdrawn(self) -> frozenset[int]:
-        """The rows that no answer may show."""
-        return frozenset(self.sealed.catalog.rows_of(self.withdrawn_keys).values())
+        """The rows that no answer may show: withdrawn or replaced."""
+        hidden = self.sealed.catalog.rows_of(self.withdrawn_keys | self.additions.hides).values()
+        tombstoned = {
+            n for n, record in enumerate(self.additions.records) if record.key in self.withdrawn_keys
+        }
+        return frozenset(hidden) | {self.num_sealed + n for n in tombstoned | self.additions.superseded}
 
     @cached_property
     def clusters(self) -> npt.NDArray[np.int32]:
-        """A number for each row; near-duplicates share it."""
-        return self.sealed.clusters
+        """A number for each row; near-duplicates share it. Additions stand alone until they are compacted."""
+        own = np.arange(self.num_sealed, self.num_rows, dtype=np.int32)
+        return np.concatenate([self.sealed.clusters, own])
 
     @cached_property
     def _cluster_order(self) -> npt.NDArray[np.int64]:
@@ -132,28 +147,40 @@ class View:
 
     def row_of(self, key: str) -> int | None:
         """The row of a key that may be shown, or None."""
-        row = self.sealed.catalog.row_of(key)
+        position = self.additions.position_of.get(key)
+        row = self.sealed.catalog.row_of(key) if position is None else self.num_sealed + position
         return None if row is None or row in self.withdrawn else row
 
     def record(self, row: int) -> Record:
         """The record of a row."""
+        if row >= self.num_sealed:
+            return self.additions.records[row - self.num_sealed]
         return self.sealed.catalog.record(row)
 
     def place(self, row: int) -> Place:
         """Where the image of a row stands."""
+        if row >= self.num_sealed:
+            return self.additions.places[row - self.num_sealed]
         return self.sealed.catalog.place(row)
 
     def match_words(self, text: str, limit: int, mask_N: Mask | None) -> list[WordMatch]:
-        """Rows whose words match."""
-        return self.sealed.catalog.match_words(text, limit, mask_N)
+        """Rows whose words match, best first."""
+        sealed = self.sealed.catalog.match_words(text, limit, mask_N)
+        if not len(self.additions):
+            return sealed
+        added = self.additions.match_words(text, None if mask_N is None else mask_N[self.num_sealed :])
+        return merged(sealed, added, self.num_sealed, limit)
 
     def mask(self, filters: Filters) -> Mask | None:
-        """Which rows pass, withdrawn ones included; None when all do. Only filters are remembered, never queries."""
-        if filters not in self._masks:
-            if len(self._masks) >= MAX_CACHED_MASKS:
-                self._masks.pop(next(iter(self._masks)), None)
-            self._masks[filters] = self.sealed.columns.mask(filters)
-        return self._masks[filters]
+        """Which rows pass, hidden ones included; None when all do. Only filters are remembered, never queries."""
+        if filters.is_empty:
+            return None
+        masks = self._masks
+        if filters not in masks:
+            if len(masks) >= MAX_CACHED_MASKS:
+                masks.clear()
+            masks[filters] = np.concatenate([columns.mask(filters) for columns in self.columns])
+        return masks[filters]
 
     def shown(self, mask_N: Mask | None) -> Mask:
         """The rows of a mask that may be shown."""
@@ -167,9 +194,10 @@ class View:
             return self.num_rows - len(self.withdrawn)
         return int(mask_N.sum()) - sum(bool(mask_N[row]) for row in self.withdrawn)
 
-    def group_rows(self, row: int, limit: int) -> Iterable[int]:
+    def group_rows(self, row: int, limit: int) -> list[int]:
         """Other rows of the same group that may be shown."""
-        column = self.sealed.columns.values["group"]
-        mask_N = column.mask(column.codes_of(row).tolist(), self.num_rows)
-        rows = (int(other) for other in np.flatnonzero(mask_N) if other != row)
-        return [other for other in rows if other not in self.withdrawn][:limit]
+        group, found, start = self.record(row).group, [], 0
+        for columns in self.columns:
+            found += [start + other for other in columns.rows_with("group", group)]
+            start += columns.num_rows
+        return [other for other in found if other != row and other not in self.withdrawn][:limit]

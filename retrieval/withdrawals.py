@@ -1,53 +1,67 @@
-"""The tombstones of the shard sets an index reads from, looked at again every few seconds."""
+"""The tombstones of the shard sets an index reads from, looked at again when asked."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.shardset import MANIFEST_NAME, ShardSet
 from retrieval.generation import ShardSetReference
 
-SECONDS_BETWEEN_LOOKS = 2.0
+
+def moved_folders(references: Sequence[ShardSetReference], given: Sequence[str | Path]) -> dict[str, Path]:
+    """Which shard set stands in each of the folders a person gave: folder by the checksum that names the set.
+
+    Raises:
+        MissingRequirement: no shard set there.
+        DamagedData: none that the index was built from.
+    """
+    known = {reference.records_sha256: reference.name for reference in references}
+    moved = {}
+    for folder in given:
+        checksum = ShardSet(folder).manifest.records_sha256
+        if checksum not in known:
+            raise DamagedData(
+                "this is not the shard set that the index was built from",
+                where=folder,
+                remedy=f"the index was built from {', '.join(sorted(set(known.values())))}",
+            )
+        moved[checksum] = Path(folder)
+    return moved
 
 
 class WatchedShardSets:
     """The shard sets of an index, opened; a changed `shardset.json` is read again.
 
     Args:
-        references: what the index manifest says.
-        folders: where the sets are now, in the same order; empty to believe the manifest.
+        references: what the index says, in the order of its numbers.
+        moved: where sets are now that are elsewhere than the index says, by checksum.
 
     Raises:
         MissingRequirement: a set is not where it was.
         DamagedData: another set is there.
     """
 
-    def __init__(self, references: Sequence[ShardSetReference], folders: Sequence[str | Path] = ()) -> None:
-        self.references = references
-        self._folders = [Path(reference.path) for reference in references]
-        for number, folder in enumerate(folders[: len(references)]):
-            self._folders[number] = Path(folder)
+    def __init__(
+        self, references: Sequence[ShardSetReference], moved: Mapping[str, Path] | None = None
+    ) -> None:
+        self.references = tuple(references)
+        self._folders = [(moved or {}).get(each.records_sha256, Path(each.path)) for each in references]
         self.sets = [self._open(number) for number in range(len(references))]
         self._stamps = [self._stamp(number) for number in range(len(references))]
-        self._looked = time.monotonic()
 
     @property
     def withdrawn(self) -> frozenset[str]:
         """The keys that no answer may show."""
         return frozenset().union(*(shardset.withdrawn for shardset in self.sets))
 
-    def look(self, *, now: bool = False) -> bool:
-        """Read again what has changed, at most every two seconds; True when the withdrawn keys are others.
+    def look(self) -> bool:
+        """Read again what has changed; True when the withdrawn keys are others.
 
         A set that cannot be read at the moment (it is being replaced) keeps its last state: what was withdrawn
         stays withdrawn.
         """
-        if not now and time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
-            return False
-        self._looked = time.monotonic()
         before = self.withdrawn
         for number in range(len(self.sets)):
             stamp = self._stamp(number)

@@ -1,0 +1,121 @@
+"""The mutable segment in memory: what the log says, replayed onto a generation.
+
+Rows of additions follow the sealed ones in the order of the log. They are only ever appended: a replaced or withdrawn
+addition keeps its row, hidden, so that an order once given stays an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.record import Record
+from retrieval import iconography
+from retrieval.catalog import Place, WordMatch, words_in, words_of
+from retrieval.columns import Columns, Mask, folded
+from retrieval.live import Change
+
+
+@dataclass(frozen=True)
+class Additions:
+    """Additions and withdrawals since a generation was built. Never changed; `replayed` makes the next one."""
+
+    dimension: int
+    last_seq: int = 0
+    records: tuple[Record, ...] = ()
+    places: tuple[Place, ...] = ()
+    vectors: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    position_of: dict[str, int] = field(default_factory=dict)
+    withdrawn: frozenset[str] = frozenset()
+    texts: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def replayed(self, changes: Iterable[Change], shardset_offset: int) -> Additions:
+        """The state after more changes.
+
+        Args:
+            changes: in order.
+            shardset_offset: what to add to the log's ids (from 1) to get the engine's numbers of shard sets.
+        """
+        records, places, texts = list(self.records), list(self.places), list(self.texts)
+        vectors = [*self.vectors]
+        position_of, withdrawn, last_seq = dict(self.position_of), set(self.withdrawn), self.last_seq
+        for change in changes:
+            last_seq = change.seq
+            if change.addition is None:
+                withdrawn.add(change.key)
+                position_of.pop(change.key, None)
+                continue
+            withdrawn.discard(change.key)
+            position_of[change.key] = len(records)
+            place = change.addition.place
+            records.append(change.addition.record)
+            places.append(Place(place.shardset - 1 + shardset_offset, place.shard, place.offset, place.size))
+            vectors.append(change.addition.vector.astype(np.float32))
+            texts.append(_text_of(change.addition.record))
+        return Additions(
+            self.dimension,
+            last_seq,
+            tuple(records),
+            tuple(places),
+            np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32),
+            position_of,
+            frozenset(withdrawn),
+            tuple(texts),
+        )
+
+    @property
+    def columns(self) -> Columns:
+        """What additions are filtered and counted by."""
+        return Columns.of(self.records)
+
+    @property
+    def superseded(self) -> frozenset[int]:
+        """Positions that a later change replaced or withdrew."""
+        return frozenset(range(len(self))) - frozenset(self.position_of.values())
+
+    @property
+    def hides(self) -> frozenset[str]:
+        """Keys whose sealed row must not be shown: withdrawn, or replaced by an addition."""
+        return self.withdrawn | frozenset(record.key for record in self.records)
+
+    def match_words(self, text: str, mask_M: Mask | None) -> list[tuple[int, int]]:
+        """Positions that hold words of `text`, with the tier that Catalog.match_words would give them."""
+        words = [folded(word) for word in words_in(text)]
+        phrase = f" {' '.join(words)} "
+        found = []
+        for position, own in enumerate(self.texts):
+            if not words or (mask_M is not None and not mask_M[position]):
+                continue
+            num_held = sum(f" {word} " in own for word in words)
+            if num_held:
+                tier = 0 if len(words) > 1 and phrase in own else 1 if num_held == len(words) else 2
+                found.append((position, tier))
+        return found
+
+
+def _text_of(record: Record) -> str:
+    """A record's words, folded, with a space before and after each; fields are kept apart."""
+    fields = [
+        *words_of(record),
+        iconography.words(record.iconclass),
+        *record.iconclass,
+        record.source.id,
+        record.key,
+    ]
+    lines = [line for text in fields for line in text.split("\n")]
+    return " | ".join(f" {' '.join(folded(word) for word in words_in(line))} " for line in lines)
+
+
+def merged(
+    sealed: list[WordMatch], added: list[tuple[int, int]], first_row: int, limit: int
+) -> list[WordMatch]:
+    """Word matches of both segments. An addition ranks with the best of its tier until it is compacted."""
+    best = {tier: min((m.bm25 for m in sealed if m.tier == tier), default=0.0) for tier in (0, 1, 2)}
+    matches = sealed + [WordMatch(first_row + position, tier, best[tier]) for position, tier in added]
+    return sorted(matches, key=lambda match: (match.tier, match.bm25, match.row))[:limit]

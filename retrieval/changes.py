@@ -1,0 +1,167 @@
+"""Changing an index without a rebuild: add, replace, take down, and compact the changes into the next generation."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
+from iconoclip.progress import progress
+from iconoclip.record import Record
+from retrieval.assembly import Facts, write_generation
+from retrieval.catalog import Place
+from retrieval.config import IndexConfig
+from retrieval.generation import current_generation, read_manifest
+from retrieval.live import Addition, LiveLog
+from retrieval.stores import StorePair, StoreSource
+from retrieval.view import View
+from retrieval.views import Views
+
+LOCK_NAME = ".lock"
+MAX_ADDITIONS = 20_000
+COPY_ROWS = 65_536
+
+
+@contextlib.contextmanager
+def only_writer(index: Path) -> Iterator[None]:
+    """Hold the index folder for one writer; readers are not held up. The lock dies with its process.
+
+    Raises:
+        TryAgainLater: another process is writing.
+    """
+    index.mkdir(parents=True, exist_ok=True)
+    with (index / LOCK_NAME).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TryAgainLater(
+                "another process is changing this index",
+                where=index,
+                remedy="run the same command when it is done",
+            ) from error
+        yield
+
+
+def add(index: Path, source: StoreSource) -> int:
+    """Add the items of embedding stores to an index, replacing those whose record, image or vector changed.
+
+    Returns:
+        How many were added or replaced.
+
+    Raises:
+        BadInput: the stores were made by another model.
+        TryAgainLater: too many at once for the mutable segment, or another writer.
+    """
+    manifest = read_manifest(current_generation(index))
+    if source.model_digest != manifest.model_digest:
+        raise BadInput(
+            f"the stores were made by another model ({source.model}) than the index ({manifest.model})",
+            where=index,
+            remedy="encode with the index's model, or build another index",
+        )
+    with (
+        only_writer(index),
+        contextlib.closing(Views(index, source.shardset_folders_of(manifest.shardsets))) as views,
+    ):
+        view = views.current()
+        additions = [(pair, list(_new_items(view, source, pair))) for pair in source.pairs]
+        num_added = sum(len(each) for _, each in additions)
+        if len(view.additions) + num_added > MAX_ADDITIONS:
+            raise BadInput(
+                f"{num_added} additions are more than the mutable segment holds ({MAX_ADDITIONS})",
+                where=index,
+                remedy="run `iconoclip index --compact true`, or index all stores together",
+            )
+        log = LiveLog(index)
+        for pair, each in additions:
+            log.add(source.reference_of(pair), each)
+    return num_added
+
+
+def _new_items(view: View, source: StoreSource, pair: StorePair) -> Iterator[Addition]:
+    for (record, place), vector in zip(source.items_of(pair), source.vectors_of(pair), strict=True):
+        row = view.row_of(record.key)
+        if row is not None and view.record(row) == record:
+            known = view.backend.vectors(np.array([row]))[0].astype(np.float16)
+            if np.array_equal(known, vector):
+                continue
+        yield Addition(record, vector, place)
+
+
+def withdraw(index: Path, keys: Iterable[str]) -> None:
+    """Take items out of an index's answers at once. (A shard set's own tombstones need no such call.)
+
+    Raises:
+        MissingRequirement: no index here.
+    """
+    current_generation(index)
+    LiveLog(index).withdraw(keys)
+
+
+def compact(index: Path, config: IndexConfig) -> Path | None:
+    """Fold additions, replacements and withdrawals into the next generation; None when there are none.
+
+    Readers go on with the old generation until the new one is whole. Items withdrawn in their shard sets leave the
+    files as well.
+
+    Raises:
+        MissingRequirement: no index here.
+        TryAgainLater: another writer.
+    """
+    with only_writer(index), contextlib.closing(Views(index, _folders(config))) as views:
+        view = views.current()
+        if not len(view.additions) and not view.withdrawn and not view.additions.withdrawn:
+            return None
+        source = _ViewSource(view)
+        if not source.num_items:
+            raise MissingRequirement(
+                "every item of this index was withdrawn", where=index, remedy="remove the index"
+            )
+        manifest = view.sealed.manifest
+        facts = Facts(
+            model=manifest.model,
+            model_digest=manifest.model_digest,
+            shardsets=view.shardsets.references,
+            inputs_digest=_next_digest(manifest.inputs_digest, view.additions.last_seq),
+            compacted_through=view.additions.last_seq,
+            calibration=manifest.calibration,
+        )
+        with progress("compact", total=3 * source.num_items, unit="steps") as meter:
+            folder = write_generation(index, source, facts, config, None, meter)
+        LiveLog(index).forget(view.additions.last_seq)
+        return folder
+
+
+def _folders(config: IndexConfig) -> list[str]:
+    given = config.shardset
+    return [] if given is None else [given] if isinstance(given, str) else given
+
+
+def _next_digest(inputs_digest: str, last_seq: int) -> str:
+    return hashlib.sha256(f"{inputs_digest}+{last_seq}".encode()).hexdigest()
+
+
+class _ViewSource:
+    """The items a view shows, as the source of a generation."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._rows = np.flatnonzero(view.shown(None))
+        self.num_items = len(self._rows)
+        self.dimension = view.sealed.manifest.dimension
+
+    def blocks(self) -> Iterator[npt.NDArray[np.float16]]:
+        """The vectors in row order."""
+        for start in range(0, self.num_items, COPY_ROWS):
+            yield self._view.backend.vectors(self._rows[start : start + COPY_ROWS]).astype(np.float16)
+
+    def items(self) -> Iterator[tuple[Record, Place]]:
+        """Each row's record and place."""
+        for row in self._rows.tolist():
+            yield self._view.record(row), self._view.place(row)

@@ -1,0 +1,188 @@
+"""The mutable segment on disk: a log of additions and withdrawals since the last compaction, in SQLite.
+
+SQLite's write-ahead log gives what a log needs: a change is there whole or not at all, whatever happens to the process,
+and readers in other processes see it at once. Whoever reads replays the changes after the one that the generation's
+manifest says is inside it (`compacted_through`).
+
+shardsets  id, path, name, records_sha256: sets that images of additions are read from
+changes    seq, kind (add or withdraw), key, and for an addition its record, vector and place
+withdrawn  keys withdrawn and not added again: kept for good, so that no rebuild brings an item back
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.errors import DamagedData
+from iconoclip.files import disk_full_is_an_answer
+from iconoclip.record import Record
+from retrieval.catalog import Place, unpack
+from retrieval.generation import ShardSetReference
+
+LIVE_NAME = "live.sqlite"
+BUSY_TIMEOUT_SECONDS = 30.0
+
+_SCHEMA = """
+PRAGMA journal_mode=WAL;
+CREATE TABLE IF NOT EXISTS shardsets(id INTEGER PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL,
+                                     records_sha256 TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS changes(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL,
+                                   record BLOB, vector BLOB, shardset INTEGER, shard TEXT, offset INTEGER, size INTEGER);
+CREATE TABLE IF NOT EXISTS withdrawn(key TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """An item added or replaced. The number in its place is the id of a row of `shardsets`."""
+
+    record: Record
+    vector: npt.NDArray[np.float16]
+    place: Place
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of the log: an addition, or the withdrawal of a key."""
+
+    seq: int
+    key: str
+    addition: Addition | None
+
+
+class LiveLog:
+    """The log of an index folder. Open one for each use; it is cheap."""
+
+    def __init__(self, index: Path) -> None:
+        self.path = index / LIVE_NAME
+
+    def add(self, reference: ShardSetReference, additions: Iterable[Addition]) -> int:
+        """Append additions whose images stand in one shard set, all or none of them; the number appended.
+
+        Raises:
+            TryAgainLater: the disk is full.
+        """
+        with self._writing() as connection:
+            number = self._number_of(connection, reference)
+            rows = [
+                (
+                    "add",
+                    each.record.key,
+                    zlib.compress(each.record.model_dump_json().encode(), 6),
+                    each.vector.astype(np.float16).tobytes(),
+                    number,
+                    each.place.shard,
+                    each.place.offset,
+                    each.place.size,
+                )
+                for each in additions
+            ]
+            connection.executemany(
+                "INSERT INTO changes(kind, key, record, vector, shardset, shard, offset, size) VALUES (?,?,?,?,?,?,?,?)",
+                rows,
+            )
+            connection.executemany("DELETE FROM withdrawn WHERE key=?", [(row[1],) for row in rows])
+        return len(rows)
+
+    def withdraw(self, keys: Iterable[str]) -> None:
+        """Append withdrawals.
+
+        Raises:
+            TryAgainLater: the disk is full.
+        """
+        rows = [(key,) for key in keys]
+        with self._writing() as connection:
+            connection.executemany("INSERT INTO changes(kind, key) VALUES ('withdraw', ?)", rows)
+            connection.executemany("INSERT OR IGNORE INTO withdrawn VALUES (?)", rows)
+
+    def forget(self, through: int) -> None:
+        """Drop the changes that a generation has taken in."""
+        if self.path.exists():
+            with self._writing() as connection:
+                connection.execute("DELETE FROM changes WHERE seq <= ?", (through,))
+
+    def withdrawn(self) -> frozenset[str]:
+        """Every key ever withdrawn here and not added again."""
+        if not self.path.exists():
+            return frozenset()
+        with self._reading() as connection:
+            return frozenset(key for (key,) in connection.execute("SELECT key FROM withdrawn"))
+
+    def last_seq(self) -> int:
+        """The number of the last change; 0 when there never was one."""
+        if not self.path.exists():
+            return 0
+        with self._reading() as connection:
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='changes'").fetchone()
+            return int(row[0]) if row else 0
+
+    def shardsets(self) -> tuple[ShardSetReference, ...]:
+        """The shard sets of additions, by id from 1."""
+        if not self.path.exists():
+            return ()
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT path, name, records_sha256 FROM shardsets ORDER BY id"
+            ).fetchall()
+        return tuple(ShardSetReference(path=path, name=name, records_sha256=sha) for path, name, sha in rows)
+
+    def changes(self, after: int) -> Iterator[Change]:
+        """The changes with a higher number than `after`, in order.
+
+        Raises:
+            DamagedData: a record cannot be read.
+        """
+        if not self.path.exists():
+            return
+        sql = "SELECT seq, kind, key, record, vector, shardset, shard, offset, size FROM changes WHERE seq > ? ORDER BY seq"
+        with self._reading() as connection:
+            for seq, kind, key, record, vector, *place in connection.execute(sql, (after,)):
+                if kind == "withdraw":
+                    yield Change(seq, key, None)
+                else:
+                    stored = np.frombuffer(vector, np.float16)
+                    yield Change(seq, key, Addition(unpack(record), stored, Place(*place)))
+
+    @staticmethod
+    def _number_of(connection: sqlite3.Connection, reference: ShardSetReference) -> int:
+        connection.execute(
+            "INSERT INTO shardsets(path, name, records_sha256) VALUES (?,?,?) "
+            "ON CONFLICT(records_sha256) DO UPDATE SET path=excluded.path",
+            (reference.path, reference.name, reference.records_sha256),
+        )
+        sql = "SELECT id FROM shardsets WHERE records_sha256=?"
+        return int(connection.execute(sql, (reference.records_sha256,)).fetchone()[0])
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with disk_full_is_an_answer(self.path), self._connection() as connection:
+            connection.executescript(_SCHEMA)
+            # One transaction: all of it is there after a crash, or none.
+            with connection:
+                yield connection
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as connection:
+            connection.execute("PRAGMA trusted_schema=OFF")
+            yield connection
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            raise DamagedData(
+                f"the log of changes cannot be read or written: {error}",
+                where=self.path,
+                remedy="free some space, or remove the file: changes since the last compaction are lost",
+            ) from error

@@ -1,0 +1,137 @@
+"""Keeping the view current: additions and withdrawals within seconds, a new generation as soon as it is opened.
+
+Looking costs a few system calls and is done by whichever query comes two seconds after the last look. A new generation
+takes longer to open (its checksums are compared): that happens in a thread, while the old one answers.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from iconoclip.errors import IconoclipError
+from retrieval.additions import Additions
+from retrieval.generation import current_generation
+from retrieval.live import LiveLog
+from retrieval.view import Sealed, View
+from retrieval.withdrawals import WatchedShardSets, moved_folders
+
+SECONDS_BETWEEN_LOOKS = 2.0
+MAX_OPEN_ATTEMPTS = 5
+
+log = logging.getLogger(__name__)
+
+
+class Views:
+    """The current view of an index folder, for any number of threads.
+
+    Args:
+        index: the index folder.
+        moved: folders of shard sets that are elsewhere than the index says.
+
+    Raises:
+        MissingRequirement: no index, or a shard set it reads from is not there.
+        DamagedData: a file differs from its checksum.
+    """
+
+    def __init__(self, index: Path, moved: Sequence[str | Path] = ()) -> None:
+        self.index, self._given = index, tuple(moved)
+        self._log = LiveLog(index)
+        self._lock = threading.Lock()
+        self._opening: threading.Thread | None = None
+        self._view = self._open()
+        self._looked = time.monotonic()
+
+    def current(self) -> View:
+        """The view to answer from."""
+        with self._lock:
+            if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
+                self._look()
+            return self._view
+
+    def refresh(self) -> None:
+        """Look now, and wait until everything found is served."""
+        with self._lock:
+            self._look()
+            opening = self._opening
+        if opening:
+            opening.join()
+
+    def close(self) -> None:
+        """Close every file."""
+        if self._opening:
+            self._opening.join()
+        self._view.sealed.catalog.close()
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        try:
+            if current_generation(self.index) != self._view.sealed.folder:
+                self._open_in_background()
+            self._view = self._updated(self._view)
+        except IconoclipError as error:
+            # Whatever happened to the folder, what is open still answers. No query is part of this message.
+            log.error("the index folder cannot be read again: %s", error)
+
+    def _updated(self, view: View) -> View:
+        """The view with what was added and withdrawn since; the same one when nothing was."""
+        shardsets, additions = view.shardsets, view.additions
+        if self._log.last_seq() > additions.last_seq:
+            shardsets = self._shardsets(view.sealed)
+            changes = self._log.changes(additions.last_seq)
+            additions = additions.replayed(changes, len(view.sealed.manifest.shardsets))
+        has_new_tombstones = shardsets.look()
+        if (
+            additions is view.additions
+            and not has_new_tombstones
+            and view.withdrawn_keys == shardsets.withdrawn
+        ):
+            return view
+        return View(view.sealed, additions, shardsets, shardsets.withdrawn)
+
+    def _shardsets(self, sealed: Sealed) -> WatchedShardSets:
+        references = (*sealed.manifest.shardsets, *self._log.shardsets())
+        return WatchedShardSets(references, moved_folders(references, self._given))
+
+    def _open(self) -> View:
+        """Open the current generation with the changes since.
+
+        A compaction may replace the generation and drop its changes while it is being opened: then once more.
+        """
+        for _ in range(MAX_OPEN_ATTEMPTS):
+            folder = current_generation(self.index)
+            try:
+                sealed = Sealed.open(folder)
+                view = self._with_changes(sealed)
+            except IconoclipError:
+                if current_generation(self.index) == folder:
+                    raise
+                continue
+            if current_generation(self.index) == folder:
+                return view
+        return view
+
+    def _with_changes(self, sealed: Sealed) -> View:
+        manifest = sealed.manifest
+        shardsets = self._shardsets(sealed)
+        empty = Additions(manifest.dimension, last_seq=manifest.compacted_through)
+        additions = empty.replayed(self._log.changes(manifest.compacted_through), len(manifest.shardsets))
+        return View(sealed, additions, shardsets, shardsets.withdrawn)
+
+    def _open_in_background(self) -> None:
+        if self._opening and self._opening.is_alive():
+            return
+        self._opening = threading.Thread(target=self._swap, name="open-generation", daemon=True)
+        self._opening.start()
+
+    def _swap(self) -> None:
+        try:
+            view = self._open()
+        except IconoclipError as error:
+            log.error("the new generation cannot be opened, the old one is served on: %s", error)
+            return
+        with self._lock:
+            self._view = self._updated(view)
