@@ -31,14 +31,28 @@ def relevant_ranks(scores_QN: FloatArray, relevant_QN: BoolArray) -> list[IntArr
     """
     if scores_QN.shape != relevant_QN.shape:
         raise ValueError(f"scores {scores_QN.shape} and relevance {relevant_QN.shape} differ in shape")
+    return ranks_of(scores_QN, [np.flatnonzero(relevant_N) for relevant_N in relevant_QN])
+
+
+def ranks_of(scores_QN: FloatArray, relevant: Sequence[IntArray]) -> list[IntArray]:
+    """As `relevant_ranks`, with each query's relevant items given by their positions.
+
+    Counts instead of sorting: a query with few relevant items costs one pass over its scores for each of them.
+
+    Raises:
+        ValueError: a score is not finite, or there are not as many queries as rows.
+    """
+    if len(scores_QN) != len(relevant):
+        raise ValueError(f"{len(scores_QN)} rows of scores, {len(relevant)} queries")
     if not np.isfinite(scores_QN).all():
         raise ValueError("a score is not finite")
     ranks: list[IntArray] = []
-    for scores_N, relevant_N in zip(scores_QN, relevant_QN, strict=True):
-        others = np.sort(scores_N[~relevant_N])
-        own = np.sort(scores_N[relevant_N])[::-1]
-        num_before = len(others) - np.searchsorted(others, own, side="left")
-        ranks.append((num_before + np.arange(1, len(own) + 1)).astype(np.int64))
+    for scores_N, positions in zip(scores_QN, relevant, strict=True):
+        own = np.sort(scores_N[positions])[::-1]
+        num_at_least = np.array([np.count_nonzero(scores_N >= score) for score in own], dtype=np.int64)
+        # Of those, the relevant ones are not "others"; what is left stands before, ties included.
+        num_own_at_least = np.array([np.count_nonzero(own >= score) for score in own], dtype=np.int64)
+        ranks.append(num_at_least - num_own_at_least + np.arange(1, len(own) + 1))
     return ranks
 
 
@@ -83,8 +97,9 @@ def bootstrap_interval(
     if not len(values_Q):
         return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
-    picks = generator.integers(0, len(values_Q), (num_resamples, len(values_Q)))
-    means = np.asarray(values_Q, dtype=np.float64)[picks].mean(axis=1)
+    values = np.asarray(values_Q, dtype=np.float64)
+    # One resample at a time: all at once would need num_resamples times the memory.
+    means = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(num_resamples)]
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

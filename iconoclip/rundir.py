@@ -88,6 +88,13 @@ class RunDir:
                         f"line {number} is not JSON", where=self.metrics_path, remedy="remove the line"
                     ) from error
 
+    def rewind(self, step: int) -> None:
+        """Drop the lines of `metrics.jsonl` after `step`: a run that goes on from a checkpoint writes them again."""
+        if self.metrics_path.exists():
+            kept = [line for line in self.metrics() if line.get("step", 0) <= step]
+            with atomic_write(self.metrics_path) as file:
+                file.writelines((json.dumps(line, separators=(",", ":")) + "\n").encode() for line in kept)
+
     @property
     def job(self) -> dict[str, Any]:
         """The contents of `job.json`, empty when there is none."""

@@ -1,0 +1,262 @@
+"""What happens around the steps: the record of the run, its checkpoints, its validation, and a clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from iconoclip.errors import BadInput
+from iconoclip.progress import Meter, progress
+from iconoclip.rundir import RunDir
+from training.checkpoints import checkpoint_path, prune
+from training.config import TrainConfig
+from training.data.loader import Batch
+from training.data.samples import Samples
+from training.hardware import peak_memory_megabytes
+from training.module import ContrastiveModule
+from training.wandb_mirror import WandbMirror
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+class Stopwatch(Callback):
+    """Measures where the time goes: in steps, or in waiting for data. The first step of a process is left out."""
+
+    def __init__(self) -> None:
+        self.num_samples = 0
+        self.seconds = 0.0
+        self.waited_seconds = 0.0
+        self._ended = self._before = time.perf_counter()
+        self._is_first = True
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """The batch is here: what passed since the last step ended was waiting."""
+        self._before = time.perf_counter()
+        self._waited = self._before - self._ended
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """The step is done."""
+        now = time.perf_counter()
+        if not self._is_first:
+            self.num_samples += len(batch) * trainer.world_size
+            self.seconds += now - self._before + self._waited
+            self.waited_seconds += self._waited
+        self._is_first = False
+        self._ended = now
+
+    def pause(self) -> None:
+        """What passed since the last step was neither training nor waiting (a checkpoint, a validation)."""
+        self._ended = time.perf_counter()
+
+    @property
+    def samples_per_second(self) -> float:
+        """Samples of all ranks over wall time, in steps and in waiting for data."""
+        return self.num_samples / self.seconds if self.seconds else 0.0
+
+    @property
+    def data_wait_share(self) -> float:
+        """The share of that time that was waiting for data."""
+        return self.waited_seconds / self.seconds if self.seconds else 0.0
+
+
+class Recorder(Callback):
+    """Writes metrics.jsonl, mirrors it to wandb, and shows the bar. On the first rank only."""
+
+    def __init__(
+        self,
+        run: RunDir,
+        config: TrainConfig,
+        stopwatch: Stopwatch,
+        meter: Meter | None,
+        mirror: WandbMirror | None,
+    ) -> None:
+        self._run, self._config, self._stopwatch = run, config, stopwatch
+        self._meter, self._mirror = meter, mirror
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Show the step, and record every `log_every`-th."""
+        assert isinstance(pl_module, ContrastiveModule)
+        assert pl_module.last
+        step = pl_module.step
+        if self._meter:
+            self._meter.text = f"loss {pl_module.last.loss:.3f}"
+            self._meter.advance(self._config.batch_size)
+        if step % self._config.log_every == 0 or step == pl_module.num_steps:
+            loss = pl_module.mean_over_ranks(pl_module.last.loss)
+            if trainer.is_global_zero:
+                self.record(step=step, **self._values(pl_module, loss))
+
+    def _values(self, module: ContrastiveModule, loss: float) -> dict[str, Any]:
+        assert module.last
+        return {
+            "samples": module.step * self._config.batch_size,
+            "loss": _finite(loss),
+            "grad_norm": _finite(module.last.grad_norm),
+            "learning_rate": self._config.learning_rate * module.learning_rate_factor(),
+            "logit_scale": module.scale().item(),
+            "samples_per_second": self._stopwatch.samples_per_second,
+            "data_wait_share": self._stopwatch.data_wait_share,
+            "memory_mb": peak_memory_megabytes(module.device),
+        }
+
+    def record(self, **values: Any) -> None:
+        """Append a line to metrics.jsonl, and to wandb."""
+        self._run.log(**values)
+        if self._mirror:
+            self._mirror.log(values)
+
+
+class BadStepGuard(Callback):
+    """Reports each step that was skipped for a non-finite loss or gradient, and ends a run that has too many."""
+
+    def __init__(self, samples: Samples, recorder: Recorder, max_bad_steps: int) -> None:
+        self._samples, self._recorder, self._max = samples, recorder, max_bad_steps
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Look at the step that just ended.
+
+        Raises:
+            BadInput: more steps than allowed were bad.
+        """
+        assert isinstance(pl_module, ContrastiveModule)
+        assert pl_module.last
+        if pl_module.last.is_applied:
+            return
+        keys = [self._samples.keys[row].as_py() for row in batch.rows_B.tolist()]
+        if trainer.is_global_zero:
+            self._recorder.record(
+                step=pl_module.step, event="step skipped: the loss or a gradient is not finite", keys=keys
+            )
+        if pl_module.num_bad_steps > self._max:
+            raise BadInput(
+                f"{pl_module.num_bad_steps} steps had a loss or gradient that is not finite; none of them was applied",
+                where=f"step {pl_module.step}, first keys: {', '.join(keys[:3])}",
+                remedy="lower learning_rate, or precision float32; metrics.jsonl lists the keys of each batch",
+            )
+
+
+class Checkpointer(Callback):
+    """Saves every so many steps or minutes, and at the end."""
+
+    def __init__(self, run: RunDir, config: TrainConfig, stopwatch: Stopwatch) -> None:
+        self._run, self._config, self._stopwatch = run, config, stopwatch
+        self._saved_at = time.monotonic()
+        self.saved_step = -1
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Save when it is time to."""
+        assert isinstance(pl_module, ContrastiveModule)
+        is_time = time.monotonic() - self._saved_at > 60 * self._config.checkpoint_minutes
+        if trainer.world_size > 1:
+            # Clocks differ; saving is a joint act.
+            is_time = bool(trainer.strategy.broadcast(is_time))
+        if pl_module.step % self._config.checkpoint_every == 0 or is_time:
+            self.save(trainer, pl_module)
+
+    def save(self, trainer: pl.Trainer, module: ContrastiveModule) -> None:
+        """Write the checkpoint of the present step, unless it is there, and remove old ones."""
+        if self.saved_step == module.step:
+            return
+        trainer.save_checkpoint(checkpoint_path(self._run.checkpoints, module.step))
+        if trainer.is_global_zero:
+            prune(self._run.checkpoints, self._config.keep_checkpoints)
+        self.saved_step, self._saved_at = module.step, time.monotonic()
+        self._stopwatch.pause()
+
+
+class StopSignals(Callback):
+    """On a signal, ends the run after the step that is being done. A second Ctrl-C stops at once.
+
+    Nothing is saved inside the handler: a handler runs between any two instructions, and a save there can hang
+    (pytorch-lightning #21406). All ranks agree on the step to stop at.
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._previous: dict[signal.Signals, Any] = {}
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Listen while the block runs."""
+        self._install()
+        try:
+            yield
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in self._previous.items():
+                    signal.signal(number, handler)
+
+    def _install(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                previous = signal.signal(number, self._note)
+                self._previous.setdefault(number, previous)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.received is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.received is None and number == signal.SIGINT:
+            print("\nstopping after this step; Ctrl-C again to stop at once", file=sys.stderr)
+        self.received = signal.Signals(number)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning has put its own handler in place of ours: put ours back."""
+        self._install()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Stop if any rank has been asked to."""
+        is_asked = self.received is not None
+        if trainer.world_size > 1:
+            is_asked = bool(trainer.strategy.reduce_boolean_decision(is_asked, all=False))
+        if is_asked:
+            self.received = self.received or signal.SIGTERM
+            trainer.should_stop = True
+
+
+class StepLimit(Callback):
+    """Ends the run at its last step."""
+
+    def __init__(self, last_step: int) -> None:
+        self._last_step = last_step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Stop when it is reached."""
+        assert isinstance(pl_module, ContrastiveModule)
+        if pl_module.step >= self._last_step:
+            trainer.should_stop = True
+
+
+@contextlib.contextmanager
+def bar(is_shown: bool, num_samples: int) -> Iterator[Meter | None]:
+    """The progress bar of a run, on the first rank."""
+    if not is_shown:
+        yield None
+        return
+    with progress("train", total=num_samples, unit="samples") as meter:
+        yield meter
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None

@@ -1,0 +1,102 @@
+"""The model card, written from the run: what data made the model, what it cost, how it scores, what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# A Hugging Face model card opens with such a block: huggingface.co/docs/hub/model-cards.
+_HEAD = """---
+library_name: open_clip
+pipeline_tag: zero-shot-image-classification
+tags: [clip, iiif, cultural-heritage]
+---
+"""
+
+
+def model_card(
+    provenance: Mapping[str, Any], job: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]
+) -> str:
+    """The text of README.md in a model directory."""
+    data, config = provenance["data"], provenance["config"]
+    parts = [
+        _HEAD,
+        f"# {provenance['run']}\n",
+        "A text-image (CLIP) model over pictures of libraries and museums, trained with iconoclip.\n",
+        _section("Use", _use()),
+        _section("Data", _data(provenance, data)),
+        _section("Training", _training(provenance, job, config)),
+        _section("Scores", _scores(metrics)),
+        _section("Limits", _limits()),
+    ]
+    return "\n".join(parts)
+
+
+def _section(title: str, body: str) -> str:
+    return f"## {title}\n\n{body}\n"
+
+
+def _use() -> str:
+    return (
+        "```python\nimport open_clip\n\n"
+        'model, _, preprocess = open_clip.create_model_and_transforms("local-dir:PATH_OF_THIS_FOLDER")\n'
+        'tokenizer = open_clip.get_tokenizer("local-dir:PATH_OF_THIS_FOLDER")\n```\n\n'
+        "Meant for finding pictures by description, and descriptions by picture, in collections like those it saw."
+    )
+
+
+def _data(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    sets = "\n".join(f"- `{one['name']}`, SHA-256 `{one['digest']}`" for one in provenance["shardsets"])
+    parts = [
+        f"{data['num_samples']:,} samples, all of them allowed for training under the rights policy `{data['policy']}`.\n",
+        sets,
+        _table("institution", "samples", data["by_institution"]),
+        _table("language", "captions", data["by_language"]),
+        _table("rights statement", "samples", data["by_rights"]),
+    ]
+    if data.get("left_out"):
+        parts.append(_table("left out because", "samples", data["left_out"]))
+    return "\n\n".join(parts)
+
+
+def _table(name: str, what: str, counts: Mapping[str, int]) -> str:
+    rows = "\n".join(f"| {_cell(key)} | {count:,} |" for key, count in counts.items())
+    return f"| {name} | {what} |\n|---|---:|\n{rows}"
+
+
+def _cell(text: str) -> str:
+    """Text from a collection, made harmless inside a table."""
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    minutes = job.get("train_seconds", 0.0) / 60
+    lines = [
+        f"- architecture: `{config['model']}`"
+        + (f", from `{config['pretrained']}`" if config.get("pretrained") else ", from random weights"),
+        f"- loss: {config['loss']}, batch of {config['batch_size']}, {provenance['step']:,} steps, {config['captions_per_image']} caption(s) an image and step",
+        f"- learning rate {config['learning_rate']}, weight decay {config['weight_decay']}, seed {config['seed']}",
+        f"- {minutes:.1f} minutes of training at {job.get('samples_per_second', 0):.0f} samples a second",
+        f"- config digest `{provenance['config_digest']}`; {provenance['exported_by']}",
+    ]
+    return "\n".join(lines)
+
+
+def _scores(metrics: Sequence[Mapping[str, Any]]) -> str:
+    found = [line for line in metrics if any(name.startswith("validation/") for name in line)]
+    if not found:
+        return "The run had no validation side. `iconoclip evaluate` measures any side."
+    last = {
+        name.removeprefix("validation/"): value
+        for name, value in found[-1].items()
+        if name.startswith("validation/")
+    }
+    rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in sorted(last.items()))
+    return f"Text-to-image retrieval on the validation side, at step {found[-1]['step']:,}:\n\n| measure | value |\n|---|---:|\n{rows}"
+
+
+def _limits() -> str:
+    return (
+        "The model repeats what its captions say and how they say it, with their gaps and their dated words. It knows the "
+        "institutions and languages above and little else. It is not fit to identify people, nor to decide anything about them."
+    )

@@ -1,0 +1,62 @@
+"""The checkpoints of a run: their names, their checksums, and which of them is sound. Needs no torch.
+
+A checkpoint is `step-00001200.ckpt` with `step-00001200.ckpt.sha256`; the checksum is written first, so that a
+checkpoint without one cannot appear. One that does not match is left alone and the one before it is used.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from iconoclip.files import sha256_of
+
+_NAME = re.compile(r"step-(\d{8})\.ckpt")
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step stands."""
+    return folder / f"step-{step:08d}.ckpt"
+
+
+def checksum_path(path: Path) -> Path:
+    """Where a checkpoint's checksum stands."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name."""
+    match = _NAME.fullmatch(path.name)
+    assert match, path
+    return int(match[1])
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Every checkpoint, the latest step first."""
+    found = [path for path in folder.glob("step-*.ckpt") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=step_of, reverse=True)
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a checkpoint is what its checksum says."""
+    try:
+        return checksum_path(path).read_text().split()[0] == sha256_of(path)
+    except (OSError, IndexError):
+        return False
+
+
+def latest_sound(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The latest checkpoint that matches its checksum, and the later ones that do not."""
+    damaged: list[Path] = []
+    for path in checkpoints_in(folder):
+        if is_sound(path):
+            return path, damaged
+        damaged.append(path)
+    return None, damaged
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the latest `keep` sound checkpoints."""
+    for path in checkpoints_in(folder)[keep:]:
+        path.unlink(missing_ok=True)
+        checksum_path(path).unlink(missing_ok=True)

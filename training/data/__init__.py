@@ -1,0 +1,1 @@
+"""Shard sets -> batches: which samples, in which order, with which caption, cropped how."""

@@ -1,0 +1,197 @@
+"""Batches: pixels and tokens of the samples that the schedule names, the same whoever loads them.
+
+Letters: B samples of a rank's batch, K captions an image, L context length, S image side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from training.data.captions import CaptionSampler
+from training.data.images import Crop, decode
+from training.data.order import RankBatches, Schedule
+from training.data.randomness import CROP, uniform
+from training.data.samples import Samples
+from training.data.storage import ShardReader
+
+Tokenize = Callable[[list[str]], Tensor]
+
+
+@dataclass
+class Batch:
+    """One rank's share of a global batch."""
+
+    images_BSS3: Tensor
+    """uint8 pixels; the module normalises them on its device"""
+    tokens_BKL: Tensor
+    """int64 token ids"""
+    rows_B: Tensor
+    """int64 row numbers in the training set"""
+    texts_BK: Tensor
+    """int64, equal for captions of equal text"""
+    labels_BR: Tensor
+    """int64, one column for each further relation (group, notations); equal values are related"""
+
+    def to(self, device: torch.device, non_blocking: bool = True) -> Batch:
+        """The batch on a device."""
+        return Batch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory, for faster copies to a GPU."""
+        return Batch(*(tensor.pin_memory() for tensor in self._tensors()))
+
+    def part(self, start: int, end: int) -> Batch:
+        """Samples `start` up to `end`."""
+        return Batch(*(tensor[start:end] for tensor in self._tensors()))
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.images_BSS3, self.tokens_BKL, self.rows_B, self.texts_BK, self.labels_BR
+
+    def __len__(self) -> int:
+        return len(self.rows_B)
+
+
+class TrainingSamples(Dataset[Batch]):
+    """Makes whole batches from (position, row) pairs. Holds no state that a draw depends on.
+
+    Args:
+        samples: the training set.
+        captions: draws captions.
+        crop: cuts images.
+        tokenize: list of texts -> int64 [num, L].
+        seed: of the run.
+        relations: of "group" and "iconclass", which make samples related beside equal text.
+        cache_megabytes: decoded images kept in memory by each process; nothing is kept when the whole set does
+            not fit.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        captions: CaptionSampler,
+        crop: Crop,
+        tokenize: Tokenize,
+        *,
+        seed: int,
+        relations: Sequence[str] = (),
+        cache_megabytes: int = 0,
+    ) -> None:
+        self.samples = samples
+        self._captions, self._crop, self._tokenize, self._seed = captions, crop, tokenize, seed
+        columns = {"group": lambda: samples.group_N, "iconclass": lambda: samples.notation_N}
+        self._labels_RN = [columns[name]() for name in relations if name in columns]
+        self._reader = ShardReader(samples)
+        self._cache = DecodedImages(samples, cache_megabytes)
+        self._tokens: dict[int, npt.NDArray[np.int64]] | None = {} if self._cache.is_on else None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitems__(self, pairs: list[tuple[int, int]]) -> Batch:
+        """The batch of these (position, row) pairs, in their order."""
+        positions_B = np.array([position for position, _ in pairs], dtype=np.int64)
+        rows = [row for _, row in pairs]
+        captions_BK = self._captions.draw(rows, positions_B)
+        draws_B4 = uniform(self._seed, CROP, positions_B[:, None], np.arange(4))
+        images = np.empty((len(rows), self._crop.size, self._crop.size, 3), dtype=np.uint8)
+        for slot in np.argsort(rows, kind="stable"):  # in the order of the bytes on disk
+            images[slot] = self._crop(self._image(rows[slot]), draws_B4[slot])
+        rows_B = np.array(rows, dtype=np.int64)
+        labels_BR = [label_N[rows_B] for label_N in self._labels_RN]
+        return Batch(
+            torch.from_numpy(images),
+            self._token_ids(captions_BK),
+            torch.from_numpy(rows_B),
+            torch.from_numpy(self.samples.captions.text_C[captions_BK]),
+            torch.from_numpy(
+                np.stack(labels_BR, axis=1) if labels_BR else np.zeros((len(rows), 0), dtype=np.int64)
+            ),
+        )
+
+    def _image(self, row: int) -> Image.Image:
+        cached = self._cache.get(row)
+        if cached is not None:
+            return cached
+        where = self.samples.keys[row].as_py()
+        image = decode(self._reader.image_bytes(row), min_side=self._crop.decode_side, where=where)
+        self._cache.put(row, image)
+        return image
+
+    def _token_ids(self, captions_BK: npt.NDArray[np.int64]) -> Tensor:
+        numbers = captions_BK.reshape(-1).tolist()
+        text = self.samples.captions.text
+        if self._tokens is None:
+            ids = self._tokenize([text[number].as_py() for number in numbers])
+        else:
+            missing = sorted({number for number in numbers if number not in self._tokens})
+            if missing:
+                fresh = self._tokenize([text[number].as_py() for number in missing]).numpy()
+                self._tokens.update(zip(missing, fresh, strict=True))
+            ids = torch.from_numpy(np.stack([self._tokens[number] for number in numbers]))
+        return ids.reshape(*captions_BK.shape, -1)
+
+
+class DecodedImages:
+    """Decoded images kept in memory, when the whole set fits the budget."""
+
+    def __init__(self, samples: Samples, budget_megabytes: int) -> None:
+        pixels = (
+            int((samples.table["width"].to_numpy() * samples.table["height"].to_numpy()).sum())
+            if budget_megabytes
+            else 0
+        )
+        self.is_on = bool(budget_megabytes) and pixels * 3 <= budget_megabytes * 1_000_000
+        self._images: dict[int, npt.NDArray[np.uint8]] = {}
+
+    def get(self, row: int) -> Image.Image | None:
+        """The image of a row, if it is here."""
+        pixels = self._images.get(row)
+        return None if pixels is None else Image.fromarray(pixels)
+
+    def put(self, row: int, image: Image.Image) -> None:
+        """Keep a decoded image."""
+        if self.is_on:
+            self._images[row] = np.asarray(image)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def make_loader(
+    dataset: TrainingSamples,
+    schedule: Schedule,
+    *,
+    first_step: int,
+    num_steps: int,
+    rank: int = 0,
+    num_ranks: int = 1,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+) -> DataLoader[Batch]:
+    """A torch DataLoader over one rank's batches from `first_step` on: a resume starts there, it replays nothing."""
+    batches = RankBatches(
+        schedule, first_step=first_step, num_steps=num_steps, rank=rank, num_ranks=num_ranks
+    )
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=_as_it_is,
+        pin_memory=pin_memory,
+        prefetch_factor=4 if num_workers else None,
+        worker_init_fn=_one_thread if num_workers else None,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)

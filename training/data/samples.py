@@ -1,0 +1,262 @@
+"""The samples a run may use: rows of the shard sets' indexes, less everything that rights or withdrawal forbid.
+
+A shard set's own verdict is not believed: each row is judged again from its rights statement under the run's policy
+(iconoclip.rights.may_train). A key withdrawn from one set is withdrawn from all.
+
+Letters: N samples, C captions of all samples together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iconoclip.errors import BadInput, RightsForbid
+from iconoclip.record import Rights
+from iconoclip.rights import POLICY_VERSION, PolicyName, may_train
+from iconoclip.shardset import ShardSet
+
+COLUMNS = [
+    "key", "shard", "image_offset", "image_size", "institution", "captions", "iconclass", "group", "split",
+    "rights_raw", "rights_uri", "train", "opt_out", "earliest", "latest", "width", "height",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar of one of the sets."""
+
+    set_number: int
+    name: str
+    num_samples: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Rows in shard order, and where each one's bytes lie."""
+
+    sets: tuple[ShardSet, ...]
+    table: pa.Table
+    shards: tuple[Shard, ...]
+    shard_N: npt.NDArray[np.int32]
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.shard_N)
+
+    @cached_property
+    def offset_N(self) -> npt.NDArray[np.int64]:
+        """Where each image's bytes start in its shard."""
+        return _numbers(self.table["image_offset"])
+
+    @cached_property
+    def size_N(self) -> npt.NDArray[np.int64]:
+        """How many bytes each image has."""
+        return _numbers(self.table["image_size"])
+
+    @cached_property
+    def keys(self) -> pa.Array:
+        """The sample keys."""
+        return _one_array(self.table["key"])
+
+    @cached_property
+    def institution_N(self) -> npt.NDArray[np.int64]:
+        """A number for each sample's institution."""
+        return codes(self.table["institution"])
+
+    @cached_property
+    def group_N(self) -> npt.NDArray[np.int64]:
+        """A number for each sample's group."""
+        return codes(self.table["group"])
+
+    @cached_property
+    def notation_N(self) -> npt.NDArray[np.int64]:
+        """A number for each sample's set of Iconclass notations; -1 - row when it has none."""
+        joined = [" | ".join(sorted(notations or [])) for notations in self.table["iconclass"].to_pylist()]
+        code_N = codes(pa.array(joined))
+        none_N = np.array([not text for text in joined], dtype=bool)
+        return np.where(none_N, -1 - np.arange(len(code_N)), code_N)
+
+    @cached_property
+    def captions(self) -> Captions:
+        """Every caption, flat."""
+        return Captions.of(_one_array(self.table["captions"]))
+
+    @property
+    def shard_lengths(self) -> tuple[int, ...]:
+        """Samples of each shard."""
+        return tuple(shard.num_samples for shard in self.shards)
+
+    def counts(self) -> dict[str, Any]:
+        """How many samples there are of each institution and rights statement, and captions of each language."""
+        rights = [uri or "none" for uri in self.table["rights_uri"].to_pylist()]
+        return {
+            "num_samples": len(self),
+            "by_institution": _sorted_counts(self.table["institution"].to_pylist()),
+            "by_rights": _sorted_counts(rights),
+            "by_language": _sorted_counts(self.captions.language.to_pylist()),
+            "left_out": self.left_out,
+        }
+
+
+@dataclass(frozen=True)
+class Captions:
+    """The captions of all samples, flat; those of row n are first_N[n] up to first_N[n + 1]."""
+
+    text: pa.Array
+    language: pa.Array
+    field: pa.Array
+    origin: pa.Array
+    first_N: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, lists: pa.Array) -> Captions:
+        """Flatten a column of lists of captions."""
+        counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+        flat = pc.list_flatten(lists)
+        text, language, kind, origin = (flat.field(name) for name in ("text", "language", "field", "origin"))
+        return cls(text, language, kind, origin, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def of_row(self, row: int) -> range:
+        """The caption numbers of a row."""
+        return range(int(self.first_N[row]), int(self.first_N[row + 1]))
+
+    @cached_property
+    def text_C(self) -> npt.NDArray[np.int64]:
+        """A number for each distinct text, equal for equal texts whatever their case and spacing."""
+        plain = pc.utf8_trim_whitespace(pc.utf8_lower(self.text))
+        return codes(pc.replace_substring_regex(plain, r"\s+", " "))
+
+
+def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
+    """Open shard sets and keep the samples of `split` that `policy` allows to train on.
+
+    Args:
+        folders: shard sets; a key that stands in two of them counts once, from the first.
+        split: train, val, test, or all.
+        policy: see iconoclip.rights.
+
+    Raises:
+        MissingRequirement, DamagedData: a folder that is not a sound shard set.
+        RightsForbid: the policy leaves no sample.
+        BadInput: no sample in the split, or none with a caption.
+    """
+    sets = tuple(ShardSet(folder) for folder in folders)
+    withdrawn = frozenset[str]().union(*(one.withdrawn for one in sets))
+    left_out: Counter[str] = Counter()
+    num_withdrawn = len(withdrawn)
+    if num_withdrawn:
+        left_out["withdrawn"] = num_withdrawn
+    tables = [one.table(COLUMNS) for one in sets]
+    numbers = [pa.array(np.full(len(t), n, dtype=np.int32)) for n, t in enumerate(tables)]
+    table = pa.concat_tables([t.append_column("set_number", n) for t, n in zip(tables, numbers, strict=True)])
+    table = _drop(
+        table, _is_repeated_or_withdrawn(table["key"].to_pylist(), withdrawn), left_out, "in two sets"
+    )
+    in_split = table if split == "all" else table.filter(pc.equal(table["split"], split))
+    if not len(in_split):
+        raise BadInput(
+            f"no sample in the split '{split}'",
+            where=", ".join(folders),
+            remedy="choose another split, or harvest with a share for it",
+        )
+    allowed = _drop(
+        in_split, _is_forbidden(in_split, policy), left_out, f"rights: the policy '{policy}' says no"
+    )
+    if not len(allowed):
+        raise RightsForbid(
+            f"the policy '{policy}' leaves none of the {len(in_split)} samples",
+            where=", ".join(folders),
+            remedy="harvest items with open rights; `iconoclip check` counts them by statement",
+        )
+    no_caption = pc.equal(pc.fill_null(pc.list_value_length(allowed["captions"]), 0), 0)
+    kept = _drop(allowed, no_caption.to_pylist(), left_out, "no caption")
+    if not len(kept):
+        raise BadInput(
+            "no sample has a caption", where=", ".join(folders), remedy="map more metadata fields to captions"
+        )
+    shards, shard_N = _number_shards(kept)
+    return Samples(sets, kept.combine_chunks(), shards, shard_N, dict(left_out))
+
+
+def _drop(table: pa.Table, is_out: list[bool], left_out: Counter[str], reason: str) -> pa.Table:
+    num_out = sum(is_out)
+    if not num_out:
+        return table
+    left_out[reason] += num_out
+    return table.filter(pa.array([not out for out in is_out]))
+
+
+def _is_repeated_or_withdrawn(keys: list[str], withdrawn: frozenset[str]) -> list[bool]:
+    seen: set[str] = set(withdrawn)
+    out = []
+    for key in keys:
+        out.append(key in seen)
+        seen.add(key)
+    return out
+
+
+def _is_forbidden(table: pa.Table, policy: PolicyName) -> list[bool]:
+    """Judge each distinct combination of rights values once."""
+    verdicts: dict[tuple[Any, ...], bool] = {}
+    columns = (table[name].to_pylist() for name in ("rights_raw", "rights_uri", "train", "opt_out"))
+    out = []
+    for raw, uri, train, opt_out in zip(*columns, strict=True):
+        facts = (raw, uri, train, tuple(opt_out or ()))
+        if facts not in verdicts:
+            verdicts[facts] = not _allows(*facts, policy)
+        out.append(verdicts[facts])
+    return out
+
+
+def _allows(
+    raw: str | None, uri: str | None, train: str, opt_out: tuple[str, ...], policy: PolicyName
+) -> bool:
+    if train != "yes":
+        return False
+    rights = Rights.model_validate(
+        {"raw": raw, "uri": uri, "policy": f"{policy}@{POLICY_VERSION}", "train": train, "redistribute": "no", "display": "link", "opt_out": opt_out}
+    )  # fmt: skip
+    return may_train(rights, policy)
+
+
+def _number_shards(table: pa.Table) -> tuple[tuple[Shard, ...], npt.NDArray[np.int32]]:
+    """Number the shards in the order of their first row; rows of one shard are neighbours."""
+    names = list(zip(table["set_number"].to_pylist(), table["shard"].to_pylist(), strict=True))
+    numbers: dict[tuple[int, str], int] = {}
+    shard_N = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int32)
+    if (np.diff(shard_N) < 0).any():
+        raise BadInput(
+            "the rows of one shard are scattered over the index", remedy="harvest or merge the set again"
+        )
+    lengths = np.bincount(shard_N, minlength=len(numbers))
+    return tuple(Shard(n, name, int(c)) for (n, name), c in zip(numbers, lengths, strict=True)), shard_N
+
+
+def codes(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """A number for each distinct value of a column, in the order of first appearance."""
+    return _numbers(_one_array(column).dictionary_encode().indices)
+
+
+def _numbers(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    numbers: npt.NDArray[np.int64] = _one_array(column).to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers
+
+
+def _one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _sorted_counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

@@ -1,0 +1,77 @@
+"""Reading slices of shards: one open file a shard, positioned reads, no seek shared between threads."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+
+from iconoclip.errors import DamagedData
+from iconoclip.shardset import MAX_SHARD_BYTES
+from training.data.samples import Samples
+
+MAX_OPEN_SHARDS = 64
+_COPY_AGAIN = "copy the shard set again from where it came; `iconoclip check` says what else differs"
+
+
+class ShardReader:
+    """Reads image bytes by row. Keeps a few shards open; safe to fork before the first read."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self._open: OrderedDict[int, int] = OrderedDict()
+
+    def image_bytes(self, row: int) -> bytes:
+        """The stored bytes of a row's image.
+
+        Raises:
+            DamagedData: a shard is missing or shorter than the index says.
+        """
+        size = int(self._samples.size_N[row])
+        if not 0 < size <= MAX_SHARD_BYTES:
+            raise DamagedData(
+                "the index claims an impossible size", where=self._where(row), remedy=_COPY_AGAIN
+            )
+        data = os.pread(self._descriptor(row), size, int(self._samples.offset_N[row]))
+        if len(data) != size:
+            raise DamagedData(
+                "a shard is shorter than the index says", where=self._where(row), remedy=_COPY_AGAIN
+            )
+        return data
+
+    def _descriptor(self, row: int) -> int:
+        number = int(self._samples.shard_N[row])
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        shard = self._samples.shards[number]
+        owner = self._samples.sets[shard.set_number]
+        if shard.name not in {known.name for known in owner.manifest.shards}:
+            raise DamagedData(
+                f"the index names a shard '{shard.name}' that shardset.json does not",
+                where=owner.folder,
+                remedy=_COPY_AGAIN,
+            )
+        try:
+            descriptor = os.open(owner.folder / shard.name, os.O_RDONLY)
+        except FileNotFoundError:
+            raise DamagedData(
+                "a shard is missing", where=owner.folder / shard.name, remedy=_COPY_AGAIN
+            ) from None
+        if len(self._open) >= MAX_OPEN_SHARDS:
+            os.close(self._open.popitem(last=False)[1])
+        self._open[number] = descriptor
+        return descriptor
+
+    def _where(self, row: int) -> str:
+        shard = self._samples.shards[int(self._samples.shard_N[row])]
+        return (
+            f"{self._samples.sets[shard.set_number].folder / shard.name}: {self._samples.keys[row].as_py()}"
+        )
+
+    def close(self) -> None:
+        """Close every shard."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def __del__(self) -> None:
+        self.close()

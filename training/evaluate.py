@@ -1,0 +1,108 @@
+"""`iconoclip evaluate`: any open_clip model's retrieval on shard sets, ours or theirs, by the same code.
+
+Only samples whose rights allow training under the policy are used, so that a published score needs no image that
+could not be shown to have been used lawfully.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from iconoclip.config import digest
+from iconoclip.files import write_json
+from iconoclip.shardset import ShardSet
+from training.config import EvaluateConfig
+from training.model_files import model_digest
+
+EVALUATION_NAME = "evaluation.json"
+
+
+def evaluate(config: EvaluateConfig) -> int:
+    """Evaluate a model and write evaluation.json; say so and stop if that is done.
+
+    Returns:
+        0.
+
+    Raises:
+        IconoclipError: a model or shard set that cannot be used, or no caption to ask with.
+    """
+    path = config.out / EVALUATION_NAME
+    facts = _facts(config)
+    if not config.force and path.is_file() and _facts_in(path) == facts:
+        print(f"evaluated already: {path}", file=sys.stderr)
+    else:
+        # Imported here: torch takes seconds, and an evaluation that is done needs none of it.
+        from training.measure import measure
+
+        write_json(path, {**facts, **measure(config), "at": datetime.now(UTC).isoformat(timespec="seconds")})
+    show(json.loads(path.read_text()))
+    return 0
+
+
+def _facts(config: EvaluateConfig) -> dict[str, Any]:
+    """What decides the numbers."""
+    asked = config.model_copy(
+        update={"out": Path(), "force": False, "num_workers": 0, "shardsets": ["*"], "model": ""}
+    )
+    return {
+        "model": config.model,
+        "model_digest": model_digest(config.model),
+        "pretrained": config.pretrained,
+        "shardsets": [
+            {"name": one.manifest.name, "digest": one.digest} for one in map(ShardSet, config.shardsets)
+        ],
+        "split": config.split,
+        "policy": config.policy,
+        "config_digest": digest(asked),
+        "iconoclip": version("iconoclip"),
+    }
+
+
+def _facts_in(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError):
+        return {}
+    names = (
+        "model",
+        "model_digest",
+        "pretrained",
+        "shardsets",
+        "split",
+        "policy",
+        "config_digest",
+        "iconoclip",
+    )
+    return {name: found.get(name) for name in names}
+
+
+def show(evaluation: dict[str, Any]) -> None:
+    """Print an evaluation as a table; ± is half of the 95 % interval."""
+    table = Table(
+        title=f"{evaluation['model']} on {evaluation['num_images']:,} images ({evaluation['split']})",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    for name in ("", "", "recall@1", "recall@5", "recall@10", "MRR", "mAP"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for language, entry in evaluation["languages"].items():
+        for direction, words in (("text_to_image", "text→image"), ("image_to_text", "image→text")):
+            found = entry[direction]
+            recalls = [_with_interval(found[f"recall@{k}"]) for k in (1, 5, 10)]
+            rest = [f"{found[name]['value']:.3f}" for name in ("mrr", "map")]
+            table.add_row(f"[bold]{language}[/]", words, *recalls, *rest)
+    console = Console()
+    Console(width=max(console.width, 84)).print(table)
+
+
+def _with_interval(value: dict[str, float]) -> str:
+    return f"{value['value']:.3f} [dim]±{(value['high'] - value['low']) / 2:.3f}[/]"

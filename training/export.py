@@ -1,0 +1,141 @@
+"""`iconoclip export`: a run's checkpoint -> a model directory that plain open_clip loads.
+
+open_clip_config.json        the architecture and the preprocessing that training used
+open_clip_model.safetensors  the weights
+tokenizer files              when the text tower is a Hugging Face one
+provenance.json              the run, its config's digest, the digest of every shard set
+README.md                    the model card, written from the run
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iconoclip.config import load
+from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.files import disk_full_is_an_answer, sha256_of, write_json
+from iconoclip.rundir import RunDir
+from training import checkpoints
+from training.card import model_card
+from training.config import ExportConfig, TrainConfig
+from training.model_files import CONFIG_NAME, WEIGHTS_NAME
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PROVENANCE_NAME = "provenance.json"
+
+
+def export(config: ExportConfig) -> int:
+    """Export a run; say so and stop if that is done.
+
+    Returns:
+        0.
+
+    Raises:
+        MissingRequirement: no run, or none of its checkpoints is sound.
+        BadInput: the output folder holds something else.
+    """
+    run = RunDir(config.run_dir)
+    if not run.config_path.is_file():
+        raise MissingRequirement("no run here", where=run.folder, remedy="`iconoclip train` makes one")
+    path = _checkpoint(run, config.step)
+    checksum = checkpoints.checksum_path(path).read_text().split()[0]
+    if not config.force and _exported(config.out) == checksum:
+        print(f"exported already: {config.out}", file=sys.stderr)
+        return 0
+    if config.out.exists() and any(config.out.iterdir()) and not (config.out / PROVENANCE_NAME).exists():
+        raise BadInput(
+            "the folder holds something that is not an exported model",
+            where=config.out,
+            remedy="choose another with --out",
+        )
+    # Imported here: torch takes seconds, and an export that is done needs none of it.
+    from training.checkpoint_io import read_checkpoint
+
+    checkpoint = read_checkpoint(path)
+    with _new_folder(config.out) as folder:
+        _write(folder, run, checkpoint, checksum)
+    print(f"exported: {config.out}, step {checkpoint['iconoclip']['step']} of {run.folder}", file=sys.stderr)
+    return 0
+
+
+def _checkpoint(run: RunDir, step: int | None) -> Path:
+    if step is not None:
+        return checkpoints.checkpoint_path(run.checkpoints, step)
+    path, _ = checkpoints.latest_sound(run.checkpoints)
+    if path is None:
+        raise MissingRequirement(
+            "the run has no sound checkpoint", where=run.checkpoints, remedy="train it first, or again"
+        )
+    return path
+
+
+def _exported(folder: Path) -> str | None:
+    try:
+        found = json.loads((folder / PROVENANCE_NAME).read_text())
+        is_whole = all(sha256_of(folder / name) == known for name, known in found["files"].items())
+    except (OSError, KeyError, json.JSONDecodeError, AttributeError):
+        return None
+    return found["checkpoint_sha256"] if is_whole else None
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """A folder that takes the place of `target` when the block ends without an error, and vanishes otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    try:
+        with disk_full_is_an_answer(target):
+            yield scratch
+        scratch.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        scratch.replace(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write(folder: Path, run: RunDir, checkpoint: dict[str, Any], checksum: str) -> None:
+    from safetensors.torch import save_file
+
+    job, train = run.job, load(TrainConfig, run.config_path)
+    write_json(folder / CONFIG_NAME, {"model_cfg": job["model_config"], "preprocess_cfg": job["preprocess"]})
+    save_file(model_weights(checkpoint), folder / WEIGHTS_NAME, metadata={"format": "pt"})
+    (folder / WEIGHTS_NAME).chmod(0o644)
+    files = {name: sha256_of(folder / name) for name in (CONFIG_NAME, WEIGHTS_NAME)}
+    data = json.loads(run.data_path.read_text())
+    provenance = {
+        "run": run.folder.name,
+        "step": checkpoint["iconoclip"]["step"],
+        "checkpoint_sha256": checksum,
+        "config_digest": job["config_digest"],
+        "config": train.model_dump(mode="json", exclude={"run_dir", "shardsets"}),
+        "shardsets": [{"name": one["name"], "digest": one["digest"]} for one in data["shardsets"]],
+        "data": {name: value for name, value in data.items() if name != "shardsets"},
+        "files": files,
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "exported_by": f"iconoclip {version('iconoclip')}",
+    }
+    write_json(folder / PROVENANCE_NAME, provenance)
+    (folder / "README.md").write_text(model_card(provenance, job, list(run.metrics())), encoding="utf-8")
+
+
+def model_weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """The model's own tensors in a checkpoint."""
+    prefix = "model."
+    # Safetensors refuses tensors that share memory; a copy of each does not.
+    return {
+        name.removeprefix(prefix): tensor.detach().clone().contiguous()
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,269 @@
+"""The run itself: everything is decided in a Plan, then Lightning carries out the steps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from torch.utils.data import DataLoader
+
+from iconoclip.config import digest
+from iconoclip.errors import BadInput, TryAgainLater
+from iconoclip.rundir import RunDir
+from training import checkpoints
+from training.callbacks import BadStepGuard, Checkpointer, Recorder, StepLimit, StopSignals, Stopwatch, bar
+from training.checkpoint_io import AtomicCheckpointIO
+from training.config import Precision, TrainConfig
+from training.data.captions import CaptionSampler, caption_weights
+from training.data.images import Crop
+from training.data.loader import Batch, TrainingSamples, make_loader
+from training.data.order import EpochOrder, Schedule, quotas
+from training.data.samples import Samples
+from training.data.samples import load as load_samples
+from training.hardware import device_of, resolve_precision, set_threads
+from training.model import LoadedModel, load_model
+from training.module import ContrastiveModule
+from training.validation import Validation
+from training.wandb_mirror import WandbMirror
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before the first step."""
+
+    config: TrainConfig
+    samples: Samples
+    schedule: Schedule
+    num_steps: int
+    """of the schedule, whatever max_steps says"""
+
+    @property
+    def last_step(self) -> int:
+        """The step this command stops at."""
+        return min(self.num_steps, self.config.max_steps or self.num_steps)
+
+    @property
+    def num_ranks(self) -> int:
+        """Processes that train together."""
+        return self.config.devices * self.config.num_nodes
+
+
+def fit(config: TrainConfig, run: RunDir, found: Path | None) -> int:
+    """Train from the checkpoint `found`, or from the start.
+
+    Returns:
+        0.
+
+    Raises:
+        TryAgainLater: a signal stopped the run; it is saved.
+        IconoclipError: data, rights, a model or a config that cannot be trained on or with.
+    """
+    _quiet_libraries()
+    stop = StopSignals()
+    with stop.installed():
+        return _fit(make_plan(config), run, found, stop)
+
+
+def make_plan(config: TrainConfig) -> Plan:
+    """Open the data and lay out the schedule.
+
+    Raises:
+        BadInput: the batch is larger than the training set.
+    """
+    samples = load_samples(config.shardsets, split=config.split, policy=config.policy)
+    if len(samples) < config.batch_size:
+        raise BadInput(
+            f"a batch of {config.batch_size} needs as many samples; there are {len(samples)}",
+            where=", ".join(config.shardsets),
+            remedy=f"set batch_size to {len(samples)} or less, or add shard sets",
+        )
+    order = EpochOrder(
+        samples.shard_lengths, config.seed, config.block_samples, config.window_blocks, quotas(samples.institution_N, config.institution_alpha)
+    )  # fmt: skip
+    schedule = Schedule(order, config.batch_size)
+    return Plan(config, samples, schedule, schedule.num_steps(config.epochs))
+
+
+def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
+    config = plan.config
+    is_first_rank = _is_first_rank()
+    device = device_of(config.accelerator)
+    precision = resolve_precision(config.precision, device)
+    set_threads(config.num_threads, config.devices if device.type == "cpu" else 1)
+    if config.verify_shards and not found and is_first_rank:
+        for one in plan.samples.sets:
+            one.verify()
+    loaded = load_for_training(config)
+    module = ContrastiveModule(loaded, config, plan.num_steps)
+    first_step = checkpoints.step_of(found) if found else 0
+    if is_first_rank:
+        _open_run(run, plan, loaded, first_step, resuming=found is not None)
+    mirror = (
+        WandbMirror(run, config.wandb_project, config.model_dump(mode="json"))
+        if config.wandb and is_first_rank
+        else None
+    )
+    stopwatch = Stopwatch()
+    with bar(is_first_rank, (plan.last_step - first_step) * config.batch_size) as meter:
+        recorder = Recorder(run, config, stopwatch, meter, mirror)
+        saver = Checkpointer(run, config, stopwatch)
+        trainer = _trainer(config, precision, [
+            stopwatch, recorder, BadStepGuard(plan.samples, recorder, config.max_bad_steps),
+            Validation(loaded, config, precision, recorder, stopwatch), saver, StepLimit(plan.last_step), stop,
+        ])  # fmt: skip
+        loader = _loader(plan, loaded, first_step, trainer)
+        trainer.fit(module, loader, ckpt_path=found, weights_only=True)
+        saver.save(trainer, module)
+    if is_first_rank:
+        _close_run(run, plan, module, stopwatch, stop)
+    if mirror:
+        mirror.close()
+    if module.step < plan.last_step:
+        reason = stop.received.name if stop.received else "a request to stop"
+        raise TryAgainLater(
+            f"stopped by {reason} after step {module.step} of {plan.last_step}; the run is saved",
+            where=run.folder, remedy="run the same command again; it goes on from here",
+        )  # fmt: skip
+    return 0
+
+
+def load_for_training(config: TrainConfig) -> LoadedModel:
+    """The model a run starts from; random weights are a function of the seed."""
+    torch.manual_seed(config.seed)
+    preprocess = {"resize_mode": config.resize_mode} if config.resize_mode else None
+    return load_model(
+        config.model, pretrained=config.pretrained, preprocess=preprocess, image_size=config.image_size
+    )
+
+
+def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, resuming: bool) -> None:
+    data = {
+        "shardsets": [
+            {"folder": str(one.folder), "name": one.manifest.name, "digest": one.digest}
+            for one in plan.samples.sets
+        ],
+        "policy": plan.config.policy,
+        **plan.samples.counts(),
+    }
+    if run.config_path.exists() and not resuming:
+        # A run that was stopped before its first checkpoint starts again.
+        run.config_path.unlink()
+    run.start(plan.config, data=data, resuming=resuming)
+    run.rewind(first_step)
+    run.update_job(
+        state="running", num_steps=plan.num_steps, started_at=run.job.get("started_at", _now()), config_digest=digest(plan.config),
+        iconoclip=version("iconoclip"), model_config=loaded.model_config, preprocess=loaded.preprocess,
+    )  # fmt: skip
+
+
+def _close_run(
+    run: RunDir, plan: Plan, module: ContrastiveModule, stopwatch: Stopwatch, stop: StopSignals
+) -> None:
+    is_done = module.step >= plan.last_step
+    seconds = run.job.get("train_seconds", 0.0) + stopwatch.seconds
+    run.update_job(
+        state="finished" if is_done else "stopped", step=module.step, train_seconds=seconds, updated_at=_now(),
+        samples_per_second=stopwatch.samples_per_second, data_wait_share=stopwatch.data_wait_share,
+    )  # fmt: skip
+    print(
+        f"{'trained' if is_done else 'saved'}: {run.folder}, step {module.step}, "
+        f"{stopwatch.samples_per_second:.0f} samples/s, {100 * stopwatch.data_wait_share:.1f} % of the time waiting for data",
+        file=sys.stderr,
+    )
+
+
+def _loader(plan: Plan, loaded: LoadedModel, first_step: int, trainer: pl.Trainer) -> DataLoader[Batch]:
+    return make_loader(
+        make_dataset(plan, loaded),
+        plan.schedule,
+        first_step=first_step,
+        num_steps=plan.last_step,
+        rank=trainer.global_rank,
+        num_ranks=plan.num_ranks,
+        num_workers=plan.config.num_workers,
+        pin_memory=trainer.strategy.root_device.type == "cuda",
+    )
+
+
+def make_dataset(plan: Plan, loaded: LoadedModel) -> TrainingSamples:
+    """The training samples as the config wants them drawn and cut."""
+    config, samples = plan.config, plan.samples
+    weights = caption_weights(
+        samples.captions, language_temperature=config.language_temperature,
+        field_weights=config.field_weights, origin_weights=config.origin_weights,
+    )  # fmt: skip
+    crop = Crop(
+        loaded.image_size, loaded.preprocess["resize_mode"], "bilinear" if loaded.preprocess["interpolation"] == "bilinear" else "bicubic",
+        config.min_crop_area, config.crop_aspect_jitter, loaded.preprocess["fill_color"],
+    )  # fmt: skip
+    sampler = CaptionSampler(
+        samples.captions, weights, num_captions=config.captions_per_image, seed=config.seed
+    )
+    return TrainingSamples(
+        samples,
+        sampler,
+        crop,
+        loaded.tokenize,
+        seed=config.seed,
+        relations=config.related_by,
+        cache_megabytes=config.cache_decoded_mb,
+    )
+
+
+def _trainer(config: TrainConfig, precision: Precision, callbacks: list[pl.Callback]) -> pl.Trainer:
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect():
+        # Requeueing is the scheduler's business; Lightning's own saves inside the signal handler.
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    num_ranks = config.devices * config.num_nodes
+    return pl.Trainer(
+        accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        strategy="ddp" if num_ranks > 1 else "auto",
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        max_epochs=1,  # one Lightning epoch is the whole run; ours are in the schedule
+        callbacks=callbacks,
+        plugins=plugins,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        default_root_dir=config.run_dir,
+    )
+
+
+def _is_first_rank() -> bool:
+    return all(
+        int(os.environ.get(name, "0")) == 0 for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
+    )
+
+
+def _quiet_libraries() -> None:
+    """Lightning speaks about itself; a run speaks through its bar and its messages."""
+    for name in (
+        "lightning.pytorch",
+        "lightning.fabric",
+        "lightning.pytorch.utilities.rank_zero",
+        "lightning.fabric.utilities.seed",
+    ):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,148 @@
+"""CLIP and SigLIP losses over all ranks, for captions that repeat.
+
+Heritage captions repeat ("Portrait", "View of the town"): a batch holds images that the same words describe, and
+calling them negatives of each other teaches the model to tell apart what cannot be told apart. Related pairs are
+therefore left out of the negatives, or taken as positives, by choice. Without related pairs both losses equal
+open_clip's, in value and in gradient (tests/training/test_losses.py).
+
+Letters: B samples of this rank, G samples of all ranks, K captions an image, D embedding dimension, R relations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+Repeated = Literal["negative", "ignore", "positive"]
+
+
+@dataclass(frozen=True)
+class Relations:
+    """What makes two samples of a batch answers to each other."""
+
+    rows_B: Tensor
+    """int64: the same row is the same sample"""
+    texts_BK: Tensor
+    """int64: equal numbers are equal texts"""
+    labels_BR: Tensor
+    """int64: equal in any column (group, notations) is related"""
+
+
+class _GatherRows(torch.autograd.Function):
+    """All ranks' rows, in rank order. The gradient is summed over ranks, for each rank's loss uses every row."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.num_rows = len(rows)
+        return gather_plain(rows)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.contiguous()
+        dist.all_reduce(total)
+        first = dist.get_rank() * ctx.num_rows
+        return total[first : first + ctx.num_rows]
+
+
+def gather_plain(rows: Tensor) -> Tensor:
+    """All ranks' rows, in rank order, without a gradient."""
+    if not is_distributed():
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """All ranks' rows, in rank order, with the gradient of the whole batch."""
+    return _GatherRows.apply(rows) if is_distributed() else rows
+
+
+def is_distributed() -> bool:
+    """Whether several ranks train together."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+class ContrastiveLoss:
+    """The contrastive loss of this rank's share of the batch; its mean over ranks is the loss of the whole batch.
+
+    Args:
+        kind: "clip" (Radford et al. 2021, arXiv 2103.00020) or "siglip" (Zhai et al. 2023, arXiv 2303.15343).
+        repeated: what related pairs are: "negative" as in open_clip, "ignore" (neither), or "positive" (several
+            positives share the target, as in SupCon, Khosla et al. 2020, arXiv 2004.11362).
+
+    The same sample met twice in a batch is never its own negative, whatever `repeated` says.
+    """
+
+    def __init__(self, kind: Literal["clip", "siglip"], repeated: Repeated) -> None:
+        self.kind, self.repeated = kind, repeated
+
+    def __call__(
+        self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, relations: Relations
+    ) -> Tensor:
+        """The loss of unit-length features; with K captions an image, the mean over them.
+
+        Args:
+            scale: the logit scale itself, not its logarithm.
+            bias: the logit bias; SigLIP needs one.
+        """
+        images_GD, texts_GKD = gather_rows(images_BD), gather_rows(texts_BKD)
+        rows_G, texts_GK = gather_plain(relations.rows_B), gather_plain(relations.texts_BK)
+        labels_GR = gather_plain(relations.labels_BR)
+        num_captions = texts_BKD.shape[1]
+        own_BG = self._own(len(images_BD), len(images_GD), images_BD.device)
+        same_row_BG = relations.rows_B[:, None] == rows_G
+        related_BG = same_row_BG | (relations.labels_BR[:, None] == labels_GR).any(-1)
+        losses = []
+        for k in range(num_captions):
+            same_text_BG = relations.texts_BK[:, None, k] == texts_GK[None, :, k]
+            positive_BG, weight_BG = self._targets(own_BG, same_row_BG, related_BG | same_text_BG)
+            image_logits_BG = logits(images_BD, texts_GKD[:, k], scale, bias)
+            if self.kind == "siglip":
+                losses.append(_sigmoid(image_logits_BG, positive_BG, weight_BG))
+            else:
+                text_logits_BG = logits(texts_BKD[:, k], images_GD, scale, bias)
+                losses.append(
+                    (
+                        _softmax(image_logits_BG, positive_BG, weight_BG)
+                        + _softmax(text_logits_BG, positive_BG, weight_BG)
+                    )
+                    / 2
+                )
+        return torch.stack(losses).mean()
+
+    def _own(self, num_own: int, num_all: int, device: torch.device) -> Tensor:
+        first = dist.get_rank() * num_own if is_distributed() else 0
+        return torch.arange(num_own, device=device)[:, None] + first == torch.arange(num_all, device=device)
+
+    def _targets(self, own_BG: Tensor, same_row_BG: Tensor, related_BG: Tensor) -> tuple[Tensor, Tensor]:
+        """Which pairs are positive, and which count at all."""
+        if self.repeated == "positive":
+            return own_BG | related_BG, torch.ones_like(own_BG)
+        left_out_BG = same_row_BG if self.repeated == "negative" else related_BG
+        return own_BG, own_BG | ~left_out_BG
+
+
+def logits(queries_BD: Tensor, items_GD: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    """Scaled similarities, [B, G]."""
+    scores_BG = scale * queries_BD @ items_GD.T
+    return scores_BG if bias is None else scores_BG + bias
+
+
+def _softmax(logits_BG: Tensor, positive_BG: Tensor, counts_BG: Tensor) -> Tensor:
+    """Cross entropy with the target spread evenly over the positives."""
+    log_share_BG = F.log_softmax(logits_BG.masked_fill(~counts_BG, float("-inf")), dim=-1)
+    num_positives_B = positive_BG.sum(-1)
+    return -(log_share_BG.masked_fill(~positive_BG, 0.0).sum(-1) / num_positives_B).mean()
+
+
+def _sigmoid(logits_BG: Tensor, positive_BG: Tensor, counts_BG: Tensor) -> Tensor:
+    """A yes-or-no question for each pair that counts; the sum over texts, the mean over images."""
+    sign_BG = torch.where(positive_BG, 1.0, -1.0).to(logits_BG.dtype)
+    answers_BG = F.logsigmoid(sign_BG * logits_BG) * counts_BG
+    return -answers_BG.sum() / len(logits_BG)

@@ -1,0 +1,245 @@
+"""Any open_clip model by one name: an architecture, a JSON file, a model directory, or a hub repository.
+
+Letters: B images or texts, D embedding dimension, L context length, S image side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import logging
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch.nn.functional as F
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from torch import Tensor, nn
+
+from iconoclip.config import nearest, shipped_config
+from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
+from training.model_files import CONFIG_NAME
+
+MAX_CONFIG_BYTES = 1_000_000
+
+
+@dataclass
+class LoadedModel:
+    """A model with everything that goes along with it into a model directory."""
+
+    model: nn.Module
+    model_config: dict[str, Any]
+    """as open_clip's `model_cfg`"""
+    preprocess: dict[str, Any]
+    """as open_clip's `preprocess_cfg`: size, mean, std, interpolation, resize mode"""
+    tokenizer: Any
+    name: str
+    """what it was asked for by"""
+
+    @property
+    def image_size(self) -> int:
+        """S, the side of the square input in pixels."""
+        size = self.preprocess["size"]
+        return int(size if isinstance(size, int) else size[0])
+
+    def evaluation_transform(self) -> Any:
+        """open_clip's own transform for this preprocess config: PIL image -> float [3, S, S]."""
+        return image_transform_v2(PreprocessCfg(**self.preprocess), is_train=False)
+
+    def tokenize(self, texts: list[str]) -> Tensor:
+        """Token ids, int64 [B, L]."""
+        ids: Tensor = self.tokenizer(texts)
+        return ids
+
+
+def load_model(
+    name: str,
+    *,
+    pretrained: str | None = None,
+    preprocess: dict[str, Any] | None = None,
+    load_weights: bool = True,
+    image_size: int | None = None,
+) -> LoadedModel:
+    """Create the model that `name` means and load its weights, if it has any.
+
+    Args:
+        name: an architecture open_clip or iconoclip knows, a `.json` file of one, a model directory (with or
+            without `local-dir:`), or `hf-hub:ORGANISATION/REPOSITORY`.
+        pretrained: a tag open_clip knows for the architecture, or a file of weights; for a name without a scheme only.
+        preprocess: entries of the preprocess config to override.
+        load_weights: False leaves the weights random.
+        image_size: side of the input in pixels, where it differs; position embeddings are interpolated.
+
+    Raises:
+        ConfigError: no such model; the nearest names are offered.
+        MissingRequirement: a model directory without weights, or a download that failed.
+        BadInput: weights that do not fit the model; the layers are named.
+    """
+    source = _source_of(name)
+    if isinstance(source, Path):
+        return _load_folder(source, name, preprocess, image_size, load_weights=load_weights)
+    if isinstance(source, dict):
+        return _build(source, name, preprocess, image_size, weights=pretrained)
+    with _open_clip_errors(name):
+        model = open_clip.create_model(
+            source, pretrained=pretrained, load_weights=load_weights, force_preprocess_cfg=preprocess,
+            force_image_size=image_size, weights_only=True,
+        )  # fmt: skip
+        tokenizer = open_clip.get_tokenizer(source)
+        config = open_clip.get_model_config(source)
+    return _loaded(model, config, tokenizer, name, image_size)
+
+
+def _loaded(
+    model: nn.Module, config: dict[str, Any], tokenizer: Any, name: str, image_size: int | None
+) -> LoadedModel:
+    config = copy.deepcopy(config)
+    if image_size:
+        config["vision_cfg"]["image_size"] = image_size
+    return LoadedModel(model, config, dict(model.visual.preprocess_cfg), tokenizer, name)  # type: ignore[arg-type, union-attr]
+
+
+def _source_of(name: str) -> str | Path | dict[str, Any]:
+    """A hub or open_clip name as it is, a folder as a path, a JSON config as its contents."""
+    if name.startswith("hf-hub:"):
+        return name
+    if name.startswith("local-dir:"):
+        return Path(name.removeprefix("local-dir:"))
+    if name.endswith(".json"):
+        return _read_json(Path(name))
+    if Path(name).is_dir():
+        return Path(name)
+    with contextlib.suppress(MissingRequirement):
+        return _read_json(shipped_config(f"models/{name}.json"))
+    known = open_clip.list_models()
+    if name.replace("/", "-") in known:
+        return name
+    raise ConfigError(
+        f"no model is called '{name}'",
+        where="model",
+        remedy=f"{nearest(name, [*known, *_shipped_names()])} `local-dir:PATH`, `hf-hub:ID` and a .json file work too",
+    )
+
+
+def _shipped_names() -> list[str]:
+    with contextlib.suppress(MissingRequirement):
+        return [path.stem for path in shipped_config("models").glob("*.json")]
+    return []
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise DamagedData(
+                "a model config is not that large", where=path, remedy="is this the right file?"
+            )
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingRequirement("no such model config", where=path, remedy="check the path") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DamagedData(f"not JSON: {error}", where=path, remedy="mend the file") from error
+    config = values.get("model_cfg", values) if isinstance(values, dict) else {}
+    if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
+        raise BadInput(
+            "not an open_clip model config", where=path, remedy="it needs embed_dim, vision_cfg and text_cfg"
+        )
+    return {"model_cfg": config, "preprocess_cfg": values.get("preprocess_cfg", {})}
+
+
+def _load_folder(
+    folder: Path, name: str, preprocess: dict[str, Any] | None, image_size: int | None, *, load_weights: bool
+) -> LoadedModel:
+    if not (folder / CONFIG_NAME).is_file():
+        raise MissingRequirement(
+            "no model directory here",
+            where=folder,
+            remedy=f"a model directory holds {CONFIG_NAME}; `iconoclip export` makes one",
+        )
+    values = _read_json(folder / CONFIG_NAME)
+    if load_weights and not list(folder.glob("*.safetensors")):
+        kinds = "only safetensors are loaded from a folder: other formats can run code"
+        raise MissingRequirement(
+            "the model directory holds no weights", where=folder, remedy=f"export it again; {kinds}"
+        )
+    scheme = f"local-dir:{folder}"
+    with _open_clip_errors(name):
+        model = open_clip.create_model(
+            scheme, load_weights=load_weights, force_preprocess_cfg=preprocess, force_image_size=image_size
+        )
+        tokenizer = open_clip.get_tokenizer(scheme)
+    return _loaded(model, values["model_cfg"], tokenizer, name, image_size)
+
+
+def _build(
+    config: dict[str, Any],
+    name: str,
+    preprocess: dict[str, Any] | None,
+    image_size: int | None,
+    *,
+    weights: str | None,
+) -> LoadedModel:
+    """Build a model from a config's contents, by way of the folder that open_clip reads one from."""
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch, CONFIG_NAME).write_text(json.dumps(config))
+        scheme = f"local-dir:{scratch}"
+        with _open_clip_errors(name):
+            model = open_clip.create_model(
+                scheme, load_weights=False, force_preprocess_cfg=preprocess, force_image_size=image_size
+            )
+            if weights:
+                open_clip.load_checkpoint(model, weights, weights_only=True)
+            tokenizer = open_clip.get_tokenizer(scheme)
+    return _loaded(model, config["model_cfg"], tokenizer, name, image_size)
+
+
+@contextlib.contextmanager
+def _open_clip_errors(name: str) -> Iterator[None]:
+    """Turn open_clip's errors into ours, and keep its log of every step to itself."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    except (RuntimeError, FileNotFoundError, ValueError, OSError, KeyError, TypeError) as error:
+        raise _explained(name, str(error)) from error
+    finally:
+        logging.disable(previous)
+
+
+def _explained(name: str, message: str) -> BadInput | MissingRequirement:
+    layers = re.findall(r"size mismatch for ([\w.]+)", message)
+    for kind in ("Missing", "Unexpected"):
+        for found in re.findall(rf'{kind} key\(s\) in state_dict: ((?:"[^"]+"(?:, )?)+)', message):
+            layers += [f"{layer} ({kind.lower()})" for layer in re.findall(r'"([^"]+)"', found)]
+    if layers:
+        shown = ", ".join(layers[:6]) + (f" and {len(layers) - 6} more" if len(layers) > 6 else "")
+        return BadInput(
+            f"the weights do not fit the model: {shown}",
+            where=name,
+            remedy="give the architecture they were trained with",
+        )
+    if "hub" in message.lower() or "download" in message.lower() or "connection" in message.lower():
+        return MissingRequirement(
+            f"the model cannot be downloaded: {message.splitlines()[0][:300]}",
+            where=name,
+            remedy="download it once and give its folder",
+        )
+    return BadInput(
+        f"the model cannot be made: {message.splitlines()[0][:300] if message else 'unknown reason'}",
+        where=name,
+        remedy="check its config",
+    )
+
+
+def num_parameters(module: nn.Module) -> int:
+    """All parameters, trainable or not."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def encode_images(model: nn.Module, pixels_B3SS: Tensor) -> Tensor:
+    """Unit-length image features in float32, [B, D]."""
+    return F.normalize(model.encode_image(pixels_B3SS).float(), dim=-1)  # type: ignore[operator]

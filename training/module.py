@@ -1,0 +1,243 @@
+"""The training step as a LightningModule: features, loss, a gradient that is checked before it is applied.
+
+The step is written out (Lightning's manual optimization), because a contrastive batch cannot be cut up and summed:
+with micro-batches the features of the whole batch are computed first, without a graph, then the loss and its gradient
+with respect to the features, then each micro-batch again with that gradient pushed through it (Gao et al. 2021, arXiv
+2101.06983). The gradients of logit_scale and logit_bias come from the one loss, so they are right as well.
+
+Letters: B samples of this rank, K captions an image, L context length, D embedding dimension, S image side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from training.config import TrainConfig
+from training.data.loader import Batch
+from training.data.randomness import STEP, mix
+from training.losses import ContrastiveLoss, Relations, is_distributed
+from training.model import LoadedModel, encode_images
+from training.optimizer import cosine_with_warmup, make_optimizer, parameter_groups
+from training.text import encode_texts
+
+
+class StepResult(NamedTuple):
+    """What one step came to."""
+
+    loss: float
+    grad_norm: float
+    is_applied: bool
+
+
+class ContrastiveModule(pl.LightningModule):
+    """An open_clip model in training.
+
+    Args:
+        loaded: the model with its preprocess config.
+        config: of the run.
+        num_steps: of the whole schedule.
+    """
+
+    def __init__(self, loaded: LoadedModel, config: TrainConfig, num_steps: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        # Pixels come as the JPEG decoder wrote them, channels last; convolutions are quickest when weights agree.
+        self.model: nn.Module = loaded.model.to(memory_format=torch.channels_last)
+        self.config, self.num_steps = config, num_steps
+        self.contrastive_loss = ContrastiveLoss(config.loss, config.repeated)
+        self.step = 0
+        """Steps done, skipped ones too."""
+        self.num_bad_steps = 0
+        self.mean: Tensor
+        self.std: Tensor
+        self.last: StepResult | None = None
+        for name in ("mean", "std"):
+            value = torch.tensor(loaded.preprocess[name], dtype=torch.float32).view(3, 1, 1) * 255
+            self.register_buffer(name, value, persistent=False)
+
+    # Lightning's hooks
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW over what is trainable."""
+        config = self.config
+        groups = parameter_groups(
+            self.model, learning_rate=config.learning_rate, weight_decay=config.weight_decay
+        )
+        return make_optimizer(groups, beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch."""
+        return batch.to(device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One step: it is applied only if the loss and every gradient are finite."""
+        optimizer = self.optimizers()
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        with quick_attention(self.device):
+            loss = self.backward_whole(batch)
+        norm = self._clip_gradients()
+        is_finite = math.isfinite(loss) and math.isfinite(norm)
+        if is_finite:
+            self._set_learning_rate()
+            optimizer.step()  # type: ignore[union-attr]
+            self._clamp_logit_scale()
+        else:
+            self.num_bad_steps += 1
+        self.last = StepResult(loss, norm, is_finite)
+        self.step += 1
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Where the run stands. Nothing random is kept: every draw is a function of the step."""
+        checkpoint["iconoclip"] = {"step": self.step, "num_bad_steps": self.num_bad_steps}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.step = checkpoint["iconoclip"]["step"]
+        self.num_bad_steps = checkpoint["iconoclip"]["num_bad_steps"]
+        # Lightning's own count of epochs and batches: one of its epochs is what one command trains.
+        checkpoint.pop("loops", None)
+
+    # The step
+
+    def backward_whole(self, batch: Batch) -> float:
+        """Accumulate the gradient of the whole batch's loss; returns this rank's share of the loss."""
+        micro = self.config.micro_batch_size or len(batch)
+        if micro >= len(batch):
+            self._seed(0)
+            images_BD, texts_BKD = self.features(batch)
+            loss = self.loss_of(images_BD, texts_BKD, self.scale(), self.bias(), batch)
+            self.manual_backward(loss)
+            return float(loss.detach())
+        return self._backward_in_parts(batch, micro)
+
+    def _backward_in_parts(self, batch: Batch, micro: int) -> float:
+        starts = range(0, len(batch), micro)
+        parts = [batch.part(start, min(start + micro, len(batch))) for start in starts]
+        with torch.no_grad():
+            cached = [self._seeded_features(part, number) for number, part in enumerate(parts)]
+        images_BD = torch.cat([images for images, _ in cached]).requires_grad_()
+        texts_BKD = torch.cat([texts for _, texts in cached]).requires_grad_()
+        scale, bias = self.scale(), self.bias()
+        leaves = [
+            images_BD,
+            texts_BKD,
+            *(leaf.detach().requires_grad_() for leaf in (scale, bias) if leaf is not None),
+        ]
+        loss = self.loss_of(leaves[0], leaves[1], leaves[2], leaves[3] if bias is not None else None, batch)
+        grads = torch.autograd.grad(loss, leaves)
+        for number, (part, start) in enumerate(zip(parts, starts, strict=True)):
+            is_last = number == len(parts) - 1
+            with contextlib.nullcontext() if is_last else self._unsynchronised():
+                outputs = list(self._seeded_features(part, number))
+                wanted = [grads[0][start : start + len(part)], grads[1][start : start + len(part)]]
+                if is_last:
+                    outputs += [leaf for leaf in (self.scale(), self.bias()) if leaf is not None]
+                    wanted += grads[2:]
+                # A scalar whose gradient is the wanted one; ranks synchronise in the last backward only.
+                self.manual_backward(
+                    torch.stack([(o * w).sum() for o, w in zip(outputs, wanted, strict=True)]).sum()
+                )
+        return float(loss.detach())
+
+    def features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Unit-length features of images [B, D] and of texts [B, K, D], float32."""
+        images_BD = encode_images(self.model, self.normalised(batch.images_BSS3))
+        tokens_TL = batch.tokens_BKL.flatten(0, 1)
+        texts_BKD = encode_texts(self.model, tokens_TL).reshape(*batch.tokens_BKL.shape[:2], -1)
+        return images_BD, texts_BKD
+
+    def normalised(self, images_BSS3: Tensor) -> Tensor:
+        """uint8 pixels as the model wants them, float32 [B, 3, S, S]."""
+        return (images_BSS3.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
+    def scale(self) -> Tensor:
+        """The logit scale."""
+        scale: Tensor = self.model.logit_scale.exp()  # type: ignore[operator]
+        return scale
+
+    def bias(self) -> Tensor | None:
+        """The logit bias, if the model has one."""
+        return getattr(self.model, "logit_bias", None)
+
+    def loss_of(
+        self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, batch: Batch
+    ) -> Tensor:
+        """This rank's share of the loss, in float32 whatever the features were computed in."""
+        relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR)
+        with torch.autocast(images_BD.device.type, enabled=False):
+            return self.contrastive_loss(images_BD, texts_BKD, scale.float(), bias, relations)
+
+    def _seeded_features(self, part: Batch, number: int) -> tuple[Tensor, Tensor]:
+        self._seed(number)
+        return self.features(part)
+
+    def _seed(self, part: int) -> None:
+        """Dropout draws the same in both passes over a part, and after a resume."""
+        torch.manual_seed(int(mix(self.config.seed, STEP, self.step, self.global_rank, part)) >> 1)
+
+    def _unsynchronised(self) -> contextlib.AbstractContextManager[Any]:
+        strategy = self.trainer.strategy
+        return (
+            strategy.block_backward_sync()
+            if hasattr(strategy, "block_backward_sync")
+            else contextlib.nullcontext()
+        )
+
+    def _clip_gradients(self) -> float:
+        limit = self.config.clip_grad_norm
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        norm = nn.utils.clip_grad_norm_(parameters, math.inf if limit is None else limit, foreach=True)
+        return float(norm)
+
+    def learning_rate_factor(self) -> float:
+        """The schedule's factor on the learning rate for the coming step."""
+        config = self.config
+        return cosine_with_warmup(
+            self.step,
+            num_warmup_steps=round(config.warmup * self.num_steps),
+            num_steps=self.num_steps,
+            floor=config.min_learning_rate / config.learning_rate,
+        )
+
+    def _set_learning_rate(self) -> None:
+        factor = self.learning_rate_factor()
+        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+            group["lr"] = group["initial_lr"] * factor
+
+    @torch.no_grad()
+    def _clamp_logit_scale(self) -> None:
+        self.model.logit_scale.clamp_(0, math.log(self.config.max_logit_scale))  # type: ignore[operator]
+
+    def mean_over_ranks(self, value: float) -> float:
+        """The mean of a number over ranks, on every rank."""
+        if not is_distributed():
+            return value
+        return float(self.trainer.strategy.reduce(torch.tensor(value, device=self.device), reduce_op="mean"))
+
+
+@contextlib.contextmanager
+def quick_attention(device: torch.device) -> Iterator[None]:
+    """On a CPU, attention by plain matrix products: for sequences as short as CLIP's the flash kernel's backward
+    takes several times as long (a quarter of the whole step of the demo's model)."""
+    with sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode, without gradients, inside the block."""
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(was_training)

@@ -1,0 +1,92 @@
+"""AdamW with weight decay where it belongs, and a cosine schedule with warm-up."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def parameter_groups(
+    model: nn.Module, *, learning_rate: float, weight_decay: float, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    """Trainable parameters in groups of equal learning rate and weight decay.
+
+    Norms, biases, embeddings and scalars are not decayed: decay pulls towards zero, which for them is no simplicity
+    (Loshchilov and Hutter 2019 leave it open; this is the practice of CLIP, arXiv 2103.00020, section 2.5).
+
+    Args:
+        layer_decay: below 1, a layer n steps below the top of its tower learns at learning_rate * layer_decay^n
+            (ELECTRA, Clark et al. 2020, arXiv 2003.10555).
+    """
+    depths = layer_depths(model) if layer_decay != 1.0 else {}
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = learning_rate * layer_decay ** depths.get(name, 0)
+        decay = weight_decay if is_decayed(name, parameter) else 0.0
+        group = groups.setdefault(
+            (rate, decay), {"params": [], "lr": rate, "initial_lr": rate, "weight_decay": decay}
+        )
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
+def is_decayed(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay applies: to matrices and kernels, not to embeddings."""
+    return parameter.ndim >= 2 and "embedding" not in name and "embed" not in name.rsplit(".", 1)[-1]
+
+
+def layer_depths(model: nn.Module) -> dict[str, int]:
+    """How many layers each parameter stands below the top of its tower; 0 for the top and for what has no layer."""
+    depths = {}
+    for tower, names in _towers(model).items():
+        numbers = {name: _layer_number(name.removeprefix(tower)) for name in names}
+        top = max((number for number in numbers.values() if number is not None), default=-1) + 1
+        for name, number in numbers.items():
+            if number is not None:
+                depths[name] = top - number
+            elif _is_stem(name):
+                depths[name] = top + 1
+    return depths
+
+
+def _towers(model: nn.Module) -> dict[str, list[str]]:
+    towers: dict[str, list[str]] = {"visual.": [], "text.": [], "": []}
+    for name, _ in model.named_parameters():
+        tower = next(prefix for prefix in towers if name.startswith(prefix))
+        towers[tower].append(name)
+    return towers
+
+
+def _layer_number(name: str) -> int | None:
+    """The number after `resblocks`, `layers`, `blocks` or `layer` in a parameter's name."""
+    parts = name.split(".")
+    for word, number in itertools.pairwise(parts):
+        if word in ("resblocks", "layers", "blocks", "layer", "stages") and number.isdigit():
+            return int(number)
+    return None
+
+
+def _is_stem(name: str) -> bool:
+    return any(word in name for word in ("conv1", "patch_embed", "embedding", "embeddings", "ln_pre", "stem"))
+
+
+def make_optimizer(
+    groups: Iterable[dict[str, Any]], *, beta1: float, beta2: float, epsilon: float
+) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), one fused pass over all parameters."""
+    return torch.optim.AdamW(list(groups), betas=(beta1, beta2), eps=epsilon, fused=True)
+
+
+def cosine_with_warmup(step: int, *, num_warmup_steps: int, num_steps: int, floor: float = 0.0) -> float:
+    """The factor on the learning rate at `step` (from 0): linear up, then half a cosine down to `floor`."""
+    if step < num_warmup_steps:
+        return (step + 1) / num_warmup_steps
+    progress = (step - num_warmup_steps) / max(1, num_steps - num_warmup_steps)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
