@@ -5,6 +5,7 @@ First what can be seen from here, then a test job of a minute that adds numbers 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -85,13 +86,18 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
     yield Finding("ok", "slurm", scheduler.version())
     try:
         request = _probe(config, site, folder)
-        freeze(request)
-        yield Finding("ok", "accepted", scheduler.would_accept(request.job_dir.script_path))
     except IconoclipError as error:
         yield Finding("FAILED", "accepted", error.what, error.remedy or "")
         return
-    if config.submit:
-        yield from _run_probe(request, config)
+    try:
+        freeze(request)
+        yield Finding("ok", "accepted", scheduler.would_accept(request.job_dir.script_path))
+        if config.submit:
+            yield from _run_probe(request, config)
+    except IconoclipError as error:
+        yield Finding("FAILED", "accepted", error.what, error.remedy or "")
+    finally:
+        _tidy_up(request.job_dir)
 
 
 def _about_site(site: Site) -> Finding:
@@ -185,10 +191,16 @@ def _run_probe(request: Request, config: DoctorConfig) -> Iterator[Finding]:
         yield Finding("FAILED", "test job", "it wrote nothing", f"its log: {log}" if log else "and no log")
         return
     yield from _about_ranks(ranks, request.plan)
-    if request.job_dir.is_finished():
-        shutil.rmtree(request.job_dir.run.folder)
-    else:
+    if not request.job_dir.is_finished():
         yield Finding("FAILED", "test job", "it did not finish", f"its log: {log}")
+
+
+def _tidy_up(job_dir: JobDir) -> None:
+    """Remove the test job's folder, unless there is a log to look at."""
+    if newest_log(job_dir) is None or job_dir.is_finished():
+        shutil.rmtree(job_dir.run.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            job_dir.run.folder.parent.rmdir()
 
 
 def _wait(is_over: Callable[[], bool], seconds: float) -> bool:

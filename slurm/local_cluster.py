@@ -57,7 +57,7 @@ SlurmdParameters=config_overrides
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_interval=2,sched_min_interval=0
-ReturnToService=2
+ReturnToService=1
 KillWait={kill_wait_seconds}
 SlurmdTimeout=30
 MaxArraySize=1001
@@ -177,8 +177,8 @@ class LocalCluster:
             command, check=check, capture_output=True, text=True, env={**os.environ, **self.environment}
         )
 
-    def processes(self) -> list[int]:
-        """Processes of jobs on this cluster: those whose environment names its slurm.conf, less the daemons."""
+    def processes(self, job_id: int | None = None) -> list[int]:
+        """Processes of jobs on this cluster, or of one: their environment names its slurm.conf and the job."""
         marker = f"SLURM_CONF={self.conf}".encode()
         daemons = self._daemons()
         found = []
@@ -187,6 +187,7 @@ class LocalCluster:
                 variables = entry.read_bytes().split(b"\0")
                 pid = int(entry.parent.name)
                 is_job = any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
+                is_job = is_job and (job_id is None or b"SLURM_JOB_ID=%d" % job_id in variables)
                 if marker in variables and is_job and pid not in daemons:
                     found.append(pid)
         return found

@@ -31,6 +31,7 @@ class Row:
     run: str
     stage: str
     state: str
+    job: int | None = None
     epoch: str = ""
     step: str = ""
     loss: str = ""
@@ -55,7 +56,9 @@ def status(config: StatusConfig) -> int:
             "no run in this folder", where=config.folder, remedy="`iconoclip submit` starts one"
         )
     queued, note = _queue()
-    rows = [row_of(run, queued, base=config.folder) for run in runs]
+    rows = sorted(
+        (row_of(run, queued, base=config.folder) for run in runs), key=lambda row: (row.job or 0, row.run)
+    )
     if config.json:
         for row in rows:
             print(json.dumps(asdict(row), ensure_ascii=False))
@@ -103,12 +106,14 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
         return Row(name, "?", f"damaged record: {error}".splitlines()[0])
     metrics = last_metrics(run)
     num_steps = job_dir.run.job.get("num_steps")
-    live = [one for job_id in job_dir.job_ids() for one in (queued or {}).get(job_id, [])] if job else []
+    job_ids = job_dir.job_ids() if job else []
+    live = [one for job_id in job_ids for one in (queued or {}).get(job_id, [])]
     state = state_of(job_dir, job, live, is_known=queued is not None)
     return Row(
         run=name,
         stage=job.stage if job else "train",
         state=state,
+        job=job_ids[-1] if job_ids else None,
         epoch=_epoch(job_dir.run, metrics, num_steps),
         step=_shown(metrics.get("step")),
         loss=_shown(metrics.get("loss")),
@@ -212,7 +217,7 @@ def _print_table(rows: list[Row]) -> None:
     for name in columns:
         table.add_column(name, no_wrap=name != "log", overflow="ellipsis", ratio=1 if name == "log" else None)
     for row in rows:
-        table.add_row(*(plain(asdict(row)[name]) for name in columns))
+        table.add_row(*(plain(_shown(asdict(row)[name])) for name in columns))
     console = Console()
     # A table that goes into a file or a pipe is not cut to a width nobody has.
     Console(width=console.width if console.is_terminal else 200).print(table)

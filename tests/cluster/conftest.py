@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -9,14 +10,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import Field
 
 from iconoclip.config import Config
+from slurm.config import SubmitConfig
 from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
 from slurm.stages import STAGES, Stage
+from slurm.submit import live_jobs, submit
 
 COUNTING = Path(__file__).parent / "counting.py"
 
@@ -50,21 +54,23 @@ def cluster(slurm_programs: str) -> Iterator[LocalCluster]:
     shutil.rmtree(folder)
 
 
+COUNT = Stage(
+    "count",
+    "cpu",
+    "done.json",
+    multi_node=True,
+    shares=True,
+    joined_by="count",
+    program=(sys.executable, str(COUNTING)),
+    model=CountConfig,
+)
+
+
 @pytest.fixture
 def count_stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A stage called `count`."""
-    stage = Stage(
-        "count",
-        "cpu",
-        "done.json",
-        multi_node=True,
-        shares=True,
-        joined_by="count",
-        program=(sys.executable, str(COUNTING)),
-        model=CountConfig,
-    )
-    monkeypatch.setitem(STAGES, "count", stage)
-    return stage
+    monkeypatch.setitem(STAGES, "count", COUNT)
+    return COUNT
 
 
 def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 60) -> None:
@@ -78,3 +84,45 @@ def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 60) -> Non
 def log_of(run: Path) -> str:
     """All logs of a run."""
     return "".join(path.read_text() for path in sorted(JobDir(run).logs.glob("*.log")))
+
+
+@pytest.fixture
+def submit_count(count_stage: Stage) -> Callable[..., JobDir]:
+    """Submits the counting stage."""
+
+    def submit_one(run: Path, *overrides: str, **placement: Any) -> JobDir:
+        submit(SubmitConfig(stage="count", overrides=list(overrides), run_dir=run, **placement))
+        return JobDir(run)
+
+    return submit_one
+
+
+def wait_until_finished(job_dir: JobDir, seconds: float = 60) -> None:
+    """Wait until the queue has let go of a run, and be sure that its own records say finished."""
+    wait_until(lambda: not live_jobs(job_dir), "gone from the queue", seconds)
+    assert job_dir.is_finished(), log_of(job_dir.run.folder)
+
+
+def steps_of(run: Path, task: str = "") -> list[int]:
+    """The steps a counting run has recorded."""
+    path = run / "out" / f"steps{task}.jsonl"
+    return [json.loads(line)["step"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def early(request: pytest.FixtureRequest) -> None:
+    """Starts what takes its time in the queue before the first test, if a test will look at it."""
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    for name in ("time_limited", "chained"):
+        if name in wanted:
+            request.getfixturevalue(name)
+
+
+@pytest.fixture(scope="session")
+def time_limited(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> JobDir:
+    """A counting run of 45 s under a limit of one minute."""
+    run = tmp_path_factory.mktemp("time_limited") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STAGES, "count", COUNT)
+        submit(SubmitConfig(stage="count", overrides=["num_steps=450"], run_dir=run, time="1"))
+    return JobDir(run)

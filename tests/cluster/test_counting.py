@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from iconoclip.errors import BadInput, ConfigError
 from slurm.cancel import cancel
-from slurm.config import CancelConfig, ResumeConfig, SubmitConfig
+from slurm.config import CancelConfig, LogsConfig, ResumeConfig, StatusConfig
 from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
+from slurm.logs import logs
 from slurm.resume import resume
-from slurm.stages import Stage
-from slurm.submit import live_jobs, submit
+from slurm.status import status
+from slurm.submit import live_jobs
 
-from .conftest import log_of, wait_until
+from .conftest import log_of, steps_of, wait_until, wait_until_finished
 
 pytestmark = pytest.mark.cluster
 
 
-def submit_count(run: Path, *overrides: str, **placement: object) -> JobDir:
-    submit(SubmitConfig(stage="count", overrides=list(overrides), run_dir=run, **placement))
-    return JobDir(run)
-
-
-def wait_until_finished(job_dir: JobDir) -> None:
-    wait_until(lambda: not live_jobs(job_dir), "gone from the queue")
-    assert job_dir.is_finished(), log_of(job_dir.run.folder)
-
-
-def steps_of(run: Path, task: str = "") -> list[int]:
-    return [
-        json.loads(line)["step"] for line in (run / "out" / f"steps{task}.jsonl").read_text().splitlines()
-    ]
+Submit = Callable[..., JobDir]
 
 
 def test_a_run_in_a_folder_with_a_hostile_name_finishes(
-    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     run = tmp_path / """it's a "run" #1 %j $HOME & é;"""
     job_dir = submit_count(run, nodes=2)
@@ -52,19 +41,12 @@ def test_a_run_in_a_folder_with_a_hostile_name_finishes(
 
 
 def test_edits_after_submission_change_nothing(
-    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     config_file = tmp_path / "count.yaml"
     config_file.write_text("num_steps: 2\n")
     blocker = submit_count(tmp_path / "first", "seconds_a_step=0.3")
-    submit(
-        SubmitConfig(
-            stage="count",
-            config_file=str(config_file),
-            run_dir=tmp_path / "second",
-            after=str(tmp_path / "first"),
-        )
-    )
+    submit_count(tmp_path / "second", config_file=str(config_file), after=str(tmp_path / "first"))
     config_file.write_text("num_steps: 50\n")
     second = JobDir(tmp_path / "second")
     assert not blocker.is_finished()
@@ -78,7 +60,7 @@ def test_edits_after_submission_change_nothing(
 
 
 def test_a_warned_run_saves_requeues_itself_and_goes_on(
-    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     job_dir = submit_count(tmp_path / "run", "num_steps=20", "seconds_a_step=0.1", nodes=2)
     wait_until(lambda: (tmp_path / "run/out/steps.jsonl").exists(), "started")
@@ -93,7 +75,7 @@ def test_a_warned_run_saves_requeues_itself_and_goes_on(
 
 
 def test_an_array_redoes_only_the_task_that_was_killed(
-    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     job_dir = submit_count(run, "num_steps=3", "fails_at=2", num_tasks=3)
@@ -109,14 +91,14 @@ def test_an_array_redoes_only_the_task_that_was_killed(
 
 
 def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
-    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     job_dir = submit_count(run, "num_steps=1000", "seconds_a_step=0.05", nodes=2)
     wait_until(lambda: (run / "out/steps.jsonl").exists(), "started")
-    assert cluster.processes()
+    assert cluster.processes(job_dir.job_ids()[0])
     cancel(CancelConfig(run=run))
-    assert cluster.processes() == []
+    assert cluster.processes(job_dir.job_ids()[0]) == []
     assert job_dir.work_of(None).state == "cancelled"
     num_done = len(steps_of(run))
     resume(ResumeConfig(run=run))
@@ -126,16 +108,49 @@ def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
 
 
 def test_a_refusal_of_slurm_is_told_in_its_words(
-    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput, match="invalid partition"):
         submit_count(tmp_path / "run", partition="nowhere")
 
 
 def test_submitting_takes_less_than_two_seconds(
-    cluster: LocalCluster, count_stage: Stage, tmp_path: Path
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     started = time.monotonic()
     job_dir = submit_count(tmp_path / "run", "num_steps=1")
     assert time.monotonic() - started < 2
     wait_until_finished(job_dir)
+
+
+def test_a_node_goes_down_and_the_run_goes_on_when_it_is_back(
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    job_dir = submit_count(run, "num_steps=40", nodes=2)
+    wait_until(lambda: len(steps_of(run)) > 3, "started")
+    cluster.run("scontrol", "update", "nodename=node2", "state=down", "reason=test")
+    wait_until(lambda: cluster.node_states()["node2"] == "down", "down")
+    wait_until(lambda: job_dir.work_of(None).state == "interrupted", "interrupted")
+    num_done = len(steps_of(run))
+    cluster.run("scontrol", "update", "nodename=node2", "state=resume")
+    wait_until_finished(job_dir)
+    assert 3 < num_done < 40
+    assert steps_of(run) == list(range(1, 41))
+    assert [attempt.stop for attempt in job_dir.work_of(None).attempts] == ["ended", "none"]
+
+
+def test_status_and_logs_follow_a_run(
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job_dir = submit_count(tmp_path / "run", "num_steps=20", num_tasks=2)
+    wait_until(lambda: any(job_dir.work_of(task).state == "running" for task in range(2)), "running")
+    capsys.readouterr()
+    status(StatusConfig(folder=tmp_path, json=True))
+    row = json.loads(capsys.readouterr().out)
+    assert (row["stage"], row["state"], row["job"]) == ("count", "running, 0/2 tasks", job_dir.job_ids()[0])
+    logs(LogsConfig(run=tmp_path / "run", follow=True, num_lines=0))
+    assert "exit code 0, finished" in capsys.readouterr().out
+    wait_until_finished(job_dir)
+    status(StatusConfig(folder=tmp_path, json=True))
+    assert json.loads(capsys.readouterr().out)["state"] == "finished"

@@ -69,7 +69,7 @@ def test_the_row_shows_where_training_is(tmp_path: Path) -> None:
 
 
 def _shown_in_table(row: Row) -> str:
-    return "".join(plain(text) for text in asdict(row).values())
+    return "".join(plain(str(value)) for value in asdict(row).values())
 
 
 def test_only_the_end_of_a_long_metrics_file_is_read(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""`iconoclip doctor` on a real cluster: everything is well, or it says what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iconoclip.errors import MissingRequirement
+from slurm.config import DoctorConfig
+from slurm.doctor import doctor
+from slurm.local_cluster import LocalCluster
+
+pytestmark = pytest.mark.cluster
+
+
+def test_a_sound_account_passes_every_check(
+    cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert doctor(DoctorConfig(site="local")) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 2 processes on node1, node2" in printed
+    assert "gloo" in printed
+    assert "FAILED" not in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_cluster_refuses_fails_in_its_words(
+    cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingRequirement, match="1 check"):
+        doctor(DoctorConfig(site="local", partition="nowhere"))
+    assert "invalid partition" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []

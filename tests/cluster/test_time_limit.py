@@ -1,0 +1,22 @@
+"""A run longer than its time limit. It starts when the session does, and is looked at in the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurm.job import JobDir
+
+from .conftest import steps_of, wait_until_finished
+
+pytestmark = pytest.mark.cluster
+NUM_STEPS = 450
+
+
+def test_a_run_that_hits_its_time_limit_goes_on_by_itself_until_done(time_limited: JobDir) -> None:
+    # 45 s of counting under a limit of one minute, of which SLURM takes half for its warning.
+    wait_until_finished(time_limited, seconds=150)
+    attempts = time_limited.work_of(None).attempts
+    assert len(attempts) >= 2
+    assert {attempt.stop for attempt in attempts[:-1]} == {"warned"}
+    assert len({attempt.job_id for attempt in attempts}) == 1
+    assert steps_of(time_limited.run.folder) == list(range(1, NUM_STEPS + 1))
