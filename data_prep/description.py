@@ -20,6 +20,22 @@ from iconoclip.rights import MAX_RAW_CHARS, canonical_uri
 # A licence of the catalogue's texts says nothing about its pictures.
 _ABOUT_METADATA = re.compile(r"meta-?dat|métadonnées|metadatos|metadaten", re.IGNORECASE)
 
+# What stands for a maker where nobody knows one.
+_NOBODY = frozenset(
+    (
+        "unknown",
+        "unbekannt",
+        "inconnu",
+        "onbekend",
+        "okänd",
+        "ukjent",
+        "sconosciuto",
+        "desconocido",
+        "tuntematon",
+        "n/a",
+        "none",
+    )
+)
 MAX_CREATORS = 20
 MAX_NOTATIONS = 30
 
@@ -70,7 +86,7 @@ def describe(
     return Description(
         captions=captions,
         iconclass=notations,
-        creators=_plain(found.texts("creator"), 300)[:MAX_CREATORS],
+        creators=_makers(found.texts("creator")),
         date=_date(found.texts("date")),
         object_type=next(iter(_plain(found.texts("type"), 500)), None),
         rights_raw=rights_value(list(rights), found.texts("rights"), found.texts("attribution"), profile),
@@ -81,6 +97,12 @@ def describe(
 
 def _plain(values: list[str], max_chars: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for value in values if (text := plain_text(value, max_chars))))
+
+
+def _makers(values: list[str]) -> tuple[str, ...]:
+    return tuple(name for name in _plain(values, 300) if name.casefold().strip(" .[]()") not in _NOBODY)[
+        :MAX_CREATORS
+    ]
 
 
 def _notations(found: Statements) -> tuple[str, ...]:

@@ -99,6 +99,9 @@ class InstitutionProfile(Config):
         default={},
         description="regular expression over the address of an object -> the address of its manifest, with \\1 for groups",
     )
+    images: dict[str, str] = Field(
+        default={}, description="regular expression over the address of an object -> the address of its image"
+    )
     iconclass_in_subjects: bool = Field(
         default=False, description="whether subjects of Dublin Core may hold Iconclass notations"
     )
@@ -109,7 +112,7 @@ class InstitutionProfile(Config):
         default=True, description="whether annotations on parts of a page are worth a record"
     )
 
-    @field_validator("trim", "manifests")
+    @field_validator("trim", "manifests", "images")
     @classmethod
     def _patterns_compile(cls, patterns: Any) -> Any:
         for pattern in patterns:
@@ -150,10 +153,11 @@ class InstitutionProfile(Config):
 
     def manifest_of(self, address: str) -> str | None:
         """The manifest of the object at `address`, where the profile knows how the one leads to the other."""
-        for pattern, template in self.manifests.items():
-            if match := re.fullmatch(pattern, address):
-                return match.expand(template)
-        return None
+        return _led_to(self.manifests, address)
+
+    def image_of(self, address: str) -> str | None:
+        """The image of the object at `address`, where the profile knows how the one leads to the other."""
+        return _led_to(self.images, address)
 
     def rights_uri(self, text: str) -> str | None:
         """The URI that a rights text of this institution stands for, where its profile says so."""
@@ -174,6 +178,13 @@ class InstitutionProfile(Config):
         for tail in self._trims:
             title = tail.sub("", title)
         return title.strip()
+
+
+def _led_to(rules: dict[str, str], address: str) -> str | None:
+    for pattern, template in rules.items():
+        if match := re.fullmatch(pattern, address):
+            return match.expand(template)
+    return None
 
 
 def normal_label(label: str) -> str:

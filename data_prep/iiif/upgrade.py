@@ -33,6 +33,10 @@ _UNCHANGED = (
     "provider",
     "language",
 )
+# What 3.0 kept of the viewing hints: `top` and `part` went, `multi-part` came to stay.
+_BEHAVIORS = frozenset(
+    {"individuals", "paged", "continuous", "multi-part", "non-paged", "facing-pages", "unordered"}
+)
 _RANGE_PARTS = (("ranges", "Range"), ("canvases", "Canvas"), ("members", ""))
 
 
@@ -123,7 +127,7 @@ def _copy_links(old: JsonObject, new: JsonObject) -> None:
         if values := [_reference(item, kind) for item in as_list(old.get(old_name)) if id_of(item)]:
             new[new_name] = values
     if "viewingHint" in old:
-        new["behavior"] = [hint for hint in as_list(old["viewingHint"]) if isinstance(hint, str)]
+        new["behavior"] = [hint for hint in as_list(old["viewingHint"]) if hint in _BEHAVIORS]
     if services := _services(old):
         new["service"] = services
 
@@ -168,6 +172,12 @@ def _service(old: JsonObject | str) -> JsonObject:
     new = {key: value for key, value in old.items() if key not in ("@id", "@type", "service")}
     new["id"] = id_of(old) or ""
     new["type"] = service_type(old) or type_of(old) or "Service"
+    if isinstance(old.get("profile"), list):
+        # 2.1 kept limits and features in a second entry of the profile.
+        names = [name for name in old["profile"] if isinstance(name, str)]
+        for described in objects(old["profile"]):
+            new = {**described, **new}
+        new["profile"] = names[0] if names else ""
     if "service" in old:
         new["service"] = _services(old)
     return new

@@ -1,11 +1,25 @@
-"""IIIF Change Discovery 1.0: a stream of activities, read backwards from its last page."""
+"""IIIF Change Discovery 1.0: a stream of activities, read backwards from its last page.
+
+The algorithm is that of the standard (iiif.io/api/discovery/1.0, section 3.5, "Activity Streams Processing
+Algorithm"): newest first, each document once, stop at what the harvest before has seen. A `Refresh` begins a list of
+all there is: a first harvest needs nothing older, a later one only what was deleted before it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from data_prep.candidate import Found
+from data_prep.candidate import Found, Link, Refusal, Withdrawal
+from data_prep.iiif.document import JsonObject, as_list, id_of, objects, parse_object, type_of, web_address
 from data_prep.institutions import InstitutionProfile
+from data_prep.sources.finds import Find, sorted_finds
+
+MAX_ACTIVITIES = 100_000
+_GIVES = ("Create", "Update", "Add", "Move")
+_TAKES = ("Delete", "Remove")
+_READABLE = ("Manifest", "Collection", "")
 
 
 def read_discovery(
@@ -14,7 +28,146 @@ def read_discovery(
     """Links to changed documents and withdrawals, newest first. Never raises.
 
     The first word about a document in this order is the last word of the stream: the harvest ignores later links
-    to, and withdrawals of, a document it has already met in the same walk. `context["since"]` is the time (ISO 8601)
-    of the newest activity seen by the harvest before; reading stops there.
+    to, and withdrawals of, a document it has already met in the same walk. Links carry the activity's end time in
+    `context["changed"]`; the newest of them is the `since` of the next harvest.
+
+    Args:
+        context: `since` is the time (ISO 8601) of the newest activity that the harvest before has seen; reading stops
+            at the first activity older than it. `only_deletes` holds once a Refresh was met; `stream` is the address
+            of the stream, which activities of type Add and Remove must name.
     """
-    raise NotImplementedError
+    value = parse_object(document, uri)
+    if isinstance(value, Refusal):
+        return Found(refusals=(value,))
+    state = {key: item for key, item in (context or {}).items() if key in ("since", "only_deletes", "stream")}
+    kind = type_of(value)
+    if kind == "OrderedCollection":
+        return sorted_finds(_collection(value, uri, state))
+    if kind == "OrderedCollectionPage":
+        return sorted_finds(_page(value, uri, state))
+    if kind in (*_GIVES, *_TAKES, "Refresh"):
+        return sorted_finds(_activities([value], uri, state))
+    return Found(
+        refusals=(Refusal(uri, f"a {kind[:60] or 'thing without a type'}, not a stream of activities"),)
+    )
+
+
+def _collection(value: JsonObject, uri: str, state: dict[str, Any]) -> Iterator[Find]:
+    items = objects(value.get("orderedItems"))
+    state["stream"] = id_of(value) or uri
+    yield from _activities(items, uri, state)
+    if state.pop("finished", False):
+        return
+    if last := web_address(id_of(value.get("last")), uri):
+        yield Link(last, "discovery", state)
+    elif first := web_address(id_of(value.get("first")), uri):
+        yield Link(first, "discovery", state)
+    elif not items:
+        yield Refusal(uri, "a stream without pages: it names neither `last` nor `first`")
+
+
+def _page(value: JsonObject, uri: str, state: dict[str, Any]) -> Iterator[Find]:
+    items = objects(value.get("orderedItems"))
+    if not items:
+        yield Refusal(uri, "a page without activities")
+    if len(items) > MAX_ACTIVITIES:
+        yield Refusal(uri, f"more than {MAX_ACTIVITIES} activities on one page; the oldest are left out")
+    if stream := id_of(next(iter(as_list(value.get("partOf"))), None)):
+        state.setdefault("stream", stream)
+    yield from _activities(items, uri, state)
+    previous = web_address(id_of(value.get("prev")), uri)
+    if previous and previous != uri and not state.get("finished"):
+        yield Link(previous, "discovery", {key: item for key, item in state.items() if key != "finished"})
+
+
+def _activities(items: list[JsonObject], uri: str, state: dict[str, Any]) -> Iterator[Find]:
+    """The activities of a page from the last to the first. `state` is kept for the page before."""
+    since = _time(state.get("since"))
+    seen: set[str] = set()
+    for activity in reversed(items[-MAX_ACTIVITIES:]):
+        ended = _time(activity.get("endTime") or activity.get("published") or activity.get("startTime"))
+        if since is not None and ended is not None and ended < since:
+            state["finished"] = True
+            return
+        if type_of(activity) != "Refresh":
+            yield from _activity(activity, uri, seen, state)
+        elif since is None:
+            state["finished"] = True
+            return
+        else:
+            state["only_deletes"] = True
+
+
+def _activity(activity: JsonObject, uri: str, seen: set[str], state: dict[str, Any]) -> Iterator[Find]:
+    kind = type_of(activity)
+    changed = activity.get("endTime") if isinstance(activity.get("endTime"), str) else None
+    if kind not in (*_GIVES, *_TAKES):
+        yield Refusal(
+            _name(activity, uri),
+            f"an activity of type {kind[:60] or 'none'}, which the standard does not know",
+        )
+        return
+    only_deletes = bool(state.get("only_deletes"))
+    if _is_of_another_stream(activity, kind, state.get("stream")) or (only_deletes and kind not in _TAKES):
+        return
+    # A Move leaves the old address behind; its target is where the document is now.
+    gone = [activity.get("object")] if kind in (*_TAKES, "Move") else []
+    given = [activity.get("target")] if kind == "Move" else [activity.get("object")] if kind in _GIVES else []
+    for thing in gone:
+        yield from _withdrawal(thing, activity, uri, seen, changed)
+    for thing in given:
+        yield from _link(thing, activity, uri, seen, changed)
+
+
+def _is_of_another_stream(activity: JsonObject, kind: str, stream: Any) -> bool:
+    """Whether an Add or a Remove says of itself that it is about a stream other than the one being read."""
+    named = (
+        id_of(activity.get("target"))
+        if kind == "Add"
+        else id_of(activity.get("origin"))
+        if kind == "Remove"
+        else None
+    )
+    return named is not None and isinstance(stream, str) and named != stream
+
+
+def _withdrawal(
+    thing: Any, activity: JsonObject, uri: str, seen: set[str], changed: str | None
+) -> Iterator[Find]:
+    for item in as_list(thing):
+        address = web_address(id_of(item), uri)
+        if address is None:
+            yield Refusal(_name(activity, uri), "an activity without the address of its object")
+        elif address not in seen:
+            seen.add(address)
+            yield Withdrawal(address, changed)
+
+
+def _link(thing: Any, activity: JsonObject, uri: str, seen: set[str], changed: str | None) -> Iterator[Find]:
+    items = as_list(thing)
+    if not items:
+        yield Refusal(_name(activity, uri), "an activity without an object")
+    for item in items:
+        address = web_address(id_of(item), uri)
+        kind = type_of(item)
+        if address is None:
+            yield Refusal(_name(activity, uri), "an activity without the address of its object")
+        elif kind not in _READABLE:
+            yield Refusal(address, f"a {kind[:60]} that changed, neither a Manifest nor a Collection")
+        elif address not in seen:
+            seen.add(address)
+            yield Link(address, "presentation", {"changed": changed} if changed else {})
+
+
+def _name(activity: JsonObject, uri: str) -> str:
+    return id_of(activity) or uri
+
+
+def _time(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -13,7 +13,7 @@ from data_prep.captions import Statement
 from data_prep.iiif.document import web_address, whole_number
 from data_prep.iiif.image_services import image_service
 from data_prep.institutions import InstitutionProfile
-from data_prep.sources.offers import CatalogueRecord, Image, is_image, manifest_in
+from data_prep.sources.offers import CatalogueRecord, Image, is_image, is_other_file, manifest_in
 from data_prep.sources.xml_document import (
     Element,
     attribute,
@@ -37,7 +37,8 @@ _FIELDS = {
     "date": "date",
     "type": "type",
 }
-_OBJECTS = ("ProvidedCHO", "Proxy")
+# dc:type says what the object is; edm:type only whether it is an image, a text, ...
+_EDM_TYPE = "{http://www.europeana.eu/schemas/edm/}type"
 
 
 class _Graph:
@@ -87,6 +88,8 @@ def _record(graph: _Graph, aggregation: Element, profile: InstitutionProfile) ->
     record = CatalogueRecord(cho or about or "an EDM record without an address")
     for element in _descriptions(graph, cho):
         for item in children(element, *_FIELDS):
+            if item.tag == _EDM_TYPE:
+                continue
             record.statements.items.extend(graph.statements(item, _FIELDS[local_name(item)]))
         for address in graph.resources(element, "isReferencedBy"):
             if manifest := manifest_in(address, profile):
@@ -126,6 +129,10 @@ def _note_images(
     main = [address for name in ("isShownBy", "hasView") for address in graph.resources(aggregation, name)]
     # A preview is better than nothing.
     addresses = main or list(graph.resources(aggregation, "object"))
+    kind = _kind(graph, record.id)
+    if kind in ("VIDEO", "SOUND", "3D"):
+        record.kind = kind
+        return
     for address in dict.fromkeys(addresses):
         views = graph.by_address.get(address, [])
         for view in views:
@@ -136,9 +143,15 @@ def _note_images(
             record.images.append(image)
 
 
+def _kind(graph: _Graph, cho: str) -> str:
+    """Europeana's type of the object: IMAGE, TEXT, VIDEO, SOUND or 3D; empty where none is stated."""
+    kinds = [text_of(kind) for element in _descriptions(graph, cho) for kind in children(element, "type")]
+    return next((kind for kind in kinds if kind in ("IMAGE", "TEXT", "VIDEO", "SOUND", "3D")), "")
+
+
 def _image(graph: _Graph, address: str, view: Element | None) -> Image | None:
     uri = web_address(address)
-    if uri is None:
+    if uri is None or is_other_file(uri):
         return None
     image = Image(uri=uri)
     if view is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from data_prep.candidate import Found, Refusal
@@ -33,6 +34,10 @@ _MAKING = (
     "entwurf",
     "design",
     "lido00224",
+)
+# "Copy after": the maker of the model did not make this object.
+_AFTER = re.compile(
+    r"\b(?:after|nach|d'après|naar|efter|dopo|según|model|vorlage|förlaga|förebild)", re.IGNORECASE
 )
 # Representations from the largest to the smallest.
 _SIZES = (
@@ -128,6 +133,8 @@ def _note_making(lido: Element, record: CatalogueRecord) -> None:
         if not any(word in kind for word in _MAKING):
             continue
         for actor in descendants(event, "eventActor"):
+            if any(_AFTER.search(text_of(role)) for role in descendants(actor, "roleActor")):
+                continue
             for value in descendants(actor, "nameActorSet"):
                 record.statements.add("creator", text_of(child(value, "appellationValue")))
         for date in children(event, "eventDate"):

@@ -21,6 +21,10 @@ MAX_STATEMENT_CHARS = 5_000
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"\]|]+")
 _IMAGE = re.compile(r"\.(?:jpe?g|png|tiff?|jp2|gif|webp)$", re.IGNORECASE)
+_OTHER_FILE = re.compile(
+    r"\.(?:x?html?|pdf|xml|json|txt|mp[34]|wav|og[gv]|webm|mov|avi|m4[av]|glb|gltf|obj|stl|nxs|zip|epub|djvu)$",
+    re.IGNORECASE,
+)
 _MANIFEST = re.compile(
     r"(?:^|[/_.-])manifest(?:[._-]?v?[23])?(?:\.json)?/?$|/iiif/.{1,200}/manifest\b", re.IGNORECASE
 )
@@ -49,12 +53,16 @@ class CatalogueRecord:
     homepage: str | None = None
     keeper: str | None = None
     """Name of the institution that keeps the object, where the record tells it."""
+    kind: str | None = None
+    """What the record says it is about, where that is nothing to look at."""
 
     def note_address(self, text: str, profile: InstitutionProfile) -> None:
         """Note the addresses in a text as what they are: a manifest, an image, or a page for people."""
         for address in addresses_in(text):
             if manifest := manifest_in(address, profile):
                 _append(self.manifests, manifest)
+            elif image := profile.image_of(address):
+                self.note_image(image)
             elif is_image(address):
                 self.note_image(address)
             elif self.homepage is None:
@@ -85,6 +93,14 @@ def is_image(address: str) -> bool:
         return False
 
 
+def is_other_file(address: str) -> bool:
+    """Whether an address says by its own name that what stands there is no image."""
+    try:
+        return _OTHER_FILE.search(urlsplit(address).path) is not None
+    except ValueError:
+        return True
+
+
 def manifest_in(address: str, profile: InstitutionProfile) -> str | None:
     """The manifest that an address is, names in its query (as viewers do), or leads to by the profile's rules."""
     try:
@@ -111,7 +127,8 @@ def offers(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Can
     elif record.images:
         yield from _candidates(record, profile)
     else:
-        yield Refusal(record.id, "a record without a manifest and without an image")
+        what = f"a record of type {record.kind}" if record.kind else "a record"
+        yield Refusal(record.id, f"{what} without a manifest and without an image")
 
 
 def as_context(record: CatalogueRecord) -> dict[str, Any]:

@@ -13,9 +13,16 @@ from pathlib import Path
 import pytest
 
 from data_prep.candidate import Found, ImageService, Refusal
+from data_prep.iiif.annotations import read_annotations
 from data_prep.iiif.image_api import image_request, read_info
 from data_prep.iiif.presentation import read_presentation
-from data_prep.institutions import profile_for
+from data_prep.institutions import load_profile, profile_for
+from data_prep.sources.discovery import read_discovery
+from data_prep.sources.europeana import read_europeana
+from data_prep.sources.lido import read_lido
+from data_prep.sources.oai_pmh import read_oai_pmh
+from data_prep.sources.sru import read_sru
+from iconoclip.rights import canonical_uri
 
 MATERIAL = Path(__file__).parents[2].parent / "shared" / "material"
 
@@ -149,6 +156,138 @@ def test_bad_info_has_the_right_outcome(name: str, expected: str | tuple[int, in
 
 def test_the_table_of_bad_info_is_complete() -> None:
     assert {path.name.removeprefix("zimeon__info_json_") for path in documents("bad/info")} == set(BAD_INFO)
+
+
+def is_of_oai(path: Path) -> bool:
+    return path.suffix == ".xml" and "sru" not in path.name
+
+
+def test_every_answer_of_oai_pmh_is_read() -> None:
+    found = []
+    for path in filter(is_of_oai, documents("oai")):
+        item = read_oai_pmh(
+            path.read_bytes(), f"https://example.org/oai?file={path.stem}", profile_for("https://example.org")
+        )
+        assert item.candidates or item.links or item.refusals or item.withdrawals, (
+            f"{path.name} passed in silence"
+        )
+        found.append(item)
+    report("oai", found)
+    assert (
+        sum(len(item.withdrawals) for item in found) == 6
+    )  # the headers of status `deleted`, less one without a name
+
+
+def test_recorded_interactions_are_read() -> None:
+    """Answers as two harvesters of others recorded them, in YAML."""
+    import yaml
+
+    found = []
+    for path in documents("oai"):
+        if path.suffix != ".yaml":
+            continue
+        for interaction in yaml.safe_load(path.read_text())["interactions"]:
+            body = interaction["response"]["body"]
+            text = body.get("string") or body.get("content") or ""
+            item = read_oai_pmh(
+                text.encode() if isinstance(text, str) else text,
+                interaction["request"]["uri"],
+                profile_for(""),
+            )
+            assert item.candidates or item.links or item.refusals or item.withdrawals, path.name
+            found.append(item)
+    report("oai, recorded", found)
+    assert found
+
+
+def test_every_answer_of_sru_is_read() -> None:
+    found = []
+    for name, profile in (
+        ("gallica__sru_sample", "gallica"),
+        ("kb_sru__Centsprenten_small", "kb"),
+        ("kb_sru__AtlasBeudeker_133records_raw", "kb"),
+    ):
+        path = MATERIAL / "oai" / f"{name}.xml"
+        found.append(read_sru(path.read_bytes(), "https://example.org/sru?query=x", load_profile(profile)))
+    report("sru", found)
+    assert [len(item.candidates) for item in found] == [0, 5, 133]
+    assert found[0].links[0].uri == "https://gallica.bnf.fr/iiif/ark:/12148/btv1b10033406t/manifest.json"
+    assert all(candidate.captions for item in found for candidate in item.candidates)
+
+
+def test_every_edm_record_is_read() -> None:
+    found = {
+        path.name: read_europeana(path.read_bytes(), str(path), load_profile("europeana"))
+        for path in documents("edm")
+    }
+    report("edm", list(found.values()))
+    with_images = {name for name, item in found.items() if item.candidates}
+    assert with_images == {
+        "rdf_with_iiif_sample.xml",
+        "rdf_with_iiif_sample_II.xml",
+    }  # the others are of films and 3D
+    assert all(item.refusals for name, item in found.items() if name not in with_images)
+
+
+def test_every_lido_record_is_read() -> None:
+    found = [
+        read_lido(path.read_bytes(), str(path), profile_for(str(path)))
+        for path in documents("metadata/nationalmuseum-lido")
+    ]
+    report("lido", found)
+    candidates = [candidate for item in found for candidate in item.candidates]
+    assert len(candidates) == len(found)
+    assert len({candidate.source.id for candidate in candidates}) == len(candidates)
+    assert all(
+        canonical_uri(candidate.rights_raw) == "http://creativecommons.org/licenses/by-sa/4.0/"
+        for candidate in candidates
+    )
+    assert all(
+        caption.language == "sv"
+        for candidate in candidates
+        for caption in candidate.captions
+        if not caption.language_detected
+    )
+
+
+def test_every_activity_is_read() -> None:
+    found = [
+        read_discovery(path.read_bytes(), f"https://example.org/{path.name}", profile_for(""))
+        for path in documents("discovery")
+    ]
+    report("discovery", found)
+    assert all(item.links or item.withdrawals or item.refusals for item in found)
+
+
+def test_every_annotation_list_is_refused_or_read() -> None:
+    found = [
+        read_annotations(path.read_bytes(), str(path), profile_for("")) for path in documents("annotations")
+    ]
+    report("annotations", found)
+    assert all(item.refusals for item in found)  # without its manifest, nobody knows which image they are of
+
+
+def test_bad_answers_have_the_right_outcome() -> None:
+    repeated = read_oai_pmh(
+        (MATERIAL / "bad/transport/oai_repeating_token.xml").read_bytes(),
+        "https://example.org/oai",
+        profile_for(""),
+    )
+    assert [withdrawal.source_id for withdrawal in repeated.withdrawals] == ["oai:x:1"]
+    assert repeated.links == ()
+    assert "repeats its resumption token" in repeated.refusals[0].reason
+    broken = read_oai_pmh(
+        (MATERIAL / "bad/manifests/sickle__ListRecordsBroken.xml").read_bytes(),
+        "https://example.org/oai",
+        profile_for(""),
+    )
+    assert "not XML" in broken.refusals[0].reason
+    latin = (MATERIAL / "bad/transport/latin1_oai_dc.xml").read_bytes()
+    with_image = latin.replace(
+        b"</oai_dc:dc>", b"<dc:relation>https://example.org/1.jpg</dc:relation></oai_dc:dc>"
+    )
+    (candidate,) = read_oai_pmh(with_image, "https://example.org/oai", load_profile("gallica")).candidates
+    assert (candidate.captions[0].text, candidate.captions[0].language) == ("Scène de théâtre", "fr")
 
 
 def test_every_info_json_leads_to_a_request() -> None:
