@@ -36,7 +36,7 @@ from retrieval.generation import (
     next_name,
     seal,
 )
-from retrieval.index import Choice, build, choose, exact_top, measure_effort
+from retrieval.index import Choice, Segment, build, choose, map_vectors, measure_effort, write_flat
 
 Vectors = npt.NDArray[np.float32]
 EncodeTexts = Callable[[Sequence[str]], Vectors]
@@ -119,32 +119,28 @@ def write_generation(
         build(vectors_ND, choice, draft / ANN_NAME, num_threads=config.num_threads, on_progress=meter.advance)
         captions_QD = encode_texts([text for _, text in catalogued.sampled]) if encode_texts else None
         queries_QD = _queries(vectors_ND, captions_QD)
-        effort, recall = measure_effort(
-            vectors_ND,
-            choice,
-            draft / ANN_NAME,
-            queries_QD,
-            target_recall=config.target_recall,
-            fixed_effort=config.num_probes,
+        segment = Segment(draft / VECTORS_NAME, vectors_ND.shape, choice, draft / ANN_NAME)
+        recall = measure_effort(
+            segment, queries_QD, target_recall=config.target_recall, fixed_effort=config.num_probes
         )
         calibration = facts.calibration
         if encode_texts and captions_QD is not None:
-            calibration = _calibration(vectors_ND, statistics, catalogued.sampled, captions_QD, encode_texts)
-        manifest = _manifest(name, choice, effort, recall, vectors_ND, calibration, facts, checksums(draft))
+            calibration = _calibration(segment, statistics, catalogued.sampled, captions_QD, encode_texts)
+        manifest = _manifest(
+            name, choice, segment.effort, recall, vectors_ND, calibration, facts, checksums(draft)
+        )
         return seal(index, draft, manifest)
 
 
 def _write_vectors(draft: Path, source: Source, meter: Meter) -> npt.NDArray[np.float16]:
-    path, shape = draft / VECTORS_NAME, (source.num_items, source.dimension)
-    target = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-    row = 0
-    for block in source.blocks():
-        target[row : row + len(block)] = block
-        row += len(block)
+    write_flat(_counted(source.blocks(), meter), source.dimension, draft / VECTORS_NAME)
+    return map_vectors(draft / VECTORS_NAME, source.num_items, source.dimension)
+
+
+def _counted(blocks: Iterator[npt.NDArray[np.float16]], meter: Meter) -> Iterator[npt.NDArray[np.float16]]:
+    for block in blocks:
+        yield block
         meter.advance(len(block))
-    target.flush()
-    del target
-    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
 def _write_catalog(draft: Path, source: Source, meter: Meter) -> _Catalogued:
@@ -184,25 +180,25 @@ def _queries(vectors_ND: npt.NDArray[np.float16], captions_QD: Vectors | None) -
 
 
 def _calibration(
-    vectors_ND: npt.NDArray[np.float16],
+    segment: Segment,
     statistics: Statistics,
     sampled: list[tuple[int, str]],
     captions_QD: Vectors,
     encode_texts: EncodeTexts,
 ) -> Calibration | None:
-    if len(sampled) < 2 or len(vectors_ND) < 3:
+    if len(sampled) < 2 or len(segment) < 3:
         return None
-    rows = [row for row, _ in sampled]
+    rows = np.array([row for row, _ in sampled], np.int64)
+    images_QD = segment.vectors(rows)
     short_QD = encode_texts([shortened(text) for _, text in sampled])
     matching = [
-        _z(statistics, text_D, vectors_ND, row)
-        for texts_QD in (captions_QD, short_QD)
-        for text_D, row in zip(texts_QD, rows, strict=True)
+        _z(statistics, *pair)
+        for texts in (captions_QD, short_QD)
+        for pair in zip(texts, images_QD, strict=True)
     ]
-    background = [_best_z(statistics, text_D, vectors_ND) for text_D in encode_texts(BACKGROUND_TEXTS)]
-    images_QD = vectors_ND[rows].astype(np.float32)
-    neighbours = [_best_z(statistics, image_D, vectors_ND, skip=1) for image_D in images_QD]
-    pairs = [_z(statistics, image_D, vectors_ND, rows[n - 1]) for n, image_D in enumerate(images_QD)]
+    background = [_best_z(statistics, text_D, segment) for text_D in encode_texts(BACKGROUND_TEXTS)]
+    neighbours = [_best_z(statistics, image_D, segment, skip=1) for image_D in images_QD]
+    pairs = [_z(statistics, *pair) for pair in zip(images_QD, np.roll(images_QD, 1, axis=0), strict=True)]
     return calibrate(
         matching_text_z=np.array(matching, np.float32),
         background_text_z=np.array(background, np.float32),
@@ -211,15 +207,12 @@ def _calibration(
     )
 
 
-def _z(statistics: Statistics, query_D: Vectors, vectors_ND: npt.NDArray[np.float16], row: int) -> float:
-    score = vectors_ND[row].astype(np.float32) @ query_D
-    return float(statistics.z(query_D, np.array([score], np.float32))[0])
+def _z(statistics: Statistics, query_D: Vectors, item_D: Vectors) -> float:
+    return float(statistics.z(query_D, np.array([query_D @ item_D], np.float32))[0])
 
 
-def _best_z(
-    statistics: Statistics, query_D: Vectors, vectors_ND: npt.NDArray[np.float16], *, skip: int = 0
-) -> float:
-    _, scores = exact_top(vectors_ND, query_D, 1 + skip)
+def _best_z(statistics: Statistics, query_D: Vectors, segment: Segment, *, skip: int = 0) -> float:
+    _, scores = segment.exact(query_D, 1 + skip)
     return float(statistics.z(query_D, scores)[-1])
 
 

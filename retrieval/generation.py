@@ -2,7 +2,7 @@
 
 CURRENT                       the name of the generation to serve, replaced by one rename
 gen-000001/manifest.json      what the generation is made of, with a checksum of each file below
-gen-000001/vectors.npy        float16 [N, D], unit length; a row is an item
+gen-000001/vectors.faiss      float16 [N, D], unit length; a row is an item
 gen-000001/ann.faiss          approximate index, unless the kind is exact
 gen-000001/catalog.sqlite     records and full text
 gen-000001/columns.npz        what items are filtered and counted by
@@ -29,7 +29,7 @@ from iconoclip.files import atomic_write, sha256_of, write_json
 from iconoclip.record import Sha256
 
 CURRENT_NAME, MANIFEST_NAME = "CURRENT", "manifest.json"
-VECTORS_NAME, ANN_NAME, CATALOG_NAME = "vectors.npy", "ann.faiss", "catalog.sqlite"
+VECTORS_NAME, ANN_NAME, CATALOG_NAME = "vectors.faiss", "ann.faiss", "catalog.sqlite"
 COLUMNS_NAME, CLUSTERS_NAME, STATISTICS_NAME = "columns.npz", "clusters.npy", "statistics.npz"
 FILE_NAMES = (VECTORS_NAME, ANN_NAME, CATALOG_NAME, COLUMNS_NAME, CLUSTERS_NAME, STATISTICS_NAME)
 GENERATION_PATTERN = r"^gen-[0-9]{6}$"

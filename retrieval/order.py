@@ -19,7 +19,8 @@ from retrieval.ranking import Cursor, Entry, diversified, fuse
 from retrieval.view import View
 
 # How many rows by meaning, and how many by words, are fused.
-WINDOW = 500
+WINDOW = 300
+FIRST_DEPTH = 2_000
 NUM_DIVERSIFIED = 200
 
 
@@ -102,9 +103,21 @@ class Order:
             rows = np.arange(self._num_rows) if self._mask_N is None else np.flatnonzero(self._mask_N)
             yield from (Entry(int(row), False, False) for row in rows)
         elif self._wanted is not None:
-            done = {entry.row for entry in self._window}
-            rows, _ = self._view.backend.exact(self._wanted.vector, self._num_rows, self._mask_N)
-            yield from (Entry(int(row), True, False) for row in rows if int(row) not in done)
+            yield from self._rest(self._wanted)
+
+    def _rest(self, wanted: QueryVector) -> Iterator[Entry]:
+        """What follows the window, in steps that are the same however far anyone reads."""
+        done = {entry.row for entry in self._window}
+        depth = FIRST_DEPTH
+        while True:
+            rows, _ = self._view.backend.exact(wanted.vector, depth, self._mask_N)
+            for row in rows.tolist():
+                if row not in done:
+                    done.add(row)
+                    yield Entry(row, True, False)
+            if len(rows) < depth:
+                return
+            depth *= 8
 
     def page(self, k: int) -> Page:
         """The next k entries that may be shown, from where the cursor says."""

@@ -63,16 +63,17 @@ class Sealed:
         """
         manifest = read_manifest(folder)
         verify_files(folder, manifest)
-        vectors_ND = np.load(folder / VECTORS_NAME, mmap_mode="r", allow_pickle=False)
         columns = Columns.load(folder / COLUMNS_NAME)
         clusters = np.load(folder / CLUSTERS_NAME, allow_pickle=False)
-        shape = (manifest.num_vectors, manifest.dimension)
-        if vectors_ND.shape != shape or vectors_ND.dtype != np.float16:
-            raise DamagedData(f"the vectors are not {shape} float16", where=folder, remedy=REBUILD)
-        if columns.num_rows != len(vectors_ND) or len(clusters) != len(vectors_ND):
+        if columns.num_rows != manifest.num_vectors or len(clusters) != manifest.num_vectors:
             raise DamagedData("vectors, columns and clusters differ in length", where=folder, remedy=REBUILD)
-        choice = Choice(manifest.kind, manifest.num_lists, manifest.why)
-        segment = Segment(vectors_ND, choice, folder / ANN_NAME, manifest.effort)
+        segment = Segment(
+            folder / VECTORS_NAME,
+            (manifest.num_vectors, manifest.dimension),
+            Choice(manifest.kind, manifest.num_lists, manifest.why),
+            folder / ANN_NAME,
+            manifest.effort,
+        )
         catalog = Catalog(folder / CATALOG_NAME)
         return cls(
             folder, manifest, segment, catalog, columns, clusters, Statistics.load(folder / STATISTICS_NAME)

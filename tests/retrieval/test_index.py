@@ -10,7 +10,7 @@ import pytest
 
 from iconoclip.errors import DamagedData
 from retrieval import index as vectorindex
-from retrieval.index import Choice, Segment, build, choose, exact_top, measure_effort, read_index
+from retrieval.index import Choice, Segment, build, choose, exact_top, measure_effort, read_index, write_flat
 
 N, D = 12_000, 32
 
@@ -36,11 +36,13 @@ def queries(vectors: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
 @pytest.fixture(scope="module", params=["exact", "hnsw", "ivf-sq8", "ivf-pq"])
 def segment(request, vectors, queries, tmp_path_factory) -> Segment:  # type: ignore[no-untyped-def]
     choice = choose(N, D, 2000, request.param)
-    path = tmp_path_factory.mktemp("ann") / "ann.faiss"
-    build(vectors, choice, path)
-    effort, recall = measure_effort(vectors, choice, path, queries, target_recall=0.95)
-    assert recall >= 0.95
-    return Segment(vectors, choice, path, effort)
+    folder = tmp_path_factory.mktemp("segment")
+    write_flat([vectors[:5000], vectors[5000:]], D, folder / "vectors.faiss")
+    build(vectors, choice, folder / "ann.faiss")
+    segment = Segment(folder / "vectors.faiss", (N, D), choice, folder / "ann.faiss")
+    assert np.array_equal(segment.vectors_ND, vectors)
+    assert measure_effort(segment, queries, target_recall=0.95) >= 0.95
+    return segment
 
 
 def brute(
@@ -129,26 +131,27 @@ class TestHostileFiles:
         return tmp_path / "ann.faiss"
 
     def test_a_file_of_another_length_kind_or_dimension_is_refused(self, path: Path) -> None:
-        assert read_index(path, self.CHOICE, 2000, D).ntotal == 2000
-        for choice, num, dimension in (
-            (self.CHOICE, 1999, D),
-            (self.CHOICE, 2000, D + 1),
-            (Choice("ivf-pq", 16, ""), 2000, D),
-        ):
+        assert read_index(path, "ivf-sq8", 2000, D).ntotal == 2000
+        for kind, num, dimension in (("ivf-sq8", 1999, D), ("ivf-sq8", 2000, D + 1), ("ivf-pq", 2000, D)):
             with pytest.raises(DamagedData):
-                read_index(path, choice, num, dimension)
+                read_index(path, kind, num, dimension)
 
-    @pytest.mark.parametrize("position", [0, 4, 20, 33, 60, 100])
-    def test_a_file_that_lies_about_its_sizes_is_refused_or_harmless(self, path: Path, position: int) -> None:
+    @pytest.mark.parametrize("position", range(0, 120, 4))
+    def test_a_file_that_lies_ends_in_a_refusal_or_an_index_of_the_right_shape(
+        self, path: Path, position: int
+    ) -> None:
         data = bytearray(path.read_bytes())
         data[position : position + 4] = b"\xff\xff\xff\x7f"
         path.write_bytes(data)
-        with pytest.raises(DamagedData):
-            read_index(path, self.CHOICE, 2000, D)
+        try:
+            index = read_index(path, "ivf-sq8", 2000, D)
+        except DamagedData:
+            return
+        assert (index.ntotal, index.d) == (2000, D)
 
     def test_a_truncated_file_is_refused(self, path: Path) -> None:
         data = path.read_bytes()
         for size in (0, 3, 50, len(data) // 2):
             path.write_bytes(data[:size])
             with pytest.raises(DamagedData):
-                read_index(path, self.CHOICE, 2000, D)
+                read_index(path, "ivf-sq8", 2000, D)

@@ -340,7 +340,7 @@ class TestMoved:
             assert "--model" in str(caught.value)
 
     def test_a_damaged_index_is_refused(self, index_folder: Path, tmp_path: Path) -> None:
-        for name in ("vectors.npy", "catalog.sqlite", "columns.npz", "clusters.npy"):
+        for name in ("vectors.faiss", "catalog.sqlite", "columns.npz", "clusters.npy"):
             copy = tmp_path / name
             shutil.copytree(index_folder, copy)
             target = copy / "gen-000001" / name
