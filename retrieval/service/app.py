@@ -8,6 +8,7 @@ import traceback
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -60,7 +61,7 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
     app.state.desk, app.state.measures = desk, measures
     for room in (api, exports, iiif, health, pages):
         app.include_router(room.router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", Static(directory=STATIC), name="static")
     app.add_exception_handler(Refusal, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)
@@ -68,6 +69,17 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
     # An upload stays in memory: the parser would otherwise spool it to a file on disk from 1 MB on.
     MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, config.max_upload_bytes + 1)
     return app
+
+
+class Static(StaticFiles):
+    """Our own files: typefaces never change under one name, the rest is asked about again after an hour."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """The file with its time to live."""
+        response = super().file_response(*arguments, **options)
+        is_font = str(arguments[0]).endswith(".woff2")
+        response.headers["Cache-Control"] = f"public, max-age={31_536_000 if is_font else 3_600}"
+        return response
 
 
 def _middleware(desk: Desk, config: ServeConfig, measures: Measures) -> list[Middleware]:

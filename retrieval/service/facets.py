@@ -49,6 +49,7 @@ class SidePanel:
     num_reusable: int
     earliest: int | None
     latest: int | None
+    centuries: tuple[FacetValue, ...]
 
 
 def count(desk: Desk, params: FilterParams, concealed: tuple[str, ...]) -> Facets:
@@ -91,7 +92,12 @@ def side_panel(desk: Desk, params: SearchParams, concealed: tuple[str, ...], wor
         num_reusable=reusable.num_reusable,
         earliest=overall.earliest,
         latest=overall.latest,
+        centuries=() if params.earliest is not None or params.latest is not None else _in_order(overall),
     )
+
+
+def _in_order(overall: Facets) -> tuple[FacetValue, ...]:
+    return tuple(sorted(overall.century, key=lambda value: int(value.value)))
 
 
 def _group(

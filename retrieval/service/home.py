@@ -9,7 +9,7 @@ from retrieval.answers import Facets, Hit
 from retrieval.service.desk import Desk
 from retrieval.service.facets import count
 from retrieval.service.params import FilterParams, SearchParams
-from retrieval.service.views import best_caption, is_shown
+from retrieval.service.views import is_shown, primary
 from retrieval.service.wording import Wording
 
 WALL_SIZE = 24
@@ -41,12 +41,11 @@ def welcome(desk: Desk, concealed: tuple[str, ...], wording: Wording) -> Welcome
 
 
 def examples(hits: tuple[Hit, ...], language: str) -> tuple[str, ...]:
-    """Short captions in the reader's language, as the collection itself words them; none when there are none."""
-    found: dict[str, None] = {}
-    for hit in hits:
-        caption = best_caption(hit.captions, language)
-        if caption is None or not caption.language.lower().startswith(language):
-            continue
-        if SHORTEST_EXAMPLE <= len(caption.text) <= LONGEST_EXAMPLE:
-            found.setdefault(" ".join(caption.text.split()))
-    return tuple(found)[:NUM_EXAMPLES]
+    """Short captions in the reader's language, as the collection itself words them; none when there are none.
+
+    A description of what is seen comes before a title, which often names a person or a shelfmark.
+    """
+    captions = [caption for hit in hits for caption in hit.captions if primary(caption.language) == language]
+    fit = [caption for caption in captions if SHORTEST_EXAMPLE <= len(caption.text) <= LONGEST_EXAMPLE]
+    fit.sort(key=lambda caption: (caption.origin.startswith("machine:"), caption.field == "title"))
+    return tuple(dict.fromkeys(" ".join(caption.text.split()) for caption in fit))[:NUM_EXAMPLES]

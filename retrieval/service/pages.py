@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Request, UploadFile
+from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from iconoclip.record import KEY_PATTERN
@@ -16,6 +16,7 @@ from retrieval.service.layout import ratios_css
 from retrieval.service.params import SearchParams, from_page
 from retrieval.service.refusals import Refusal
 from retrieval.service.templates import remember_language, render, wording_for
+from retrieval.service.visibility import COOKIE
 
 router = APIRouter(include_in_schema=False)
 RATIOS_CSS = ratios_css()
@@ -55,7 +56,7 @@ class _Linker:
         self._params, self._image = params, image
 
     def __call__(self, path: str = "/search", **changes: Any) -> str:
-        query = self._params.query_string(**({"image": self._image} if self._image else {}), **changes)
+        query = self._params.query_string(**{"image": self._image, **changes})
         return f"{path}?{query}" if query else path
 
 
@@ -88,6 +89,38 @@ def about(request: Request, desk: DeskOf) -> Response:
     return _page(request, "about.html", base=desk.base_url(request))
 
 
+@router.get("/members", response_class=HTMLResponse)
+def members(request: Request, desk: DeskOf) -> Response:
+    """Where a member of the consortium shows a token, where there is a consortium.
+
+    Raises:
+        Refusal: 404, everything here is public.
+    """
+    if not desk.visibility.consortium:
+        raise Refusal(404, "everything here is public", where="/members")
+    return _page(request, "members.html")
+
+
+@router.post("/members")
+def enter(token: Annotated[str, Form(max_length=500)], request: Request, desk: DeskOf) -> Response:
+    """Remember a token that is known, in a cookie that only this service reads."""
+    if not desk.visibility.is_member(token.strip()):
+        raise Refusal(401, "the token is not known here", where="token", remedy="ask the consortium for one")
+    response = RedirectResponse("/", status_code=303)
+    response.set_cookie(
+        COOKIE, token.strip(), httponly=True, samesite="strict", secure=request.url.scheme == "https"
+    )
+    return response
+
+
+@router.post("/members/leave")
+def leave() -> Response:
+    """Forget the token."""
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response
+
+
 @router.get("/ratios.css")
 def ratios() -> Response:
     """The proportions of the gallery's frames."""
@@ -111,7 +144,8 @@ def refusal_page(request: Request, refusal: Refusal) -> Response:
 
 def _page(request: Request, template: str, **context: Any) -> Response:
     desk: Desk = request.app.state.desk
-    response = HTMLResponse(render(template, request, title=desk.config.title, **context))
+    context |= {"title": desk.config.title, "has_members": bool(desk.visibility.consortium)}
+    response = HTMLResponse(render(template, request, **context))
     # The language decides the text, and a consortium's cookie what is seen.
     response.headers["Vary"] = "Accept-Language, Cookie, Authorization"
     response.headers["Cache-Control"] = "private, no-cache"

@@ -35,7 +35,7 @@ def environment(language: str) -> Environment:
     made.globals.update(
         wording=wording,
         languages=[Wording(tag) for tag in LANGUAGES],
-        title_of=lambda hit: views.title_of(hit, language),
+        title_of=lambda hit, asked="": views.title_of(hit, language, asked),
         alt_text=lambda hit: views.alt_text(hit, language),
         badge=lambda rights: views.badge(rights, wording),
         captions_by_language=lambda captions: views.grouped(captions, wording),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from iconoclip.record import Caption, Record
 from retrieval.answers import Hit, RightsInfo
@@ -13,6 +15,7 @@ from retrieval.service.layout import ratio_class
 from retrieval.service.wording import Wording
 
 MAX_ALT_CHARS = 250
+MAX_COMPARED_CHARS = 2_000
 # Titles before descriptions before lists of subjects; an unknown field goes between.
 _FIELD_ORDER = {"title": 0, "blazon": 1, "caption": 2, "description": 3, "subject": 8, "iconclass": 9}
 
@@ -26,13 +29,16 @@ class CaptionGroup:
     captions: tuple[Caption, ...]
 
 
-def best_caption(captions: Iterable[Caption], language: str) -> Caption | None:
-    """The caption to show a reader of `language`: theirs before others', the institution's before a machine's."""
+def best_caption(captions: Iterable[Caption], language: str, asked: str = "") -> Caption | None:
+    """The caption to show a reader of `language`: theirs before others', then the one that says most of what was
+    `asked`, the institution's before a machine's, a title before a description."""
+    words = _words(asked)
 
-    def order(pair: tuple[int, Caption]) -> tuple[bool, bool, int, int]:
+    def order(pair: tuple[int, Caption]) -> tuple[bool, int, bool, int, int]:
         position, caption = pair
         return (
             primary(caption.language) != language,
+            -len(words & _words(caption.text)),
             caption.origin.startswith("machine:"),
             _FIELD_ORDER.get(caption.field, 5),
             position,
@@ -40,6 +46,10 @@ def best_caption(captions: Iterable[Caption], language: str) -> Caption | None:
 
     ordered = sorted(enumerate(captions), key=order)
     return ordered[0][1] if ordered else None
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w{2,}", text[:MAX_COMPARED_CHARS].casefold()))
 
 
 def primary(tag: str) -> str:
@@ -56,9 +66,9 @@ def grouped(captions: Iterable[Caption], wording: Wording) -> list[CaptionGroup]
     return [CaptionGroup(tag, wording.language_name(tag), tuple(by_language[tag])) for tag in tags]
 
 
-def title_of(hit: Hit, language: str) -> Caption:
+def title_of(hit: Hit, language: str, asked: str = "") -> Caption:
     """The text over a hit; the engine's title where it has no caption."""
-    return best_caption(hit.captions, language) or Caption(
+    return best_caption(hit.captions, language, asked) or Caption(
         text=hit.title, language="und", field="title", origin="institution", language_detected=False
     )
 
@@ -131,7 +141,5 @@ def content_state(record: Record) -> str | None:
         },
     }
     # Section 6.1: the text is percent-encoded as encodeURIComponent does, then base64url without padding.
-    from urllib.parse import quote
-
     encoded = quote(json.dumps(state, separators=(",", ":")), safe="!'()*~-._")
     return base64.urlsafe_b64encode(encoded.encode()).decode().rstrip("=")

@@ -23,9 +23,9 @@ async function show(url, { push = true, focus = null } = {}) {
     if (mine !== asked) return;
     const fresh = page.getElementById("results");
     if (!fresh || !results) { location.assign(url); return; }
-    const isOpen = results.querySelector("details.facets").open;
+    const isShown = document.getElementById("filters-shown").checked;
     results.replaceWith(document.adoptNode(fresh));
-    fresh.querySelector("details.facets").open = isOpen;
+    document.getElementById("filters-shown").checked = isShown;
     document.title = page.title;
     if (push) history.pushState({}, "", url);
     enrich(fresh);
@@ -150,13 +150,10 @@ document.addEventListener("keydown", (event) => {
 // ---------------------------------------------------------------- once per content
 
 function enrich(root) {
-  for (const button of root.querySelectorAll("button[data-copy], button[data-copy-text]")) button.hidden = !navigator.clipboard;
+  // Browsers give the clipboard to pages on https and on this machine only.
+  if (!navigator.clipboard) for (const button of root.querySelectorAll("button[data-copy], button[data-copy-text]")) button.hidden = true;
   const next = root.querySelector("#next");
   if (next) next.textContent = next.dataset.more;
-  for (const apply of root.querySelectorAll(".facets .apply button")) apply.hidden = true;
-  const facets = root.querySelector("details.facets");
-  if (facets && !facets.dataset.seen && matchMedia("(max-width: 63.99rem)").matches) facets.open = false;
-  if (facets) facets.dataset.seen = "yes";
 }
 
 enrich(document);

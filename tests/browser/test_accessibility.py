@@ -1,0 +1,158 @@
+"""WCAG 2.2 AA as far as a program can tell: contrast, names, sizes, headings, in light and in dark."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import DESKTOP, PHONE, PageOf
+
+pytestmark = pytest.mark.browser
+
+# 1.4.3 Contrast (Minimum): each text against the nearest opaque background behind it. Formula of WCAG 2.2.
+CONTRAST = """() => {
+  const parse = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
+  const channel = (value) => { const s = value / 255; return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4; };
+  const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const backgroundOf = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = parse(getComputedStyle(one).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode.textContent.trim();
+    const element = texts.currentNode.parentElement;
+    const box = element.getBoundingClientRect();
+    if (!text || box.width < 2 || box.height < 2 || !element.checkVisibility() || element.closest('.unseen, .skip')) continue;
+    const style = getComputedStyle(element);
+    const [a, b] = [luminance(parse(style.color)), luminance(backgroundOf(element))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const size = parseFloat(style.fontSize);
+    const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    if (contrast < (isLarge ? 3 : 4.5)) poor.push(`${text.slice(0, 40)}: ${contrast.toFixed(2)}`);
+  }
+  return poor;
+}"""
+
+# 4.1.2 Name, Role, Value: every control says what it is.
+NAMELESS = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary, meter')]
+  .filter((one) => one.checkVisibility() && !one.closest('[aria-hidden=true]'))
+  .filter((one) => {
+    const labels = [...(one.labels ?? [])].map((label) => label.textContent).join('');
+    const pictures = [...one.querySelectorAll('img[alt]')].map((image) => image.alt).join('');
+    return !(one.getAttribute('aria-label') || labels || one.textContent + pictures || one.title).trim();
+  }).map((one) => one.outerHTML.slice(0, 120))"""
+
+# 2.5.8 Target Size (Minimum): 24 by 24 CSS pixels, or far enough from every other target; links in a text are exempt.
+SMALL = """() => {
+  const boxes = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')]
+    .filter((one) => one.checkVisibility() && !one.matches('.unseen, .skip, .frame[tabindex="-1"]'))
+    .map((one) => [one.closest('label') ?? one])
+    .map(([one]) => ({one, box: one.getBoundingClientRect()}))
+    .filter(({box}) => box.width > 1);
+  const centre = (box) => [box.x + box.width / 2, box.y + box.height / 2];
+  return boxes.filter(({one, box}) => {
+    if (box.width >= 24 && box.height >= 24) return false;
+    if (getComputedStyle(one).display === 'inline' && one.closest('p, dd, li')) return false;
+    const [x, y] = centre(box);
+    return boxes.some((other) => other.one !== one && !other.one.contains(one) && !one.contains(other.one)
+      && Math.hypot(centre(other.box)[0] - x, centre(other.box)[1] - y) < 24);
+  }).map(({one, box}) => `${one.outerHTML.slice(0, 90)} ${box.width.toFixed(0)}x${box.height.toFixed(0)}`);
+}"""
+
+TOO_WIDE = """() => [...document.querySelectorAll('body *')]
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && one.checkVisibility() && !one.closest('.unseen, .skip'))
+  .map((one) => one.outerHTML.slice(0, 100))"""
+
+# 1.3.1 Info and Relationships: headings step down one level at a time.
+HEADINGS = """() => [...document.querySelectorAll('h1, h2, h3, h4')].map((one) => Number(one.tagName[1]))"""
+
+# 1.4.11 Non-text Contrast: what one types into has an edge that is seen.
+EDGES = """() => [...document.querySelectorAll('.facets input[type=number], .find')].map((one) => {
+  const channel = (value) => { const s = value / 255; return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4; };
+  const luminance = (colour) => { const [r, g, b] = colour.match(/[\\d.]+/g).map(Number); return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
+  const [a, b] = [luminance(getComputedStyle(one).borderBottomColor), luminance(getComputedStyle(document.body).backgroundColor)];
+  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+})"""
+
+
+# Nothing may move once it is read: the sum that browsers call cumulative layout shift.
+SHIFT = """() => new Promise((done) => {
+  const moved = [];
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) moved.push(`${entry.value.toFixed(4)} ${entry.sources[0]?.node?.outerHTML?.slice(0, 80)}`);
+  }).observe({type: 'layout-shift', buffered: true});
+  setTimeout(() => done(moved), 200);
+})"""
+
+BROKEN_PICTURES = """async () => {
+  for (const one of document.images) one.loading = 'eager';
+  await Promise.all([...document.images].map((one) => one.complete || new Promise((done) => { one.onload = one.onerror = done; })));
+  return [...document.images].filter((one) => one.naturalWidth === 0).map((one) => one.src);
+}"""
+
+PATHS = (
+    "/",
+    "/search?q=a+lion+rampant",
+    "/search?creator=nobody",
+    "/item/{}",
+    "/about",
+    "/search?rights=InC",
+)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_pages_can_be_read_and_used_by_everyone(
+    page_of: PageOf, item_key: str, size: tuple[int, int], scheme: str
+) -> None:
+    for path in PATHS:
+        page = page_of(path.format(item_key), size=size, scheme=scheme)
+        assert page.evaluate(SHIFT) == [], f"{path} moves while it loads"
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], (
+            f"{path} is wider than the window"
+        )
+        assert page.evaluate(CONTRAST) == [], path
+        assert all(ratio >= 3 for ratio in page.evaluate(EDGES)), path
+        assert page.evaluate(NAMELESS) == [], path
+        assert page.evaluate(SMALL) == [], path
+        assert page.evaluate(BROKEN_PICTURES) == [], path
+        levels = page.evaluate(HEADINGS)
+        assert levels[0] == 1
+        assert all(lower - upper <= 1 for upper, lower in pairwise(levels)), (path, levels)
+
+
+def test_everything_fits_a_window_of_320_pixels(page_of: PageOf, item_key: str) -> None:
+    """WCAG 2.2, 1.4.10 Reflow."""
+    for path in ("/", "/search?q=lion&lang=de", f"/item/{item_key}?lang=fr", "/about"):
+        page = page_of(path, size=(320, 640))
+        assert page.evaluate(TOO_WIDE) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+
+
+def test_the_check_of_contrast_sees_what_is_too_faint(page_of: PageOf) -> None:
+    page = page_of("/about")
+    page.evaluate("document.querySelector('.lead').style.color = '#999'")
+    assert any(line.startswith("You describe a picture") for line in page.evaluate(CONTRAST))
+
+
+def test_motion_is_still_for_those_who_ask(page_of: PageOf) -> None:
+    page = page_of("/", reduced_motion="reduce")
+    durations = page.evaluate(
+        "[...document.querySelectorAll('*')].map((one) => getComputedStyle(one).transitionDuration)"
+    )
+    assert set(durations) == {"0s"}
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+
+
+def test_a_change_is_said_to_those_who_do_not_see_it(page_of: PageOf) -> None:
+    page = page_of("/search?q=azure")
+    page.locator('.facets input[value="armorial-valcendre"]').click()
+    expect(page.locator("#said")).to_contain_text("The best of")
+    expect(page.locator("#said")).to_have_attribute("aria-live", "polite")

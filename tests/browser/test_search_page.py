@@ -1,0 +1,137 @@
+"""The search page in a real Chromium: with a mouse, with the keyboard alone, with and without JavaScript."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, PageOf
+
+pytestmark = pytest.mark.browser
+
+
+def parameters(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_search_and_open_an_item_with_the_keyboard_alone(page_of: PageOf) -> None:
+    page = page_of("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type("vert a lion")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("“vert a lion”")
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('.hit-title') !== null"):
+            break
+    title = page.evaluate("document.activeElement.textContent")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid", "focus must be seen"
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(title)
+
+
+def test_a_filter_answers_at_once_and_the_back_button_takes_it_back(page_of: PageOf) -> None:
+    page = page_of("/search?q=azure")
+    page.evaluate("window.stayed = true")
+    box = page.locator('.facets input[value="armorial-valcendre"]')
+    box.focus()
+    page.keyboard.press("Space")
+    page.wait_for_url("**/search?*institution=armorial-valcendre*")
+    assert page.evaluate("window.stayed"), "the page was not loaded anew"
+    institutions = set(page.locator(".hit-facts:first-of-type").all_inner_texts())
+    keys = page.locator("#hits li").evaluate_all("all => all.map((one) => one.dataset.key)")
+    assert keys
+    assert all(key.startswith("armorial-valcendre") for key in keys), institutions
+    assert page.evaluate("document.activeElement.value") == "armorial-valcendre", "focus stays where it was"
+    page.go_back()
+    page.wait_for_url("**/search?q=azure")
+    expect(page.locator('.facets input[value="armorial-valcendre"]')).not_to_be_checked()
+
+
+def test_on_a_phone_the_filters_wait_behind_a_switch(page_of: PageOf) -> None:
+    page = page_of("/search?q=azure", size=PHONE)
+    box = page.locator('.facets input[value="armorial-valcendre"]')
+    expect(box).to_be_hidden()
+    page.locator("label[for=filters-shown]").click()
+    box.click()
+    page.wait_for_url("**institution=armorial-valcendre*")
+    expect(page.locator('.facets input[value="armorial-valcendre"]')).to_be_checked()
+    expect(page.locator('.facets input[value="armorial-valcendre"]')).to_be_visible()
+
+
+def test_more_results_grow_in_place(page_of: PageOf) -> None:
+    page = page_of("/search?q=lion&k=24")
+    expect(page.locator("#next")).to_have_text("Show more")
+    page.locator("#next").click()
+    expect(page.locator("#hits > li")).to_have_count(48)
+    keys = page.locator("#hits > li").evaluate_all("all => all.map((one) => one.dataset.key)")
+    assert len(set(keys)) == 48
+
+
+def test_without_javascript_everything_still_works(page_of: PageOf, picture: Path) -> None:
+    page = page_of("/", java_script_enabled=False)
+    page.fill("#q", "a lion")
+    page.press("#q", "Enter")
+    page.wait_for_url("**/search?q=a+lion")
+    page.check('input[value="armorial-aldersheim"]')
+    page.click("text=Apply")
+    page.wait_for_url("**institution=armorial-aldersheim**")
+    assert parameters(page)["q"] == ["a lion"]
+    page.goto(page.url.split("?")[0] + "?k=24")
+    page.click("text=Next page")
+    assert "cursor" in parameters(page)
+    page.click("summary:has-text('Search with a picture')")
+    page.set_input_files("#image", str(picture))
+    page.click("text=Find pictures like it")
+    expect(page.locator("h1")).to_have_text("Pictures like yours")
+
+
+def test_a_picture_is_searched_with_as_soon_as_it_is_chosen_or_dropped(
+    page_of: PageOf, picture: Path
+) -> None:
+    page = page_of("/")
+    page.click("summary:has-text('Search with a picture')")
+    page.set_input_files("#image", str(picture))
+    expect(page.locator("h1")).to_have_text("Pictures like yours")
+    assert page.locator("#hits li").count() > 0
+    page = page_of("/search")
+    drop = """async (address) => {
+      const data = new DataTransfer();
+      const bytes = await (await fetch(address)).blob();
+      data.items.add(new File([bytes], "a.jpg", {type: "image/jpeg"}));
+      document.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+    }"""
+    source = page.locator("#hits img").first.get_attribute("src")
+    page.evaluate(drop, source)
+    expect(page.locator("h1")).to_have_text("Pictures like yours")
+
+
+def test_more_like_this_leads_from_a_hit_to_its_like(page_of: PageOf) -> None:
+    page = page_of("/search?q=lion&reusable=true")
+    key = page.locator("#hits li").first.get_attribute("data-key")
+    page.locator("#hits li").first.locator("a.more").click()
+    expect(page.locator("h1")).to_have_text("Pictures like this one")
+    assert parameters(page)["like"] == [key]
+
+
+def test_the_credit_line_is_copied(page_of: PageOf, item_key: str) -> None:
+    page = page_of(f"/item/{item_key}", permissions=["clipboard-read", "clipboard-write"])
+    page.locator("button[data-copy]").click()
+    expect(page.locator("button[data-copy]")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#credit").inner_text()
+
+
+def test_the_language_changes_with_a_link_and_stays(page_of: PageOf) -> None:
+    page = page_of("/search?q=lion")
+    page.click("nav.languages >> text=de")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    assert parameters(page)["q"] == ["lion"]
+    page.goto(page.url.split("/search")[0] + "/")
+    expect(page.locator("h1")).to_have_text("Beschreiben Sie ein Bild, mit Ihren Worten.")

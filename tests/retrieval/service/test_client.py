@@ -1,0 +1,96 @@
+"""The typed client against a real server on loopback."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from iconoclip.errors import BadInput, DamagedData, MissingRequirement, TryAgainLater
+from retrieval.client import Client
+from retrieval.config import ServeConfig
+from retrieval.search import SearchEngine
+from retrieval.service.app import create_app
+from retrieval.service.serve import bind
+
+
+@pytest.fixture(scope="module")
+def library(engine: SearchEngine, index_folder: Path) -> Iterator[Client]:
+    app = create_app(engine, ServeConfig(index=str(index_folder), rate_limit_per_minute=0, preload=False))
+    with bind("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        yield Client("http://{}:{}/".format(*listener.getsockname()[:2]))
+        server.should_exit = True
+        thread.join(10)
+
+
+def test_a_search_comes_back_typed(library: Client) -> None:
+    found = library.search("a lion", reusable=True, institution=["armorial-valcendre"], k=5)
+    assert len(found.hits) == 5
+    assert all(hit.rights.may_reuse and hit.institution == "armorial-valcendre" for hit in found.hits)
+
+
+def test_hits_run_over_the_pages(library: Client) -> None:
+    keys = [hit.key for hit in library.hits("lion", k=7, fold=False)]
+    assert len(keys) == len(set(keys)) == library.facets().total
+    assert len(list(library.hits("lion", k=7, limit=10))) == 10
+    assert [hit.rank for hit in islice(library.hits(k=3), 4)] == [1, 2, 3, 4]
+
+
+def test_an_item_its_picture_and_its_like(library: Client, tmp_path: Path) -> None:
+    key = library.search(reusable=True, k=1).hits[0].key
+    assert library.item(key).record.key == key
+    picture = library.image(key)
+    assert picture.startswith(b"\xff\xd8")
+    path = tmp_path / "own.jpg"
+    path.write_bytes(picture)
+    for image in (picture, path):
+        assert key in [hit.key for hit in library.search(image=image, k=5).hits]
+    assert key not in [hit.key for hit in library.similar(key, k=5).hits]
+    assert library.explain(key, "a lion").key == key
+
+
+def test_what_the_service_refuses_is_an_error_with_its_remedy(library: Client) -> None:
+    with pytest.raises(BadInput) as refused:
+        library.search("x", insitution="y")
+    assert refused.value.remedy == "did you mean 'institution'?"
+    with pytest.raises(MissingRequirement, match="no such item"):
+        library.item("armorial-nowhere-0123456789abcdef")
+
+
+def test_nobody_there_is_try_again_later() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TryAgainLater, match="cannot be reached"):
+        Client(f"http://127.0.0.1:{port}").search("x")
+
+
+def test_only_web_addresses_are_asked() -> None:
+    with pytest.raises(BadInput, match="not a web address"):
+        Client("file:///etc/passwd")
+
+
+def test_another_service_is_not_mistaken_for_ours() -> None:
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>welcome</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = Client(f"http://127.0.0.1:{server.server_port}")
+        for question in (client.facets, client.search, lambda: client.item("a-0123456789abcdef")):
+            with pytest.raises(DamagedData, match="not the answer of an iconoclip service"):
+                question()
+        server.shutdown()

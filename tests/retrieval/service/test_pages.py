@@ -1,0 +1,215 @@
+"""The pages as HTML: what they say, in which language, and what they never let through."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.retrieval.service.conftest import ClientOf
+
+HTML = {"Accept": "text/html"}
+
+
+class Outline(HTMLParser):
+    """The elements of a page, for what one would otherwise look for by eye."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page(client: TestClient, path: str, **headers: str) -> str:
+    answer = client.get(path, headers=HTML | headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return answer.text
+
+
+@pytest.fixture(scope="module")
+def paths(client: TestClient, shown_key: str, link_key: str) -> list[str]:
+    return [
+        "/",
+        "/about",
+        "/search",
+        "/search?q=lion",
+        f"/search?like={shown_key}",
+        f"/item/{shown_key}",
+        f"/item/{link_key}",
+    ]
+
+
+def test_every_page_has_one_heading_its_landmarks_and_a_way_past_them(
+    client: TestClient, paths: list[str]
+) -> None:
+    for path in paths:
+        outline = Outline(page(client, path))
+        assert [len(outline.all(tag)) for tag in ("h1", "main", "header", "footer", "title")] == [1] * 5, path
+        assert outline.all("html")[0]["lang"] == "en"
+        assert {"class": "skip", "href": "#main"} in outline.all("a")
+
+
+def test_nothing_is_inline_and_nothing_comes_from_elsewhere(client: TestClient, paths: list[str]) -> None:
+    for path in paths:
+        outline = Outline(page(client, path))
+        for tag, attributes in outline.elements:
+            assert "style" not in attributes, (path, tag)
+            assert not [name for name in attributes if name.startswith("on")], (path, tag)
+            assert tag != "style"
+            loaded = attributes.get("src") or (attributes.get("href") if tag == "link" else None) or "/"
+            assert loaded.startswith("/"), (path, tag, loaded)
+        assert all(script.get("src") for script in outline.all("script"))
+
+
+def test_every_picture_has_a_text_and_its_size(client: TestClient, paths: list[str]) -> None:
+    for path in paths:
+        for image in Outline(page(client, path)).all("img"):
+            assert image.get("alt") is not None
+            assert image.get("width")
+            assert image.get("height")
+
+
+def test_every_field_has_a_label(client: TestClient, paths: list[str]) -> None:
+    for path in paths:
+        text = page(client, path)
+        outline = Outline(text)
+        labelled = {label.get("for") for label in outline.all("label")}
+        for field in outline.all("input"):
+            if field.get("type") in ("hidden", "checkbox", "radio"):
+                continue
+            assert field.get("id") in labelled, (path, field)
+        wrapped = re.findall(r"<label><input type=\"(?:checkbox|radio)\"", text)
+        labelled_apart = [field for field in outline.all("input") if field.get("id") == "filters-shown"]
+        assert len(wrapped) + len(labelled_apart) == len(
+            [field for field in outline.all("input") if field.get("type") in ("checkbox", "radio")]
+        )
+
+
+def test_captions_are_text_whatever_they_hold(client: TestClient) -> None:
+    text = page(client, "/search?q=%3Cscript%3Ealert(1)%3C/script%3E")
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    keys = [hit["key"] for hit in client.get("/api/search?k=200").json()["hits"]]
+    marked = 0
+    for key in keys:
+        text = page(client, f"/item/{key}")
+        assert '<script>alert("x")' not in text
+        marked += "&lt;script&gt;alert(&#34;x&#34;)" in text
+    assert marked >= 3, "the collection holds captions that carry markup"
+
+
+def test_addresses_of_strangers_become_links_only_when_they_are_web_addresses() -> None:
+    from retrieval.service.views import outward
+
+    assert outward("https://example.org/a") == "https://example.org/a"
+    assert outward("javascript:alert(1)") is None
+    assert outward("data:text/html,x") is None
+    assert outward(None) is None
+
+
+def test_the_page_speaks_the_readers_language_and_remembers_it(client_of: ClientOf) -> None:
+    client = client_of()
+    assert "Beschreiben Sie ein Bild" in page(client, "/", **{"Accept-Language": "de-CH,de;q=0.9"})
+    chosen = client.get("/?lang=fr", headers=HTML)
+    assert "Décrivez une image" in chosen.text
+    assert "iconoclip_lang=fr" in chosen.headers["set-cookie"]
+    assert "Décrivez une image" in page(client, "/about", **{"Accept-Language": "de"})
+
+
+def test_an_item_shows_its_captions_in_all_languages_the_readers_first(
+    client: TestClient, shown_key: str
+) -> None:
+    text = page(client, f"/item/{shown_key}?lang=de")
+    outline = Outline(text)
+    tags = [paragraph.get("lang") for paragraph in outline.all("p") if paragraph.get("class") == "text"]
+    assert tags[0] == "de"
+    assert set(tags) == {"de", "en", "fr"}
+    for needed in ("Rechte", "Bildnachweis", "Manifest", "Herkunft", "46A122"):
+        assert needed in text
+    client.cookies.clear()
+
+
+def test_what_a_machine_wrote_is_said_to_be(client: TestClient) -> None:
+    keys = [hit["key"] for hit in client.get("/api/search?k=200").json()["hits"]]
+    machine = [key for key in keys if "machine:demo" in client.get(f"/api/items/{key}").text]
+    assert machine
+    assert "written by a machine (demo)" in page(client, f"/item/{machine[0]}")
+
+
+def test_filters_live_in_the_address_and_show_as_chosen(client: TestClient) -> None:
+    outline = Outline(page(client, "/search?q=lion&institution=armorial-valcendre&language=fr&earliest=1400"))
+    chosen = {(field["name"], field["value"]) for field in outline.all("input") if "checked" in field}
+    assert ("institution", "armorial-valcendre") in chosen
+    assert ("language", "fr") in chosen
+    assert {field["value"] for field in outline.all("input") if field.get("name") == "earliest"} == {"1400"}
+    exports = [
+        link["href"] or "" for link in outline.all("a") if (link["href"] or "").startswith("/api/search.csv")
+    ]
+    assert "institution=armorial-valcendre" in exports[0]
+
+
+def test_the_next_page_goes_on_where_this_one_ends(client: TestClient) -> None:
+    first = Outline(page(client, "/search?q=lion&k=10"))
+    link = next(link["href"] for link in first.all("a") if link.get("rel") == "next")
+    second = Outline(page(client, str(link)))
+    keys = [
+        [hit["data-key"] for hit in outline.all("li") if "data-key" in hit] for outline in (first, second)
+    ]
+    assert len(keys[0]) == len(keys[1]) == 10
+    assert not set(keys[0]) & set(keys[1])
+
+
+def test_empty_fields_of_a_form_and_strange_tails_of_an_address_do_no_harm(client: TestClient) -> None:
+    page(client, "/search?q=lion&earliest=&latest=&language=&utm_source=letter")
+
+
+def test_a_value_out_of_bounds_is_a_page_that_says_so(client: TestClient) -> None:
+    answer = client.get("/search?k=9999", headers=HTML)
+    assert answer.status_code == 422
+    assert "This did not work." in answer.text
+    assert "<h1>" in answer.text
+
+
+def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(client: TestClient) -> None:
+    assert "There is nothing here." in client.get("/nowhere", headers=HTML).text
+    assert (
+        client.get("/nowhere", headers={"Accept": "application/json"}).json()["error"]["code"] == "not_found"
+    )
+
+
+def test_nothing_that_fits_is_said_in_words(client: TestClient) -> None:
+    assert "Nothing here fits all of this." in page(client, "/search?creator=nobody")
+
+
+def test_an_uploaded_picture_is_searched_with_and_can_be_filtered(client: TestClient, shown_key: str) -> None:
+    picture = client.get(f"/image/{shown_key}.jpg").content
+    answer = client.post("/search/image", files={"image": picture}, headers=HTML)
+    assert answer.status_code == 200
+    address = answer.url.query.decode()
+    assert address.startswith("image=")
+    outline = Outline(answer.text)
+    assert ("hidden", "image") in {(field.get("type"), field.get("name")) for field in outline.all("input")}
+    assert (
+        client.get(f"/kept/{address.removeprefix('image=')}.jpg").headers["cache-control"]
+        == "private, no-store"
+    )
+    filtered = page(client, f"/search?{address}&institution=armorial-valcendre")
+    assert "Pictures like yours" in filtered
+    gone = client.get("/search?image=unknown", headers=HTML)
+    assert gone.status_code == 404
+    assert "half an hour" in gone.text
+
+
+def test_the_browsers_own_search_can_learn_of_this_one(client: TestClient) -> None:
+    description = client.get("/opensearch.xml")
+    assert description.headers["content-type"].startswith("application/opensearchdescription+xml")
+    assert "http://testserver/search?q={searchTerms}" in description.text
