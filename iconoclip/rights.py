@@ -78,20 +78,29 @@ _STATEMENTS = (
 )
 _STATEMENT_BY_LOWER = {name.lower(): name for name in _STATEMENTS}
 _RIGHTS_STATEMENT = re.compile(
-    r"rightsstatements\.org/(?:vocab|page|data)/([a-z-]+)(?:/1\.0)?(?:[/?#]|$)", re.IGNORECASE
+    r"(?:www\.)?rightsstatements\.org/(?:vocab|page|data)/([a-z-]+)(?:/1\.0)?(?:[/?#]|$)", re.IGNORECASE
 )
 _LICENCE = re.compile(
-    r"creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-nd|-sa)?|by-nd-nc)(?:/(\d\.\d))?(?:/([a-z]{2,3}))?(?![a-z-])",
+    r"(?:www\.)?creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-nd|-sa)?|by-nd-nc)(?:/(\d\.\d))?(?:/([a-z]{2,3}))?(?![a-z-])",
     re.IGNORECASE,
 )
-_DEDICATION = re.compile(r"creativecommons\.org/publicdomain/(mark|zero)(?![a-z-])", re.IGNORECASE)
+_DEDICATION = re.compile(r"(?:www\.)?creativecommons\.org/publicdomain/(mark|zero)(?![a-z-])", re.IGNORECASE)
+# A badge, and the pages that explain the two public-domain tools: some libraries link these alone.
+_BADGE = re.compile(
+    r"(?:i\.creativecommons\.org|licensebuttons\.net)/(l|p)/([a-z-]+)/(\d\.\d)/", re.IGNORECASE
+)
+_ABOUT = re.compile(
+    r"(?:www\.)?creativecommons\.org/(?:about|choose)/(pdm|cc0|mark|zero)(?![a-z0-9-])", re.IGNORECASE
+)
+_ABOUT_NAMES = {"pdm": "mark", "cc0": "zero", "mark": "mark", "zero": "zero"}
+_SCHEME = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 _HREF = re.compile(r"""href\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 # Europeana retired these addresses in favour of RightsStatements.org (Europeana Licensing Framework, 2015-2016).
 _RETIRED_EUROPEANA = {
     "rr-f": "InC", "rr-p": "InC", "rr-r": "InC", "unknown": "UND", "out-of-copyright-non-commercial": "NoC-NC", "orphan-work-eu": "InC-OW-EU",
     "test-orphan-work-test": "InC-OW-EU",
 }  # fmt: skip
-_EUROPEANA = re.compile(r"europeana\.eu/(?:portal/)?rights/([a-z-]+?)(?:\.html|/|$)", re.IGNORECASE)
+_EUROPEANA = re.compile(r"(?:www\.)?europeana\.eu/(?:portal/)?rights/([a-z-]+?)(?:\.html|/|$)", re.IGNORECASE)
 
 
 def canonical_uri(raw: str | None) -> str | None:
@@ -108,22 +117,29 @@ def canonical_uri(raw: str | None) -> str | None:
 def _candidates(raw: str) -> list[str]:
     text = html.unescape(raw[:MAX_RAW_CHARS])
     return _HREF.findall(text) + re.findall(
-        r"(?:https?:)?//[^\s<>\"']+|(?<!/)\b(?:www\.)?(?:creativecommons|rightsstatements)\.org/[^\s<>\"']+",
+        r"(?:https?:)?//[^\s<>\"']+|(?<![/.])\b(?:www\.)?(?:creativecommons|rightsstatements)\.org/[^\s<>\"']+",
         text,
     )
 
 
 def _one_uri(candidate: str) -> str | None:
-    if match := _DEDICATION.search(candidate):
+    # The host must be the publisher's own: an address that only contains one names no statement.
+    candidate = _SCHEME.sub("", candidate)
+    if match := _BADGE.match(candidate):
+        folder = "licenses" if match[1].lower() == "l" else "publicdomain"
+        candidate = f"creativecommons.org/{folder}/{match[2]}/{match[3]}/"
+    if match := _ABOUT.match(candidate):
+        return f"http://creativecommons.org/publicdomain/{_ABOUT_NAMES[match[1].lower()]}/1.0/"
+    if match := _DEDICATION.match(candidate):
         return f"http://creativecommons.org/publicdomain/{match[1].lower()}/1.0/"
-    if match := _LICENCE.search(candidate):
+    if match := _LICENCE.match(candidate):
         elements = match[1].lower().replace("by-nd-nc", "by-nc-nd")
         port = f"{match[3].lower()}/" if match[3] and (match[2] or "4.0") < "4" else ""
         return f"http://creativecommons.org/licenses/{elements}/{match[2] or '4.0'}/{port}"
-    if match := _EUROPEANA.search(candidate):
+    if match := _EUROPEANA.match(candidate):
         name = _RETIRED_EUROPEANA.get(match[1].lower())
         return f"http://rightsstatements.org/vocab/{name}/1.0/" if name else None
-    if match := _RIGHTS_STATEMENT.search(candidate):
+    if match := _RIGHTS_STATEMENT.match(candidate):
         name = _STATEMENT_BY_LOWER.get(match[1].lower())
         return f"http://rightsstatements.org/vocab/{name}/1.0/" if name else None
     return None

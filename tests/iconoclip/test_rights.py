@@ -1,0 +1,185 @@
+"""Rights: every spelling leads to one canonical URI, and what is not understood is forbidden."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iconoclip.rights import POLICIES, TERMS, canonical_uri, judge, may_train, statement, terms
+
+MATERIAL = Path(__file__).parents[2].parent / "shared" / "material"
+CC = "http://creativecommons.org"
+RS = "http://rightsstatements.org/vocab"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        # scheme, host, slash, capitals
+        ("http://creativecommons.org/licenses/by/4.0/", f"{CC}/licenses/by/4.0/"),
+        ("https://creativecommons.org/licenses/by/4.0", f"{CC}/licenses/by/4.0/"),
+        ("//www.creativecommons.org/licenses/by-sa/3.0/", f"{CC}/licenses/by-sa/3.0/"),
+        ("HTTP://CREATIVECOMMONS.ORG/LICENSES/BY-NC/4.0/", f"{CC}/licenses/by-nc/4.0/"),
+        ("creativecommons.org/licenses/by-nd/4.0", f"{CC}/licenses/by-nd/4.0/"),
+        # deeds, legal codes, ports
+        ("http://creativecommons.org/licenses/by-nc-sa/4.0/deed.de", f"{CC}/licenses/by-nc-sa/4.0/"),
+        ("https://creativecommons.org/licenses/by/4.0/legalcode/", f"{CC}/licenses/by/4.0/"),
+        ("https://creativecommons.org/licenses/by-nc-sa/3.0/de/", f"{CC}/licenses/by-nc-sa/3.0/de/"),
+        ("https://creativecommons.org/publicdomain/mark/1.0/deed.de", f"{CC}/publicdomain/mark/1.0/"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/", f"{CC}/publicdomain/zero/1.0/"),
+        ("http://creativecommons.org/about/pdm", f"{CC}/publicdomain/mark/1.0/"),
+        # HTML, as manifests carry it
+        ('<a href="https://creativecommons.org/publicdomain/mark/1.0/">https://creativecommons.org/publicdomain/mark/1.0/</a>', f"{CC}/publicdomain/mark/1.0/"),
+        ('<span>CC BY-SA <a href="https://creativecommons.org/licenses/by-sa/3.0"><img src="https://licensebuttons.net/l/by-sa/3.0/88x31.png"/></a></span>', f"{CC}/licenses/by-sa/3.0/"),
+        ("&lt;a href=&quot;http://creativecommons.org/licenses/by-nc/4.0/&quot;&gt;", f"{CC}/licenses/by-nc/4.0/"),
+        # badges
+        ("https://i.creativecommons.org/l/by-nc/4.0/88x31.png", f"{CC}/licenses/by-nc/4.0/"),
+        # RightsStatements.org
+        ("http://rightsstatements.org/vocab/InC/1.0/", f"{RS}/InC/1.0/"),
+        ("https://rightsstatements.org/page/InC-EDU/1.0/", f"{RS}/InC-EDU/1.0/"),
+        ("http://rightsstatements.org/page/CNE/1.0/?language=en", f"{RS}/CNE/1.0/"),
+        ("https://rightsstatements.org/vocab/noc-oklr/1.0", f"{RS}/NoC-OKLR/1.0/"),
+        # addresses that Europeana retired
+        ("http://www.europeana.eu/rights/rr-f/", f"{RS}/InC/1.0/"),
+        ("http://www.europeana.eu/rights/out-of-copyright-non-commercial/", f"{RS}/NoC-NC/1.0/"),
+        ("http://www.europeana.eu/portal/rights/unknown.html", f"{RS}/UND/1.0/"),
+        # beside other text, and beside an address that is none
+        ("domaine public (http://rightsstatements.org/vocab/NoC-OKLR/1.0/)", f"{RS}/NoC-OKLR/1.0/"),
+        ("http://creativecommons.org/licenses/by-nc/4.0/ | https://gallica.bnf.fr/html/und/conditions", f"{CC}/licenses/by-nc/4.0/"),
+    ],
+)  # fmt: skip
+def test_spellings(raw: str, expected: str) -> None:
+    assert canonical_uri(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        "",
+        "All rights reserved",
+        "public domain",
+        "CC BY 4.0",
+        # two that differ: which one holds is not ours to choose
+        "http://creativecommons.org/licenses/by/4.0/ http://creativecommons.org/licenses/by-nc/4.0/",
+        # not the publisher's address
+        "https://evilcreativecommons.org/licenses/by/4.0/",
+        "https://creativecommons.org.example.org/licenses/by/4.0/",
+        "https://example.org/?next=creativecommons.org/licenses/by/4.0/",
+        # not a statement
+        "http://creativecommons.org/ns#",
+        "http://creativecommons.org/licenses/publicdomain/",
+        "http://creativecommons.org/licenses/by-foo/4.0/",
+        "http://rightsstatements.org/vocab/",
+        "http://rightsstatements.org/vocab/Foo/1.0/",
+        "http://www.europeana.eu/rights/foo/",
+    ],
+)
+def test_what_names_no_statement_is_none(raw: str | None) -> None:
+    assert canonical_uri(raw) is None
+    assert not judge(raw).may_train
+    assert judge(raw, policy="research").train == "no"
+
+
+CANONICAL = {
+    "PDM": f"{CC}/publicdomain/mark/1.0/",
+    "CC0": f"{CC}/publicdomain/zero/1.0/",
+    **{
+        name: f"{CC}/licenses/{name.removeprefix('CC-').lower()}/4.0/"
+        for name in TERMS
+        if name.startswith("CC-")
+    },
+    **{name: f"{RS}/{name}/1.0/" for name in TERMS if not name.startswith("CC") and name != "PDM"},
+}
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_canonical_uri_is_its_own(name: str) -> None:
+    uri = CANONICAL[name]
+    assert canonical_uri(uri) == uri
+    assert statement(uri) == name
+    assert terms(uri) == TERMS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "under"),
+    [
+        # the table of the field notes, row by row
+        ("PDM", {"open", "noncommercial", "research"}),
+        ("CC0", {"open", "noncommercial", "research"}),
+        ("CC-BY", {"open", "noncommercial", "research"}),
+        ("CC-BY-SA", {"open", "noncommercial", "research"}),
+        ("CC-BY-NC", {"noncommercial", "research"}),
+        ("CC-BY-NC-SA", {"noncommercial", "research"}),
+        ("NoC-NC", {"noncommercial", "research"}),
+        ("NoC-OKLR", {"noncommercial", "research"}),
+        ("CC-BY-ND", set()),
+        ("CC-BY-NC-ND", set()),
+        ("InC-EDU", {"research"}),
+        ("InC-NC", {"research"}),
+        ("InC", {"research"}),
+        ("InC-OW-EU", {"research"}),
+        ("CNE", {"research"}),
+        ("NoC-CR", set()),
+        ("NoC-US", set()),
+        ("NKC", set()),
+        ("InC-RUU", set()),
+        ("UND", set()),
+    ],
+)
+def test_who_may_train_on_what(name: str, under: set[str]) -> None:
+    found = {policy for policy in POLICIES if judge(CANONICAL[name], policy=policy).may_train}
+    assert found == under
+
+
+def test_an_opt_out_forbids_training_under_every_policy() -> None:
+    for policy in POLICIES:
+        rights = judge(CANONICAL["CC0"], policy=policy, opt_out=("noai",))
+        assert not rights.may_train
+        assert rights.opt_out == ("noai",)
+
+
+def test_a_record_is_not_believed_but_judged_again() -> None:
+    honest = judge(CANONICAL["CC-BY-NC"], policy="noncommercial")
+    assert may_train(honest, "noncommercial")
+    assert not may_train(honest, "open")
+    forged = honest.model_copy(update={"uri": CANONICAL["CC0"]})
+    assert not may_train(forged, "open")
+
+
+@given(
+    st.text(max_size=200)
+    | st.lists(
+        st.sampled_from(
+            ["<a href='", "http://", "creativecommons.org/", "licenses/", "by", "/4.0/", "&quot;", ">", " "]
+        )
+    ).map("".join)
+)
+def test_whatever_comes_out_is_canonical(raw: str) -> None:
+    uri = canonical_uri(raw)
+    if uri is not None:
+        assert canonical_uri(uri) == uri
+        assert statement(uri) in TERMS
+
+
+_ANY_SPELLING = re.compile(
+    r"(?:https?:)?//(?:www\.|i\.)?(?:creativecommons\.org/(?:licenses|publicdomain|about|l|p)|rightsstatements\.org/(?:vocab|page)|"
+    r"europeana\.eu/(?:portal/)?rights)/[A-Za-z][^\s\"'<>\\)]*"
+)  # fmt: skip
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif(not MATERIAL.is_dir(), reason=f"the real material is not at {MATERIAL}")
+def test_every_spelling_in_the_material_is_canonicalised() -> None:
+    texts = [
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in MATERIAL.rglob("*")
+        if path.suffix in (".json", ".xml", ".jsonl", ".ttl", ".csv")
+    ]
+    spellings = {found.rstrip(".,;") for text in texts for found in _ANY_SPELLING.findall(text)}
+    assert len(spellings) > 30
+    assert [spelling for spelling in sorted(spellings) if canonical_uri(spelling) is None] == []
