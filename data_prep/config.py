@@ -115,7 +115,7 @@ class HarvestConfig(Storing):
     )
     concurrency: int | None = Field(
         None,
-        description="requests at a time for hosts that no profile knows; default 2, on this machine 16",
+        description="requests at a time for hosts that no profile knows; default 2, on this machine 8",
         ge=1,
         le=64,
     )

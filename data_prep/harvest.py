@@ -145,7 +145,7 @@ def pace_of(host: str, config: HarvestConfig, profile_of: Callable[[str], Instit
         )
     if is_loopback(name):
         interval = 60 / config.requests_per_minute if config.requests_per_minute else 0.0
-        return Pace(interval, config.concurrency or 16, cool_down_seconds=1.0)
+        return Pace(interval, config.concurrency or 8, cool_down_seconds=1.0)
     return Pace(60 / (config.requests_per_minute or 60), config.concurrency or 2)
 
 

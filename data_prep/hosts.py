@@ -14,10 +14,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
-HALF_LIFE_SECONDS: Final = 300.0
-MAX_LEVEL: Final = 8.0
+# A penalty doubles the time between requests; it fades with time and with every good answer.
+HALF_LIFE_SECONDS: Final = 120.0
+RELIEF_OF_A_SUCCESS: Final = 0.1
+MAX_LEVEL: Final = 5.0
 # Where no pace is set (this machine), a penalty still needs something to double.
-SMALLEST_INTERVAL_SECONDS: Final = 0.02
+SMALLEST_INTERVAL_SECONDS: Final = 0.01
 # So many failures in a row and a host is left alone for the rest of the run.
 FAILURES_TO_PARK: Final = 40
 MAX_CRAWL_DELAY_SECONDS: Final = 300.0
@@ -85,7 +87,7 @@ class HostGate:
 
     @property
     def level(self) -> float:
-        """How many doublings of the interval are in force now; halves every five minutes without trouble."""
+        """How many doublings of the interval are in force now."""
         decayed = self._level * 0.5 ** ((self._now() - self._level_at) / HALF_LIFE_SECONDS)
         return decayed if decayed > 0.05 else 0.0
 
@@ -120,6 +122,8 @@ class HostGate:
         """A request was answered as hoped."""
         self._failures = 0
         self.num_bytes += num_bytes
+        if self._level:
+            self._level, self._level_at = max(0.0, self.level - RELIEF_OF_A_SUCCESS), self._now()
 
     def failed(self, reason: str) -> None:
         """A request failed for the moment; after many in a row the host is parked."""

@@ -77,6 +77,12 @@ class Server:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
+        server.close()
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -206,6 +212,12 @@ class Archive(Server):
         if seen.headers.get("if-none-match") == etag:
             return Reply(status=304, headers={"ETag": etag, "Content-Length": "0"})
         return Reply(body, headers={"Content-Type": media_type})
+
+
+@pytest.fixture
+def reply() -> type[Reply]:
+    """What a route answers: `reply(body, status, headers, script)`."""
+    return Reply
 
 
 @pytest.fixture
