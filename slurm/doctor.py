@@ -171,7 +171,7 @@ def _probe(config: DoctorConfig, site: Site, folder: Path) -> Request:
     plan: Plan = plan_of(stage, site, asked, run_dir, tasks_on_a_node(stage, site.queue(stage.queue), asked))
     program = run_dir / "job" / "code" / "slurm" / "probe" / "allreduce.py"
     plan = plan.model_copy(update={"command": (plan.python, str(program), "--out", str(run_dir))})
-    return Request(stage, ProbeFields(), None, plan, JobDir(run_dir), (), output=run_dir)
+    return Request(stage, ProbeFields(), (), None, plan, JobDir(run_dir), (), run_dir)
 
 
 def _run_probe(request: Request, config: DoctorConfig) -> Iterator[Finding]:

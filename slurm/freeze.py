@@ -25,9 +25,9 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "node_modules")
 MAX_DIFF_BYTES = 20_000_000
 
 
-def freeze_config(job_dir: JobDir, config: BaseModel) -> None:
-    """Write the resolved config to job/stage.yaml."""
-    with atomic_write(job_dir.config_path) as file:
+def freeze_config(path: Path, config: BaseModel) -> None:
+    """Write a resolved config, as a verb's --config reads it."""
+    with atomic_write(path) as file:
         file.write(to_yaml(config).encode())
 
 

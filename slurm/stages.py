@@ -23,9 +23,10 @@ class Stage:
         evidence: the file in the output that its own records put there last. A run whose evidence is missing is
             not finished, whatever the exit code or the scheduler says.
         multi_node: whether it may span nodes.
-        shares: whether it has the fields `task` and `num_tasks`, so that a job array can share its work.
-        joined_by: the verb that puts the tasks' parts together, when the last of them is done.
-        own_parts: whether each task writes an output of its own (OUT/parts/00003), which `joined_by` then reads.
+        shares: whether it has the fields `task` and `num_tasks`, so that the tasks of a job array share its work.
+        splits: the list among its fields that a job array is given in slices. Each task then writes an output of its
+            own, OUT/parts/00003.
+        joined_by: the verb that puts the tasks' work together, when the last of them is done.
         program: the command line; default: the verb's own.
         model: of the fields; default: the verb's own.
         world: fields that repeat what the job asks for (nodes, processes on each), and must agree with it.
@@ -37,8 +38,8 @@ class Stage:
     out: str = "out"
     multi_node: bool = False
     shares: bool = False
+    splits: str = ""
     joined_by: str = ""
-    own_parts: bool = False
     world: tuple[str, str] | None = None
     program: tuple[str, ...] = ()
     model: type[Config] | None = None
@@ -56,7 +57,7 @@ class Stage:
 STAGES: dict[str, Stage] = {
     stage.verb: stage
     for stage in (
-        Stage("harvest", "internet", "shardset.json", shares=True, joined_by="merge", own_parts=True),
+        Stage("harvest", "internet", "shardset.json", splits="sources", joined_by="merge"),
         Stage("merge", "cpu", "shardset.json"),
         Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
         Stage("evaluate", "gpu", "evaluation.json"),

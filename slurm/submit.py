@@ -17,6 +17,7 @@ from slurm.config import Placement, SubmitConfig
 from slurm.freeze import code_facts, code_version, describe, freeze_code, freeze_config
 from slurm.job import Job, JobDir, now
 from slurm.render import Plan, array_of, render
+from slurm.sharing import shares_of
 from slurm.site import Queue, Site, load_site, seconds_of
 from slurm.stages import STAGES, Stage, config_path, parse_overrides, resolve_config, stage_called
 
@@ -27,6 +28,7 @@ class Request:
 
     stage: Stage
     config: Config
+    task_configs: tuple[Config, ...]
     join_config: Config | None
     plan: Plan
     job_dir: JobDir
@@ -86,21 +88,22 @@ def request_of(
         run_dir = Path(str(resolved.run_dir))  # type: ignore[attr-defined]
     plan = plan_of(stage, site, config, run_dir.absolute(), tasks_per_node)
     output = Path(plan.work_dir) / str(getattr(resolved, stage.out))
-    if stage.own_parts and config.num_tasks is not None:
-        plan = plan.model_copy(update={"parts": str(output / "parts")})
     return Request(
-        stage,
-        resolved,
-        _join_config(stage, resolved, config.num_tasks),
-        plan,
-        JobDir(plan.run_dir),
-        needs,
-        output,
+        stage=stage,
+        config=resolved,
+        task_configs=_task_configs(stage, resolved, config.num_tasks),
+        join_config=_join_config(stage, resolved, config.num_tasks),
+        plan=plan,
+        job_dir=JobDir(plan.run_dir),
+        needs=needs,
+        output=output,
     )
 
 
 def _shares(stage: Stage, config: SubmitConfig) -> dict[str, object]:
     if config.num_tasks is None:
+        return {}
+    if stage.splits:
         return {}
     if not stage.shares:
         raise ConfigError(
@@ -114,7 +117,7 @@ def _join_config(stage: Stage, resolved: Config, num_tasks: int | None) -> Confi
     """The config of the verb that puts the tasks' parts together."""
     if num_tasks is None or not stage.joined_by:
         return None
-    if not stage.own_parts:
+    if not stage.splits:
         return resolved.model_copy(update={"task": None})
     values = resolved.model_dump()
     fields = {
@@ -129,6 +132,17 @@ def _join_config(stage: Stage, resolved: Config, num_tasks: int | None) -> Confi
         if values.get(name) is not None and name not in fields
     }
     return build(model, {**shared, **fields}, f"iconoclip {stage.joined_by}")
+
+
+def _task_configs(stage: Stage, resolved: Config, num_tasks: int | None) -> tuple[Config, ...]:
+    """Each task's own config, where the tasks share a list."""
+    if num_tasks is None or not stage.splits:
+        return ()
+    values = resolved.model_dump()
+    return tuple(
+        resolved.model_copy(update={stage.splits: share, stage.out: part_of(values[stage.out], task)})
+        for task, share in enumerate(shares_of(values[stage.splits], num_tasks))
+    )
 
 
 def part_of(out: Path | str, task: int) -> Path:
@@ -209,6 +223,7 @@ def plan_of(stage: Stage, site: Site, config: SubmitConfig, run_dir: Path, tasks
         cpus_per_task=queue.cpus_per_task,
         num_tasks=config.num_tasks,
         max_running=config.max_running,
+        splits=bool(stage.splits) and config.num_tasks is not None,
         join_command=_join_command(stage, python) if config.num_tasks is not None else (),
         gpu_option=queue.gpu_request.format(gpus=gpus) if queue.gpu_request and gpus else None,
         memory=queue.memory,
@@ -231,9 +246,9 @@ def plan_of(stage: Stage, site: Site, config: SubmitConfig, run_dir: Path, tasks
 
 
 def _join_command(stage: Stage, python: str) -> tuple[str, ...]:
-    if not stage.joined_by or not stage.own_parts:
-        return stage.command(python) if stage.joined_by else ()
-    return STAGES[stage.joined_by].command(python)
+    if not stage.joined_by:
+        return ()
+    return stage.command(python) if stage.joined_by == stage.verb else STAGES[stage.joined_by].command(python)
 
 
 def _check_limits(site: Site, queue: Queue, config: SubmitConfig, time: str) -> None:
@@ -380,10 +395,11 @@ def freeze(request: Request) -> None:
             where=job_dir.folder,
             remedy="choose another --run_dir",
         ) from error
-    freeze_config(job_dir, request.config)
+    freeze_config(job_dir.config_path, request.config)
+    for task, config in enumerate(request.task_configs):
+        freeze_config(job_dir.tasks / f"{task:05d}.yaml", config)
     if request.join_config is not None:
-        with atomic_write(job_dir.folder / "join.yaml") as file:
-            file.write(to_yaml(request.join_config).encode())
+        freeze_config(job_dir.folder / "join.yaml", request.join_config)
     freeze_code(job_dir)
     write_script(job_dir, request.plan)
     if not job_dir.exists:

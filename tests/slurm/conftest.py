@@ -66,6 +66,5 @@ def plan_for(stage: Stage, site: str, run_dir: str = "/work dir/runs/x", **place
         "python": python,
         "command": stage.command(python),
         "join_command": plan.join_command and (python, *plan.join_command[1:]),
-        "parts": "/work dir/out/parts" if stage.own_parts else None,
     }
     return plan.model_copy(update=update)
