@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from pydantic import Field
 
+from iconoclip.cli import resolve
 from iconoclip.config import Config
 from slurm.config import SubmitConfig
 from slurm.job import JobDir
@@ -126,3 +127,14 @@ def time_limited(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
         patch.setitem(STAGES, "count", COUNT)
         submit(SubmitConfig(stage="count", overrides=["num_steps=450"], run_dir=run, time="1"))
     return JobDir(run)
+
+
+@pytest.fixture(scope="session")
+def chained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The whole road over the built-in archives, which are served for as long as it takes."""
+    from .test_chain import start
+
+    serve_armorial = resolve("data_prep.armorial.server.process:serve_armorial")
+    with serve_armorial(num_arms=60) as served:
+        iiif = [served.wexcombe_collection, served.aldersheim_collection]
+        yield start(cluster, tmp_path_factory.mktemp("chained"), iiif, served.valcendre_oai)
