@@ -35,12 +35,15 @@ _PLACES_TEXT = """
     color colour chart checker card ruler scale target farbkarte farbkeil graukeil farbtafel kleurenkaart charte couleurs
     a b c d bis ter quater i ii iii und and et e en of the de la le du des der die das di van to au aux
     illustration illustrations illustratie fig figure figures figuur plate plates planche planches pl tafel tafeln taf
+    seq sequence fußschnitt kopfschnitt titelschnitt rückwärtiger rückwärtige hintere vordere
     titelblad vorne hinten oben unten sig signature quire gathering lage cahier detail détail
+    vorwort inhaltsverzeichnis inhalt register einleitung widmung anhang kapitel chapter chapitre preface préface foreword
+    introduction dedication errata appendix voorwoord inhoud inhoudsopgave hoofdstuk sommaire prologue épilogue
     part vol volume volumes tome band bd teil deel tomo t pt issue heft nummer
     """
 _PLACES = frozenset(_PLACES_TEXT.split())
 _NUMERALS = re.compile(
-    r"\d{1,8}[a-z]?\d?[rv]?\*?[a-d]?|[ivxlcdm]{1,12}[rv]?|[rv]\d{1,6}|[a-z]{1,2}\d{1,6}[rv]?[ab]?",
+    r"第?\d{1,6}[頁页葉叶丁张張枚コマ]{1,2}[表裏裡左右]?|\d{1,8}[a-z]?\d?[rv]?\*?[a-d]?|[ivxlcdm]{1,12}[rv]?|[rv]\d{1,6}|[a-z]{1,2}\d{1,6}[rv]?[ab]?",
     re.IGNORECASE,
 )
 _WORDS = re.compile(r"\w+")
@@ -79,6 +82,7 @@ _SHELF_VOCABULARY_TEXT = """
     accession record reference call digital store inventar inventaris inventory inventaire pièce piece volume band
     """
 _SHELF_VOCABULARY = frozenset(_SHELF_VOCABULARY_TEXT.split())
+_ICONCLASS = re.compile(r"\d{1,2}[A-Z]{1,2}\d*(?:\([^()]{1,80}\)\d*)*(?:\(\+\d{1,8}\))*")
 _CODE_TOKEN = re.compile(r"[A-Z]{1,4}\.?|[\w./:()\-]*\d[\w./:()\-]*")
 _SEPARATORS = re.compile(r"\s*[,;|]\s+|\s+[-–—]\s+")
 _CAPITALS_AND_DIGITS = re.compile(r"(?:[A-Z]{0,6}[\d._\-/]{0,12}[A-Z\d._\-/]{0,12}(?: |$)){1,5}")
@@ -102,6 +106,8 @@ def is_designation(text: str) -> bool:
 
 
 def _designates(text: str) -> bool:
+    if _ICONCLASS.fullmatch(text):
+        return True
     return _is_folio_label(text) or _is_file_or_address(text) or is_shelfmark(text) or _is_code(text)
 
 

@@ -69,6 +69,9 @@ class InstitutionProfile(Config):
     )
     name: str = Field(description="name as the institution writes it", min_length=1)
     isil: str | None = Field(default=None, description="ISO 15511 identifier, where known")
+    is_generic: bool = Field(
+        default=False, description="whether nothing is known but the host: the profile was made from its name"
+    )
     hosts: dict[str, HostLimit] = Field(
         default={}, description="host name -> its limits; a name stands for its subdomains too"
     )
@@ -126,11 +129,6 @@ class InstitutionProfile(Config):
     def institution(self) -> Institution:
         """The institution as a record names it."""
         return Institution(slug=self.slug, name=self.name, isil=self.isil)
-
-    @property
-    def is_generic(self) -> bool:
-        """Whether nothing is known of the institution but its host."""
-        return not self.hosts and not self.labels
 
     @functools.cached_property
     def _field_by_label(self) -> dict[str, TextField]:
@@ -252,12 +250,12 @@ def profile_for(uri: str) -> InstitutionProfile:
 @functools.lru_cache(maxsize=4096)
 def _profile_of_host(host: str | None) -> InstitutionProfile:
     if host is None:
-        return InstitutionProfile(slug="local", name="local files")
+        return InstitutionProfile(slug="local", name="local files", is_generic=True)
     labels = host.split(".")
     for start in range(len(labels)):
         if name := _shipped_hosts().get(".".join(labels[start:])):
             return load_profile(name)
-    return InstitutionProfile(slug=_slug(host), name=host)
+    return InstitutionProfile(slug=_slug(host), name=host, is_generic=True)
 
 
 def _slug(host: str) -> str:

@@ -16,6 +16,7 @@ MAX_URI_CHARS: Final = 2_000
 
 JsonObject = dict[str, Any]
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 # What nearly every address looks like; any other goes the long way.
 _PLAIN_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]{0,1700})?")
@@ -34,6 +35,9 @@ def parse_object(document: bytes, uri: str) -> JsonObject | Refusal:
         return Refusal(uri, "empty document")
     try:
         value = json.loads(_decoded(document))
+        if _SURROGATE.search(document):
+            # Half a character, which no encoding can write: it becomes a question mark.
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError:
         return Refusal(uri, "JSON nested too deeply")
     except ValueError as error:

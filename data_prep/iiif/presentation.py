@@ -58,9 +58,31 @@ def read_presentation(
         profile = profile_for(identity)
     if kind == "Manifest":
         return _bounded(_ManifestReader(value, identity, profile, (context or {}).get("record")).read())
+    if kind == "Canvas":
+        alone = {"id": web_address(_first_id(value.get("partOf")), uri) or identity, "items": [value]}
+        return _bounded(_ManifestReader(alone, str(alone["id"]), profile).read())
+    if kind == "Annotation":
+        return _content_state(value, uri)
     if kind == "Collection":
         return _bounded(_collection(value, identity, profile, context or {}))
     return Found(refusals=(Refusal(uri, _not_presentation(value, kind)),))
+
+
+def _first_id(value: Any) -> str | None:
+    return next((identity for item in as_list(value) if (identity := id_of(item))), None)
+
+
+def _content_state(annotation: JsonObject, uri: str) -> Found:
+    """What viewers pass around (Content State 1.0): an annotation whose target is a manifest or a part of one."""
+    found: list[Link] = []
+    for target in objects(annotation.get("target")):
+        part = target["source"] if isinstance(target.get("source"), dict) else target
+        name = id_of(part) if type_of(part) in ("Manifest", "Collection") else _first_id(part.get("partOf"))
+        if address := web_address(name, uri):
+            found.append(Link(address, "presentation"))
+    if found:
+        return Found(links=tuple(found))
+    return Found(refusals=(Refusal(uri, "an Annotation that leads to no manifest"),))
 
 
 def _not_presentation(value: JsonObject, kind: str) -> str:

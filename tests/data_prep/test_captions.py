@@ -24,7 +24,7 @@ ANY = InstitutionProfile(slug="any", name="Any")
         "bsb00026283_00001", "IMG_0001.jpg", "scan 3.tif", "http://example.org/a", "urn:nbn:de:bvb:12-bsb00032722-6",
         "BSB Cgm 399", "Cod. Sang. 730", "MS Add. 8460", "BnF, Latin 11641", "Bodleian Library MS. Kennicott 1", "M. 804",
         "Bibliothèque de l'Arsenal, Ms-5080 réserve", "C604/16", "E.1829-2004", "SE/RA/25.3/1/1", "PRENT 0141", "132 F 10",
-        "WX 3, fol. 12r", "6b/2/2 OM E467.S53", "18 november 1568", "R0000004_00001",
+        "WX 3, fol. 12r", "6b/2/2 OM E467.S53", "18 november 1568", "R0000004_00001", "46A122(FLEUR-DE-LIS)",
     ],
 )  # fmt: skip
 def test_designations_are_no_captions(text: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data_prep.candidate import Found
 from data_prep.iiif.presentation import MAX_DEPTH, read_presentation
-from data_prep.institutions import InstitutionProfile, load_profile
+from data_prep.institutions import InstitutionProfile, load_profile, profile_for
 
 URI = "https://iiif.example.org/m/1"
 ANY = InstitutionProfile(slug="example", name="Example Museum", hosts={"example.org": {}})  # type: ignore[dict-item]
@@ -362,6 +362,14 @@ def test_byte_order_marks_and_old_encodings_are_read() -> None:
         assert candidate.captions[0].text == "Théâtre à l'été"
 
 
+def test_half_characters_do_not_get_through() -> None:
+    document = json.dumps(
+        manifest_3(canvas_3("1", image_3("a")), label={"en": ["A lady \ud83d and \U0001f600"]})
+    ).encode()
+    (candidate,) = read_presentation(document, URI, ANY).candidates
+    assert candidate.captions[0].text == "A lady ? and \U0001f600"
+
+
 def test_services_behind_a_login_are_refused() -> None:
     login = {"@id": "https://example.org/login", "profile": "http://iiif.io/api/auth/1/login"}
     service = {
@@ -432,15 +440,59 @@ def test_a_file_takes_the_profile_of_the_host_it_names() -> None:
     value = json.dumps(
         {**MANIFEST_2, "@id": "https://gallica.bnf.fr/iiif/ark:/12148/x/manifest.json"}
     ).encode()
-    from_file = read_presentation(
-        value, "/home/me/x.json", InstitutionProfile(slug="local", name="local files")
-    )
+    from_file = read_presentation(value, "/home/me/x.json", profile_for("/home/me/x.json"))
     assert from_file.candidates[0].institution.slug == "gallica"
     # A stranger's server does not speak for the library.
     from_web = read_presentation(
-        value, "https://evil.example/x.json", InstitutionProfile(slug="evil", name="evil.example")
+        value, "https://evil.example/x.json", profile_for("https://evil.example/x.json")
     )
-    assert from_web.candidates[0].institution.slug == "evil"
+    assert from_web.candidates[0].institution.slug == "evil-example"
+
+
+def test_an_institution_known_by_its_host_only_is_named_by_its_manifest() -> None:
+    value = manifest_3(
+        canvas_3("1", image_3("a")), provider=[{"type": "Agent", "label": {"en": ["Museum of Somewhere"]}}]
+    )
+    unknown, named = read(value, profile_for(URI)), read(value)
+    assert (unknown.candidates[0].institution.slug, unknown.candidates[0].institution.name) == (
+        "iiif-example-org",
+        "Museum of Somewhere",
+    )
+    assert named.candidates[0].institution.name == "Example Museum"
+
+
+def test_a_canvas_alone_is_read() -> None:
+    found = read(
+        {"@context": "http://iiif.io/api/presentation/3/context.json", **canvas_3("1", image_3("a"))}
+    )
+    assert [candidate.source.canvas for candidate in found.candidates] == [f"{URI}/canvas/1"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"id": f"{URI}/x", "type": "Manifest"},
+        {"id": f"{URI}/c", "type": "Canvas", "partOf": [{"id": f"{URI}/x", "type": "Manifest"}]},
+        {
+            "type": "SpecificResource",
+            "source": {
+                "id": f"{URI}/c",
+                "type": "Canvas",
+                "partOf": [{"id": f"{URI}/x", "type": "Manifest"}],
+            },
+        },
+    ],
+)
+def test_a_content_state_leads_to_its_manifest(target: Any) -> None:
+    found = read(
+        {
+            "id": "https://example.org/s",
+            "type": "Annotation",
+            "motivation": ["contentState"],
+            "target": target,
+        }
+    )
+    assert [link.uri for link in found.links] == [f"{URI}/x"]
 
 
 _JSON = st.recursive(
