@@ -54,6 +54,8 @@ def _num_images_2(value: Any) -> int:
     canvases = (
         (sequences if isinstance(sequences, dict) else sequences[0]).get("canvases", []) if sequences else []
     )
+    if "images" in value:  # a canvas alone
+        canvases = [value]
     resources = [image["resource"] for canvas in canvases for image in canvas.get("images", [])]
     alternatives = [item.get("item", []) for item in resources if item.get("@type") == "oa:Choice"]
     return len(resources) + sum(len(item) if isinstance(item, list) else 1 for item in alternatives)
