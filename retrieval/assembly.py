@@ -36,7 +36,7 @@ from retrieval.generation import (
     next_name,
     seal,
 )
-from retrieval.index import Choice, Segment, build, choose, map_vectors, measure_effort, write_flat
+from retrieval.index import Segment, build, choose, map_vectors, measure_effort, write_flat
 
 Vectors = npt.NDArray[np.float32]
 EncodeTexts = Callable[[Sequence[str]], Vectors]
@@ -117,19 +117,58 @@ def write_generation(
         choice = choose(len(vectors_ND), source.dimension, config.memory_budget_mb, config.kind)
         meter.note(choice.kind)
         build(vectors_ND, choice, draft / ANN_NAME, num_threads=config.num_threads, on_progress=meter.advance)
-        captions_QD = encode_texts([text for _, text in catalogued.sampled]) if encode_texts else None
-        queries_QD = _queries(vectors_ND, captions_QD)
         segment = Segment(draft / VECTORS_NAME, vectors_ND.shape, choice, draft / ANN_NAME)
-        recall = measure_effort(
-            segment, queries_QD, target_recall=config.target_recall, fixed_effort=config.num_probes
-        )
-        calibration = facts.calibration
-        if encode_texts and captions_QD is not None:
-            calibration = _calibration(segment, statistics, catalogued.sampled, captions_QD, encode_texts)
-        manifest = _manifest(
-            name, choice, segment.effort, recall, vectors_ND, calibration, facts, checksums(draft)
+        measured = _measure(segment, statistics, catalogued.sampled, config, encode_texts)
+        collection = None
+        if config.backend == "milvus":
+            collection = _fill_milvus(index, name, vectors_ND, config)
+        manifest = IndexManifest(
+            generation=name,
+            kind=choice.kind,
+            why=choice.why,
+            num_lists=choice.num_lists,
+            effort=segment.effort,
+            recall_at_10=round(measured.recall, 4),
+            num_vectors=len(segment),
+            dimension=source.dimension,
+            model=facts.model,
+            model_digest=facts.model_digest,
+            shardsets=facts.shardsets,
+            inputs_digest=facts.inputs_digest,
+            compacted_through=facts.compacted_through,
+            calibration=measured.calibration or facts.calibration,
+            backend=config.backend,
+            milvus_uri=config.milvus_uri,
+            milvus_collection=collection,
+            files=checksums(draft),
+            built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            built_by=f"iconoclip {version('iconoclip')}",
         )
         return seal(index, draft, manifest)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    recall: float
+    calibration: Calibration | None
+
+
+def _measure(
+    segment: Segment,
+    statistics: Statistics,
+    sampled: list[tuple[int, str]],
+    config: IndexConfig,
+    encode_texts: EncodeTexts | None,
+) -> _Measured:
+    """Set the segment's effort by queries like the real ones, and learn what scores mean."""
+    captions_QD = encode_texts([text for _, text in sampled]) if encode_texts else None
+    queries_QD = _queries(segment.vectors_ND, captions_QD)
+    recall = measure_effort(
+        segment, queries_QD, target_recall=config.target_recall, fixed_effort=config.num_probes
+    )
+    if encode_texts is None or captions_QD is None:
+        return _Measured(recall, None)
+    return _Measured(recall, _calibration(segment, statistics, sampled, captions_QD, encode_texts))
 
 
 def _write_vectors(draft: Path, source: Source, meter: Meter) -> npt.NDArray[np.float16]:
@@ -216,32 +255,13 @@ def _best_z(statistics: Statistics, query_D: Vectors, segment: Segment, *, skip:
     return float(statistics.z(query_D, scores)[-1])
 
 
-def _manifest(
-    name: str,
-    choice: Choice,
-    effort: int,
-    recall: float,
-    vectors_ND: npt.NDArray[np.float16],
-    calibration: Calibration | None,
-    facts: Facts,
-    files: dict[str, str],
-) -> IndexManifest:
-    return IndexManifest(
-        generation=name,
-        kind=choice.kind,
-        why=choice.why,
-        num_lists=choice.num_lists,
-        effort=effort,
-        recall_at_10=round(recall, 4),
-        num_vectors=len(vectors_ND),
-        dimension=vectors_ND.shape[1],
-        model=facts.model,
-        model_digest=facts.model_digest,
-        shardsets=facts.shardsets,
-        inputs_digest=facts.inputs_digest,
-        compacted_through=facts.compacted_through,
-        calibration=calibration,
-        files=files,
-        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        built_by=f"iconoclip {version('iconoclip')}",
-    )
+def _fill_milvus(index: Path, name: str, vectors_ND: npt.NDArray[np.float16], config: IndexConfig) -> str:
+    """Copy the vectors into a collection of their own; generations stand side by side in one Milvus."""
+    # Imported here: pymilvus is an extra.
+    from retrieval.backends.milvus import collection_name, create, default_uri
+
+    collection = collection_name(index, name)
+    starts = range(0, len(vectors_ND), COPY_ROWS)
+    blocks = (vectors_ND[start : start + COPY_ROWS] for start in starts)
+    create(config.milvus_uri or default_uri(index), collection, blocks, vectors_ND.shape[1])
+    return collection

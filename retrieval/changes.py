@@ -132,6 +132,8 @@ def compact(index: Path, config: IndexConfig) -> Path | None:
             compacted_through=view.additions.last_seq,
             calibration=manifest.calibration,
         )
+        # The generation says where its vectors live; the next one goes to the same place.
+        config = config.model_copy(update={"backend": manifest.backend, "milvus_uri": manifest.milvus_uri})
         with progress("compact", total=3 * source.num_items, unit="steps") as meter:
             folder = write_generation(index, source, facts, config, None, meter)
         LiveLog(index).forget(view.additions.last_seq)

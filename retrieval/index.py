@@ -261,6 +261,9 @@ class Segment:
         scores, rows = self._flat.search(query_D[None, :], num, params=parameters)
         return _ordered(rows[0], scores[0])
 
+    def close(self) -> None:
+        """Nothing to do: the mapped file goes with the last reference to it."""
+
     def _propose(self, query_D: Vectors, k: int, mask_N: Mask | None) -> Rows:
         kind = self.choice.kind
         num = max(OVERSAMPLING[kind] * k, MIN_CANDIDATES[kind])

@@ -30,13 +30,16 @@ from retrieval.generation import ShardSetReference
 LIVE_NAME = "live.sqlite"
 BUSY_TIMEOUT_SECONDS = 30.0
 
+# One transaction: a process killed while it makes the file leaves an empty one, which says that nothing changed.
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
+BEGIN;
 CREATE TABLE IF NOT EXISTS shardsets(id INTEGER PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL,
                                      records_sha256 TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS changes(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL,
                                    record BLOB, vector BLOB, shardset INTEGER, shard TEXT, offset INTEGER, size INTEGER);
 CREATE TABLE IF NOT EXISTS withdrawn(key TEXT PRIMARY KEY) WITHOUT ROWID;
+COMMIT;
 """
 
 
@@ -105,20 +108,20 @@ class LiveLog:
 
     def forget(self, through: int) -> None:
         """Drop the changes that a generation has taken in."""
-        if self.path.exists():
+        if self._has_begun():
             with self._writing() as connection:
                 connection.execute("DELETE FROM changes WHERE seq <= ?", (through,))
 
     def withdrawn(self) -> frozenset[str]:
         """Every key ever withdrawn here and not added again."""
-        if not self.path.exists():
+        if not self._has_begun():
             return frozenset()
         with self._reading() as connection:
             return frozenset(key for (key,) in connection.execute("SELECT key FROM withdrawn"))
 
     def last_seq(self) -> int:
         """The number of the last change; 0 when there never was one."""
-        if not self.path.exists():
+        if not self._has_begun():
             return 0
         with self._reading() as connection:
             row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='changes'").fetchone()
@@ -126,7 +129,7 @@ class LiveLog:
 
     def shardsets(self) -> tuple[ShardSetReference, ...]:
         """The shard sets of additions, by id from 1."""
-        if not self.path.exists():
+        if not self._has_begun():
             return ()
         with self._reading() as connection:
             rows = connection.execute(
@@ -140,7 +143,7 @@ class LiveLog:
         Raises:
             DamagedData: a record cannot be read.
         """
-        if not self.path.exists():
+        if not self._has_begun():
             return
         sql = "SELECT seq, kind, key, record, vector, shardset, shard, offset, size FROM changes WHERE seq > ? ORDER BY seq"
         with self._reading() as connection:
@@ -150,6 +153,13 @@ class LiveLog:
                 else:
                     stored = np.frombuffer(vector, np.float16)
                     yield Change(seq, key, Addition(unpack(record), stored, Place(*place)))
+
+    def _has_begun(self) -> bool:
+        if not self.path.exists():
+            return False
+        with self._reading() as connection:
+            sql = "SELECT count(*) FROM sqlite_master WHERE name='withdrawn'"
+            return bool(connection.execute(sql).fetchone()[0])
 
     @staticmethod
     def _number_of(connection: sqlite3.Connection, reference: ShardSetReference) -> int:

@@ -228,6 +228,8 @@ class SearchEngine:
     def _cosines(view: View, wanted: QueryVector | None, entries: Sequence[Entry]) -> Vectors | None:
         if wanted is None:
             return None
+        if not entries:
+            return np.zeros(0, np.float32)
         rows = np.array([entry.row for entry in entries], np.int64)
         return np.asarray(view.backend.vectors(rows) @ wanted.vector, np.float32)
 

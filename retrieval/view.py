@@ -20,7 +20,7 @@ from iconoclip.record import Record
 from retrieval.additions import Additions, merged
 from retrieval.answers import Filters
 from retrieval.backends.interface import Mask, Rows, VectorBackend
-from retrieval.backends.local import LocalBackend
+from retrieval.backends.overlay import Overlay
 from retrieval.calibration import Statistics
 from retrieval.catalog import Catalog, Place, WordMatch
 from retrieval.columns import Columns
@@ -48,7 +48,7 @@ class Sealed:
 
     folder: Path
     manifest: IndexManifest
-    segment: Segment
+    vectors: VectorBackend
     catalog: Catalog
     columns: Columns
     clusters: npt.NDArray[np.int32]
@@ -67,17 +67,32 @@ class Sealed:
         clusters = np.load(folder / CLUSTERS_NAME, allow_pickle=False)
         if columns.num_rows != manifest.num_vectors or len(clusters) != manifest.num_vectors:
             raise DamagedData("vectors, columns and clusters differ in length", where=folder, remedy=REBUILD)
-        segment = Segment(
-            folder / VECTORS_NAME,
-            (manifest.num_vectors, manifest.dimension),
-            Choice(manifest.kind, manifest.num_lists, manifest.why),
-            folder / ANN_NAME,
-            manifest.effort,
-        )
         catalog = Catalog(folder / CATALOG_NAME)
         return cls(
-            folder, manifest, segment, catalog, columns, clusters, Statistics.load(folder / STATISTICS_NAME)
+            folder,
+            manifest,
+            _backend(folder, manifest),
+            catalog,
+            columns,
+            clusters,
+            Statistics.load(folder / STATISTICS_NAME),
         )
+
+
+def _backend(folder: Path, manifest: IndexManifest) -> VectorBackend:
+    if manifest.backend == "milvus":
+        # Imported here: pymilvus is an extra, and takes a second.
+        from retrieval.backends.milvus import MilvusBackend, default_uri
+
+        uri = manifest.milvus_uri or default_uri(folder.parent)
+        return MilvusBackend(uri, manifest.milvus_collection or manifest.generation, manifest.num_vectors)
+    return Segment(
+        folder / VECTORS_NAME,
+        (manifest.num_vectors, manifest.dimension),
+        Choice(manifest.kind, manifest.num_lists, manifest.why),
+        folder / ANN_NAME,
+        manifest.effort,
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ class View:
     @property
     def num_sealed(self) -> int:
         """Rows of the generation; those of additions follow."""
-        return len(self.sealed.segment)
+        return len(self.sealed.vectors)
 
     @property
     def num_rows(self) -> int:
@@ -108,7 +123,7 @@ class View:
     @cached_property
     def backend(self) -> VectorBackend:
         """What holds the vectors."""
-        return LocalBackend(self.sealed.segment, self.additions.vectors)
+        return Overlay(self.sealed.vectors, self.additions.vectors)
 
     @cached_property
     def columns(self) -> tuple[Columns, ...]:

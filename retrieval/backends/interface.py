@@ -1,6 +1,7 @@
-"""What the engine asks of whatever holds the vectors. One conformance suite (tests/retrieval/backends) holds each to it.
+"""What the engine asks of whatever holds a generation's vectors.
 
-Rows are the engine's numbers of items: a backend keeps a unit vector for each row and knows nothing else of it.
+Rows are the engine's numbers of items, from 0: a backend keeps a unit vector for each and knows nothing else of it.
+One conformance suite (tests/retrieval/test_backends.py) holds every backend to what is written here.
 Shapes: N rows, D dimensions, K neighbours.
 """
 
@@ -19,21 +20,19 @@ Mask = npt.NDArray[np.bool_]
 class VectorBackend(Protocol):
     """Unit vectors by row, searched by inner product."""
 
-    @property
-    def num_rows(self) -> int:
-        """One more than the highest row: the length a mask must have."""
+    def __len__(self) -> int:
+        """The number of rows: the length a mask must have."""
         ...
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
         """The k rows with the highest product among those the mask lets through, best first, with exact scores.
 
-        As many as there are, up to k. An approximate backend may miss some of the best; it must say in its recall
-        how many, and must still return k.
+        As many as there are, up to k, whatever the mask. An approximate backend may miss some of the best.
         """
         ...
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The same without any approximation."""
+        """The same, as exactly as the backend can."""
         ...
 
     def vectors(self, rows: Rows) -> Vectors:

@@ -199,6 +199,7 @@ class TestExamples:
     def test_an_image_of_a_gigapixel_is_refused_before_it_is_decoded(self, engine: SearchEngine) -> None:
         header = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 30_000, 8, 2, 0, 0, 0)
         data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+        data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
         with pytest.raises(BadInput, match="100 million"):
             engine.search(Query(image=data))
 
