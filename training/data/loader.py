@@ -5,6 +5,7 @@ Letters: B samples of a rank's batch, K captions an image, L context length, S i
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -189,9 +190,17 @@ def make_loader(
         collate_fn=_as_it_is,
         pin_memory=pin_memory,
         prefetch_factor=4 if num_workers else None,
-        worker_init_fn=_one_thread if num_workers else None,
+        worker_init_fn=_as_worker if num_workers else None,
     )
 
 
-def _one_thread(worker: int) -> None:
+def _as_worker(worker: int) -> None:
+    """One thread, and deaf to what the rank is told: it ends its workers itself, once it has saved.
+
+    A scheduler tells every process of a job to end, workers too, and a rank without its workers cannot finish the
+    step. The second SIGTERM counts: it is the rank's own.
+    """
     torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
