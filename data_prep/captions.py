@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from data_prep import languages
-from data_prep.designations import is_designation
+from data_prep.designations import is_designation, without_shelfmark
 from data_prep.institutions import CAPTION_FIELDS, InstitutionProfile, TextField
 from data_prep.plain_text import plain_text
 from iconoclip.record import Caption
@@ -64,8 +64,8 @@ def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> s
 
 
 def tidy_title(title: str) -> str:
-    """A title without the cataloguing rules' punctuation: a closing ` :` or ` /`, brackets around the whole."""
-    title = title.rstrip(" /:;,=").strip()
+    """A title without what cataloguing rules hang on it: a closing ` :` or ` /`, brackets around the whole, a shelfmark."""
+    title = without_shelfmark(title.rstrip(" /:;,=").strip())
     if title.startswith("[") and title.endswith("]") and title.count("[") == title.count("]") == 1:
         title = title[1:-1].strip()
     return title

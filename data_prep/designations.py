@@ -35,6 +35,9 @@ _PLACES_TEXT = """
     color colour chart checker card ruler scale target farbkarte farbkeil graukeil farbtafel kleurenkaart charte couleurs
     a b c d bis ter quater i ii iii und and et e en of the de la le du des der die das di van to au aux
     illustration illustrations illustratie fig figure figures figuur plate plates planche planches pl tafel tafeln taf
+    section sections abschnitt spread spreads double unlabeled unlabelled untitled item items on with bar colorchecker
+    colourchecker farbbalken inf sup nachblatt vorblatt nachblätter vorblätter herausgelöstes
+    framed unframed cropped raking light natural normal visible transmitted uv ir infrared fluorescence x ray reflectogram
     seq sequence fußschnitt kopfschnitt titelschnitt rückwärtiger rückwärtige hintere vordere
     titelblad vorne hinten oben unten sig signature quire gathering lage cahier detail détail
     vorwort inhaltsverzeichnis inhalt register einleitung widmung anhang kapitel chapter chapitre preface préface foreword
@@ -73,6 +76,10 @@ _SHELF_WORDS = re.compile(
     r"nm\w{0,3}|sk|rp|reg|acc|accession|call|number|item|ref|reference|object|record|barcode|fonds|dossier|boite|boîte)\b",
     re.IGNORECASE,
 )
+# "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1"
+_LIBRARY = re.compile(r"library|biblioth[eè]|bibliotheek|bibliotec|archiv|archief|museum", re.IGNORECASE)
+_NUMBER_IN_IT = re.compile(r"(?=.*[^\W\d_])(?:[\w.\-]{1,20} ){0,3}\S*\d\S*")
+_IN_BRACKETS = re.compile(r"\s*[(\[](?=[^()\[\]]*[^\W\d_])([^()\[\]]{2,40})[)\]]$")
 _ORDINARY_WORD = re.compile(r"(?<![\w.])[^\W\d_A-ZÀ-Þ][^\W\d_]{3,}")
 _SHELF_VOCABULARY_TEXT = """
     latin français grec ital réserve reserve nouv fonds boîte boite codex manuscrit manuscrits manuscript manuscripts
@@ -84,6 +91,9 @@ _SHELF_VOCABULARY_TEXT = """
 _SHELF_VOCABULARY = frozenset(_SHELF_VOCABULARY_TEXT.split())
 _ICONCLASS = re.compile(r"\d{1,2}[A-Z]{1,2}\d*(?:\([^()]{1,80}\)\d*)*(?:\(\+\d{1,8}\))*")
 _CODE_TOKEN = re.compile(r"[A-Z]{1,4}\.?|[\w./:()\-]*\d[\w./:()\-]*")
+_INITIALS = re.compile(r"[A-Z]{1,3}\.?")
+# From here on a letter may write a syllable or a word.
+_FIRST_SYLLABIC = "\u1100"
 _SEPARATORS = re.compile(r"\s*[,;|]\s+|\s+[-–—]\s+")
 _CAPITALS_AND_DIGITS = re.compile(r"(?:[A-Z]{0,6}[\d._\-/]{0,12}[A-Z\d._\-/]{0,12}(?: |$)){1,5}")
 _CODE = re.compile(r"[\w\-./:,;()\[\]+*#]{0,120}")
@@ -95,7 +105,8 @@ def is_designation(text: str) -> bool:
 
     `text` is plain text, as `plain_text` returns it.
     """
-    if not any(letter.isalpha() for letter in text):
+    letters = [letter for letter in text if letter.isalpha()]
+    if not letters or (len(letters) < 3 and max(letters) < _FIRST_SYLLABIC) or _INITIALS.fullmatch(text):
         return True
     if len(text) > 160:
         return False
@@ -124,9 +135,21 @@ def _is_file_or_address(text: str) -> bool:
 
 def is_shelfmark(text: str) -> bool:
     """Whether `text` looks like a call number: a word of the shelves, a number, and no ordinary word."""
-    if not any(letter.isdigit() for letter in text) or not _SHELF_WORDS.search(text):
+    if not any(letter.isdigit() for letter in text):
+        return False
+    if _LIBRARY.search(text) and _NUMBER_IN_IT.fullmatch(text.rsplit(",", 1)[-1].strip()):
+        return True
+    if not _SHELF_WORDS.search(text):
         return False
     return all(word in _SHELF_VOCABULARY for word in _ORDINARY_WORD.findall(text))
+
+
+def without_shelfmark(title: str) -> str:
+    """A title without the shelfmark that stands in brackets behind it: `A Lady (B1981.25.278)`."""
+    match = _IN_BRACKETS.search(title)
+    if match is None or not match.start() or not (is_shelfmark(match[1]) or _is_code(match[1])):
+        return title
+    return title[: match.start()].rstrip(" ,;-")
 
 
 def _is_code(text: str) -> bool:

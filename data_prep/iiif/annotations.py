@@ -186,6 +186,8 @@ def _said(body: JsonObject | str) -> Iterator[Statement]:
         yield Statement("iconclass", address)
     if not isinstance(body, dict) or type_of(body) in ("Image", "Dataset", "Feature", "Video", "Sound"):
         return
+    if str(body.get("purpose", "")).split(":")[-1] not in _OF_THE_IMAGE:
+        return
     for text, language in texts(body if "value" in body else body.get("label")):
         yield Statement("caption" if len(text) <= _SHORT_CHARS else "description", text, language)
 

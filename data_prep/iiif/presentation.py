@@ -233,8 +233,11 @@ class _ManifestReader:
         if name in self.seen:
             name = f"{name}#{painting.identity}"
         self.seen.add(name)
-        views = [Statement("caption", *text) for text in painting.label]
-        captions = (*own.captions, *captions_from(views, self.profile)) if views else own.captions
+        captions = merged_captions(own.captions, shared.captions)
+        if painting.label:
+            # "X-ray of the panel": it tells one image of a page from another, after what they have in common.
+            views = [Statement("caption", *text) for text in painting.label]
+            captions = merged_captions(captions, captions_from(views, self.profile))
         return Candidate(
             institution=self.institution,
             source=Source(
@@ -249,7 +252,7 @@ class _ManifestReader:
             group=self.identity,
             rights_raw=own.rights_raw or shared.rights_raw,
             attribution=own.attribution or shared.attribution,
-            captions=merged_captions(captions, shared.captions),
+            captions=captions,
             iconclass=tuple(dict.fromkeys((*own.iconclass, *shared.iconclass))),
             creators=own.creators or shared.creators,
             date=own.date or self.date,

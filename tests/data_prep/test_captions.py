@@ -25,6 +25,9 @@ ANY = InstitutionProfile(slug="any", name="Any")
         "BSB Cgm 399", "Cod. Sang. 730", "MS Add. 8460", "BnF, Latin 11641", "Bodleian Library MS. Kennicott 1", "M. 804",
         "Bibliothèque de l'Arsenal, Ms-5080 réserve", "C604/16", "E.1829-2004", "SE/RA/25.3/1/1", "PRENT 0141", "132 F 10",
         "WX 3, fol. 12r", "6b/2/2 OM E467.S53", "18 november 1568", "R0000004_00001", "46A122(FLEUR-DE-LIS)",
+        "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1", "Oxford, Bodleian Library, MS. Bodl. 264",
+        "Section 20", "RS", "Page spread 3", "unlabeled",
+        "Ruler on page", "recto, unframed, raking light", "contreplat inf.", "第12頁", "12コマ", "Vorblatt Iv",
     ],
 )  # fmt: skip
 def test_designations_are_no_captions(text: str) -> None:
@@ -38,7 +41,7 @@ def test_designations_are_no_captions(text: str) -> None:
         "Azure, a chevron or between three mullets argent", "Portret van een man", "Whistler's Mother", "高楠順次郎", "Poupée",
         "Map of Brighthelmston", "Venus", "Das Gebet", "Ah ! Jeunesse !", "Apollo 11", "De geschiedenis van Blauwbaard",
         "The front view of a temple", "1914 Poster", "L'arbre", "Left-handed man", "Miniatur: Heilung des Blinden bei Jericho",
-        "Manuscript page with a battle, 1450", "Codex Florus dispersus", "Σωκράτης", "Вид на город",
+        "Manuscript page with a battle, 1450", "Codex Florus dispersus", "Σωκράτης", "Вид на город", "Eve", "春画", "X-ray of the panel", "A natural bridge",
     ],
 )  # fmt: skip
 def test_descriptions_are_captions(text: str) -> None:
@@ -77,6 +80,22 @@ def test_blazons_come_first_then_titles_and_each_text_once() -> None:
 def test_gallica_titles_lose_their_tails(title: str, expected: str) -> None:
     captions = captions_from([Statement("title", title)], load_profile("gallica"))
     assert [caption.text for caption in captions] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("A Lady and Her Two Children (B1981.25.278)", "A Lady and Her Two Children"),
+        ("A commonplace book; 1670s-1713. (MS Add. 8460)", "A commonplace book; 1670s-1713."),
+        ("La Surprise (1718-1719)", "La Surprise (1718-1719)"),
+        ("Portrait of a lady (detail)", "Portrait of a lady (detail)"),
+        ("[Portrait of a lady]", "Portrait of a lady"),
+        ("[Portrait] of [a lady]", "[Portrait] of [a lady]"),
+        ("Reichseierkarte :", "Reichseierkarte"),
+    ],
+)
+def test_titles_are_tidied(title: str, expected: str) -> None:
+    assert [caption.text for caption in captions_from([Statement("title", title)], ANY)] == [expected]
 
 
 @pytest.mark.parametrize(

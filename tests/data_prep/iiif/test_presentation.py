@@ -192,7 +192,8 @@ def test_several_images_and_choices_have_keys_of_their_own() -> None:
     ]
     assert len({candidate.source.id for candidate in found.candidates}) == 3
     assert found.candidates[0].source.id == f"{URI}/canvas/1"
-    assert found.candidates[1].captions[0].text == "X-ray of the panel"
+    assert found.candidates[1].captions[0].text == "Portrait of a Lady"
+    assert found.candidates[1].captions[-1].text == "X-ray of the panel"
 
 
 def test_images_without_a_service_and_with_old_services() -> None:
