@@ -79,7 +79,7 @@ _SHELF_WORDS = re.compile(
 # "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1"
 _LIBRARY = re.compile(r"library|biblioth[eè]|bibliotheek|bibliotec|archiv|archief|museum", re.IGNORECASE)
 _NUMBER_IN_IT = re.compile(r"(?=.*[^\W\d_])(?:[\w.\-]{1,20} ){0,3}\S*\d\S*")
-_IN_BRACKETS = re.compile(r"\s*[(\[](?=[^()\[\]]*[^\W\d_])([^()\[\]]{2,40})[)\]]$")
+_IN_BRACKETS = re.compile(r"\s*[(\[](?=[^()\[\]]*[^\W\d_])([^()\[\]:]{2,40})[)\]]$")
 _ORDINARY_WORD = re.compile(r"(?<![\w.])[^\W\d_A-ZÀ-Þ][^\W\d_]{3,}")
 _SHELF_VOCABULARY_TEXT = """
     latin français grec ital réserve reserve nouv fonds boîte boite codex manuscrit manuscrits manuscript manuscripts

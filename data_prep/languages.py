@@ -8,6 +8,7 @@ language as often as lingua in its high-accuracy mode (84 % and 89 %), at a twen
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 import re
 from collections.abc import Mapping
@@ -125,8 +126,7 @@ def _shares(text: str) -> Mapping[str, float]:
 
 @functools.cache
 def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    langid = importlib.import_module("py3langid.langid")  # untyped, and slow to import: on first use only
+    identifier = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
     identifier.set_languages(list(DETECTABLE))
     return identifier

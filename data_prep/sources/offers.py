@@ -157,6 +157,8 @@ def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterato
             institution=institution,
             source=Source(
                 id=record.id if number == 0 else f"{record.id}#{place}",
+                canvas=None,
+                manifest=None,
                 image_service=image.service.id if image.service else None,
                 image=image.uri,
                 homepage=record.homepage or web_address(shared.homepage),
