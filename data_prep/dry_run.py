@@ -48,7 +48,9 @@ def dry_run(config: HarvestConfig) -> int:
             parked = asyncio.run(read_everything())
         for host, reason in sorted(parked.items()):
             print(f"not read, {host}: {reason}", file=sys.stderr)
-        return list_records(ledger, Recorder(config, now_or_fixed(config.harvested_at)), as_json=config.json)
+        return list_records(
+            ledger, Recorder(config, [now_or_fixed(config.harvested_at)]), as_json=config.json
+        )
 
 
 def list_records(ledger: Ledger, recorder: Recorder, *, as_json: bool) -> int:

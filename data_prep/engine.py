@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import random
 import time
@@ -214,8 +215,17 @@ class Engine:
                 await asyncio.sleep(SECONDS_BETWEEN_COMMITS)
             batch, self._done = self._done, []
             if batch:
-                places = await asyncio.to_thread(self._ledger.append, batch)
-                self._committed(batch, places)
+                await self._write(batch)
+
+    async def _write(self, batch: list[Outcome]) -> None:
+        writing = asyncio.ensure_future(asyncio.to_thread(self._ledger.append, batch))
+        try:
+            places = await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # Interrupted with bytes on their way to the disk: they came, so they count.
+            self._ledger.commit(batch, await writing)
+            raise
+        self._committed(batch, places)
 
     def _committed(self, batch: list[Outcome], places: list[tuple[int, int]]) -> None:
         self._ledger.commit(batch, places)
@@ -313,7 +323,8 @@ class Engine:
             )
         else:
             fetched = self._local(job)
-        if fetched.not_modified:
+        sha256 = hashlib.sha256(fetched.body).hexdigest()
+        if fetched.not_modified or sha256 == job.sha256:
             return Outcome(job, "fetched", is_unchanged=True)
         found = registry.read(job.kind, fetched.body, job.uri, self._profile_of(job.uri), job.context)
         if found.links and fetched.uri == LOCAL and not self._fetch_images:
@@ -323,6 +334,7 @@ class Engine:
             "fetched",
             etag=fetched.etag,
             last_modified=fetched.last_modified,
+            sha256=sha256,
             opt_out=fetched.opt_out,
             found=found,
             rows=self._rows(found),
@@ -342,7 +354,9 @@ class Engine:
         candidate = job.candidate
         services: dict[str, bytes] = {}
         request, fetched = await self._image_bytes(candidate, job, services)
-        if fetched.not_modified:
+        before = job.facts
+        same = before is not None and hashlib.sha256(fetched.body).hexdigest() == before.source_sha256
+        if fetched.not_modified or same:
             return Outcome(job, "fetched", is_unchanged=True)
         try:
             stored = await self._store(fetched.body, request, candidate)

@@ -72,11 +72,14 @@ def fetch_and_pack(
         image_folder: where a table's images are read from.
     """
     assert config.out is not None
-    recorder = Recorder(config, ledger.get("started_at") or now_or_fixed(config.harvested_at))
+    recorder = Recorder(config, ledger.round_times())
     for _ in range(MAX_PACKINGS):
         parked = _fetch_everything(ledger, config, image_folder)
         if parked and not config.pack_incomplete:
             raise _wait_for(parked, ledger)
+        if not ledger.get("changed") and (config.out / MANIFEST_NAME).exists():
+            _finish(ledger)
+            return already_finished(config.out, "nothing has changed since")
         try:
             packed = pack(ledger, config, recorder, config.out, name)
         except LostBytes:
@@ -324,12 +327,10 @@ def _say(report: Report, out: Path) -> int:
     return 0
 
 
-def already_finished(out: Path) -> int:
+def already_finished(out: Path, words: str = "--refresh true asks the servers what has changed") -> int:
     """A finished harvest run again: the same answer as the first time, at once."""
     num_samples = len(ShardSet(out))
-    print(
-        f"harvested already: {num_samples} samples in {out}; --refresh true asks the servers what has changed"
-    )
+    print(f"harvested already: {num_samples} samples in {out}; {words}")
     report = json.loads((out / REPORT_NAME).read_text()) if (out / REPORT_NAME).exists() else {}
     if report.get("num_refused"):
         raise SomeRefused(

@@ -49,7 +49,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, uri TEXT NOT NULL, kind TEXT NOT NULL, context TEXT NOT NULL, host TEXT NOT NULL,
     depth INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'pending', reason TEXT, rounds INTEGER NOT NULL DEFAULT 0,
-    not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, opt_out TEXT NOT NULL DEFAULT '',
+    not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, sha256 TEXT, opt_out TEXT NOT NULL DEFAULT '',
     UNIQUE (uri, kind)
 );
 CREATE INDEX documents_by_host ON documents (host, state, id);
@@ -98,6 +98,8 @@ class DocumentJob:
     rounds: int
     etag: str | None
     last_modified: str | None
+    sha256: str | None
+    """Of the body as it was read before."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,13 @@ class ItemJob:
     rounds: int
     etag: str | None
     last_modified: str | None
+    facts_json: str | None
+    """What fetching it before taught."""
+
+    @property
+    def facts(self) -> Facts | None:
+        """What fetching it before taught."""
+        return FACTS.validate_json(self.facts_json) if self.facts_json else None
 
     @property
     def candidate(self) -> Candidate:
@@ -151,6 +160,7 @@ class Outcome:
     not_before: float = 0.0
     etag: str | None = None
     last_modified: str | None = None
+    sha256: str | None = None
     opt_out: tuple[str, ...] = ()
     found: Found | None = None
     rows: FoundRows | None = None
@@ -205,6 +215,7 @@ class Ledger:
         self._lock: IO[bytes] | None = None
         self._spool: IO[bytes] | None = None
         self._spool_number = self._spool_end = 0
+        self._is_changed = False
         if folder is not None:
             with disk_full_is_an_answer(folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -259,7 +270,7 @@ class Ledger:
                 for name, value in config.model_dump(mode="json").items()
                 if name in IDENTITY_FIELDS
             }
-            self.note(config=json.dumps(values), started_at=started_at, round="0", **more)
+            self.note(config=json.dumps(values), round="0", round_0_at=started_at, **more)
 
     def add_chunk(self, number: int, link: LinkRow, found: Found, rows: FoundRows) -> None:
         """A part of a table, read already, as a document of its own; nothing happens when it is there."""
@@ -322,7 +333,7 @@ class Ledger:
 
     def _documents(self, condition: str, values: tuple[Any, ...], limit: int) -> list[Job]:
         rows = self._database.execute(
-            "SELECT id, uri, kind, context, depth, rounds, etag, last_modified FROM documents "
+            "SELECT id, uri, kind, context, depth, rounds, etag, last_modified, sha256 FROM documents "
             f"WHERE {condition} ORDER BY id LIMIT ?",
             (*values, limit),
         )
@@ -330,7 +341,7 @@ class Ledger:
 
     def _items(self, condition: str, values: tuple[Any, ...], limit: int) -> list[Job]:
         rows = self._database.execute(
-            f"SELECT id, key, candidate, rounds, etag, last_modified FROM items WHERE {condition} ORDER BY id LIMIT ?",
+            f"SELECT id, key, candidate, rounds, etag, last_modified, facts FROM items WHERE {condition} ORDER BY id LIMIT ?",
             (*values, limit),
         )
         return [ItemJob(*row) for row in rows]
@@ -365,14 +376,19 @@ class Ledger:
         Raises:
             TryAgainLater: the disk is full.
         """
+        num_changed = 0
         with self._transaction():
             for outcome, place in zip(outcomes, places, strict=True):
                 if isinstance(outcome.job, DocumentJob):
                     self._record_document(outcome, outcome.job)
                 else:
                     self._record_item(outcome, outcome.job, place)
+                num_changed += not outcome.is_unchanged
                 for uri, body in outcome.services.items():
                     self._database.execute("INSERT OR REPLACE INTO services VALUES (?, ?)", (uri, body))
+            if num_changed and not self._is_changed:
+                self._database.execute("INSERT OR REPLACE INTO meta VALUES ('changed', 'yes')")
+        self._is_changed |= num_changed > 0
 
     def _record_document(self, outcome: Outcome, job: DocumentJob) -> None:
         rounds = job.rounds + (outcome.state == "retry-later")
@@ -386,8 +402,8 @@ class Ledger:
         if outcome.found is None or outcome.rows is None:
             return
         self._database.execute(
-            "UPDATE documents SET etag = ?, last_modified = ?, opt_out = ? WHERE id = ?",
-            (outcome.etag, outcome.last_modified, " ".join(outcome.opt_out), job.id),
+            "UPDATE documents SET etag = ?, last_modified = ?, sha256 = ?, opt_out = ? WHERE id = ?",
+            (outcome.etag, outcome.last_modified, outcome.sha256, " ".join(outcome.opt_out), job.id),
         )
         # A document read again (a refresh) replaces what it said before.
         self._clear_document(job.id)
@@ -471,7 +487,7 @@ class Ledger:
         """Mark an item to be fetched again from scratch."""
         with self._transaction():
             self._database.execute(
-                "UPDATE items SET state = 'pending', etag = NULL, last_modified = NULL, spool = NULL WHERE key = ?",
+                "UPDATE items SET state = 'pending', etag = NULL, last_modified = NULL, spool = NULL, facts = NULL WHERE key = ?",
                 (key,),
             )
 
@@ -485,9 +501,14 @@ class Ledger:
             self._database.execute("DELETE FROM services")
             self._retry("NOT (reason GLOB 'HTTP 403*' OR reason GLOB 'HTTP 410*' OR reason GLOB 'rights:*')")
             number = str(int(self.get("round") or 0) + 1)
-            rows = {"round": number, f"round_{number}_at": at, "started_at": at}
+            rows = {"round": number, f"round_{number}_at": at}
             self._database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows.items())
-            self._database.execute("DELETE FROM meta WHERE key = 'finished'")
+            self._database.execute("DELETE FROM meta WHERE key IN ('finished', 'changed')")
+        self._is_changed = False
+
+    def round_times(self) -> list[str]:
+        """When each round over the sources began; what was fetched in a round carries its time."""
+        return [self.get(f"round_{number}_at") or "" for number in range(int(self.get("round") or 0) + 1)]
 
     def retry_refused(self) -> bool:
         """What was refused by a server or given up is to be tried again. Returns whether there is any."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -54,14 +55,15 @@ class Recorder:
     """Builds the records of one set.
 
     Args:
-        config: policy, split, clock.
-        started_at: ISO 8601 time to write where the config fixes none.
+        config: policy and split.
+        times: when each round over the sources began, ISO 8601.
     """
 
-    def __init__(self, config: Storing, started_at: str) -> None:
+    def __init__(self, config: Storing, times: Sequence[str]) -> None:
         self.config = config
         self.policy = f"{config.policy}@{POLICY_VERSION}"
-        self.created_at = config.harvested_at or started_at
+        self.created_at = times[-1]
+        self._times = times
         self.created_by = created_by()
 
     def record(
@@ -87,19 +89,19 @@ class Recorder:
         )
         signals = (*facts.opt_out, *opt_out)
         return Record(
-            **self._common(candidate, group, signals),
+            **self._common(candidate, group, signals, self._times[facts.round]),
             source=candidate.source.model_copy(update={"image": facts.image or candidate.source.image}),
             image=image,
         )
 
     def outline(self, candidate: Candidate, opt_out: tuple[str, ...] = ()) -> dict[str, Any]:
         """The record as far as it is known before the image is fetched: JSON values, `image` null."""
-        common = self._common(candidate, candidate.group, opt_out)
+        common = self._common(candidate, candidate.group, opt_out, self.created_at)
         fields = {**common, "source": candidate.source}
         plain = {name: _json(value) for name, value in fields.items()}
         return {"schema_version": 1, **plain, "image": None}
 
-    def _common(self, candidate: Candidate, group: str, opt_out: tuple[str, ...]) -> dict[str, Any]:
+    def _common(self, candidate: Candidate, group: str, opt_out: tuple[str, ...], at: str) -> dict[str, Any]:
         config = self.config
         return {
             "key": key_of(candidate),
@@ -114,7 +116,7 @@ class Recorder:
             "split": split_of(
                 group, val_share=config.val_share, test_share=config.test_share, seed=config.split_seed
             ),
-            "harvested_at": self.created_at,
+            "harvested_at": at,
             "harvested_by": self.created_by,
         }
 

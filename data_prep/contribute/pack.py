@@ -34,7 +34,7 @@ def pack(config: PackConfig) -> int:
         with Ledger(None) as ledger:
             _read(ledger, TableReader(config), as_harvest)
             return list_records(
-                ledger, Recorder(config, now_or_fixed(config.harvested_at)), as_json=config.json
+                ledger, Recorder(config, [now_or_fixed(config.harvested_at)]), as_json=config.json
             )
     with Ledger(config.out / LEDGER_FOLDER) as ledger:
         same_harvest(ledger, as_harvest)

@@ -138,3 +138,19 @@ def test_local_manifest_stands_where_an_address_would(archive, tmp_path):
     assert [record.source.manifest for record, _ in ShardSet(tmp_path / "out").samples()] == [
         f"{archive.origin}/manifest/7"
     ]
+
+
+def test_refresh_of_an_unchanged_archive_changes_no_byte(archive, tmp_path, capsys):
+    harvest(config(archive, tmp_path))
+    before = files(tmp_path)
+    harvest(config(archive, tmp_path, refresh=True, harvested_at="2027-01-01T00:00:00Z"))
+    assert files(tmp_path) == before
+    assert "nothing has changed" in capsys.readouterr().out
+
+
+def test_refresh_keeps_the_time_of_what_has_not_changed(archive, tmp_path):
+    harvest(config(archive, tmp_path))
+    archive.num_manifests = 13
+    harvest(config(archive, tmp_path, refresh=True, harvested_at="2027-01-01T00:00:00Z"))
+    times = [record.harvested_at for record, _ in ShardSet(tmp_path).samples()]
+    assert times == [CLOCK] * 12 + ["2027-01-01T00:00:00Z"]

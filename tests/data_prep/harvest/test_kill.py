@@ -1,0 +1,195 @@
+"""kill -9 at any moment: nothing reported done is lost, nothing is doubled, and the set is the same to the byte."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iconoclip.shardset import ShardSet
+
+# Fewer in the usual run; ICONOCLIP_KILLS=50 for the long one.
+NUM_KILLS = int(os.environ.get("ICONOCLIP_KILLS", "6"))
+
+# Imports once, then forks a harvest for each line of words it reads: so a kill costs no second of imports.
+FORKER = """
+import os, sys
+from iconoclip.cli import main
+import data_prep.harvest, data_prep.contribute.pack, py3langid, PIL.JpegImagePlugin, httpx2, httpcore2, protego
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os._exit(main(line.split("\\t")[:-1]))
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Forker:
+    """Runs `iconoclip` command lines in forked processes that can be killed."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", FORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log.open("w"),
+            text=True,
+        )
+
+    def run(
+        self, words: list[str], until: Callable[[], bool] | float | None = None, number: int = signal.SIGKILL
+    ) -> int:
+        """Run a command; send it a signal after some seconds or once something is so. Returns its exit code."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("\t".join(words) + "\t\n")
+        self._process.stdin.flush()
+        child = int(self._process.stdout.readline())
+        if callable(until):
+            deadline = time.monotonic() + 60
+            while not until() and time.monotonic() < deadline:
+                time.sleep(0.005)
+        elif until is not None:
+            time.sleep(until)
+        if until is not None:
+            # It may have ended by itself; its parent has not reaped it before the code is printed.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, number)
+        return int(self._process.stdout.readline())
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    forker = Forker(tmp_path_factory.mktemp("forker") / "stderr.txt")
+    yield forker
+    forker.close()
+
+
+def words(archive: Any, out: Path) -> list[str]:
+    options = {
+        "out": out, "harvested_at": "2026-01-02T03:04:05Z", "max_side_pixels": 64, "num_workers": 1,
+        "retry_seconds": 0.01, "max_shard_bytes": 150_000,
+    }  # fmt: skip
+    return [
+        "harvest",
+        archive.collection,
+        *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+    ]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All but the report: how many requests it took may well differ."""
+    return {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.is_file() and path.name != "report.json"
+    }
+
+
+@pytest.fixture
+def large(archive: Any) -> Any:
+    archive.num_manifests = 120
+    archive.rights = {7: None}
+    return archive
+
+
+def images(archive: Any) -> list[str]:
+    return [path for path in archive.paths if path.startswith("/image/")]
+
+
+def test_killed_at_random_moments_gives_the_same_bytes(large, tmp_path, forker):
+    started = time.monotonic()
+    assert forker.run(words(large, tmp_path / "calm")) == 3
+    whole = time.monotonic() - started
+    calm = files(tmp_path / "calm")
+    assert len(calm) > 5
+    moments = random.Random(20260102)
+    num_kills = num_harvests = 0
+    while num_kills < NUM_KILLS:
+        out = tmp_path / f"killed-{num_harvests}"
+        code = forker.run(words(large, out), until=moments.uniform(0.0, 0.7) * whole)
+        num_kills += code == -signal.SIGKILL
+        if code == 3:
+            assert files(out) == calm
+            num_harvests += 1
+        elif (out / "shardset.json").exists():
+            # A reader never meets half a set.
+            ShardSet(out).verify()
+    out = tmp_path / f"killed-{num_harvests}"
+    assert forker.run(words(large, out)) == 3, forker.said
+    assert files(out) == calm
+
+
+def test_killed_while_packing(large, tmp_path, forker):
+    """The moments between the last image and the finished set, where most could go wrong."""
+    assert forker.run(words(large, tmp_path / "calm")) == 3
+    out = tmp_path / "killed"
+    packing = out / ".harvest" / "packing"
+    for delay in (0.0, 0.01, 0.03, 0.05, 0.08, 0.12):
+
+        def is_packing(delay: float = delay) -> bool:
+            return packing.exists() and not time.sleep(delay)
+
+        if forker.run(words(large, out), until=is_packing) == 3:
+            break
+    assert forker.run(words(large, out)) == 3
+    assert files(out) == files(tmp_path / "calm")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_politely_keeps_all_that_came(large, tmp_path, forker, number):
+    assert forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 60, number=number) == 75
+    assert not (tmp_path / "shardset.json").exists()
+    first = images(large)
+    assert forker.run(words(large, tmp_path)) == 3
+    twice = set(first) & set(images(large)[len(first) :])
+    # Those whose transfer was cut are asked again; eight at most were under way.
+    assert len(twice) <= 8
+    assert len(ShardSet(tmp_path)) == 119
+
+
+def test_one_harvest_at_a_time_in_a_folder(large, tmp_path, forker):
+    from data_prep.ledger import Ledger
+    from iconoclip.errors import BadInput
+
+    with Ledger(tmp_path / ".harvest"):
+        assert forker.run(words(large, tmp_path)) == 2
+        with pytest.raises(BadInput, match="another process"):
+            Ledger(tmp_path / ".harvest")
+    assert forker.run(words(large, tmp_path)) == 3
+
+
+def test_damaged_spool_is_fetched_again(large, tmp_path, forker):
+    """What the disk lost between two runs is noticed by its checksum."""
+    code = forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 100, number=signal.SIGTERM)
+    assert code == 75
+    spool = tmp_path / ".harvest" / "spool-000000.bin"
+    with spool.open("r+b") as file:
+        file.seek(spool.stat().st_size // 3)
+        file.write(b"\0" * 500)
+    assert forker.run(words(large, tmp_path)) == 3, forker.said
+    shardset = ShardSet(tmp_path)
+    shardset.verify()
+    assert len(shardset) == 119
