@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Path, Query, Request, UploadFile
 from fastapi.responses import Response
@@ -14,23 +14,19 @@ from retrieval.answers import Explanation, Facets, Hit, Item, Results
 from retrieval.service import notations, pictures, uploads
 from retrieval.service.desk import Concealed, Desk, DeskOf
 from retrieval.service.params import FilterParams, SearchParams
-from retrieval.service.refusals import FaultBody, Refusal, from_engine
+from retrieval.service.refusals import documented, from_engine
 from retrieval.service.views import content_state, is_shown
 
-REFUSALS: dict[int | str, dict[str, object]] = {
-    401: {"model": FaultBody, "description": "a token that is not known here"},
-    422: {"model": FaultBody, "description": "a parameter out of its bounds, or one that does not exist"},
-    429: {"model": FaultBody, "description": "too many requests; Retry-After says how long to wait"},
-    503: {"model": FaultBody, "description": "something needed is not there at the moment"},
+Responses = dict[int | str, dict[str, Any]]
+REFUSALS: Responses = {
+    400: documented("a cursor of another question, or a body that cannot be read"),
+    401: documented("a token that is not known here"),
+    404: documented("no such item, or it was withdrawn, or it is not for you"),
+    422: documented("a parameter out of its bounds, or one that does not exist"),
+    429: documented("too many requests; Retry-After says how long to wait"),
+    503: documented("something needed is not there at the moment"),
 }
-NOT_FOUND: dict[int | str, dict[str, object]] = {
-    404: {"model": FaultBody, "description": "no such item, or it was withdrawn"}
-}
-UPLOAD: dict[int | str, dict[str, object]] = {
-    400: {"model": FaultBody, "description": "a multipart body that cannot be read"},
-    413: {"model": FaultBody, "description": "too many bytes or pixels"},
-    415: {"model": FaultBody, "description": "not an image"},
-}
+UPLOAD: Responses = {413: documented("too many bytes or pixels"), 415: documented("not an image")}
 router = APIRouter(responses=REFUSALS)
 
 KeyPath = Annotated[
@@ -78,7 +74,7 @@ def search_with_image(
     return desk.search(params.query(concealed, picture))
 
 
-@router.get("/api/items/{key}", tags=["items"], summary="One item, whole", responses=NOT_FOUND)
+@router.get("/api/items/{key}", tags=["items"], summary="One item, whole")
 def item(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> ItemAnswer:
     """The record with captions, rights and provenance, others of the same object, and what is similar."""
     found, base = desk.item(key, concealed), desk.base_url(request)
@@ -100,7 +96,7 @@ class SimilarParams(FilterParams):
     cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before")
 
 
-@router.get("/api/similar", tags=["search"], summary="More like this", responses=NOT_FOUND)
+@router.get("/api/similar", tags=["search"], summary="More like this")
 def similar(params: Annotated[SimilarParams, Query()], desk: DeskOf, concealed: Concealed) -> Results:
     """What looks like an item, most alike first, the item itself left out."""
     desk.item(params.key, concealed)
@@ -126,9 +122,7 @@ class ExplainParams(BaseModel):
     q: str = Field(min_length=1, max_length=1_000, description="the text")
 
 
-@router.get(
-    "/api/explain", tags=["items"], summary="Where in the picture a text is seen", responses=NOT_FOUND
-)
+@router.get("/api/explain", tags=["items"], summary="Where in the picture a text is seen")
 def explain(params: Annotated[ExplainParams, Query()], desk: DeskOf, concealed: Concealed) -> Explanation:
     """A coarse map over the image, row by row, values from 0 to 1; computed on demand."""
     desk.item(params.key, concealed)
@@ -160,7 +154,6 @@ class IconclassParams(BaseModel):
     "/api/iconclass",
     tags=["iconclass"],
     summary="A notation, its place, and suggestions",
-    responses=NOT_FOUND,
 )
 def iconclass(
     params: Annotated[IconclassParams, Query()], desk: DeskOf, concealed: Concealed
@@ -198,11 +191,10 @@ def _cache_control(hit: Hit, desk: Desk) -> str:
     return f"{who}, max-age=60, must-revalidate"
 
 
-_JPEG: dict[int | str, dict[str, object]] = {
+_JPEG: Responses = {
     200: {"content": {"image/jpeg": {}}, "description": "the picture"},
     304: {"description": "the copy you have is still good"},
-    403: {"model": FaultBody, "description": "its rights allow a link only"},
-    **NOT_FOUND,
+    403: documented("its rights allow a link only"),
 }
 
 
@@ -224,6 +216,3 @@ def image(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) ->
 def thumb(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> Response:
     """A JPEG of at most 400 pixels a side, where its rights let it be shown."""
     return _picture(key, request, desk, concealed, small=True)
-
-
-__all__ = ["NOT_FOUND", "REFUSALS", "Refusal", "router"]

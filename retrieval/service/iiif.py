@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from iconoclip.record import Caption
 from retrieval.answers import Hit
-from retrieval.service.api import NOT_FOUND, REFUSALS, KeyPath
+from retrieval.service.api import REFUSALS, KeyPath, Responses
 from retrieval.service.desk import Concealed, DeskOf
 from retrieval.service.exports import results_of
 from retrieval.service.params import SearchParams
@@ -31,9 +31,7 @@ class Iiif(JSONResponse):
     media_type = f'application/ld+json;profile="{CONTEXT}"'
 
 
-_OK: dict[int | str, dict[str, object]] = {
-    200: {"content": {"application/ld+json": {}}, "description": "IIIF Presentation 3"}
-}
+_OK: Responses = {200: {"content": {"application/ld+json": {}}, "description": "IIIF Presentation 3"}}
 
 
 @router.get(
@@ -69,7 +67,7 @@ def search_collection(
     "/iiif/{key}/manifest.json",
     summary="One item as a Manifest",
     response_class=Iiif,
-    responses={**_OK, **NOT_FOUND},
+    responses=_OK,
 )
 def item_manifest(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> Iiif:
     """One canvas: the picture as stored here."""

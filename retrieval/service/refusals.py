@@ -39,6 +39,7 @@ class FaultBody(BaseModel):
 CODES = {
     400: "bad_request",
     401: "not_authorised",
+    403: "link_only",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
@@ -95,3 +96,13 @@ def from_status(status: int, detail: str | None = None) -> Refusal:
         405: "the Allow header lists the methods",
     }
     return Refusal(status, what, remedy=remedies.get(status))
+
+
+def documented(description: str) -> dict[str, Any]:
+    """A refusal as the OpenAPI document describes it.
+
+    The schema is named by reference: given as a model, the framework would file it under the media type of the
+    route's success, and a CSV route does not refuse in CSV.
+    """
+    schema = {"$ref": "#/components/schemas/FaultBody"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
