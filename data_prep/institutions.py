@@ -44,7 +44,7 @@ _LANGUAGE_SUFFIX = re.compile(r"^(.{2,60}?)\s*\(([^\W\d_]{2,24})\)$")
 
 
 class HostLimit(Config):
-    """How much a host bears."""
+    """How much a host bears. Where an institution publishes no limit, the profile's is a cautious guess."""
 
     requests_per_minute: float = Field(
         default=60, gt=0, description="requests a minute, all workers together"

@@ -267,6 +267,19 @@ def test_every_annotation_list_is_refused_or_read() -> None:
     assert all(item.refusals for item in found)  # without its manifest, nobody knows which image they are of
 
 
+def test_a_real_list_of_annotations_gives_regions_of_its_page() -> None:
+    name = "dzkimgs.l.u-tokyo.ac.jp__dzkimgs.l.u-tokyo.ac.jp__iiif__zuzoubu__12b02"
+    manifest = presentation(MATERIAL / f"manifests/v3-converted/{name}__manifest.json")
+    (link,) = manifest.links
+    listed = (MATERIAL / f"annotations/v3/{name}__list__p0001-0025.json").read_bytes()
+    found = read_annotations(listed, link.uri, profile_for(link.uri), link.context)
+    stated = json.loads(listed)["items"]
+    assert len(found.candidates) == len({item["target"] for item in stated}) > 1
+    assert str(found.candidates[0].region) == "9912,13519,2583,2663"  # canvas and image are of one size
+    assert found.candidates[0].captions[0].text.startswith("大日如來")
+    assert all(candidate.group == manifest.candidates[0].group for candidate in found.candidates)
+
+
 def test_bad_answers_have_the_right_outcome() -> None:
     repeated = read_oai_pmh(
         (MATERIAL / "bad/transport/oai_repeating_token.xml").read_bytes(),

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.candidate import Found
-from data_prep.iiif.presentation import MAX_DEPTH, read_presentation
+from data_prep.iiif.collections import MAX_DEPTH
+from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import InstitutionProfile, load_profile, profile_for
 
 URI = "https://iiif.example.org/m/1"
