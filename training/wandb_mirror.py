@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ class WandbMirror:
         identity = run.job.get("wandb_id") or uuid.uuid4().hex[:12]
         run.update_job(wandb_id=identity)
         mode = os.environ.get("WANDB_MODE", "offline")
-        self._run = wandb.init(
+        self._run: Any = wandb.init(
             project=project,
             id=identity,
             name=run.folder.name,
@@ -41,8 +43,18 @@ class WandbMirror:
     def log(self, values: dict[str, Any]) -> None:
         """Send one line; texts and lists stay in metrics.jsonl."""
         numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
-        self._run.log(numbers, step=int(values["step"]))
+        self._tell(lambda run: run.log(numbers, step=int(values["step"])))
 
     def close(self) -> None:
         """Finish the wandb run."""
-        self._run.finish()
+        self._tell(lambda run: run.finish())
+
+    def _tell(self, what: Callable[[Any], None]) -> None:
+        if self._run is None:
+            return
+        try:
+            what(self._run)
+        except Exception as error:
+            # wandb's service is a process of its own: a scheduler that ends a job may end it before the run has saved.
+            self._run = None
+            print(f"wandb is lost ({type(error).__name__}: {error}); metrics.jsonl goes on", file=sys.stderr)
