@@ -29,8 +29,7 @@ def statements_of(
     for statement in objects(resource.get("requiredStatement")):
         for text, language in texts(statement.get("value")):
             found.add("attribution", text, language)
-    rights = [text for value in as_list(resource.get("rights")) for text in _rights_texts(value)]
-    return found.items, rights
+    return found.items, rights_of(resource)
 
 
 def _add_pair(found: Statements, pair: JsonObject, profile: InstitutionProfile) -> None:
@@ -55,10 +54,13 @@ def of_record(record: Any) -> tuple[list[Statement], list[str], str | None]:
     return statements, rights, web_address(id_of(record.get("homepage")))
 
 
-def _rights_texts(value: Any) -> list[str]:
-    if isinstance(value, dict) and (identity := id_of(value)):
-        return [identity]
-    return [text for text, _ in texts(value)]
+def rights_of(resource: JsonObject) -> list[str]:
+    """What a resource's own rights property holds (2.1: license): one address, several, HTML, objects."""
+    found: list[str] = []
+    for value in as_list(resource.get("rights") or resource.get("license")):
+        identity = id_of(value) if isinstance(value, dict) else None
+        found += [identity] if identity else [text for text, _ in texts(value)]
+    return found
 
 
 def institution_of(manifest: JsonObject, profile: InstitutionProfile) -> Institution:

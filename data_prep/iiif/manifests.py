@@ -8,7 +8,7 @@ from typing import Any
 
 from data_prep.candidate import Candidate, ImageService, Link, Refusal
 from data_prep.captions import MAX_CAPTIONS, Statement, captions_from
-from data_prep.description import Description, describe
+from data_prep.description import Description, describe, rights_value
 from data_prep.iiif.annotations import Page, page_annotations, page_links
 from data_prep.iiif.descriptive import homepage_of, institution_of, navigation_date, of_record, statements_of
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
@@ -105,7 +105,7 @@ class ManifestReader:
                 region=painting.region,
             ),
             group=self.identity,
-            rights_raw=own.rights_raw or shared.rights_raw,
+            rights_raw=self._rights_of(painting) or own.rights_raw or shared.rights_raw,
             attribution=own.attribution or shared.attribution,
             captions=captions,
             iconclass=tuple(dict.fromkeys((*own.iconclass, *shared.iconclass))),
@@ -117,6 +117,9 @@ class ManifestReader:
             source_size=painting.size,
             region=painting.region,
         )
+
+    def _rights_of(self, painting: Painting) -> str | None:
+        return rights_value(list(painting.rights), [], [], self.profile) if painting.rights else None
 
     def _annotated(
         self, canvas: JsonObject, candidates: list[Candidate]

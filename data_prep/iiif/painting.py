@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from data_prep.candidate import ImageService
+from data_prep.iiif.descriptive import rights_of
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
 from data_prep.iiif.image_services import asks_for_login, image_service
 from data_prep.iiif.language_map import TaggedText, texts
@@ -32,6 +34,8 @@ class Painting:
     region: Region | None = None
     """The part of the image that is used, in its own pixels."""
     label: tuple[TaggedText, ...] = ()
+    rights: tuple[str, ...] = ()
+    """What the image or its service states, which goes before what its page and its manifest do."""
 
     @property
     def identity(self) -> str:
@@ -97,9 +101,9 @@ def _image(body: JsonObject, base: str) -> Painting | str:
         return "an image without an http address"
     if asks_for_login(services):
         return "the image service asks for a login"
-    return Painting(
-        image_uri, service, _full_size(body, service, image_uri), label=tuple(texts(body.get("label")))
-    )
+    rights = tuple(text for holder in (body, *services) for text in rights_of(holder))
+    label = tuple(texts(body.get("label")))
+    return Painting(image_uri, service, _full_size(body, service, image_uri), label=label, rights=rights)
 
 
 def _why_no_image(body: JsonObject, service: ImageService | None) -> str | None:
@@ -135,7 +139,7 @@ def _with_region(painting: Painting, selector: Any) -> Painting:
             x, y, width, height = map(int, match.groups())
             if width and height and not _covers(painting.size, width, height):
                 region = Region(x=x, y=y, width=width, height=height)
-                return Painting(painting.image_uri, painting.service, painting.size, region, painting.label)
+                return dataclasses.replace(painting, region=region)
     return painting
 
 

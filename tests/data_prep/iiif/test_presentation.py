@@ -301,6 +301,20 @@ def test_rights_in_metadata_and_credit_lines() -> None:
     assert warned.rights_raw is None
 
 
+def test_rights_of_the_image_go_first() -> None:
+    licensed = image_3("a", rights="http://creativecommons.org/licenses/by-nc/4.0/")
+    service = {"@context": "http://iiif.io/api/image/2/context.json", "@id": "https://img.example.org/b", "license": ["http://rightsstatements.org/vocab/InC/1.0/"],
+               "profile": "http://iiif.io/api/image/2/level2.json"}  # fmt: skip
+    first, second, third = read(
+        manifest_3(
+            canvas_3("1", licensed), canvas_3("2", image_3("b", service=service)), canvas_3("3", image_3("c"))
+        )
+    ).candidates
+    assert first.rights_raw == "http://creativecommons.org/licenses/by-nc/4.0/"
+    assert second.rights_raw == "http://rightsstatements.org/vocab/InC/1.0/"
+    assert third.rights_raw == "http://creativecommons.org/licenses/by/4.0/"
+
+
 def test_a_rights_text_that_the_profile_explains_is_followed_by_its_uri() -> None:
     value = manifest_3(canvas_3("1", image_3("a")), rights="Domaine public")
     (candidate,) = read(value, load_profile("gallica")).candidates
