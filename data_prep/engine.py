@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from data_prep.candidate import Candidate, Found, ImageService, Refusal
 from data_prep.config import HarvestConfig
-from data_prep.fetch import Fetched, Fetcher, HostParked, NotNow, Refused, host_of
+from data_prep.fetch import Fetched, Fetcher, HostParked, NotNow, Refused, host_of, look_at
 from data_prep.iiif.image_api import (
     ImageRequest,
     image_request,
@@ -458,6 +458,7 @@ class Engine:
         task = self._infos.get(uri)
         if task is None:
             task = self._infos[uri] = asyncio.create_task(self._learn_info(uri, services))
+            task.add_done_callback(look_at)
             task.add_done_callback(lambda _: self._infos.pop(uri, None))
         return await asyncio.shield(task)
 

@@ -234,8 +234,8 @@ class Fetcher:
     async def _follow(
         self, uri: str, wanted: Wanted, max_bytes: int, conditions: Mapping[str, str]
     ) -> Fetched:
-        for _ in range(MAX_REDIRECTS + 1):
-            url = self._checked_url(uri)
+        for hop in range(MAX_REDIRECTS + 1):
+            url = self._checked_url(uri, is_redirect=hop > 0)
             site = await self._site(uri)
             if site.robots_txt and not site.robots.can_fetch(uri, optout.PRODUCT):
                 raise Refused("robots.txt forbids it")
@@ -245,7 +245,7 @@ class Fetcher:
             uri = answer
         raise Refused(f"more than {MAX_REDIRECTS} redirects")
 
-    def _checked_url(self, uri: str) -> httpx2.URL:
+    def _checked_url(self, uri: str, *, is_redirect: bool = False) -> httpx2.URL:
         if len(uri) > MAX_URI_CHARS:
             raise Refused(f"the address is longer than {MAX_URI_CHARS} characters")
         try:
@@ -256,7 +256,13 @@ class Fetcher:
             raise Refused(f"only http and https are asked, not '{url.scheme or uri[:40]}'")
         if url.userinfo:
             raise Refused("the address carries a user name or password")
+        port = url.port or (443 if url.scheme == "https" else 80)
+        if literal_address(url.host) and not is_public(url.host) and (url.host, port) not in self._allowed:
+            raise Refused(_is_private(url.host, url.host))
         if self._contact is None and not is_loopback(url.host):
+            if is_redirect:
+                # Whoever answers must not be able to stop the harvest by pointing elsewhere.
+                raise Refused("redirected to another server, and no contact is configured")
             raise ConfigError(
                 "no contact is configured, and a server beyond this machine is to be asked",
                 where=uri,
@@ -329,7 +335,7 @@ class Fetcher:
         finally:
             await response.aclose()
         if wanted in ("json", "image") and looks_like_markup(body):
-            gate.punished()
+            gate.walled()
             raise NotNow("a page of HTML came instead: a firewall, or a viewer's address")
         gate.succeeded(len(body))
         return _fetched(uri, response, body, site)
@@ -356,6 +362,7 @@ class Fetcher:
         task = self._sites.get(origin)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = self._sites[origin] = asyncio.create_task(self._learn_site(origin))
+            task.add_done_callback(look_at)
         return await asyncio.shield(task)
 
     async def _learn_site(self, origin: str) -> SiteRules:
@@ -403,6 +410,12 @@ def origin_of(uri: str) -> str:
     """Scheme, host and port: what a robots.txt speaks for."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+
+
+def look_at(task: asyncio.Task[Any]) -> None:
+    """Every waiter may have been cancelled; a failure that nobody awaits is no news."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _phrase(status: int) -> str:
@@ -504,6 +517,11 @@ def _decoder(encoding: str, max_bytes: int) -> Callable[[bytes], bytes]:
     return decode
 
 
+def _is_private(host: str, address: str) -> str:
+    shown = host if host == address else f"{host} ({address})"
+    return f"{shown} is a private address; --allow_hosts {host} would permit it"
+
+
 class _CheckedTransport(httpx2.AsyncHTTPTransport):
     """httpx2's transport over connections to checked addresses only."""
 
@@ -586,11 +604,7 @@ class _CheckedBackend(httpcore2.AsyncNetworkBackend):
             return addresses
         public = [address for address in addresses if is_public(address)]
         if not public:
-            raise Refused(
-                f"{host} is a private address ({addresses[0]}); --allow_hosts {host} would permit it"
-                if addresses
-                else f"{host} has no address"
-            )
+            raise Refused(_is_private(host, addresses[0]) if addresses else f"{host} has no address")
         return public
 
     async def sleep(self, seconds: float) -> None:

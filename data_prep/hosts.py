@@ -22,6 +22,7 @@ MAX_LEVEL: Final = 5.0
 SMALLEST_INTERVAL_SECONDS: Final = 0.01
 # So many failures in a row and a host is left alone for the rest of the run.
 FAILURES_TO_PARK: Final = 40
+PAGES_OF_A_FIREWALL: Final = 4
 MAX_CRAWL_DELAY_SECONDS: Final = 300.0
 
 
@@ -55,7 +56,7 @@ class HostGate:
         self._next_turn = 0.0
         self._closed_until = 0.0
         self._level, self._level_at = 0.0, 0.0
-        self._failures = 0
+        self._failures = self._walls = 0
         self._opened_at = now()
 
     def respect_crawl_delay(self, seconds: float | None) -> None:
@@ -120,10 +121,16 @@ class HostGate:
 
     def succeeded(self, num_bytes: int) -> None:
         """A request was answered as hoped."""
-        self._failures = 0
+        self._failures = self._walls = 0
         self.num_bytes += num_bytes
         if self._level:
             self._level, self._level_at = max(0.0, self.level - RELIEF_OF_A_SUCCESS), self._now()
+
+    def walled(self) -> None:
+        """A page of HTML came where something else was wanted: once is a bad link, in a row it is a firewall."""
+        self._walls += 1
+        if self._walls >= PAGES_OF_A_FIREWALL:
+            self.punished()
 
     def failed(self, reason: str) -> None:
         """A request failed for the moment; after many in a row the host is parked."""

@@ -76,6 +76,7 @@ def read_status(folder: Path) -> HarvestStatus:
                 database.close()
         except sqlite3.DatabaseError as error:
             raise DamagedData(f"the ledger cannot be read: {error}", where=path) from error
+    found.hosts = {host: dict(entry) for host, entry in sorted(found.hosts.items())}
     num_left = sum(found.items.get(state, 0) for state in ("pending", "retry-later"))
     if found.items_per_second and num_left:
         found.seconds_left = num_left / found.items_per_second

