@@ -83,7 +83,7 @@ class LocalCluster:
         kill_wait_seconds: between SIGTERM and SIGKILL when a job is ended.
     """
 
-    def __init__(self, folder: str | Path, *, kill_wait_seconds: int = 10) -> None:
+    def __init__(self, folder: str | Path, *, kill_wait_seconds: int = 30) -> None:
         self.folder = Path(folder).resolve()
         self.conf = self.folder / "slurm.conf"
         self.kill_wait_seconds = kill_wait_seconds

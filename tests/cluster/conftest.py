@@ -43,7 +43,7 @@ def cluster(slurm_programs: str) -> Iterator[LocalCluster]:
     """The cluster, up for the whole session; SLURM's commands find it by the environment."""
     # A short path: a socket lies in it.
     folder = Path(tempfile.mkdtemp(prefix="ic-", dir="/tmp"))
-    cluster = LocalCluster(folder, kill_wait_seconds=10)
+    cluster = LocalCluster(folder)
     cluster.start()
     before = dict(os.environ)
     os.environ.update(cluster.environment, ICONOCLIP_SITE="local")

@@ -59,21 +59,6 @@ def test_edits_after_submission_change_nothing(
     assert 'PYTHONPATH="$run/job/code"' in second.script_path.read_text()
 
 
-def test_a_warned_run_saves_requeues_itself_and_goes_on(
-    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
-) -> None:
-    job_dir = submit_count(tmp_path / "run", "num_steps=20", "seconds_a_step=0.1", nodes=2)
-    wait_until(lambda: (tmp_path / "run/out/steps.jsonl").exists(), "started")
-    # What SLURM does before a time limit (--signal=B:USR1@N).
-    cluster.run("scancel", "--signal=USR1", "--batch", str(job_dir.job_ids()[0]))
-    wait_until_finished(job_dir)
-    attempts = job_dir.work_of(None).attempts
-    assert [(attempt.exit_code, attempt.stop) for attempt in attempts] == [(75, "warned"), (0, "none")]
-    assert len({attempt.job_id for attempt in attempts}) == 1
-    assert attempts[1].restart == 1
-    assert steps_of(tmp_path / "run") == list(range(1, 21))
-
-
 def test_an_array_redoes_only_the_task_that_was_killed(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
