@@ -10,6 +10,8 @@ checkpoints/
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import platform
 import sys
@@ -21,7 +23,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from iconoclip.config import to_yaml
-from iconoclip.errors import ConfigError, DamagedData, MissingRequirement
+from iconoclip.errors import ConfigError, DamagedData, MissingRequirement, TryAgainLater
 from iconoclip.files import atomic_write, disk_full_is_an_answer, write_json
 
 
@@ -37,13 +39,29 @@ class RunDir:
         self.metrics_path = self.folder / "metrics.jsonl"
         self.checkpoints = self.folder / "checkpoints"
 
-    def start(self, config: BaseModel, *, data: dict[str, Any], resuming: bool) -> None:
-        """Write what is known before the first step. A run that goes on keeps its first config.
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from training in this folder while the block runs.
+
+        The lock is the operating system's: it goes when the process does, however it ends.
 
         Raises:
+            TryAgainLater: another process holds it.
             MissingRequirement: the folder cannot be written.
-            ConfigError: the folder holds another run.
         """
+        self._make_folder()
+        with (self.folder / ".lock").open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TryAgainLater(
+                    "another process is training in this folder",
+                    where=self.folder,
+                    remedy="wait for it to end, or choose another --run_dir",
+                ) from None
+            yield
+
+    def _make_folder(self) -> None:
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -52,6 +70,15 @@ class RunDir:
                 where=self.folder,
                 remedy="choose another with --run_dir",
             ) from error
+
+    def start(self, config: BaseModel, *, data: dict[str, Any], resuming: bool) -> None:
+        """Write what is known before the first step. A run that goes on keeps its first config.
+
+        Raises:
+            MissingRequirement: the folder cannot be written.
+            ConfigError: the folder holds another run.
+        """
+        self._make_folder()
         if self.config_path.exists() and not resuming:
             raise ConfigError(
                 "this folder already holds a run",

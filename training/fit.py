@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -70,7 +71,7 @@ def fit(config: TrainConfig, run: RunDir, found: Path | None) -> int:
     """
     _quiet_libraries()
     stop = StopSignals()
-    with stop.installed():
+    with stop.installed(), run.locked() if _is_first_rank() else contextlib.nullcontext():
         return _fit(make_plan(config), run, found, stop)
 
 

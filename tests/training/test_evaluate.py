@@ -1,0 +1,224 @@
+"""Scores against brute force and against arithmetic on paper; the exported model is what was trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+
+from iconoclip import metrics
+from iconoclip.errors import BadInput, ConfigError, MissingRequirement
+from iconoclip.record import Caption
+from iconoclip.shardset import ShardSet
+from training import retrieval_score
+from training.config import EvaluateConfig, ExportConfig, TrainConfig
+from training.data.samples import load
+from training.evaluate import evaluate
+from training.export import export
+from training.measure import century
+from training.train import train
+
+from .conftest import jpeg, make_record, write_set
+
+
+@pytest.fixture(scope="module")
+def trained(
+    shapes_set: Path, small_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """A run of a few steps, and its export."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = TrainConfig(
+        shardsets=[str(shapes_set)], run_dir=folder / "run", model=str(small_model), batch_size=10, epochs=2, num_workers=0,
+        precision="float32", wandb=False, accelerator="cpu", num_threads=1,
+    )  # fmt: skip
+    train(config)
+    export(ExportConfig(run_dir=config.run_dir, out=folder / "model"))
+    return config.run_dir, folder / "model"
+
+
+def test_plain_open_clip_loads_the_export_bit_equal(trained: tuple[Path, Path], shapes_set: Path) -> None:
+    from training import checkpoints
+    from training.checkpoint_io import read_checkpoint
+
+    run, folder = trained
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    path, _ = checkpoints.latest_sound(run / "checkpoints")
+    assert path
+    saved = {
+        name.removeprefix("model."): tensor for name, tensor in read_checkpoint(path)["state_dict"].items()
+    }
+    state = model.state_dict()
+    assert state.keys() == saved.keys()
+    assert all(torch.equal(state[name], saved[name]) for name in state)
+    # The preprocessing is training's: squashed to 32 pixels, mean and deviation one half.
+    grey = preprocess(Image.new("RGB", (50, 90), (255, 0, 0)))
+    assert grey.shape == (3, 32, 32)
+    assert grey[:, 5, 5].tolist() == [1.0, -1.0, -1.0]
+    provenance = json.loads((folder / "provenance.json").read_text())
+    assert provenance["shardsets"] == [{"name": "north", "digest": ShardSet(shapes_set).digest}]
+    assert "| north | 50 |" in (folder / "README.md").read_text()
+
+
+def test_an_export_that_is_done_says_so_and_a_foreign_folder_is_kept(
+    trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = trained
+    assert export(ExportConfig(run_dir=run, out=folder)) == 0
+    assert "exported already" in capsys.readouterr().err
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadInput, match="not an exported model"):
+        export(ExportConfig(run_dir=run, out=tmp_path))
+    assert (tmp_path / "thesis.txt").exists()
+    with pytest.raises(MissingRequirement, match="no run here"):
+        export(ExportConfig(run_dir=tmp_path, out=tmp_path / "out"))
+
+
+def test_evaluate_agrees_with_brute_force_through_open_clip(
+    trained: tuple[Path, Path], shapes_set: Path, tmp_path: Path
+) -> None:
+    config = EvaluateConfig(
+        model=str(trained[1]), shardsets=[str(shapes_set)], out=tmp_path, split="train", accelerator="cpu"
+    )
+    assert evaluate(config) == 0
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{trained[1]}")
+    model.eval()
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{trained[1]}")
+    samples = [(r, data) for r, data in ShardSet(shapes_set).samples() if r.split == "train"]
+    with torch.no_grad():
+        images = model.encode_image(
+            torch.stack([preprocess(decoded(data)) for _, data in samples]), normalize=True
+        )
+        for language, position in (("en", 0), ("fr", 1)):
+            texts = model.encode_text(
+                tokenizer([r.captions[position].text for r, _ in samples]), normalize=True
+            )
+            scores = (texts @ images.T).numpy()
+            for direction, matrix in (("text_to_image", scores), ("image_to_text", scores.T)):
+                ranks = np.array([1 + np.sum(np.delete(row, n) >= row[n]) for n, row in enumerate(matrix)])
+                entry = found["languages"][language][direction]
+                for k in (1, 5, 10):
+                    assert entry[f"recall@{k}"]["value"] == pytest.approx(
+                        np.mean(ranks <= k), abs=0.021
+                    )  # one tie of 50
+                assert entry["mrr"]["value"] == pytest.approx(np.mean(1 / ranks), abs=0.02)
+                assert entry["by_institution"]["north"]["num_queries"] == 50
+                assert entry["recall@5"]["low"] <= entry["recall@5"]["value"] <= entry["recall@5"]["high"]
+
+
+def decoded(data: bytes) -> Image.Image:
+    import io
+
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def test_an_evaluation_that_is_done_says_so(
+    trained: tuple[Path, Path], shapes_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values: dict[str, Any] = {
+        "model": str(trained[1]),
+        "shardsets": [str(shapes_set)],
+        "out": tmp_path,
+        "split": "val",
+    }
+    evaluate(EvaluateConfig(**values))
+    assert "evaluated already" not in capsys.readouterr().err
+    evaluate(EvaluateConfig(**values))
+    assert "evaluated already" in capsys.readouterr().err
+    evaluate(EvaluateConfig(**values, languages=["fr"]))
+    assert "evaluated already" not in capsys.readouterr().err
+    assert list(json.loads((tmp_path / "evaluation.json").read_text())["languages"]) == ["fr"]
+
+
+def test_equal_texts_are_equal_answers(tmp_path: Path) -> None:
+    data = jpeg("red", "blue", "disc")
+    texts = ["A portrait", "a  portrait ", "a landscape"]
+    folder = write_set(
+        tmp_path / "set", [(make_record(n, data, {"en": text}), data) for n, text in enumerate(texts)]
+    )
+    samples = load([str(folder)], split="all", policy="open")
+    (queries,) = retrieval_score.choose_queries(samples, [0, 1, 2])
+    assert queries.texts == ("A portrait", "a landscape")
+    texts_TD = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    images_ND = np.array([[0.6, 0.8], [0.8, 0.6], [1.0, 0.0]], dtype=np.float32)
+    # Text 0 scores .6, .8, 1: its answers, images 0 and 1, stand third and second. Text 1 scores .8, .6, 0: third.
+    found = retrieval_score.text_to_image(queries, texts_TD, images_ND)
+    assert [ranks.tolist() for ranks in found.ranks] == [[2, 3], [2, 3], [3]]
+    summed = retrieval_score.summary(found)
+    assert summed["recall@1"]["value"] == 0
+    assert summed["mrr"]["value"] == pytest.approx((1 / 2 + 1 / 2 + 1 / 3) / 3)
+    assert summed["map"]["value"] == pytest.approx((2 * (1 / 2 + 2 / 3) / 2 + 1 / 3) / 3)
+    # Image to text: among two texts, images 0, 1, 2 score (.6, .8), (.8, .6), (1, 0); right are 0, 0, 1.
+    backwards = retrieval_score.image_to_text(queries, texts_TD, images_ND)
+    assert [ranks.tolist() for ranks in backwards.ranks] == [[2], [1], [2]]
+
+
+def test_the_caption_of_the_first_field_that_is_there_is_asked_with(tmp_path: Path) -> None:
+    data = jpeg("red", "blue", "disc")
+    captions = tuple(
+        Caption(text=text, language="en", field=field)
+        for text, field in (("f. 3r", "title"), ("A lion", "blazon"), ("A beast", "subject"))
+    )
+    folder = write_set(tmp_path / "set", [(make_record(0, data, {}, captions=captions), data)])
+    samples = load([str(folder)], split="all", policy="open")
+    assert retrieval_score.choose_queries(samples, [0])[0].texts == ("f. 3r",)
+    assert retrieval_score.choose_queries(samples, [0], fields=["blazon", "title"])[0].texts == ("A lion",)
+    assert retrieval_score.choose_queries(samples, [0], fields=["nothing"]) == []
+    assert retrieval_score.choose_queries(samples, [0], languages=["fr"]) == []
+
+
+@pytest.mark.parametrize(
+    ("years", "name"),
+    [((1501, 1600), "16th"), ((1600, 1600), "16th"), ((1601, None), "17th"), ((None, 1015), "11th"), ((2001, 2005), "21st"), ((None, None), "undated"), ((-20, -10), "before the 1st")],
+)  # fmt: skip
+def test_a_date_range_has_one_century(years: tuple[int | None, int | None], name: str) -> None:
+    assert century(*years) == name
+
+
+def test_bad_input_is_answered(
+    shapes_set: Path, trained: tuple[Path, Path], tmp_path: Path, small_model: Path
+) -> None:
+    values: dict[str, Any] = {"shardsets": [str(shapes_set)], "out": tmp_path / "out", "split": "val"}
+    with pytest.raises(ConfigError, match="no model is called 'ViT-B-33'"):
+        evaluate(EvaluateConfig(model="ViT-B-33", **values))
+    with pytest.raises(BadInput, match="no caption to ask with"):
+        evaluate(EvaluateConfig(model=str(trained[1]), caption_fields=["poem"], **values))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    empty.joinpath("open_clip_config.json").write_text(small_model.read_text())
+    with pytest.raises(MissingRequirement, match="holds no weights"):
+        evaluate(EvaluateConfig(model=str(empty), **values))
+    empty.joinpath("open_clip_model.safetensors").write_bytes(
+        (trained[1] / "open_clip_model.safetensors").read_bytes()
+    )
+    wider = json.loads(small_model.read_text())
+    wider["model_cfg"]["vision_cfg"]["width"] = 48
+    empty.joinpath("open_clip_config.json").write_text(json.dumps(wider))
+    with pytest.raises(BadInput, match=r"the weights do not fit the model: visual\."):
+        evaluate(EvaluateConfig(model=str(empty), **values))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_hundred_thousand_images_need_no_square_matrix() -> None:
+    import tracemalloc
+
+    generator = np.random.default_rng(0)
+    images_ND = generator.standard_normal((100_000, 8), dtype=np.float32)
+    queries = retrieval_score.LanguageQueries(
+        "en", np.arange(1024), np.arange(1024), tuple(map(str, range(1024)))
+    )
+    tracemalloc.start()
+    found = retrieval_score.text_to_image(queries, images_ND[:1024], images_ND)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found.ranks) == 1024
+    assert (
+        peak < 600e6
+    )  # a whole matrix of 1024 by 100,000 and its copies would pass; 100,000 squared is 40 GB
+    assert metrics.recall_at_k(found.ranks, 100_000) == 1

@@ -1,0 +1,107 @@
+"""Losses equal open_clip's in value and gradient; related pairs are treated as asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+import torch
+import torch.nn.functional as F
+from open_clip.loss import ClipLoss, SigLipLoss
+from torch import Tensor
+
+from training.losses import ContrastiveLoss, Relations
+
+Kind = Literal["clip", "siglip"]
+
+
+def unit(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(*shape, dtype=torch.float64, generator=generator), dim=-1)
+
+
+def unrelated(num: int, captions: int = 1) -> Relations:
+    return Relations(
+        torch.arange(num),
+        torch.arange(num * captions).view(num, captions),
+        torch.zeros(num, 0, dtype=torch.int64),
+    )
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+@pytest.mark.parametrize("repeated", ["negative", "ignore", "positive"])
+def test_without_related_pairs_the_loss_is_open_clips(
+    kind: Kind, repeated: Literal["negative", "ignore", "positive"]
+) -> None:
+    values = [
+        unit(6, 5),
+        unit(6, 5, seed=1),
+        torch.tensor(9.0, dtype=torch.float64),
+        torch.tensor(-4.0, dtype=torch.float64),
+    ]
+    ours, theirs = ([value.clone().requires_grad_() for value in values] for _ in range(2))
+    bias = ours[3] if kind == "siglip" else None
+    loss = ContrastiveLoss(kind, repeated)(ours[0], ours[1][:, None], ours[2], bias, unrelated(6))
+    reference = SigLipLoss()(*theirs) if kind == "siglip" else ClipLoss()(*theirs[:3])
+    torch.testing.assert_close(loss, reference, rtol=0, atol=1e-12)
+    loss.backward()
+    reference.backward()
+    for one, other in zip(ours, theirs, strict=True):
+        if one.grad is not None or other.grad is not None:
+            torch.testing.assert_close(one.grad, other.grad, rtol=0, atol=1e-12)
+
+
+def test_several_captions_are_the_mean_over_captions() -> None:
+    images, texts, scale = unit(4, 5), unit(4, 2, 5, seed=1), torch.tensor(7.0, dtype=torch.float64)
+    loss = ContrastiveLoss("clip", "negative")
+    both = loss(images, texts, scale, None, unrelated(4, 2))
+    singly = [loss(images, texts[:, k : k + 1], scale, None, unrelated(4)) for k in range(2)]
+    torch.testing.assert_close(both, torch.stack(singly).mean())
+
+
+def test_repeated_captions_by_hand() -> None:
+    # Two images with the same caption, similarity 1 to both texts; a third pair orthogonal to them; scale ln 2, so
+    # that e^logit is 2 or 1. Rows of image logits: (2, 2, 1), (2, 2, 1), (1, 1, 2).
+    images = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    scale = torch.log(torch.tensor(2.0, dtype=torch.float64))
+    relations = Relations(
+        torch.arange(3), torch.tensor([[7], [7], [8]]), torch.zeros(3, 0, dtype=torch.int64)
+    )
+
+    def loss(repeated: Literal["negative", "ignore", "positive"]) -> float:
+        return float(ContrastiveLoss("clip", repeated)(images, images[:, None], scale, None, relations))
+
+    log = lambda value: float(torch.log(torch.tensor(value, dtype=torch.float64)))  # noqa: E731
+    assert loss("negative") == pytest.approx((2 * log(5 / 2) + log(4 / 2)) / 3)
+    assert loss("ignore") == pytest.approx((2 * log(3 / 2) + log(4 / 2)) / 3)
+    assert loss("positive") == pytest.approx((2 * log(5 / 2) + log(4 / 2)) / 3)
+
+
+def test_a_positive_pulls_as_much_as_ones_own() -> None:
+    images = unit(3, 4).requires_grad_()
+    texts = unit(3, 4, seed=2)
+    relations = Relations(torch.arange(3), torch.arange(3)[:, None], torch.tensor([[1], [1], [2]]))
+    ContrastiveLoss("clip", "positive")(
+        images, texts[:, None], torch.tensor(5.0, dtype=torch.float64), None, relations
+    ).backward()
+    # By hand, image to text: d/dx of -1/2 (log p0 + log p1) for image 0 is scale * (sum_j p_j t_j - (t0 + t1) / 2) / 3.
+    # The text-to-image half adds scale * (sum over texts i of p(0 | i) t_i - target_i t_i) / 3.
+    scores = 5.0 * images.detach() @ texts.T
+    target = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    by_image = (scores.softmax(dim=1) - target) @ texts
+    by_text = (scores.softmax(dim=0) - target) @ texts
+    torch.testing.assert_close(images.grad, 5.0 * (by_image + by_text) / 2 / 3)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_the_same_sample_twice_is_never_its_own_negative(kind: Kind) -> None:
+    twice = torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    relations = Relations(
+        torch.tensor([5, 5]), torch.tensor([[1], [2]]), torch.zeros(2, 0, dtype=torch.int64)
+    )
+    bias = torch.tensor(0.0, dtype=torch.float64) if kind == "siglip" else None
+    scale = torch.tensor(3.0, dtype=torch.float64)
+    loss = ContrastiveLoss(kind, "negative")(twice, twice[:, None], scale, bias, relations)
+    # Only its own pair is left: log softmax of one value is 0; the sigmoid question is answered by sigmoid(3).
+    wanted = 0.0 if kind == "clip" else float(-F.logsigmoid(torch.tensor(3.0, dtype=torch.float64)))
+    assert float(loss) == pytest.approx(wanted)

@@ -1,0 +1,225 @@
+"""Which samples may be used: rights judged again, withdrawals honoured, plain WebDataset able to read along."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import webdataset
+
+from iconoclip.errors import BadInput, DamagedData, MissingRequirement, RightsForbid
+from iconoclip.files import write_json
+from iconoclip.record import Rights
+from iconoclip.rights import judge
+from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
+from training.data.captions import CaptionSampler, caption_weights
+from training.data.images import Crop, decode
+from training.data.loader import TrainingSamples, make_loader
+from training.data.order import EpochOrder, Schedule
+from training.data.samples import load
+from training.data.storage import ShardReader
+
+from .conftest import PUBLIC_DOMAIN, jpeg, make_record, shapes, write_set
+
+DATA = jpeg("red", "blue", "disc")
+BY_NC = "http://creativecommons.org/licenses/by-nc/4.0/"
+
+
+def lying(raw: str | None, uri: str | None, **changes: Any) -> Rights:
+    """A verdict that says yes whatever the statement says."""
+    values = {
+        "raw": raw,
+        "uri": uri,
+        "policy": "open@1",
+        "train": "yes",
+        "redistribute": "yes",
+        "display": "yes",
+    }
+    return Rights.model_validate(values | changes)
+
+
+def test_a_shard_sets_own_word_is_not_believed(tmp_path: Path) -> None:
+    verdicts = {
+        "free": judge(PUBLIC_DOMAIN),
+        "says yes without a statement": lying(None, None),
+        "says yes for what is in copyright": lying(None, "http://rightsstatements.org/vocab/InC/1.0/"),
+        "names another statement than it found": lying(BY_NC, PUBLIC_DOMAIN),
+        "opted out": lying(PUBLIC_DOMAIN, PUBLIC_DOMAIN, opt_out=("tdmrep",)),
+        "to be reviewed": lying(PUBLIC_DOMAIN, PUBLIC_DOMAIN, train="review"),
+        "non-commercial": judge(BY_NC, policy="noncommercial"),
+    }
+    samples = [
+        (make_record(n, DATA, {"en": name}, rights=rights), DATA)
+        for n, (name, rights) in enumerate(verdicts.items())
+    ]
+    folder = write_set(tmp_path / "set", samples)
+    kept = load([str(folder)], split="train", policy="open")
+    assert kept.captions.text.to_pylist() == ["free"]
+    assert kept.left_out == {"rights: the policy 'open' says no": 6}
+    wider = load([str(folder)], split="train", policy="noncommercial")
+    assert wider.captions.text.to_pylist() == ["free", "non-commercial"]
+
+
+def test_nothing_left_after_the_policy_is_a_message(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", [(make_record(0, DATA, {"en": "a"}, rights=judge(None)), DATA)])
+    with pytest.raises(RightsForbid, match="leaves none of the 1 samples"):
+        load([str(folder)], split="train", policy="open")
+
+
+def test_a_withdrawn_key_is_gone_from_every_set(tmp_path: Path) -> None:
+    samples = shapes()[:4]
+    first, second = write_set(tmp_path / "one", samples), write_set(tmp_path / "two", samples)
+    manifest = ShardSet(second).manifest
+    key = samples[1][0].key
+    withdrawn = with_tombstones(manifest, [Tombstone(key=key, reason="asked to", at="2026-01-02T00:00:00Z")])
+    write_json(second / "shardset.json", withdrawn.model_dump(mode="json"))
+    kept = load([str(first), str(second)], split="all", policy="open")
+    assert kept.keys.to_pylist() == [one.key for one, _ in samples if one.key != key]
+
+
+def test_a_split_without_samples_and_no_set_at_all(tmp_path: Path, shapes_set: Path) -> None:
+    with pytest.raises(BadInput, match="no sample in the split 'test'"):
+        load([str(shapes_set)], split="test", policy="open")
+    with pytest.raises(MissingRequirement, match="no shard set here"):
+        load([str(tmp_path / "nowhere")], split="train", policy="open")
+
+
+def test_images_are_read_from_where_the_index_says(shapes_set: Path) -> None:
+    samples = load([str(shapes_set)], split="all", policy="open")
+    reader = ShardReader(samples)
+    stored = {record.key: image for record, image in ShardSet(shapes_set).samples()}
+    assert len(samples.shards) > 2
+    assert {key: reader.image_bytes(row) for row, key in enumerate(samples.keys.to_pylist())} == stored
+
+
+def test_a_short_shard_is_named(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", shapes()[:5])
+    shard = next(folder.glob("*.tar"))
+    shard.write_bytes(shard.read_bytes()[:3000])
+    samples = load([str(folder)], split="all", policy="open")
+    with pytest.raises(DamagedData, match="shorter than the index says"):
+        ShardReader(samples).image_bytes(len(samples) - 1)
+
+
+def test_plain_webdataset_reads_the_same_samples(shapes_set: Path) -> None:
+    urls = sorted(str(path) for path in shapes_set.glob("*.tar"))
+    dataset = (
+        webdataset.WebDataset(urls, shardshuffle=False)
+        .decode("pil")
+        .to_tuple("__key__", "jpg", "txt", "json")
+    )
+    found = {key: (image.size, text, values["key"]) for key, image, text, values in dataset}
+    assert found == {
+        r.key: ((r.image.width, r.image.height), r.title, r.key) for r, _ in ShardSet(shapes_set).samples()
+    }
+
+
+def make_dataset(shapes_set: Path, **changes: Any) -> TrainingSamples:
+    samples = load([str(shapes_set)], split="train", policy="open")
+    weights = caption_weights(samples.captions, language_temperature=1, field_weights={}, origin_weights={})
+    captions = CaptionSampler(samples.captions, weights, num_captions=1, seed=0)
+    tokenize = lambda texts: torch.tensor([[len(text), sum(map(ord, text))] for text in texts])  # noqa: E731
+    return TrainingSamples(samples, captions, Crop(32, "squash", min_area=0.5), tokenize, seed=0, **changes)
+
+
+@pytest.mark.parametrize("changes", [{"num_workers": 2}, {"cache_megabytes": 10}, {"num_ranks": 2}])
+def test_batches_are_the_same_whoever_loads_them(shapes_set: Path, changes: dict[str, int]) -> None:
+    cache, ranks, workers = (
+        changes.get("cache_megabytes", 0),
+        changes.get("num_ranks", 1),
+        changes.get("num_workers", 0),
+    )
+    order = EpochOrder(load([str(shapes_set)], split="train", policy="open").shard_lengths, 0, 4, 3)
+    schedule = Schedule(order, 8)
+
+    def batches(rank: int, num_ranks: int, num_workers: int, megabytes: int) -> list[Any]:
+        dataset = make_dataset(shapes_set, cache_megabytes=megabytes)
+        return list(
+            make_loader(
+                dataset,
+                schedule,
+                first_step=2,
+                num_steps=14,
+                rank=rank,
+                num_ranks=num_ranks,
+                num_workers=num_workers,
+            )
+        )
+
+    wanted = batches(0, 1, 0, 0)
+    by_rank = [batches(rank, ranks, workers, cache) for rank in range(ranks)]
+    assert len(wanted) == 12
+    for step, batch in enumerate(wanted):
+        for name in ("images_BSS3", "tokens_BKL", "rows_B", "texts_BK"):
+            together = torch.cat([getattr(batches[step], name) for batches in by_rank])
+            assert torch.equal(together, getattr(batch, name)), name
+
+
+def test_captions_are_drawn_by_weight_and_without_replacement() -> None:
+    texts = {"en": "a", "fr": "b", "de": "c"}
+    captions = load_captions([texts] * 2)
+    weights = np.array([6.0, 3.0, 0.0] * 2)
+    single = CaptionSampler(captions, weights, num_captions=1, seed=0)
+    draws = single.draw([0] * 6000, np.arange(6000))[:, 0]
+    assert np.mean(draws == 0) == pytest.approx(2 / 3, abs=0.02)  # standard error 0.006
+    assert 2 not in draws
+    pairs = CaptionSampler(captions, np.ones(6), num_captions=3, seed=0).draw([0, 1], np.arange(2))
+    assert [sorted(pair) for pair in pairs.tolist()] == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_a_language_temperature_favours_rare_languages() -> None:
+    captions = load_captions([{"en": "a"}] * 3 + [{"fr": "b"}])
+    plain = caption_weights(captions, language_temperature=1, field_weights={}, origin_weights={})
+    assert plain.tolist() == [1, 1, 1, 1]
+    # Shares 3/4 and 1/4; the weight is share^(1/2 - 1), so rare French weighs sqrt(3) times English.
+    warm = caption_weights(captions, language_temperature=2, field_weights={}, origin_weights={})
+    assert warm[3] / warm[0] == pytest.approx(3**0.5)
+    by_field = caption_weights(
+        captions, language_temperature=1, field_weights={"blazon": 0.5}, origin_weights={"institution": 0.1}
+    )
+    assert by_field.tolist() == pytest.approx([0.05] * 4)
+
+
+def load_captions(texts: list[dict[str, str]]) -> Any:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_set(Path(folder) / "set", [(make_record(n, DATA, one), DATA) for n, one in enumerate(texts)])
+        return load([f"{folder}/set"], split="train", policy="open").captions
+
+
+def test_crops_stay_inside_and_keep_their_area() -> None:
+    generator = np.random.default_rng(0)
+    for mode, (width, height) in itertools.product(
+        ("squash", "shortest", "longest"), ((640, 480), (480, 640), (100, 100))
+    ):
+        crop = Crop(64, mode, min_area=0.6, aspect_jitter=1.2)
+        frame = {
+            "squash": width * height,
+            "shortest": min(width, height) ** 2,
+            "longest": max(width, height) ** 2,
+        }[mode]
+        size = (width, height) if mode != "longest" else (max(width, height),) * 2
+        for draws in generator.random((50, 4)):
+            left, top, right, bottom = crop.box(*size, draws)
+            assert -1e-6 <= left <= right <= size[0] + 1e-6
+            assert -1e-6 <= top <= bottom <= size[1] + 1e-6
+            # The jitter may cost up to its factor where a side is already whole.
+            assert 0.6 / 1.2 - 1e-6 <= (right - left) * (bottom - top) / frame <= 1 + 1e-6
+
+
+def test_a_large_image_is_decoded_small() -> None:
+    data = jpeg("red", "blue", "disc", size=(1600, 1200))
+    assert decode(data, min_side=100, where="").size == (200, 150)
+    assert decode(data, min_side=1000, where="").size == (1600, 1200)
+
+
+@pytest.mark.parametrize("data", [b"", b"not an image", DATA[:200], b"GIF89a" + bytes(100)])
+def test_what_is_no_image_is_refused_by_key(data: bytes) -> None:
+    with pytest.raises(DamagedData, match="cannot be decoded") as caught:
+        decode(data, min_side=10, where="north-0123")
+    assert caught.value.where == "north-0123"

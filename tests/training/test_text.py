@@ -1,0 +1,49 @@
+"""Skipping the padding changes nothing."""
+
+from __future__ import annotations
+
+import open_clip
+import pytest
+import torch
+from open_clip.model import CLIP, CustomTextCLIP
+from torch.nn import functional as F
+
+from training import text
+
+TEXTS = [
+    "a",
+    "azure, a chevron or between three mullets argent",
+    "a lion",
+    "per pale gules and vert, two keys in saltire",
+    "",
+] * 30
+
+
+@pytest.mark.parametrize("kind", [CLIP, CustomTextCLIP])
+@pytest.mark.parametrize("pool", ["argmax", "last"])
+def test_features_and_gradients_equal_open_clips(kind: type[CLIP] | type[CustomTextCLIP], pool: str) -> None:
+    torch.manual_seed(0)
+    vision = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
+    model = kind(
+        16, vision, {"context_length": 24, "width": 32, "heads": 2, "layers": 2, "pool_type": pool}
+    ).double()
+    tokens = open_clip.SimpleTokenizer(context_length=24)(TEXTS)
+    ours = text.encode_texts(model, tokens)
+    # The features come as float32; their parts are float64.
+    theirs = F.normalize(model.encode_text(tokens).float(), dim=-1)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-6)
+    weights = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1))
+    found = torch.autograd.grad(
+        (ours * weights).sum(), list(text_parameters(model)), retain_graph=True, allow_unused=True
+    )
+    wanted = torch.autograd.grad((theirs * weights).sum(), list(text_parameters(model)), allow_unused=True)
+    assert any(grad is not None for grad in found)
+    for one, other in zip(found, wanted, strict=True):
+        if other is not None:
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def text_parameters(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    return [
+        parameter for name, parameter in model.named_parameters() if not name.startswith(("visual", "logit"))
+    ]

@@ -1,0 +1,310 @@
+"""A run learns, records itself, stops when asked to, goes on exactly, and says what is wrong."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from iconoclip.config import to_yaml
+from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, TryAgainLater
+from iconoclip.rundir import RunDir
+from training import checkpoints
+from training.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from training.config import TrainConfig
+from training.train import train
+
+MakeConfig = Callable[..., TrainConfig]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    path, _ = checkpoints.latest_sound(run / "checkpoints")
+    assert path
+    state: dict[str, torch.Tensor] = read_checkpoint(path)["state_dict"]
+    return state
+
+
+def losses(run: Path) -> list[float]:
+    return [line["loss"] for line in RunDir(run).metrics() if "loss" in line]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Losses and weights bit-equal."""
+    assert losses(one) == losses(other)
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_learns_and_records_itself(make_config: MakeConfig) -> None:
+    config = make_config(epochs=12, learning_rate=3e-3)
+    assert train(config) == 0
+    run = RunDir(config.run_dir)
+    lines = list(run.metrics())
+    steps = [line["step"] for line in lines if "loss" in line]
+    assert steps == list(range(1, 76))  # 12 epochs of 50 samples in batches of 8
+    assert lines[0]["loss"] > 1.8  # ln 8 is 2.08
+    assert lines[-1]["validation/en/recall@5"] > 0.6  # 10 images: chance is 0.5
+    assert losses(config.run_dir)[-1] < 0.8
+    data = json.loads(run.data_path.read_text())
+    assert data["num_samples"] == 50
+    assert len(data["shardsets"][0]["digest"]) == 64
+    assert run.job["state"] == "finished"
+    assert 0 <= lines[-2]["data_wait_share"] < 1
+    names = sorted(path.name for path in run.checkpoints.iterdir())
+    assert names == [
+        "step-00000072.ckpt",
+        "step-00000072.ckpt.sha256",
+        "step-00000075.ckpt",
+        "step-00000075.ckpt.sha256",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"micro_batch_size": 3, "loss": "siglip", "num_workers": 1, "institution_alpha": 0.5}]
+)
+def test_a_run_in_pieces_is_bit_equal_to_a_whole_one(
+    make_config: MakeConfig, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    if changes.get("loss") == "siglip":
+        changes |= {"model": str(with_bias(make_config(), tmp_path))}
+    whole, pieces = (
+        make_config(run_dir=tmp_path / "whole", **changes),
+        make_config(run_dir=tmp_path / "pieces", **changes),
+    )
+    train(whole)
+    for last_step in (3, 7):
+        train(pieces.model_copy(update={"max_steps": last_step, "num_workers": 0}))
+    train(pieces)
+    assert_same_run(whole.run_dir, pieces.run_dir)
+
+
+def with_bias(config: TrainConfig, folder: Path) -> Path:
+    values = json.loads(Path(config.model).read_text())
+    values["model_cfg"]["init_logit_bias"] = -10.0
+    path = folder / "bias.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_a_finished_run_says_so(make_config: MakeConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    config = make_config(epochs=1, validation_split="none")
+    train(config)
+    before = config.run_dir.joinpath("metrics.jsonl").read_bytes()
+    capsys.readouterr()
+    assert train(config) == 0
+    assert "finished already" in capsys.readouterr().err
+    assert config.run_dir.joinpath("metrics.jsonl").read_bytes() == before
+
+
+def test_another_run_in_the_same_folder_is_refused(make_config: MakeConfig) -> None:
+    train(make_config(max_steps=1, validation_split="none"))
+    with pytest.raises(ConfigError, match=r"started with learning_rate 0\.001, not 0\.002"):
+        train(make_config(max_steps=2, learning_rate=2e-3))
+
+
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
+    make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, damaged = make_config(run_dir=tmp_path / "whole"), make_config(run_dir=tmp_path / "damaged")
+    train(whole)
+    train(damaged.model_copy(update={"max_steps": 8}))
+    path = checkpoints.checkpoint_path(damaged.run_dir / "checkpoints", 8)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedData, match="does not match its checksum"):
+        read_checkpoint(path)
+    train(damaged)
+    assert "going on from step-00000004.ckpt" in capsys.readouterr().err
+    assert_same_run(whole.run_dir, damaged.run_dir)
+
+
+def test_a_checkpoint_that_holds_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.system, ("touch " + str(tmp_path / "owned"),)
+
+    path = checkpoints.checkpoint_path(tmp_path, 1)
+    AtomicCheckpointIO().save_checkpoint({"state_dict": Evil()}, path)
+    with pytest.raises(DamagedData, match="not a checkpoint of plain tensors"):
+        read_checkpoint(path)
+    assert not (tmp_path / "owned").exists()
+
+
+def start(config: TrainConfig, folder: Path) -> subprocess.Popen[str]:
+    """The command as a person would start it, in a process of its own."""
+    path = folder / "config.yaml"
+    path.write_text(to_yaml(config))
+    words = [sys.executable, "-m", "iconoclip.cli", "train", "--config", str(path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        if any(line.get("step", 0) >= step for line in RunDir(run).metrics()):
+            return
+        time.sleep(0.02)
+    pytest.fail(f"step {step} was not reached")
+
+
+def test_signals_and_kills_lose_nothing(make_config: MakeConfig, tmp_path: Path) -> None:
+    slow = {"epochs": 40, "checkpoint_every": 20, "validation_split": "none", "batch_size": 10}  # 200 steps
+    whole, stopped = (
+        make_config(run_dir=tmp_path / "whole", **slow),
+        make_config(run_dir=tmp_path / "stopped", **slow),
+    )
+    train(whole)
+    for sign, step in ((signal.SIGTERM, 2), (signal.SIGKILL, 50)):
+        process = start(stopped, tmp_path)
+        wait_for_step(stopped.run_dir, step)
+        process.send_signal(sign)
+        _, said = process.communicate(timeout=60)
+        if sign == signal.SIGKILL:
+            assert process.returncode == -9
+        else:
+            assert process.returncode == 75, said
+            assert f"stopped by {sign.name}" in said
+            assert RunDir(stopped.run_dir).job["state"] == "stopped"
+        assert all(
+            checkpoints.is_sound(path) for path in checkpoints.checkpoints_in(stopped.run_dir / "checkpoints")
+        )
+    train(stopped)
+    assert_same_run(whole.run_dir, stopped.run_dir)
+
+
+def test_a_step_that_is_not_finite_is_never_applied(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.module import ContrastiveModule
+
+    plain, calls = ContrastiveModule.loss_of, itertools.count()
+
+    def poisoned(self: ContrastiveModule, *args: Any) -> torch.Tensor:
+        loss = plain(self, *args)
+        return loss * float("nan") if next(calls) in (2, 5) else loss
+
+    monkeypatch.setattr(ContrastiveModule, "loss_of", poisoned)
+    config = make_config(max_bad_steps=2, validation_split="none")
+    train(config)
+    lines = list(RunDir(config.run_dir).metrics())
+    events = [line for line in lines if "event" in line]
+    assert [line["step"] for line in events] == [3, 6]
+    assert all(len(line["keys"]) == 8 and line["keys"][0].startswith("north-") for line in events)
+    assert all(torch.isfinite(tensor).all() for tensor in weights(config.run_dir).values())
+    assert [line["loss"] for line in lines if line["step"] == 3 and "loss" in line] == [None]
+
+
+def test_too_many_bad_steps_end_the_run(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.module import ContrastiveModule
+
+    monkeypatch.setattr(ContrastiveModule, "loss_of", lambda self, images, *rest: images.sum() * float("inf"))
+    with pytest.raises(BadInput, match="3 steps had a loss or gradient that is not finite"):
+        train(make_config(max_bad_steps=2, validation_split="none"))
+
+
+def test_cached_features_give_the_gradients_of_the_whole_batch(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    from training.fit import load_for_training, make_dataset, make_plan
+    from training.module import ContrastiveModule
+
+    grads = []
+    for micro in (None, 3):
+        config = make_config(
+            micro_batch_size=micro,
+            loss="siglip",
+            repeated="positive",
+            model=str(with_bias(make_config(), tmp_path)),
+        )
+        plan, loaded = make_plan(config), load_for_training(config)
+        module = ContrastiveModule(loaded, config, 10).double()
+        module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
+        module._unsynchronised = torch.enable_grad  # type: ignore[method-assign]
+        type(module).global_rank = 0  # type: ignore[assignment, method-assign]
+        module.loss_of = exact_loss(module)  # type: ignore[method-assign]
+        batch = make_dataset(plan, loaded).__getitems__(plan.schedule.batch(0))
+        module.backward_whole(batch)
+        grads.append({name: parameter.grad for name, parameter in module.named_parameters()})
+    assert grads[0]["model.logit_scale"] is not None
+    assert grads[0]["model.logit_bias"] is not None
+    for name, grad in grads[0].items():
+        torch.testing.assert_close(grads[1][name], grad, rtol=1e-6, atol=1e-9)
+
+
+def exact_loss(module: Any) -> Any:
+    from training.losses import Relations
+
+    def loss(
+        images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, bias: Any, batch: Any
+    ) -> torch.Tensor:
+        relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR)
+        result: torch.Tensor = module.contrastive_loss(
+            images.double(), texts.double(), scale, bias, relations
+        )
+        return result
+
+    return loss
+
+
+def test_bad_input_is_answered_before_the_first_step(make_config: MakeConfig, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a batch of 64 needs as many samples; there are 50"):
+        train(make_config(batch_size=64))
+    with pytest.raises(ConfigError, match="no model is called 'ViT-B-23'") as caught:
+        train(make_config(model="ViT-B-23"))
+    assert caught.value.remedy
+    assert "did you mean 'ViT-B-" in caught.value.remedy
+    with pytest.raises(MissingRequirement, match="no model directory here"):
+        train(make_config(model=f"local-dir:{tmp_path / 'nothing'}"))
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(MissingRequirement, match="run directory cannot be written"):
+        train(make_config(run_dir=blocked / "run"))
+
+
+def test_a_damaged_shard_is_found_before_the_first_step(
+    make_config: MakeConfig, shapes_set: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(shapes_set, copy)
+    shard = sorted(copy.glob("*.tar"))[1]
+    content = bytearray(shard.read_bytes())
+    content[700] ^= 255
+    shard.write_bytes(content)
+    with pytest.raises(DamagedData, match="checksum differs") as caught:
+        train(make_config(shardsets=[str(copy)]))
+    assert caught.value.where == str(shard)
+
+
+def test_the_dry_run_measures_and_writes_nothing(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_config(dry_run=True, json=True)
+    assert train(config) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert not config.run_dir.exists()
+    assert facts["num_steps"] == 13  # two epochs of 50 in batches of 8, the last one filled up
+    assert facts["num_samples"] == 50
+    assert facts["samples_per_second"] > 0
+    assert facts["num_parameters"] == facts["num_trainable_parameters"] > 1_000_000
+
+
+def test_one_run_at_a_time_in_a_folder(make_config: MakeConfig) -> None:
+    config = make_config(max_steps=1)
+    run = RunDir(config.run_dir)
+    with run.locked(), pytest.raises(TryAgainLater, match="another process"):
+        train(config)
