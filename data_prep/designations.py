@@ -35,7 +35,7 @@ _PLACES_TEXT = """
     color colour chart checker card ruler scale target farbkarte farbkeil graukeil farbtafel kleurenkaart charte couleurs
     a b c d bis ter quater i ii iii und and et e en of the de la le du des der die das di van to au aux
     illustration illustrations illustratie fig figure figures figuur plate plates planche planches pl tafel tafeln taf
-    section sections abschnitt spread spreads double unlabeled unlabelled untitled item items on with bar colorchecker
+    main proper long short qp section sections abschnitt spread spreads double unlabeled unlabelled untitled item items on with bar colorchecker
     colourchecker farbbalken inf sup nachblatt vorblatt nachblätter vorblätter herausgelöstes
     framed unframed cropped raking light natural normal visible transmitted uv ir infrared fluorescence x ray reflectogram
     seq sequence fußschnitt kopfschnitt titelschnitt rückwärtiger rückwärtige hintere vordere
@@ -46,7 +46,8 @@ _PLACES_TEXT = """
     """
 _PLACES = frozenset(_PLACES_TEXT.split())
 _NUMERALS = re.compile(
-    r"第?\d{1,6}[頁页葉叶丁张張枚コマ]{1,2}[表裏裡左右]?|\d{1,8}[a-z]?\d?[rv]?\*?[a-d]?|[ivxlcdm]{1,12}[rv]?|[rv]\d{1,6}|[a-z]{1,2}\d{1,6}[rv]?[ab]?",
+    r"第?\d{1,6}[頁页葉叶丁张張枚コマ]{1,2}[表裏裡左右]?|\d{1,8}[a-z]?\d?[rv]?\*?[a-d]?|[rv]\d{1,6}|[a-z]{1,2}\d{1,6}[rv]?[ab]?"
+    r"|c{0,3}(?:x[cl]|l?x{0,4})(?:ix|iv|v?i{1,4}|v)[rv]?|c{0,3}(?:x[cl]|lx{0,4}|x{1,4})[rv]?",
     re.IGNORECASE,
 )
 _WORDS = re.compile(r"\w+")
@@ -55,7 +56,7 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
-    r"(?:https?|ftp|urn|info|doi|ark|hdl|oai|isbn|issn|ppn|id):?\S*|www\.\S+|\S+@\S+\.\w+|10\.\d{4,}/\S+",
+    r"(?:https?|ftp|urn|info|doi|ark|hdl|oai|isbn|issn|ppn|id):\s?\S+|www\.\S+|\S+@\S+\.\w+|10\.\d{4,}/\S+",
     re.IGNORECASE,
 )
 _MONTHS_TEXT = """
@@ -67,6 +68,30 @@ _MONTHS_TEXT = """
     samstag sonntag lundi mardi mercredi jeudi vendredi samedi dimanche c ca circa um vers bc ad v chr n
     """
 _MONTHS = frozenset(_MONTHS_TEXT.split())
+
+# "The Table", "Der Spiegel": a label of a page does not begin so.
+_ARTICLES = frozenset(
+    (
+        "the",
+        "a",
+        "an",
+        "der",
+        "die",
+        "das",
+        "ein",
+        "eine",
+        "le",
+        "la",
+        "les",
+        "un",
+        "une",
+        "het",
+        "een",
+        "il",
+        "lo",
+        "el",
+    )
+)
 
 # A shelfmark carries one of these, a number, and no ordinary word.
 _SHELF_WORDS = re.compile(
@@ -126,6 +151,8 @@ def _is_folio_label(text: str) -> bool:
     words: list[str] = _WORDS.findall(text.casefold().replace("_", " "))
     if len(words) == 1 and len(words[0]) == 1:
         return words[0].isascii()
+    if words[0] in _ARTICLES and not any(letter.isdigit() for letter in text):
+        return False
     return all(word in _PLACES or word in _MONTHS or bool(_NUMERALS.fullmatch(word)) for word in words)
 
 

@@ -24,7 +24,7 @@ ANY = InstitutionProfile(slug="any", name="Any")
         "bsb00026283_00001", "IMG_0001.jpg", "scan 3.tif", "http://example.org/a", "urn:nbn:de:bvb:12-bsb00032722-6",
         "BSB Cgm 399", "Cod. Sang. 730", "MS Add. 8460", "BnF, Latin 11641", "Bodleian Library MS. Kennicott 1", "M. 804",
         "Bibliothèque de l'Arsenal, Ms-5080 réserve", "C604/16", "E.1829-2004", "SE/RA/25.3/1/1", "PRENT 0141", "132 F 10",
-        "WX 3, fol. 12r", "6b/2/2 OM E467.S53", "18 november 1568", "R0000004_00001", "46A122(FLEUR-DE-LIS)",
+        "WX 3, fol. 12r", "6b/2/2 OM E467.S53", "18 november 1568", "R0000004_00001", "46A122(FLEUR-DE-LIS)", "xvii", "lxiv verso", "fol. XLr", "iv", "urn:x", "id: 12", "The cover 2",
         "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1", "Oxford, Bodleian Library, MS. Bodl. 264",
         "Section 20", "RS", "Page spread 3", "unlabeled",
         "Ruler on page", "recto, unframed, raking light", "contreplat inf.", "第12頁", "12コマ", "Vorblatt Iv",
@@ -42,6 +42,7 @@ def test_designations_are_no_captions(text: str) -> None:
         "Map of Brighthelmston", "Venus", "Das Gebet", "Ah ! Jeunesse !", "Apollo 11", "De geschiedenis van Blauwbaard",
         "The front view of a temple", "1914 Poster", "L'arbre", "Left-handed man", "Miniatur: Heilung des Blinden bei Jericho",
         "Manuscript page with a battle, 1450", "Codex Florus dispersus", "Σωκράτης", "Вид на город", "Eve", "春画", "X-ray of the panel", "A natural bridge",
+        "Idyll", "Arkansas", "Urn", "Information", "Civil", "Vivid mix", "The Table", "Der Spiegel", "The Leaf",
     ],
 )  # fmt: skip
 def test_descriptions_are_captions(text: str) -> None:
