@@ -77,7 +77,8 @@ def demo(config: DemoConfig) -> int:
             f"\n[bold]Everything is ready[/] after {time.monotonic() - started:.0f} s. Try it on the terminal too:"
         )
         console.print(
-            f'  iconoclip search "Azure, a chevron or between three mullets argent" --index {index}\n'
+            f'  iconoclip search "Azure, a chevron or between three mullets argent" --index {index}\n',
+            soft_wrap=True,
         )
         # The archives stay up beside the page, so that its links to manifests lead somewhere.
         with archives(config):

@@ -98,7 +98,7 @@ def test_the_page_answers_a_description(page: str) -> None:
     while httpx2.get(f"{page}/api/ready").status_code != 200 and time.monotonic() < deadline:
         time.sleep(0.2)
     answer = httpx2.get(
-        f"{page}/api/search", params={"text": "Azure, a chevron or between three mullets argent", "k": 5}
+        f"{page}/api/search", params={"q": "Azure, a chevron or between three mullets argent", "k": 5}
     )
     assert answer.status_code == 200
     hits = answer.json()["hits"]
