@@ -10,6 +10,7 @@ Shapes: N vectors, D dimensions, K neighbours, Q queries, C candidates.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +95,7 @@ def build(
     """
     if choice.kind == "exact":
         return
-    if num_threads:
-        faiss.omp_set_num_threads(num_threads)
+    faiss.omp_set_num_threads(num_threads or os.cpu_count() or 1)
     index = _empty(vectors_ND.shape[1], choice)
     if not index.is_trained:
         index.train(_training_sample(vectors_ND, choice))
@@ -256,6 +256,7 @@ class Segment:
         if not num:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         # faiss reads the bitmap while it searches: it must outlive the call.
+        _use_one_thread()
         bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
         parameters = None if bitmap is None else faiss.SearchParameters(sel=_selector(bitmap))  # type: ignore[call-arg]
         scores, rows = self._flat.search(query_D[None, :], num, params=parameters)
@@ -271,6 +272,7 @@ class Segment:
             num *= FILTERED_OVERSAMPLING
         bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
         parameters = self._parameters(num, bitmap)
+        _use_one_thread()
         assert self._ann is not None
         _, rows = self._ann.search(query_D[None, :], min(num, len(self)), params=parameters)
         return np.asarray(rows[0][rows[0] >= 0], np.int64)
@@ -286,6 +288,14 @@ class Segment:
             parameters.nprobe = self.choice.num_lists
             parameters.sel = _selector(bitmap)
         return parameters
+
+
+def _use_one_thread() -> None:
+    """One query uses one core: it takes milliseconds, queries come side by side, and waiting threads spin.
+
+    OpenMP keeps the number for each calling thread, so this says nothing to a build in another.
+    """
+    faiss.omp_set_num_threads(1)
 
 
 def _selector(bitmap: npt.NDArray[np.uint8]) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconoclip.errors import BadInput
+from iconoclip.record import Record
 from retrieval.answers import (
     Explanation,
     Facets,
@@ -106,6 +107,15 @@ class SearchEngine:
             took_ms=round((time.perf_counter() - started) * 1000, 2),
         )
 
+    def record(self, key: str, *, without_institution: Sequence[str] = ()) -> Record:
+        """One item's record: all there is to know before it may be shown, in a fraction of a millisecond.
+
+        Raises:
+            BadInput: no such item, it was withdrawn, or its institution is not to appear.
+        """
+        view = self._views.current()
+        return self._visible(view, self._row(view, key), without_institution)
+
     def item(self, key: str, *, without_institution: Sequence[str] = ()) -> Item:
         """One item with its siblings and what is similar.
 
@@ -117,9 +127,7 @@ class SearchEngine:
             BadInput: no such item, or it was withdrawn.
         """
         view = self._views.current()
-        record = view.record(self._row(view, key))
-        if record.institution.slug in without_institution:
-            raise no_such_item(key)
+        record = self._visible(view, self._row(view, key), without_institution)
         filters = Filters(without_institution=tuple(without_institution))
         similar = self.search(Query(like=(key,), filters=filters, k=NUM_SIMILAR))
         records = [view.record(row) for row in view.group_rows(self._row(view, key), MAX_SIBLINGS)]
@@ -215,12 +223,29 @@ class SearchEngine:
             raise no_such_item(key)
         return row
 
+    @staticmethod
+    def _visible(view: View, row: int, without_institution: Sequence[str]) -> Record:
+        record = view.record(row)
+        if record.institution.slug in without_institution:
+            raise no_such_item(record.key)
+        return record
+
     def _query_vector(self, query: Query, view: View) -> QueryVector | None:
+        def vector_of(key: str) -> Vectors:
+            row = self._row(view, key)
+            # An item that may not appear may not be asked about either: its neighbours would tell of it.
+            self._visible(view, row, query.filters.without_institution)
+            return view.backend.vectors(np.array([row]))[0]
+
+        def image_of(key: str) -> bytes:
+            self._visible(view, self._row(view, key), query.filters.without_institution)
+            return self.image(key)
+
         return query_vector(
             query,
             model=self._model,
-            item_vector=lambda key: view.backend.vectors(np.array([self._row(view, key)]))[0],
-            item_image=self.image,
+            item_vector=vector_of,
+            item_image=image_of,
             statistics=view.sealed.statistics,
         )
 

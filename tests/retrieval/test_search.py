@@ -251,6 +251,19 @@ def test_an_item_comes_with_its_siblings(make_index: Callable[..., Path]) -> Non
             engine.item(samples[0][0].key, without_institution=("museum",))
 
 
+def test_a_hidden_institution_cannot_be_asked_about(engine: SearchEngine, records) -> None:  # type: ignore[no-untyped-def]
+    hidden = next(key for key, record in records.items() if record.institution.slug == "library")
+    filters = Filters(without_institution=("library",))
+    region = RegionOf(key=hidden, x=0, y=0, width=1, height=1)
+    for query in (Query(like=(hidden,)), Query(region=region), Query(terms=(Weighted(key=hidden),))):
+        assert engine.search(query).hits
+        with pytest.raises(BadInput):
+            engine.search(query.model_copy(update={"filters": filters}))
+    assert engine.record(hidden) == records[hidden]
+    with pytest.raises(BadInput):
+        engine.record(hidden, without_institution=("library",))
+
+
 def test_near_duplicates_fold_under_one_hit_with_a_count(make_index: Callable[..., Path]) -> None:
     samples = samples_of(range(20))
     jpeg = samples[1][1]
