@@ -21,7 +21,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from data_prep.candidate import Candidate, Found, ImageService, Refusal
+from data_prep.array import Share
+from data_prep.candidate import Candidate, Found, ImageService, Link, Refusal
 from data_prep.config import HarvestConfig
 from data_prep.fetch import Fetched, Fetcher, HostParked, NotNow, Refused, host_of, look_at
 from data_prep.iiif.image_api import (
@@ -85,6 +86,7 @@ class Engine:
         meter: counts items that are settled.
         fetch_images: False lists only (a dry run).
         image_folder: where images without an http address are read from; only a table's are.
+        share: what of the work is this task's, in an array.
         round_number: of this run over the sources; a refresh begins a new one.
     """
 
@@ -99,11 +101,13 @@ class Engine:
         *,
         fetch_images: bool = True,
         image_folder: Path | None = None,
+        share: Share | None = None,
         round_number: int = 0,
     ) -> None:
         self._config, self._ledger, self._fetcher = config, ledger, fetcher
         self._executor, self._profile_of, self._meter = executor, profile_of, meter
         self._fetch_images, self._round, self._image_folder = fetch_images, round_number, image_folder
+        self._share = share
         self._wanted = Wanted(config.max_side_pixels, config.jpeg_quality, config.max_pixels)
         self._lanes: dict[str, Lane] = {}
         self._taken: set[tuple[type, int]] = set()
@@ -237,9 +241,9 @@ class Engine:
             if isinstance(outcome.job, DocumentJob):
                 self._num_documents += outcome.state == "fetched"
                 if outcome.rows:
-                    hosts |= {row.host for row in outcome.rows.links}
-                    hosts |= {row.host for row in outcome.rows.items if not row.refused}
-                    num_new += sum(1 for row in outcome.rows.items if not row.refused)
+                    hosts |= {row.host for row in outcome.rows.links if not row.is_elsewhere}
+                    hosts |= {row.host for row in outcome.rows.items if not (row.refused or row.is_elsewhere)}
+                    num_new += sum(1 for row in outcome.rows.items if not (row.refused or row.is_elsewhere))
             elif outcome.state != "retry-later":
                 num_settled += 1
                 self._num_refused += outcome.state in ("refused", "dead")
@@ -314,13 +318,7 @@ class Engine:
         if job.depth > self._config.max_depth:
             return Outcome(job, "refused", f"more than {self._config.max_depth} links deep")
         if job.uri.startswith(("http://", "https://")):
-            fetched = await self._fetcher.fetch(
-                job.uri,
-                wanted="xml" if job.kind in ("oai-pmh", "sru", "lido") else "json",
-                max_bytes=self._config.max_document_bytes,
-                etag=job.etag,
-                last_modified=job.last_modified,
-            )
+            fetched = await self._document_bytes(job)
         else:
             fetched = self._local(job)
         sha256 = hashlib.sha256(fetched.body).hexdigest()
@@ -337,7 +335,7 @@ class Engine:
             sha256=sha256,
             opt_out=fetched.opt_out,
             found=found,
-            rows=self._rows(found),
+            rows=self._rows(found, job),
         )
 
     def _local(self, job: DocumentJob) -> Fetched:
@@ -346,9 +344,37 @@ class Engine:
             raise Refused("a document may not point to a file")
         return _read_file(Path(job.uri), self._config.max_document_bytes)
 
-    def _rows(self, found: Found) -> FoundRows:
-        links = [LinkRow(link.uri, link.kind, host_of(link.uri), link.context) for link in found.links]
-        return FoundRows([item_row(candidate, self._config) for candidate in found.candidates], links)
+    async def _document_bytes(self, job: DocumentJob) -> Fetched:
+        """Ask for a document; one that all tasks of an array read is asked for once and kept for the others."""
+        share = self._share if job.is_shared else None
+        if share and (known := share.recall(job.uri, job.kind, self._round)):
+            return known
+        fetched = await self._fetcher.fetch(
+            job.uri,
+            wanted="xml" if job.kind in ("oai-pmh", "sru", "lido") else "json",
+            max_bytes=self._config.max_document_bytes,
+            etag=job.etag,
+            last_modified=job.last_modified,
+        )
+        if share:
+            share.keep(job.uri, job.kind, self._round, fetched)
+        return fetched
+
+    def _rows(self, found: Found, job: DocumentJob) -> FoundRows:
+        share = self._share if job.is_shared else None
+        items = [item_row(candidate, self._config, share) for candidate in found.candidates]
+        return FoundRows(items, [self._link_row(link, job, share) for link in found.links])
+
+    def _link_row(self, link: Link, job: DocumentJob, share: Share | None) -> LinkRow:
+        is_leaf = share is not None and share.is_leaf(link)
+        return LinkRow(
+            link.uri,
+            link.kind,
+            host_of(link.uri),
+            link.context,
+            is_shared=job.is_shared and not is_leaf,
+            is_elsewhere=share is not None and is_leaf and not share.owns(link.uri),
+        )
 
     async def _item(self, job: ItemJob) -> Outcome:
         candidate = job.candidate
@@ -473,14 +499,17 @@ class Engine:
         return info
 
 
-def item_row(candidate: Candidate, config: HarvestConfig) -> ItemRow:
+def item_row(candidate: Candidate, config: HarvestConfig, share: Share | None = None) -> ItemRow:
     """A candidate on its way into the ledger; refused there and then where its rights leave no use."""
+    is_elsewhere = share is not None and not share.owns(candidate.group)
     asked = candidate.service.id if candidate.service else candidate.image_uri or ""
     try:
         reason = rights_refusal(rights_of(candidate, config.policy), config.keep)
     except ValidationError as error:
         reason = why_invalid(error)
-    return ItemRow(key_of(candidate), host_of(asked), CANDIDATE.dump_json(candidate).decode(), reason)
+    return ItemRow(
+        key_of(candidate), host_of(asked), CANDIDATE.dump_json(candidate).decode(), reason, is_elsewhere
+    )
 
 
 def _read_file(path: Path, max_bytes: int) -> Fetched:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self
 from urllib.parse import urljoin, urlsplit
@@ -35,6 +36,7 @@ from data_prep import optout
 from data_prep.addresses import AllowList, is_loopback, is_public, literal_address
 from data_prep.hosts import HostGate, Pace
 from data_prep.images import looks_like_markup
+from data_prep.shared_pace import SharedPace
 from iconoclip.errors import ConfigError
 
 Wanted = Literal["json", "xml", "image", "any"]
@@ -145,6 +147,7 @@ class Fetcher:
         pace_of: the pace of a host, by name and port.
         limits: bounds.
         memory: remembers robots.txt and TDMRep between runs.
+        pace_folder: where the pace of hosts is shared with other processes.
     """
 
     def __init__(
@@ -155,9 +158,10 @@ class Fetcher:
         pace_of: Callable[[str], Pace],
         limits: Limits = Limits(),
         memory: SiteMemory | None = None,
+        pace_folder: Path | None = None,
     ) -> None:
         self._contact, self._allowed, self._pace_of = contact, allowed, pace_of
-        self._limits, self._memory = limits, memory
+        self._limits, self._memory, self._pace_folder = limits, memory, pace_folder
         self.gates: dict[str, HostGate] = {}
         self._sites: dict[str, asyncio.Task[SiteRules]] = {}
         self._transport = _CheckedTransport(allowed)
@@ -177,7 +181,15 @@ class Fetcher:
     def gate(self, host: str) -> HostGate:
         """The gate of a host, given as `host_of` names it."""
         if host not in self.gates:
-            self.gates[host] = HostGate(host, self._pace_of(host))
+            pace = self._pace_of(host)
+            # Without a pace there is nothing to share: this machine asks itself.
+            shares = self._pace_folder is not None and pace.interval_seconds > 0
+            shared = (
+                SharedPace(self._pace_folder, host, pace.concurrency)
+                if shares and self._pace_folder
+                else None
+            )
+            self.gates[host] = HostGate(host, pace, shared=shared)
         return self.gates[host]
 
     async def fetch(

@@ -13,12 +13,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from data_prep.addresses import AllowList, is_loopback
+from data_prep.array import PACE_FOLDER, Share, join, task_folder, waiting_for
 from data_prep.config import HarvestConfig
 from data_prep.engine import Engine
 from data_prep.fetch import Fetcher, Limits
 from data_prep.hosts import Pace
 from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
-from data_prep.ledger import IDENTITY_FIELDS, Ledger, LinkRow
+from data_prep.ledger import IDENTITY_FIELDS, Ledger, LinkRow, exclusive_lock
 from data_prep.packing import LostBytes, Packed, hand_over, pack
 from data_prep.recording import Recorder, now_or_fixed
 from data_prep.report import REPORT_NAME, Report, refusals_of, report_of
@@ -48,18 +49,59 @@ def harvest(config: HarvestConfig) -> int:
 
         return dry_run(config)
     assert config.out is not None
-    profile_of = profiles(config)
-    with Ledger(config.out / LEDGER_FOLDER) as ledger:
-        same_harvest(ledger, config)
-        take_over(ledger, config)
-        if ledger.get("finished") and not _begin_round(ledger, config):
+    if config.num_tasks > 1:
+        return _harvest_share(config)
+    with Ledger(task_folder(config.out / LEDGER_FOLDER, 0, 1)) as ledger:
+        if not _prepare(ledger, config):
             return already_finished(config.out)
-        if ledger.get("config") is None:
-            links = roots(config.sources, config.source)
-            _need_contact(config, links)
-            ledger.begin(config, now_or_fixed(config.harvested_at))
-            ledger.add_roots(links)
-        return fetch_and_pack(ledger, config, name=_name(config, profile_of))
+        return fetch_and_pack(ledger, config, name=_name(config))
+
+
+def _harvest_share(config: HarvestConfig) -> int:
+    """One task's share of an array; the last to finish packs."""
+    assert config.out is not None
+    assert config.task is not None
+    folder = config.out / LEDGER_FOLDER
+    with Ledger(task_folder(folder, config.task, config.num_tasks)) as ledger:
+        if _prepare(ledger, config) and not ledger.get("fetched"):
+            share = Share(config.task, config.num_tasks, folder)
+            parked = _fetch_everything(ledger, config, None, share)
+            if parked and not config.pack_incomplete:
+                raise _wait_for(parked, ledger)
+            ledger.note(fetched="yes")
+    waiting = waiting_for(folder, config)
+    if waiting:
+        print(f"task {config.task} of {config.num_tasks} has fetched its share; {len(waiting)} still have to")
+        return 0
+    return _pack_joined(config, folder)
+
+
+def _pack_joined(config: HarvestConfig, folder: Path) -> int:
+    assert config.out is not None
+    whole = config.model_copy(update={"task": None})
+    with exclusive_lock(folder / "join.lock"):
+        join(folder, config)
+        with Ledger(folder) as ledger:
+            take_over(ledger, config)
+            if ledger.get("finished"):
+                return already_finished(config.out)
+            return fetch_and_pack(ledger, whole, name=_name(config))
+
+
+def _prepare(ledger: Ledger, config: HarvestConfig) -> bool:
+    """Get a ledger ready to work with. Returns False when its harvest is finished and nothing more is wanted."""
+    assert config.out is not None
+    same_harvest(ledger, config)
+    if config.num_tasks == 1:
+        take_over(ledger, config)
+    if (ledger.get("finished") or ledger.get("fetched")) and not _begin_round(ledger, config):
+        return config.num_tasks > 1
+    if ledger.get("config") is None:
+        links = roots(config.sources, config.source)
+        _need_contact(config, links)
+        ledger.begin(config, now_or_fixed(config.harvested_at))
+        ledger.add_roots(links)
+    return True
 
 
 def fetch_and_pack(
@@ -96,7 +138,9 @@ def fetch_and_pack(
     )
 
 
-def _fetch_everything(ledger: Ledger, config: HarvestConfig, image_folder: Path | None) -> dict[str, str]:
+def _fetch_everything(
+    ledger: Ledger, config: HarvestConfig, image_folder: Path | None, share: Share | None = None
+) -> dict[str, str]:
     """Fetch until nothing is left; then settle which candidate speaks for each key, and fetch what that changed."""
     while True:
         with (
@@ -104,19 +148,24 @@ def _fetch_everything(ledger: Ledger, config: HarvestConfig, image_folder: Path 
             _decoders(config) as executor,
             _terminate_as_interrupt(),
         ):
-            parked = asyncio.run(_run(ledger, config, executor, meter, image_folder))
+            parked = asyncio.run(_run(ledger, config, executor, meter, image_folder, share))
         if not settle(ledger):
             return parked
 
 
 async def _run(
-    ledger: Ledger, config: HarvestConfig, executor: Executor, meter: Meter, image_folder: Path | None
+    ledger: Ledger,
+    config: HarvestConfig,
+    executor: Executor,
+    meter: Meter,
+    image_folder: Path | None,
+    share: Share | None,
 ) -> dict[str, str]:
     profile_of = profiles(config)
     async with fetcher_for(config, ledger, profile_of) as fetcher:
         engine = Engine(
             config, ledger, fetcher, executor, profile_of, meter,
-            image_folder=image_folder, round_number=int(ledger.get("round") or 0),
+            image_folder=image_folder, share=share, round_number=int(ledger.get("round") or 0),
         )  # fmt: skip
         return await engine.run()
 
@@ -133,6 +182,7 @@ def fetcher_for(
             config.max_attempts, config.stall_seconds, config.max_wait_seconds, config.retry_seconds
         ),
         memory=ledger,
+        pace_folder=config.out / LEDGER_FOLDER / PACE_FOLDER if config.num_tasks > 1 and config.out else None,
     )
 
 
@@ -244,11 +294,11 @@ def _finish(ledger: Ledger) -> None:
     ledger.drop_spools()
 
 
-def _name(config: HarvestConfig, profile_of: Callable[[str], InstitutionProfile]) -> str:
+def _name(config: HarvestConfig) -> str:
     """The set's name: as configured, else the institution's slug, else the folder's name."""
     if config.name:
         return config.name
-    slug = profile_of(config.sources[0]).slug
+    slug = profiles(config)(config.sources[0]).slug
     if (
         config.institution is None
         and slug == "local"

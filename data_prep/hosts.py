@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from data_prep.shared_pace import SharedPace
+
 # A penalty doubles the time between requests; it fades with time and with every good answer.
 HALF_LIFE_SECONDS: Final = 120.0
 RELIEF_OF_A_SUCCESS: Final = 0.1
@@ -43,10 +45,17 @@ class HostGate:
         host: name and port.
         pace: what it bears.
         now: a clock in seconds; tests pass their own.
+        shared: the pace that other processes keep as well.
     """
 
-    def __init__(self, host: str, pace: Pace, now: Callable[[], float] = time.monotonic) -> None:
-        self.host, self.pace = host, pace
+    def __init__(
+        self,
+        host: str,
+        pace: Pace,
+        now: Callable[[], float] = time.monotonic,
+        shared: SharedPace | None = None,
+    ) -> None:
+        self.host, self.pace, self._shared = host, pace, shared
         self.parked: str | None = None
         self.num_requests = 0
         self.num_bytes = 0
@@ -67,7 +76,7 @@ class HostGate:
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a free slot and for the pace, then hold the slot while the block runs."""
-        async with self._slots:
+        async with self._slots, self._shared.place() if self._shared else contextlib.nullcontext():
             while (wait := self._reserve()) > 0:
                 await asyncio.sleep(wait)
             self.num_requests += 1
@@ -76,9 +85,11 @@ class HostGate:
     def _reserve(self) -> float:
         """Take the next place in time, or say how long to wait before asking again."""
         now = self._now()
+        interval = self.interval_seconds
+        if self._shared:
+            return self._shared.reserve(interval, time.time() + self._closed_until - now)
         if self._closed_until > now:
             return self._closed_until - now
-        interval = self.interval_seconds
         if interval <= 0:
             return 0.0
         if self._next_turn > now:

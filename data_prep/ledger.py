@@ -14,6 +14,7 @@ first in that order.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import sqlite3
@@ -32,6 +33,10 @@ from iconoclip.errors import BadInput, DamagedData, TryAgainLater
 from iconoclip.files import disk_full_is_an_answer
 
 State = Literal["pending", "fetched", "refused", "retry-later", "dead"]
+# Of a document or item that is another task's (data_prep.array).
+ELSEWHERE: Final = "elsewhere"
+# A joined ledger numbers the spools of task n from (n + 1) times this.
+SPOOLS_OF_A_TASK: Final = 1_000_000
 
 SCHEMA_VERSION: Final = "1"
 MAX_SPOOL_BYTES: Final = 2_000_000_000
@@ -44,11 +49,11 @@ IDENTITY_FIELDS = (
     "test_share", "split_seed", "near_duplicate_bits", "max_shard_bytes", "max_items", "num_tasks", "task",
 )  # fmt: skip
 
-_SCHEMA: Final = """
+SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, uri TEXT NOT NULL, kind TEXT NOT NULL, context TEXT NOT NULL, host TEXT NOT NULL,
-    depth INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'pending', reason TEXT, rounds INTEGER NOT NULL DEFAULT 0,
+    depth INTEGER NOT NULL, is_shared INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'pending', reason TEXT, rounds INTEGER NOT NULL DEFAULT 0,
     not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, sha256 TEXT, opt_out TEXT NOT NULL DEFAULT '',
     UNIQUE (uri, kind)
 );
@@ -100,6 +105,8 @@ class DocumentJob:
     last_modified: str | None
     sha256: str | None
     """Of the body as it was read before."""
+    is_shared: bool
+    """Whether every task of an array reads it."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,7 @@ class ItemRow:
     host: str
     candidate_json: str
     refused: str | None = None
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,6 +196,8 @@ class LinkRow:
     kind: str
     host: str = ""
     context: dict[str, Any] = field(default_factory=dict)
+    is_shared: bool = True
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -219,7 +229,7 @@ class Ledger:
         if folder is not None:
             with disk_full_is_an_answer(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-                self._lock = _exclusive_lock(folder / "lock")
+                self._lock = exclusive_lock(folder / "lock")
         with _database_errors(folder):
             path = ":memory:" if folder is None else str(folder / "ledger.sqlite")
             self._database = _open(path)
@@ -333,7 +343,7 @@ class Ledger:
 
     def _documents(self, condition: str, values: tuple[Any, ...], limit: int) -> list[Job]:
         rows = self._database.execute(
-            "SELECT id, uri, kind, context, depth, rounds, etag, last_modified, sha256 FROM documents "
+            "SELECT id, uri, kind, context, depth, rounds, etag, last_modified, sha256, is_shared FROM documents "
             f"WHERE {condition} ORDER BY id LIMIT ?",
             (*values, limit),
         )
@@ -430,8 +440,17 @@ class Ledger:
         for ordinal, row in enumerate(links):
             context = json.dumps(row.context, ensure_ascii=False, sort_keys=True, default=str)
             self._database.execute(
-                "INSERT OR IGNORE INTO documents (uri, kind, context, host, depth) VALUES (?, ?, ?, ?, ?)",
-                (row.uri, row.kind, context, row.host, depth),
+                "INSERT OR IGNORE INTO documents (uri, kind, context, host, depth, is_shared, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    row.uri,
+                    row.kind,
+                    context,
+                    row.host,
+                    depth,
+                    row.is_shared,
+                    ELSEWHERE if row.is_elsewhere else "pending",
+                ),
             )
             self._database.execute(
                 "INSERT INTO edges SELECT ?, ?, id FROM documents WHERE uri = ? AND kind = ?",
@@ -440,7 +459,7 @@ class Ledger:
 
     def _add_items(self, document: int, rows: Iterable[ItemRow]) -> None:
         for ordinal, row in enumerate(rows):
-            state = "refused" if row.refused else "pending"
+            state = ELSEWHERE if row.is_elsewhere else "refused" if row.refused else "pending"
             new = self._database.execute(
                 "INSERT INTO items (key, host, candidate, state, reason) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO NOTHING",
@@ -503,7 +522,7 @@ class Ledger:
             number = str(int(self.get("round") or 0) + 1)
             rows = {"round": number, f"round_{number}_at": at}
             self._database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows.items())
-            self._database.execute("DELETE FROM meta WHERE key IN ('finished', 'changed')")
+            self._database.execute("DELETE FROM meta WHERE key IN ('finished', 'changed', 'fetched')")
         self._is_changed = False
 
     def round_times(self) -> list[str]:
@@ -515,7 +534,7 @@ class Ledger:
         with self._transaction():
             count = self._retry("reason NOT GLOB 'rights:*'")
             if count:
-                self._database.execute("DELETE FROM meta WHERE key = 'finished'")
+                self._database.execute("DELETE FROM meta WHERE key IN ('finished', 'fetched')")
         return count > 0
 
     def _retry(self, condition: str) -> int:
@@ -535,7 +554,7 @@ class Ledger:
                 "UPDATE items SET spool = NULL, offset = NULL, size = NULL WHERE spool IS NOT NULL"
             )
         self._spool.close()
-        for path in self.folder.glob("spool-*.bin"):
+        for path in (*self.folder.glob("spool-*.bin"), *self.folder.glob("task-*/spool-*.bin")):
             path.unlink()
         self._open_spool()
 
@@ -590,7 +609,9 @@ class Ledger:
 
     def _open_spool(self) -> None:
         assert self.folder is not None
-        row = self._database.execute("SELECT max(spool) FROM items").fetchone()
+        row = self._database.execute(
+            "SELECT max(spool) FROM items WHERE spool < ?", (SPOOLS_OF_A_TASK,)
+        ).fetchone()
         self._spool_number = row[0] or 0
         row = self._database.execute(
             "SELECT max(offset + size) FROM items WHERE spool = ?", (self._spool_number,)
@@ -611,7 +632,11 @@ class Ledger:
     def spool_path(self, number: int) -> Path:
         """The file of a spool."""
         assert self.folder is not None
-        return self.folder / f"spool-{number:06d}.bin"
+        task, number = divmod(number, SPOOLS_OF_A_TASK)
+        name = f"spool-{number:06d}.bin"
+        if not task:
+            return self.folder / name
+        return next(self.folder.glob(f"task-{task - 1:05d}-of-*")) / name
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -639,14 +664,18 @@ def _open(path: str) -> sqlite3.Connection:
     )
     if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
         database.executescript(
-            f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}'); COMMIT;"
+            f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}'); COMMIT;"
         )
     return database
 
 
-def _exclusive_lock(path: Path) -> IO[bytes]:
-    import fcntl
+def exclusive_lock(path: Path) -> IO[bytes]:
+    """Hold a file against other processes until it is closed.
 
+    Raises:
+        BadInput: another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("wb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -192,15 +192,18 @@ class _Bytes:
 
     def read(self, row: _Row) -> bytes | None:
         """The bytes, or None (and the item marked to be fetched again) when they are not what was committed."""
-        data = self._from_shards(row.place.key) if row.spool is None else self._from_spool(row)
-        if data is not None and hashlib.sha256(data).hexdigest() == row.facts.sha256:
-            return data
+        # After a round is packed its spools are gone; what has not changed since stands in the shards.
+        for source in (self._from_spool, self._from_shards):
+            data = source(row)
+            if data is not None and hashlib.sha256(data).hexdigest() == row.facts.sha256:
+                return data
         self._ledger.forget(row.place.key)
         self.num_lost += 1
         return None
 
     def _from_spool(self, row: _Row) -> bytes | None:
-        assert row.spool is not None
+        if row.spool is None:
+            return None
         path = self._ledger.spool_path(row.spool)
         if row.spool not in self._files:
             if not path.exists():
@@ -210,14 +213,14 @@ class _Bytes:
         file.seek(row.offset)  # type: ignore[attr-defined]
         return bytes(file.read(row.size))  # type: ignore[attr-defined]
 
-    def _from_shards(self, key: str) -> bytes | None:
+    def _from_shards(self, row: _Row) -> bytes | None:
         if self._published is None:
             return None
         if self._index is None:
             table = self._published.table(["key", "shard", "image_offset", "image_size"]).to_pydict()
             places = zip(table["shard"], table["image_offset"], table["image_size"], strict=True)
             self._index = dict(zip(table["key"], places, strict=True))
-        place = self._index.get(key)
+        place = self._index.get(row.place.key)
         try:
             return self._published.read_bytes(*place) if place else None
         except IconoclipError:

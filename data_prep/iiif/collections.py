@@ -64,7 +64,10 @@ def _member(
     elif address not in seen:
         seen.add(address)
         label = first_text(member.get("label")) if isinstance(member, dict) else None
-        yield Link(address, "presentation", {"depth": depth, **({"label": label[:500]} if label else {})})
+        known = {"type": kind, "label": label[:500] if label else None}
+        yield Link(
+            address, "presentation", {"depth": depth, **{key: text for key, text in known.items() if text}}
+        )
 
 
 def _named(address: str | None) -> str:

@@ -1,0 +1,98 @@
+"""One pace for a host, kept by all tasks of a job array on a shared file system.
+
+Two kinds of files a host: its places (`HOST.0`, `HOST.1`, ...), one a request under way, locked while it lasts; and
+its clock (`HOST.clock`), which says when the next request may go out. Locks end with the process that holds them, so a
+killed task blocks nobody. File locks hold across nodes on NFSv4, Lustre (mounted with `flock`) and GPFS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+SECONDS_BETWEEN_LOOKS: Final = 0.05
+
+
+class SharedPace:
+    """The places and the clock of one host.
+
+    Args:
+        folder: on the shared file system.
+        host: name and port.
+        concurrency: requests under way at a time, all tasks together.
+    """
+
+    def __init__(self, folder: Path, host: str, concurrency: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^a-z0-9.-]", "_", host.lower())[:200]
+        self._places = [folder / f"{name}.{number}" for number in range(concurrency)]
+        self._clock = folder / f"{name}.clock"
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold one of the host's places while the block runs; waits for one to be free."""
+        while (held := self._take()) is None:
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        try:
+            yield
+        finally:
+            os.close(held)
+
+    def _take(self) -> int | None:
+        for path in self._places:
+            # A file object of each attempt's own: locks belong to the open file, not to the process.
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(handle)
+                continue
+            return handle
+        return None
+
+    def reserve(self, interval: float, closed_until: float) -> float:
+        """Take the next place in time. Returns 0, or how many seconds to wait before asking again.
+
+        Args:
+            interval: seconds between two requests.
+            closed_until: seconds since 1970 until which this task knows the host to want no request.
+        """
+        with self._locked_clock() as handle:
+            now = time.time()
+            next_turn, closed = _read(handle)
+            closed = max(closed, closed_until)
+            if closed > now:
+                _write(handle, next_turn, closed)
+                return closed - now
+            if next_turn > now:
+                return next_turn - now
+            _write(handle, now + interval, closed)
+            return 0.0
+
+    @contextlib.contextmanager
+    def _locked_clock(self) -> Iterator[int]:
+        handle = os.open(self._clock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield handle
+        finally:
+            os.close(handle)
+
+
+def _read(handle: int) -> tuple[float, float]:
+    words = os.pread(handle, 100, 0).split()
+    try:
+        return float(words[0]), float(words[1])
+    except (IndexError, ValueError):
+        return 0.0, 0.0
+
+
+def _write(handle: int, next_turn: float, closed: float) -> None:
+    os.pwrite(handle, f"{next_turn:.6f} {closed:.6f}\n".encode().ljust(48), 0)
