@@ -14,7 +14,7 @@ from retrieval.answers import Item, Query, Results
 from retrieval.config import ServeConfig
 from retrieval.search import SearchEngine
 from retrieval.service.pictures import ThumbCache
-from retrieval.service.refusals import Refusal, from_engine
+from retrieval.service.refusals import N_, Refusal, from_engine
 from retrieval.service.uploads import KeptImages
 from retrieval.service.visibility import Visibility
 
@@ -69,11 +69,11 @@ class Desk:
         try:
             item = self.engine.item(key, without_institution=concealed)
         except BadInput as error:
-            raise _no_such_item(key) from error
+            raise no_such_item(key) from error
         except IconoclipError as error:
             raise from_engine(error) from error
         if item.hit.institution in concealed:
-            raise _no_such_item(key)
+            raise no_such_item(key)
         return item
 
     def image(self, key: str) -> bytes:
@@ -81,7 +81,7 @@ class Desk:
         try:
             return self.engine.image(key)
         except BadInput as error:
-            raise _no_such_item(key) from error
+            raise no_such_item(key) from error
         except IconoclipError as error:
             raise from_engine(error) from error
 
@@ -90,9 +90,13 @@ class Desk:
         return (self.config.public_url or str(request.base_url)).rstrip("/")
 
 
-def _no_such_item(key: str) -> Refusal:
+def no_such_item(key: str) -> Refusal:
+    """The one answer for an item that is unknown, withdrawn or not for this reader."""
     return Refusal(
-        404, "there is no such item here", where=key, remedy="it may have been withdrawn; search again"
+        404,
+        N_("there is no such item here"),
+        where=key,
+        remedy=N_("it may have been withdrawn; search again"),
     )
 
 

@@ -10,11 +10,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from iconoclip.record import KEY_PATTERN
 from retrieval.service import facets, uploads
-from retrieval.service.desk import Concealed, Desk, DeskOf
+from retrieval.service.desk import Concealed, Desk, DeskOf, no_such_item
 from retrieval.service.home import Welcome, welcome
 from retrieval.service.layout import ratios_css
 from retrieval.service.params import SearchParams, from_page
-from retrieval.service.refusals import Refusal
+from retrieval.service.refusals import N_, Refusal
 from retrieval.service.templates import remember_language, render, wording_for
 from retrieval.service.visibility import COOKIE
 
@@ -79,7 +79,7 @@ def kept_image(name: str, desk: DeskOf) -> Response:
 def item(key: str, request: Request, desk: DeskOf, concealed: Concealed) -> Response:
     """One item with everything known about it."""
     if not re.fullmatch(KEY_PATTERN, key):
-        raise Refusal(404, "there is no such item here", where="key")
+        raise no_such_item(key)
     return _page(request, "item.html", item=desk.item(key, concealed), base=desk.base_url(request))
 
 
@@ -105,7 +105,9 @@ def members(request: Request, desk: DeskOf) -> Response:
 def enter(token: Annotated[str, Form(max_length=500)], request: Request, desk: DeskOf) -> Response:
     """Remember a token that is known, in a cookie that only this service reads."""
     if not desk.visibility.is_member(token.strip()):
-        raise Refusal(401, "the token is not known here", where="token", remedy="ask the consortium for one")
+        raise Refusal(
+            401, N_("the token is not known here"), where="token", remedy=N_("ask the consortium for one")
+        )
     response = RedirectResponse("/", status_code=303)
     response.set_cookie(
         COOKIE, token.strip(), httponly=True, samesite="strict", secure=request.url.scheme == "https"

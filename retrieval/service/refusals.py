@@ -88,14 +88,22 @@ def from_engine(error: IconoclipError) -> Refusal:
     return Refusal(status, error.what, remedy=error.remedy if status == 400 else "try again in a moment")
 
 
+def N_(text: str) -> str:
+    """Marks a sentence that readers of the page see too, so that the catalogues of locales/ hold it."""
+    return text
+
+
+_BY_STATUS = {
+    400: (N_("the request cannot be read"), N_("send it again")),
+    404: (N_("there is nothing at this address"), N_("check the address")),
+    405: (N_("this address does not take that method"), N_("the Allow header lists the methods")),
+}
+
+
 def from_status(status: int, detail: str | None = None) -> Refusal:
     """A refusal of the framework's own: an unknown address, a method that is not allowed."""
-    what = detail or HTTPStatus(status).phrase
-    remedies = {
-        404: "check the address; /api/openapi.json lists them",
-        405: "the Allow header lists the methods",
-    }
-    return Refusal(status, what, remedy=remedies.get(status))
+    what, remedy = _BY_STATUS.get(status, (detail or HTTPStatus(status).phrase, None))
+    return Refusal(status, what, remedy=remedy)
 
 
 def documented(description: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import logging
 import os
 import socket
 import sys
@@ -52,9 +53,11 @@ def _folders(given: str | list[str] | None) -> list[str] | None:
 def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
     import uvicorn
 
+    # Nothing of a request is logged: neither by uvicorn, whose lines would hold addresses and what was asked, nor by
+    # a library below it. Without a handler Python itself would print their warnings.
+    logging.getLogger().addHandler(logging.NullHandler())
     settings = uvicorn.Config(
         app,
-        # Nothing of a request is logged: uvicorn's loggers would hold addresses and what was asked.
         log_config=None,
         log_level="critical",
         access_log=False,

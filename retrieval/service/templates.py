@@ -40,6 +40,7 @@ def environment(language: str) -> Environment:
         badge=lambda rights: views.badge(rights, wording),
         captions_by_language=lambda captions: views.grouped(captions, wording),
         notation_label=lambda notation: notations.label(notation, language),
+        in_readers_words=wording.translations.gettext,
         is_shown=views.is_shown,
         frame=views.frame,
         percent=views.percent,

@@ -12,7 +12,7 @@ from threading import Lock
 
 from PIL import Image, ImageOps
 
-from retrieval.service.refusals import Refusal
+from retrieval.service.refusals import N_, Refusal
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 MAX_SIDE_PIXELS = 768
@@ -66,14 +66,14 @@ def _too_many_pixels(max_pixels: int) -> Refusal:
         413,
         f"the image has more than {max_pixels:,} pixels",
         where="image",
-        remedy="send a smaller one: the model sees no more than a few hundred pixels a side",
+        remedy=N_("send a smaller one: the model sees no more than a few hundred pixels a side"),
     )
 
 
 def _not_an_image() -> Refusal:
     return Refusal(
         415,
-        "this is not an image that can be read",
+        N_("this is not an image that can be read"),
         where="image",
         remedy=f"send one whole file of these kinds: {', '.join(FORMATS)}",
     )
@@ -111,8 +111,8 @@ class KeptImages:
                 self._images.pop(name, None)
                 raise Refusal(
                     404,
-                    "the picture you searched with is no longer here",
+                    N_("the picture you searched with is no longer here"),
                     where="image",
-                    remedy="send it again; pictures are kept in memory for half an hour and nowhere else",
+                    remedy=N_("send it again; pictures are kept in memory for half an hour and nowhere else"),
                 )
             return image

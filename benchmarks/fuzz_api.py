@@ -1,0 +1,42 @@
+"""Claim: thousands of requests generated from the API's own description never meet a server error.
+
+    python benchmarks/fuzz_api.py INDEX [NUM_CASES]
+
+Sends at least NUM_CASES (5,000 unless told) requests, good and bad, to the service over INDEX in this process, and
+prints the answers by operation and status. Any 5xx, any answer that the OpenAPI document does not promise, or any
+refusal of another shape ends it with the request that caused it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from retrieval.answers import Query
+from retrieval.config import ServeConfig
+from retrieval.search import SearchEngine
+from retrieval.service.app import create_app
+from tests.retrieval.service.fuzzing import fuzz
+
+
+def main() -> None:
+    """Run and print."""
+    index, num_cases = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5_000
+    with SearchEngine.open(index) as engine:
+        engine.warm_up()
+        app = create_app(engine, ServeConfig(index=index, rate_limit_per_minute=0, max_upload_bytes=100_000))
+        keys = [hit.key for hit in engine.search(Query(k=50)).hits]
+        num_operations = sum(map(len, app.openapi()["paths"].values()))
+        started = time.monotonic()
+        answers = fuzz(app, keys, -(-num_cases // num_operations))
+    seconds = time.monotonic() - started
+    for label, count in sorted(answers.items()):
+        print(f"{count:6d}  {label}")
+    print(f"{answers.total()} requests in {seconds:.0f} s, no server error")
+
+
+if __name__ == "__main__":
+    main()
