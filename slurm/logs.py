@@ -60,9 +60,11 @@ def _follow(job_dir: JobDir, task: int | None, path: Path | None, position: int)
             position = _print_from(path, position)
         if is_over:
             return
-        if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS or job_dir.is_finished():
+        # The records say finished a moment before the job has written its last line.
+        patience = SECONDS_BETWEEN_LOOKS if job_dir.is_finished() else SECONDS_BETWEEN_QUESTIONS
+        if time.monotonic() - asked > patience:
             asked = time.monotonic()
-            is_over = job_dir.is_finished() or not (scheduler.is_here() and live_jobs(job_dir))
+            is_over = not (scheduler.is_here() and live_jobs(job_dir))
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 

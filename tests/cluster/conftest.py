@@ -38,9 +38,9 @@ class CountConfig(Config):
     sources: list[str] = Field(default=[])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(slurm_programs: str) -> Iterator[LocalCluster]:
-    """The cluster, up for the whole session; SLURM's commands find it by the environment."""
+    """The cluster, up while the tests of this folder run; SLURM's commands find it by the environment."""
     # A short path: a socket lies in it.
     folder = Path(tempfile.mkdtemp(prefix="ic-", dir="/tmp"))
     cluster = LocalCluster(folder)
@@ -110,7 +110,7 @@ def steps_of(run: Path, task: str = "") -> list[int]:
     return [json.loads(line)["step"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def early(request: pytest.FixtureRequest) -> None:
     """Starts what takes its time in the queue before the first test, if a test will look at it."""
     wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
@@ -119,7 +119,7 @@ def early(request: pytest.FixtureRequest) -> None:
             request.getfixturevalue(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def time_limited(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> JobDir:
     """A counting run of 45 s under a limit of one minute."""
     run = tmp_path_factory.mktemp("time_limited") / "run"
@@ -129,7 +129,7 @@ def time_limited(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
     return JobDir(run)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The whole road over the built-in archives, which are served for as long as it takes."""
     from .test_chain import start

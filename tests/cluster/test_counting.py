@@ -125,7 +125,7 @@ def test_a_node_goes_down_and_the_run_goes_on_when_it_is_back(
     assert [attempt.stop for attempt in job_dir.work_of(None).attempts] == ["ended", "none"]
 
 
-def test_status_and_logs_follow_a_run(
+def test_status_and_logs_follow_an_array_of_which_a_task_is_warned(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job_dir = submit_count(tmp_path / "run", "num_steps=20", num_tasks=2)
@@ -134,8 +134,17 @@ def test_status_and_logs_follow_a_run(
     status(StatusConfig(folder=tmp_path, json=True))
     row = json.loads(capsys.readouterr().out)
     assert (row["stage"], row["state"], row["job"]) == ("count", "running, 0/2 tasks", job_dir.job_ids()[0])
-    logs(LogsConfig(run=tmp_path / "run", follow=True, num_lines=0))
-    assert "exit code 0, finished" in capsys.readouterr().out
+    wait_until(lambda: len(steps_of(tmp_path / "run", "-1")) > 1, "counting")
+    cluster.run("scancel", "--signal=USR1", "--batch", f"{job_dir.job_ids()[0]}_1")
+    logs(LogsConfig(run=tmp_path / "run", task=1, follow=True, num_lines=0))
+    printed = capsys.readouterr().out
+    assert (
+        printed.index("exit code 75, requeue")
+        < printed.index("attempt 2")
+        < printed.index("exit code 0, finished")
+    )
     wait_until_finished(job_dir)
+    assert [len(job_dir.work_of(task).attempts) for task in (0, 1)] == [1, 2]
+    assert steps_of(tmp_path / "run", "-1") == list(range(1, 21))
     status(StatusConfig(folder=tmp_path, json=True))
     assert json.loads(capsys.readouterr().out)["state"] == "finished"

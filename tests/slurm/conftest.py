@@ -50,6 +50,7 @@ def no_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A PATH without SLURM's commands, and an empty folder to work in."""
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("ICONOCLIP_SITE", raising=False)
     monkeypatch.chdir(tmp_path)
 
 
