@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from iconoclip.errors import IconoclipError
 from retrieval.answers import Facets, FacetValue
+from retrieval.columns import NO_RIGHTS
 from retrieval.service import notations
 from retrieval.service.desk import Desk
 from retrieval.service.params import FilterParams, SearchParams
@@ -128,6 +129,8 @@ def value_label(name: str, value: FacetValue, wording: Wording) -> str:
     """A facet's value for people."""
     if name == "language":
         return wording.language_name(value.value)
+    if name == "rights" and value.value == NO_RIGHTS:
+        return str(wording.translations.gettext("No rights statement"))
     if name == "iconclass" and value.value:
         words = notations.label(value.value, wording.language)
         return f"{value.value} {words}".strip()

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval.service import notations, views
+from retrieval.service.facets import value_label
 from retrieval.service.wording import LANGUAGES, Wording, choose
 
 LANGUAGE_COOKIE = "iconoclip_lang"
@@ -41,6 +42,7 @@ def environment(language: str) -> Environment:
         captions_by_language=lambda captions: views.grouped(captions, wording),
         notation_label=lambda notation: notations.label(notation, language),
         in_readers_words=wording.translations.gettext,
+        facet_label=lambda name, value: value_label(name, value, wording),
         is_shown=views.is_shown,
         frame=views.frame,
         percent=views.percent,

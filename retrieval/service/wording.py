@@ -10,7 +10,6 @@ import io
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from babel import Locale, UnknownLocaleError
 from babel.messages.mofile import write_mo
@@ -91,8 +90,3 @@ def _accepted(header: str) -> list[str]:
             continue
         weighted.append((weight, tag.split("-")[0].strip().lower()))
     return [tag for weight, tag in sorted(weighted, key=lambda pair: -pair[0]) if weight > 0]
-
-
-def globals_for(wording: Wording) -> dict[str, Any]:
-    """What a template may call."""
-    return {"wording": wording, "languages": [Wording(language) for language in LANGUAGES]}
