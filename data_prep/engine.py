@@ -535,7 +535,9 @@ def _read_image(folder: Path, name: str, max_bytes: int) -> Fetched:
 
 
 def _not_followed(found: Found, uri: str) -> Found:
-    """A dry run over local files asks no server: it says what it leaves out."""
+    """A dry run over local files asks no server; of a document that only leads to others it says so."""
+    if found.candidates:
+        return replace(found, links=())
     count = len(found.links)
     reason = (
         f"{count} linked document{'s' * (count > 1)} not followed: a dry run over local files asks no server"

@@ -47,7 +47,7 @@ class Report:
         ]
         lines += [f"  {count:>8}  {reason}" for reason, count in list(self.by_reason.items())[:20]]
         if len(self.by_reason) > 20:
-            lines.append(f"            ... and {len(self.by_reason) - 20} reasons more in {REPORT_NAME}")
+            lines.append(f"            ... and {len(self.by_reason) - 20} reasons more")
         return "\n".join(lines)
 
 

@@ -38,7 +38,7 @@ KIND_OF_SOURCE: Final = {"auto": UNKNOWN, "iiif": "presentation"}
 
 # Looked for at the start of a document, in this order.
 _LOOKS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
-    ("oai-pmh", re.compile(rb"<(?:\w+:)?OAI-PMH[\s>]")),
+    ("oai-pmh", re.compile(rb"<(?:\w+:)?(?:OAI-PMH|dc)[\s>]")),
     ("sru", re.compile(rb"<(?:\w+:)?searchRetrieveResponse[\s>]")),
     ("lido", re.compile(rb"<(?:\w+:)?lido(?:Wrap)?[\s>]")),
     (
