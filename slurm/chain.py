@@ -26,8 +26,9 @@ from iconoclip.config import Config, build, nearest, read_yaml
 from iconoclip.errors import ConfigError
 from slurm import scheduler
 from slurm.config import ChainConfig, Placement, SubmitConfig
+from slurm.request import Request, request_of
 from slurm.stages import config_path
-from slurm.submit import Request, place, request_of
+from slurm.submit import place
 
 REFERENCE = re.compile(r"\{([a-z0-9][a-z0-9_-]*)\}")
 

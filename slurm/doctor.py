@@ -22,11 +22,13 @@ from slurm import scheduler
 from slurm.config import DoctorConfig, SubmitConfig
 from slurm.freeze import code_version, describe, package_folders
 from slurm.job import JobDir
+from slurm.plan import plan_of, tasks_on_a_node
 from slurm.render import Plan
+from slurm.request import Request
 from slurm.site import Site, load_site
 from slurm.stages import STAGES, Stage
 from slurm.status import newest_log
-from slurm.submit import Request, freeze, live_jobs, plan_of, send, tasks_on_a_node
+from slurm.submit import freeze, live_jobs, send
 
 Verdict = Literal["ok", "note", "FAILED"]
 FREE_BYTES_WANTED = 20_000_000_000

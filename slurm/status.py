@@ -177,7 +177,7 @@ def newest_log(job_dir: JobDir, task: int | None = None) -> Path | None:
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.3f}" if abs(value) >= 0.001 else f"{value:.1e}"
     return "" if value is None else str(value)
 
 

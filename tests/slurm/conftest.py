@@ -9,10 +9,10 @@ from pydantic import Field
 
 from iconoclip.config import Config
 from slurm.config import SubmitConfig
+from slurm.plan import plan_of, tasks_on_a_node
 from slurm.render import Plan
 from slurm.site import load_site
 from slurm.stages import STAGES, Stage
-from slurm.submit import plan_of, tasks_on_a_node
 
 
 class CountConfig(Config):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from iconoclip.errors import ConfigError
 from slurm.config import SubmitConfig
+from slurm.request import request_of
 from slurm.sharing import host_of, shares_of
-from slurm.submit import freeze, request_of
+from slurm.submit import freeze
 
 HOSTS = ["a.org", "b.org", "C.org", "a.org:8080"]
 ADDRESSES = st.builds("https://{}/{}".format, st.sampled_from(HOSTS), st.integers(0, 9))

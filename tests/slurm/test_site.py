@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from iconoclip.errors import ConfigError, MissingRequirement
 from slurm.config import SubmitConfig
+from slurm.plan import plan_of
 from slurm.site import SHIPPED, known_sites, load_site, seconds_of
 from slurm.stages import STAGES
-from slurm.submit import plan_of
 
 from .conftest import plan_for
 

@@ -63,7 +63,7 @@ def test_the_row_shows_where_training_is(tmp_path: Path) -> None:
         )
     row = row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path)
     # 20 of 100 steps are one of five epochs; 80 steps of 16 samples at 0.64 a second are 2,000 s.
-    assert (row.step, row.epoch, row.loss, row.left) == ("20", "1.0/5", "0.1235", "0:33:20")
+    assert (row.step, row.epoch, row.loss, row.left) == ("20", "1.0/5", "0.123", "0:33:20")
     assert row.log.startswith("last line")
     assert "\x1b" not in _shown_in_table(row)
 

@@ -15,8 +15,9 @@ from slurm.config import SubmitConfig
 from slurm.freeze import code_facts, digest_of, package_folders
 from slurm.job import JobDir
 from slurm.render import render
+from slurm.request import Request, request_of
 from slurm.stages import Stage, parse_overrides
-from slurm.submit import Request, dependencies_of, freeze, request_of, submit
+from slurm.submit import dependencies_of, freeze, submit
 
 
 def request_for(run_dir: Path, num_nodes: int = 1, **fields: object) -> Request:
