@@ -72,13 +72,12 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
 
 
 class Static(StaticFiles):
-    """Our own files: typefaces never change under one name, the rest is asked about again after an hour."""
+    """Our own files, asked about again after an hour."""
 
     def file_response(self, *arguments: Any, **options: Any) -> Response:
         """The file with its time to live."""
         response = super().file_response(*arguments, **options)
-        is_font = str(arguments[0]).endswith(".woff2")
-        response.headers["Cache-Control"] = f"public, max-age={31_536_000 if is_font else 3_600}"
+        response.headers["Cache-Control"] = "public, max-age=3600"
         return response
 
 
