@@ -16,6 +16,7 @@ warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarn
 
 Precision = Literal["auto", "float32", "bf16"]
 Relation = Literal["group", "iconclass"]
+Tower = Literal["image", "text"]
 
 
 class TrainConfig(Config):
@@ -131,6 +132,37 @@ class TrainConfig(Config):
     )
     seed: int = Field(0, ge=0, description="of the weights, the order, the captions and the crops")
 
+    # Fine-tuning
+    locked: list[Tower] = Field(
+        default_factory=list,
+        description="towers that keep their weights: image, text (LiT locks the image tower)",
+    )
+    unfreeze_from: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of the steps after which locked towers open, the top layers first; never if not given",
+    )
+    unfreeze_until: float = Field(
+        1.0, gt=0, le=1, description="share of the steps after which they are open to the bottom"
+    )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="a layer learns at this factor of the rate of the layer above it"
+    )
+    lora_rank: int = Field(
+        0, ge=0, description="rank of the adapters that learn in place of the weights; 0 for none"
+    )
+    lora_alpha: float = Field(16.0, gt=0, description="adapters are scaled by lora_alpha / lora_rank")
+    lora_towers: list[Tower] = Field(
+        default_factory=lambda: list[Tower](("image", "text")), description="towers that get adapters"
+    )
+    ema_decay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay of the moving average of the weights, which validation and export then use; 0 for none",
+    )
+
     # Machine
     precision: Precision = Field(
         "auto", description="auto takes bf16 where the hardware computes it, else float32"
@@ -138,6 +170,12 @@ class TrainConfig(Config):
     devices: int = Field(1, ge=1, description="processes on each node, one a device")
     num_nodes: int = Field(1, ge=1, description="nodes")
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="what to train on")
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations twice instead of keeping them: less memory, more time"
+    )
+    compile: bool = Field(
+        False, description="compile the towers with torch.compile; the first steps take minutes"
+    )
     num_threads: int | None = Field(
         None, ge=1, description="CPU threads of a rank; all cores divided by the ranks if not given"
     )
@@ -215,4 +253,12 @@ class ExportConfig(Config):
     step: int | None = Field(
         None, ge=0, description="the checkpoint to export; the last sound one if not given"
     )
+    weights: Literal["auto", "last", "average"] = Field(
+        "auto",
+        description="the last weights or their moving average; auto takes the average if the run kept one",
+    )
+    interpolate_with: str | None = Field(
+        None, description="a model to interpolate with, by weight: the one the run started from"
+    )
+    interpolation: float = Field(0.5, ge=0, le=1, description="0 is that model, 1 the run's")
     force: bool = Field(False, description="write again though the folder holds the same export")

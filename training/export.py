@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROVENANCE_NAME = "provenance.json"
+# What of the config decides the weights, beside the checkpoint.
+CHOICES = ("weights", "interpolate_with", "interpolation")
 
 
 def export(config: ExportConfig) -> int:
@@ -49,8 +51,11 @@ def export(config: ExportConfig) -> int:
     if not run.config_path.is_file():
         raise MissingRequirement("no run here", where=run.folder, remedy="`iconoclip train` makes one")
     path = _checkpoint(run, config.step)
-    checksum = checkpoints.checksum_path(path).read_text().split()[0]
-    if not config.force and _exported(config.out) == checksum:
+    source = {
+        "checkpoint": checkpoints.checksum_path(path).read_text().split()[0],
+        **config.model_dump(mode="json", include=set(CHOICES)),
+    }
+    if not config.force and _exported(config.out) == source:
         print(f"exported already: {config.out}", file=sys.stderr)
         return 0
     if config.out.exists() and any(config.out.iterdir()) and not (config.out / PROVENANCE_NAME).exists():
@@ -64,7 +69,7 @@ def export(config: ExportConfig) -> int:
 
     checkpoint = read_checkpoint(path)
     with _new_folder(config.out) as folder:
-        _write(folder, run, checkpoint, checksum)
+        _write(folder, run, checkpoint, config, source)
     print(f"exported: {config.out}, step {checkpoint['iconoclip']['step']} of {run.folder}", file=sys.stderr)
     return 0
 
@@ -80,13 +85,15 @@ def _checkpoint(run: RunDir, step: int | None) -> Path:
     return path
 
 
-def _exported(folder: Path) -> str | None:
+def _exported(folder: Path) -> dict[str, Any] | None:
+    """What the folder was exported from, if it is whole."""
     try:
         found = json.loads((folder / PROVENANCE_NAME).read_text())
         is_whole = all(sha256_of(folder / name) == known for name, known in found["files"].items())
     except (OSError, KeyError, json.JSONDecodeError, AttributeError):
         return None
-    return found["checkpoint_sha256"] if is_whole else None
+    source: dict[str, Any] = found["source"]
+    return source if is_whole else None
 
 
 @contextlib.contextmanager
@@ -105,19 +112,21 @@ def _new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _write(folder: Path, run: RunDir, checkpoint: dict[str, Any], checksum: str) -> None:
+def _write(
+    folder: Path, run: RunDir, checkpoint: dict[str, Any], config: ExportConfig, source: dict[str, Any]
+) -> None:
     from safetensors.torch import save_file
 
     job, train = run.job, load(TrainConfig, run.config_path)
     write_json(folder / CONFIG_NAME, {"model_cfg": job["model_config"], "preprocess_cfg": job["preprocess"]})
-    save_file(model_weights(checkpoint), folder / WEIGHTS_NAME, metadata={"format": "pt"})
+    save_file(final_weights(checkpoint, train, config), folder / WEIGHTS_NAME, metadata={"format": "pt"})
     (folder / WEIGHTS_NAME).chmod(0o644)
     files = {name: sha256_of(folder / name) for name in (CONFIG_NAME, WEIGHTS_NAME)}
     data = json.loads(run.data_path.read_text())
     provenance = {
         "run": run.folder.name,
         "step": checkpoint["iconoclip"]["step"],
-        "checkpoint_sha256": checksum,
+        "source": source,
         "config_digest": job["config_digest"],
         "config": train.model_dump(mode="json", exclude={"run_dir", "shardsets"}),
         "shardsets": [{"name": one["name"], "digest": one["digest"]} for one in data["shardsets"]],
@@ -130,12 +139,36 @@ def _write(folder: Path, run: RunDir, checkpoint: dict[str, Any], checksum: str)
     (folder / "README.md").write_text(model_card(provenance, job, list(run.metrics())), encoding="utf-8")
 
 
-def model_weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """The model's own tensors in a checkpoint."""
+def final_weights(checkpoint: dict[str, Any], train: TrainConfig, config: ExportConfig) -> dict[str, Tensor]:
+    """The weights to export: averaged, with their adapters added, interpolated, as the configs say.
+
+    Raises:
+        BadInput: the run kept no average, or the base is of another architecture.
+    """
+    from training import finetune
+
     prefix = "model."
-    # Safetensors refuses tensors that share memory; a copy of each does not.
-    return {
-        name.removeprefix(prefix): tensor.detach().clone().contiguous()
+    state = {
+        name.removeprefix(prefix): tensor
         for name, tensor in checkpoint["state_dict"].items()
         if name.startswith(prefix)
     }
+    average = checkpoint["iconoclip"].get("average")
+    if config.weights == "average" and average is None:
+        raise BadInput(
+            "the run kept no average of its weights",
+            where="weights",
+            remedy="export its last weights, or train with ema_decay",
+        )
+    if average is not None and config.weights != "last":
+        state |= {name: tensor for name, tensor in average.items() if name != "num_updates"}
+    if train.lora_rank:
+        state = finetune.merged(state, train.lora_alpha / train.lora_rank)
+    if config.interpolate_with:
+        from training.model import load_model
+
+        state = finetune.interpolated(
+            load_model(config.interpolate_with).model.state_dict(), state, config.interpolation
+        )
+    # Safetensors refuses tensors that share memory; a copy of each does not.
+    return {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}

@@ -20,9 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from training import finetune
 from training.config import TrainConfig
 from training.data.loader import Batch
 from training.data.randomness import STEP, mix
+from training.finetune import MovingAverage
 from training.losses import ContrastiveLoss, Relations, is_distributed
 from training.model import LoadedModel, encode_images
 from training.optimizer import cosine_with_warmup, make_optimizer, parameter_groups
@@ -52,12 +54,17 @@ class ContrastiveModule(pl.LightningModule):
         # Pixels come as the JPEG decoder wrote them, channels last; convolutions are quickest when weights agree.
         self.model: nn.Module = loaded.model.to(memory_format=torch.channels_last)
         self.config, self.num_steps = config, num_steps
+        finetune.prepare(loaded.model, config)
         self.contrastive_loss = ContrastiveLoss(config.loss, config.repeated)
         self.step = 0
         """Steps done, skipped ones too."""
         self.num_bad_steps = 0
         self.mean: Tensor
         self.std: Tensor
+        learning = [
+            (name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad
+        ]
+        self.average = MovingAverage(learning, config.ema_decay) if config.ema_decay else None
         self.last: StepResult | None = None
         for name in ("mean", "std"):
             value = torch.tensor(loaded.preprocess[name], dtype=torch.float32).view(3, 1, 1) * 255
@@ -69,8 +76,9 @@ class ContrastiveModule(pl.LightningModule):
         """AdamW over what is trainable."""
         config = self.config
         groups = parameter_groups(
-            self.model, learning_rate=config.learning_rate, weight_decay=config.weight_decay
-        )
+            self.model, learning_rate=config.learning_rate, weight_decay=config.weight_decay, layer_decay=config.layer_decay,
+            unfreeze_steps=finetune.unfreeze_steps(self.model, config, self.num_steps),
+        )  # fmt: skip
         return make_optimizer(groups, beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
@@ -89,6 +97,8 @@ class ContrastiveModule(pl.LightningModule):
             self._set_learning_rate()
             optimizer.step()  # type: ignore[union-attr]
             self._clamp_logit_scale()
+            if self.average:
+                self.average.update()
         else:
             self.num_bad_steps += 1
         self.last = StepResult(loss, norm, is_finite)
@@ -97,13 +107,29 @@ class ContrastiveModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Where the run stands. Nothing random is kept: every draw is a function of the step."""
         checkpoint["iconoclip"] = {"step": self.step, "num_bad_steps": self.num_bad_steps}
+        if self.average:
+            checkpoint["iconoclip"]["average"] = self.average.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from there."""
         self.step = checkpoint["iconoclip"]["step"]
         self.num_bad_steps = checkpoint["iconoclip"]["num_bad_steps"]
+        if self.average:
+            self.average.load(checkpoint["iconoclip"]["average"])
         # Lightning's own count of epochs and batches: one of its epochs is what one command trains.
         checkpoint.pop("loops", None)
+
+    def train(self, mode: bool = True) -> ContrastiveModule:
+        """Training mode, except that the batch norms of a tower that stays locked keep their statistics."""
+        super().train(mode)
+        if mode and self.config.unfreeze_from is None:
+            for name, part in self.model.named_modules():
+                if (
+                    isinstance(part, nn.modules.batchnorm._BatchNorm)
+                    and finetune.tower_of(name) in self.config.locked
+                ):
+                    part.eval()
+        return self
 
     # The step
 
@@ -210,7 +236,7 @@ class ContrastiveModule(pl.LightningModule):
     def _set_learning_rate(self) -> None:
         factor = self.learning_rate_factor()
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
-            group["lr"] = group["initial_lr"] * factor
+            group["lr"] = group["initial_lr"] * factor if self.step >= group["unfreeze_step"] else 0.0
 
     @torch.no_grad()
     def _clamp_logit_scale(self) -> None:
@@ -229,6 +255,25 @@ def quick_attention(device: torch.device) -> Iterator[None]:
     takes several times as long (a quarter of the whole step of the demo's model)."""
     with sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else contextlib.nullcontext():
         yield
+
+
+@contextlib.contextmanager
+def averaged(module: ContrastiveModule) -> Iterator[None]:
+    """The moving average in the place of the weights inside the block, if the run keeps one."""
+    if module.average is None:
+        yield
+        return
+    learning = {name: p for name, p in module.model.named_parameters() if name in module.average.average}
+    present = {name: parameter.detach().clone() for name, parameter in learning.items()}
+    with torch.no_grad():
+        for name, parameter in learning.items():
+            parameter.copy_(module.average.average[name])
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, parameter in learning.items():
+                parameter.copy_(present[name])
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,12 @@ from torch import nn
 
 
 def parameter_groups(
-    model: nn.Module, *, learning_rate: float, weight_decay: float, layer_decay: float = 1.0
+    model: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    unfreeze_steps: Mapping[str, int] | None = None,
 ) -> list[dict[str, Any]]:
     """Trainable parameters in groups of equal learning rate and weight decay.
 
@@ -22,17 +27,18 @@ def parameter_groups(
     Args:
         layer_decay: below 1, a layer n steps below the top of its tower learns at learning_rate * layer_decay^n
             (ELECTRA, Clark et al. 2020, arXiv 2003.10555).
+        unfreeze_steps: the step before which a parameter's learning rate is zero.
     """
     depths = layer_depths(model) if layer_decay != 1.0 else {}
-    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    groups: dict[tuple[float, float, int], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         rate = learning_rate * layer_decay ** depths.get(name, 0)
         decay = weight_decay if is_decayed(name, parameter) else 0.0
-        group = groups.setdefault(
-            (rate, decay), {"params": [], "lr": rate, "initial_lr": rate, "weight_decay": decay}
-        )
+        opens = (unfreeze_steps or {}).get(name, 0)
+        facts = {"lr": rate, "initial_lr": rate, "weight_decay": decay, "unfreeze_step": opens}
+        group = groups.setdefault((rate, decay, opens), {"params": [], **facts})
         group["params"].append(parameter)
     return list(groups.values())
 
@@ -46,7 +52,7 @@ def layer_depths(model: nn.Module) -> dict[str, int]:
     """How many layers each parameter stands below the top of its tower; 0 for the top and for what has no layer."""
     depths = {}
     for tower, names in _towers(model).items():
-        numbers = {name: _layer_number(name.removeprefix(tower)) for name in names}
+        numbers = {name: layer_number(name.removeprefix(tower)) for name in names}
         top = max((number for number in numbers.values() if number is not None), default=-1) + 1
         for name, number in numbers.items():
             if number is not None:
@@ -64,8 +70,8 @@ def _towers(model: nn.Module) -> dict[str, list[str]]:
     return towers
 
 
-def _layer_number(name: str) -> int | None:
-    """The number after `resblocks`, `layers`, `blocks` or `layer` in a parameter's name."""
+def layer_number(name: str) -> int | None:
+    """The layer a parameter belongs to: the number after `resblocks`, `layers`, `blocks` or `layer` in a parameter's name."""
     parts = name.split(".")
     for word, number in itertools.pairwise(parts):
         if word in ("resblocks", "layers", "blocks", "layer", "stages") and number.isdigit():

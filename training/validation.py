@@ -17,7 +17,7 @@ from training.data.loader import Batch
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load
 from training.model import LoadedModel
-from training.module import ContrastiveModule, evaluating
+from training.module import ContrastiveModule, averaged, evaluating
 
 
 def validation_samples(config: TrainConfig) -> tuple[Samples, list[int]] | None:
@@ -68,7 +68,7 @@ class Validation(Callback):
         options: dict[str, Any] = {"device": module.device, "precision": self._precision, "batch_size": 128}
         fields = [name for name, weight in self._config.field_weights.items() if weight > 0]
         found: dict[str, float] = {}
-        with evaluating(module):
+        with evaluating(module), averaged(module):
             images_ND = embed.embed_images(
                 module.model, samples, rows, self._loaded.evaluation_transform(), **options
             )

@@ -1,0 +1,183 @@
+"""Fine-tuning that holds: locked towers, gradual unfreezing, low-rank adapters, averaged and interpolated weights.
+
+Locked towers     LiT, Zhai et al. 2021, arXiv 2111.07991
+Adapters          LoRA, Hu et al. 2021, arXiv 2106.09685
+Interpolation     WiSE-FT, Wortsman et al. 2021, arXiv 2109.01903
+
+Adapters are parametrizations of the weights they adapt: W becomes W + scale * up @ down wherever it is read. peft's
+adapter of nn.MultiheadAttention, which open_clip's towers are made of, adds to the base weights before each forward
+and subtracts after it, so that they drift by rounding and no resume is exact. On a linear layer both are the same
+(tests/training/test_finetune.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from iconoclip.errors import BadInput, ConfigError
+from training.config import Tower, TrainConfig
+from training.optimizer import layer_depths, layer_number
+
+SCALARS = ("logit_scale", "logit_bias")
+
+
+def tower_of(name: str) -> Tower | None:
+    """The tower a parameter belongs to; None for the logit scale and bias."""
+    if name in SCALARS:
+        return None
+    return "image" if name.startswith("visual.") else "text"
+
+
+class LowRank(nn.Module):
+    """The sum of a frozen weight and scale * up @ down; zero at the start.
+
+    Args:
+        weight: [out, in].
+        rank: of the update.
+        scale: of the update; alpha / rank.
+    """
+
+    def __init__(self, weight: Tensor, rank: int, scale: float) -> None:
+        super().__init__()
+        self.down = nn.Parameter(torch.empty(rank, weight.shape[1], dtype=weight.dtype, device=weight.device))
+        self.up = nn.Parameter(torch.zeros(weight.shape[0], rank, dtype=weight.dtype, device=weight.device))
+        self.scale = scale
+        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The adapted weight."""
+        return weight + self.scale * (self.up @ self.down)
+
+
+def prepare(model: nn.Module, config: TrainConfig) -> None:
+    """Lock and adapt the towers as the config says; what may learn afterwards has `requires_grad`.
+
+    Raises:
+        ConfigError: nothing is left that could learn.
+    """
+    if config.gradient_checkpointing:
+        model.set_grad_checkpointing(True)  # type: ignore[operator]
+    is_opened_later = config.unfreeze_from is not None
+    for name, parameter in model.named_parameters():
+        if tower_of(name) in config.locked and not is_opened_later:
+            parameter.requires_grad_(False)
+    if config.lora_rank:
+        _adapt(model, config)
+    if not any(
+        parameter.requires_grad for name, parameter in model.named_parameters() if name not in SCALARS
+    ):
+        raise ConfigError(
+            "nothing is left to train", where="locked", remedy="lock one tower at most, or set lora_rank"
+        )
+
+
+def _adapt(model: nn.Module, config: TrainConfig) -> None:
+    """Give every matrix inside the layers of the chosen towers an adapter; of those towers nothing else learns."""
+    targets = list(_layer_matrices(model, config.lora_towers))
+    if not targets:
+        raise ConfigError(
+            "the model has no layers that adapters fit", where="lora_towers", remedy="set lora_rank to 0"
+        )
+    for name, parameter in model.named_parameters():
+        if tower_of(name) in config.lora_towers:
+            parameter.requires_grad_(False)
+    for owner, attribute in targets:
+        weight = getattr(owner, attribute)
+        # `unsafe` only skips a trial run; the shapes are right by construction.
+        adapter = LowRank(weight, config.lora_rank, config.lora_alpha / config.lora_rank)
+        parametrize.register_parametrization(owner, attribute, adapter, unsafe=True)
+
+
+def _layer_matrices(model: nn.Module, towers: Sequence[Tower]) -> Iterator[tuple[nn.Module, str]]:
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2 and layer_number(name) is not None and tower_of(name) in towers:
+            owner, _, attribute = name.rpartition(".")
+            yield model.get_submodule(owner), attribute
+
+
+def unfreeze_steps(model: nn.Module, config: TrainConfig, num_steps: int) -> dict[str, int]:
+    """The step from which each parameter of a locked tower learns: the top layers first."""
+    if config.unfreeze_from is None:
+        return {}
+    first, last = config.unfreeze_from * num_steps, config.unfreeze_until * num_steps
+    depths = {name: depth for name, depth in layer_depths(model).items() if tower_of(name) in config.locked}
+    deepest = max(depths.values(), default=1) or 1
+    names = [name for name, _ in model.named_parameters() if tower_of(name) in config.locked]
+    return {name: round(first + (last - first) * depths.get(name, 0) / deepest) for name in names}
+
+
+def merged(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """A state dict with every adapter added to the weight it adapts."""
+    plain: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if ".parametrizations." not in name:
+            plain[name] = tensor
+        elif name.endswith(".original"):
+            stem = name.removesuffix(".original")
+            update = state[f"{stem}.0.up"] @ state[f"{stem}.0.down"]
+            plain[stem.replace(".parametrizations.", ".")] = tensor + scale * update
+    return plain
+
+
+def interpolated(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], weight: float) -> dict[str, Tensor]:
+    """The base's weights at 0, the tuned model's at 1, on the line between them else.
+
+    Raises:
+        BadInput: the two are not of one architecture.
+    """
+    differing = [
+        name
+        for name in base.keys() | tuned.keys()
+        if name not in base or name not in tuned or base[name].shape != tuned[name].shape
+    ]
+    if differing:
+        raise BadInput(
+            f"the two models differ in {len(differing)} layers, first {min(differing)}",
+            where="interpolate_with",
+            remedy="give the model that the run started from",
+        )
+    return {
+        name: torch.lerp(base[name].float(), tensor.float(), weight).to(tensor.dtype)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in tuned.items()
+    }
+
+
+class MovingAverage:
+    """An exponential moving average of what learns (Polyak averaging), slower to move the longer it has run.
+
+    Args:
+        parameters: (name, parameter) of what learns.
+        decay: of the average; early on it is (1 + steps) / (10 + steps) if that is less.
+    """
+
+    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], decay: float) -> None:
+        self._parameters = dict(parameters)
+        self._decay, self.num_updates = decay, 0
+        self.average = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the present weights in."""
+        decay = min(self._decay, (1 + self.num_updates) / (10 + self.num_updates))
+        self.num_updates += 1
+        averages, present = list(self.average.values()), list(self._parameters.values())
+        torch._foreach_lerp_(
+            averages, [p.to(a.device) for p, a in zip(present, averages, strict=True)], 1 - decay
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
+        return {**self.average, "num_updates": torch.tensor(self.num_updates)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a checkpoint."""
+        self.num_updates = int(state["num_updates"])
+        for name, average in self.average.items():
+            average.copy_(state[name])
