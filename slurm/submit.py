@@ -5,8 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
-from iconoclip.config import digest, to_yaml
+from pydantic_core import to_jsonable_python
+
+from iconoclip.config import Config, digest, read_yaml, to_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
 from iconoclip.files import atomic_write
 from slurm import scheduler
@@ -113,12 +116,27 @@ def _check_same(request: Request) -> None:
             where=request.job_dir.run.folder,
             remedy="go on with the same number, or choose another --run_dir",
         )
-    if job.config_digest != digest(request.config):
+    if differing := differing_fields(read_yaml(request.job_dir.config_path), request.config):
+        name, before, present = differing[0]
+        more = f" (and {len(differing) - 1} more)" if differing[1:] else ""
         raise ConfigError(
-            "this folder holds a run with another config",
+            f"this folder holds a run with another {name}: {before!r}, not {present!r}{more}",
             where=request.job_dir.config_path,
             remedy="choose another --run_dir; `iconoclip resume` goes on with the run as it is",
         )
+
+
+def differing_fields(frozen: dict[str, Any], config: Config) -> list[tuple[str, Any, Any]]:
+    """The fields whose values differ, with both values. One that a newer version brought, and that is left at its
+    default, does not: a chain goes on after an upgrade."""
+    present = config.model_dump(mode="json")
+    defaults = {
+        name: to_jsonable_python(field.get_default(call_default_factory=True))
+        for name, field in type(config).model_fields.items()
+        if not field.is_required()
+    }
+    known = {name: frozen.get(name, defaults.get(name)) for name in present}
+    return [(name, known[name], value) for name, value in present.items() if known[name] != value]
 
 
 def _say_if_code_differs(job_dir: JobDir) -> None:

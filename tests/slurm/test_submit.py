@@ -17,7 +17,7 @@ from slurm.job import JobDir
 from slurm.render import render
 from slurm.request import Request, request_of
 from slurm.stages import Stage, parse_overrides
-from slurm.submit import dependencies_of, freeze, submit
+from slurm.submit import dependencies_of, differing_fields, freeze, submit
 
 
 def request_for(run_dir: Path, num_nodes: int = 1, **fields: object) -> Request:
@@ -166,3 +166,15 @@ def test_an_unwritable_folder_is_said_to_be_one(tmp_path: Path, count_stage: Sta
     (tmp_path / "file").touch()
     with pytest.raises(MissingRequirement, match="cannot be written"):
         freeze(request_for(tmp_path / "file" / "run"))
+
+
+@pytest.mark.usefixtures("count_stage")
+def test_a_run_goes_on_with_its_config_even_when_a_newer_version_knows_more_fields(tmp_path: Path) -> None:
+    config = request_for(tmp_path / "run", num_steps=5).config
+    frozen = config.model_dump(mode="json")
+    assert differing_fields(frozen, config) == []
+    del frozen["inputs"]
+    assert differing_fields(frozen, config) == []
+    del frozen["num_steps"]
+    assert differing_fields(frozen, config) == [("num_steps", 3, 5)]
+    assert differing_fields({**frozen, "num_steps": 4, "gone": 1}, config) == [("num_steps", 4, 5)]
