@@ -16,7 +16,15 @@ from iconoclip.files import atomic_write, disk_full_is_an_answer
 from iconoclip.progress import Meter
 from iconoclip.record import Record
 from retrieval import iconography
-from retrieval.calibration import BACKGROUND_TEXTS, Statistics, calibrate, shortened
+from retrieval.calibration import (
+    BACKGROUND_TEXTS,
+    Scores,
+    Statistics,
+    fit_curve,
+    joined,
+    scores_of,
+    shortened,
+)
 from retrieval.catalog import CatalogWriter, Place
 from retrieval.columns import ColumnsBuilder
 from retrieval.config import IndexConfig
@@ -42,6 +50,8 @@ Vectors = npt.NDArray[np.float32]
 EncodeTexts = Callable[[Sequence[str]], Vectors]
 
 NUM_SAMPLED_ITEMS = 200
+# A score in the upper tenth of a normal spread.
+MIN_Z_OF_OWN_IMAGE, MIN_MATCHING = 1.28, 10
 COPY_ROWS = 65_536
 
 
@@ -230,29 +240,33 @@ def _calibration(
     rows = np.array([row for row, _ in sampled], np.int64)
     images_QD = segment.vectors(rows)
     short_QD = encode_texts([shortened(text) for _, text in sampled])
-    matching = [
-        _z(statistics, *pair)
-        for texts in (captions_QD, short_QD)
-        for pair in zip(texts, images_QD, strict=True)
+    pairs = [pair for texts in (captions_QD, short_QD) for pair in zip(texts, images_QD, strict=True)]
+    # A shelfmark or "page 7" says nothing that can be seen: a caption counts when it is about its own image.
+    seen = [
+        text_D for text_D, image_D in pairs if _pair(statistics, text_D, image_D).z[0] >= MIN_Z_OF_OWN_IMAGE
     ]
-    background = [_best_z(statistics, text_D, segment) for text_D in encode_texts(BACKGROUND_TEXTS)]
-    neighbours = [_best_z(statistics, image_D, segment, skip=1) for image_D in images_QD]
-    pairs = [_z(statistics, *pair) for pair in zip(images_QD, np.roll(images_QD, 1, axis=0), strict=True)]
-    return calibrate(
-        matching_text_z=np.array(matching, np.float32),
-        background_text_z=np.array(background, np.float32),
-        neighbour_z=np.array(neighbours, np.float32),
-        random_pair_z=np.array(pairs, np.float32),
+    if len(seen) < MIN_MATCHING:
+        return None
+    matching = joined([_best(statistics, text_D, segment) for text_D in seen])
+    background = joined([_best(statistics, text_D, segment) for text_D in encode_texts(BACKGROUND_TEXTS)])
+    neighbours = joined([_best(statistics, image_D, segment, skip=1) for image_D in images_QD])
+    others_QD = np.roll(images_QD, 1, axis=0)
+    strangers = joined([_pair(statistics, *pair) for pair in zip(images_QD, others_QD, strict=True)])
+    return Calibration(
+        text=fit_curve(matching, background),
+        image=fit_curve(neighbours, strangers),
+        num_matching=len(seen),
+        num_background=len(BACKGROUND_TEXTS),
     )
 
 
-def _z(statistics: Statistics, query_D: Vectors, item_D: Vectors) -> float:
-    return float(statistics.z(query_D, np.array([query_D @ item_D], np.float32))[0])
+def _pair(statistics: Statistics, query_D: Vectors, item_D: Vectors) -> Scores:
+    return scores_of(statistics, query_D, np.array([query_D @ item_D], np.float32))
 
 
-def _best_z(statistics: Statistics, query_D: Vectors, segment: Segment, *, skip: int = 0) -> float:
-    _, scores = segment.exact(query_D, 1 + skip)
-    return float(statistics.z(query_D, scores)[-1])
+def _best(statistics: Statistics, query_D: Vectors, segment: Segment, *, skip: int = 0) -> Scores:
+    _, cosines = segment.exact(query_D, 1 + skip)
+    return scores_of(statistics, query_D, cosines[-1:])
 
 
 def _fill_milvus(index: Path, name: str, vectors_ND: npt.NDArray[np.float16], config: IndexConfig) -> str:

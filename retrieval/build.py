@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from iconoclip.errors import BadInput
+from iconoclip.errors import BadInput, DamagedData
 from iconoclip.progress import progress
 from retrieval.assembly import Facts, write_generation
 from retrieval.changes import add, compact, only_writer
@@ -115,4 +115,8 @@ def _inputs_digest(source: StoreSource, config: IndexConfig) -> str:
 def _is_finished(out: Path, inputs_digest: str) -> bool:
     if not (out / CURRENT_NAME).is_file():
         return False
-    return read_manifest(current_generation(out)).inputs_digest == inputs_digest
+    try:
+        return read_manifest(current_generation(out)).inputs_digest == inputs_digest
+    except DamagedData:
+        # Damaged, or of an older format: this build is the remedy.
+        return False

@@ -1,14 +1,15 @@
 """What a score means: how far it stands out from the query's own background, and how likely such a score is a match.
 
 A cosine says little by itself: some texts score high with everything, and a text never comes as close to an image as
-another image does. So a score is first measured against the query's own scores over the whole collection, whose mean
-and variance follow from the vectors' mean m and covariance S without looking at a single item:
+another image does. So a score is also measured against the query's own scores over the whole collection, whose mean and
+variance follow from the vectors' mean m and covariance S without looking at a single item:
 
     z = (q.x - q.m) / sqrt(q' S q)
 
-Then a logistic curve, fitted at build time, turns z into a probability. For texts it separates captions (whole, and cut
-to a few words) with their own image from background texts, about things no library catalogued, with their best image;
-for images it separates an item's nearest neighbour from random pairs.
+z in turn knows nothing of a query that is near to a whole tenth of the collection, or to nothing at all. Both go into a
+logistic curve, fitted at build time, whose value is a probability. For texts it separates the best score of captions
+(whole, and cut to a few words) that something here does answer from the best score of background texts, about things no
+library catalogued; for images it separates an item's nearest neighbour from random pairs.
 
 Shapes: Q queries, N items, D dimensions.
 """
@@ -16,6 +17,7 @@ Shapes: Q queries, N items, D dimensions.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.files import atomic_write
-from retrieval.generation import Calibration
+from retrieval.generation import Calibration, Curve
 
 Vectors = npt.NDArray[np.float32]
 Side = Literal["text", "image"]
@@ -85,63 +87,77 @@ class Statistics:
             return cls(stored["mean"], stored["covariance"])
 
 
-def probabilities(calibration: Calibration, side: Side, z: Vectors) -> Vectors:
-    """How surely scores that stand `z` above their background are matches, 0 to 1."""
-    slope, intercept = (
-        (calibration.text_slope, calibration.text_intercept)
-        if side == "text"
-        else (calibration.image_slope, calibration.image_intercept)
-    )
-    return _sigmoid(slope * z + intercept)
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one or several queries: cosines and their z, float32 [C] each."""
+
+    cosine: Vectors
+    z: Vectors
+
+    @property
+    def features(self) -> npt.NDArray[np.float64]:
+        """Both, float64 [C, 2]."""
+        return np.stack([self.cosine, self.z], axis=1).astype(np.float64)
 
 
-def discriminates(calibration: Calibration, side: Side) -> bool:
-    """Whether scores of this side tell a match from chance at all."""
-    return (calibration.text_slope if side == "text" else calibration.image_slope) > 0
+def scores_of(statistics: Statistics, query_D: Vectors, cosines: Vectors) -> Scores:
+    """Cosines of one query with what they mean against its background."""
+    return Scores(cosines, statistics.z(query_D, cosines))
 
 
-def calibrate(
-    *,
-    matching_text_z: Vectors,
-    background_text_z: Vectors,
-    neighbour_z: Vectors,
-    random_pair_z: Vectors,
-) -> Calibration:
-    """Fit both curves from z of scores known to be matches and of scores known not to be."""
-    text_slope, text_intercept = fit_logistic(matching_text_z, background_text_z)
-    image_slope, image_intercept = fit_logistic(neighbour_z, random_pair_z)
-    return Calibration(
-        text_slope=text_slope,
-        text_intercept=text_intercept,
-        image_slope=image_slope,
-        image_intercept=image_intercept,
-        num_matching=len(matching_text_z),
-        num_background=len(background_text_z),
+def joined(scores: Sequence[Scores]) -> Scores:
+    """Scores of several queries, one after the other."""
+    return Scores(
+        np.concatenate([each.cosine for each in scores]), np.concatenate([each.z for each in scores])
     )
 
 
-def fit_logistic(matching: Vectors, background: Vectors) -> tuple[float, float]:
-    """Slope and intercept of the logistic curve that separates two sets of numbers, each weighing the same.
+def probabilities(curve: Curve, scores: Scores) -> Vectors:
+    """How surely each score is a match, 0 to 1."""
+    return _sigmoid(scores.features @ np.array([curve.cosine, curve.z]) + curve.intercept)
 
-    Newton's method with a small ridge, so that separable sets give a finite slope. (0, 0) where higher numbers are no likelier
-    to match.
+
+def curve_of(calibration: Calibration, side: Side) -> Curve:
+    """The curve that scores of this side are judged by."""
+    return calibration.text if side == "text" else calibration.image
+
+
+def fit_curve(matching: Scores, background: Scores) -> Curve:
+    """The logistic curve that separates scores known to match from scores known not to.
+
+    A feature that points the wrong way is left out; when both do, the model tells a match from chance no better than a
+    coin, and the curve is flat: every probability is one half.
     """
-    x = np.concatenate([matching, background]).astype(np.float64)
-    y = np.concatenate([np.ones(len(matching)), np.zeros(len(background))])
-    weights = np.concatenate([np.full(len(s), 0.5 / max(1, len(s))) for s in (matching, background)])
-    centre, scale = (float(x.mean()), max(float(x.std()), 1e-6)) if len(x) else (0.0, 1.0)
-    design = np.stack([(x - centre) / scale, np.ones_like(x)], axis=1)
-    ridge, parameters = np.diag([1e-2, 1e-6]), np.zeros(2)
+    used = [0, 1]
+    while used:
+        weights, intercept = _fit(matching.features[:, used], background.features[:, used])
+        if (weights > 0).all():
+            found = dict(zip(used, weights.tolist(), strict=True))
+            return Curve(cosine=found.get(0, 0.0), z=found.get(1, 0.0), intercept=intercept)
+        used.pop(int(np.argmin(weights)))
+    return Curve(cosine=0.0, z=0.0, intercept=0.0)
+
+
+def _fit(
+    matching_CF: npt.NDArray[np.float64], background_CF: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Weights [F] and intercept of a logistic regression in which both sets weigh the same.
+
+    Newton's method with a small ridge, so that separable sets give finite weights.
+    """
+    x = np.concatenate([matching_CF, background_CF])
+    y = np.concatenate([np.ones(len(matching_CF)), np.zeros(len(background_CF))])
+    shares = np.concatenate([np.full(len(part), 0.5 / len(part)) for part in (matching_CF, background_CF)])
+    centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
+    design = np.column_stack([(x - centre) / scale, np.ones(len(x))])
+    ridge, parameters = np.diag([1e-2] * x.shape[1] + [1e-6]), np.zeros(design.shape[1])
     for _ in range(50):
-        p = _sigmoid(design @ parameters)
-        gradient = design.T @ (weights * (p - y)) + ridge @ parameters
-        hessian = (design * (weights * p * (1 - p))[:, None]).T @ design + ridge
+        p = _sigmoid(design @ parameters).astype(np.float64)
+        gradient = design.T @ (shares * (p - y)) + ridge @ parameters
+        hessian = (design * (shares * p * (1 - p))[:, None]).T @ design + ridge
         parameters -= np.linalg.solve(hessian, gradient)
-    slope = float(parameters[0] / scale)
-    if slope <= 0:
-        # The model tells a match from chance no better than a coin: every probability is one half.
-        return 0.0, 0.0
-    return slope, float(parameters[1] - slope * centre)
+    weights = parameters[:-1] / scale
+    return weights, float(parameters[-1] - weights @ centre)
 
 
 def _sigmoid(x: npt.NDArray[np.floating]) -> Vectors:

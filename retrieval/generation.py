@@ -52,13 +52,24 @@ class ShardSetReference(_Part):
     )
 
 
+class Curve(_Part):
+    """A logistic curve: probability = 1 / (1 + exp(-(cosine * c + z * s + intercept))). All zero: nothing is known."""
+
+    cosine: float = Field(ge=0)
+    z: float = Field(ge=0)
+    intercept: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it tells nothing apart."""
+        return self.cosine == 0 and self.z == 0
+
+
 class Calibration(_Part):
     """What scores mean for this model over this collection (retrieval.calibration)."""
 
-    text_slope: float = Field(description="probability = 1 / (1 + exp(-(slope * z + intercept)))")
-    text_intercept: float
-    image_slope: float
-    image_intercept: float
+    text: Curve = Field(description="for queries with a text")
+    image: Curve = Field(description="for queries of images and items alone")
     num_matching: int = Field(description="queries known to match that it was fitted on")
     num_background: int = Field(description="queries known not to")
 

@@ -101,7 +101,7 @@ class Order:
         yield from self._window
         if self._wanted is None and not self.asks_for_words:
             rows = np.arange(self._num_rows) if self._mask_N is None else np.flatnonzero(self._mask_N)
-            yield from (Entry(int(row), False, False) for row in rows)
+            yield from (Entry(int(row), False) for row in rows)
         elif self._wanted is not None:
             yield from self._rest(self._wanted)
 
@@ -114,7 +114,7 @@ class Order:
             for row in rows.tolist():
                 if row not in done:
                     done.add(row)
-                    yield Entry(row, True, False)
+                    yield Entry(row, True)
             if len(rows) < depth:
                 return
             depth *= 8

@@ -38,7 +38,8 @@ class Entry:
 
     row: int
     by_meaning: bool
-    by_words: bool
+    has_some_words: bool = False
+    has_every_word: bool = False
 
 
 def fuse(semantic: Sequence[int], words: Sequence[WordMatch]) -> list[Entry]:
@@ -54,9 +55,9 @@ def fuse(semantic: Sequence[int], words: Sequence[WordMatch]) -> list[Entry]:
         if position == 1 or (match.tier, match.bm25) != (previous.tier, previous.bm25):
             rank = position
         scores[match.row] = scores.get(match.row, 0.0) + TIER_WEIGHTS[match.tier] / (RRF_CONSTANT + rank)
-    in_words = {match.row for match in words}
+    tiers = {match.row: match.tier for match in words}
     ordered = sorted(scores, key=lambda row: (-scores[row], places.get(row, len(places)), row))
-    return [Entry(row, row in places, row in in_words) for row in ordered]
+    return [Entry(row, row in places, row in tiers, tiers.get(row, 2) < 2) for row in ordered]
 
 
 def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diversity: float) -> list[Entry]:

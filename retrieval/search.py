@@ -23,7 +23,7 @@ from retrieval.answers import (
     Status,
 )
 from retrieval.backends.interface import Mask, Vectors
-from retrieval.calibration import MIN_PROBABILITY, discriminates, probabilities
+from retrieval.calibration import MIN_PROBABILITY, curve_of, probabilities, scores_of
 from retrieval.catalog import no_such_item
 from retrieval.facets import facets_of
 from retrieval.hits import hit_of
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from retrieval.modelloader import LazyModel
 
 MAX_SIBLINGS, NUM_SIMILAR = 50, 12
+# How far a record that holds every word of the query, or some of them, is believed to answer it.
+EVERY_WORD, SOME_WORDS = 0.9, 0.3
 
 
 class SearchEngine:
@@ -235,7 +237,7 @@ class SearchEngine:
             row = self._row(view, key)
             # An item that may not appear may not be asked about either: its neighbours would tell of it.
             self._visible(view, row, query.filters.without_institution)
-            return view.backend.vectors(np.array([row]))[0]
+            return np.asarray(view.backend.vectors(np.array([row]))[0])
 
         def image_of(key: str) -> bytes:
             self._visible(view, self._row(view, key), query.filters.without_institution)
@@ -262,13 +264,17 @@ class SearchEngine:
     def _likelihoods(
         view: View, wanted: QueryVector | None, cosines: Vectors | None, entries: Sequence[Entry]
     ) -> Vectors:
-        """Scores of hits: calibrated where there is a vector; 1 where every word matched or nothing was asked."""
+        """Scores of hits. Two witnesses, the model and the record's own words, are joined as if independent."""
         if wanted is None or cosines is None:
-            return np.ones(len(entries), np.float32)
+            return np.array([_likelihood_by_words(entry) for entry in entries], np.float32)
         calibration = view.sealed.manifest.calibration
         if calibration is None:
-            return np.asarray((cosines + 1) / 2, np.float32)
-        return probabilities(calibration, wanted.side, view.sealed.statistics.z(wanted.vector, cosines))
+            by_meaning = np.asarray((cosines + 1) / 2, np.float32)
+        else:
+            scores = scores_of(view.sealed.statistics, wanted.vector, cosines)
+            by_meaning = probabilities(curve_of(calibration, wanted.side), scores)
+        by_words = np.array([EVERY_WORD if entry.has_every_word else 0.0 for entry in entries], np.float32)
+        return np.asarray(1 - (1 - by_meaning) * (1 - by_words), np.float32)
 
     @staticmethod
     def _matches_well(view: View, wanted: QueryVector | None, order: Order) -> bool | None:
@@ -278,13 +284,14 @@ class SearchEngine:
         if wanted is None:
             return False if order.asks_for_words else None
         calibration = view.sealed.manifest.calibration
-        if calibration is None or not discriminates(calibration, wanted.side):
+        curve = None if calibration is None else curve_of(calibration, wanted.side)
+        if curve is None or curve.is_flat:
             return None
         if order.best_cosine is None:
             return False
         best = np.array([order.best_cosine], np.float32)
-        z = view.sealed.statistics.z(wanted.vector, best)
-        return bool(probabilities(calibration, wanted.side, z)[0] >= MIN_PROBABILITY)
+        scores = scores_of(view.sealed.statistics, wanted.vector, best)
+        return bool(probabilities(curve, scores)[0] >= MIN_PROBABILITY)
 
     @staticmethod
     def _num_folded(view: View, row: int, shown_N: Mask | None) -> int:
@@ -296,6 +303,13 @@ class SearchEngine:
         return max(0, sum(int(member) not in view.withdrawn for member in members) - 1)
 
 
+def _likelihood_by_words(entry: Entry) -> float:
+    """The score of a hit where no vector was asked for; a mere listing answers itself."""
+    if not entry.has_some_words:
+        return 1.0
+    return EVERY_WORD if entry.has_every_word else SOME_WORDS
+
+
 def _matched(entry: Entry, has_vector: bool) -> tuple[str, ...]:
-    found = (("meaning", entry.by_meaning and has_vector), ("words", entry.by_words))
+    found = (("meaning", entry.by_meaning and has_vector), ("words", entry.has_some_words))
     return tuple(name for name, is_so in found if is_so)

@@ -167,3 +167,39 @@ def make_index(tmp_path: Path, model: Path) -> Callable[..., Path]:
         return tmp_path / "index"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model that has learned the drawn shapes: a few seconds of contrastive training."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+    from torch.nn import functional
+
+    from retrieval.modeldir import ModelDirectory
+    from retrieval.pixels import prepare
+
+    folder = write_model(tmp_path_factory.mktemp("trained") / "model", seed=1)
+    net = open_clip.create_model(f"local-dir:{folder}")
+    tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
+    preprocess = ModelDirectory(folder).preprocess
+    classes = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    tokens = tokenize([f"a {colour} {shape}" for colour, shape in classes])
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
+    drawn = np.stack(
+        [[prepare(draw(*each, 100 * n + v), preprocess) for v in range(10)] for n, each in enumerate(classes)]
+    )
+    pixels = (torch.from_numpy(drawn).permute(0, 1, 4, 2, 3).float() / 255 - 0.5) / 0.25
+    torch.manual_seed(0)
+    for step in range(90):
+        images = functional.normalize(net.encode_image(pixels[:, step % 10]), dim=-1)
+        texts = functional.normalize(net.encode_text(tokens), dim=-1)
+        logits, target = 15 * images @ texts.T, torch.arange(len(classes))
+        loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    weights = {key: value.contiguous() for key, value in net.state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    return folder

@@ -180,6 +180,19 @@ def test_a_damaged_log_is_said_to_be_one(make_index: Callable[..., Path]) -> Non
         SearchEngine.open(folder)
 
 
+@pytest.mark.parametrize("text", ["", "{}", "gen"])
+def test_building_again_mends_a_damaged_index(
+    make_index: Callable[..., Path], tmp_path: Path, text: str
+) -> None:
+    folder = make_index(samples_of(range(12)))
+    (folder / "gen-000001" / "manifest.json").write_text(text)
+    with pytest.raises(DamagedData, match="manifest"):
+        SearchEngine.open(folder)
+    index(IndexConfig(stores=[str(tmp_path / "store")], out=str(folder)))
+    with SearchEngine.open(folder) as engine:
+        assert len(everything(engine)) == 12
+
+
 def test_load_with_changes_and_swaps_shows_no_error_and_no_withdrawn_item(
     make_index: Callable[..., Path], model: Path, tmp_path: Path
 ) -> None:
