@@ -102,7 +102,9 @@ VERBS: dict[str, Verb] = {
         "serve the search page and the API", "retrieval.config:ServeConfig", "retrieval.service.serve:serve"
     ),
     "submit": Verb("submit a stage to SLURM", "slurm.config:SubmitConfig", "slurm.submit:submit"),
-    "chain": Verb("submit several stages, each after what it needs", "slurm.config:ChainConfig", "slurm.chain:chain"),
+    "chain": Verb(
+        "submit several stages, each after what it needs", "slurm.config:ChainConfig", "slurm.chain:chain"
+    ),
     "status": Verb(
         "show the state of a harvest or of runs", "iconoclip.status:StatusConfig", "iconoclip.status:status"
     ),
