@@ -192,6 +192,10 @@ class LocalCluster:
                     found.append(pid)
         return found
 
+    def step_daemons(self) -> list[int]:
+        """The slurmstepd of this cluster, which wipe their environment: they hold a log in its folder open."""
+        return [pid for pid in _pids_of(b"slurmstepd") if _holds_open(pid, self.folder)]
+
     def _daemons(self) -> list[int]:
         pids = self.folder / "pids"
         return [int(line) for line in pids.read_text().split()] if pids.exists() else []
@@ -201,7 +205,7 @@ class LocalCluster:
         if self.conf.exists() and self.node_states():
             self.run("scancel", "--user", getpass.getuser(), check=False)
             self._wait_until_gone(self.processes, seconds=self.kill_wait_seconds + 5.0)
-        _signal(self.processes(), signal.SIGKILL)
+        _signal([*self.processes(), *self.step_daemons()], signal.SIGKILL)
         _signal(reversed(self._daemons()), signal.SIGTERM)
         self._wait_until_gone(self._living_daemons, seconds=5.0)
         _signal(self._living_daemons(), signal.SIGKILL)
@@ -221,6 +225,23 @@ class LocalCluster:
         until = time.monotonic() + seconds
         while pids() and time.monotonic() < until:
             time.sleep(0.05)
+
+
+def _pids_of(program: bytes) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if entry.read_bytes().startswith(program):
+                found.append(int(entry.parent.name))
+    return found
+
+
+def _holds_open(pid: int, folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return any(
+            str(link.readlink()).startswith(f"{folder}/") for link in Path(f"/proc/{pid}/fd").iterdir()
+        )
+    return False
 
 
 def _is_ours(pid: int, folder: Path) -> bool:

@@ -9,12 +9,14 @@ from typing import Any
 from iconoclip.rundir import RunDir
 
 TAIL_BYTES = 8192
+# A step, and what a validation after it adds.
+NUM_LINES = 12
 
 
 def last_metrics(run: Path) -> dict[str, Any]:
     """The values last written to metrics.jsonl, by name."""
     merged: dict[str, Any] = {}
-    for line in tail(RunDir(run).metrics_path).splitlines():
+    for line in tail(RunDir(run).metrics_path).splitlines()[-NUM_LINES:]:
         try:
             values = json.loads(line)
         except ValueError:

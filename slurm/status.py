@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def status(config: StatusConfig) -> int:
     )
     if config.json:
         for row in rows:
-            print(json.dumps(asdict(row), ensure_ascii=False))
+            print(json.dumps(vars(row), ensure_ascii=False))
     else:
         _print_table(rows)
     if note:
@@ -205,26 +206,16 @@ def _epoch(run: RunDir, metrics: dict[str, Any], num_steps: Any) -> str:
 
 
 def _print_table(rows: list[Row]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    columns = [
-        name
-        for name in asdict(rows[0])
-        if name in ("run", "stage", "state") or any(asdict(row)[name] for row in rows)
-    ]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, no_wrap=name != "log", overflow="ellipsis", ratio=1 if name == "log" else None)
-    for row in rows:
-        table.add_row(*(plain(_shown(asdict(row)[name])) for name in columns))
-    console = Console()
-    # A table that goes into a file or a pipe is not cut to a width nobody has.
-    Console(width=console.width if console.is_terminal else 200).print(table)
+    """Columns as wide as their widest cell; on a terminal the log is cut at its edge. Empty columns are left out."""
+    cells = [{name: plain(_shown(value)) for name, value in vars(row).items()} for row in rows]
+    columns = [name for name in cells[0] if any(row[name] for row in cells)]
+    widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in columns}
+    edge = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for row in [dict(zip(columns, columns, strict=True)), *cells]:
+        line = "  ".join(row[name].ljust(widths[name]) for name in columns)
+        print(line.rstrip()[:edge])
 
 
 def plain(text: str) -> str:
-    """Text of a log, fit for a table: without control characters, and nothing in it is markup."""
-    from rich.markup import escape
-
-    return escape("".join(letter for letter in text if letter.isprintable()))
+    """Text of a log, fit for a table: without control characters."""
+    return "".join(letter for letter in text if letter.isprintable())

@@ -51,7 +51,7 @@ def cluster(slurm_programs: str) -> Iterator[LocalCluster]:
     os.environ.clear()
     os.environ.update(before)
     cluster.stop()
-    assert cluster.processes() == []
+    assert cluster.processes() == cluster.step_daemons() == []
     shutil.rmtree(folder)
 
 
