@@ -14,6 +14,9 @@ MATERIAL = ROOT.parent / "shared" / "material"
 # No test may reach a hub or a tracking service.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
+# Two workers share two cores: a thread pool in each would only get in the other's way.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
