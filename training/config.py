@@ -236,6 +236,22 @@ class EvaluateConfig(Config):
     max_samples: int | None = Field(
         None, ge=1, description="evaluate on at most this many samples, the first of a fixed shuffle"
     )
+    labels: list[Path] = Field(
+        default_factory=list, description="label sets for zero-shot classification, as YAML"
+    )
+    interpolate_with: str | None = Field(
+        None,
+        description="the model this one was tuned from: scores on the line between the two are measured too (WiSE-FT)",
+    )
+    interpolation_points: int = Field(
+        6, ge=2, le=21, description="how many points of that line, both ends included"
+    )
+    num_examples: int = Field(
+        6,
+        ge=0,
+        le=50,
+        description="queries answered well, and as many answered badly, that the report shows of each language",
+    )
     batch_size: int = Field(128, ge=1, description="images or texts encoded at once")
     num_workers: int = Field(0, ge=0, description="processes that load images; 0 loads in this one")
     precision: Precision = Field(

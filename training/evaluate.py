@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from iconoclip.config import digest
-from iconoclip.files import write_json
+from iconoclip.files import sha256_of, write_json
 from iconoclip.shardset import ShardSet
 from training.config import EvaluateConfig
 from training.model_files import model_digest
 
-EVALUATION_NAME = "evaluation.json"
+EVALUATION_NAME, REPORT_NAME = "evaluation.json", "report.html"
 
 
 def evaluate(config: EvaluateConfig) -> int:
@@ -42,9 +42,14 @@ def evaluate(config: EvaluateConfig) -> int:
     else:
         # Imported here: torch takes seconds, and an evaluation that is done needs none of it.
         from training.measure import measure
+        from training.report import write_report
 
-        write_json(path, {**facts, **measure(config), "at": datetime.now(UTC).isoformat(timespec="seconds")})
+        measured = measure(config)
+        found = {**facts, **measured.scores, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_report(config.out / REPORT_NAME, {"zero_shot": {}, **found}, measured.well, measured.badly)
+        write_json(path, found)
     show(json.loads(path.read_text()))
+    print(f"report: {config.out / REPORT_NAME}", file=sys.stderr)
     return 0
 
 
@@ -53,6 +58,7 @@ def _facts(config: EvaluateConfig) -> dict[str, Any]:
     asked = config.model_copy(
         update={"out": Path(), "force": False, "num_workers": 0, "shardsets": ["*"], "model": ""}
     )
+    others = [config.interpolate_with] if config.interpolate_with else []
     return {
         "model": config.model,
         "model_digest": model_digest(config.model),
@@ -63,6 +69,10 @@ def _facts(config: EvaluateConfig) -> dict[str, Any]:
         "split": config.split,
         "policy": config.policy,
         "config_digest": digest(asked),
+        "inputs": [
+            *(sha256_of(path) for path in config.labels if path.is_file()),
+            *(model_digest(name) for name in others),
+        ],
         "iconoclip": version("iconoclip"),
     }
 
@@ -80,6 +90,7 @@ def _facts_in(path: Path) -> dict[str, Any]:
         "split",
         "policy",
         "config_digest",
+        "inputs",
         "iconoclip",
     )
     return {name: found.get(name) for name in names}
@@ -101,7 +112,15 @@ def show(evaluation: dict[str, Any]) -> None:
             rest = [f"{found[name]['value']:.3f}" for name in ("mrr", "map")]
             table.add_row(f"[bold]{language}[/]", words, *recalls, *rest)
     console = Console()
-    Console(width=max(console.width, 84)).print(table)
+    console = Console(width=max(console.width, 84))
+    console.print(table)
+    for name, languages in evaluation.get("zero_shot", {}).items():
+        console.print(
+            f"{name}: zero-shot classification of {next(iter(languages.values()))['num_images']:,} images"
+        )
+        for language, found in languages.items():
+            accuracy = _with_interval(found["accuracy@1"])
+            console.print(f"  [bold]{language}[/]  accuracy@1 {accuracy}, of {found['num_classes']} classes")
 
 
 def _with_interval(value: dict[str, float]) -> str:

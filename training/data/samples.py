@@ -26,7 +26,7 @@ from iconoclip.shardset import ShardSet
 
 COLUMNS = [
     "key", "shard", "image_offset", "image_size", "institution", "captions", "iconclass", "group", "split",
-    "rights_raw", "rights_uri", "train", "opt_out", "earliest", "latest", "width", "height",
+    "rights_raw", "rights_uri", "train", "opt_out", "earliest", "latest", "width", "height", "object_type", "display",
 ]  # fmt: skip
 
 

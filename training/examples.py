@@ -1,0 +1,108 @@
+"""Queries for the report: some that the model answers well and some that it answers worst, with what it found.
+
+Letters: N images, T distinct texts, D embedding dimension.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.data.images import decode
+from training.data.randomness import shuffled
+from training.data.samples import Samples
+from training.data.storage import ShardReader
+from training.retrieval_score import LanguageQueries, Ranks
+
+NUM_ANSWERS = 5
+THUMBNAIL_PIXELS = 112
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the report shows it."""
+
+    key: str
+    data_uri: str
+    """empty when the image may not be shown"""
+    is_right: bool
+    score: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query, the image it was written for, and the first answers."""
+
+    language: str
+    text: str
+    rank: int
+    wanted: Picture
+    answers: tuple[Picture, ...]
+
+
+class Thumbnails:
+    """Small JPEGs as data URIs, of images that may be shown."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples, self._reader = samples, ShardReader(samples)
+        self._display = samples.table["display"].to_pylist()
+
+    def of(self, row: int) -> str:
+        """A data URI, or nothing when the rights allow a link only."""
+        if self._display[row] == "link":
+            return ""
+        image = decode(
+            self._reader.image_bytes(row), min_side=THUMBNAIL_PIXELS, where=self._samples.keys[row].as_py()
+        )
+        image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=80)
+        return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def choose(ranks: Ranks, num: int) -> tuple[list[int], list[int]]:
+    """The positions of queries answered well (a fixed draw among rank 1) and answered worst."""
+    first = np.array([r[0] for r in ranks.ranks])
+    turns = shuffled(len(first), 0)
+    well = [int(at) for at in turns if first[at] == 1][:num]
+    badly = [int(at) for at in turns[np.argsort(-first[turns], kind="stable")] if first[at] > 1][:num]
+    return well, badly
+
+
+def examples(
+    at: Sequence[int],
+    ranks: Ranks,
+    queries: LanguageQueries,
+    texts_TD: npt.NDArray[np.float32],
+    images_ND: npt.NDArray[np.float32],
+    samples: Samples,
+    rows: Sequence[int],
+    thumbnails: Thumbnails,
+) -> list[Example]:
+    """The text-to-image queries at these positions, with their answers."""
+    found = []
+    for position in at:
+        text, wanted = int(queries.text_Q[position]), int(queries.image_Q[position])
+        right = {int(image) for image in queries.image_Q[queries.text_Q == text]}
+        scores_N = images_ND @ texts_TD[text]
+
+        def picture(
+            image: int, scores_N: npt.NDArray[np.float32] = scores_N, right: set[int] = right
+        ) -> Picture:
+            row = rows[image]
+            return Picture(
+                samples.keys[row].as_py(), thumbnails.of(row), image in right, float(scores_N[image])
+            )
+
+        answers = tuple(picture(int(image)) for image in np.argsort(-scores_N, kind="stable")[:NUM_ANSWERS])
+        found.append(
+            Example(
+                queries.language, queries.texts[text], int(ranks.ranks[position][0]), picture(wanted), answers
+            )
+        )
+    return found

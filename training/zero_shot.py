@@ -1,0 +1,163 @@
+"""Zero-shot classification: which of some classes is a picture of, asked by prompts in several languages.
+
+The classes stand in a YAML file:
+
+    name: heraldic charges
+    of: iconclass            # or: object_type, institution, field:NAME (the text of a caption field)
+    prompts:
+      en: ["a coat of arms with a {}", "{}"]
+      fr: ["des armoiries avec {}"]
+    classes:
+      "46A122(LION)": {en: [lion], fr: [un lion]}
+      "46A122(EAGLE)": {}    # labels from Iconclass itself, where `of` is iconclass
+
+With `of: iconclass` a class is a branch: a picture belongs to it when one of its notations starts with it. A picture may
+belong to several classes; one that belongs to none is left out.
+
+Letters: N images, C classes, D embedding dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from iconoclip import metrics
+from iconoclip.config import Config, load
+from iconoclip.errors import BadInput
+from training.data.samples import Samples
+
+FloatArray = npt.NDArray[np.float32]
+EmbedTexts = Callable[[Sequence[str]], FloatArray]
+
+
+class LabelSet(Config):
+    """The classes of a zero-shot test."""
+
+    name: str = Field(description="of the set, for the table")
+    of: str = Field(
+        "iconclass",
+        description="iconclass, object_type, institution, or field:NAME",
+        pattern=r"^(iconclass|object_type|institution|field:.+)$",
+    )
+    prompts: dict[str, list[str]] = Field(
+        description="by language, with {} where the label goes", min_length=1
+    )
+    classes: dict[str, dict[str, list[str]]] = Field(
+        description="the labels of each class, by language", min_length=2
+    )
+
+    def labels(self, name: str, language: str) -> list[str]:
+        """The labels of a class in a language; from Iconclass where the file gives none."""
+        given = self.classes[name].get(language)
+        if given:
+            return given
+        return iconclass_labels(name, language) if self.of == "iconclass" else []
+
+
+def read_labels(path: Path) -> LabelSet:
+    """Read a label set.
+
+    Raises:
+        MissingRequirement: no such file.
+        ConfigError: it is not a label set.
+        BadInput: a prompt has no place for the label, or a class no label in a language.
+    """
+    found = load(LabelSet, path)
+    for language, prompts in found.prompts.items():
+        for prompt in prompts:
+            if prompt.count("{}") != 1:
+                raise BadInput(
+                    f"a prompt needs one {{}} for the label: '{prompt}'", where=path, remedy="mend the prompt"
+                )
+        missing = [name for name in found.classes if not found.labels(name, language)]
+        if missing:
+            raise BadInput(
+                f"no label in '{language}' for {', '.join(missing[:5])}",
+                where=path,
+                remedy="add the labels, or drop the language",
+            )
+    return found
+
+
+def iconclass_labels(notation: str, language: str) -> list[str]:
+    """Iconclass's own label of a notation, if it has one in the language."""
+    import iconclass
+
+    try:
+        text = iconclass.init()[notation](language)
+    except (iconclass.NotationNotFound, KeyError):
+        return []
+    return [str(text)] if text else []
+
+
+def truth(samples: Samples, rows: Sequence[int], labels: LabelSet) -> npt.NDArray[np.bool_]:
+    """Which classes each image belongs to, [N, C]."""
+    values = _values(samples, labels.of)
+    classes = list(labels.classes)
+
+    def belongs(value: str, name: str) -> bool:
+        return value.startswith(name) if labels.of == "iconclass" else value.casefold() == name.casefold()
+
+    return np.array(
+        [[any(belongs(value, name) for value in values[row]) for name in classes] for row in rows], dtype=bool
+    )
+
+
+def _values(samples: Samples, of: str) -> list[list[str]]:
+    if of == "iconclass":
+        return [list(notations or []) for notations in samples.table["iconclass"].to_pylist()]
+    if of.startswith("field:"):
+        wanted = of.removeprefix("field:")
+        lists = samples.table["captions"].to_pylist()
+        return [[caption["text"] for caption in captions if caption["field"] == wanted] for captions in lists]
+    return [[value] if value else [] for value in samples.table[of].to_pylist()]
+
+
+def class_vectors(labels: LabelSet, language: str, embed: EmbedTexts) -> FloatArray:
+    """One unit vector a class, [C, D]: the mean over its prompts, as in CLIP (arXiv 2103.00020, section 3.1.4)."""
+    vectors = []
+    for name in labels.classes:
+        texts = [
+            prompt.format(label)
+            for label in labels.labels(name, language)
+            for prompt in labels.prompts[language]
+        ]
+        vectors.append(embed(texts).mean(axis=0))
+    found_CD = np.stack(vectors)
+    unit_CD: FloatArray = found_CD / np.linalg.norm(found_CD, axis=1, keepdims=True)
+    return unit_CD
+
+
+def classify(
+    images_ND: FloatArray, classes_CD: FloatArray, truth_NC: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Accuracy at 1 and 5, and the mean recall of classes, over images that belong to some class.
+
+    Raises:
+        BadInput: no image belongs to any.
+    """
+    known_N = truth_NC.any(axis=1)
+    if not known_N.any():
+        raise BadInput(
+            "no image belongs to any of the classes",
+            where="labels",
+            remedy="check `of` and the classes' names",
+        )
+    scores_NC, truth_NC = images_ND[known_N] @ classes_CD.T, truth_NC[known_N]
+    ranks = metrics.relevant_ranks(scores_NC, truth_NC)
+    first_N = np.array([r[0] for r in ranks])
+    by_class = [float(np.mean(first_N[members] <= 1)) for members in truth_NC.T if members.any()]
+    low, high = metrics.bootstrap_interval((first_N <= 1).astype(np.float64))
+    return {
+        "num_images": int(known_N.sum()),
+        "num_classes": len(by_class),
+        "accuracy@1": {"value": metrics.recall_at_k(ranks, 1), "low": low, "high": high},
+        "accuracy@5": {"value": metrics.recall_at_k(ranks, 5)},
+        "mean_class_recall": {"value": float(np.mean(by_class))},
+    }
