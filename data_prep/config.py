@@ -61,7 +61,7 @@ class Storing(Config):
         "default: SOURCE_DATE_EPOCH, else the start of the work",
     )
     num_workers: int = Field(
-        0, description="processes that decode images; 0: as many as there are cores", ge=0, le=256
+        0, description="processes that decode images; 0: one a core; 1: none but this one", ge=0, le=256
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,6 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import ValidationError
 
@@ -36,12 +35,12 @@ def dry_run(config: HarvestConfig) -> int:
     from data_prep.harvest import fetcher_for, profiles
 
     profile_of = profiles(config)
-    with Ledger(None) as ledger, ThreadPoolExecutor(1) as executor:
+    with Ledger(None) as ledger:
         ledger.add_roots(roots(config.sources, config.source))
 
         async def read_everything() -> dict[str, str]:
             async with fetcher_for(config, ledger, profile_of) as fetcher:
-                engine = Engine(config, ledger, fetcher, executor, profile_of, meter, fetch_images=False)
+                engine = Engine(config, ledger, fetcher, None, profile_of, meter, fetch_images=False)
                 return await engine.run()
 
         with progress("read", unit="documents") as meter:

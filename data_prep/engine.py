@@ -14,7 +14,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -24,6 +23,7 @@ from pydantic import ValidationError
 from data_prep.array import Share
 from data_prep.candidate import Candidate, Found, ImageService, Link, Refusal
 from data_prep.config import HarvestConfig
+from data_prep.decoders import Decoders
 from data_prep.fetch import Fetched, Fetcher, HostParked, NotNow, Refused, host_of, look_at
 from data_prep.iiif.image_api import (
     ImageRequest,
@@ -33,7 +33,7 @@ from data_prep.iiif.image_api import (
     read_info,
     region_in_image,
 )
-from data_prep.images import ImageRefused, StoredImage, Wanted, store_image
+from data_prep.images import ImageRefused, StoredImage
 from data_prep.institutions import InstitutionProfile
 from data_prep.ledger import (
     CANDIDATE,
@@ -81,7 +81,7 @@ class Engine:
         config: bounds and policy.
         ledger: where work comes from and results go to.
         fetcher: asks servers.
-        executor: decodes images.
+        decoders: decode images; None in a dry run.
         profile_of: the institution of a document, by its address.
         meter: counts items that are settled.
         fetch_images: False lists only (a dry run).
@@ -95,7 +95,7 @@ class Engine:
         config: HarvestConfig,
         ledger: Ledger,
         fetcher: Fetcher,
-        executor: Executor,
+        decoders: Decoders | None,
         profile_of: Callable[[str], InstitutionProfile],
         meter: Meter,
         *,
@@ -105,10 +105,9 @@ class Engine:
         round_number: int = 0,
     ) -> None:
         self._config, self._ledger, self._fetcher = config, ledger, fetcher
-        self._executor, self._profile_of, self._meter = executor, profile_of, meter
+        self._decoders, self._profile_of, self._meter = decoders, profile_of, meter
         self._fetch_images, self._round, self._image_folder = fetch_images, round_number, image_folder
         self._share = share
-        self._wanted = Wanted(config.max_side_pixels, config.jpeg_quality, config.max_pixels)
         self._lanes: dict[str, Lane] = {}
         self._taken: set[tuple[type, int]] = set()
         self._done: list[Outcome] = []
@@ -404,10 +403,8 @@ class Engine:
     async def _store(self, body: bytes, request: ImageRequest, candidate: Candidate) -> StoredImage:
         # What the region was measured on; servers send smaller images than they promise.
         space = request.size or candidate.region_space or candidate.source_size
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._executor, store_image, body, self._wanted, request.crop, space if request.crop else None
-        )
+        assert self._decoders is not None
+        return await self._decoders.store(body, request.crop, space if request.crop else None)
 
     def _facts(
         self, candidate: Candidate, request: ImageRequest, fetched: Fetched, stored: StoredImage

@@ -7,7 +7,6 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,9 +14,11 @@ from urllib.parse import urlsplit
 from data_prep.addresses import AllowList, is_loopback
 from data_prep.array import PACE_FOLDER, Share, join, task_folder, waiting_for
 from data_prep.config import HarvestConfig
+from data_prep.decoders import Decoders
 from data_prep.engine import Engine
 from data_prep.fetch import Fetcher, Limits
 from data_prep.hosts import Pace
+from data_prep.images import Wanted
 from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
 from data_prep.ledger import IDENTITY_FIELDS, Ledger, LinkRow, exclusive_lock
 from data_prep.packing import LostBytes, Packed, hand_over, pack
@@ -143,12 +144,8 @@ def _fetch_everything(
 ) -> dict[str, str]:
     """Fetch until nothing is left; then settle which candidate speaks for each key, and fetch what that changed."""
     while True:
-        with (
-            progress("harvest", unit="images") as meter,
-            _decoders(config) as executor,
-            _terminate_as_interrupt(),
-        ):
-            parked = asyncio.run(_run(ledger, config, executor, meter, image_folder, share))
+        with progress("harvest", unit="images") as meter, _terminate_as_interrupt():
+            parked = asyncio.run(_run(ledger, config, meter, image_folder, share))
         if not settle(ledger):
             return parked
 
@@ -156,18 +153,19 @@ def _fetch_everything(
 async def _run(
     ledger: Ledger,
     config: HarvestConfig,
-    executor: Executor,
     meter: Meter,
     image_folder: Path | None,
     share: Share | None,
 ) -> dict[str, str]:
     profile_of = profiles(config)
+    wanted = Wanted(config.max_side_pixels, config.jpeg_quality, config.max_pixels)
     async with fetcher_for(config, ledger, profile_of) as fetcher:
-        engine = Engine(
-            config, ledger, fetcher, executor, profile_of, meter,
-            image_folder=image_folder, share=share, round_number=int(ledger.get("round") or 0),
-        )  # fmt: skip
-        return await engine.run()
+        with Decoders(wanted, config.num_workers) as decoders:
+            engine = Engine(
+                config, ledger, fetcher, decoders, profile_of, meter,
+                image_folder=image_folder, share=share, round_number=int(ledger.get("round") or 0),
+            )  # fmt: skip
+            return await engine.run()
 
 
 def fetcher_for(
@@ -214,15 +212,6 @@ def profiles(config: HarvestConfig) -> Callable[[str], InstitutionProfile]:
         return profile_for
     profile = load_profile(config.institution)
     return lambda _: profile
-
-
-@contextmanager
-def _decoders(config: HarvestConfig) -> Iterator[ThreadPoolExecutor]:
-    import os
-
-    num_workers = config.num_workers or len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(num_workers, thread_name_prefix="decode") as executor:
-        yield executor
 
 
 @contextmanager

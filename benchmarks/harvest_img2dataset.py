@@ -1,0 +1,245 @@
+"""Images per second and bytes fetched: `iconoclip harvest` beside img2dataset, on one loopback server, in one run.
+
+Both store the same 1024-pixel JPEGs at 512 pixels as WebDataset shards, manners off. iconoclip also reads a manifest an
+image, judges rights, hashes, and writes records; img2dataset is handed a list of addresses.
+
+    python benchmarks/harvest_img2dataset.py --peer /path/to/venv/bin/img2dataset
+
+The peer wants an environment of its own:
+
+    python3.11 -m venv peer && peer/bin/pip install img2dataset==1.47.0 "setuptools<81"
+
+Runs alternate, so that a busy machine is busy for both; the best of each is printed, with the start of the program
+counted in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SOURCE_SIDE, STORED_SIDE = 1024, 512
+NUM_DIFFERENT = 24
+PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+
+
+@dataclass
+class Result:
+    """One run of one program."""
+
+    seconds: float
+    num_stored: int
+    num_bytes: int
+
+
+def picture(number: int, side: int) -> bytes:
+    """A JPEG with the detail of a scanned page: smooth ground, lines, grain."""
+    rng = np.random.default_rng(number)
+    coarse = Image.fromarray(rng.integers(60, 220, (24, 24, 3), dtype=np.uint8)).resize(
+        (SOURCE_SIDE,) * 2, Image.Resampling.BICUBIC
+    )
+    grain = rng.normal(0, 9, (SOURCE_SIDE, SOURCE_SIDE, 1))
+    pixels = np.asarray(coarse, dtype=np.float32) + grain
+    pixels[:: int(rng.integers(20, 60))] *= 0.4
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).resize(
+        (side, side), Image.Resampling.LANCZOS
+    )
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+class Server(asyncio.Protocol):
+    """Answers from memory; what it costs, it costs both."""
+
+    pictures: dict[int, list[bytes]]
+    documents: dict[str, bytes]
+    num_bytes: Any
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport, self.pending = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.pending += data
+        while b"\r\n\r\n" in self.pending:
+            head, _, self.pending = self.pending.partition(b"\r\n\r\n")
+            body, media_type = self.answer(head.split(b" ", 2)[1].decode())
+            self.num_bytes.value += len(body)
+            self.transport.write(HEAD % (media_type, len(body)) + body)
+
+    def answer(self, path: str) -> tuple[bytes, bytes]:
+        if path.startswith("/image/"):
+            _, _, number, *rest = path.split("/")
+            side = STORED_SIDE if len(rest) > 1 and rest[1].startswith(f"{STORED_SIDE},") else SOURCE_SIDE
+            return self.pictures[side][int(number) % NUM_DIFFERENT], b"image/jpeg"
+        return self.documents.get(path, b""), b"application/json"
+
+
+def manifest(origin: str, number: int, *, with_service: bool) -> dict[str, Any]:
+    base = f"{origin}/manifest/{'sized' if with_service else 'plain'}/{number}"
+    body: dict[str, Any] = {
+        "id": f"{origin}/image/{number}/full/max/0/default.jpg", "type": "Image", "format": "image/jpeg",
+        "width": SOURCE_SIDE, "height": SOURCE_SIDE,
+    }  # fmt: skip
+    if with_service:
+        service = {"id": f"{origin}/image/{number}", "type": "ImageService3", "profile": "level2"}
+        body["service"] = [{**service, "width": SOURCE_SIDE, "height": SOURCE_SIDE}]
+    painting = {
+        "id": f"{base}/a",
+        "type": "Annotation",
+        "motivation": "painting",
+        "body": body,
+        "target": f"{base}/c",
+    }
+    page = {"id": f"{base}/p", "type": "AnnotationPage", "items": [painting]}
+    canvas = {
+        "id": f"{base}/c",
+        "type": "Canvas",
+        "width": SOURCE_SIDE,
+        "height": SOURCE_SIDE,
+        "items": [page],
+    }
+    return {
+        "@context": "http://iiif.io/api/presentation/3/context.json", "id": base, "type": "Manifest",
+        "label": {"en": [f"A page of the atlas with a coast and ships, plate {number}"]}, "rights": PDM, "items": [canvas],
+    }  # fmt: skip
+
+
+def serve(num_images: int, port: Any, num_bytes: Any) -> None:
+    """The server's process."""
+
+    async def run() -> None:
+        server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
+        number = server.sockets[0].getsockname()[1]
+        origin = f"http://127.0.0.1:{number}"
+        for kind in ("plain", "sized"):
+            members = []
+            for index in range(num_images):
+                value = manifest(origin, index, with_service=kind == "sized")
+                Server.documents[value["id"].removeprefix(origin)] = json.dumps(value).encode()
+                members.append({"id": value["id"], "type": "Manifest", "label": value["label"]})
+            collection = {
+                "id": f"{origin}/{kind}",
+                "type": "Collection",
+                "label": {"en": ["All"]},
+                "items": members,
+            }
+            Server.documents[f"/{kind}"] = json.dumps(collection).encode()
+        port.value = number
+        await server.serve_forever()
+
+    Server.pictures = {
+        side: [picture(n, side) for n in range(NUM_DIFFERENT)] for side in (SOURCE_SIDE, STORED_SIDE)
+    }
+    Server.documents, Server.num_bytes = {}, num_bytes
+    asyncio.run(run())
+
+
+def run_iconoclip(collection: str, out: Path, num_bytes: Any) -> Result:
+    from iconoclip.shardset import ShardSet
+
+    words = [
+        sys.executable,
+        "-m",
+        "iconoclip.cli",
+        "harvest",
+        collection,
+        "--out",
+        str(out),
+        "--max_side_pixels",
+        str(STORED_SIDE),
+    ]
+    seconds, fetched = timed([*words, "--jpeg_quality", "90"], num_bytes)
+    return Result(seconds, len(ShardSet(out)), fetched)
+
+
+def run_peer(peer: str, addresses: Path, out: Path, num_bytes: Any) -> Result:
+    num_cores = len(os.sched_getaffinity(0))
+    words = [
+        peer, f"--url_list={addresses}", f"--output_folder={out}", "--output_format=webdataset", f"--image_size={STORED_SIDE}",
+        "--resize_mode=keep_ratio", "--resize_only_if_bigger=True", "--encode_quality=90", f"--processes_count={num_cores}",
+        "--thread_count=16", "--number_sample_per_shard=500", "--enable_wandb=False",
+    ]  # fmt: skip
+    seconds, fetched = timed(words, num_bytes)
+    stored = sum(json.loads(path.read_text())["successes"] for path in out.glob("*_stats.json"))
+    return Result(seconds, stored, fetched)
+
+
+def timed(words: list[str], num_bytes: Any) -> tuple[float, int]:
+    before, started = num_bytes.value, time.perf_counter()
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        sys.exit(f"{words[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return seconds, num_bytes.value - before
+
+
+def main() -> None:
+    """Run both, in turn, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peer", default=shutil.which("img2dataset"), help="the img2dataset program")
+    parser.add_argument("--num-images", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    port, num_bytes = multiprocessing.Value("i", 0), multiprocessing.Value("q", 0)
+    server = multiprocessing.Process(target=serve, args=(options.num_images, port, num_bytes), daemon=True)
+    server.start()
+    while not port.value:
+        time.sleep(0.05)
+    origin = f"http://127.0.0.1:{port.value}"
+    runs: dict[str, list[Result]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        addresses = Path(scratch) / "addresses.txt"
+        addresses.write_text(
+            "\n".join(f"{origin}/image/{n}/full/max/0/default.jpg" for n in range(options.num_images))
+        )
+        for number in range(options.rounds):
+            folder = Path(scratch) / str(number)
+            runs.setdefault("iconoclip, full images", []).append(
+                run_iconoclip(f"{origin}/plain", folder / "plain", num_bytes)
+            )
+            if options.peer:
+                runs.setdefault("img2dataset", []).append(
+                    run_peer(options.peer, addresses, folder / "peer", num_bytes)
+                )
+            runs.setdefault("iconoclip, sized by the service", []).append(
+                run_iconoclip(f"{origin}/sized", folder / "sized", num_bytes)
+            )
+    server.terminate()
+    report(runs, options.num_images)
+    if not options.peer:
+        sys.exit("img2dataset was not found: give --peer; this file's head says how to install it")
+
+
+def report(runs: dict[str, list[Result]], num_images: int) -> None:
+    print(
+        f"{num_images} images of {SOURCE_SIDE} pixels stored at {STORED_SIDE}, {len(os.sched_getaffinity(0))} cores, best of each"
+    )
+    print(f"{'':<34}{'images/s':>10}{'stored':>9}{'MB fetched':>12}")
+    for name, results in runs.items():
+        best = min(results, key=lambda result: result.seconds)
+        print(
+            f"{name:<34}{best.num_stored / best.seconds:>10.1f}{best.num_stored:>9}{best.num_bytes / 1e6:>12.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
