@@ -105,7 +105,6 @@ class HarvestConfig(Storing):
         False, description="ask again for everything, with If-None-Match and If-Modified-Since"
     )
     retry_refused: bool = Field(False, description="try again what was refused or given up before")
-    max_items: int | None = Field(None, description="stop after so many items, for a trial", ge=1)
     num_tasks: int = Field(
         1, description="tasks that share this harvest, as a job array does", ge=1, le=100_000
     )
@@ -209,7 +208,7 @@ class PackConfig(Storing):
         description="CSV, JSONL or Parquet file, or a folder that holds one beside its images",
         json_schema_extra=positional(),
     )
-    out: Path = Field(description="folder of the shard set")
+    out: Path | None = Field(default=None, description="folder of the shard set; not needed for a dry run")
     images: Path | None = Field(
         None, description="folder the file column starts from; default: the table's own"
     )
@@ -235,6 +234,12 @@ class PackConfig(Storing):
     json: bool = Field(  # type: ignore[assignment]
         False, description='print one JSON object a line: {"record": ...} or {"refused": ...}'
     )
+
+    @model_validator(mode="after")
+    def _out_is_there(self) -> PackConfig:
+        if self.out is None and not self.dry_run:
+            raise ValueError("`out` is required, except in a dry run")
+        return self
 
 
 class CheckConfig(Config):

@@ -340,7 +340,7 @@ def phash(image: Image.Image) -> str:
 
 def quarters(image: Image.Image) -> tuple[int, ...]:
     """Mean RGB of the four quarters of an image, left to right, top to bottom."""
-    small = image.resize((2, 2), Image.Resampling.BOX).convert("RGB")
+    small = image.resize((2, 2), Image.Resampling.BOX, reducing_gap=1.0).convert("RGB")
     return tuple(small.tobytes())
 
 

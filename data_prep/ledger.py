@@ -46,7 +46,7 @@ ROOT: Final = 0
 # What decides which samples a set holds and what they are. The rest (pace, bounds, tries) may change between runs.
 IDENTITY_FIELDS = (
     "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels", "jpeg_quality", "val_share",
-    "test_share", "split_seed", "near_duplicate_bits", "max_shard_bytes", "max_items", "num_tasks", "task",
+    "test_share", "split_seed", "near_duplicate_bits", "max_shard_bytes", "num_tasks", "task",
 )  # fmt: skip
 
 SCHEMA: Final = """

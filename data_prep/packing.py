@@ -8,6 +8,7 @@ away and built anew from the ledger, a finished one is moved over.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -146,9 +147,12 @@ def _rows(ledger: Ledger) -> Iterator[_Row]:
 def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
     clusters = Clusters(config.near_duplicate_bits)
     if config.near_duplicate_bits >= 0:
-        for row in _rows(ledger):
-            group = CANDIDATE.validate_json(row.candidate_json).group
-            clusters.add(group, row.facts.phash, row.facts.colours)
+        rows = ledger.database.execute(
+            "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), json_extract(facts, '$.colours') "
+            "FROM items WHERE state = 'fetched'"
+        )
+        for group, phash, colours in rows:
+            clusters.add(group, phash, tuple(json.loads(colours)))
     clusters.join()
     return clusters
 

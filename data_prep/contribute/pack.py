@@ -36,6 +36,7 @@ def pack(config: PackConfig) -> int:
             return list_records(
                 ledger, Recorder(config, [now_or_fixed(config.harvested_at)]), as_json=config.json
             )
+    assert config.out is not None
     with Ledger(config.out / LEDGER_FOLDER) as ledger:
         same_harvest(ledger, as_harvest)
         take_over(ledger, as_harvest)
@@ -52,7 +53,11 @@ def _as_harvest(config: PackConfig) -> HarvestConfig:
     """The settings of the common road, as a harvest has them."""
     shared = {name: getattr(config, name) for name in Storing.model_fields}
     return HarvestConfig(
-        sources=[str(config.table)], out=config.out, institution=config.institution, **shared
+        sources=[str(config.table)],
+        out=config.out,
+        institution=config.institution,
+        dry_run=config.dry_run,
+        **shared,
     )
 
 

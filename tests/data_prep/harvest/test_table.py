@@ -50,7 +50,7 @@ def write_csv(folder: Path, values: list[dict[str, str]], delimiter: str = ",") 
     return path
 
 
-def config(table: Path, out: Path, **values: object) -> PackConfig:
+def config(table: Path, out: Path | None, **values: object) -> PackConfig:
     defaults = {
         "columns": COLUMNS, "institution_names": {}, "language": "de", "list_separator": ";",
         "institution": "kb", "harvested_at": "2026-01-02T03:04:05Z", "num_workers": 1,
@@ -167,10 +167,11 @@ def test_a_pack_run_again_says_so(folder, tmp_path, capsys):
 
 def test_dry_run_lists_records_as_json(folder, tmp_path, capsys):
     table = write_csv(folder, rows())
-    pack(config(table, tmp_path / "out", dry_run=True, json=True))
+    before = sorted(tmp_path.rglob("*"))
+    pack(config(table, None, dry_run=True, json=True))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["record"]["source"]["id"] for line in lines] == [f"scans/{n}.jpg" for n in range(3)]
-    assert not (tmp_path / "out").exists()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_which_table_is_meant(folder):
