@@ -10,6 +10,7 @@ slurmctld, slurmd, slurm-client and munge.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import getpass
 import os
 import secrets
@@ -81,12 +82,16 @@ class LocalCluster:
     Args:
         folder: where; created if need be. Keep it short: a socket's path may hold 107 bytes.
         kill_wait_seconds: between SIGTERM and SIGKILL when a job is ended.
+        ends_with_parent: whether the daemons end when the process that started them does, however that happens.
     """
 
-    def __init__(self, folder: str | Path, *, kill_wait_seconds: int = 30) -> None:
+    def __init__(
+        self, folder: str | Path, *, kill_wait_seconds: int = 30, ends_with_parent: bool = False
+    ) -> None:
         self.folder = Path(folder).resolve()
         self.conf = self.folder / "slurm.conf"
         self.kill_wait_seconds = kill_wait_seconds
+        self.ends_with_parent = ends_with_parent
         self._started: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -150,6 +155,7 @@ class LocalCluster:
                 stderr=log,
                 env={**os.environ, **self.environment},
                 start_new_session=True,
+                preexec_fn=_end_with_parent if self.ends_with_parent else None,
             )
         self._started.append(daemon)
         with (self.folder / "pids").open("a") as pids:
@@ -225,6 +231,11 @@ class LocalCluster:
         until = time.monotonic() + seconds
         while pids() and time.monotonic() < until:
             time.sleep(0.05)
+
+
+def _end_with_parent() -> None:
+    # prctl(2): PR_SET_PDEATHSIG is 1. A test run that is killed tears nothing down.
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _pids_of(program: bytes) -> list[int]:

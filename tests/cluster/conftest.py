@@ -43,7 +43,7 @@ def cluster(slurm_programs: str) -> Iterator[LocalCluster]:
     """The cluster, up while the tests of this folder run; SLURM's commands find it by the environment."""
     # A short path: a socket lies in it.
     folder = Path(tempfile.mkdtemp(prefix="ic-", dir="/tmp"))
-    cluster = LocalCluster(folder)
+    cluster = LocalCluster(folder, ends_with_parent=True)
     cluster.start()
     before = dict(os.environ)
     os.environ.update(cluster.environment, ICONOCLIP_SITE="local")
