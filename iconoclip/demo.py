@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from rich.console import Console
@@ -23,7 +23,7 @@ from iconoclip.config import Config
 from iconoclip.errors import BadInput, SomeRefused, TryAgainLater
 from iconoclip.files import write_json
 
-USUAL_PORTS = (8601, 8602, 8603)
+USUAL_PORTS, ANY_PORTS = (8601, 8602, 8603), (0, 0, 0)
 
 
 class DemoConfig(Config):
@@ -80,8 +80,12 @@ def demo(config: DemoConfig) -> int:
             f'  iconoclip search "Azure, a chevron or between three mullets argent" --index {index}\n',
             soft_wrap=True,
         )
-        # The archives stay up beside the page, so that its links to manifests lead somewhere.
-        with archives(config):
+        with contextlib.ExitStack() as stack:
+            try:
+                # The archives stay up beside the page, so that its links to manifests lead somewhere.
+                stack.enter_context(archives(config))
+            except TryAgainLater as busy:
+                console.print(f"[yellow]the links to the archives will lead nowhere: {busy.what}[/]")
             return _step(console, "serve", str(index), host=config.host, port=config.port)
     console.print(
         f"\n[bold]Done[/] after {time.monotonic() - started:.0f} s; `iconoclip demo` goes on to the search page."
@@ -132,33 +136,28 @@ def archives(config: DemoConfig) -> Iterator[list[Archive]]:
     """Serve the invented archives from a child process while the block runs.
 
     A canvas is named by its address, and a sample's key follows from that: the ports of the first time are kept.
+    That first time the usual ones are taken, so that two machines draw the same keys, or else any that are free.
 
     Raises:
-        TryAgainLater: a port of theirs is in use.
+        TryAgainLater: a port that an earlier run took is in use.
     """
     marker = config.folder / "demo.json"
     known = json.loads(marker.read_text())
     serve_armorial = cli.resolve("data_prep.armorial.server.process:serve_armorial")
-    ports = known.get("ports") or _free_ports()
-    with serve_armorial(num_arms=config.num_arms, seed=config.seed, ports=ports) as served:
-        write_json(marker, {**known, "ports": ports})
+    with contextlib.ExitStack() as stack:
+        for ports in [known["ports"]] if "ports" in known else [USUAL_PORTS, ANY_PORTS]:
+            try:
+                served = stack.enter_context(
+                    serve_armorial(num_arms=config.num_arms, seed=config.seed, ports=ports)
+                )
+                break
+            except TryAgainLater:
+                if ports is not USUAL_PORTS:
+                    raise
+        bases = (served.wexcombe, served.aldersheim, served.valcendre)
+        write_json(marker, {**known, "ports": [urlsplit(base).port for base in bases]})
         yield [
             Archive(served.wexcombe_collection, "iiif", "armorial-wexcombe"),
             Archive(served.aldersheim_collection, "iiif", "armorial-aldersheim"),
             Archive(served.valcendre_oai, "oai-pmh", "armorial-valcendre"),
         ]
-
-
-def _free_ports() -> list[int]:
-    """The usual ports, so that two machines draw the same keys; free ones where those are taken."""
-    with contextlib.ExitStack() as sockets:
-        for ports in (USUAL_PORTS, (0, 0, 0)):
-            opened = [sockets.enter_context(socket.socket()) for _ in ports]
-            with contextlib.suppress(OSError):
-                for one, port in zip(opened, ports, strict=True):
-                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    one.bind(("127.0.0.1", port))
-                return [one.getsockname()[1] for one in opened]
-    raise TryAgainLater(
-        "no free port for the built-in archives", remedy="end a program that listens on 127.0.0.1"
-    )

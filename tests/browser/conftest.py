@@ -52,7 +52,9 @@ class running:  # noqa: N801
         self._thread.join(10)
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: as long as it lives, Playwright keeps an event loop running in this thread, and no other
+# test on this worker could start one.
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:

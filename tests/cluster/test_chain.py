@@ -32,8 +32,6 @@ class Chained:
 
     file: Path
     runs: Path
-    first_shares: list[str]
-    """what each task of the harvest had written when one of them was killed"""
 
 
 def describe(folder: Path, iiif: list[str], oai: str) -> Path:
@@ -96,9 +94,8 @@ def start(cluster: LocalCluster, folder: Path, iiif: list[str], oai: str) -> Cha
         lambda: harvest.work_of(1).state == "failed" and harvest.work_of(0).state == "finished", "killed"
     )
     wait_until(lambda: not waiting(), "given up by SLURM")
-    shares = [(part / "shardset.json").exists() for part in (harvest.run.folder / "out" / "parts").iterdir()]
     chain(ChainConfig(chain=str(file)))
-    return Chained(file, folder / "runs", [str(share) for share in shares])
+    return Chained(file, folder / "runs")
 
 
 def waiting() -> list[int]:
@@ -165,5 +162,8 @@ def scheduler_has(chained: Chained) -> bool:
 
 
 def test_a_finished_chain_submits_nothing(chained: Chained, capsys: pytest.CaptureFixture[str]) -> None:
+    wait_until(JobDir(chained.runs / "index").is_finished, "the chain's end", seconds=240)
+    wait_until(lambda: not scheduler_has(chained), "the queue empty", seconds=60)
+    capsys.readouterr()
     chain(ChainConfig(chain=str(chained.file)))
     assert capsys.readouterr().out.count("finished already") == 8
