@@ -121,7 +121,11 @@ def _write(
     write_json(folder / CONFIG_NAME, {"model_cfg": job["model_config"], "preprocess_cfg": job["preprocess"]})
     save_file(final_weights(checkpoint, train, config), folder / WEIGHTS_NAME, metadata={"format": "pt"})
     (folder / WEIGHTS_NAME).chmod(0o644)
-    files = {name: sha256_of(folder / name) for name in (CONFIG_NAME, WEIGHTS_NAME)}
+    if job["model_config"]["text_cfg"].get("hf_tokenizer_name"):
+        from training.model import load_tokenizer
+
+        load_tokenizer(train.model).save_pretrained(folder)
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     data = json.loads(run.data_path.read_text())
     provenance = {
         "run": run.folder.name,

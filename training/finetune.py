@@ -62,6 +62,8 @@ def prepare(model: nn.Module, config: TrainConfig) -> None:
     """
     if config.gradient_checkpointing:
         model.set_grad_checkpointing(True)  # type: ignore[operator]
+    if config.compile:
+        _compile(model)
     is_opened_later = config.unfreeze_from is not None
     for name, parameter in model.named_parameters():
         if tower_of(name) in config.locked and not is_opened_later:
@@ -74,6 +76,14 @@ def prepare(model: nn.Module, config: TrainConfig) -> None:
         raise ConfigError(
             "nothing is left to train", where="locked", remedy="lock one tower at most, or set lora_rank"
         )
+
+
+def _compile(model: nn.Module) -> None:
+    """Compile the towers in place: the names of the weights stay what they are."""
+    model.visual.compile()  # type: ignore[union-attr]
+    text = model.text if hasattr(model, "text") else model
+    # Captions differ in length from batch to batch; without this each length would be compiled anew.
+    text.transformer.compile(dynamic=True)  # type: ignore[union-attr]
 
 
 def _adapt(model: nn.Module, config: TrainConfig) -> None:

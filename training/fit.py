@@ -27,12 +27,12 @@ from training.checkpoint_io import AtomicCheckpointIO
 from training.config import Precision, TrainConfig
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop
-from training.data.loader import Batch, TrainingSamples, make_loader
+from training.data.loader import Ahead, Batch, TrainingSamples, make_loader
 from training.data.order import EpochOrder, Schedule, quotas
 from training.data.samples import Samples
 from training.data.samples import load as load_samples
 from training.hardware import device_of, resolve_precision, set_threads
-from training.model import LoadedModel, load_model
+from training.model import Changes, LoadedModel, load_model
 from training.module import ContrastiveModule
 from training.validation import Validation
 from training.wandb_mirror import WandbMirror
@@ -142,9 +142,8 @@ def load_for_training(config: TrainConfig) -> LoadedModel:
     """The model a run starts from; random weights are a function of the seed."""
     torch.manual_seed(config.seed)
     preprocess = {"resize_mode": config.resize_mode} if config.resize_mode else None
-    return load_model(
-        config.model, pretrained=config.pretrained, preprocess=preprocess, image_size=config.image_size
-    )
+    changes = Changes(preprocess, config.image_size, logit_bias=config.loss == "siglip")
+    return load_model(config.model, pretrained=config.pretrained, changes=changes)
 
 
 def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, resuming: bool) -> None:
@@ -183,7 +182,9 @@ def _close_run(
     )
 
 
-def _loader(plan: Plan, loaded: LoadedModel, first_step: int, trainer: pl.Trainer) -> DataLoader[Batch]:
+def _loader(
+    plan: Plan, loaded: LoadedModel, first_step: int, trainer: pl.Trainer
+) -> DataLoader[Batch] | Ahead:
     return make_loader(
         make_dataset(plan, loaded),
         plan.schedule,

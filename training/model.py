@@ -9,6 +9,7 @@ import contextlib
 import copy
 import json
 import logging
+import math
 import re
 import tempfile
 from collections.abc import Iterator
@@ -57,13 +58,46 @@ class LoadedModel:
         return ids
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What a run may change about a model before its weights are loaded.
+
+    Args:
+        preprocess: entries of the preprocess config.
+        image_size: side of the input in pixels; position embeddings are interpolated.
+        logit_bias: give the model a logit bias if it has none, for the sigmoid loss; it starts as SigLIP's does.
+    """
+
+    preprocess: dict[str, Any] | None = None
+    image_size: int | None = None
+    logit_bias: bool = False
+
+    def changed(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The model config with the changes that a model directory must record."""
+        config = copy.deepcopy(config)
+        if self.image_size:
+            config["vision_cfg"]["image_size"] = self.image_size
+        return config | self._bias(config)
+
+    def options(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of `open_clip.create_model` that make them."""
+        # A Hugging Face tower starts from its own weights, unless its config says otherwise.
+        has_weights = config["text_cfg"].get("hf_model_pretrained", True)
+        return {
+            "force_preprocess_cfg": self.preprocess,
+            "force_image_size": self.image_size,
+            "pretrained_text": has_weights,
+            **self._bias(config),
+        }
+
+    def _bias(self, config: dict[str, Any]) -> dict[str, float]:
+        if not self.logit_bias or config.get("init_logit_bias") is not None:
+            return {}
+        return {"init_logit_scale": math.log(10), "init_logit_bias": -10.0}
+
+
 def load_model(
-    name: str,
-    *,
-    pretrained: str | None = None,
-    preprocess: dict[str, Any] | None = None,
-    load_weights: bool = True,
-    image_size: int | None = None,
+    name: str, *, pretrained: str | None = None, changes: Changes | None = None, load_weights: bool = True
 ) -> LoadedModel:
     """Create the model that `name` means and load its weights, if it has any.
 
@@ -71,36 +105,34 @@ def load_model(
         name: an architecture open_clip or iconoclip knows, a `.json` file of one, a model directory (with or
             without `local-dir:`), or `hf-hub:ORGANISATION/REPOSITORY`.
         pretrained: a tag open_clip knows for the architecture, or a file of weights; for a name without a scheme only.
-        preprocess: entries of the preprocess config to override.
+        changes: what to change about it.
         load_weights: False leaves the weights random.
-        image_size: side of the input in pixels, where it differs; position embeddings are interpolated.
 
     Raises:
         ConfigError: no such model; the nearest names are offered.
         MissingRequirement: a model directory without weights, or a download that failed.
         BadInput: weights that do not fit the model; the layers are named.
     """
+    changes = changes or Changes()
     source = _source_of(name)
     if isinstance(source, Path):
-        return _load_folder(source, name, preprocess, image_size, load_weights=load_weights)
+        return _load_folder(source, name, changes, load_weights=load_weights)
     if isinstance(source, dict):
-        return _build(source, name, preprocess, image_size, weights=pretrained)
+        return _build(source, name, changes, weights=pretrained)
     with _open_clip_errors(name):
-        model = open_clip.create_model(
-            source, pretrained=pretrained, load_weights=load_weights, force_preprocess_cfg=preprocess,
-            force_image_size=image_size, weights_only=True,
-        )  # fmt: skip
-        tokenizer = open_clip.get_tokenizer(source)
         config = open_clip.get_model_config(source)
-    return _loaded(model, config, tokenizer, name, image_size)
+        model = open_clip.create_model(
+            source,
+            pretrained=pretrained,
+            load_weights=load_weights,
+            weights_only=True,
+            **changes.options(config),
+        )
+        tokenizer = open_clip.get_tokenizer(source)
+    return _loaded(model, changes.changed(config), tokenizer, name)
 
 
-def _loaded(
-    model: nn.Module, config: dict[str, Any], tokenizer: Any, name: str, image_size: int | None
-) -> LoadedModel:
-    config = copy.deepcopy(config)
-    if image_size:
-        config["vision_cfg"]["image_size"] = image_size
+def _loaded(model: nn.Module, config: dict[str, Any], tokenizer: Any, name: str) -> LoadedModel:
     return LoadedModel(model, config, dict(model.visual.preprocess_cfg), tokenizer, name)  # type: ignore[arg-type, union-attr]
 
 
@@ -151,16 +183,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return {"model_cfg": config, "preprocess_cfg": values.get("preprocess_cfg", {})}
 
 
-def _load_folder(
-    folder: Path, name: str, preprocess: dict[str, Any] | None, image_size: int | None, *, load_weights: bool
-) -> LoadedModel:
+def _load_folder(folder: Path, name: str, changes: Changes, *, load_weights: bool) -> LoadedModel:
     if not (folder / CONFIG_NAME).is_file():
-        raise MissingRequirement(
-            "no model directory here",
-            where=folder,
-            remedy=f"a model directory holds {CONFIG_NAME}; `iconoclip export` makes one",
-        )
-    values = _read_json(folder / CONFIG_NAME)
+        remedy = f"a model directory holds {CONFIG_NAME}; `iconoclip export` makes one"
+        raise MissingRequirement("no model directory here", where=folder, remedy=remedy)
+    config = _read_json(folder / CONFIG_NAME)["model_cfg"]
     if load_weights and not list(folder.glob("*.safetensors")):
         kinds = "only safetensors are loaded from a folder: other formats can run code"
         raise MissingRequirement(
@@ -168,33 +195,52 @@ def _load_folder(
         )
     scheme = f"local-dir:{folder}"
     with _open_clip_errors(name):
-        model = open_clip.create_model(
-            scheme, load_weights=load_weights, force_preprocess_cfg=preprocess, force_image_size=image_size
-        )
+        model = open_clip.create_model(scheme, load_weights=load_weights, **changes.options(config))
         tokenizer = open_clip.get_tokenizer(scheme)
-    return _loaded(model, values["model_cfg"], tokenizer, name, image_size)
+    return _loaded(model, changes.changed(config), tokenizer, name)
 
 
-def _build(
-    config: dict[str, Any],
-    name: str,
-    preprocess: dict[str, Any] | None,
-    image_size: int | None,
-    *,
-    weights: str | None,
-) -> LoadedModel:
+def _build(config: dict[str, Any], name: str, changes: Changes, *, weights: str | None) -> LoadedModel:
     """Build a model from a config's contents, by way of the folder that open_clip reads one from."""
+    model_config = config["model_cfg"]
     with tempfile.TemporaryDirectory() as scratch:
         Path(scratch, CONFIG_NAME).write_text(json.dumps(config))
         scheme = f"local-dir:{scratch}"
         with _open_clip_errors(name):
-            model = open_clip.create_model(
-                scheme, load_weights=False, force_preprocess_cfg=preprocess, force_image_size=image_size
-            )
+            model = open_clip.create_model(scheme, load_weights=False, **changes.options(model_config))
             if weights:
                 open_clip.load_checkpoint(model, weights, weights_only=True)
-            tokenizer = open_clip.get_tokenizer(scheme)
-    return _loaded(model, config["model_cfg"], tokenizer, name, image_size)
+            # A Hugging Face tokenizer stands where the config says, not in the scratch folder.
+            wanted = model_config["text_cfg"].get("hf_tokenizer_name")
+            tokenizer = (
+                _hub_tokenizer(model_config["text_cfg"]) if wanted else open_clip.get_tokenizer(scheme)
+            )
+    return _loaded(model, changes.changed(model_config), tokenizer, name)
+
+
+def _hub_tokenizer(text_config: dict[str, Any]) -> Any:
+    return open_clip.tokenizer.HFTokenizer(
+        text_config["hf_tokenizer_name"],
+        context_length=text_config.get("context_length", 77),
+        **text_config.get("tokenizer_kwargs", {}),
+    )
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of the model that `name` means.
+
+    Raises:
+        ConfigError: no such model.
+        MissingRequirement: it cannot be downloaded.
+    """
+    source = _source_of(name)
+    if isinstance(source, dict):
+        config = source["model_cfg"]["text_cfg"]
+        if config.get("hf_tokenizer_name"):
+            return _hub_tokenizer(config)
+        return open_clip.SimpleTokenizer(context_length=config.get("context_length", 77))
+    with _open_clip_errors(name):
+        return open_clip.get_tokenizer(f"local-dir:{source}" if isinstance(source, Path) else source)
 
 
 @contextlib.contextmanager

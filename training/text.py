@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from open_clip.hf_model import HFTextEncoder
 from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
@@ -22,10 +23,19 @@ def encode_texts(model: nn.Module, tokens_TL: Tensor) -> Tensor:
     """Unit-length text features in float32, [T, D]."""
     tower = _causal_tower(model)
     if tower is None or len(tokens_TL) == 0:
-        features_TD = model.encode_text(tokens_TL)  # type: ignore[operator]
+        features_TD = model.encode_text(_without_masked(model, tokens_TL))  # type: ignore[operator]
     else:
         features_TD = _encode_sorted(tower, tokens_TL)
     return F.normalize(features_TD.float(), dim=-1)
+
+
+def _without_masked(model: nn.Module, tokens_TL: Tensor) -> Tensor:
+    """Hugging Face towers mask padding: what is padding in every text can go."""
+    tower = getattr(model, "text", None)
+    if not isinstance(tower, HFTextEncoder) or len(tokens_TL) == 0:
+        return tokens_TL
+    is_used_L = (tokens_TL != tower.config.pad_token_id).any(dim=0)
+    return tokens_TL[:, : int(is_used_L.nonzero().max()) + 1] if is_used_L.any() else tokens_TL
 
 
 def _causal_tower(model: nn.Module) -> CLIP | TextTransformer | None:

@@ -223,3 +223,11 @@ def test_what_is_no_image_is_refused_by_key(data: bytes) -> None:
     with pytest.raises(DamagedData, match="cannot be decoded") as caught:
         decode(data, min_side=10, where="north-0123")
     assert caught.value.where == "north-0123"
+
+
+def test_an_error_in_the_loading_thread_reaches_the_step_that_waits(shapes_set: Path) -> None:
+    dataset = make_dataset(shapes_set)
+    schedule = Schedule(EpochOrder((50,), 0), 8)
+    dataset._reader.image_bytes = lambda row: b"not an image"  # type: ignore[method-assign]
+    with pytest.raises(DamagedData, match="cannot be decoded"):
+        next(iter(make_loader(dataset, schedule, first_step=0, num_steps=3)))

@@ -161,13 +161,13 @@ def wait_for_step(run: Path, step: int) -> None:
 
 
 def test_signals_and_kills_lose_nothing(make_config: MakeConfig, tmp_path: Path) -> None:
-    slow = {"epochs": 40, "checkpoint_every": 20, "validation_split": "none", "batch_size": 10}  # 200 steps
+    slow = {"epochs": 16, "checkpoint_every": 20, "validation_split": "none", "batch_size": 10}  # 80 steps
     whole, stopped = (
         make_config(run_dir=tmp_path / "whole", **slow),
         make_config(run_dir=tmp_path / "stopped", **slow),
     )
     train(whole)
-    for sign, step in ((signal.SIGTERM, 2), (signal.SIGKILL, 50)):
+    for sign, step in ((signal.SIGTERM, 2), (signal.SIGKILL, 30)):
         process = start(stopped, tmp_path)
         wait_for_step(stopped.run_dir, step)
         process.send_signal(sign)
@@ -300,7 +300,7 @@ def test_the_dry_run_measures_and_writes_nothing(
     assert facts["num_steps"] == 13  # two epochs of 50 in batches of 8, the last one filled up
     assert facts["num_samples"] == 50
     assert facts["samples_per_second"] > 0
-    assert facts["num_parameters"] == facts["num_trainable_parameters"] > 1_000_000
+    assert facts["num_parameters"] == facts["num_trainable_parameters"] > 800_000
 
 
 def test_one_run_at_a_time_in_a_folder(make_config: MakeConfig) -> None:

@@ -56,17 +56,23 @@ class CaptionSampler:
         self._num, self._seed = num_captions, seed
 
     def draw(self, rows: Sequence[int], positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The caption numbers of each sample, [B, K]."""
-        return np.stack([self._of_one(row, int(at)) for row, at in zip(rows, positions, strict=True)])
+        """The caption numbers of each sample, [B, K].
 
-    def _of_one(self, row: int, position: int) -> npt.NDArray[np.int64]:
-        """Keys u^(1/w) and the largest first: weighted sampling without replacement (Efraimidis and Spirakis 2006)."""
-        numbers = np.array(self._captions.of_row(row))
+        Keys u^(1/w) and the largest first: weighted sampling without replacement (Efraimidis and Spirakis 2006).
+        """
+        first_B, count_B = self._captions.first_N[rows], np.diff(self._captions.first_N)[rows]
+        owner = np.repeat(np.arange(len(rows)), count_B)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
+        numbers = first_B[owner] + within
         weights = self._weight_C[numbers]
-        if weights.any():
-            numbers, weights = numbers[weights > 0], weights[weights > 0]
-        else:
-            weights = np.ones(len(numbers))
-        draws = uniform(self._seed, CAPTION, position, np.arange(len(numbers)))
-        turns = np.argsort(np.log(np.maximum(draws, 2.0**-60)) / weights, kind="stable")[::-1]
-        return np.resize(numbers[turns], self._num)
+        draws = uniform(self._seed, CAPTION, positions[owner], within)
+        with np.errstate(divide="ignore"):
+            keys = np.where(weights > 0, np.log(np.maximum(draws, 2.0**-60)) / weights, -np.inf)
+        # What has no weight comes last; it is drawn only where nothing else is.
+        turns = np.lexsort((within, -keys, owner))
+        usable_B = np.bincount(owner[weights > 0], minlength=len(rows))
+        usable_B = np.where(usable_B > 0, usable_B, count_B)
+        starts_B = np.cumsum(count_B) - count_B
+        picks_BK = starts_B[:, None] + np.arange(self._num) % usable_B[:, None]
+        drawn: npt.NDArray[np.int64] = numbers[turns][picks_BK]
+        return drawn

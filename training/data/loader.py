@@ -5,8 +5,11 @@ Letters: B samples of a rank's batch, K captions an image, L context length, S i
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +27,7 @@ from training.data.randomness import CROP, uniform
 from training.data.samples import Samples
 from training.data.storage import ShardReader
 
+BATCHES_AHEAD = 3
 Tokenize = Callable[[list[str]], Tensor]
 
 
@@ -178,12 +182,15 @@ def make_loader(
     num_ranks: int = 1,
     num_workers: int = 0,
     pin_memory: bool = False,
-) -> DataLoader[Batch]:
-    """A torch DataLoader over one rank's batches from `first_step` on: a resume starts there, it replays nothing."""
+) -> DataLoader[Batch] | Ahead:
+    """One rank's batches from `first_step` on: a resume starts there, it replays nothing.
+
+    Without workers a thread loads ahead: decoding and resizing leave Python's lock to the step that is being done.
+    """
     batches = RankBatches(
         schedule, first_step=first_step, num_steps=num_steps, rank=rank, num_ranks=num_ranks
     )
-    return DataLoader(
+    loader: DataLoader[Batch] = DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=num_workers,
@@ -192,6 +199,44 @@ def make_loader(
         prefetch_factor=4 if num_workers else None,
         worker_init_fn=_as_worker if num_workers else None,
     )
+    return loader if num_workers else Ahead(loader, BATCHES_AHEAD)
+
+
+class Ahead:
+    """Iterates a loader in a thread, a few batches ahead of whoever asks."""
+
+    def __init__(self, loader: DataLoader[Batch], num_ahead: int) -> None:
+        self._loader, self._num_ahead = loader, num_ahead
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        ready: queue.Queue[Batch | BaseException | None] = queue.Queue(self._num_ahead)
+        is_over = threading.Event()
+        thread = threading.Thread(target=self._load, args=(ready, is_over), daemon=True)
+        thread.start()
+        try:
+            while (found := ready.get()) is not None:
+                if isinstance(found, BaseException):
+                    raise found
+                yield found
+        finally:
+            is_over.set()
+            while thread.is_alive():
+                with contextlib.suppress(queue.Empty):
+                    ready.get(timeout=0.05)
+
+    def _load(self, ready: queue.Queue[Batch | BaseException | None], is_over: threading.Event) -> None:
+        try:
+            for batch in self._loader:
+                if is_over.is_set():
+                    return
+                ready.put(batch)
+            ready.put(None)
+        except BaseException as error:
+            # Whatever it is, it belongs to the thread that waits for the batch.
+            ready.put(error)
 
 
 def _as_worker(worker: int) -> None:
