@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ def _literal_origin(source: str) -> str | None:
     return f"{host}:{port or (443 if parts.scheme == 'https' else 80)}"
 
 
+@functools.lru_cache(maxsize=4096)
 def literal_address(host: str) -> IPAddress | None:
     """The address that a host part spells out, or None when it is a name."""
     try:

@@ -163,6 +163,7 @@ class Fetcher:
         self._contact, self._allowed, self._pace_of = contact, allowed, pace_of
         self._limits, self._memory, self._pace_folder = limits, memory, pace_folder
         self.gates: dict[str, HostGate] = {}
+        self._permitted: set[bytes] = set()
         self._sites: dict[str, asyncio.Task[SiteRules]] = {}
         self._transport = _CheckedTransport(allowed)
         self._agent = f"{optout.PRODUCT}/{version('iconoclip')}" + (f" (+{contact})" if contact else "")
@@ -268,6 +269,12 @@ class Fetcher:
             raise Refused(f"only http and https are asked, not '{url.scheme or uri[:40]}'")
         if url.userinfo:
             raise Refused("the address carries a user name or password")
+        if url.netloc not in self._permitted:
+            self._check_host(uri, url, is_redirect=is_redirect)
+            self._permitted.add(url.netloc)
+        return url
+
+    def _check_host(self, uri: str, url: httpx2.URL, *, is_redirect: bool) -> None:
         port = url.port or (443 if url.scheme == "https" else 80)
         if literal_address(url.host) and not is_public(url.host) and (url.host, port) not in self._allowed:
             raise Refused(_is_private(url.host, url.host))
@@ -280,7 +287,6 @@ class Fetcher:
                 where=uri,
                 remedy="say who you are: --contact you@your.institution (or a web page about your harvest)",
             )
-        return url
 
     async def _ask(
         self,
