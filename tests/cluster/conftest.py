@@ -132,7 +132,7 @@ def time_limited(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="package")
 def chained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The whole road over the built-in archives, which are served for as long as it takes."""
-    from .test_chain import start
+    from .test_whole_road import start
 
     serve_armorial = resolve("data_prep.armorial.server.process:serve_armorial")
     with serve_armorial(num_arms=60) as served:
