@@ -1,0 +1,258 @@
+"""Images a second from shards to vectors, beside clip-retrieval's inference: same shards, same model, same cores.
+
+    python benchmarks/retrieval_encode.py --work /tmp/encode --peer_python /path/to/peers/bin/python
+
+The peer (clip-retrieval 2.45.0) wants an environment of its own: numpy 1.26, webdataset 0.2.111, setuptools<81 and a torch
+whose torchvision imports. Its command line downloads models by name; the driver below hands it the same model directory
+instead and changes nothing else. Start-up is left out: each runs over a small and over a large part of the shards, and the
+rate is the difference. "bare" is the model alone over tensors that are already in memory.
+
+Images are drawn: 512 pixels on the longer side, coloured noise smoothed at several scales, JPEG quality 90 (about 60 kB),
+which is what a shard of scanned pages looks like to a decoder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SMALL_VIT = {
+    "embed_dim": 256,
+    "vision_cfg": {"image_size": 224, "layers": 6, "width": 192, "patch_size": 32, "head_width": 64},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 192, "heads": 3, "layers": 4},
+}
+
+# Run in the peer's environment. Its logger starts processes that import this file again.
+PEER = """
+import sys
+import all_clip.main, all_clip.open_clip, open_clip, torch
+
+def load(clip_model, use_jit=True, device="cpu", clip_cache_path=None):
+    # The open_clip that the peer pins knows no model directories: the same config and weights, by name and file.
+    name = "iconoclip-bench"
+    open_clip.add_model_config(sys.argv[1] + "/iconoclip-bench.json")
+    weights = sys.argv[1] + "/open_clip_model.safetensors"
+    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=weights, device=device)
+    return all_clip.open_clip.OpenClipWrapper(model.eval(), device), preprocess, open_clip.get_tokenizer(name)
+
+if __name__ == "__main__":
+    torch.set_num_threads(int(sys.argv[4]))
+    all_clip.main._CLIP_REGISTRY["open_clip:"] = load
+    from clip_retrieval.clip_inference.main import main
+    main(input_dataset=sys.argv[2], output_folder=sys.argv[3], input_format="webdataset", enable_text=False,
+         batch_size=64, num_prepro_workers=int(sys.argv[5]), clip_model="open_clip:any/any", output_partition_count=1)
+"""
+
+
+def draw_shards(folder: Path, num_images: int) -> Path:
+    """A shard set of drawn images."""
+    from PIL import Image
+
+    from iconoclip.record import Image as StoredImage
+    from iconoclip.record import Institution, Record, Source, sample_key
+    from iconoclip.rights import judge
+    from iconoclip.shardset import ShardSetWriter
+
+    generator = np.random.default_rng(0)
+    with ShardSetWriter(
+        folder, name="drawn", policy="open@1", created_at="2026", created_by="benchmark"
+    ) as writer:
+        for number in range(num_images):
+            image = Image.new("RGB", (512, 384))
+            for size in (8, 48, 384):
+                noise = generator.integers(0, 255, (size * 3 // 4, size, 3), dtype=np.uint8)
+                layer = Image.fromarray(noise).resize((512, 384), Image.Resampling.BICUBIC)
+                image = Image.blend(image, layer, 0.5 if size < 384 else 0.2)
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=90)
+            jpeg = buffer.getvalue()
+            record = Record(
+                key=sample_key("drawn", str(number)),
+                institution=Institution(slug="drawn", name="Drawn"),
+                source=Source(id=str(number)),
+                rights=judge(None),
+                image=StoredImage(width=512, height=384, sha256=hashlib.sha256(jpeg).hexdigest()),
+                group=str(number),
+                harvested_at="2026",
+                harvested_by="benchmark",
+            )
+            writer.add(record, jpeg)
+    return folder
+
+
+def write_model(folder: Path, name: str) -> Path:
+    """A model directory with random weights."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    config = SMALL_VIT if name == "small" else open_clip.get_model_config(name)
+    folder.mkdir(parents=True)
+    # Kept beside the weights: the peer reads it.
+    (folder / "iconoclip-bench.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder / "iconoclip-bench.json")
+    torch.manual_seed(0)
+    model = open_clip.create_model("iconoclip-bench")
+    written = {"model_cfg": config, "preprocess_cfg": open_clip.get_model_preprocess_cfg(model)}
+    (folder / "open_clip_config.json").write_text(json.dumps(written))
+    save_file(
+        {k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors"
+    )
+    return folder
+
+
+class Cost(NamedTuple):
+    """What a run took. On a machine that others use, processor seconds still mean something."""
+
+    seconds: float
+    cpu_seconds: float
+
+    def per_second(self, smaller: Cost, num_images: int) -> dict[str, float]:
+        """Images a second between two runs, by the clock, and as two cores could do by the processor time used."""
+        by_cpu = options_threads() * num_images / (self.cpu_seconds - smaller.cpu_seconds)
+        return {
+            "by_clock": round(num_images / (self.seconds - smaller.seconds), 1),
+            "by_cpu": round(by_cpu, 1),
+        }
+
+
+def options_threads() -> int:
+    """The number of threads everyone runs with."""
+    return int(os.environ["OMP_NUM_THREADS"])
+
+
+def timed(command: list[str], **settings: Any) -> Cost:
+    """Run a command to its end."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, **settings)
+    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def ours(model: Path, shards: Path, out: Path, precision: str, options: argparse.Namespace) -> Cost:
+    """What `iconoclip encode` takes in a process of its own, its start included."""
+    command = [sys.executable, "-m", "iconoclip.cli", "encode", str(model), str(shards), "--out", str(out),
+               "--precision", precision, "--num_workers", str(options.workers), "--num_threads", str(options.threads)]  # fmt: skip
+    return timed(command, env=environment(options), stderr=subprocess.DEVNULL)
+
+
+def theirs(model: Path, shards: Path, out: Path, options: argparse.Namespace) -> Cost:
+    """What clip-retrieval's inference takes, its start included."""
+    tar = str(shards / "drawn-000000.tar")
+    driver = options.work / "peer.py"
+    driver.write_text(PEER)
+    command = [
+        options.peer_python,
+        str(driver),
+        str(model),
+        tar,
+        str(out),
+        str(options.threads),
+        str(options.workers),
+    ]
+    quiet = {**environment(options), "PYTHONWARNINGS": "ignore"}
+    return timed(command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def bare(model: Path, precision: str, options: argparse.Namespace) -> dict[str, float]:
+    """Images a second of the model alone."""
+    code = f"""
+import time, torch, numpy as np
+from retrieval.encoder import Encoder
+encoder = Encoder({str(model)!r}, precision={precision!r}, num_threads={options.threads})
+height, width = encoder.preprocess.height_width
+batch = torch.randn(64, 3, height, width).to(encoder._dtype)
+with torch.inference_mode():
+    encoder._model.encode_image(batch)
+    started, cpu, num = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() - started < 8:
+        encoder._model.encode_image(batch); num += 64
+print(num / (time.perf_counter() - started), {options.threads} * num / (time.process_time() - cpu))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=True, env=environment(options), stdout=subprocess.PIPE, text=True
+    )
+    by_clock, by_cpu = map(float, result.stdout.split())
+    return {"by_clock": round(by_clock, 1), "by_cpu": round(by_cpu, 1)}
+
+
+def environment(options: argparse.Namespace) -> dict[str, str]:
+    """The same threads for everyone."""
+    root = str(Path(__file__).resolve().parents[1])
+    return {**os.environ, "OMP_NUM_THREADS": str(options.threads), "PYTHONPATH": root}
+
+
+def vectors_of_peer(out: Path) -> np.ndarray:
+    """What the peer wrote."""
+    return np.concatenate([np.load(path) for path in sorted((out / "img_emb").glob("*.npy"))]).astype(
+        np.float32
+    )
+
+
+def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """One model, everyone."""
+    from iconoclip.embeddings import EmbeddingStore
+
+    model = options.work / f"model-{name}"
+    if not model.exists():
+        write_model(model, name)
+    small, large = options.work / "few", options.work / "many"
+    num = options.images - options.images // 5
+    row: dict[str, Any] = {}
+    for precision in ("float32", "bfloat16"):
+        costs = [
+            ours(model, each, options.work / f"store-{name}-{precision}-{each.name}", precision, options)
+            for each in (small, large)
+        ]
+        row[f"ours_{precision}"] = costs[1].per_second(costs[0], num)
+        row[f"bare_{precision}"] = bare(model, precision, options)
+    if options.peer_python:
+        costs = [
+            theirs(model, each, options.work / f"peer-{name}-{each.name}", options) for each in (small, large)
+        ]
+        row["clip_retrieval"] = costs[1].per_second(costs[0], num)
+        expected = vectors_of_peer(options.work / f"peer-{name}-many")
+        for precision in ("float32", "bfloat16"):
+            store = EmbeddingStore(options.work / f"store-{name}-{precision}-many")
+            cosines = np.sum(store.vectors_ND.astype(np.float32) * expected, axis=1)
+            row[f"cosine_{precision}"] = [round(float(cosines.min()), 5), round(float(cosines.mean()), 5)]
+    return row
+
+
+def main() -> None:
+    """Each model in turn; one JSON object at the end."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True, help="an empty folder")
+    parser.add_argument(
+        "--peer_python", default=None, help="python of the environment that has clip-retrieval"
+    )
+    parser.add_argument("--models", nargs="+", default=["small", "ViT-B-32"])
+    parser.add_argument("--images", type=int, default=1280)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    for folder, num in (("few", options.images // 5), ("many", options.images)):
+        if not (options.work / folder / "shardset.json").exists():
+            draw_shards(options.work / folder, num)
+    rows: dict[str, Any] = {name: compare(name, options) for name in options.models}
+    rows["machine"] = {"cores": os.cpu_count(), "load_average": os.getloadavg()}
+    print(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
