@@ -15,8 +15,10 @@ from collections import Counter
 from pydantic import ValidationError
 
 from data_prep.config import HarvestConfig
+from data_prep.documents import DocumentReader
 from data_prep.engine import Engine
-from data_prep.ledger import CANDIDATE, Ledger
+from data_prep.jobs import CANDIDATE
+from data_prep.ledger import Ledger
 from data_prep.recording import Recorder, now_or_fixed, why_invalid
 from data_prep.report import Report, kind_of_reason
 from data_prep.sources.registry import roots
@@ -40,7 +42,8 @@ def dry_run(config: HarvestConfig) -> int:
 
         async def read_everything() -> dict[str, str]:
             async with fetcher_for(config, ledger, profile_of) as fetcher:
-                engine = Engine(config, ledger, fetcher, None, profile_of, meter, fetch_images=False)
+                documents = DocumentReader(config, fetcher, profile_of, follow_files=False)
+                engine = Engine(config, ledger, fetcher, documents, None, meter)
                 return await engine.run()
 
         with progress("read", unit="documents") as meter:

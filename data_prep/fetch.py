@@ -17,26 +17,26 @@ import select
 import socket
 import ssl
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
 import httpx2
 import stamina
-from protego import Protego
 
 from data_prep import optout
 from data_prep.addresses import AllowList, is_loopback, is_public, literal_address
+from data_prep.answers import HostParked, NotNow, Refused, read_body
 from data_prep.hosts import HostGate, Pace
 from data_prep.images import looks_like_markup
 from data_prep.shared_pace import SharedPace
+from data_prep.sites import SiteMemory, SiteRules
 from iconoclip.errors import ConfigError
 
 Wanted = Literal["json", "xml", "image", "any"]
@@ -47,8 +47,6 @@ MAX_URI_CHARS: Final = 8_000
 MAX_ROBOTS_BYTES: Final = 512_000
 # RFC 9309, section 2.4: a cached robots.txt should not be used for more than a day.
 SITE_RULES_SECONDS: Final = 86_400
-MIN_BYTES_PER_STALL: Final = 1024
-CHUNK_BYTES: Final = 65_536
 CONNECT_SECONDS: Final = 15.0
 
 ACCEPT: Final[Mapping[Wanted, str]] = {
@@ -62,22 +60,6 @@ FOR_LATER: Final = frozenset({202, 408, 425, 429, 500, 502, 503, 504, 509, 520, 
 SLOW_DOWN: Final = frozenset({429, 503, 509})
 
 
-class Refused(Exception):
-    """The resource is not to be had, now or later; the message says why, in words for the report."""
-
-
-class NotNow(Exception):
-    """The resource is not to be had at present. `wait_seconds` is what the server asked for, where it did."""
-
-    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
-
-
-class HostParked(NotNow):
-    """The host is left alone for the rest of this run."""
-
-
 @dataclass(frozen=True)
 class Fetched:
     """An answer. With `not_modified` there is no body: what one had is still right."""
@@ -89,43 +71,6 @@ class Fetched:
     last_modified: str | None = None
     opt_out: tuple[str, ...] = ()
     not_modified: bool = False
-
-
-@dataclass(frozen=True)
-class SiteRules:
-    """What a site asks of robots: robots.txt and TDMRep, as received, and when (seconds since 1970)."""
-
-    robots_txt: str = ""
-    tdmrep: bytes = b""
-    at: float = 0.0
-    _parsed: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def robots(self) -> Any:
-        """The parsed robots.txt."""
-        if "robots" not in self._parsed:
-            self._parsed["robots"] = Protego.parse(self.robots_txt)
-            self._parsed["usage"] = optout.content_usage_rules(self.robots_txt)
-            self._parsed["tdmrep"] = optout.tdmrep_rules(self.tdmrep) if self.tdmrep else []
-        return self._parsed["robots"]
-
-    def opt_out(self, path: str, *, with_tdmrep: bool) -> set[str]:
-        """The reservations that the site's files state for a path."""
-        _ = self.robots
-        signals = set()
-        usage = optout.usage_for(self._parsed["usage"], path) if self._parsed["usage"] else None
-        if usage and optout.forbids_training(usage):
-            signals.add("content-usage")
-        if with_tdmrep and optout.tdmrep_reserves(self._parsed["tdmrep"], path):
-            signals.add("tdmrep")
-        return signals
-
-
-class SiteMemory(Protocol):
-    """Where site rules outlive the process; the ledger is one."""
-
-    def recall_site(self, origin: str) -> SiteRules | None: ...
-    def remember_site(self, origin: str, rules: SiteRules) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -349,7 +294,12 @@ class Fetcher:
             self._raise_for_status(response, gate)
             body = b""
             if response.status_code != 304:
-                body = await _read_body(response, max_bytes, self._limits.stall_seconds)
+                body = await read_body(
+                    response.headers,
+                    response.stream,  # type: ignore[arg-type]
+                    max_bytes=max_bytes,
+                    stall_seconds=self._limits.stall_seconds,
+                )
         finally:
             await response.aclose()
         if wanted in ("json", "image") and looks_like_markup(body):
@@ -487,52 +437,6 @@ def _fetched(uri: str, response: httpx2.Response, body: bytes, site: SiteRules |
         opt_out=tuple(sorted({*signals, *stated})),
         not_modified=response.status_code == 304,
     )
-
-
-async def _read_body(response: httpx2.Response, max_bytes: int, stall_seconds: float) -> bytes:
-    """The body, decompressed; bounded in bytes on the wire and after.
-
-    Raises:
-        Refused: larger than allowed, or in an encoding that was not offered.
-        NotNow: less than `MIN_BYTES_PER_STALL` in `stall_seconds`.
-    """
-    too_large = Refused(f"larger than {max_bytes} bytes")
-    declared = response.headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:18]) > max_bytes:
-        raise too_large
-    decode = _decoder(response.headers.get("content-encoding", "identity").strip().lower(), max_bytes)
-    parts: list[bytes] = []
-    received = decoded = in_window = 0
-    window_ends = time.monotonic() + stall_seconds
-    async for chunk in response.stream:  # type: ignore[union-attr]
-        received += len(chunk)
-        in_window += len(chunk)
-        plain = decode(chunk)
-        decoded += len(plain)
-        if received > max_bytes or decoded > max_bytes:
-            raise too_large
-        parts.append(plain)
-        if (now := time.monotonic()) > window_ends:
-            if in_window < MIN_BYTES_PER_STALL:
-                raise NotNow("the transfer stalled")
-            in_window, window_ends = 0, now + stall_seconds
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _decoder(encoding: str, max_bytes: int) -> Callable[[bytes], bytes]:
-    if encoding in ("", "identity"):
-        return bytes
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise Refused(f"the body is encoded as '{encoding[:40]}', which was not asked for")
-    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
-
-    def decode(chunk: bytes) -> bytes:
-        try:
-            return machine.decompress(chunk, max_bytes + 1)
-        except zlib.error as error:
-            raise Refused(f"the compressed body is damaged: {error}") from None
-
-    return decode
 
 
 def _is_private(host: str, address: str) -> str:

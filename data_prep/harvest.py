@@ -14,13 +14,17 @@ from urllib.parse import urlsplit
 from data_prep.addresses import AllowList, is_loopback
 from data_prep.array import PACE_FOLDER, Share, join, task_folder, waiting_for
 from data_prep.config import HarvestConfig
+from data_prep.database import exclusive_lock
 from data_prep.decoders import Decoders
+from data_prep.documents import DocumentReader
 from data_prep.engine import Engine
 from data_prep.fetch import Fetcher, Limits
 from data_prep.hosts import Pace
 from data_prep.images import Wanted
 from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
-from data_prep.ledger import IDENTITY_FIELDS, Ledger, LinkRow, exclusive_lock
+from data_prep.items import ItemFetcher
+from data_prep.jobs import LinkRow
+from data_prep.ledger import IDENTITY_FIELDS, Ledger
 from data_prep.packing import LostBytes, Packed, hand_over, pack
 from data_prep.recording import Recorder, now_or_fixed
 from data_prep.report import REPORT_NAME, Report, refusals_of, report_of
@@ -161,10 +165,12 @@ async def _run(
     wanted = Wanted(config.max_side_pixels, config.jpeg_quality, config.max_pixels)
     async with fetcher_for(config, ledger, profile_of) as fetcher:
         with Decoders(wanted, config.num_workers) as decoders:
-            engine = Engine(
-                config, ledger, fetcher, decoders, profile_of, meter,
-                image_folder=image_folder, share=share, round_number=int(ledger.get("round") or 0),
-            )  # fmt: skip
+            round_number = int(ledger.get("round") or 0)
+            documents = DocumentReader(config, fetcher, profile_of, share=share, round_number=round_number)
+            items = ItemFetcher(
+                config, ledger, fetcher, decoders, image_folder=image_folder, round_number=round_number
+            )
+            engine = Engine(config, ledger, fetcher, documents, items, meter)
             return await engine.run()
 
 

@@ -14,32 +14,22 @@ first in that order.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Literal, Self
+from typing import IO, Any, Final, Self
 
-from pydantic import TypeAdapter
-
-from data_prep.candidate import Candidate, Found
+from data_prep.candidate import Found
 from data_prep.config import HarvestConfig
-from data_prep.fetch import SiteRules
-from iconoclip.errors import BadInput, DamagedData, TryAgainLater
+from data_prep.database import SCHEMA_VERSION, database_errors, exclusive_lock, open_database
+from data_prep.jobs import ELSEWHERE, FACTS, DocumentJob, FoundRows, ItemJob, ItemRow, Job, LinkRow, Outcome
+from data_prep.sites import SiteRules
+from data_prep.spool import SPOOLS_OF_A_TASK, Place, Spool
+from iconoclip.errors import DamagedData
 from iconoclip.files import disk_full_is_an_answer
 
-State = Literal["pending", "fetched", "refused", "retry-later", "dead"]
-# Of a document or item that is another task's (data_prep.array).
-ELSEWHERE: Final = "elsewhere"
-# A joined ledger numbers the spools of task n from (n + 1) times this.
-SPOOLS_OF_A_TASK: Final = 1_000_000
-
-SCHEMA_VERSION: Final = "1"
-MAX_SPOOL_BYTES: Final = 2_000_000_000
 # What a parent document of a source given by the user is called in `edges`.
 ROOT: Final = 0
 
@@ -48,164 +38,6 @@ IDENTITY_FIELDS = (
     "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels", "jpeg_quality", "val_share",
     "test_share", "split_seed", "near_duplicate_bits", "max_shard_bytes", "num_tasks", "task",
 )  # fmt: skip
-
-SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY, uri TEXT NOT NULL, kind TEXT NOT NULL, context TEXT NOT NULL, host TEXT NOT NULL,
-    depth INTEGER NOT NULL, is_shared INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'pending', reason TEXT, rounds INTEGER NOT NULL DEFAULT 0,
-    not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, sha256 TEXT, opt_out TEXT NOT NULL DEFAULT '',
-    UNIQUE (uri, kind)
-);
-CREATE INDEX documents_by_host ON documents (host, state, id);
-CREATE TABLE edges (
-    parent INTEGER NOT NULL, ordinal INTEGER NOT NULL, child INTEGER NOT NULL, PRIMARY KEY (parent, ordinal)
-) WITHOUT ROWID;
-CREATE TABLE items (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, host TEXT NOT NULL, candidate TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'pending', reason TEXT, rounds INTEGER NOT NULL DEFAULT 0,
-    not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT,
-    spool INTEGER, offset INTEGER, size INTEGER, facts TEXT
-);
-CREATE INDEX items_by_host ON items (host, state, id);
-CREATE TABLE sightings (
-    document INTEGER NOT NULL, ordinal INTEGER NOT NULL, key TEXT NOT NULL, candidate TEXT,
-    PRIMARY KEY (document, ordinal)
-) WITHOUT ROWID;
-CREATE TABLE refusals (
-    document INTEGER NOT NULL, ordinal INTEGER NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL,
-    PRIMARY KEY (document, ordinal)
-) WITHOUT ROWID;
-CREATE TABLE withdrawals (
-    document INTEGER NOT NULL, ordinal INTEGER NOT NULL, source_id TEXT NOT NULL, at TEXT,
-    PRIMARY KEY (document, ordinal)
-) WITHOUT ROWID;
-CREATE TABLE sites (origin TEXT PRIMARY KEY, robots_txt TEXT, tdmrep BLOB, at REAL) WITHOUT ROWID;
-CREATE TABLE services (uri TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
-CREATE TABLE hosts (
-    host TEXT PRIMARY KEY, requests INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
-    seconds REAL NOT NULL DEFAULT 0, parked TEXT
-) WITHOUT ROWID;
-"""
-
-CANDIDATE: Final = TypeAdapter(Candidate)
-
-
-@dataclass(frozen=True)
-class DocumentJob:
-    """A document to fetch and read."""
-
-    id: int
-    uri: str
-    kind: str
-    context: dict[str, Any]
-    depth: int
-    rounds: int
-    etag: str | None
-    last_modified: str | None
-    sha256: str | None
-    """Of the body as it was read before."""
-    is_shared: bool
-    """Whether every task of an array reads it."""
-
-
-@dataclass(frozen=True)
-class ItemJob:
-    """An image to fetch."""
-
-    id: int
-    key: str
-    candidate_json: str
-    rounds: int
-    etag: str | None
-    last_modified: str | None
-    facts_json: str | None
-    """What fetching it before taught."""
-
-    @property
-    def facts(self) -> Facts | None:
-        """What fetching it before taught."""
-        return FACTS.validate_json(self.facts_json) if self.facts_json else None
-
-    @property
-    def candidate(self) -> Candidate:
-        """What the source offered."""
-        return CANDIDATE.validate_json(self.candidate_json)
-
-
-Job = DocumentJob | ItemJob
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What fetching an item taught, beyond its bytes; stored as JSON."""
-
-    width: int
-    height: int
-    sha256: str
-    source_sha256: str
-    phash: str
-    colours: tuple[int, ...]
-    received: tuple[int, int]
-    requested: tuple[int, int] | None = None
-    source_size: tuple[int, int] | None = None
-    image: str | None = None
-    opt_out: tuple[str, ...] = ()
-    round: int = 0
-
-
-FACTS: Final = TypeAdapter(Facts)
-
-
-@dataclass
-class Outcome:
-    """How a job ended, until the ledger has it."""
-
-    job: Job
-    state: State
-    reason: str | None = None
-    not_before: float = 0.0
-    etag: str | None = None
-    last_modified: str | None = None
-    sha256: str | None = None
-    opt_out: tuple[str, ...] = ()
-    found: Found | None = None
-    rows: FoundRows | None = None
-    jpeg: bytes | None = None
-    facts: Facts | None = None
-    services: dict[str, bytes] = field(default_factory=dict)
-    is_unchanged: bool = False
-
-
-@dataclass(frozen=True)
-class ItemRow:
-    """A candidate on its way into the ledger."""
-
-    key: str
-    host: str
-    candidate_json: str
-    refused: str | None = None
-    is_elsewhere: bool = False
-
-
-@dataclass(frozen=True)
-class LinkRow:
-    """A link on its way into the ledger. `kind` is that of a link, or `unknown`, `table`, `lido` of a root."""
-
-    uri: str
-    kind: str
-    host: str = ""
-    context: dict[str, Any] = field(default_factory=dict)
-    is_shared: bool = True
-    is_elsewhere: bool = False
-
-
-@dataclass(frozen=True)
-class FoundRows:
-    """What one document held, ready to be written."""
-
-    items: Sequence[ItemRow]
-    links: Sequence[LinkRow]
 
 
 class Ledger:
@@ -223,16 +55,15 @@ class Ledger:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self._lock: IO[bytes] | None = None
-        self._spool: IO[bytes] | None = None
-        self._spool_number = self._spool_end = 0
+        self.spool: Spool | None = None
         self._is_changed = False
         if folder is not None:
             with disk_full_is_an_answer(folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 self._lock = exclusive_lock(folder / "lock")
-        with _database_errors(folder):
+        with database_errors(folder):
             path = ":memory:" if folder is None else str(folder / "ledger.sqlite")
-            self._database = _open(path)
+            self._database = open_database(path)
             if self.get("schema_version") != SCHEMA_VERSION:
                 raise DamagedData(
                     "the ledger was written by another version of iconoclip",
@@ -240,7 +71,7 @@ class Ledger:
                     remedy="finish the harvest with that version, or choose another --out",
                 )
         if folder is not None:
-            self._open_spool()
+            self.spool = Spool(folder, *self._end_of_spools())
 
     def __enter__(self) -> Self:
         return self
@@ -252,8 +83,8 @@ class Ledger:
 
     def close(self) -> None:
         """Let go of the files."""
-        if self._spool:
-            self._spool.close()
+        if self.spool:
+            self.spool.close()
         self._database.close()
         if self._lock:
             self._lock.close()
@@ -312,7 +143,7 @@ class Ledger:
         self, host: str, after_document: int, after_item: int, limit: int, *, with_items: bool = True
     ) -> list[Job]:
         """Jobs of a host in the order they were found, documents first, past the given row numbers."""
-        with _database_errors(self.folder):
+        with database_errors(self.folder):
             jobs: list[Job] = self._documents(
                 "host = ? AND state = 'pending' AND id > ?", (host, after_document), limit
             )
@@ -338,7 +169,7 @@ class Ledger:
         """Hosts with pending or put-off jobs."""
         query = "SELECT DISTINCT host FROM {0} WHERE state IN ('pending', 'retry-later')"
         tables = ("documents", "items") if with_items else ("documents",)
-        with _database_errors(self.folder):
+        with database_errors(self.folder):
             return sorted({row[0] for table in tables for row in self._database.execute(query.format(table))})
 
     def _documents(self, condition: str, values: tuple[Any, ...], limit: int) -> list[Job]:
@@ -358,29 +189,16 @@ class Ledger:
 
     # Results
 
-    def append(self, outcomes: Sequence[Outcome]) -> list[tuple[int, int]]:
-        """Write the JPEGs of a batch to the spool and to the disk. Returns spool number and offset of each.
+    def append(self, outcomes: Sequence[Outcome]) -> list[Place]:
+        """Write the JPEGs of a batch to the spool and to the disk. Returns where each begins.
 
         Raises:
             TryAgainLater: the disk is full.
         """
-        places = []
-        with disk_full_is_an_answer(self.folder or Path()):
-            if self._spool is not None and self._spool_end > MAX_SPOOL_BYTES:
-                self._next_spool()
-            parts = []
-            for outcome in outcomes:
-                places.append((self._spool_number, self._spool_end))
-                if outcome.jpeg is not None:
-                    parts.append(outcome.jpeg)
-                    self._spool_end += len(outcome.jpeg)
-            if self._spool is not None and parts:
-                self._spool.write(b"".join(parts))
-                self._spool.flush()
-                os.fdatasync(self._spool.fileno())
-        return places
+        jpegs = [outcome.jpeg or b"" for outcome in outcomes]
+        return self.spool.append(jpegs) if self.spool else [(0, 0)] * len(jpegs)
 
-    def commit(self, outcomes: Sequence[Outcome], places: Sequence[tuple[int, int]]) -> None:
+    def commit(self, outcomes: Sequence[Outcome], places: Sequence[Place]) -> None:
         """Record a batch whose bytes are on the disk, in one transaction.
 
         Raises:
@@ -471,7 +289,7 @@ class Ledger:
                 "INSERT INTO sightings VALUES (?, ?, ?, ?)", (document, ordinal, row.key, other)
             )
 
-    def _record_item(self, outcome: Outcome, job: ItemJob, place: tuple[int, int]) -> None:
+    def _record_item(self, outcome: Outcome, job: ItemJob, place: Place) -> None:
         if outcome.is_unchanged:
             self._database.execute(
                 "UPDATE items SET state = 'fetched', reason = NULL WHERE id = ?", (job.id,)
@@ -547,16 +365,13 @@ class Ledger:
 
     def drop_spools(self) -> None:
         """After packing: the bytes are in the shards now."""
-        if self.folder is None or self._spool is None:
+        if self.spool is None:
             return
         with self._transaction():
             self._database.execute(
                 "UPDATE items SET spool = NULL, offset = NULL, size = NULL WHERE spool IS NOT NULL"
             )
-        self._spool.close()
-        for path in (*self.folder.glob("spool-*.bin"), *self.folder.glob("task-*/spool-*.bin")):
-            path.unlink()
-        self._open_spool()
+        self.spool.drop()
 
     def candidates_of(self, document: int) -> list[tuple[str]]:
         """The candidates of a document, in its order, as JSON."""
@@ -605,42 +420,20 @@ class Ledger:
             (host, requests, num_bytes, seconds, parked),
         )
 
-    # The spool
-
-    def _open_spool(self) -> None:
-        assert self.folder is not None
+    def _end_of_spools(self) -> Place:
+        """The last spool of this ledger's own, and where its committed bytes end."""
         row = self._database.execute(
             "SELECT max(spool) FROM items WHERE spool < ?", (SPOOLS_OF_A_TASK,)
         ).fetchone()
-        self._spool_number = row[0] or 0
+        number = row[0] or 0
         row = self._database.execute(
-            "SELECT max(offset + size) FROM items WHERE spool = ?", (self._spool_number,)
+            "SELECT max(offset + size) FROM items WHERE spool = ?", (number,)
         ).fetchone()
-        path = self.spool_path(self._spool_number)
-        with disk_full_is_an_answer(path):
-            self._spool = path.open("ab")
-            # What a killed process wrote and never committed.
-            self._spool.truncate(row[0] or 0)
-        self._spool_end = row[0] or 0
-
-    def _next_spool(self) -> None:
-        assert self._spool is not None
-        self._spool.close()
-        self._spool_number, self._spool_end = self._spool_number + 1, 0
-        self._spool = self.spool_path(self._spool_number).open("wb")
-
-    def spool_path(self, number: int) -> Path:
-        """The file of a spool."""
-        assert self.folder is not None
-        task, number = divmod(number, SPOOLS_OF_A_TASK)
-        name = f"spool-{number:06d}.bin"
-        if not task:
-            return self.folder / name
-        return next(self.folder.glob(f"task-{task - 1:05d}-of-*")) / name
+        return number, row[0] or 0
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _database_errors(self.folder):
+        with database_errors(self.folder):
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -653,56 +446,3 @@ class Ledger:
     def database(self) -> sqlite3.Connection:
         """The connection, for readers of this package that report on the harvest."""
         return self._database
-
-
-def _open(path: str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    # WAL: readers (`iconoclip status`) never wait. NORMAL: a killed process loses nothing that was committed; after a
-    # power cut the last batches may be missing and are fetched again.
-    database.executescript(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;"
-    )
-    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-        database.executescript(
-            f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}'); COMMIT;"
-        )
-    return database
-
-
-def exclusive_lock(path: Path) -> IO[bytes]:
-    """Hold a file against other processes until it is closed.
-
-    Raises:
-        BadInput: another process holds it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise BadInput(
-            "another process is harvesting into this folder",
-            where=path.parent,
-            remedy="let it finish, or stop it first",
-        ) from None
-    return file
-
-
-@contextlib.contextmanager
-def _database_errors(where: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise TryAgainLater(
-                "the disk is full, or the ledger cannot be written",
-                where=where,
-                remedy="free some space and run the same command again; it goes on",
-            ) from error
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise DamagedData(
-                "the ledger is damaged", where=where, remedy="remove it and harvest anew"
-            ) from error
-        raise

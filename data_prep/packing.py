@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from data_prep.clusters import Clusters
 from data_prep.config import HarvestConfig
-from data_prep.ledger import CANDIDATE, FACTS, Facts, Ledger
+from data_prep.jobs import CANDIDATE, FACTS, Facts
+from data_prep.ledger import Ledger
 from data_prep.recording import Recorder, rights_of, rights_refusal, why_invalid
 from data_prep.walk import Place, places
 from iconoclip.errors import IconoclipError
@@ -208,7 +209,8 @@ class _Bytes:
     def _from_spool(self, row: _Row) -> bytes | None:
         if row.spool is None:
             return None
-        path = self._ledger.spool_path(row.spool)
+        assert self._ledger.spool is not None
+        path = self._ledger.spool.path(row.spool)
         if row.spool not in self._files:
             if not path.exists():
                 return None

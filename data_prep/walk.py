@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from data_prep.ledger import CANDIDATE, ROOT, Ledger
+from data_prep.jobs import CANDIDATE
+from data_prep.ledger import ROOT, Ledger
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from the folder. So a pack that was stopped goes on as well, and a broken image 
 from __future__ import annotations
 
 from data_prep.config import HarvestConfig, PackConfig, Storing
+from data_prep.documents import item_row
 from data_prep.dry_run import list_records
-from data_prep.engine import item_row
 from data_prep.harvest import LEDGER_FOLDER, already_finished, fetch_and_pack, same_harvest, take_over
-from data_prep.ledger import FoundRows, Ledger, LinkRow
+from data_prep.jobs import FoundRows, LinkRow
+from data_prep.ledger import Ledger
 from data_prep.recording import Recorder, now_or_fixed
 from data_prep.sources.table import TableReader
 from iconoclip.config import digest

@@ -13,7 +13,7 @@ from data_prep.fetch import host_of
 from data_prep.iiif.annotations import read_annotations
 from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import InstitutionProfile
-from data_prep.ledger import LinkRow
+from data_prep.jobs import LinkRow
 from data_prep.sources.discovery import read_discovery
 from data_prep.sources.europeana import read_europeana
 from data_prep.sources.lido import read_lido

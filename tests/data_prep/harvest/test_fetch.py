@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from data_prep.addresses import AllowList, is_public
-from data_prep.fetch import Fetched, Fetcher, HostParked, Limits, NotNow, Refused, SiteRules
+from data_prep.answers import HostParked, NotNow, Refused
+from data_prep.fetch import Fetched, Fetcher, Limits
 from data_prep.hosts import Pace
+from data_prep.sites import SiteRules
 from iconoclip.errors import ConfigError
 
 FAST = Pace(interval_seconds=0, concurrency=8, cool_down_seconds=0.05)

@@ -12,17 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.candidate import Candidate, Found, Refusal, Withdrawal
-from data_prep.ledger import (
-    CANDIDATE,
-    DocumentJob,
-    Facts,
-    FoundRows,
-    ItemJob,
-    ItemRow,
-    Ledger,
-    LinkRow,
-    Outcome,
-)
+from data_prep.jobs import CANDIDATE, DocumentJob, Facts, FoundRows, ItemJob, ItemRow, LinkRow, Outcome
+from data_prep.ledger import Ledger
 from data_prep.recording import key_of
 from data_prep.walk import places, settle, visits
 from iconoclip.errors import DamagedData
@@ -91,7 +82,7 @@ def test_batches_survive_and_the_rest_of_the_spool_is_nobodys(tmp_path):
         ledger.append([Outcome(jobs(ledger)[0], "fetched", jpeg=b"K" * 10, facts=facts())])
     with Ledger(tmp_path) as ledger:
         assert [job.id for job in jobs(ledger)] == [3, 4]
-        assert ledger.spool_path(0).stat().st_size == 20
+        assert ledger.spool.path(0).stat().st_size == 20
         commit(ledger, Outcome(jobs(ledger)[0], "fetched", jpeg=b"L" * 10, facts=facts()))
     places_of = sqlite3.connect(tmp_path / "ledger.sqlite").execute(
         "SELECT offset, size FROM items WHERE state = 'fetched'"

@@ -1,0 +1,74 @@
+"""What may come instead of a resource, and how a body is read without trusting it."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import AsyncIterable, Callable, Mapping
+from typing import Final
+
+MIN_BYTES_PER_STALL: Final = 1024
+
+
+class Refused(Exception):
+    """The resource is not to be had, now or later; the message says why, in words for the report."""
+
+
+class NotNow(Exception):
+    """The resource is not to be had at present. `wait_seconds` is what the server asked for, where it did."""
+
+    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+class HostParked(NotNow):
+    """The host is left alone for the rest of this run."""
+
+
+async def read_body(
+    headers: Mapping[str, str], stream: AsyncIterable[bytes], *, max_bytes: int, stall_seconds: float
+) -> bytes:
+    """The body, decompressed; bounded in bytes on the wire and after.
+
+    Raises:
+        Refused: larger than allowed, or in an encoding that was not offered.
+        NotNow: less than `MIN_BYTES_PER_STALL` in `stall_seconds`.
+    """
+    too_large = Refused(f"larger than {max_bytes} bytes")
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared[:18]) > max_bytes:
+        raise too_large
+    decode = _decoder(headers.get("content-encoding", "identity").strip().lower(), max_bytes)
+    parts: list[bytes] = []
+    received = decoded = in_window = 0
+    window_ends = time.monotonic() + stall_seconds
+    async for chunk in stream:
+        received += len(chunk)
+        in_window += len(chunk)
+        plain = decode(chunk)
+        decoded += len(plain)
+        if received > max_bytes or decoded > max_bytes:
+            raise too_large
+        parts.append(plain)
+        if (now := time.monotonic()) > window_ends:
+            if in_window < MIN_BYTES_PER_STALL:
+                raise NotNow("the transfer stalled")
+            in_window, window_ends = 0, now + stall_seconds
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _decoder(encoding: str, max_bytes: int) -> Callable[[bytes], bytes]:
+    if encoding in ("", "identity"):
+        return bytes
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise Refused(f"the body is encoded as '{encoding[:40]}', which was not asked for")
+    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+    def decode(chunk: bytes) -> bytes:
+        try:
+            return machine.decompress(chunk, max_bytes + 1)
+        except zlib.error as error:
+            raise Refused(f"the compressed body is damaged: {error}") from None
+
+    return decode

@@ -1,0 +1,83 @@
+"""Spools: files to which finished JPEGs are appended until they are packed.
+
+One `fdatasync` a batch instead of one a file. Bytes past the end that the ledger has committed are nobody's: they are cut
+off when the spool is opened again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from iconoclip.files import disk_full_is_an_answer
+
+# A joined ledger numbers the spools of task n from (n + 1) times this.
+SPOOLS_OF_A_TASK: Final = 1_000_000
+MAX_SPOOL_BYTES: Final = 2_000_000_000
+
+# Number of a spool, and offset in it.
+Place = tuple[int, int]
+
+
+class Spool:
+    """The spools of one ledger, opened at their committed end.
+
+    Args:
+        folder: the ledger's.
+        number, end: the last spool that the ledger names, and where its committed bytes end.
+
+    Raises:
+        TryAgainLater: the disk is full.
+    """
+
+    def __init__(self, folder: Path, number: int, end: int) -> None:
+        self._folder = folder
+        self._number, self._end = number, end
+        with disk_full_is_an_answer(folder):
+            self._file: IO[bytes] = self.path(number).open("ab")
+            self._file.truncate(end)
+
+    def append(self, parts: Sequence[bytes]) -> list[Place]:
+        """Write bytes through to the disk. Returns where each part begins.
+
+        Raises:
+            TryAgainLater: the disk is full.
+        """
+        with disk_full_is_an_answer(self._folder):
+            if self._end > MAX_SPOOL_BYTES:
+                self._open(self._number + 1)
+            places = []
+            for part in parts:
+                places.append((self._number, self._end))
+                self._end += len(part)
+            if data := b"".join(parts):
+                self._file.write(data)
+                self._file.flush()
+                os.fdatasync(self._file.fileno())
+        return places
+
+    def path(self, number: int) -> Path:
+        """The file of a spool; of a task's spool, where a joined ledger names it."""
+        task, own_number = divmod(number, SPOOLS_OF_A_TASK)
+        name = f"spool-{own_number:06d}.bin"
+        if not task:
+            return self._folder / name
+        return next(self._folder.glob(f"task-{task - 1:05d}-of-*")) / name
+
+    def drop(self) -> None:
+        """Remove all spools, those of an array's tasks as well, and begin anew."""
+        self._file.close()
+        for path in (*self._folder.glob("spool-*.bin"), *self._folder.glob("task-*/spool-*.bin")):
+            path.unlink()
+        self._open(0)
+
+    def _open(self, number: int) -> None:
+        self._file.close()
+        self._number, self._end = number, 0
+        self._file = self.path(number).open("wb")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
