@@ -53,6 +53,8 @@ def slurm_programs() -> str:
     )
 
 
+# First: xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one worker, so that what they share is made once; and all that share the cluster."""
     for item in items:
