@@ -74,7 +74,7 @@ def count_stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return COUNT
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 180) -> None:
     """Wait for something that the cluster does in its own time."""
     until = time.monotonic() + seconds
     while not is_so():
@@ -98,7 +98,7 @@ def submit_count(count_stage: Stage) -> Callable[..., JobDir]:
     return submit_one
 
 
-def wait_until_finished(job_dir: JobDir, seconds: float = 60) -> None:
+def wait_until_finished(job_dir: JobDir, seconds: float = 180) -> None:
     """Wait until the queue has let go of a run, and be sure that its own records say finished."""
     wait_until(lambda: not live_jobs(job_dir), "gone from the queue", seconds)
     assert job_dir.is_finished(), log_of(job_dir.run.folder)
