@@ -79,6 +79,10 @@ def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Map
         f"- {minutes:.1f} minutes of training at {job.get('samples_per_second', 0):.0f} samples a second",
         f"- config digest `{provenance['config_digest']}`; {provenance['exported_by']}",
     ]
+    if cost := job.get("cost"):
+        lines.append(
+            f"- about {cost['energy_kwh']:.3g} kWh and {cost['co2_grams']:.3g} g of CO2 ({cost['assumptions']})"
+        )
     return "\n".join(lines)
 
 

@@ -197,6 +197,9 @@ class TrainConfig(Config):
     wandb: bool = Field(
         True, description="mirror the metrics to wandb; offline, unless WANDB_MODE says otherwise"
     )
+    grams_co2_per_kwh: float = Field(
+        250.0, ge=0, description="carbon intensity of the electricity, for the estimate in the model card"
+    )
     wandb_project: str = Field("iconoclip", description="wandb project")
     dry_run: bool = Field(False, description="say what the run would be and cost, and stop")
     json: bool = Field(False, description="print the dry run as JSON")  # type: ignore[assignment]
@@ -278,3 +281,14 @@ class ExportConfig(Config):
     )
     interpolation: float = Field(0.5, ge=0, le=1, description="0 is that model, 1 the run's")
     force: bool = Field(False, description="write again though the folder holds the same export")
+
+
+class SeenConfig(Config):
+    """Say whether a run has trained on some items."""
+
+    run_dir: Path = Field(description="the run to ask", json_schema_extra=positional())
+    keys: list[str] = Field(description="sample keys", min_length=1, json_schema_extra=positional())
+    step: int | None = Field(
+        None, ge=0, description="up to which step; that of the last sound checkpoint if not given"
+    )
+    json: bool = Field(False, description="print JSON")  # type: ignore[assignment]

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from iconoclip.config import digest
 from iconoclip.files import sha256_of, write_json
-from iconoclip.shardset import ShardSet
 from training.config import EvaluateConfig
+from training.data.remote import open_set
 from training.model_files import model_digest
 
 EVALUATION_NAME, REPORT_NAME = "evaluation.json", "report.html"
@@ -64,7 +64,7 @@ def _facts(config: EvaluateConfig) -> dict[str, Any]:
         "model_digest": model_digest(config.model),
         "pretrained": config.pretrained,
         "shardsets": [
-            {"name": one.manifest.name, "digest": one.digest} for one in map(ShardSet, config.shardsets)
+            {"name": one.manifest.name, "digest": one.digest} for one in map(open_set, config.shardsets)
         ],
         "split": config.split,
         "policy": config.policy,

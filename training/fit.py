@@ -25,6 +25,8 @@ from training import checkpoints
 from training.callbacks import BadStepGuard, Checkpointer, Recorder, StepLimit, StopSignals, Stopwatch, bar
 from training.checkpoint_io import AtomicCheckpointIO
 from training.config import Precision, TrainConfig
+from training.cost import estimate, watts_of
+from training.data import remote
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop
 from training.data.loader import Ahead, Batch, TrainingSamples, make_loader
@@ -34,6 +36,7 @@ from training.data.samples import load as load_samples
 from training.hardware import device_of, resolve_precision, set_threads
 from training.model import Changes, LoadedModel, load_model
 from training.module import ContrastiveModule
+from training.seen import keep_keys
 from training.validation import Validation
 from training.wandb_mirror import WandbMirror
 
@@ -103,7 +106,8 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
     set_threads(config.num_threads, config.devices if device.type == "cpu" else 1)
     if config.verify_shards and not found and is_first_rank:
         for one in plan.samples.sets:
-            one.verify()
+            if not remote.is_cached(one):
+                one.verify()
     loaded = load_for_training(config)
     module = ContrastiveModule(loaded, config, plan.num_steps)
     first_step = checkpoints.step_of(found) if found else 0
@@ -160,6 +164,12 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
         run.config_path.unlink()
     run.start(plan.config, data=data, resuming=resuming)
     run.rewind(first_step)
+    if keep_keys(run, plan.samples, first_step):
+        notice = (
+            "the training set is not the one the run began with; from here on the order of samples is another"
+        )
+        run.log(step=first_step, event=notice)
+        print(f"{run.folder}: {notice}", file=sys.stderr)
     run.update_job(
         state="running", num_steps=plan.num_steps, started_at=run.job.get("started_at", _now()), config_digest=digest(plan.config),
         iconoclip=version("iconoclip"), model_config=loaded.model_config, preprocess=loaded.preprocess,
@@ -171,7 +181,16 @@ def _close_run(
 ) -> None:
     is_done = module.step >= plan.last_step
     seconds = run.job.get("train_seconds", 0.0) + stopwatch.seconds
+    watts, source = watts_of(module.device, torch.get_num_threads())
+    cost = estimate(
+        seconds=seconds,
+        watts=watts,
+        num_ranks=plan.num_ranks,
+        grams_per_kwh=plan.config.grams_co2_per_kwh,
+        source=source,
+    )
     run.update_job(
+        cost=cost,
         state="finished" if is_done else "stopped", step=module.step, train_seconds=seconds, updated_at=_now(),
         samples_per_second=stopwatch.samples_per_second, data_wait_share=stopwatch.data_wait_share,
     )  # fmt: skip

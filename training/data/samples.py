@@ -23,6 +23,7 @@ from iconoclip.errors import BadInput, RightsForbid
 from iconoclip.record import Rights
 from iconoclip.rights import POLICY_VERSION, PolicyName, may_train
 from iconoclip.shardset import ShardSet
+from training.data.remote import open_set
 
 COLUMNS = [
     "key", "shard", "image_offset", "image_size", "institution", "captions", "iconclass", "group", "split",
@@ -143,7 +144,7 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
     """Open shard sets and keep the samples of `split` that `policy` allows to train on.
 
     Args:
-        folders: shard sets; a key that stands in two of them counts once, from the first.
+        folders: shard sets, by path or address; a key that stands in two of them counts once, from the first.
         split: train, val, test, or all.
         policy: see iconoclip.rights.
 
@@ -152,7 +153,7 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
         RightsForbid: the policy leaves no sample.
         BadInput: no sample in the split, or none with a caption.
     """
-    sets = tuple(ShardSet(folder) for folder in folders)
+    sets = tuple(open_set(folder) for folder in folders)
     withdrawn = frozenset[str]().union(*(one.withdrawn for one in sets))
     left_out: Counter[str] = Counter()
     num_withdrawn = len(withdrawn)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from iconoclip.errors import DamagedData
 from iconoclip.shardset import MAX_SHARD_BYTES
+from training.data.remote import fetch_shard
 from training.data.samples import Samples
 
 MAX_OPEN_SHARDS = 64
@@ -51,12 +52,10 @@ class ShardReader:
                 where=owner.folder,
                 remedy=_COPY_AGAIN,
             )
-        try:
-            descriptor = os.open(owner.folder / shard.name, os.O_RDONLY)
-        except FileNotFoundError:
-            raise DamagedData(
-                "a shard is missing", where=owner.folder / shard.name, remedy=_COPY_AGAIN
-            ) from None
+        path = owner.folder / shard.name
+        if not path.exists() and not fetch_shard(owner, shard.name):
+            raise DamagedData("a shard is missing", where=path, remedy=_COPY_AGAIN)
+        descriptor = os.open(path, os.O_RDONLY)
         if len(self._open) >= MAX_OPEN_SHARDS:
             os.close(self._open.popitem(last=False)[1])
         self._open[number] = descriptor

@@ -1,0 +1,78 @@
+"""Shard sets for benchmarks: drawn pictures with the detail of photographs, and one English caption each."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from iconoclip import record as rec
+from iconoclip.rights import judge
+from iconoclip.shardset import ShardSetWriter
+
+WORDS = (
+    "azure",
+    "gules",
+    "sable",
+    "vert",
+    "argent",
+    "or",
+    "a",
+    "lion",
+    "eagle",
+    "tower",
+    "between",
+    "three",
+    "mullets",
+    "on",
+    "bend",
+)
+
+
+def picture_set(folder: Path, *, num_samples: int, side: int) -> Path:
+    """A shard set of `num_samples` JPEGs, `side` pixels square, in shards of about 1,000."""
+    generator = np.random.default_rng(0)
+    with ShardSetWriter(
+        folder,
+        name="bench",
+        policy="open@1",
+        created_at="2026-01-01T00:00:00Z",
+        created_by="a benchmark",
+        max_shard_bytes=20_000_000,
+    ) as writer:
+        for number in range(num_samples):
+            data = picture(generator, side)
+            text = " ".join(generator.choice(WORDS, size=int(generator.integers(6, 14))))
+            writer.add(_record(number, data, side, text), data)
+    return folder
+
+
+def picture(generator: np.random.Generator, side: int) -> bytes:
+    """Noise at three scales: about as hard to decode as a scan of the same size."""
+    layers = [
+        Image.fromarray(generator.integers(0, 255, (n, n, 3), dtype=np.uint8)).resize(
+            (side, side), Image.Resampling.BICUBIC
+        )
+        for n in (4, 16, side // 4)
+    ]
+    blended = Image.blend(Image.blend(layers[0], layers[1], 0.4), layers[2], 0.25)
+    buffer = io.BytesIO()
+    blended.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def _record(number: int, data: bytes, side: int, text: str) -> rec.Record:
+    return rec.Record(
+        key=rec.sample_key("bench", str(number)),
+        institution=rec.Institution(slug="bench", name="Bench"),
+        source=rec.Source(id=str(number)),
+        captions=(rec.Caption(text=text, language="en", field="title"),),
+        rights=judge("http://creativecommons.org/publicdomain/zero/1.0/"),
+        image=rec.Image(width=side, height=side, sha256=hashlib.sha256(data).hexdigest()),
+        group=str(number),
+        harvested_at="2026-01-01T00:00:00Z",
+        harvested_by="a benchmark",
+    )

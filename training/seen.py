@@ -1,0 +1,105 @@
+"""`iconoclip seen`: has a run trained on an item, and how often? Answered from the run directory alone.
+
+The order of samples is a function of the seed, and the run keeps the keys of its training set; so the answer is exact
+for every step, and stays so when the shard sets are gone or the item has been withdrawn from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from iconoclip.config import load
+from iconoclip.errors import MissingRequirement
+from iconoclip.files import atomic_write
+from iconoclip.rundir import RunDir
+from training import checkpoints
+from training.config import SeenConfig, TrainConfig
+from training.data.order import EpochOrder, Schedule, quotas
+from training.data.samples import Samples, codes
+
+
+def seen(config: SeenConfig) -> int:
+    """Print how often a run has trained on each key.
+
+    Returns:
+        0.
+
+    Raises:
+        MissingRequirement: no run, or one that kept no keys.
+    """
+    run = RunDir(config.run_dir)
+    if not run.config_path.is_file() or not keys_files(run):
+        raise MissingRequirement(
+            "no run with a list of keys here", where=run.folder, remedy="`iconoclip train` makes one"
+        )
+    found, _ = checkpoints.latest_sound(run.checkpoints)
+    step = config.step if config.step is not None else checkpoints.step_of(found) if found else 0
+    times = times_seen(run, config.keys, step)
+    if config.json:
+        print(json.dumps({"run": str(run.folder), "step": step, "times_seen": times}, indent=2))
+        return 0
+    for key, count in times.items():
+        print(f"{key}  {f'trained on {count} times' if count else 'never trained on'} by step {step}")
+    return 0
+
+
+def keys_files(run: RunDir) -> list[tuple[int, Path]]:
+    """The lists of keys of a run, with the step that each is valid from."""
+    return sorted((int(path.stem.removeprefix("keys-")), path) for path in run.folder.glob("keys-*.parquet"))
+
+
+def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
+    """Write down which samples a run trains on from `first_step` on, in the order of their rows.
+
+    Returns:
+        Whether they are others than before: items were withdrawn, or the sets are not the same.
+    """
+    table = pa.table(
+        {
+            "key": samples.keys,
+            "shard": pa.array(samples.shard_N),
+            "institution": pa.array(samples.institution_N),
+        }
+    )
+    known = keys_files(run)
+    # What a run that starts again from an earlier step would have trained on later does not count.
+    for step, path in known:
+        if step > first_step or first_step == 0:
+            path.unlink()
+    known = keys_files(run)
+    if known and pq.read_table(known[-1][1]).equals(table):
+        return False
+    with atomic_write(run.folder / f"keys-{first_step:08d}.parquet") as file:
+        pq.write_table(table, file, compression="zstd")
+    return bool(known)
+
+
+def times_seen(run: RunDir, keys: Sequence[str], step: int) -> dict[str, int]:
+    """How often each key has been trained on after `step` steps."""
+    config = load(TrainConfig, run.config_path)
+    files = keys_files(run)
+    ends = [min(first, step) for first, _ in files[1:]] + [step]
+    counts = dict.fromkeys(keys, 0)
+    for (first, path), end in zip(files, ends, strict=True):
+        table = pq.read_table(path)
+        rows = {key: row for row, key in enumerate(table["key"].to_pylist())}
+        schedule = _schedule(config, table)
+        for key in rows.keys() & counts.keys():
+            if end > first:
+                counts[key] += schedule.times_seen(rows[key], end) - schedule.times_seen(rows[key], first)
+    return counts
+
+
+def _schedule(config: TrainConfig, table: pa.Table) -> Schedule:
+    lengths = tuple(np.bincount(codes(table["shard"])).tolist())
+    shares = quotas(table["institution"].to_numpy(), config.institution_alpha)
+    return Schedule(
+        EpochOrder(lengths, config.seed, config.block_samples, config.window_blocks, shares),
+        config.batch_size,
+    )
