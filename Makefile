@@ -27,7 +27,7 @@ demo: $(VENV)/.installed  ## the whole road on the built-in collection, then the
 	@$(BIN)/iconoclip demo $(ARGS)
 
 test: lint  ## ruff, mypy, import-linter, then every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-test  ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

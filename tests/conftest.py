@@ -51,13 +51,3 @@ def slurm_programs() -> str:
     return need_program(
         "slurmctld", "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge"
     )
-
-
-# First: xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, so that what they share is made once; and all that share the cluster."""
-    for item in items:
-        folder = item.path.parent
-        group = "cluster" if folder.name == "cluster" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
