@@ -1,0 +1,98 @@
+"""Claim: a run that is killed (SIGKILL) at random moments ends with the losses and weights of one that never was.
+
+    python benchmarks/train_kills.py [--kills 20]
+
+Trains a small model undisturbed, then again, killed at random moments from the start of the process on and started again
+each time, until it is through. Every checkpoint on disk must match its checksum after each kill; at the end losses and
+weights are compared bit by bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.shards import picture_set
+from training import checkpoints
+from training.checkpoint_io import read_checkpoint
+
+MODEL = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8},
+    "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+def main() -> None:
+    """Run, kill, compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    generator = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        shards = picture_set(folder / "set", num_samples=512, side=48)
+        (folder / "model.json").write_text(json.dumps(MODEL))
+        started = time.monotonic()
+        words = command(shards, folder, "whole")
+        subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+        whole_seconds = time.monotonic() - started
+        words = command(shards, folder, "killed")
+        for number in range(options.kills):
+            process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+            time.sleep(generator.uniform(0.2, 1.0) * whole_seconds)
+            process.kill()
+            process.wait()
+            found = checkpoints.checkpoints_in(folder / "killed" / "checkpoints")
+            unsound = [path.name for path in found if not checkpoints.is_sound(path)]
+            print(
+                f"kill {number + 1}: at step {checkpoints.step_of(found[0]) if found else 0}, {len(unsound)} unsound checkpoints",
+                flush=True,
+            )
+            if unsound:
+                sys.exit(f"half-written: {unsound}")
+        subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+        compare(folder / "whole", folder / "killed")
+        print(f"{options.kills} kills; losses and weights are bit-equal to the undisturbed run's")
+
+
+def command(shards: Path, folder: Path, name: str) -> list[str]:
+    """The command of one of the two runs."""
+    options = {
+        "run_dir": folder / name, "model": folder / "model.json", "batch_size": 32, "epochs": 40, "num_workers": 1, "precision": "float32",
+        "checkpoint_every": 7, "log_every": 1, "wandb": "false", "validation_split": "none", "accelerator": "cpu", "num_threads": 1,
+    }  # fmt: skip
+    flags = [part for field, value in options.items() for part in (f"--{field}", str(value))]
+    return [sys.executable, "-m", "iconoclip.cli", "train", str(shards), *flags]
+
+
+def compare(one: Path, other: Path) -> None:
+    """Exit with a message if two runs differ in a loss or in a weight."""
+    losses = [
+        [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+        for run in (one, other)
+    ]
+    if losses[0] != losses[1]:
+        sys.exit("the losses differ")
+    states = []
+    for run in (one, other):
+        path, _ = checkpoints.latest_sound(run / "checkpoints")
+        assert path
+        states.append(read_checkpoint(path)["state_dict"])
+    if not all(torch.equal(states[0][name], states[1][name]) for name in states[0]):
+        sys.exit("the weights differ")
+
+
+if __name__ == "__main__":
+    main()
