@@ -23,7 +23,8 @@ MAX_RECORD_BYTES = 8_000_000
 MAX_WORDS = 32
 # bm25 weights of title, captions, creators, subjects, identifiers.
 WEIGHTS = (4.0, 2.0, 4.0, 1.0, 4.0)
-COMMON_SHARE, COMMON_MIN = 0.2, 10_000
+COMMON_SHARE, COMMON_MIN = 0.1, 2_000
+# Where more items hold the words, the words tell little, and weighing each costs microseconds.
 MAX_SCORED = 20_000
 
 _SCHEMA = """
@@ -184,20 +185,26 @@ class Catalog:
         for row, packed, *place in self._query(sql):
             yield row, unpack(packed), Place(*place)
 
-    def match_words(self, text: str, limit: int, mask_N: Mask | None = None) -> list[WordMatch]:
+    def match_words(
+        self, text: str, limit: int, mask_N: Mask | None = None, *, telling_only: bool = False
+    ) -> list[WordMatch]:
         """Items that hold the words of `text`: the phrase first, then every word, then some; best first in each.
 
         Args:
             text: anything a person typed; it is never read as a query language.
             limit: of items.
             mask_N: rows that may be found.
+            telling_only: find nothing when every word is common: beside a search by meaning, it tells nothing.
         """
         words = words_in(text)
+        if telling_only and all(folded(word) in self._common for word in words):
+            return []
+        most = 10 * limit if telling_only else MAX_SCORED
         found: dict[int, WordMatch] = {}
         for tier, expression in enumerate(self._expressions(words)):
             if not expression or len(found) >= limit:
                 continue
-            for row, bm25 in self._scored(expression, mask_N):
+            for row, bm25 in self._scored(expression, mask_N, most):
                 found.setdefault(row, WordMatch(row, tier, bm25))
         return sorted(found.values(), key=lambda match: (match.tier, match.bm25, match.row))[:limit]
 
@@ -210,7 +217,7 @@ class Catalog:
         some = " OR ".join(telling) if len(words) > 1 else ""
         return phrase, every, some
 
-    def _scored(self, expression: str, mask_N: Mask | None) -> list[tuple[int, float]]:
+    def _scored(self, expression: str, mask_N: Mask | None, most: int) -> list[tuple[int, float]]:
         weights = ",".join(map(str, WEIGHTS))
         cursor = self._query(
             f"SELECT rowid, bm25(words,{weights}) FROM words WHERE words MATCH ?", (expression,)
@@ -220,7 +227,7 @@ class Catalog:
             if mask_N is None or mask_N[row]:
                 # Rounded, so that equal texts tie whatever order their words were summed in.
                 scored.append((int(row), round(float(bm25), 6)))
-                if len(scored) >= MAX_SCORED:
+                if len(scored) >= most:
                     break
         return scored
 

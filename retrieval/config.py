@@ -61,7 +61,7 @@ class IndexConfig(Config):
     kind: IndexKind = Field(
         "auto", description="how vectors are searched; auto decides by size and memory, and says why"
     )
-    memory_budget_mb: int = Field(2000, ge=64, description="memory the server may use for vectors, in MB")
+    memory_budget_mb: int = Field(800, ge=64, description="memory the server may use for vectors, in MB")
     num_probes: int = Field(
         0, ge=0, le=65536, description="lists an IVF index looks into; 0 measures what recall needs"
     )

@@ -5,7 +5,6 @@ Shapes: B images or texts in a batch, L tokens, D dimensions, H and W the model'
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 from collections.abc import Sequence
@@ -110,8 +109,9 @@ class Encoder:
             return "float32"
         if precision == "auto" and not (self._gains_by_bfloat16() and self.device.type == "cpu"):
             return "float32"
-        plain, reference = self._model, self._probe()
-        self._model, self._dtype = _to_bfloat16(plain), torch.bfloat16
+        reference = self._probe()
+        # In place, matrix by matrix: a server has no room for the model twice. torch's layer_norm sums in float32.
+        self._model, self._dtype = self._model.to(torch.bfloat16), torch.bfloat16
         cosine = float(np.min(np.sum(reference * self._probe(), axis=1)))
         if cosine >= MIN_COSINE:
             return "bfloat16"
@@ -121,7 +121,7 @@ class Encoder:
                 where=self.directory.folder,
                 remedy="leave --precision at auto",
             )
-        self._model, self._dtype = plain, torch.float32
+        (self._model, self._tokenize), self._dtype = _load(self.directory, self.device), torch.float32
         return "float32"
 
     def _gains_by_bfloat16(self) -> bool:
@@ -165,11 +165,6 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
             remedy="export the model again",
         ) from error
     return model.eval(), tokenize
-
-
-def _to_bfloat16(model: Any) -> Any:
-    """A copy whose matrices are bfloat16; norms keep float32 sums inside (torch's layer_norm does so itself)."""
-    return copy.deepcopy(model).to(torch.bfloat16)
 
 
 def _unit(features_BD: torch.Tensor) -> Vectors:

@@ -77,8 +77,10 @@ class Order:
     def _match_words(self) -> list[WordMatch]:
         if not self.asks_for_words:
             return []
-        limit = self._view.num_rows if self._query.mode == "keyword" else WINDOW
-        return self._view.match_words(self._query.text or "", limit, self._mask_N)
+        text = self._query.text or ""
+        if self._query.mode == "keyword":
+            return self._view.match_words(text, self._view.num_rows, self._mask_N)
+        return self._view.match_words(text, WINDOW, self._mask_N, telling_only=self._wanted is not None)
 
     def _fused(self, words: list[WordMatch]) -> list[Entry]:
         semantic: list[int] = []

@@ -179,9 +179,11 @@ class View:
             return self.additions.places[row - self.num_sealed]
         return self.sealed.catalog.place(row)
 
-    def match_words(self, text: str, limit: int, mask_N: Mask | None) -> list[WordMatch]:
-        """Rows whose words match, best first."""
-        sealed = self.sealed.catalog.match_words(text, limit, mask_N)
+    def match_words(
+        self, text: str, limit: int, mask_N: Mask | None, *, telling_only: bool = False
+    ) -> list[WordMatch]:
+        """Rows whose words match, best first; `telling_only` as in the catalogue."""
+        sealed = self.sealed.catalog.match_words(text, limit, mask_N, telling_only=telling_only)
         if not len(self.additions):
             return sealed
         added = self.additions.match_words(text, None if mask_N is None else mask_N[self.num_sealed :])
