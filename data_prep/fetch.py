@@ -34,7 +34,7 @@ from data_prep import optout
 from data_prep.addresses import AllowList, is_loopback, is_public, literal_address
 from data_prep.answers import HostParked, NotNow, Refused, read_body
 from data_prep.hosts import HostGate, Pace
-from data_prep.images import looks_like_markup
+from data_prep.images import looks_like_html, looks_like_markup
 from data_prep.shared_pace import SharedPace
 from data_prep.sites import SiteMemory, SiteRules
 from iconoclip.errors import ConfigError
@@ -302,7 +302,7 @@ class Fetcher:
                 )
         finally:
             await response.aclose()
-        if wanted in ("json", "image") and looks_like_markup(body):
+        if wanted != "any" and (looks_like_markup if wanted == "image" else looks_like_html)(body):
             gate.walled()
             raise NotNow("a page of HTML came instead: a firewall, or a viewer's address")
         gate.succeeded(len(body))
@@ -355,7 +355,7 @@ class Fetcher:
             for _ in range(MAX_REDIRECTS + 1):
                 answer = await self._ask(uri, self._checked_url(uri), "any", MAX_ROBOTS_BYTES, {}, None)
                 if isinstance(answer, Fetched):
-                    return b"" if looks_like_markup(answer.body) else answer.body
+                    return b"" if looks_like_html(answer.body) else answer.body
                 uri = answer
         except Refused as refused:
             if "address" in str(refused):

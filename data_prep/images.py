@@ -145,6 +145,12 @@ def looks_like_markup(data: bytes) -> bool:
     return start.startswith((b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<script", b"<!--"))
 
 
+def looks_like_html(data: bytes) -> bool:
+    """Whether bytes begin like an HTML page, and not like other XML."""
+    start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return looks_like_markup(start) and (not start.startswith(b"<?xml") or b"<html" in start)
+
+
 def _magic(data: bytes) -> str:
     known = {
         b"%PDF": "it is a PDF",

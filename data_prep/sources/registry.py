@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import url2pathname
 
 from data_prep.candidate import Found, Refusal
 from data_prep.fetch import host_of
@@ -104,6 +105,7 @@ def roots(sources: list[str], source: str) -> list[LinkRow]:
             uri = first_request(text, source)
             found.append(LinkRow(uri, _kind_of_address(uri) if kind == UNKNOWN else kind, host_of(uri)))
         else:
+            text = url2pathname(urlsplit(text).path) if text.startswith("file://") else text
             found += [LinkRow(str(path), kind) for path in files_of(Path(text))]
     return found
 

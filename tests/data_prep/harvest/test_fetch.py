@@ -313,6 +313,16 @@ def test_a_firewalls_page_is_no_answer(server, reply, wanted):
         get(server, "/b", wanted=wanted)
 
 
+@pytest.mark.parametrize("wanted", ["json", "xml"])
+def test_other_xml_is_the_readers_to_judge(server, reply, wanted):
+    body = b'<?xml version="1.0"?><OAI-PMH><error code="badVerb"/></OAI-PMH>'
+    server.routes["/a"] = reply(body)
+    assert get(server, "/a", wanted=wanted).body == body
+    server.routes["/b"] = reply(b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"></html>')
+    with pytest.raises(NotNow, match="HTML"):
+        get(server, "/b", wanted=wanted)
+
+
 def test_validators_and_304(server, reply):
     def answer(seen: Any) -> Any:
         same = seen.headers.get("if-none-match") == '"7"' and "if-modified-since" in seen.headers
