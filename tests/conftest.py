@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ MATERIAL = ROOT.parent / "shared" / "material"
 # No test may reach a hub or a tracking service.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
+# Whoever starts the tests in the background may have Ctrl-C ignored; programs started here must hear it all the same.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Two workers share two cores: a thread pool in each would only get in the other's way.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
