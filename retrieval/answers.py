@@ -38,7 +38,9 @@ class Filters(Answer):
     rights: tuple[Word, ...] = Field(
         (), max_length=100, description="short names of statements: PDM, CC-BY, InC"
     )
-    iconclass: Word | None = Field(None, description="Iconclass notation; everything below it is found too")
+    iconclass: Word | None = Field(
+        None, description="Iconclass notation, or words of one; everything below it is found too"
+    )
     object_type: Word | None = None
     creator: Word | None = None
     has_region: bool | None = Field(None, description="the record is about a part of its image")
@@ -193,6 +195,27 @@ class NotationSuggestion(Answer):
     notation: str
     label: str
     score: float = Field(ge=0, le=1, description="share of the branch's whole probability")
+
+
+class Term(Answer):
+    """An Iconclass notation with its words."""
+
+    notation: str
+    label: str
+
+
+class Notation(Answer):
+    """An Iconclass notation, its place in the hierarchy, and what of it is here."""
+
+    notation: str
+    label: str
+    language: str
+    broader: tuple[Term, ...] = Field(description="from the top of Iconclass down to just above the notation")
+    narrower: tuple[Term, ...] = Field(description="one step below")
+    num_items: int = Field(0, ge=0, description="items here that carry the notation or one below it")
+    suggested: tuple[NotationSuggestion, ...] = Field(
+        (), description="notations below that the model sees in the item asked about"
+    )
 
 
 class Explanation(Answer):

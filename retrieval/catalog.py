@@ -7,7 +7,6 @@ common  words that too many items have to tell any of them apart
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import threading
 import zlib
@@ -17,10 +16,10 @@ from pathlib import Path
 
 from iconoclip.errors import BadInput, DamagedData
 from iconoclip.record import Record
-from retrieval.columns import Mask, folded
+from retrieval.columns import Mask
+from retrieval.words import folded, words_in
 
 MAX_RECORD_BYTES = 8_000_000
-MAX_WORDS = 32
 # bm25 weights of title, captions, creators, subjects, identifiers.
 WEIGHTS = (4.0, 2.0, 4.0, 1.0, 4.0)
 COMMON_SHARE, COMMON_MIN = 0.1, 2_000
@@ -235,12 +234,6 @@ class Catalog:
         """Close every connection."""
         for connection in self._all:
             connection.close()
-
-
-def words_in(text: str) -> list[str]:
-    """The words of a text, in its order and at most 32, as FTS5's unicode61 tokenizer would split them."""
-    lowered = (word.strip("_") for word in re.findall(r"\w+", text.lower()))
-    return [word for word in lowered if word][:MAX_WORDS]
 
 
 def unpack(packed: bytes) -> Record:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,9 @@ import numpy.typing as npt
 from iconoclip.files import atomic_write
 from iconoclip.record import Record
 from iconoclip.rights import statement
+from retrieval import iconography
 from retrieval.answers import Filters
+from retrieval.words import folded
 
 NO_RIGHTS = "none"
 UNKNOWN_EARLIEST, UNKNOWN_LATEST = np.iinfo(np.int32).max, np.iinfo(np.int32).min
@@ -34,12 +35,6 @@ REUSABLE = ("yes", "share-alike")
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
-
-
-def folded(text: str) -> str:
-    """The text without case and diacritics, as the full-text search compares it."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,7 @@ class Columns:
         if filters.language:
             yield self._language_mask(filters.language)
         if filters.iconclass:
-            yield self._branch_mask(filters.iconclass.replace(" ", ""))
+            yield self._branch_mask(iconography.branches(filters.iconclass))
 
     def _plain_masks(self, filters: Filters) -> Iterable[Mask]:
         known_N = self.earliest != UNKNOWN_EARLIEST
@@ -161,13 +156,13 @@ class Columns:
         ]
         return column.mask(codes, self.num_rows)
 
-    def _branch_mask(self, branch: str) -> Mask:
-        """Rows with a notation of a branch. A doubled letter (25FF2) stands below the single one (25F2)."""
+    def _branch_mask(self, branches: tuple[str, ...]) -> Mask:
+        """Rows with a notation of one of the branches. A doubled letter (25FF2) stands below the single one (25F2)."""
         column = self.values["iconclass"]
         codes = [
             code
             for code, value in enumerate(column.values)
-            if value.startswith(branch) or _DOUBLED_LETTER.sub(r"\1", value).startswith(branch)
+            if value.startswith(branches) or _DOUBLED_LETTER.sub(r"\1", value).startswith(branches)
         ]
         return column.mask(codes, self.num_rows)
 

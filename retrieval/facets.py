@@ -30,7 +30,9 @@ def facets_of(parts: Sequence[tuple[Columns, Mask]]) -> Facets:
         rights=_values(parts, "rights", lambda name: rights_label(None if name == NO_RIGHTS else name)),
         object_type=_values(parts, "object_type"),
         creator=_values(parts, "creator"),
-        iconclass=_top(sum((_branches(*part) for part in parts), Counter()), iconography.label),
+        iconclass=_top(
+            sum((_branches(*part) for part in parts), Counter()), lambda n: iconography.label(n) or n
+        ),
         century=_centuries(earliest_M),
         num_reusable=sum(int((shown & columns.reusable).sum()) for columns, shown in parts),
         num_with_region=sum(int((shown & columns.has_region).sum()) for columns, shown in parts),

@@ -1,96 +1,111 @@
-"""Iconclass for search: the words of a notation, notations from words, and a branch's children. Offline.
+"""Iconclass for search: notations, their words, what stands above and below, and notations from words. Offline.
 
-The `iconclass` package (0.29) ships the whole system. It asks Wikidata for names like `(wd:Q42)`; those never reach
-it here. It does not validate: what it does not know is looked up by its nearest known ancestor.
+The `iconclass` package (0.29) ships the whole system. Only its data is used: its own look-up asks Wikidata for names like
+`(wd:Q42)` over the network, and breaks on keys that a notation does not take.
+
+A notation is a base (`25F23`), maybe with a name (`25F23(LION)`, or free: `11H(PAUL)`) and keys (`25F23(LION)(+46)`).
 """
 
 from __future__ import annotations
 
 import re
-import threading
-from functools import lru_cache
+from array import array
+from bisect import bisect_right
+from functools import cache, lru_cache
 from typing import Any
 
-LANGUAGES = ("en", "de", "fr", "it", "pt")
+from iconoclip.errors import BadInput
+from retrieval.answers import Notation, Term
+from retrieval.words import folded, words_in
+
+# BCP 47 -> the package's name of the language.
+LANGUAGES = {"en": "en", "de": "de", "fr": "fr", "it": "it", "pt": "pt", "ja": "jp"}
 MAX_NOTATION_CHARS = 200
 
-_KEY = re.compile(r"\(\+[^)]*\)?$")
-_NAME = re.compile(r"\([^)]*\)")
-_lock = threading.Lock()
+_KEY = re.compile(r"\(\+([^()]*)\)")
+_NAME = re.compile(r"\((?!\+)[^()]*\)")
+_WIKIDATA = re.compile(r"\(wd:q\d*\)", re.IGNORECASE)
+_LAST_PART = re.compile(r"(\([^()]*\)?|.)$")
+_SHAPE = re.compile(r"[0-9]{1,2}([A-Z]{1,2}[0-9]*)?(\([^()]*\)[0-9]*)*")
+# The place that an English label keeps for a free name.
+_PLACE_OF_NAME = re.compile(r"\(with [^()]*NAME[^()]*\)")
 
 
-@lru_cache(maxsize=1)
+@cache
 def _system() -> Any:
-    # Imported here: reading the system takes a second or two, and many indexes hold no notation.
+    # Imported here: reading the system takes a third of a second, and many indexes hold no notation.
     import iconclass
 
-    system = iconclass.Iconclass()
-    for language in LANGUAGES:
-        system.load(language)
-    return system
+    return iconclass.Iconclass()
 
 
-def _load() -> Any:
-    with _lock:
-        return _system()
+@cache
+def _texts(language: str) -> dict[str, str]:
+    system = _system()
+    system.load(LANGUAGES[language])
+    # Keywords fill as much memory as texts, and nothing here asks for them.
+    system.keywords.clear()
+    return dict(system.texts[LANGUAGES[language]])
+
+
+def _entry(notation: str) -> dict[str, Any] | None:
+    """What the system says of a notation without its keys; None where it has no such base or key."""
+    base, keys = _KEY.sub("", notation), _KEY.findall(notation)
+    entries = _system()._D
+    entry: dict[str, Any] | None = (
+        entries.get(base) or entries.get(_NAME.sub("(...)", base)) if base else None
+    )
+    if entry is None or not set(keys) <= set((entry.get("k") or {}).get("s", ())):
+        return None
+    return entry
 
 
 @lru_cache(maxsize=50_000)
 def known(notation: str) -> str | None:
     """The notation itself where Iconclass has it, else its nearest ancestor that it has, else None."""
-    from iconclass import NotationNotFound
-
-    candidate = notation.replace(" ", "")[:MAX_NOTATION_CHARS]
-    if "wd:" in candidate:
-        candidate = _NAME.sub("", candidate)
-    while candidate:
-        try:
-            return str(_load().obj(candidate)["n"])
-        # The package indexes a key list that some notations lack.
-        except (NotationNotFound, KeyError, TypeError, IndexError):
-            candidate = _KEY.sub("", candidate) if _KEY.search(candidate) else _parent(candidate)
-    return None
-
-
-def _parent(notation: str) -> str:
-    if notation.endswith(")"):
-        return notation[: notation.rindex("(")] if "(" in notation else notation[:-1]
-    return notation[:-1]
+    candidate = _WIKIDATA.sub("", notation.strip())[:MAX_NOTATION_CHARS]
+    while candidate and _entry(candidate) is None:
+        candidate = _LAST_PART.sub("", candidate)
+    return candidate or None
 
 
 @lru_cache(maxsize=50_000)
 def label(notation: str, language: str = "en") -> str:
-    """The text of a notation, or of its nearest known ancestor; English where the language has none."""
+    """The words of a notation or of its nearest known ancestor; English where the language has none, "" for neither."""
     found = known(notation)
-    if found is None:
-        return notation
-    for each in (language, "en"):
-        if each in LANGUAGES and (text := _load().txt(found, each)):
-            return str(text)
-    return notation
+    texts = (_text(found, each) for each in (language, "en") if each in LANGUAGES) if found else ()
+    return next((text for text in texts if text), "")
+
+
+def _text(notation: str, language: str) -> str:
+    entry, texts = _entry(notation), _texts(language)
+    text = texts.get(entry["n"].strip(), "") if entry else ""
+    if not entry or not text:
+        return ""
+    if "(...)" in entry["n"]:
+        for name in _NAME.findall(notation):
+            text, num_places = _PLACE_OF_NAME.subn(lambda _, name=name: name, text, count=1)  # type: ignore[misc]
+            text = text if num_places else f"{text} {name}"
+    keys = (texts.get(f"{entry['k']['k']}{key}") for key in _KEY.findall(notation))
+    return "".join((text, *(f" (+ {key})" for key in keys if key)))
 
 
 def words(notations: tuple[str, ...]) -> str:
-    """The texts and keywords of notations in every language, for full-text search."""
+    """The texts of notations in every language, for full-text search."""
     return "\n".join(_words(notation) for notation in notations)
 
 
 @lru_cache(maxsize=50_000)
 def _words(notation: str) -> str:
     found = known(notation)
-    if found is None:
-        return ""
-    texts = [str(_load().txt(found, language)) for language in LANGUAGES]
+    texts = [_text(found, language) for language in LANGUAGES] if found else []
     return "\n".join(dict.fromkeys(text for text in texts if text))
 
 
 def children(notation: str) -> tuple[str, ...]:
-    """The notations directly below one; below "" stand the ten divisions. Names in brackets are left out."""
-    found = known(notation) if notation else "ICONCLASS"
-    if found is None:
-        return ()
-    below = _load().obj(found).get("c", ())
-    return tuple(child for child in below if "(...)" not in child)
+    """The notations directly below one; below "" stand the ten divisions. Places for free names are left out."""
+    entry = _entry(notation) if notation else _system()._D[None]
+    return tuple(child for child in (entry or {}).get("c", ()) if "(...)" not in child)
 
 
 def below(notation: str, limit: int) -> tuple[str, ...]:
@@ -108,21 +123,89 @@ def path(notation: str) -> tuple[str, ...]:
     found = known(notation)
     if found is None:
         return ()
-    ancestors = [str(each) for each in _load().obj(found).get("p", ())]
-    return tuple(dict.fromkeys([*(each for each in ancestors if each), found]))
+    above = [step.strip() for step in (_entry(found) or {}).get("p", ())]
+    return tuple(dict.fromkeys([*(step for step in above if step and "(...)" not in step), found]))
 
 
-def find(text: str, language: str = "en", limit: int = 20) -> tuple[str, ...]:
-    """Notations whose text holds every word of `text`, shortest notation first; or the notation that it is."""
-    if known(text) == text.replace(" ", "") and text:
-        return (text.replace(" ", ""),)
-    tokens = re.findall(r"\w+", text.lower())
-    texts = _load().texts.get(language if language in LANGUAGES else "en", {})
-    if not tokens:
-        return ()
-    found = [n for n, label_text in texts.items() if _holds(label_text.lower(), tokens) and known(n) == n]
-    return tuple(sorted(found, key=lambda n: (len(n), n))[:limit])
+def look_up(notation: str, language: str) -> Notation:
+    """A notation's words and neighbours; what is found of it here and what is suggested are left for others to add.
+
+    Raises:
+        BadInput: Iconclass has no such notation.
+    """
+    if known(notation) != notation:
+        raise BadInput(
+            "Iconclass has no such notation", where="notation", remedy="look it up at https://iconclass.org"
+        )
+
+    def terms(notations: tuple[str, ...]) -> tuple[Term, ...]:
+        return tuple(Term(notation=each, label=label(each, language)) for each in notations)
+
+    return Notation(
+        notation=notation,
+        label=label(notation, language),
+        language=language,
+        broader=terms(path(notation)[:-1]),
+        narrower=terms(children(notation)),
+    )
 
 
-def _holds(text: str, tokens: list[str]) -> bool:
-    return all(token in text for token in tokens) and set(tokens) <= set(re.findall(r"\w+", text))
+def branches(text: str) -> tuple[str, ...]:
+    """What a notation or its words stand for: the notation itself, or those whose text in some language holds every word.
+
+    Whatever is below one of them belongs to it; a notation below another of them is left out. A text that is written
+    like a notation is taken for one, known or not.
+    """
+    compact = text.replace(" ", "")
+    if _SHAPE.fullmatch(compact):
+        return (compact,)
+    tokens = words_in(folded(text))
+    found = {notation for language in LANGUAGES for notation in _Lines.of(language).holding(tokens)}
+    kept: list[str] = []
+    for notation in sorted(found, key=len):
+        if not notation.startswith(tuple(kept)):
+            kept.append(notation)
+    return tuple(kept)
+
+
+def is_notation(text: str) -> bool:
+    """Whether a text is a notation that Iconclass has: a digit, a capital, and so on."""
+    compact = text.replace(" ", "")
+    return bool(_SHAPE.fullmatch(compact)) and not compact.isdigit() and known(compact) == compact
+
+
+class _Lines:
+    """The texts of one language, folded, as one string to search in: a hundred times as fast as text by text."""
+
+    def __init__(self, language: str) -> None:
+        # Keys ("25Fk46") are no notations.
+        texts = {n: text for n, text in _texts(language).items() if _entry(n) and "(...)" not in n}
+        self._notations = list(texts)
+        self._folded = folded("\n".join(texts.values()))
+        lines = self._folded.split("\n")
+        self._starts = array("I", [0])
+        for line in lines:
+            self._starts.append(self._starts[-1] + len(line) + 1)
+        # Written without spaces between words.
+        self._is_spaced = language != "ja"
+
+    @classmethod
+    @cache
+    def of(cls, language: str) -> _Lines:
+        """Those of a language, made once."""
+        return cls(language)
+
+    def holding(self, tokens: list[str]) -> set[str]:
+        """Notations whose text holds every token as a word."""
+        found = [self._lines_with(token) for token in tokens]
+        return {self._notations[number] for number in set.intersection(*found)} if found else set()
+
+    def _lines_with(self, token: str) -> set[int]:
+        lines, text, end = set(), self._folded, -1
+        while (start := text.find(token, end + 1)) >= 0:
+            end = start + len(token)
+            if not self._is_spaced or not (
+                text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()
+            ):
+                lines.add(bisect_right(self._starts, start) - 1)
+        return lines
