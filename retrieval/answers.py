@@ -45,6 +45,9 @@ class Filters(Answer):
     creator: Word | None = None
     has_region: bool | None = Field(None, description="the record is about a part of its image")
     split: Word | None = Field(None, description="train, val or test; for evaluation only")
+    group: str | None = Field(
+        None, max_length=20_000, description="exactly the group of a record: the pages of one manifest"
+    )
 
     @property
     def is_empty(self) -> bool:
@@ -226,6 +229,11 @@ class Explanation(Answer):
     width: int = Field(description="columns of the map")
     height: int = Field(description="rows of the map")
     heat: tuple[float, ...] = Field(description="height x width values")
+    box: tuple[float, float, float, float] = Field(
+        (0.0, 0.0, 1.0, 1.0),
+        description="what of the image the map covers: left, top, right, bottom, in shares of its width and height;"
+        " less than the whole where the model sees a square cut from it",
+    )
     cosine: float
 
 

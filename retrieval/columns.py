@@ -123,6 +123,8 @@ class Columns:
             yield self._mask_of("object_type", (filters.object_type,))
         if filters.creator:
             yield self._mask_of("creator", (filters.creator,))
+        if filters.group:
+            yield self._exact_mask("group", filters.group)
         if filters.split:
             yield self._mask_of("split", (filters.split,))
         if filters.language:
@@ -140,6 +142,11 @@ class Columns:
             yield self.reusable == filters.reusable
         if filters.has_region is not None:
             yield self.has_region == filters.has_region
+
+    def _exact_mask(self, name: str, value: str) -> Mask:
+        mask_N = np.zeros(self.num_rows, bool)
+        mask_N[self.rows_with(name, value)] = True
+        return mask_N
 
     def _mask_of(self, name: str, wanted: Sequence[str]) -> Mask:
         """Rows with one of the values; case and diacritics do not count."""

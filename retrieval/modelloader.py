@@ -12,7 +12,7 @@ import numpy.typing as npt
 from iconoclip.errors import BadInput, MissingRequirement
 from retrieval.answers import Explanation
 from retrieval.modeldir import ModelDirectory
-from retrieval.pixels import decode, fit, prepare
+from retrieval.pixels import decode, fit, prepare, seen
 
 if TYPE_CHECKING:
     from retrieval.encoder import Encoder
@@ -53,7 +53,9 @@ class LazyModel:
         """Where in an image the model sees a text."""
         from retrieval.explain import occlusion_map
 
-        return occlusion_map(self.encoder, key, fit(decode(jpeg), self.encoder.preprocess), text)
+        image, preprocess = decode(jpeg), self.encoder.preprocess
+        found = occlusion_map(self.encoder, key, fit(image, preprocess), text)
+        return found.model_copy(update={"box": seen(image.size, preprocess)})
 
     @property
     def encoder(self) -> Encoder:

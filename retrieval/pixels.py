@@ -82,17 +82,39 @@ def fit(image: Image.Image, preprocess: Preprocess) -> Pixels:
         return np.asarray(image.resize((width, height), resample))
     if preprocess.resize_mode == "longest":
         return _letterbox(image, preprocess)
-    scaled = _scaled_to_cover(image.size, (width, height))
-    left, top = round((scaled[0] - width) / 2.0), round((scaled[1] - height) / 2.0)
-    per_x, per_y = image.width / scaled[0], image.height / scaled[1]
-    box = (left * per_x, top * per_y, (left + width) * per_x, (top + height) * per_y)
-    box = (
-        max(0.0, box[0]),
-        max(0.0, box[1]),
-        min(float(image.width), box[2]),
-        min(float(image.height), box[3]),
+    return np.asarray(
+        image.resize((width, height), resample, box=_centre(image.size, preprocess.height_width))
     )
-    return np.asarray(image.resize((width, height), resample, box=box))
+
+
+def _centre(size: tuple[int, int], height_width: tuple[int, int]) -> tuple[float, float, float, float]:
+    """What the centre crop keeps of an image: left, top, right, bottom in its pixels."""
+    height, width = height_width
+    scaled = _scaled_to_cover(size, (width, height))
+    left, top = round((scaled[0] - width) / 2.0), round((scaled[1] - height) / 2.0)
+    per_x, per_y = size[0] / scaled[0], size[1] / scaled[1]
+    return (
+        max(0.0, left * per_x),
+        max(0.0, top * per_y),
+        min(float(size[0]), (left + width) * per_x),
+        min(float(size[1]), (top + height) * per_y),
+    )
+
+
+def seen(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float, float, float]:
+    """What of an image of `size` (width, height) the model's input covers: left, top, right, bottom in shares.
+
+    A centre crop covers less than the image, a letterbox more.
+    """
+    height, width = preprocess.height_width
+    left, top, right, bottom = 0.0, 0.0, float(size[0]), float(size[1])
+    if preprocess.resize_mode == "shortest":
+        left, top, right, bottom = _centre(size, preprocess.height_width)
+    elif preprocess.resize_mode == "longest":
+        scale = min(width / size[0], height / size[1])
+        beside, above = (width / scale - size[0]) / 2, (height / scale - size[1]) / 2
+        left, top, right, bottom = -beside, -above, size[0] + beside, size[1] + above
+    return left / size[0], top / size[1], right / size[0], bottom / size[1]
 
 
 def _scaled_to_cover(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
