@@ -154,9 +154,7 @@ def progress_of(job: Job) -> int:
     root = Path(job.output)
     if step := last_metrics(root).get("step"):
         return int(step)
-    folders = [root, *(path for path in root.glob("*") if path.is_dir())]
-    files = (path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file())
-    return sum(path.stat().st_size for path in files)
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
 
 
 def resubmitted(job_dir: JobDir, task: int | None, job_id: int) -> None:

@@ -159,21 +159,21 @@ def _probe(config: DoctorConfig, site: Site, folder: Path) -> Request:
     train = STAGES["train"]
     stage = Stage("doctor", train.queue, "finished.json", multi_node=True)
     run_dir = folder.absolute() / "iconoclip-doctor" / time.strftime("%Y%m%d-%H%M%S")
-    asked = SubmitConfig(
-        stage="doctor",
-        **{
-            **{
-                name: getattr(config, name)
-                for name in type(config).model_fields
-                if name in SubmitConfig.model_fields
-            }
-        },
-    )
+    known = type(config).model_fields.keys() & SubmitConfig.model_fields.keys()
+    asked = SubmitConfig(stage="doctor", **{name: getattr(config, name) for name in known})
     asked = asked.model_copy(update={"time": config.time or "5"})
     plan: Plan = plan_of(stage, site, asked, run_dir, tasks_on_a_node(stage, site.queue(stage.queue), asked))
     program = run_dir / "job" / "code" / "slurm" / "probe" / "allreduce.py"
     plan = plan.model_copy(update={"command": (plan.python, str(program), "--out", str(run_dir))})
-    return Request(stage, ProbeFields(), (), None, plan, JobDir(run_dir), (), run_dir)
+    return Request(
+        stage=stage,
+        config=ProbeFields(),
+        join_config=None,
+        plan=plan,
+        job_dir=JobDir(run_dir),
+        needs=(),
+        output=run_dir,
+    )
 
 
 def _run_probe(request: Request, config: DoctorConfig) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ The record stands in the run's own folder: under `slurm` in job.json, the rest i
     job/submissions.jsonl one line for each sbatch: job id, time, array
     job/logs/             the output of each job
     job/tasks/00000.json  of a job array: each task's own record
-    job/tasks/00000.yaml  and its own config, where the tasks share a list; job/join.yaml puts their work together
+    job/join.yaml         the config of the call that puts the tasks' work together
 
 job.json is written before sbatch by whoever submits, then by the job alone, then by `cancel` when the job is gone;
 so it has one writer at a time.

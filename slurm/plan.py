@@ -10,7 +10,7 @@ from iconoclip.errors import ConfigError
 from slurm.config import Placement, SubmitConfig
 from slurm.render import Plan
 from slurm.site import Queue, Site, seconds_of
-from slurm.stages import STAGES, Stage
+from slurm.stages import Stage
 
 
 def tasks_on_a_node(stage: Stage, queue: Queue, config: Placement) -> int:
@@ -64,8 +64,7 @@ def plan_of(stage: Stage, site: Site, config: SubmitConfig, run_dir: Path, tasks
         cpus_per_task=queue.cpus_per_task,
         num_tasks=config.num_tasks,
         max_running=config.max_running,
-        splits=bool(stage.splits) and config.num_tasks is not None,
-        join_command=_join_command(stage, python) if config.num_tasks is not None else (),
+        join_command=stage.command(python) if stage.joins and config.num_tasks is not None else (),
         gpu_option=queue.gpu_request.format(gpus=gpus) if queue.gpu_request and gpus else None,
         memory=queue.memory,
         time=time,
@@ -114,12 +113,6 @@ def _check_limits(site: Site, queue: Queue, config: SubmitConfig, time: str) -> 
             where="--num_tasks",
             remedy="ask for fewer, larger tasks",
         )
-
-
-def _join_command(stage: Stage, python: str) -> tuple[str, ...]:
-    if not stage.joined_by:
-        return ()
-    return stage.command(python) if stage.joined_by == stage.verb else STAGES[stage.joined_by].command(python)
 
 
 def _job_name(stage: Stage, run_dir: Path) -> str:

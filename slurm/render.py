@@ -30,7 +30,6 @@ class Plan(Config):
     cpus_per_task: int
     num_tasks: int | None = None
     max_running: int | None = None
-    splits: bool = False
     join_command: tuple[str, ...] = ()
     gpu_option: str | None = None
     memory: str | None = None

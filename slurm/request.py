@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iconoclip.config import Config, build
+from iconoclip.config import Config
 from iconoclip.errors import ConfigError
 from slurm.config import SubmitConfig
 from slurm.job import JobDir
 from slurm.plan import plan_of, tasks_on_a_node
 from slurm.render import Plan
-from slurm.sharing import shares_of
 from slurm.site import load_site
-from slurm.stages import STAGES, Stage, config_path, resolve_config, stage_called
+from slurm.stages import Stage, config_path, resolve_config, stage_called
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,6 @@ class Request:
 
     stage: Stage
     config: Config
-    task_configs: tuple[Config, ...]
     join_config: Config | None
     plan: Plan
     job_dir: JobDir
@@ -63,8 +61,7 @@ def request_of(
     return Request(
         stage=stage,
         config=resolved,
-        task_configs=_task_configs(stage, resolved, config.num_tasks),
-        join_config=_join_config(stage, resolved, config.num_tasks),
+        join_config=resolved.model_copy(update={"task": None}) if plan.join_command else None,
         plan=plan,
         job_dir=JobDir(plan.run_dir),
         needs=needs,
@@ -75,51 +72,12 @@ def request_of(
 def _shares(stage: Stage, config: SubmitConfig) -> dict[str, object]:
     if config.num_tasks is None:
         return {}
-    if stage.splits:
-        return {}
     if not stage.shares:
         raise ConfigError(
             f"`{stage.verb}` cannot be shared by a job array", where="--num_tasks", remedy="leave it out"
         )
     # `task` is filled in on each task's command line.
     return {"num_tasks": config.num_tasks, "task": 0}
-
-
-def _join_config(stage: Stage, resolved: Config, num_tasks: int | None) -> Config | None:
-    """The config of the verb that puts the tasks' parts together."""
-    if num_tasks is None or not stage.joined_by:
-        return None
-    if not stage.splits:
-        return resolved.model_copy(update={"task": None})
-    values = resolved.model_dump()
-    fields = {
-        "shardsets": [str(part_of(values["out"], task)) for task in range(num_tasks)],
-        "out": values["out"],
-    }
-    # Names like `policy` mean the same to both verbs.
-    model = STAGES[stage.joined_by].config_model
-    shared = {
-        name: values[name]
-        for name in model.model_fields
-        if values.get(name) is not None and name not in fields
-    }
-    return build(model, {**shared, **fields}, f"iconoclip {stage.joined_by}")
-
-
-def _task_configs(stage: Stage, resolved: Config, num_tasks: int | None) -> tuple[Config, ...]:
-    """Each task's own config, where the tasks share a list."""
-    if num_tasks is None or not stage.splits:
-        return ()
-    values = resolved.model_dump()
-    return tuple(
-        resolved.model_copy(update={stage.splits: share, stage.out: part_of(values[stage.out], task)})
-        for task, share in enumerate(shares_of(values[stage.splits], num_tasks))
-    )
-
-
-def part_of(out: Path | str, task: int) -> Path:
-    """Where a task of a job array writes, when each writes an output of its own."""
-    return Path(out) / "parts" / f"{task:05d}"
 
 
 def _world(stage: Stage, overrides: dict[str, Any], nodes: int, tasks_per_node: int) -> dict[str, Any]:

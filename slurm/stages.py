@@ -24,9 +24,8 @@ class Stage:
             not finished, whatever the exit code or the scheduler says.
         multi_node: whether it may span nodes.
         shares: whether it has the fields `task` and `num_tasks`, so that the tasks of a job array share its work.
-        splits: the list among its fields that a job array is given in slices. Each task then writes an output of its
-            own, OUT/parts/00003.
-        joined_by: the verb that puts the tasks' work together, when the last of them is done.
+        joins: whether the verb, called again without `task`, puts the tasks' work together. A harvest's last task
+            does that by itself.
         program: the command line; default: the verb's own.
         model: of the fields; default: the verb's own.
         world: fields that repeat what the job asks for (nodes, processes on each), and must agree with it.
@@ -38,8 +37,7 @@ class Stage:
     out: str = "out"
     multi_node: bool = False
     shares: bool = False
-    splits: str = ""
-    joined_by: str = ""
+    joins: bool = False
     world: tuple[str, str] | None = None
     program: tuple[str, ...] = ()
     model: type[Config] | None = None
@@ -57,12 +55,12 @@ class Stage:
 STAGES: dict[str, Stage] = {
     stage.verb: stage
     for stage in (
-        Stage("harvest", "internet", "shardset.json", splits="sources", joined_by="merge"),
+        Stage("harvest", "internet", "shardset.json", shares=True),
         Stage("merge", "cpu", "shardset.json"),
         Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
         Stage("evaluate", "gpu", "evaluation.json"),
         Stage("export", "cpu", "open_clip_config.json"),
-        Stage("encode", "gpu", "store.json", shares=True, joined_by="encode"),
+        Stage("encode", "gpu", "store.json", shares=True, joins=True),
         Stage("index", "cpu", "CURRENT"),
     )
 }

@@ -169,8 +169,6 @@ def freeze(request: Request) -> None:
             remedy="choose another --run_dir",
         ) from error
     freeze_config(job_dir.config_path, request.config)
-    for task, config in enumerate(request.task_configs):
-        freeze_config(job_dir.tasks / f"{task:05d}.yaml", config)
     if request.join_config is not None:
         freeze_config(job_dir.folder / "join.yaml", request.join_config)
     freeze_code(job_dir)

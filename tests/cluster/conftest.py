@@ -61,7 +61,7 @@ COUNT = Stage(
     "done.json",
     multi_node=True,
     shares=True,
-    joined_by="count",
+    joins=True,
     program=(sys.executable, str(COUNTING)),
     model=CountConfig,
 )

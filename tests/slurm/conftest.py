@@ -36,7 +36,7 @@ def count_stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
         "done.json",
         multi_node=True,
         shares=True,
-        joined_by="count",
+        joins=True,
         world=("num_nodes", "devices"),
         program=("count",),
         model=CountConfig,
