@@ -21,6 +21,7 @@ from training.config import TrainConfig
 from training.data.loader import Batch
 from training.data.samples import Samples
 from training.hardware import peak_memory_megabytes
+from training.losses import gather_plain
 from training.module import ContrastiveModule
 from training.wandb_mirror import WandbMirror
 
@@ -95,16 +96,15 @@ class Recorder(Callback):
         if self._meter:
             self._meter.text = f"loss {pl_module.last.loss:.3f}"
             self._meter.advance(self._config.batch_size)
-        if step % self._config.log_every == 0 or step == pl_module.num_steps:
-            loss = pl_module.mean_over_ranks(pl_module.last.loss)
-            if trainer.is_global_zero:
-                self.record(step=step, **self._values(pl_module, loss))
+        is_time = step % self._config.log_every == 0 or step == pl_module.num_steps
+        if is_time and trainer.is_global_zero:
+            self.record(step=step, **self._values(pl_module))
 
-    def _values(self, module: ContrastiveModule, loss: float) -> dict[str, Any]:
+    def _values(self, module: ContrastiveModule) -> dict[str, Any]:
         assert module.last
         return {
             "samples": module.step * self._config.batch_size,
-            "loss": _finite(loss),
+            "loss": _finite(module.last.loss),
             "grad_norm": _finite(module.last.grad_norm),
             "learning_rate": self._config.learning_rate * module.learning_rate_factor(),
             "logit_scale": module.scale().item(),
@@ -138,7 +138,7 @@ class BadStepGuard(Callback):
         assert pl_module.last
         if pl_module.last.is_applied:
             return
-        keys = [self._samples.keys[row].as_py() for row in batch.rows_B.tolist()]
+        keys = [self._samples.keys[row].as_py() for row in gather_plain(batch.rows_B).tolist()]
         if trainer.is_global_zero:
             self._recorder.record(
                 step=pl_module.step, event="step skipped: the loss or a gradient is not finite", keys=keys
@@ -154,10 +154,10 @@ class BadStepGuard(Callback):
 class Checkpointer(Callback):
     """Saves every so many steps or minutes, and at the end."""
 
-    def __init__(self, run: RunDir, config: TrainConfig, stopwatch: Stopwatch) -> None:
+    def __init__(self, run: RunDir, config: TrainConfig, stopwatch: Stopwatch, first_step: int) -> None:
         self._run, self._config, self._stopwatch = run, config, stopwatch
         self._saved_at = time.monotonic()
-        self.saved_step = -1
+        self._saved_step = first_step or -1
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -173,12 +173,12 @@ class Checkpointer(Callback):
 
     def save(self, trainer: pl.Trainer, module: ContrastiveModule) -> None:
         """Write the checkpoint of the present step, unless it is there, and remove old ones."""
-        if self.saved_step == module.step:
+        if self._saved_step == module.step:
             return
         trainer.save_checkpoint(checkpoint_path(self._run.checkpoints, module.step))
         if trainer.is_global_zero:
             prune(self._run.checkpoints, self._config.keep_checkpoints)
-        self.saved_step, self._saved_at = module.step, time.monotonic()
+        self._saved_step, self._saved_at = module.step, time.monotonic()
         self._stopwatch.pause()
 
 
@@ -249,12 +249,12 @@ class StepLimit(Callback):
 
 
 @contextlib.contextmanager
-def bar(is_shown: bool, num_samples: int) -> Iterator[Meter | None]:
-    """The progress bar of a run, on the first rank."""
+def bar(what: str, total: int, unit: str, *, is_shown: bool) -> Iterator[Meter | None]:
+    """A progress bar, on the rank that shows it."""
     if not is_shown:
         yield None
         return
-    with progress("train", total=num_samples, unit="samples") as meter:
+    with progress(what, total=total, unit=unit) as meter:
         yield meter
 
 

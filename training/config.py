@@ -170,6 +170,10 @@ class TrainConfig(Config):
     devices: int = Field(1, ge=1, description="processes on each node, one a device")
     num_nodes: int = Field(1, ge=1, description="nodes")
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="what to train on")
+    strategy: Literal["ddp", "fsdp"] = Field(
+        "ddp",
+        description="ddp: every rank holds the whole model; fsdp: weights, gradients and optimizer state are sliced over the ranks",
+    )
     gradient_checkpointing: bool = Field(
         False, description="compute activations twice instead of keeping them: less memory, more time"
     )
@@ -216,12 +220,13 @@ class EvaluateConfig(Config):
     """An evaluation of one model's retrieval on shard sets."""
 
     model: str = Field(
-        description="model directory, open_clip name, or hf-hub:ID", json_schema_extra=positional()
+        description="model directory, hf-hub:ID, or an open_clip architecture with its weights as NAME:TAG",
+        json_schema_extra=positional(),
     )
     shardsets: list[str] = Field(
         description="shard sets to evaluate on", min_length=1, json_schema_extra=positional()
     )
-    out: Path = Field(description="folder for evaluation.json")
+    out: Path = Field(description="folder for evaluation.json and report.html")
     pretrained: str | None = Field(
         None, description="open_clip's tag of pretrained weights, with an architecture's name"
     )
@@ -242,6 +247,10 @@ class EvaluateConfig(Config):
     labels: list[Path] = Field(
         default_factory=list, description="label sets for zero-shot classification, as YAML"
     )
+    before: str | None = Field(
+        None,
+        description="a model to compare with, such as the one this was tuned from: both, and the difference, in one table",
+    )
     interpolate_with: str | None = Field(
         None,
         description="the model this one was tuned from: scores on the line between the two are measured too (WiSE-FT)",
@@ -261,6 +270,8 @@ class EvaluateConfig(Config):
         "float32", description="float32 or bf16; auto takes bf16 where the hardware computes it"
     )
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="what to compute on")
+    devices: int = Field(1, ge=1, description="processes on each node, one a device; each does its share")
+    num_nodes: int = Field(1, ge=1, description="nodes")
     force: bool = Field(False, description="evaluate again though the folder holds the same evaluation")
 
 

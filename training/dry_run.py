@@ -81,7 +81,7 @@ def _seconds_a_step(module: ContrastiveModule, batches: list[Batch]) -> float:
     elapsed = 0.0
     for batch in batches:
         started = time.perf_counter()
-        images_BD, texts_BKD = module.features(batch)
+        images_BD, texts_BKD = module(batch)
         module.loss_of(images_BD, texts_BKD, module.scale(), module.bias(), batch).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if batch.rows_B.device.type == "cuda":

@@ -1,5 +1,7 @@
 """Images and captions of a shard set -> unit vectors, in the order of the rows. Used by validation and evaluation.
 
+Each rank embeds a share, and has the whole in the end.
+
 Images go through open_clip's own evaluation transform, so that the numbers hold for anyone who loads the model
 with open_clip.
 
@@ -23,6 +25,7 @@ from training.data.samples import Samples
 from training.data.storage import ShardReader
 from training.hardware import autocast
 from training.model import encode_images
+from training.ranks import joined_rows, share
 from training.text import encode_texts
 
 # Decoding at full size: the draft mode's pixels differ slightly from those anyone else would get.
@@ -59,16 +62,15 @@ def embed_images(
     advance: Advance | None = None,
 ) -> npt.NDArray[np.float32]:
     """The features of the images of `rows`, [N, D], unit length."""
-    loader = DataLoader(
-        EvaluationImages(samples, rows, transform), batch_size=batch_size, num_workers=num_workers
-    )
+    images = EvaluationImages(samples, rows[share(len(rows))], transform)
+    loader = DataLoader(images, batch_size=batch_size, num_workers=num_workers)
     features = []
     for pixels_B3SS in loader:
         with torch.no_grad(), autocast(precision, device):
             features.append(encode_images(model, pixels_B3SS.to(device)).float().cpu().numpy())
         if advance:
             advance(len(pixels_B3SS))
-    return np.concatenate(features)
+    return joined_rows(features)
 
 
 def embed_texts(
@@ -83,12 +85,12 @@ def embed_texts(
 ) -> npt.NDArray[np.float32]:
     """The features of texts, [T, D], unit length."""
     features = []
-    for part in _parts(texts, batch_size):
+    for part in _parts(texts[share(len(texts))], batch_size):
         with torch.no_grad(), autocast(precision, device):
             features.append(encode_texts(model, tokenize(part).to(device)).float().cpu().numpy())
         if advance:
             advance(len(part))
-    return np.concatenate(features)
+    return joined_rows(features)
 
 
 def _parts(texts: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ EVALUATION_NAME, REPORT_NAME = "evaluation.json", "report.html"
 
 
 def evaluate(config: EvaluateConfig) -> int:
-    """Evaluate a model and write evaluation.json; say so and stop if that is done.
+    """Evaluate a model and write evaluation.json and report.html; say so and stop if that is done.
 
     Returns:
         0.
@@ -37,16 +38,21 @@ def evaluate(config: EvaluateConfig) -> int:
     """
     path = config.out / EVALUATION_NAME
     facts = _facts(config)
-    if not config.force and path.is_file() and _facts_in(path) == facts:
+    if not config.force and path.is_file() and _facts_in(path, facts) == facts:
         print(f"evaluated already: {path}", file=sys.stderr)
     else:
         # Imported here: torch takes seconds, and an evaluation that is done needs none of it.
+        from training.hardware import launched
         from training.measure import measure
+        from training.ranks import is_first
         from training.report import write_report
 
-        measured = measure(config)
+        with launched(config.accelerator, config.devices, config.num_nodes) as device:
+            measured = measure(config, device)
+            if not is_first():
+                return 0
         found = {**facts, **measured.scores, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_report(config.out / REPORT_NAME, {"zero_shot": {}, **found}, measured.well, measured.badly)
+        write_report(config.out / REPORT_NAME, found, measured.well, measured.badly)
         write_json(path, found)
     show(json.loads(path.read_text()))
     print(f"report: {config.out / REPORT_NAME}", file=sys.stderr)
@@ -55,10 +61,10 @@ def evaluate(config: EvaluateConfig) -> int:
 
 def _facts(config: EvaluateConfig) -> dict[str, Any]:
     """What decides the numbers."""
-    asked = config.model_copy(
-        update={"out": Path(), "force": False, "num_workers": 0, "shardsets": ["*"], "model": ""}
-    )
-    others = [config.interpolate_with] if config.interpolate_with else []
+    asked = config.model_copy(update={
+        "out": Path(), "force": False, "num_workers": 0, "devices": 1, "num_nodes": 1, "shardsets": ["*"], "model": "",
+    })  # fmt: skip
+    others = [name for name in (config.before, config.interpolate_with) if name]
     return {
         "model": config.model,
         "model_digest": model_digest(config.model),
@@ -77,23 +83,12 @@ def _facts(config: EvaluateConfig) -> dict[str, Any]:
     }
 
 
-def _facts_in(path: Path) -> dict[str, Any]:
+def _facts_in(path: Path, wanted: Iterable[str]) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError):
         return {}
-    names = (
-        "model",
-        "model_digest",
-        "pretrained",
-        "shardsets",
-        "split",
-        "policy",
-        "config_digest",
-        "inputs",
-        "iconoclip",
-    )
-    return {name: found.get(name) for name in names}
+    return {name: found.get(name) for name in wanted}
 
 
 def show(evaluation: dict[str, Any]) -> None:
@@ -105,14 +100,20 @@ def show(evaluation: dict[str, Any]) -> None:
     )
     for name in ("", "", "recall@1", "recall@5", "recall@10", "MRR", "mAP"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    before, change = evaluation.get("before", {}), evaluation.get("difference", {})
     for language, entry in evaluation["languages"].items():
         for direction, words in (("text_to_image", "text→image"), ("image_to_text", "image→text")):
-            found = entry[direction]
-            recalls = [_with_interval(found[f"recall@{k}"]) for k in (1, 5, 10)]
-            rest = [f"{found[name]['value']:.3f}" for name in ("mrr", "map")]
-            table.add_row(f"[bold]{language}[/]", words, *recalls, *rest)
+            if before:
+                earlier = before["languages"][language][direction]
+                table.add_row(f"[bold]{language}[/]", f"{words} [dim]before[/]", *_cells(earlier))
+                table.add_row("", f"{words} [bold]after[/]", *_cells(entry[direction]))
+                table.add_row(
+                    "", "[dim]difference[/]", *_cells(change[language][direction], "+.3f"), end_section=True
+                )
+            else:
+                table.add_row(f"[bold]{language}[/]", words, *_cells(entry[direction]))
     console = Console()
-    console = Console(width=max(console.width, 84))
+    console = Console(width=max(console.width, 92))
     console.print(table)
     for name, languages in evaluation.get("zero_shot", {}).items():
         console.print(
@@ -123,5 +124,10 @@ def show(evaluation: dict[str, Any]) -> None:
             console.print(f"  [bold]{language}[/]  accuracy@1 {accuracy}, of {found['num_classes']} classes")
 
 
-def _with_interval(value: dict[str, float]) -> str:
-    return f"{value['value']:.3f} [dim]±{(value['high'] - value['low']) / 2:.3f}[/]"
+def _cells(found: dict[str, dict[str, float]], form: str = ".3f") -> list[str]:
+    recalls = [_with_interval(found[f"recall@{k}"], form) for k in (1, 5, 10)]
+    return recalls + [f"{found[name]['value']:{form}}" for name in ("mrr", "map")]
+
+
+def _with_interval(value: dict[str, float], form: str = ".3f") -> str:
+    return f"{value['value']:{form}} [dim]±{(value['high'] - value['low']) / 2:.3f}[/]"

@@ -169,10 +169,9 @@ def final_weights(checkpoint: dict[str, Any], train: TrainConfig, config: Export
     if train.lora_rank:
         state = finetune.merged(state, train.lora_alpha / train.lora_rank)
     if config.interpolate_with:
-        from training.model import load_model
+        from training.model import load_weighted_model
 
-        state = finetune.interpolated(
-            load_model(config.interpolate_with).model.state_dict(), state, config.interpolation
-        )
+        base = load_weighted_model(config.interpolate_with).model.state_dict()
+        state = finetune.interpolated(base, state, config.interpolation)
     # Safetensors refuses tensors that share memory; a copy of each does not.
     return {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}

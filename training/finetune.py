@@ -21,9 +21,8 @@ from torch.nn.utils import parametrize
 
 from iconoclip.errors import BadInput, ConfigError
 from training.config import Tower, TrainConfig
-from training.optimizer import layer_depths, layer_number
-
-SCALARS = ("logit_scale", "logit_bias")
+from training.optimizer import SCALARS, layer_depths, layer_number
+from training.sharding import gathered, own_part, sliced_like
 
 
 def tower_of(name: str) -> Tower | None:
@@ -177,14 +176,22 @@ class MovingAverage:
         """Take the present weights in."""
         decay = min(self._decay, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates += 1
-        averages, present = list(self.average.values()), list(self._parameters.values())
+        averages = [own_part(average) for average in self.average.values()]
+        present = [own_part(parameter) for parameter in self._parameters.values()]
         torch._foreach_lerp_(
             averages, [p.to(a.device) for p, a in zip(present, averages, strict=True)], 1 - decay
         )
 
+    def slice_like(self, model: nn.Module) -> None:
+        """Follow a model whose weights have been sliced over ranks."""
+        self._parameters = {name: p for name, p in model.named_parameters() if name in self.average}
+        for name, parameter in self._parameters.items():
+            self.average[name] = sliced_like(self.average[name], parameter.detach())
+
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint keeps."""
-        return {**self.average, "num_updates": torch.tensor(self.num_updates)}
+        state: dict[str, Tensor] = gathered(self.average)
+        return {**state, "num_updates": torch.tensor(self.num_updates)}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a checkpoint."""

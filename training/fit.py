@@ -37,6 +37,7 @@ from training.hardware import device_of, resolve_precision, set_threads
 from training.model import Changes, LoadedModel, load_model
 from training.module import ContrastiveModule
 from training.seen import keep_keys
+from training.sharding import ShardedStrategy
 from training.validation import Validation
 from training.wandb_mirror import WandbMirror
 
@@ -119,9 +120,10 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
         else None
     )
     stopwatch = Stopwatch()
-    with bar(is_first_rank, (plan.last_step - first_step) * config.batch_size) as meter:
+    num_samples = (plan.last_step - first_step) * config.batch_size
+    with bar("train", num_samples, "samples", is_shown=is_first_rank) as meter:
         recorder = Recorder(run, config, stopwatch, meter, mirror)
-        saver = Checkpointer(run, config, stopwatch)
+        saver = Checkpointer(run, config, stopwatch, first_step)
         trainer = _trainer(config, precision, [
             stopwatch, recorder, BadStepGuard(plan.samples, recorder, config.max_bad_steps),
             Validation(loaded, config, precision, recorder, stopwatch), saver, StepLimit(plan.last_step), stop,
@@ -246,12 +248,11 @@ def _trainer(config: TrainConfig, precision: Precision, callbacks: list[pl.Callb
     if SLURMEnvironment.detect():
         # Requeueing is the scheduler's business; Lightning's own saves inside the signal handler.
         plugins.append(SLURMEnvironment(auto_requeue=False))
-    num_ranks = config.devices * config.num_nodes
     return pl.Trainer(
         accelerator=config.accelerator,
         devices=config.devices,
         num_nodes=config.num_nodes,
-        strategy="ddp" if num_ranks > 1 else "auto",
+        strategy=_strategy(config) if config.devices * config.num_nodes > 1 else "auto",
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_epochs=1,  # one Lightning epoch is the whole run; ours are in the schedule
         callbacks=callbacks,
@@ -264,6 +265,10 @@ def _trainer(config: TrainConfig, precision: Precision, callbacks: list[pl.Callb
         num_sanity_val_steps=0,
         default_root_dir=config.run_dir,
     )
+
+
+def _strategy(config: TrainConfig) -> str | ShardedStrategy:
+    return ShardedStrategy() if config.strategy == "fsdp" else "ddp"
 
 
 def _is_first_rank() -> bool:

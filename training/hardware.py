@@ -8,13 +8,44 @@ from collections.abc import Iterator
 
 import torch
 
+from iconoclip.errors import MissingRequirement
 from training.config import Precision
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The first device of the wanted kind."""
-    use_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
-    return torch.device("cuda", 0) if use_gpu else torch.device("cpu")
+    """The first device of the wanted kind.
+
+    Raises:
+        MissingRequirement: a GPU is wanted, and none is here.
+    """
+    has_gpu = torch.cuda.is_available()
+    if accelerator == "gpu" and not has_gpu:
+        raise MissingRequirement(
+            "torch sees no GPU on this machine",
+            where="accelerator",
+            remedy="run on a machine that has one (`iconoclip submit`), or set accelerator to cpu",
+        )
+    return torch.device("cuda", 0) if has_gpu and accelerator != "cpu" else torch.device("cpu")
+
+
+@contextlib.contextmanager
+def launched(accelerator: str, devices: int, num_nodes: int) -> Iterator[torch.device | None]:
+    """Start the other ranks, if there are any, and yield this one's device; None for a process alone."""
+    if devices * num_nodes == 1:
+        yield None
+        return
+    from lightning.fabric import Fabric
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+    plugins = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None
+    fabric = Fabric(
+        accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy="ddp", plugins=plugins
+    )
+    fabric.launch()
+    try:
+        yield fabric.device
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:

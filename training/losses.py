@@ -18,6 +18,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.ranks import is_distributed
+
 Repeated = Literal["negative", "ignore", "positive"]
 
 
@@ -61,11 +63,6 @@ def gather_plain(rows: Tensor) -> Tensor:
 def gather_rows(rows: Tensor) -> Tensor:
     """All ranks' rows, in rank order, with the gradient of the whole batch."""
     return _GatherRows.apply(rows) if is_distributed() else rows
-
-
-def is_distributed() -> bool:
-    """Whether several ranks train together."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 class ContrastiveLoss:

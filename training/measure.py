@@ -5,8 +5,7 @@ Letters: N images, T distinct texts, Q queries, D embedding dimension.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,26 +13,17 @@ import numpy.typing as npt
 import torch
 
 from iconoclip import metrics
-from iconoclip.errors import BadInput
-from iconoclip.progress import Meter, progress
-from training import embed, zero_shot
-from training.config import EvaluateConfig, Precision
-from training.data.randomness import shuffled
-from training.data.samples import Samples, load
+from training import zero_shot
+from training.bench import Bench, make_bench
+from training.callbacks import bar
+from training.config import EvaluateConfig
+from training.data.samples import Samples
 from training.examples import Example, Thumbnails, choose, examples
 from training.finetune import interpolated
-from training.hardware import device_of, resolve_precision, set_threads
-from training.model import LoadedModel, load_model
+from training.model import load_weighted_model
 from training.module import evaluating
-from training.retrieval_score import (
-    CUTOFFS,
-    LanguageQueries,
-    Ranks,
-    choose_queries,
-    image_to_text,
-    summary,
-    text_to_image,
-)
+from training.ranks import is_first
+from training.retrieval_score import CUTOFFS, Ranks, difference, image_to_text, summary, text_to_image
 
 FloatArray = npt.NDArray[np.float32]
 MIN_QUERIES_A_SLICE = 10
@@ -43,114 +33,75 @@ MIN_QUERIES_A_SLICE = 10
 class Measured:
     """What an evaluation came to, and what its report shows."""
 
-    scores: dict[str, Any]
-    well: list[Example]
-    badly: list[Example]
+    scores: dict[str, Any] = field(default_factory=lambda: {"languages": {}, "zero_shot": {}})
+    ranks: dict[str, tuple[Ranks, Ranks]] = field(default_factory=dict)
+    """by language: text to image, image to text"""
+    well: list[Example] = field(default_factory=list)
+    badly: list[Example] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Bench:
-    """One model at work on one choice of images and queries."""
-
-    config: EvaluateConfig
-    loaded: LoadedModel
-    samples: Samples
-    rows: list[int]
-    languages: list[LanguageQueries]
-    device: torch.device
-    precision: Precision
-
-    def images(self, advance: Callable[[int], object]) -> FloatArray:
-        """The features of the images, [N, D]."""
-        return embed.embed_images(
-            self.loaded.model, self.samples, self.rows, self.loaded.evaluation_transform(), device=self.device, precision=self.precision,
-            batch_size=self.config.batch_size, num_workers=self.config.num_workers, advance=advance,
-        )  # fmt: skip
-
-    def texts(self, texts: Sequence[str], advance: Callable[[int], object] | None = None) -> FloatArray:
-        """The features of texts, [T, D]."""
-        return embed.embed_texts(
-            self.loaded.model, texts, self.loaded.tokenize, device=self.device, precision=self.precision,
-            batch_size=self.config.batch_size, advance=advance,
-        )  # fmt: skip
-
-    @property
-    def num_embeddings(self) -> int:
-        """Images and texts to embed."""
-        return len(self.rows) + sum(len(queries.texts) for queries in self.languages)
-
-
-def make_bench(config: EvaluateConfig) -> Bench:
-    """Load the model and choose images and queries.
-
-    Raises:
-        BadInput: no caption to ask with.
-    """
-    samples = load(config.shardsets, split=config.split, policy=config.policy)
-    loaded = load_model(config.model, pretrained=config.pretrained)
-    rows = choose_rows(samples, config.max_samples)
-    languages = choose_queries(samples, rows, fields=config.caption_fields, languages=config.languages)
-    if not languages:
-        where = ", ".join(config.shardsets)
-        raise BadInput("no caption to ask with", where=where, remedy="widen caption_fields or languages")
-    device = device_of(config.accelerator)
-    set_threads(None, 1)
-    loaded.model.to(device)
-    return Bench(
-        config, loaded, samples, rows, languages, device, resolve_precision(config.precision, device)
-    )
-
-
-def choose_rows(samples: Samples, max_samples: int | None) -> list[int]:
-    """The rows to evaluate on: all, or the first of a fixed shuffle."""
-    rows = shuffled(len(samples), 0)[:max_samples] if max_samples else np.arange(len(samples))
-    return sorted(rows.tolist())
-
-
-def measure(config: EvaluateConfig) -> Measured:
+def measure(config: EvaluateConfig, device: torch.device | None = None) -> Measured:
     """Embed and rank: scores by language and direction, and by institution and century within them.
 
     Raises:
         BadInput: nothing to ask with, labels that fit no image, or a base of another architecture.
     """
     label_sets = [zero_shot.read_labels(path) for path in config.labels]
-    bench = make_bench(config)
-    num_points = config.interpolation_points if config.interpolate_with else 0
+    bench = make_bench(config, device)
+    num_passes = 1 + bool(config.before) + (config.interpolation_points if config.interpolate_with else 0)
     with (
-        progress("evaluate", total=bench.num_embeddings * (1 + num_points), unit="embeddings") as meter,
+        bar("evaluate", bench.num_embeddings * num_passes, "embeddings", is_shown=is_first()) as meter,
         evaluating(bench.loaded.model),
     ):
-        images_ND = bench.images(meter.advance)
-        measured = Measured({"num_images": len(bench.rows), "languages": {}}, [], [])
-        for queries in bench.languages:
-            _measure_language(bench, queries, images_ND, bench.texts(queries.texts, meter.advance), measured)
-        if label_sets:
-            measured.scores["zero_shot"] = {
-                labels.name: _classify(bench, labels, images_ND) for labels in label_sets
-            }
+        bench = replace(bench, advance=meter.advance if meter else None)
+        measured = _measure_model(bench, label_sets, with_examples=True)
+        measured.scores["num_images"] = len(bench.rows)
+        if config.before:
+            _compare(measured, _measure_model(bench.of(config.before), label_sets), config.before)
         if config.interpolate_with:
             measured.scores["interpolate_with"] = config.interpolate_with
-            measured.scores["interpolation"] = _interpolate(bench, config.interpolate_with, meter)
+            measured.scores["interpolation"] = _interpolate(bench, config.interpolate_with)
     return measured
 
 
-def _measure_language(
-    bench: Bench, queries: LanguageQueries, images_ND: FloatArray, texts_TD: FloatArray, into: Measured
-) -> None:
-    forward, backward = (
-        text_to_image(queries, texts_TD, images_ND),
-        image_to_text(queries, texts_TD, images_ND),
-    )
+def _measure_model(
+    bench: Bench, label_sets: list[zero_shot.LabelSet], *, with_examples: bool = False
+) -> Measured:
+    measured = Measured()
+    images_ND = bench.images()
     slices = _slices(bench.samples, bench.rows)
-    entry: dict[str, Any] = {"num_texts": len(queries.texts)}
-    for ranks in (forward, backward):
-        entry[ranks.direction] = summary(ranks) | {
-            name: _by_slice(ranks, code_N) for name, code_N in slices.items()
+    for queries in bench.languages:
+        texts_TD = bench.texts(queries.texts)
+        forward = text_to_image(queries, texts_TD, images_ND)
+        backward = image_to_text(queries, texts_TD, images_ND)
+        entry: dict[str, Any] = {"num_texts": len(queries.texts)}
+        for ranks in (forward, backward):
+            entry[ranks.direction] = summary(ranks) | {
+                name: _by_slice(ranks, code_N) for name, code_N in slices.items()
+            }
+        measured.scores["languages"][queries.language] = entry
+        measured.ranks[queries.language] = forward, backward
+        if with_examples and is_first():
+            thumbnails, chosen = Thumbnails(bench.samples), choose(forward, bench.config.num_examples)
+            for at, shown in zip(chosen, (measured.well, measured.badly), strict=True):
+                shown += examples(
+                    at, forward, queries, texts_TD, images_ND, bench.samples, bench.rows, thumbnails
+                )
+    for labels in label_sets:
+        measured.scores["zero_shot"][labels.name] = _classify(bench, labels, images_ND)
+    return measured
+
+
+def _compare(measured: Measured, earlier: Measured, name: str) -> None:
+    """Put another model's scores beside, and the differences with their intervals, query by query."""
+    measured.scores["before"] = {"model": name, **earlier.scores}
+    measured.scores["difference"] = {
+        language: {
+            now.direction: difference(then, now)
+            for then, now in zip(earlier.ranks[language], both, strict=True)
         }
-    into.scores["languages"][queries.language] = entry
-    thumbnails = Thumbnails(bench.samples)
-    for at, shown in zip(choose(forward, bench.config.num_examples), (into.well, into.badly), strict=True):
-        shown += examples(at, forward, queries, texts_TD, images_ND, bench.samples, bench.rows, thumbnails)
+        for language, both in measured.ranks.items()
+    }
 
 
 def _classify(bench: Bench, labels: zero_shot.LabelSet, images_ND: FloatArray) -> dict[str, Any]:
@@ -164,20 +115,21 @@ def _classify(bench: Bench, labels: zero_shot.LabelSet, images_ND: FloatArray) -
     }
 
 
-def _interpolate(bench: Bench, base_name: str, meter: Meter) -> list[dict[str, Any]]:
+def _interpolate(bench: Bench, base_name: str) -> list[dict[str, Any]]:
     """Scores of the weights at some points between the base and this model."""
     model = bench.loaded.model
     tuned = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     base = {
-        name: tensor.to(bench.device) for name, tensor in load_model(base_name).model.state_dict().items()
+        name: tensor.to(bench.device)
+        for name, tensor in load_weighted_model(base_name).model.state_dict().items()
     }
     found = []
     for weight in np.linspace(0, 1, bench.config.interpolation_points).tolist():
         model.load_state_dict(interpolated(base, tuned, weight))
-        images_ND = bench.images(meter.advance)
+        images_ND = bench.images()
         by_language = {}
         for queries in bench.languages:
-            ranks = text_to_image(queries, bench.texts(queries.texts, meter.advance), images_ND).ranks
+            ranks = text_to_image(queries, bench.texts(queries.texts), images_ND).ranks
             by_language[queries.language] = {f"recall@{k}": metrics.recall_at_k(ranks, k) for k in CUTOFFS}
         found.append({"weight": weight, "languages": by_language})
     model.load_state_dict(tuned)

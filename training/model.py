@@ -41,6 +41,8 @@ class LoadedModel:
     tokenizer: Any
     name: str
     """what it was asked for by"""
+    has_weights: bool = True
+    """False when they are random"""
 
     @property
     def image_size(self) -> int:
@@ -102,8 +104,8 @@ def load_model(
     """Create the model that `name` means and load its weights, if it has any.
 
     Args:
-        name: an architecture open_clip or iconoclip knows, a `.json` file of one, a model directory (with or
-            without `local-dir:`), or `hf-hub:ORGANISATION/REPOSITORY`.
+        name: an architecture open_clip or iconoclip knows, with or without `:TAG` of its weights; a `.json` file of one, a
+            model directory (with or without `local-dir:`), or `hf-hub:ORGANISATION/REPOSITORY`.
         pretrained: a tag open_clip knows for the architecture, or a file of weights; for a name without a scheme only.
         changes: what to change about it.
         load_weights: False leaves the weights random.
@@ -114,6 +116,7 @@ def load_model(
         BadInput: weights that do not fit the model; the layers are named.
     """
     changes = changes or Changes()
+    name, pretrained = _split_tag(name, pretrained)
     source = _source_of(name)
     if isinstance(source, Path):
         return _load_folder(source, name, changes, load_weights=load_weights)
@@ -129,11 +132,39 @@ def load_model(
             **changes.options(config),
         )
         tokenizer = open_clip.get_tokenizer(source)
-    return _loaded(model, changes.changed(config), tokenizer, name)
+    has_weights = load_weights and (bool(pretrained) or source.startswith("hf-hub:"))
+    return _loaded(model, changes.changed(config), tokenizer, name, has_weights=has_weights)
 
 
-def _loaded(model: nn.Module, config: dict[str, Any], tokenizer: Any, name: str) -> LoadedModel:
-    return LoadedModel(model, config, dict(model.visual.preprocess_cfg), tokenizer, name)  # type: ignore[arg-type, union-attr]
+def load_weighted_model(name: str, pretrained: str | None = None) -> LoadedModel:
+    """A model to measure or to interpolate with: one whose weights are not random.
+
+    Raises:
+        ConfigError: it is an architecture alone.
+        IconoclipError: as `load_model`.
+    """
+    loaded = load_model(name, pretrained=pretrained)
+    if not loaded.has_weights:
+        tags = open_clip.list_pretrained_tags_by_model(name)
+        known = f"`{name}:{tags[0]}` (open_clip has {', '.join(tags)})" if tags else "a model directory"
+        raise ConfigError(
+            f"'{name}' is an architecture without weights", where="model", remedy=f"give {known}"
+        )
+    return loaded
+
+
+def _split_tag(name: str, pretrained: str | None) -> tuple[str, str | None]:
+    """`ViT-B-32:laion2b_s34b_b79k` is an architecture and a tag of its weights."""
+    architecture, _, tag = name.partition(":")
+    is_architecture = architecture.replace("/", "-") in open_clip.list_models()
+    return (architecture, tag) if tag and is_architecture and not pretrained else (name, pretrained)
+
+
+def _loaded(
+    model: nn.Module, config: dict[str, Any], tokenizer: Any, name: str, *, has_weights: bool
+) -> LoadedModel:
+    preprocess = dict(model.visual.preprocess_cfg)  # type: ignore[arg-type, union-attr]
+    return LoadedModel(model, config, preprocess, tokenizer, name, has_weights)
 
 
 def _source_of(name: str) -> str | Path | dict[str, Any]:
@@ -197,7 +228,7 @@ def _load_folder(folder: Path, name: str, changes: Changes, *, load_weights: boo
     with _open_clip_errors(name):
         model = open_clip.create_model(scheme, load_weights=load_weights, **changes.options(config))
         tokenizer = open_clip.get_tokenizer(scheme)
-    return _loaded(model, changes.changed(config), tokenizer, name)
+    return _loaded(model, changes.changed(config), tokenizer, name, has_weights=load_weights)
 
 
 def _build(config: dict[str, Any], name: str, changes: Changes, *, weights: str | None) -> LoadedModel:
@@ -215,7 +246,7 @@ def _build(config: dict[str, Any], name: str, changes: Changes, *, weights: str 
             tokenizer = (
                 _hub_tokenizer(model_config["text_cfg"]) if wanted else open_clip.get_tokenizer(scheme)
             )
-    return _loaded(model, changes.changed(model_config), tokenizer, name)
+    return _loaded(model, changes.changed(model_config), tokenizer, name, has_weights=bool(weights))
 
 
 def _hub_tokenizer(text_config: dict[str, Any]) -> Any:
@@ -233,7 +264,7 @@ def load_tokenizer(name: str) -> Any:
         ConfigError: no such model.
         MissingRequirement: it cannot be downloaded.
     """
-    source = _source_of(name)
+    source = _source_of(_split_tag(name, None)[0])
     if isinstance(source, dict):
         config = source["model_cfg"]["text_cfg"]
         if config.get("hf_tokenizer_name"):

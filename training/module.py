@@ -20,21 +20,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from training import finetune
+from training import finetune, sharding
 from training.config import TrainConfig
 from training.data.loader import Batch
 from training.data.randomness import STEP, mix
 from training.finetune import MovingAverage
-from training.losses import ContrastiveLoss, Relations, is_distributed
+from training.losses import ContrastiveLoss, Relations
 from training.model import LoadedModel, encode_images
 from training.optimizer import cosine_with_warmup, make_optimizer, parameter_groups
+from training.ranks import is_distributed
 from training.text import encode_texts
 
 
 class StepResult(NamedTuple):
-    """What one step came to."""
+    """What one step came to, the same on every rank."""
 
     loss: float
+    """of the whole batch"""
     grad_norm: float
     is_applied: bool
 
@@ -92,6 +94,8 @@ class ContrastiveModule(pl.LightningModule):
         with quick_attention(self.device):
             loss = self.backward_whole(batch)
         norm = self._clip_gradients()
+        # The ranks decide together: a step that some take and some skip would part their weights.
+        loss = self.mean_over_ranks(loss)
         is_finite = math.isfinite(loss) and math.isfinite(norm)
         if is_finite:
             self._set_learning_rate()
@@ -138,7 +142,7 @@ class ContrastiveModule(pl.LightningModule):
         micro = self.config.micro_batch_size or len(batch)
         if micro >= len(batch):
             self._seed(0)
-            images_BD, texts_BKD = self.features(batch)
+            images_BD, texts_BKD = self(batch)
             loss = self.loss_of(images_BD, texts_BKD, self.scale(), self.bias(), batch)
             self.manual_backward(loss)
             return float(loss.detach())
@@ -173,7 +177,7 @@ class ContrastiveModule(pl.LightningModule):
                 )
         return float(loss.detach())
 
-    def features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Unit-length features of images [B, D] and of texts [B, K, D], float32."""
         images_BD = encode_images(self.model, self.normalised(batch.images_BSS3))
         tokens_TL = batch.tokens_BKL.flatten(0, 1)
@@ -203,7 +207,8 @@ class ContrastiveModule(pl.LightningModule):
 
     def _seeded_features(self, part: Batch, number: int) -> tuple[Tensor, Tensor]:
         self._seed(number)
-        return self.features(part)
+        features: tuple[Tensor, Tensor] = self(part)
+        return features
 
     def _seed(self, part: int) -> None:
         """Dropout draws the same in both passes over a part, and after a resume."""
@@ -219,6 +224,9 @@ class ContrastiveModule(pl.LightningModule):
 
     def _clip_gradients(self) -> float:
         limit = self.config.clip_grad_norm
+        if sharding.is_sharded(self.model):
+            sharding.average_scalars(self.model)
+            return float(sharding.clip_gradients(self.model.parameters(), limit))
         parameters = [p for p in self.model.parameters() if p.grad is not None]
         norm = nn.utils.clip_grad_norm_(parameters, math.inf if limit is None else limit, foreach=True)
         return float(norm)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+SCALARS = ("logit_scale", "logit_bias")
+
 
 def parameter_groups(
     model: nn.Module,
@@ -19,7 +21,7 @@ def parameter_groups(
     layer_decay: float = 1.0,
     unfreeze_steps: Mapping[str, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Trainable parameters in groups of equal learning rate and weight decay.
+    """Trainable parameters in groups of equal learning rate and weight decay; scalars in one of their own.
 
     Norms, biases, embeddings and scalars are not decayed: decay pulls towards zero, which for them is no simplicity
     (Loshchilov and Hutter 2019 leave it open; this is the practice of CLIP, arXiv 2103.00020, section 2.5).
@@ -30,7 +32,7 @@ def parameter_groups(
         unfreeze_steps: the step before which a parameter's learning rate is zero.
     """
     depths = layer_depths(model) if layer_decay != 1.0 else {}
-    groups: dict[tuple[float, float, int], dict[str, Any]] = {}
+    groups: dict[tuple[float, float, int, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -38,7 +40,8 @@ def parameter_groups(
         decay = weight_decay if is_decayed(name, parameter) else 0.0
         opens = (unfreeze_steps or {}).get(name, 0)
         facts = {"lr": rate, "initial_lr": rate, "weight_decay": decay, "unfreeze_step": opens}
-        group = groups.setdefault((rate, decay, opens), {"params": [], **facts})
+        # One fused step takes either slices of weights or whole ones, and sharding leaves the scalars whole.
+        group = groups.setdefault((rate, decay, opens, name in SCALARS), {"params": [], **facts})
         group["params"].append(parameter)
     return list(groups.values())
 
@@ -80,7 +83,8 @@ def layer_number(name: str) -> int | None:
 
 
 def _is_stem(name: str) -> bool:
-    return any(word in name for word in ("conv1", "patch_embed", "embedding", "embeddings", "ln_pre", "stem"))
+    words = ("conv1", "patch_embed", "pos_embed", "cls_token", "embedding", "ln_pre", "norm_pre", "stem")
+    return any(word in name for word in words)
 
 
 def make_optimizer(

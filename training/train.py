@@ -17,7 +17,7 @@ from training.config import TrainConfig
 # What may differ between a run's first command and the one that resumes it.
 FREE_TO_CHANGE = {
     "run_dir", "shardsets", "num_workers", "cache_decoded_mb", "verify_shards", "max_steps", "devices", "num_nodes",
-    "accelerator", "num_threads", "validate_every", "validation_split", "validation_samples", "checkpoint_every",
+    "accelerator", "strategy", "num_threads", "validate_every", "validation_split", "validation_samples", "checkpoint_every",
     "checkpoint_minutes", "keep_checkpoints", "log_every", "wandb", "wandb_project", "grams_co2_per_kwh", "dry_run", "json",
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from iconoclip import metrics
 from iconoclip.errors import BadInput
-from training import embed, retrieval_score
+from training import embed, ranks, retrieval_score, sharding
 from training.callbacks import Recorder, Stopwatch
 from training.config import Precision, TrainConfig
 from training.data.loader import Batch
@@ -33,7 +33,7 @@ def validation_samples(config: TrainConfig) -> tuple[Samples, list[int]] | None:
 
 
 class Validation(Callback):
-    """Validates every so many steps and at the last one, on the first rank; the others wait."""
+    """Validates every so many steps and at the last one; each rank embeds and ranks its share."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Validation(Callback):
         is_time = pl_module.step == pl_module.num_steps or (every > 0 and pl_module.step % every == 0)
         if not is_time or self._found is None:
             return
+        found = self.measure(pl_module)
         if trainer.is_global_zero:
-            self._recorder.record(step=pl_module.step, **self.measure(pl_module))
-        trainer.strategy.barrier()
+            self._recorder.record(step=pl_module.step, **found)
         self._stopwatch.pause()
 
     def measure(self, module: ContrastiveModule) -> dict[str, float]:
@@ -68,13 +68,14 @@ class Validation(Callback):
         options: dict[str, Any] = {"device": module.device, "precision": self._precision, "batch_size": 128}
         fields = [name for name, weight in self._config.field_weights.items() if weight > 0]
         found: dict[str, float] = {}
-        with evaluating(module), averaged(module):
+        ranks.share_buffers(module.model)
+        with evaluating(module), averaged(module), sharding.whole(module):
             images_ND = embed.embed_images(
                 module.model, samples, rows, self._loaded.evaluation_transform(), **options
             )
             for queries in retrieval_score.choose_queries(samples, rows, fields=fields):
                 texts_TD = embed.embed_texts(module.model, queries.texts, self._loaded.tokenize, **options)
-                ranks = retrieval_score.text_to_image(queries, texts_TD, images_ND).ranks
+                scored = retrieval_score.text_to_image(queries, texts_TD, images_ND)
                 for k in retrieval_score.CUTOFFS:
-                    found[f"validation/{queries.language}/recall@{k}"] = metrics.recall_at_k(ranks, k)
+                    found[f"validation/{queries.language}/recall@{k}"] = metrics.recall_at_k(scored.ranks, k)
         return {name: value for name, value in found.items() if np.isfinite(value)}

@@ -104,9 +104,16 @@ def truth(samples: Samples, rows: Sequence[int], labels: LabelSet) -> npt.NDArra
     def belongs(value: str, name: str) -> bool:
         return value.startswith(name) if labels.of == "iconclass" else value.casefold() == name.casefold()
 
-    return np.array(
-        [[any(belongs(value, name) for value in values[row]) for name in classes] for row in rows], dtype=bool
-    )
+    # Values repeat, and there may be thousands of classes: each value is compared once.
+    members = {
+        value: np.array([number for number, name in enumerate(classes) if belongs(value, name)], dtype=int)
+        for value in {value for row in rows for value in values[row]}
+    }
+    truth_NC = np.zeros((len(rows), len(classes)), dtype=bool)
+    for position, row in enumerate(rows):
+        for value in values[row]:
+            truth_NC[position, members[value]] = True
+    return truth_NC
 
 
 def _values(samples: Samples, of: str) -> list[list[str]]:
@@ -121,15 +128,16 @@ def _values(samples: Samples, of: str) -> list[list[str]]:
 
 def class_vectors(labels: LabelSet, language: str, embed: EmbedTexts) -> FloatArray:
     """One unit vector a class, [C, D]: the mean over its prompts, as in CLIP (arXiv 2103.00020, section 3.1.4)."""
-    vectors = []
-    for name in labels.classes:
-        texts = [
-            prompt.format(label)
+    texts = [
+        [
+            prompt.replace("{}", label)
             for label in labels.labels(name, language)
             for prompt in labels.prompts[language]
         ]
-        vectors.append(embed(texts).mean(axis=0))
-    found_CD = np.stack(vectors)
+        for name in labels.classes
+    ]
+    vectors = np.split(embed([text for group in texts for text in group]), np.cumsum([*map(len, texts)])[:-1])
+    found_CD = np.stack([vector.mean(axis=0) for vector in vectors])
     unit_CD: FloatArray = found_CD / np.linalg.norm(found_CD, axis=1, keepdims=True)
     return unit_CD
 

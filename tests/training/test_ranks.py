@@ -18,9 +18,13 @@ import torch.nn.functional as F
 
 from iconoclip.config import to_yaml
 from iconoclip.rundir import RunDir
+from training.checkpoint_io import read_checkpoint
+from training.checkpoints import latest_sound
 from training.config import TrainConfig
 from training.losses import ContrastiveLoss, Relations
 from training.train import train
+
+MakeConfig = Callable[..., TrainConfig]
 
 
 def batch() -> tuple[Any, ...]:
@@ -89,24 +93,104 @@ def test_the_gradients_of_two_ranks_are_those_of_the_whole_batch(tmp_path: Path)
             torch.testing.assert_close((ranks[0][name] + ranks[1][name]) / 2, whole[name], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("micro", [None, 2])
-def test_two_ranks_train_like_one(
-    make_config: Callable[..., TrainConfig], tmp_path: Path, micro: int | None
-) -> None:
-    changes: dict[str, Any] = {"max_steps": 6, "validation_split": "none", "log_every": 1}
-    alone = make_config(run_dir=tmp_path / "alone", **changes)
-    together = make_config(run_dir=tmp_path / "together", devices=2, micro_batch_size=micro, **changes)
-    train(alone)
-    path = tmp_path / "config.yaml"
-    path.write_text(to_yaml(together))
-    words = [sys.executable, "-m", "iconoclip.cli", "train", "--config", str(path)]
+def launch(
+    config: TrainConfig, folder: Path, words: tuple[str, ...] = ("-m", "iconoclip.cli", "train")
+) -> str:
+    """Train in processes of their own, as a person would; returns what they said."""
+    path = folder / "config.yaml"
+    path.write_text(to_yaml(config))
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(free_port()),
     }
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [sys.executable, *words, "--config", str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stderr
-    ours, theirs = ([line["loss"] for line in RunDir(one.run_dir).metrics()] for one in (alone, together))
-    assert len(theirs) == 6
-    assert theirs == pytest.approx(ours, abs=1e-5)
+    return done.stderr
+
+
+def losses(config: TrainConfig) -> list[float]:
+    return [line["loss"] for line in RunDir(config.run_dir).metrics() if "loss" in line]
+
+
+def scores(config: TrainConfig) -> dict[str, float]:
+    """The last validation."""
+    lines = [line for line in RunDir(config.run_dir).metrics() if "validation/en/recall@1" in line]
+    return {name: value for name, value in lines[-1].items() if name.startswith("validation/")}
+
+
+def weights(config: TrainConfig) -> dict[str, torch.Tensor]:
+    path, _ = latest_sound(config.run_dir / "checkpoints")
+    assert path
+    state: dict[str, torch.Tensor] = read_checkpoint(path)["state_dict"]
+    return state
+
+
+STEPS: dict[str, Any] = {"max_steps": 6, "validation_split": "none", "checkpoint_every": 100}
+
+
+def test_a_run_goes_on_with_other_ranks_and_workers(make_config: MakeConfig, tmp_path: Path) -> None:
+    changes = STEPS | {"max_steps": 13, "validation_split": "val"}
+    alone = make_config(run_dir=tmp_path / "alone", **changes)
+    mixed = make_config(run_dir=tmp_path / "mixed", micro_batch_size=3, **changes)
+    train(alone)
+    train(mixed.model_copy(update={"max_steps": 3}))
+    launch(mixed.model_copy(update={"devices": 2, "num_workers": 2}), tmp_path)
+    assert len(losses(mixed)) == 13
+    assert losses(mixed) == pytest.approx(losses(alone), abs=1e-5)
+    assert scores(mixed) == scores(alone)
+
+
+def test_slices_train_like_the_whole(make_config: MakeConfig, tmp_path: Path) -> None:
+    changes = STEPS | {
+        "max_steps": 13, "epochs": 2, "validation_split": "val", "ema_decay": 0.9, "lora_rank": 2, "lora_towers": ["text"],
+        "loss": "siglip", "gradient_checkpointing": True,
+    }  # fmt: skip
+    alone = make_config(run_dir=tmp_path / "alone", **changes)
+    sliced = make_config(
+        run_dir=tmp_path / "sliced", devices=2, strategy="fsdp", micro_batch_size=2, **changes
+    )
+    train(alone)
+    # Slices go on with what one rank began, go on from their own checkpoint, and one rank ends what they left.
+    one_rank = {"devices": 1, "strategy": "ddp"}
+    train(sliced.model_copy(update=one_rank | {"max_steps": 3}))
+    launch(sliced.model_copy(update={"max_steps": 6}), tmp_path)
+    launch(sliced.model_copy(update={"max_steps": 9}), tmp_path)
+    train(sliced.model_copy(update=one_rank))
+    assert len(losses(alone)) == 13
+    assert losses(sliced) == pytest.approx(losses(alone), abs=1e-5)
+    assert scores(sliced) == scores(alone)
+    for name, tensor in weights(alone).items():
+        torch.testing.assert_close(weights(sliced)[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+POISON = """
+import os, sys, torch
+from training.module import ContrastiveModule
+from iconoclip.cli import main
+plain = ContrastiveModule.loss_of
+def poisoned(self, *arguments):
+    loss = plain(self, *arguments)
+    # The gradient stays finite: only the rank that sees the loss could know.
+    return loss + float("inf") if self.step == 1 and os.environ.get("LOCAL_RANK") == "1" else loss
+ContrastiveModule.loss_of = poisoned
+sys.exit(main(["train", *sys.argv[1:]]))
+"""
+
+
+def test_ranks_skip_a_step_together_and_report_the_keys_of_all(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config(devices=2, **(STEPS | {"max_steps": 3}))
+    (tmp_path / "poisoned.py").write_text(POISON)
+    launch(config, tmp_path, (str(tmp_path / "poisoned.py"),))
+    events = [line for line in RunDir(config.run_dir).metrics() if "keys" in line]
+    assert [line["step"] for line in events] == [2]
+    assert len(set(events[0]["keys"])) == config.batch_size
+    assert all(torch.isfinite(tensor).all() for tensor in weights(config).values())

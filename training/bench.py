@@ -1,0 +1,96 @@
+"""What an evaluation works on: a model, and the images and captions that it is asked about.
+
+Letters: N images, T distinct texts, D embedding dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from iconoclip.errors import BadInput
+from training import embed
+from training.config import EvaluateConfig, Precision
+from training.data.randomness import shuffled
+from training.data.samples import Samples, load
+from training.hardware import device_of, resolve_precision, set_threads
+from training.model import LoadedModel, load_weighted_model
+from training.retrieval_score import LanguageQueries, choose_queries
+
+FloatArray = npt.NDArray[np.float32]
+Advance = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One model at work on one choice of images and queries."""
+
+    config: EvaluateConfig
+    loaded: LoadedModel
+    samples: Samples
+    rows: list[int]
+    languages: list[LanguageQueries]
+    device: torch.device
+    precision: Precision
+    advance: Advance | None = None
+    """told how many images and texts are embedded"""
+
+    def images(self) -> FloatArray:
+        """The features of the images, [N, D]."""
+        return embed.embed_images(
+            self.loaded.model, self.samples, self.rows, self.loaded.evaluation_transform(), device=self.device, precision=self.precision,
+            batch_size=self.config.batch_size, num_workers=self.config.num_workers, advance=self.advance,
+        )  # fmt: skip
+
+    def texts(self, texts: Sequence[str]) -> FloatArray:
+        """The features of texts, [T, D]."""
+        return embed.embed_texts(
+            self.loaded.model, texts, self.loaded.tokenize, device=self.device, precision=self.precision,
+            batch_size=self.config.batch_size, advance=self.advance,
+        )  # fmt: skip
+
+    def of(self, name: str) -> Bench:
+        """The same images and queries for another model."""
+        other = load_weighted_model(name)
+        other.model.to(self.device).eval()
+        return replace(self, loaded=other)
+
+    @property
+    def num_embeddings(self) -> int:
+        """Images and texts to embed."""
+        return len(self.rows) + sum(len(queries.texts) for queries in self.languages)
+
+
+def make_bench(config: EvaluateConfig, device: torch.device | None) -> Bench:
+    """Load the model and choose images and queries.
+
+    Args:
+        device: to work on; the first of the config's accelerator if None.
+
+    Raises:
+        BadInput: no caption to ask with.
+        ConfigError: the model has no weights.
+    """
+    samples = load(config.shardsets, split=config.split, policy=config.policy)
+    loaded = load_weighted_model(config.model, config.pretrained)
+    rows = choose_rows(samples, config.max_samples)
+    languages = choose_queries(samples, rows, fields=config.caption_fields, languages=config.languages)
+    if not languages:
+        where = ", ".join(config.shardsets)
+        raise BadInput("no caption to ask with", where=where, remedy="widen caption_fields or languages")
+    device = device or device_of(config.accelerator)
+    set_threads(None, config.devices if device.type == "cpu" else 1)
+    loaded.model.to(device)
+    return Bench(
+        config, loaded, samples, rows, languages, device, resolve_precision(config.precision, device)
+    )
+
+
+def choose_rows(samples: Samples, max_samples: int | None) -> list[int]:
+    """The rows to evaluate on: all, or the first of a fixed shuffle."""
+    rows = shuffled(len(samples), 0)[:max_samples] if max_samples else np.arange(len(samples))
+    return sorted(rows.tolist())

@@ -1,0 +1,55 @@
+"""Work that every rank does a share of, and whose result every rank has."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch.distributed as dist
+from torch import Tensor, nn
+
+T = TypeVar("T")
+
+
+def is_distributed() -> bool:
+    """Whether several ranks work together."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def is_first() -> bool:
+    """Whether this is the rank that speaks and writes."""
+    return not is_distributed() or dist.get_rank() == 0
+
+
+def share(num: int) -> slice:
+    """This rank's part of `num` things: neighbours, and as many as any other rank's to within one."""
+    if not is_distributed():
+        return slice(0, num)
+    rank, size = dist.get_rank(), dist.get_world_size()
+    return slice(num * rank // size, num * (rank + 1) // size)
+
+
+def joined_rows(parts: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """The rows of all ranks as one array, in rank order; a rank may have none."""
+    own = [np.concatenate(parts)] if parts else []
+    return np.concatenate(joined_list(own))
+
+
+def joined_list(part: list[T]) -> list[T]:
+    """The lists of all ranks, end to end."""
+    return [one for each in _of_all(part) for one in each] if is_distributed() else part
+
+
+def _of_all(part: T) -> list[T]:
+    parts: list[T] = [part] * dist.get_world_size()
+    dist.all_gather_object(parts, part)
+    return parts
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Give every rank the first one's buffers: batch norms differ in what they have seen."""
+    if is_distributed():
+        for buffer in module.buffers():
+            if isinstance(buffer, Tensor):
+                dist.broadcast(buffer, 0)

@@ -1,0 +1,146 @@
+"""Fully sharded training: each rank keeps a slice of the weights, the gradients and the optimizer's state.
+
+torch's `fully_shard` (FSDP2; Zhao et al. 2023, arXiv 2304.11277) under Lightning's DDP strategy, which goes on to start the
+ranks. Lightning's own sharded strategies want a GPU, and files of their own. Here a checkpoint is gathered whole: it is
+the same file whatever the strategy, a run may go on with the other one, and export never notices.
+
+The logit scale and bias are scalars, which cannot be sliced: every rank keeps them, and their gradients are averaged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from training.optimizer import SCALARS, layer_number
+
+
+def shard(module: nn.Module, device: torch.device) -> None:
+    """Slice the weights of a module over all ranks: each layer of a tower by itself, then all that is left."""
+    # Slices are cut along the first dimension, and want the others in order.
+    module.to(memory_format=torch.contiguous_format)
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    kept = {parameter for name, parameter in module.named_parameters() if name.rpartition(".")[2] in SCALARS}
+    for layer in _layers(module):
+        fully_shard(layer, mesh=mesh)
+    fully_shard(module, mesh=mesh, ignored_params=kept)
+
+
+def _layers(module: nn.Module) -> list[nn.Module]:
+    """The layers of the towers, by the names that end in a layer's number."""
+    ends = {name: ".".join(name.split(".")[-2:]) for name, _ in module.named_modules()}
+    return [part for name, part in module.named_modules() if layer_number(ends[name]) is not None]
+
+
+def is_sharded(module: nn.Module) -> bool:
+    """Whether a module's weights are sliced over ranks."""
+    return any(isinstance(parameter, DTensor) for parameter in module.parameters())
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """The slice that this rank keeps; a tensor that is not sliced as it is."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def sliced_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor, equal on every rank, sliced as another one is."""
+    if not isinstance(like, DTensor) or isinstance(tensor, DTensor) or tensor.shape != like.shape:
+        return tensor
+    tensor = tensor.to(like.device).contiguous()
+    return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
+
+
+def gathered(value: Any) -> Any:
+    """The same mappings and lists with every sliced tensor whole; all ranks must ask together.
+
+    Only the first rank, which writes the checkpoint, is given the tensors that were sliced.
+    """
+    if isinstance(value, DTensor):
+        whole = value.full_tensor()
+        # Kernels stand in memory as the module lays them out when nothing is sliced; the fused AdamW reads its state blindly.
+        layout = torch.channels_last if whole.ndim == 4 else torch.contiguous_format
+        return whole.detach().cpu().contiguous(memory_format=layout) if dist.get_rank() == 0 else None
+    if isinstance(value, Mapping):
+        return {name: gathered(part) for name, part in value.items()}
+    return [gathered(part) for part in value] if isinstance(value, list) else value
+
+
+@torch.no_grad()
+def average_scalars(module: nn.Module) -> None:
+    """Average the gradients of what every rank keeps."""
+    for parameter in module.parameters():
+        if not isinstance(parameter, DTensor) and parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> Tensor:
+    """Scale all gradients down to a norm, as torch.nn.utils.clip_grad_norm_ does; returns the norm before."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    sliced = [own_part(gradient) for gradient in gradients if isinstance(gradient, DTensor)]
+    kept = [gradient for gradient in gradients if not isinstance(gradient, DTensor)]
+    square = torch.stack(torch._foreach_norm(sliced)).square().sum()
+    dist.all_reduce(square)
+    norm = (square + sum(gradient.square().sum() for gradient in kept)).sqrt()
+    factor = ((limit if limit is not None else math.inf) / (norm + 1e-6)).clamp(max=1.0)
+    torch._foreach_mul_(sliced + kept, factor)
+    return norm
+
+
+@contextlib.contextmanager
+def whole(module: nn.Module) -> Iterator[None]:
+    """Every rank holds all the weights inside the block, and may use any part of the module by itself."""
+    parts = [part for part in module.modules() if isinstance(part, FSDPModule)]
+    for part in parts:
+        part.set_reshard_after_forward(False, recurse=False)
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.reshard()
+            # As fully_shard sets it: the root keeps its weights from the forward to the backward pass.
+            part.set_reshard_after_forward(part is not module, recurse=False)
+
+
+class ShardedStrategy(DDPStrategy):
+    """Lightning's DDP with sliced weights in the place of the wrapper that averages gradients."""
+
+    def configure_ddp(self) -> None:
+        """Slice the module; its moving average, too, if it keeps one."""
+        assert self.model is not None
+        shard(self.model, self.root_device)
+        average = getattr(self.model, "average", None)
+        if average is not None:
+            average.slice_like(self.model.model)
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """The weights, whole."""
+        state: dict[str, Any] = gathered(super().lightning_module_state_dict())
+        return state
+
+    def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """The optimizer's state, whole."""
+        state: dict[str, Tensor] = gathered(super().optimizer_state(optimizer))
+        return state
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        """Slice the state of a checkpoint as the weights are."""
+        for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
+            parameters = [one for group in optimizer.param_groups for one in group["params"]]
+            sliced = {
+                number: {name: sliced_like(value, parameters[number]) for name, value in values.items()}
+                for number, values in state["state"].items()
+            }
+            optimizer.load_state_dict({**state, "state": sliced})
