@@ -229,8 +229,10 @@ class Explanation(Answer):
     width: int = Field(description="columns of the map")
     height: int = Field(description="rows of the map")
     heat: tuple[float, ...] = Field(description="height x width values")
-    box: tuple[float, float, float, float] = Field(
+    box: tuple[float, ...] = Field(
         (0.0, 0.0, 1.0, 1.0),
+        min_length=4,
+        max_length=4,
         description="what of the image the map covers: left, top, right, bottom, in shares of its width and height;"
         " less than the whole where the model sees a square cut from it",
     )

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, File, Path, Query, Request, UploadFile
-from fastapi.responses import Response
+from fastapi import APIRouter, File, Query, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from iconoclip.errors import IconoclipError
+from iconoclip.errors import BadInput
 from iconoclip.record import KEY_PATTERN
-from retrieval.answers import Explanation, Facets, Hit, Item, Results
-from retrieval.service import notations, pictures, uploads
-from retrieval.service.desk import Concealed, Desk, DeskOf
+from retrieval import iconography
+from retrieval.answers import Explanation, Facets, Item, Notation, Results, Term
+from retrieval.service import uploads
+from retrieval.service.desk import Concealed, DeskOf
+from retrieval.service.documented import REFUSALS, UPLOAD, KeyPath
 from retrieval.service.params import FilterParams, SearchParams
-from retrieval.service.refusals import documented, from_engine
+from retrieval.service.refusals import Refusal
 from retrieval.service.views import content_state, is_shown
 
-Responses = dict[int | str, dict[str, Any]]
-REFUSALS: Responses = {
-    400: documented("a cursor of another question, or a body that cannot be read"),
-    401: documented("a token that is not known here"),
-    404: documented("no such item, or it was withdrawn, or it is not for you"),
-    422: documented("a parameter out of its bounds, or one that does not exist"),
-    429: documented("too many requests; Retry-After says how long to wait"),
-    503: documented("something needed is not there at the moment"),
-}
-UPLOAD: Responses = {413: documented("too many bytes or pixels"), 415: documented("not an image")}
 router = APIRouter(responses=REFUSALS)
-
-KeyPath = Annotated[
-    str,
-    Path(
-        pattern=KEY_PATTERN,
-        max_length=100,
-        description="key of an item",
-        examples=["staatsarchiv-0123456789abcdef"],
-    ),
-]
+MAX_NOTATIONS = 100
 
 
 class ItemAnswer(BaseModel):
@@ -57,7 +39,7 @@ class ItemAnswer(BaseModel):
 @router.get("/api/search", tags=["search"], summary="Search by words, by items, or list a filtered set")
 def search(params: Annotated[SearchParams, Query()], desk: DeskOf, concealed: Concealed) -> Results:
     """One page of hits, best first; `next_cursor` leads on. `matches_well: false` says that nothing really fits."""
-    return desk.search(params.query(concealed))
+    return desk.search(params, concealed)
 
 
 @router.post(
@@ -71,7 +53,7 @@ def search_with_image(
 ) -> Results:
     """As GET, with a picture in a multipart body; send it again with the cursor for the next page."""
     picture = uploads.normalise(image.file.read(), desk.config.max_upload_pixels)
-    return desk.search(params.query(concealed, picture))
+    return desk.search(params, concealed, picture)
 
 
 @router.get("/api/items/{key}", tags=["items"], summary="One item, whole")
@@ -99,18 +81,15 @@ class SimilarParams(FilterParams):
 @router.get("/api/similar", tags=["search"], summary="More like this")
 def similar(params: Annotated[SimilarParams, Query()], desk: DeskOf, concealed: Concealed) -> Results:
     """What looks like an item, most alike first, the item itself left out."""
-    desk.item(params.key, concealed)
+    desk.record(params.key, concealed)
     values = params.model_dump(exclude={"key"}, exclude_defaults=True)
-    return desk.search(SearchParams(like=[params.key], **values).query(concealed))
+    return desk.search(SearchParams(like=[params.key], **values), concealed)
 
 
 @router.get("/api/facets", tags=["search"], summary="Counts over a filtered set")
 def facets(params: Annotated[FilterParams, Query()], desk: DeskOf, concealed: Concealed) -> Facets:
     """How many items each institution, language, rights statement, type, maker, notation and century has."""
-    try:
-        return desk.engine.facets(params.filters(concealed))
-    except IconoclipError as error:
-        raise from_engine(error) from error
+    return desk.facets(params, concealed)
 
 
 class ExplainParams(BaseModel):
@@ -125,11 +104,23 @@ class ExplainParams(BaseModel):
 @router.get("/api/explain", tags=["items"], summary="Where in the picture a text is seen")
 def explain(params: Annotated[ExplainParams, Query()], desk: DeskOf, concealed: Concealed) -> Explanation:
     """A coarse map over the image, row by row, values from 0 to 1; computed on demand."""
-    desk.item(params.key, concealed)
+    return desk.explain(params.key, params.q, concealed)
+
+
+def _look_up(text: str, language: str) -> Notation:
+    """A notation, or the notations that hold the words of a text.
+
+    Raises:
+        Refusal: 404, Iconclass has neither.
+    """
     try:
-        return desk.engine.explain(params.key, params.q)
-    except IconoclipError as error:
-        raise from_engine(error) from error
+        return iconography.look_up(text.replace(" ", ""), language)
+    except BadInput as error:
+        found = () if text[:1].isdigit() else iconography.branches(text)[:MAX_NOTATIONS]
+        if not found:
+            raise Refusal(404, error.what, where=error.where, remedy=error.remedy) from error
+    terms = tuple(Term(notation=each, label=iconography.label(each, language)) for each in found)
+    return Notation(notation="", label=text, language=language, broader=(), narrower=terms)
 
 
 class IconclassParams(BaseModel):
@@ -138,7 +129,10 @@ class IconclassParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     notation: str = Field(
-        min_length=1, max_length=120, description="an Iconclass notation", examples=["46A122"]
+        min_length=1,
+        max_length=120,
+        description="an Iconclass notation; or words, and `narrower` lists the notations that hold them all",
+        examples=["46A122", "coat of arms"],
     )
     language: str = Field(default="en", pattern=r"^[a-z]{2}$", description="language of the labels")
     suggest_for: str | None = Field(
@@ -155,64 +149,20 @@ class IconclassParams(BaseModel):
     tags=["iconclass"],
     summary="A notation, its place, and suggestions",
 )
-def iconclass(
-    params: Annotated[IconclassParams, Query()], desk: DeskOf, concealed: Concealed
-) -> notations.NotationAnswer:
+def iconclass(params: Annotated[IconclassParams, Query()], desk: DeskOf, concealed: Concealed) -> Notation:
     """A notation's words, what is above and below it, and how many items here carry it or one below."""
-    answer = notations.look_up(params.notation, params.language)
-    num_items = desk.engine.facets(FilterParams(iconclass=params.notation).filters(concealed)).total
+    if params.language not in iconography.LANGUAGES:
+        raise Refusal(
+            422,
+            f"Iconclass has no labels in '{params.language}'",
+            where="language",
+            remedy=f"one of {', '.join(iconography.LANGUAGES)}",
+        )
+    answer = _look_up(params.notation.replace("\x00", " "), params.language)
+    num_items = desk.facets(FilterParams(iconclass=params.notation), concealed).total
     if params.suggest_for is None:
         return answer.model_copy(update={"num_items": num_items})
-    desk.item(params.suggest_for, concealed)
-    try:
-        suggested = desk.engine.suggest_notations(
-            params.suggest_for, params.notation, language=params.language, k=params.k
-        )
-    except IconoclipError as error:
-        raise from_engine(error) from error
+    suggested = desk.suggest_notations(
+        params.suggest_for, params.notation, concealed, language=params.language, k=params.k
+    )
     return answer.model_copy(update={"num_items": num_items, "suggested": suggested})
-
-
-def _picture(key: str, request: Request, desk: Desk, concealed: tuple[str, ...], *, small: bool) -> Response:
-    hit = desk.item(key, concealed).hit
-    pictures.refuse_unless_shown(hit)
-    # A thumbnail is an alteration; a licence that forbids those gets the stored picture, whole.
-    stored = desk.image(key)
-    data = desk.thumbs.of(stored) if small and hit.rights.display != "unaltered" else stored
-    headers = {"ETag": pictures.etag(data), "Cache-Control": _cache_control(hit, desk)}
-    if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
-        return Response(status_code=304, headers=headers)
-    return Response(data, media_type="image/jpeg", headers=headers)
-
-
-def _cache_control(hit: Hit, desk: Desk) -> str:
-    # A withdrawn picture must be gone within a minute: a cache may keep its copy that long unasked.
-    who = "private" if hit.institution in desk.visibility.consortium else "public"
-    return f"{who}, max-age=60, must-revalidate"
-
-
-_JPEG: Responses = {
-    200: {"content": {"image/jpeg": {}}, "description": "the picture"},
-    304: {"description": "the copy you have is still good"},
-    403: documented("its rights allow a link only"),
-}
-
-
-@router.get(
-    "/image/{key}.jpg",
-    tags=["items"],
-    summary="The picture as stored",
-    responses=_JPEG,
-    response_class=Response,
-)
-def image(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> Response:
-    """The JPEG from the shard set, where its rights let it be shown."""
-    return _picture(key, request, desk, concealed, small=False)
-
-
-@router.get(
-    "/thumb/{key}.jpg", tags=["items"], summary="A small picture", responses=_JPEG, response_class=Response
-)
-def thumb(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> Response:
-    """A JPEG of at most 400 pixels a side, where its rights let it be shown."""
-    return _picture(key, request, desk, concealed, small=True)

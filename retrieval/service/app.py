@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from retrieval.config import ServeConfig
 from retrieval.search import SearchEngine
-from retrieval.service import api, exports, health, iiif, pages
+from retrieval.service import api, exports, health, iiif, images, pages, within
 from retrieval.service.desk import Desk
 from retrieval.service.limits import BodyLimit, RateLimit, SecurityHeaders
 from retrieval.service.measures import Measured, Measures
@@ -59,7 +59,7 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.desk, app.state.measures = desk, measures
-    for room in (api, exports, iiif, health, pages):
+    for room in (api, images, exports, iiif, within, health, pages):
         app.include_router(room.router)
     app.mount("/static", Static(directory=STATIC), name="static")
     app.add_exception_handler(Refusal, _refuse)

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from iconoclip.errors import BadInput, IconoclipError
-from retrieval.answers import Item, Query, Results
-from retrieval.config import ServeConfig
+from iconoclip.record import Record
+from retrieval.answers import (
+    Explanation,
+    Facets,
+    Filters,
+    Hit,
+    Item,
+    NotationSuggestion,
+    Query,
+    Results,
+)
+from retrieval.config import Mode, ServeConfig
+from retrieval.hits import hit_of
 from retrieval.search import SearchEngine
+from retrieval.service.params import MAX_K, FilterParams, SearchParams
 from retrieval.service.pictures import ThumbCache
 from retrieval.service.refusals import N_, Refusal, from_engine
+from retrieval.service.remote import Hosts, RemotePictures
 from retrieval.service.uploads import KeptImages
 from retrieval.service.visibility import Visibility
+
+NUM_LONG_ANSWERS, MAX_WAIT_SECONDS = 2, 20.0
+# Of MAX_K items each.
+MAX_OBJECT_PAGES = 10
 
 
 class Desk:
@@ -27,6 +46,8 @@ class Desk:
         self.visibility = Visibility.from_config(config)
         self.kept_images = KeptImages()
         self.thumbs = ThumbCache()
+        self.remote = RemotePictures(Hosts(engine), config.max_upload_bytes)
+        self._long_answers = threading.BoundedSemaphore(NUM_LONG_ANSWERS)
         self.is_ready = False
         self.not_ready_because = "the model is being loaded"
 
@@ -45,49 +66,122 @@ class Desk:
         self.is_ready = True
         print(f"iconoclip: ready after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
 
-    def search(self, query: Query) -> Results:
+    def search(
+        self, params: SearchParams, concealed: tuple[str, ...], picture: bytes | None = None
+    ) -> Results:
         """Ask the engine.
+
+        Args:
+            params: the question.
+            concealed: slugs of institutions that this reader may not see.
+            picture: a picture that came with the question; else the kept one that `params.image` names, if any.
 
         Raises:
             Refusal: the engine's error as an answer; 404 for an item in the question that this reader may not see.
         """
-        if concealed := query.filters.without_institution:
-            regions = (query.region.key,) if query.region else ()
-            for key in (*query.like, *query.unlike, *regions):
-                self.item(key, concealed)
-        try:
-            return self.engine.search(query)
-        except IconoclipError as error:
-            raise from_engine(error) from error
+        for key in params.keys if concealed else ():
+            self.record(key, concealed)
+        if picture is None and params.image:
+            picture = self.kept_images.get(params.image)
+        with engine_errors():
+            return self.engine.search(params.query(concealed, picture))
+
+    def facets(self, params: FilterParams, concealed: tuple[str, ...]) -> Facets:
+        """Counts over what passes the filters and this reader may see."""
+        with engine_errors():
+            return self.engine.facets(params.filters(concealed))
 
     def item(self, key: str, concealed: tuple[str, ...]) -> Item:
-        """One item that this reader may see.
+        """One item that this reader may see, with what is beside it.
 
         Raises:
             Refusal: 404, for an item that is unknown, withdrawn or concealed alike.
         """
-        try:
-            item = self.engine.item(key, without_institution=concealed)
-        except BadInput as error:
-            raise no_such_item(key) from error
-        except IconoclipError as error:
-            raise from_engine(error) from error
-        if item.hit.institution in concealed:
-            raise no_such_item(key)
-        return item
+        with engine_errors(key):
+            return self.engine.item(key, without_institution=concealed)
+
+    def record(self, key: str, concealed: tuple[str, ...]) -> Record:
+        """As `item`, but the record alone: a look-up, not a search."""
+        with engine_errors(key):
+            return self.engine.record(key, without_institution=concealed)
+
+    def hit(self, key: str, concealed: tuple[str, ...]) -> Hit:
+        """As `record`, as it is shown."""
+        return hit_of(self.record(key, concealed), rank=1, score=1.0)
 
     def image(self, key: str) -> bytes:
-        """The stored bytes of a picture whose item has been looked up before."""
-        try:
+        """The stored bytes of a picture whose record has been looked up before."""
+        with engine_errors(key):
             return self.engine.image(key)
-        except BadInput as error:
-            raise no_such_item(key) from error
-        except IconoclipError as error:
-            raise from_engine(error) from error
+
+    def search_group(
+        self, key: str, text: str | None, concealed: tuple[str, ...], *, mode: Mode = "hybrid"
+    ) -> Results:
+        """The best of the items of one object: those of the same group as `key`."""
+        group = self.record(key, concealed).group
+        filters = Filters(group=group, without_institution=concealed)
+        with engine_errors():
+            return self.engine.search(Query(text=text, filters=filters, k=MAX_K, mode=mode, fold=False))
+
+    def hits_of_group(self, key: str, concealed: tuple[str, ...]) -> Iterator[Hit]:
+        """Every item of the object that `key` belongs to, in the order they were harvested; at most 2,000."""
+        group = self.record(key, concealed).group
+        query = Query(filters=Filters(group=group, without_institution=concealed), k=MAX_K, fold=False)
+        for _ in range(MAX_OBJECT_PAGES):
+            with engine_errors():
+                found = self.engine.search(query)
+            yield from found.hits
+            if found.next_cursor is None:
+                return
+            query = query.model_copy(update={"cursor": found.next_cursor})
+
+    def explain(self, key: str, text: str, concealed: tuple[str, ...]) -> Explanation:
+        """Where in an item's picture a text is seen: some fifty looks of the model."""
+        self.record(key, concealed)
+        with self._at_length(), engine_errors():
+            return self.engine.explain(key, text)
+
+    def suggest_notations(
+        self, key: str, branch: str, concealed: tuple[str, ...], *, language: str, k: int
+    ) -> tuple[NotationSuggestion, ...]:
+        """Iconclass notations below `branch` that the model sees in an item's picture: some hundred texts."""
+        self.record(key, concealed)
+        with self._at_length(), engine_errors():
+            return self.engine.suggest_notations(key, branch, language=language, k=k)
+
+    @contextlib.contextmanager
+    def _at_length(self) -> Iterator[None]:
+        """Answers that take the model long are given two at a time, so that quick ones do not wait for them.
+
+        Raises:
+            Refusal: 503, others have been waiting for too long.
+        """
+        if not self._long_answers.acquire(timeout=MAX_WAIT_SECONDS):
+            raise Refusal(
+                503,
+                N_("others are waiting for the same thing"),
+                remedy=N_("ask again in a moment"),
+                headers={"Retry-After": "10"},
+            )
+        try:
+            yield
+        finally:
+            self._long_answers.release()
 
     def base_url(self, request: Request) -> str:
         """The address of this service as the world knows it, without a slash at the end."""
         return (self.config.public_url or str(request.base_url)).rstrip("/")
+
+
+@contextlib.contextmanager
+def engine_errors(key: str | None = None) -> Iterator[None]:
+    """Turns the engine's errors into answers; with a `key`, bad input is an item that is not there."""
+    try:
+        yield
+    except IconoclipError as error:
+        if key is not None and isinstance(error, BadInput):
+            raise no_such_item(key) from error
+        raise from_engine(error) from error
 
 
 def no_such_item(key: str) -> Refusal:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from retrieval.answers import Hit, Results
-from retrieval.service.api import REFUSALS
-from retrieval.service.desk import Concealed, Desk, DeskOf
+from retrieval.answers import Hit
+from retrieval.service.desk import Concealed, DeskOf
+from retrieval.service.documented import REFUSALS
 from retrieval.service.params import SearchParams
 from retrieval.service.views import home_of, is_shown, outward
 
@@ -25,13 +25,6 @@ COLUMNS = (
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def results_of(
-    params: SearchParams, desk: Desk, concealed: tuple[str, ...], image: str | None = None
-) -> Results:
-    """The page of hits to export; `image` names a kept upload."""
-    return desk.search(params.query(concealed, desk.kept_images.get(image) if image else None))
-
-
 @router.get(
     "/api/search.csv",
     summary="The page of hits as CSV",
@@ -42,7 +35,7 @@ def as_csv(
     params: Annotated[SearchParams, Query()], request: Request, desk: DeskOf, concealed: Concealed
 ) -> Response:
     """One row a hit, with a header row."""
-    found = results_of(params, desk, concealed)
+    found = desk.search(params, concealed)
     return Response(
         csv_of(found.hits, desk.base_url(request)),
         media_type="text/csv; charset=utf-8",
@@ -90,7 +83,7 @@ def as_jsonld(
     params: Annotated[SearchParams, Query()], request: Request, desk: DeskOf, concealed: Concealed
 ) -> JsonLd:
     """A schema.org ItemList of VisualArtwork."""
-    found = results_of(params, desk, concealed)
+    found = desk.search(params, concealed)
     return JsonLd(
         jsonld_of(found.hits, desk.base_url(request)),
         headers={"Content-Disposition": 'attachment; filename="iconoclip.jsonld"'},

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from iconoclip.errors import IconoclipError
+from retrieval import iconography
 from retrieval.answers import Facets, FacetValue
 from retrieval.columns import NO_RIGHTS
-from retrieval.service import notations
 from retrieval.service.desk import Desk
-from retrieval.service.params import FilterParams, SearchParams
-from retrieval.service.refusals import from_engine
+from retrieval.service.params import SearchParams
 from retrieval.service.wording import Wording
 
 MAX_VALUES_SHOWN = 8
@@ -53,32 +51,24 @@ class SidePanel:
     centuries: tuple[FacetValue, ...]
 
 
-def count(desk: Desk, params: FilterParams, concealed: tuple[str, ...]) -> Facets:
-    """The engine's counts over what passes the filters."""
-    try:
-        return desk.engine.facets(params.filters(concealed))
-    except IconoclipError as error:
-        raise from_engine(error) from error
-
-
 def side_panel(desk: Desk, params: SearchParams, concealed: tuple[str, ...], wording: Wording) -> SidePanel:
     """The filters with counts; a filter's own values are counted as if it were not set, so that one can change it."""
-    overall = count(desk, params, concealed)
+    overall = desk.facets(params, concealed)
 
     def several(name: str, legend: str) -> Group:
         loose = (
-            count(desk, params.model_copy(update={name: []}), concealed) if getattr(params, name) else overall
+            desk.facets(params.model_copy(update={name: []}), concealed) if getattr(params, name) else overall
         )
         return _group(name, legend, True, getattr(loose, name), getattr(params, name), wording)
 
     def single(name: str, legend: str) -> Group:
         chosen = getattr(params, name)
-        loose = count(desk, params.model_copy(update={name: None}), concealed) if chosen else overall
+        loose = desk.facets(params.model_copy(update={name: None}), concealed) if chosen else overall
         return _group(name, legend, False, getattr(loose, name), [chosen] if chosen else [], wording)
 
     _ = wording.translations.gettext
     reusable = (
-        count(desk, params.model_copy(update={"reusable": None}), concealed) if params.reusable else overall
+        desk.facets(params.model_copy(update={"reusable": None}), concealed) if params.reusable else overall
     )
     groups = (
         several("institution", _("Institution")),
@@ -132,6 +122,6 @@ def value_label(name: str, value: FacetValue, wording: Wording) -> str:
     if name == "rights" and value.value == NO_RIGHTS:
         return str(wording.translations.gettext("No rights statement"))
     if name == "iconclass" and value.value:
-        words = notations.label(value.value, wording.language)
+        words = iconography.label(value.value, wording.language)
         return f"{value.value} {words}".strip()
     return value.label

@@ -7,7 +7,6 @@ from itertools import chain, zip_longest
 
 from retrieval.answers import Facets, Hit
 from retrieval.service.desk import Desk
-from retrieval.service.facets import count
 from retrieval.service.params import FilterParams, SearchParams
 from retrieval.service.views import is_shown, primary
 from retrieval.service.wording import Wording
@@ -28,12 +27,11 @@ class Welcome:
 
 def welcome(desk: Desk, concealed: tuple[str, ...], wording: Wording) -> Welcome:
     """Counts of everything this reader may see, pictures from every institution in turn, and captions to try."""
-    counts = count(desk, FilterParams(), concealed)
+    counts = desk.facets(FilterParams(), concealed)
     slugs = [value.value for value in counts.institution[:WALL_SIZE]]
     share = -(-WALL_SIZE // max(1, len(slugs)))
     pages = [
-        desk.search(SearchParams(institution=[slug], k=min(200, 2 * share)).query(concealed)).hits
-        for slug in slugs
+        desk.search(SearchParams(institution=[slug], k=min(200, 2 * share)), concealed).hits for slug in slugs
     ]
     shown = [[hit for hit in hits if is_shown(hit)][: 2 * share] for hits in pages]
     wall = tuple(hit for hit in chain.from_iterable(zip_longest(*shown)) if hit is not None)[:WALL_SIZE]

@@ -1,26 +1,21 @@
-"""Results and items as IIIF Presentation 3: a Manifest with one canvas a hit, or a Collection of their manifests.
-
-Written for Universal Viewer, Mirador and Clover. A picture that may not be shown has an empty canvas that links to
-its institution. https://iiif.io/api/presentation/3.0/
-"""
+"""Results, items and whole objects as IIIF Presentation 3: a Manifest with one canvas a hit, or a Collection."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from iconoclip.record import Caption
 from retrieval.answers import Hit
-from retrieval.service.api import REFUSALS, KeyPath, Responses
-from retrieval.service.desk import Concealed, DeskOf
-from retrieval.service.exports import results_of
+from retrieval.service.canvases import Json, canvas_of, label_of, whole_page
+from retrieval.service.desk import Concealed, Desk, DeskOf
+from retrieval.service.documented import REFUSALS, KeyPath, Responses
 from retrieval.service.params import SearchParams
-from retrieval.service.views import home_of, is_shown, outward
+from retrieval.service.views import outward
 
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"
-THUMB_SIDE_PIXELS = 400
 
 router = APIRouter(responses=REFUSALS, tags=["iiif"])
 
@@ -31,173 +26,114 @@ class Iiif(JSONResponse):
     media_type = f'application/ld+json;profile="{CONTEXT}"'
 
 
-_OK: Responses = {200: {"content": {"application/ld+json": {}}, "description": "IIIF Presentation 3"}}
+OK: Responses = {200: {"content": {"application/ld+json": {}}, "description": "IIIF Presentation 3"}}
 
 
 @router.get(
-    "/iiif/search/manifest.json", summary="The page of hits as a Manifest", response_class=Iiif, responses=_OK
+    "/iiif/search/manifest.json", summary="The page of hits as a Manifest", response_class=Iiif, responses=OK
 )
 def search_manifest(
     params: Annotated[SearchParams, Query()], request: Request, desk: DeskOf, concealed: Concealed
 ) -> Iiif:
-    """One canvas a hit, in the order of the results."""
-    base = desk.base_url(request)
-    hits = results_of(params, desk, concealed).hits
-    address = f"{base}/iiif/search/manifest.json?{params.query_string(cursor=params.cursor)}"
-    return Iiif(manifest_of(hits, address, params.text or "Pictures", base))
+    """One canvas a hit, in the order of the results; a hit that is a part of a page is marked on that page."""
+    base, hits = desk.base_url(request), desk.search(params, concealed).hits
+    canvases = canvases_of(hits, desk, concealed, base)
+    return Iiif(manifest_of(canvases, _address("manifest", params, base), _name(params), len(hits)))
 
 
 @router.get(
     "/iiif/search/collection.json",
     summary="The page of hits as a Collection",
     response_class=Iiif,
-    responses=_OK,
+    responses=OK,
 )
 def search_collection(
     params: Annotated[SearchParams, Query()], request: Request, desk: DeskOf, concealed: Concealed
 ) -> Iiif:
     """The institutions' own manifests, each once; where there is none, the manifest this service makes."""
     base = desk.base_url(request)
-    hits = results_of(params, desk, concealed).hits
-    address = f"{base}/iiif/search/collection.json?{params.query_string(cursor=params.cursor)}"
-    return Iiif(collection_of(hits, address, params.text or "Pictures", base))
+    hits = desk.search(params, concealed).hits
+    return Iiif(collection_of(hits, _address("collection", params, base), _name(params), base))
+
+
+@router.get("/iiif/{key}/manifest.json", summary="One item as a Manifest", response_class=Iiif, responses=OK)
+def item_manifest(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> Iiif:
+    """One canvas: the picture as stored here, or the page that it is a part of."""
+    hit, base = desk.hit(key, concealed), desk.base_url(request)
+    canvases = canvases_of((hit,), desk, concealed, base)
+    return Iiif(
+        manifest_of(canvases, f"{base}/iiif/{key}/manifest.json", label_of(hit.captions, hit.title), 1)
+    )
 
 
 @router.get(
-    "/iiif/{key}/manifest.json",
-    summary="One item as a Manifest",
+    "/iiif/{key}/object/manifest.json",
+    summary="The whole object of an item as a Manifest",
     response_class=Iiif,
-    responses=_OK,
+    responses=OK,
 )
-def item_manifest(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> Iiif:
-    """One canvas: the picture as stored here."""
-    hit, base = desk.item(key, concealed).hit, desk.base_url(request)
-    return Iiif(manifest_of((hit,), f"{base}/iiif/{key}/manifest.json", hit.title, base))
+def object_manifest(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> Iiif:
+    """Every picture here of the object that the item belongs to (the pages of a book), with a search within them."""
+    base, hit = desk.base_url(request), desk.hit(key, concealed)
+    hits = tuple(desk.hits_of_group(key, concealed))
+    document = manifest_of(
+        canvases_of(hits, desk, concealed, base),
+        f"{base}/iiif/{key}/object/manifest.json",
+        label_of(hit.captions, hit.title),
+        len(hits),
+    )
+    service = {"id": f"{base}/iiif/{key}/object/search", "type": "SearchService2"}
+    return Iiif(document | {"service": [service]})
 
 
-def manifest_of(hits: tuple[Hit, ...], address: str, name: str, base: str) -> dict[str, Any]:
-    """A Manifest whose canvases are the hits."""
+def canvases_of(hits: Iterable[Hit], desk: Desk, concealed: tuple[str, ...], base: str) -> list[Json]:
+    """A canvas for each hit, whole pages where the hits are parts of one."""
+
+    def page(hit: Hit) -> Any:
+        return whole_page(desk.record(hit.key, concealed)) if hit.region else None
+
+    return [canvas_of(hit, base, page(hit)) for hit in hits]
+
+
+def manifest_of(canvases: list[Json], address: str, label: dict[str, list[str]], num_pictures: int) -> Json:
+    """A Manifest of canvases."""
     return {
         "@context": CONTEXT,
         "id": address,
         "type": "Manifest",
-        "label": {"none": [name]},
-        "summary": {"en": [f"{len(hits)} pictures found with iconoclip"]},
+        "label": label,
+        "summary": {"en": [f"{num_pictures} pictures found with iconoclip"]},
         # A manifest may not be without canvases (section 5.2), so an empty result is one empty canvas.
-        "items": [_canvas(hit, base) for hit in hits] or [_nothing(address)],
+        "items": canvases or [_nothing(address)],
     }
 
 
-def collection_of(hits: tuple[Hit, ...], address: str, name: str, base: str) -> dict[str, Any]:
+def collection_of(hits: Iterable[Hit], address: str, label: dict[str, list[str]], base: str) -> Json:
     """A Collection of the manifests the hits come from."""
-    manifests: dict[str, dict[str, Any]] = {}
+    manifests: dict[str, Json] = {}
     for hit in hits:
         identity = outward(hit.manifest) or f"{base}/iiif/{hit.key}/manifest.json"
         manifests.setdefault(
-            identity, {"id": identity, "type": "Manifest", "label": _label(hit.captions, hit.title)}
+            identity, {"id": identity, "type": "Manifest", "label": label_of(hit.captions, hit.title)}
         )
     return {
         "@context": CONTEXT,
         "id": address,
         "type": "Collection",
-        "label": {"none": [name]},
+        "label": label,
         "items": list(manifests.values()),
     }
 
 
-def _canvas(hit: Hit, base: str) -> dict[str, Any]:
-    identity = f"{base}/iiif/{hit.key}/canvas"
-    canvas: dict[str, Any] = {
-        "id": identity,
-        "type": "Canvas",
-        "label": _label(hit.captions, hit.title),
-        "width": hit.width,
-        "height": hit.height,
-        "metadata": _metadata(hit),
-        "requiredStatement": {
-            "label": {"en": ["Attribution"]},
-            "value": {"none": [hit.rights.attribution or hit.institution_name]},
-        },
-        "seeAlso": [{"id": f"{base}/api/items/{hit.key}", "type": "Dataset", "format": "application/json"}],
-    }
-    if hit.rights.uri:
-        canvas["rights"] = hit.rights.uri
-    if home := home_of(hit):
-        label = {"none": [hit.institution_name]}
-        canvas["homepage"] = [{"id": home, "type": "Text", "label": label, "format": "text/html"}]
-    if is_shown(hit):
-        canvas["thumbnail"] = [_thumbnail(hit, base)]
-        canvas["items"] = [_painting(hit, identity, base)]
-    if origin := _origin(hit, identity):
-        canvas["annotations"] = [origin]
-    return canvas
+def _address(kind: str, params: SearchParams, base: str) -> str:
+    return f"{base}/iiif/search/{kind}.json?{params.query_string(cursor=params.cursor)}"
 
 
-def _painting(hit: Hit, canvas: str, base: str) -> dict[str, Any]:
-    body = {
-        "id": f"{base}/image/{hit.key}.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "width": hit.width,
-        "height": hit.height,
-    }
-    annotation = {
-        "id": f"{canvas}/painting",
-        "type": "Annotation",
-        "motivation": "painting",
-        "body": body,
-        "target": canvas,
-    }
-    return {"id": f"{canvas}/page", "type": "AnnotationPage", "items": [annotation]}
+def _name(params: SearchParams) -> dict[str, list[str]]:
+    return {"none": [params.text]} if params.text else {"en": ["Pictures"]}
 
 
-def _thumbnail(hit: Hit, base: str) -> dict[str, Any]:
-    scale = min(1.0, THUMB_SIDE_PIXELS / max(hit.width, hit.height))
-    return {
-        "id": f"{base}/thumb/{hit.key}.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "width": max(1, round(hit.width * scale)),
-        "height": max(1, round(hit.height * scale)),
-    }
-
-
-def _origin(hit: Hit, canvas: str) -> dict[str, Any] | None:
-    """An annotation that points back to the region of the institution's own canvas."""
-    if not (outward(hit.canvas) and outward(hit.manifest)):
-        return None
-    source = hit.canvas if hit.region is None else f"{hit.canvas}#xywh={hit.region}"
-    body = {"id": source, "type": "Canvas", "partOf": [{"id": hit.manifest, "type": "Manifest"}]}
-    annotation = {
-        "id": f"{canvas}/origin",
-        "type": "Annotation",
-        "motivation": "linking",
-        "body": body,
-        "target": canvas,
-    }
-    return {"id": f"{canvas}/origins", "type": "AnnotationPage", "items": [annotation]}
-
-
-def _metadata(hit: Hit) -> list[dict[str, Any]]:
-    facts = {
-        "Institution": [hit.institution_name],
-        "Date": [hit.date] if hit.date else [],
-        "Creator": list(hit.creators),
-        "Type": [hit.object_type] if hit.object_type else [],
-        "Iconclass": list(hit.iconclass),
-        "Rights": [hit.rights.label],
-    }
-    return [{"label": {"en": [name]}, "value": {"none": values}} for name, values in facts.items() if values]
-
-
-def _label(captions: tuple[Caption, ...], title: str) -> dict[str, list[str]]:
-    label: dict[str, list[str]] = {}
-    for caption in captions:
-        label.setdefault("none" if caption.language == "und" else caption.language, []).append(caption.text)
-    return {language: texts[:1] for language, texts in label.items()} or {"none": [title]}
-
-
-def _nothing(address: str) -> dict[str, Any]:
+def _nothing(address: str) -> Json:
     return {
         "id": f"{address}#nothing",
         "type": "Canvas",

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,9 +28,17 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
+    # What says nothing else is asked for again: a withdrawn item must not live on in a cache, nor a member's answer.
+    "Cache-Control": "private, no-cache",
 }
 # Asked many times for one page, and cheap.
-UNCOUNTED = ("/static/", "/thumb/", "/image/", "/ratios.css", "/api/health", "/api/ready", "/metrics")
+UNCOUNTED = (
+    "/static/", "/thumb/", "/image/", "/veil/", "/ratios.css", "/api/health", "/api/ready", "/metrics",
+)  # fmt: skip
+# Answered by many looks of the model, or by asking another server: each counts as so many requests.
+LONG_ANSWERS = 10
+LONG_PATHS = ("/api/explain", "/api/pictures", "/search/image")
+LONG_PARAMETERS = ("seen", "branch", "suggest_for")
 MAX_CLIENTS = 10_000
 
 
@@ -107,7 +115,8 @@ class RateLimit:
         if scope["type"] != "http" or not self.per_minute or scope["path"].startswith(UNCOUNTED):
             await self.app(scope, receive, send)
             return
-        wait_seconds = self.take(scope["client"][0] if scope.get("client") else "")
+        client = scope["client"][0] if scope.get("client") else ""
+        wait_seconds = self.take(client, min(cost(scope), self.per_minute))
         if wait_seconds > 0:
             refusal = Refusal(
                 429,
@@ -119,17 +128,24 @@ class RateLimit:
             return
         await self.app(scope, receive, send)
 
-    def take(self, client: str) -> int:
-        """Take one token of `client`; 0 when there was one, else the whole seconds until there is."""
+    def take(self, client: str, num_tokens: int = 1) -> int:
+        """Take tokens of `client`; 0 when there were as many, else the whole seconds until there are."""
         now, per_second = self.clock(), self.per_minute / 60
         tokens, seen = self._buckets.pop(client, (float(self.per_minute), now))
         tokens = min(self.per_minute, tokens + (now - seen) * per_second)
-        allowed = tokens >= 1
-        self._buckets[client] = (tokens - 1 if allowed else tokens, now)
+        allowed = tokens >= num_tokens
+        self._buckets[client] = (tokens - num_tokens if allowed else tokens, now)
         if len(self._buckets) > MAX_CLIENTS:
             self._buckets.popitem(last=False)
         # Rounded first: 30.000000001 seconds are thirty.
-        return 0 if allowed else math.ceil(round((1 - tokens) / per_second, 6))
+        return 0 if allowed else math.ceil(round((num_tokens - tokens) / per_second, 6))
+
+
+def cost(scope: Scope) -> int:
+    """How many requests one counts as."""
+    named = QueryParams(scope["query_string"]).keys() if scope["query_string"] else ()
+    is_long = scope["path"] in LONG_PATHS or any(name in named for name in LONG_PARAMETERS)
+    return LONG_ANSWERS if is_long else 1
 
 
 async def _answer(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

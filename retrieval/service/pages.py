@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from iconoclip.record import KEY_PATTERN
-from retrieval.service import facets, uploads
+from retrieval import iconography
+from retrieval.answers import NotationSuggestion
+from retrieval.service import facets
 from retrieval.service.desk import Concealed, Desk, DeskOf, no_such_item
+from retrieval.service.heat import Veil
 from retrieval.service.home import Welcome, welcome
+from retrieval.service.images import keep
 from retrieval.service.layout import ratios_css
 from retrieval.service.params import SearchParams, from_page
 from retrieval.service.refusals import N_, Refusal
@@ -20,6 +25,7 @@ from retrieval.service.visibility import COOKIE
 
 router = APIRouter(include_in_schema=False)
 RATIOS_CSS = ratios_css()
+NUM_SUGGESTED = 8
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -34,37 +40,48 @@ def home(request: Request, desk: DeskOf, concealed: Concealed) -> Response:
 def results(request: Request, desk: DeskOf, concealed: Concealed) -> Response:
     """A page of hits with filters at the side."""
     params = from_page(request.query_params)
-    image = request.query_params.get("image") or None
-    found = desk.search(params.query(concealed, desk.kept_images.get(image) if image else None))
+    found = desk.search(params, concealed)
     return _page(
         request,
         "results.html",
         params=params,
-        image=image,
         found=found,
         panel=facets.side_panel(desk, params, concealed, wording_for(request)),
-        likes=[desk.item(key, concealed).hit for key in params.like[:3]],
-        is_listing=params.is_listing and image is None,
-        link=_Linker(params, image),
+        likes=[desk.hit(key, concealed) for key in params.like],
+        unlikes=[desk.hit(key, concealed) for key in params.unlike],
+        link=_Linker(params),
     )
 
 
 class _Linker:
     """Addresses of the same question, changed a little."""
 
-    def __init__(self, params: SearchParams, image: str | None) -> None:
-        self._params, self._image = params, image
+    def __init__(self, params: SearchParams) -> None:
+        self._params = params
 
-    def __call__(self, path: str = "/search", **changes: Any) -> str:
-        query = self._params.query_string(**{"image": self._image, **changes})
+    def __call__(self, path: str = "/search", /, **changes: Any) -> str:
+        query = self._params.query_string(**changes)
         return f"{path}?{query}" if query else path
+
+    def adding(self, name: str, value: str) -> str:
+        """The question with one more value of a list."""
+        values = [*getattr(self._params, name), value]
+        return self(**{name: list(dict.fromkeys(values))})
+
+    def without(self, name: str, value: str) -> str:
+        """The question with one value less."""
+        return self(**{name: [each for each in getattr(self._params, name) if each != value]})
 
 
 @router.post("/search/image")
-def search_by_image(image: Annotated[UploadFile, File()], desk: DeskOf) -> Response:
-    """Keep an uploaded picture in memory for a while and show what resembles it."""
-    name = desk.kept_images.keep(uploads.normalise(image.file.read(), desk.config.max_upload_pixels))
-    return RedirectResponse(f"/search?image={name}", status_code=303)
+def search_by_image(
+    desk: DeskOf,
+    concealed: Concealed,
+    image: Annotated[UploadFile | None, File()] = None,
+    url: Annotated[str | None, Form(max_length=2_000)] = None,
+) -> Response:
+    """Keep a picture in memory for a while and show what resembles it."""
+    return RedirectResponse(f"/search?image={keep(desk, concealed, image, url)}", status_code=303)
 
 
 @router.get("/kept/{name}.jpg")
@@ -75,12 +92,54 @@ def kept_image(name: str, desk: DeskOf) -> Response:
     )
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Where in a picture a text is seen."""
+
+    text: str
+    veil: Veil
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """What a cataloguer asked the model about a picture: notations below a branch."""
+
+    branch: str
+    is_known: bool
+    notations: tuple[NotationSuggestion, ...]
+
+
 @router.get("/item/{key}", response_class=HTMLResponse)
-def item(key: str, request: Request, desk: DeskOf, concealed: Concealed) -> Response:
-    """One item with everything known about it."""
+def item(
+    key: str,
+    request: Request,
+    desk: DeskOf,
+    concealed: Concealed,
+    seen: Annotated[str, Query(max_length=1_000)] = "",
+    branch: Annotated[str, Query(max_length=120)] = "",
+) -> Response:
+    """One item with everything known about it; `seen` shows where in the picture a text is found, `branch` asks for
+    notations below one."""
     if not re.fullmatch(KEY_PATTERN, key):
         raise no_such_item(key)
-    return _page(request, "item.html", item=desk.item(key, concealed), base=desk.base_url(request))
+    found = desk.item(key, concealed)
+    text, asked = seen.replace("\x00", "").strip(), branch.replace(" ", "")
+    return _page(
+        request,
+        "item.html",
+        item=found,
+        base=desk.base_url(request),
+        seen=Seen(text, Veil.of(desk.explain(key, text, concealed))) if text else None,
+        suggested=_suggested(desk, key, asked, concealed, wording_for(request).language) if asked else None,
+        divisions=iconography.children(""),
+    )
+
+
+def _suggested(desk: Desk, key: str, branch: str, concealed: tuple[str, ...], language: str) -> Suggested:
+    if iconography.known(branch) != branch:
+        return Suggested(branch, False, ())
+    found = desk.suggest_notations(key, branch, concealed, language=language, k=NUM_SUGGESTED)
+    return Suggested(branch, True, found)
 
 
 @router.get("/about", response_class=HTMLResponse)

@@ -6,6 +6,7 @@ ignored by the page (people arrive with all sorts of tails on an address).
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -13,13 +14,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from starlette.datastructures import QueryParams
 
 from iconoclip.config import nearest
+from iconoclip.record import KEY_PATTERN
 from retrieval.answers import MAX_TEXT_CHARS, Filters, KeyText, Query, RegionOf, Weighted, Word, Year
 from retrieval.config import Mode
 from retrieval.service.refusals import Refusal
 
 MAX_K = 200
-MAX_TERMS = 20
+# Together they stay below what the engine takes in one question.
+MAX_TERMS = 16
 MAX_VALUES = 50
+MAX_KEY_CHARS = 100
+MAX_WEIGHT = 10
+_TERM = re.compile(r"([+-]?\d{1,2}(?:\.\d{1,4})?):(.*)", re.DOTALL)
 
 
 def _printable(text: str) -> str:
@@ -28,8 +34,26 @@ def _printable(text: str) -> str:
     return text
 
 
+def _weighted(term: str) -> Weighted:
+    """`WEIGHT:TEXT` or `WEIGHT:KEY` as the engine takes it."""
+    parsed = _TERM.fullmatch(term)
+    if parsed is None or not parsed[2].strip() or abs(float(parsed[1])) > MAX_WEIGHT:
+        raise ValueError(
+            f"a term is WEIGHT:TEXT or WEIGHT:KEY, with a weight from -{MAX_WEIGHT} to {MAX_WEIGHT}"
+        )
+    is_key = re.fullmatch(KEY_PATTERN, parsed[2]) and len(parsed[2]) <= MAX_KEY_CHARS
+    what = {"key" if is_key else "text": parsed[2]}
+    return Weighted(weight=float(parsed[1]), **what)
+
+
+def _is_term(term: str) -> str:
+    _weighted(term)
+    return _printable(term)
+
+
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_printable)]
 Value = Annotated[Word, AfterValidator(_printable)]
+Term = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_is_term)]
 
 
 class FilterParams(BaseModel):
@@ -65,7 +89,7 @@ class FilterParams(BaseModel):
 
 
 class SearchParams(FilterParams):
-    """A whole question. With none of `q`, `like`, `plus` and an image it lists the filtered set."""
+    """A whole question. With filters alone it lists the filtered set."""
 
     q: Text | None = Field(
         default=None,
@@ -82,6 +106,18 @@ class SearchParams(FilterParams):
         default=[], max_length=MAX_TERMS, description="a further text that should be in the picture"
     )
     minus: list[Text] = Field(default=[], max_length=MAX_TERMS, description="a text that should not")
+    term: list[Term] = Field(
+        default=[],
+        max_length=MAX_TERMS,
+        description="a further part with its weight, as WEIGHT:TEXT or WEIGHT:KEY; below zero it is taken away",
+        examples=[["0.5:winter", "-1:a crowd"]],
+    )
+    image: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{22}$",
+        max_length=22,
+        description="a picture to look like, by the name that POST /api/pictures gave it",
+    )
     region: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9_-]{1,100}:[0-9.]{1,12}(,[0-9.]{1,12}){3}$",
@@ -117,7 +153,15 @@ class SearchParams(FilterParams):
     @property
     def is_listing(self) -> bool:
         """Whether nothing is asked for, so that there is nothing to match."""
-        return not (self.text or self.like or self.plus or self.region)
+        asked = (self.text, self.like, self.unlike, self.plus, self.minus, self.term, self.region, self.image)
+        return not any(asked)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every item that the question names."""
+        region = self._region()
+        terms = tuple(key for term in self.term if (key := _weighted(term).key))
+        return (*self.like, *self.unlike, *terms, *((region.key,) if region else ()))
 
     @property
     def text(self) -> str | None:
@@ -127,13 +171,14 @@ class SearchParams(FilterParams):
     def query(self, concealed: tuple[str, ...], image: bytes | None = None) -> Query:
         """The engine's query."""
         words = [(text, 1.0) for text in self.plus] + [(text, -1.0) for text in self.minus]
+        terms = [Weighted(text=text, weight=weight) for text, weight in words if text.strip()]
         return Query(
             text=self.text,
             image=image,
             like=tuple(self.like),
             unlike=tuple(self.unlike),
             region=self._region(),
-            terms=tuple(Weighted(text=text, weight=weight) for text, weight in words if text.strip()),
+            terms=(*terms, *map(_weighted, self.term)),
             filters=self.filters(concealed),
             k=self.k,
             cursor=self.cursor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -11,10 +12,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-from retrieval.service import notations, views
+from retrieval import iconography
+from retrieval.service import views
 from retrieval.service.facets import value_label
+from retrieval.service.heat import PARTS
 from retrieval.service.wording import LANGUAGES, Wording, choose
 
+# The parts of a picture that one may search with, without drawing a frame: name, left and top of a quarter of it.
+NINE_PARTS = tuple(
+    (name, column / 4, row / 4)
+    for (row, column), name in zip(product(range(3), repeat=2), PARTS, strict=True)
+)
 LANGUAGE_COOKIE = "iconoclip_lang"
 _A_YEAR_SECONDS = 365 * 24 * 3600
 
@@ -32,7 +40,10 @@ def environment(language: str) -> Environment:
     )
     wording = Wording(language)
     made.install_gettext_translations(wording.translations, newstyle=True)  # type: ignore[attr-defined]
-    made.filters.update(number=wording.number, language_name=wording.language_name, quote=quote)
+    translated = wording.translations.gettext
+    made.filters.update(
+        number=wording.number, language_name=wording.language_name, quote=quote, translated=translated
+    )
     made.globals.update(
         wording=wording,
         languages=[Wording(tag) for tag in LANGUAGES],
@@ -40,8 +51,9 @@ def environment(language: str) -> Environment:
         alt_text=lambda hit: views.alt_text(hit, language),
         badge=lambda rights: views.badge(rights, wording),
         captions_by_language=lambda captions: views.grouped(captions, wording),
-        notation_label=lambda notation: notations.label(notation, language),
-        in_readers_words=wording.translations.gettext,
+        notation_label=lambda notation: iconography.label(notation, language),
+        in_readers_words=translated,
+        nine_parts=NINE_PARTS,
         facet_label=lambda name, value: value_label(name, value, wording),
         is_shown=views.is_shown,
         frame=views.frame,

@@ -29,11 +29,16 @@ async function show(url, { push = true, focus = null } = {}) {
     document.title = page.title;
     if (push) history.pushState({}, "", url);
     enrich(fresh);
-    if (focus) fresh.querySelector(focus)?.focus({ preventScroll: true });
+    if (focus) focusOn(fresh.querySelector(focus));
     say(document.getElementById("count")?.textContent ?? "");
   } catch {
     location.assign(url);
   }
+}
+
+function focusOn(element) {
+  if (element?.tagName === "H1") element.tabIndex = -1;
+  element?.focus({ preventScroll: true });
 }
 
 function addressOf(form) {
@@ -81,6 +86,96 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   showMore(link);
+});
+
+// ---------------------------------------------------------------- one step on, in place: this fits, that does not
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[data-step]");
+  if (!link || !document.getElementById("results") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  show(link.href, { focus: "h1" });
+});
+
+// ---------------------------------------------------------------- why this one: the veil of the item's page, in its card
+
+async function explain(link) {
+  const card = link.closest("li");
+  const frame = card.querySelector(".frame");
+  const old = card.querySelector(".said");
+  if (old) { old.remove(); frame.querySelector(".veil")?.remove(); link.setAttribute("aria-expanded", "false"); return; }
+  if (link.getAttribute("aria-busy") === "true") return;
+  link.setAttribute("aria-busy", "true");
+  try {
+    const page = await fetchPage(link.href);
+    const said = page.querySelector("#why .said");
+    if (!said) { location.assign(link.href); return; }
+    const veil = page.querySelector("img.veil");
+    if (veil && frame.querySelector("img")) frame.append(document.adoptNode(veil));
+    card.append(document.adoptNode(said));
+    link.setAttribute("aria-expanded", "true");
+  } catch {
+    location.assign(link.href);
+  } finally {
+    link.removeAttribute("aria-busy");
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[data-why]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  explain(link);
+});
+
+// ---------------------------------------------------------------- a part of a picture: draw a frame over it
+
+let drawn = null;
+const isDrawing = () => document.querySelector("details.detail")?.open;
+
+document.addEventListener("pointerdown", (event) => {
+  const picture = event.target.closest?.("[data-region]");
+  if (!picture || !isDrawing() || event.button !== 0) return;
+  event.preventDefault();
+  const marquee = document.createElement("span");
+  marquee.className = "marquee";
+  picture.append(marquee);
+  drawn = { picture, marquee, box: picture.getBoundingClientRect(), x: event.clientX, y: event.clientY };
+  picture.setPointerCapture(event.pointerId);
+});
+
+function shares(event) {
+  const { box } = drawn;
+  const across = (value) => Math.min(1, Math.max(0, (value - box.left) / box.width));
+  const down = (value) => Math.min(1, Math.max(0, (value - box.top) / box.height));
+  const [left, right] = [across(drawn.x), across(event.clientX)].sort((a, b) => a - b);
+  const [top, bottom] = [down(drawn.y), down(event.clientY)].sort((a, b) => a - b);
+  return [left, top, right - left, bottom - top];
+}
+
+document.addEventListener("pointermove", (event) => {
+  if (!drawn) return;
+  const [left, top, width, height] = shares(event).map((share) => `${100 * share}%`);
+  Object.assign(drawn.marquee.style, { left, top, width, height });
+});
+
+document.addEventListener("pointerup", (event) => {
+  if (!drawn) return;
+  const part = shares(event);
+  const key = drawn.picture.dataset.region;
+  drawn.marquee.remove();
+  drawn = null;
+  if (part[2] > 0.03 && part[3] > 0.03) location.assign(`/search?region=${key}:${part.map((share) => share.toFixed(4)).join(",")}`);
+});
+
+document.addEventListener("pointercancel", () => { drawn?.marquee.remove(); drawn = null; });
+
+// While a frame can be drawn, a click on the picture draws and does not open it.
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("[data-region]") && isDrawing()) event.preventDefault();
+});
+document.addEventListener("dragstart", (event) => {
+  if (event.target.closest?.("[data-region]") && isDrawing()) event.preventDefault();
 });
 
 // ---------------------------------------------------------------- copying

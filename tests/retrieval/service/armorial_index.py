@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from data_prep.armorial import collection, describe
 from data_prep.armorial.archives import Archive
 from data_prep.armorial.drawing.picture import picture
-from iconoclip.record import Caption, Date, Image, Institution, Record, Source, sample_key
+from iconoclip.record import Caption, Date, Image, Institution, Record, Region, Source, sample_key
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSetWriter
 from retrieval.build import index
@@ -30,6 +30,8 @@ MODEL = {
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
 }
+# Width and height of the pages that some of the drawings are a part of.
+PAGE_SIZE = (800, 1_100)
 HARVESTED_AT = "2026-11-01T09:00:00Z"
 
 
@@ -82,8 +84,10 @@ def _record(archive: Archive, item: collection.Item, copy: int, size: tuple[int,
     base = f"https://{archive.slug}.example/iiif/{item.identifier}"
     source_id = f"{base}/canvas/{copy + 1}"
     years = [int(year) for year in item.date.split("/")]
+    # Some are a part of a page.
+    region = Region(x=40, y=60, width=200, height=240) if item.number % 6 == 3 else None
     return Record(
-        key=sample_key(archive.slug, source_id),
+        key=sample_key(archive.slug, source_id, region),
         institution=Institution(slug=archive.slug, name=archive.name),
         source=Source(
             id=source_id,
@@ -91,6 +95,7 @@ def _record(archive: Archive, item: collection.Item, copy: int, size: tuple[int,
             manifest=f"{base}/manifest.json",
             image_service=f"{base}/image/{copy + 1}",
             homepage=f"https://{archive.slug}.example/{item.identifier}",
+            region=region,
         ),
         captions=tuple(_captions(archive, item)),
         iconclass=tuple(describe.notations(item)),
@@ -98,7 +103,13 @@ def _record(archive: Archive, item: collection.Item, copy: int, size: tuple[int,
         date=Date(edtf=item.date, text=item.date.replace("/", "–"), earliest=years[0], latest=years[-1]),
         object_type=archive.object_type,
         rights=judge(item.rights, attribution=describe.attribution(archive)),
-        image=Image(width=size[0], height=size[1], sha256=hashlib.sha256(data).hexdigest()),
+        image=Image(
+            width=size[0],
+            height=size[1],
+            sha256=hashlib.sha256(data).hexdigest(),
+            source_width=PAGE_SIZE[0] if region else None,
+            source_height=PAGE_SIZE[1] if region else None,
+        ),
         group=f"{base}/manifest.json",
         harvested_at=HARVESTED_AT,
         harvested_by="iconoclip tests",

@@ -13,7 +13,9 @@ import pytest
 from iiif_prezi3 import Collection, Manifest
 from starlette.testclient import TestClient
 
+from iconoclip.record import Record
 from retrieval.answers import Hit, RightsInfo
+from retrieval.service.canvases import whole_page
 from retrieval.service.exports import csv_of
 
 
@@ -47,8 +49,9 @@ def test_canvases_keep_the_display_verdict_and_the_way_home(client: TestClient, 
         body = canvas["items"][0]["items"][0]["body"]
         assert (body["width"], body["height"]) == (canvas["width"], canvas["height"])
         assert canvas["rights"].startswith("http://")
-        origin = canvas["annotations"][0]["items"][0]["body"]
-        assert origin["partOf"][0]["type"] == "Manifest"
+        notes = {note["motivation"]: note for note in canvas["annotations"][0]["items"]}
+        assert notes["linking"]["body"]["partOf"][0]["type"] == "Manifest"
+        assert {body["value"] for body in notes["commenting"]["body"]}
 
 
 def test_one_item_is_a_valid_manifest_and_its_picture_is_there(client: TestClient, shown_key: str) -> None:
@@ -65,6 +68,90 @@ def test_results_are_a_valid_collection_of_the_institutions_manifests(client: Te
     identities = [entry["id"] for entry in document["items"]]
     assert len(identities) == len(set(identities))
     assert all(identity.endswith("/manifest.json") for identity in identities)
+
+
+def test_a_part_of_a_page_is_marked_on_the_page(client: TestClient) -> None:
+    document = manifest_at(client, "/iiif/search/manifest.json", has_region=True, reusable=True, k=5)
+    Manifest(**document)
+    assert len(document["items"]) == 5
+    for canvas in document["items"]:
+        key = canvas["id"].split("/")[-2]
+        record = client.get(f"/api/items/{key}").json()["item"]["record"]
+        region, source = record["source"]["region"], record["image"]
+        assert (canvas["width"], canvas["height"]) == (source["source_width"], source["source_height"])
+        painted = canvas["items"][0]["items"][0]["body"]
+        # Image API 3.0 and 2.1, section 4: {region}/{size}/{rotation}/{quality}.{format} behind the service's address.
+        assert painted["id"] == f"{record['source']['image_service']}/full/800,/0/default.jpg"
+        notes = {note["motivation"]: note for note in canvas["annotations"][0]["items"]}
+        xywh = f"xywh={region['x']},{region['y']},{region['width']},{region['height']}"
+        assert notes["commenting"]["target"] == f"{canvas['id']}#{xywh}"
+        assert notes["linking"]["body"]["id"] == f"{record['source']['canvas']}#{xywh}"
+
+
+def test_a_page_that_cannot_be_had_is_not_invented(client: TestClient) -> None:
+    key = client.get("/api/search?has_region=true&reusable=true&k=1").json()["hits"][0]["key"]
+    record = Record.model_validate(client.get(f"/api/items/{key}").json()["item"]["record"])
+    assert whole_page(record) is not None
+    for part, change in (
+        ("source", {"image_service": None}),
+        ("source", {"image_service": "javascript:alert(1)"}),
+        ("source", {"region": None}),
+        ("image", {"source_width": None}),
+        ("image", {"source_width": 10}),
+    ):
+        changed = getattr(record, part).model_copy(update=change)
+        assert whole_page(record.model_copy(update={part: changed})) is None, change
+
+
+@pytest.fixture(scope="module")
+def kept_picture(client: TestClient, shown_key: str) -> str:
+    """A picture brought to search with."""
+    picture = client.get(f"/image/{shown_key}.jpg").content
+    answer = client.post("/api/pictures", files={"image": picture})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["image"])
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"q": "a lion"},
+        {"image": "KEPT"},
+        {"like": ["KEY"]},
+        {"region": "KEY:0,0,0.5,0.5"},
+        {"q": "azure", "term": ["0.5:a lion", "-0.3:KEY"]},
+        {"like": ["KEY"], "unlike": ["OTHER"], "q": "in winter"},
+        {"iconclass": "46A122"},
+        {"image": "KEPT", "reusable": True, "minus": ["a lion"]},
+    ],
+    ids=str,
+)
+def test_every_kind_of_question_is_answered_in_every_form(
+    client: TestClient, shown_key: str, link_key: str, kept_picture: str, question: dict[str, Any]
+) -> None:
+    names = {"KEPT": kept_picture, "KEY": shown_key, "OTHER": link_key}
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return [filled(each) for each in value]
+        for name, real in names.items() if isinstance(value, str) else ():
+            value = value.replace(name, real)
+        return value
+
+    params = {name: filled(value) for name, value in question.items()} | {"k": 12}
+    keys = [hit["key"] for hit in client.get("/api/search", params=params).json()["hits"]]
+    assert len(keys) == 12
+    manifest = manifest_at(client, "/iiif/search/manifest.json", **params)
+    Manifest(**manifest)
+    assert [canvas["id"].split("/")[-2] for canvas in manifest["items"]] == keys
+    assert client.get(manifest["id"]).json() == manifest
+    Collection(**manifest_at(client, "/iiif/search/collection.json", **params))
+    rows = csv.DictReader(
+        io.StringIO(client.get("/api/search.csv", params=params).content.decode("utf-8-sig"))
+    )
+    assert [row["key"] for row in rows] == keys
+    works = client.get("/api/search.jsonld", params=params).json()["itemListElement"]
+    assert [work["item"]["identifier"] for work in works] == keys
 
 
 def test_nothing_found_is_still_a_valid_manifest(client: TestClient) -> None:

@@ -1,0 +1,212 @@
+"""IIIF Content Search 2.0 within an object: the pictures of a book, found by their captions and by what they show.
+
+Captions are the annotations that are searched. First come those that hold every word of the query, with the words
+marked (section 4.3.3 of the text, highlighting); then the captions of pictures that match it by meaning, as far as they
+match well. https://iiif.io/api/search/2.0/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+
+from iconoclip.record import Caption
+from retrieval.answers import Hit
+from retrieval.calibration import MIN_PROBABILITY
+from retrieval.service.canvases import Json, canvas_id, source_target, text_body
+from retrieval.service.desk import Concealed, Desk, DeskOf
+from retrieval.service.documented import REFUSALS, KeyPath, Responses
+from retrieval.service.views import outward
+from retrieval.words import folded, words_in
+
+CONTEXT = "http://iiif.io/api/search/2/context.json"
+MOTIVATION = "commenting"
+PAGE_SIZE = 50
+# So much text before and after a word tells its place in a caption.
+CONTEXT_CHARS = 30
+
+router = APIRouter(responses=REFUSALS, tags=["iiif"])
+_OK: Responses = {
+    200: {"content": {"application/ld+json": {}}, "description": "IIIF Content Search 2, an annotation page"}
+}
+Words = Annotated[str, Query(max_length=1_000, description="what to look for; empty: everything")]
+Motivations = Annotated[
+    str, Query(max_length=500, description="motivations with spaces between; captions are `commenting`")
+]
+Unread = Annotated[str | None, Query(max_length=1_000, description="not read, and listed in `ignored`")]
+PageNumber = Annotated[int, Query(ge=1, le=1_000, description="page of the answer")]
+TargetOf = Callable[[Hit], str | None]
+
+
+class Annotations(JSONResponse):
+    """JSON with linked data's media type."""
+
+    media_type = f'application/ld+json;profile="{CONTEXT}"'
+
+
+@router.get(
+    "/iiif/{key}/object/search",
+    summary="Search within an object",
+    response_class=Annotations,
+    responses=_OK,
+)
+def search_object(
+    key: KeyPath,
+    request: Request,
+    desk: DeskOf,
+    concealed: Concealed,
+    q: Words = "",
+    motivation: Motivations = "",
+    date: Unread = None,
+    user: Unread = None,
+    page: PageNumber = 1,
+) -> Annotations:
+    """Annotations on the canvases of `/iiif/{key}/object/manifest.json`."""
+    base = desk.base_url(request)
+    asked = _Asked(f"{base}/iiif/{key}/object/search", q, motivation, _ignored(date, user), page)
+    return Annotations(asked.answer(desk, key, concealed, lambda hit: canvas_id(hit.key, base)))
+
+
+@router.get(
+    "/iiif/{key}/source/search",
+    summary="Search within an institution's own manifest",
+    response_class=Annotations,
+    responses=_OK,
+)
+def search_source(
+    key: KeyPath,
+    request: Request,
+    desk: DeskOf,
+    concealed: Concealed,
+    q: Words = "",
+    motivation: Motivations = "",
+    date: Unread = None,
+    user: Unread = None,
+    page: PageNumber = 1,
+) -> Annotations:
+    """The same on the canvases of the manifest that the item came from: an institution may name this address as the
+    search service of that manifest, and has a search within it."""
+    address = f"{desk.base_url(request)}/iiif/{key}/source/search"
+    asked = _Asked(address, q, motivation, _ignored(date, user), page)
+    return Annotations(
+        asked.answer(desk, key, concealed, lambda hit: source_target(hit) if outward(hit.canvas) else None)
+    )
+
+
+def _ignored(date: str | None, user: str | None) -> list[str]:
+    return [name for name, value in (("date", date), ("user", user)) if value]
+
+
+class _Asked:
+    """One request of the Content Search API."""
+
+    def __init__(self, service: str, q: str, motivation: str, ignored: list[str], page: int) -> None:
+        self._service, self._q, self._ignored, self._page = service, q.strip(), ignored, page
+        self._motivation = motivation
+        self._words = frozenset(folded(word) for word in words_in(self._q))
+
+    def answer(self, desk: Desk, key: str, concealed: tuple[str, ...], target_of: TargetOf) -> Json:
+        """The annotation page."""
+        wanted = self._motivation.split()
+        found = [] if wanted and MOTIVATION not in wanted else self._found(desk, key, concealed, target_of)
+        start = (self._page - 1) * PAGE_SIZE
+        shown = found[start : start + PAGE_SIZE]
+        document: Json = {"@context": CONTEXT, "id": self._address(self._page), "type": "AnnotationPage"}
+        if self._ignored:
+            document["ignored"] = self._ignored
+        if len(found) > PAGE_SIZE:
+            document |= self._neighbours(len(found), start)
+        document["items"] = [annotation for annotation, _ in shown]
+        if marked := [mark for _, marks in shown for mark in marks]:
+            document["annotations"] = [{"type": "AnnotationPage", "items": marked}]
+        return document
+
+    def _found(
+        self, desk: Desk, key: str, concealed: tuple[str, ...], target_of: TargetOf
+    ) -> list[tuple[Json, list[Json]]]:
+        """Annotations with the marks of their words, best first."""
+        found = []
+        for hit in self._hits(desk, key, concealed):
+            target = target_of(hit)
+            for number, caption in self._captions(hit) if target else ():
+                identity = f"{self._service.rsplit('/', 3)[0]}/{hit.key}/caption/{number}"
+                annotation = {
+                    "id": identity,
+                    "type": "Annotation",
+                    "motivation": MOTIVATION,
+                    "body": text_body(caption),
+                    "target": target,
+                }
+                found.append((annotation, list(self._marks(caption.text, identity))))
+        return found
+
+    def _hits(self, desk: Desk, key: str, concealed: tuple[str, ...]) -> Iterator[Hit]:
+        if not self._q:
+            yield from desk.hits_of_group(key, concealed)
+            return
+        by_words = desk.search_group(key, self._q, concealed, mode="keyword")
+        by_meaning = desk.search_group(key, self._q, concealed, mode="semantic")
+        certain = [hit for hit in by_words.hits if hit.score >= MIN_PROBABILITY]
+        yield from certain
+        known = {hit.key for hit in certain}
+        for hit in by_meaning.hits if by_meaning.matches_well else ():
+            if hit.score >= MIN_PROBABILITY and hit.key not in known:
+                yield hit
+
+    def _captions(self, hit: Hit) -> list[tuple[int, Caption]]:
+        """The captions that hold a word of the query; the first one where the picture itself was found."""
+        numbered = list(enumerate(hit.captions, 1))
+        if not self._words:
+            return numbered
+        return [pair for pair in numbered if self._words & _words_of(pair[1].text)] or numbered[:1]
+
+    def _marks(self, text: str, annotation: str) -> Iterator[Json]:
+        matches = [each for each in re.finditer(r"\w+", text) if folded(each[0]) in self._words]
+        for number, match in enumerate(matches, 1):
+            before, after = text[: match.start()], text[match.end() :]
+            selector = {
+                "type": "TextQuoteSelector",
+                "prefix": before[-CONTEXT_CHARS:],
+                "exact": match[0],
+                "suffix": after[:CONTEXT_CHARS],
+            }
+            target = {"type": "SpecificResource", "source": annotation, "selector": [selector]}
+            yield {
+                "id": f"{annotation}/match/{number}",
+                "type": "Annotation",
+                "motivation": "highlighting",
+                "target": target,
+            }
+
+    def _neighbours(self, total: int, start: int) -> Json:
+        """The properties of one page among several (section 4.2.2)."""
+        last = -(-total // PAGE_SIZE)
+
+        def reference(number: int) -> Json:
+            return {"id": self._address(number), "type": "AnnotationPage"}
+
+        collection = {"id": self._address(None), "type": "AnnotationCollection", "total": total}
+        properties: Json = {
+            "partOf": collection | {"first": reference(1), "last": reference(last)},
+            "startIndex": start,
+        }
+        if self._page < last:
+            properties["next"] = reference(self._page + 1)
+        if 1 < self._page <= last:
+            properties["prev"] = reference(self._page - 1)
+        return properties
+
+    def _address(self, page: int | None) -> str:
+        """The address of a page; the first has no number, None stands for the whole."""
+        given = {"q": self._q, "motivation": self._motivation, "page": page if page and page > 1 else None}
+        query = urlencode({name: value for name, value in given.items() if value})
+        return f"{self._service}?{query}" if query else self._service
+
+
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(folded(word) for word in re.findall(r"\w+", text))
