@@ -52,7 +52,7 @@ if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[4]))
     all_clip.main._CLIP_REGISTRY["open_clip:"] = load
     from clip_retrieval.clip_inference.main import main
-    main(input_dataset=sys.argv[2].split(","), output_folder=sys.argv[3], input_format="webdataset", enable_text=False,
+    main(input_dataset=sys.argv[2], output_folder=sys.argv[3], input_format="webdataset", enable_text=False,
          batch_size=64, num_prepro_workers=int(sys.argv[5]), clip_model="open_clip:any/any", output_partition_count=1)
 """
 
@@ -157,7 +157,9 @@ def ours(model: Path, shards: Path, out: Path, precision: str, options: argparse
 
 def theirs(model: Path, shards: Path, out: Path, options: argparse.Namespace) -> Cost:
     """What clip-retrieval's inference takes, its start included."""
-    tars = ",".join(map(str, sorted(shards.glob("*.tar"))))
+    # The peer expands braces itself; a list it was given would be expanded to nonsense.
+    last = len(list(shards.glob("*.tar"))) - 1
+    tars = f"{shards}/drawn-{{000000..{last:06d}}}.tar"
     driver = options.work / "peer.py"
     driver.write_text(PEER)
     command = [
