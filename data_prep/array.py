@@ -161,18 +161,19 @@ def _join_meta(database: sqlite3.Connection, metas: list[dict[str, str]], rounds
 # Rows of a task's ledger take new numbers; a row that another task knows as `elsewhere` is filled in by its owner.
 _JOIN: Final = """
 BEGIN;
-INSERT INTO documents (uri, kind, context, host, depth, state, reason, rounds, not_before, etag, last_modified, sha256, opt_out)
-    SELECT uri, kind, context, host, depth, state, reason, rounds, not_before, etag, last_modified, sha256, opt_out
+INSERT INTO documents (uri, kind, context, host, depth, state, reason, rounds, not_before, etag, last_modified, sha256, opt_out, seen_until)
+    SELECT uri, kind, context, host, depth, state, reason, rounds, not_before, etag, last_modified, sha256, opt_out, seen_until
     FROM t.documents WHERE true ORDER BY id
     ON CONFLICT (uri, kind) DO UPDATE SET
         context = excluded.context, state = excluded.state, reason = excluded.reason, etag = excluded.etag,
-        last_modified = excluded.last_modified, sha256 = excluded.sha256, opt_out = excluded.opt_out
+        last_modified = excluded.last_modified, sha256 = excluded.sha256, opt_out = excluded.opt_out,
+        seen_until = excluded.seen_until
     WHERE documents.state = 'elsewhere' AND excluded.state <> 'elsewhere';
 CREATE TEMP TABLE numbers (theirs INTEGER PRIMARY KEY, ours INTEGER);
 INSERT INTO numbers SELECT d.id, o.id FROM t.documents d JOIN documents o ON o.uri = d.uri AND o.kind = d.kind;
 INSERT INTO numbers VALUES (0, 0);
 INSERT OR IGNORE INTO edges
-    SELECT p.ours, e.ordinal, c.ours FROM t.edges e
+    SELECT p.ours, e.ordinal, c.ours, e.record FROM t.edges e
     JOIN numbers p ON p.theirs = e.parent JOIN numbers c ON c.theirs = e.child;
 INSERT INTO items (key, host, candidate, state, reason, rounds, not_before, etag, last_modified, spool, offset, size, facts)
     SELECT key, host, candidate, state, reason, rounds, not_before, etag, last_modified, spool + {first_spool}, offset, size, facts
@@ -183,7 +184,7 @@ INSERT INTO items (key, host, candidate, state, reason, rounds, not_before, etag
         facts = excluded.facts
     WHERE items.state = 'elsewhere' AND excluded.state <> 'elsewhere';
 INSERT OR IGNORE INTO sightings
-    SELECT n.ours, s.ordinal, s.key, nullif(coalesce(s.candidate, theirs.candidate), ours.candidate)
+    SELECT n.ours, s.ordinal, s.key, nullif(coalesce(s.candidate, theirs.candidate), ours.candidate), s.record
     FROM t.sightings s JOIN numbers n ON n.theirs = s.document
     JOIN t.items theirs ON theirs.key = s.key JOIN items ours ON ours.key = s.key;
 INSERT OR IGNORE INTO refusals

@@ -95,3 +95,5 @@ class Found:
     links: tuple[Link, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     withdrawals: tuple[Withdrawal, ...] = ()
+    seen_until: str | None = None
+    """Of a change stream's document: the time of its newest activity, or "" where it tells none."""

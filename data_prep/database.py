@@ -11,19 +11,19 @@ from typing import IO, Final
 
 from iconoclip.errors import BadInput, DamagedData, TryAgainLater
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
 
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, uri TEXT NOT NULL, kind TEXT NOT NULL, context TEXT NOT NULL, host TEXT NOT NULL,
     depth INTEGER NOT NULL, is_shared INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'pending', reason TEXT, rounds INTEGER NOT NULL DEFAULT 0,
-    not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, sha256 TEXT, opt_out TEXT NOT NULL DEFAULT '',
+    not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, sha256 TEXT, opt_out TEXT NOT NULL DEFAULT '', seen_until TEXT,
     UNIQUE (uri, kind)
 );
 CREATE INDEX documents_by_host ON documents (host, state, id);
 CREATE TABLE edges (
-    parent INTEGER NOT NULL, ordinal INTEGER NOT NULL, child INTEGER NOT NULL, PRIMARY KEY (parent, ordinal)
+    parent INTEGER NOT NULL, ordinal INTEGER NOT NULL, child INTEGER NOT NULL, record TEXT, PRIMARY KEY (parent, ordinal)
 ) WITHOUT ROWID;
 CREATE TABLE items (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, host TEXT NOT NULL, candidate TEXT NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE items (
 );
 CREATE INDEX items_by_host ON items (host, state, id);
 CREATE TABLE sightings (
-    document INTEGER NOT NULL, ordinal INTEGER NOT NULL, key TEXT NOT NULL, candidate TEXT,
+    document INTEGER NOT NULL, ordinal INTEGER NOT NULL, key TEXT NOT NULL, candidate TEXT, record TEXT,
     PRIMARY KEY (document, ordinal)
 ) WITHOUT ROWID;
 CREATE TABLE refusals (
@@ -44,6 +44,7 @@ CREATE TABLE withdrawals (
     document INTEGER NOT NULL, ordinal INTEGER NOT NULL, source_id TEXT NOT NULL, at TEXT,
     PRIMARY KEY (document, ordinal)
 ) WITHOUT ROWID;
+CREATE INDEX withdrawals_by_source ON withdrawals (source_id);
 CREATE TABLE sites (origin TEXT PRIMARY KEY, robots_txt TEXT, tdmrep BLOB, at REAL) WITHOUT ROWID;
 CREATE TABLE services (uri TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
 CREATE TABLE hosts (

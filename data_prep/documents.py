@@ -107,17 +107,22 @@ class DocumentReader:
 def item_row(candidate: Candidate, config: HarvestConfig, share: Share | None = None) -> ItemRow:
     """A candidate on its way into the ledger; refused there and then where its rights leave no use."""
     asked = candidate.service.id if candidate.service else candidate.image_uri or ""
-    try:
-        reason = rights_refusal(rights_of(candidate, config.policy), config.keep)
-    except ValidationError as error:
-        reason = why_invalid(error)
     return ItemRow(
         key_of(candidate),
         host_of(asked),
         CANDIDATE.dump_json(candidate).decode(),
-        refused=reason,
+        refused=refused_for_rights(candidate, config),
         is_elsewhere=share is not None and not share.owns(candidate.group),
+        record=None if candidate.source.manifest else candidate.group,
     )
+
+
+def refused_for_rights(candidate: Candidate, config: HarvestConfig) -> str | None:
+    """Why a candidate is refused before its image is asked for; None when it is not."""
+    try:
+        return rights_refusal(rights_of(candidate, config.policy), config.keep)
+    except ValidationError as error:
+        return why_invalid(error)
 
 
 def _link_row(link: Link, job: DocumentJob, share: Share | None) -> LinkRow:
@@ -129,6 +134,7 @@ def _link_row(link: Link, job: DocumentJob, share: Share | None) -> LinkRow:
         link.context,
         is_shared=job.is_shared and not is_leaf,
         is_elsewhere=share is not None and is_leaf and not share.owns(link.uri),
+        record=link.context.get("record", {}).get("id"),
     )
 
 

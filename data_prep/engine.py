@@ -149,7 +149,11 @@ class Engine:
             else:
                 lane.last_item = max(lane.last_item, job.id)
         if not jobs:
+            # What was put off, and what was read before and is to be read again: a change stream says so as it is read.
             late, _ = self._ledger.put_off(lane.host, BUFFER_JOBS, time.time())
+            late += self._ledger.pending(
+                lane.host, 0, 0, BUFFER_JOBS + MAX_UNCOMMITTED, with_items=self._items is not None
+            )
             jobs = [job for job in late if (type(job), job.id) not in self._taken]
         return jobs
 

@@ -16,18 +16,19 @@ from data_prep.array import PACE_FOLDER, Share, join, task_folder, waiting_for
 from data_prep.config import HarvestConfig
 from data_prep.database import exclusive_lock
 from data_prep.decoders import Decoders
-from data_prep.documents import DocumentReader
+from data_prep.documents import DocumentReader, refused_for_rights
 from data_prep.engine import Engine
 from data_prep.fetch import Fetcher, Limits
 from data_prep.hosts import Pace
 from data_prep.images import Wanted
 from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
 from data_prep.items import ItemFetcher
-from data_prep.jobs import LinkRow
+from data_prep.jobs import CANDIDATE, LinkRow
 from data_prep.ledger import IDENTITY_FIELDS, Ledger
 from data_prep.packing import LostBytes, Packed, hand_over, pack
 from data_prep.recording import Recorder, now_or_fixed
 from data_prep.report import REPORT_NAME, Report, refusals_of, report_of
+from data_prep.rounds import begin_round, retry_refused, round_times
 from data_prep.sources.registry import roots
 from data_prep.walk import settle
 from iconoclip.errors import BadInput, ConfigError, DamagedData, RightsForbid, SomeRefused, TryAgainLater
@@ -84,7 +85,13 @@ def _harvest_share(config: HarvestConfig) -> int:
 def _pack_joined(config: HarvestConfig, folder: Path) -> int:
     assert config.out is not None
     whole = config.model_copy(update={"task": None})
-    with exclusive_lock(folder / "join.lock"):
+    try:
+        lock = exclusive_lock(folder / "join.lock")
+    except BadInput:
+        # Two tasks may end at once. Should the other die over it, any task that runs again packs.
+        print(f"task {config.task} of {config.num_tasks} has fetched its share; another packs")
+        return 0
+    with lock:
         join(folder, config)
         with Ledger(folder) as ledger:
             take_over(ledger, config)
@@ -119,7 +126,7 @@ def fetch_and_pack(
         image_folder: where a table's images are read from.
     """
     assert config.out is not None
-    recorder = Recorder(config, ledger.round_times())
+    recorder = Recorder(config, round_times(ledger))
     for _ in range(MAX_PACKINGS):
         parked = _fetch_everything(ledger, config, image_folder)
         if parked and not config.pack_incomplete:
@@ -150,7 +157,9 @@ def _fetch_everything(
     while True:
         with progress("harvest", unit="images") as meter, _terminate_as_interrupt():
             parked = asyncio.run(_run(ledger, config, meter, image_folder, share))
-        if not settle(ledger):
+        if not settle(
+            ledger, lambda candidate: refused_for_rights(CANDIDATE.validate_json(candidate), config)
+        ):
             return parked
 
 
@@ -279,9 +288,9 @@ def _need_contact(config: HarvestConfig, links: list[LinkRow]) -> None:
 def _begin_round(ledger: Ledger, config: HarvestConfig) -> bool:
     """Put everything back to pending for a refresh, or the refused alone for another try."""
     if config.refresh:
-        ledger.begin_round(now_or_fixed(config.harvested_at))
+        begin_round(ledger, now_or_fixed(config.harvested_at))
         return True
-    return config.retry_refused and ledger.retry_refused()
+    return config.retry_refused and retry_refused(ledger)
 
 
 def _finish(ledger: Ledger) -> None:

@@ -102,6 +102,13 @@ class Outcome:
     services: dict[str, bytes] = field(default_factory=dict)
     is_unchanged: bool = False
 
+    @property
+    def is_news(self) -> bool:
+        """Whether the set may differ for it. A stream's page tells nothing new when all on it was seen before."""
+        if isinstance(self.job, DocumentJob) and self.found is not None and "since" in self.job.context:
+            return (self.found.seen_until or "") > self.job.context["since"]
+        return not self.is_unchanged
+
 
 @dataclass(frozen=True)
 class ItemRow:
@@ -112,6 +119,8 @@ class ItemRow:
     candidate_json: str
     refused: str | None = None
     is_elsewhere: bool = False
+    record: str | None = None
+    """The catalogue record that names it, where a record does; a withdrawal of the record is one of the item."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,8 @@ class LinkRow:
     context: dict[str, Any] = field(default_factory=dict)
     is_shared: bool = True
     is_elsewhere: bool = False
+    record: str | None = None
+    """The catalogue record that points to it."""
 
 
 @dataclass(frozen=True)

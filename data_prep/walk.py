@@ -1,18 +1,23 @@
 """The canonical order of a harvest: breadth first over its documents, each in its own order.
 
 It follows from what the documents say alone, so an interrupted, a parallel and an uninterrupted harvest agree on it.
+What a walk must remember stands in temporary tables, so that memory does not grow with the harvest.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections import deque
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from data_prep.jobs import CANDIDATE
 from data_prep.ledger import ROOT, Ledger
+
+_NUMBERS: Final = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -39,78 +44,128 @@ class Place:
 def visits(ledger: Ledger) -> Iterator[Visit]:
     """Every document that can be reached, once, in canonical order.
 
-    A withdrawal counts unless a document met earlier in the order has already spoken of the same address: change
-    streams are read from their newest end.
+    A withdrawal of a document counts unless one met earlier in the order has already spoken of the same address: change
+    streams are read from their newest end. A withdrawal of a catalogue record counts wherever it stands: lists have no
+    such order.
     """
-    database = ledger.database
-    queue: deque[int] = deque(_children(ledger, ROOT))
-    met = set(queue)
-    gone: set[str] = set()
-    has_withdrawals = database.execute("SELECT 1 FROM withdrawals LIMIT 1").fetchone() is not None
-    while queue:
-        document = queue.popleft()
-        uri, state, reason, opt_out = database.execute(
-            "SELECT uri, state, reason, opt_out FROM documents WHERE id = ?", (document,)
-        ).fetchone()
-        if uri in gone:
-            continue
-        yield Visit(document, uri, state, reason, tuple(opt_out.split()))
-        children = [child for child in _children(ledger, document) if child not in met]
-        met.update(children)
-        queue.extend(dict.fromkeys(children))
-        if has_withdrawals:
-            gone |= _withdrawn(ledger, document, met)
-
-
-def _children(ledger: Ledger, document: int) -> list[int]:
-    rows = ledger.database.execute("SELECT child FROM edges WHERE parent = ? ORDER BY ordinal", (document,))
-    return [row[0] for row in rows]
-
-
-def _withdrawn(ledger: Ledger, document: int, met: set[int]) -> set[str]:
-    rows = ledger.database.execute(
-        "SELECT w.source_id, d.id FROM withdrawals w LEFT JOIN documents d ON d.uri = w.source_id WHERE w.document = ?",
-        (document,),
-    )
-    return {source_id for source_id, known in rows if known not in met}
+    with _withdrawn(ledger) as gone:
+        yield from _visits(ledger, gone)
 
 
 def places(ledger: Ledger) -> Iterator[Place]:
     """Every key once, where it stands first in canonical order."""
-    seen: set[str] = set()
-    for visit in visits(ledger):
-        rows = ledger.database.execute(
-            "SELECT ordinal, key FROM sightings WHERE document = ? ORDER BY ordinal", (visit.document,)
+    database = ledger.database
+    with (
+        _withdrawn(ledger) as gone,
+        _scratch(ledger, "placed", "(key TEXT PRIMARY KEY) WITHOUT ROWID") as placed,
+    ):
+        here = (
+            "SELECT ordinal, key FROM sightings WHERE document = ? "
+            f"AND (record IS NULL OR record NOT IN (SELECT source_id FROM {gone})) ORDER BY ordinal"
         )
-        for ordinal, key in rows.fetchall():
-            if key not in seen:
-                seen.add(key)
-                yield Place(key, visit.document, ordinal, visit.opt_out)
+        for visit in _visits(ledger, gone):
+            for ordinal, key in database.execute(here, (visit.document,)).fetchall():
+                if database.execute(f"INSERT OR IGNORE INTO {placed} VALUES (?)", (key,)).rowcount:
+                    yield Place(key, visit.document, ordinal, visit.opt_out)
 
 
-def settle(ledger: Ledger) -> int:
-    """Give every key the candidate of its first place, where a race between servers let another come first.
+def _visits(ledger: Ledger, gone: str) -> Iterator[Visit]:
+    database = ledger.database
+    has_withdrawals = database.execute("SELECT 1 FROM withdrawals LIMIT 1").fetchone() is not None
+    with _scratch(ledger, "met", "(position INTEGER PRIMARY KEY, document INTEGER NOT NULL UNIQUE)") as met:
+        next_document = (
+            f"SELECT d.id, d.uri, d.state, d.reason, d.opt_out FROM {met} m JOIN documents d ON d.id = m.document "
+            "WHERE m.position = ?"
+        )
+        children = (
+            f"INSERT OR IGNORE INTO {met} (document) SELECT child FROM edges WHERE parent = ? "
+            f"AND (record IS NULL OR record NOT IN (SELECT source_id FROM {gone})) ORDER BY ordinal"
+        )
+        withdrawals = (
+            f"INSERT OR IGNORE INTO {gone} SELECT source_id FROM withdrawals WHERE document = ? AND NOT EXISTS "
+            f"(SELECT 1 FROM documents d JOIN {met} m ON m.document = d.id WHERE d.uri = source_id)"
+        )
+        database.execute(children, (ROOT,))
+        for position in itertools.count(1):
+            row = database.execute(next_document, (position,)).fetchone()
+            if row is None:
+                return
+            document, uri, state, reason, opt_out = row
+            if has_withdrawals and _stands_in(database, gone, uri):
+                continue
+            yield Visit(document, uri, state, reason, tuple(opt_out.split()))
+            database.execute(children, (document,))
+            if has_withdrawals:
+                database.execute(withdrawals, (document,))
+
+
+# Withdrawals of what a catalogue record named: a manifest it points to, or an image of its own.
+_OF_RECORDS: Final = (
+    "(w.source_id IN (SELECT record FROM edges WHERE record IS NOT NULL) "
+    "OR w.source_id IN (SELECT record FROM sightings WHERE record IS NOT NULL))"
+)
+
+
+@contextmanager
+def _withdrawn(ledger: Ledger) -> Iterator[str]:
+    """A table of what is withdrawn: at first the records that one document names and another takes back."""
+    database = ledger.database
+    columns = "(source_id TEXT PRIMARY KEY) WITHOUT ROWID"
+    with _scratch(ledger, "gone", columns) as gone:
+        if database.execute(f"SELECT 1 FROM withdrawals w WHERE {_OF_RECORDS} LIMIT 1").fetchone():
+            # Only what can still be reached has a say.
+            with _scratch(ledger, "unused", columns) as unused:
+                for visit in _visits(ledger, unused):
+                    database.execute(
+                        f"INSERT OR IGNORE INTO {gone} SELECT w.source_id FROM withdrawals w WHERE w.document = ? AND {_OF_RECORDS}",
+                        (visit.document,),
+                    )
+        yield gone
+
+
+def _stands_in(database: sqlite3.Connection, table: str, source_id: str) -> bool:
+    return database.execute(f"SELECT 1 FROM {table} WHERE source_id = ?", (source_id,)).fetchone() is not None
+
+
+@contextmanager
+def _scratch(ledger: Ledger, name: str, columns: str) -> Iterator[str]:
+    """A temporary table of a walk's own: several walks may be under way at a time."""
+    table = f"{name}_{next(_NUMBERS)}"
+    ledger.database.execute(f"CREATE TEMP TABLE {table} {columns}")
+    try:
+        yield f"temp.{table}"
+    finally:
+        # A walk that was broken off may end after its ledger was closed.
+        with suppress(sqlite3.ProgrammingError):
+            ledger.database.execute(f"DROP TABLE temp.{table}")
+
+
+def settle(ledger: Ledger, refused: Callable[[str], str | None]) -> int:
+    """Give every key the candidate of its first place, where another came first or a document was read again.
+
+    Args:
+        refused: why a candidate (JSON) is not wanted for its rights, or None.
 
     Returns:
-        How many items must be fetched again, because the two candidates show different images.
+        How many items must be fetched again: the candidates show different images, or the rights allow it now.
     """
     database = ledger.database
     if database.execute("SELECT 1 FROM sightings WHERE candidate IS NOT NULL LIMIT 1").fetchone() is None:
         return 0
-    again = 0
-    changes: list[tuple[str, str]] = []
+    num_again = 0
     for place in places(ledger):
-        (other,) = database.execute(
-            "SELECT candidate FROM sightings WHERE document = ? AND ordinal = ?",
+        other, known, reason = database.execute(
+            "SELECT s.candidate, i.candidate, i.reason FROM sightings s JOIN items i ON i.key = s.key "
+            "WHERE s.document = ? AND s.ordinal = ?",
             (place.document, place.ordinal),
         ).fetchone()
-        if other is not None:
-            changes.append((place.key, other))
-    for key, candidate in changes:
-        (known,) = database.execute("SELECT candidate FROM items WHERE key = ?", (key,)).fetchone()
-        if known != candidate:
-            again += ledger.replace_candidate(key, candidate, same_image=_image(known) == _image(candidate))
-    return again
+        if other is None or other == known:
+            continue
+        was_forbidden = reason is not None and reason.startswith("rights:")
+        again = _image(known) != _image(other) or (was_forbidden and refused(other) is None)
+        ledger.replace_candidate(place.key, other, again=again)
+        num_again += again
+    return num_again
 
 
 def _image(candidate_json: str) -> Any:

@@ -8,6 +8,7 @@ all there is: a first harvest needs nothing older, a later one only what was del
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ MAX_ACTIVITIES = 100_000
 _GIVES = ("Create", "Update", "Add", "Move")
 _TAKES = ("Delete", "Remove")
 _READABLE = ("Manifest", "Collection", "")
+# What of a link's context one page hands to the page before it.
+_STATE = ("since", "only_deletes", "stream", "history")
 
 
 def read_discovery(
@@ -29,27 +32,32 @@ def read_discovery(
 
     The first word about a document in this order is the last word of the stream: the harvest ignores later links
     to, and withdrawals of, a document it has already met in the same walk. Links carry the activity's end time in
-    `context["changed"]`; the newest of them is the `since` of the next harvest.
+    `context["changed"]`. The newest time of all is `Found.seen_until`, the `since` of the next harvest. Times are in
+    UTC to the millisecond, so that they compare as texts.
 
     Args:
-        context: `since` is the time (ISO 8601) of the newest activity that the harvest before has seen; reading stops
-            at the first activity older than it. `only_deletes` holds once a Refresh was met; `stream` is the address
-            of the stream, which activities of type Add and Remove must name.
+        context: `since` is the time of the newest activity that the harvest before has seen; reading stops at the
+            first activity older than it. `only_deletes` holds once a Refresh was met; `stream` is the address of the
+            stream, which activities of type Add and Remove must name. `history` is the harvest's own, and travels from
+            page to page.
     """
     value = parse_object(document, uri)
     if isinstance(value, Refusal):
         return Found(refusals=(value,))
-    state = {key: item for key, item in (context or {}).items() if key in ("since", "only_deletes", "stream")}
+    state = {key: item for key, item in (context or {}).items() if key in _STATE}
     kind = type_of(value)
+    activities = objects(value.get("orderedItems"))
     if kind == "OrderedCollection":
-        return sorted_finds(_collection(value, uri, state))
-    if kind == "OrderedCollectionPage":
-        return sorted_finds(_page(value, uri, state))
-    if kind in (*_GIVES, *_TAKES, "Refresh"):
-        return sorted_finds(_activities([value], uri, state))
-    return Found(
-        refusals=(Refusal(uri, f"a {kind[:60] or 'thing without a type'}, not a stream of activities"),)
-    )
+        found = sorted_finds(_collection(value, uri, state))
+    elif kind == "OrderedCollectionPage":
+        found = sorted_finds(_page(value, uri, state))
+    elif kind in (*_GIVES, *_TAKES, "Refresh"):
+        activities = [value]
+        found = sorted_finds(_activities([value], uri, state))
+    else:
+        reason = f"a {kind[:60] or 'thing without a type'}, not a stream of activities"
+        return Found(refusals=(Refusal(uri, reason),))
+    return replace(found, seen_until=max((_ended(activity) or "" for activity in activities), default=""))
 
 
 def _collection(value: JsonObject, uri: str, state: dict[str, Any]) -> Iterator[Find]:
@@ -82,10 +90,10 @@ def _page(value: JsonObject, uri: str, state: dict[str, Any]) -> Iterator[Find]:
 
 def _activities(items: list[JsonObject], uri: str, state: dict[str, Any]) -> Iterator[Find]:
     """The activities of a page from the last to the first. `state` is kept for the page before."""
-    since = _time(state.get("since"))
+    since = _utc(state.get("since"))
     seen: set[str] = set()
     for activity in reversed(items[-MAX_ACTIVITIES:]):
-        ended = _time(activity.get("endTime") or activity.get("published") or activity.get("startTime"))
+        ended = _ended(activity)
         if since is not None and ended is not None and ended < since:
             state["finished"] = True
             return
@@ -100,7 +108,7 @@ def _activities(items: list[JsonObject], uri: str, state: dict[str, Any]) -> Ite
 
 def _activity(activity: JsonObject, uri: str, seen: set[str], state: dict[str, Any]) -> Iterator[Find]:
     kind = type_of(activity)
-    changed = activity.get("endTime") if isinstance(activity.get("endTime"), str) else None
+    changed = _ended(activity)
     if kind not in (*_GIVES, *_TAKES):
         yield Refusal(
             _name(activity, uri),
@@ -156,18 +164,28 @@ def _link(thing: Any, activity: JsonObject, uri: str, seen: set[str], changed: s
             yield Refusal(address, f"a {kind[:60]} that changed, neither a Manifest nor a Collection")
         elif address not in seen:
             seen.add(address)
-            yield Link(address, "presentation", {"changed": changed} if changed else {})
+            context = {"changed": changed, "type": kind}
+            yield Link(address, "presentation", {name: text for name, text in context.items() if text})
 
 
 def _name(activity: JsonObject, uri: str) -> str:
     return id_of(activity) or uri
 
 
-def _time(value: Any) -> datetime | None:
+def _ended(activity: JsonObject) -> str | None:
+    """When an activity was over, or else the next best time it names."""
+    return _utc(activity.get("endTime") or activity.get("published") or activity.get("startTime"))
+
+
+def _utc(value: Any) -> str | None:
+    """A time in UTC to the millisecond, cut and not rounded: what is a little older is read once more, not passed over."""
     if not isinstance(value, str):
         return None
     try:
         time = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-    except ValueError:
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%S") + f".{time.microsecond // 1000:03}Z" if time.year >= 1000 else None
+    )

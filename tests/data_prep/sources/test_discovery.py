@@ -124,8 +124,13 @@ def test_add_and_remove_concern_the_stream_they_name() -> None:
 
 
 def test_the_time_of_the_change_travels_with_the_link() -> None:
-    (link,) = read({"type": "OrderedCollectionPage", "orderedItems": [activity("Update", "a", 5)]}).links
-    assert link.context == {"changed": "2026-01-05T00:00:00Z"}
+    late = {**activity("Update", "a", 5), "endTime": "2026-01-05T01:30:00.123456+01:00"}
+    found = read({"type": "OrderedCollectionPage", "orderedItems": [activity("Update", "b", 4), late]})
+    assert [link.context for link in found.links] == [
+        {"changed": "2026-01-05T00:30:00.123Z", "type": "Manifest"},
+        {"changed": "2026-01-04T00:00:00.000Z", "type": "Manifest"},
+    ]
+    assert found.seen_until == "2026-01-05T00:30:00.123Z"
 
 
 @pytest.mark.parametrize(

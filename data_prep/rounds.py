@@ -1,0 +1,146 @@
+"""Rounds over the sources: the first harvest is round 0, each refresh one more.
+
+In a new round everything is asked again, with the validators of what there is; but of a change stream only what is new.
+The stream is read from its newest end down to the newest activity seen before, and the last page read is followed by
+the stream as the rounds before knew it (its `history`). Read in that order, the first word about a document is the
+last one said; so documents keep what is known of them, until the stream speaks of them anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from data_prep.contents import add_history
+from data_prep.ledger import ROOT, Ledger
+
+# A stream's documents of an earlier round: `discovery@0`.
+_OF_ROUND: Final = "@"
+
+_CHAIN: Final = """
+WITH RECURSIVE chain (id) AS (
+    SELECT ? UNION
+    SELECT d.id FROM chain JOIN edges e ON e.parent = chain.id JOIN documents d ON d.id = e.child
+    WHERE d.seen_until IS NOT NULL OR d.kind = 'discovery'
+)
+SELECT d.id, d.kind, d.state, d.seen_until FROM chain JOIN documents d ON d.id = chain.id
+"""
+_ASKED: Final = """
+WITH RECURSIVE asked (id) AS (
+    SELECT child FROM edges WHERE parent = 0 AND child NOT IN (SELECT id FROM temp.heads)
+    UNION SELECT e.child FROM asked JOIN edges e ON e.parent = asked.id
+)
+INSERT INTO temp.asked SELECT id FROM asked
+"""
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """A change stream that is to be read from where the round before ended."""
+
+    head: int
+    since: str
+    of_this_round: tuple[int, ...]
+
+
+def begin_round(ledger: Ledger, at: str) -> None:
+    """Put everything that is to be asked again back to pending; 403 and 410 stay as they are.
+
+    Args:
+        at: ISO 8601 time; what is fetched in this round carries it.
+    """
+    database = ledger.database
+    number = int(ledger.get("round") or 0)
+    with ledger.transaction():
+        streams = [found for root in _roots(database) if (found := _stream(database, root))]
+        _ask_all_but(database, streams)
+        for stream in streams:
+            _continue(database, stream, number)
+        database.execute("DELETE FROM services")
+        _retry(database, "NOT (reason GLOB 'HTTP 403*' OR reason GLOB 'HTTP 410*' OR reason GLOB 'rights:*')")
+        values = {"round": str(number + 1), f"round_{number + 1}_at": at}
+        database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+        database.execute("DELETE FROM meta WHERE key IN ('finished', 'changed', 'fetched')")
+    ledger.forget_changes()
+
+
+def round_times(ledger: Ledger) -> list[str]:
+    """When each round over the sources began; what was fetched in a round carries its time."""
+    return [ledger.get(f"round_{number}_at") or "" for number in range(int(ledger.get("round") or 0) + 1)]
+
+
+def retry_refused(ledger: Ledger) -> bool:
+    """What was refused by a server or given up is to be tried again. Returns whether there is any."""
+    with ledger.transaction():
+        count = _retry(ledger.database, "reason NOT GLOB 'rights:*'")
+        if count:
+            ledger.database.execute("DELETE FROM meta WHERE key IN ('finished', 'fetched')")
+    return count > 0
+
+
+def _retry(database: sqlite3.Connection, condition: str) -> int:
+    return sum(
+        database.execute(
+            f"UPDATE {table} SET state = 'pending', rounds = 0 WHERE state IN ('refused', 'dead') AND {condition} "
+            + (f"AND kind NOT GLOB '*{_OF_ROUND}*'" if table == "documents" else "")
+        ).rowcount
+        for table in ("documents", "items")
+    )
+
+
+def _roots(database: sqlite3.Connection) -> list[int]:
+    return [row[0] for row in database.execute("SELECT child FROM edges WHERE parent = ?", (ROOT,))]
+
+
+def _stream(database: sqlite3.Connection, root: int) -> _Stream | None:
+    """The stream that a root is, if it is one whose newest activity is known.
+
+    A page that could not be had may hide activities: then what the round before had seen counts, not this one.
+    """
+    chain = database.execute(_CHAIN, (root,)).fetchall()
+    now = [row for row in chain if _OF_ROUND not in row[1]]
+    is_whole = all(state == "fetched" for _, _, state, _ in now)
+    counted = chain if is_whole else [row for row in chain if _OF_ROUND in row[1]]
+    newest = max((seen for *_, seen in counted if seen), default=None)
+    if newest is None:
+        return None
+    # A stream that dates an activity in the future would hide all that come before that day.
+    today = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return _Stream(root, min(newest, today), tuple(row[0] for row in now))
+
+
+def _ask_all_but(database: sqlite3.Connection, streams: list[_Stream]) -> None:
+    """Everything that is known, less what only streams lead to."""
+    database.execute("CREATE TEMP TABLE heads (id INTEGER PRIMARY KEY)")
+    database.execute("CREATE TEMP TABLE asked (id INTEGER PRIMARY KEY)")
+    database.executemany("INSERT INTO temp.heads VALUES (?)", [(stream.head,) for stream in streams])
+    database.execute(_ASKED)
+    database.execute(
+        "UPDATE documents SET state = 'pending', rounds = 0 WHERE state = 'fetched' AND id IN (SELECT id FROM temp.asked)"
+    )
+    database.execute(
+        "UPDATE items SET state = 'pending', rounds = 0 WHERE state = 'fetched' AND key IN "
+        "(SELECT s.key FROM temp.asked a JOIN sightings s ON s.document = a.id)"
+    )
+    database.execute("DROP TABLE temp.heads")
+    database.execute("DROP TABLE temp.asked")
+
+
+def _continue(database: sqlite3.Connection, stream: _Stream, number: int) -> None:
+    """Put a new head before the stream as it is known, to be read down to what was seen."""
+    database.executemany(
+        f"UPDATE documents SET kind = kind || '{_OF_ROUND}{number}' WHERE id = ?",
+        [(document,) for document in stream.of_this_round],
+    )
+    context = json.dumps({"since": stream.since, "history": stream.head})
+    database.execute(
+        "INSERT INTO documents (uri, kind, context, host, depth, is_shared) "
+        f"SELECT uri, substr(kind, 1, instr(kind, '{_OF_ROUND}') - 1), ?, host, 0, is_shared FROM documents WHERE id = ?",
+        (context, stream.head),
+    )
+    (head,) = database.execute("SELECT last_insert_rowid()").fetchone()
+    database.execute("UPDATE edges SET child = ? WHERE parent = ? AND child = ?", (head, ROOT, stream.head))
+    add_history(database, head, {"history": stream.head})
