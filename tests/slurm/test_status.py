@@ -73,11 +73,11 @@ def _shown_in_table(row: Row) -> str:
 
 
 def test_only_the_end_of_a_long_metrics_file_is_read(tmp_path: Path) -> None:
-    line = json.dumps({"step": 1, "loss": 1.0, "padding": "x" * 80}) + "\n"
-    (tmp_path / "metrics.jsonl").write_text(line * 50_000 + json.dumps({"step": 50_001, "loss": 0.5}) + "\n")
-    started = time.perf_counter()
+    # More than the machine's memory, in a file with a hole: whoever reads it all does not come back.
+    with (tmp_path / "metrics.jsonl").open("wb") as file:
+        file.seek(1 << 40)
+        file.write(b"\n" + json.dumps({"step": 50_001, "loss": 0.5}).encode() + b"\n")
     assert last_metrics(tmp_path)["step"] == 50_001
-    assert time.perf_counter() - started < 0.1
 
 
 def test_a_damaged_record_hides_no_other_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,16 +92,16 @@ def test_a_damaged_record_hides_no_other_run(tmp_path: Path, capsys: pytest.Capt
     assert "damaged record" in rows["torn"]["state"]
 
 
-def test_two_hundred_runs_take_less_than_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in range(200):
+def test_runs_in_folders_of_folders_are_all_in_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(40):
         job_dir = make_run(tmp_path / "runs" / f"set-{number % 10}" / f"run-{number:03d}", stage="train")
         job_dir.logs.mkdir()
         (job_dir.logs / "1.log").write_text("a line\n" * 100)
         job_dir.run.metrics_path.write_text(json.dumps({"step": number, "loss": 0.5}) + "\n")
-    started = time.perf_counter()
     assert status(StatusConfig(folder=tmp_path / "runs")) == 0
-    assert time.perf_counter() - started < 1
-    assert capsys.readouterr().out.count("submitted") == 200
+    assert capsys.readouterr().out.count("submitted") == 40
 
 
 def test_a_run_is_not_searched_for_runs_and_links_are_not_followed(tmp_path: Path) -> None:
