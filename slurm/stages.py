@@ -58,7 +58,7 @@ STAGES: dict[str, Stage] = {
         Stage("harvest", "internet", "shardset.json", shares=True),
         Stage("merge", "cpu", "shardset.json"),
         Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
-        Stage("evaluate", "gpu", "evaluation.json"),
+        Stage("evaluate", "gpu", "evaluation.json", multi_node=True, world=("num_nodes", "devices")),
         Stage("export", "cpu", "open_clip_config.json"),
         Stage("encode", "gpu", "store.json", shares=True, joins=True),
         Stage("index", "cpu", "CURRENT"),

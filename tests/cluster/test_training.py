@@ -27,10 +27,11 @@ NUM_STEPS = 960 // 16
 
 @dataclass(frozen=True)
 class Trained:
-    """The same run three times: by one process without SLURM, on two nodes, and on two nodes with two interruptions."""
+    """The same run by one process without SLURM; and on two nodes: plainly, with sliced weights, and interrupted twice."""
 
     alone: Path
     two_nodes: Path
+    sliced: Path
     requeued: Path
 
 
@@ -39,9 +40,14 @@ def trained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("trained")
     config_file = folder / "tiny.yaml"
     config_file.write_text(yaml.safe_dump(train_fields(folder)))
-    runs = Trained(folder / "alone", folder / "two_nodes", folder / "requeued")
-    for run in (runs.requeued, runs.two_nodes):
-        submit(SubmitConfig(stage="train", config_file=str(config_file), run_dir=run, nodes=2))
+    runs = Trained(folder / "alone", folder / "two_nodes", folder / "sliced", folder / "requeued")
+    for run in (runs.requeued, runs.two_nodes, runs.sliced):
+        overrides = ["strategy=fsdp"] if run == runs.sliced else []
+        submit(
+            SubmitConfig(
+                stage="train", config_file=str(config_file), overrides=overrides, run_dir=run, nodes=2
+            )
+        )
     alone = subprocess.Popen(
         [
             sys.executable,
@@ -57,7 +63,7 @@ def trained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> 
     )
     interrupt_twice(cluster, JobDir(runs.requeued))
     assert alone.wait(timeout=300) == 0
-    for run in (runs.requeued, runs.two_nodes):
+    for run in (runs.requeued, runs.two_nodes, runs.sliced):
         wait_until(lambda run=run: not live_jobs(JobDir(run)), f"{run.name} gone from the queue", seconds=300)
         assert JobDir(run).is_finished(), log_of(run)
     return runs
@@ -89,6 +95,11 @@ def test_two_nodes_give_the_losses_of_one_process(trained: Trained) -> None:
     assert losses_of(trained.two_nodes) == pytest.approx(losses_of(trained.alone), abs=1e-5)
     # It learns: a run in which nothing happens would agree with anything.
     assert losses_of(trained.alone)[-1] < losses_of(trained.alone)[0] - 0.01
+
+
+def test_sliced_weights_on_two_nodes_give_the_losses_of_one_process(trained: Trained) -> None:
+    assert losses_of(trained.sliced) == pytest.approx(losses_of(trained.alone), abs=1e-5)
+    assert yaml.safe_load((trained.sliced / "config.yaml").read_text())["strategy"] == "fsdp"
 
 
 def test_two_requeues_in_the_middle_of_an_epoch_change_no_loss(trained: Trained) -> None:

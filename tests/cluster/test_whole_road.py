@@ -54,7 +54,10 @@ def describe(folder: Path, iiif: list[str], oai: str) -> Path:
         "merge": {"fields": {"shardsets": ["{iiif}", "{oai}"]}},
         "train": {"nodes": 2, "fields": train},
         "export": {"fields": {"run_dir": "{train}"}},
-        "evaluate": {"fields": {"model": "{export}", "shardsets": ["{merge}"], "accelerator": "cpu"}},
+        "evaluate": {
+            "nodes": 2,
+            "fields": {"model": "{export}", "shardsets": ["{merge}"], "accelerator": "cpu"},
+        },
         "encode": {"num_tasks": 2, "fields": {"model": "{export}", "shardset": "{merge}", "num_threads": 1}},
         "index": {
             "fields": {"stores": ["{encode}"], "shardset": "{merge}", "model": "{export}", "num_threads": 1}
