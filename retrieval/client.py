@@ -6,7 +6,8 @@
     for hit in library.hits("a lion holding a rose", reusable=True, limit=100):
         print(hit.score, hit.title, hit.rights.attribution)
 
-It needs nothing beyond the standard library and the types it returns.
+It needs nothing beyond the standard library and the types it returns. What a search takes is typed as well: a misspelt
+parameter is an error in the editor already, and one of the service at the latest.
 """
 
 from __future__ import annotations
@@ -19,19 +20,65 @@ import urllib.request
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
 from iconoclip.errors import BadInput, DamagedData, IconoclipError, MissingRequirement, TryAgainLater
-from retrieval.answers import Explanation, Facets, Hit, Item, Results
+from retrieval.answers import Explanation, Facets, Hit, Item, Notation, Results
+from retrieval.config import Mode
 
 MAX_ANSWER_BYTES = 64_000_000
 
 
+Texts = str | list[str]
+
+
+class FilterBy(TypedDict, total=False):
+    """The filters of docs/api.md; several values of one mean any of them."""
+
+    institution: Texts
+    language: str
+    earliest: int
+    latest: int
+    reusable: bool
+    rights: Texts
+    iconclass: str
+    object_type: str
+    creator: str
+    has_region: bool
+
+
+class AskFor(FilterBy, total=False):
+    """The other parameters of a search, as docs/api.md describes them."""
+
+    like: Texts
+    unlike: Texts
+    plus: Texts
+    minus: Texts
+    term: Texts
+    region: str
+    mode: Mode
+    k: int
+    cursor: str | None
+    fold: bool
+    diversity: float
+
+
+class Page(FilterBy, total=False):
+    """Filters, and which page of how many hits."""
+
+    k: int
+    cursor: str | None
+
+
 class _ItemAnswer(BaseModel):
     item: Item
+
+
+class _Kept(BaseModel):
+    image: str
 
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
@@ -61,7 +108,11 @@ class Client:
         self._timeout_seconds = timeout_seconds
 
     def search(
-        self, text: str | None = None, *, image: bytes | str | Path | None = None, **parameters: Any
+        self,
+        text: str | None = None,
+        *,
+        image: bytes | str | Path | None = None,
+        **parameters: Unpack[AskFor],
     ) -> Results:
         """One page of hits.
 
@@ -73,38 +124,69 @@ class Client:
         path = _with_query("/api/search", {"q": text, **parameters})
         if image is None:
             return self._get(path, Results)
-        data = image if isinstance(image, bytes) else Path(image).read_bytes()
-        body, content_type = _multipart("image", data)
+        body, content_type = _multipart("image", _bytes_of(image))
         return _parsed(self._send(path, body, {"Content-Type": content_type}), Results, self.address)
 
-    def hits(self, text: str | None = None, *, limit: int | None = None, **parameters: Any) -> Iterator[Hit]:
+    def hits(
+        self,
+        text: str | None = None,
+        *,
+        image: bytes | str | Path | None = None,
+        limit: int | None = None,
+        **parameters: Unpack[AskFor],
+    ) -> Iterator[Hit]:
         """Hit after hit, asking for the next page whenever one is used up; at most `limit`."""
-        return islice(self._all_hits(text, **parameters), limit)
+        return islice(self._all_hits(text, image, parameters), limit)
 
-    def _all_hits(self, text: str | None, **parameters: Any) -> Iterator[Hit]:
-        cursor = parameters.pop("cursor", None)
+    def _all_hits(
+        self, text: str | None, image: bytes | str | Path | None, parameters: AskFor
+    ) -> Iterator[Hit]:
         while True:
-            page = self.search(text, cursor=cursor, **parameters)
+            page = self.search(text, image=image, **parameters)
             yield from page.hits
-            cursor = page.next_cursor
-            if cursor is None:
+            if page.next_cursor is None:
                 return
+            parameters = {**parameters, "cursor": page.next_cursor}
 
     def item(self, key: str) -> Item:
         """One item, whole."""
         return self._get(f"/api/items/{key}", _ItemAnswer).item
 
-    def similar(self, key: str, **parameters: Any) -> Results:
+    def similar(self, key: str, **parameters: Unpack[Page]) -> Results:
         """What looks like an item."""
         return self._get(_with_query("/api/similar", {"key": key, **parameters}), Results)
 
-    def facets(self, **filters: Any) -> Facets:
+    def facets(self, **filters: Unpack[FilterBy]) -> Facets:
         """Counts over a filtered set."""
-        return self._get(_with_query("/api/facets", filters), Facets)
+        return self._get(_with_query("/api/facets", {**filters}), Facets)
+
+    def notation(
+        self, notation: str, *, language: str = "en", suggest_for: str | None = None, k: int = 10
+    ) -> Notation:
+        """An Iconclass notation (or the notations that hold some words); what of it the model sees in an item."""
+        asked = {"notation": notation, "language": language, "suggest_for": suggest_for, "k": k}
+        return self._get(_with_query("/api/iconclass", asked), Notation)
 
     def explain(self, key: str, text: str) -> Explanation:
         """Where in an item's picture a text is seen."""
         return self._get(_with_query("/api/explain", {"key": key, "q": text}), Explanation)
+
+    def csv(
+        self,
+        text: str | None = None,
+        *,
+        image: bytes | str | Path | None = None,
+        **parameters: Unpack[AskFor],
+    ) -> str:
+        """One page of hits as a table, for a spreadsheet; a picture is brought first, and kept for half an hour."""
+        kept = None if image is None else self._bring(image)
+        path = _with_query("/api/search.csv", {"q": text, "image": kept, **parameters})
+        return self._send(path).decode("utf-8-sig")
+
+    def _bring(self, image: bytes | str | Path) -> str:
+        body, content_type = _multipart("image", _bytes_of(image))
+        answer = self._send("/api/pictures", body, {"Content-Type": content_type})
+        return _parsed(answer, _Kept, self.address).image
 
     def image(self, key: str) -> bytes:
         """The JPEG of an item, where its rights let it be shown."""
@@ -132,6 +214,10 @@ class Client:
         if len(data) > MAX_ANSWER_BYTES:
             raise DamagedData("the answer is too long", where=self.address, remedy="ask for fewer: k=50")
         return data
+
+
+def _bytes_of(image: bytes | str | Path) -> bytes:
+    return image if isinstance(image, bytes) else Path(image).read_bytes()
 
 
 def _with_query(path: str, parameters: dict[str, Any]) -> str:

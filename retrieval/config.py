@@ -30,8 +30,15 @@ class EncodeConfig(Config):
         "auto", description="bfloat16 where the processor multiplies it natively (auto), or one of the two"
     )
     batch_size: int = Field(64, ge=1, le=4096, description="images a forward pass; formed across shards")
-    num_workers: int = Field(2, ge=1, le=64, description="threads that read and decode ahead of the model")
-    num_threads: int = Field(0, ge=0, le=256, description="threads of the model; 0 takes every core")
+    num_workers: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="threads that read, decode and encode a batch each, side by side; 0 takes one a core",
+    )
+    num_threads: int = Field(
+        1, ge=0, le=256, description="threads of each worker's forward pass on a CPU; 0 takes every core"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
     task: int | None = Field(
         None, ge=0, description="number of this task in a job array; it encodes its share of the shards"
@@ -98,13 +105,21 @@ class SearchConfig(Config):
     cursor: str | None = Field(None, description="go on after a page, with the cursor it ended with")
     like: list[str] = Field([], description="keys of items to look like")
     unlike: list[str] = Field([], description="keys of items not to look like")
+    plus: list[str] = Field([], description="further texts that should be in the picture")
+    minus: list[str] = Field([], description="texts that should not")
     image: str | None = Field(None, description="image file to look like")
     institution: list[str] = Field([], description="institutions, by slug")
     language: str | None = Field(None, description="only items with a caption in this language")
     earliest: int | None = Field(None, description="made in this year or later")
     latest: int | None = Field(None, description="made in this year or earlier")
     reusable: bool | None = Field(None, description="only items that may be reused")
-    iconclass: str | None = Field(None, description="Iconclass branch, e.g. 25F or 46A122")
+    rights: list[str] = Field([], description="short names of rights statements: PDM, CC-BY, InC")
+    iconclass: str | None = Field(None, description="Iconclass branch, e.g. 25F or 46A122, or words of one")
+    object_type: str | None = Field(None, description="kind of object, as the record names it")
+    creator: str | None = Field(None, description="maker, as the record names them")
+    has_region: bool | None = Field(None, description="only records about a part of an image")
+    fold: bool = Field(True, description="show near-duplicates as one result with a count")
+    diversity: float = Field(0.0, ge=0, le=1, description="towards 1: the page differs more in itself")
     json: bool = Field(False, description="print one JSON object instead of a table")  # type: ignore[assignment]
 
 

@@ -10,12 +10,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from iconoclip.errors import BadInput, MissingRequirement
-from retrieval.answers import MAX_IMAGE_BYTES, Filters, Hit, Query, Results
+from retrieval.answers import MAX_IMAGE_BYTES, Hit, Query, Results
 from retrieval.build import as_list
 from retrieval.config import SearchConfig
 from retrieval.search import SearchEngine
 
 MAX_TITLE_CHARS = 160
+FILTERS = (
+    "institution", "language", "earliest", "latest", "reusable", "rights", "iconclass", "object_type", "creator",
+    "has_region",
+)  # fmt: skip
 
 
 def search(config: SearchConfig) -> int | None:
@@ -41,17 +45,17 @@ def _query(config: SearchConfig) -> Query:
         "image": _read_image(config.image),
         "like": tuple(config.like),
         "unlike": tuple(config.unlike),
+        "terms": [
+            {"text": text, "weight": weight}
+            for texts, weight in ((config.plus, 1.0), (config.minus, -1.0))
+            for text in texts
+        ],
         "k": config.k,
         "cursor": config.cursor,
         "mode": config.mode,
-        "filters": Filters(
-            institution=tuple(config.institution),
-            language=config.language,
-            earliest=config.earliest,
-            latest=config.latest,
-            reusable=config.reusable,
-            iconclass=config.iconclass,
-        ),
+        "fold": config.fold,
+        "diversity": config.diversity,
+        "filters": {name: getattr(config, name) for name in FILTERS},
     }
     try:
         return Query.model_validate(values)

@@ -91,6 +91,10 @@ class Desk:
         with engine_errors():
             return self.engine.facets(params.filters(concealed))
 
+    def count(self, concealed: tuple[str, ...]) -> int:
+        """How many items a reader may see."""
+        return self.engine.search(Query(filters=Filters(without_institution=concealed), k=1)).total
+
     def item(self, key: str, concealed: tuple[str, ...]) -> Item:
         """One item that this reader may see, with what is beside it.
 

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict
 
 from retrieval.answers import Status
-from retrieval.service.desk import DeskOf
+from retrieval.service.desk import Concealed, DeskOf
 from retrieval.service.refusals import FaultBody, Refusal
 
 router = APIRouter(tags=["operation"])
@@ -33,19 +33,20 @@ def health() -> Alive:
     summary="Is the model loaded?",
     responses={503: {"model": FaultBody, "description": "not yet; ask again in a moment"}},
 )
-def ready(desk: DeskOf) -> Status:
-    """What is being served, once a query would be answered without waiting for the model."""
+def ready(desk: DeskOf, concealed: Concealed) -> Status:
+    """What is being served, once a query would be answered without waiting for the model; items that the asker may not
+    see are not counted."""
     if not desk.is_ready:
         raise Refusal(
             503, desk.not_ready_because, remedy="ask again in a moment", headers={"Retry-After": "1"}
         )
-    return desk.engine.status()
+    return desk.engine.status().model_copy(update={"num_items": desk.count(concealed)})
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, include_in_schema=False)
 def metrics(request: Request, desk: DeskOf) -> Response:
     """Counts and times by route; no query, no key, no address."""
     measures = request.app.state.measures
-    measures.items.set(desk.engine.status().num_items)
+    measures.items.set(desk.count((*desk.visibility.consortium, *desk.visibility.hidden)))
     measures.ready.set(desk.is_ready)
     return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)

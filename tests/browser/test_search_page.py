@@ -116,9 +116,80 @@ def test_a_picture_is_searched_with_as_soon_as_it_is_chosen_or_dropped(
 def test_more_like_this_leads_from_a_hit_to_its_like(page_of: PageOf) -> None:
     page = page_of("/search?q=lion&reusable=true")
     key = page.locator("#hits li").first.get_attribute("data-key")
-    page.locator("#hits li").first.locator("a.more").click()
+    page.locator("#hits li").first.get_by_role("link", name="More like this").click()
     expect(page.locator("h1")).to_have_text("Pictures like this one")
     assert parameters(page)["like"] == [key]
+
+
+def test_why_a_hit_is_one_shows_in_its_card_and_goes_again(page_of: PageOf) -> None:
+    page = page_of("/search?q=a+lion&reusable=true")
+    card = page.locator("#hits > li").first
+    why = card.locator("a[data-why]")
+    why.focus()
+    page.keyboard.press("Enter")
+    expect(card.locator(".said")).to_contain_text("a lion")
+    veil, picture = card.locator("img.veil"), card.locator(".frame img").first
+    expect(veil).to_have_js_property("complete", True)
+    assert veil.evaluate("one => one.naturalWidth") > 100
+    assert veil.bounding_box() == picture.bounding_box(), "the veil lies on the picture"
+    assert why.get_attribute("aria-expanded") == "true"
+    page.keyboard.press("Enter")
+    expect(card.locator(".said")).to_have_count(0)
+    expect(card.locator("img.veil")).to_have_count(0)
+
+
+def test_these_yes_those_no_and_taken_back(page_of: PageOf) -> None:
+    page = page_of("/search?q=azure")
+    keys = page.locator("#hits > li").evaluate_all("all => all.slice(0, 2).map((one) => one.dataset.key)")
+    page.evaluate("window.stayed = true")
+    page.locator(f'[data-key="{keys[0]}"] .judge .yes').click()
+    page.wait_for_url("**like=**")
+    page.locator(f'[data-key="{keys[1]}"] .judge .no').click()
+    page.wait_for_url("**unlike=**")
+    asked = parameters(page)
+    assert (asked["q"], asked["like"], asked["unlike"]) == (["azure"], [keys[0]], [keys[1]])
+    expect(page.locator(".part")).to_have_count(2)
+    page.locator(".part.against .drop").click()
+    expect(page.locator(".part")).to_have_count(1)
+    assert page.evaluate("window.stayed"), "the page was not loaded anew"
+    page.fill("#plus", "a lion")
+    page.press("#plus", "Enter")
+    page.wait_for_url("**plus=a+lion**")
+    expect(page.locator(".part")).to_have_count(2)
+    assert parameters(page)["like"] == [keys[0]]
+
+
+def test_a_frame_drawn_over_a_picture_is_searched_with(page_of: PageOf, item_key: str) -> None:
+    page = page_of(f"/item/{item_key}")
+    page.click("summary:has-text('Search with a part')")
+    page.locator(".mount img").scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, 0)")
+    box = page.locator(".mount img").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.6, steps=4)
+    page.mouse.up()
+    expect(page.locator("h1")).to_have_text("Pictures like this detail")
+    key, _, shares = parameters(page)["region"][0].partition(":")
+    assert key == item_key
+    assert [float(share) for share in shares.split(",")] == pytest.approx([0.25, 0.2, 0.5, 0.4], abs=0.02)
+
+
+def test_without_javascript_a_hit_is_explained_judged_and_catalogued(page_of: PageOf, item_key: str) -> None:
+    page = page_of("/search?q=a+lion&reusable=true", java_script_enabled=False)
+    page.locator("#hits > li").first.locator("a[data-why]").click()
+    expect(page.locator("#why .said")).to_contain_text("a lion")
+    expect(page.locator(".mount .veil")).to_have_count(1)
+    page.click("summary:has-text('Iconclass')")
+    page.fill("#branch", "46A12")
+    page.click("text=Suggest >> nth=-1")
+    expect(page.locator("#suggest tbody tr").first).to_be_visible()
+    page.click("summary:has-text('Search with a part')")
+    page.click(".nine >> text=middle")
+    expect(page.locator("h1")).to_have_text("Pictures like this detail")
+    page.locator(".judge .yes").first.click()
+    assert len(parameters(page)["like"]) == 1
 
 
 def test_the_credit_line_is_copied(page_of: PageOf, item_key: str) -> None:

@@ -70,6 +70,28 @@ def test_filters_and_pages_on_the_command_line(
     assert {hit.key for hit in first.hits}.isdisjoint(hit.key for hit in second.hits)
 
 
+def test_texts_are_added_and_taken_away_on_the_command_line(
+    index_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def scores(*arguments: str) -> dict[str, float | None]:
+        command = [
+            "search",
+            "a blue square",
+            "--index",
+            str(index_folder),
+            "--mode",
+            "semantic",
+            "--k",
+            "200",
+        ]
+        assert main([*command, "--fold", "false", "--json", "true", *arguments]) == 0
+        return {hit.key: hit.cosine for hit in Results.model_validate_json(capsys.readouterr().out).hits}
+
+    alone, with_red = scores(), scores("--plus", '["red"]', "--minus", '["green"]')
+    assert alone.keys() == with_red.keys()
+    assert alone != with_red
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -77,6 +99,8 @@ def test_filters_and_pages_on_the_command_line(
         (["search", "x", "--index", "INDEX", "--k", "900"], 2, "k"),
         (["search", "x" * 1001, "--index", "INDEX"], 2, "1000"),
         (["search", "--like", '["nonsense"]', "--index", "INDEX"], 2, "like"),
+        (["search", "x", "--earliest", "999999", "--index", "INDEX"], 2, "earliest"),
+        (["search", "x", "--plus", '[""]', "--index", "INDEX"], 2, "text"),
         (["search", "--image", "nowhere.jpg", "--index", "INDEX"], 4, "cannot be read"),
         (["index", "nowhere", "--out", "x"], 4, "iconoclip encode"),
         (["index", "--out", "x"], 2, "at least one"),

@@ -55,6 +55,16 @@ def test_an_item_its_picture_and_its_like(library: Client, tmp_path: Path) -> No
         assert key in [hit.key for hit in library.search(image=image, k=5).hits]
     assert key not in [hit.key for hit in library.similar(key, k=5).hits]
     assert library.explain(key, "a lion").key == key
+    assert key in [hit.key for hit in library.hits(image=picture, k=2, limit=5)]
+    assert key in library.csv(image=path, k=5)
+
+
+def test_a_notation_and_what_is_suggested_below_it(library: Client) -> None:
+    key = library.search(reusable=True, k=1).hits[0].key
+    found = library.notation("46A12", suggest_for=key, k=3)
+    assert len(found.suggested) == 3
+    assert all(each.notation.startswith(("46A12", "46AA12")) for each in found.suggested)
+    assert "46A122" in {term.notation for term in library.notation("armorial bearing").narrower}
 
 
 def test_what_the_service_refuses_is_an_error_with_its_remedy(library: Client) -> None:

@@ -45,6 +45,8 @@ def paths(client: TestClient, shown_key: str, link_key: str) -> list[str]:
         f"/search?like={shown_key}",
         f"/item/{shown_key}",
         f"/item/{link_key}",
+        f"/item/{shown_key}?seen=a+lion&branch=46A12",
+        f"/search?q=lion&like={shown_key}&unlike={link_key}&plus=a+rose&minus=a+bend&term=0.5:gules",
     ]
 
 
@@ -207,6 +209,81 @@ def test_an_uploaded_picture_is_searched_with_and_can_be_filtered(client: TestCl
     gone = client.get(f"/search?image={'x' * 22}", headers=HTML)
     assert gone.status_code == 404
     assert "half an hour" in gone.text
+
+
+def test_the_set_of_an_uploaded_picture_can_be_taken_along(client: TestClient, shown_key: str) -> None:
+    picture = client.get(f"/image/{shown_key}.jpg").content
+    answer = client.post("/search/image", files={"image": picture}, headers=HTML)
+    links = [link["href"] or "" for link in Outline(answer.text).all("a")]
+    for path in ("/iiif/search/manifest.json", "/api/search.csv", "/api/search.jsonld"):
+        (address,) = [link for link in links if link.startswith(f"{path}?image=")]
+        taken = client.get(address)
+        assert taken.status_code == 200
+        assert shown_key in taken.text
+
+
+def test_a_picture_or_its_address_is_needed(client: TestClient) -> None:
+    for form in ({}, {"url": ""}, {"url": "http://127.0.0.1/"}, {"url": "nonsense"}):
+        answer = client.post("/search/image", data=form, headers=HTML)
+        assert answer.status_code == 422
+        assert "This did not work." in answer.text
+
+
+def test_where_a_text_is_seen_is_said_in_words_and_laid_over_the_picture(
+    client: TestClient, shown_key: str, link_key: str
+) -> None:
+    text = page(client, f"/item/{shown_key}?seen=a+lion")
+    said = re.search(r'<p class="said" role="status">(.*?)</p>', text, re.DOTALL)
+    assert said is not None
+    assert "a lion" in said[1]
+    (veil,) = [image for image in Outline(text).all("img") if image.get("class") == "veil"]
+    assert veil["alt"] == "", "what it shows stands in words beside it"
+    drawn = client.get(str(veil["src"]))
+    assert drawn.headers["content-type"] == "image/png"
+    assert "lion" not in str(veil["src"]), "a veil's address says nothing of the question"
+    withheld = page(client, f"/item/{link_key}?seen=a+lion")
+    assert 'class="veil"' not in withheld
+    assert "a lion" in withheld
+
+
+def test_a_cataloguer_gets_notations_below_a_branch(client: TestClient, shown_key: str) -> None:
+    text = page(client, f"/item/{shown_key}?branch=46A12&lang=de")
+    client.cookies.clear()
+    notations = re.findall(r"<tr><td><a href=\"/search\?iconclass=([^\"]+)\">", text)
+    assert len(notations) == 8
+    # A doubled letter (46AA122) stands below the single one.
+    assert all(re.match("46AA?12", notation) for notation in notations)
+    assert "Wappen" in text
+    assert "Iconclass has no such notation: 99Z" in page(client, f"/item/{shown_key}?branch=99Z")
+
+
+def test_these_yes_those_no_without_a_script(client: TestClient) -> None:
+    outline = Outline(page(client, "/search?q=azure&institution=armorial-valcendre"))
+    step = [link["href"] or "" for link in outline.all("a") if "data-step" in link]
+    assert len(step) == 2 * len([hit for hit in outline.all("li") if "data-key" in hit])
+    yes, no = step[0], step[1]
+    for address, name in ((yes, "like"), (no, "unlike")):
+        assert f"{name}=" in address
+        assert "q=azure" in address
+        assert "institution=armorial-valcendre" in address
+        after = Outline(page(client, address))
+        hidden = {field.get("name") for field in after.all("input") if field.get("type") == "hidden"}
+        assert name in hidden, "the next question keeps it"
+        drops = [link["href"] for link in after.all("a") if link.get("class") == "drop"]
+        assert drops == ["/search?institution=armorial-valcendre&q=azure"]
+
+
+def test_a_mere_list_asks_for_no_judgement(client: TestClient) -> None:
+    outline = Outline(page(client, "/search?institution=armorial-valcendre"))
+    assert not [link for link in outline.all("a") if "data-step" in link]
+
+
+def test_folded_copies_can_be_unfolded(client: TestClient) -> None:
+    folded = [hit for hit in client.get("/api/search?k=200").json()["hits"] if hit["num_near_duplicates"]]
+    if not folded:
+        pytest.skip("no two of these drawings are alike to this model")
+    text = page(client, "/search?k=200")
+    assert f"/search?like={folded[0]['key']}&amp;fold=false" in text
 
 
 def test_the_browsers_own_search_can_learn_of_this_one(client: TestClient) -> None:

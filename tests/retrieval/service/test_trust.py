@@ -46,7 +46,9 @@ def test_a_closed_institution_is_absent_everywhere(closed: TestClient, client: T
     assert keys(closed) == keys(client) - hidden
     one = sorted(hidden)[0]
     for path in ("/api/items/{}", "/image/{}.jpg", "/thumb/{}.jpg", "/iiif/{}/manifest.json", "/api/similar?key={}",
-                 "/api/search?like={}", "/api/search?region={}:0,0,0.5,0.5", "/api/explain?q=lion&key={}", "/item/{}"):  # fmt: skip
+                 "/api/search?like={}", "/api/search?region={}:0,0,0.5,0.5", "/api/explain?q=lion&key={}", "/item/{}",
+                 "/api/search?term=0.5:{}", "/api/iconclass?notation=46A12&suggest_for={}", "/item/{}?seen=a+lion",
+                 "/iiif/{}/object/manifest.json", "/iiif/{}/object/search?q=or", "/iiif/{}/source/search"):  # fmt: skip
         answer = closed.get(path.format(one))
         assert answer.status_code == 404, path
         assert CLOSED not in answer.text.replace(one, "")
@@ -54,6 +56,11 @@ def test_a_closed_institution_is_absent_everywhere(closed: TestClient, client: T
                  "/iiif/search/manifest.json?k=200", "/iiif/search/collection.json?k=200"):  # fmt: skip
         assert CLOSED not in closed.get(path).text, path
         assert CLOSED in client.get(path).text, path
+    num_open, num_all = (each.get("/api/ready").json()["num_items"] for each in (closed, client))
+    assert num_open == num_all - len(hidden), "nor is it counted"
+    assert f"iconoclip_items {float(num_open)}" in closed.get("/metrics").text
+    notation = {each.get("/api/iconclass?notation=46A122").json()["num_items"] for each in (closed, client)}
+    assert len(notation) == 2
     visible = sorted(keys(closed))[0]
     assert CLOSED not in closed.get(f"/api/items/{visible}").text
 
@@ -99,7 +106,9 @@ def test_a_withdrawn_item_is_gone_everywhere_while_the_service_runs(
                 hit
                 for hit in client.get("/api/search?k=200").json()["hits"]
                 if hit["rights"]["display"] == "yes"
+                and client.get(f"/api/items/{hit['key']}").json()["item"]["siblings"]
             )
+            beside = client.get(f"/api/items/{hit['key']}").json()["item"]["siblings"][0]["key"]
             key, before = hit["key"], client.get("/api/facets").json()["total"]
             assert client.get(f"/image/{key}.jpg").status_code == 200
             assert client.get(f"/thumb/{key}.jpg").status_code == 200
@@ -109,7 +118,12 @@ def test_a_withdrawn_item_is_gone_everywhere_while_the_service_runs(
                 f"/thumb/{key}.jpg",
                 f"/item/{key}",
                 f"/iiif/{key}/manifest.json",
+                f"/iiif/{key}/object/manifest.json",
+                f"/iiif/{key}/object/search",
                 f"/api/items/{key}",
+                f"/api/similar?key={key}",
+                f"/api/explain?key={key}&q=a",
+                f"/api/iconclass?notation=46A12&suggest_for={key}",
             ):
                 assert client.get(path).status_code == 404, path
             for path in (
@@ -117,6 +131,11 @@ def test_a_withdrawn_item_is_gone_everywhere_while_the_service_runs(
                 "/api/search.csv?k=200",
                 "/iiif/search/manifest.json?k=200",
                 "/api/search?k=200&fold=false",
+                "/api/search.jsonld?k=200",
+                "/search?q=lion&k=200",
+                f"/iiif/{beside}/object/manifest.json",
+                f"/iiif/{beside}/object/search",
+                f"/item/{beside}",
             ):
                 assert key not in client.get(path).text, path
             assert client.get("/api/facets").json()["total"] == before - 1
@@ -157,6 +176,19 @@ def test_the_verb_serves_logs_nothing_of_what_is_asked_and_stops_on_ctrl_c(
         secret = "zyzzyva"
         with urllib.request.urlopen(f"{address}search?q={secret}&mode=keyword") as answer:
             assert secret in answer.read().decode()
+        key = json.loads(urllib.request.urlopen(f"{address}api/search?k=1").read())["hits"][0]["key"]
+        for path in (
+            f"item/{key}?seen={secret}",
+            f"api/explain?key={key}&q={secret}",
+            f"iiif/{key}/object/search?q={secret}",
+            f"api/search.csv?q={secret}",
+        ):
+            urllib.request.urlopen(f"{address}{path}", timeout=60).close()
+        by_address = urllib.request.Request(
+            f"{address}api/pictures", data=f"url=http://{secret}.example/".encode()
+        )
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(by_address, timeout=30)
         for path in (
             f"api/search?q={secret}&k=0",
             f"api/{secret}",
