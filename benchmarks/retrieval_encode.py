@@ -151,7 +151,7 @@ def timed(command: list[str], **settings: Any) -> Cost:
 def ours(model: Path, shards: Path, out: Path, precision: str, options: argparse.Namespace) -> Cost:
     """What `iconoclip encode` takes in a process of its own, its start included."""
     command = [sys.executable, "-m", "iconoclip.cli", "encode", str(model), str(shards), "--out", str(out),
-               "--precision", precision, "--num_workers", str(options.workers), "--num_threads", str(options.threads)]  # fmt: skip
+               "--precision", precision, "--num_workers", str(options.threads)]  # fmt: skip
     return timed(command, env=environment(options), stderr=subprocess.DEVNULL)
 
 
@@ -178,16 +178,17 @@ def theirs(model: Path, shards: Path, out: Path, options: argparse.Namespace) ->
 def bare(model: Path, precision: str, options: argparse.Namespace) -> dict[str, float]:
     """Images a second of the model alone."""
     code = f"""
-import time, torch, numpy as np
-from retrieval.encoder import Encoder
-encoder = Encoder({str(model)!r}, precision={precision!r}, num_threads={options.threads})
-height, width = encoder.preprocess.height_width
-batch = torch.randn(64, 3, height, width).to(encoder._dtype)
+import time, open_clip, torch
+from retrieval.modeldir import ModelDirectory
+torch.set_num_threads({options.threads})
+model = open_clip.create_model("local-dir:{model}", pretrained_text=False).eval().to(torch.{precision})
+height, width = ModelDirectory({str(model)!r}).preprocess.height_width
+batch = torch.randn(64, 3, height, width).to(torch.{precision})
 with torch.inference_mode():
-    encoder._model.encode_image(batch)
+    model.encode_image(batch)
     started, cpu, num = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() - started < 8:
-        encoder._model.encode_image(batch); num += 64
+        model.encode_image(batch); num += 64
 print(num / (time.perf_counter() - started), {options.threads} * num / (time.process_time() - cpu))
 """
     result = subprocess.run(

@@ -11,8 +11,10 @@ missing and assembles.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -23,21 +25,19 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.embeddings import STORE_NAME, EmbeddingStore, write_store
-from iconoclip.errors import BadInput, ConfigError, SomeRefused
+from iconoclip.errors import BadInput, ConfigError, IconoclipError, SomeRefused
 from iconoclip.files import atomic_write, write_json
-from iconoclip.progress import Meter, progress
+from iconoclip.progress import progress
 from iconoclip.shardset import Shard, ShardSet
 from retrieval.config import EncodeConfig
 from retrieval.modeldir import ModelDirectory
 from retrieval.pixels import prepare
-from retrieval.shardfeed import Prepared, Row, batches, prepared, rows_by_shard
+from retrieval.shardfeed import Row, batches, rows_by_shard, side_by_side
 
 if TYPE_CHECKING:
     from retrieval.encoder import Encoder
 
 ENCODED_NAME, PARTS = "encoded.json", "parts"
-BATCHES_AHEAD = 4
-MAX_PART_BYTES = 8_000_000_000
 
 Work = list[tuple[Shard, list[Row]]]
 
@@ -126,30 +126,24 @@ def _encode_shards(
     from retrieval.encoder import Encoder
 
     encoder = Encoder(
-        config.model, precision=config.precision, num_threads=config.num_threads, device=config.device
+        config.model,
+        precision=config.precision,
+        num_threads=config.num_threads,
+        device=config.device,
+        side_by_side=True,
     )
-    worker, embed = _functions(config.side, encoder)
     checked = _verified(shardset, todo) if config.verify else todo
-    samples = prepared(
-        shardset,
-        checked,
-        worker,
-        num_workers=config.num_workers,
-        ahead=config.batch_size * BATCHES_AHEAD,
-    )
+    encode_batch = partial(_encode_batch, shardset, *_functions(config.side, encoder))
     with progress("encode", total=num_samples, unit="images" if config.side == "image" else "items") as meter:
         meter.note(encoder.precision)
         writer = _PartWriter(Path(config.out), digest, todo)
-        for batch in batches(samples, config.batch_size):
-            writer.add(batch, embed)
-            _count(meter, batch, writer)
+        num_workers = config.num_workers or os.cpu_count() or 1
+        for encoded in side_by_side(batches(checked, config.batch_size), encode_batch, num_workers):
+            writer.add(encoded)
+            meter.advance(len(encoded.keys) + len(encoded.refused))
+            if writer.num_refused:
+                meter.note(f"{writer.num_refused} refused")
         writer.close()
-
-
-def _count(meter: Meter, batch: list[Prepared[Any]], writer: _PartWriter) -> None:
-    meter.advance(len(batch))
-    if writer.num_refused:
-        meter.note(f"{writer.num_refused} refused")
 
 
 def _verified(shardset: ShardSet, todo: Work) -> Iterator[tuple[Shard, list[Row]]]:
@@ -158,9 +152,11 @@ def _verified(shardset: ShardSet, todo: Work) -> Iterator[tuple[Shard, list[Row]
         yield shard, rows
 
 
-def _functions(
-    side: str, encoder: Encoder
-) -> tuple[Callable[[ShardSet, Shard, Row], Any], Callable[[list[Any]], npt.NDArray[np.float32]]]:
+Read = Callable[[ShardSet, Shard, Row], Any]
+Embed = Callable[[list[Any]], npt.NDArray[np.float32]]
+
+
+def _functions(side: str, encoder: Encoder) -> tuple[Read, Embed]:
     if side == "image":
         return partial(_read_image, encoder), encoder.encode_images
     return _read_captions, partial(_embed_captions, encoder)
@@ -184,6 +180,28 @@ def _embed_captions(encoder: Encoder, captions: list[tuple[str, ...]]) -> npt.ND
     return np.asarray(sums_BD / np.linalg.norm(sums_BD, axis=1, keepdims=True), np.float32)
 
 
+@dataclass(frozen=True)
+class _Encoded:
+    """What became of a batch: a shard, key and vector for each good sample; a shard, key and reason for the others."""
+
+    keys: list[tuple[Shard, str]]
+    vectors: list[npt.NDArray[np.float16]]
+    refused: list[tuple[Shard, str, str]]
+
+
+def _encode_batch(shardset: ShardSet, read: Read, embed: Embed, batch: list[tuple[Shard, Row]]) -> _Encoded:
+    values, encoded = [], _Encoded([], [], [])
+    for shard, row in batch:
+        try:
+            values.append(read(shardset, shard, row))
+            encoded.keys.append((shard, row.key))
+        except IconoclipError as error:
+            encoded.refused.append((shard, row.key, error.what))
+    if values:
+        encoded.vectors.extend(embed(values).astype(np.float16))
+    return encoded
+
+
 class _PartWriter:
     """Gathers vectors by shard, and writes each shard's part when its last sample has come."""
 
@@ -198,20 +216,17 @@ class _PartWriter:
             if not rows:
                 self._write(shard)
 
-    def add(self, batch: list[Prepared[Any]], embed: Callable[[list[Any]], npt.NDArray[np.float32]]) -> None:
-        good = [sample for sample in batch if sample.value is not None]
-        vectors = list(embed([sample.value for sample in good]).astype(np.float16)) if good else []
-        for sample, vector_D in zip(good, vectors, strict=True):
-            self._vectors.setdefault(sample.shard.name, []).append(vector_D)
-            self._keys.setdefault(sample.shard.name, []).append(sample.key)
-        for sample in batch:
-            if sample.value is None:
-                self.num_refused += 1
-                refusal = {"key": sample.key, "reason": sample.problem}
-                self._refused.setdefault(sample.shard.name, []).append(refusal)
-            self._left[sample.shard.name] -= 1
-            if not self._left[sample.shard.name]:
-                self._write(sample.shard)
+    def add(self, encoded: _Encoded) -> None:
+        for (shard, key), vector_D in zip(encoded.keys, encoded.vectors, strict=True):
+            self._vectors.setdefault(shard.name, []).append(vector_D)
+            self._keys.setdefault(shard.name, []).append(key)
+        for shard, key, reason in encoded.refused:
+            self.num_refused += 1
+            self._refused.setdefault(shard.name, []).append({"key": key, "reason": reason})
+        for shard, _ in (*encoded.keys, *((shard, key) for shard, key, _ in encoded.refused)):
+            self._left[shard.name] -= 1
+            if not self._left[shard.name]:
+                self._write(shard)
 
     def _write(self, shard: Shard) -> None:
         vectors = self._vectors.pop(shard.name, [])

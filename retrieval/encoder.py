@@ -5,6 +5,7 @@ Shapes: B images or texts in a batch, L tokens, D dimensions, H and W the model'
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from iconoclip.errors import BadInput, DamagedData, MissingRequirement
 from retrieval.config import Precision
 from retrieval.modeldir import ModelDirectory
 from retrieval.pixels import Pixels
+from retrieval.towers import ImageTower, pack, text_features
 
 MIN_COSINE = 0.999
 # Below this, moving numbers costs more than multiplying them, and float32 is as fast.
@@ -41,14 +43,16 @@ class Tokenizer(Protocol):
 
 
 class Encoder:
-    """A CLIP model loaded for inference. Safe to share between threads; one forward pass runs at a time.
+    """A CLIP model loaded for inference. Safe to share between threads.
 
     Args:
         folder: the model directory.
         precision: `auto` takes bfloat16 where the processor multiplies it natively, the model is large enough
             to gain by it, and its vectors stay within a cosine of 0.999 of float32's.
-        num_threads: of the forward pass; 0 leaves torch's own choice.
+        num_threads: of a forward pass; 0 leaves torch's own choice.
         device: `auto` takes a GPU where there is one.
+        side_by_side: on a CPU, let the threads that call run their forward passes at the same time, instead of
+            one after the other. With one thread each, nobody waits for anybody.
 
     Raises:
         MissingRequirement: no model there, or one that needs files from elsewhere.
@@ -62,6 +66,7 @@ class Encoder:
         precision: Precision = "auto",
         num_threads: int = 0,
         device: str = "auto",
+        side_by_side: bool = False,
     ) -> None:
         self.directory = ModelDirectory(folder)
         self.preprocess = self.directory.preprocess
@@ -70,37 +75,26 @@ class Encoder:
             torch.set_num_threads(num_threads)
         has_gpu = device != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if has_gpu else "cpu")
-        self._lock = threading.Lock()
-        mean, std = (
-            torch.tensor(each, device=self.device).view(1, 3, 1, 1)
-            for each in (self.preprocess.mean, self.preprocess.std)
-        )
-        self._scale, self._shift = 1 / (255 * std), mean / std
+        one_by_one = not side_by_side or has_gpu
+        self._turn = threading.Lock() if one_by_one else contextlib.nullcontext()
         self._model, self._tokenize = _load(self.directory, self.device)
         self._dtype = torch.float32
+        self._image_tower = self._make_image_tower()
         self.precision = self._settle(precision)
+        self._pack()
 
     def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
         """Unit vectors float32 [B, D] of prepared images, each uint8 [H, W, 3]."""
-        with self._lock, torch.inference_mode():
-            features_BD = self._model.encode_image(self._input(pixels))
-            return _unit(features_BD)
-
-    def _input(self, pixels: Sequence[Pixels]) -> torch.Tensor:
-        """Normalised input [B, 3, H, W]. One copy that also turns channels first, then two passes in place."""
-        planes_BCHW = np.empty((len(pixels), 3, *self.preprocess.height_width), np.float32)
-        for planes_CHW, pixels_HWC in zip(planes_BCHW, pixels, strict=True):
-            # numpy turns the axes three times as fast as torch does.
-            planes_CHW[...] = pixels_HWC.transpose(2, 0, 1)
-        input_BCHW = torch.from_numpy(planes_BCHW).to(self.device)
-        return input_BCHW.mul_(self._scale).sub_(self._shift).to(self._dtype)
+        with self._turn, torch.inference_mode():
+            pixels_BHWC = torch.from_numpy(np.stack(pixels)).to(self.device)
+            return _unit(self._image_tower(pixels_BHWC, self._dtype))
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors float32 [B, D] of texts; each is cut at the model's context length."""
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
         tokens_BL = self._tokenize(list(texts)).to(self.device)
-        with self._lock, torch.inference_mode():
+        with self._turn, torch.inference_mode():
             return _unit(text_features(self._model, tokens_BL))
 
     def _settle(self, precision: Precision) -> str:
@@ -112,6 +106,7 @@ class Encoder:
         reference = self._probe()
         # In place, matrix by matrix: a server has no room for the model twice. torch's layer_norm sums in float32.
         self._model, self._dtype = self._model.to(torch.bfloat16), torch.bfloat16
+        self._image_tower = self._make_image_tower()
         cosine = float(np.min(np.sum(reference * self._probe(), axis=1)))
         if cosine >= MIN_COSINE:
             return "bfloat16"
@@ -122,7 +117,16 @@ class Encoder:
                 remedy="leave --precision at auto",
             )
         (self._model, self._tokenize), self._dtype = _load(self.directory, self.device), torch.float32
+        self._image_tower = self._make_image_tower()
         return "float32"
+
+    def _make_image_tower(self) -> ImageTower:
+        return ImageTower(self._model, self.preprocess.mean, self.preprocess.std)
+
+    def _pack(self) -> None:
+        if self.device.type == "cpu":
+            pack(self._model)
+            self._image_tower.pack()
 
     def _gains_by_bfloat16(self) -> bool:
         large = sum(p.numel() for p in self._model.parameters()) >= MIN_PARAMETERS_FOR_BFLOAT16
@@ -169,35 +173,3 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
 
 def _unit(features_BD: torch.Tensor) -> Vectors:
     return functional.normalize(features_BD.float(), dim=-1).cpu().numpy()
-
-
-def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
-    """Text features [B, D], not normalised. Where the tower is causal, padding after the last token is left out.
-
-    A causal tower's state at a token depends on what stands before it only, so the result is exact.
-    """
-    tower = getattr(model, "text", model)
-    pool = getattr(model, "text_pool_type", getattr(tower, "pool_type", None))
-    eos_id: Any = getattr(model, "text_eos_id", getattr(tower, "eos_id", None))
-    if not _is_plain_causal(tower) or pool not in ("argmax", "eos"):
-        return model.encode_text(tokens_BL)  # type: ignore[no-any-return]
-    ends_B = tokens_BL.argmax(-1) if pool == "argmax" else tokens_BL.eq(eos_id).int().argmax(-1)
-    length = int(ends_B.max()) + 1
-    x_BLD = tower.token_embedding(tokens_BL[:, :length]) + tower.positional_embedding[:length]
-    x_BLD = tower.transformer(x_BLD, attn_mask=tower.attn_mask[:length, :length].to(x_BLD.dtype))
-    # The norm works on each token alone: only the pooled one needs it.
-    pooled_BD = tower.ln_final(x_BLD[torch.arange(len(x_BLD), device=x_BLD.device), ends_B])
-    projection = tower.text_projection
-    if projection is None:
-        return pooled_BD  # type: ignore[no-any-return]
-    return projection(pooled_BD) if callable(projection) else pooled_BD @ projection  # type: ignore[no-any-return]
-
-
-def _is_plain_causal(tower: Any) -> bool:
-    parts = ("token_embedding", "positional_embedding", "transformer", "ln_final", "text_projection")
-    return (
-        all(hasattr(tower, part) for part in parts)
-        and getattr(tower, "attn_mask", None) is not None
-        and getattr(tower, "cls_emb", None) is None
-        and not getattr(tower, "use_pad_mask", False)
-    )

@@ -17,7 +17,6 @@ from retrieval.modeldir import Preprocess
 
 MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
-_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -72,19 +71,18 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def fit(image: Image.Image, preprocess: Preprocess) -> Pixels:
-    """Resize and crop an RGB image to uint8 [H, W, 3], pixel for pixel as open_clip's inference transform does.
+    """Resize and crop an RGB image to uint8 [H, W, 3], as open_clip's inference transform does, within one step of 255."""
+    # Imported here: torch takes seconds, and whoever only decodes needs none of it.
+    from retrieval.resize import resized
 
-    Cropping and resizing are one pass: rows and columns that the centre crop drops are never computed.
-    """
     height, width = preprocess.height_width
-    resample = _FILTERS[preprocess.interpolation]
     if preprocess.resize_mode == "squash":
-        return np.asarray(image.resize((width, height), resample))
+        return resized(image, (width, height), preprocess.interpolation)
     if preprocess.resize_mode == "longest":
         return _letterbox(image, preprocess)
-    return np.asarray(
-        image.resize((width, height), resample, box=_centre(image.size, preprocess.height_width))
-    )
+    scaled = _scaled_to_cover(image.size, (width, height))
+    left, top = round((scaled[0] - width) / 2.0), round((scaled[1] - height) / 2.0)
+    return resized(image, scaled, preprocess.interpolation)[top : top + height, left : left + width]
 
 
 def _centre(size: tuple[int, int], height_width: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -127,15 +125,15 @@ def _scaled_to_cover(size: tuple[int, int], target: tuple[int, int]) -> tuple[in
 
 
 def _letterbox(image: Image.Image, preprocess: Preprocess) -> Pixels:
+    from retrieval.resize import resized
+
     height, width = preprocess.height_width
     scale = min(width / image.width, height / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    ground = Image.new("RGB", (width, height), (preprocess.fill_color,) * 3)
-    ground.paste(
-        image.resize(size, _FILTERS[preprocess.interpolation]),
-        ((width - size[0]) // 2, (height - size[1]) // 2),
-    )
-    return np.asarray(ground)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    ground = np.full((height, width, 3), preprocess.fill_color, np.uint8)
+    ground[top : top + size[1], left : left + size[0]] = resized(image, size, preprocess.interpolation)
+    return ground
 
 
 def prepare(data: bytes, preprocess: Preprocess) -> Pixels:

@@ -1,4 +1,4 @@
-"""Samples of a shard set, read and decoded ahead of the model by threads, in shard order across shards."""
+"""Samples of a shard set in batches across shards, worked on by threads side by side, in their order."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
-from iconoclip.errors import IconoclipError
 from iconoclip.shardset import Shard, ShardSet
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -22,16 +22,6 @@ class Row:
     image_offset: int
     image_size: int
     captions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Prepared(Generic[T]):
-    """A sample ready for the model, or why it is not."""
-
-    shard: Shard
-    key: str
-    value: T | None
-    problem: str = ""
 
 
 def rows_by_shard(shardset: ShardSet) -> dict[str, list[Row]]:
@@ -47,47 +37,30 @@ def rows_by_shard(shardset: ShardSet) -> dict[str, list[Row]]:
     return rows
 
 
-def prepared(
-    shardset: ShardSet,
-    shards: Iterable[tuple[Shard, list[Row]]],
-    prepare: Callable[[ShardSet, Shard, Row], T],
-    *,
-    num_workers: int,
-    ahead: int,
-) -> Iterator[Prepared[T]]:
-    """Every row of `shards`, in order, through `prepare`, with at most `ahead` samples waiting in memory.
-
-    A sample that `prepare` refuses comes out with its problem instead of a value.
-    """
-    waiting: deque[tuple[Shard, Row, Future[T]]] = deque()
-    with ThreadPoolExecutor(num_workers, thread_name_prefix="prepare") as pool:
-        try:
-            for shard, rows in shards:
-                for row in rows:
-                    waiting.append((shard, row, pool.submit(prepare, shardset, shard, row)))
-                    if len(waiting) >= ahead:
-                        yield _result(*waiting.popleft())
-            while waiting:
-                yield _result(*waiting.popleft())
-        finally:
-            for _, _, future in waiting:
-                future.cancel()
-
-
-def _result(shard: Shard, row: Row, future: Future[T]) -> Prepared[T]:
-    try:
-        return Prepared(shard, row.key, future.result())
-    except IconoclipError as error:
-        return Prepared(shard, row.key, None, error.what)
-
-
-def batches(samples: Iterator[Prepared[Any]], size: int) -> Iterator[list[Prepared[Any]]]:
-    """Samples in lists of `size`; the last may be shorter."""
-    batch: list[Prepared[Any]] = []
-    for sample in samples:
-        batch.append(sample)
-        if len(batch) == size:
-            yield batch
-            batch = []
+def batches(work: Iterable[tuple[Shard, list[Row]]], size: int) -> Iterator[list[tuple[Shard, Row]]]:
+    """The rows of several shards in lists of `size`, across shards; the last may be shorter."""
+    batch: list[tuple[Shard, Row]] = []
+    for shard, rows in work:
+        for row in rows:
+            batch.append((shard, row))
+            if len(batch) == size:
+                yield batch
+                batch = []
     if batch:
         yield batch
+
+
+def side_by_side(inputs: Iterable[S], run: Callable[[S], T], num_workers: int) -> Iterator[T]:
+    """What `run` makes of each input, in order, worked on by threads. At most two inputs a worker are taken ahead."""
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(num_workers, thread_name_prefix="encode") as pool:
+        try:
+            for each in inputs:
+                waiting.append(pool.submit(run, each))
+                if len(waiting) > 2 * num_workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

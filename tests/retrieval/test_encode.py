@@ -107,6 +107,21 @@ class TestTexts:
         with torch.inference_mode():
             torch.testing.assert_close(text_features(net, tokens), net.encode_text(tokens))
 
+    def test_the_towers_give_what_open_clip_gives(self, model: Path) -> None:
+        import open_clip
+
+        net = open_clip.create_model(f"local-dir:{model}").eval()
+        encoder = Encoder(model, precision="float32")
+        images = [prepare(draw("blue", "cross", n), encoder.preprocess) for n in range(5)]
+        plain = (torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+        with torch.inference_mode():
+            pictures = net.encode_image(plain, normalize=True).numpy()
+            texts = net.encode_text(
+                open_clip.get_tokenizer(f"local-dir:{model}")(list(self.TEXTS)), normalize=True
+            )
+        assert np.allclose(encoder.encode_images(images), pictures, atol=1e-4)
+        assert np.allclose(encoder.encode_texts(self.TEXTS), texts.numpy(), atol=1e-4)
+
     def test_bfloat16_stays_within_the_cosine_promised(self, model: Path) -> None:
         plain, short = Encoder(model, precision="float32"), Encoder(model, precision="bfloat16")
         assert (plain.precision, short.precision) == ("float32", "bfloat16")
