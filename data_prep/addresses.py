@@ -72,3 +72,20 @@ def is_loopback(host: str) -> bool:
     """Whether a host part names this machine."""
     address = literal_address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def host_of(uri: str) -> str:
+    """Host and, where it is not the scheme's own, port: what a gate and a profile are keyed by."""
+    parts = urlsplit(uri)
+    host = (parts.hostname or "").lower()
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return host if port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f"{host}:{port}"
+
+
+def origin_of(uri: str) -> str:
+    """Scheme, host and port: what a robots.txt speaks for."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"

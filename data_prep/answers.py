@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import email.utils
 import time
 import zlib
 from collections.abc import AsyncIterable, Callable, Mapping
+from http import HTTPStatus
 from typing import Final
 
 MIN_BYTES_PER_STALL: Final = 1024
@@ -24,6 +26,26 @@ class NotNow(Exception):
 
 class HostParked(NotNow):
     """The host is left alone for the rest of this run."""
+
+
+def phrase(status: int) -> str:
+    """What HTTP calls a status code."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110, section 10.2.3)."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(min(int(value.strip()[:9]), 10**8))
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 async def read_body(

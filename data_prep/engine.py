@@ -13,6 +13,7 @@ import random
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
 from data_prep.answers import HostParked, NotNow, Refused
@@ -155,7 +156,7 @@ class Engine:
                 lane.host, 0, 0, BUFFER_JOBS + MAX_UNCOMMITTED, with_items=self._items is not None
             )
             jobs = [job for job in late if (type(job), job.id) not in self._taken]
-        return jobs
+        return _interleaved(jobs)
 
     async def _wait(self, lane: Lane) -> None:
         """Until there is news for the lane, or the time of a job that was put off has come."""
@@ -276,6 +277,13 @@ class Engine:
             return Outcome(job, "dead", f"given up: {reason}")
         pause = min(self._config.retry_seconds * 10 * 4**job.rounds, self._config.max_wait_seconds)
         return Outcome(job, "retry-later", reason, not_before=time.time() + pause * random.uniform(0.8, 1.2))
+
+
+def _interleaved(jobs: list[Job]) -> list[Job]:
+    """Documents and items in turn: while the one is read, the other is decoded elsewhere."""
+    documents = [job for job in jobs if isinstance(job, DocumentJob)]
+    items = [job for job in jobs if not isinstance(job, DocumentJob)]
+    return [job for pair in zip_longest(documents, items) for job in pair if job is not None]
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -11,28 +11,24 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import random
-import select
-import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 from urllib.parse import urljoin, urlsplit
 
-import httpcore2
 import httpx2
 import stamina
 
 from data_prep import optout
-from data_prep.addresses import AllowList, is_loopback, is_public, literal_address
-from data_prep.answers import HostParked, NotNow, Refused, read_body
+from data_prep.addresses import AllowList, host_of, is_loopback, is_public, literal_address, origin_of
+from data_prep.answers import HostParked, NotNow, Refused, phrase, read_body, retry_after
+from data_prep.connections import CheckedTransport, why_private
 from data_prep.hosts import HostGate, Pace
 from data_prep.images import looks_like_html, looks_like_markup
 from data_prep.shared_pace import SharedPace
@@ -110,7 +106,7 @@ class Fetcher:
         self.gates: dict[str, HostGate] = {}
         self._permitted: set[bytes] = set()
         self._sites: dict[str, asyncio.Task[SiteRules]] = {}
-        self._transport = _CheckedTransport(allowed)
+        self._transport = CheckedTransport(allowed)
         self._agent = f"{optout.PRODUCT}/{version('iconoclip')}" + (f" (+{contact})" if contact else "")
 
     async def __aenter__(self) -> Self:
@@ -222,7 +218,7 @@ class Fetcher:
     def _check_host(self, uri: str, url: httpx2.URL, *, is_redirect: bool) -> None:
         port = url.port or (443 if url.scheme == "https" else 80)
         if literal_address(url.host) and not is_public(url.host) and (url.host, port) not in self._allowed:
-            raise Refused(_is_private(url.host, url.host))
+            raise Refused(why_private(url.host, url.host))
         if self._contact is None and not is_loopback(url.host):
             if is_redirect:
                 # Whoever answers must not be able to stop the harvest by pointing elsewhere.
@@ -312,9 +308,9 @@ class Fetcher:
         status = response.status_code
         if status in (200, 203, 304):
             return
-        reason = f"HTTP {status} {_phrase(status)}"
+        reason = f"HTTP {status} {phrase(status)}"
         if status in FOR_LATER or (status == 403 and not gate.pace.refusal_is_final):
-            wait = _retry_after(response.headers.get("retry-after"))
+            wait = retry_after(response.headers.get("retry-after"))
             if status in SLOW_DOWN or status == 403 or wait is not None:
                 wait = gate.punished(wait)
                 if wait > self._limits.max_wait_seconds:
@@ -363,46 +359,10 @@ class Fetcher:
         return b""
 
 
-def host_of(uri: str) -> str:
-    """Host and, where it is not the scheme's own, port: what a gate and a profile are keyed by."""
-    parts = urlsplit(uri)
-    host = (parts.hostname or "").lower()
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    return host if port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f"{host}:{port}"
-
-
-def origin_of(uri: str) -> str:
-    """Scheme, host and port: what a robots.txt speaks for."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
-
-
 def look_at(task: asyncio.Task[Any]) -> None:
     """Every waiter may have been cancelled; a failure that nobody awaits is no news."""
     if not task.cancelled():
         task.exception()
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110, section 10.2.3)."""
-    if not value:
-        return None
-    if value.strip().isdigit():
-        return float(min(int(value.strip()[:9]), 10**8))
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _redirect_target(uri: str, response: httpx2.Response) -> str:
@@ -437,97 +397,3 @@ def _fetched(uri: str, response: httpx2.Response, body: bytes, site: SiteRules |
         opt_out=tuple(sorted({*signals, *stated})),
         not_modified=response.status_code == 304,
     )
-
-
-def _is_private(host: str, address: str) -> str:
-    shown = host if host == address else f"{host} ({address})"
-    return f"{shown} is a private address; --allow_hosts {host} would permit it"
-
-
-class _CheckedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's transport over connections to checked addresses only."""
-
-    def __init__(self, allowed: AllowList) -> None:
-        # SSL_CERT_FILE is honoured: some houses sign their own servers. A proxy of the environment is not.
-        context = httpx2.create_ssl_context()
-        super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=512,
-            max_keepalive_connections=128,
-            keepalive_expiry=20.0,
-            network_backend=_CheckedBackend(allowed),
-        )
-
-
-class _Stream(httpcore2.AsyncNetworkStream):
-    """A stream whose readability costs one system call.
-
-    The pool asks it of every idle connection at every request; the inner stream looks up five attributes each time.
-    """
-
-    def __init__(self, inner: httpcore2.AsyncNetworkStream) -> None:
-        self._inner = inner
-        # After start_tls the inner stream does the talking; its plain calls are taken over as they are.
-        self.read, self.write = inner.read, inner.write  # type: ignore[method-assign]
-        self._socket = inner.get_extra_info("socket")
-        self._poll = select.poll()
-        self._poll.register(self._socket.fileno(), select.POLLIN)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.AsyncNetworkStream:
-        return await self._inner.start_tls(ssl_context, server_hostname, timeout)
-
-    def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":
-            return self._socket.fileno() < 0 or bool(self._poll.poll(0))
-        return self._inner.get_extra_info(info)
-
-
-class _CheckedBackend(httpcore2.AsyncNetworkBackend):
-    """Resolves a name, refuses addresses that are not public, and connects to the very address it checked."""
-
-    def __init__(self, allowed: AllowList) -> None:
-        self._inner = httpcore2.AnyIOBackend()
-        self._allowed = allowed
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        addresses = await self._resolve(host, port)
-        failure: Exception | None = None
-        for address in addresses[:4]:
-            try:
-                stream = await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-                return _Stream(stream)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure or httpcore2.ConnectError("no address")
-
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        if literal_address(host):
-            addresses = [host.strip("[]")]
-        else:
-            try:
-                infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            except (socket.gaierror, UnicodeError) as error:
-                raise httpcore2.ConnectError(f"the name {host} cannot be resolved") from error
-            addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
-        if (host, port) in self._allowed:
-            return addresses
-        public = [address for address in addresses if is_public(address)]
-        if not public:
-            raise Refused(_is_private(host, addresses[0]) if addresses else f"{host} has no address")
-        return public
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)

@@ -334,11 +334,13 @@ _DCT: Final = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) 
 
 
 def phash(image: Image.Image) -> str:
-    """The 64-bit perceptual hash, 16 hexadecimal digits: the same bits as `imagehash.phash`.
+    """The 64-bit perceptual hash, 16 hexadecimal digits: that of `imagehash.phash`, to a bit here and there.
 
-    Computed here because importing scipy for one 8x8 product would cost each worker a third of a second.
+    Computed here because importing scipy for one 8x8 product would cost each worker a third of a second. Averaging to
+    three times the grid before filtering takes half of the time; of 60 stored images 51 keep all bits, the others all
+    but two or four.
     """
-    small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
     low = _DCT @ np.asarray(small, dtype=np.float64) @ _DCT.T
     bits = (low > np.median(low)).flatten()
     return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from data_prep.addresses import host_of
 from data_prep.answers import NotNow, Refused
 from data_prep.candidate import Candidate, ImageService, Refusal
 from data_prep.config import HarvestConfig
 from data_prep.decoders import Decoders
 from data_prep.documents import LOCAL, read_file
-from data_prep.fetch import Fetched, Fetcher, host_of, look_at
+from data_prep.fetch import Fetched, Fetcher, look_at
 from data_prep.iiif.image_api import (
     ImageRequest,
     image_request,

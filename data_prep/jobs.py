@@ -106,7 +106,7 @@ class Outcome:
     def is_news(self) -> bool:
         """Whether the set may differ for it. A stream's page tells nothing new when all on it was seen before."""
         if isinstance(self.job, DocumentJob) and self.found is not None and "since" in self.job.context:
-            return (self.found.seen_until or "") > self.job.context["since"]
+            return (self.found.seen_until or "") > str(self.job.context["since"])
         return not self.is_unchanged
 
 

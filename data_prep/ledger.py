@@ -143,15 +143,11 @@ class Ledger:
     def pending(
         self, host: str, after_document: int, after_item: int, limit: int, *, with_items: bool = True
     ) -> list[Job]:
-        """Jobs of a host in the order they were found, documents first, past the given row numbers."""
+        """Up to `limit` documents and as many items of a host, in the order they were found, past the given row numbers."""
         with database_errors(self.folder):
-            jobs: list[Job] = self._documents(
-                "host = ? AND state = 'pending' AND id > ?", (host, after_document), limit
-            )
-            if with_items and len(jobs) < limit:
-                jobs += self._items(
-                    "host = ? AND state = 'pending' AND id > ?", (host, after_item), limit - len(jobs)
-                )
+            jobs = self._documents("host = ? AND state = 'pending' AND id > ?", (host, after_document), limit)
+            if with_items:
+                jobs += self._items("host = ? AND state = 'pending' AND id > ?", (host, after_item), limit)
         return jobs
 
     def put_off(self, host: str, limit: int, now: float) -> tuple[list[Job], float | None]:

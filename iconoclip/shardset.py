@@ -6,123 +6,58 @@
     README.md  croissant.json    the dataset card and its machine-readable twin
 
 The tars are plain: any WebDataset trainer reads them. They are also canonical (fixed owner, mode and mtime), so
-that the same samples in the same order give the same bytes. JSON Schema: docs/schemas/shardset.schema.json.
+that the same samples in the same order give the same bytes. Here a set is read; `shardset_manifest` and
+`shardset_index` define its two files, `shardset_writer` writes it.
 """
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Literal
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from iconoclip.errors import BadInput, DamagedData, MissingRequirement
-from iconoclip.files import atomic_write, disk_full_is_an_answer, sha256_of, write_json
-from iconoclip.record import Record, Sha256
+from iconoclip.errors import DamagedData, MissingRequirement
+from iconoclip.files import sha256_of
+from iconoclip.record import Record
+from iconoclip.shardset_index import RECORDS_SCHEMA, index_row, totals_of
+from iconoclip.shardset_manifest import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    MAX_SHARD_BYTES,
+    RECORDS_NAME,
+    Parent,
+    Shard,
+    ShardSetManifest,
+    Tombstone,
+    Totals,
+    with_tombstones,
+)
+from iconoclip.shardset_writer import ShardSetWriter
 
-MANIFEST_NAME = "shardset.json"
-RECORDS_NAME = "records.parquet"
-MAX_SHARD_BYTES = 1_000_000_000
-MAX_MANIFEST_BYTES = 256_000_000
+__all__ = [
+    "MANIFEST_NAME",
+    "MAX_MANIFEST_BYTES",
+    "MAX_RECORD_BYTES",
+    "MAX_SHARD_BYTES",
+    "RECORDS_NAME",
+    "RECORDS_SCHEMA",
+    "Parent",
+    "Shard",
+    "ShardSet",
+    "ShardSetManifest",
+    "ShardSetWriter",
+    "Tombstone",
+    "Totals",
+    "index_row",
+    "totals_of",
+    "with_tombstones",
+]
+
 MAX_RECORD_BYTES = 4_000_000
-
-_CAPTION = pa.struct(
-    [("text", pa.string()), ("language", pa.string()), ("field", pa.string()), ("origin", pa.string())]
-)
-
-# The columns a loader, an index or a catalogue decides on; everything else stays in the record's JSON.
-RECORDS_SCHEMA = pa.schema(
-    [
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("image_offset", pa.int64(), nullable=False),
-        pa.field("image_size", pa.int64(), nullable=False),
-        pa.field("record_offset", pa.int64(), nullable=False),
-        pa.field("record_size", pa.int64(), nullable=False),
-        pa.field("institution", pa.string(), nullable=False),
-        pa.field("captions", pa.list_(_CAPTION)),
-        pa.field("iconclass", pa.list_(pa.string())),
-        pa.field("group", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("rights_raw", pa.string()),
-        pa.field("rights_uri", pa.string()),
-        pa.field("train", pa.string(), nullable=False),
-        pa.field("display", pa.string(), nullable=False),
-        pa.field("opt_out", pa.list_(pa.string())),
-        pa.field("earliest", pa.int32()),
-        pa.field("latest", pa.int32()),
-        pa.field("object_type", pa.string()),
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("image_sha256", pa.string(), nullable=False),
-        pa.field("phash", pa.string()),
-    ]
-)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Shard(_Part):
-    """One tar of a shard set."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*-[0-9]{6}\.tar$")
-    sha256: Sha256
-    num_bytes: int = Field(gt=0)
-    num_samples: int = Field(gt=0)
-
-
-class Totals(_Part):
-    """Counts of samples."""
-
-    num_samples: int = 0
-    num_trainable: int = Field(
-        0, description="samples whose rights say a plain yes to training, without opt-out"
-    )
-    by_institution: dict[str, int] = Field(default_factory=dict)
-    by_language: dict[str, int] = Field(default_factory=dict, description="captions, by BCP 47 tag")
-    by_rights: dict[str, int] = Field(
-        default_factory=dict, description="by canonical URI; 'none' where there is none"
-    )
-    by_split: dict[str, int] = Field(default_factory=dict)
-
-
-class Tombstone(_Part):
-    """A withdrawn sample: its bytes may still stand in a tar, but no reader may hand it out."""
-
-    key: str
-    reason: str
-    at: str = Field(description="ISO 8601 time, UTC")
-
-
-class Parent(_Part):
-    """A shard set this one was merged from."""
-
-    name: str
-    digest: Sha256
-
-
-class ShardSetManifest(_Part):
-    """The contents of `shardset.json`."""
-
-    schema_version: Literal[1] = 1
-    name: str
-    records_sha256: Sha256 = Field(description="of records.parquet")
-    shards: tuple[Shard, ...]
-    totals: Totals
-    policy: str = Field(description="the rights policy of the verdicts, as name@version")
-    created_at: str
-    created_by: str
-    parents: tuple[Parent, ...] = ()
-    tombstones: tuple[Tombstone, ...] = ()
 
 
 class ShardSet:
@@ -274,209 +209,3 @@ def _parse_record(data: bytes, where: str) -> Record:
         raise DamagedData(
             f"not a record: {error.errors()[0]['msg']}", where=where, remedy=_COPY_AGAIN
         ) from error
-
-
-class ShardSetWriter:
-    """Writes a shard set in one pass; `shardset.json` appears last, so a reader never sees half a set.
-
-    Args:
-        folder: where; created if need be.
-        name: of the set, and the first part of every shard's name.
-        policy: the rights policy of the verdicts, as name@version.
-        created_at: ISO 8601 time, UTC.
-        created_by: program and version.
-        max_shard_bytes: a shard is closed before it would grow past this.
-
-    Use as a context manager: leaving it without an error writes the index and the manifest.
-
-    Raises:
-        BadInput: a key twice, or no sample at all.
-        TryAgainLater: the disk is full.
-    """
-
-    def __init__(
-        self,
-        folder: str | Path,
-        *,
-        name: str,
-        policy: str,
-        created_at: str,
-        created_by: str,
-        parents: Iterable[Parent] = (),
-        tombstones: Iterable[Tombstone] = (),
-        max_shard_bytes: int = MAX_SHARD_BYTES,
-    ) -> None:
-        self.folder = Path(folder)
-        self._name, self._policy = name, policy
-        self._created_at, self._created_by = created_at, created_by
-        self._parents, self._tombstones = tuple(parents), tuple(tombstones)
-        self._max_shard_bytes = max_shard_bytes
-        self._shards: list[Shard] = []
-        self._rows: list[dict[str, Any]] = []
-        self._keys: set[str] = set()
-        self._tar: tarfile.TarFile | None = None
-        self._partial = self.folder / f".{name}.tar.partial"
-        self._num_in_shard = 0
-
-    def __enter__(self) -> ShardSetWriter:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / MANIFEST_NAME).unlink(missing_ok=True)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            if self._tar:
-                self._tar.close()
-            self._partial.unlink(missing_ok=True)
-
-    def add(self, record: Record, image: bytes) -> None:
-        """Append a sample: the record and the JPEG bytes of its image."""
-        if record.key in self._keys:
-            raise BadInput(
-                f"the key {record.key} appears twice",
-                where=record.source.id,
-                remedy="give each item its own source id",
-            )
-        members = {
-            "jpg": image,
-            "json": (record.model_dump_json(indent=None) + "\n").encode(),
-            "txt": record.title.encode(),
-        }
-        with disk_full_is_an_answer(self.folder):
-            offsets = self._append(record.key, members)
-        self._keys.add(record.key)
-        self._rows.append(
-            index_row(
-                record,
-                shard=self._shard_name(len(self._shards)),
-                image_offset=offsets["jpg"],
-                image_size=len(image),
-                record_offset=offsets["json"],
-                record_size=len(members["json"]),
-            )
-        )
-
-    def _append(self, key: str, members: dict[str, bytes]) -> dict[str, int]:
-        size = sum(512 + -(-len(data) // 512) * 512 for data in members.values())
-        if self._tar and self._tar.offset + size + 2 * tarfile.BLOCKSIZE > self._max_shard_bytes:
-            self._close_shard()
-        if not self._tar:
-            self._tar = tarfile.open(self._partial, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-        offsets = {}
-        for extension, data in members.items():
-            member = tarfile.TarInfo(f"{key}.{extension}")
-            member.size, member.mode, member.mtime = len(data), 0o644, 0
-            self._tar.addfile(member, io.BytesIO(data))
-            offsets[extension] = self._tar.offset - -(-len(data) // 512) * 512
-        self._num_in_shard += 1
-        return offsets
-
-    def _shard_name(self, number: int) -> str:
-        return f"{self._name}-{number:06d}.tar"
-
-    def _close_shard(self) -> None:
-        if not self._tar:
-            return
-        self._tar.close()
-        self._tar = None
-        path = self.folder / self._shard_name(len(self._shards))
-        self._shards.append(
-            Shard(
-                name=path.name,
-                sha256=sha256_of(self._partial),
-                num_bytes=self._partial.stat().st_size,
-                num_samples=self._num_in_shard,
-            )
-        )
-        self._num_in_shard = 0
-        self._partial.replace(path)
-
-    def _finish(self) -> None:
-        if not self._rows:
-            raise BadInput(
-                "no sample to write", where=self.folder, remedy="see the report for why each item was refused"
-            )
-        with disk_full_is_an_answer(self.folder):
-            self._close_shard()
-        with atomic_write(self.folder / RECORDS_NAME) as file:
-            pq.write_table(pa.Table.from_pylist(self._rows, schema=RECORDS_SCHEMA), file, compression="zstd")
-        manifest = ShardSetManifest(
-            name=self._name,
-            policy=self._policy,
-            created_at=self._created_at,
-            created_by=self._created_by,
-            records_sha256=sha256_of(self.folder / RECORDS_NAME),
-            shards=tuple(self._shards),
-            totals=totals_of(self._rows),
-            parents=self._parents,
-            tombstones=self._tombstones,
-        )
-        self._remove_leftover_shards()
-        write_json(self.folder / MANIFEST_NAME, manifest.model_dump(mode="json"))
-
-    def _remove_leftover_shards(self) -> None:
-        """Remove shards of an earlier, longer set of the same name."""
-        ours = {shard.name for shard in self._shards}
-        for path in self.folder.glob(f"{self._name}-[0-9][0-9][0-9][0-9][0-9][0-9].tar"):
-            if path.name not in ours:
-                path.unlink()
-
-
-def index_row(record: Record, **place: Any) -> dict[str, Any]:
-    """The row of `records.parquet` for a record; `place` holds its shard, offsets and sizes."""
-    return {
-        **place,
-        "key": record.key,
-        "institution": record.institution.slug,
-        "captions": [
-            {"text": c.text, "language": c.language, "field": c.field, "origin": c.origin}
-            for c in record.captions
-        ],
-        "iconclass": list(record.iconclass),
-        "group": record.group,
-        "split": record.split,
-        "rights_raw": record.rights.raw,
-        "rights_uri": record.rights.uri,
-        "train": record.rights.train,
-        "display": record.rights.display,
-        "opt_out": list(record.rights.opt_out),
-        "earliest": record.date.earliest if record.date else None,
-        "latest": record.date.latest if record.date else None,
-        "object_type": record.object_type,
-        "width": record.image.width,
-        "height": record.image.height,
-        "image_sha256": record.image.sha256,
-        "phash": record.image.phash,
-    }
-
-
-def totals_of(rows: Iterable[dict[str, Any]]) -> Totals:
-    """Counts over rows of the index."""
-    institutions, languages, rights, splits = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-    num_trainable = 0
-    for row in rows:
-        institutions[row["institution"]] += 1
-        languages.update(caption["language"] for caption in row["captions"])
-        rights[row["rights_uri"] or "none"] += 1
-        splits[row["split"]] += 1
-        num_trainable += row["train"] == "yes" and not row["opt_out"]
-    return Totals(
-        num_samples=institutions.total(),
-        num_trainable=num_trainable,
-        by_institution=dict(sorted(institutions.items())),
-        by_language=dict(sorted(languages.items())),
-        by_rights=dict(sorted(rights.items())),
-        by_split=dict(sorted(splits.items())),
-    )
-
-
-def with_tombstones(manifest: ShardSetManifest, tombstones: Iterable[Tombstone]) -> ShardSetManifest:
-    """The manifest with more samples withdrawn; a key withdrawn before keeps its first tombstone."""
-    known = {tombstone.key for tombstone in manifest.tombstones}
-    added = tuple(tombstone for tombstone in tombstones if tombstone.key not in known)
-    return manifest.model_copy(update={"tombstones": manifest.tombstones + added})

@@ -9,8 +9,8 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import url2pathname
 
+from data_prep.addresses import host_of
 from data_prep.candidate import Found, Refusal
-from data_prep.fetch import host_of
 from data_prep.iiif.annotations import read_annotations
 from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import InstitutionProfile

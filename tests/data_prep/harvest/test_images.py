@@ -229,9 +229,12 @@ def test_reservation_inside_the_image_is_seen():
 @given(st.integers(0, 2**32 - 1), st.integers(9, 90), st.integers(9, 90))
 @settings(max_examples=60, deadline=None)
 def test_perceptual_hash_is_imagehashs(seed, width, height):
+    """To the bit for small images; large ones are averaged first, and a coefficient near the median may fall beside it."""
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    image = Image.fromarray(noise).resize((120, 90), Image.Resampling.BICUBIC)
-    assert phash(image) == str(imagehash.phash(image))
+    small = Image.fromarray(noise).resize((120, 90), Image.Resampling.BICUBIC)
+    assert phash(small) == str(imagehash.phash(small))
+    large = small.resize((480, 360), Image.Resampling.BICUBIC)
+    assert (int(phash(large), 16) ^ int(str(imagehash.phash(large)), 16)).bit_count() <= 6
 
 
 @pytest.mark.corpus

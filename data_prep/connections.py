@@ -1,0 +1,235 @@
+"""Connections to checked addresses only: a name is resolved here, and what it resolves to is what is connected to.
+
+The pool of connections is httpcore2's; underneath stands asyncio itself. There is one layer less than in the
+pool's own backend, and whether an idle connection was closed is known without a system call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Any, Final
+
+import httpcore2
+import httpx2
+
+from data_prep.addresses import AllowList, is_public, literal_address
+from data_prep.answers import Refused
+
+# A body that nobody reads is not taken from the network any further.
+MAX_UNREAD_BYTES: Final = 1_000_000
+MAX_ADDRESSES_TRIED: Final = 4
+
+
+class CheckedTransport(httpx2.AsyncHTTPTransport):
+    """httpx2's transport over connections to checked addresses only."""
+
+    def __init__(self, allowed: AllowList) -> None:
+        # SSL_CERT_FILE is honoured: some houses sign their own servers. A proxy of the environment is not.
+        context = httpx2.create_ssl_context()
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=512,
+            max_keepalive_connections=128,
+            keepalive_expiry=20.0,
+            network_backend=CheckedBackend(allowed),
+        )
+
+
+class CheckedBackend(httpcore2.AsyncNetworkBackend):
+    """Resolves a name, refuses addresses that are not public, and connects to the very address it checked."""
+
+    def __init__(self, allowed: AllowList) -> None:
+        self._allowed = allowed
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Connect to the first of the host's addresses that answers.
+
+        Raises:
+            Refused: the host has no public address, and is not among those the user named.
+        """
+        failure: Exception | None = None
+        for address in (await resolve(host, port, self._allowed))[:MAX_ADDRESSES_TRIED]:
+            try:
+                async with asyncio.timeout(timeout):
+                    _, stream = await asyncio.get_running_loop().create_connection(Stream, address, port)
+                return stream
+            except TimeoutError as error:
+                failure = httpcore2.ConnectTimeout(str(error))
+            except OSError as error:
+                failure = httpcore2.ConnectError(str(error))
+        raise failure or httpcore2.ConnectError("no address")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+async def resolve(host: str, port: int, allowed: AllowList) -> list[str]:
+    """The addresses of a host that may be connected to.
+
+    Raises:
+        Refused: it has none.
+        httpcore2.ConnectError: the name cannot be resolved.
+    """
+    if literal_address(host):
+        addresses = [host.strip("[]")]
+    else:
+        try:
+            infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise httpcore2.ConnectError(f"the name {host} cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+    if (host, port) in allowed:
+        return addresses
+    public = [address for address in addresses if is_public(address)]
+    if not public:
+        raise Refused(why_private(host, addresses[0]) if addresses else f"{host} has no address")
+    return public
+
+
+def why_private(host: str, address: str) -> str:
+    """Why a host is not asked, in words for the report."""
+    shown = host if host == address else f"{host} ({address})"
+    return f"{shown} is a private address; --allow_hosts {host} would permit it"
+
+
+class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
+    """One connection, as the pool wants it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._chunks: list[bytes] = []
+        self._num_unread = 0
+        self._is_paused = self._is_ended = False
+        self._error: Exception | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+
+    # What asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._chunks.append(data)
+        self._num_unread += len(data)
+        if self._num_unread > MAX_UNREAD_BYTES and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone; `error` when it broke."""
+        self._error, self._is_ended = error, True
+        self._may_write.set()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """The server will send no more; asyncio closes the connection."""
+        self._is_ended = True
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """More is waiting to be sent than the network takes."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """The network takes more."""
+        self._may_write.set()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # What the pool asks
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What has come, all of it: the reader bounds the whole, and larger pieces cost less. Empty at the end."""
+        while not self._chunks:
+            if self._is_ended:
+                if self._error:
+                    raise httpcore2.ReadError(str(self._error))
+                return b""
+            await self._wait_for_data(timeout)
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks, self._num_unread = [], 0
+        if self._is_paused and not self._is_ended:
+            self._is_paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def _wait_for_data(self, timeout: float | None) -> None:
+        self._reader = self._loop.create_future()
+        timer = None if timeout is None else self._loop.call_later(timeout, self._stall)
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+            if timer:
+                timer.cancel()
+
+    def _stall(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_exception(httpcore2.ReadTimeout("nothing came"))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send bytes."""
+        if not buffer:
+            return
+        if self._is_ended:
+            raise httpcore2.WriteError(str(self._error or "the server closed the connection"))
+        self._transport.write(buffer)
+        if not self._may_write.is_set():
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._may_write.wait()
+            except TimeoutError:
+                raise httpcore2.WriteTimeout("the server takes nothing") from None
+
+    async def aclose(self) -> None:
+        """Close at once: whoever closes has all that is wanted."""
+        self._transport.abort()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        """Go on encrypted; the certificate must be that of `server_hostname`."""
+        try:
+            async with asyncio.timeout(timeout):
+                secured = await self._loop.start_tls(
+                    self._transport, self, ssl_context, server_hostname=server_hostname
+                )
+        except TimeoutError:
+            self._transport.abort()
+            raise httpcore2.ConnectTimeout("the server does not finish its handshake") from None
+        except (ssl.SSLError, OSError) as error:
+            self._transport.abort()
+            raise httpcore2.ConnectError(str(error)) from error
+        assert secured is not None
+        self._transport = secured
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the pool wants to know of a connection; `is_readable`, of an idle one, means that it was closed."""
+        if info == "is_readable":
+            return self._is_ended or bool(self._chunks) or self._transport.is_closing()
+        if info == "client_addr":
+            return self._transport.get_extra_info("sockname")
+        if info == "server_addr":
+            return self._transport.get_extra_info("peername")
+        return self._transport.get_extra_info(info)

@@ -1,0 +1,80 @@
+"""`shardset.json`: what a shard set holds, checksum by checksum. JSON Schema: docs/schemas/shardset.schema.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from iconoclip.record import Sha256
+
+MANIFEST_NAME = "shardset.json"
+RECORDS_NAME = "records.parquet"
+MAX_SHARD_BYTES = 1_000_000_000
+MAX_MANIFEST_BYTES = 256_000_000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Shard(_Part):
+    """One tar of a shard set."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*-[0-9]{6}\.tar$")
+    sha256: Sha256
+    num_bytes: int = Field(gt=0)
+    num_samples: int = Field(gt=0)
+
+
+class Totals(_Part):
+    """Counts of samples."""
+
+    num_samples: int = 0
+    num_trainable: int = Field(
+        0, description="samples whose rights say a plain yes to training, without opt-out"
+    )
+    by_institution: dict[str, int] = Field(default_factory=dict)
+    by_language: dict[str, int] = Field(default_factory=dict, description="captions, by BCP 47 tag")
+    by_rights: dict[str, int] = Field(
+        default_factory=dict, description="by canonical URI; 'none' where there is none"
+    )
+    by_split: dict[str, int] = Field(default_factory=dict)
+
+
+class Tombstone(_Part):
+    """A withdrawn sample: its bytes may still stand in a tar, but no reader may hand it out."""
+
+    key: str
+    reason: str
+    at: str = Field(description="ISO 8601 time, UTC")
+
+
+class Parent(_Part):
+    """A shard set this one was merged from."""
+
+    name: str
+    digest: Sha256
+
+
+class ShardSetManifest(_Part):
+    """The contents of `shardset.json`."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    records_sha256: Sha256 = Field(description="of records.parquet")
+    shards: tuple[Shard, ...]
+    totals: Totals
+    policy: str = Field(description="the rights policy of the verdicts, as name@version")
+    created_at: str
+    created_by: str
+    parents: tuple[Parent, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()
+
+
+def with_tombstones(manifest: ShardSetManifest, tombstones: Iterable[Tombstone]) -> ShardSetManifest:
+    """The manifest with more samples withdrawn; a key withdrawn before keeps its first tombstone."""
+    known = {tombstone.key for tombstone in manifest.tombstones}
+    added = tuple(tombstone for tombstone in tombstones if tombstone.key not in known)
+    return manifest.model_copy(update={"tombstones": manifest.tombstones + added})

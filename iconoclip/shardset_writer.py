@@ -1,0 +1,247 @@
+"""Writes a shard set in one pass, in bounded memory: samples go into the tar, their rows into the index, as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from iconoclip.errors import BadInput
+from iconoclip.files import disk_full_is_an_answer, sha256_of, write_json
+from iconoclip.record import Record
+from iconoclip.shardset_index import RECORDS_SCHEMA, Counts, index_row
+from iconoclip.shardset_manifest import (
+    MANIFEST_NAME,
+    MAX_SHARD_BYTES,
+    RECORDS_NAME,
+    Parent,
+    Shard,
+    ShardSetManifest,
+    Tombstone,
+)
+
+ROWS_OF_A_GROUP: Final = 10_000
+
+
+class ShardSetWriter:
+    """Writes a shard set in one pass; `shardset.json` appears last, so a reader never sees half a set.
+
+    Args:
+        folder: where; created if need be.
+        name: of the set, and the first part of every shard's name.
+        policy: the rights policy of the verdicts, as name@version.
+        created_at: ISO 8601 time, UTC.
+        created_by: program and version.
+        max_shard_bytes: a shard is closed before it would grow past this.
+
+    Use as a context manager: leaving it without an error writes the index and the manifest.
+
+    Raises:
+        BadInput: a key twice, or no sample at all.
+        TryAgainLater: the disk is full.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        name: str,
+        policy: str,
+        created_at: str,
+        created_by: str,
+        parents: Iterable[Parent] = (),
+        tombstones: Iterable[Tombstone] = (),
+        max_shard_bytes: int = MAX_SHARD_BYTES,
+    ) -> None:
+        self.folder = Path(folder)
+        self._name, self._policy = name, policy
+        self._created_at, self._created_by = created_at, created_by
+        self._parents, self._tombstones = tuple(parents), tuple(tombstones)
+        self._max_shard_bytes = max_shard_bytes
+        self._shards: list[Shard] = []
+        self._counts = Counts()
+        self._index = _IndexWriter(self.folder / f".{name}.parquet.partial")
+        self._tar: tarfile.TarFile | None = None
+        self._partial = self.folder / f".{name}.tar.partial"
+        self._num_in_shard = 0
+
+    def __enter__(self) -> ShardSetWriter:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / MANIFEST_NAME).unlink(missing_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            if self._tar:
+                self._tar.close()
+            self._index.abandon()
+            self._partial.unlink(missing_ok=True)
+            self._index.path.unlink(missing_ok=True)
+
+    def add(self, record: Record, image: bytes) -> None:
+        """Append a sample: the record and the JPEG bytes of its image."""
+        members = {
+            "jpg": image,
+            "json": (record.model_dump_json(indent=None) + "\n").encode(),
+            "txt": record.title.encode(),
+        }
+        with disk_full_is_an_answer(self.folder):
+            offsets = self._append(record.key, members)
+            row = index_row(
+                record,
+                shard=self._shard_name(len(self._shards)),
+                image_offset=offsets["jpg"],
+                image_size=len(image),
+                record_offset=offsets["json"],
+                record_size=len(members["json"]),
+            )
+            self._counts.add(row)
+            self._index.add(row)
+
+    def _append(self, key: str, members: dict[str, bytes]) -> dict[str, int]:
+        size = sum(512 + -(-len(data) // 512) * 512 for data in members.values())
+        if self._tar and self._tar.offset + size + 2 * tarfile.BLOCKSIZE > self._max_shard_bytes:
+            self._close_shard()
+        if not self._tar:
+            self._tar = tarfile.open(self._partial, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        offsets = {}
+        for extension, data in members.items():
+            member = tarfile.TarInfo(f"{key}.{extension}")
+            member.size, member.mode, member.mtime = len(data), 0o644, 0
+            self._tar.addfile(member, io.BytesIO(data))
+            offsets[extension] = self._tar.offset - -(-len(data) // 512) * 512
+        self._num_in_shard += 1
+        return offsets
+
+    def _shard_name(self, number: int) -> str:
+        return f"{self._name}-{number:06d}.tar"
+
+    def _close_shard(self) -> None:
+        if not self._tar:
+            return
+        self._tar.close()
+        self._tar = None
+        path = self.folder / self._shard_name(len(self._shards))
+        self._shards.append(
+            Shard(
+                name=path.name,
+                sha256=sha256_of(self._partial),
+                num_bytes=self._partial.stat().st_size,
+                num_samples=self._num_in_shard,
+            )
+        )
+        self._num_in_shard = 0
+        self._partial.replace(path)
+
+    def _finish(self) -> None:
+        totals = self._counts.totals()
+        if not totals.num_samples:
+            raise BadInput(
+                "no sample to write", where=self.folder, remedy="see the report for why each item was refused"
+            )
+        with disk_full_is_an_answer(self.folder):
+            self._index.close()
+            self._close_shard()
+            self._index.path.replace(self.folder / RECORDS_NAME)
+        manifest = ShardSetManifest(
+            name=self._name,
+            policy=self._policy,
+            created_at=self._created_at,
+            created_by=self._created_by,
+            records_sha256=sha256_of(self.folder / RECORDS_NAME),
+            shards=tuple(self._shards),
+            totals=totals,
+            parents=self._parents,
+            tombstones=self._tombstones,
+        )
+        self._remove_leftover_shards()
+        write_json(self.folder / MANIFEST_NAME, manifest.model_dump(mode="json"))
+
+    def _remove_leftover_shards(self) -> None:
+        """Remove shards of an earlier, longer set of the same name."""
+        ours = {shard.name for shard in self._shards}
+        for path in self.folder.glob(f"{self._name}-[0-9][0-9][0-9][0-9][0-9][0-9].tar"):
+            if path.name not in ours:
+                path.unlink()
+
+
+class _IndexWriter:
+    """Appends rows to a Parquet file, a row group at a time, and sees to it that no key comes twice.
+
+    Of the keys written already eight bytes each are kept: a digest. Two keys of one digest among a million samples
+    happen once in 40 million sets, and would be refused as twins.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: list[dict[str, Any]] = []
+        self._keys: set[str] = set()
+        self._written: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
+        self._file: IO[bytes] | None = None
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a row.
+
+        Raises:
+            BadInput: its key came before.
+        """
+        if row["key"] in self._keys:
+            raise _twin(row["key"])
+        self._keys.add(row["key"])
+        self._rows.append(row)
+        if len(self._rows) >= ROWS_OF_A_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        digests = {key: _digest(key) for key in self._keys}
+        these = np.fromiter(digests.values(), np.uint64, len(digests))
+        for earlier in self._written:
+            if np.isin(these, earlier).any():
+                twins = set(these[np.isin(these, earlier)].tolist())
+                raise _twin(next(key for key, digest in digests.items() if digest in twins))
+        self._written.append(these)
+        if self._writer is None:
+            self._file = self.path.open("wb")
+            self._writer = pq.ParquetWriter(self._file, RECORDS_SCHEMA, compression="zstd")
+        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=RECORDS_SCHEMA))
+        self._rows, self._keys = [], set()
+
+    def abandon(self) -> None:
+        """Let go of the file, whole or not; nothing happens when it is closed."""
+        self._rows = []
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self.close()
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._rows:
+            self._flush()
+        if self._writer:
+            self._writer.close()
+            self._writer = None
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+def _digest(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
+
+
+def _twin(key: str) -> BadInput:
+    return BadInput(f"the key {key} appears twice", remedy="give each item its own source id")

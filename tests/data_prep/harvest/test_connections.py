@@ -1,0 +1,116 @@
+"""Connections: encrypted ones, ones that break, and what stands between us and a host that is not ours to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from data_prep.addresses import AllowList
+from data_prep.answers import NotNow
+from data_prep.fetch import Fetched, Fetcher, Limits
+from data_prep.hosts import Pace
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
+
+
+def fetch(uri: str, port: int) -> Fetched:
+    async def run() -> Fetched:
+        fetcher = Fetcher(
+            contact="mail@library.example",
+            allowed=AllowList((f"localhost:{port}",)),
+            pace_of=lambda _: Pace(0, 4),
+            limits=Limits(1, 1.0, 1.0, 0.01),
+        )
+        async with fetcher:
+            await fetcher.fetch(uri, wanted="image", max_bytes=10_000_000)
+            return await fetcher.fetch(uri, wanted="image", max_bytes=10_000_000)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of `localhost`, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    subprocess.run(
+        ["openssl", *words.split(), "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., int]]:
+    """Starts servers on localhost; returns the port of each."""
+    loops: list[tuple[asyncio.AbstractEventLoop, Thread]] = []
+
+    def start(answer: Answer, context: ssl.SSLContext | None = None) -> int:
+        loop, ready, port = asyncio.new_event_loop(), Event(), list[int]()
+
+        async def run() -> None:
+            server = await asyncio.start_server(answer, "localhost", 0, ssl=context, family=2)
+            port.append(server.sockets[0].getsockname()[1])
+            ready.set()
+            with suppress(asyncio.CancelledError):
+                await server.serve_forever()
+
+        thread = Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
+        thread.start()
+        assert ready.wait(10)
+        loops.append((loop, thread))
+        return port[0]
+
+    yield start
+    for loop, thread in loops:
+        loop.call_soon_threadsafe(lambda loop=loop: [task.cancel() for task in asyncio.all_tasks(loop)])
+        thread.join(5)
+
+
+def http(body: bytes, num_declared: int | None = None) -> Answer:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                wanted = body if b"/image" in head else b""
+                length = num_declared if num_declared and wanted else len(wanted)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + wanted)
+                await writer.drain()
+                if num_declared is not None and wanted:
+                    break
+        writer.close()
+
+    return answer
+
+
+@pytest.mark.parametrize("num_bytes", [1, 3_000_000])
+def test_an_encrypted_connection_carries_everything(serve, certificate, monkeypatch, num_bytes):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    port = serve(http(bytes(range(1, 251)) * (num_bytes // 250 + 1)), context)
+    assert len(fetch(f"https://localhost:{port}/image", port).body) == 250 * (num_bytes // 250 + 1)
+
+
+def test_a_certificate_nobody_vouches_for_is_not_believed(serve, certificate):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    port = serve(http(b"x"), context)
+    with pytest.raises(NotNow, match="certificate"):
+        fetch(f"https://localhost:{port}/image", port)
+
+
+def test_a_body_cut_short_is_not_taken_for_whole(serve):
+    port = serve(http(b"x" * 1000, num_declared=5000))
+    with pytest.raises(NotNow, match="broke off"):
+        fetch(f"http://localhost:{port}/image", port)
