@@ -250,7 +250,21 @@ class CheckConfig(Config):
         None, description="judge the rights again under this policy; default: the set's own"
     )
     images: bool = Field(True, description="decode every image, not only compare checksums")
+    signers: Path | None = Field(
+        None,
+        description="an `allowed_signers` file of OpenSSH: the set must be signed by one of those in it; "
+        "default: a signature must fit the set, whoever made it",
+    )
     report: Path | None = Field(None, description="write the findings here as JSON as well")
+
+
+class SignConfig(Config):
+    """Sign a shard set."""
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    key: Path = Field(
+        description="an OpenSSH key: the private one, or the public one of a key in an agent or on a token"
+    )
 
 
 class MergeConfig(Config):

@@ -26,7 +26,14 @@ from iconoclip.errors import IconoclipError
 from iconoclip.files import write_json
 from iconoclip.progress import progress
 from iconoclip.record import Record
-from iconoclip.shardset import MANIFEST_NAME, ShardSet, ShardSetWriter, Tombstone, with_tombstones
+from iconoclip.shardset import (
+    MANIFEST_NAME,
+    SIGNATURE_NAME,
+    ShardSet,
+    ShardSetWriter,
+    Tombstone,
+    with_tombstones,
+)
 
 GONE = "no longer offered by its source"
 
@@ -118,7 +125,8 @@ def hand_over(folder: Path, out: Path) -> bool:
         shutil.rmtree(staging, ignore_errors=True)
         return False
     names = sorted(path.name for path in staging.iterdir() if path.name != MANIFEST_NAME)
-    (out / MANIFEST_NAME).unlink(missing_ok=True)
+    for name in (MANIFEST_NAME, SIGNATURE_NAME):
+        (out / name).unlink(missing_ok=True)
     for name in names:
         (staging / name).replace(out / name)
     (staging / MANIFEST_NAME).replace(out / MANIFEST_NAME)

@@ -57,6 +57,11 @@ VERBS: dict[str, Verb] = {
         "data_prep.config:CheckConfig",
         "data_prep.contribute.check:check",
     ),
+    "sign": Verb(
+        "sign a shard set with an OpenSSH key",
+        "data_prep.config:SignConfig",
+        "data_prep.contribute.sign:sign",
+    ),
     "merge": Verb(
         "join shard sets of several institutions into one",
         "data_prep.config:MergeConfig",
@@ -86,6 +91,9 @@ VERBS: dict[str, Verb] = {
         "turn a run's checkpoint into a model directory",
         "training.config:ExportConfig",
         "training.export:export",
+    ),
+    "seen": Verb(
+        "say whether a run has trained on some items", "training.config:SeenConfig", "training.seen:seen"
     ),
     "encode": Verb(
         "embed a shard set with a model", "retrieval.config:EncodeConfig", "retrieval.encode:encode"

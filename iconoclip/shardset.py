@@ -3,6 +3,7 @@
     shardset.json       schema version, sha256 of every file, totals, policy, parents, tombstones
     records.parquet     one row a sample: where its bytes are, and what a loader decides on
     INSTITUTION-000000.tar ...   KEY.jpg, KEY.json (the Record), KEY.txt (the first caption), adjacent
+    shardset.json.sig   a detached signature, where whoever publishes the set has signed it
     README.md  croissant.json    the dataset card and its machine-readable twin
 
 The tars are plain: any WebDataset trainer reads them. They are also canonical (fixed owner, mode and mtime), so
@@ -29,6 +30,7 @@ from iconoclip.shardset_manifest import (
     MAX_MANIFEST_BYTES,
     MAX_SHARD_BYTES,
     RECORDS_NAME,
+    SIGNATURE_NAME,
     Parent,
     Shard,
     ShardSetManifest,
@@ -45,6 +47,7 @@ __all__ = [
     "MAX_SHARD_BYTES",
     "RECORDS_NAME",
     "RECORDS_SCHEMA",
+    "SIGNATURE_NAME",
     "Parent",
     "Shard",
     "ShardSet",

@@ -11,6 +11,8 @@ from iconoclip.record import Sha256
 
 MANIFEST_NAME = "shardset.json"
 RECORDS_NAME = "records.parquet"
+# A detached signature of shardset.json; whoever writes a new shardset.json removes it.
+SIGNATURE_NAME = "shardset.json.sig"
 MAX_SHARD_BYTES = 1_000_000_000
 MAX_MANIFEST_BYTES = 256_000_000
 

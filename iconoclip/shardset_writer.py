@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.json
 import pyarrow.parquet as pq
 
 from iconoclip.errors import BadInput
@@ -23,6 +25,7 @@ from iconoclip.shardset_manifest import (
     MANIFEST_NAME,
     MAX_SHARD_BYTES,
     RECORDS_NAME,
+    SIGNATURE_NAME,
     Parent,
     Shard,
     ShardSetManifest,
@@ -76,7 +79,8 @@ class ShardSetWriter:
 
     def __enter__(self) -> ShardSetWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / MANIFEST_NAME).unlink(missing_ok=True)
+        for name in (MANIFEST_NAME, SIGNATURE_NAME):
+            (self.folder / name).unlink(missing_ok=True)
         return self
 
     def __exit__(
@@ -188,7 +192,7 @@ class _IndexWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[bytes] = []
         self._keys: set[str] = set()
         self._written: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
         self._file: IO[bytes] | None = None
@@ -203,7 +207,7 @@ class _IndexWriter:
         if row["key"] in self._keys:
             raise _twin(row["key"])
         self._keys.add(row["key"])
-        self._rows.append(row)
+        self._rows.append(json.dumps(row, ensure_ascii=False).encode())
         if len(self._rows) >= ROWS_OF_A_GROUP:
             self._flush()
 
@@ -218,7 +222,7 @@ class _IndexWriter:
         if self._writer is None:
             self._file = self.path.open("wb")
             self._writer = pq.ParquetWriter(self._file, RECORDS_SCHEMA, compression="zstd")
-        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=RECORDS_SCHEMA))
+        self._writer.write_table(_table(self._rows))
         self._rows, self._keys = [], set()
 
     def abandon(self) -> None:
@@ -237,6 +241,19 @@ class _IndexWriter:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def _table(rows: list[bytes]) -> pa.Table:
+    """Rows as JSON -> a table. Arrow's own conversion of Python values first imports pandas, where it is installed."""
+    lines = b"\n".join(rows)
+    table = pyarrow.json.read_json(
+        io.BytesIO(lines),
+        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        parse_options=pyarrow.json.ParseOptions(
+            explicit_schema=RECORDS_SCHEMA, unexpected_field_behavior="error"
+        ),
+    )
+    return pa.Table.from_arrays(table.columns, schema=RECORDS_SCHEMA)
 
 
 def _digest(key: str) -> int:

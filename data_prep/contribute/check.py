@@ -1,7 +1,7 @@
 """`iconoclip check`: is a shard set what it says it is? What a library runs on what it is about to publish, and what
 a researcher runs on what came from elsewhere.
 
-Every file against its checksum, every tar against the index, every record against the schema and its own key, every
+Every file against its checksum, the signature against whom one believes, every tar against the index, every record against the schema and its own key, every
 verdict against the rights table of this version, every image decoded. Findings are listed, not thrown at the first.
 """
 
@@ -20,13 +20,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from data_prep.config import CheckConfig
+from data_prep.contribute.sign import fingerprint, signer, wrong_signature
 from data_prep.images import ImageRefused, decoded_size
 from iconoclip.errors import DamagedData, IconoclipError
 from iconoclip.files import write_json
 from iconoclip.progress import Meter, progress
 from iconoclip.record import Record, sample_key
 from iconoclip.rights import PolicyName, judge
-from iconoclip.shardset import MAX_RECORD_BYTES, Shard, ShardSet, index_row, totals_of
+from iconoclip.shardset import MAX_RECORD_BYTES, SIGNATURE_NAME, Shard, ShardSet, index_row, totals_of
 
 MAX_FINDINGS: Final = 10_000
 MAX_IMAGE_BYTES: Final = 100_000_000
@@ -55,6 +56,8 @@ def check(config: CheckConfig) -> int:
     checker = Checker(shardset, policy=config.policy, decode=config.images)
     with progress("check", total=shardset.manifest.totals.num_samples, unit="samples") as meter:
         findings = list(checker.findings(meter))
+    if wrong := wrong_signature(shardset, config.signers):
+        findings.append(Finding(SIGNATURE_NAME, wrong))
     if config.report:
         write_json(
             config.report, {"num_findings": len(findings), "findings": [asdict(one) for one in findings]}
@@ -62,6 +65,7 @@ def check(config: CheckConfig) -> int:
     if not findings:
         print(
             f"sound: {shardset.manifest.totals.num_samples} samples in {len(shardset.manifest.shards)} shards"
+            f"{_signed(shardset, config.signers)}"
         )
         return 0
     for finding in findings[:50]:
@@ -72,6 +76,14 @@ def check(config: CheckConfig) -> int:
         f"{len(findings)} findings in this shard set", where=config.shardset,
         remedy="copy it again from where it came, or ask whoever made it",
     )  # fmt: skip
+
+
+def _signed(shardset: ShardSet, signers: Path | None) -> str:
+    if not (shardset.folder / SIGNATURE_NAME).exists():
+        return ""
+    if signers is None:
+        return f", signed with {fingerprint(shardset)}; --signers FILE says whom to believe"
+    return f", signed by {signer(shardset, signers)}"
 
 
 class Checker:

@@ -17,7 +17,7 @@ from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.progress import progress
 from iconoclip.record import KEY_PATTERN
-from iconoclip.shardset import MANIFEST_NAME, ShardSet, Tombstone, with_tombstones
+from iconoclip.shardset import MANIFEST_NAME, SIGNATURE_NAME, ShardSet, Tombstone, with_tombstones
 
 MAX_KEYS_BYTES = 100_000_000
 
@@ -44,8 +44,12 @@ def takedown(config: TakedownConfig) -> int:
     manifest = with_tombstones(
         shardset.manifest, (Tombstone(key=key, reason=config.reason, at=at) for key in new)
     )
+    signature = config.shardset / SIGNATURE_NAME
     if new:
         write_json(config.shardset / MANIFEST_NAME, manifest.model_dump(mode="json"))
+        if signature.exists():
+            signature.unlink()
+            print("the signature was one of the set before, and is removed: `iconoclip sign` signs it anew")
     print(
         f"{len(new)} samples withdrawn, {len(keys) - len(new)} were before; {len(ShardSet(config.shardset))} remain"
     )

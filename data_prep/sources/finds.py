@@ -15,6 +15,4 @@ def sorted_finds(finds: Iterable[Find]) -> Found:
     found: dict[type, list[Any]] = {Candidate: [], Link: [], Refusal: [], Withdrawal: []}
     for find in finds:
         found[type(find)].append(find)
-    return Found(
-        tuple(found[Candidate]), tuple(found[Link]), tuple(found[Refusal]), tuple(found[Withdrawal])
-    )
+    return Found(tuple(found[Candidate]), tuple(found[Link]), tuple(found[Refusal]), tuple(found[Withdrawal]))

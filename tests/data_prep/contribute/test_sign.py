@@ -1,0 +1,107 @@
+"""Signatures: who vouches for a set, told by ssh-keygen itself; anything else than that very set is not vouched for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from data_prep.config import CheckConfig, SignConfig, TakedownConfig
+from data_prep.contribute.check import check
+from data_prep.contribute.sign import sign
+from data_prep.contribute.takedown import takedown
+from iconoclip.errors import BadInput, DamagedData, MissingRequirement
+from iconoclip.shardset import MANIFEST_NAME, SIGNATURE_NAME, ShardSet
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not on this machine")
+
+
+def make_key(folder: Path, name: str) -> Path:
+    key = folder / name
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{name}@library.example", "-f", key],
+        check=True,
+    )
+    return key
+
+
+@pytest.fixture
+def signed(make_set, tmp_path):
+    """A signed set, and the file that says whom to believe: the library, and nobody else."""
+    folder = make_set().folder
+    key = make_key(tmp_path, "library")
+    signers = tmp_path / "allowed_signers"
+    signers.write_text(f"images@library.example {key.with_suffix('.pub').read_text()}")
+    sign(SignConfig(shardset=folder, key=key))
+    return folder, signers
+
+
+def test_a_stranger_verifies_it_with_openssh_alone(signed):
+    folder, signers = signed
+    subprocess.run(
+        ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "images@library.example", "-n", "iconoclip-shardset",
+         "-s", folder / SIGNATURE_NAME],
+        stdin=(folder / MANIFEST_NAME).open("rb"), check=True, capture_output=True,
+    )  # fmt: skip
+
+
+def test_check_says_who_signed(signed, capsys):
+    folder, signers = signed
+    capsys.readouterr()
+    assert check(CheckConfig(shardset=folder, signers=signers)) == 0
+    assert "signed by images@library.example" in capsys.readouterr().out
+    assert check(CheckConfig(shardset=folder)) == 0
+    assert "ED25519 key SHA256:" in capsys.readouterr().out
+
+
+def test_somebody_else_is_not_believed(signed, tmp_path, capsys):
+    folder, signers = signed
+    sign(SignConfig(shardset=folder, key=make_key(tmp_path, "stranger")))
+    assert check(CheckConfig(shardset=folder)) == 0
+    with pytest.raises(DamagedData):
+        check(CheckConfig(shardset=folder, signers=signers))
+    assert "somebody who is not in allowed_signers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("with_signers", [True, False])
+def test_a_set_that_was_changed_is_not_vouched_for(signed, capsys, with_signers):
+    folder, signers = signed
+    path = folder / MANIFEST_NAME
+    path.write_text(path.read_text().replace('"a test"', '"somebody else"'))
+    assert "somebody else" in path.read_text()
+    with pytest.raises(DamagedData):
+        check(CheckConfig(shardset=folder, signers=signers if with_signers else None))
+    assert "does not fit the set" in capsys.readouterr().out
+
+
+def test_unsigned_sets_are_sound_until_somebody_is_to_be_believed(make_set, signed, tmp_path, capsys):
+    folder, signers = signed
+    (folder / SIGNATURE_NAME).unlink()
+    assert check(CheckConfig(shardset=folder)) == 0
+    with pytest.raises(DamagedData):
+        check(CheckConfig(shardset=folder, signers=signers))
+    assert "the set is not signed" in capsys.readouterr().out
+
+
+def test_a_takedown_ends_the_signature(signed, capsys):
+    folder, _ = signed
+    key = ShardSet(folder).table(["key"])["key"][0].as_py()
+    takedown(TakedownConfig(shardset=folder, keys=[key], reason="asked for by the keeper"))
+    assert not (folder / SIGNATURE_NAME).exists()
+    assert "signs it anew" in capsys.readouterr().out
+
+
+def test_what_cannot_sign(make_set, tmp_path):
+    folder = make_set().folder
+    with pytest.raises(MissingRequirement, match="no such key"):
+        sign(SignConfig(shardset=folder, key=tmp_path / "none"))
+    (tmp_path / "text").write_text("not a key")
+    with pytest.raises(BadInput, match="does not sign"):
+        sign(SignConfig(shardset=folder, key=tmp_path / "text"))
+    assert not (folder / SIGNATURE_NAME).exists()
+    shard = next(folder.glob("*.tar"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(DamagedData):
+        sign(SignConfig(shardset=folder, key=make_key(tmp_path, "library")))
