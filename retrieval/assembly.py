@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -121,12 +122,21 @@ def write_generation(
         vectors_ND = _write_vectors(draft, source, meter)
         statistics = Statistics.of(vectors_ND)
         statistics.save(draft / STATISTICS_NAME)
-        catalogued = _write_catalog(draft, source, meter)
-        clusters = cluster(vectors_ND, catalogued.groups, catalogued.phashes, catalogued.checksums)
-        _save_array(draft / CLUSTERS_NAME, clusters)
         choice = choose(len(vectors_ND), source.dimension, config.memory_budget_mb, config.kind)
         meter.note(choice.kind)
-        build(vectors_ND, choice, draft / ANN_NAME, num_threads=config.num_threads, on_progress=meter.advance)
+        # faiss lets go of Python's lock while it computes: one core writes the catalogue meanwhile.
+        with ThreadPoolExecutor(1, thread_name_prefix="catalogue") as pool:
+            cataloguing = pool.submit(_write_catalog, draft, source, meter)
+            build(
+                vectors_ND,
+                choice,
+                draft / ANN_NAME,
+                num_threads=config.num_threads,
+                on_progress=meter.advance,
+            )
+            catalogued = cataloguing.result()
+        clusters = cluster(vectors_ND, catalogued.groups, catalogued.phashes, catalogued.checksums)
+        _save_array(draft / CLUSTERS_NAME, clusters)
         segment = Segment(draft / VECTORS_NAME, vectors_ND.shape, choice, draft / ANN_NAME)
         measured = _measure(segment, statistics, catalogued.sampled, config, encode_texts)
         collection = None

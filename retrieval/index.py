@@ -9,7 +9,10 @@ Shapes: N vectors, D dimensions, K neighbours, Q queries, C candidates.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import math
+import mmap
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -32,14 +35,15 @@ MAX_EXACT_VECTORS = 50_000
 MAX_HNSW_VECTORS = 150_000
 # Below this many rows that pass a filter, all of them are compared.
 MAX_FILTERED_EXACT = 50_000
-# An approximate index proposes this many times the neighbours asked for, and at least so many: the coarser the codes,
-# the more. Product codes under a filter that lets through only what is far from the query need most.
-OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 8}
-MIN_CANDIDATES = {"hnsw": 50, "ivf-sq8": 100, "ivf-pq": 400}
+# An approximate index proposes this many times the neighbours asked for, and so many besides: the coarser the codes, the
+# more. Product codes under a filter that lets through only what is far from the query need most.
+OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 2}
+MORE_CANDIDATES = {"hnsw": 0, "ivf-sq8": 100, "ivf-pq": 400}
 FILTERED_OVERSAMPLING = 8
 HNSW_LINKS, HNSW_BUILD_EFFORT = 32, 120
 TRAINING_VECTORS_PER_LIST = 64
 BLOCK_ROWS = 16_384
+MAX_MAPPED_BYTES = 250_000_000
 
 _CLASSES = {
     "exact": "IndexScalarQuantizer",
@@ -222,8 +226,9 @@ class Segment:
         self, flat: Path, shape: tuple[int, int], choice: Choice, ann: Path | None = None, effort: int = 0
     ) -> None:
         self.choice, self.effort = choice, effort
-        self.vectors_ND = map_vectors(flat, *shape)
         self._flat = read_index(flat, "exact", *shape)
+        self._pages = _MappedPages(self._flat)
+        self.vectors_ND: Stored = np.asarray(self._pages)
         self._ann = None
         if choice.kind != "exact":
             assert ann is not None
@@ -234,6 +239,7 @@ class Segment:
 
     def vectors(self, rows: Rows) -> Vectors:
         """Vectors of rows, float32."""
+        self._pages.touched(len(rows))
         return self.vectors_ND[rows].astype(np.float32)
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
@@ -248,6 +254,7 @@ class Segment:
         candidates = self._propose(query_D, k, mask_N)
         if len(candidates) < k:
             return self.exact(query_D, k, mask_N)
+        self._pages.touched(len(candidates))
         return exact_top(self.vectors_ND, query_D, k, np.sort(candidates))
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
@@ -260,6 +267,7 @@ class Segment:
         bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
         parameters = None if bitmap is None else faiss.SearchParameters(sel=_selector(bitmap))  # type: ignore[call-arg]
         scores, rows = self._flat.search(query_D[None, :], num, params=parameters)
+        self._pages.touched(len(self) if mask_N is None else int(mask_N.sum()))
         return _ordered(rows[0], scores[0])
 
     def close(self) -> None:
@@ -267,7 +275,7 @@ class Segment:
 
     def _propose(self, query_D: Vectors, k: int, mask_N: Mask | None) -> Rows:
         kind = self.choice.kind
-        num = max(OVERSAMPLING[kind] * k, MIN_CANDIDATES[kind])
+        num = OVERSAMPLING[kind] * k + MORE_CANDIDATES[kind]
         if mask_N is not None:
             num *= FILTERED_OVERSAMPLING
         bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
@@ -288,6 +296,44 @@ class Segment:
             parameters.nprobe = self.choice.num_lists
             parameters.sel = _selector(bitmap)
         return parameters
+
+
+class _MappedPages:
+    """The mapped rows of a flat index, and how much of them counts as this process's memory.
+
+    A page that was looked at once stays in the process until the machine runs short of memory. Beyond a bound they are
+    given back: the kernel keeps what it likes of the file, and the next look costs a microsecond.
+    """
+
+    def __init__(self, flat: Any) -> None:
+        # Kept: the memory goes with it.
+        self._flat = flat
+        self._address, self._size = int(flat.codes.data()), int(flat.codes.size())
+        self._touched = 0
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """The rows float16 [N, D], where they are; an array made of this keeps the mapping alive."""
+        shape = (self._flat.ntotal, self._flat.d)
+        return {"shape": shape, "typestr": "<f2", "data": (self._address, True), "version": 3}
+
+    def touched(self, num_rows: int) -> None:
+        """Count rows that were looked at; give all pages back when they may have become too many."""
+        if self._size <= MAX_MAPPED_BYTES:
+            return
+        row_bytes = self._size // max(1, self._flat.ntotal)
+        self._touched += min(self._size, num_rows * max(row_bytes, mmap.PAGESIZE))
+        if self._touched > MAX_MAPPED_BYTES:
+            self._touched = 0
+            start = self._address & ~(mmap.PAGESIZE - 1)
+            _libc().madvise(start, self._size + self._address - start, mmap.MADV_DONTNEED)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    library = ctypes.CDLL(None)
+    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return library
 
 
 def _use_one_thread() -> None:

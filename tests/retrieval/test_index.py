@@ -155,3 +155,11 @@ class TestHostileFiles:
             path.write_bytes(data[:size])
             with pytest.raises(DamagedData):
                 read_index(path, "ivf-sq8", 2000, D)
+
+
+def test_pages_are_given_back_and_the_answers_stay(segment, vectors, queries, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    before = segment.exact(queries[0], 50)
+    monkeypatch.setattr(vectorindex, "MAX_MAPPED_BYTES", 10_000)
+    for _ in range(3):
+        assert [each.tolist() for each in segment.exact(queries[0], 50)] == [each.tolist() for each in before]
+        assert np.array_equal(segment.vectors(np.arange(100)), vectors[:100].astype(np.float32))
