@@ -150,6 +150,9 @@ def pack(model: nn.Module) -> None:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
     for parent in list(model.modules()):
+        # A ResNet's pooling takes its matrices without calling them, and multiplies by itself.
+        if type(parent).__name__ == "AttentionPool2d":
+            continue
         for name, child in list(parent.named_children()):
             if type(child) is nn.MultiheadAttention and child.batch_first and child._qkv_same_embed_dim:
                 setattr(parent, name, _PackedAttention(child))
