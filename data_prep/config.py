@@ -302,7 +302,7 @@ class TakedownConfig(Config):
 
 
 class CardConfig(Config):
-    """Write the dataset card and Croissant metadata of a shard set."""
+    """Write the dataset card, Croissant metadata and quality report of a shard set."""
 
     shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
     title: str | None = Field(None, description="title for people; default: the set's name")

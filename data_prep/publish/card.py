@@ -1,6 +1,7 @@
-"""`iconoclip card`: the dataset card for people (README.md) and its machine-readable twin (croissant.json).
+"""`iconoclip card`: the dataset card for people (README.md), its machine-readable twin (croissant.json), and a report with
+pictures to judge the set by (quality.html).
 
-Both say only what shardset.json and the index say; nothing is written by hand, so nothing goes stale unnoticed.
+They say only what shardset.json and the index say; nothing is written by hand, so nothing goes stale unnoticed.
 The card's head is that of the Hugging Face Hub (huggingface.co/docs/hub/datasets-cards).
 """
 
@@ -13,6 +14,7 @@ import yaml
 
 from data_prep.config import CardConfig
 from data_prep.publish.croissant import croissant
+from data_prep.publish.quality import write_quality
 from iconoclip.files import atomic_write, write_json
 from iconoclip.rights import statement, terms
 from iconoclip.shardset import ShardSet
@@ -23,7 +25,7 @@ NUM_EXAMPLES = 5
 
 
 def card(config: CardConfig) -> int:
-    """Write README.md and croissant.json into a shard set's folder.
+    """Write README.md, croissant.json and quality.html into a shard set's folder.
 
     Raises:
         MissingRequirement: no shard set there.
@@ -33,7 +35,8 @@ def card(config: CardConfig) -> int:
     write_json(shardset.folder / CROISSANT_NAME, croissant(shardset, config))
     with atomic_write(shardset.folder / CARD_NAME) as file:
         file.write(card_text(shardset, config).encode())
-    print(f"{shardset.folder / CARD_NAME}\n{shardset.folder / CROISSANT_NAME}")
+    quality = write_quality(shardset, config)
+    print(f"{shardset.folder / CARD_NAME}\n{shardset.folder / CROISSANT_NAME}\n{quality}")
     return 0
 
 
