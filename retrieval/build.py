@@ -18,7 +18,7 @@ from retrieval.live import LiveLog
 from retrieval.modeldir import ModelDirectory
 from retrieval.stores import StoreSource
 
-FORMAT = 1
+FORMAT = 2
 
 
 def index(config: IndexConfig) -> int | None:

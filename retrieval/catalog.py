@@ -2,7 +2,7 @@
 
 items   row (the vector's row), key, record (JSON, zlib), shard set number, shard, offset and size of the JPEG
 words   FTS5 without stored content: title, captions, creators, subjects, identifiers; case and diacritics folded
-common  words that too many items have to tell any of them apart
+frequent  words that more than a few items have, and how many have them
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from iconoclip.errors import BadInput, DamagedData
@@ -22,16 +23,19 @@ from retrieval.words import folded, words_in
 MAX_RECORD_BYTES = 8_000_000
 # bm25 weights of title, captions, creators, subjects, identifiers.
 WEIGHTS = (4.0, 2.0, 4.0, 1.0, 4.0)
+# A word that more than a tenth of the items have tells none of them apart.
 COMMON_SHARE, COMMON_MIN = 0.1, 2_000
-# Where more items hold the words, the words tell little, and weighing each costs microseconds.
-MAX_SCORED = 20_000
+FREQUENT_MIN = 200
+# Weighing an item's words costs microseconds: of items that have every word of a query so many are weighed, of those
+# that have some beside a search by meaning so many, the rarest words first.
+MAX_SCORED, MAX_SCORED_BESIDE = 20_000, 2_000
 
 _SCHEMA = """
 CREATE TABLE items(row INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, record BLOB NOT NULL,
                    shardset INTEGER NOT NULL, shard TEXT NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(title, captions, creators, subjects, identifiers,
                                       content='', tokenize="unicode61 remove_diacritics 2");
-CREATE TABLE common(term TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE frequent(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -55,7 +59,7 @@ class WordMatch:
 
 
 class CatalogWriter:
-    """Writes a catalogue in one pass, row by row. `close` makes it searchable.
+    """Writes a catalogue in one pass, row by row, from any one thread. `close` makes it searchable.
 
     Args:
         path: the file; must not exist.
@@ -78,14 +82,12 @@ class CatalogWriter:
         insert_item(self._connection, row, record, place, subjects)
 
     def close(self) -> None:
-        """Finish: note the common words, pack the full-text index, close the file."""
+        """Finish: note the frequent words, pack the full-text index, close the file."""
         connection = self._connection
         connection.execute("INSERT INTO words(words) VALUES('optimize')")
         connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
-        (num_items,) = connection.execute("SELECT count(*) FROM items").fetchone()
         connection.execute(
-            "INSERT INTO common SELECT term FROM temp.vocabulary WHERE doc > ?",
-            (max(COMMON_MIN, COMMON_SHARE * num_items),),
+            "INSERT INTO frequent SELECT term, doc FROM temp.vocabulary WHERE doc > ?", (FREQUENT_MIN,)
         )
         connection.commit()
         connection.close()
@@ -136,7 +138,9 @@ class Catalog:
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         try:
-            self._common = {term for (term,) in self._query("SELECT term FROM common")}
+            self._frequent: dict[str, int] = dict(self._query("SELECT term, num_items FROM frequent"))
+            (num_items,) = self._query("SELECT max(row) + 1 FROM items").fetchone()
+            self._num_common = max(COMMON_MIN, COMMON_SHARE * (num_items or 0))
         except sqlite3.Error as error:
             raise DamagedData(
                 f"not a catalogue: {error}", where=path, remedy="build the index again"
@@ -196,39 +200,43 @@ class Catalog:
             telling_only: find nothing when every word is common: beside a search by meaning, it tells nothing.
         """
         words = words_in(text)
-        if telling_only and all(folded(word) in self._common for word in words):
+        if telling_only and all(self._num_with(word) > self._num_common for word in words):
             return []
-        most = 10 * limit if telling_only else MAX_SCORED
         found: dict[int, WordMatch] = {}
-        for tier, expression in enumerate(self._expressions(words)):
+        for tier, expression in enumerate(self._expressions(words, telling_only)):
             if not expression or len(found) >= limit:
                 continue
-            for row, bm25 in self._scored(expression, mask_N, most):
+            for row, bm25 in self._scored(expression, mask_N, limit):
                 found.setdefault(row, WordMatch(row, tier, bm25))
         return sorted(found.values(), key=lambda match: (match.tier, match.bm25, match.row))[:limit]
 
-    def _expressions(self, words: list[str]) -> tuple[str, str, str]:
-        """FTS5 expressions for the phrase, every word, and some word that is not common."""
-        quoted = [f'"{word}"' for word in words]
-        telling = [f'"{word}"' for word in words if folded(word) not in self._common]
-        phrase = f'"{" ".join(words)}"' if len(words) > 1 else ""
-        every = " ".join(quoted)
-        some = " OR ".join(telling) if len(words) > 1 else ""
-        return phrase, every, some
+    def _num_with(self, word: str) -> int:
+        return self._frequent.get(folded(word), FREQUENT_MIN)
 
-    def _scored(self, expression: str, mask_N: Mask | None, most: int) -> list[tuple[int, float]]:
+    def _expressions(self, words: list[str], telling_only: bool) -> tuple[str, str, str]:
+        """FTS5 expressions for the phrase, every word, and some word that is not common."""
+        if len(words) < 2:
+            return "", " ".join(f'"{word}"' for word in words), ""
+        telling, num_scored = [], 0
+        for word in sorted(set(words), key=lambda word: (self._num_with(word), word)):
+            num_scored += self._num_with(word)
+            if num_scored > (MAX_SCORED_BESIDE if telling_only else MAX_SCORED):
+                break
+            telling.append(f'"{word}"')
+        return f'"{" ".join(words)}"', " ".join(f'"{word}"' for word in words), " OR ".join(telling)
+
+    def _scored(self, expression: str, mask_N: Mask | None, limit: int) -> Iterator[tuple[int, float]]:
+        """The best rows that the mask lets through, each with its weight."""
         weights = ",".join(map(str, WEIGHTS))
-        cursor = self._query(
-            f"SELECT rowid, bm25(words,{weights}) FROM words WHERE words MATCH ?", (expression,)
+        # Rounded, so that equal texts tie whatever order their words were summed in. Sorted by SQLite, which weighs and
+        # sorts faster than Python reads.
+        sql = (
+            f"SELECT rowid, score FROM (SELECT rowid, round(bm25(words,{weights}), 6) AS score FROM words"
+            " WHERE words MATCH ? LIMIT ?) ORDER BY score, rowid"
         )
-        scored = []
-        for row, bm25 in cursor:
-            if mask_N is None or mask_N[row]:
-                # Rounded, so that equal texts tie whatever order their words were summed in.
-                scored.append((int(row), round(float(bm25), 6)))
-                if len(scored) >= most:
-                    break
-        return scored
+        cursor = self._query(sql, (expression, MAX_SCORED if mask_N is None else -1))
+        passing = ((int(row), float(bm25)) for row, bm25 in cursor if mask_N is None or mask_N[row])
+        return islice(passing, limit)
 
     def close(self) -> None:
         """Close every connection."""
