@@ -116,6 +116,17 @@ class RightsInfo(Answer):
     may_reuse: bool = Field(description="whether the image may be passed on, share-alike included")
 
 
+class Provenance(Answer):
+    """Where a record came from, and how it got here."""
+
+    source: str = Field(description="what identifies the item at its source")
+    harvested_at: str = Field(description="ISO 8601 time, UTC")
+    harvested_by: str = Field(description="the program and its version")
+    rights_judged_by: str = Field(
+        description="the policy that gave the verdict on its rights, as name@version"
+    )
+
+
 class Hit(Answer):
     """One result."""
 
@@ -143,6 +154,7 @@ class Hit(Answer):
     width: int = Field(description="of the stored image, in pixels")
     height: int
     links: tuple[Link, ...] = ()
+    provenance: Provenance
     num_near_duplicates: int = Field(0, ge=0, description="items folded under this one")
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from iconoclip.record import Date, Record, Rights
 from iconoclip.rights import statement
-from retrieval.answers import Hit, Link, RightsInfo
+from retrieval.answers import Hit, Link, Provenance, RightsInfo
 from retrieval.columns import NO_RIGHTS, REUSABLE
 
 # The names that creativecommons.org and rightsstatements.org give their statements.
@@ -97,6 +97,12 @@ def hit_of(
         width=record.image.width,
         height=record.image.height,
         links=_links(record),
+        provenance=Provenance(
+            source=source.id,
+            harvested_at=record.harvested_at,
+            harvested_by=record.harvested_by,
+            rights_judged_by=record.rights.policy,
+        ),
         num_near_duplicates=num_near_duplicates,
     )
 

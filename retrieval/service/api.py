@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, File, Query, Request, UploadFile
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from iconoclip.errors import BadInput
@@ -36,24 +37,42 @@ class ItemAnswer(BaseModel):
     )
 
 
-@router.get("/api/search", tags=["search"], summary="Search by words, by items, or list a filtered set")
-def search(params: Annotated[SearchParams, Query()], desk: DeskOf, concealed: Concealed) -> Results:
+class Written(Response):
+    """An answer that pydantic has written as JSON: checked once, and not taken apart and put together again."""
+
+    media_type = "application/json"
+
+    def __init__(self, answer: BaseModel) -> None:
+        super().__init__(answer.model_dump_json())
+
+
+@router.get(
+    "/api/search",
+    tags=["search"],
+    summary="Search by words, by items, or list a filtered set",
+    response_model=Results,
+)
+def search(params: Annotated[SearchParams, Query()], desk: DeskOf, concealed: Concealed) -> Written:
     """One page of hits, best first; `next_cursor` leads on. `matches_well: false` says that nothing really fits."""
-    return desk.search(params, concealed)
+    return Written(desk.search(params, concealed))
 
 
 @router.post(
-    "/api/search", tags=["search"], summary="Search with a picture, and words if you like", responses=UPLOAD
+    "/api/search",
+    tags=["search"],
+    summary="Search with a picture, and words if you like",
+    responses=UPLOAD,
+    response_model=Results,
 )
 def search_with_image(
     image: Annotated[UploadFile, File(description="JPEG, PNG, WebP, TIFF, GIF or BMP; never stored")],
     params: Annotated[SearchParams, Query()],
     desk: DeskOf,
     concealed: Concealed,
-) -> Results:
+) -> Written:
     """As GET, with a picture in a multipart body; send it again with the cursor for the next page."""
     picture = uploads.normalise(image.file.read(), desk.config.max_upload_pixels)
-    return desk.search(params, concealed, picture)
+    return Written(desk.search(params, concealed, picture))
 
 
 @router.get("/api/items/{key}", tags=["items"], summary="One item, whole")
@@ -78,12 +97,12 @@ class SimilarParams(FilterParams):
     cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before")
 
 
-@router.get("/api/similar", tags=["search"], summary="More like this")
-def similar(params: Annotated[SimilarParams, Query()], desk: DeskOf, concealed: Concealed) -> Results:
+@router.get("/api/similar", tags=["search"], summary="More like this", response_model=Results)
+def similar(params: Annotated[SimilarParams, Query()], desk: DeskOf, concealed: Concealed) -> Written:
     """What looks like an item, most alike first, the item itself left out."""
     desk.record(params.key, concealed)
     values = params.model_dump(exclude={"key"}, exclude_defaults=True)
-    return desk.search(SearchParams(like=[params.key], **values), concealed)
+    return Written(desk.search(SearchParams(like=[params.key], **values), concealed))
 
 
 @router.get("/api/facets", tags=["search"], summary="Counts over a filtered set")

@@ -94,7 +94,8 @@ def _middleware(desk: Desk, config: ServeConfig, measures: Measures) -> list[Mid
         Middleware(Measured, measures=measures),
         Middleware(RateLimit, per_minute=config.rate_limit_per_minute),
         Middleware(BodyLimit, max_bytes=config.max_upload_bytes + MULTIPART_OVERHEAD_BYTES),
-        Middleware(GZipMiddleware, minimum_size=1_000),
+        # The fifth level takes a third of the time of the ninth, for a few per cent more bytes.
+        Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
     ]
 
 

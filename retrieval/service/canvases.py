@@ -17,6 +17,7 @@ from retrieval.service.views import home_of, is_shown, outward
 THUMB_SIDE_PIXELS = 400
 # Enough to read a page by; the Image API knows this size at level 1 in versions 2 and 3 alike (sizeByW).
 PAGE_WIDTH_PIXELS = 1_500
+CAPTION_MOTIVATION = "commenting"
 
 Json = dict[str, Any]
 
@@ -81,7 +82,7 @@ def canvas_of(hit: Hit, base: str, page: WholePage | None = None) -> Json:
     if is_shown(hit):
         canvas["thumbnail"] = [_thumbnail(hit, base)]
         canvas["items"] = [_painting(hit, identity, base, page)]
-    if notes := [*_match(hit, identity, page), *_origin(hit, identity)]:
+    if notes := [*_captions(hit, identity, page), *_origin(hit, identity)]:
         canvas["annotations"] = [{"id": f"{identity}/notes", "type": "AnnotationPage", "items": notes}]
     return canvas
 
@@ -115,21 +116,21 @@ def _thumbnail(hit: Hit, base: str) -> Json:
     }
 
 
-def _match(hit: Hit, canvas: str, page: WholePage | None) -> list[Json]:
-    """What was found, as a note that viewers list beside the picture; about the region, where the hit is one."""
-    bodies = [text_body(caption) for caption in hit.captions[:4]] or [
-        {"type": "TextualBody", "value": hit.title}
-    ]
+def _captions(hit: Hit, canvas: str, page: WholePage | None) -> list[Json]:
+    """What was found, as notes that viewers list beside the picture; about the region, where the hit is one."""
     where = f"{canvas}#xywh={hit.region}" if hit.region and page else canvas
-    return [
-        {
-            "id": f"{canvas}/match",
-            "type": "Annotation",
-            "motivation": "commenting",
-            "body": bodies,
-            "target": where,
-        }
-    ]
+    return [caption_note(canvas, number, caption, where) for number, caption in enumerate(hit.captions, 1)]
+
+
+def caption_note(canvas: str, number: int, caption: Caption, target: str) -> Json:
+    """The annotation that a caption is: the same in a manifest and in a search within it."""
+    return {
+        "id": f"{canvas}/caption/{number}",
+        "type": "Annotation",
+        "motivation": CAPTION_MOTIVATION,
+        "body": text_body(caption),
+        "target": target,
+    }
 
 
 def text_body(caption: Caption) -> Json:

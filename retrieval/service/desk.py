@@ -198,13 +198,14 @@ def no_such_item(key: str) -> Refusal:
     )
 
 
-def _desk(request: Request) -> Desk:
+# Both are a look at the request: awaited where they are, for a thread of its own would cost each as much as a search.
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 
 
-def _concealed(request: Request) -> tuple[str, ...]:
-    return _desk(request).visibility.concealed_from(request)
+async def _concealed(desk: Annotated[Desk, Depends(_desk)], request: Request) -> tuple[str, ...]:
+    return desk.visibility.concealed_from(request)
 
 
 DeskOf = Annotated[Desk, Depends(_desk)]

@@ -20,6 +20,7 @@ router = APIRouter(responses=REFUSALS, tags=["exports"])
 COLUMNS = (
     "rank", "score", "key", "title", "institution", "creators", "date", "object_type", "iconclass", "rights",
     "rights_label", "attribution", "may_reuse", "page", "manifest", "canvas", "region", "homepage", "image_service",
+    "source", "harvested_at",
 )  # fmt: skip
 # A spreadsheet would run a cell that begins so as a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -58,7 +59,7 @@ def _row(hit: Hit, base: str) -> tuple[object, ...]:
         hit.rank, f"{hit.score:.4f}", hit.key, hit.title, hit.institution_name, "; ".join(hit.creators), hit.date,
         hit.object_type, " ".join(hit.iconclass), hit.rights.uri, hit.rights.label, hit.rights.attribution,
         "yes" if hit.rights.may_reuse else "no", f"{base}/item/{hit.key}", hit.manifest, hit.canvas, hit.region,
-        hit.homepage, hit.image_service,
+        hit.homepage, hit.image_service, hit.provenance.source, hit.provenance.harvested_at,
     )  # fmt: skip
 
 
@@ -122,5 +123,8 @@ def _artwork(hit: Hit, base: str) -> dict[str, Any]:
         "thumbnailUrl": f"{base}/thumb/{hit.key}.jpg" if is_shown(hit) else None,
         "sameAs": [url for url in (outward(hit.canvas), outward(hit.manifest)) if url],
         "url": home_of(hit),
+        # Of the description, not of the work: what it was taken from, and when.
+        "isBasedOn": outward(hit.manifest) or outward(hit.homepage),
+        "sdDatePublished": hit.provenance.harvested_at,
     }
     return {name: value for name, value in facts.items() if value}

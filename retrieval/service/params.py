@@ -62,21 +62,27 @@ class FilterParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     institution: list[Value] = Field(
-        default=[], max_length=MAX_VALUES, description="slug of an institution; may be repeated"
+        default=[],
+        max_length=MAX_VALUES,
+        description="slug of an institution; may be repeated",
+        examples=[["bnf"]],
     )
     language: Value | None = Field(
-        default=None, description="BCP 47 tag of one of the captions; `de` finds `de-AT`"
+        default=None, description="BCP 47 tag of one of the captions; `de` finds `de-AT`", examples=["de"]
     )
-    earliest: Year | None = Field(default=None, description="made in this year or later")
+    earliest: Year | None = Field(default=None, description="made in this year or later", examples=[1480])
     latest: Year | None = Field(default=None, description="made in this year or earlier")
     reusable: bool | None = Field(default=None, description="true: only what may be passed on")
     rights: list[Value] = Field(
         default=[],
         max_length=MAX_VALUES,
         description="short name of a rights statement: PDM, CC-BY, InC; may be repeated",
+        examples=[["PDM", "CC0"]],
     )
     iconclass: Value | None = Field(
-        default=None, description="Iconclass notation; everything below it is found too"
+        default=None,
+        description="Iconclass notation, or words of one; everything below it is found too",
+        examples=["46A122", "lion"],
     )
     object_type: Value | None = Field(default=None, description="type of the object, as the facet writes it")
     creator: Value | None = Field(default=None, description="maker, as the facet writes it")
@@ -123,6 +129,7 @@ class SearchParams(FilterParams):
         pattern=r"^[a-z0-9_-]{1,100}:[0-9.]{1,12}(,[0-9.]{1,12}){3}$",
         max_length=160,
         description="a part of an item's image, as KEY:x,y,width,height in shares of the image (0 to 1)",
+        examples=["staatsarchiv-0123456789abcdef:0.25,0,0.5,0.5"],
     )
     mode: Mode = Field(
         default="hybrid", description="by meaning and by words, by meaning alone, or by words alone"

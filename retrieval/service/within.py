@@ -18,14 +18,19 @@ from fastapi.responses import JSONResponse
 from iconoclip.record import Caption
 from retrieval.answers import Hit
 from retrieval.calibration import MIN_PROBABILITY
-from retrieval.service.canvases import Json, canvas_id, source_target, text_body
+from retrieval.service.canvases import (
+    CAPTION_MOTIVATION,
+    Json,
+    canvas_id,
+    caption_note,
+    source_target,
+)
 from retrieval.service.desk import Concealed, Desk, DeskOf
 from retrieval.service.documented import REFUSALS, KeyPath, Responses
 from retrieval.service.views import outward
 from retrieval.words import folded, words_in
 
 CONTEXT = "http://iiif.io/api/search/2/context.json"
-MOTIVATION = "commenting"
 PAGE_SIZE = 50
 # So much text before and after a word tells its place in a caption.
 CONTEXT_CHARS = 30
@@ -68,7 +73,7 @@ def search_object(
 ) -> Annotations:
     """Annotations on the canvases of `/iiif/{key}/object/manifest.json`."""
     base = desk.base_url(request)
-    asked = _Asked(f"{base}/iiif/{key}/object/search", q, motivation, _ignored(date, user), page)
+    asked = _Asked(base, f"/iiif/{key}/object/search", q, motivation, _ignored(date, user), page)
     return Annotations(asked.answer(desk, key, concealed, lambda hit: canvas_id(hit.key, base)))
 
 
@@ -91,8 +96,8 @@ def search_source(
 ) -> Annotations:
     """The same on the canvases of the manifest that the item came from: an institution may name this address as the
     search service of that manifest, and has a search within it."""
-    address = f"{desk.base_url(request)}/iiif/{key}/source/search"
-    asked = _Asked(address, q, motivation, _ignored(date, user), page)
+    base = desk.base_url(request)
+    asked = _Asked(base, f"/iiif/{key}/source/search", q, motivation, _ignored(date, user), page)
     return Annotations(
         asked.answer(desk, key, concealed, lambda hit: source_target(hit) if outward(hit.canvas) else None)
     )
@@ -105,15 +110,20 @@ def _ignored(date: str | None, user: str | None) -> list[str]:
 class _Asked:
     """One request of the Content Search API."""
 
-    def __init__(self, service: str, q: str, motivation: str, ignored: list[str], page: int) -> None:
-        self._service, self._q, self._ignored, self._page = service, q.strip(), ignored, page
+    def __init__(self, base: str, path: str, q: str, motivation: str, ignored: list[str], page: int) -> None:
+        self._base, self._service = base, base + path
+        self._q, self._ignored, self._page = q.strip(), ignored, page
         self._motivation = motivation
         self._words = frozenset(folded(word) for word in words_in(self._q))
 
     def answer(self, desk: Desk, key: str, concealed: tuple[str, ...], target_of: TargetOf) -> Json:
         """The annotation page."""
         wanted = self._motivation.split()
-        found = [] if wanted and MOTIVATION not in wanted else self._found(desk, key, concealed, target_of)
+        found = (
+            []
+            if wanted and CAPTION_MOTIVATION not in wanted
+            else self._found(desk, key, concealed, target_of)
+        )
         start = (self._page - 1) * PAGE_SIZE
         shown = found[start : start + PAGE_SIZE]
         document: Json = {"@context": CONTEXT, "id": self._address(self._page), "type": "AnnotationPage"}
@@ -134,15 +144,8 @@ class _Asked:
         for hit in self._hits(desk, key, concealed):
             target = target_of(hit)
             for number, caption in self._captions(hit) if target else ():
-                identity = f"{self._service.rsplit('/', 3)[0]}/{hit.key}/caption/{number}"
-                annotation = {
-                    "id": identity,
-                    "type": "Annotation",
-                    "motivation": MOTIVATION,
-                    "body": text_body(caption),
-                    "target": target,
-                }
-                found.append((annotation, list(self._marks(caption.text, identity))))
+                annotation = caption_note(canvas_id(hit.key, self._base), number, caption, str(target))
+                found.append((annotation, list(self._marks(caption.text, annotation["id"]))))
         return found
 
     def _hits(self, desk: Desk, key: str, concealed: tuple[str, ...]) -> Iterator[Hit]:

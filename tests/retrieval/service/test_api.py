@@ -76,6 +76,13 @@ def test_a_hit_carries_its_rights_its_credit_and_its_origin(client: TestClient, 
     assert hit.canvas
     assert hit.homepage
     assert record.harvested_by == "iconoclip tests"
+    (found,) = hits_of(client, q=hit.title, k=200, fold=False)[:1]
+    assert found["provenance"] == {
+        "source": found["canvas"],
+        "harvested_at": record.harvested_at,
+        "harvested_by": "iconoclip tests",
+        "rights_judged_by": "open@1",
+    }
     assert answer.image == f"http://testserver/image/{shown_key}.jpg"
     assert answer.content_state
 

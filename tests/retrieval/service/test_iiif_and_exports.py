@@ -17,6 +17,7 @@ from iconoclip.record import Record
 from retrieval.answers import Hit, RightsInfo
 from retrieval.service.canvases import whole_page
 from retrieval.service.exports import csv_of
+from tests.retrieval.service.armorial_index import HARVESTED_AT
 
 
 def manifest_at(client: TestClient, path: str, **params: Any) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def test_canvases_keep_the_display_verdict_and_the_way_home(client: TestClient, 
         assert canvas["rights"].startswith("http://")
         notes = {note["motivation"]: note for note in canvas["annotations"][0]["items"]}
         assert notes["linking"]["body"]["partOf"][0]["type"] == "Manifest"
-        assert {body["value"] for body in notes["commenting"]["body"]}
+        assert notes["commenting"]["body"]["value"]
 
 
 def test_one_item_is_a_valid_manifest_and_its_picture_is_there(client: TestClient, shown_key: str) -> None:
@@ -178,6 +179,7 @@ def test_csv_reads_back_with_rights_on_every_row(client: TestClient) -> None:
     assert [row["key"] for row in rows] == [hit["key"] for hit in hits]
     assert [row["title"] for row in rows] == [hit["title"] for hit in hits]
     assert all(row["rights_label"] and row["attribution"] for row in rows)
+    assert all(row["source"] and row["harvested_at"] == HARVESTED_AT for row in rows)
 
 
 @pytest.mark.parametrize("title", ['=HYPERLINK("http://evil.example")', "+1", "-1", "@SUM(A1)", "\tx"])
@@ -191,6 +193,7 @@ def test_no_cell_is_a_formula(title: str) -> None:
             "institution_name": "A", "creators": [], "date": None, "object_type": None, "rights": rights,
             "manifest": None, "canvas": None, "homepage": None, "image_service": None, "region": None,
             "width": 1, "height": 1,
+            "provenance": {"source": "s", "harvested_at": "t", "harvested_by": "p", "rights_judged_by": "open@1"},
         }
     )  # fmt: skip
     (row,) = csv.DictReader(io.StringIO(csv_of((hit,), "http://x").lstrip("\ufeff")))
@@ -206,4 +209,5 @@ def test_json_ld_names_each_work_its_licence_and_its_keeper(client: TestClient) 
         assert work["@type"] == "VisualArtwork"
         assert work["license"].startswith("http://creativecommons.org/")
         assert work["provider"]["name"]
+        assert work["sdDatePublished"] == HARVESTED_AT
         assert {name["@language"] for name in work["name"]} == {"en", "fr", "de"}

@@ -91,6 +91,10 @@ def test_without_words_every_annotation_is_there(client: TestClient, book: str) 
         for canvas in canvases
     ]
     assert len(document["items"]) == sum(captions)
+    notes = [note for canvas in canvases for note in canvas["annotations"][0]["items"]]
+    assert [note for note in notes if note["motivation"] == "commenting"] == document["items"], (
+        "what is searched is what the manifest holds"
+    )
     assert "annotations" not in document
 
 
