@@ -16,12 +16,12 @@ class AllowList:
     """The private or loopback hosts a user named, as `host` (any port) or `host:port`.
 
     A source address given on the command line names its host when it is a literal address or `localhost`; a name
-    that merely resolves to a private address does not, or any public name could point inside.
+    that merely resolves to a private address does not, or any public name could point inside; with `names_too` it does.
     """
 
-    def __init__(self, hosts: Iterable[str], sources: Iterable[str] = ()) -> None:
+    def __init__(self, hosts: Iterable[str], sources: Iterable[str] = (), *, names_too: bool = False) -> None:
         self._allowed = {host.lower() for host in hosts} | {
-            origin for source in sources if (origin := _literal_origin(source))
+            origin for source in sources if (origin := _origin(source, names_too=names_too))
         }
 
     def __contains__(self, host_and_port: tuple[str, int]) -> bool:
@@ -29,7 +29,7 @@ class AllowList:
         return host in self._allowed or f"{host}:{port}" in self._allowed
 
 
-def _literal_origin(source: str) -> str | None:
+def _origin(source: str, *, names_too: bool) -> str | None:
     try:
         parts = urlsplit(source)
         host, port = parts.hostname, parts.port
@@ -37,7 +37,7 @@ def _literal_origin(source: str) -> str | None:
         return None
     if parts.scheme not in ("http", "https") or not host:
         return None
-    if host != "localhost" and literal_address(host) is None:
+    if not names_too and host != "localhost" and literal_address(host) is None:
         return None
     return f"{host}:{port or (443 if parts.scheme == 'https' else 80)}"
 

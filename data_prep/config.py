@@ -97,6 +97,12 @@ class HarvestConfig(Storing):
     allow_hosts: list[str] = Field(
         [], description="private or loopback hosts that may be asked, as HOST or HOST:PORT"
     )
+    proxy: str | None = Field(
+        None,
+        description="address of the HTTP proxy that leads out of this network, as http://HOST:PORT; hosts of "
+        "`allow_hosts` are asked directly. The environment's HTTPS_PROXY is not read",
+        pattern=r"^https?://[^/@\s]+/?$",
+    )
     dry_run: bool = Field(False, description="list the records; fetch no image and write nothing")
     json: bool = Field(  # type: ignore[assignment]
         False, description='print one JSON object a line: {"record": ...} or {"refused": ...}'

@@ -7,6 +7,7 @@ pool's own backend, and whether an idle connection was closed is known without a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Iterable
@@ -24,19 +25,53 @@ MAX_ADDRESSES_TRIED: Final = 4
 
 
 class CheckedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's transport over connections to checked addresses only."""
+    """httpx2's transport over connections to checked addresses only.
 
-    def __init__(self, allowed: AllowList) -> None:
+    Args:
+        allowed: the private hosts that may be asked; they are asked directly, proxy or not.
+        proxy: through which all others are asked. What a name leads to is then the proxy's to find out; a name that
+            leads inside from here is refused all the same.
+    """
+
+    def __init__(self, allowed: AllowList, proxy: str | None = None) -> None:
         # SSL_CERT_FILE is honoured: some houses sign their own servers. A proxy of the environment is not.
         context = httpx2.create_ssl_context()
         super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=512,
-            max_keepalive_connections=128,
-            keepalive_expiry=20.0,
-            network_backend=CheckedBackend(allowed),
-        )
+        self._allowed, self._checked = allowed, set[tuple[str, int]]()
+        options: dict[str, Any] = {
+            "ssl_context": context,
+            "max_connections": 512,
+            "max_keepalive_connections": 128,
+            "keepalive_expiry": 20.0,
+        }
+        self._pool = httpcore2.AsyncConnectionPool(**options, network_backend=CheckedBackend(allowed))
+        self._proxied: httpx2.AsyncHTTPTransport | None = None
+        if proxy:
+            self._proxied = httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
+            backend = CheckedBackend(AllowList([], [proxy], names_too=True))
+            self._proxied._pool = httpcore2.AsyncHTTPProxy(proxy, **options, network_backend=backend)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request, directly or through the proxy.
+
+        Raises:
+            Refused: the host has no public address.
+        """
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        if self._proxied is None or (request.url.host, port) in self._allowed:
+            return await super().handle_async_request(request)
+        if (request.url.host, port) not in self._checked:
+            # A name that is unknown here may be known to the proxy.
+            with contextlib.suppress(httpcore2.ConnectError):
+                await resolve(request.url.host, port, self._allowed)
+            self._checked.add((request.url.host, port))
+        return await self._proxied.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await super().aclose()
+        if self._proxied:
+            await self._proxied.aclose()
 
 
 class CheckedBackend(httpcore2.AsyncNetworkBackend):

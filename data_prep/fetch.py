@@ -89,6 +89,7 @@ class Fetcher:
         limits: bounds.
         memory: remembers robots.txt and TDMRep between runs.
         pace_folder: where the pace of hosts is shared with other processes.
+        proxy: address of an HTTP proxy; see CheckedTransport.
     """
 
     def __init__(
@@ -100,13 +101,14 @@ class Fetcher:
         limits: Limits = Limits(),
         memory: SiteMemory | None = None,
         pace_folder: Path | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._contact, self._allowed, self._pace_of = contact, allowed, pace_of
         self._limits, self._memory, self._pace_folder = limits, memory, pace_folder
         self.gates: dict[str, HostGate] = {}
         self._permitted: set[bytes] = set()
         self._sites: dict[str, asyncio.Task[SiteRules]] = {}
-        self._transport = CheckedTransport(allowed)
+        self._transport = CheckedTransport(allowed, proxy)
         self._agent = f"{optout.PRODUCT}/{version('iconoclip')}" + (f" (+{contact})" if contact else "")
 
     async def __aenter__(self) -> Self:

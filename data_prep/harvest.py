@@ -196,6 +196,7 @@ def fetcher_for(
         ),
         memory=ledger,
         pace_folder=config.out / LEDGER_FOLDER / PACE_FOLDER if config.num_tasks > 1 and config.out else None,
+        proxy=config.proxy,
     )
 
 

@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 
 from data_prep.addresses import AllowList
-from data_prep.answers import NotNow
+from data_prep.answers import NotNow, Refused
 from data_prep.fetch import Fetched, Fetcher, Limits
 from data_prep.hosts import Pace
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
 
-def fetch(uri: str, port: int) -> Fetched:
+def fetch(uri: str, port: int, proxy: str | None = None) -> Fetched:
     async def run() -> Fetched:
         fetcher = Fetcher(
             contact="mail@library.example",
+            proxy=proxy,
             allowed=AllowList((f"localhost:{port}",)),
             pace_of=lambda _: Pace(0, 4),
             limits=Limits(1, 1.0, 1.0, 0.01),
@@ -114,3 +115,80 @@ def test_a_body_cut_short_is_not_taken_for_whole(serve):
     port = serve(http(b"x" * 1000, num_declared=5000))
     with pytest.raises(NotNow, match="broke off"):
         fetch(f"http://localhost:{port}/image", port)
+
+
+# Proxies
+
+
+class Proxy:
+    """Answers for every host in its own name, and remembers what it was asked for; CONNECT leads to one server."""
+
+    def __init__(self, tunnel_to: int = 0) -> None:
+        self.asked: list[bytes] = []
+        self._tunnel_to = tunnel_to
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                line = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0]
+                self.asked.append(line)
+                if line.startswith(b"CONNECT"):
+                    writer.write(b"HTTP/1.1 200 Go ahead\r\n\r\n")
+                    return await self._tunnel(reader, writer)
+                body = b"picture" if line.split()[1].endswith(b"/image") else b""
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._tunnel_to)
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                target.write(data)
+            target.close()
+
+        with suppress(ConnectionError):
+            await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+
+
+def test_hosts_that_only_the_proxy_knows_are_asked_through_it(serve):
+    proxy = Proxy()
+    port = serve(proxy)
+    assert fetch("http://images.invalid/image", 0, f"http://localhost:{port}").body == b"picture"
+    assert proxy.asked[-1] == b"GET http://images.invalid/image HTTP/1.1"
+
+
+def test_encrypted_hosts_are_asked_through_a_tunnel(serve, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    inner = serve(http(b"picture"), context)
+    proxy = Proxy(inner)
+    port = serve(proxy)
+    # The certificate is one of `localhost`, and that name is refused: so the handshake is what fails, at its far end.
+    with pytest.raises(NotNow, match="certificate"):
+        fetch("https://images.invalid/image", 0, f"http://localhost:{port}")
+    assert proxy.asked[0] == b"CONNECT images.invalid:443 HTTP/1.1"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254", "[::1]", "localhost"])
+def test_a_proxy_is_no_way_inside(serve, host):
+    proxy = Proxy()
+    port = serve(proxy)
+    with pytest.raises(Refused, match="private address"):
+        fetch(f"http://{host}/image", 0, f"http://localhost:{port}")
+    assert proxy.asked == []
+
+
+def test_named_private_hosts_are_asked_directly(serve):
+    proxy = Proxy()
+    proxy_port, port = serve(proxy), serve(http(b"picture"))
+    assert fetch(f"http://localhost:{port}/image", port, f"http://localhost:{proxy_port}").body == b"picture"
+    assert proxy.asked == []
+
+
+def test_the_environments_proxy_is_not_read(serve, monkeypatch):
+    proxy = Proxy()
+    monkeypatch.setenv("HTTP_PROXY", f"http://localhost:{serve(proxy)}")
+    with pytest.raises(NotNow, match="cannot be resolved"):
+        fetch("http://images.invalid/image", 0)
+    assert proxy.asked == []
