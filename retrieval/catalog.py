@@ -28,7 +28,7 @@ COMMON_SHARE, COMMON_MIN = 0.1, 2_000
 FREQUENT_MIN = 200
 # Weighing an item's words costs microseconds: of items that have every word of a query so many are weighed, of those
 # that have some beside a search by meaning so many, the rarest words first.
-MAX_SCORED, MAX_SCORED_BESIDE = 20_000, 2_000
+MAX_SCORED, MAX_SCORED_BESIDE = 20_000, 600
 
 _SCHEMA = """
 CREATE TABLE items(row INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, record BLOB NOT NULL,
@@ -202,30 +202,42 @@ class Catalog:
         words = words_in(text)
         if telling_only and all(self._num_with(word) > self._num_common for word in words):
             return []
+        tiers = self._tiers(words, mask_N, limit, telling_only)
         found: dict[int, WordMatch] = {}
-        for tier, expression in enumerate(self._expressions(words, telling_only)):
-            if not expression or len(found) >= limit:
-                continue
-            for row, bm25 in self._scored(expression, mask_N, limit):
+        for tier, scored in enumerate(tiers):
+            for row, bm25 in scored:
                 found.setdefault(row, WordMatch(row, tier, bm25))
         return sorted(found.values(), key=lambda match: (match.tier, match.bm25, match.row))[:limit]
+
+    def _tiers(
+        self, words: list[str], mask_N: Mask | None, limit: int, telling_only: bool
+    ) -> tuple[list[tuple[int, float]], ...]:
+        """Rows with their weights: those that hold the phrase, every word, and some word that is not common."""
+        quoted = [f'"{word}"' for word in words]
+        every = self._scored(" ".join(quoted), mask_N, limit) if words else []
+        if len(words) < 2:
+            return [], every
+        # Where nothing holds every word, nothing holds the phrase.
+        phrase = self._scored(f'"{" ".join(words)}"', mask_N, limit) if every else []
+        telling = self._telling(words, MAX_SCORED_BESIDE if telling_only else MAX_SCORED)
+        if len(every) >= limit or not telling:
+            return phrase, every
+        return phrase, every, self._scored(" OR ".join(telling), mask_N, limit)
+
+    def _telling(self, words: list[str], most: int) -> list[str]:
+        """The rarest words, quoted: so many that at most about `most` items have one."""
+        telling, num_scored = [], 0
+        for word in sorted(set(words), key=lambda word: (self._num_with(word), word)):
+            num_scored += self._num_with(word)
+            if num_scored > most:
+                break
+            telling.append(f'"{word}"')
+        return telling
 
     def _num_with(self, word: str) -> int:
         return self._frequent.get(folded(word), FREQUENT_MIN)
 
-    def _expressions(self, words: list[str], telling_only: bool) -> tuple[str, str, str]:
-        """FTS5 expressions for the phrase, every word, and some word that is not common."""
-        if len(words) < 2:
-            return "", " ".join(f'"{word}"' for word in words), ""
-        telling, num_scored = [], 0
-        for word in sorted(set(words), key=lambda word: (self._num_with(word), word)):
-            num_scored += self._num_with(word)
-            if num_scored > (MAX_SCORED_BESIDE if telling_only else MAX_SCORED):
-                break
-            telling.append(f'"{word}"')
-        return f'"{" ".join(words)}"', " ".join(f'"{word}"' for word in words), " OR ".join(telling)
-
-    def _scored(self, expression: str, mask_N: Mask | None, limit: int) -> Iterator[tuple[int, float]]:
+    def _scored(self, expression: str, mask_N: Mask | None, limit: int) -> list[tuple[int, float]]:
         """The best rows that the mask lets through, each with its weight."""
         weights = ",".join(map(str, WEIGHTS))
         # Rounded, so that equal texts tie whatever order their words were summed in. Sorted by SQLite, which weighs and
@@ -236,7 +248,7 @@ class Catalog:
         )
         cursor = self._query(sql, (expression, MAX_SCORED if mask_N is None else -1))
         passing = ((int(row), float(bm25)) for row, bm25 in cursor if mask_N is None or mask_N[row])
-        return islice(passing, limit)
+        return list(islice(passing, limit))
 
     def close(self) -> None:
         """Close every connection."""
