@@ -11,7 +11,8 @@ import pytest
 
 from data_prep.config import Columns, PackConfig
 from data_prep.contribute.pack import pack
-from data_prep.sources.table import TableReader, table_file
+from data_prep.sources.table import TableReader
+from data_prep.sources.table_rows import table_file
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement, SomeRefused
 from iconoclip.record import Region
 from iconoclip.shardset import ShardSet
