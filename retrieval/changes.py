@@ -16,6 +16,7 @@ from iconoclip.progress import progress
 from iconoclip.record import Record
 from retrieval.assembly import Facts, write_generation
 from retrieval.catalog import Place
+from retrieval.compaction import is_due
 from retrieval.config import IndexConfig
 from retrieval.generation import current_generation, read_manifest
 from retrieval.live import Addition, LiveLog
@@ -48,8 +49,13 @@ def only_writer(index: Path) -> Iterator[None]:
         yield
 
 
-def add(index: Path, source: StoreSource) -> int:
+def add(index: Path, source: StoreSource, *, compacts: bool = True) -> int:
     """Add the items of embedding stores to an index, replacing those whose record, image or vector changed.
+
+    Args:
+        index: the index folder.
+        source: the items.
+        compacts: fold everything into the next generation where so much has changed that it is due.
 
     Returns:
         How many were added or replaced.
@@ -76,11 +82,15 @@ def add(index: Path, source: StoreSource) -> int:
             raise BadInput(
                 f"{num_added} additions are more than the mutable segment holds ({MAX_ADDITIONS})",
                 where=index,
-                remedy="run `iconoclip index --compact true`, or index all stores together",
+                remedy="add fewer at once, or index all stores together",
             )
         log = LiveLog(index)
         for pair, each in additions:
             log.add(source.reference_of(pair), each)
+        views.refresh()
+        due = compacts and is_due(views.current())
+    if due:
+        compact(index, IndexConfig(out=str(index), shardset=list(source.shardset_folders)))
     return num_added
 
 
@@ -132,8 +142,9 @@ def compact(index: Path, config: IndexConfig) -> Path | None:
             compacted_through=view.additions.last_seq,
             calibration=manifest.calibration,
         )
-        # The generation says where its vectors live; the next one goes to the same place.
-        config = config.model_copy(update={"backend": manifest.backend, "milvus_uri": manifest.milvus_uri})
+        # The next generation is as the last one was asked to be, and lives in the same place.
+        place = {"backend": manifest.backend, "milvus_uri": manifest.milvus_uri}
+        config = config.model_copy(update={**manifest.settings.model_dump(), **place})
         with progress("compact", total=3 * source.num_items, unit="steps") as meter:
             folder = write_generation(index, source, facts, config, None, meter)
         LiveLog(index).forget(view.additions.last_seq)

@@ -74,6 +74,15 @@ class Calibration(_Part):
     num_background: int = Field(description="queries known not to")
 
 
+class Settings(_Part):
+    """What the person who built the index asked for: a compaction keeps to it."""
+
+    kind: Literal["auto", "exact", "hnsw", "ivf-sq8", "ivf-pq"] = "auto"
+    memory_budget_mb: int = 800
+    num_probes: int = 0
+    target_recall: float = 0.95
+
+
 class IndexManifest(_Part):
     """The contents of a generation's `manifest.json`."""
 
@@ -89,6 +98,7 @@ class IndexManifest(_Part):
     model: str = Field(description="path of the model directory")
     model_digest: Sha256
     shardsets: tuple[ShardSetReference, ...]
+    settings: Settings = Settings()
     inputs_digest: Sha256 = Field(description="of everything the generation was built from")
     compacted_through: int = Field(0, ge=0, description="changes of the mutable segment that are inside")
     calibration: Calibration | None

@@ -25,6 +25,7 @@ from retrieval.answers import (
 from retrieval.backends.interface import Mask, Vectors
 from retrieval.calibration import MIN_PROBABILITY, curve_of, probabilities, scores_of
 from retrieval.catalog import no_such_item
+from retrieval.compaction import Compactor
 from retrieval.facets import facets_of
 from retrieval.hits import hit_of
 from retrieval.order import Order
@@ -54,6 +55,7 @@ class SearchEngine:
         *,
         shardsets: Sequence[str | Path] | None = None,
         model: str | Path | None = None,
+        compacts: bool = False,
     ) -> SearchEngine:
         """Open an index: checksums are verified, the model is loaded when the first query needs it.
 
@@ -61,6 +63,7 @@ class SearchEngine:
             index_folder: the folder that holds CURRENT.
             shardsets: where the shard sets are now, in the order of the manifest, when they were moved.
             model: where the model directory is now, when it was moved.
+            compacts: fold changes into the next generation when they are due, in a process of its own.
 
         Raises:
             MissingRequirement: no index here, or a shard set it names was moved.
@@ -68,7 +71,8 @@ class SearchEngine:
         """
         from retrieval.modelloader import LazyModel
 
-        views = Views(Path(index_folder), shardsets or ())
+        compactor = Compactor(Path(index_folder), shardsets or ()) if compacts else None
+        views = Views(Path(index_folder), shardsets or (), compactor)
         manifest = views.current().sealed.manifest
         return cls(views, LazyModel(model or manifest.model, manifest.model_digest))
 

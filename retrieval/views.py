@@ -14,6 +14,7 @@ from pathlib import Path
 
 from iconoclip.errors import IconoclipError
 from retrieval.additions import Additions
+from retrieval.compaction import Compactor
 from retrieval.generation import current_generation
 from retrieval.live import LiveLog
 from retrieval.view import Sealed, View
@@ -31,14 +32,17 @@ class Views:
     Args:
         index: the index folder.
         moved: folders of shard sets that are elsewhere than the index says.
+        compactor: folds changes in when they are due; None leaves that to others.
 
     Raises:
         MissingRequirement: no index, or a shard set it reads from is not there.
         DamagedData: a file differs from its checksum.
     """
 
-    def __init__(self, index: Path, moved: Sequence[str | Path] = ()) -> None:
-        self.index, self._given = index, tuple(moved)
+    def __init__(
+        self, index: Path, moved: Sequence[str | Path] = (), compactor: Compactor | None = None
+    ) -> None:
+        self.index, self._given, self._compactor = index, tuple(moved), compactor
         self._log = LiveLog(index)
         self._lock = threading.Lock()
         self._opening: threading.Thread | None = None
@@ -62,6 +66,8 @@ class Views:
 
     def close(self) -> None:
         """Close every file."""
+        if self._compactor:
+            self._compactor.close()
         if self._opening:
             self._opening.join()
         self._view.sealed.catalog.close()
@@ -72,7 +78,9 @@ class Views:
             if current_generation(self.index) != self._view.sealed.folder:
                 self._open_in_background()
             self._view = self._updated(self._view)
-        except IconoclipError as error:
+            if self._compactor:
+                self._compactor.consider(self._view)
+        except (IconoclipError, OSError) as error:
             # Whatever happened to the folder, what is open still answers. No query is part of this message.
             log.error("the index folder cannot be read again: %s", error)
 

@@ -1,0 +1,67 @@
+"""Changes are folded in without anybody asking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from retrieval.answers import Query
+from retrieval.build import index
+from retrieval.changes import withdraw
+from retrieval.config import EncodeConfig, IndexConfig
+from retrieval.encode import encode
+from retrieval.generation import current_generation, read_manifest
+from retrieval.search import SearchEngine
+
+from .conftest import samples_of, write_shardset
+
+
+@pytest.fixture
+def soon_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrieval.compaction.MIN_CHANGES", 3)
+
+
+def new_store(folder: Path, model: Path, numbers: range) -> str:
+    shards = write_shardset(folder / "set", samples_of(numbers), name="more")
+    encode(EncodeConfig(model=str(model), shardset=str(shards), out=str(folder / "store")))
+    return str(folder / "store")
+
+
+@pytest.mark.usefixtures("soon_due")
+def test_many_additions_are_folded_in_at_once_and_as_the_index_was_asked_to_be(
+    make_index: Callable[..., Path], model: Path, tmp_path: Path
+) -> None:
+    folder = make_index(samples_of(range(40)), kind="ivf-sq8", target_recall=0.9)
+    few, many = (
+        new_store(tmp_path / f"{numbers.start}", model, numbers)
+        for numbers in (range(200, 202), range(300, 310))
+    )
+    index(IndexConfig(stores=[few], out=str(folder), add=True))
+    assert current_generation(folder).name == "gen-000001"
+    index(IndexConfig(stores=[many], out=str(folder), add=True))
+    manifest = read_manifest(current_generation(folder))
+    assert (manifest.generation, manifest.num_vectors) == ("gen-000002", 52)
+    assert (manifest.kind, manifest.settings.target_recall) == ("ivf-sq8", 0.9)
+
+
+@pytest.mark.usefixtures("soon_due")
+def test_a_server_folds_changes_in_beside_its_answers(
+    make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.views.SECONDS_BETWEEN_LOOKS", 0.05)
+    samples = samples_of(range(40))
+    folder = make_index(samples)
+    gone = {record.key for record, _ in samples[:5]}
+    with SearchEngine.open(folder, compacts=True) as engine:
+        withdraw(folder, gone)
+        deadline = time.monotonic() + 60
+        while engine.status().generation == "gen-000001" and time.monotonic() < deadline:
+            shown = {hit.key for hit in engine.search(Query(k=200, fold=False)).hits}
+            time.sleep(0.1)
+        assert engine.status().generation == "gen-000002"
+        shown = {hit.key for hit in engine.search(Query(k=200, fold=False)).hits}
+        assert shown == {record.key for record, _ in samples} - gone
+        assert engine.status().num_withdrawn == 0
