@@ -7,8 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
@@ -23,7 +23,6 @@ from training.data.samples import Samples
 from training.hardware import peak_memory_megabytes
 from training.losses import gather_plain
 from training.module import ContrastiveModule
-from training.wandb_mirror import WandbMirror
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
@@ -72,8 +71,18 @@ class Stopwatch(Callback):
         return self.waited_seconds / self.seconds if self.seconds else 0.0
 
 
+class Mirror(Protocol):
+    """Where the lines of metrics.jsonl go as well."""
+
+    def log(self, values: dict[str, Any]) -> None:
+        """Take one line."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
 class Recorder(Callback):
-    """Writes metrics.jsonl, mirrors it to wandb, and shows the bar. On the first rank only."""
+    """Writes metrics.jsonl, mirrors it, and shows the bar. On the first rank only."""
 
     def __init__(
         self,
@@ -81,10 +90,10 @@ class Recorder(Callback):
         config: TrainConfig,
         stopwatch: Stopwatch,
         meter: Meter | None,
-        mirror: WandbMirror | None,
+        mirrors: Sequence[Mirror],
     ) -> None:
         self._run, self._config, self._stopwatch = run, config, stopwatch
-        self._meter, self._mirror = meter, mirror
+        self._meter, self._mirrors = meter, mirrors
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -114,10 +123,10 @@ class Recorder(Callback):
         }
 
     def record(self, **values: Any) -> None:
-        """Append a line to metrics.jsonl, and to wandb."""
+        """Append a line to metrics.jsonl, and to its mirrors."""
         self._run.log(**values)
-        if self._mirror:
-            self._mirror.log(values)
+        for mirror in self._mirrors:
+            mirror.log(values)
 
 
 class BadStepGuard(Callback):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# A Hugging Face model card opens with such a block: huggingface.co/docs/hub/model-cards.
-_HEAD = """---
-library_name: open_clip
-pipeline_tag: zero-shot-image-classification
-tags: [clip, iiif, cultural-heritage]
----
-"""
+from iconoclip.rights import TERMS, statement
 
 
 def model_card(
@@ -20,16 +15,33 @@ def model_card(
     """The text of README.md in a model directory."""
     data, config = provenance["data"], provenance["config"]
     parts = [
-        _HEAD,
+        _head(provenance, data),
         f"# {provenance['run']}\n",
         "A text-image (CLIP) model over pictures of libraries and museums, trained with iconoclip.\n",
         _section("Use", _use()),
         _section("Data", _data(provenance, data)),
         _section("Training", _training(provenance, job, config)),
-        _section("Scores", _scores(metrics)),
+        _section("Scores", _scores(provenance, metrics)),
+        _section("Licence", _licence(provenance, data)),
         _section("Limits", _limits()),
     ]
     return "\n".join(parts)
+
+
+def _head(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """The block that a Hugging Face model card opens with: huggingface.co/docs/hub/model-cards."""
+    languages = sorted({tag.partition("-")[0] for tag in data["by_language"]} - {"und", "mul", "zxx"})
+    lines = [
+        "---",
+        "library_name: open_clip",
+        "pipeline_tag: zero-shot-image-classification",
+        "tags: [clip, iiif, cultural-heritage]",
+        f"language: {json.dumps(languages)}",
+        *([f"license: {provenance['licence'].lower()}"] if provenance.get("licence") else []),
+        "---",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _section(title: str, body: str) -> str:
@@ -86,7 +98,10 @@ def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Map
     return "\n".join(lines)
 
 
-def _scores(metrics: Sequence[Mapping[str, Any]]) -> str:
+def _scores(provenance: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
+    evaluations = provenance.get("evaluations") or []
+    if evaluations:
+        return "\n\n".join(_evaluated(one) for one in evaluations)
     found = [line for line in metrics if any(name.startswith("validation/") for name in line)]
     if not found:
         return "The run had no validation side. `iconoclip evaluate` measures any side."
@@ -97,6 +112,49 @@ def _scores(metrics: Sequence[Mapping[str, Any]]) -> str:
     }
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in sorted(last.items()))
     return f"Text-to-image retrieval on the validation side, at step {found[-1]['step']:,}:\n\n| measure | value |\n|---|---:|\n{rows}"
+
+
+def _evaluated(found: Mapping[str, Any]) -> str:
+    sets = ", ".join(f"`{one['name']}` (SHA-256 `{one['digest'][:16]}…`)" for one in found["shardsets"])
+    opening = f"On {found['num_images']:,} images of {sets}, {found['split']} side; 95 % intervals."
+    rows = []
+    for language, entry in found["languages"].items():
+        for direction in ("text_to_image", "image_to_text"):
+            rows.append((f"{language}, {direction.replace('_', ' ')}", entry[direction]))
+        for slices in ("by_institution", "by_century"):
+            rows += [(f"{language}, {name}", one) for name, one in entry["text_to_image"][slices].items()]
+    table = "\n".join(_score_row(name, one) for name, one in rows)
+    classes = "".join(
+        f"\n- {name}, prompts in {language}: accuracy@1 {_interval(one['accuracy@1'])}, {one['num_classes']} classes"
+        for name, languages in found.get("zero_shot", {}).items()
+        for language, one in languages.items()
+    )
+    head = "| side | recall@1 | recall@5 | mAP | queries |\n|---|---|---|---|---:|\n"
+    return f"{opening}\n\n{head}{table}" + (f"\n\nZero-shot classification:\n{classes}" if classes else "")
+
+
+def _score_row(name: str, found: Mapping[str, Any]) -> str:
+    values = " | ".join(_interval(found[measure]) for measure in ("recall@1", "recall@5", "map"))
+    return f"| {_cell(name)} | {values} | {found['num_queries']:,} |"
+
+
+def _interval(value: Mapping[str, float]) -> str:
+    return f"{value['value']:.3f} ({value['low']:.3f}–{value['high']:.3f})"
+
+
+def _licence(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    stated = provenance.get("licence")
+    weights = (
+        f"The weights: {stated}." if stated else "The publisher has stated no licence for the weights yet."
+    )
+    named = {statement(uri) or "none" for uri in data["by_rights"]}
+    asked = sorted(name for name in named if name in TERMS and TERMS[name].needs_attribution)
+    if not asked:
+        return f"{weights} No picture it was trained on asks for attribution."
+    return (
+        f"{weights} Some of the pictures it was trained on ask for attribution ({', '.join(asked)}): the institutions are named "
+        "under Data, the credit line of each picture stands in its record in the shard set."
+    )
 
 
 def _limits() -> str:

@@ -205,6 +205,9 @@ class TrainConfig(Config):
         250.0, ge=0, description="carbon intensity of the electricity, for the estimate in the model card"
     )
     wandb_project: str = Field("iconoclip", description="wandb project")
+    tensorboard: bool = Field(
+        False, description="mirror the metrics to TensorBoard files in the run's folder"
+    )
     dry_run: bool = Field(False, description="say what the run would be and cost, and stop")
     json: bool = Field(False, description="print the dry run as JSON")  # type: ignore[assignment]
 
@@ -259,7 +262,7 @@ class EvaluateConfig(Config):
         6, ge=2, le=21, description="how many points of that line, both ends included"
     )
     num_examples: int = Field(
-        6,
+        3,
         ge=0,
         le=50,
         description="queries answered well, and as many answered badly, that the report shows of each language",
@@ -291,6 +294,20 @@ class ExportConfig(Config):
         None, description="a model to interpolate with, by weight: the one the run started from"
     )
     interpolation: float = Field(0.5, ge=0, le=1, description="0 is that model, 1 the run's")
+    licence: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$",
+        description="licence of the weights for the model card, as an SPDX identifier such as CC-BY-4.0; your decision, none is assumed",
+    )
+    evaluations: list[Path] = Field(
+        default_factory=list,
+        description="evaluation.json files of this very model: their scores go into the card",
+    )
+    push: str | None = Field(
+        None,
+        description="repository to upload the folder to, as OWNER/NAME; on huggingface.co or $HF_ENDPOINT",
+    )
+    public: bool = Field(False, description="make a repository that --push creates public")
     force: bool = Field(False, description="write again though the folder holds the same export")
 
 

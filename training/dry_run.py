@@ -1,4 +1,4 @@
-"""`iconoclip train --dry-run`: what the run would be, measured on two real batches, and what it would cost."""
+"""`iconoclip train --dry-run`: what the run would be, measured on real samples, and what it would cost."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor, nn
 
 from training.data.loader import Batch
-from training.hardware import autocast, device_of, peak_memory_megabytes, resolve_precision, set_threads
+from training.hardware import autocast, device_of, resolve_precision, set_threads
 from training.model import num_parameters
 from training.module import ContrastiveModule, quick_attention
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 # A checkpoint holds the weights and AdamW's two moments, all float32.
 BYTES_A_PARAMETER_ON_DISK = 12
+FLOAT_BYTES = 4
+# Samples that are tried on a processor when the GPU stands in another machine.
+TRIED_ELSEWHERE = 8
 
 
 def dry_run(plan: Plan) -> int:
@@ -43,51 +47,91 @@ def measure(plan: Plan) -> dict[str, Any]:
     """The facts of the dry run: sizes in bytes or megabytes, times in seconds."""
     from training.fit import load_for_training, make_dataset
 
-    config = plan.config
-    device = device_of(config.accelerator)
+    # What compiling gains is not known before the minutes it takes.
+    config = plan.config.model_copy(update={"compile": False})
+    is_elsewhere = config.accelerator == "gpu" and not torch.cuda.is_available()
+    device = torch.device("cpu") if is_elsewhere else device_of(config.accelerator)
     precision = resolve_precision(config.precision, device)
     threads = set_threads(config.num_threads, config.devices if device.type == "cpu" else 1)
     loaded = load_for_training(config)
     module = ContrastiveModule(loaded, config, plan.num_steps).to(device)
+    share = config.batch_size // plan.num_ranks
+    micro = min(config.micro_batch_size or share, share)
+    # A processor stands in for the GPU that is not here: a few samples tell the size of the rest.
+    num_tried = min(micro, TRIED_ELSEWHERE) if is_elsewhere else micro
     dataset = make_dataset(plan, loaded)
-    rank_batches = [plan.schedule.batch(step, 0, plan.num_ranks) for step in range(2)]
-    batches = [dataset.__getitems__(pairs).to(device) for pairs in rank_batches]
+    batches = [
+        dataset.__getitems__(plan.schedule.batch(step, 0, plan.num_ranks)[:num_tried]).to(device)
+        for step in range(2)
+    ]
     with autocast(precision, device), quick_attention(device):
-        seconds = _seconds_a_step(module, batches)
-    rate = config.batch_size / seconds
+        seconds, activations = _try(module, batches)
+    # Cached features cost a second forward pass, about a third of forward and backward together.
+    rate = num_tried * plan.num_ranks / seconds * (3 / 4 if micro < share else 1)
     size = num_parameters(loaded.model)
     return {
         "model": config.model,
         "num_parameters": size,
-        "num_trainable_parameters": sum(p.numel() for p in loaded.model.parameters() if p.requires_grad),
+        "num_trainable_parameters": _num_trainable(loaded.model),
         "num_samples": len(plan.samples),
         "left_out": plan.samples.left_out,
         "num_steps": plan.last_step,
         "epochs": plan.last_step * config.batch_size / plan.schedule.order.num_samples,
         "num_ranks": plan.num_ranks,
         "device": str(device),
+        "is_elsewhere": is_elsewhere,
         "num_threads": threads,
         "precision": precision,
         "samples_per_second": rate,
-        "seconds": plan.last_step * seconds,
-        "memory_mb": peak_memory_megabytes(device),
+        "seconds": plan.last_step * config.batch_size / rate,
+        "memory_mb": memory_estimate(plan, loaded.model, activations / num_tried * micro),
         "disk_mb": size * BYTES_A_PARAMETER_ON_DISK * (config.keep_checkpoints + 1) / 1e6,
     }
 
 
-def _seconds_a_step(module: ContrastiveModule, batches: list[Batch]) -> float:
-    """The time of a step on this rank, the first one not counted."""
+def memory_estimate(plan: Plan, model: nn.Module, activation_bytes: float) -> dict[str, float]:
+    """Megabytes that a rank needs: weights, gradients with AdamW's moments (and the average), activations."""
+    config = plan.config
+    num_slices = plan.num_ranks if config.strategy == "fsdp" else 1
+    learning = _num_trainable(model) * FLOAT_BYTES
+    parts = {
+        "weights": num_parameters(model) * FLOAT_BYTES / num_slices,
+        "learning": learning * (3 + bool(config.ema_decay)) / num_slices,
+        "activations": activation_bytes,
+    }
+    found = {name: size / 1e6 for name, size in parts.items()}
+    return {**found, "total": sum(found.values())}
+
+
+def _num_trainable(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _try(module: ContrastiveModule, batches: list[Batch]) -> tuple[float, int]:
+    """The seconds of a step, the first one not counted, and the bytes that it keeps for the backward pass."""
     optimizer = module.configure_optimizers()
+    known = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
     elapsed = 0.0
     for batch in batches:
+        kept.clear()
         started = time.perf_counter()
-        images_BD, texts_BKD = module(batch)
-        module.loss_of(images_BD, texts_BKD, module.scale(), module.bias(), batch).backward()  # type: ignore[no-untyped-call]
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            images_BD, texts_BKD = module(batch)
+            loss = module.loss_of(images_BD, texts_BKD, module.scale(), module.bias(), batch)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if batch.rows_B.device.type == "cuda":
             torch.cuda.synchronize()
         elapsed = time.perf_counter() - started
-    return elapsed
+    return elapsed, sum(kept.values())
 
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -104,12 +148,23 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "speed",
-            f"{facts['samples_per_second']:.0f} samples/s on one batch ({facts['device']}, {facts['precision']}, {facts['num_threads']} thread(s))",
+            f"{facts['samples_per_second']:.0f} samples/s on one batch ({facts['device']}, {facts['precision']}, {facts['num_threads']} thread(s))"
+            + ("; the GPU that the config asks for is not here" if facts["is_elsewhere"] else ""),
         ),
-        ("time", f"about {_duration(facts['seconds'])}"),
-        ("memory", f"{facts['memory_mb']:,.0f} MB a rank"),
+        (
+            "time",
+            f"about {_duration(facts['seconds'])}" + (" if it ran here" if facts["is_elsewhere"] else ""),
+        ),
+        ("memory", _memory_line(facts["memory_mb"])),
         ("disk", f"{facts['disk_mb']:,.0f} MB"),
     ]
+
+
+def _memory_line(parts: dict[str, float]) -> str:
+    return (
+        f"about {parts['total']:,.0f} MB a rank: weights {parts['weights']:,.0f}, gradients and optimizer {parts['learning']:,.0f}, "
+        f"activations {parts['activations']:,.0f}; the program itself comes on top"
+    )
 
 
 def _duration(seconds: float) -> str:

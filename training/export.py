@@ -27,25 +27,25 @@ from iconoclip.rundir import RunDir
 from training import checkpoints
 from training.card import model_card
 from training.config import ExportConfig, TrainConfig
-from training.model_files import CONFIG_NAME, WEIGHTS_NAME
+from training.model_files import CONFIG_NAME, WEIGHTS_NAME, model_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PROVENANCE_NAME = "provenance.json"
-# What of the config decides the weights, beside the checkpoint.
-CHOICES = ("weights", "interpolate_with", "interpolation")
+# What of the config decides the folder, beside the checkpoint and the evaluations.
+CHOICES = ("weights", "interpolate_with", "interpolation", "licence")
 
 
 def export(config: ExportConfig) -> int:
-    """Export a run; say so and stop if that is done.
+    """Export a run, unless that is done, and upload it if asked to.
 
     Returns:
         0.
 
     Raises:
-        MissingRequirement: no run, or none of its checkpoints is sound.
-        BadInput: the output folder holds something else.
+        MissingRequirement: no run, none of its checkpoints is sound, or no hub.
+        BadInput: the output folder holds something else, an evaluation is of another model, or the hub refuses.
     """
     run = RunDir(config.run_dir)
     if not run.config_path.is_file():
@@ -53,11 +53,22 @@ def export(config: ExportConfig) -> int:
     path = _checkpoint(run, config.step)
     source = {
         "checkpoint": checkpoints.checksum_path(path).read_text().split()[0],
+        "evaluations": [sha256_of(one) for one in config.evaluations if one.is_file()],
         **config.model_dump(mode="json", include=set(CHOICES)),
     }
     if not config.force and _exported(config.out) == source:
         print(f"exported already: {config.out}", file=sys.stderr)
-        return 0
+    else:
+        _export(run, path, config, source)
+    if config.push:
+        from training.push import push
+
+        address = push(config.out, config.push, is_public=config.public)
+        print(f"pushed: {address}", file=sys.stderr)
+    return 0
+
+
+def _export(run: RunDir, path: Path, config: ExportConfig, source: dict[str, Any]) -> None:
     if config.out.exists() and any(config.out.iterdir()) and not (config.out / PROVENANCE_NAME).exists():
         raise BadInput(
             "the folder holds something that is not an exported model",
@@ -71,7 +82,6 @@ def export(config: ExportConfig) -> int:
     with _new_folder(config.out) as folder:
         _write(folder, run, checkpoint, config, source)
     print(f"exported: {config.out}, step {checkpoint['iconoclip']['step']} of {run.folder}", file=sys.stderr)
-    return 0
 
 
 def _checkpoint(run: RunDir, step: int | None) -> Path:
@@ -135,12 +145,37 @@ def _write(
         "config": train.model_dump(mode="json", exclude={"run_dir", "shardsets"}),
         "shardsets": [{"name": one["name"], "digest": one["digest"]} for one in data["shardsets"]],
         "data": {name: value for name, value in data.items() if name != "shardsets"},
+        "licence": config.licence,
+        "evaluations": [_evaluation(path, folder) for path in config.evaluations],
         "files": files,
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "exported_by": f"iconoclip {version('iconoclip')}",
     }
     write_json(folder / PROVENANCE_NAME, provenance)
     (folder / "README.md").write_text(model_card(provenance, job, list(run.metrics())), encoding="utf-8")
+
+
+def _evaluation(path: Path, folder: Path) -> dict[str, Any]:
+    """What the card says of an evaluation.
+
+    Raises:
+        BadInput: it is none, or of other weights than those in the folder.
+    """
+    try:
+        found = json.loads(path.read_text())
+        languages = found["languages"]
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise BadInput(
+            "not an evaluation", where=path, remedy="`iconoclip evaluate` writes evaluation.json"
+        ) from error
+    if found.get("model_digest") != model_digest(str(folder)):
+        raise BadInput(
+            "the evaluation is of another model than the one that is exported",
+            where=path,
+            remedy="evaluate the exported folder, then export once more with its evaluation",
+        )
+    names = ("shardsets", "split", "policy", "num_images", "at", "zero_shot", "before", "difference")
+    return {"languages": languages, **{name: found[name] for name in names if name in found}}
 
 
 def final_weights(checkpoint: dict[str, Any], train: TrainConfig, config: ExportConfig) -> dict[str, Tensor]:

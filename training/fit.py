@@ -22,7 +22,16 @@ from iconoclip.config import digest
 from iconoclip.errors import BadInput, TryAgainLater
 from iconoclip.rundir import RunDir
 from training import checkpoints
-from training.callbacks import BadStepGuard, Checkpointer, Recorder, StepLimit, StopSignals, Stopwatch, bar
+from training.callbacks import (
+    BadStepGuard,
+    Checkpointer,
+    Mirror,
+    Recorder,
+    StepLimit,
+    StopSignals,
+    Stopwatch,
+    bar,
+)
 from training.checkpoint_io import AtomicCheckpointIO
 from training.config import Precision, TrainConfig
 from training.cost import estimate, watts_of
@@ -38,6 +47,7 @@ from training.model import Changes, LoadedModel, load_model
 from training.module import ContrastiveModule
 from training.seen import keep_keys
 from training.sharding import ShardedStrategy
+from training.tensorboard_mirror import TensorBoardMirror
 from training.validation import Validation
 from training.wandb_mirror import WandbMirror
 
@@ -83,9 +93,16 @@ def make_plan(config: TrainConfig) -> Plan:
     """Open the data and lay out the schedule.
 
     Raises:
-        BadInput: the batch is larger than the training set.
+        BadInput: the batch is larger than the training set, or the ranks are more.
     """
     samples = load_samples(config.shardsets, split=config.split, policy=config.policy)
+    num_ranks = config.devices * config.num_nodes
+    if num_ranks > len(samples):
+        raise BadInput(
+            f"{num_ranks} ranks are more than the {len(samples)} samples",
+            where=", ".join(config.shardsets),
+            remedy="ask for fewer devices or nodes, or add shard sets",
+        )
     if len(samples) < config.batch_size:
         raise BadInput(
             f"a batch of {config.batch_size} needs as many samples; there are {len(samples)}",
@@ -114,15 +131,11 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
     first_step = checkpoints.step_of(found) if found else 0
     if is_first_rank:
         _open_run(run, plan, loaded, first_step, resuming=found is not None)
-    mirror = (
-        WandbMirror(run, config.wandb_project, config.model_dump(mode="json"))
-        if config.wandb and is_first_rank
-        else None
-    )
+    mirrors = _mirrors(run, config, first_step) if is_first_rank else []
     stopwatch = Stopwatch()
     num_samples = (plan.last_step - first_step) * config.batch_size
     with bar("train", num_samples, "samples", is_shown=is_first_rank) as meter:
-        recorder = Recorder(run, config, stopwatch, meter, mirror)
+        recorder = Recorder(run, config, stopwatch, meter, mirrors)
         saver = Checkpointer(run, config, stopwatch, first_step)
         trainer = _trainer(config, precision, [
             stopwatch, recorder, BadStepGuard(plan.samples, recorder, config.max_bad_steps),
@@ -133,7 +146,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
         saver.save(trainer, module)
     if is_first_rank:
         _close_run(run, plan, module, stopwatch, stop)
-    if mirror:
+    for mirror in mirrors:
         mirror.close()
     if module.step < plan.last_step:
         reason = stop.received.name if stop.received else "a request to stop"
@@ -142,6 +155,15 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
             where=run.folder, remedy="run the same command again; it goes on from here",
         )  # fmt: skip
     return 0
+
+
+def _mirrors(run: RunDir, config: TrainConfig, first_step: int) -> list[Mirror]:
+    found: list[Mirror] = []
+    if config.wandb:
+        found.append(WandbMirror(run, config.wandb_project, config.model_dump(mode="json")))
+    if config.tensorboard:
+        found.append(TensorBoardMirror(run, first_step))
+    return found
 
 
 def load_for_training(config: TrainConfig) -> LoadedModel:

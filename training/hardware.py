@@ -37,9 +37,9 @@ def launched(accelerator: str, devices: int, num_nodes: int) -> Iterator[torch.d
     from lightning.fabric import Fabric
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
-    plugins = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None
+    cluster = SLURMEnvironment(auto_requeue=False) if SLURMEnvironment.detect() else None
     fabric = Fabric(
-        accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy="ddp", plugins=plugins
+        accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy="ddp", plugins=cluster
     )
     fabric.launch()
     try:

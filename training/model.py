@@ -15,11 +15,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import open_clip
+import torch
 import torch.nn.functional as F
 from open_clip.transform import PreprocessCfg, image_transform_v2
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from iconoclip.config import nearest, shipped_config
@@ -281,6 +284,17 @@ def _open_clip_errors(name: str) -> Iterator[None]:
     logging.disable(logging.WARNING)
     try:
         yield
+    except UnpicklingError as error:
+        # torch refuses by itself whatever is not a tensor; its advice to load it all the same is not passed on.
+        raise DamagedData(
+            "the file of weights holds more than plain tensors: it may run code, and is not loaded",
+            where=name,
+            remedy="get the weights as .safetensors from a source you trust",
+        ) from error
+    except SafetensorError as error:
+        raise DamagedData(
+            f"the weights cannot be read: {error}", where=name, remedy="copy or download them again"
+        ) from error
     except (RuntimeError, FileNotFoundError, ValueError, OSError, KeyError, TypeError) as error:
         raise _explained(name, str(error)) from error
     finally:
@@ -317,6 +331,11 @@ def num_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """What autocast narrowed, widened again; float64, which tests of exactness use, stays."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
 def encode_images(model: nn.Module, pixels_B3SS: Tensor) -> Tensor:
     """Unit-length image features in float32, [B, D]."""
-    return F.normalize(model.encode_image(pixels_B3SS).float(), dim=-1)  # type: ignore[operator]
+    return F.normalize(at_least_float32(model.encode_image(pixels_B3SS)), dim=-1)  # type: ignore[operator]

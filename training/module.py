@@ -26,7 +26,7 @@ from training.data.loader import Batch
 from training.data.randomness import STEP, mix
 from training.finetune import MovingAverage
 from training.losses import ContrastiveLoss, Relations
-from training.model import LoadedModel, encode_images
+from training.model import LoadedModel, at_least_float32, encode_images
 from training.optimizer import cosine_with_warmup, make_optimizer, parameter_groups
 from training.ranks import is_distributed
 from training.text import encode_texts
@@ -203,7 +203,7 @@ class ContrastiveModule(pl.LightningModule):
         """This rank's share of the loss, in float32 whatever the features were computed in."""
         relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR)
         with torch.autocast(images_BD.device.type, enabled=False):
-            return self.contrastive_loss(images_BD, texts_BKD, scale.float(), bias, relations)
+            return self.contrastive_loss(images_BD, texts_BKD, at_least_float32(scale), bias, relations)
 
     def _seeded_features(self, part: Batch, number: int) -> tuple[Tensor, Tensor]:
         self._seed(number)

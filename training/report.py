@@ -1,17 +1,24 @@
-"""The evaluation as one HTML file that needs nothing else: tables, bars, and queries answered well and badly."""
+"""The evaluation as one HTML file that needs nothing else: tables, intervals drawn, and queries answered well and badly."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from babel import Locale, UnknownLocaleError
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iconoclip.files import atomic_write
 from training.examples import Example
 
-CURVE_SIZE = (420, 200)
+MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map")
+# Of the curve's drawing, in its own units.
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 48, 640, 12, 280
+LABEL_HEIGHT = 21
+DASHES = ("", "7 4", "2 4", "10 3 2 3")
 
 
 def write_report(
@@ -20,23 +27,78 @@ def write_report(
     """Write the report. Everything from a collection is escaped."""
     # Autoescape for every template: captions come from strangers.
     environment = Environment(
-        loader=PackageLoader("training", "templates"), autoescape=True, undefined=StrictUndefined
-    )
+        loader=PackageLoader("training", "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     page = environment.get_template("report.html").render(
-        evaluation=evaluation, well=well, badly=badly, curves=curves(evaluation), curve_size=CURVE_SIZE
-    )
+        evaluation=evaluation, before=evaluation.get("before"), title=Path(evaluation["model"]).name,
+        well=well, badly=badly, measures=MEASURES, curves=curves(evaluation), names=_names(evaluation),
+    )  # fmt: skip
     with atomic_write(path) as file:
         file.write(page.encode())
 
 
-def curves(evaluation: Mapping[str, Any]) -> dict[str, str]:
-    """The points of each language's recall@1 over the interpolation weight, for an SVG polyline."""
-    points = evaluation.get("interpolation") or []
-    width, height = CURVE_SIZE
-    found = {}
-    for language in evaluation["languages"]:
-        pairs = [(point["weight"], point["languages"][language]["recall@1"]) for point in points]
-        found[language] = " ".join(
-            f"{weight * width:.1f},{(1 - recall) * height:.1f}" for weight, recall in pairs
-        )
-    return {language: line for language, line in found.items() if line}
+def _names(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """The English name of each language; its tag where there is none."""
+    tags = {*evaluation["languages"], *(tag for one in evaluation["zero_shot"].values() for tag in one)}
+    names = {}
+    for tag in tags:
+        with contextlib.suppress(ValueError, UnknownLocaleError):
+            names[tag] = Locale.parse(tag, sep="-").get_display_name("en") or tag
+    return {tag: names.get(tag, tag) for tag in tags}
+
+
+def curves(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where to draw each language's recall@1 over the interpolation weight; None without an interpolation."""
+    points = evaluation.get("interpolation")
+    if not points:
+        return None
+    recalls = {
+        language: [point["languages"][language]["recall@1"] for point in points]
+        for language in evaluation["languages"]
+    }
+    weights = [point["weight"] for point in points]
+    low, high, step = _axis([value for values in recalls.values() for value in values])
+
+    def x(weight: float) -> float:
+        return round(LEFT + weight * (RIGHT - LEFT), 1)
+
+    def y(recall: float) -> float:
+        return round(BOTTOM - (recall - low) / (high - low) * (BOTTOM - TOP), 1)
+
+    ticks = [low + step * number for number in range(round((high - low) / step) + 1)]
+    lines = []
+    for number, (language, values) in enumerate(recalls.items()):
+        best = max(range(len(values)), key=values.__getitem__)
+        dots = [
+            {"x": x(weight), "y": y(value), "is_best": at == best}
+            for at, (weight, value) in enumerate(zip(weights, values, strict=True))
+        ]
+        lines.append({
+            "language": language, "dots": dots, "points": " ".join(f"{dot['x']},{dot['y']}" for dot in dots),
+            "dash": DASHES[number % len(DASHES)], "end": dots[-1]["y"],
+            "said": f"{values[0]:.3f} at the base, {values[-1]:.3f} here, best {values[best]:.3f} at {weights[best]:.2f}",
+        })  # fmt: skip
+    _set_labels_apart(lines)
+    return {
+        "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "lines": lines,
+        "ticks": [{"y": y(tick), "label": f"{tick:.2f}"} for tick in ticks],
+        "weights": [{"x": x(weight), "label": f"{weight:.1f}"} for weight in (0, 0.2, 0.4, 0.6, 0.8, 1)],
+    }  # fmt: skip
+
+
+def _axis(values: Sequence[float]) -> tuple[float, float, float]:
+    """Round ends of an axis that holds the values, and the step between its marks."""
+    span = max(max(values) - min(values), 0.05)
+    step = next(one for one in (0.01, 0.02, 0.05, 0.1, 0.2) if span / one <= 6)
+    low = math.floor(min(values) / step) * step
+    high = math.ceil(max(values) / step) * step
+    return low, max(high, low + step), step
+
+
+def _set_labels_apart(lines: list[dict[str, Any]]) -> None:
+    """Give each curve a label near its end, none on top of another."""
+    floor = -math.inf
+    for line in sorted(lines, key=lambda one: float(one["end"])):
+        line["label_y"] = round(max(line["end"] + 4, floor), 1)
+        floor = line["label_y"] + LABEL_HEIGHT

@@ -16,6 +16,8 @@ from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
+from training.model import at_least_float32
+
 TEXTS_A_PART = 64
 
 
@@ -26,7 +28,7 @@ def encode_texts(model: nn.Module, tokens_TL: Tensor) -> Tensor:
         features_TD = model.encode_text(_without_masked(model, tokens_TL))  # type: ignore[operator]
     else:
         features_TD = _encode_sorted(tower, tokens_TL)
-    return F.normalize(features_TD.float(), dim=-1)
+    return F.normalize(at_least_float32(features_TD), dim=-1)
 
 
 def _without_masked(model: nn.Module, tokens_TL: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from training.config import TrainConfig
 FREE_TO_CHANGE = {
     "run_dir", "shardsets", "num_workers", "cache_decoded_mb", "verify_shards", "max_steps", "devices", "num_nodes",
     "accelerator", "strategy", "num_threads", "validate_every", "validation_split", "validation_samples", "checkpoint_every",
-    "checkpoint_minutes", "keep_checkpoints", "log_every", "wandb", "wandb_project", "grams_co2_per_kwh", "dry_run", "json",
+    "checkpoint_minutes", "keep_checkpoints", "log_every", "wandb", "wandb_project", "tensorboard", "grams_co2_per_kwh", "dry_run", "json",
 }  # fmt: skip
 
 

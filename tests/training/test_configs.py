@@ -16,6 +16,7 @@ from iconoclip.rundir import RunDir
 from training.config import ExportConfig, TrainConfig
 from training.export import export
 from training.model import load_model
+from training.optimizer import parameter_groups
 from training.train import train
 
 from .conftest import COLOURS, SHAPES, SMALL_MODEL
@@ -54,7 +55,7 @@ def test_a_shipped_config_trains(name: str, shapes_set: Path, tmp_path: Path) ->
     model = open_clip.create_model(f"local-dir:{tmp_path / 'model'}")
     assert hasattr(model, "logit_scale")
     tokens = open_clip.get_tokenizer(f"local-dir:{tmp_path / 'model'}")(["red, a disc blue"])
-    assert model.encode_text(tokens).shape == (1, 16)
+    assert model.encode_text(tokens).shape == (1, RunDir(small.run_dir).job["model_config"]["embed_dim"])
 
 
 def shrunken(config: TrainConfig, folder: Path) -> Path:
@@ -62,18 +63,30 @@ def shrunken(config: TrainConfig, folder: Path) -> Path:
     values: dict[str, Any] = json.loads(json.dumps(SMALL_MODEL))
     if "xlm-roberta" in config.model:
         values["model_cfg"]["text_cfg"] = small_xlm_r(folder / "xlm-r")
-    if "SigLIP" in config.model:
-        values["model_cfg"] |= {"init_logit_bias": -10, "custom_text": True}
-        values["model_cfg"]["text_cfg"] |= {"no_causal_mask": True, "pool_type": "last", "proj_bias": True}
+    if "SigLIP2" in config.model:
+        values = small_siglip2(folder / "siglip2")
     path = folder / "shrunken.json"
     path.write_text(json.dumps(values))
     return path
 
 
-def small_xlm_r(folder: Path) -> dict[str, Any]:
-    """An XLM-R of one narrow layer with a tokenizer of a few words, in a folder as the hub would give it."""
+def small_siglip2(folder: Path) -> dict[str, Any]:
+    """A SigLIP 2 as open_clip makes them, small: timm's image tower, a text tower without a mask, a tokenizer of its own."""
+    config = json.loads(
+        (Path(open_clip.__file__).parent / "model_configs/ViT-B-16-SigLIP2-256.json").read_text()
+    )
+    config["embed_dim"] = 96
+    config["vision_cfg"] |= {"image_size": 160, "timm_model_name": "test_vit3"}
+    config["text_cfg"] |= {
+        "context_length": 16, "vocab_size": small_tokenizer(folder), "hf_tokenizer_name": str(folder), "width": 32, "heads": 2, "layers": 1,
+    }  # fmt: skip
+    return {"model_cfg": config, "preprocess_cfg": SMALL_MODEL["preprocess_cfg"]}
+
+
+def small_tokenizer(folder: Path) -> int:
+    """Write a tokenizer of a few words, in a folder as the hub would give it; returns how many it knows."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
+    from transformers import PreTrainedTokenizerFast
 
     specials = ["<s>", "<pad>", "</s>", "<unk>"]
     vocabulary = {word: number for number, word in enumerate([*specials, *dict.fromkeys(WORDS)])}
@@ -86,12 +99,54 @@ def small_xlm_r(folder: Path) -> dict[str, Any]:
         tokenizer_object=tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
     fast.save_pretrained(folder)
-    XLMRobertaConfig(
-        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=40,
-    ).save_pretrained(folder)  # fmt: skip
+    return len(vocabulary)
+
+
+def small_xlm_r(folder: Path) -> dict[str, Any]:
+    """An XLM-R of two narrow layers, weights and tokenizer in a folder as the hub would give it."""
+    from transformers import XLMRobertaConfig, XLMRobertaModel
+
+    config = XLMRobertaConfig(
+        vocab_size=small_tokenizer(folder), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=40,
+    )  # fmt: skip
+    XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
     return {
-        "context_length": 16, "hf_model_name": str(folder), "hf_tokenizer_name": str(folder), "hf_pooler_type": "mean_pooler", "hf_model_pretrained": False,
+        "context_length": 16, "hf_model_name": str(folder), "hf_tokenizer_name": str(folder), "hf_pooler_type": "mean_pooler",
     }  # fmt: skip
+
+
+def test_a_text_tower_starts_from_the_weights_in_its_folder(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    path = tmp_path / "model.json"
+    values: dict[str, Any] = json.loads(json.dumps(SMALL_MODEL))
+    values["model_cfg"]["text_cfg"] = small_xlm_r(tmp_path / "xlm-r")
+    path.write_text(json.dumps(values))
+    stored = load_file(tmp_path / "xlm-r" / "model.safetensors")
+    state = load_model(str(path)).model.text.transformer.state_dict()  # type: ignore[union-attr]
+    assert all(torch.equal(state[name], tensor) for name, tensor in stored.items())
+
+
+def test_a_siglip2_goes_on_from_its_exported_folder(
+    make_config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    path = tmp_path / "siglip2.json"
+    path.write_text(json.dumps(small_siglip2(tmp_path / "tokenizer")))
+    changes: dict[str, Any] = {
+        "loss": "siglip", "max_steps": 1, "validation_split": "none", "batch_size": 4, "layer_decay": 0.5, "gradient_checkpointing": True,
+    }  # fmt: skip
+    first = make_config(model=str(path), run_dir=tmp_path / "first", **changes)
+    train(first)
+    export(ExportConfig(run_dir=first.run_dir, out=tmp_path / "model"))
+    tuned = make_config(model=f"local-dir:{tmp_path / 'model'}", run_dir=tmp_path / "tuned", **changes)
+    groups = parameter_groups(
+        load_model(tuned.model).model, learning_rate=1.0, weight_decay=0.1, layer_decay=0.5
+    )
+    rates = {group["lr"] for group in groups}
+    # Nine layers in the image tower: the top at 1/2, the stem with its position embedding at 1/2^10.
+    assert min(rates) == 0.5**10
+    train(tuned)
+    assert RunDir(tuned.run_dir).job["state"] == "finished"
 
 
 def test_a_hugging_face_tower_is_not_asked_about_padding(tmp_path: Path) -> None:

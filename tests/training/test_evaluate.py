@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import open_clip
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from iconoclip import metrics
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement
@@ -110,6 +114,86 @@ def test_evaluate_agrees_with_brute_force_through_open_clip(
                 assert entry["mrr"]["value"] == pytest.approx(np.mean(1 / ranks), abs=0.02)
                 assert entry["by_institution"]["north"]["num_queries"] == 50
                 assert entry["recall@5"]["low"] <= entry["recall@5"]["value"] <= entry["recall@5"]["high"]
+
+
+def test_before_and_after_are_one_table(
+    trained: tuple[Path, Path], shapes_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "base"
+    export(ExportConfig(run_dir=trained[0], out=base, step=trained_step(trained[0])))
+    weights = load_file(base / "open_clip_model.safetensors")
+    torch.manual_seed(1)
+    shuffled = {name: torch.randn_like(tensor) * 0.1 for name, tensor in weights.items()}
+    save_file(shuffled, base / "open_clip_model.safetensors", metadata={"format": "pt"})
+    out = tmp_path / "out"
+    values: dict[str, Any] = {"shardsets": [str(shapes_set)], "split": "all", "accelerator": "cpu"}
+    evaluate(EvaluateConfig(model=str(trained[1]), before=str(base), out=out, **values))
+    found = json.loads((out / "evaluation.json").read_text())
+    evaluate(EvaluateConfig(model=str(base), out=tmp_path / "alone", **values))
+    alone = json.loads((tmp_path / "alone" / "evaluation.json").read_text())
+    assert found["before"]["languages"] == alone["languages"]
+    for direction in ("text_to_image", "image_to_text"):
+        change = found["difference"]["en"][direction]["mrr"]
+        now, then = (one["languages"]["en"][direction]["mrr"]["value"] for one in (found, alone))
+        assert change["value"] == pytest.approx(now - then)
+        assert change["low"] <= change["value"] <= change["high"]
+    shown = capsys.readouterr().out
+    assert "before" in shown
+    assert "difference" in shown
+    page = (out / "report.html").read_text()
+    assert "Before and after" in page
+    assert page.count(">change</th>") == 4
+
+
+def trained_step(run: Path) -> int:
+    from training import checkpoints
+
+    return checkpoints.step_of(checkpoints.checkpoints_in(run / "checkpoints")[0])
+
+
+def test_an_architecture_without_weights_is_not_measured(shapes_set: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'ViT-B-32' is an architecture without weights") as caught:
+        evaluate(EvaluateConfig(model="ViT-B-32", shardsets=[str(shapes_set)], split="val", out=tmp_path))
+    assert caught.value.remedy
+    assert "laion2b_s34b_b79k" in caught.value.remedy
+
+
+def test_two_ranks_measure_what_one_does(
+    trained: tuple[Path, Path], shapes_set: Path, tmp_path: Path
+) -> None:
+    words = ["evaluate", str(trained[1]), str(shapes_set), "--split", "all", "--accelerator", "cpu"]
+    values: dict[str, Any] = {"shardsets": [str(shapes_set)], "split": "all", "accelerator": "cpu"}
+    evaluate(EvaluateConfig(model=str(trained[1]), out=tmp_path / "alone", **values))
+    done = subprocess.run(
+        [sys.executable, "-m", "iconoclip.cli", *words, "--devices", "2", "--out", str(tmp_path / "both")],
+        capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    alone, both = (
+        json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("alone", "both")
+    )
+    assert both.pop("at")
+    assert alone.pop("at")
+    assert both == alone
+    assert done.stdout.count("recall@10") == 1
+
+
+def test_recall_is_clip_benchmarks(shapes_set: Path) -> None:
+    """clip-benchmark 1.6.2, metrics/zeroshot_retrieval.py: hits among the first k over the positives, then > 0.
+
+    The formula, written again; benchmarks/evaluate_clip_benchmark.py runs the package itself beside ours.
+    """
+    generator = np.random.default_rng(0)
+    queries = retrieval_score.LanguageQueries(
+        "en", np.arange(40), generator.integers(0, 15, 40), tuple(map(str, range(15)))
+    )
+    texts_TD, images_ND = (generator.standard_normal((n, 6), dtype=np.float32) for n in (15, 40))
+    scores_QN = torch.from_numpy(texts_TD[queries.text_Q] @ images_ND.T)
+    positive_QN = torch.from_numpy(queries.text_Q[:, None] == queries.text_Q[None, :])
+    found = retrieval_score.summary(retrieval_score.text_to_image(queries, texts_TD, images_ND))
+    for k in (1, 5, 10):
+        hits_Q = positive_QN.gather(1, scores_QN.topk(k, dim=1).indices).sum(1) / positive_QN.sum(1)
+        assert found[f"recall@{k}"]["value"] == pytest.approx((hits_Q > 0).double().mean().item())
 
 
 def decoded(data: bytes) -> Image.Image:

@@ -13,7 +13,7 @@ import webdataset
 
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement, RightsForbid
 from iconoclip.files import write_json
-from iconoclip.record import Rights
+from iconoclip.record import Caption, Rights
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
 from training.data.captions import CaptionSampler, caption_weights
@@ -182,6 +182,20 @@ def test_a_language_temperature_favours_rare_languages() -> None:
         captions, language_temperature=1, field_weights={"blazon": 0.5}, origin_weights={"institution": 0.1}
     )
     assert by_field.tolist() == pytest.approx([0.05] * 4)
+
+
+def test_iconclass_and_machines_have_weights_of_their_own(tmp_path: Path) -> None:
+    origins = ("institution", "iconclass", "machine:captioner-7", "machine:other")
+    captions = tuple(Caption(text=name, language="en", field="title", origin=name) for name in origins)
+    folder = write_set(tmp_path / "set", [(make_record(0, DATA, {}, captions=captions), DATA)])
+    found = load([str(folder)], split="train", policy="open").captions
+    chosen = {"iconclass": 0.25, "machine": 0.5, "machine:captioner-7": 0.0}
+    weights = caption_weights(found, language_temperature=1, field_weights={}, origin_weights=chosen)
+    assert weights.tolist() == [1, 0.25, 0, 0.5]
+    drawn = CaptionSampler(found, weights, num_captions=1, seed=0).draw([0] * 7000, np.arange(7000))[:, 0]
+    # Shares 4/7, 1/7, 0, 2/7; standard error 0.006.
+    shares = np.bincount(drawn, minlength=4) / 7000
+    assert shares == pytest.approx([4 / 7, 1 / 7, 0, 2 / 7], abs=0.02)
 
 
 def load_captions(texts: list[dict[str, str]]) -> Any:

@@ -142,6 +142,21 @@ def test_a_checkpoint_that_holds_code_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+def test_weights_that_hold_code_or_are_cut_short_are_refused(make_config: MakeConfig, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.system, ("touch " + str(tmp_path / "owned"),)
+
+    torch.save({"state_dict": Evil()}, tmp_path / "weights.pt")
+    (tmp_path / "weights.safetensors").write_bytes(b"\x40" + bytes(7) + b"{not a header")
+    for model in (make_config().model, "ViT-B-32"):
+        with pytest.raises(DamagedData, match="holds more than plain tensors"):
+            train(make_config(model=model, pretrained=str(tmp_path / "weights.pt")))
+    assert not (tmp_path / "owned").exists()
+    with pytest.raises(DamagedData, match="the weights cannot be read"):
+        train(make_config(pretrained=str(tmp_path / "weights.safetensors")))
+
+
 def start(config: TrainConfig, folder: Path) -> subprocess.Popen[str]:
     """The command as a person would start it, in a process of its own."""
     path = folder / "config.yaml"
@@ -234,34 +249,20 @@ def test_cached_features_give_the_gradients_of_the_whole_batch(
         module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
         module._unsynchronised = torch.enable_grad  # type: ignore[method-assign]
         type(module).global_rank = 0  # type: ignore[assignment, method-assign]
-        module.loss_of = exact_loss(module)  # type: ignore[method-assign]
         batch = make_dataset(plan, loaded).__getitems__(plan.schedule.batch(0))
         module.backward_whole(batch)
         grads.append({name: parameter.grad for name, parameter in module.named_parameters()})
     assert grads[0]["model.logit_scale"] is not None
     assert grads[0]["model.logit_bias"] is not None
     for name, grad in grads[0].items():
-        torch.testing.assert_close(grads[1][name], grad, rtol=1e-6, atol=1e-9)
-
-
-def exact_loss(module: Any) -> Any:
-    from training.losses import Relations
-
-    def loss(
-        images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, bias: Any, batch: Any
-    ) -> torch.Tensor:
-        relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR)
-        result: torch.Tensor = module.contrastive_loss(
-            images.double(), texts.double(), scale, bias, relations
-        )
-        return result
-
-    return loss
+        torch.testing.assert_close(grads[1][name], grad, rtol=1e-9, atol=1e-12)
 
 
 def test_bad_input_is_answered_before_the_first_step(make_config: MakeConfig, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="a batch of 64 needs as many samples; there are 50"):
         train(make_config(batch_size=64))
+    with pytest.raises(BadInput, match="64 ranks are more than the 50 samples"):
+        train(make_config(batch_size=64, devices=64))
     with pytest.raises(ConfigError, match="no model is called 'ViT-B-23'") as caught:
         train(make_config(model="ViT-B-23"))
     assert caught.value.remedy
@@ -301,6 +302,65 @@ def test_the_dry_run_measures_and_writes_nothing(
     assert facts["num_samples"] == 50
     assert facts["samples_per_second"] > 0
     assert facts["num_parameters"] == facts["num_trainable_parameters"] > 800_000
+    # By hand: float32 weights, a gradient and AdamW's two moments.
+    megabytes = facts["num_parameters"] * 4 / 1e6
+    assert facts["memory_mb"]["weights"] == pytest.approx(megabytes)
+    assert facts["memory_mb"]["learning"] == pytest.approx(3 * megabytes)
+    assert facts["memory_mb"]["activations"] > 0.1
+    assert facts["is_elsewhere"] is False
+
+
+def test_a_dry_run_where_the_gpus_are_not_says_so(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {"accelerator": "gpu", "devices": 4, "ema_decay": 0.9, "micro_batch_size": 1}
+    train(make_config(dry_run=True, json=True, strategy="fsdp", **changes))
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["is_elsewhere"] is not torch.cuda.is_available()
+    # Four ranks share weights, gradients, two moments and the average.
+    assert facts["memory_mb"]["weights"] == pytest.approx(facts["num_parameters"] / 1e6)
+    assert facts["memory_mb"]["learning"] == pytest.approx(4 * facts["num_parameters"] / 1e6)
+    train(make_config(dry_run=True, **changes))
+    assert "the GPU that the config asks for is not here" in " ".join(capsys.readouterr().out.split())
+    if not torch.cuda.is_available():
+        with pytest.raises(MissingRequirement, match="sees no GPU"):
+            train(make_config(accelerator="gpu"))
+
+
+def test_bf16_and_checkpointing_change_the_cost_and_not_the_course(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"max_steps": 4, "validation_split": "none"}
+    plain, narrow, thrifty = (
+        make_config(run_dir=tmp_path / name, **changes, **more)
+        for name, more in (
+            ("plain", {}),
+            ("narrow", {"precision": "bf16"}),
+            ("thrifty", {"gradient_checkpointing": True}),
+        )
+    )
+    for config in (plain, narrow, thrifty):
+        train(config)
+    wanted = losses(plain.run_dir)
+    # bf16 keeps eight bits: a loss of about 2 to a few thousandths.
+    assert losses(narrow.run_dir) == pytest.approx(wanted, abs=0.02)
+    assert losses(narrow.run_dir) != wanted
+    assert losses(thrifty.run_dir) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_metrics_go_to_tensorboard_once(make_config: MakeConfig) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = make_config(tensorboard=True, validation_split="none", checkpoint_every=2, max_steps=5)
+    train(config.model_copy(update={"max_steps": 3}))
+    # As after a kill: the last checkpoint is gone, and a step is done once more.
+    checkpoints.checkpoint_path(config.run_dir / "checkpoints", 3).unlink()
+    train(config)
+    events = EventAccumulator(str(config.run_dir / "tensorboard"))
+    events.Reload()
+    found = [(one.step, one.value) for one in events.Scalars("loss")]
+    assert [step for step, _ in found] == [1, 2, 3, 4, 5]
+    assert [value for _, value in found] == pytest.approx(losses(config.run_dir))
 
 
 def test_one_run_at_a_time_in_a_folder(make_config: MakeConfig) -> None:

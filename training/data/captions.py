@@ -5,10 +5,11 @@ Letters: B samples of a batch, K captions an image, C captions of all samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from training.data.randomness import CAPTION, uniform
 from training.data.samples import Captions
@@ -28,14 +29,27 @@ def caption_weights(
     an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An origin `machine:NAME` that is not
     listed takes the weight of `machine`.
     """
-    languages = np.array(captions.language.to_pylist(), dtype=object)
-    names, inverse, counts = np.unique(languages, return_inverse=True, return_counts=True)
-    share = counts / max(len(languages), 1)
-    weight_C = (share ** (1 / language_temperature - 1))[inverse] if len(names) else np.zeros(0)
-    fields = np.array([field_weights.get(name, 1.0) for name in captions.field.to_pylist()])
-    origins = np.array([_origin_weight(name, origin_weights) for name in captions.origin.to_pylist()])
-    weights: npt.NDArray[np.float64] = weight_C * fields * origins
+    shares = _shares(captions.language)
+    found = [
+        _weigh(captions.language, lambda name: shares[name] ** (1 / language_temperature - 1)),
+        _weigh(captions.field, lambda name: field_weights.get(name, 1.0)),
+        _weigh(captions.origin, lambda name: _origin_weight(name, origin_weights)),
+    ]
+    weights: npt.NDArray[np.float64] = np.prod(found, axis=0)
     return weights
+
+
+def _shares(column: pa.Array) -> dict[str, float]:
+    """The share of each value of a column."""
+    return {one["values"]: one["counts"] / len(column) for one in column.value_counts().to_pylist()}
+
+
+def _weigh(column: pa.Array, weight: Callable[[str], float]) -> npt.NDArray[np.float64]:
+    """The weight of each entry of a column, [C]; each distinct value is weighed once."""
+    encoded = column.dictionary_encode()
+    weights = np.array([weight(value) for value in encoded.dictionary.to_pylist()], dtype=np.float64)
+    found: npt.NDArray[np.float64] = weights[encoded.indices.to_numpy(zero_copy_only=False)]
+    return found
 
 
 def _origin_weight(origin: str, weights: Mapping[str, float]) -> float:

@@ -10,9 +10,10 @@ Letters: N samples, S shards, B global batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -50,25 +51,21 @@ class EpochOrder:
 
     def rows(self, epoch: int) -> IntArray:
         """The row numbers of one epoch, in the order in which they are trained on."""
-        blocks = [block for block in self._blocks(self._repeats(epoch)) if len(block)]
-        turns = shuffled(len(blocks), self.seed, ORDER, epoch)
-        ordered = [blocks[turn] for turn in turns]
-        windows = []
-        for number, start in enumerate(range(0, len(ordered), self.window_blocks)):
-            window = np.concatenate(ordered[start : start + self.window_blocks])
-            windows.append(window[shuffled(len(window), self.seed, WINDOW, epoch, number)])
-        return np.concatenate(windows)
+        return Epoch(self, epoch).rows(0, self.num_samples)
 
-    def _blocks(self, repeats_N: IntArray | None) -> Iterator[IntArray]:
-        first = 0
-        for length in self.shard_lengths_S:
-            for start in range(first, first + length, self.block_samples):
-                rows = np.arange(start, min(start + self.block_samples, first + length))
-                yield rows if repeats_N is None else np.repeat(rows, repeats_N[rows])
-            first += length
+    @cached_property
+    def blocks(self) -> tuple[IntArray, IntArray]:
+        """The first row of each block, and the row after its last."""
+        ends = list(itertools.accumulate(self.shard_lengths_S))
+        starts = [
+            np.arange(end - length, end, self.block_samples)
+            for length, end in zip(self.shard_lengths_S, ends, strict=True)
+        ]
+        stops = [np.append(start[1:], end) for start, end in zip(starts, ends, strict=True)]
+        return np.concatenate(starts), np.concatenate(stops)
 
-    def _repeats(self, epoch: int) -> IntArray | None:
-        """How often each row comes in this epoch: its institution's quota, spread as evenly as whole numbers go."""
+    def repeats(self, epoch: int) -> IntArray | None:
+        """How often each row comes in an epoch: its institution's quota, spread as evenly as whole numbers go."""
         if self.institution_quotas is None:
             return None
         repeats_N = np.zeros(sum(self.shard_lengths_S), dtype=np.int64)
@@ -77,6 +74,48 @@ class EpochOrder:
             lucky = np.argsort(mix(self.seed, QUOTA, epoch, rows), kind="stable")[: quota % len(rows)]
             repeats_N[rows[lucky]] += 1
         return repeats_N
+
+
+class Epoch:
+    """One epoch's order, laid out window by window: of a hundred million samples a rank needs a few thousand at once.
+
+    Args:
+        order: of every epoch.
+        number: of this one.
+    """
+
+    def __init__(self, order: EpochOrder, number: int) -> None:
+        self._order, self._number = order, number
+        self._repeats_N = order.repeats(number)
+        starts, stops = order.blocks
+        sizes = stops - starts if self._repeats_N is None else np.add.reduceat(self._repeats_N, starts)
+        present = np.flatnonzero(sizes)
+        turns = present[shuffled(len(present), order.seed, ORDER, number)]
+        self._starts, self._stops = starts[turns], stops[turns]
+        firsts = np.arange(0, len(turns), order.window_blocks)
+        self._window_ends = np.cumsum(np.add.reduceat(sizes[turns], firsts))
+        # A batch may straddle two windows.
+        self._window = lru_cache(maxsize=2)(self._lay_out)
+
+    def rows(self, first: int, last: int) -> IntArray:
+        """The row numbers at the positions from `first` up to `last` of the epoch."""
+        window = int(np.searchsorted(self._window_ends, first, side="right"))
+        parts: list[IntArray] = [np.zeros(0, dtype=np.int64)]
+        while first < last:
+            start = int(self._window_ends[window - 1]) if window else 0
+            parts.append(self._window(window)[first - start : last - start])
+            first, window = first + len(parts[-1]), window + 1
+        return np.concatenate(parts)
+
+    def _lay_out(self, window: int) -> IntArray:
+        order = self._order
+        blocks = slice(window * order.window_blocks, (window + 1) * order.window_blocks)
+        bounds = zip(self._starts[blocks], self._stops[blocks], strict=True)
+        rows = np.concatenate([np.arange(start, stop) for start, stop in bounds])
+        if self._repeats_N is not None:
+            rows = np.repeat(rows, self._repeats_N[rows])
+        shuffled_rows: IntArray = rows[shuffled(len(rows), order.seed, WINDOW, self._number, window)]
+        return shuffled_rows
 
 
 def quotas(institution_N: npt.NDArray[np.integer], alpha: float) -> tuple[tuple[IntArray, int], ...] | None:
@@ -109,8 +148,8 @@ class Schedule:
 
     def __init__(self, order: EpochOrder, batch_size: int) -> None:
         self.order, self.batch_size = order, batch_size
-        # A batch may straddle two epochs; a third is never needed at once.
-        self._rows = lru_cache(maxsize=2)(order.rows)
+        # A batch may straddle two epochs.
+        self._epoch = lru_cache(maxsize=2)(lambda number: Epoch(order, number))
 
     def num_steps(self, epochs: float) -> int:
         """Steps after which every sample has come `epochs` times; the last batch is filled up from the next epoch."""
@@ -120,19 +159,26 @@ class Schedule:
         """(position, row) of each sample that `rank` trains on at `step`."""
         share = self.batch_size // num_ranks
         first = step * self.batch_size + rank * share
-        return [(position, self.row_at(position)) for position in range(first, first + share)]
+        positions = range(first, first + share)
+        return list(zip(positions, self._rows(first, first + share).tolist(), strict=True))
 
-    def row_at(self, position: int) -> int:
-        """The row at a position of the stream."""
-        epoch, index = divmod(position, self.order.num_samples)
-        return int(self._rows(epoch)[index])
+    def _rows(self, first: int, last: int) -> IntArray:
+        """The rows at the positions from `first` up to `last` of the stream."""
+        parts: list[IntArray] = []
+        while first < last:
+            epoch, start = divmod(first, self.order.num_samples)
+            stop = min(start + last - first, self.order.num_samples)
+            parts.append(self._epoch(epoch).rows(start, stop))
+            first += stop - start
+        return np.concatenate(parts)
 
     def times_seen(self, row: int, num_steps: int) -> int:
         """How often a row has been trained on after `num_steps` steps."""
         whole, rest = divmod(num_steps * self.batch_size, self.order.num_samples)
-        epochs = [self._rows(epoch) for epoch in range(whole)] if self.order.institution_quotas else []
-        full = sum(int(np.sum(rows == row)) for rows in epochs) if epochs else whole
-        return full + int(np.sum(self._rows(whole)[:rest] == row))
+        full = whole
+        if self.order.institution_quotas:
+            full = sum(int(np.sum(self.order.rows(epoch) == row)) for epoch in range(whole))
+        return full + int(np.sum(self._epoch(whole).rows(0, rest) == row))
 
 
 class RankBatches(Sequence[list[tuple[int, int]]]):

@@ -9,7 +9,7 @@ Letters: N samples, C captions of all samples together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -98,12 +98,11 @@ class Samples:
 
     def counts(self) -> dict[str, Any]:
         """How many samples there are of each institution and rights statement, and captions of each language."""
-        rights = [uri or "none" for uri in self.table["rights_uri"].to_pylist()]
         return {
             "num_samples": len(self),
-            "by_institution": _sorted_counts(self.table["institution"].to_pylist()),
-            "by_rights": _sorted_counts(rights),
-            "by_language": _sorted_counts(self.captions.language.to_pylist()),
+            "by_institution": _sorted_counts(self.table["institution"]),
+            "by_rights": _sorted_counts(self.table["rights_uri"]),
+            "by_language": _sorted_counts(self.captions.language),
             "left_out": self.left_out,
         }
 
@@ -162,9 +161,7 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
     tables = [one.table(COLUMNS) for one in sets]
     numbers = [pa.array(np.full(len(t), n, dtype=np.int32)) for n, t in enumerate(tables)]
     table = pa.concat_tables([t.append_column("set_number", n) for t, n in zip(tables, numbers, strict=True)])
-    table = _drop(
-        table, _is_repeated_or_withdrawn(table["key"].to_pylist(), withdrawn), left_out, "in two sets"
-    )
+    table = _drop(table, _is_repeated_or_withdrawn(table["key"], withdrawn), left_out, "in two sets")
     in_split = table if split == "all" else table.filter(pc.equal(table["split"], split))
     if not len(in_split):
         raise BadInput(
@@ -182,7 +179,7 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
             remedy="harvest items with open rights; `iconoclip check` counts them by statement",
         )
     no_caption = pc.equal(pc.fill_null(pc.list_value_length(allowed["captions"]), 0), 0)
-    kept = _drop(allowed, no_caption.to_pylist(), left_out, "no caption")
+    kept = _drop(allowed, no_caption.to_numpy(), left_out, "no caption")
     if not len(kept):
         raise BadInput(
             "no sample has a caption", where=", ".join(folders), remedy="map more metadata fields to captions"
@@ -191,34 +188,42 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
     return Samples(sets, kept.combine_chunks(), shards, shard_N, dict(left_out))
 
 
-def _drop(table: pa.Table, is_out: list[bool], left_out: Counter[str], reason: str) -> pa.Table:
-    num_out = sum(is_out)
+def _drop(table: pa.Table, is_out_N: npt.NDArray[np.bool_], left_out: Counter[str], reason: str) -> pa.Table:
+    num_out = int(is_out_N.sum())
     if not num_out:
         return table
     left_out[reason] += num_out
-    return table.filter(pa.array([not out for out in is_out]))
+    return table.filter(pa.array(~is_out_N))
 
 
-def _is_repeated_or_withdrawn(keys: list[str], withdrawn: frozenset[str]) -> list[bool]:
-    seen: set[str] = set(withdrawn)
-    out = []
-    for key in keys:
-        out.append(key in seen)
-        seen.add(key)
-    return out
+def _is_repeated_or_withdrawn(keys: pa.ChunkedArray, withdrawn: frozenset[str]) -> npt.NDArray[np.bool_]:
+    code_N = codes(keys)
+    # Codes count up in the order of first appearance: one that is not above all before it has been there.
+    highest_N = np.maximum.accumulate(np.append(-1, code_N))[:-1]
+    is_withdrawn = pc.is_in(_one_array(keys), value_set=pa.array(sorted(withdrawn), pa.string()))
+    found: npt.NDArray[np.bool_] = (code_N <= highest_N) | is_withdrawn.to_numpy(zero_copy_only=False)
+    return found
 
 
-def _is_forbidden(table: pa.Table, policy: PolicyName) -> list[bool]:
+def _is_forbidden(table: pa.Table, policy: PolicyName) -> npt.NDArray[np.bool_]:
     """Judge each distinct combination of rights values once."""
-    verdicts: dict[tuple[Any, ...], bool] = {}
-    columns = (table[name].to_pylist() for name in ("rights_raw", "rights_uri", "train", "opt_out"))
-    out = []
-    for raw, uri, train, opt_out in zip(*columns, strict=True):
-        facts = (raw, uri, train, tuple(opt_out or ()))
-        if facts not in verdicts:
-            verdicts[facts] = not _allows(*facts, policy)
-        out.append(verdicts[facts])
-    return out
+    opt_out = pc.binary_join(pc.cast(table["opt_out"], pa.list_(pa.string())), "\n")
+    columns = [
+        codes(column) for column in (table["rights_raw"], table["rights_uri"], table["train"], opt_out)
+    ]
+    combined_N = np.zeros(len(table), dtype=np.int64)
+    for code_N in columns:
+        combined_N = codes(pa.array(combined_N * (code_N.max() + 1) + code_N))
+    first_of = np.unique(combined_N, return_index=True)[1]
+    facts = (
+        table.select(["rights_raw", "rights_uri", "train", "opt_out"]).take(pa.array(first_of)).to_pylist()
+    )
+    forbidden = np.array([
+        not _allows(one["rights_raw"], one["rights_uri"], one["train"], tuple(one["opt_out"] or ()), policy)
+        for one in facts
+    ])  # fmt: skip
+    verdicts: npt.NDArray[np.bool_] = forbidden[combined_N]
+    return verdicts
 
 
 def _allows(
@@ -234,20 +239,21 @@ def _allows(
 
 def _number_shards(table: pa.Table) -> tuple[tuple[Shard, ...], npt.NDArray[np.int32]]:
     """Number the shards in the order of their first row; rows of one shard are neighbours."""
-    names = list(zip(table["set_number"].to_pylist(), table["shard"].to_pylist(), strict=True))
-    numbers: dict[tuple[int, str], int] = {}
-    shard_N = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int32)
+    name_N, set_N = codes(table["shard"]), _numbers(table["set_number"])
+    shard_N = codes(pa.array(set_N * (name_N.max() + 1) + name_N))
     if (np.diff(shard_N) < 0).any():
         raise BadInput(
             "the rows of one shard are scattered over the index", remedy="harvest or merge the set again"
         )
-    lengths = np.bincount(shard_N, minlength=len(numbers))
-    return tuple(Shard(n, name, int(c)) for (n, name), c in zip(numbers, lengths, strict=True)), shard_N
+    first_S, length_S = np.unique(shard_N, return_index=True, return_counts=True)[1:]
+    names = table["shard"].take(pa.array(first_S)).to_pylist()
+    facts = zip(set_N[first_S].tolist(), names, length_S.tolist(), strict=True)
+    return tuple(Shard(*one) for one in facts), shard_N.astype(np.int32)
 
 
 def codes(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """A number for each distinct value of a column, in the order of first appearance."""
-    return _numbers(_one_array(column).dictionary_encode().indices)
+    """A number for each distinct value of a column, nothing among them, in the order of first appearance."""
+    return _numbers(_one_array(column).dictionary_encode(null_encoding="encode").indices)
 
 
 def _numbers(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
@@ -259,5 +265,6 @@ def _one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _sorted_counts(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items()))
+def _sorted_counts(column: pa.Array | pa.ChunkedArray) -> dict[str, int]:
+    counts = pc.value_counts(pc.fill_null(column, "none")).to_pylist()
+    return {one["values"]: one["counts"] for one in sorted(counts, key=lambda one: str(one["values"]))}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import OrderedDict
 
 from iconoclip.errors import DamagedData
-from iconoclip.shardset import MAX_SHARD_BYTES
+from iconoclip.shardset import MAX_SHARD_BYTES, ShardSet
 from training.data.remote import fetch_shard
 from training.data.samples import Samples
 
 MAX_OPEN_SHARDS = 64
+FETCHES = 5
 _COPY_AGAIN = "copy the shard set again from where it came; `iconoclip check` says what else differs"
 
 
@@ -52,14 +54,21 @@ class ShardReader:
                 where=owner.folder,
                 remedy=_COPY_AGAIN,
             )
-        path = owner.folder / shard.name
-        if not path.exists() and not fetch_shard(owner, shard.name):
-            raise DamagedData("a shard is missing", where=path, remedy=_COPY_AGAIN)
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = self._opened(owner, shard.name)
         if len(self._open) >= MAX_OPEN_SHARDS:
             os.close(self._open.popitem(last=False)[1])
         self._open[number] = descriptor
         return descriptor
+
+    def _opened(self, owner: ShardSet, name: str) -> int:
+        path = owner.folder / name
+        for _ in range(FETCHES):
+            # Another process may make room in the cache between the fetch and the opening.
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(path, os.O_RDONLY)
+            if not fetch_shard(owner, name):
+                break
+        raise DamagedData("a shard is missing", where=path, remedy=_COPY_AGAIN)
 
     def _where(self, row: int) -> str:
         shard = self._samples.shards[int(self._samples.shard_N[row])]

@@ -1,0 +1,43 @@
+"""The metrics once more, as TensorBoard's event files in the run's folder: `tensorboard --logdir RUN_DIR/tensorboard`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iconoclip.errors import MissingRequirement
+from iconoclip.rundir import RunDir
+
+
+class TensorBoardMirror:
+    """Writes the numbers of each line of metrics.jsonl.
+
+    Args:
+        run: the run.
+        first_step: the step the run goes on from; what an earlier process wrote after it no longer counts.
+
+    Raises:
+        MissingRequirement: the package `tensorboard` is not installed.
+    """
+
+    def __init__(self, run: RunDir, first_step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise MissingRequirement(
+                "the package 'tensorboard' is not installed",
+                where="tensorboard",
+                remedy="pip install tensorboard, or leave the field false: metrics.jsonl holds the same",
+            ) from error
+        self._writer: Any = SummaryWriter(
+            str(run.folder / "tensorboard"), purge_step=first_step + 1 if first_step else None
+        )
+
+    def log(self, values: dict[str, Any]) -> None:
+        """Write one line; texts and lists stay in metrics.jsonl."""
+        for name, value in values.items():
+            if isinstance(value, int | float) and name != "step":
+                self._writer.add_scalar(name, value, global_step=values["step"])
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
