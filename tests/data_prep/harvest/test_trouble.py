@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import pytest
 from data_prep.config import HarvestConfig, StatusConfig
 from data_prep.harvest import harvest
 from data_prep.status import read_status, status
-from iconoclip.errors import MissingRequirement, SomeRefused, TryAgainLater
+from iconoclip.errors import DamagedData, MissingRequirement, SomeRefused, TryAgainLater
 from iconoclip.shardset import ShardSet
 
 CLOCK = "2026-01-02T03:04:05Z"
@@ -227,6 +230,29 @@ def test_info_is_asked_where_a_request_fails_without(archive, tmp_path, picture,
     assert {record.image.received for record, _ in ShardSet(tmp_path).samples()} == {(48, 40)}
 
 
+def test_a_name_that_is_lost_costs_its_images_and_they_can_be_had_later(archive, tmp_path):
+    """The images' host cannot be resolved; once it can, the same folder goes on."""
+    good = archive.manifest
+
+    def elsewhere(number: int) -> dict[str, Any]:
+        text = json.dumps(good(number))
+        return json.loads(
+            text.replace(f"{archive.origin}/image/", "http://images.invalid/image/") if number < 3 else text
+        )
+
+    archive.manifest = elsewhere
+    settings = config(archive, tmp_path, contact="mail@library.example")
+    with pytest.raises(SomeRefused):
+        harvest(settings)
+    assert len(ShardSet(tmp_path)) == 9
+    reasons = refused(tmp_path)
+    assert len(reasons) == 3
+    assert all("the name images.invalid cannot be resolved" in reason for reason in reasons.values())
+    archive.manifest = good
+    harvest(settings.model_copy(update={"refresh": True}))
+    assert len(ShardSet(tmp_path)) == 12
+
+
 # The disk
 
 
@@ -290,6 +316,32 @@ def test_status_of_what_waits(archive, tmp_path, reply, capsys):
     assert found.items["pending"] > 0
     status(StatusConfig(folder=tmp_path))
     assert "asks to wait" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path):
+    """Asked from beside, as a person does, while the harvest is under way."""
+    archive.num_manifests = 60
+    seen: list[Any] = []
+
+    def watch() -> None:
+        while not (seen and seen[-1].is_finished):
+            with contextlib.suppress(MissingRequirement, DamagedData):
+                seen.append(read_status(tmp_path))
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    harvest(config(archive, tmp_path, requests_per_minute=3000))
+    watcher.join(10)
+    running = [found for found in seen if found.seconds_left is not None]
+    assert running
+    assert all(found.is_running and not found.is_finished for found in running)
+    found = max(running, key=lambda found: found.items_per_second)
+    num_left = found.items.get("pending", 0) + found.items.get("retry-later", 0)
+    assert 0 < found.items_per_second < 100
+    assert found.seconds_left == pytest.approx(num_left / found.items_per_second)
+    assert seen[-1].items == {"fetched": 60}
+    assert seen[-1].seconds_left is None
 
 
 def test_no_harvest_no_status(tmp_path):
