@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import threading
 import time
@@ -63,6 +64,9 @@ class Desk:
             self.not_ready_because = error.what
             print(f"iconoclip: the model could not be loaded: {error}", file=sys.stderr, flush=True)
             return
+        # What has been loaded stays: the collector need not look through it again in the middle of an answer.
+        gc.collect()
+        gc.freeze()
         self.is_ready = True
         print(f"iconoclip: ready after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
 

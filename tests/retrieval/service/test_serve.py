@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 
@@ -49,3 +50,23 @@ def test_a_host_that_is_not_this_machine_is_refused(host: str) -> None:
 def test_a_port_of_the_system_is_refused() -> None:
     with pytest.raises(ConfigError, match="may not take port 80"):
         bind("127.0.0.1", 80)
+
+
+def test_the_end_of_an_answer_is_not_held_back() -> None:
+    """Without TCP_NODELAY, what a connection carries after its first answer comes 40 ms late."""
+
+    async def accepted_without_delay() -> bool:
+        delays: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def met(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            delays.set_result(bool(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            writer.close()
+
+        with bind("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(met, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.close()
+                return await delays
+
+    assert asyncio.run(accepted_without_delay())
