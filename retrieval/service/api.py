@@ -15,7 +15,7 @@ from retrieval.answers import Explanation, Facets, Item, Notation, Results, Term
 from retrieval.service import uploads
 from retrieval.service.desk import Concealed, DeskOf
 from retrieval.service.documented import REFUSALS, UPLOAD, KeyPath
-from retrieval.service.params import FilterParams, SearchParams
+from retrieval.service.params import FilterParams, SearchParams, Value
 from retrieval.service.refusals import Refusal
 from retrieval.service.views import content_state, is_shown
 
@@ -147,7 +147,7 @@ class IconclassParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    notation: str = Field(
+    notation: Value = Field(
         min_length=1,
         max_length=120,
         description="an Iconclass notation; or words, and `narrower` lists the notations that hold them all",
@@ -177,7 +177,7 @@ def iconclass(params: Annotated[IconclassParams, Query()], desk: DeskOf, conceal
             where="language",
             remedy=f"one of {', '.join(iconography.LANGUAGES)}",
         )
-    answer = _look_up(params.notation.replace("\x00", " "), params.language)
+    answer = _look_up(params.notation, params.language)
     num_items = desk.facets(FilterParams(iconclass=params.notation), concealed).total
     if params.suggest_for is None:
         return answer.model_copy(update={"num_items": num_items})

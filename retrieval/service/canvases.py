@@ -72,7 +72,7 @@ def canvas_of(hit: Hit, base: str, page: WholePage | None = None) -> Json:
             "label": {"en": ["Attribution"]},
             "value": {"none": [hit.rights.attribution or hit.institution_name]},
         },
-        "seeAlso": [{"id": f"{base}/api/items/{hit.key}", "type": "Dataset", "format": "application/json"}],
+        "seeAlso": _see_also(hit, base),
     }
     if hit.rights.uri:
         canvas["rights"] = hit.rights.uri
@@ -82,7 +82,7 @@ def canvas_of(hit: Hit, base: str, page: WholePage | None = None) -> Json:
     if is_shown(hit):
         canvas["thumbnail"] = [_thumbnail(hit, base)]
         canvas["items"] = [_painting(hit, identity, base, page)]
-    if notes := [*_captions(hit, identity, page), *_origin(hit, identity)]:
+    if notes := _captions(hit, identity, page):
         canvas["annotations"] = [{"id": f"{identity}/notes", "type": "AnnotationPage", "items": notes}]
     return canvas
 
@@ -139,20 +139,18 @@ def text_body(caption: Caption) -> Json:
     return body if caption.language == "und" else body | {"language": caption.language}
 
 
-def _origin(hit: Hit, canvas: str) -> list[Json]:
-    """An annotation that points back to the institution's own canvas, or the region of it."""
-    if not (outward(hit.canvas) and outward(hit.manifest)):
-        return []
-    body = {"id": source_target(hit), "type": "Canvas", "partOf": [{"id": hit.manifest, "type": "Manifest"}]}
-    return [
-        {
-            "id": f"{canvas}/origin",
-            "type": "Annotation",
-            "motivation": "linking",
-            "body": body,
-            "target": canvas,
-        }
-    ]
+def _see_also(hit: Hit, base: str) -> list[Json]:
+    """The record here, and the institution's own manifest: what a program reads on with.
+
+    Not as a linking annotation: viewers list those as notes without a text.
+    """
+    record = {"id": f"{base}/api/items/{hit.key}", "type": "Dataset", "format": "application/json"}
+    manifest = outward(hit.manifest)
+    return (
+        [record, {"id": manifest, "type": "Manifest", "format": "application/ld+json"}]
+        if manifest
+        else [record]
+    )
 
 
 def source_target(hit: Hit) -> str:
@@ -168,6 +166,7 @@ def _metadata(hit: Hit) -> list[Json]:
         "Type": [hit.object_type] if hit.object_type else [],
         "Iconclass": list(hit.iconclass),
         "Rights": [hit.rights.label],
+        "Canvas of the institution": [source_target(hit)] if outward(hit.canvas) else [],
     }
     return [{"label": {"en": [name]}, "value": {"none": values}} for name, values in facts.items() if values]
 

@@ -83,7 +83,8 @@ class Veil:
         if max(right - left, bottom - top) > MAX_VEIL_PIXELS:
             raise _not_found()
         heat = np.array(self.heat).reshape(-1, self.num_columns)
-        cells = Image.fromarray(((1 - heat) * DARKEST).astype(np.uint8))
+        # By its root, so that what helps by half is not half as dark as what does not help.
+        cells = Image.fromarray(((1 - np.sqrt(heat)) * DARKEST).astype(np.uint8))
         alpha = Image.new("L", size, DARKEST)
         if right > left and bottom > top:
             alpha.paste(cells.resize((right - left, bottom - top), Image.Resampling.BICUBIC), (left, top))

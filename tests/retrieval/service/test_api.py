@@ -169,6 +169,12 @@ def test_a_notation_never_makes_the_server_ask_wikidata(
         ("/api/similar", "key"),
         ("/api/facets?q=a", "q"),
         ("/api/search?insitution=x", "insitution"),
+        ("/api/search?term=winter", "term.0"),
+        ("/api/search?term=11:winter", "term.0"),
+        ("/api/search?term=0.5:", "term.0"),
+        ("/api/search?image=../../etc", "image"),
+        ("/api/iconclass?notation=%20", "notation"),
+        ("/api/iconclass?notation=a%00", "notation"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused_by_name(client: TestClient, path: str, where: str | None) -> None:
