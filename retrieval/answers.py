@@ -135,7 +135,7 @@ class Hit(Answer):
         ge=0, le=1, description="calibrated: how surely the image answers the query. Not always descending."
     )
     cosine: float | None = Field(None, description="similarity to the query vector, where there is one")
-    matched: tuple[str, ...] = Field((), description="what found it: meaning, words")
+    matched: tuple[str, ...] = Field((), description="what found it: meaning, captions, words")
     key: str
     title: str
     captions: tuple[Caption, ...]

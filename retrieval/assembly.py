@@ -26,6 +26,7 @@ from retrieval.calibration import (
     scores_of,
     shortened,
 )
+from retrieval.captions import Captions, write_captions
 from retrieval.catalog import CatalogWriter, Place
 from retrieval.columns import ColumnsBuilder
 from retrieval.config import IndexConfig
@@ -38,6 +39,7 @@ from retrieval.generation import (
     STATISTICS_NAME,
     VECTORS_NAME,
     Calibration,
+    CaptionPart,
     IndexManifest,
     Settings,
     ShardSetReference,
@@ -69,6 +71,10 @@ class Source(Protocol):
 
     def items(self) -> Iterator[tuple[Record, Place]]:
         """Each row's record and the place of its image, in row order."""
+        ...
+
+    def captions(self) -> Captions | None:
+        """The vectors of captions, where there are any."""
         ...
 
 
@@ -123,7 +129,10 @@ def write_generation(
         vectors_ND = _write_vectors(draft, source, meter)
         statistics = Statistics.of(vectors_ND)
         statistics.save(draft / STATISTICS_NAME)
-        choice = choose(len(vectors_ND), source.dimension, config.memory_budget_mb, config.kind)
+        captions = source.captions()
+        # Images and captions share the memory evenly.
+        budget_mb = config.memory_budget_mb // (1 if captions is None else 2)
+        choice = choose(len(vectors_ND), source.dimension, budget_mb, config.kind)
         meter.note(choice.kind)
         # faiss lets go of Python's lock while it computes: one core writes the catalogue meanwhile.
         with ThreadPoolExecutor(1, thread_name_prefix="catalogue") as pool:
@@ -140,6 +149,7 @@ def write_generation(
         _save_array(draft / CLUSTERS_NAME, clusters)
         segment = Segment(draft / VECTORS_NAME, vectors_ND.shape, choice, draft / ANN_NAME)
         measured = _measure(segment, statistics, catalogued.sampled, config, encode_texts)
+        caption_part = None if captions is None else _write_captions(draft, captions, budget_mb, config)
         collection = None
         if config.backend == "milvus":
             collection = _fill_milvus(index, name, vectors_ND, config)
@@ -164,6 +174,7 @@ def write_generation(
             inputs_digest=facts.inputs_digest,
             compacted_through=facts.compacted_through,
             calibration=measured.calibration or facts.calibration,
+            captions=caption_part,
             backend=config.backend,
             milvus_uri=config.milvus_uri,
             milvus_collection=collection,
@@ -196,6 +207,17 @@ def _measure(
     if encode_texts is None or captions_QD is None:
         return _Measured(recall, None)
     return _Measured(recall, _calibration(segment, statistics, sampled, captions_QD, encode_texts))
+
+
+def _write_captions(draft: Path, captions: Captions, budget_mb: int, config: IndexConfig) -> CaptionPart:
+    return write_captions(
+        draft,
+        captions,
+        choose(len(captions.vectors), captions.vectors.shape[1], budget_mb, config.kind),
+        _queries(captions.vectors, None),
+        target_recall=config.target_recall,
+        num_threads=config.num_threads,
+    )
 
 
 def _write_vectors(draft: Path, source: Source, meter: Meter) -> npt.NDArray[np.float16]:

@@ -99,6 +99,7 @@ def _inputs_digest(source: StoreSource, config: IndexConfig) -> str:
         "stores": [
             [pair.store.manifest.vectors_sha256, pair.store.manifest.keys_sha256] for pair in source.pairs
         ],
+        "captions": [store.manifest.vectors_sha256 for store in source.caption_stores],
         "shardsets": [reference.model_dump() for reference in source.references],
         "model": source.model_digest,
         "settings": [

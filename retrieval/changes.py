@@ -15,6 +15,7 @@ from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
 from iconoclip.progress import progress
 from iconoclip.record import Record
 from retrieval.assembly import Facts, write_generation
+from retrieval.captions import Captions
 from retrieval.catalog import Place
 from retrieval.compaction import is_due
 from retrieval.config import IndexConfig
@@ -173,6 +174,12 @@ class _ViewSource:
         """The vectors in row order."""
         for start in range(0, self.num_items, COPY_ROWS):
             yield self._view.backend.vectors(self._rows[start : start + COPY_ROWS]).astype(np.float16)
+
+    def captions(self) -> Captions | None:
+        """Those of the generation, as far as their items are still shown."""
+        held = self._view.sealed.captions
+        kept = None if held is None else held.of(self._rows)
+        return kept if kept is not None and len(kept.rows) else None
 
     def items(self) -> Iterator[tuple[Record, Place]]:
         """Each row's record and place."""

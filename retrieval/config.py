@@ -55,7 +55,7 @@ class IndexConfig(Config):
 
     stores: list[str] = Field(
         [],
-        description="embedding store folders, all made by one model; they stay on disk",
+        description="embedding store folders, all made by one model, of images and of captions; they stay on disk",
         json_schema_extra=positional(),
     )
     shardset: str | list[str] | None = Field(

@@ -8,6 +8,7 @@ gen-000001/catalog.sqlite     records and full text
 gen-000001/columns.npz        what items are filtered and counted by
 gen-000001/clusters.npy       int32 [N]: near-duplicates share a number
 gen-000001/statistics.npz     mean [D] and covariance [D, D] of the vectors: what a score is measured against
+gen-000001/captions*          captions searched by meaning, where there are any (retrieval.captions)
 live.sqlite                   the mutable segment: additions and withdrawals since (retrieval.live)
 
 A generation is written under a name that starts with a dot and renamed when it is whole, so that a process killed at
@@ -31,7 +32,12 @@ from iconoclip.record import Sha256
 CURRENT_NAME, MANIFEST_NAME = "CURRENT", "manifest.json"
 VECTORS_NAME, ANN_NAME, CATALOG_NAME = "vectors.faiss", "ann.faiss", "catalog.sqlite"
 COLUMNS_NAME, CLUSTERS_NAME, STATISTICS_NAME = "columns.npz", "clusters.npy", "statistics.npz"
-FILE_NAMES = (VECTORS_NAME, ANN_NAME, CATALOG_NAME, COLUMNS_NAME, CLUSTERS_NAME, STATISTICS_NAME)
+CAPTION_VECTORS_NAME, CAPTION_ANN_NAME = "captions.faiss", "captions-ann.faiss"
+CAPTION_ROWS_NAME = "captions-rows.npy"
+FILE_NAMES = (
+    *(VECTORS_NAME, ANN_NAME, CATALOG_NAME, COLUMNS_NAME, CLUSTERS_NAME, STATISTICS_NAME),
+    *(CAPTION_VECTORS_NAME, CAPTION_ANN_NAME, CAPTION_ROWS_NAME),
+)
 GENERATION_PATTERN = r"^gen-[0-9]{6}$"
 NUM_GENERATIONS_KEPT = 2
 
@@ -74,6 +80,16 @@ class Calibration(_Part):
     num_background: int = Field(description="queries known not to")
 
 
+class CaptionPart(_Part):
+    """The segment of caption vectors."""
+
+    kind: Literal["exact", "hnsw", "ivf-sq8", "ivf-pq"]
+    num_lists: int = Field(ge=0)
+    effort: int = Field(ge=0)
+    recall_at_10: float = Field(description="against exact search over sampled captions")
+    num_vectors: int = Field(gt=0)
+
+
 class Settings(_Part):
     """What the person who built the index asked for: a compaction keeps to it."""
 
@@ -102,6 +118,7 @@ class IndexManifest(_Part):
     inputs_digest: Sha256 = Field(description="of everything the generation was built from")
     compacted_through: int = Field(0, ge=0, description="changes of the mutable segment that are inside")
     calibration: Calibration | None
+    captions: CaptionPart | None = Field(None, description="captions searched by meaning, if any")
     backend: Literal["faiss", "milvus"] = "faiss"
     milvus_uri: str | None = None
     milvus_collection: str | None = None

@@ -91,7 +91,9 @@ class Order:
                 float(s) for row, s in zip(semantic, scores, strict=True) if row not in self._view.withdrawn
             ]
             self.best_cosine = live[0] if live else None
-        entries = fuse(semantic, words)
+        text_D = None if self._wanted is None else self._wanted.text
+        captions = [] if text_D is None else self._view.match_captions(text_D, WINDOW, self._mask_N)
+        entries = fuse(semantic, words, captions)
         if self._query.diversity and len(entries) > 1:
             head = entries[:NUM_DIVERSIFIED]
             vectors_CD = self._view.backend.vectors(np.array([entry.row for entry in head], np.int64))

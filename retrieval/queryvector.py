@@ -39,10 +39,11 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class QueryVector:
-    """A unit vector [D] and the side its scores are to be judged by."""
+    """A unit vector [D], the side its scores are to be judged by, and the text's own vector [D] if it is all of it."""
 
     vector: Vectors
     side: Side
+    text: Vectors | None = None
 
 
 def query_vector(
@@ -80,7 +81,10 @@ def query_vector(
     if not parts:
         return None
     has_text = (bool(query.text) and query.mode != "keyword") or any(term.text for term in query.terms)
-    return QueryVector(_sum(parts, statistics), "text" if has_text else "image")
+    is_text_alone = len(parts) == 1 and has_text and parts[0][0] > 0
+    return QueryVector(
+        _sum(parts, statistics), "text" if has_text else "image", parts[0][1] if is_text_alone else None
+    )
 
 
 def _sum(parts: list[tuple[float, Vectors]], statistics: Statistics) -> Vectors:

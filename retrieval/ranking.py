@@ -38,12 +38,13 @@ class Entry:
 
     row: int
     by_meaning: bool
+    by_caption: bool = False
     has_some_words: bool = False
     has_every_word: bool = False
 
 
-def fuse(semantic: Sequence[int], words: Sequence[WordMatch]) -> list[Entry]:
-    """One order from two, by reciprocal rank fusion.
+def fuse(semantic: Sequence[int], words: Sequence[WordMatch], captions: Sequence[int] = ()) -> list[Entry]:
+    """One order from several, by reciprocal rank fusion.
 
     Rows whose words match equally well share a rank, so that meaning decides among them.
     """
@@ -55,9 +56,14 @@ def fuse(semantic: Sequence[int], words: Sequence[WordMatch]) -> list[Entry]:
         if position == 1 or (match.tier, match.bm25) != (previous.tier, previous.bm25):
             rank = position
         scores[match.row] = scores.get(match.row, 0.0) + TIER_WEIGHTS[match.tier] / (RRF_CONSTANT + rank)
+    for rank, row in enumerate(captions, 1):
+        scores[row] = scores.get(row, 0.0) + 1 / (RRF_CONSTANT + rank)
+    captioned = set(captions)
     tiers = {match.row: match.tier for match in words}
     ordered = sorted(scores, key=lambda row: (-scores[row], places.get(row, len(places)), row))
-    return [Entry(row, row in places, row in tiers, tiers.get(row, 2) < 2) for row in ordered]
+    return [
+        Entry(row, row in places, row in captioned, row in tiers, tiers.get(row, 2) < 2) for row in ordered
+    ]
 
 
 def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diversity: float) -> list[Entry]:

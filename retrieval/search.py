@@ -315,5 +315,9 @@ def _likelihood_by_words(entry: Entry) -> float:
 
 
 def _matched(entry: Entry, has_vector: bool) -> tuple[str, ...]:
-    found = (("meaning", entry.by_meaning and has_vector), ("words", entry.has_some_words))
+    found = (
+        ("meaning", entry.by_meaning and has_vector),
+        ("captions", entry.by_caption),
+        ("words", entry.has_some_words),
+    )
     return tuple(name for name, is_so in found if is_so)

@@ -14,6 +14,7 @@ from iconoclip.embeddings import EmbeddingStore
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
 from iconoclip.record import Record
 from iconoclip.shardset import ShardSet
+from retrieval.captions import Captions
 from retrieval.catalog import Place
 from retrieval.generation import ShardSetReference
 
@@ -44,7 +45,7 @@ class StoreSource:
     """Items of several stores one after the other. A key in two of them is taken from the later.
 
     Args:
-        folders: of the stores.
+        folders: of the stores. A store of captions adds to the items of the others a way to be found.
         shardset_folders: of their shard sets: none, one for all, or one for each.
         skip: keys to leave out.
 
@@ -59,7 +60,16 @@ class StoreSource:
             raise ConfigError("no embedding store given", where="stores", remedy="name at least one")
         stores = [EmbeddingStore(folder) for folder in folders]
         self._check_one_model(stores)
-        self.shardset_folders = self._match_folders(stores, shardset_folders)
+        matched = zip(stores, self._match_folders(stores, shardset_folders), strict=True)
+        of_images = [(store, folder) for store, folder in matched if store.manifest.side == "image"]
+        self.caption_stores = [store for store in stores if store.manifest.side == "text"]
+        if not of_images:
+            raise BadInput(
+                "these stores hold captions only",
+                where=stores[0].folder,
+                remedy="give a store of images beside them",
+            )
+        stores, self.shardset_folders = [store for store, _ in of_images], [folder for _, folder in of_images]
         self.shardsets = {folder: _open(folder) for folder in self.shardset_folders}
         self.pairs = self._pair(stores, skip)
         self.dimension = stores[0].manifest.dimension
@@ -81,10 +91,6 @@ class StoreSource:
                     f"this store was made by another model ({store.manifest.model}) than the first ({first.model})",
                     where=store.folder,
                     remedy="encode its shard set with the same model",
-                )
-            if store.manifest.side != "image":
-                raise BadInput(
-                    "this store holds captions, not images", where=store.folder, remedy="encode --side image"
                 )
 
     @staticmethod
@@ -151,6 +157,18 @@ class StoreSource:
             rows = np.array([row.store_row for row in pair.rows], np.int64)
             for start in range(0, len(rows), COPY_ROWS):
                 yield pair.store.vectors_ND[rows[start : start + COPY_ROWS]]
+
+    def captions(self) -> Captions | None:
+        """The caption vectors of the items here, of the last store that has one."""
+        row_of = {key: row for row, key in enumerate(self.keys)}
+        found: dict[int, npt.NDArray[np.float16]] = {}
+        for store in self.caption_stores:
+            for key, vector_D in zip(store.keys, store.vectors_ND, strict=True):
+                if key in row_of:
+                    found[row_of[key]] = vector_D
+        if not found:
+            return None
+        return Captions(np.stack(list(found.values())), np.array(list(found), np.int32))
 
     def items(self) -> Iterator[tuple[Record, Place]]:
         """Each row's record and place."""

@@ -19,9 +19,10 @@ from iconoclip.errors import DamagedData
 from iconoclip.record import Record
 from retrieval.additions import Additions, merged
 from retrieval.answers import Filters
-from retrieval.backends.interface import Mask, Rows, VectorBackend
+from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
 from retrieval.backends.overlay import Overlay
 from retrieval.calibration import Statistics
+from retrieval.captions import CaptionSegment
 from retrieval.catalog import Catalog, Place, WordMatch
 from retrieval.columns import Columns
 from retrieval.generation import (
@@ -53,6 +54,7 @@ class Sealed:
     columns: Columns
     clusters: npt.NDArray[np.int32]
     statistics: Statistics
+    captions: CaptionSegment | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Sealed:
@@ -67,6 +69,9 @@ class Sealed:
         clusters = np.load(folder / CLUSTERS_NAME, allow_pickle=False)
         if columns.num_rows != manifest.num_vectors or len(clusters) != manifest.num_vectors:
             raise DamagedData("vectors, columns and clusters differ in length", where=folder, remedy=REBUILD)
+        captions = None
+        if manifest.captions:
+            captions = CaptionSegment(folder, manifest.captions, manifest.dimension, manifest.num_vectors)
         catalog = Catalog(folder / CATALOG_NAME)
         return cls(
             folder,
@@ -76,6 +81,7 @@ class Sealed:
             columns,
             clusters,
             Statistics.load(folder / STATISTICS_NAME),
+            captions,
         )
 
 
@@ -188,6 +194,14 @@ class View:
             return sealed
         added = self.additions.match_words(text, None if mask_N is None else mask_N[self.num_sealed :])
         return merged(sealed, added, self.num_sealed, limit)
+
+    def match_captions(self, text_D: Vectors, limit: int, mask_N: Mask | None) -> list[int]:
+        """Rows whose captions mean what a text means, best first. Additions join them with the next rebuild."""
+        if self.sealed.captions is None:
+            return []
+        return self.sealed.captions.search(
+            text_D, limit, None if mask_N is None else mask_N[: self.num_sealed]
+        )
 
     def mask(self, filters: Filters) -> Mask | None:
         """Which rows pass, hidden ones included; None when all do. Only filters are remembered, never queries."""

@@ -1,0 +1,103 @@
+"""Captions searched by meaning: a second segment of a generation, whose hits stand for the items they describe.
+
+A text is nearer to any text than to an image, so scores of the two sides are never compared; their ranks are fused
+(retrieval.ranking). What a caption names but a picture does not show, a place or an occasion, is found this way.
+
+captions.faiss        float16 [C, D], unit length: the mean direction of an item's captions
+captions-ann.faiss    approximate index, unless the kind is exact
+captions-rows.npy     int32 [C]: the row of the item that each describes
+
+Shapes: C captioned items, N rows of items, D dimensions, Q queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.errors import DamagedData
+from iconoclip.files import atomic_write
+from retrieval.backends.interface import Mask, Vectors
+from retrieval.generation import (
+    CAPTION_ANN_NAME,
+    CAPTION_ROWS_NAME,
+    CAPTION_VECTORS_NAME,
+    REBUILD,
+    CaptionPart,
+)
+from retrieval.index import Choice, Segment, build, measure_effort, write_flat
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Unit vectors of captions, float16 [C, D], and the rows of their items, int32 [C], each at most once."""
+
+    vectors: npt.NDArray[np.float16]
+    rows: npt.NDArray[np.int32]
+
+
+def write_captions(
+    draft: Path,
+    captions: Captions,
+    choice: Choice,
+    queries_QD: Vectors,
+    *,
+    target_recall: float,
+    num_threads: int,
+) -> CaptionPart:
+    """Write the segment into a drafted generation; what its manifest says of it."""
+    vectors_CD = captions.vectors
+    write_flat([vectors_CD], vectors_CD.shape[1], draft / CAPTION_VECTORS_NAME)
+    build(vectors_CD, choice, draft / CAPTION_ANN_NAME, num_threads=num_threads)
+    with atomic_write(draft / CAPTION_ROWS_NAME) as file:
+        np.save(file, captions.rows.astype(np.int32), allow_pickle=False)
+    segment = Segment(draft / CAPTION_VECTORS_NAME, vectors_CD.shape, choice, draft / CAPTION_ANN_NAME)
+    recall = measure_effort(segment, queries_QD, target_recall=target_recall)
+    return CaptionPart(
+        kind=choice.kind,
+        num_lists=choice.num_lists,
+        effort=segment.effort,
+        recall_at_10=round(recall, 4),
+        num_vectors=len(vectors_CD),
+    )
+
+
+class CaptionSegment:
+    """The captions of a generation, opened.
+
+    Args:
+        folder: the generation's, its checksums compared.
+        part: what its manifest says.
+        dimension: of the vectors.
+        num_rows: rows of the generation.
+
+    Raises:
+        DamagedData: a file is not what it should be.
+    """
+
+    def __init__(self, folder: Path, part: CaptionPart, dimension: int, num_rows: int) -> None:
+        choice = Choice(part.kind, part.num_lists, "")
+        shape = (part.num_vectors, dimension)
+        self._segment = Segment(
+            folder / CAPTION_VECTORS_NAME, shape, choice, folder / CAPTION_ANN_NAME, part.effort
+        )
+        self._rows: npt.NDArray[np.int32] = np.load(folder / CAPTION_ROWS_NAME, allow_pickle=False)
+        if self._rows.shape != (part.num_vectors,) or not ((self._rows >= 0) & (self._rows < num_rows)).all():
+            raise DamagedData("captions of items that are not there", where=folder, remedy=REBUILD)
+
+    def search(self, text_D: Vectors, k: int, mask_N: Mask | None) -> list[int]:
+        """Rows of the items whose captions are nearest to a text, best first, among those the mask lets through."""
+        mask_C = None if mask_N is None else mask_N[self._rows]
+        found, _ = self._segment.search(text_D, k, mask_C)
+        return [int(row) for row in self._rows[found]]
+
+    def of(self, rows: npt.NDArray[np.int64]) -> Captions:
+        """The captions of some rows, numbered by their place among them: for the next generation."""
+        place_of = np.full(max(int(self._rows.max(initial=-1)), int(rows.max(initial=-1))) + 1, -1, np.int32)
+        place_of[rows] = np.arange(len(rows), dtype=np.int32)
+        places = place_of[self._rows]
+        kept = np.flatnonzero(places >= 0)
+        return Captions(self._segment.vectors_ND[kept], places[kept])
