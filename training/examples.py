@@ -20,7 +20,7 @@ from training.data.storage import ShardReader
 from training.retrieval_score import LanguageQueries, Ranks
 
 NUM_ANSWERS = 5
-THUMBNAIL_PIXELS = 112
+THUMBNAIL_PIXELS = 192
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,11 @@ class Thumbnails:
         return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def choose(ranks: Ranks, num: int) -> tuple[list[int], list[int]]:
-    """The positions of queries answered well (a fixed draw among rank 1) and answered worst."""
+def choose(ranks: Ranks, queries: LanguageQueries, num: int) -> tuple[list[int], list[int]]:
+    """The positions of queries answered well (a fixed draw among rank 1) and answered worst, no text twice."""
     first = np.array([r[0] for r in ranks.ranks])
     turns = shuffled(len(first), 0)
+    turns = turns[np.sort(np.unique(queries.text_Q[turns], return_index=True)[1])]
     well = [int(at) for at in turns if first[at] == 1][:num]
     badly = [int(at) for at in turns[np.argsort(-first[turns], kind="stable")] if first[at] > 1][:num]
     return well, badly

@@ -82,7 +82,10 @@ def _measure_model(
         measured.scores["languages"][queries.language] = entry
         measured.ranks[queries.language] = forward, backward
         if with_examples and is_first():
-            thumbnails, chosen = Thumbnails(bench.samples), choose(forward, bench.config.num_examples)
+            thumbnails, chosen = (
+                Thumbnails(bench.samples),
+                choose(forward, queries, bench.config.num_examples),
+            )
             for at, shown in zip(chosen, (measured.well, measured.badly), strict=True):
                 shown += examples(
                     at, forward, queries, texts_TD, images_ND, bench.samples, bench.rows, thumbnails

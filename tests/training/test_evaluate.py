@@ -24,6 +24,7 @@ from training import retrieval_score
 from training.config import EvaluateConfig, ExportConfig, TrainConfig
 from training.data.samples import load
 from training.evaluate import evaluate
+from training.examples import choose
 from training.export import export
 from training.measure import century
 from training.train import train
@@ -255,6 +256,15 @@ def test_the_caption_of_the_first_field_that_is_there_is_asked_with(tmp_path: Pa
     assert retrieval_score.choose_queries(samples, [0], fields=["blazon", "title"])[0].texts == ("A lion",)
     assert retrieval_score.choose_queries(samples, [0], fields=["nothing"]) == []
     assert retrieval_score.choose_queries(samples, [0], languages=["fr"]) == []
+
+
+def test_the_report_shows_no_text_twice() -> None:
+    # Queries 0 and 3 have one text; 0, 1 and 3 are answered badly, 2 well.
+    queries = retrieval_score.LanguageQueries("en", np.arange(4), np.array([0, 1, 2, 0]), ("a", "b", "c"))
+    ranks = retrieval_score.Ranks("text_to_image", "en", queries.image_Q, tuple(np.array([r]) for r in (9, 7, 1, 9)))  # fmt: skip
+    well, badly = choose(ranks, queries, 3)
+    assert well == [2]
+    assert badly in ([0, 1], [3, 1])
 
 
 @pytest.mark.parametrize(
