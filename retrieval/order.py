@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.answers import Query
+from retrieval import iconography
+from retrieval.answers import Filters, Query
 from retrieval.backends.interface import Mask
 from retrieval.catalog import WordMatch
 from retrieval.queryvector import QueryVector
@@ -78,9 +79,18 @@ class Order:
         if not self.asks_for_words:
             return []
         text = self._query.text or ""
+        if iconography.is_notation(text):
+            return self._in_branch(text)
         if self._query.mode == "keyword":
             return self._view.match_words(text, self._view.num_rows, self._mask_N)
         return self._view.match_words(text, WINDOW, self._mask_N, telling_only=self._wanted is not None)
+
+    def _in_branch(self, notation: str) -> list[WordMatch]:
+        """Whoever types a notation means it and everything below it."""
+        mask_N = self._view.mask(Filters(iconclass=notation))
+        assert mask_N is not None
+        rows = np.flatnonzero(mask_N if self._mask_N is None else mask_N & self._mask_N)
+        return [WordMatch(int(row), 0, 0.0) for row in rows]
 
     def _fused(self, words: list[WordMatch]) -> list[Entry]:
         semantic: list[int] = []

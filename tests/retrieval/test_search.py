@@ -85,6 +85,19 @@ class TestWords:
             assert found, text
             assert all(hit.iconclass == ("25F23(LION)",) for hit in found), text
 
+    def test_a_notation_finds_everything_below_it(self, engine: SearchEngine) -> None:
+        for text, mode in (
+            ("25F", "keyword"),
+            ("25 F 2", "keyword"),
+            ("46A1", "keyword"),
+            ("25F23", "hybrid"),
+        ):
+            found = engine.search(Query(text=text, mode=mode, k=200, fold=False)).hits  # type: ignore[arg-type]
+            below = [hit for hit in found if any(n.startswith(text.replace(" ", "")) for n in hit.iconclass)]
+            assert len(below) == (96 if text == "46A1" else 24)
+            assert all("words" in hit.matched for hit in below)
+            assert found[: len(below)] == tuple(below)
+
     @pytest.mark.parametrize(
         "text", ['"', "a AND", "NEAR(", "title:x", "*", "-- '; DROP TABLE items", "\x00"]
     )
@@ -112,6 +125,9 @@ class TestFilters:
             (Filters(reusable=True), lambda r: r.rights.redistribute in ("yes", "share-alike")),
             (Filters(reusable=False), lambda r: r.rights.redistribute not in ("yes", "share-alike")),
             (Filters(iconclass="25F"), lambda r: r.iconclass == ("25F23(LION)",)),
+            (Filters(iconclass="predatory animals"), lambda r: r.iconclass == ("25F23(LION)",)),
+            (Filters(iconclass="Raubtiere"), lambda r: r.iconclass == ("25F23(LION)",)),
+            (Filters(iconclass="no such thing"), lambda r: False),
             (Filters(iconclass="48"), lambda r: "48A98" in r.iconclass),
             (Filters(object_type="PRINT"), lambda r: r.object_type == "print"),
             (Filters(creator="albrecht durer"), lambda r: r.creators == ("Albrecht Dürer",)),
