@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from iconoclip.errors import BadInput, IconoclipError
 from iconoclip.record import Record
+from retrieval import iconography
 from retrieval.answers import (
     Explanation,
     Facets,
@@ -64,11 +65,14 @@ class Desk:
             self.not_ready_because = error.what
             print(f"iconoclip: the model could not be loaded: {error}", file=sys.stderr, flush=True)
             return
+        self.is_ready = True
+        print(f"iconoclip: ready after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+        if self.engine.facets(Filters()).iconclass:
+            # Reading its words takes two seconds, which no reader should wait for.
+            iconography.branches("lion")
         # What has been loaded stays: the collector need not look through it again in the middle of an answer.
         gc.collect()
         gc.freeze()
-        self.is_ready = True
-        print(f"iconoclip: ready after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
 
     def search(
         self, params: SearchParams, concealed: tuple[str, ...], picture: bytes | None = None

@@ -226,6 +226,21 @@ def test_uploads_out_of_bounds(client_of: ClientOf) -> None:
     ).status_code in (400, 422)
 
 
+def test_long_answers_wait_for_each_other_and_not_for_ever(
+    client_of: ClientOf, shown_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.service.desk.MAX_WAIT_SECONDS", 0.01)
+    client = client_of()
+    turns = client.app.state.desk._long_answers  # type: ignore[attr-defined]
+    for _ in range(2):
+        turns.acquire()
+    refused = client.get("/api/explain", params={"key": shown_key, "q": "a lion"})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+    assert client.get("/api/search", params={"q": "a lion"}).status_code == 200, "quick ones do not wait"
+    turns.release()
+    assert client.get("/api/explain", params={"key": shown_key, "q": "a lion"}).status_code == 200
+
+
 def test_health_ready_and_metrics(client: TestClient) -> None:
     assert client.get("/api/health").json() == {"status": "ok"}
     assert client.get("/api/ready").json()["num_items"] > 60

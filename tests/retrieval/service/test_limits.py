@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from retrieval.service.limits import SECURITY_HEADERS, BodyLimit, RateLimit, SecurityHeaders
+from retrieval.service.limits import SECURITY_HEADERS, BodyLimit, RateLimit, SecurityHeaders, cost
 
 
 class Clock:
@@ -63,6 +63,23 @@ def test_too_many_requests_are_answered_429_with_the_time_to_wait() -> None:
     refused = client.get("/")
     assert refused.headers["retry-after"] == "30"
     assert refused.json()["error"]["code"] == "too_many_requests"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "tokens"),
+    [
+        ("/api/search", b"q=seen", 1), ("/api/explain", b"key=a&q=b", 10), ("/api/pictures", b"", 10),
+        ("/item/a", b"", 1), ("/item/a", b"seen=a+lion", 10), ("/item/a", b"branch=46A", 10),
+        ("/api/iconclass", b"notation=4", 1), ("/api/iconclass", b"notation=4&suggest_for=a", 10),
+    ],
+)  # fmt: skip
+def test_what_takes_the_model_long_counts_as_ten(path: str, query: bytes, tokens: int) -> None:
+    assert cost({"type": "http", "path": path, "query_string": query}) == tokens
+
+
+def test_a_long_answer_is_given_even_where_fewer_than_ten_are_allowed() -> None:
+    client = client_of(Middleware(RateLimit, per_minute=2, clock=Clock()))
+    assert [client.get("/?seen=a").status_code for _ in range(2)] == [200, 429]
 
 
 def test_zero_means_nobody_counts() -> None:
