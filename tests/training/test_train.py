@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -330,25 +331,24 @@ def test_a_dry_run_where_the_gpus_are_not_says_so(
 def test_bf16_and_checkpointing_change_the_cost_and_not_the_course(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    changes: dict[str, Any] = {"max_steps": 4, "validation_split": "none"}
-    plain, narrow, thrifty = (
-        make_config(run_dir=tmp_path / name, **changes, **more)
-        for name, more in (
-            ("plain", {}),
-            ("narrow", {"precision": "bf16"}),
-            ("thrifty", {"gradient_checkpointing": True}),
+    def course(**changes: Any) -> list[tuple[float, float]]:
+        config = make_config(
+            run_dir=tmp_path / "-".join(["run", *changes]), max_steps=4, validation_split="none", **changes
         )
-    )
-    for config in (plain, narrow, thrifty):
         train(config)
-    wanted = losses(plain.run_dir)
-    # bf16 keeps eight bits: a loss of about 2 to a few thousandths.
-    assert losses(narrow.run_dir) == pytest.approx(wanted, abs=0.02)
-    assert losses(narrow.run_dir) != wanted
-    assert losses(thrifty.run_dir) == pytest.approx(wanted, abs=1e-6)
+        return [(line["loss"], line["grad_norm"]) for line in RunDir(config.run_dir).metrics()]
+
+    wanted = course()
+    # bf16 keeps eight bits: a loss of about 2 to a few thousandths. Cached features take the weights twice.
+    for narrow in (course(precision="bf16"), course(precision="bf16", micro_batch_size=3)):
+        assert np.array(narrow) == pytest.approx(np.array(wanted), rel=0.03)
+        assert narrow != wanted
+    thrifty = course(gradient_checkpointing=True)
+    assert np.array(thrifty) == pytest.approx(np.array(wanted), rel=1e-5)
 
 
 def test_metrics_go_to_tensorboard_once(make_config: MakeConfig) -> None:
+    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     config = make_config(tensorboard=True, validation_split="none", checkpoint_every=2, max_steps=5)
