@@ -26,9 +26,9 @@ WEIGHTS = (4.0, 2.0, 4.0, 1.0, 4.0)
 # A word that more than a tenth of the items have tells none of them apart.
 COMMON_SHARE, COMMON_MIN = 0.1, 2_000
 FREQUENT_MIN = 200
-# Weighing an item's words costs microseconds: of items that have every word of a query so many are weighed, of those
-# that have some beside a search by meaning so many, the rarest words first.
-MAX_SCORED, MAX_SCORED_BESIDE = 20_000, 600
+# Weighing an item's words costs microseconds: so many are weighed, and beside a search by meaning so many of those that
+# have every word, and so many of those that have some, the rarest words first.
+MAX_SCORED, MAX_EVERY_BESIDE, MAX_SOME_BESIDE = 20_000, 4_000, 600
 
 _SCHEMA = """
 CREATE TABLE items(row INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, record BLOB NOT NULL,
@@ -200,7 +200,7 @@ class Catalog:
             telling_only: find nothing when every word is common: beside a search by meaning, it tells nothing.
         """
         words = words_in(text)
-        if telling_only and all(self._num_with(word) > self._num_common for word in words):
+        if telling_only and all(self._is_common(word) for word in words):
             return []
         tiers = self._tiers(words, mask_N, limit, telling_only)
         found: dict[int, WordMatch] = {}
@@ -213,16 +213,17 @@ class Catalog:
         self, words: list[str], mask_N: Mask | None, limit: int, telling_only: bool
     ) -> tuple[list[tuple[int, float]], ...]:
         """Rows with their weights: those that hold the phrase, every word, and some word that is not common."""
-        quoted = [f'"{word}"' for word in words]
-        every = self._scored(" ".join(quoted), mask_N, limit) if words else []
+        most = MAX_EVERY_BESIDE if telling_only else MAX_SCORED
+        needed = [word for word in words if not (telling_only and self._is_common(word))]
+        every = self._scored(" ".join(f'"{word}"' for word in needed), mask_N, limit, most) if needed else []
         if len(words) < 2:
             return [], every
         # Where nothing holds every word, nothing holds the phrase.
-        phrase = self._scored(f'"{" ".join(words)}"', mask_N, limit) if every else []
-        telling = self._telling(words, MAX_SCORED_BESIDE if telling_only else MAX_SCORED)
+        phrase = self._scored(f'"{" ".join(words)}"', mask_N, limit, most) if every else []
+        telling = self._telling(words, MAX_SOME_BESIDE if telling_only else MAX_SCORED)
         if len(every) >= limit or not telling:
             return phrase, every
-        return phrase, every, self._scored(" OR ".join(telling), mask_N, limit)
+        return phrase, every, self._scored(" OR ".join(telling), mask_N, limit, most)
 
     def _telling(self, words: list[str], most: int) -> list[str]:
         """The rarest words, quoted: so many that at most about `most` items have one."""
@@ -234,10 +235,13 @@ class Catalog:
             telling.append(f'"{word}"')
         return telling
 
+    def _is_common(self, word: str) -> bool:
+        return self._num_with(word) > self._num_common
+
     def _num_with(self, word: str) -> int:
         return self._frequent.get(folded(word), FREQUENT_MIN)
 
-    def _scored(self, expression: str, mask_N: Mask | None, limit: int) -> list[tuple[int, float]]:
+    def _scored(self, expression: str, mask_N: Mask | None, limit: int, most: int) -> list[tuple[int, float]]:
         """The best rows that the mask lets through, each with its weight."""
         weights = ",".join(map(str, WEIGHTS))
         # Rounded, so that equal texts tie whatever order their words were summed in. Sorted by SQLite, which weighs and
@@ -246,7 +250,7 @@ class Catalog:
             f"SELECT rowid, score FROM (SELECT rowid, round(bm25(words,{weights}), 6) AS score FROM words"
             " WHERE words MATCH ? LIMIT ?) ORDER BY score, rowid"
         )
-        cursor = self._query(sql, (expression, MAX_SCORED if mask_N is None else -1))
+        cursor = self._query(sql, (expression, most if mask_N is None else -1))
         passing = ((int(row), float(bm25)) for row, bm25 in cursor if mask_N is None or mask_N[row])
         return list(islice(passing, limit))
 

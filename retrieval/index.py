@@ -43,7 +43,9 @@ FILTERED_OVERSAMPLING = 8
 HNSW_LINKS, HNSW_BUILD_EFFORT = 32, 120
 TRAINING_VECTORS_PER_LIST = 64
 BLOCK_ROWS = 16_384
-MAX_MAPPED_BYTES = 250_000_000
+MAX_MAPPED_BYTES = 300_000_000
+# What Linux maps around a page that is looked at (fault_around_bytes).
+BYTES_MAPPED_A_LOOK = 65_536
 
 _CLASSES = {
     "exact": "IndexScalarQuantizer",
@@ -321,8 +323,7 @@ class _MappedPages:
         """Count rows that were looked at; give all pages back when they may have become too many."""
         if self._size <= MAX_MAPPED_BYTES:
             return
-        row_bytes = self._size // max(1, self._flat.ntotal)
-        self._touched += min(self._size, num_rows * max(row_bytes, mmap.PAGESIZE))
+        self._touched += min(self._size, num_rows * BYTES_MAPPED_A_LOOK)
         if self._touched > MAX_MAPPED_BYTES:
             self._touched = 0
             start = self._address & ~(mmap.PAGESIZE - 1)
