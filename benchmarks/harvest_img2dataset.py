@@ -230,14 +230,17 @@ def main() -> None:
 
 
 def report(runs: dict[str, list[Result]], num_images: int) -> None:
-    print(
-        f"{num_images} images of {SOURCE_SIDE} pixels stored at {STORED_SIDE}, {len(os.sched_getaffinity(0))} cores, best of each"
-    )
-    print(f"{'':<34}{'images/s':>10}{'stored':>9}{'MB fetched':>12}")
-    for name, results in runs.items():
-        best = min(results, key=lambda result: result.seconds)
+    cores = len(os.sched_getaffinity(0))
+    print(f"{num_images} images of {SOURCE_SIDE} pixels stored at {STORED_SIDE}, {cores} cores, best of each")
+    print(f"{'':<34}{'images/s':>10}{'to peer':>9}{'stored':>9}{'MB fetched':>12}{'seconds of each run':>24}")
+    best = {name: min(results, key=lambda result: result.seconds) for name, results in runs.items()}
+    peer = best.get("img2dataset")
+    for name, result in best.items():
+        rate = result.num_stored / result.seconds
+        ratio = f"{rate / (peer.num_stored / peer.seconds):.2f}x" if peer else ""
+        seconds = ", ".join(f"{one.seconds:.1f}" for one in runs[name])
         print(
-            f"{name:<34}{best.num_stored / best.seconds:>10.1f}{best.num_stored:>9}{best.num_bytes / 1e6:>12.1f}"
+            f"{name:<34}{rate:>10.1f}{ratio:>9}{result.num_stored:>9}{result.num_bytes / 1e6:>12.1f}{seconds:>24}"
         )
 
 

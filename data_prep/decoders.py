@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import threading
 from collections import deque
@@ -66,6 +67,8 @@ class Decoders:
         # Processes are forked off a server that has the decoders loaded and nothing else.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["data_prep.images"])
+        # The server loads while the first documents are asked for.
+        multiprocessing.forkserver.ensure_running()
         return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_end_with_parent)
 
     async def store(

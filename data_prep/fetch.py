@@ -127,12 +127,8 @@ class Fetcher:
         if host not in self.gates:
             pace = self._pace_of(host)
             # Without a pace there is nothing to share: this machine asks itself.
-            shares = self._pace_folder is not None and pace.interval_seconds > 0
-            shared = (
-                SharedPace(self._pace_folder, host, pace.concurrency)
-                if shares and self._pace_folder
-                else None
-            )
+            folder = self._pace_folder if pace.interval_seconds > 0 else None
+            shared = SharedPace(folder, host, pace.concurrency) if folder else None
             self.gates[host] = HostGate(host, pace, shared=shared)
         return self.gates[host]
 

@@ -362,7 +362,10 @@ def _report(ledger: Ledger, packed: Packed, out: Path) -> Report:
 
 
 def _num_documents(ledger: Ledger) -> int:
-    (count,) = ledger.database.execute("SELECT count(*) FROM documents WHERE state = 'fetched'").fetchone()
+    # Pages of a stream as an earlier round knew it (data_prep.rounds) are not counted twice.
+    (count,) = ledger.database.execute(
+        "SELECT count(*) FROM documents WHERE state = 'fetched' AND kind NOT GLOB '*@*'"
+    ).fetchone()
     return int(count)
 
 

@@ -13,12 +13,14 @@ import io
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from iconoclip.record import Region
+if TYPE_CHECKING:
+    # Not for the processes that decode: importing it takes as long as all the rest here.
+    from iconoclip.record import Region
 
 # Formats whose decoders we let strangers reach. No PDF, PostScript or vector format.
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "JPEG2000", "GIF", "WEBP", "BMP")

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from data_prep.clusters import Clusters
@@ -76,11 +77,9 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
     staging = ledger.folder / "packing"
     shutil.rmtree(staging, ignore_errors=True)
     packed = Packed()
-    published = _published(out)
-    withdrawn = _withdrawn(published)
+    before = _Before(ledger, out)
     clusters = _clusters(ledger, config)
     packed.num_clusters = clusters.num_joined
-    keys: set[str] = set()
     with (
         progress("pack", total=_num_fetched(ledger), unit="samples") as meter,
         ShardSetWriter(
@@ -91,12 +90,13 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
             created_by=recorder.created_by,
             max_shard_bytes=config.max_shard_bytes,
         ) as writer,
-        _Bytes(ledger, published) as stored,
+        before,
+        _Bytes(ledger, before) as stored,
     ):
         for row in _rows(ledger):
             meter.advance()
-            if row.place.key in withdrawn:
-                packed.refused.append((row.place.key, f"withdrawn: {withdrawn[row.place.key].reason}"))
+            if row.place.key in before.withdrawn:
+                packed.refused.append((row.place.key, f"withdrawn: {before.withdrawn[row.place.key].reason}"))
                 continue
             record = _record(row, recorder, clusters, config, packed)
             if record is None:
@@ -105,13 +105,12 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
             if image is None:
                 continue
             writer.add(record, image)
-            keys.add(record.key)
+            before.kept(record.key)
             packed.num_samples += 1
         if stored.num_lost:
             raise LostBytes(stored.num_lost)
-    manifest = with_tombstones(
-        ShardSet(staging).manifest, _tombstones(published, withdrawn, keys, recorder.created_at)
-    )
+        tombstones = before.tombstones(recorder.created_at)
+    manifest = with_tombstones(ShardSet(staging).manifest, tombstones)
     write_json(staging / MANIFEST_NAME, manifest.model_dump(mode="json"))
     staging.rename(ledger.folder / "packed")
     hand_over(ledger.folder, out)
@@ -156,14 +155,24 @@ def _rows(ledger: Ledger) -> Iterator[_Row]:
 def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
     clusters = Clusters(config.near_duplicate_bits)
     if config.near_duplicate_bits >= 0:
+        hashes = "SELECT json_extract(facts, '$.phash') FROM items WHERE state = 'fetched'"
         rows = ledger.database.execute(
             "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), json_extract(facts, '$.colours') "
             "FROM items WHERE state = 'fetched'"
         )
+        # Where equal hashes alone count, only those that come twice are held in memory whole.
+        shared = None if config.near_duplicate_bits else _come_twice(ledger.database.execute(hashes))
         for group, phash, colours in rows:
-            clusters.add(group, phash, tuple(json.loads(colours)))
+            if shared is None or phash in shared:
+                clusters.add(group, phash, tuple(json.loads(colours)))
     clusters.join()
     return clusters
+
+
+def _come_twice(hashes: Iterable[tuple[str]]) -> set[str]:
+    numbers = np.fromiter((int(phash, 16) for (phash,) in hashes), np.uint64)
+    distinct, counts = np.unique(numbers, return_counts=True)
+    return {f"{number:016x}" for number in distinct[counts > 1].tolist()}
 
 
 def _record(
@@ -190,10 +199,9 @@ def _record(
 class _Bytes:
     """Reads the JPEG of a row: from its spool, or from the shard set of the round before."""
 
-    def __init__(self, ledger: Ledger, published: ShardSet | None) -> None:
-        self._ledger, self._published = ledger, published
+    def __init__(self, ledger: Ledger, before: _Before) -> None:
+        self._ledger, self._before = ledger, before
         self._files: dict[int, object] = {}
-        self._index: dict[str, tuple[str, int, int]] | None = None
         self.num_lost = 0
 
     def __enter__(self) -> _Bytes:
@@ -206,7 +214,7 @@ class _Bytes:
     def read(self, row: _Row) -> bytes | None:
         """The bytes, or None (and the item marked to be fetched again) when they are not what was committed."""
         # After a round is packed its spools are gone; what has not changed since stands in the shards.
-        for source in (self._from_spool, self._from_shards):
+        for source in (self._from_spool, self._before.image):
             data = source(row)
             if data is not None and hashlib.sha256(data).hexdigest() == row.facts.sha256:
                 return data
@@ -227,42 +235,56 @@ class _Bytes:
         file.seek(row.offset)  # type: ignore[attr-defined]
         return bytes(file.read(row.size))  # type: ignore[attr-defined]
 
-    def _from_shards(self, row: _Row) -> bytes | None:
-        if self._published is None:
-            return None
-        if self._index is None:
-            table = self._published.table(["key", "shard", "image_offset", "image_size"]).to_pydict()
-            places = zip(table["shard"], table["image_offset"], table["image_size"], strict=True)
-            self._index = dict(zip(table["key"], places, strict=True))
-        place = self._index.get(row.place.key)
+
+class _Before:
+    """The set as it was published before this round, if it was. Its keys stand in a temporary table."""
+
+    def __init__(self, ledger: Ledger, out: Path) -> None:
+        self._database = ledger.database
         try:
-            return self._published.read_bytes(*place) if place else None
+            self._set: ShardSet | None = ShardSet(out)
+        except IconoclipError:
+            self._set = None
+        self._tombstones = (
+            {} if self._set is None else {one.key: one for one in self._set.manifest.tombstones}
+        )
+        # What its source had dropped may come back; what a person withdrew may not.
+        self.withdrawn = {key: one for key, one in self._tombstones.items() if one.reason != GONE}
+
+    def __enter__(self) -> _Before:
+        self._database.execute(
+            "CREATE TEMP TABLE published (key TEXT PRIMARY KEY, shard TEXT, offset INTEGER, size INTEGER, is_kept INTEGER DEFAULT 0)"
+        )
+        if self._set is not None:
+            table = self._set.table(["key", "shard", "image_offset", "image_size"])
+            for batch in table.to_batches(max_chunksize=10_000):
+                rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                self._database.executemany(
+                    "INSERT OR IGNORE INTO published (key, shard, offset, size) VALUES (?, ?, ?, ?)", rows
+                )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.execute("DROP TABLE published")
+
+    def image(self, row: _Row) -> bytes | None:
+        """The stored JPEG of a sample."""
+        place = self._database.execute(
+            "SELECT shard, offset, size FROM published WHERE key = ?", (row.place.key,)
+        ).fetchone()
+        try:
+            return self._set.read_bytes(*place) if self._set is not None and place else None
         except IconoclipError:
             return None
 
+    def kept(self, key: str) -> None:
+        """The sample is in the new set as well."""
+        if self._set is not None:
+            self._database.execute("UPDATE published SET is_kept = 1 WHERE key = ?", (key,))
+            self._tombstones.pop(key, None)
 
-def _published(out: Path) -> ShardSet | None:
-    try:
-        return ShardSet(out)
-    except IconoclipError:
-        return None
-
-
-def _withdrawn(published: ShardSet | None) -> dict[str, Tombstone]:
-    """What people withdrew. What its source had dropped may come back; what a person withdrew may not."""
-    tombstones = published.manifest.tombstones if published else ()
-    return {tombstone.key: tombstone for tombstone in tombstones if tombstone.reason != GONE}
-
-
-def _tombstones(
-    published: ShardSet | None, withdrawn: dict[str, Tombstone], keys: set[str], at: str
-) -> list[Tombstone]:
-    """Withdrawals carried over, and one for every sample that was in the set before and is not now."""
-    if published is None:
-        return []
-    carried = [tombstone for tombstone in published.manifest.tombstones if tombstone.key not in keys]
-    known = {tombstone.key for tombstone in carried}
-    gone = [
-        key for key in published.table(["key"])["key"].to_pylist() if key not in keys and key not in known
-    ]
-    return [*carried, *(Tombstone(key=key, reason=GONE, at=at) for key in gone)]
+    def tombstones(self, at: str) -> list[Tombstone]:
+        """Withdrawals carried over, and one for every sample that was in the set before and is not now."""
+        gone = self._database.execute("SELECT key FROM published WHERE NOT is_kept ORDER BY rowid")
+        new = [Tombstone(key=key, reason=GONE, at=at) for (key,) in gone if key not in self._tombstones]
+        return [*self._tombstones.values(), *new]

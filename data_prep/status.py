@@ -86,7 +86,10 @@ def read_status(folder: Path) -> HarvestStatus:
 def _add(found: HarvestStatus, database: sqlite3.Connection) -> None:
     meta = dict(database.execute("SELECT key, value FROM meta"))
     found.is_finished &= "finished" in meta
-    _count(found.documents, database.execute("SELECT state, count(*) FROM documents GROUP BY state"))
+    _count(
+        found.documents,
+        database.execute("SELECT state, count(*) FROM documents WHERE kind NOT GLOB '*@*' GROUP BY state"),
+    )
     _count(found.items, database.execute("SELECT state, count(*) FROM items GROUP BY state"))
     for host, state, count in database.execute(
         "SELECT host, state, count(*) FROM items GROUP BY host, state"
