@@ -11,8 +11,8 @@ The classes stand in a YAML file:
       "46A122(LION)": {en: [lion], fr: [un lion]}
       "46A122(EAGLE)": {}    # labels from Iconclass itself, where `of` is iconclass
 
-With `of: iconclass` a class is a branch: a picture belongs to it when one of its notations starts with it. A picture may
-belong to several classes; one that belongs to none is left out.
+With `of: iconclass` a class is a branch: a picture belongs to it when one of its notations stands on it. A picture may belong
+to several classes; one that belongs to none is left out.
 
 Letters: N images, C classes, D embedding dimension.
 """
@@ -96,13 +96,30 @@ def iconclass_labels(notation: str, language: str) -> list[str]:
     return [str(text)] if text else []
 
 
+def is_beneath(notation: str, branch: str) -> bool:
+    """Whether an Iconclass notation is a branch or stands below it.
+
+    A notation begins with those it stands below. A doubled letter needs Iconclass itself: 31AA stands below 31A, but 25FF
+    (fabulous animals) beside 25F (animals).
+    """
+    rest = notation.removeprefix(branch)
+    if not notation.startswith(branch) or not rest or not (rest[0].isalpha() and rest[0] == branch[-1]):
+        return notation.startswith(branch)
+    import iconclass
+
+    try:
+        return branch in {str(above) for above in iconclass.init()[branch + rest[0]].path()}
+    except (iconclass.NotationNotFound, KeyError):
+        return False
+
+
 def truth(samples: Samples, rows: Sequence[int], labels: LabelSet) -> npt.NDArray[np.bool_]:
     """Which classes each image belongs to, [N, C]."""
     values = _values(samples, labels.of)
     classes = list(labels.classes)
 
     def belongs(value: str, name: str) -> bool:
-        return value.startswith(name) if labels.of == "iconclass" else value.casefold() == name.casefold()
+        return is_beneath(value, name) if labels.of == "iconclass" else value.casefold() == name.casefold()
 
     # Values repeat, and there may be thousands of classes: each value is compared once.
     members = {

@@ -93,6 +93,18 @@ def test_a_picture_belongs_to_the_branches_of_its_notations(beasts: Path, tmp_pa
     assert found.tolist() == [[True, False], [False, True], [True, True], [False, False]]
 
 
+@pytest.mark.parametrize(
+    ("notation", "branch", "found"),
+    [
+        ("25F23(LION)(+12)", "25F", True), ("25F", "25F", True), ("25F23(LION)", "25F23(LION)", True), ("2", "25F", False),
+        # Iconclass: fabulous animals are a division beside animals; 31AA, aberrations, is one of 31A.
+        ("25FF41", "25F", False), ("25FF41", "25FF", True), ("31AA2", "31A", True), ("31A2", "31AA", False),
+    ],
+)  # fmt: skip
+def test_a_branch_is_iconclass_own(notation: str, branch: str, found: bool) -> None:
+    assert zero_shot.is_beneath(notation, branch) is found
+
+
 def test_scores_by_hand() -> None:
     images = np.array([[1, 0], [0, 1], [1, 0], [0.6, 0.8]], dtype=np.float32)
     classes = np.eye(2, dtype=np.float32)
