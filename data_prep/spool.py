@@ -6,10 +6,11 @@ off when the spool is opened again.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from iconoclip.files import disk_full_is_an_answer
 
@@ -36,7 +37,8 @@ class Spool:
         self._folder = folder
         self._number, self._end = number, end
         with disk_full_is_an_answer(folder):
-            self._file: IO[bytes] = self.path(number).open("ab")
+            # Unbuffered: what did not fit onto a full disk must not be tried again when the file is closed.
+            self._file = self.path(number).open("ab", buffering=0)
             self._file.truncate(end)
 
     def append(self, parts: Sequence[bytes]) -> list[Place]:
@@ -48,15 +50,21 @@ class Spool:
         with disk_full_is_an_answer(self._folder):
             if self._end > MAX_SPOOL_BYTES:
                 self._open(self._number + 1)
-            places = []
-            for part in parts:
-                places.append((self._number, self._end))
-                self._end += len(part)
             if data := b"".join(parts):
-                self._file.write(data)
-                self._file.flush()
-                os.fdatasync(self._file.fileno())
-        return places
+                self._write(data)
+        ends = list(itertools.accumulate(map(len, parts), initial=self._end))
+        self._end = ends[-1]
+        return [(self._number, begin) for begin in ends[:-1]]
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+            os.fdatasync(self._file.fileno())
+        except OSError:
+            self._file.truncate(self._end)
+            raise
 
     def path(self, number: int) -> Path:
         """The file of a spool; of a task's spool, where a joined ledger names it."""
@@ -76,7 +84,8 @@ class Spool:
     def _open(self, number: int) -> None:
         self._file.close()
         self._number, self._end = number, 0
-        self._file = self.path(number).open("wb")
+        self._file = self.path(number).open("ab", buffering=0)
+        self._file.truncate(0)
 
     def close(self) -> None:
         """Let go of the file."""

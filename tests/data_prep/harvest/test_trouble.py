@@ -241,7 +241,7 @@ def test_a_name_that_is_lost_costs_its_images_and_they_can_be_had_later(archive,
         )
 
     archive.manifest = elsewhere
-    settings = config(archive, tmp_path, contact="mail@library.example")
+    settings = config(archive, tmp_path, contact="mail@library.example", requests_per_minute=60_000)
     with pytest.raises(SomeRefused):
         harvest(settings)
     assert len(ShardSet(tmp_path)) == 9
