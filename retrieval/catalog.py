@@ -189,7 +189,13 @@ class Catalog:
             yield row, unpack(packed), Place(*place)
 
     def match_words(
-        self, text: str, limit: int, mask_N: Mask | None = None, *, telling_only: bool = False
+        self,
+        text: str,
+        limit: int,
+        mask_N: Mask | None = None,
+        *,
+        telling_only: bool = False,
+        near: Sequence[int] = (),
     ) -> list[WordMatch]:
         """Items that hold the words of `text`: the phrase first, then every word, then some; best first in each.
 
@@ -198,10 +204,13 @@ class Catalog:
             limit: of items.
             mask_N: rows that may be found.
             telling_only: find nothing when every word is common: beside a search by meaning, it tells nothing.
+            near: rows found by meaning. Beside them, words that thousands of items have are looked for in these alone.
         """
         words = words_in(text)
         if telling_only and all(self._is_common(word) for word in words):
             return []
+        if telling_only and words and min(map(self._num_with, words)) > MAX_EVERY_BESIDE:
+            return self._unweighted(words, near)
         tiers = self._tiers(words, mask_N, limit, telling_only)
         found: dict[int, WordMatch] = {}
         for tier, scored in enumerate(tiers):
@@ -234,6 +243,12 @@ class Catalog:
                 break
             telling.append(f'"{word}"')
         return telling
+
+    def _unweighted(self, words: list[str], near: Sequence[int]) -> list[WordMatch]:
+        """Those of some rows that have every word that is not common. bm25 would count every item that has one."""
+        expression = " ".join(f'"{word}"' for word in words if not self._is_common(word))
+        wanted, cursor = set(near), self._query("SELECT rowid FROM words WHERE words MATCH ?", (expression,))
+        return [WordMatch(row, 1, 0.0) for (row,) in cursor if row in wanted]
 
     def _is_common(self, word: str) -> bool:
         return self._num_with(word) > self._num_common

@@ -229,7 +229,7 @@ class Segment:
     ) -> None:
         self.choice, self.effort = choice, effort
         self._flat = read_index(flat, "exact", *shape)
-        self._pages = _MappedPages(self._flat)
+        self._pages = _MappedPages(self._flat, flat)
         self.vectors_ND: Stored = np.asarray(self._pages)
         self._ann = None
         if choice.kind != "exact":
@@ -241,8 +241,7 @@ class Segment:
 
     def vectors(self, rows: Rows) -> Vectors:
         """Vectors of rows, float32."""
-        self._pages.touched(len(rows))
-        return self.vectors_ND[rows].astype(np.float32)
+        return self._pages.rows(rows).astype(np.float32)
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
         """The k best rows of those the mask lets through: as many as there are, whatever the mask."""
@@ -256,8 +255,10 @@ class Segment:
         candidates = self._propose(query_D, k, mask_N)
         if len(candidates) < k:
             return self.exact(query_D, k, mask_N)
-        self._pages.touched(len(candidates))
-        return exact_top(self.vectors_ND, query_D, k, np.sort(candidates))
+        rows = np.sort(candidates)
+        scores_C = self.vectors(rows) @ query_D
+        order = top_order(scores_C, k)
+        return rows[order], scores_C[order]
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
         """The same by comparing every row that the mask lets through."""
@@ -266,10 +267,11 @@ class Segment:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         # faiss reads the bitmap while it searches: it must outlive the call.
         _use_one_thread()
+        num_passing = 0 if mask_N is None else int(mask_N.sum())
         bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
         parameters = None if bitmap is None else faiss.SearchParameters(sel=_selector(bitmap))  # type: ignore[call-arg]
         scores, rows = self._flat.search(query_D[None, :], num, params=parameters)
-        self._pages.touched(len(self) if mask_N is None else int(mask_N.sum()))
+        self._pages.touched(len(self) if mask_N is None else num_passing)
         return _ordered(rows[0], scores[0])
 
     def close(self) -> None:
@@ -304,12 +306,15 @@ class _MappedPages:
     """The mapped rows of a flat index, and how much of them counts as this process's memory.
 
     A page that was looked at once stays in the process until the machine runs short of memory. Beyond a bound they are
-    given back: the kernel keeps what it likes of the file, and the next look costs a microsecond.
+    given back: the kernel keeps what it likes of the file. Single rows of a large file are read, not mapped: a look at a
+    page that is not there costs 20 microseconds, reading a row from the kernel's copy 1.
     """
 
-    def __init__(self, flat: Any) -> None:
+    def __init__(self, flat: Any, path: Path) -> None:
         # Kept: the memory goes with it.
         self._flat = flat
+        self._file = path.open("rb", buffering=0)
+        self._offset = path.stat().st_size - int(flat.codes.size())
         self._address, self._size = int(flat.codes.data()), int(flat.codes.size())
         self._touched = 0
 
@@ -318,6 +323,14 @@ class _MappedPages:
         """The rows float16 [N, D], where they are; an array made of this keeps the mapping alive."""
         shape = (self._flat.ntotal, self._flat.d)
         return {"shape": shape, "typestr": "<f2", "data": (self._address, True), "version": 3}
+
+    def rows(self, rows: Rows) -> Stored:
+        """Some rows, float16 [len(rows), D]."""
+        if self._size <= MAX_MAPPED_BYTES:
+            return np.asarray(self)[rows]
+        file, width = self._file.fileno(), self._size // self._flat.ntotal
+        read = (os.pread(file, width, self._offset + row * width) for row in rows.tolist())
+        return np.frombuffer(b"".join(read), np.float16).reshape(len(rows), self._flat.d)
 
     def touched(self, num_rows: int) -> None:
         """Count rows that were looked at; give all pages back when they may have become too many."""

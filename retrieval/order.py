@@ -64,9 +64,10 @@ class Order:
         self._mask_N = self._bounded(mask_N)
         self.asks_for_words = bool(query.text) and query.mode != "semantic"
         self.best_cosine: float | None = None
-        words = self._match_words()
+        semantic = self._near()
+        words = self._match_words(semantic)
         self.has_every_word = any(match.tier < 2 and match.row not in view.withdrawn for match in words)
-        self._window = self._fused(words)
+        self._window = self._fused(semantic, words)
 
     def _bounded(self, mask_N: Mask | None) -> Mask | None:
         if self._num_rows == self._view.num_rows:
@@ -75,7 +76,18 @@ class Order:
         bounded_N[self._num_rows :] = False
         return bounded_N
 
-    def _match_words(self) -> list[WordMatch]:
+    def _near(self) -> list[int]:
+        """The best rows by meaning."""
+        if self._wanted is None:
+            return []
+        found, scores = self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
+        rows: list[int] = found.tolist()
+        withdrawn = self._view.withdrawn
+        live = [float(s) for row, s in zip(rows, scores, strict=True) if row not in withdrawn]
+        self.best_cosine = live[0] if live else None
+        return rows
+
+    def _match_words(self, semantic: list[int]) -> list[WordMatch]:
         if not self.asks_for_words:
             return []
         text = self._query.text or ""
@@ -83,7 +95,8 @@ class Order:
             return self._in_branch(text)
         if self._query.mode == "keyword":
             return self._view.match_words(text, self._view.num_rows, self._mask_N)
-        return self._view.match_words(text, WINDOW, self._mask_N, telling_only=self._wanted is not None)
+        beside = self._wanted is not None
+        return self._view.match_words(text, WINDOW, self._mask_N, telling_only=beside, near=semantic)
 
     def _in_branch(self, notation: str) -> list[WordMatch]:
         """Whoever types a notation means it and everything below it."""
@@ -92,15 +105,7 @@ class Order:
         rows = np.flatnonzero(mask_N if self._mask_N is None else mask_N & self._mask_N)
         return [WordMatch(int(row), 0, 0.0) for row in rows]
 
-    def _fused(self, words: list[WordMatch]) -> list[Entry]:
-        semantic: list[int] = []
-        if self._wanted is not None:
-            rows, scores = self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
-            semantic = rows.tolist()
-            live = [
-                float(s) for row, s in zip(semantic, scores, strict=True) if row not in self._view.withdrawn
-            ]
-            self.best_cosine = live[0] if live else None
+    def _fused(self, semantic: list[int], words: list[WordMatch]) -> list[Entry]:
         text_D = None if self._wanted is None else self._wanted.text
         captions = [] if text_D is None else self._view.match_captions(text_D, WINDOW, self._mask_N)
         entries = fuse(semantic, words, captions)

@@ -8,6 +8,7 @@ Shapes: N rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -186,10 +187,16 @@ class View:
         return self.sealed.catalog.place(row)
 
     def match_words(
-        self, text: str, limit: int, mask_N: Mask | None, *, telling_only: bool = False
+        self,
+        text: str,
+        limit: int,
+        mask_N: Mask | None,
+        *,
+        telling_only: bool = False,
+        near: Sequence[int] = (),
     ) -> list[WordMatch]:
-        """Rows whose words match, best first; `telling_only` as in the catalogue."""
-        sealed = self.sealed.catalog.match_words(text, limit, mask_N, telling_only=telling_only)
+        """Rows whose words match, best first; `telling_only` and `near` as in the catalogue."""
+        sealed = self.sealed.catalog.match_words(text, limit, mask_N, telling_only=telling_only, near=near)
         if not len(self.additions):
             return sealed
         added = self.additions.match_words(text, None if mask_N is None else mask_N[self.num_sealed :])

@@ -85,6 +85,17 @@ class TestWords:
             assert found, text
             assert all(hit.iconclass == ("25F23(LION)",) for hit in found), text
 
+    def test_words_that_thousands_have_count_among_what_is_near_in_meaning(
+        self, engine: SearchEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("retrieval.catalog.MAX_EVERY_BESIDE", 5)
+        monkeypatch.setattr("retrieval.order.WINDOW", 20)
+        near = keys(engine, Query(text="yellow square", mode="semantic", k=20, fold=False))
+        hits = engine.search(Query(text="yellow square", k=20, fold=False)).hits
+        assert {hit.key for hit in hits} == set(near)
+        for hit in hits:
+            assert ("words" in hit.matched) == ("yellow square" in hit.title)
+
     def test_a_notation_finds_everything_below_it(self, engine: SearchEngine) -> None:
         for text, mode in (
             ("25F", "keyword"),
