@@ -4,7 +4,7 @@
     records.parquet     one row a sample: where its bytes are, and what a loader decides on
     INSTITUTION-000000.tar ...   KEY.jpg, KEY.json (the Record), KEY.txt (the first caption), adjacent
     shardset.json.sig   a detached signature, where whoever publishes the set has signed it
-    README.md  croissant.json    the dataset card and its machine-readable twin
+    README.md  croissant.json  quality.html   the dataset card, its machine-readable twin, a report with pictures
 
 The tars are plain: any WebDataset trainer reads them. They are also canonical (fixed owner, mode and mtime), so
 that the same samples in the same order give the same bytes. Here a set is read; `shardset_manifest` and
@@ -29,6 +29,7 @@ from iconoclip.shardset_manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
     MAX_SHARD_BYTES,
+    QUALITY_NAME,
     RECORDS_NAME,
     SIGNATURE_NAME,
     Parent,
@@ -45,6 +46,7 @@ __all__ = [
     "MAX_MANIFEST_BYTES",
     "MAX_RECORD_BYTES",
     "MAX_SHARD_BYTES",
+    "QUALITY_NAME",
     "RECORDS_NAME",
     "RECORDS_SCHEMA",
     "SIGNATURE_NAME",

@@ -11,8 +11,10 @@ from iconoclip.record import Sha256
 
 MANIFEST_NAME = "shardset.json"
 RECORDS_NAME = "records.parquet"
-# A detached signature of shardset.json; whoever writes a new shardset.json removes it.
+# A detached signature of shardset.json, and a report with pictures of samples. Both are of the set as it was: whoever writes
+# a new shardset.json removes them, or a withdrawn picture would still be shown.
 SIGNATURE_NAME = "shardset.json.sig"
+QUALITY_NAME = "quality.html"
 MAX_SHARD_BYTES = 1_000_000_000
 MAX_MANIFEST_BYTES = 256_000_000
 

@@ -24,6 +24,7 @@ from iconoclip.shardset_index import RECORDS_SCHEMA, Counts, index_row
 from iconoclip.shardset_manifest import (
     MANIFEST_NAME,
     MAX_SHARD_BYTES,
+    QUALITY_NAME,
     RECORDS_NAME,
     SIGNATURE_NAME,
     Parent,
@@ -79,7 +80,7 @@ class ShardSetWriter:
 
     def __enter__(self) -> ShardSetWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in (MANIFEST_NAME, SIGNATURE_NAME):
+        for name in (MANIFEST_NAME, SIGNATURE_NAME, QUALITY_NAME):
             (self.folder / name).unlink(missing_ok=True)
         return self
 

@@ -17,7 +17,14 @@ from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.progress import progress
 from iconoclip.record import KEY_PATTERN
-from iconoclip.shardset import MANIFEST_NAME, SIGNATURE_NAME, ShardSet, Tombstone, with_tombstones
+from iconoclip.shardset import (
+    MANIFEST_NAME,
+    QUALITY_NAME,
+    SIGNATURE_NAME,
+    ShardSet,
+    Tombstone,
+    with_tombstones,
+)
 
 MAX_KEYS_BYTES = 100_000_000
 
@@ -44,12 +51,10 @@ def takedown(config: TakedownConfig) -> int:
     manifest = with_tombstones(
         shardset.manifest, (Tombstone(key=key, reason=config.reason, at=at) for key in new)
     )
-    signature = config.shardset / SIGNATURE_NAME
     if new:
         write_json(config.shardset / MANIFEST_NAME, manifest.model_dump(mode="json"))
-        if signature.exists():
-            signature.unlink()
-            print("the signature was one of the set before, and is removed: `iconoclip sign` signs it anew")
+        _remove(config.shardset / SIGNATURE_NAME, "`iconoclip sign` signs the set anew")
+        _remove(config.shardset / QUALITY_NAME, "`iconoclip card` writes it anew, without what was withdrawn")
     print(
         f"{len(new)} samples withdrawn, {len(keys) - len(new)} were before; {len(ShardSet(config.shardset))} remain"
     )
@@ -58,6 +63,13 @@ def takedown(config: TakedownConfig) -> int:
             "published elsewhere? `iconoclip card` writes the card anew; an index drops them when it is built again"
         )
     return 0
+
+
+def _remove(path: Path, remedy: str) -> None:
+    """Remove what spoke of the set as it was before."""
+    if path.exists():
+        path.unlink()
+        print(f"{path.name} was of the set before, and is removed: {remedy}")
 
 
 def _keys_in(path: Path | None) -> list[str]:

@@ -23,9 +23,8 @@ from data_prep.publish.histogram import Histogram, edges_of_years
 from iconoclip.files import atomic_write
 from iconoclip.record import Record
 from iconoclip.rights import statement
-from iconoclip.shardset import ShardSet
+from iconoclip.shardset import QUALITY_NAME, ShardSet
 
-QUALITY_NAME: Final = "quality.html"
 REPORT_NAME: Final = "report.json"
 NUM_PICTURES: Final = 48
 THUMBNAIL: Final = Wanted(max_side=320, quality=78)

@@ -90,7 +90,7 @@ def test_a_takedown_ends_the_signature(signed, capsys):
     key = ShardSet(folder).table(["key"])["key"][0].as_py()
     takedown(TakedownConfig(shardset=folder, keys=[key], reason="asked for by the keeper"))
     assert not (folder / SIGNATURE_NAME).exists()
-    assert "signs it anew" in capsys.readouterr().out
+    assert "signs the set anew" in capsys.readouterr().out
 
 
 def test_what_cannot_sign(make_set, tmp_path):

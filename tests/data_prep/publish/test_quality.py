@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
-from data_prep.config import CardConfig
+from data_prep.config import CardConfig, TakedownConfig
+from data_prep.contribute.takedown import takedown
 from data_prep.publish.histogram import Histogram, edges_of_years
 from data_prep.publish.quality import NUM_PICTURES, write_quality
 from iconoclip.record import Caption, Date, Image, Institution, Record, Source, sample_key
 from iconoclip.rights import judge
-from iconoclip.shardset import ShardSet, ShardSetWriter
+from iconoclip.shardset import QUALITY_NAME, ShardSet, ShardSetWriter
 
 PDM, IN_COPYRIGHT = (
     "http://creativecommons.org/publicdomain/mark/1.0/",
@@ -93,6 +94,18 @@ def test_texts_of_strangers_are_no_markup_and_nothing_is_loaded(tmp_path):
     assert "javascript:" not in page
     assert set(re.findall(r'src="([a-z]+):', page)) == {"data"}
     assert "url(" not in page
+
+
+def test_a_withdrawn_picture_is_shown_no_more(tmp_path):
+    shardset = make_set(tmp_path, ["A red cow", "A blue cow"])
+    page_of(shardset)
+    key = shardset.table(["key"])["key"][0].as_py()
+    takedown(TakedownConfig(shardset=tmp_path, keys=[key], reason="the heir asked"))
+    assert not (tmp_path / QUALITY_NAME).exists()
+    page = page_of(ShardSet(tmp_path))
+    assert "A blue cow" in page
+    assert "A red cow" not in page
+    assert page.count("data:image") == 1
 
 
 def test_of_many_pictures_a_sheet_is_chosen_evenly(tmp_path):
