@@ -38,7 +38,7 @@ def search_manifest(
     """One canvas a hit, in the order of the results; a hit that is a part of a page is marked on that page."""
     base, hits = desk.base_url(request), desk.search(params, concealed).hits
     canvases = canvases_of(hits, desk, concealed, base)
-    return Iiif(manifest_of(canvases, _address("manifest", params, base), _name(params), len(hits)))
+    return Iiif(manifest_of(canvases, _address("manifest", request, base), _name(params), len(hits)))
 
 
 @router.get(
@@ -53,7 +53,7 @@ def search_collection(
     """The institutions' own manifests, each once; where there is none, the manifest this service makes."""
     base = desk.base_url(request)
     hits = desk.search(params, concealed).hits
-    return Iiif(collection_of(hits, _address("collection", params, base), _name(params), base))
+    return Iiif(collection_of(hits, _address("collection", request, base), _name(params), base))
 
 
 @router.get("/iiif/{key}/manifest.json", summary="One item as a Manifest", response_class=Iiif, responses=OK)
@@ -125,8 +125,10 @@ def collection_of(hits: Iterable[Hit], address: str, label: dict[str, list[str]]
     }
 
 
-def _address(kind: str, params: SearchParams, base: str) -> str:
-    return f"{base}/iiif/search/{kind}.json?{params.query_string(cursor=params.cursor)}"
+def _address(kind: str, request: Request, base: str) -> str:
+    """The address as it was asked: Clover looks for what it loaded under the very address it loaded it from."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{base}/iiif/search/{kind}.json{query}"
 
 
 def _name(params: SearchParams) -> dict[str, list[str]]:

@@ -37,6 +37,15 @@ def test_results_are_a_valid_manifest_with_a_canvas_a_hit(client: TestClient) ->
     assert client.get(document["id"]).json() == document, "the manifest is found at its own id"
 
 
+@pytest.mark.parametrize(
+    "query", ["", "?q=a+lion", "?reusable=true&k=3&q=a%20lion", "?k=3&q=a+lion&reusable=true"]
+)
+def test_a_manifest_has_the_very_address_it_was_asked_at(client: TestClient, query: str) -> None:
+    """Clover shows nothing where the two differ, be it in the order of parameters."""
+    for path in ("/iiif/search/manifest.json", "/iiif/search/collection.json"):
+        assert client.get(path + query).json()["id"] == f"http://testserver{path}{query}"
+
+
 def test_canvases_keep_the_display_verdict_and_the_way_home(client: TestClient, link_key: str) -> None:
     document = manifest_at(client, "/iiif/search/manifest.json", k=200)
     canvases = {canvas["id"]: canvas for canvas in document["items"]}
