@@ -26,6 +26,7 @@ from benchmarks.shards import picture_set
 from training import checkpoints
 from training.checkpoint_io import read_checkpoint
 
+NUM_STEPS = 640  # 40 epochs of 512 samples in batches of 32
 MODEL = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8},
@@ -44,14 +45,17 @@ def main() -> None:
         folder = Path(scratch)
         shards = picture_set(folder / "set", num_samples=512, side=48)
         (folder / "model.json").write_text(json.dumps(MODEL))
-        started = time.monotonic()
-        words = command(shards, folder, "whole")
-        subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
-        whole_seconds = time.monotonic() - started
+        subprocess.run(command(shards, folder, "whole"), check=True, stderr=subprocess.DEVNULL)
         words = command(shards, folder, "killed")
         for number in range(options.kills):
             process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-            time.sleep(generator.uniform(0.2, 1.0) * whole_seconds)
+            # Every fourth while it starts; the others somewhere in the share of the run that is theirs.
+            share = NUM_STEPS / options.kills
+            step = 0 if number % 4 == 3 else round((number + generator.random()) * share)
+            wait_until(process, folder / "killed" / "metrics.jsonl", step)
+            time.sleep(generator.uniform(0.0, 4.0 if step == 0 else 0.3))
+            if process.poll() is not None:
+                sys.exit("the run ended before it could be killed")
             process.kill()
             process.wait()
             found = checkpoints.checkpoints_in(folder / "killed" / "checkpoints")
@@ -65,6 +69,15 @@ def main() -> None:
         subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
         compare(folder / "whole", folder / "killed")
         print(f"{options.kills} kills; losses and weights are bit-equal to the undisturbed run's")
+
+
+def wait_until(process: subprocess.Popen[bytes], metrics: Path, step: int) -> None:
+    """Return once the run has recorded a step, or is over."""
+    while step and process.poll() is None:
+        lines = metrics.read_text().splitlines() if metrics.exists() else []
+        if len(lines) >= step:
+            return
+        time.sleep(0.01)
 
 
 def command(shards: Path, folder: Path, name: str) -> list[str]:
