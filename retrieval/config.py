@@ -152,6 +152,11 @@ class ServeConfig(Config):
     max_upload_pixels: int = Field(
         60_000_000, ge=1, le=500_000_000, description="width times height of an uploaded picture"
     )
+    fetch_pictures: bool = Field(
+        True,
+        description="fetch a picture that is named by its address, from hosts of the institutions here; "
+        "false: the service sends no request to anybody",
+    )
     cors_origins: list[str] = Field(
         [],
         description="origins whose pages may read the API; `*` for all, as a IIIF viewer elsewhere needs",

@@ -31,7 +31,7 @@ from retrieval.search import SearchEngine
 from retrieval.service.params import MAX_K, FilterParams, SearchParams
 from retrieval.service.pictures import ThumbCache
 from retrieval.service.refusals import N_, Refusal, from_engine
-from retrieval.service.remote import Hosts, RemotePictures
+from retrieval.service.remote import Host, Hosts, RemotePictures
 from retrieval.service.uploads import KeptImages
 from retrieval.service.visibility import Visibility
 
@@ -48,7 +48,8 @@ class Desk:
         self.visibility = Visibility.from_config(config)
         self.kept_images = KeptImages()
         self.thumbs = ThumbCache()
-        self.remote = RemotePictures(Hosts(engine), config.max_upload_bytes)
+        hosts = Hosts(engine) if config.fetch_pictures else _no_hosts
+        self.remote = RemotePictures(hosts, config.max_upload_bytes)
         self._long_answers = threading.BoundedSemaphore(NUM_LONG_ANSWERS)
         self.is_ready = False
         self.not_ready_because = "the model is being loaded"
@@ -218,3 +219,7 @@ async def _concealed(desk: Annotated[Desk, Depends(_desk)], request: Request) ->
 
 DeskOf = Annotated[Desk, Depends(_desk)]
 Concealed = Annotated[tuple[str, ...], Depends(_concealed)]
+
+
+def _no_hosts(_concealed: tuple[str, ...]) -> frozenset[Host]:
+    return frozenset()

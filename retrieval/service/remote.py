@@ -106,7 +106,7 @@ class RemotePictures:
         resolve: Callable[[str, int], Addresses] = resolve,
         is_public: Callable[[str], bool] = is_public,
     ) -> None:
-        self._hosts, self._max_bytes = hosts, max_bytes
+        self.hosts, self._max_bytes = hosts, max_bytes
         self._resolve, self._is_public = resolve, is_public
 
     def fetch(self, url: str, concealed: tuple[str, ...] = ()) -> bytes:
@@ -134,7 +134,7 @@ class RemotePictures:
             host = _host(parsed)
         except ValueError as error:
             raise _not_from_there() from error
-        if host not in self._hosts(concealed):
+        if host not in self.hosts(concealed):
             raise _not_from_there()
         addresses = self._resolve(*host)
         if not addresses or not all(map(self._is_public, addresses)):

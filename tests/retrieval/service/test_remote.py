@@ -15,8 +15,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from retrieval.search import SearchEngine
+from retrieval.service.desk import Desk
 from retrieval.service.refusals import Refusal
 from retrieval.service.remote import Hosts, RemotePictures, is_public
+from tests.retrieval.service.conftest import ClientOf
 
 PICTURE = io.BytesIO()
 Image.new("RGB", (40, 30), "#c02030").save(PICTURE, "JPEG")
@@ -150,3 +152,9 @@ def test_over_the_api_a_foreign_address_is_refused_by_name(client: TestClient) -
     assert "institutions" in answer.json()["error"]["what"]
     for nothing in ({}, {"data": {"url": " "}}):
         assert client.post("/api/pictures", **nothing).json()["error"]["where"] == "image"
+
+
+@pytest.mark.parametrize("fetch_pictures", [True, False])
+def test_a_service_that_fetches_no_pictures_knows_no_host(client_of: ClientOf, fetch_pictures: bool) -> None:
+    desk: Desk = client_of(fetch_pictures=fetch_pictures).app.state.desk  # type: ignore[attr-defined]
+    assert bool(desk.remote.hosts(())) is fetch_pictures
