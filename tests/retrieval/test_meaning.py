@@ -22,6 +22,14 @@ from retrieval.search import SearchEngine
 from .conftest import COLOURS, SHAPES, draw, samples_of, write_shardset
 
 
+# Nothing like it is in the collection, nor among the background texts.
+UNSEEN = (
+    "a bus timetable", "wireless router", "eine Bohrmaschine", "television remote control", "vending machine",
+    "a hotel lobby", "hair dryer", "un aspirateur", "stapler and paper clips", "a football referee", "Kühlschrank",
+    "subway map", "an inflatable swimming pool", "tyre repair kit", "lawn mower", "une agrafeuse",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def engine(trained_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
     folder = tmp_path_factory.mktemp("meaning")
@@ -62,9 +70,8 @@ def test_a_record_that_holds_every_word_is_believed(engine: SearchEngine) -> Non
 def test_what_is_not_here_is_said_not_to_match(engine: SearchEngine) -> None:
     judged = [engine.search(Query(text=text, mode="semantic")).matches_well for text in BACKGROUND_TEXTS]
     assert np.mean([judgement is False for judgement in judged]) >= 0.8
-    unseen = ("a bus timetable", "wireless router", "eine Bohrmaschine", "television remote control")
-    found = [engine.search(Query(text=text, mode="semantic")) for text in unseen]
-    assert sum(results.matches_well is False for results in found) >= 3
+    found = [engine.search(Query(text=text, mode="semantic")) for text in UNSEEN]
+    assert np.mean([results.matches_well is False for results in found]) >= 0.6
     # They are shown all the same: the reader decides.
     assert all(results.hits for results in found)
 
