@@ -21,7 +21,6 @@ from retrieval.search import SearchEngine
 
 from .conftest import COLOURS, SHAPES, draw, samples_of, write_shardset
 
-
 # Nothing like it is in the collection, nor among the background texts.
 UNSEEN = (
     "a bus timetable", "wireless router", "eine Bohrmaschine", "television remote control", "vending machine",
