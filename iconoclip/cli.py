@@ -27,13 +27,8 @@ class Verb:
     """One verb: what it is for, its config model and its function as "package.module:name"."""
 
     summary: str
-    config: str = ""
-    function: str = ""
-
-    @property
-    def is_built(self) -> bool:
-        """Whether this release carries the verb; one that it does not says so and exits with 4."""
-        return bool(self.function)
+    config: str
+    function: str
 
 
 VERBS: dict[str, Verb] = {
@@ -73,7 +68,7 @@ VERBS: dict[str, Verb] = {
         "data_prep.contribute.takedown:takedown",
     ),
     "card": Verb(
-        "write the dataset card and Croissant metadata of a shard set",
+        "write the card, Croissant metadata and quality report of a shard set",
         "data_prep.config:CardConfig",
         "data_prep.publish.card:card",
     ),
@@ -169,8 +164,6 @@ def run(arguments: list[str]) -> int:
         raise ConfigError(
             f"unknown verb '{name}'", remedy=f"{nearest(name, list(VERBS))} `iconoclip --help` lists them"
         )
-    if not VERBS[name].is_built:
-        return _unbuilt(name, arguments[1:])
     return call(name, parse(name, arguments[1:]))
 
 
@@ -336,23 +329,10 @@ def _readable(message: str, model: type[Config]) -> str:
     return flat
 
 
-def _unbuilt(name: str, arguments: list[str]) -> int:
-    notice = f"`iconoclip {name}` ({VERBS[name].summary}) is not part of this release"
-    if "-h" in arguments or "--help" in arguments:
-        print(f"{notice}; it is planned, see ARCHITECTURE.md.")
-        return 0
-    raise MissingRequirement(
-        notice, remedy="see ARCHITECTURE.md for what is planned; CHANGELOG.md for what arrived"
-    )
-
-
 def overview() -> str:
     """The text of `iconoclip --help`."""
     width = max(map(len, VERBS))
-    rows = [
-        f"  {name:<{width}}  {verb.summary}{'' if verb.is_built else '  (not in this release)'}"
-        for name, verb in VERBS.items()
-    ]
+    rows = [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()]
     return "\n".join(
         [
             "iconoclip: from the picture collections of libraries and museums to a search engine over them",

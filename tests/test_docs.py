@@ -43,7 +43,7 @@ def test_every_command_is_one_the_program_takes(line: str) -> None:
         return
     verb = words[0]
     assert verb in cli.VERBS
-    if cli.VERBS[verb].is_built and "--help" not in words:
+    if "--help" not in words:
         assert isinstance(cli.parse(verb, words[1:]), cli.resolve(cli.VERBS[verb].config))
 
 
