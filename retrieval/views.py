@@ -15,7 +15,7 @@ from pathlib import Path
 from iconoclip.errors import IconoclipError
 from retrieval.additions import Additions
 from retrieval.compaction import Compactor
-from retrieval.generation import current_generation
+from retrieval.generation import current_generation, read_manifest
 from retrieval.live import LiveLog
 from retrieval.view import Sealed, View
 from retrieval.withdrawals import WatchedShardSets, moved_folders
@@ -75,14 +75,23 @@ class Views:
     def _look(self) -> None:
         self._looked = time.monotonic()
         try:
-            if current_generation(self.index) != self._view.sealed.folder:
-                self._open_in_background()
+            folder = current_generation(self.index)
+            if folder != self._view.sealed.folder:
+                if self._has_taken_in_unseen(folder):
+                    self._view = self._open()
+                else:
+                    self._open_in_background()
             self._view = self._updated(self._view)
             if self._compactor:
                 self._compactor.consider(self._view)
         except (IconoclipError, OSError) as error:
             # Whatever happened to the folder, what is open still answers. No query is part of this message.
             log.error("the index folder cannot be read again: %s", error)
+
+    def _has_taken_in_unseen(self, folder: Path) -> bool:
+        """Whether changes that the view has not seen yet left the log for that generation: then the old one may not answer
+        while the new one is opened, or it would show what was withdrawn."""
+        return read_manifest(folder).compacted_through > self._view.additions.last_seq
 
     def _updated(self, view: View) -> View:
         """The view with what was added and withdrawn since; the same one when nothing was."""

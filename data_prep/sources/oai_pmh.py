@@ -61,6 +61,9 @@ def _finds(root: Element, uri: str, profile: InstitutionProfile, context: dict[s
         yield Refusal(uri, f"{code}{': ' + words if words else ''}")
     for answer in children(root, "ListRecords", "GetRecord", "ListIdentifiers"):
         prefix = _request(root, uri).get("metadataPrefix", context.get("prefix", "oai_dc"))
+        if not any(True for _ in children(answer, "record", "header", "resumptionToken")):
+            # The last page may hold a token alone; the standard has an error for a list without anything.
+            yield Refusal(uri, f"an empty {local_name(answer)}, without records and without a token")
         for item in children(answer, "record"):
             yield from _record(item, uri, profile)
         for item in children(answer, "header"):

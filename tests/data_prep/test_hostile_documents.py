@@ -138,7 +138,9 @@ def test_mangled_xml(reader: Reader, root: str, content: str, cut: int) -> None:
     text = f'<{root} xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{content}</{root}>'
     found = reader(text[: len(text) - cut].encode(), URI, ANY, None)
     assert isinstance(found, Found)
-    assert found.candidates or found.links or found.refusals or found.withdrawals
+    # The last page of OAI-PMH may be an empty token alone; whatever else says nothing must be refused aloud.
+    is_last_page = reader is read_oai_pmh and "resumptionToken" in content
+    assert found.candidates or found.links or found.refusals or found.withdrawals or is_last_page
 
 
 ATTACKS = {

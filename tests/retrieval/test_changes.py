@@ -127,6 +127,18 @@ def test_a_withdrawal_outlives_compaction_and_rebuild(
         assert gone in everything(engine)
 
 
+def test_a_withdrawal_that_was_compacted_before_the_next_query_is_not_shown_by_it(
+    make_index: Callable[..., Path],
+) -> None:
+    samples = samples_of(range(12))
+    folder, gone = make_index(samples), samples[5][0].key
+    with SearchEngine.open(folder) as engine:
+        assert gone in everything(engine)
+        withdraw(folder, [gone])
+        compact(folder)
+        assert gone not in everything(engine)
+
+
 def test_answers_are_the_same_before_and_after_compaction(
     make_index: Callable[..., Path], model: Path, tmp_path: Path
 ) -> None:
