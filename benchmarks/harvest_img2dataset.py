@@ -49,12 +49,17 @@ class Result:
 
 
 def picture(number: int, side: int) -> bytes:
-    """A JPEG with the detail of a scanned page: smooth ground, lines, grain."""
+    """A JPEG with the detail of a scanned page: smooth ground, lines, grain.
+
+    At 1024 pixels about 1.4 bits a pixel; 152 digitised pictures of several libraries, 500 to 1,100 pixels wide as their
+    image services send them, had 0.7 to 2.1 (first and last decile), 1.15 in the middle. More grain makes reading the
+    bytes of a JPEG, which costs everyone the same, the whole of the work.
+    """
     rng = np.random.default_rng(number)
     coarse = Image.fromarray(rng.integers(60, 220, (24, 24, 3), dtype=np.uint8)).resize(
         (SOURCE_SIDE,) * 2, Image.Resampling.BICUBIC
     )
-    grain = rng.normal(0, 9, (SOURCE_SIDE, SOURCE_SIDE, 1))
+    grain = rng.normal(0, 2, (SOURCE_SIDE, SOURCE_SIDE, 1))
     pixels = np.asarray(coarse, dtype=np.float32) + grain
     pixels[:: int(rng.integers(20, 60))] *= 0.4
     image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).resize(
