@@ -18,6 +18,7 @@ from iconoclip.progress import Meter
 from iconoclip.record import Record
 from retrieval import iconography
 from retrieval.calibration import (
+    BACKGROUND_SHARE,
     BACKGROUND_TEXTS,
     Scores,
     Statistics,
@@ -292,7 +293,7 @@ def _calibration(
     others_QD = np.roll(images_QD, 1, axis=0)
     strangers = joined([_pair(statistics, *pair) for pair in zip(images_QD, others_QD, strict=True)])
     return Calibration(
-        text=fit_curve(matching, background),
+        text=fit_curve(matching, background, BACKGROUND_SHARE),
         image=fit_curve(neighbours, strangers),
         num_matching=len(seen),
         num_background=len(BACKGROUND_TEXTS),

@@ -33,6 +33,8 @@ Side = Literal["text", "image"]
 
 STATISTICS_ROWS = 50_000
 MIN_PROBABILITY = 0.5
+# Of a text's evidence. To show chance as a match misleads more than to doubt a match, which is shown all the same.
+BACKGROUND_SHARE = 0.6
 
 # Things of our time and of no interest to a picture collection: whatever they score is a score of chance.
 BACKGROUND_TEXTS = (
@@ -122,15 +124,18 @@ def curve_of(calibration: Calibration, side: Side) -> Curve:
     return calibration.text if side == "text" else calibration.image
 
 
-def fit_curve(matching: Scores, background: Scores) -> Curve:
+def fit_curve(matching: Scores, background: Scores, background_share: float = 0.5) -> Curve:
     """The logistic curve that separates scores known to match from scores known not to.
+
+    `background_share` is how much the latter weigh together, of 1: the probability, before anything is seen, that there
+    is no match.
 
     A feature that points the wrong way is left out; when both do, the model tells a match from chance no better than a
     coin, and the curve is flat: every probability is one half.
     """
     used = [0, 1]
     while used:
-        weights, intercept = _fit(matching.features[:, used], background.features[:, used])
+        weights, intercept = _fit(matching.features[:, used], background.features[:, used], background_share)
         if (weights > 0).all():
             found = dict(zip(used, weights.tolist(), strict=True))
             return Curve(cosine=found.get(0, 0.0), z=found.get(1, 0.0), intercept=intercept)
@@ -139,15 +144,16 @@ def fit_curve(matching: Scores, background: Scores) -> Curve:
 
 
 def _fit(
-    matching_CF: npt.NDArray[np.float64], background_CF: npt.NDArray[np.float64]
+    matching_CF: npt.NDArray[np.float64], background_CF: npt.NDArray[np.float64], background_share: float
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Weights [F] and intercept of a logistic regression in which both sets weigh the same.
+    """Weights [F] and intercept of a logistic regression in which each set weighs what its share says, whatever its size.
 
     Newton's method with a small ridge, so that separable sets give finite weights.
     """
     x = np.concatenate([matching_CF, background_CF])
     y = np.concatenate([np.ones(len(matching_CF)), np.zeros(len(background_CF))])
-    shares = np.concatenate([np.full(len(part), 0.5 / len(part)) for part in (matching_CF, background_CF)])
+    weights_of = ((matching_CF, 1 - background_share), (background_CF, background_share))
+    shares = np.concatenate([np.full(len(part), weight / len(part)) for part, weight in weights_of])
     centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
     design = np.column_stack([(x - centre) / scale, np.ones(len(x))])
     ridge, parameters = np.diag([1e-2] * x.shape[1] + [1e-6]), np.zeros(design.shape[1])

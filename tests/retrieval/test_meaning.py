@@ -70,7 +70,8 @@ def test_what_is_not_here_is_said_not_to_match(engine: SearchEngine) -> None:
     judged = [engine.search(Query(text=text, mode="semantic")).matches_well for text in BACKGROUND_TEXTS]
     assert np.mean([judgement is False for judgement in judged]) >= 0.8
     found = [engine.search(Query(text=text, mode="semantic")) for text in UNSEEN]
-    assert np.mean([results.matches_well is False for results in found]) >= 0.6
+    assert sum(results.matches_well is False for results in found[:4]) >= 3
+    assert np.mean([results.matches_well is False for results in found]) >= 0.75
     # They are shown all the same: the reader decides.
     assert all(results.hits for results in found)
 
