@@ -1,0 +1,78 @@
+"""Where connections may go, and where a redirect or a name may not lead them."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.addresses import AllowList, is_public
+from data_prep.answers import NotNow, Refused
+from tests.data_prep.harvest.fetching import JSON, get
+
+
+def test_redirects_within_the_site(server, reply):
+    server.routes["/a"] = reply(status=302, headers={"Location": "b?x=1"})
+    server.routes["/b?x=1"] = reply(b"{}", headers=JSON)
+    assert get(server, "/a").uri == f"{server.origin}/b?x=1"
+
+
+def test_redirects_in_a_circle(server, reply):
+    server.routes["/a"] = reply(status=301, headers={"Location": "/b"})
+    server.routes["/b"] = reply(status=301, headers={"Location": "/a"})
+    with pytest.raises(Refused, match="redirects"):
+        get(server, "/a")
+
+
+def test_redirect_without_an_address(server, reply):
+    server.routes["/a"] = reply(status=302)
+    with pytest.raises(Refused, match="without an address"):
+        get(server, "/a")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://127.0.0.1:1/x", "http://localhost:{port}/x", "http://[::1]:{port}/x", "http://[::ffff:127.0.0.1]:{port}/x",
+     "http://0.0.0.0:{port}/x", "http://10.0.0.1/x", "http://192.168.1.1/x", "http://169.254.169.254/latest/meta-data/",
+     "http://100.64.0.1/x", "http://[fe80::1]/x", "http://[fd00::1]/x", "http://2130706433:{port}/x", "http://127.1:{port}/x",
+     "file:///etc/passwd", "ftp://example.org/x", "gopher://127.0.0.1:{port}/x", "http://user:word@127.0.0.1:{port}/x"],
+)  # fmt: skip
+def test_redirects_to_where_they_may_not(server, reply, target):
+    server.routes["/a"] = reply(status=302, headers={"Location": target.format(port=server.port)})
+    server.routes["/x"] = reply(b"{}", headers=JSON)
+    with pytest.raises(Refused):
+        get(server, "/a", contact="mail@library.example")
+    assert "/x" not in server.paths
+    assert "/latest/meta-data/" not in server.paths
+
+
+def test_loopback_must_be_named(server, reply):
+    server.routes["/a"] = reply(b"{}", headers=JSON)
+    with pytest.raises(Refused, match="private address"):
+        get(server, "/a", allow=())
+    assert not server.requests
+    assert get(server, "/a", allow=("127.0.0.1",)).body == b"{}"
+
+
+def test_sources_name_literal_addresses_only():
+    allowed = AllowList(
+        [], ["http://127.0.0.1:8000/x", "http://localhost/y", "http://intranet.example:80/z", "no address"]
+    )
+    assert ("127.0.0.1", 8000) in allowed
+    assert ("localhost", 80) in allowed
+    assert ("127.0.0.1", 8001) not in allowed
+    assert ("intranet.example", 80) not in allowed
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [("193.51.188.1", True), ("2001:660:3038::1", True), ("127.0.0.1", False), ("10.1.2.3", False), ("172.16.0.1", False),
+     ("169.254.169.254", False), ("100.64.1.1", False), ("0.0.0.0", False), ("224.0.0.1", False), ("::1", False),
+     ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:10.0.0.1", False), ("::ffff:193.51.188.1", True),
+     ("64:ff9b::a00:1", False), ("64:ff9b::c133:bc01", True), ("2002:0a00:0001::1", False), ("nonsense", False)],
+)  # fmt: skip
+def test_what_is_public(address, public):
+    assert is_public(address) is public
+
+
+def test_nobody_listens(server):
+    with pytest.raises(NotNow, match="connection failed"):
+        get(server, "http://127.0.0.1:1/x", allow=("127.0.0.1",), contact="mail@library.example")

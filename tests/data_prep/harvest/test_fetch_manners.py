@@ -1,0 +1,180 @@
+"""How the client behaves: who it says it is, what robots.txt asks of it, the pace that a host bears."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from data_prep.answers import HostParked, NotNow, Refused
+from data_prep.fetch import Fetched
+from data_prep.hosts import Pace
+from data_prep.sites import SiteRules
+from iconoclip.errors import ConfigError
+from tests.data_prep.harvest.fetching import JSON, PATIENT, get
+
+# Who we are
+
+
+def test_says_who_it_is(server, reply):
+    server.routes["/a"] = reply(b"{}", headers=JSON)
+    get(server, "/a", contact="mail@library.example")
+    assert {seen.headers["user-agent"] for seen in server.requests} == {
+        "iconoclip/0.1.0 (+mail@library.example)"
+    }
+    assert "cookie" not in server.requests[-1].headers
+
+
+def test_no_cookie_is_ever_sent_back(server, reply):
+    server.routes["/a"] = reply(b"{}", headers={**JSON, "Set-Cookie": "track=me"})
+    get(server, "/a", "/a")
+    get(server, "/a")
+    assert not [seen for seen in server.requests if "cookie" in seen.headers]
+
+
+def test_a_real_host_without_contact_is_not_asked(server):
+    with pytest.raises(ConfigError, match="contact"):
+        get(server, "https://www.bnf.fr/manifest.json")
+
+
+# What sites ask of robots
+
+
+def test_robots_txt_is_asked_once_and_obeyed(server, reply):
+    server.routes["/robots.txt"] = reply(b"User-agent: *\nDisallow: /private/\n")
+    server.prefixes["/"] = reply(b"{}", headers=JSON)
+    get(server, *(f"/open/{n}" for n in range(20)))
+    with pytest.raises(Refused, match=r"robots\.txt forbids"):
+        get(server, "/private/1")
+    assert not [path for path in server.paths if path.startswith("/private")]
+    assert [seen.path for seen in server.requests].count("/robots.txt") == 2
+
+
+def test_a_group_for_us_counts_alone(server, reply):
+    server.routes["/robots.txt"] = reply(b"User-agent: *\nDisallow: /\n\nUser-agent: iconoclip\nAllow: /\n")
+    server.routes["/a"] = reply(b"{}", headers=JSON)
+    assert get(server, "/a").body == b"{}"
+
+
+def test_crawl_delay_is_kept(server, reply):
+    server.routes["/robots.txt"] = reply(b"User-agent: *\nCrawl-delay: 0.2\n")
+    server.prefixes["/"] = reply(b"{}", headers=JSON)
+    started = time.monotonic()
+    get(server, "/1", "/2", "/3", "/4")
+    assert time.monotonic() - started >= 0.6
+
+
+def test_unreachable_robots_txt_forbids_for_now(server, reply):
+    server.routes["/robots.txt"] = reply(status=503)
+    server.routes["/a"] = reply(b"{}")
+    with pytest.raises(NotNow, match="503"):
+        get(server, "/a")
+    assert "/a" not in server.paths
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.sites: dict[str, SiteRules] = {}
+
+    def recall_site(self, origin: str) -> SiteRules | None:
+        return self.sites.get(origin)
+
+    def remember_site(self, origin: str, rules: SiteRules) -> None:
+        self.sites[origin] = rules
+
+
+def test_rules_of_a_site_outlive_the_process_for_a_day(server, reply):
+    server.routes["/a"] = reply(b"{}", headers=JSON)
+    memory = Memory()
+    for _ in range(3):
+        get(server, "/a", memory=memory)
+    asked = [seen.path for seen in server.requests].count("/robots.txt")
+    assert asked == 1
+    memory.sites = {origin: SiteRules(at=time.time() - 90_000) for origin in memory.sites}
+    get(server, "/a", memory=memory)
+    assert [seen.path for seen in server.requests].count("/robots.txt") == 2
+
+
+# Pace
+
+
+def test_no_more_at_a_time_than_the_host_bears(server, reply):
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    server.prefixes["/slow"] = reply(script=slowly)
+    get(server, *(f"/slow/{n}" for n in range(9)), pace=Pace(0, concurrency=3))
+    assert server.most_open == 3
+
+
+def test_requests_are_spaced(server, reply):
+    server.prefixes["/n"] = reply(b"{}", headers=JSON)
+    started = time.monotonic()
+    get(server, *(f"/n{n}" for n in range(6)), pace=Pace(0.1, concurrency=4))
+    # robots.txt, tdmrep.json and six documents: seven gaps.
+    assert time.monotonic() - started >= 0.69
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_retry_after_is_kept(server, reply, as_date):
+    def answer(seen: Any) -> Any:
+        if server.paths.count("/a") > 1:
+            return reply(b"{}", headers=JSON)
+        # A date has whole seconds: three from now are two at the least.
+        later = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+        return reply(status=429, headers={"Retry-After": later if as_date else "1"})
+
+    server.routes["/a"] = answer
+    get(server, "/a", limits=replace(PATIENT, max_wait_seconds=5))
+    first, second = [seen.at for seen in server.requests if seen.path == "/a"]
+    assert second - first >= (1.9 if as_date else 1.0)
+
+
+def test_too_long_a_wait_parks_the_host(server, reply):
+    server.routes["/a"] = reply(status=429, headers={"Retry-After": "3600"})
+    with pytest.raises(HostParked):
+        get(server, "/a")
+    assert server.paths == ["/a"]
+
+
+def test_a_storm_of_429_passes(server, reply):
+    """Sixteen requests, twenty answers of 429 before the first good one: all arrive, and nothing is hammered."""
+    left = [20]
+
+    def stormy(_: Any) -> Any:
+        left[0] -= 1
+        return reply(status=429) if left[0] > 0 else reply(b"{}", headers=JSON)
+
+    server.prefixes["/n"] = stormy
+    limits = replace(PATIENT, max_attempts=12, max_wait_seconds=5)
+    results = get(server, *(f"/n{n}" for n in range(16)), limits=limits)
+    assert all(isinstance(result, Fetched) for result in results)
+    assert len(server.paths) <= 20 + 16
+
+
+@pytest.mark.parametrize("status", [202, 429, 500, 502, 503, 504])
+def test_passing_trouble_is_tried_again(server, reply, status):
+    answers = iter([reply(status=status), reply(status=status), reply(b"{}", headers=JSON)])
+    server.routes["/a"] = lambda _: next(answers)
+    assert get(server, "/a").body == b"{}"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 501])
+def test_a_plain_no_is_taken_once(server, reply, status):
+    server.routes["/a"] = reply(status=status)
+    with pytest.raises(Refused, match=f"HTTP {status}"):
+        get(server, "/a")
+    assert server.paths == ["/a"]
+
+
+def test_403_of_a_host_that_means_the_pace(server, reply):
+    server.routes["/a"] = reply(status=403)
+    with pytest.raises(NotNow, match="403"):
+        get(server, "/a", pace=Pace(0, 1, cool_down_seconds=0.05, refusal_is_final=False))
+    assert server.paths == ["/a"] * 3
