@@ -40,11 +40,18 @@ def signed(make_set, tmp_path):
 
 def test_a_stranger_verifies_it_with_openssh_alone(signed):
     folder, signers = signed
-    subprocess.run(
-        ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "images@library.example", "-n", "iconoclip-shardset",
-         "-s", folder / SIGNATURE_NAME],
-        stdin=(folder / MANIFEST_NAME).open("rb"), check=True, capture_output=True,
-    )  # fmt: skip
+
+    def verified(message: bytes, who: str = "images@library.example") -> str:
+        done = subprocess.run(
+            ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", who, "-n", "iconoclip-shardset", "-s", folder / SIGNATURE_NAME],
+            input=message, check=False, capture_output=True,
+        )  # fmt: skip
+        return done.stdout.decode() if done.returncode == 0 else ""
+
+    manifest = (folder / MANIFEST_NAME).read_bytes()
+    assert 'Good "iconoclip-shardset" signature for images@library.example' in verified(manifest)
+    assert verified(manifest.replace(b'"a test"', b'"somebody else"')) == ""
+    assert verified(manifest, who="others@library.example") == ""
 
 
 def test_check_says_who_signed(signed, capsys):
