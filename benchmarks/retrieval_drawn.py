@@ -75,7 +75,7 @@ class DrawnSource:
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Records in row order, read from JSON as a build reads them from its shards."""
         from iconoclip.record import Record
-        from retrieval.catalog import Place
+        from retrieval.generation.catalog import Place
 
         place = Place(0, "drawn-000000.tar", 512, 700)
         for data in drawn_records(self.num_items):
@@ -187,10 +187,10 @@ def write_index(work: Path, num_items: int, kind: str, threads: int) -> Path:
     """Build an index of drawn items; its folder."""
     from iconoclip.progress import progress
     from iconoclip.shardset import ShardSet
-    from retrieval.assembly import Facts, write_generation
     from retrieval.config import IndexConfig
-    from retrieval.modeldir import ModelDirectory
-    from retrieval.stores import reference
+    from retrieval.encode.modeldir import ModelDirectory
+    from retrieval.generation.assembly import Facts, write_generation
+    from retrieval.generation.stores import reference
 
     shards, model = write_fixture(work)
     facts = Facts(

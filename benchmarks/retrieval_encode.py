@@ -179,7 +179,7 @@ def bare(model: Path, precision: str, options: argparse.Namespace) -> dict[str, 
     """Images a second of the model alone."""
     code = f"""
 import time, open_clip, torch
-from retrieval.modeldir import ModelDirectory
+from retrieval.encode.modeldir import ModelDirectory
 torch.set_num_threads({options.threads})
 model = open_clip.create_model("local-dir:{model}", pretrained_text=False).eval().to(torch.{precision})
 height, width = ModelDirectory({str(model)!r}).preprocess.height_width

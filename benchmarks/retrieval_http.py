@@ -153,7 +153,7 @@ def write_peer_folder(index: Path, work: Path, num_items: int) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from retrieval.generation import ANN_NAME, VECTORS_NAME, current_generation, read_manifest
+    from retrieval.generation.manifest import ANN_NAME, VECTORS_NAME, current_generation, read_manifest
 
     folder = work / f"peer-{num_items}"
     if (folder / "image.index").exists():

@@ -187,7 +187,7 @@ def change(work: Path, index: Path, sets: dict[str, list[str]], load: Load, seco
                 run("takedown", work / "base", *gone, "--reason", "asked")
                 load.withdrawn |= dict.fromkeys(gone, time.monotonic())
             elif step == "withdraw":
-                from retrieval.changes import withdraw
+                from retrieval.live.changes import withdraw
 
                 gone = sets["base"][10 * number + 5 : 10 * number + 8]
                 load.leaving |= set(gone)
@@ -204,7 +204,7 @@ def prepare(work: Path, num_items: int) -> dict[str, list[str]]:
     """A model, three shard sets with their stores, and an index of the first; the keys of each set."""
     from retrieval.build import index
     from retrieval.config import EncodeConfig, IndexConfig
-    from retrieval.encode import encode
+    from retrieval.encode.encode import encode
 
     write_model(work / "model")
     sizes = {
@@ -225,7 +225,7 @@ def prepare(work: Path, num_items: int) -> dict[str, list[str]]:
 
 def served_at_last(port: int, index: Path, wrong: list[str]) -> str:
     """The generation that is served once the newest has had the time that is promised; the server looks when it is asked."""
-    from retrieval.generation import current_generation
+    from retrieval.generation.manifest import current_generation
 
     newest, end = current_generation(index).name, time.monotonic() + SWAP_SECONDS
     while (served := str(request(port, "GET", "/api/ready").get("generation"))) != newest:

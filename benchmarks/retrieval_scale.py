@@ -29,7 +29,7 @@ SELECTIVITIES = (0.0001, 0.001, 0.01, 0.1, 0.5, 1.0)
 
 def build(work: Path, num_items: int, kind: str, threads: int) -> dict[str, Any]:
     """Build one index; what it cost."""
-    from retrieval.generation import current_generation, read_manifest
+    from retrieval.generation.manifest import current_generation, read_manifest
 
     write_fixture(work)
     started = time.perf_counter()

@@ -91,7 +91,7 @@ VERBS: dict[str, Verb] = {
         "say whether a run has trained on some items", "training.config:SeenConfig", "training.seen:seen"
     ),
     "encode": Verb(
-        "embed a shard set with a model", "retrieval.config:EncodeConfig", "retrieval.encode:encode"
+        "embed a shard set with a model", "retrieval.config:EncodeConfig", "retrieval.encode.encode:encode"
     ),
     "index": Verb(
         "build a search index from an embedding store",

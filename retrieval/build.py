@@ -9,14 +9,14 @@ from pathlib import Path
 
 from iconoclip.errors import BadInput, DamagedData
 from iconoclip.progress import progress
-from retrieval.assembly import Facts, write_generation
-from retrieval.changes import add, compact, only_writer
 from retrieval.config import IndexConfig
-from retrieval.generation import CURRENT_NAME, current_generation, read_manifest
+from retrieval.encode.modeldir import ModelDirectory
+from retrieval.generation.assembly import Facts, write_generation
+from retrieval.generation.manifest import CURRENT_NAME, current_generation, read_manifest
+from retrieval.generation.stores import StoreSource
 from retrieval.index import choose
-from retrieval.live import LiveLog
-from retrieval.modeldir import ModelDirectory
-from retrieval.stores import StoreSource
+from retrieval.live.changes import add, compact, only_writer
+from retrieval.live.log import LiveLog
 
 FORMAT = 2
 
@@ -56,7 +56,7 @@ def index(config: IndexConfig) -> int | None:
         print(f"would index {source.num_items} items into {out}; {choice.why}")
         return None
     # Imported here: torch takes seconds, and finished work needs none of it.
-    from retrieval.encoder import Encoder
+    from retrieval.encode.encoder import Encoder
 
     encoder = Encoder(model.folder, num_threads=config.num_threads)
     num_passes = 2 if choice.kind == "exact" else 3

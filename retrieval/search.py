@@ -23,19 +23,19 @@ from retrieval.answers import (
     Status,
 )
 from retrieval.backends.interface import Mask, Vectors
-from retrieval.calibration import MIN_PROBABILITY, curve_of, probabilities, scores_of
-from retrieval.catalog import no_such_item
-from retrieval.compaction import Compactor
-from retrieval.facets import facets_of
-from retrieval.hits import hit_of
-from retrieval.order import Order
-from retrieval.queryvector import QueryVector, query_vector
-from retrieval.ranking import Cursor, Entry, query_digest
-from retrieval.view import View
-from retrieval.views import Views
+from retrieval.generation.calibration import MIN_PROBABILITY, curve_of, probabilities, scores_of
+from retrieval.generation.catalog import no_such_item
+from retrieval.live.compaction import Compactor
+from retrieval.live.view import View
+from retrieval.live.views import Views
+from retrieval.query.facets import facets_of
+from retrieval.query.hits import hit_of
+from retrieval.query.order import Order
+from retrieval.query.ranking import Cursor, Entry, query_digest
+from retrieval.query.vector import QueryVector, query_vector
 
 if TYPE_CHECKING:
-    from retrieval.modelloader import LazyModel
+    from retrieval.encode.modelloader import LazyModel
 
 MAX_SIBLINGS, NUM_SIMILAR = 50, 12
 # How far a record that holds every word of the query, or some of them, is believed to answer it.
@@ -69,7 +69,7 @@ class SearchEngine:
             MissingRequirement: no index here, or a shard set it names was moved.
             DamagedData: a file differs from its checksum.
         """
-        from retrieval.modelloader import LazyModel
+        from retrieval.encode.modelloader import LazyModel
 
         compactor = Compactor(Path(index_folder), shardsets or ()) if compacts else None
         views = Views(Path(index_folder), shardsets or (), compactor)
@@ -169,7 +169,7 @@ class SearchEngine:
         Raises:
             BadInput: no such item, or Iconclass has no such branch.
         """
-        from retrieval.suggest import suggest
+        from retrieval.query.suggest import suggest
 
         view = self._views.current()
         vector_D = view.backend.vectors(np.array([self._row(view, key)]))[0]

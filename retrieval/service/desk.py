@@ -26,7 +26,7 @@ from retrieval.answers import (
     Results,
 )
 from retrieval.config import Mode, ServeConfig
-from retrieval.hits import hit_of
+from retrieval.query.hits import hit_of
 from retrieval.search import SearchEngine
 from retrieval.service.params import MAX_K, FilterParams, SearchParams
 from retrieval.service.pictures import ThumbCache

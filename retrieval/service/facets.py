@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from retrieval import iconography
 from retrieval.answers import Facets, FacetValue
-from retrieval.columns import NO_RIGHTS
+from retrieval.generation.columns import NO_RIGHTS
 from retrieval.service.desk import Desk
 from retrieval.service.params import SearchParams
 from retrieval.service.wording import Wording

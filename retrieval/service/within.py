@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 
 from iconoclip.record import Caption
 from retrieval.answers import Hit
-from retrieval.calibration import MIN_PROBABILITY
+from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.service.canvases import (
     CAPTION_MOTIVATION,
     Json,

@@ -19,7 +19,7 @@ from iconoclip.rights import judge
 from iconoclip.shardset import ShardSetWriter
 from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode import encode
+from retrieval.encode.encode import encode
 
 CREATED = "2026-01-01T00:00:00Z"
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 140, 30), "yellow": (220, 200, 30)}
@@ -177,8 +177,8 @@ def trained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from safetensors.torch import save_file
     from torch.nn import functional
 
-    from retrieval.modeldir import ModelDirectory
-    from retrieval.pixels import prepare
+    from retrieval.encode.modeldir import ModelDirectory
+    from retrieval.encode.pixels import prepare
 
     folder = write_model(tmp_path_factory.mktemp("trained") / "model", seed=1)
     net = open_clip.create_model(f"local-dir:{folder}")

@@ -14,9 +14,9 @@ from retrieval.answers import Filters, Query
 from retrieval.backends.interface import VectorBackend
 from retrieval.backends.overlay import Overlay
 from retrieval.build import index
-from retrieval.changes import withdraw
 from retrieval.config import IndexConfig
 from retrieval.index import Choice, Segment, write_flat
+from retrieval.live.changes import withdraw
 from retrieval.search import SearchEngine
 
 from .conftest import samples_of

@@ -12,9 +12,9 @@ from iconoclip.errors import BadInput
 from iconoclip.record import Caption, Record
 from retrieval.answers import Filters, Query
 from retrieval.build import index
-from retrieval.changes import withdraw
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode import encode
+from retrieval.encode.encode import encode
+from retrieval.live.changes import withdraw
 from retrieval.search import SearchEngine
 
 from .conftest import samples_of

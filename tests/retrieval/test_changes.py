@@ -18,10 +18,10 @@ import pytest
 from iconoclip.errors import BadInput, DamagedData, TryAgainLater
 from retrieval.answers import Filters, Query
 from retrieval.build import index
-from retrieval.changes import only_writer, withdraw
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode import encode
-from retrieval.generation import current_generation, read_manifest
+from retrieval.encode.encode import encode
+from retrieval.generation.manifest import current_generation, read_manifest
+from retrieval.live.changes import only_writer, withdraw
 from retrieval.search import SearchEngine
 
 from .conftest import draw, record_of, samples_of, write_model, write_shardset
@@ -31,7 +31,7 @@ Samples = list[tuple[object, bytes]]
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.views.SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 def store_of(folder: Path, samples: Samples, model: Path, name: str = "museum") -> Path:
@@ -253,7 +253,7 @@ WRITER = """
     import sys
     from pathlib import Path
     from retrieval.build import index
-    from retrieval.changes import withdraw
+    from retrieval.live.changes import withdraw
     from retrieval.config import IndexConfig
     folder, keys = Path(sys.argv[1]), sys.argv[2:]
     print("ready", flush=True)

@@ -10,10 +10,10 @@ import pytest
 
 from retrieval.answers import Query
 from retrieval.build import index
-from retrieval.changes import withdraw
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode import encode
-from retrieval.generation import current_generation, read_manifest
+from retrieval.encode.encode import encode
+from retrieval.generation.manifest import current_generation, read_manifest
+from retrieval.live.changes import withdraw
 from retrieval.search import SearchEngine
 
 from .conftest import samples_of, write_shardset
@@ -21,7 +21,7 @@ from .conftest import samples_of, write_shardset
 
 @pytest.fixture
 def soon_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.compaction.MIN_CHANGES", 3)
+    monkeypatch.setattr("retrieval.live.compaction.MIN_CHANGES", 3)
 
 
 def new_store(folder: Path, model: Path, numbers: range) -> str:
@@ -51,7 +51,7 @@ def test_many_additions_are_folded_in_at_once_and_as_the_index_was_asked_to_be(
 def test_a_server_folds_changes_in_beside_its_answers(
     make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.views.SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.05)
     samples = samples_of(range(40))
     folder = make_index(samples)
     gone = {record.key for record, _ in samples[:5]}

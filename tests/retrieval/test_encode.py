@@ -15,10 +15,10 @@ from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirem
 from iconoclip.files import write_json
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
 from retrieval.config import EncodeConfig
-from retrieval.encode import encode
-from retrieval.encoder import Encoder, text_features
-from retrieval.modeldir import ModelDirectory
-from retrieval.pixels import decode, fit, prepare
+from retrieval.encode.encode import encode
+from retrieval.encode.encoder import Encoder, text_features
+from retrieval.encode.modeldir import ModelDirectory
+from retrieval.encode.pixels import decode, fit, prepare
 
 from .conftest import draw, record_of, samples_of, write_model, write_shardset
 
@@ -51,7 +51,7 @@ def test_preparing_is_pixel_for_pixel_open_clips(mode: str, size: tuple[int, int
     from open_clip.transform import image_transform
     from PIL import Image
 
-    from retrieval.modeldir import Preprocess
+    from retrieval.encode.modeldir import Preprocess
 
     noise = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     image = Image.fromarray(noise)
@@ -142,7 +142,7 @@ class TestResume:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr("retrieval.encode._encode_shards", None)
+        monkeypatch.setattr("retrieval.encode.encode._encode_shards", None)
         before = (store / "vectors.npy").stat().st_mtime_ns
         encode(config(model, shardset, store))
         assert "already holds" in capsys.readouterr().err

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from iconoclip.record import Caption, Record
 from retrieval.answers import Query
 from retrieval.build import index
-from retrieval.calibration import BACKGROUND_TEXTS, Scores, Statistics, fit_curve, probabilities
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode import encode
-from retrieval.explain import occlusion_map
+from retrieval.encode.encode import encode
+from retrieval.encode.explain import occlusion_map
+from retrieval.generation.calibration import BACKGROUND_TEXTS, Scores, Statistics, fit_curve, probabilities
 from retrieval.search import SearchEngine
 
 from .conftest import COLOURS, SHAPES, draw, samples_of, write_shardset
@@ -77,7 +77,7 @@ def test_what_is_not_here_is_said_not_to_match(engine: SearchEngine) -> None:
 
 
 def test_a_map_points_at_the_part_that_a_text_is_about(trained_model: Path) -> None:
-    from retrieval.encoder import Encoder
+    from retrieval.encode.encoder import Encoder
 
     pixels = np.full((32, 32, 3), 235, np.uint8)
     pixels[2:14, 18:30] = COLOURS["red"]

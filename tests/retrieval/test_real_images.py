@@ -16,7 +16,7 @@ from iconoclip.record import Caption, Institution, Record, Source, sample_key
 from iconoclip.record import Image as StoredImage
 from iconoclip.rights import judge
 from retrieval.answers import Filters, Query
-from retrieval.pixels import decode, to_jpeg
+from retrieval.encode.pixels import decode, to_jpeg
 from retrieval.search import SearchEngine
 
 MATERIAL = Path(__file__).parents[3] / "shared" / "material" / "images"

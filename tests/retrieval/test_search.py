@@ -50,7 +50,7 @@ def all_pages(engine: SearchEngine, query: Query) -> list[str]:
 
 
 def test_a_text_finds_what_exact_products_find(engine: SearchEngine, store: Path, model: Path) -> None:
-    from retrieval.encoder import Encoder
+    from retrieval.encode.encoder import Encoder
 
     vectors = EmbeddingStore(store)
     query_D = Encoder(model).encode_texts(["a red circle"])[0]
@@ -88,8 +88,8 @@ class TestWords:
     def test_words_that_thousands_have_count_among_what_is_near_in_meaning(
         self, engine: SearchEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("retrieval.catalog.MAX_EVERY_BESIDE", 5)
-        monkeypatch.setattr("retrieval.order.WINDOW", 20)
+        monkeypatch.setattr("retrieval.generation.catalog.MAX_EVERY_BESIDE", 5)
+        monkeypatch.setattr("retrieval.query.order.WINDOW", 20)
         near = keys(engine, Query(text="yellow square", mode="semantic", k=20, fold=False))
         hits = engine.search(Query(text="yellow square", k=20, fold=False)).hits
         assert {hit.key for hit in hits} == set(near)
@@ -244,7 +244,7 @@ class TestPages:
         assert all_pages(engine, query.model_copy(update={"k": k})) == keys(engine, query)
 
     def test_pages_reach_past_the_window(self, engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("retrieval.order.WINDOW", 10)
+        monkeypatch.setattr("retrieval.query.order.WINDOW", 10)
         found = all_pages(engine, Query(text="a red circle", k=9, fold=False))
         assert len(found) == len(set(found)) == 120
 
@@ -313,7 +313,7 @@ class TestWithdrawal:
     def test_a_withdrawn_item_is_gone_everywhere(
         self, make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("retrieval.views.SECONDS_BETWEEN_LOOKS", 0.0)
+        monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.0)
         samples = samples_of(range(30))
         folder = make_index(samples)
         gone = samples[7][0].key
@@ -341,7 +341,7 @@ class TestWithdrawal:
     def test_a_page_turned_after_a_withdrawal_repeats_and_skips_nothing(
         self, make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("retrieval.views.SECONDS_BETWEEN_LOOKS", 0.0)
+        monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.0)
         folder = make_index(samples_of(range(30)))
         with SearchEngine.open(folder) as engine:
             query = Query(text="a red circle", k=10, fold=False)

@@ -6,7 +6,7 @@ import open_clip
 import pytest
 import torch
 
-from retrieval.towers import pack
+from retrieval.encode.towers import pack
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
 VISION = {

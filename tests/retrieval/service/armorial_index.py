@@ -23,7 +23,7 @@ from iconoclip.rights import judge
 from iconoclip.shardset import ShardSetWriter
 from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode import encode
+from retrieval.encode.encode import encode
 
 MODEL = {
     "embed_dim": 32,

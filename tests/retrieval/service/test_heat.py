@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
 
-from retrieval.modeldir import Preprocess
-from retrieval.pixels import seen
+from retrieval.encode.modeldir import Preprocess
+from retrieval.encode.pixels import seen
 from retrieval.service.heat import WHOLE, Veil
 from retrieval.service.refusals import Refusal
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from retrieval.view import View
+from retrieval.live.view import View
 
 MIN_CHANGES, CHANGED_SHARE = 1_000, 0.05
 WITHDRAWN_MAX_AGE = timedelta(days=1)

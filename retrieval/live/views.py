@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iconoclip.errors import IconoclipError
-from retrieval.additions import Additions
-from retrieval.compaction import Compactor
-from retrieval.generation import current_generation, read_manifest
-from retrieval.live import LiveLog
-from retrieval.view import Sealed, View
-from retrieval.withdrawals import WatchedShardSets, moved_folders
+from retrieval.generation.manifest import current_generation, read_manifest
+from retrieval.live.additions import Additions
+from retrieval.live.compaction import Compactor
+from retrieval.live.log import LiveLog
+from retrieval.live.view import Sealed, View
+from retrieval.live.withdrawals import WatchedShardSets, moved_folders
 
 SECONDS_BETWEEN_LOOKS = 2.0
 MAX_OPEN_ATTEMPTS = 5

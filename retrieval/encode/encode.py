@@ -30,12 +30,12 @@ from iconoclip.files import atomic_write, write_json
 from iconoclip.progress import progress
 from iconoclip.shardset import Shard, ShardSet
 from retrieval.config import EncodeConfig
-from retrieval.modeldir import ModelDirectory
-from retrieval.pixels import prepare
-from retrieval.shardfeed import Row, batches, rows_by_shard, side_by_side
+from retrieval.encode.modeldir import ModelDirectory
+from retrieval.encode.pixels import prepare
+from retrieval.encode.shardfeed import Row, batches, rows_by_shard, side_by_side
 
 if TYPE_CHECKING:
-    from retrieval.encoder import Encoder
+    from retrieval.encode.encoder import Encoder
 
 ENCODED_NAME, PARTS = "encoded.json", "parts"
 
@@ -123,7 +123,7 @@ def _encode_shards(
     config: EncodeConfig, shardset: ShardSet, todo: Work, digest: str, num_samples: int
 ) -> None:
     # Imported here: torch takes seconds, and finished work needs none of it.
-    from retrieval.encoder import Encoder
+    from retrieval.encode.encoder import Encoder
 
     encoder = Encoder(
         config.model,

@@ -17,7 +17,8 @@ from iconoclip.files import atomic_write, disk_full_is_an_answer
 from iconoclip.progress import Meter
 from iconoclip.record import Record
 from retrieval import iconography
-from retrieval.calibration import (
+from retrieval.config import IndexConfig
+from retrieval.generation.calibration import (
     BACKGROUND_SHARE,
     BACKGROUND_TEXTS,
     Scores,
@@ -27,12 +28,11 @@ from retrieval.calibration import (
     scores_of,
     shortened,
 )
-from retrieval.captions import Captions, write_captions
-from retrieval.catalog import CatalogWriter, Place
-from retrieval.columns import ColumnsBuilder
-from retrieval.config import IndexConfig
-from retrieval.duplicates import cluster
-from retrieval.generation import (
+from retrieval.generation.captions import Captions, write_captions
+from retrieval.generation.catalog import CatalogWriter, Place
+from retrieval.generation.columns import ColumnsBuilder
+from retrieval.generation.duplicates import cluster
+from retrieval.generation.manifest import (
     ANN_NAME,
     CATALOG_NAME,
     CLUSTERS_NAME,

@@ -23,9 +23,9 @@ from torch.nn import functional
 
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement
 from retrieval.config import Precision
-from retrieval.modeldir import ModelDirectory
-from retrieval.pixels import Pixels
-from retrieval.towers import ImageTower, pack, text_features
+from retrieval.encode.modeldir import ModelDirectory
+from retrieval.encode.pixels import Pixels
+from retrieval.encode.towers import ImageTower, pack, text_features
 
 MIN_COSINE = 0.999
 # Below this, moving numbers costs more than multiplying them, and float32 is as fast.

@@ -14,16 +14,16 @@ import numpy.typing as npt
 from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
 from iconoclip.progress import progress
 from iconoclip.record import Record
-from retrieval.assembly import Facts, write_generation
-from retrieval.captions import Captions
-from retrieval.catalog import Place
-from retrieval.compaction import is_due
 from retrieval.config import IndexConfig
-from retrieval.generation import current_generation, read_manifest
-from retrieval.live import Addition, LiveLog
-from retrieval.stores import StorePair, StoreSource
-from retrieval.view import View
-from retrieval.views import Views
+from retrieval.generation.assembly import Facts, write_generation
+from retrieval.generation.captions import Captions
+from retrieval.generation.catalog import Place
+from retrieval.generation.manifest import current_generation, read_manifest
+from retrieval.generation.stores import StorePair, StoreSource
+from retrieval.live.compaction import is_due
+from retrieval.live.log import Addition, LiveLog
+from retrieval.live.view import View
+from retrieval.live.views import Views
 
 LOCK_NAME = ".lock"
 MAX_ADDITIONS = 20_000

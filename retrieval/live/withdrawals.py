@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.shardset import MANIFEST_NAME, ShardSet
-from retrieval.generation import ShardSetReference
+from retrieval.generation.manifest import ShardSetReference
 
 
 def moved_folders(references: Sequence[ShardSetReference], given: Sequence[str | Path]) -> dict[str, Path]:

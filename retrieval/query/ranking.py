@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from iconoclip.errors import BadInput
 from retrieval.answers import Query
-from retrieval.catalog import WordMatch
+from retrieval.generation.catalog import WordMatch
 
 # Cormack, Clarke and Büttcher 2009: reciprocal rank fusion, with their constant.
 RRF_CONSTANT = 60

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.files import atomic_write
-from retrieval.generation import Calibration, Curve
+from retrieval.generation.manifest import Calibration, Curve
 
 Vectors = npt.NDArray[np.float32]
 Side = Literal["text", "image"]

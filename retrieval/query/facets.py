@@ -10,8 +10,8 @@ import numpy as np
 
 from retrieval import iconography
 from retrieval.answers import Facets, FacetValue
-from retrieval.columns import NO_RIGHTS, UNKNOWN_EARLIEST, Columns, Mask
-from retrieval.hits import rights_label
+from retrieval.generation.columns import NO_RIGHTS, UNKNOWN_EARLIEST, Columns, Mask
+from retrieval.query.hits import rights_label
 
 MAX_VALUES = 50
 # Iconclass is counted by its second or third level: 25F (animals), 46A (social classes).

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from iconoclip.errors import BadInput
-from retrieval.modeldir import Preprocess
+from retrieval.encode.modeldir import Preprocess
 
 MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
@@ -73,7 +73,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 def fit(image: Image.Image, preprocess: Preprocess) -> Pixels:
     """Resize and crop an RGB image to uint8 [H, W, 3], as open_clip's inference transform does, within one step of 255."""
     # Imported here: torch takes seconds, and whoever only decodes needs none of it.
-    from retrieval.resize import resized
+    from retrieval.encode.resize import resized
 
     height, width = preprocess.height_width
     if preprocess.resize_mode == "squash":
@@ -125,7 +125,7 @@ def _scaled_to_cover(size: tuple[int, int], target: tuple[int, int]) -> tuple[in
 
 
 def _letterbox(image: Image.Image, preprocess: Preprocess) -> Pixels:
-    from retrieval.resize import resized
+    from retrieval.encode.resize import resized
 
     height, width = preprocess.height_width
     scale = min(width / image.width, height / image.height)

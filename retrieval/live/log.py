@@ -24,8 +24,8 @@ import numpy.typing as npt
 from iconoclip.errors import DamagedData
 from iconoclip.files import disk_full_is_an_answer
 from iconoclip.record import Record
-from retrieval.catalog import Place, unpack
-from retrieval.generation import ShardSetReference
+from retrieval.generation.catalog import Place, unpack
+from retrieval.generation.manifest import ShardSetReference
 
 LIVE_NAME = "live.sqlite"
 BUSY_TIMEOUT_SECONDS = 30.0

@@ -1,7 +1,7 @@
 """Captions searched by meaning: a second segment of a generation, whose hits stand for the items they describe.
 
 A text is nearer to any text than to an image, so scores of the two sides are never compared; their ranks are fused
-(retrieval.ranking). What a caption names but a picture does not show, a place or an occasion, is found this way.
+(retrieval.query.ranking). What a caption names but a picture does not show, a place or an occasion, is found this way.
 
 captions.faiss        float16 [C, D], unit length: the mean direction of an item's captions
 captions-ann.faiss    approximate index, unless the kind is exact
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from iconoclip.errors import DamagedData
 from iconoclip.files import atomic_write
 from retrieval.backends.interface import Mask, Vectors
-from retrieval.generation import (
+from retrieval.generation.manifest import (
     CAPTION_ANN_NAME,
     CAPTION_ROWS_NAME,
     CAPTION_VECTORS_NAME,

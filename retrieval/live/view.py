@@ -18,15 +18,14 @@ import numpy.typing as npt
 
 from iconoclip.errors import DamagedData
 from iconoclip.record import Record
-from retrieval.additions import Additions, merged
 from retrieval.answers import Filters
 from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
 from retrieval.backends.overlay import Overlay
-from retrieval.calibration import Statistics
-from retrieval.captions import CaptionSegment
-from retrieval.catalog import Catalog, Place, WordMatch
-from retrieval.columns import Columns
-from retrieval.generation import (
+from retrieval.generation.calibration import Statistics
+from retrieval.generation.captions import CaptionSegment
+from retrieval.generation.catalog import Catalog, Place, WordMatch
+from retrieval.generation.columns import Columns
+from retrieval.generation.manifest import (
     ANN_NAME,
     CATALOG_NAME,
     CLUSTERS_NAME,
@@ -39,7 +38,8 @@ from retrieval.generation import (
     verify_files,
 )
 from retrieval.index import Choice, Segment
-from retrieval.withdrawals import WatchedShardSets
+from retrieval.live.additions import Additions, merged
+from retrieval.live.withdrawals import WatchedShardSets
 
 MAX_CACHED_MASKS = 64
 

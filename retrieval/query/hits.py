@@ -7,7 +7,7 @@ from typing import Final
 from iconoclip.record import Date, Record, Rights
 from iconoclip.rights import statement
 from retrieval.answers import Hit, Link, Provenance, RightsInfo
-from retrieval.columns import NO_RIGHTS, REUSABLE
+from retrieval.generation.columns import NO_RIGHTS, REUSABLE
 
 # The names that creativecommons.org and rightsstatements.org give their statements.
 STATEMENT_LABELS: Final = {

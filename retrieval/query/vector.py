@@ -1,7 +1,7 @@
 """What a query looks for, as one unit vector: texts, images, items and regions, summed with weights.
 
 A text's products with images spread less than an image's do. Added as they are, the image would drown the text; so each
-part is first scaled to the spread of its own products with the collection (retrieval.calibration), and weights mean what
+part is first scaled to the spread of its own products with the collection (retrieval.generation.calibration), and weights mean what
 they say.
 """
 
@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from iconoclip.errors import BadInput
 from retrieval.answers import Query, RegionOf
-from retrieval.calibration import Side, Statistics
-from retrieval.pixels import decode, to_jpeg
+from retrieval.encode.pixels import decode, to_jpeg
+from retrieval.generation.calibration import Side, Statistics
 
 Vectors = npt.NDArray[np.float32]
 

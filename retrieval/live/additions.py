@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from iconoclip.record import Record
 from retrieval import iconography
-from retrieval.catalog import Place, WordMatch, words_of
-from retrieval.columns import Columns, Mask
-from retrieval.live import Change
+from retrieval.generation.catalog import Place, WordMatch, words_of
+from retrieval.generation.columns import Columns, Mask
+from retrieval.live.log import Change
 from retrieval.words import folded, words_in
 
 

@@ -14,9 +14,9 @@ from iconoclip.embeddings import EmbeddingStore
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
 from iconoclip.record import Record
 from iconoclip.shardset import ShardSet
-from retrieval.captions import Captions
-from retrieval.catalog import Place
-from retrieval.generation import ShardSetReference
+from retrieval.generation.captions import Captions
+from retrieval.generation.catalog import Place
+from retrieval.generation.manifest import ShardSetReference
 
 COPY_ROWS = 65_536
 

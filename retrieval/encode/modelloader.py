@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from iconoclip.errors import BadInput, MissingRequirement
 from retrieval.answers import Explanation
-from retrieval.modeldir import ModelDirectory
-from retrieval.pixels import decode, fit, prepare, seen
+from retrieval.encode.modeldir import ModelDirectory
+from retrieval.encode.pixels import decode, fit, prepare, seen
 
 if TYPE_CHECKING:
-    from retrieval.encoder import Encoder
+    from retrieval.encode.encoder import Encoder
 
 Vectors = npt.NDArray[np.float32]
 
@@ -51,7 +51,7 @@ class LazyModel:
 
     def explain(self, key: str, jpeg: bytes, text: str) -> Explanation:
         """Where in an image the model sees a text."""
-        from retrieval.explain import occlusion_map
+        from retrieval.encode.explain import occlusion_map
 
         image, preprocess = decode(jpeg), self.encoder.preprocess
         found = occlusion_map(self.encoder, key, fit(image, preprocess), text)
@@ -86,6 +86,6 @@ class LazyModel:
                 remedy="give that one with --model, or encode and index again with this one",
             )
         # Imported here: torch takes seconds, and listing or keyword search needs none of it.
-        from retrieval.encoder import Encoder
+        from retrieval.encode.encoder import Encoder
 
         return Encoder(self.folder)

@@ -14,10 +14,10 @@ import numpy as np
 from retrieval import iconography
 from retrieval.answers import Filters, Query
 from retrieval.backends.interface import Mask
-from retrieval.catalog import WordMatch
-from retrieval.queryvector import QueryVector
-from retrieval.ranking import Cursor, Entry, diversified, fuse
-from retrieval.view import View
+from retrieval.generation.catalog import WordMatch
+from retrieval.live.view import View
+from retrieval.query.ranking import Cursor, Entry, diversified, fuse
+from retrieval.query.vector import QueryVector
 
 # How many rows by meaning, and how many by words, are fused.
 WINDOW = 300

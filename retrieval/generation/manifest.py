@@ -8,8 +8,8 @@ gen-000001/catalog.sqlite     records and full text
 gen-000001/columns.npz        what items are filtered and counted by
 gen-000001/clusters.npy       int32 [N]: near-duplicates share a number
 gen-000001/statistics.npz     mean [D] and covariance [D, D] of the vectors: what a score is measured against
-gen-000001/captions*          captions searched by meaning, where there are any (retrieval.captions)
-live.sqlite                   the mutable segment: additions and withdrawals since (retrieval.live)
+gen-000001/captions*          captions searched by meaning, where there are any (retrieval.generation.captions)
+live.sqlite                   the mutable segment: additions and withdrawals since (retrieval.live.log)
 
 A generation is written under a name that starts with a dot and renamed when it is whole, so that a process killed at
 any moment leaves the last good one. Images stay in the shard sets, which the manifest names by path and checksum.
@@ -72,7 +72,7 @@ class Curve(_Part):
 
 
 class Calibration(_Part):
-    """What scores mean for this model over this collection (retrieval.calibration)."""
+    """What scores mean for this model over this collection (retrieval.generation.calibration)."""
 
     text: Curve = Field(description="for queries with a text")
     image: Curve = Field(description="for queries of images and items alone")

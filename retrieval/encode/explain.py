@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.answers import Explanation
-from retrieval.pixels import Pixels
+from retrieval.encode.pixels import Pixels
 
 GRID = 8
 # A window covers two by two cells and moves by one.

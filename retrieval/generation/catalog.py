@@ -17,7 +17,7 @@ from pathlib import Path
 
 from iconoclip.errors import BadInput, DamagedData
 from iconoclip.record import Record
-from retrieval.columns import Mask
+from retrieval.generation.columns import Mask
 from retrieval.words import folded, words_in
 
 MAX_RECORD_BYTES = 8_000_000

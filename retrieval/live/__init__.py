@@ -1,0 +1,1 @@
+"""What changes between generations: additions, withdrawals, compaction, and the view that a query is answered from."""
