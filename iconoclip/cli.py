@@ -6,8 +6,10 @@ called, so that `--help` needs no torch. Errors become one message and an exit c
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import select
 import signal
 import sys
 import traceback
@@ -119,6 +121,8 @@ VERBS: dict[str, Verb] = {
     ),
 }
 
+# What a shell says of any program that wrote to a pipe nobody reads any more: 128 and the number of SIGPIPE.
+READER_LEFT = 141
 INTERRUPTED = TryAgainLater("interrupted", remedy="run the same command again; it goes on from here")
 
 
@@ -133,18 +137,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\niconoclip: {INTERRUPTED}", file=sys.stderr)
         return INTERRUPTED.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error, and Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_left():
+            # Python must not complain at exit either. The verb did not end: the code is not 0.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return READER_LEFT
         traceback.print_exc()
         print(
             "\niconoclip: this is a bug in iconoclip; please report it with the lines above", file=sys.stderr
         )
         return 1
+
+
+def _reader_left() -> bool:
+    """Whether whoever read our standard output has gone, as in `| head`; a child or a server may also break a pipe."""
+    with contextlib.suppress(OSError, ValueError):  # a standard output that is no file has no reader
+        output = select.poll()
+        output.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in output.poll(0))
+    return False
 
 
 def run(arguments: list[str]) -> int:

@@ -1,7 +1,8 @@
 """The error tree. Every error says what happened, where, and what to do; its class knows the exit code.
 
 Exit codes (sysexits.h is the source of 75): 0 done, 1 a bug, 2 bad input or config, 3 finished with some
-items refused, 4 something needed is missing, 75 try again later.
+items refused, 4 something needed is missing, 75 try again later. (Beside them 141, as from any program, when whoever reads
+the output leaves before its end.)
 
 IconoclipError
 ├── BadInput (2)          what the user gave cannot be used

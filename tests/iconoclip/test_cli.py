@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import pytest
 from pydantic import Field
@@ -140,15 +141,37 @@ def test_help_loads_no_torch(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
-    command = f"{sys.executable} -m iconoclip.cli --help | head -n 1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=os.environ)
-    assert "iconoclip" in done.stdout
-    assert "Traceback" not in done.stderr
+TALKATIVE = """
+import sys
+from iconoclip import cli
+cli.run = lambda _: [print(f"line {number}") for number in range(100_000)] and 0
+sys.exit(cli.main(["trip"]))
+"""
+
+
+def test_a_reader_that_leaves_early_sees_no_traceback_and_no_success() -> None:
+    """What follows the lines that were read is unknown: `iconoclip check SET | head` must not say that the set is sound."""
+    command = (
+        f"{shlex.quote(sys.executable)} -c {shlex.quote(TALKATIVE)} | head -n 1; echo ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["line 0", "141"]
+    assert done.stderr == ""
+
+
+def test_a_pipe_of_ours_that_breaks_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_off(_: Sequence[str]) -> int:
+        raise BrokenPipeError(32, "a child hung up")
+
+    monkeypatch.setattr(cli, "run", break_off)
+    assert main(["trip"]) == 1
+    assert "this is a bug" in capsys.readouterr().err
 
 
 def test_importing_the_command_is_quick() -> None:
-    # Not a benchmark (benchmarks/help_time.py is): a guard against a heavy import, with a factor of ten of room.
+    # Not a benchmark: a guard against a heavy import, with a factor of ten of room.
     start = time.monotonic()
     subprocess.run([sys.executable, "-c", "import iconoclip.cli"], check=True)
     assert time.monotonic() - start < 5
