@@ -37,6 +37,7 @@ from iconoclip.shardset_manifest import (
     ShardSetManifest,
     Tombstone,
     Totals,
+    unseal,
     with_tombstones,
 )
 from iconoclip.shardset_writer import ShardSetWriter
@@ -59,6 +60,7 @@ __all__ = [
     "Totals",
     "index_row",
     "totals_of",
+    "unseal",
     "with_tombstones",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,8 +12,8 @@ from iconoclip.record import Sha256
 
 MANIFEST_NAME = "shardset.json"
 RECORDS_NAME = "records.parquet"
-# A detached signature of shardset.json, and a report with pictures of samples. Both are of the set as it was: whoever writes
-# a new shardset.json removes them, or a withdrawn picture would still be shown.
+# A detached signature of shardset.json, and a report with pictures of samples. Both are of the set as it was: `unseal` says
+# why they go with it.
 SIGNATURE_NAME = "shardset.json.sig"
 QUALITY_NAME = "quality.html"
 MAX_SHARD_BYTES = 1_000_000_000
@@ -75,6 +76,13 @@ class ShardSetManifest(_Part):
     created_by: str
     parents: tuple[Parent, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
+
+
+def unseal(folder: Path) -> None:
+    """Remove what vouches for a set before its files change: its manifest, so that no reader sees half a set, and what speaks
+    of the set as it was; a withdrawn picture would still be shown."""
+    for name in (MANIFEST_NAME, SIGNATURE_NAME, QUALITY_NAME):
+        (folder / name).unlink(missing_ok=True)
 
 
 def with_tombstones(manifest: ShardSetManifest, tombstones: Iterable[Tombstone]) -> ShardSetManifest:

@@ -24,13 +24,12 @@ from iconoclip.shardset_index import RECORDS_SCHEMA, Counts, index_row
 from iconoclip.shardset_manifest import (
     MANIFEST_NAME,
     MAX_SHARD_BYTES,
-    QUALITY_NAME,
     RECORDS_NAME,
-    SIGNATURE_NAME,
     Parent,
     Shard,
     ShardSetManifest,
     Tombstone,
+    unseal,
 )
 
 ROWS_OF_A_GROUP: Final = 10_000
@@ -80,8 +79,7 @@ class ShardSetWriter:
 
     def __enter__(self) -> ShardSetWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in (MANIFEST_NAME, SIGNATURE_NAME, QUALITY_NAME):
-            (self.folder / name).unlink(missing_ok=True)
+        unseal(self.folder)
         return self
 
     def __exit__(

@@ -20,6 +20,7 @@ from typing import Any
 
 
 def main() -> int:
+    """Say who this rank is, add with the others, and say how it went."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     # The script of every job passes the frozen config; nothing in it is needed here.
@@ -36,6 +37,7 @@ def main() -> int:
 
 
 def whoami(rank: int) -> dict[str, Any]:
+    """The host, its clock, and which Python and package answer here."""
     import iconoclip
 
     return {
@@ -51,6 +53,7 @@ def whoami(rank: int) -> dict[str, Any]:
 
 
 def reduce(rank: int, world: int) -> dict[str, Any]:
+    """The GPUs this rank sees, and, with others there, whether a sum over all of them is right and what it took."""
     import torch
     import torch.distributed as dist
 
@@ -82,6 +85,7 @@ def reduce(rank: int, world: int) -> dict[str, Any]:
 
 
 def write(path: Path, facts: dict[str, Any]) -> None:
+    """Write JSON that appears whole: the doctor reads while ranks write."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(facts))
     partial.replace(path)
