@@ -9,7 +9,7 @@ The peer wants an environment of its own:
 
     python3.11 -m venv peer && peer/bin/pip install img2dataset==1.47.0 "setuptools<81"
 
-Runs alternate, so that a busy machine is busy for both; the best of each is printed, with the start of the program
+Runs alternate, so that a busy machine is busy for both; the median of each is printed, with the start of the program
 counted in.
 """
 
@@ -22,6 +22,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,9 +34,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.manifests import one_picture
+from iconoclip.shardset import ShardSet
+
 SOURCE_SIDE, STORED_SIDE = 1024, 512
 NUM_DIFFERENT = 24
-PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
+PEER = "img2dataset"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -78,9 +84,11 @@ class Server(asyncio.Protocol):
     num_bytes: Any
 
     def connection_made(self, transport: Any) -> None:
+        """A client has come."""
         self.transport, self.pending = transport, b""
 
     def data_received(self, data: bytes) -> None:
+        """Answer every request that is here whole."""
         self.pending += data
         while b"\r\n\r\n" in self.pending:
             head, _, self.pending = self.pending.partition(b"\r\n\r\n")
@@ -89,41 +97,12 @@ class Server(asyncio.Protocol):
             self.transport.write(HEAD % (media_type, len(body)) + body)
 
     def answer(self, path: str) -> tuple[bytes, bytes]:
+        """The body and the media type at a path."""
         if path.startswith("/image/"):
             _, _, number, *rest = path.split("/")
             side = STORED_SIDE if len(rest) > 1 and rest[1].startswith(f"{STORED_SIDE},") else SOURCE_SIDE
             return self.pictures[side][int(number) % NUM_DIFFERENT], b"image/jpeg"
         return self.documents.get(path, b""), b"application/json"
-
-
-def manifest(origin: str, number: int, *, with_service: bool) -> dict[str, Any]:
-    base = f"{origin}/manifest/{'sized' if with_service else 'plain'}/{number}"
-    body: dict[str, Any] = {
-        "id": f"{origin}/image/{number}/full/max/0/default.jpg", "type": "Image", "format": "image/jpeg",
-        "width": SOURCE_SIDE, "height": SOURCE_SIDE,
-    }  # fmt: skip
-    if with_service:
-        service = {"id": f"{origin}/image/{number}", "type": "ImageService3", "profile": "level2"}
-        body["service"] = [{**service, "width": SOURCE_SIDE, "height": SOURCE_SIDE}]
-    painting = {
-        "id": f"{base}/a",
-        "type": "Annotation",
-        "motivation": "painting",
-        "body": body,
-        "target": f"{base}/c",
-    }
-    page = {"id": f"{base}/p", "type": "AnnotationPage", "items": [painting]}
-    canvas = {
-        "id": f"{base}/c",
-        "type": "Canvas",
-        "width": SOURCE_SIDE,
-        "height": SOURCE_SIDE,
-        "items": [page],
-    }
-    return {
-        "@context": "http://iiif.io/api/presentation/3/context.json", "id": base, "type": "Manifest",
-        "label": {"en": [f"A page of the atlas with a coast and ships, plate {number}"]}, "rights": PDM, "items": [canvas],
-    }  # fmt: skip
 
 
 def serve(num_images: int, port: Any, num_bytes: Any) -> None:
@@ -136,7 +115,13 @@ def serve(num_images: int, port: Any, num_bytes: Any) -> None:
         for kind in ("plain", "sized"):
             members = []
             for index in range(num_images):
-                value = manifest(origin, index, with_service=kind == "sized")
+                value = one_picture(
+                    f"{origin}/manifest/{kind}/{index}",
+                    f"A page of the atlas with a coast and ships, plate {index}",
+                    f"{origin}/image/{index}/full/max/0/default.jpg",
+                    (SOURCE_SIDE, SOURCE_SIDE),
+                    service=f"{origin}/image/{index}" if kind == "sized" else None,
+                )
                 Server.documents[value["id"].removeprefix(origin)] = json.dumps(value).encode()
                 members.append({"id": value["id"], "type": "Manifest", "label": value["label"]})
             collection = {
@@ -157,24 +142,17 @@ def serve(num_images: int, port: Any, num_bytes: Any) -> None:
 
 
 def run_iconoclip(collection: str, out: Path, num_bytes: Any) -> Result:
-    from iconoclip.shardset import ShardSet
-
+    """Harvest a collection."""
     words = [
-        sys.executable,
-        "-m",
-        "iconoclip.cli",
-        "harvest",
-        collection,
-        "--out",
-        str(out),
-        "--max_side_pixels",
-        str(STORED_SIDE),
-    ]
-    seconds, fetched = timed([*words, "--jpeg_quality", "90"], num_bytes)
+        sys.executable, "-m", "iconoclip.cli", "harvest", collection, "--out", str(out),
+        "--max_side_pixels", str(STORED_SIDE), "--jpeg_quality", "90",
+    ]  # fmt: skip
+    seconds, fetched = timed(words, num_bytes)
     return Result(seconds, len(ShardSet(out)), fetched)
 
 
 def run_peer(peer: str, addresses: Path, out: Path, num_bytes: Any) -> Result:
+    """Let img2dataset fetch a list of addresses, on as many cores as there are."""
     num_cores = len(os.sched_getaffinity(0))
     words = [
         peer, f"--url_list={addresses}", f"--output_folder={out}", "--output_format=webdataset", f"--image_size={STORED_SIDE}",
@@ -187,12 +165,54 @@ def run_peer(peer: str, addresses: Path, out: Path, num_bytes: Any) -> Result:
 
 
 def timed(words: list[str], num_bytes: Any) -> tuple[float, int]:
+    """Seconds that a program takes, and the bytes that the server sent meanwhile."""
     before, started = num_bytes.value, time.perf_counter()
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(f"{words[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return seconds, num_bytes.value - before
+
+
+def alternate(
+    origin: str, peer: str | None, num_images: int, num_rounds: int, num_bytes: Any
+) -> dict[str, list[Result]]:
+    """Every program in turn, round after round."""
+    runs: dict[str, list[Result]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        addresses = Path(scratch) / "addresses.txt"
+        addresses.write_text(
+            "\n".join(f"{origin}/image/{n}/full/max/0/default.jpg" for n in range(num_images))
+        )
+        for number in range(num_rounds):
+            out = Path(scratch) / str(number)
+            results = {
+                "iconoclip, full images": run_iconoclip(f"{origin}/plain", out / "plain", num_bytes),
+                **({PEER: run_peer(peer, addresses, out / "peer", num_bytes)} if peer else {}),
+                "iconoclip, sized by the service": run_iconoclip(f"{origin}/sized", out / "sized", num_bytes),
+            }
+            for name, result in results.items():
+                runs.setdefault(name, []).append(result)
+    return runs
+
+
+def report(runs: dict[str, list[Result]], num_images: int) -> None:
+    """Print a table of medians, each beside the peer's."""
+    cores = len(os.sched_getaffinity(0))
+    print(
+        f"{num_images} images of {SOURCE_SIDE} pixels stored at {STORED_SIDE}, {cores} cores, median of each"
+    )
+    print(f"{'':<34}{'images/s':>10}{'to peer':>9}{'stored':>9}{'MB fetched':>12}{'seconds of each run':>24}")
+    rates = {
+        name: statistics.median(one.num_stored / one.seconds for one in results)
+        for name, results in runs.items()
+    }
+    for name, results in runs.items():
+        ratio = f"{rates[name] / rates[PEER]:.2f}x" if PEER in rates else ""
+        stored = min(one.num_stored for one in results)
+        fetched = statistics.median(one.num_bytes for one in results) / 1e6
+        seconds = ", ".join(f"{one.seconds:.1f}" for one in results)
+        print(f"{name:<34}{rates[name]:>10.1f}{ratio:>9}{stored:>9}{fetched:>12.1f}{seconds:>24}")
 
 
 def main() -> None:
@@ -210,43 +230,11 @@ def main() -> None:
     while not port.value:
         time.sleep(0.05)
     origin = f"http://127.0.0.1:{port.value}"
-    runs: dict[str, list[Result]] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        addresses = Path(scratch) / "addresses.txt"
-        addresses.write_text(
-            "\n".join(f"{origin}/image/{n}/full/max/0/default.jpg" for n in range(options.num_images))
-        )
-        for number in range(options.rounds):
-            folder = Path(scratch) / str(number)
-            runs.setdefault("iconoclip, full images", []).append(
-                run_iconoclip(f"{origin}/plain", folder / "plain", num_bytes)
-            )
-            if options.peer:
-                runs.setdefault("img2dataset", []).append(
-                    run_peer(options.peer, addresses, folder / "peer", num_bytes)
-                )
-            runs.setdefault("iconoclip, sized by the service", []).append(
-                run_iconoclip(f"{origin}/sized", folder / "sized", num_bytes)
-            )
+    runs = alternate(origin, options.peer, options.num_images, options.rounds, num_bytes)
     server.terminate()
     report(runs, options.num_images)
     if not options.peer:
-        sys.exit("img2dataset was not found: give --peer; this file's head says how to install it")
-
-
-def report(runs: dict[str, list[Result]], num_images: int) -> None:
-    cores = len(os.sched_getaffinity(0))
-    print(f"{num_images} images of {SOURCE_SIDE} pixels stored at {STORED_SIDE}, {cores} cores, best of each")
-    print(f"{'':<34}{'images/s':>10}{'to peer':>9}{'stored':>9}{'MB fetched':>12}{'seconds of each run':>24}")
-    best = {name: min(results, key=lambda result: result.seconds) for name, results in runs.items()}
-    peer = best.get("img2dataset")
-    for name, result in best.items():
-        rate = result.num_stored / result.seconds
-        ratio = f"{rate / (peer.num_stored / peer.seconds):.2f}x" if peer else ""
-        seconds = ", ".join(f"{one.seconds:.1f}" for one in runs[name])
-        print(
-            f"{name:<34}{rate:>10.1f}{ratio:>9}{result.num_stored:>9}{result.num_bytes / 1e6:>12.1f}{seconds:>24}"
-        )
+        print("img2dataset was not found: give --peer; this file's head says how to install it")
 
 
 if __name__ == "__main__":
