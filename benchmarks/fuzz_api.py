@@ -9,6 +9,7 @@ refusal of another shape ends it with the request that caused it.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -24,14 +25,19 @@ from tests.retrieval.service.fuzzing import fuzz
 
 def main() -> None:
     """Run and print."""
-    index, num_cases = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5_000
-    with SearchEngine.open(index) as engine:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("index", metavar="INDEX", help="an index, as `iconoclip demo` makes one")
+    parser.add_argument("num_cases", metavar="NUM_CASES", type=int, nargs="?", default=5_000)
+    options = parser.parse_args()
+    with SearchEngine.open(options.index) as engine:
         engine.warm_up()
-        app = create_app(engine, ServeConfig(index=index, rate_limit_per_minute=0, max_upload_bytes=100_000))
+        app = create_app(
+            engine, ServeConfig(index=options.index, rate_limit_per_minute=0, max_upload_bytes=100_000)
+        )
         keys = [hit.key for hit in engine.search(Query(k=50)).hits]
         num_operations = sum(map(len, app.openapi()["paths"].values()))
         started = time.monotonic()
-        answers = fuzz(app, keys, -(-num_cases // num_operations))
+        answers = fuzz(app, keys, -(-options.num_cases // num_operations))
     seconds = time.monotonic() - started
     for label, count in sorted(answers.items()):
         print(f"{count:6d}  {label}")

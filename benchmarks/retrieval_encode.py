@@ -15,7 +15,6 @@ which is what a shard of scanned pages looks like to a decoder.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
 import json
 import os
@@ -28,6 +27,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
+from shards import picture_set
 
 SMALL_VIT = {
     "embed_dim": 256,
@@ -57,46 +58,17 @@ if __name__ == "__main__":
 """
 
 
-def draw_shards(folder: Path, num_images: int) -> Path:
-    """A shard set of drawn images."""
-    from PIL import Image
-
-    from iconoclip.record import Image as StoredImage
-    from iconoclip.record import Institution, Record, Source, sample_key
-    from iconoclip.rights import judge
-    from iconoclip.shardset import ShardSetWriter
-
-    generator = np.random.default_rng(0)
-    with ShardSetWriter(
-        folder,
-        name="drawn",
-        policy="open@1",
-        created_at="2026",
-        created_by="benchmark",
-        # The peer shares shards out among its workers, and wants at least one for each.
-        max_shard_bytes=3_000_000,
-    ) as writer:
-        for number in range(num_images):
-            image = Image.new("RGB", (512, 384))
-            for size in (8, 48, 384):
-                noise = generator.integers(0, 255, (size * 3 // 4, size, 3), dtype=np.uint8)
-                layer = Image.fromarray(noise).resize((512, 384), Image.Resampling.BICUBIC)
-                image = Image.blend(image, layer, 0.5 if size < 384 else 0.2)
-            buffer = io.BytesIO()
-            image.save(buffer, "JPEG", quality=90)
-            jpeg = buffer.getvalue()
-            record = Record(
-                key=sample_key("drawn", str(number)),
-                institution=Institution(slug="drawn", name="Drawn"),
-                source=Source(id=str(number)),
-                rights=judge(None),
-                image=StoredImage(width=512, height=384, sha256=hashlib.sha256(jpeg).hexdigest()),
-                group=str(number),
-                harvested_at="2026",
-                harvested_by="benchmark",
-            )
-            writer.add(record, jpeg)
-    return folder
+def scanned_page(generator: np.random.Generator, side: int) -> bytes:
+    """Coloured noise smoothed at several scales, a quarter less high than wide, as JPEG."""
+    size = (side, side * 3 // 4)
+    image = Image.new("RGB", size)
+    for width in (8, 48, 384):
+        noise = generator.integers(0, 255, (width * 3 // 4, width, 3), dtype=np.uint8)
+        layer = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+        image = Image.blend(image, layer, 0.5 if width < 384 else 0.2)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 def write_model(folder: Path, name: str) -> Path:
@@ -159,7 +131,7 @@ def theirs(model: Path, shards: Path, out: Path, options: argparse.Namespace) ->
     """What clip-retrieval's inference takes, its start included."""
     # The peer expands braces itself; a list it was given would be expanded to nonsense.
     last = len(list(shards.glob("*.tar"))) - 1
-    tars = f"{shards}/drawn-{{000000..{last:06d}}}.tar"
+    tars = f"{shards}/bench-{{000000..{last:06d}}}.tar"
     driver = options.work / "peer.py"
     driver.write_text(PEER)
     command = [
@@ -286,7 +258,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     for folder, num in (("few", options.images // 5), ("many", options.images)):
         if not (options.work / folder / "shardset.json").exists():
-            draw_shards(options.work / folder, num)
+            # The peer shares shards out among its workers, and wants at least one for each.
+            picture_set(
+                options.work / folder, num_samples=num, side=512, draw=scanned_page, max_shard_bytes=3_000_000
+            )
     rows: dict[str, Any] = {name: compare(name, options) for name in options.models}
     rows["machine"] = {"cores": os.cpu_count(), "load_average": os.getloadavg()}
     print(json.dumps(rows, indent=1))

@@ -9,6 +9,7 @@ the service itself. Then over a socket on loopback, on one connection, where the
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import http.client
 import statistics
@@ -101,7 +102,9 @@ def over_http(app: Any) -> list[float]:
 
 def main() -> None:
     """Run and print."""
-    index = sys.argv[1]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("index", metavar="INDEX", help="an index, as `iconoclip demo` makes one")
+    index = parser.parse_args().index
     with SearchEngine.open(index) as engine:
         config = ServeConfig(index=index, rate_limit_per_minute=1_000_000, preload=False)
         app = create_app(Ready(engine), config)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from iconoclip import record as rec
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSetWriter
 
-WORDS = (
+WORDS = [
     "azure",
     "gules",
     "sable",
@@ -29,11 +30,20 @@ WORDS = (
     "mullets",
     "on",
     "bend",
-)
+]
+# Draws the JPEG of one sample from a generator and the pixels of its longer side.
+Draw = Callable[[np.random.Generator, int], bytes]
 
 
-def picture_set(folder: Path, *, num_samples: int, side: int) -> Path:
-    """A shard set of `num_samples` JPEGs, `side` pixels square, in shards of about 1,000."""
+def picture_set(
+    folder: Path, *, num_samples: int, side: int, draw: Draw | None = None, max_shard_bytes: int = 20_000_000
+) -> Path:
+    """A shard set of `num_samples` pictures, `side` pixels on the longer side.
+
+    Args:
+        draw: how a picture is drawn; `picture` unless told otherwise.
+        max_shard_bytes: about 1,000 pictures of 100 pixels, or 150 of 512, unless told otherwise.
+    """
     generator = np.random.default_rng(0)
     with ShardSetWriter(
         folder,
@@ -41,12 +51,12 @@ def picture_set(folder: Path, *, num_samples: int, side: int) -> Path:
         policy="open@1",
         created_at="2026-01-01T00:00:00Z",
         created_by="a benchmark",
-        max_shard_bytes=20_000_000,
+        max_shard_bytes=max_shard_bytes,
     ) as writer:
         for number in range(num_samples):
-            data = picture(generator, side)
+            data = (draw or picture)(generator, side)
             text = " ".join(generator.choice(WORDS, size=int(generator.integers(6, 14))))
-            writer.add(_record(number, data, side, text), data)
+            writer.add(_record(number, data, text), data)
     return folder
 
 
@@ -64,14 +74,15 @@ def picture(generator: np.random.Generator, side: int) -> bytes:
     return buffer.getvalue()
 
 
-def _record(number: int, data: bytes, side: int, text: str) -> rec.Record:
+def _record(number: int, data: bytes, text: str) -> rec.Record:
+    width, height = Image.open(io.BytesIO(data)).size
     return rec.Record(
         key=rec.sample_key("bench", str(number)),
         institution=rec.Institution(slug="bench", name="Bench"),
         source=rec.Source(id=str(number)),
         captions=(rec.Caption(text=text, language="en", field="title"),),
         rights=judge("http://creativecommons.org/publicdomain/zero/1.0/"),
-        image=rec.Image(width=side, height=side, sha256=hashlib.sha256(data).hexdigest()),
+        image=rec.Image(width=width, height=height, sha256=hashlib.sha256(data).hexdigest()),
         group=str(number),
         harvested_at="2026-01-01T00:00:00Z",
         harvested_by="a benchmark",

@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=8192)
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
+    if options.device == "gpu" and not torch.cuda.is_available():
+        parser.error("it needs an NVIDIA GPU; --device cpu tries the script anywhere")
     device = torch.cuda.get_device_name() if options.device == "gpu" else "CPU"
     peak = next((flops for name, flops in PEAK_FLOPS.items() if name in device), None)
     print(f"{device}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}, bf16, batch {options.batch_size} in parts of {options.micro_batch_size}")  # fmt: skip
