@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +18,7 @@ from iconoclip.progress import Meter
 from iconoclip.record import Record
 from retrieval import iconography
 from retrieval.config import IndexConfig
-from retrieval.generation.calibration import (
-    BACKGROUND_SHARE,
-    BACKGROUND_TEXTS,
-    Scores,
-    Statistics,
-    fit_curve,
-    joined,
-    scores_of,
-    shortened,
-)
+from retrieval.generation.calibration import Statistics
 from retrieval.generation.captions import Captions, write_captions
 from retrieval.generation.catalog import CatalogWriter, Place
 from retrieval.generation.columns import ColumnsBuilder
@@ -49,14 +40,9 @@ from retrieval.generation.manifest import (
     next_name,
     seal,
 )
-from retrieval.index import Segment, build, choose, map_vectors, measure_effort, write_flat
+from retrieval.generation.measured import NUM_SAMPLED_ITEMS, EncodeTexts, Measured, measure, sampled_queries
+from retrieval.index import Choice, Segment, build, choose, map_vectors, write_flat
 
-Vectors = npt.NDArray[np.float32]
-EncodeTexts = Callable[[Sequence[str]], Vectors]
-
-NUM_SAMPLED_ITEMS = 200
-# A score in the upper tenth of a normal spread.
-MIN_Z_OF_OWN_IMAGE, MIN_MATCHING = 1.28, 10
 COPY_ROWS = 65_536
 
 
@@ -134,80 +120,77 @@ def write_generation(
         # Images and captions share the memory evenly.
         budget_mb = config.memory_budget_mb // (1 if captions is None else 2)
         choice = choose(len(vectors_ND), source.dimension, budget_mb, config.kind)
-        meter.note(choice.kind)
-        # faiss lets go of Python's lock while it computes: one core writes the catalogue meanwhile.
-        with ThreadPoolExecutor(1, thread_name_prefix="catalogue") as pool:
-            cataloguing = pool.submit(_write_catalog, draft, source, meter)
-            build(
-                vectors_ND,
-                choice,
-                draft / ANN_NAME,
-                num_threads=config.num_threads,
-                on_progress=meter.advance,
-            )
-            catalogued = cataloguing.result()
-        clusters = cluster(vectors_ND, catalogued.groups, catalogued.phashes, catalogued.checksums)
-        _save_array(draft / CLUSTERS_NAME, clusters)
+        catalogued = _write_index_and_catalog(draft, source, vectors_ND, choice, config, meter)
+        _write_clusters(draft, vectors_ND, catalogued)
         segment = Segment(draft / VECTORS_NAME, vectors_ND.shape, choice, draft / ANN_NAME)
-        measured = _measure(segment, statistics, catalogued.sampled, config, encode_texts)
-        caption_part = None if captions is None else _write_captions(draft, captions, budget_mb, config)
-        collection = None
-        if config.backend == "milvus":
-            collection = _fill_milvus(index, name, vectors_ND, config)
-        manifest = IndexManifest(
-            generation=name,
-            kind=choice.kind,
-            why=choice.why,
-            num_lists=choice.num_lists,
-            effort=segment.effort,
-            recall_at_10=round(measured.recall, 4),
-            num_vectors=len(segment),
-            dimension=source.dimension,
-            model=facts.model,
-            model_digest=facts.model_digest,
-            shardsets=facts.shardsets,
-            settings=Settings(
-                kind=config.kind,
-                memory_budget_mb=config.memory_budget_mb,
-                num_probes=config.num_probes,
-                target_recall=config.target_recall,
-            ),
-            inputs_digest=facts.inputs_digest,
-            compacted_through=facts.compacted_through,
-            calibration=measured.calibration or facts.calibration,
-            captions=caption_part,
-            backend=config.backend,
-            milvus_uri=config.milvus_uri,
-            milvus_collection=collection,
-            files=checksums(draft),
-            built_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            built_by=f"iconoclip {version('iconoclip')}",
+        measured = measure(segment, statistics, catalogued.sampled, config, encode_texts)
+        part = None if captions is None else _write_captions(draft, captions, budget_mb, config)
+        collection = _fill_milvus(index, name, vectors_ND, config) if config.backend == "milvus" else None
+        manifest = _manifest(name, segment, measured, part, facts, config).model_copy(
+            update={"milvus_collection": collection, "files": checksums(draft)}
         )
         return seal(index, draft, manifest)
 
 
-@dataclass(frozen=True)
-class _Measured:
-    recall: float
-    calibration: Calibration | None
-
-
-def _measure(
+def _manifest(
+    name: str,
     segment: Segment,
-    statistics: Statistics,
-    sampled: list[tuple[int, str]],
+    measured: Measured,
+    captions: CaptionPart | None,
+    facts: Facts,
     config: IndexConfig,
-    encode_texts: EncodeTexts | None,
-) -> _Measured:
-    """Set the segment's effort by queries like the real ones, and learn what scores mean."""
-    captions_QD = encode_texts([text for _, text in sampled]) if encode_texts else None
-    queries_QD = _queries(segment.vectors_ND, captions_QD)
-    recall = measure_effort(
-        segment, queries_QD, target_recall=config.target_recall, fixed_effort=config.num_probes
+) -> IndexManifest:
+    """What the generation says of itself, but for its files."""
+    return IndexManifest(
+        generation=name,
+        kind=segment.choice.kind,
+        why=segment.choice.why,
+        num_lists=segment.choice.num_lists,
+        effort=segment.effort,
+        recall_at_10=round(measured.recall, 4),
+        num_vectors=len(segment),
+        dimension=segment.vectors_ND.shape[1],
+        model=facts.model,
+        model_digest=facts.model_digest,
+        shardsets=facts.shardsets,
+        settings=Settings(
+            kind=config.kind,
+            memory_budget_mb=config.memory_budget_mb,
+            num_probes=config.num_probes,
+            target_recall=config.target_recall,
+        ),
+        inputs_digest=facts.inputs_digest,
+        compacted_through=facts.compacted_through,
+        calibration=measured.calibration or facts.calibration,
+        captions=captions,
+        backend=config.backend,
+        milvus_uri=config.milvus_uri,
+        files={},
+        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        built_by=f"iconoclip {version('iconoclip')}",
     )
-    if encode_texts is None or captions_QD is None:
-        return _Measured(recall, None)
-    return _Measured(recall, _calibration(segment, statistics, sampled, captions_QD, encode_texts))
+
+
+def _write_index_and_catalog(
+    draft: Path,
+    source: Source,
+    vectors_ND: npt.NDArray[np.float16],
+    choice: Choice,
+    config: IndexConfig,
+    meter: Meter,
+) -> _Catalogued:
+    """Both at once: faiss lets go of Python's lock while it computes, and one core writes the catalogue meanwhile."""
+    meter.note(choice.kind)
+    with ThreadPoolExecutor(1, thread_name_prefix="catalogue") as pool:
+        cataloguing = pool.submit(_write_catalog, draft, source, meter)
+        build(vectors_ND, choice, draft / ANN_NAME, num_threads=config.num_threads, on_progress=meter.advance)
+        return cataloguing.result()
+
+
+def _write_clusters(draft: Path, vectors_ND: npt.NDArray[np.float16], catalogued: _Catalogued) -> None:
+    clusters = cluster(vectors_ND, catalogued.groups, catalogued.phashes, catalogued.checksums)
+    with atomic_write(draft / CLUSTERS_NAME) as file:
+        np.save(file, clusters, allow_pickle=False)
 
 
 def _write_captions(draft: Path, captions: Captions, budget_mb: int, config: IndexConfig) -> CaptionPart:
@@ -215,7 +198,7 @@ def _write_captions(draft: Path, captions: Captions, budget_mb: int, config: Ind
         draft,
         captions,
         choose(len(captions.vectors), captions.vectors.shape[1], budget_mb, config.kind),
-        _queries(captions.vectors, None),
+        sampled_queries(captions.vectors, None),
         target_recall=config.target_recall,
         num_threads=config.num_threads,
     )
@@ -250,63 +233,6 @@ def _write_catalog(draft: Path, source: Source, meter: Meter) -> _Catalogued:
     finished = columns.finish()
     finished.save(draft / COLUMNS_NAME)
     return _Catalogued(finished.values["group"].codes, phashes, stored_checksums, sampled)
-
-
-def _save_array(path: Path, array: npt.NDArray[np.int32]) -> None:
-    with atomic_write(path) as file:
-        np.save(file, array, allow_pickle=False)
-
-
-def _queries(vectors_ND: npt.NDArray[np.float16], captions_QD: Vectors | None) -> Vectors:
-    """Queries like the real ones: captions, and images that are near an item without being it."""
-    generator = np.random.default_rng(0)
-    rows = generator.choice(len(vectors_ND), min(len(vectors_ND), NUM_SAMPLED_ITEMS // 2), replace=False)
-    images_QD = vectors_ND[np.sort(rows)].astype(np.float32)
-    noise_QD = generator.normal(size=images_QD.shape).astype(np.float32)
-    images_QD = images_QD + 0.2 * noise_QD / np.linalg.norm(noise_QD, axis=1, keepdims=True)
-    images_QD /= np.linalg.norm(images_QD, axis=1, keepdims=True)
-    return images_QD if captions_QD is None else np.concatenate([images_QD, captions_QD])
-
-
-def _calibration(
-    segment: Segment,
-    statistics: Statistics,
-    sampled: list[tuple[int, str]],
-    captions_QD: Vectors,
-    encode_texts: EncodeTexts,
-) -> Calibration | None:
-    if len(sampled) < 2 or len(segment) < 3:
-        return None
-    rows = np.array([row for row, _ in sampled], np.int64)
-    images_QD = segment.vectors(rows)
-    short_QD = encode_texts([shortened(text) for _, text in sampled])
-    pairs = [pair for texts in (captions_QD, short_QD) for pair in zip(texts, images_QD, strict=True)]
-    # A shelfmark or "page 7" says nothing that can be seen: a caption counts when it is about its own image.
-    seen = [
-        text_D for text_D, image_D in pairs if _pair(statistics, text_D, image_D).z[0] >= MIN_Z_OF_OWN_IMAGE
-    ]
-    if len(seen) < MIN_MATCHING:
-        return None
-    matching = joined([_best(statistics, text_D, segment) for text_D in seen])
-    background = joined([_best(statistics, text_D, segment) for text_D in encode_texts(BACKGROUND_TEXTS)])
-    neighbours = joined([_best(statistics, image_D, segment, skip=1) for image_D in images_QD])
-    others_QD = np.roll(images_QD, 1, axis=0)
-    strangers = joined([_pair(statistics, *pair) for pair in zip(images_QD, others_QD, strict=True)])
-    return Calibration(
-        text=fit_curve(matching, background, BACKGROUND_SHARE),
-        image=fit_curve(neighbours, strangers),
-        num_matching=len(seen),
-        num_background=len(BACKGROUND_TEXTS),
-    )
-
-
-def _pair(statistics: Statistics, query_D: Vectors, item_D: Vectors) -> Scores:
-    return scores_of(statistics, query_D, np.array([query_D @ item_D], np.float32))
-
-
-def _best(statistics: Statistics, query_D: Vectors, segment: Segment, *, skip: int = 0) -> Scores:
-    _, cosines = segment.exact(query_D, 1 + skip)
-    return scores_of(statistics, query_D, cosines[-1:])
 
 
 def _fill_milvus(index: Path, name: str, vectors_ND: npt.NDArray[np.float16], config: IndexConfig) -> str:

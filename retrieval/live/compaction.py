@@ -7,6 +7,7 @@ more, so it waits for enough of them, or, for withdrawals, a day.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from retrieval.live.view import View
 
+log = logging.getLogger(__name__)
 MIN_CHANGES, CHANGED_SHARE = 1_000, 0.05
 WITHDRAWN_MAX_AGE = timedelta(days=1)
 SECONDS_AFTER_FAILURE = 600.0
@@ -40,6 +42,7 @@ class Compactor:
     """
 
     def __init__(self, index: Path, shardsets: Sequence[str | Path] = ()) -> None:
+        self._index = index
         self._command = [
             sys.executable,
             "-m",
@@ -59,7 +62,10 @@ class Compactor:
 
     def consider(self, view: View) -> None:
         """Start a compaction if the view is due and none is under way. Costs next to nothing when it is not."""
-        if self._is_running() or time.monotonic() < self._not_before or not is_due(view):
+        if self._is_running():
+            return
+        self._say_how_it_went()
+        if time.monotonic() < self._not_before or not is_due(view):
             return
         # Whatever comes of it, the next look may not start another at once: its generation has to be opened first.
         self._not_before = time.monotonic() + SECONDS_AFTER_FAILURE
@@ -69,6 +75,15 @@ class Compactor:
 
     def _is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def _say_how_it_went(self) -> None:
+        """What the command itself said is not kept: run by hand it says it again."""
+        if self._process is not None and self._process.returncode:
+            command = f"iconoclip index --out {self._index} --compact true"
+            log.warning(
+                "folding changes in failed (exit code %d); see why: %s", self._process.returncode, command
+            )
+        self._process = None
 
     def close(self) -> None:
         """End a compaction that is under way: what it has written so far is nobody's."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.shardset import MANIFEST_NAME, ShardSet
 from retrieval.generation.manifest import ShardSetReference
+
+log = logging.getLogger(__name__)
 
 
 def moved_folders(references: Sequence[ShardSetReference], given: Sequence[str | Path]) -> dict[str, Path]:
@@ -50,6 +53,8 @@ class WatchedShardSets:
         self._folders = [(moved or {}).get(each.records_sha256, Path(each.path)) for each in references]
         self.sets = [self._open(number) for number in range(len(references))]
         self._stamps = [self._stamp(number) for number in range(len(references))]
+        # What could not be read, so that it is said once and not at every look.
+        self._unread: dict[int, tuple[int, int]] = {}
 
     @property
     def withdrawn(self) -> frozenset[str]:
@@ -72,7 +77,10 @@ class WatchedShardSets:
     def _read_again(self, number: int, stamp: tuple[int, int]) -> None:
         try:
             self.sets[number] = self._open(number)
-        except (DamagedData, MissingRequirement):
+        except (DamagedData, MissingRequirement) as error:
+            if self._unread.get(number) != stamp:
+                log.warning("withdrawals since the last look are not known: %s", error)
+            self._unread[number] = stamp
             return
         self._stamps[number] = stamp
 

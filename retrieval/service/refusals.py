@@ -24,7 +24,7 @@ class Fault(BaseModel):
         default=None, description="the parameter, header or key it is about", examples=["k"]
     )
     remedy: str | None = Field(
-        default=None, description="what to do", examples=["ask for fewer and follow `next`"]
+        default=None, description="what to do", examples=["ask for fewer and follow `next_cursor`"]
     )
 
 

@@ -53,9 +53,7 @@ def _folders(given: str | list[str] | None) -> list[str] | None:
 def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
     import uvicorn
 
-    # Nothing of a request is logged: neither by uvicorn, whose lines would hold addresses and what was asked, nor by
-    # a library below it. Without a handler Python itself would print their warnings.
-    logging.getLogger().addHandler(logging.NullHandler())
+    set_up_logging()
     settings = uvicorn.Config(
         app,
         log_config=None,
@@ -72,6 +70,19 @@ def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
     except KeyboardInterrupt:
         # The answers under way are finished by now: Ctrl-C is how one stops a server, not a fault.
         print("\niconoclip: stopped", file=sys.stderr, flush=True)
+
+
+def set_up_logging() -> None:
+    """Let be said what becomes of the index folder, to standard error, and nothing else.
+
+    Nothing of a request is logged: neither by uvicorn, whose lines would hold addresses and what was asked, nor by a
+    library below it. Without a handler Python itself would print their warnings.
+    """
+    logging.getLogger().addHandler(logging.NullHandler())
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("iconoclip: %(message)s"))
+    # No query reaches this room's messages: an index that cannot be opened, withdrawals that cannot be read.
+    logging.getLogger("retrieval.live").addHandler(handler)
 
 
 def bind(host: str, port: int) -> socket.socket:

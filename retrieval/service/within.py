@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 
 from iconoclip.record import Caption
 from retrieval.answers import Hit
@@ -39,12 +40,6 @@ router = APIRouter(responses=REFUSALS, tags=["iiif"])
 _OK: Responses = {
     200: {"content": {"application/ld+json": {}}, "description": "IIIF Content Search 2, an annotation page"}
 }
-Words = Annotated[str, Query(max_length=1_000, description="what to look for; empty: everything")]
-Motivations = Annotated[
-    str, Query(max_length=500, description="motivations with spaces between; captions are `commenting`")
-]
-Unread = Annotated[str | None, Query(max_length=1_000, description="not read, and listed in `ignored`")]
-PageNumber = Annotated[int, Query(ge=1, le=1_000, description="page of the answer")]
 TargetOf = Callable[[Hit], str | None]
 
 
@@ -54,6 +49,28 @@ class Annotations(JSONResponse):
     media_type = f'application/ld+json;profile="{CONTEXT}"'
 
 
+class WithinParams(BaseModel):
+    """A request of the Content Search API (section 4.1). What it does not know it leaves alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    q: str = Field(default="", max_length=1_000, description="what to look for; empty: everything")
+    motivation: str = Field(
+        default="", max_length=500, description="motivations with spaces between; captions are `commenting`"
+    )
+    date: str | None = Field(default=None, max_length=1_000, description="not read, and listed in `ignored`")
+    user: str | None = Field(default=None, max_length=1_000, description="not read, and listed in `ignored`")
+    page: int = Field(default=1, ge=1, le=1_000, description="page of the answer")
+
+    @property
+    def ignored(self) -> list[str]:
+        """The names of parameters that were given and are not read."""
+        return [name for name, value in (("date", self.date), ("user", self.user)) if value]
+
+
+Params = Annotated[WithinParams, Query()]
+
+
 @router.get(
     "/iiif/{key}/object/search",
     summary="Search within an object",
@@ -61,20 +78,11 @@ class Annotations(JSONResponse):
     responses=_OK,
 )
 def search_object(
-    key: KeyPath,
-    request: Request,
-    desk: DeskOf,
-    concealed: Concealed,
-    q: Words = "",
-    motivation: Motivations = "",
-    date: Unread = None,
-    user: Unread = None,
-    page: PageNumber = 1,
+    key: KeyPath, params: Params, request: Request, desk: DeskOf, concealed: Concealed
 ) -> Annotations:
     """Annotations on the canvases of `/iiif/{key}/object/manifest.json`."""
-    base = desk.base_url(request)
-    asked = _Asked(base, f"/iiif/{key}/object/search", q, motivation, _ignored(date, user), page)
-    return Annotations(asked.answer(desk, key, concealed, lambda hit: canvas_id(hit.key, base)))
+    asked = _Asked(desk.base_url(request), f"/iiif/{key}/object/search", params)
+    return Annotations(asked.answer(desk, key, concealed, lambda hit: canvas_id(hit.key, asked.base)))
 
 
 @router.get(
@@ -84,36 +92,23 @@ def search_object(
     responses=_OK,
 )
 def search_source(
-    key: KeyPath,
-    request: Request,
-    desk: DeskOf,
-    concealed: Concealed,
-    q: Words = "",
-    motivation: Motivations = "",
-    date: Unread = None,
-    user: Unread = None,
-    page: PageNumber = 1,
+    key: KeyPath, params: Params, request: Request, desk: DeskOf, concealed: Concealed
 ) -> Annotations:
     """The same on the canvases of the manifest that the item came from: an institution may name this address as the
     search service of that manifest, and has a search within it."""
-    base = desk.base_url(request)
-    asked = _Asked(base, f"/iiif/{key}/source/search", q, motivation, _ignored(date, user), page)
+    asked = _Asked(desk.base_url(request), f"/iiif/{key}/source/search", params)
     return Annotations(
         asked.answer(desk, key, concealed, lambda hit: source_target(hit) if outward(hit.canvas) else None)
     )
 
 
-def _ignored(date: str | None, user: str | None) -> list[str]:
-    return [name for name, value in (("date", date), ("user", user)) if value]
-
-
 class _Asked:
-    """One request of the Content Search API."""
+    """One request to one search service: `base` is the address of all of this, `path` that of the service below it."""
 
-    def __init__(self, base: str, path: str, q: str, motivation: str, ignored: list[str], page: int) -> None:
-        self._base, self._service = base, base + path
-        self._q, self._ignored, self._page = q.strip(), ignored, page
-        self._motivation = motivation
+    def __init__(self, base: str, path: str, params: WithinParams) -> None:
+        self.base, self._service = base, base + path
+        self._q, self._ignored, self._page = params.q.strip(), params.ignored, params.page
+        self._motivation = params.motivation
         self._words = frozenset(folded(word) for word in words_in(self._q))
 
     def answer(self, desk: Desk, key: str, concealed: tuple[str, ...], target_of: TargetOf) -> Json:
@@ -144,7 +139,7 @@ class _Asked:
         for hit in self._hits(desk, key, concealed):
             target = target_of(hit)
             for number, caption in self._captions(hit) if target else ():
-                annotation = caption_note(canvas_id(hit.key, self._base), number, caption, str(target))
+                annotation = caption_note(canvas_id(hit.key, self.base), number, caption, str(target))
                 found.append((annotation, list(self._marks(caption.text, annotation["id"]))))
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from PIL import Image, ImageDraw
 from iconoclip.record import Caption, Date, Institution, Record, Source, sample_key
 from iconoclip.record import Image as StoredImage
 from iconoclip.rights import judge
-from iconoclip.shardset import ShardSetWriter
+from iconoclip.shardset import ShardSet, ShardSetWriter
+from retrieval.answers import Query
 from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.encode import encode
+from retrieval.search import SearchEngine
 
 CREATED = "2026-01-01T00:00:00Z"
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 140, 30), "yellow": (220, 200, 30)}
@@ -156,6 +158,19 @@ def index_folder(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def engine(index_folder: Path) -> Iterator[SearchEngine]:
+    """The index, opened."""
+    with SearchEngine.open(index_folder) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def records(shardset: Path) -> dict[str, Record]:
+    """The shard set's records by key."""
+    return {record.key: record for record, _ in ShardSet(shardset).samples()}
+
+
 @pytest.fixture
 def make_index(tmp_path: Path, model: Path) -> Callable[..., Path]:
     """Shard set, store and index of given samples, in a folder of the test's own."""
@@ -203,3 +218,22 @@ def trained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights = {key: value.contiguous() for key, value in net.state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
     return folder
+
+
+def keys(engine: SearchEngine, query: Query) -> list[str]:
+    """The keys of a page of hits, in their order."""
+    return [hit.key for hit in engine.search(query).hits]
+
+
+def all_pages(engine: SearchEngine, query: Query) -> list[str]:
+    """The keys of every page, whose ranks go on from page to page."""
+    found: list[str] = []
+    while True:
+        results = engine.search(query)
+        assert [hit.rank for hit in results.hits] == list(
+            range(len(found) + 1, len(found) + len(results.hits) + 1)
+        )
+        found += [hit.key for hit in results.hits]
+        if results.next_cursor is None:
+            return found
+        query = query.model_copy(update={"cursor": results.next_cursor})

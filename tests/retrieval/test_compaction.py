@@ -13,7 +13,8 @@ from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.encode import encode
 from retrieval.generation.manifest import current_generation, read_manifest
-from retrieval.live.changes import withdraw
+from retrieval.live.changes import only_writer, withdraw
+from retrieval.live.compaction import Compactor
 from retrieval.search import SearchEngine
 
 from .conftest import samples_of, write_shardset
@@ -65,3 +66,22 @@ def test_a_server_folds_changes_in_beside_its_answers(
         shown = {hit.key for hit in engine.search(Query(k=200, fold=False)).hits}
         assert shown == {record.key for record, _ in samples} - gone
         assert engine.status().num_withdrawn == 0
+
+
+@pytest.mark.usefixtures("soon_due")
+def test_a_compaction_that_fails_is_said_and_not_tried_again_at_once(
+    make_index: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = samples_of(range(12))
+    folder = make_index(samples)
+    with SearchEngine.open(folder) as engine, only_writer(folder):
+        withdraw(folder, [record.key for record, _ in samples[:4]])
+        engine.refresh()
+        compactor = Compactor(folder)
+        compactor.consider(engine._views.current())
+        assert compactor._process is not None
+        assert compactor._process.wait(60) == 75, "another process is writing"
+        compactor.consider(engine._views.current())
+        assert compactor._process is None
+    assert f"iconoclip index --out {folder} --compact true" in caplog.text
+    assert "exit code 75" in caplog.text

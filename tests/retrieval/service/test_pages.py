@@ -171,7 +171,18 @@ def test_the_next_page_goes_on_where_this_one_ends(client: TestClient) -> None:
 
 
 def test_empty_fields_of_a_form_and_strange_tails_of_an_address_do_no_harm(client: TestClient) -> None:
-    page(client, "/search?q=lion&earliest=&latest=&language=&utm_source=letter")
+    plain, strange = (
+        Outline(page(client, f"/search?q=lion{tail}"))
+        for tail in ("", "&earliest=&latest=&language=&utm_source=letter")
+    )
+    hits = [[hit["data-key"] for hit in each.all("li") if "data-key" in hit] for each in (plain, strange)]
+    assert hits[0]
+    assert hits[0] == hits[1], "the same answer"
+    # The same page in another language keeps the address as it is.
+    links = [link["href"] or "" for link in strange.all("a") if "hreflang" not in link]
+    assert [address for address in links if "utm_source" in address] == [], (
+        "no link hands on a stranger's tail"
+    )
 
 
 def test_a_value_out_of_bounds_is_a_page_that_says_so(client: TestClient) -> None:

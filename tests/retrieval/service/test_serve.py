@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 
 import pytest
 
 from iconoclip.errors import ConfigError, TryAgainLater
-from retrieval.service.serve import address, bind
+from retrieval.service.serve import address, bind, set_up_logging
 
 
 def test_a_port_in_use_says_how_to_get_another() -> None:
@@ -70,3 +71,19 @@ def test_the_end_of_an_answer_is_not_held_back() -> None:
                 return await delays
 
     assert asyncio.run(accepted_without_delay())
+
+
+def test_what_becomes_of_the_index_is_said_and_what_a_library_says_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handlers = {name: list(logging.getLogger(name).handlers) for name in (None, "retrieval.live")}
+    try:
+        logging.getLogger().handlers.clear()
+        set_up_logging()
+        logging.getLogger("uvicorn.error").error("GET /search?q=secret")
+        logging.getLogger("retrieval.live.views").error("the index folder cannot be read again")
+    finally:
+        for name, before in handlers.items():
+            logging.getLogger(name).handlers[:] = before
+    written = capsys.readouterr()
+    assert (written.out, written.err) == ("", "iconoclip: the index folder cannot be read again\n")

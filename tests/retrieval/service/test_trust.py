@@ -154,60 +154,25 @@ def _wait_until_gone(client: TestClient, key: str, seconds: float = 60.0) -> Non
         time.sleep(0.1)
 
 
+SECRET = "zyzzyva"
+
+
 def test_the_verb_serves_logs_nothing_of_what_is_asked_and_stops_on_ctrl_c(
     index_folder: Path, tmp_path: Path
 ) -> None:
-    log = tmp_path / "log"
-    command = [
-        sys.executable,
-        "-m",
-        "iconoclip.cli",
-        "serve",
-        str(index_folder),
-        "--port",
-        "0",
-        "--preload",
-        "false",
-    ]
+    log, verb = tmp_path / "log", [sys.executable, "-m", "iconoclip.cli", "serve", str(index_folder)]
     with log.open("wb") as written:
-        server = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT, cwd=tmp_path)
+        server = subprocess.Popen(
+            [*verb, "--port", "0", "--preload", "false"],
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            cwd=tmp_path,
+        )
     try:
         address = _address_in(log)
-        secret = "zyzzyva"
-        with urllib.request.urlopen(f"{address}search?q={secret}&mode=keyword") as answer:
-            assert secret in answer.read().decode()
-        key = json.loads(urllib.request.urlopen(f"{address}api/search?k=1").read())["hits"][0]["key"]
-        for path in (
-            f"item/{key}?seen={secret}",
-            f"api/explain?key={key}&q={secret}",
-            f"iiif/{key}/object/search?q={secret}",
-            f"api/search.csv?q={secret}",
-        ):
-            urllib.request.urlopen(f"{address}{path}", timeout=60).close()
-        by_address = urllib.request.Request(
-            f"{address}api/pictures", data=f"url=http://{secret}.example/".encode()
-        )
-        with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(by_address, timeout=30)
-        for path in (
-            f"api/search?q={secret}&k=0",
-            f"api/{secret}",
-            f"search?image={secret}",
-            f"item/{secret}",
-        ):
-            with pytest.raises(urllib.error.HTTPError):
-                urllib.request.urlopen(f"{address}{path}", timeout=30)
-        upload = urllib.request.Request(
-            f"{address}api/search?q={secret}",
-            data=f'--b\r\nContent-Disposition: form-data; name="image"; filename="{secret}.jpg"\r\n\r\nx\r\n--b--\r\n'.encode(),
-            headers={"Content-Type": "multipart/form-data; boundary=b", "X-Forwarded-For": "198.51.100.23"},
-        )
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(upload, timeout=30)
-        assert json.loads(refused.value.read())["error"]["code"] == "not_an_image"
-        upload.data = f"--b\r\nX-[{secret}]: 1\r\n\r\nx\r\n--b--\r\n".encode()
-        with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(upload, timeout=30)
+        _ask_well(address)
+        _ask_badly(address)
+        _upload_badly(address)
     finally:
         server.send_signal(signal.SIGINT)
         status = server.wait(30)
@@ -218,6 +183,48 @@ def test_the_verb_serves_logs_nothing_of_what_is_asked_and_stops_on_ctrl_c(
         "iconoclip: stopped",
     ], "not a word of what was asked, and none of any library's"
     assert [path.name for path in tmp_path.iterdir()] == ["log"], "nothing was written beside the log"
+
+
+def _ask_well(address: str) -> None:
+    """Questions with the secret in them that are answered, by pages, API, IIIF and exports."""
+    with urllib.request.urlopen(f"{address}search?q={SECRET}&mode=keyword") as answer:
+        assert SECRET in answer.read().decode()
+    key = json.loads(urllib.request.urlopen(f"{address}api/search?k=1").read())["hits"][0]["key"]
+    for path in (
+        f"item/{key}?seen={SECRET}",
+        f"api/explain?key={key}&q={SECRET}",
+        f"iiif/{key}/object/search?q={SECRET}",
+        f"api/search.csv?q={SECRET}",
+    ):
+        with urllib.request.urlopen(f"{address}{path}", timeout=60) as answer:
+            assert answer.status == 200, path
+
+
+def _ask_badly(address: str) -> None:
+    """Questions with the secret in them that are refused."""
+    for path in (f"api/search?q={SECRET}&k=0", f"api/{SECRET}", f"search?image={SECRET}", f"item/{SECRET}"):
+        assert _refusal(urllib.request.Request(f"{address}{path}")).code in (404, 422), path
+    by_address = f"url=http://{SECRET}.example/".encode()
+    refused = _refusal(urllib.request.Request(f"{address}api/pictures", data=by_address))
+    assert "from the institutions that are searched here only" in json.loads(refused.read())["error"]["what"]
+
+
+def _upload_badly(address: str) -> None:
+    """Pictures that are none, with the secret in their name, their form and their sender's address."""
+    upload = urllib.request.Request(
+        f"{address}api/search?q={SECRET}",
+        data=f'--b\r\nContent-Disposition: form-data; name="image"; filename="{SECRET}.jpg"\r\n\r\nx\r\n--b--\r\n'.encode(),
+        headers={"Content-Type": "multipart/form-data; boundary=b", "X-Forwarded-For": "198.51.100.23"},
+    )
+    assert json.loads(_refusal(upload).read())["error"]["code"] == "not_an_image"
+    upload.data = f"--b\r\nX-[{SECRET}]: 1\r\n\r\nx\r\n--b--\r\n".encode()
+    assert _refusal(upload).code == 400
+
+
+def _refusal(request: urllib.request.Request) -> urllib.error.HTTPError:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    return refused.value
 
 
 def _address_in(log: Path, seconds: float = 60.0) -> str:
