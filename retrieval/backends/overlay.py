@@ -8,6 +8,29 @@ from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
 from retrieval.index import exact_top, top_order
 
 
+class NoVectors:
+    """A backend that holds nothing, of any dimension: what additions lie over where a generation has no such vectors."""
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension = dimension
+
+    def __len__(self) -> int:
+        return 0
+
+    def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
+        """Nothing."""
+        return np.zeros(0, np.int64), np.zeros(0, np.float32)
+
+    exact = search
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """Nothing, of no row."""
+        return np.zeros((len(rows), self._dimension), np.float32)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
 class Overlay:
     """A sealed backend with added vectors behind it: its rows keep their numbers, those of additions follow.
 

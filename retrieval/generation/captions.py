@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from iconoclip.errors import DamagedData
 from iconoclip.files import atomic_write
-from retrieval.backends.interface import Mask, Vectors
+from retrieval.backends.interface import Vectors
 from retrieval.generation.manifest import (
     CAPTION_ANN_NAME,
     CAPTION_ROWS_NAME,
@@ -66,7 +66,7 @@ def write_captions(
 
 
 class CaptionSegment:
-    """The captions of a generation, opened.
+    """The captions of a generation, opened: their `vectors`, and the `rows` of the items that each describes, int32 [C].
 
     Args:
         folder: the generation's, its checksums compared.
@@ -81,23 +81,9 @@ class CaptionSegment:
     def __init__(self, folder: Path, part: CaptionPart, dimension: int, num_rows: int) -> None:
         choice = Choice(part.kind, part.num_lists, "")
         shape = (part.num_vectors, dimension)
-        self._segment = Segment(
+        self.vectors = Segment(
             folder / CAPTION_VECTORS_NAME, shape, choice, folder / CAPTION_ANN_NAME, part.effort
         )
-        self._rows: npt.NDArray[np.int32] = np.load(folder / CAPTION_ROWS_NAME, allow_pickle=False)
-        if self._rows.shape != (part.num_vectors,) or not ((self._rows >= 0) & (self._rows < num_rows)).all():
+        self.rows: npt.NDArray[np.int32] = np.load(folder / CAPTION_ROWS_NAME, allow_pickle=False)
+        if self.rows.shape != (part.num_vectors,) or not ((self.rows >= 0) & (self.rows < num_rows)).all():
             raise DamagedData("captions of items that are not there", where=folder, remedy=REBUILD)
-
-    def search(self, text_D: Vectors, k: int, mask_N: Mask | None) -> list[int]:
-        """Rows of the items whose captions are nearest to a text, best first, among those the mask lets through."""
-        mask_C = None if mask_N is None else mask_N[self._rows]
-        found, _ = self._segment.search(text_D, k, mask_C)
-        return [int(row) for row in self._rows[found]]
-
-    def of(self, rows: npt.NDArray[np.int64]) -> Captions:
-        """The captions of some rows, numbered by their place among them: for the next generation."""
-        place_of = np.full(max(int(self._rows.max(initial=-1)), int(rows.max(initial=-1))) + 1, -1, np.int32)
-        place_of[rows] = np.arange(len(rows), dtype=np.int32)
-        places = place_of[self._rows]
-        kept = np.flatnonzero(places >= 0)
-        return Captions(self._segment.vectors_ND[kept], places[kept])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -159,16 +160,30 @@ class StoreSource:
                 yield pair.store.vectors_ND[rows[start : start + COPY_ROWS]]
 
     def captions(self) -> Captions | None:
-        """The caption vectors of the items here, of the last store that has one."""
-        row_of = {key: row for row, key in enumerate(self.keys)}
-        found: dict[int, npt.NDArray[np.float16]] = {}
-        for store in self.caption_stores:
-            for key, vector_D in zip(store.keys, store.vectors_ND, strict=True):
-                if key in row_of:
-                    found[row_of[key]] = vector_D
+        """The caption vectors of the items here."""
+        found = [
+            (row, vector_D)
+            for row, key in enumerate(self.keys)
+            if (vector_D := self.caption_of(key)) is not None
+        ]
         if not found:
             return None
-        return Captions(np.stack(list(found.values())), np.array(list(found), np.int32))
+        return Captions(
+            np.stack([vector_D for _, vector_D in found]), np.array([row for row, _ in found], np.int32)
+        )
+
+    def caption_of(self, key: str) -> npt.NDArray[np.float16] | None:
+        """The vector of an item's captions, float16 [D], from the last store that has one."""
+        place = self._caption_places.get(key)
+        return None if place is None else self.caption_stores[place[0]].vectors_ND[place[1]]
+
+    @cached_property
+    def _caption_places(self) -> dict[str, tuple[int, int]]:
+        return {
+            key: (number, row)
+            for number, store in enumerate(self.caption_stores)
+            for row, key in enumerate(store.keys)
+        }
 
     def items(self) -> Iterator[tuple[Record, Place]]:
         """Each row's record and place."""

@@ -22,7 +22,10 @@ from retrieval.words import folded, words_in
 
 @dataclass(frozen=True)
 class Additions:
-    """Additions and withdrawals since a generation was built. Never changed; `replayed` makes the next one."""
+    """Additions and withdrawals since a generation was built. Never changed; `replayed` makes the next one.
+
+    `captions` are the vectors of captions [C, D], `captioned` the positions that they describe.
+    """
 
     dimension: int
     last_seq: int = 0
@@ -32,6 +35,8 @@ class Additions:
     position_of: dict[str, int] = field(default_factory=dict)
     withdrawn: frozenset[str] = frozenset()
     texts: tuple[str, ...] = ()
+    captions: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    captioned: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -44,7 +49,7 @@ class Additions:
             shardset_offset: what to add to the log's ids (from 1) to get the engine's numbers of shard sets.
         """
         records, places, texts = list(self.records), list(self.places), list(self.texts)
-        vectors = [*self.vectors]
+        vectors, captions, captioned = [*self.vectors], [*self.captions], list(self.captioned)
         position_of, withdrawn, last_seq = dict(self.position_of), set(self.withdrawn), self.last_seq
         for change in changes:
             last_seq = change.seq
@@ -59,16 +64,24 @@ class Additions:
             places.append(Place(place.shardset - 1 + shardset_offset, place.shard, place.offset, place.size))
             vectors.append(change.addition.vector.astype(np.float32))
             texts.append(_text_of(change.addition.record))
+            if change.addition.caption is not None:
+                captioned.append(position_of[change.key])
+                captions.append(change.addition.caption.astype(np.float32))
         return Additions(
             self.dimension,
             last_seq,
             tuple(records),
             tuple(places),
-            np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32),
+            self._stacked(vectors),
             position_of,
             frozenset(withdrawn),
             tuple(texts),
+            self._stacked(captions),
+            tuple(captioned),
         )
+
+    def _stacked(self, vectors: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        return np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32)
 
     @property
     def columns(self) -> Columns:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,12 +98,24 @@ def add(index: Path, source: StoreSource, *, compacts: bool = True) -> int:
 
 def _new_items(view: View, source: StoreSource, pair: StorePair) -> Iterator[Addition]:
     for (record, place), vector in zip(source.items_of(pair), source.vectors_of(pair), strict=True):
+        addition = Addition(record, vector, place, source.caption_of(record.key))
         row = view.row_of(record.key)
-        if row is not None and view.record(row) == record:
-            known = view.backend.vectors(np.array([row]))[0].astype(np.float16)
-            if np.array_equal(known, vector):
+        if row is not None:
+            known = view.record(row)
+            if addition.caption is None and known.captions == record.captions:
+                addition = replace(addition, caption=view.caption(row))
+            if known == record and _has_same_vectors(view, row, addition):
                 continue
-        yield Addition(record, vector, place)
+        yield addition
+
+
+def _has_same_vectors(view: View, row: int, addition: Addition) -> bool:
+    image_D = view.backend.vectors(np.array([row]))[0].astype(np.float16)
+    return _is_same(image_D, addition.vector) and _is_same(view.caption(row), addition.caption)
+
+
+def _is_same(one: npt.NDArray[np.float16] | None, other: npt.NDArray[np.float16] | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
 
 
 def withdraw(index: Path, keys: Iterable[str]) -> None:
@@ -176,10 +189,18 @@ class _ViewSource:
             yield self._view.backend.vectors(self._rows[start : start + COPY_ROWS]).astype(np.float16)
 
     def captions(self) -> Captions | None:
-        """Those of the generation, as far as their items are still shown."""
-        held = self._view.sealed.captions
-        kept = None if held is None else held.of(self._rows)
-        return kept if kept is not None and len(kept.rows) else None
+        """Those of the items that are shown, numbered by their place among them."""
+        place_of = np.full(self._view.num_rows, -1, np.int32)
+        place_of[self._rows] = np.arange(self.num_items, dtype=np.int32)
+        places = place_of[self._view.caption_rows]
+        kept = np.flatnonzero(places >= 0)
+        if not len(kept):
+            return None
+        vectors = np.empty((len(kept), self.dimension), np.float16)
+        for start in range(0, len(kept), COPY_ROWS):
+            block = kept[start : start + COPY_ROWS]
+            vectors[start : start + len(block)] = self._view.captions.vectors(block)
+        return Captions(vectors, places[kept])
 
     def items(self) -> Iterator[tuple[Record, Place]]:
         """Each row's record and place."""

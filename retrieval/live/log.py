@@ -5,7 +5,7 @@ and readers in other processes see it at once. Whoever reads replays the changes
 manifest says is inside it (`compacted_through`).
 
 shardsets  id, path, name, records_sha256: sets that images of additions are read from
-changes    seq, kind (add or withdraw), key, and for an addition its record, vector and place
+changes    seq, kind (add or withdraw), key, and for an addition its record, vector, place and its captions' vector, if any
 withdrawn  keys withdrawn and not added again: kept for good, so that no rebuild brings an item back
 """
 
@@ -37,7 +37,8 @@ BEGIN;
 CREATE TABLE IF NOT EXISTS shardsets(id INTEGER PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL,
                                      records_sha256 TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS changes(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL,
-                                   record BLOB, vector BLOB, shardset INTEGER, shard TEXT, offset INTEGER, size INTEGER);
+                                   record BLOB, vector BLOB, shardset INTEGER, shard TEXT, offset INTEGER, size INTEGER,
+                                   caption BLOB);
 CREATE TABLE IF NOT EXISTS withdrawn(key TEXT PRIMARY KEY) WITHOUT ROWID;
 COMMIT;
 """
@@ -50,6 +51,7 @@ class Addition:
     record: Record
     vector: npt.NDArray[np.float16]
     place: Place
+    caption: npt.NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,13 @@ class LiveLog:
                     each.place.shard,
                     each.place.offset,
                     each.place.size,
+                    None if each.caption is None else each.caption.astype(np.float16).tobytes(),
                 )
                 for each in additions
             ]
             connection.executemany(
-                "INSERT INTO changes(kind, key, record, vector, shardset, shard, offset, size) VALUES (?,?,?,?,?,?,?,?)",
+                "INSERT INTO changes(kind, key, record, vector, shardset, shard, offset, size, caption) "
+                "VALUES (?,?,?,?,?,?,?,?,?)",
                 rows,
             )
             connection.executemany("DELETE FROM withdrawn WHERE key=?", [(row[1],) for row in rows])
@@ -145,14 +149,18 @@ class LiveLog:
         """
         if not self._has_begun():
             return
-        sql = "SELECT seq, kind, key, record, vector, shardset, shard, offset, size FROM changes WHERE seq > ? ORDER BY seq"
         with self._reading() as connection:
-            for seq, kind, key, record, vector, *place in connection.execute(sql, (after,)):
+            caption = "caption" if _has_caption_column(connection) else "NULL"
+            sql = (
+                f"SELECT seq, kind, key, record, vector, {caption}, shardset, shard, offset, size "
+                "FROM changes WHERE seq > ? ORDER BY seq"
+            )
+            for seq, kind, key, record, vector, caption, *place in connection.execute(sql, (after,)):
                 if kind == "withdraw":
                     yield Change(seq, key, None)
                 else:
-                    stored = np.frombuffer(vector, np.float16)
-                    yield Change(seq, key, Addition(unpack(record), stored, Place(*place)))
+                    image_D, caption_D = _vector(vector), None if caption is None else _vector(caption)
+                    yield Change(seq, key, Addition(unpack(record), image_D, Place(*place), caption_D))
 
     def _has_begun(self) -> bool:
         if not self.path.exists():
@@ -175,6 +183,8 @@ class LiveLog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with disk_full_is_an_answer(self.path), self._connection() as connection:
             connection.executescript(_SCHEMA)
+            if not _has_caption_column(connection):
+                connection.execute("ALTER TABLE changes ADD COLUMN caption BLOB")
             # One transaction: all of it is there after a crash, or none.
             with connection:
                 yield connection
@@ -196,3 +206,12 @@ class LiveLog:
                 where=self.path,
                 remedy="free some space, or remove the file: changes since the last compaction are lost",
             ) from error
+
+
+def _has_caption_column(connection: sqlite3.Connection) -> bool:
+    """Logs of the first indexes have none, and the withdrawals in them are to last."""
+    return any(name == "caption" for _, name, *_ in connection.execute("PRAGMA table_info(changes)"))
+
+
+def _vector(stored: bytes) -> npt.NDArray[np.float16]:
+    return np.frombuffer(stored, np.float16)

@@ -20,7 +20,7 @@ from iconoclip.errors import DamagedData
 from iconoclip.record import Record
 from retrieval.answers import Filters
 from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
-from retrieval.backends.overlay import Overlay
+from retrieval.backends.overlay import NoVectors, Overlay
 from retrieval.generation.calibration import Statistics
 from retrieval.generation.captions import CaptionSegment
 from retrieval.generation.catalog import Catalog, Place, WordMatch
@@ -133,6 +133,25 @@ class View:
         return Overlay(self.sealed.vectors, self.additions.vectors)
 
     @cached_property
+    def captions(self) -> VectorBackend:
+        """What holds the vectors of captions; its rows are numbers of captions."""
+        sealed = self.sealed.captions
+        held = sealed.vectors if sealed else NoVectors(self.sealed.manifest.dimension)
+        return Overlay(held, self.additions.captions)
+
+    @cached_property
+    def caption_rows(self) -> Rows:
+        """The row of the item that each caption describes."""
+        sealed = self.sealed.captions
+        added = self.num_sealed + np.array(self.additions.captioned, np.int64)
+        return np.concatenate([sealed.rows.astype(np.int64), added]) if sealed else added
+
+    @cached_property
+    def _caption_order(self) -> tuple[Rows, Rows]:
+        order = np.argsort(self.caption_rows, kind="stable")
+        return order, self.caption_rows[order]
+
+    @cached_property
     def columns(self) -> tuple[Columns, ...]:
         """What rows are filtered and counted by: of the generation, and of the additions where there are any."""
         return (
@@ -203,12 +222,18 @@ class View:
         return merged(sealed, added, self.num_sealed, limit)
 
     def match_captions(self, text_D: Vectors, limit: int, mask_N: Mask | None) -> list[int]:
-        """Rows whose captions mean what a text means, best first. Additions join them with the next rebuild."""
-        if self.sealed.captions is None:
-            return []
-        return self.sealed.captions.search(
-            text_D, limit, None if mask_N is None else mask_N[: self.num_sealed]
-        )
+        """Rows whose captions mean what a text means, best first."""
+        mask_C = None if mask_N is None else mask_N[self.caption_rows]
+        found, _ = self.captions.search(text_D, limit, mask_C)
+        return [int(row) for row in self.caption_rows[found]]
+
+    def caption(self, row: int) -> npt.NDArray[np.float16] | None:
+        """The vector of a row's captions, float16 [D], if it has one."""
+        order, ordered = self._caption_order
+        place = int(np.searchsorted(ordered, row))
+        if place == len(ordered) or ordered[place] != row:
+            return None
+        return np.asarray(self.captions.vectors(order[place : place + 1])[0], np.float16)
 
     def mask(self, filters: Filters) -> Mask | None:
         """Which rows pass, hidden ones included; None when all do. Only filters are remembered, never queries."""

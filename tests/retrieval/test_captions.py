@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +16,13 @@ from retrieval.answers import Filters, Query
 from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.encode import encode
+from retrieval.generation.catalog import Place
+from retrieval.generation.manifest import ShardSetReference
 from retrieval.live.changes import withdraw
+from retrieval.live.log import Addition, LiveLog
 from retrieval.search import SearchEngine
 
-from .conftest import samples_of
+from .conftest import samples_of, write_shardset
 
 THINGS = (
     "ships in a storm",
@@ -92,3 +97,74 @@ def test_filters_withdrawals_and_compaction_hold_for_captions(folder: Path) -> N
 def test_captions_alone_are_no_index(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="captions only"):
         index(IndexConfig(stores=[str(tmp_path / "captions")], out=str(tmp_path / "third")))
+
+
+def added_stores(samples: list[tuple[Record, bytes]], model: Path, folder: Path) -> list[str]:
+    shards = write_shardset(folder / "set", samples, name="more")
+    for side in ("image", "text"):
+        encode(
+            EncodeConfig(model=str(model), shardset=str(shards), out=str(folder / side), side=side)  # type: ignore[arg-type]
+        )
+    return [str(folder / "image"), str(folder / "text")]
+
+
+def test_captions_of_added_items_are_found_at_once_and_after_a_compaction(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    samples = [(told(n, record), jpeg) for n, (record, jpeg) in enumerate(samples_of(range(90, 96)), 90)]
+    index(IndexConfig(stores=added_stores(samples, model, tmp_path / "more"), out=str(folder), add=True))
+    with SearchEngine.open(folder) as engine:
+        for _ in range(2):
+            view = engine._views.current()
+            for record in (samples[0][0], samples[5][0], view.record(7)):
+                text_D = engine._model.text(record.title)
+                assert [view.record(row) for row in view.match_captions(text_D, 1, None)] == [record]
+                hits = engine.search(Query(text=record.title, mode="semantic", k=200, fold=False)).hits
+                (hit,) = (hit for hit in hits if hit.key == record.key)
+                assert "captions" in hit.matched
+            prints = view.mask(Filters(object_type="print"))
+            assert prints is not None
+            assert sorted(view.match_captions(text_D, 200, prints)) == np.flatnonzero(prints).tolist()
+            index(IndexConfig(out=str(folder), compact=True))
+            engine.refresh()
+        assert view.generation == "gen-000002"
+        assert view.sealed.manifest.captions is not None
+        assert view.sealed.manifest.captions.num_vectors == 66
+
+
+def test_captions_can_be_added_to_an_index_that_has_none(
+    make_index: Callable[..., Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = [(told(n, record), jpeg) for n, (record, jpeg) in enumerate(samples_of(range(12)))]
+    folder = make_index(samples)
+    out = tmp_path / "captions"
+    encode(EncodeConfig(model=str(model), shardset=str(tmp_path / "set"), out=str(out), side="text"))
+    both = IndexConfig(stores=[str(tmp_path / "store"), str(out)], out=str(folder), add=True)
+    index(both)
+    assert "12 items added" in capsys.readouterr().err
+    index(both)
+    assert "0 items added" in capsys.readouterr().err, "nothing is new the second time"
+    index(both.model_copy(update={"stores": [str(tmp_path / "store")]}))
+    assert "0 items added" in capsys.readouterr().err, "captions stay where a store says nothing of them"
+    with SearchEngine.open(folder) as engine:
+        view = engine._views.current()
+        (row,) = view.match_captions(engine._model.text(samples[4][0].title), 1, None)
+        assert view.record(row) == samples[4][0]
+        assert engine.search(Query()).total == 12
+
+
+def test_a_log_written_before_captions_were_logged_is_read_and_written_on(tmp_path: Path) -> None:
+    log = LiveLog(tmp_path)
+    log.withdraw(["museum-0000000000000001"])
+    with contextlib.closing(sqlite3.connect(log.path)) as connection, connection:
+        connection.execute("ALTER TABLE changes DROP COLUMN caption")
+    assert [change.key for change in log.changes(0)] == ["museum-0000000000000001"]
+    record, _ = samples_of(range(1))[0]
+    vector, caption = np.ones(4, np.float16), np.full(4, 0.5, np.float16)
+    reference = ShardSetReference(path="/set", name="set", records_sha256="0" * 64)
+    log.add(reference, [Addition(record, vector, Place(1, "a.tar", 0, 9), caption)])
+    (change,) = log.changes(1)
+    assert change.addition is not None
+    assert change.addition.caption is not None
+    assert change.addition.caption.tolist() == caption.tolist()
+    assert log.withdrawn() == {"museum-0000000000000001"}
