@@ -210,10 +210,26 @@ def parse(name: str, arguments: list[str]) -> Config:
         ConfigError: an unknown key or a value that does not fit.
     """
     # Imported here: a listing of the verbs needs none of it.
-    from jsonargparse import ArgumentError, ArgumentParser
+    from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+
+    class PlainHelp(DefaultHelpFormatter):
+        """Help for people: the types of Python are left out, and the defaults that are none."""
+
+        def _get_type_str(self, action: Any) -> None:
+            return None
+
+        def _get_help_string(self, action: Any) -> str:
+            text = super()._get_help_string(action)
+            is_none = action.default is None or action.default in ("", [], (), {})
+            return text.replace(" (default: %(default)s)", "") if is_none else text
 
     model: type[Config] = resolve(VERBS[name].config)
-    parser = ArgumentParser(prog=f"iconoclip {name}", description=VERBS[name].summary, exit_on_error=False)
+    parser = ArgumentParser(
+        prog=f"iconoclip {name}",
+        description=VERBS[name].summary,
+        exit_on_error=False,
+        formatter_class=PlainHelp,
+    )
     parser.add_argument("--config", action="config", help="YAML file with any of the fields below")
     for field in _positionals(model):
         nargs = "*" if _is_list(model, field) else "?"
@@ -221,6 +237,9 @@ def parse(name: str, arguments: list[str]) -> Config:
             f"given_{field}", nargs=nargs, metavar=field.upper(), help=model.model_fields[field].description
         )
     parser.add_class_arguments(model, None)
+    for group in parser._action_groups:
+        # Its heading would be the repr of a class.
+        group.title = "fields" if str(model) in (group.title or "") else group.title
     for action in parser._actions:
         # pydantic says what is required, once the positionals are in their places.
         action.required = False
