@@ -24,6 +24,7 @@ import sys
 from pathlib import Path
 
 from iconoclip.errors import IconoclipError
+from iconoclip.rundir import RunDir
 from slurm.job import Attempt, Job, JobDir, State, Work, has_evidence, now
 from slurm.metrics import last_metrics
 
@@ -39,8 +40,7 @@ def begin(job_dir: JobDir, task: int | None) -> int:
         0 to go on, 100 when the work is finished already, 2 when something it needs is not finished.
     """
     job = job_dir.read()
-    unmet = [need for need in job.needs if not _is_finished(need)]
-    if unmet:
+    if unmet := job_dir.unmet_needs(job):
         return _refuse(job_dir, task, f"needs {unmet[0]}, which is not finished by its own records")
     expected = job.nodes * job.tasks_per_node
     given = int(os.environ.get("SLURM_NTASKS", expected))
@@ -64,11 +64,6 @@ def begin(job_dir: JobDir, task: int | None) -> int:
     job_dir.write_work(task, Work(state="running", attempts=(*work.attempts, attempt)))
     _announce(job, attempt, number=len(work.attempts) + 1, task=task)
     return 0
-
-
-def _is_finished(run: str) -> bool:
-    needed = JobDir(run)
-    return needed.exists and needed.is_finished()
 
 
 def _refuse(job_dir: JobDir, task: int | None, reason: str) -> int:
@@ -150,10 +145,12 @@ def _is_last(job_dir: JobDir, job: Job) -> bool:
 
 
 def progress_of(job: Job) -> int:
-    """What grows while a run gets on: the last step it has recorded, or else the bytes of its output."""
+    """What grows while a run gets on: the steps of a training, or else the bytes of the output."""
     root = Path(job.output)
-    if step := last_metrics(root).get("step"):
-        return int(step)
+    if job.stage == "train":
+        # Not its bytes: the logs lie in the same folder, and grow with every attempt.
+        steps = (last_metrics(root).get("step"), RunDir(root).job.get("step"))
+        return max(int(step or 0) for step in steps)
     return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
 
 

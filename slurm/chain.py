@@ -23,12 +23,13 @@ from typing import Any
 from pydantic import Field
 
 from iconoclip.config import Config, build, nearest, read_yaml
-from iconoclip.errors import ConfigError
+from iconoclip.errors import ConfigError, IconoclipError
 from slurm import scheduler
 from slurm.config import ChainConfig, Placement, SubmitConfig
 from slurm.request import Request, request_of
+from slurm.site import in_words
 from slurm.stages import config_path
-from slurm.submit import place
+from slurm.submit import live_jobs, place
 
 REFERENCE = re.compile(r"\{([a-z0-9][a-z0-9_-]*)\}")
 
@@ -103,7 +104,11 @@ def requests_of(described: Chain, where: str) -> dict[str, Request]:
                 "account": step.account or described.account,
             },
         )
-        requests[name] = request_of(asked, step.config, filled_in(step.fields, outputs), needs)
+        try:
+            requests[name] = request_of(asked, step.config, filled_in(step.fields, outputs), needs)
+        except IconoclipError as error:
+            found = f"{where}, step '{name}'" + (f", {error.where}" if error.where else "")
+            raise type(error)(error.what, where=found, remedy=error.remedy) from error
     return requests
 
 
@@ -152,10 +157,16 @@ def filled_in(value: Any, outputs: dict[str, str]) -> Any:
 
 
 def _line(name: str, request: Request) -> str:
-    plan = request.plan
-    size = f"{plan.num_tasks} tasks" if plan.num_tasks else f"{plan.nodes} node(s) x {plan.tasks_per_node}"
+    plan, job_dir = request.plan, request.job_dir
+    size = f"{plan.num_tasks} tasks"
+    if plan.num_tasks is None:
+        nodes = f"{plan.nodes} node{'s' if plan.nodes > 1 else ''}"
+        size = f"{nodes} of {plan.tasks_per_node}" if plan.tasks_per_node > 1 else nodes
     state = "would be submitted"
-    if request.job_dir.exists and request.job_dir.is_finished():
+    if job_dir.exists and job_dir.is_finished():
         state = "finished already"
-    needs = f" after {', '.join(Path(need).name for need in request.needs)}" if request.needs else ""
-    return f"{name}: {plan.stage} on {plan.partition or 'the default partition'}, {size}, {plan.time}{needs}: {state}"
+    elif job_dir.exists and scheduler.is_here() and live_jobs(job_dir):
+        state = "in the queue already"
+    needs = f", after {', '.join(Path(need).name for need in request.needs)}" if request.needs else ""
+    where = plan.partition or "the default partition"
+    return f"{name}: {state}: {plan.stage} on {where}, {size}, {in_words(plan.time)} a job{needs}"

@@ -214,6 +214,21 @@ def _wait(is_over: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def _about_their_package(ranks: list[dict[str, Any]], plan: Plan) -> Finding:
+    """Whether every rank ran the very code that was submitted, in the same Python."""
+    meant = str(Path(plan.run_dir) / "job" / "code" / "iconoclip")
+    strangers = sorted({rank["package"] for rank in ranks} - {meant})
+    if strangers:
+        remedy = "the nodes do not see the run's folder, or a container or `setup` of the site puts another code first"
+        return Finding("FAILED", "on nodes", f"iconoclip from {strangers[0]}, not from {meant}", remedy)
+    pythons = sorted({f"Python {rank['python']} with torch {rank.get('torch', 'unknown')}" for rank in ranks})
+    if len(pythons) > 1:
+        return Finding(
+            "FAILED", "on nodes", "; ".join(pythons), "the nodes differ: set `python` in a site of yours"
+        )
+    return Finding("ok", "on nodes", f"the code that was submitted, {pythons[0]}")
+
+
 def _about_ranks(ranks: list[dict[str, Any]], plan: Plan) -> Iterator[Finding]:
     nodes = sorted({rank["node"] or rank["host"] for rank in ranks})
     wanted = plan.nodes * plan.tasks_per_node
@@ -224,10 +239,7 @@ def _about_ranks(ranks: list[dict[str, Any]], plan: Plan) -> Iterator[Finding]:
         f"{len(ranks)} of {wanted} processes on {', '.join(nodes)}",
         "see the test job's log",
     )
-    versions = sorted({f"{rank['version']} with Python {rank['python']}" for rank in ranks})
-    yield Finding(
-        "ok" if len(versions) == 1 else "FAILED", "on nodes", "; ".join(versions), "the nodes differ"
-    )
+    yield _about_their_package(ranks, plan)
     if plan.gpu_option:
         seen = sorted({rank.get("num_gpus", 0) for rank in ranks})
         verdict = "ok" if seen and seen[0] > 0 else "FAILED"

@@ -175,6 +175,11 @@ class JobDir:
             return False
         return has_evidence(job)
 
+    def unmet_needs(self, job: Job) -> list[str]:
+        """The runs it needs that are not finished by their own records."""
+        needed = {need: JobDir(need) for need in job.needs}
+        return [need for need, run in needed.items() if not (run.exists and run.is_finished())]
+
 
 def has_evidence(job: Job) -> bool:
     """Whether the stage's own last file is there, and says so where it can."""

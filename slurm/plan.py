@@ -9,7 +9,7 @@ from pathlib import Path
 from iconoclip.errors import ConfigError
 from slurm.config import Placement, SubmitConfig
 from slurm.render import Plan
-from slurm.site import Queue, Site, seconds_of
+from slurm.site import Queue, Site, in_words, seconds_of
 from slurm.stages import Stage
 
 
@@ -97,7 +97,7 @@ def _check_limits(site: Site, queue: Queue, config: SubmitConfig, time: str) -> 
         and seconds_of(time) > seconds_of(queue.max_time)
     ):
         raise ConfigError(
-            f"a job of {time} is longer than site '{site.name}' allows ({queue.max_time})",
+            f"a job of {in_words(time)} is longer than site '{site.name}' allows ({in_words(queue.max_time)})",
             where="--time",
             remedy="ask for less: a run that hits its limit goes on by itself",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,10 +144,3 @@ def cancel(job_ids: Iterable[int]) -> None:
 def version() -> str:
     """What `sbatch --version` prints."""
     return _call("sbatch", "--version").stdout.strip()
-
-
-def command_line(command: Sequence[str]) -> str:
-    """A command as one would type it."""
-    import shlex
-
-    return shlex.join(command)

@@ -155,6 +155,13 @@ def _merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def in_words(time: str) -> str:
+    """A time limit as a person reads it: "60" is an hour, which not everybody knows."""
+    minutes, seconds = divmod(seconds_of(time), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
 def seconds_of(time: str) -> int:
     """The seconds in a time limit as SLURM writes it: MINUTES, MINUTES:SECONDS, H:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.
 

@@ -23,6 +23,8 @@ from slurm.scheduler import QueuedJob
 MAX_DEPTH = 3
 # A run's folder has many files below it and no run; these are never looked into.
 INSIDE_A_RUN = {"job", "checkpoints", "wandb", "out"}
+# What the script itself says before and after the stage: that it began and ended, not why.
+OF_THE_SCRIPT = re.compile(r"iconoclip: (exit code |the stage left |[a-z]+(, task \d+ of \d+)?, job \d+ on )")
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,13 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
     job_dir = JobDir(run)
     try:
         job = job_dir.read() if job_dir.exists else None
+        job_ids = job_dir.job_ids() if job else []
+        live = [one for job_id in job_ids for one in (queued or {}).get(job_id, [])]
+        state = state_of(job_dir, job, live, is_known=queued is not None)
     except (IconoclipError, ValueError) as error:
         return Row(name, "?", f"damaged record: {error}".splitlines()[0])
     metrics = last_metrics(run)
     num_steps = job_dir.run.job.get("num_steps")
-    job_ids = job_dir.job_ids() if job else []
-    live = [one for job_id in job_ids for one in (queued or {}).get(job_id, [])]
-    state = state_of(job_dir, job, live, is_known=queued is not None)
     return Row(
         run=name,
         stage=job.stage if job else "train",
@@ -120,7 +122,7 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
         loss=_shown(metrics.get("loss")),
         rate=_rate(metrics),
         left=_left(metrics, num_steps) if state.startswith("running") else "",
-        log=last_log_line(job_dir) if job else "",
+        log=last_log_line(job_dir, why=state.startswith("failed")) if job else "",
     )
 
 
@@ -142,7 +144,8 @@ def state_of(job_dir: JobDir, job: Job | None, live: list[QueuedJob], *, is_know
         if state in states:
             return _with_tasks(state, job_dir, job)
     if is_known:
-        return _with_tasks("stopped", job_dir, job)
+        unmet = [Path(need).name for need in job_dir.unmet_needs(job)]
+        return _with_tasks(f"stopped (needs {', '.join(unmet)})" if unmet else "stopped", job_dir, job)
     return _with_tasks(next(iter(states), job.work.state), job_dir, job)
 
 
@@ -160,12 +163,14 @@ def _with_tasks(state: str, job_dir: JobDir, job: Job) -> str:
     return f"{state}, {job.num_tasks - len(job_dir.missing_tasks(job))}/{job.num_tasks} tasks"
 
 
-def last_log_line(job_dir: JobDir) -> str:
-    """The last line of the log written last."""
+def last_log_line(job_dir: JobDir, *, why: bool = False) -> str:
+    """The last line of the log written last; with `why`, the last error that is told there."""
     log = newest_log(job_dir)
-    lines = (
-        [line.strip() for line in tail(log).replace("\r", "\n").splitlines() if line.strip()] if log else []
-    )
+    lines = [line.strip() for line in re.split(r"[\r\n]+", tail(log)) if line.strip()] if log else []
+    if why:
+        told = [line for line in lines if line.startswith("iconoclip: ") and not OF_THE_SCRIPT.match(line)]
+        # A program that was killed has told nothing: then what the script says of it.
+        lines = told or [line for line in lines if not line.startswith("iconoclip: exit code")]
     return lines[-1] if lines else ""
 
 

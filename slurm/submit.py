@@ -122,7 +122,8 @@ def _check_same(request: Request) -> None:
         raise ConfigError(
             f"this folder holds a run with another {name}: {before!r}, not {present!r}{more}",
             where=request.job_dir.config_path,
-            remedy="choose another --run_dir; `iconoclip resume` goes on with the run as it is",
+            remedy="choose another --run_dir, or remove this one if nothing in it is worth keeping; "
+            "`iconoclip resume` goes on with the run as it is",
         )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.metadata
 import json
 import os
 import platform
@@ -47,7 +46,6 @@ def whoami(rank: int) -> dict[str, Any]:
         "clock": time.time(),
         "python": platform.python_version(),
         "interpreter": sys.executable,
-        "version": importlib.metadata.version("iconoclip"),
         "package": str(Path(iconoclip.__file__).parent),
     }
 

@@ -33,6 +33,7 @@ class CountConfig(Config):
     num_steps: int = 3
     seconds_a_step: float = 0.1
     fails_at: int = 0
+    fails_task: int | None = None
     num_tasks: int = 1
     task: int | None = None
     sources: list[str] = Field(default=[])

@@ -53,7 +53,8 @@ def count(out: Path, config: dict[str, Any], suffix: str) -> int:
         step += 1
         with (out / f"steps{suffix}.jsonl").open("a") as file:
             file.write(json.dumps({"step": step, "job": os.environ.get("SLURM_JOB_ID")}) + "\n")
-        if step == config["fails_at"] and not (out / f"failed{suffix}").exists():
+        is_to_fail = config["fails_task"] is None or suffix == f"-{config['fails_task']}"
+        if step == config["fails_at"] and is_to_fail and not (out / f"failed{suffix}").exists():
             (out / f"failed{suffix}").touch()
             return 1
         if told_to_end:

@@ -59,17 +59,20 @@ def test_edits_after_submission_change_nothing(
     assert 'PYTHONPATH="$run/job/code"' in second.script_path.read_text()
 
 
-def test_an_array_redoes_only_the_task_that_was_killed(
+def test_an_array_redoes_only_the_task_that_failed(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    job_dir = submit_count(run, "num_steps=3", "fails_at=2", num_tasks=3)
+    job_dir = submit_count(run, "num_steps=3", "fails_at=2", "fails_task=1", num_tasks=3)
     wait_until(lambda: not live_jobs(job_dir), "over")
     assert not job_dir.is_finished()
-    assert job_dir.missing_tasks(job_dir.read()) == [0, 1, 2]
+    assert job_dir.missing_tasks(job_dir.read()) == [1]
     resume(ResumeConfig(run=run))
-    wait_until(lambda: any(job_dir.work_of(task).state == "running" for task in range(3)), "running")
+    wait_until(lambda: job_dir.work_of(1).state != "submitted", "running")
     wait_until_finished(job_dir)
+    assert [len(job_dir.work_of(task).attempts) for task in range(3)] == [1, 2, 1]
+    submissions = [json.loads(line) for line in job_dir.submissions_path.read_text().splitlines()]
+    assert [line["array"] for line in submissions] == ["0-2", "1"]
     assert json.loads((run / "out/done.json").read_text()) == {"steps": 9}
     with pytest.raises(ConfigError, match="cannot go on with 5"):
         submit_count(run, "num_steps=3", "fails_at=2", num_tasks=5)

@@ -94,6 +94,26 @@ def test_attempts_without_progress_end_the_run(tmp_path: Path) -> None:
     assert verdicts == ["requeue"] * (MAX_IDLE_ATTEMPTS - 1) + ["failed"]
 
 
+def test_a_training_that_only_talks_gets_nowhere(tmp_path: Path) -> None:
+    """Its logs lie in its output's folder and grow: that is no progress. Steps are, and so is a save before the first line
+    of metrics."""
+    run = tmp_path / "run"
+    job_dir = make_run(run, stage="train", output=str(run), evidence="job.json")
+    job_dir.logs.mkdir()
+
+    def attempt(number: int) -> str:
+        begin(job_dir, None)
+        (job_dir.logs / "1.log").write_text("iconoclip: the disk is full\n" * number)
+        return end(job_dir, None, code=75, stop="none")
+
+    job_dir.run.update_job(step=5)
+    verdicts = [attempt(1), attempt(2)]
+    job_dir.run.metrics_path.write_text('{"step": 10}\n')
+    verdicts += [attempt(number) for number in (3, 4, 5, 6)]
+    assert verdicts == ["requeue"] * 5 + ["failed"]
+    assert "3 attempts in a row" in job_dir.work_of(None).reason
+
+
 @given(st.lists(st.integers(1, 5), max_size=12))
 def test_a_run_that_gets_on_is_never_stuck(grown: list[int]) -> None:
     sizes = [sum(grown[: count + 1]) for count in range(len(grown))]

@@ -52,8 +52,16 @@ def test_a_reference_is_a_path_and_a_dependency(tmp_path: Path, monkeypatch: pyt
     ],
 )
 def test_mistakes_in_a_chain_are_named(steps: dict[str, object], says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=says) as caught:
         requests_of(described(**steps), "c.yaml")
+    assert str(caught.value.where).startswith("c.yaml")
+
+
+def test_a_mistake_says_which_step_it_is_in() -> None:
+    steps = {"first": {"stage": "count"}, "second": {"stage": "count", "fields": {"num_steps": "many"}}}
+    with pytest.raises(ConfigError) as caught:
+        requests_of(described(**steps), "c.yaml")
+    assert caught.value.where == "c.yaml, step 'second', iconoclip submit count"
 
 
 def test_a_dry_run_says_what_would_be_submitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,8 +72,8 @@ def test_a_dry_run_says_what_would_be_submitted(tmp_path: Path, capsys: pytest.C
     )
     assert chain(ChainConfig(chain=str(file), dry_run=True)) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "one: count on boost_usr_prod, 2 node(s) x 4, 24:00:00: would be submitted",
-        "two: count on boost_usr_prod, 1 node(s) x 4, 30:00 after one: would be submitted",
+        "one: would be submitted: count on boost_usr_prod, 2 nodes of 4, 24:00:00 a job",
+        "two: would be submitted: count on boost_usr_prod, 1 node of 4, 0:30:00 a job, after one",
     ]
 
 

@@ -40,6 +40,42 @@ def test_the_queue_adds_what_the_records_cannot_know(tmp_path: Path) -> None:
     assert row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path).state == "finished"
 
 
+def test_a_run_that_stopped_for_want_of_another_names_it(tmp_path: Path) -> None:
+    needed = make_run(tmp_path / "first")
+    make_run(tmp_path / "second", needs=(str(tmp_path / "first"), str(tmp_path / "gone")))
+    assert row_of(tmp_path / "second", {}, tmp_path).state == "stopped (needs first, gone)"
+    (needed.run.folder / "out/done.json").touch()
+    assert row_of(tmp_path / "second", {}, tmp_path).state == "stopped (needs gone)"
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        (
+            "iconoclip: train, job 3 on node[1-2], attempt 1\niconoclip: a batch of 128 needs as many samples; there are 63\n"
+            "  where:  shards\n  remedy: set batch_size to 63\nsrun: error: node1: task 0: Exited with exit code 2\n"
+            "iconoclip: the stage left with exit code 2\niconoclip: exit code 2, failed\n",
+            "iconoclip: a batch of 128 needs as many samples; there are 63",
+        ),
+        (
+            "iconoclip: encode, task 1 of 2, job 4 on node1, attempt 1\nsrun: error: node1: task 0: Killed\n"
+            "iconoclip: killed (exit code 137): out of memory, most likely\niconoclip: exit code 137, failed\n",
+            "iconoclip: killed (exit code 137): out of memory, most likely",
+        ),
+        (
+            "bash: python: command not found\niconoclip: exit code 127, failed\n",
+            "bash: python: command not found",
+        ),
+    ],
+)
+def test_the_row_of_a_failed_run_says_why(tmp_path: Path, log: str, told: str) -> None:
+    job_dir = make_run(tmp_path / "run")
+    job_dir.write_work(None, Work(state="failed"))
+    job_dir.logs.mkdir()
+    (job_dir.logs / "3.log").write_text(log)
+    assert row_of(tmp_path / "run", {}, tmp_path).log == told
+
+
 def test_an_array_counts_its_tasks(tmp_path: Path) -> None:
     job_dir = make_run(tmp_path / "run", num_tasks=4)
     for task in (0, 3):

@@ -1,0 +1,65 @@
+"""What the doctor makes of the ranks' answers: sound ones pass, and each thing that can be wrong is found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slurm.doctor import _about_ranks
+from slurm.render import Plan
+from slurm.stages import STAGES
+
+from .conftest import plan_for
+
+RUN = "/scratch/probe"
+
+
+def plan(site: str = "generic") -> Plan:
+    return plan_for(STAGES["train"], site, RUN, nodes=2, account="a")
+
+
+def rank(number: int, **changes: Any) -> dict[str, Any]:
+    sound = {
+        "rank": number, "host": f"host{number}", "node": f"node{number}", "clock": 1_000.0, "python": "3.11.7",
+        "package": f"{RUN}/job/code/iconoclip", "torch": "2.14.1", "num_gpus": 0, "backend": "gloo", "all_reduce": True,
+        "seconds": 0.2,
+    }  # fmt: skip
+    return {**sound, **changes}
+
+
+def verdicts(*ranks: dict[str, Any], site: str = "generic") -> dict[str, str]:
+    return {finding.check: finding.verdict for finding in _about_ranks(list(ranks), plan(site))}
+
+
+def test_sound_ranks_pass() -> None:
+    assert verdicts(rank(0), rank(1)) == dict.fromkeys(["nodes", "on nodes", "clock", "all-reduce"], "ok")
+
+
+@pytest.mark.parametrize(
+    ("second", "check", "verdict"),
+    [
+        ({"node": "node0"}, "nodes", "FAILED"),
+        ({"package": "/usr/lib/python3/site-packages/iconoclip"}, "on nodes", "FAILED"),
+        ({"python": "3.12.1"}, "on nodes", "FAILED"),
+        ({"torch": "2.10.0"}, "on nodes", "FAILED"),
+        ({"clock": 1_030.0}, "clock", "note"),
+        ({"all_reduce": False}, "all-reduce", "FAILED"),
+        ({"all_reduce": None}, "all-reduce", "FAILED"),
+    ],
+)
+def test_what_is_wrong_with_a_rank_is_found(second: dict[str, Any], check: str, verdict: str) -> None:
+    found = verdicts(rank(0), rank(1, **second))
+    assert found.pop(check) == verdict
+    assert set(found.values()) == {"ok"}
+
+
+def test_a_rank_that_never_answered_is_missed() -> None:
+    assert verdicts(rank(0))["nodes"] == "FAILED"
+
+
+def test_gpus_that_were_asked_for_must_be_seen() -> None:
+    ranks = [rank(number, node=f"node{number // 4}", num_gpus=4) for number in range(8)]
+    assert verdicts(*ranks, site="leonardo")["GPUs"] == "ok"
+    ranks[5]["num_gpus"] = 0
+    assert verdicts(*ranks, site="leonardo")["GPUs"] == "FAILED"
