@@ -1,38 +1,77 @@
-"""The documents tell the truth: every command in them is one the program takes, every link leads somewhere."""
+"""The documents tell the truth: every command in them is one the program takes, every file, link, verb and option in them
+is there, and what they promise about rights is what the code does."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from iconoclip import cli
 from iconoclip.config import shipped_config
+from iconoclip.rights import POLICIES, TERMS
+from slurm.chain import Chain, requests_of
+from slurm.site import load_site
 from tests.conftest import ROOT
 
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("slurm/*.md"), *ROOT.glob("configs/**/*.md")]
 )
-BLOCK = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EACH_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)")
+ROOMS = ("iconoclip", "data_prep", "training", "retrieval", "slurm")
+# Options of programs that are not ours: sbatch and srun, ssh-keygen, pytest, and what every verb takes.
+OF_OTHERS = {"signal", "cpus_per_task", "ntasks_per_node", "help", "version", "print_config", "config"}
+
+
+def blocks(document: Path, *languages: str) -> list[str]:
+    """The contents of a document's fenced blocks in a language."""
+    return [text for language, text in BLOCK.findall(document.read_text()) if language in languages]
+
+
+def shell_lines(document: Path) -> list[str]:
+    """The lines of a document's shell blocks; `\\` joins lines."""
+    lines = [
+        line
+        for block in blocks(document, "sh", "bash", "console")
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
+    return [line.removeprefix("$ ").strip() for line in lines]
+
+
+def inline(document: Path) -> list[str]:
+    """What stands in backticks outside of the blocks."""
+    return [" ".join(text.split()) for text in INLINE.findall(BLOCK.sub("", document.read_text()))]
 
 
 def commands(document: Path) -> list[str]:
-    """The command lines that start with iconoclip in the shell blocks of a document; `\\` joins lines."""
-    lines = [
-        line
-        for block in BLOCK.findall(document.read_text())
-        for line in block.replace("\\\n", " ").splitlines()
-    ]
-    stripped = [line.removeprefix("$ ").strip() for line in lines]
-    return [line for line in stripped if line.startswith("iconoclip ")]
+    """The commands in a document's shell blocks that call the program, by its name or as a module; also from srun and in
+    what sbatch is to wrap."""
+    lines = [line.replace("python -m iconoclip.cli ", "iconoclip ") for line in shell_lines(document)]
+    calls = [re.search(r"(?:^|^srun )(iconoclip .*?)(?: &)?$|'(iconoclip [^']*)'", line) for line in lines]
+    return [call[1] or call[2] for call in calls if call]
 
 
 COMMANDS = [pytest.param(line, id=f"{doc.name}: {line[:60]}") for doc in DOCUMENTS for line in commands(doc)]
 
 
+@pytest.fixture
+def named_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder to work in that holds the YAML files which the documents name in their first line."""
+    monkeypatch.chdir(tmp_path)
+    for block in (block for document in DOCUMENTS for block in blocks(document, "yaml")):
+        if name := re.match(r"# ([\w-]+\.yaml)", block):
+            (tmp_path / name[1]).write_text(block)
+
+
+@pytest.mark.usefixtures("named_files")
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_is_one_the_program_takes(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
@@ -44,10 +83,18 @@ def test_every_command_is_one_the_program_takes(line: str) -> None:
     verb = words[0]
     assert verb in cli.VERBS
     if "--help" not in words:
+        # What a script fills in is a number.
+        words = ["0" if word.startswith("$") else word for word in words]
         assert isinstance(cli.parse(verb, words[1:]), cli.resolve(cli.VERBS[verb].config))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_commands_are_found_however_they_are_written() -> None:
+    found = [line.split()[1] for line in commands(ROOT / "slurm" / "README.md")]
+    assert found == ["train", "encode", "encode"]
+    assert len(COMMANDS) > 40
+
+
+@EACH_DOCUMENT
 def test_every_link_leads_somewhere(document: Path) -> None:
     broken = [
         target for target in LINK.findall(document.read_text()) if not (document.parent / target).exists()
@@ -55,10 +102,120 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     assert broken == []
 
 
-def test_every_make_target_the_readme_names_exists() -> None:
+def rooms_of(document: Path) -> Iterator[tuple[Path, str]]:
+    """The parts of a document that speak of one room's files by their bare names, each with the room's folder."""
+    text = BLOCK.sub("", document.read_text())
+    for room, part in re.findall(r"^### (\w+)/.*?\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL):
+        yield ROOT / room, part
+    if document.parent != ROOT and document.name == "README.md":
+        yield document.parent, text[text.index("## Modules") :]
+
+
+@EACH_DOCUMENT
+def test_every_file_that_is_named_is_there(document: Path) -> None:
+    tops = "|".join((*ROOMS, "configs", "benchmarks", "docs", "tests"))
+    named = [
+        name for text in inline(document) for name in re.findall(rf"(?<![\w/.~-])(?:{tops})/[\w./-]*", text)
+    ]
+    missing = [name for name in named if not (ROOT / name).exists()]
+    for room, part in rooms_of(document):
+        bare = [name for name in INLINE.findall(part) if re.fullmatch(r"\w+(\.py|/)", name)]
+        missing += [f"{room.name}: {name}" for name in bare if not any(room.rglob(name.rstrip("/"))) and not (ROOT / name).exists()]  # fmt: skip
+    assert missing == []
+
+
+def test_bare_names_are_looked_for() -> None:
+    assert {room.name for room, _ in rooms_of(ROOT / "ARCHITECTURE.md")} == set(ROOMS)
+    assert [room.name for room, _ in rooms_of(ROOT / "slurm" / "README.md")] == ["slurm"]
+
+
+@EACH_DOCUMENT
+def test_every_verb_and_option_in_the_text_is_there(document: Path) -> None:
+    fields = {field for verb in cli.VERBS.values() for field in cli.resolve(verb.config).model_fields}
+    unknown = []
+    for text in inline(document):
+        words = text.split()
+        if words[0] == "iconoclip" and len(words) > 1 and words[1].isalpha() and words[1] not in cli.VERBS:
+            unknown.append(text)
+        if words[0] in ("iconoclip", "make") or text.startswith("--"):
+            options = [name.replace("-", "_") for name in re.findall(r"(?<!\S)--([a-z][\w-]*)", text)]
+            unknown += [name for name in options if name.removeprefix("no_") not in fields | OF_OTHERS]
+    assert unknown == []
+
+
+@EACH_DOCUMENT
+def test_every_program_of_ours_in_the_text_takes_what_it_is_given(document: Path) -> None:
+    wrong = []
+    for text in [*inline(document), *shell_lines(document)]:
+        if module := re.search(r"\bpython3? -m (\w+(?:\.\w+)*)", text):
+            is_ours = module[1].split(".")[0] in ROOMS
+            wrong += [text] if is_ours and importlib.util.find_spec(module[1]) is None else []
+        if script := re.search(r"\bbenchmarks/\w+\.py", text):
+            source = (ROOT / script[0]).read_text()
+            wrong += [f"{text}: {option}" for option in re.findall(r"(?<!\S)--[\w-]+", text) if f'"{option}"' not in source]  # fmt: skip
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "benchmarks").glob("*.py")))
+def test_every_benchmark_says_how_it_is_called(name: str) -> None:
+    source = (ROOT / "benchmarks" / name).read_text()
+    assert source.startswith('"""')
+    if "__main__" in source and "nothing to measure here" not in source:
+        calls = re.findall(rf"^    python benchmarks/{re.escape(name)}(.*)$", source, re.MULTILINE)
+        options = [option for call in calls for option in re.findall(r"--[\w-]+", call)]
+        assert calls
+        assert [option for option in options if f'"{option}"' not in source.split('"""', 2)[2]] == []
+
+
+@EACH_DOCUMENT
+def test_every_chain_and_site_that_is_shown_is_one(
+    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The shipped configs that a chain names are named as seen from a checkout.
+    monkeypatch.chdir(ROOT)
+    for number, block in enumerate(blocks(document, "yaml")):
+        values = yaml.safe_load(block)
+        if "steps" in values:
+            assert len(requests_of(Chain.model_validate({**values, "site": "local"}), document.name)) == len(values["steps"])  # fmt: skip
+        elif "extends" in values:
+            (tmp_path / f"{number}.yaml").write_text(block)
+            assert load_site(str(tmp_path / f"{number}.yaml")).account == values["account"]
+
+
+def test_the_rights_that_partners_are_promised_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", (ROOT / "docs/partner-guide.md").read_text(), re.MULTILINE)  # fmt: skip
+    promised = {
+        name.strip().removeprefix("CC ").replace(" ", "-"): row[1:]
+        for row in rows
+        if row[0] != "statement" and not row[0].startswith("-")
+        for name in row[0].split(",")
+    }
+    short = {"Public-Domain-Mark": "PDM"}
+    promised = {
+        short.get(name, f"CC-{name}" if name.startswith("BY") else name): row
+        for name, row in promised.items()
+    }
+    assert promised.pop("none")[0] == "no"
+    assert set(promised) == set(TERMS)
+    for name, (train, pass_on, show) in promised.items():
+        terms = TERMS[name]
+        under = {policy for policy in POLICIES if f"`{policy}`" in train}
+        assert (set(POLICIES) if train.startswith("yes") else under) == terms.train_under, name
+        assert train.startswith("after review") == (terms.otherwise == "review"), name
+        assert ("credit" in train) == (name in ("CC-BY", "CC-BY-SA")), name
+        ways = {"yes": "yes", "share-alike": "yes (same licence for BY-SA)", "noncommercial": "non-commercial", "unaltered": "unaltered only", "no": "no"}  # fmt: skip
+        assert pass_on.startswith(ways[terms.redistribute][: len(pass_on)]), name
+        assert show == {"yes": "yes", "unaltered": "unaltered", "link": "as a link"}[terms.display], name
+
+
+def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text()))
-    assert {"demo", "test"} <= named <= targets
+    assert {"demo", "test"} <= set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text()))
+    for document in DOCUMENTS:
+        written = [*inline(document), *shell_lines(document)]
+        assert {name for text in written for name in re.findall(r"^make ([a-z]+)", text)} <= targets, (
+            document.name
+        )
 
 
 def test_every_verb_is_explained_in_the_readme_or_a_guide() -> None:
