@@ -14,11 +14,12 @@ from iconoclip.rundir import RunDir
 from training import checkpoints
 from training.config import TrainConfig
 
-# What may differ between a run's first command and the one that resumes it.
+# What may differ between a run's first command and the one that resumes it: where and how it is computed, not what.
 FREE_TO_CHANGE = {
     "run_dir", "shardsets", "num_workers", "cache_decoded_mb", "verify_shards", "max_steps", "devices", "num_nodes",
-    "accelerator", "strategy", "num_threads", "validate_every", "validation_split", "validation_samples", "checkpoint_every",
-    "checkpoint_minutes", "keep_checkpoints", "log_every", "wandb", "wandb_project", "tensorboard", "grams_co2_per_kwh", "dry_run", "json",
+    "accelerator", "strategy", "num_threads", "micro_batch_size", "gradient_checkpointing", "compile", "validate_every",
+    "validation_split", "validation_samples", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log_every",
+    "wandb", "wandb_project", "tensorboard", "grams_co2_per_kwh", "dry_run", "json",
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def test_a_shipped_config_trains(name: str, shapes_set: Path, tmp_path: Path) ->
     assert config.pretrained is None or config.pretrained in open_clip.list_pretrained_tags_by_model(
         config.model
     )
-    # Compiling is left out: it takes a minute and a compiler.
+    # Compiling is left out: test_compile.py has it.
     small = config.model_copy(update={
         "model": str(shrunken(config, tmp_path)), "pretrained": None, "batch_size": 8, "accelerator": "cpu", "devices": 1, "num_nodes": 1,
         "micro_batch_size": config.micro_batch_size and 3, "num_workers": min(config.num_workers, 1), "num_threads": 1, "wandb": False,
