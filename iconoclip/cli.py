@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, get_origin
 
-from iconoclip.config import Config, build, check_keys, is_positional, nearest, read_yaml, shipped_config
+from iconoclip.config import Config, build, check_keys, find_config, is_positional, nearest, read_yaml
 from iconoclip.errors import ConfigError, IconoclipError, MissingRequirement, TryAgainLater
 
 
@@ -305,7 +305,7 @@ def read_command_line(model: type[Config], arguments: list[str]) -> CommandLine:
         else:
             value = value if equals else _value_of(name, rest)
             if name == "config":
-                config_files.append(_config_path(value))
+                config_files.append(find_config(value))
             else:
                 options.append(f"--{name}={value}")
     return CommandLine(_name_words(model, words), config_files, options)
@@ -328,17 +328,6 @@ def _name_words(model: type[Config], words: list[str]) -> dict[str, Any]:
     if words:
         raise ConfigError(f"unexpected argument '{words[0]}'", remedy="`--help` lists what the verb takes")
     return named
-
-
-def _config_path(text: str) -> Path:
-    """A file of the user's, or else one that iconoclip ships (`train/demo.yaml`)."""
-    path = Path(text)
-    if path.exists():
-        return path
-    try:
-        return shipped_config(text.removeprefix("configs/"))
-    except MissingRequirement:
-        return path
 
 
 def _positionals(model: type[Config]) -> list[str]:

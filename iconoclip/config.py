@@ -157,3 +157,27 @@ def shipped_config(name: str) -> Path:
         if (folder / name).exists():
             return folder / name
     raise MissingRequirement(f"no shipped config '{name}'", remedy="look into configs/ for the names")
+
+
+def find_config(text: str) -> Path:
+    """A YAML file of the user's, or else one that iconoclip ships: `train/demo.yaml`, also as `configs/train/demo.yaml`.
+
+    Raises:
+        MissingRequirement: neither; the remedy names those of the same folder that are shipped.
+    """
+    if Path(text).is_file():
+        return Path(text)
+    name = text.removeprefix("configs/")
+    try:
+        return shipped_config(name)
+    except MissingRequirement:
+        beside = [path.parent.name + "/" + path.name for path in _shipped_beside(name)]
+        remedy = nearest(name, beside) if beside else "check the path"
+        raise MissingRequirement("no such config file", where=text, remedy=remedy) from None
+
+
+def _shipped_beside(name: str) -> list[Path]:
+    try:
+        return sorted(shipped_config(str(Path(name).parent)).glob("*.yaml")) if Path(name).parent.name else []
+    except MissingRequirement:
+        return []

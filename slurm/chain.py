@@ -22,13 +22,12 @@ from typing import Any
 
 from pydantic import Field
 
-from iconoclip.config import Config, build, nearest, read_yaml
+from iconoclip.config import Config, build, find_config, nearest, read_yaml
 from iconoclip.errors import ConfigError, IconoclipError
 from slurm import scheduler
 from slurm.config import ChainConfig, Placement, SubmitConfig
 from slurm.request import Request, request_of
 from slurm.site import in_words
-from slurm.stages import config_path
 from slurm.submit import live_jobs, place
 
 REFERENCE = re.compile(r"\{([a-z0-9][a-z0-9_-]*)\}")
@@ -64,7 +63,7 @@ def chain(config: ChainConfig) -> int:
         ConfigError: a step's fields do not fit, or the steps wait for each other in a circle.
         MissingRequirement: no SLURM on this machine (a dry run needs none).
     """
-    path = config_path(config.chain)
+    path = find_config(config.chain)
     values = {key: value for key, value in (("site", config.site), ("account", config.account)) if value}
     if config.folder:
         values["folder"] = str(config.folder)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iconoclip.config import Config
+from iconoclip.config import Config, find_config
 from iconoclip.errors import ConfigError
 from slurm.config import SubmitConfig
 from slurm.job import JobDir
 from slurm.plan import plan_of, tasks_on_a_node
 from slurm.render import Plan
 from slurm.site import load_site
-from slurm.stages import Stage, config_path, resolve_config, stage_called
+from slurm.stages import Stage, resolve_config, stage_called
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def request_of(
     """
     stage = stage_called(config.stage)
     site = load_site(config.site)
-    path = config_path(file_name) if file_name else None
+    path = find_config(file_name) if file_name else None
     overrides = dict(fields)
     if stage.out == "run_dir" and config.run_dir is None and overrides.get("run_dir"):
         run_dir = Path(str(overrides["run_dir"]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from iconoclip.cli import VERBS, resolve
 from iconoclip.config import Config, build, nearest, read_yaml
-from iconoclip.errors import ConfigError, MissingRequirement
+from iconoclip.errors import ConfigError
 from slurm.site import QueueName
 
 
@@ -138,19 +138,3 @@ def resolve_config(
     model = stage.config_model
     where = str(config_file) if config_file else f"iconoclip submit {stage.verb}"
     return build(model, values, where)
-
-
-def config_path(text: str) -> Path:
-    """A YAML file of the user's, or else one that iconoclip ships (`configs/train/demo.yaml`).
-
-    Raises:
-        MissingRequirement: neither.
-    """
-    from iconoclip.config import shipped_config
-
-    if Path(text).is_file():
-        return Path(text)
-    try:
-        return shipped_config(text.removeprefix("configs/"))
-    except MissingRequirement:
-        raise MissingRequirement("no such config file", where=text, remedy="check the path") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from iconoclip.config import Config, build, digest, load, read_yaml, shipped_config, to_yaml
+from iconoclip.config import Config, build, digest, find_config, load, read_yaml, shipped_config, to_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
 
 
@@ -60,6 +60,26 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
         load(Visit, tmp_path / "none.yaml")
     with pytest.raises(MissingRequirement, match="no shipped config"):
         shipped_config("no/such.yaml")
+
+
+def test_a_config_is_the_users_file_or_a_shipped_one_and_else_its_neighbours_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (
+        find_config("configs/train/demo.yaml")
+        == find_config("train/demo.yaml")
+        == shipped_config("train/demo.yaml")
+    )
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "demo.yaml").touch()
+    assert find_config("train/demo.yaml") == Path("train/demo.yaml")
+    with pytest.raises(MissingRequirement) as caught:
+        find_config("configs/train/finetune-vit-b-32.yaml")
+    assert "train/vit-b-32-finetune.yaml" in str(caught.value.remedy)
+    for name in ("none.yaml", "nowhere/none.yaml"):
+        with pytest.raises(MissingRequirement, match="no such config file"):
+            find_config(name)
 
 
 def test_a_config_survives_its_yaml_and_keeps_its_digest(tmp_path: Path) -> None:
