@@ -209,7 +209,12 @@ class NotationSuggestion(Answer):
 
     notation: str
     label: str
-    score: float = Field(ge=0, le=1, description="share of the branch's whole probability")
+    score: float = Field(
+        ge=0,
+        le=1,
+        description="how surely a search for its words would take the image for an answer; each for itself, so that they add up"
+        " to nothing in particular",
+    )
 
 
 class Term(Answer):

@@ -23,7 +23,7 @@ from retrieval.answers import (
     Status,
 )
 from retrieval.backends.interface import Mask, Vectors
-from retrieval.generation.calibration import MIN_PROBABILITY, curve_of, probabilities, scores_of
+from retrieval.generation.calibration import MIN_PROBABILITY, curve_of, likelihoods, probabilities, scores_of
 from retrieval.generation.catalog import no_such_item
 from retrieval.live.compaction import Compactor
 from retrieval.live.view import View
@@ -172,8 +172,14 @@ class SearchEngine:
         from retrieval.query.suggest import suggest
 
         view = self._views.current()
-        vector_D = view.backend.vectors(np.array([self._row(view, key)]))[0]
-        return suggest(vector_D, branch, model=self._model, language=language, k=k)
+        image_D = view.backend.vectors(np.array([self._row(view, key)]))[0]
+        calibration, statistics = view.sealed.manifest.calibration, view.sealed.statistics
+
+        def likelihood(text_D: Vectors) -> float:
+            cosine = np.array([text_D @ image_D], np.float32)
+            return float(likelihoods(calibration, statistics, text_D, "text", cosine)[0])
+
+        return suggest(image_D, branch, model=self._model, likelihood=likelihood, language=language, k=k)
 
     def explain(self, key: str, text: str) -> Explanation:
         """Where in an item's image the model sees `text`.
@@ -271,12 +277,10 @@ class SearchEngine:
         """Scores of hits. Two witnesses, the model and the record's own words, are joined as if independent."""
         if wanted is None or cosines is None:
             return np.array([_likelihood_by_words(entry) for entry in entries], np.float32)
-        calibration = view.sealed.manifest.calibration
-        if calibration is None:
-            by_meaning = np.asarray((cosines + 1) / 2, np.float32)
-        else:
-            scores = scores_of(view.sealed.statistics, wanted.vector, cosines)
-            by_meaning = probabilities(curve_of(calibration, wanted.side), scores)
+        sealed = view.sealed
+        by_meaning = likelihoods(
+            sealed.manifest.calibration, sealed.statistics, wanted.vector, wanted.side, cosines
+        )
         by_words = np.array([EVERY_WORD if entry.has_every_word else 0.0 for entry in entries], np.float32)
         return np.asarray(1 - (1 - by_meaning) * (1 - by_words), np.float32)
 

@@ -119,6 +119,15 @@ def probabilities(curve: Curve, scores: Scores) -> Vectors:
     return _sigmoid(scores.features @ np.array([curve.cosine, curve.z]) + curve.intercept)
 
 
+def likelihoods(
+    calibration: Calibration | None, statistics: Statistics, query_D: Vectors, side: Side, cosines: Vectors
+) -> Vectors:
+    """How surely items of these cosines answer a query, 0 to 1; of an index without curves, the cosines on that scale."""
+    if calibration is None:
+        return np.asarray((cosines + 1) / 2, np.float32)
+    return probabilities(curve_of(calibration, side), scores_of(statistics, query_D, cosines))
+
+
 def curve_of(calibration: Calibration, side: Side) -> Curve:
     """The curve that scores of this side are judged by."""
     return calibration.text if side == "text" else calibration.image

@@ -1,7 +1,11 @@
-"""Iconclass notations for an image: zero-shot over a branch, for cataloguers to choose from."""
+"""Iconclass notations for an image: zero-shot over a branch, for cataloguers to choose from.
+
+Shapes: L labels, D dimensions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -12,8 +16,6 @@ from retrieval import iconography
 from retrieval.answers import NotationSuggestion
 
 MAX_NOTATIONS = 500
-# CLIP's own ceiling on its logit scale (Radford et al. 2021): differences of cosine become a distribution.
-LOGIT_SCALE = 100.0
 
 
 class Texts(Protocol):
@@ -25,9 +27,26 @@ class Texts(Protocol):
 
 
 def suggest(
-    image_D: npt.NDArray[np.float32], branch: str, *, model: Texts, language: str, k: int
+    image_D: npt.NDArray[np.float32],
+    branch: str,
+    *,
+    model: Texts,
+    likelihood: Callable[[npt.NDArray[np.float32]], float],
+    language: str,
+    k: int,
 ) -> tuple[NotationSuggestion, ...]:
-    """The k likeliest notations of a branch for an image, with the share of the branch's probability each has.
+    """The k likeliest notations of a branch for an image.
+
+    Each is judged alone, as a search for its words would judge the image: a softmax over the branch would have to give the
+    whole of certainty to somebody, and does, however little of the branch is to be seen.
+
+    Args:
+        image_D: the image's unit vector.
+        branch: an Iconclass notation.
+        model: encodes the words of notations.
+        likelihood: how surely the image answers a text, given the text's vector.
+        language: of the words.
+        k: how many, at most.
 
     Raises:
         BadInput: Iconclass has no such branch.
@@ -36,11 +55,9 @@ def suggest(
     if not notations:
         raise BadInput(f"Iconclass has no branch '{branch}'", where="branch", remedy="e.g. 25F or 46A122")
     labels = [iconography.label(notation, language) for notation in notations]
-    logits = LOGIT_SCALE * (model.texts(labels) @ image_D)
-    shares = np.exp(logits - logits.max())
-    shares /= shares.sum()
-    order = np.argsort(-shares, kind="stable")[:k]
+    texts_LD = model.texts(labels)
+    scores, cosines = [likelihood(text_D) for text_D in texts_LD], texts_LD @ image_D
+    best = sorted(range(len(labels)), key=lambda n: (-scores[n], -float(cosines[n])))[:k]
     return tuple(
-        NotationSuggestion(notation=notations[n], label=labels[n], score=round(float(shares[n]), 6))
-        for n in order
+        NotationSuggestion(notation=notations[n], label=labels[n], score=round(scores[n], 4)) for n in best
     )

@@ -12,9 +12,10 @@ from iconoclip.errors import BadInput
 from iconoclip.record import KEY_PATTERN
 from retrieval import iconography
 from retrieval.answers import Explanation, Facets, Item, Notation, Results, Term
-from retrieval.service import uploads
+from retrieval.service import examples, uploads
 from retrieval.service.desk import Concealed, DeskOf
 from retrieval.service.documented import REFUSALS, UPLOAD, KeyPath
+from retrieval.service.examples import answered
 from retrieval.service.params import FilterParams, SearchParams, Value
 from retrieval.service.refusals import Refusal
 from retrieval.service.views import content_state, is_shown
@@ -50,6 +51,7 @@ class Written(Response):
     "/api/search",
     tags=["search"],
     summary="Search by words, by items, or list a filtered set",
+    responses=answered(examples.RESULTS),
     response_model=Results,
 )
 def search(params: Annotated[SearchParams, Query()], desk: DeskOf, concealed: Concealed) -> Written:
@@ -61,7 +63,7 @@ def search(params: Annotated[SearchParams, Query()], desk: DeskOf, concealed: Co
     "/api/search",
     tags=["search"],
     summary="Search with a picture, and words if you like",
-    responses=UPLOAD,
+    responses=UPLOAD | answered(examples.RESULTS),
     response_model=Results,
 )
 def search_with_image(
@@ -75,7 +77,16 @@ def search_with_image(
     return Written(desk.search(params, concealed, picture))
 
 
-@router.get("/api/items/{key}", tags=["items"], summary="One item, whole")
+_ITEM = ItemAnswer(
+    item=examples.ITEM,
+    image=f"https://search.example/image/{examples.RECORD.key}.jpg",
+    thumbnail=f"https://search.example/thumb/{examples.RECORD.key}.jpg",
+    page=f"https://search.example/item/{examples.RECORD.key}",
+    content_state=content_state(examples.RECORD),
+)
+
+
+@router.get("/api/items/{key}", tags=["items"], summary="One item, whole", responses=answered(_ITEM))
 def item(key: KeyPath, request: Request, desk: DeskOf, concealed: Concealed) -> ItemAnswer:
     """The record with captions, rights and provenance, others of the same object, and what is similar."""
     found, base = desk.item(key, concealed), desk.base_url(request)
@@ -97,7 +108,13 @@ class SimilarParams(FilterParams):
     cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before")
 
 
-@router.get("/api/similar", tags=["search"], summary="More like this", response_model=Results)
+@router.get(
+    "/api/similar",
+    tags=["search"],
+    summary="More like this",
+    responses=answered(examples.RESULTS),
+    response_model=Results,
+)
 def similar(params: Annotated[SimilarParams, Query()], desk: DeskOf, concealed: Concealed) -> Written:
     """What looks like an item, most alike first, the item itself left out."""
     desk.record(params.key, concealed)
@@ -105,7 +122,12 @@ def similar(params: Annotated[SimilarParams, Query()], desk: DeskOf, concealed: 
     return Written(desk.search(SearchParams(like=[params.key], **values), concealed))
 
 
-@router.get("/api/facets", tags=["search"], summary="Counts over a filtered set")
+@router.get(
+    "/api/facets",
+    tags=["search"],
+    summary="Counts over a filtered set",
+    responses=answered(examples.FACETS),
+)
 def facets(params: Annotated[FilterParams, Query()], desk: DeskOf, concealed: Concealed) -> Facets:
     """How many items each institution, language, rights statement, type, maker, notation and century has."""
     return desk.facets(params, concealed)
@@ -120,7 +142,12 @@ class ExplainParams(BaseModel):
     q: str = Field(min_length=1, max_length=1_000, description="the text")
 
 
-@router.get("/api/explain", tags=["items"], summary="Where in the picture a text is seen")
+@router.get(
+    "/api/explain",
+    tags=["items"],
+    summary="Where in the picture a text is seen",
+    responses=answered(examples.EXPLANATION),
+)
 def explain(params: Annotated[ExplainParams, Query()], desk: DeskOf, concealed: Concealed) -> Explanation:
     """A coarse map over the image, row by row, values from 0 to 1; computed on demand."""
     return desk.explain(params.key, params.q, concealed)
@@ -167,6 +194,7 @@ class IconclassParams(BaseModel):
     "/api/iconclass",
     tags=["iconclass"],
     summary="A notation, its place, and suggestions",
+    responses=answered(examples.NOTATION),
 )
 def iconclass(params: Annotated[IconclassParams, Query()], desk: DeskOf, concealed: Concealed) -> Notation:
     """A notation's words, what is above and below it, and how many items here carry it or one below."""

@@ -8,7 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict
 
 from retrieval.answers import Status
+from retrieval.service import examples
 from retrieval.service.desk import Concealed, DeskOf
+from retrieval.service.documented import REFUSALS
+from retrieval.service.examples import answered
 from retrieval.service.refusals import FaultBody, Refusal
 
 router = APIRouter(tags=["operation"])
@@ -22,7 +25,7 @@ class Alive(BaseModel):
     status: str = "ok"
 
 
-@router.get("/api/health", summary="Is the process alive?")
+@router.get("/api/health", summary="Is the process alive?", responses=answered(Alive()))
 def health() -> Alive:
     """Answers as soon as the socket is open, whether or not the model is loaded."""
     return Alive()
@@ -31,7 +34,8 @@ def health() -> Alive:
 @router.get(
     "/api/ready",
     summary="Is the model loaded?",
-    responses={503: {"model": FaultBody, "description": "not yet; ask again in a moment"}},
+    # Given as a model, the shape of refusals is in the document; every other route names it.
+    responses={**answered(examples.STATUS), 503: {"model": FaultBody, **REFUSALS[503]}},
 )
 def ready(desk: DeskOf, concealed: Concealed) -> Status:
     """What is being served, once a query would be answered without waiting for the model; items that the asker may not

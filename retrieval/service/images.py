@@ -12,6 +12,7 @@ from retrieval.answers import Hit
 from retrieval.service import pictures, uploads
 from retrieval.service.desk import Concealed, Desk, DeskOf
 from retrieval.service.documented import REFUSALS, UPLOAD, KeyPath, Responses
+from retrieval.service.examples import answered
 from retrieval.service.heat import Veil
 from retrieval.service.refusals import N_, Refusal, documented
 
@@ -20,7 +21,15 @@ router = APIRouter(responses=REFUSALS)
 _JPEG: Responses = {
     200: {"content": {"image/jpeg": {}}, "description": "the picture"},
     304: {"description": "the copy you have is still good"},
-    403: documented("its rights allow a link only"),
+    403: documented(
+        "its rights allow a link only",
+        Refusal(
+            403,
+            "the rights of this picture allow a link only",
+            where="staatsarchiv-0123456789abcdef",
+            remedy="see it at https://archives.example/objects/a-12",
+        ),
+    ),
 }
 # A veil is drawn from its own address and never changes.
 FOREVER = "public, max-age=31536000, immutable"
@@ -87,7 +96,7 @@ class Kept(BaseModel):
     "/api/pictures",
     tags=["search"],
     summary="Bring a picture, and get a name to search with",
-    responses=UPLOAD,
+    responses=UPLOAD | answered(Kept(image="tFv3Yk2iW0mZ4cQd8sLr1A", seconds=uploads.KEEP_SECONDS)),
 )
 def bring(
     desk: DeskOf,

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from iconoclip.record import KEY_PATTERN
 from retrieval import iconography
 from retrieval.answers import NotationSuggestion
+from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.service import facets
 from retrieval.service.desk import Concealed, Desk, DeskOf, no_such_item
 from retrieval.service.heat import Veil
@@ -107,6 +108,11 @@ class Suggested:
     branch: str
     is_known: bool
     notations: tuple[NotationSuggestion, ...]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether none of them is likelier than not."""
+        return all(each.score < MIN_PROBABILITY for each in self.notations)
 
 
 @router.get("/item/{key}", response_class=HTMLResponse)

@@ -106,11 +106,12 @@ def from_status(status: int, detail: str | None = None) -> Refusal:
     return Refusal(status, what, remedy=remedy)
 
 
-def documented(description: str) -> dict[str, Any]:
-    """A refusal as the OpenAPI document describes it.
+def documented(description: str, example: Refusal) -> dict[str, Any]:
+    """A kind of refusal as the OpenAPI document describes it, and one of the kind.
 
     The schema is named by reference: given as a model, the framework would file it under the media type of the
     route's success, and a CSV route does not refuse in CSV.
     """
     schema = {"$ref": "#/components/schemas/FaultBody"}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+    content = {"schema": schema, "example": example.body}
+    return {"description": description, "content": {"application/json": content}}

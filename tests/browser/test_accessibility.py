@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.conftest import DESKTOP, PHONE, PageOf
@@ -97,6 +98,10 @@ BROKEN_PICTURES = """async () => {
   return [...document.images].filter((one) => one.naturalWidth === 0).map((one) => one.src);
 }"""
 
+AXE_OPTIONS = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+}
 PATHS = (
     "/",
     "/search?q=a+lion+rampant",
@@ -129,6 +134,27 @@ def test_pages_can_be_read_and_used_by_everyone(
         levels = page.evaluate(HEADINGS)
         assert levels[0] == 1
         assert all(lower - upper <= 1 for upper, lower in pairwise(levels)), (path, levels)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_to_complain_about(
+    page_of: PageOf, item_key: str, size: tuple[int, int], scheme: str
+) -> None:
+    """axe-core's rules for WCAG 2.2 A and AA and its best practices, on pages with everything opened that opens."""
+    for path in PATHS:
+        page = page_of(path.format(item_key), size=size, scheme=scheme)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+        found = Axe().run(page, options=AXE_OPTIONS).response["violations"]
+        assert [f"{each['id']}: {each['nodes'][0]['html']}" for each in found] == [], path
+
+
+def test_axe_sees_what_is_wrong(page_of: PageOf) -> None:
+    page = page_of("/about")
+    page.evaluate("document.querySelector('.lead').style.color = '#bbb'")
+    page.evaluate("document.body.append(document.createElement('button'))")
+    found = {each["id"] for each in Axe().run(page, options=AXE_OPTIONS).response["violations"]}
+    assert {"color-contrast", "button-name"} <= found
 
 
 def test_a_page_that_comes_slowly_does_not_move(page_of: PageOf, address: str) -> None:

@@ -87,6 +87,24 @@ def test_a_map_points_at_the_part_that_a_text_is_about(trained_model: Path) -> N
     assert heat.max() == 1.0
 
 
+def test_a_suggested_notation_is_as_sure_as_a_search_for_its_words(engine: SearchEngine) -> None:
+    (hit,) = engine.search(Query(text="a red circle", mode="semantic", k=1, fold=False)).hits
+    suggested = engine.suggest_notations(hit.key, "49D3", k=50)
+    assert {"49D33", "49D36"} <= {each.notation for each in suggested}, "triangle and circle"
+    for each in suggested[:3]:
+        hits = engine.search(Query(text=each.label, mode="semantic", k=200, fold=False)).hits
+        (same_hit,) = (other for other in hits if other.key == hit.key)
+        assert each.score == pytest.approx(same_hit.score, abs=1e-3)
+
+
+def test_nothing_is_suggested_for_sure_where_nothing_of_the_branch_is_to_be_seen(
+    engine: SearchEngine,
+) -> None:
+    hits = engine.search(Query(k=40, fold=False)).hits
+    best = [engine.suggest_notations(hit.key, "25F7", k=1)[0].score for hit in hits]
+    assert np.mean(np.array(best) < 0.5) >= 0.75, "of circles, squares and crosses none is an insect"
+
+
 def test_an_image_that_is_described_scores_higher_than_one_that_is_not(engine: SearchEngine) -> None:
     results = engine.search(Query(image=draw("red", "circle", 501), k=5, fold=False))
     assert results.matches_well

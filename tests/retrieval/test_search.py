@@ -143,7 +143,7 @@ def test_an_image_explains_itself(engine: SearchEngine, shardset: Path) -> None:
         engine.explain(record.key, "  ")
 
 
-def test_notations_are_suggested_with_shares_of_the_branch(engine: SearchEngine, shardset: Path) -> None:
+def test_notations_of_the_branch_are_suggested_likeliest_first(engine: SearchEngine, shardset: Path) -> None:
     record, _ = next(iter(ShardSet(shardset).samples()))
     found = engine.suggest_notations(record.key, "25F2", k=5, language="de")
     assert len(found) == 5

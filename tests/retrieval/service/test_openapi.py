@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
+from retrieval import iconography
 from retrieval.config import ServeConfig
+from retrieval.generation.columns import Columns
+from retrieval.query.facets import facets_of
 from retrieval.search import SearchEngine
+from retrieval.service import examples
 from retrieval.service.app import create_app
+from retrieval.service.refusals import CODES
 from tests.retrieval.service.fuzzing import fuzz
 
 NUM_CASES = 8
@@ -47,7 +53,69 @@ def test_the_document_describes_every_parameter_and_every_refusal(client: TestCl
                     assert schema["$ref"].endswith("/FaultBody"), f"{where} {status}"
 
 
-def test_examples_in_the_document_are_valid(client: TestClient) -> None:
+EXEMPLARY = (
+    "GET /api/search", "POST /api/search", "GET /api/items/{key}", "GET /api/similar", "GET /api/facets",
+    "GET /api/explain", "GET /api/iconclass", "POST /api/pictures", "GET /api/ready", "GET /api/health",
+)  # fmt: skip
+
+
+def test_main_answers_and_every_refusal_have_an_example_of_their_schema(client: TestClient) -> None:
+    document = client.get("/api/openapi.json").json()
+    good = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method.upper()} {path}"
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json", {})
+                if status == "200" and "example" in content:
+                    good[where] = content["example"]
+                if "example" in content:
+                    schema = {**content["schema"], "components": document["components"]}
+                    Draft202012Validator(schema).validate(content["example"])
+                if status.startswith(("4", "5")):
+                    assert content["example"]["error"]["code"] == CODES[int(status)], f"{where} {status}"
+    assert set(good) == set(EXEMPLARY)
+
+
+def test_examples_say_what_the_service_says(client: TestClient, shown_key: str) -> None:
+    """Made by the same functions, and without a field that a real answer does not have."""
+    whole = facets_of([(Columns.of([examples.RECORD]), np.ones(1, bool))])
+    assert whole == examples.FACETS
+    looked_up = iconography.look_up(examples.NOTATION.notation, examples.NOTATION.language)
+    added = {"num_items": examples.NOTATION.num_items, "suggested": examples.NOTATION.suggested}
+    assert looked_up.model_copy(update=added) == examples.NOTATION
+    for each in examples.NOTATION.suggested:
+        assert each.label == iconography.label(each.notation, examples.NOTATION.language)
+    document = client.get("/api/openapi.json").json()
+    for path, address in {
+        "/api/search": "/api/search?q=a+lion&k=1",
+        "/api/items/{key}": f"/api/items/{shown_key}",
+        "/api/facets": "/api/facets",
+        "/api/explain": f"/api/explain?key={shown_key}&q=a+lion",
+        "/api/iconclass": f"/api/iconclass?notation=25F2&suggest_for={shown_key}",
+        "/api/health": "/api/health",
+    }.items():
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+        real, absent = names(client.get(address).json())
+        assert {name for name in names(content["example"])[0] if not name.startswith(absent)} <= real, path
+
+
+def names(value: object, place: str = "") -> tuple[set[str], tuple[str, ...]]:
+    """Every field in an answer by its path, of a list those of its first; and the paths where nothing is."""
+    if value in (None, []):
+        return set(), (place,)
+    if isinstance(value, list):
+        return names(value[0], f"{place}[0]")
+    if not isinstance(value, dict):
+        return set(), ()
+    found, absent = {f"{place}.{name}" for name in value}, ()
+    for name, each in value.items():
+        below, without = names(each, f"{place}.{name}")
+        found, absent = found | below, absent + without
+    return found, absent
+
+
+def test_examples_of_parameters_are_valid(client: TestClient) -> None:
     document = client.get("/api/openapi.json").json()
     num_examples = 0
     for operations in document["paths"].values():
