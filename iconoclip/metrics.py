@@ -87,9 +87,18 @@ def ndcg_at_k(ranks: Sequence[IntArray], k: int) -> float:
 
 
 def bootstrap_interval(
-    values_Q: FloatArray, *, confidence: float = 0.95, num_resamples: int = 1000, seed: int = 0
+    values_Q: FloatArray,
+    *,
+    cluster_Q: npt.NDArray[np.int64] | None = None,
+    confidence: float = 0.95,
+    num_resamples: int = 1000,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """A percentile bootstrap interval of the mean (Efron 1979), over queries.
+
+    Args:
+        cluster_Q: queries with the same number are drawn together (Field and Welsh 2007, Bootstrapping clustered
+            data): what stands and falls together is one piece of evidence. A single cluster says nothing and is not heeded.
 
     Returns:
         (low, high); (NaN, NaN) without values.
@@ -97,9 +106,14 @@ def bootstrap_interval(
     if not len(values_Q):
         return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
-    values = np.asarray(values_Q, dtype=np.float64)
+    sums = np.asarray(values_Q, dtype=np.float64)
+    sizes = np.ones(len(sums))
+    if cluster_Q is not None and len(np.unique(cluster_Q)) > 1:
+        number_Q = np.unique(cluster_Q, return_inverse=True)[1]
+        sums, sizes = np.bincount(number_Q, sums), np.bincount(number_Q, sizes)
     # One resample at a time: all at once would need num_resamples times the memory.
-    means = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(num_resamples)]
+    draws = (generator.integers(0, len(sums), len(sums)) for _ in range(num_resamples))
+    means = [sums[draw].sum() / sizes[draw].sum() for draw in draws]
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

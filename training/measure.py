@@ -26,7 +26,7 @@ from training.ranks import is_first
 from training.retrieval_score import CUTOFFS, Ranks, difference, image_to_text, summary, text_to_image
 
 FloatArray = npt.NDArray[np.float32]
-MIN_QUERIES_A_SLICE = 10
+MIN_CLUSTERS_A_SLICE = 10
 
 
 @dataclass
@@ -109,11 +109,12 @@ def _compare(measured: Measured, earlier: Measured, name: str) -> None:
 
 def _classify(bench: Bench, labels: zero_shot.LabelSet, images_ND: FloatArray) -> dict[str, Any]:
     truth_NC = zero_shot.truth(bench.samples, bench.rows, labels)
+    group_N = bench.samples.group_N[bench.rows]
     vectors = {
         language: zero_shot.class_vectors(labels, language, bench.texts) for language in labels.prompts
     }
     return {
-        language: zero_shot.classify(images_ND, classes_CD, truth_NC)
+        language: zero_shot.classify(images_ND, classes_CD, truth_NC, group_N)
         for language, classes_CD in vectors.items()
     }
 
@@ -161,7 +162,11 @@ def century(earliest: int | None, latest: int | None) -> str:
 
 
 def _by_slice(ranks: Ranks, slice_N: npt.NDArray[np.str_]) -> dict[str, Any]:
-    """A summary for each slice that has enough queries to say anything."""
+    """A summary for each slice that has enough evidence to say anything."""
     slice_Q = slice_N[ranks.image_Q]
-    names = [name for name in np.unique(slice_Q) if np.sum(slice_Q == name) >= MIN_QUERIES_A_SLICE]
-    return {str(name): summary(ranks.of(slice_Q == name), num_resamples=300) for name in names}
+    slices = {str(name): ranks.of(slice_Q == name) for name in np.unique(slice_Q)}
+    return {
+        name: summary(part, num_resamples=300)
+        for name, part in slices.items()
+        if part.num_clusters >= MIN_CLUSTERS_A_SLICE
+    }

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip import metrics
-from training.data.samples import Samples
+from training.data.samples import Captions, Samples
 from training.ranks import joined_list, share
 
 QUERIES_A_CHUNK = 512
@@ -36,6 +36,15 @@ class LanguageQueries:
     """the number of each query's text"""
     texts: tuple[str, ...]
     """T distinct texts"""
+    group_Q: npt.NDArray[np.int64] | None = None
+    """the group of each query's image: what a split keeps together"""
+
+    @property
+    def cluster_Q(self) -> npt.NDArray[np.int64]:
+        """Which queries are one piece of evidence: those of a group, or those of a text, whichever are fewer."""
+        if self.group_Q is None or len(np.unique(self.group_Q)) > len(self.texts):
+            return self.text_Q
+        return self.group_Q
 
 
 def choose_queries(
@@ -57,24 +66,24 @@ def choose_queries(
         for language, (_, number) in best.items():
             chosen.setdefault(language, []).append((position, number))
     wanted = [name for name in sorted(chosen) if not languages or name in languages]
-    return [_language_queries(captions.text, captions.text_C, name, chosen[name]) for name in wanted]
+    groups = samples.group_N[np.asarray(rows, dtype=np.int64)]
+    return [_language_queries(captions, groups, name, chosen[name]) for name in wanted]
 
 
 def _language_queries(
-    text: Any, text_C: npt.NDArray[np.int64], language: str, pairs: list[tuple[int, int]]
+    captions: Captions, group_N: npt.NDArray[np.int64], language: str, pairs: list[tuple[int, int]]
 ) -> LanguageQueries:
     numbers: dict[int, int] = {}
     texts: list[str] = []
     text_Q = []
     for _, caption in pairs:
-        code = int(text_C[caption])
+        code = int(captions.text_C[caption])
         if code not in numbers:
             numbers[code] = len(texts)
-            texts.append(text[caption].as_py())
+            texts.append(captions.text[caption].as_py())
         text_Q.append(numbers[code])
-    return LanguageQueries(
-        language, np.array([position for position, _ in pairs]), np.array(text_Q), tuple(texts)
-    )
+    image_Q = np.array([position for position, _ in pairs])
+    return LanguageQueries(language, image_Q, np.array(text_Q), tuple(texts), group_N[image_Q])
 
 
 @dataclass(frozen=True)
@@ -85,27 +94,36 @@ class Ranks:
     language: str
     image_Q: npt.NDArray[np.int64]
     ranks: tuple[npt.NDArray[np.integer], ...]
+    cluster_Q: npt.NDArray[np.int64] | None = None
+    """equal where queries are one piece of evidence; each by itself if None"""
 
     def of(self, keep_Q: npt.NDArray[np.bool_]) -> Ranks:
         """Some of the queries."""
         kept = np.flatnonzero(keep_Q)
-        return Ranks(self.direction, self.language, self.image_Q[kept], tuple(self.ranks[i] for i in kept))
+        clusters = None if self.cluster_Q is None else self.cluster_Q[kept]
+        return Ranks(
+            self.direction, self.language, self.image_Q[kept], tuple(self.ranks[i] for i in kept), clusters
+        )
+
+    @property
+    def num_clusters(self) -> int:
+        """Pieces of evidence."""
+        return len(self.ranks if self.cluster_Q is None else np.unique(self.cluster_Q))
 
 
 def text_to_image(queries: LanguageQueries, texts_TD: FloatArray, images_ND: FloatArray) -> Ranks:
     """Rank all images for each query."""
     relevant = _members(queries.text_Q, queries.image_Q, len(queries.texts))
     by_text = _ranks(texts_TD, images_ND, relevant)
-    return Ranks(
-        "text_to_image", queries.language, queries.image_Q, tuple(by_text[t] for t in queries.text_Q)
-    )
+    ranks = tuple(by_text[t] for t in queries.text_Q)
+    return Ranks("text_to_image", queries.language, queries.image_Q, ranks, queries.cluster_Q)
 
 
 def image_to_text(queries: LanguageQueries, texts_TD: FloatArray, images_ND: FloatArray) -> Ranks:
     """Rank the distinct texts of the language for each image that has one."""
     relevant = [np.array([text]) for text in queries.text_Q]
     ranks = tuple(_ranks(images_ND[queries.image_Q], texts_TD, relevant))
-    return Ranks("image_to_text", queries.language, queries.image_Q, ranks)
+    return Ranks("image_to_text", queries.language, queries.image_Q, ranks, queries.cluster_Q)
 
 
 def _members(
@@ -129,14 +147,15 @@ def _ranks(
 
 
 def summary(ranks: Ranks, *, num_resamples: int = 1000) -> dict[str, Any]:
-    """recall@1/5/10, MRR and mAP with 95 % bootstrap intervals over queries."""
-    return {"num_queries": len(ranks.ranks), **_with_intervals(_by_query(ranks), num_resamples)}
+    """recall@1/5/10, MRR and mAP with 95 % bootstrap intervals over what is one piece of evidence."""
+    found = _with_intervals(_by_query(ranks), ranks.cluster_Q, num_resamples)
+    return {"num_queries": len(ranks.ranks), **found}
 
 
 def difference(before: Ranks, after: Ranks) -> dict[str, Any]:
-    """How much better `after` answers the same queries, with paired 95 % bootstrap intervals over them."""
+    """How much better `after` answers the same queries, with paired 95 % bootstrap intervals as in `summary`."""
     then_Q, now_Q = _by_query(before), _by_query(after)
-    return _with_intervals({name: now_Q[name] - then_Q[name] for name in now_Q}, 1000)
+    return _with_intervals({name: now_Q[name] - then_Q[name] for name in now_Q}, after.cluster_Q, 1000)
 
 
 def _by_query(ranks: Ranks) -> dict[str, npt.NDArray[np.float64]]:
@@ -149,10 +168,12 @@ def _by_query(ranks: Ranks) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _with_intervals(
-    by_query: dict[str, npt.NDArray[np.float64]], num_resamples: int
+    by_query: dict[str, npt.NDArray[np.float64]],
+    cluster_Q: npt.NDArray[np.int64] | None,
+    num_resamples: int,
 ) -> dict[str, dict[str, float]]:
     found = {}
     for name, value_Q in by_query.items():
-        low, high = metrics.bootstrap_interval(value_Q, num_resamples=num_resamples)
+        low, high = metrics.bootstrap_interval(value_Q, cluster_Q=cluster_Q, num_resamples=num_resamples)
         found[name] = {"value": float(value_Q.mean()), "low": low, "high": high}
     return found

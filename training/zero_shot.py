@@ -160,9 +160,15 @@ def class_vectors(labels: LabelSet, language: str, embed: EmbedTexts) -> FloatAr
 
 
 def classify(
-    images_ND: FloatArray, classes_CD: FloatArray, truth_NC: npt.NDArray[np.bool_]
+    images_ND: FloatArray,
+    classes_CD: FloatArray,
+    truth_NC: npt.NDArray[np.bool_],
+    group_N: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, Any]:
     """Accuracy at 1 and 5, and the mean recall of classes, over images that belong to some class.
+
+    Args:
+        group_N: images of one group are one piece of evidence to the interval.
 
     Raises:
         BadInput: no image belongs to any.
@@ -178,7 +184,8 @@ def classify(
     ranks = metrics.relevant_ranks(scores_NC, truth_NC)
     first_N = np.array([r[0] for r in ranks])
     by_class = [float(np.mean(first_N[members] <= 1)) for members in truth_NC.T if members.any()]
-    low, high = metrics.bootstrap_interval((first_N <= 1).astype(np.float64))
+    clusters = None if group_N is None else group_N[known_N]
+    low, high = metrics.bootstrap_interval((first_N <= 1).astype(np.float64), cluster_Q=clusters)
     return {
         "num_images": int(known_N.sum()),
         "num_classes": len(by_class),

@@ -267,6 +267,43 @@ def test_the_report_shows_no_text_twice() -> None:
     assert badly in ([0, 1], [3, 1])
 
 
+def test_an_interval_counts_a_group_once() -> None:
+    value_C = np.random.default_rng(1).random(30)
+    cluster_Q = np.repeat(np.arange(30), 16)
+    alone = metrics.bootstrap_interval(value_C)
+    together = metrics.bootstrap_interval(np.repeat(value_C, 16), cluster_Q=cluster_Q)
+    assert together == pytest.approx(alone)
+    # As if each of the sixteen said something of its own: a quarter of the width.
+    apart = metrics.bootstrap_interval(np.repeat(value_C, 16))
+    assert (together[1] - together[0]) / (apart[1] - apart[0]) == pytest.approx(4, rel=0.15)
+    assert metrics.bootstrap_interval(value_C, cluster_Q=np.zeros(30, dtype=np.int64)) == alone
+    # Of two clusters a draw may take one twice: all ones, all zeros, or three ones in four.
+    uneven = metrics.bootstrap_interval(np.array([1.0, 1.0, 1.0, 0.0]), cluster_Q=np.array([7, 7, 7, 2]))
+    assert uneven == (0, 1)
+
+
+@pytest.mark.parametrize(("by", "num"), [("group", 4), ("text", 3)])
+def test_what_is_one_piece_of_evidence(tmp_path: Path, by: str, num: int) -> None:
+    data = jpeg("red", "blue", "disc")
+    samples = [
+        (
+            make_record(
+                n, data, {"en": f"text {n % 3 if by == 'text' else n}"}, group=f"north-{n % 4 if by == 'group' else n}"
+            ),
+            data,
+        )
+        for n in range(12)
+    ]  # fmt: skip
+    found = load([str(write_set(tmp_path / "set", samples))], split="all", policy="open")
+    (queries,) = retrieval_score.choose_queries(found, range(12))
+    assert len(set(queries.cluster_Q.tolist())) == num
+    texts_TD = np.eye(len(queries.texts), dtype=np.float32)
+    images_ND = texts_TD[queries.text_Q]
+    ranks = retrieval_score.text_to_image(queries, texts_TD, images_ND)
+    assert ranks.num_clusters == num
+    assert ranks.of(queries.image_Q < 2).num_clusters == 2
+
+
 @pytest.mark.parametrize(
     ("years", "name"),
     [((1501, 1600), "16th"), ((1600, 1600), "16th"), ((1601, None), "17th"), ((None, 1015), "11th"), ((2001, 2005), "21st"), ((None, None), "undated"), ((-20, -10), "before the 1st")],
