@@ -60,9 +60,7 @@ class Storing(Config):
         description="time to write into records (ISO 8601, UTC), so that a repeat gives the same bytes; "
         "default: SOURCE_DATE_EPOCH, else the start of the work",
     )
-    num_workers: int = Field(
-        0, description="processes that decode images; 0: one a core; 1: none but this one", ge=0, le=256
-    )
+    num_workers: int = Field(0, description="processes that decode images; 0: one a core", ge=0, le=256)
 
     @model_validator(mode="after")
     def _shares_leave_something_to_train_on(self) -> Storing:

@@ -11,10 +11,12 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterable
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import httpcore2
 import httpx2
+import sniffio
 
 from data_prep.addresses import AllowList, is_public, literal_address
 from data_prep.answers import Refused
@@ -24,8 +26,19 @@ MAX_UNREAD_BYTES: Final = 1_000_000
 MAX_ADDRESSES_TRIED: Final = 4
 
 
-class CheckedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's transport over connections to checked addresses only.
+# Everything that can go wrong between here and a server.
+NETWORK_ERRORS: Final = (
+    httpcore2.TimeoutException,
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    ssl.SSLError,
+    OSError,
+)
+
+
+class CheckedPool:
+    """Connections to checked addresses only, kept open between requests. Use as an async context manager.
 
     Args:
         allowed: the private hosts that may be asked; they are asked directly, proxy or not.
@@ -34,44 +47,52 @@ class CheckedTransport(httpx2.AsyncHTTPTransport):
     """
 
     def __init__(self, allowed: AllowList, proxy: str | None = None) -> None:
-        # SSL_CERT_FILE is honoured: some houses sign their own servers. A proxy of the environment is not.
-        context = httpx2.create_ssl_context()
-        super().__init__(verify=context, trust_env=False)
         self._allowed, self._checked = allowed, set[tuple[str, int]]()
         options: dict[str, Any] = {
-            "ssl_context": context,
+            # SSL_CERT_FILE is honoured: some houses sign their own servers. A proxy of the environment is not.
+            "ssl_context": httpx2.create_ssl_context(),
             "max_connections": 512,
             "max_keepalive_connections": 128,
             "keepalive_expiry": 20.0,
         }
-        self._pool = httpcore2.AsyncConnectionPool(**options, network_backend=CheckedBackend(allowed))
-        self._proxied: httpx2.AsyncHTTPTransport | None = None
+        self._direct = httpcore2.AsyncConnectionPool(**options, network_backend=CheckedBackend(allowed))
+        self._proxied: httpcore2.AsyncHTTPProxy | None = None
         if proxy:
-            self._proxied = httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
             backend = CheckedBackend(AllowList([], [proxy], names_too=True))
-            self._proxied._pool = httpcore2.AsyncHTTPProxy(proxy, **options, network_backend=backend)
+            self._proxied = httpcore2.AsyncHTTPProxy(proxy, **options, network_backend=backend)
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request, directly or through the proxy.
+    async def __aenter__(self) -> Self:
+        # Else the pool looks for the running task before every one of its locks, to find out that this is asyncio.
+        self._library = sniffio.thread_local.name
+        sniffio.thread_local.name = "asyncio"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._direct.aclose()
+        if self._proxied:
+            await self._proxied.aclose()
+        sniffio.thread_local.name = self._library
+
+    async def ask(self, request: httpcore2.Request) -> httpcore2.Response:
+        """Send a request, directly or through the proxy. The response is to be closed.
 
         Raises:
             Refused: the host has no public address.
         """
-        port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        if self._proxied is None or (request.url.host, port) in self._allowed:
-            return await super().handle_async_request(request)
-        if (request.url.host, port) not in self._checked:
+        if self._proxied is None:
+            return await self._direct.handle_async_request(request)
+        url = request.url
+        host, port = url.host.decode("ascii"), url.port or (443 if url.scheme == b"https" else 80)
+        if (host, port) in self._allowed:
+            return await self._direct.handle_async_request(request)
+        if (host, port) not in self._checked:
             # A name that is unknown here may be known to the proxy.
             with contextlib.suppress(httpcore2.ConnectError):
-                await resolve(request.url.host, port, self._allowed)
-            self._checked.add((request.url.host, port))
+                await resolve(host, port, self._allowed)
+            self._checked.add((host, port))
         return await self._proxied.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await super().aclose()
-        if self._proxied:
-            await self._proxied.aclose()
 
 
 class CheckedBackend(httpcore2.AsyncNetworkBackend):

@@ -1,75 +1,144 @@
 """Where images are decoded: in processes of their own, so that no image can take the harvest down with it.
 
-Measured, not guessed: in threads the event loop waits for the interpreter's lock after every system call, and a harvest
-of 1024-pixel images ran at two thirds of the speed. Jobs go over in batches when they queue up, one at a time when
-they do not. A process that dies of an image (a decoder's bug, memory) is replaced, and the image tried alone; if it
-kills again, it is refused.
+The event loop talks to the processes over Unix sockets itself. Measured, not guessed: with decoding in threads it waited
+for the interpreter's lock after every system call, and a harvest of 1024-pixel images ran at two thirds of the speed; with
+`concurrent.futures`' process pool the same happened, if less, because of the two threads that carry its jobs. A process
+that dies of an image (a decoder's bug, memory) is replaced and the image tried again; if it kills again, it is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import multiprocessing.forkserver
+import contextlib
+import json
 import os
-import threading
+import signal
+import socket
+import subprocess
+import sys
 from collections import deque
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from data_prep.images import ImageRefused, StoredImage, Wanted, store_image
+from data_prep.decoding import LENGTHS, message, stored_image
+from data_prep.images import ImageRefused, StoredImage, Wanted
 from iconoclip.record import Region
 
-MAX_BATCH: Final = 16
-MAX_BATCH_BYTES: Final = 4_000_000
-
-# Bytes, the region to cut out, and what it was measured on.
-Job = tuple[bytes, Region | None, tuple[int, int] | None]
+# One image at work, one at hand.
+JOBS_PER_PROCESS: Final = 2
+MAX_DEATHS: Final = 2
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    job: Job
+@dataclass
+class _Job:
+    body: bytes
+    crop: Region | None
+    crop_space: tuple[int, int] | None
     done: asyncio.Future[StoredImage]
+    num_deaths: int = 0
+
+    def message(self) -> bytes:
+        crop = self.crop
+        box = None if crop is None else (crop.x, crop.y, crop.width, crop.height)
+        return message({"crop": box, "space": self.crop_space}, self.body)
+
+    def answered(self, facts: dict[str, Any], jpeg: bytes) -> None:
+        if "refused" in facts:
+            self.failed(ImageRefused(facts["refused"]))
+        elif not self.done.done():
+            self.done.set_result(stored_image(facts, jpeg or self.body))
+
+    def failed(self, reason: Exception) -> None:
+        # Who waited may have been cancelled.
+        if not self.done.done():
+            self.done.set_exception(reason)
+
+
+class _Process(asyncio.Protocol):
+    """One process, seen from the harvest: the jobs it has, in the order in which it does them."""
+
+    def __init__(self, decoders: Decoders) -> None:
+        self._decoders = decoders
+        self._received = bytearray()
+        self.jobs: deque[_Job] = deque()
+        self.is_ready = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+        self._decoders.won(self)
+
+    def give(self, job: _Job) -> None:
+        """Send an image."""
+        self.jobs.append(job)
+        self._transport.write(job.message())
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (answer := self._next()) is not None:
+            if self.is_ready:
+                self.jobs.popleft().answered(*answer)
+            self.is_ready = True
+        self._decoders.give_work()
+
+    def _next(self) -> tuple[dict[str, Any], bytes] | None:
+        if len(self._received) < LENGTHS.size:
+            return None
+        head_size, body_size = LENGTHS.unpack_from(self._received)
+        start = LENGTHS.size + head_size
+        if len(self._received) < start + body_size:
+            return None
+        head = json.loads(self._received[LENGTHS.size : start])
+        body = bytes(memoryview(self._received)[start : start + body_size])
+        del self._received[: start + body_size]
+        return head, body
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._decoders.lost(self)
+
+    def close(self) -> None:
+        """Want no more of it."""
+        self._transport.abort()
 
 
 class Decoders:
-    """Decodes and encodes images for one event loop. Use as a context manager.
+    """Decodes and encodes images for one event loop. Use as an async context manager.
 
     Args:
         wanted: how images are to be stored.
-        num_workers: processes; 1 decodes in a thread of this process, 0 takes one process a core.
+        num_workers: processes; 0 takes one a core.
     """
+
+    PROGRAM = (sys.executable, "-m", "data_prep.decoding")
 
     def __init__(self, wanted: Wanted, num_workers: int = 0) -> None:
         self._wanted = wanted
         self._num_workers = num_workers or len(os.sched_getaffinity(0))
-        self._executor = self._make_executor(self._num_workers)
-        self._waiting: deque[_Waiting] = deque()
-        self._num_under_way = 0
+        self._waiting: deque[_Job] = deque()
+        self._processes: list[_Process] = []
+        self._programs: list[subprocess.Popen[bytes]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._alone = asyncio.Lock()
+        self._failure: Exception | None = None
+        self._is_closed = False
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
+        # They load while the first documents are asked for.
+        await self._add_processes(self._num_workers)
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._executor.shutdown(wait=kind is None, cancel_futures=True)
-
-    def _make_executor(self, num_workers: int) -> Executor:
-        if self._num_workers == 1:
-            return ThreadPoolExecutor(1, thread_name_prefix="decode")
-        # Processes are forked off a server that has the decoders loaded and nothing else.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["data_prep.images"])
-        # The server loads while the first documents are asked for.
-        multiprocessing.forkserver.ensure_running()
-        return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_end_with_parent)
+        self._is_closed = True
+        for task in self._tasks:
+            task.cancel()
+        for process in self._processes:
+            process.close()
+        for program in self._programs:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
 
     async def store(
         self, body: bytes, crop: Region | None = None, crop_space: tuple[int, int] | None = None
@@ -79,85 +148,64 @@ class Decoders:
         Raises:
             ImageRefused: as there, or because the image kills whatever decodes it.
         """
-        waiting = _Waiting((body, crop, crop_space), asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._start()
-        return await waiting.done
+        if self._failure:
+            raise self._failure
+        job = _Job(body, crop, crop_space, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        self.give_work()
+        return await job.done
 
-    def _start(self) -> None:
-        # Two batches a process: one at work, one at hand.
-        while self._waiting and self._num_under_way < 2 * self._num_workers:
-            batch = self._next_batch()
-            self._num_under_way += 1
-            task = asyncio.create_task(self._run(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def give_work(self) -> None:
+        """Hand what waits to whoever has least to do."""
+        while self._waiting and self._processes:
+            idlest = min(self._processes, key=lambda process: len(process.jobs))
+            if len(idlest.jobs) >= JOBS_PER_PROCESS:
+                return
+            idlest.give(self._waiting.popleft())
 
-    def _next_batch(self) -> list[_Waiting]:
-        # What waits is spread over the processes first.
-        most = max(1, min(MAX_BATCH, len(self._waiting) // self._num_workers))
-        batch = [self._waiting.popleft()]
-        num_bytes = len(batch[0].job[0])
-        while self._waiting and len(batch) < most and num_bytes < MAX_BATCH_BYTES:
-            batch.append(self._waiting.popleft())
-            num_bytes += len(batch[-1].job[0])
-        return batch
+    def won(self, process: _Process) -> None:
+        """A process can be given work; it takes it up when it has loaded."""
+        self._processes.append(process)
+        self.give_work()
 
-    async def _run(self, batch: list[_Waiting]) -> None:
-        jobs = [waiting.job for waiting in batch]
+    def lost(self, process: _Process) -> None:
+        """A process is gone: its first image is to blame, and tried once more; the others are simply given again."""
+        self._processes.remove(process)
+        if self._is_closed:
+            return
+        again = list(process.jobs)
+        if not process.is_ready:
+            self._failure = RuntimeError("the program that decodes images does not start")
+        if self._failure:
+            for job in (*again, *self._waiting):
+                job.failed(self._failure)
+            return
+        if again:
+            again[0].num_deaths += 1
+            if again[0].num_deaths >= MAX_DEATHS:
+                again.pop(0).failed(ImageRefused("the image kills the program that decodes it"))
+        self._waiting.extendleft(reversed(again))
+        task = asyncio.get_running_loop().create_task(self._add_processes(1))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _add_processes(self, num_processes: int) -> None:
+        pairs = [socket.socketpair() for _ in range(num_processes)]
+        theirs = [end.fileno() for _, end in pairs]
         try:
-            results = await self._in(self._executor, jobs)
-        except BrokenProcessPool:
-            results = [await self._run_alone(job) for job in jobs]
+            # A group of its own: Ctrl-C is for the harvest to understand, and none is left behind at the end.
+            self._programs.append(
+                subprocess.Popen(
+                    [*self.PROGRAM, json.dumps(asdict(self._wanted)), *map(str, theirs)],
+                    pass_fds=theirs,
+                    stdin=subprocess.DEVNULL,
+                    process_group=0,
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+                )
+            )
         finally:
-            self._num_under_way -= 1
-        for waiting, result in zip(batch, results, strict=True):
-            if waiting.done.done():
-                continue
-            if isinstance(result, str):
-                waiting.done.set_exception(ImageRefused(result))
-            else:
-                waiting.done.set_result(result)
-        self._start()
-
-    async def _in(self, executor: Executor, jobs: list[Job]) -> list[StoredImage | str]:
+            for _, end in pairs:
+                end.close()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(executor, store_images, jobs, self._wanted)
-
-    async def _run_alone(self, job: Job) -> StoredImage | str:
-        """One job in a process of its own, after the pool broke; the pool is made anew by the first who sees it."""
-        async with self._alone:
-            if getattr(self._executor, "_broken", False):
-                self._executor.shutdown(wait=False)
-                self._executor = self._make_executor(self._num_workers)
-            single = self._make_executor(1)
-            try:
-                return (await self._in(single, [job]))[0]
-            except BrokenProcessPool:
-                return "the image kills the program that decodes it"
-            finally:
-                single.shutdown(wait=False)
-
-
-def store_images(jobs: list[Job], wanted: Wanted) -> list[StoredImage | str]:
-    """Store a batch of images; a text is the reason why one was refused."""
-    results: list[StoredImage | str] = []
-    for body, crop, crop_space in jobs:
-        try:
-            results.append(store_image(body, wanted, crop, crop_space))
-        except ImageRefused as refused:
-            results.append(str(refused))
-    return results
-
-
-def _end_with_parent() -> None:
-    """Do not outlive a harvest that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+        for ours, _ in pairs:
+            await loop.create_unix_connection(lambda: _Process(self), sock=ours)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,13 +21,14 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 from urllib.parse import urljoin, urlsplit
 
+import httpcore2
 import httpx2
 import stamina
 
 from data_prep import optout
 from data_prep.addresses import AllowList, host_of, is_loopback, is_public, literal_address, origin_of
 from data_prep.answers import HostParked, NotNow, Refused, phrase, read_body, retry_after
-from data_prep.connections import CheckedTransport, why_private
+from data_prep.connections import NETWORK_ERRORS, CheckedPool, why_private
 from data_prep.hosts import HostGate, Pace
 from data_prep.images import looks_like_html, looks_like_markup
 from data_prep.shared_pace import SharedPace
@@ -89,7 +89,7 @@ class Fetcher:
         limits: bounds.
         memory: remembers robots.txt and TDMRep between runs.
         pace_folder: where the pace of hosts is shared with other processes.
-        proxy: address of an HTTP proxy; see CheckedTransport.
+        proxy: address of an HTTP proxy; see CheckedPool.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class Fetcher:
         self.gates: dict[str, HostGate] = {}
         self._permitted: set[bytes] = set()
         self._sites: dict[str, asyncio.Task[SiteRules]] = {}
-        self._transport = CheckedTransport(allowed, proxy)
+        self._pool = CheckedPool(allowed, proxy)
         self._agent = f"{optout.PRODUCT}/{version('iconoclip')}" + (f" (+{contact})" if contact else "")
 
     async def __aenter__(self) -> Self:
-        await self._transport.__aenter__()
+        await self._pool.__aenter__()
         return self
 
     async def __aexit__(
@@ -120,7 +120,7 @@ class Fetcher:
     ) -> None:
         for task in self._sites.values():
             task.cancel()
-        await self._transport.__aexit__(kind, error, trace)
+        await self._pool.__aexit__(kind, error, trace)
 
     def gate(self, host: str) -> HostGate:
         """The gate of a host, given as `host_of` names it."""
@@ -243,13 +243,18 @@ class Fetcher:
         if gate.seconds_closed > self._limits.max_wait_seconds:
             raise HostParked("the server asks to wait", gate.seconds_closed)
         headers = {
-            "Host": url.netloc.decode("ascii"),
+            "Host": url.netloc,
             "User-Agent": self._agent,
             "Accept": ACCEPT[wanted],
             "Accept-Encoding": "identity" if wanted == "image" else "gzip, deflate",
             **conditions,
         }
-        request = httpx2.Request("GET", url, headers=headers, extensions={"timeout": self._timeouts()})
+        request = httpcore2.Request(
+            "GET",
+            httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=list(headers.items()),
+            extensions={"timeout": self._timeouts()},
+        )
         async with gate.turn():
             if gate.parked:
                 raise HostParked(gate.parked)
@@ -258,7 +263,7 @@ class Fetcher:
             except NotNow as error:
                 gate.failed(str(error))
                 raise
-            except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
+            except NETWORK_ERRORS as error:
                 reason = _network_reason(error)
                 gate.failed(reason)
                 raise NotNow(reason) from error
@@ -269,7 +274,7 @@ class Fetcher:
 
     async def _exchange(
         self,
-        request: httpx2.Request,
+        request: httpcore2.Request,
         uri: str,
         wanted: Wanted,
         max_bytes: int,
@@ -279,17 +284,18 @@ class Fetcher:
         try:
             # A server that drips its header would otherwise hold us for ever.
             async with asyncio.timeout(4 * self._limits.stall_seconds):
-                response = await self._transport.handle_async_request(request)
+                response = await self._pool.ask(request)
         except TimeoutError:
             raise NotNow("the server did not finish its header") from None
         try:
-            if 300 <= response.status_code < 400 and response.status_code != 304:
-                return _redirect_target(uri, response)
-            self._raise_for_status(response, gate)
+            status, headers = response.status, httpx2.Headers(response.headers)
+            if 300 <= status < 400 and status != 304:
+                return _redirect_target(uri, status, headers)
+            self._raise_for_status(status, headers, gate)
             body = b""
-            if response.status_code != 304:
+            if status != 304:
                 body = await read_body(
-                    response.headers,
+                    headers,
                     response.stream,  # type: ignore[arg-type]
                     max_bytes=max_bytes,
                     stall_seconds=self._limits.stall_seconds,
@@ -300,15 +306,14 @@ class Fetcher:
             gate.walled()
             raise NotNow("a page of HTML came instead: a firewall, or a viewer's address")
         gate.succeeded(len(body))
-        return _fetched(uri, response, body, site)
+        return _fetched(uri, status, headers, body, site)
 
-    def _raise_for_status(self, response: httpx2.Response, gate: HostGate) -> None:
-        status = response.status_code
+    def _raise_for_status(self, status: int, headers: httpx2.Headers, gate: HostGate) -> None:
         if status in (200, 203, 304):
             return
         reason = f"HTTP {status} {phrase(status)}"
         if status in FOR_LATER or (status == 403 and not gate.pace.refusal_is_final):
-            wait = retry_after(response.headers.get("retry-after"))
+            wait = retry_after(headers.get("retry-after"))
             if status in SLOW_DOWN or status == 403 or wait is not None:
                 wait = gate.punished(wait)
                 if wait > self._limits.max_wait_seconds:
@@ -363,25 +368,24 @@ def look_at(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _redirect_target(uri: str, response: httpx2.Response) -> str:
-    location = response.headers.get("location")
-    if response.status_code not in (301, 302, 303, 307, 308) or not location:
-        raise Refused(f"HTTP {response.status_code} without an address to go to")
+def _redirect_target(uri: str, status: int, headers: httpx2.Headers) -> str:
+    location = headers.get("location")
+    if status not in (301, 302, 303, 307, 308) or not location:
+        raise Refused(f"HTTP {status} without an address to go to")
     return urljoin(uri, location)
 
 
 def _network_reason(error: Exception) -> str:
-    if isinstance(error, httpx2.ConnectTimeout):
+    if isinstance(error, httpcore2.ConnectTimeout):
         return "the server does not answer"
-    if isinstance(error, httpx2.TimeoutException):
+    if isinstance(error, httpcore2.TimeoutException):
         return "the transfer stalled"
-    if isinstance(error, httpx2.RemoteProtocolError):
+    if isinstance(error, httpcore2.RemoteProtocolError):
         return f"the answer broke off or is not HTTP: {error}"
     return f"the connection failed: {error or type(error).__name__}"
 
 
-def _fetched(uri: str, response: httpx2.Response, body: bytes, site: SiteRules | None) -> Fetched:
-    headers = response.headers
+def _fetched(uri: str, status: int, headers: httpx2.Headers, body: bytes, site: SiteRules | None) -> Fetched:
     signals, states_tdmrep = optout.from_headers(headers.multi_items())
     parts = urlsplit(uri)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -393,5 +397,5 @@ def _fetched(uri: str, response: httpx2.Response, body: bytes, site: SiteRules |
         etag=headers.get("etag"),
         last_modified=headers.get("last-modified"),
         opt_out=tuple(sorted({*signals, *stated})),
-        not_modified=response.status_code == 304,
+        not_modified=status == 304,
     )

@@ -172,15 +172,17 @@ async def _run(
 ) -> dict[str, str]:
     profile_of = profiles(config)
     wanted = Wanted(config.max_side_pixels, config.jpeg_quality, config.max_pixels)
-    async with fetcher_for(config, ledger, profile_of) as fetcher:
-        with Decoders(wanted, config.num_workers) as decoders:
-            round_number = int(ledger.get("round") or 0)
-            documents = DocumentReader(config, fetcher, profile_of, share=share, round_number=round_number)
-            items = ItemFetcher(
-                config, ledger, fetcher, decoders, image_folder=image_folder, round_number=round_number
-            )
-            engine = Engine(config, ledger, fetcher, documents, items, meter)
-            return await engine.run()
+    async with (
+        fetcher_for(config, ledger, profile_of) as fetcher,
+        Decoders(wanted, config.num_workers) as decoders,
+    ):
+        round_number = int(ledger.get("round") or 0)
+        documents = DocumentReader(config, fetcher, profile_of, share=share, round_number=round_number)
+        items = ItemFetcher(
+            config, ledger, fetcher, decoders, image_folder=image_folder, round_number=round_number
+        )
+        engine = Engine(config, ledger, fetcher, documents, items, meter)
+        return await engine.run()
 
 
 def fetcher_for(

@@ -13,14 +13,10 @@ import io
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
-
-if TYPE_CHECKING:
-    # Not for the processes that decode: importing it takes as long as all the rest here.
-    from iconoclip.record import Region
 
 # Formats whose decoders we let strangers reach. No PDF, PostScript or vector format.
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "JPEG2000", "GIF", "WEBP", "BMP")
@@ -38,6 +34,20 @@ Image.MAX_IMAGE_PIXELS = None
 
 class ImageRefused(ValueError):
     """The bytes are no image we store; the message says why, in words for the report."""
+
+
+class Rectangle(Protocol):
+    """A part of an image in pixels, origin at the top left. An `iconoclip.record.Region` is one, but importing that would
+    cost each process that decodes as long as all the rest here."""
+
+    @property
+    def x(self) -> int: ...
+    @property
+    def y(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class StoredImage:
 
 
 def store_image(
-    data: bytes, wanted: Wanted, crop: Region | None = None, crop_space: tuple[int, int] | None = None
+    data: bytes, wanted: Wanted, crop: Rectangle | None = None, crop_space: tuple[int, int] | None = None
 ) -> StoredImage:
     """Decode, set upright, convert to sRGB, cut, shrink, encode and hash one image.
 
@@ -98,7 +108,7 @@ def _reason(error: Exception) -> str:
 
 
 def _store(
-    data: bytes, wanted: Wanted, crop: Region | None, crop_space: tuple[int, int] | None
+    data: bytes, wanted: Wanted, crop: Rectangle | None, crop_space: tuple[int, int] | None
 ) -> StoredImage:
     image = _open(data)
     _check_header(image, wanted)
@@ -124,8 +134,8 @@ def _store(
         sha256=hashlib.sha256(jpeg).hexdigest(),
         received=received,
         source_sha256=hashlib.sha256(data).hexdigest(),
-        phash=phash(pixels),
-        colours=quarters(pixels),
+        phash=_phash(little := _little(pixels)),
+        colours=_quarters(little),
         opt_out=("plus-data-mining",) if DATA_MINING_PROHIBITED in data else (),
     )
 
@@ -188,7 +198,11 @@ def _is_as_wanted(image: Image.Image, data: bytes, wanted: Wanted) -> bool:
 
 
 def _draft(
-    image: Image.Image, data: bytes, wanted: Wanted, crop: Region | None, crop_space: tuple[int, int] | None
+    image: Image.Image,
+    data: bytes,
+    wanted: Wanted,
+    crop: Rectangle | None,
+    crop_space: tuple[int, int] | None,
 ) -> None:
     """Let the decoder itself drop what the target does not need: JPEG by its DCT, JPEG 2000 by its levels."""
     share = 1.0 if crop is None else max(crop.width, crop.height) / max(crop_space or image.size)
@@ -242,7 +256,7 @@ def _upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (size[1], size[0]) if orientation >= 5 else size
 
 
-def _cut(image: Image.Image, crop: Region, space: tuple[int, int]) -> Image.Image:
+def _cut(image: Image.Image, crop: Rectangle, space: tuple[int, int]) -> Image.Image:
     """Cut `crop`, measured on an image of size `space`, from what may have come or been decoded smaller."""
     across, down = image.width / space[0], image.height / space[1]
     left, top = max(0, round(crop.x * across)), max(0, round(crop.y * down))
@@ -335,23 +349,41 @@ _SIDE, _LOW = 32, 8
 _DCT: Final = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
 
 
+@dataclass(frozen=True)
+class _Little:
+    """An image averaged to about three times the grid of the hash: all that the hash and the colours look at."""
+
+    image: Image.Image
+    box: tuple[float, float, float, float]
+    """What of it is the image: at the right and the bottom a pixel may be a mean of fewer."""
+
+
+def _little(image: Image.Image) -> _Little:
+    across, down = (max(1, int(side / _SIDE / REDUCING_GAP)) for side in image.size)
+    reduced = image.reduce((across, down)) if max(across, down) > 1 else image
+    return _Little(reduced, (0.0, 0.0, image.width / across, image.height / down))
+
+
 def phash(image: Image.Image) -> str:
     """The 64-bit perceptual hash, 16 hexadecimal digits: that of `imagehash.phash`, to a bit here and there.
 
     Computed here because importing scipy for one 8x8 product would cost each worker a third of a second. Averaging to
-    three times the grid before filtering takes half of the time; of 60 stored images 51 keep all bits, the others all
-    but two or four.
+    three times the grid before filtering takes half of the time; the hashes of most images keep all bits, the others
+    all but two or four.
     """
-    small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+    return _phash(_little(image))
+
+
+def _phash(little: _Little) -> str:
+    small = little.image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, little.box)
     low = _DCT @ np.asarray(small, dtype=np.float64) @ _DCT.T
     bits = (low > np.median(low)).flatten()
     return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
 
 
-def quarters(image: Image.Image) -> tuple[int, ...]:
-    """Mean RGB of the four quarters of an image, left to right, top to bottom."""
-    small = image.resize((2, 2), Image.Resampling.BOX, reducing_gap=1.0).convert("RGB")
-    return tuple(small.tobytes())
+def _quarters(little: _Little) -> tuple[int, ...]:
+    """Mean RGB of the four quarters, left to right, top to bottom."""
+    return tuple(little.image.resize((2, 2), Image.Resampling.BOX, little.box).convert("RGB").tobytes())
 
 
 def decoded_size(data: bytes, max_pixels: int = Wanted().max_pixels) -> tuple[int, int]:

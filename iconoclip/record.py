@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}$"
 SLUG_PATTERN = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
 
-Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN, max_length=100)]
+# With `.json` behind it a key must fit into a tar's name field, 100 bytes (POSIX.1-1988, ustar).
+Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN, max_length=95)]
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=64)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]

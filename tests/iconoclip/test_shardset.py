@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from pathlib import Path
 
@@ -97,6 +98,29 @@ def test_a_shard_is_a_plain_tar_with_adjacent_members(
         extracted = tar.extractfile(names[0])
         assert extracted is not None
         assert extracted.read() == samples[0][1]
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 20_000])
+def test_a_shard_is_byte_for_byte_what_tarfile_writes(
+    tmp_path: Path, samples: list[tuple[Record, bytes]], size: int
+) -> None:
+    key = f"{'a' * 78}-0123456789abcdef"
+    assert len(key) == 95
+    shardset = write(tmp_path, [(samples[0][0].model_copy(update={"key": key}), bytes(size)), *samples[1:]])
+    shard = tmp_path / "bnf-000000.tar"
+    with (
+        tarfile.open(shard) as ours,
+        tarfile.open(tmp_path / "other.tar", "w", format=tarfile.USTAR_FORMAT) as other,
+    ):
+        for name in ours.getnames():
+            content = ours.extractfile(name)
+            assert content is not None
+            member = tarfile.TarInfo(name)
+            data = content.read()
+            member.size, member.mode, member.mtime = len(data), 0o644, 0
+            other.addfile(member, io.BytesIO(data))
+    assert (tmp_path / "other.tar").read_bytes() == shard.read_bytes()
+    assert len(shardset) == len(samples)
 
 
 def test_the_index_points_at_the_bytes(tmp_path: Path, samples: list[tuple[Record, bytes]]) -> None:

@@ -1,9 +1,8 @@
-"""Decoding in other processes: in order, in batches, and no image takes the harvest down."""
+"""Decoding in other processes: each image gets its own answer, and none takes the harvest down."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -14,18 +13,21 @@ from typing import Any
 import pytest
 
 from data_prep.decoders import Decoders
-from data_prep.images import ImageRefused, Wanted, store_image
+from data_prep.images import ImageRefused, Wanted, decoded_size, store_image
+from iconoclip.record import Region
 
-
-class Killer(bytes):
-    """Bytes that end the process which receives them, as a decoder's bug would."""
-
-    def __reduce__(self) -> tuple[Any, tuple[int]]:
-        return os._exit, (11,)
+# The program that decodes, with a decoder that has a bug.
+WITH_A_BUG = """
+import os, sys
+from data_prep import decoding
+store_image = decoding.store_image
+decoding.store_image = lambda body, *rest: os._exit(11) if body == b"x" else store_image(body, *rest)
+decoding.main(sys.argv[1:])
+"""
 
 
 async def store_all(bodies: list[bytes], num_workers: int) -> list[Any]:
-    with Decoders(Wanted(max_side=64), num_workers) as decoders:
+    async with Decoders(Wanted(max_side=64), num_workers) as decoders:
         return await asyncio.gather(*(decoders.store(body) for body in bodies), return_exceptions=True)
 
 
@@ -39,9 +41,11 @@ def test_every_image_gets_its_own_answer(picture, num_workers):
     assert isinstance(stored[-1], ImageRefused)
 
 
-def test_image_that_kills_its_decoder_is_refused_and_the_others_arrive(picture):
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_image_that_kills_its_decoder_is_refused_and_the_others_arrive(picture, monkeypatch, num_workers):
+    monkeypatch.setattr(Decoders, "PROGRAM", (sys.executable, "-c", WITH_A_BUG))
     bodies = [picture(number) for number in range(12)]
-    answers = asyncio.run(store_all([*bodies[:5], Killer(b"x"), *bodies[5:]], 2))
+    answers = asyncio.run(store_all([*bodies[:5], b"x", *bodies[5:]], num_workers))
     killed = answers.pop(5)
     assert isinstance(killed, ImageRefused)
     assert "kills the program" in str(killed)
@@ -50,15 +54,32 @@ def test_image_that_kills_its_decoder_is_refused_and_the_others_arrive(picture):
     ]
 
 
+def test_region_is_cut_out_as_here(picture):
+    async def cut() -> Any:
+        async with Decoders(Wanted(), 1) as decoders:
+            return await decoders.store(body, region, (2 * width, 2 * height))
+
+    body = picture(1)
+    width, height = decoded_size(body)
+    region = Region(x=width // 2, y=0, width=width, height=height)
+    assert asyncio.run(cut()) == store_image(body, Wanted(), region, (2 * width, 2 * height))
+
+
+def test_program_that_cannot_start_stops_the_harvest_and_refuses_no_image(picture, monkeypatch):
+    monkeypatch.setattr(Decoders, "PROGRAM", (sys.executable, "-c", "import sys; sys.exit(3)"))
+    answers = asyncio.run(store_all([picture(1), picture(2)], 2))
+    assert [type(answer) for answer in answers] == [RuntimeError, RuntimeError]
+
+
 def test_processes_end_with_a_harvest_that_was_killed(picture, tmp_path):
     (tmp_path / "image.jpg").write_bytes(picture(1))
     code = (
         "import asyncio, os, pathlib, sys\nfrom data_prep.decoders import Decoders\nfrom data_prep.images import Wanted\n"
         "async def run():\n"
-        "    with Decoders(Wanted(), 2) as decoders:\n"
+        "    async with Decoders(Wanted(), 2) as decoders:\n"
         "        body = pathlib.Path(sys.argv[1]).read_bytes()\n"
         "        await asyncio.gather(*(decoders.store(body) for _ in range(8)))\n"
-        "        print(*decoders._executor._processes, flush=True)\n"
+        "        print(decoders._programs[0].pid, flush=True)\n"
         "        await asyncio.sleep(60)\n"
         "if __name__ == '__main__':\n    asyncio.run(run())\n"
     )
@@ -66,14 +87,22 @@ def test_processes_end_with_a_harvest_that_was_killed(picture, tmp_path):
     program = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "image.jpg")]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
     assert process.stdout
-    workers = [int(word) for word in process.stdout.readline().split()]
-    assert len(workers) == 2
+    program = int(process.stdout.readline())
+    workers = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _group(path) == program]
+    assert len(workers) == 3
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     deadline = time.monotonic() + 10
     while any(_is_alive(worker) for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [worker for worker in workers if _is_alive(worker)]
+
+
+def _group(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[2])
+    except FileNotFoundError:
+        return 0
 
 
 def _is_alive(process: int) -> bool:

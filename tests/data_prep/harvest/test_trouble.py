@@ -318,8 +318,9 @@ def test_status_of_what_waits(archive, tmp_path, reply, capsys):
     assert "asks to wait" in capsys.readouterr().out.replace("\n", " ")
 
 
-def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path):
+def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path, monkeypatch):
     """Asked from beside, as a person does, while the harvest is under way."""
+    monkeypatch.setattr("data_prep.engine.SECONDS_BETWEEN_PULSES", 0.2)
     archive.num_manifests = 60
     seen: list[Any] = []
 
