@@ -18,6 +18,7 @@ from iconoclip.progress import Meter, progress
 from iconoclip.rundir import RunDir
 from training.checkpoints import checkpoint_path, prune
 from training.config import TrainConfig
+from training.cost import EnergyMeter
 from training.data.loader import Batch
 from training.data.samples import Samples
 from training.hardware import peak_memory_megabytes
@@ -89,10 +90,11 @@ class Recorder(Callback):
         run: RunDir,
         config: TrainConfig,
         stopwatch: Stopwatch,
+        energy: EnergyMeter,
         meter: Meter | None,
         mirrors: Sequence[Mirror],
     ) -> None:
-        self._run, self._config, self._stopwatch = run, config, stopwatch
+        self._run, self._config, self._stopwatch, self._energy = run, config, stopwatch, energy
         self._meter, self._mirrors = meter, mirrors
 
     def on_train_batch_end(
@@ -120,6 +122,7 @@ class Recorder(Callback):
             "samples_per_second": self._stopwatch.samples_per_second,
             "data_wait_share": self._stopwatch.data_wait_share,
             "memory_mb": peak_memory_megabytes(module.device),
+            "energy_kwh": self._energy.read(self._stopwatch.seconds, module.device)["energy_kwh"],
         }
 
     def record(self, **values: Any) -> None:

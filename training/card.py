@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,7 +123,9 @@ def _evaluated(found: Mapping[str, Any]) -> str:
         for direction in ("text_to_image", "image_to_text"):
             rows.append((f"{language}, {direction.replace('_', ' ')}", entry[direction]))
         for slices in ("by_institution", "by_century"):
-            rows += [(f"{language}, {name}", one) for name, one in entry["text_to_image"][slices].items()]
+            rows += [
+                (f"{language}, {_slice(name)}", one) for name, one in entry["text_to_image"][slices].items()
+            ]
     table = "\n".join(_score_row(name, one) for name, one in rows)
     classes = "".join(
         f"\n- {name}, prompts in {language}: accuracy@1 {_interval(one['accuracy@1'])}, {one['num_classes']} classes"
@@ -131,6 +134,11 @@ def _evaluated(found: Mapping[str, Any]) -> str:
     )
     head = "| side | recall@1 | recall@5 | mAP | queries |\n|---|---|---|---|---:|\n"
     return f"{opening}\n\n{head}{table}" + (f"\n\nZero-shot classification:\n{classes}" if classes else "")
+
+
+def _slice(name: str) -> str:
+    """An institution as it is; "16th" as "16th century"."""
+    return f"{name} century" if re.fullmatch(r"(before the )?\d+(st|nd|rd|th)", name) else name
 
 
 def _score_row(name: str, found: Mapping[str, Any]) -> str:

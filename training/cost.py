@@ -1,4 +1,4 @@
-"""What a run cost in energy, and what that comes to in carbon dioxide: an estimate, with its assumptions beside it."""
+"""What a run costs in energy, and what that comes to in carbon dioxide: an estimate, with its assumptions beside it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,49 @@ import torch
 
 # A server core under load with its share of memory and fans; the order of magnitude, not a measurement.
 WATTS_A_CPU_THREAD = 12.0
+WATTS_A_GPU = 300.0
 
 
 def watts_of(device: torch.device, num_threads: int) -> tuple[float, str]:
-    """The power that one rank draws, and where the number is from."""
-    if device.type == "cuda":
-        try:
-            # The driver reports milliwatts, of this moment.
-            return torch.cuda.power_draw(
-                device
-            ) / 1000, "power draw of the GPU as its driver reports it at the end of the run"
-        except Exception:
-            return 300.0, "300 W a GPU, assumed: the driver reports none"
-    return WATTS_A_CPU_THREAD * num_threads, f"{WATTS_A_CPU_THREAD:.0f} W a CPU thread, assumed"
+    """The power that one rank draws at this moment, and where the number is from."""
+    if device.type != "cuda":
+        return WATTS_A_CPU_THREAD * num_threads, f"{WATTS_A_CPU_THREAD:.0f} W a CPU thread, assumed"
+    try:
+        # The driver reports milliwatts.
+        return torch.cuda.power_draw(
+            device
+        ) / 1000, "power draw of a GPU as its driver reports it in training"
+    except Exception as error:
+        # Without pynvml, or with a driver or a container that does not tell: each raises an error of its own.
+        reason = f"the driver reports none ({type(error).__name__})"
+        return WATTS_A_GPU, f"{WATTS_A_GPU:.0f} W a GPU, assumed: {reason}"
+
+
+class EnergyMeter:
+    """The energy of a run so far, from the mean of the power that one rank draws whenever it is asked.
+
+    Args:
+        seconds_before: that earlier processes of the run have trained.
+        num_ranks: that draw as much.
+        grams_per_kwh: carbon intensity of the electricity.
+    """
+
+    def __init__(self, *, seconds_before: float, num_ranks: int, grams_per_kwh: float) -> None:
+        self._seconds_before, self._num_ranks, self._grams_per_kwh = seconds_before, num_ranks, grams_per_kwh
+        self._watts_sum, self._num_asked = 0.0, 0
+
+    def read(self, seconds: float, device: torch.device) -> dict[str, Any]:
+        """Energy in kilowatt hours and grams of carbon dioxide after `seconds` of this process's training."""
+        watts, source = watts_of(device, torch.get_num_threads())
+        self._watts_sum += watts
+        self._num_asked += 1
+        return estimate(
+            seconds=self._seconds_before + seconds,
+            watts=self._watts_sum / self._num_asked,
+            num_ranks=self._num_ranks,
+            grams_per_kwh=self._grams_per_kwh,
+            source=source,
+        )
 
 
 def estimate(

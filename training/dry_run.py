@@ -19,8 +19,6 @@ from training.module import ContrastiveModule, quick_attention
 if TYPE_CHECKING:
     from training.fit import Plan
 
-# A checkpoint holds the weights and AdamW's two moments, all float32.
-BYTES_A_PARAMETER_ON_DISK = 12
 FLOAT_BYTES = 4
 # Samples that are tried on a processor when the GPU stands in another machine.
 TRIED_ELSEWHERE = 8
@@ -85,7 +83,7 @@ def measure(plan: Plan) -> dict[str, Any]:
         "samples_per_second": rate,
         "seconds": plan.last_step * config.batch_size / rate,
         "memory_mb": memory_estimate(plan, loaded.model, activations / num_tried * micro),
-        "disk_mb": size * BYTES_A_PARAMETER_ON_DISK * (config.keep_checkpoints + 1) / 1e6,
+        "disk_mb": disk_estimate(plan, loaded.model),
     }
 
 
@@ -101,6 +99,17 @@ def memory_estimate(plan: Plan, model: nn.Module, activation_bytes: float) -> di
     }
     found = {name: size / 1e6 for name, size in parts.items()}
     return {**found, "total": sum(found.values())}
+
+
+def disk_estimate(plan: Plan, model: nn.Module) -> float:
+    """Megabytes of the run's folder: checkpoints of all weights and of what AdamW and the average keep of those that learn.
+
+    One checkpoint more than are kept, for the next is whole before the oldest goes.
+    """
+    config = plan.config
+    learning = _num_trainable(model) * FLOAT_BYTES
+    checkpoint = num_parameters(model) * FLOAT_BYTES + learning * (2 + bool(config.ema_decay))
+    return checkpoint * (config.keep_checkpoints + 1) / 1e6
 
 
 def _num_trainable(model: nn.Module) -> int:

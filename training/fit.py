@@ -34,7 +34,7 @@ from training.callbacks import (
 )
 from training.checkpoint_io import AtomicCheckpointIO
 from training.config import Precision, TrainConfig
-from training.cost import estimate, watts_of
+from training.cost import EnergyMeter
 from training.data import remote
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop
@@ -133,9 +133,12 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
         _open_run(run, plan, loaded, first_step, resuming=found is not None)
     mirrors = _mirrors(run, config, first_step) if is_first_rank else []
     stopwatch = Stopwatch()
+    energy = EnergyMeter(
+        seconds_before=run.job.get("train_seconds", 0.0), num_ranks=plan.num_ranks, grams_per_kwh=config.grams_co2_per_kwh
+    )  # fmt: skip
     num_samples = (plan.last_step - first_step) * config.batch_size
     with bar("train", num_samples, "samples", is_shown=is_first_rank) as meter:
-        recorder = Recorder(run, config, stopwatch, meter, mirrors)
+        recorder = Recorder(run, config, stopwatch, energy, meter, mirrors)
         saver = Checkpointer(run, config, stopwatch, first_step)
         trainer = _trainer(config, precision, [
             stopwatch, recorder, BadStepGuard(plan.samples, recorder, config.max_bad_steps),
@@ -145,7 +148,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
         trainer.fit(module, loader, ckpt_path=found, weights_only=True)
         saver.save(trainer, module)
     if is_first_rank:
-        _close_run(run, plan, module, stopwatch, stop)
+        _close_run(run, plan, module, stopwatch, energy)
     for mirror in mirrors:
         mirror.close()
     if module.step < plan.last_step:
@@ -201,20 +204,12 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
 
 
 def _close_run(
-    run: RunDir, plan: Plan, module: ContrastiveModule, stopwatch: Stopwatch, stop: StopSignals
+    run: RunDir, plan: Plan, module: ContrastiveModule, stopwatch: Stopwatch, energy: EnergyMeter
 ) -> None:
     is_done = module.step >= plan.last_step
     seconds = run.job.get("train_seconds", 0.0) + stopwatch.seconds
-    watts, source = watts_of(module.device, torch.get_num_threads())
-    cost = estimate(
-        seconds=seconds,
-        watts=watts,
-        num_ranks=plan.num_ranks,
-        grams_per_kwh=plan.config.grams_co2_per_kwh,
-        source=source,
-    )
     run.update_job(
-        cost=cost,
+        cost=energy.read(stopwatch.seconds, module.device),
         state="finished" if is_done else "stopped", step=module.step, train_seconds=seconds, updated_at=_now(),
         samples_per_second=stopwatch.samples_per_second, data_wait_share=stopwatch.data_wait_share,
     )  # fmt: skip

@@ -10,13 +10,14 @@ from typing import Any
 
 import fsspec
 import pytest
+import torch
 
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.rundir import RunDir
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
 from training.config import SeenConfig, TrainConfig
-from training.cost import estimate
+from training.cost import EnergyMeter, estimate
 from training.data.loader import TrainingSamples
 from training.data.samples import load
 from training.data.storage import ShardReader
@@ -90,6 +91,19 @@ def test_energy_by_hand() -> None:
     assert found["energy_kwh"] == pytest.approx(0.1)
     assert found["co2_grams"] == pytest.approx(25)
     assert "250 g of CO2 a kWh" in found["assumptions"]
+
+
+def test_the_power_of_a_gpu_is_the_mean_of_what_its_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A GPU cannot be had everywhere: its driver is a list of answers here.
+    said = iter([400_000, 500_000, 600_000])
+    monkeypatch.setattr(torch.cuda, "power_draw", lambda device: next(said))
+    meter = EnergyMeter(seconds_before=1800, num_ranks=2, grams_per_kwh=100)
+    device = torch.device("cuda", 0)
+    # 400 W, then 450 W, then 500 W on each of two ranks.
+    read = [meter.read(seconds, device)["energy_kwh"] for seconds in (0, 600, 1800)]
+    assert read == pytest.approx([0.4, 0.6, 1.0])
+    found = meter.read(1800, device)
+    assert "300 W a GPU, assumed: the driver reports none (StopIteration)" in found["assumptions"]
 
 
 @pytest.fixture

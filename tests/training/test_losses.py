@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from open_clip.loss import ClipLoss, SigLipLoss
 from torch import Tensor
 
-from training.losses import ContrastiveLoss, Relations
+from training.losses import ContrastiveLoss, Relations, Repeated
 
 Kind = Literal["clip", "siglip"]
 
@@ -91,6 +91,44 @@ def test_a_positive_pulls_as_much_as_ones_own() -> None:
     by_image = (scores.softmax(dim=1) - target) @ texts
     by_text = (scores.softmax(dim=0) - target) @ texts
     torch.testing.assert_close(images.grad, 5.0 * (by_image + by_text) / 2 / 3)
+
+
+def test_repeated_captions_by_hand_for_the_sigmoid() -> None:
+    # Similarities 1 within the pair and with oneself, else 0; logits 2 s - 1, so 1 or -1. With l(z) = log sigmoid(z), an
+    # image of the pair has l(1) for itself, l(1) or l(-1) for the other or nothing, and l(1) for the third.
+    images = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    scale, bias = torch.tensor(2.0, dtype=torch.float64), torch.tensor(-1.0, dtype=torch.float64)
+    relations = Relations(
+        torch.arange(3), torch.tensor([[7], [7], [8]]), torch.zeros(3, 0, dtype=torch.int64)
+    )
+    yes, no = (float(F.logsigmoid(torch.tensor(z, dtype=torch.float64))) for z in (1.0, -1.0))
+    wanted: dict[Repeated, float] = {
+        "negative": -(2 * (yes + no + yes) + 3 * yes) / 3,
+        "ignore": -(2 * (yes + yes) + 3 * yes) / 3,
+        "positive": -(2 * (yes + yes + yes) + 3 * yes) / 3,
+    }
+    for repeated, value in wanted.items():
+        loss = ContrastiveLoss("siglip", repeated)(images, images[:, None], scale, bias, relations)
+        assert float(loss) == pytest.approx(value)
+
+
+def test_to_the_softmax_an_equal_text_is_no_negative() -> None:
+    """Equal texts are one vector: what the others' questions push away from it, one's own pulls back. Summed over them, the
+    loss with several positives is the plain one, in value and gradient; the sigmoid asks of each pair, and differs."""
+    numbers = torch.tensor([0, 1, 0, 2, 0, 1])
+    relations = Relations(torch.arange(6), numbers[:, None], torch.zeros(6, 0, dtype=torch.int64))
+
+    def found(kind: Kind, repeated: Repeated) -> tuple[Tensor, ...]:
+        images, texts = unit(6, 5).requires_grad_(), unit(3, 5, seed=1).requires_grad_()
+        scale, bias = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (9.0, -4.0))
+        loss = ContrastiveLoss(kind, repeated)(
+            images, texts[numbers][:, None], scale, bias if kind == "siglip" else None, relations
+        )
+        return loss, *torch.autograd.grad(loss, [images, texts, scale])
+
+    for one, other in zip(found("clip", "negative"), found("clip", "positive"), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(found("siglip", "negative")[1], found("siglip", "positive")[1])
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])

@@ -1,0 +1,70 @@
+"""What a dry run says is what a run then takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from iconoclip.errors import MissingRequirement
+from training import checkpoints
+from training.config import TrainConfig
+from training.train import train
+
+MakeConfig = Callable[..., TrainConfig]
+
+
+def test_the_dry_run_measures_and_writes_nothing(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_config(dry_run=True, json=True)
+    assert train(config) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert not config.run_dir.exists()
+    assert facts["num_steps"] == 13  # two epochs of 50 in batches of 8, the last one filled up
+    assert facts["num_samples"] == 50
+    assert facts["samples_per_second"] > 0
+    assert facts["num_parameters"] == facts["num_trainable_parameters"] > 800_000
+    # By hand: float32 weights, a gradient and AdamW's two moments.
+    megabytes = facts["num_parameters"] * 4 / 1e6
+    assert facts["memory_mb"]["weights"] == pytest.approx(megabytes)
+    assert facts["memory_mb"]["learning"] == pytest.approx(3 * megabytes)
+    assert facts["memory_mb"]["activations"] > 0.1
+    assert facts["is_elsewhere"] is False
+
+
+def test_a_dry_run_where_the_gpus_are_not_says_so(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {"accelerator": "gpu", "devices": 4, "ema_decay": 0.9, "micro_batch_size": 1}
+    train(make_config(dry_run=True, json=True, strategy="fsdp", **changes))
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["is_elsewhere"] is not torch.cuda.is_available()
+    # Four ranks share weights, gradients, two moments and the average.
+    assert facts["memory_mb"]["weights"] == pytest.approx(facts["num_parameters"] / 1e6)
+    assert facts["memory_mb"]["learning"] == pytest.approx(4 * facts["num_parameters"] / 1e6)
+    train(make_config(dry_run=True, **changes))
+    assert "the GPU that the config asks for is not here" in " ".join(capsys.readouterr().out.split())
+    if not torch.cuda.is_available():
+        with pytest.raises(MissingRequirement, match="sees no GPU"):
+            train(make_config(accelerator="gpu"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"ema_decay": 0.9, "keep_checkpoints": 3}, {"lora_rank": 1}, {"locked": ["text"]}],
+    ids=["all", "average", "adapters", "locked"],
+)
+def test_the_disk_it_names_is_the_disk_it_takes(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str], changes: dict[str, Any]
+) -> None:
+    config = make_config(validation_split="none", max_steps=1, **changes)
+    train(config.model_copy(update={"dry_run": True, "json": True}))
+    said_mb = json.loads(capsys.readouterr().out)["disk_mb"]
+    train(config)
+    (path,) = checkpoints.checkpoints_in(config.run_dir / "checkpoints")
+    # Names and shapes take a few kilobytes beside the numbers.
+    assert path.stat().st_size * (config.keep_checkpoints + 1) / 1e6 == pytest.approx(said_mb, rel=0.03)
