@@ -21,8 +21,6 @@ from slurm.metrics import last_metrics, tail
 from slurm.scheduler import QueuedJob
 
 MAX_DEPTH = 3
-# A run's folder has many files below it and no run; these are never looked into.
-INSIDE_A_RUN = {"job", "checkpoints", "wandb", "out"}
 # What the script itself says before and after the stage: that it began and ended, not why.
 OF_THE_SCRIPT = re.compile(r"iconoclip: (exit code |the stage left |[a-z]+(, task \d+ of \d+)?, job \d+ on )")
 
@@ -95,7 +93,7 @@ def find_runs(folder: Path, depth: int = 0) -> Iterator[Path]:
     with os.scandir(folder) as entries:
         below = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     for path in below:
-        if path.name not in INSIDE_A_RUN and not path.name.startswith("."):
+        if not path.name.startswith("."):
             yield from find_runs(path, depth + 1)
 
 

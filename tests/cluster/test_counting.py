@@ -67,7 +67,8 @@ def test_an_array_redoes_only_the_task_that_failed(
     wait_until(lambda: not live_jobs(job_dir), "over")
     assert not job_dir.is_finished()
     assert job_dir.missing_tasks(job_dir.read()) == [1]
-    resume(ResumeConfig(run=run))
+    resume(ResumeConfig(run=run, time="7"))
+    assert "#SBATCH --time=7\n" in job_dir.script_path.read_text()
     wait_until(lambda: job_dir.work_of(1).state != "submitted", "running")
     wait_until_finished(job_dir)
     assert [len(job_dir.work_of(task).attempts) for task in range(3)] == [1, 2, 1]
@@ -88,6 +89,7 @@ def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
     cancel(CancelConfig(run=run))
     assert cluster.processes(job_dir.job_ids()[0]) == []
     assert job_dir.work_of(None).state == "cancelled"
+    assert "exit code 75, cancelled" in log_of(run)
     num_done = len(steps_of(run))
     resume(ResumeConfig(run=run))
     wait_until(lambda: len(steps_of(run)) > num_done, "going on")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slurm.doctor import _about_ranks
+from slurm import doctor
 from slurm.render import Plan
 from slurm.stages import STAGES
 
@@ -29,7 +31,7 @@ def rank(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def verdicts(*ranks: dict[str, Any], site: str = "generic") -> dict[str, str]:
-    return {finding.check: finding.verdict for finding in _about_ranks(list(ranks), plan(site))}
+    return {finding.check: finding.verdict for finding in doctor._about_ranks(list(ranks), plan(site))}
 
 
 def test_sound_ranks_pass() -> None:
@@ -56,6 +58,28 @@ def test_what_is_wrong_with_a_rank_is_found(second: dict[str, Any], check: str, 
 
 def test_a_rank_that_never_answered_is_missed() -> None:
     assert verdicts(rank(0))["nodes"] == "FAILED"
+
+
+def test_a_folder_that_cannot_be_written_and_a_full_disk_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor._about_writing(tmp_path).verdict == "ok"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    assert doctor._about_writing(tmp_path / "file").verdict == "FAILED"
+    monkeypatch.setattr(doctor, "FREE_BYTES_WANTED", 0)
+    assert doctor._about_disk(tmp_path).verdict == "ok"
+    monkeypatch.setattr(doctor, "FREE_BYTES_WANTED", 1 << 62)
+    assert doctor._about_disk(tmp_path).verdict == "note"
+
+
+def test_a_file_system_whose_clock_is_elsewhere_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 60)
+    finding = doctor._about_writing(tmp_path)
+    assert (finding.verdict, finding.check) == ("note", "clock")
 
 
 def test_gpus_that_were_asked_for_must_be_seen() -> None:

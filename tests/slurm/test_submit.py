@@ -11,13 +11,16 @@ import yaml
 
 from iconoclip.cli import main
 from iconoclip.errors import ConfigError, MissingRequirement
-from slurm.config import SubmitConfig
-from slurm.freeze import code_facts, digest_of, package_folders
+from slurm import scheduler
+from slurm.cancel import cancel
+from slurm.config import CancelConfig, ResumeConfig, SubmitConfig
+from slurm.freeze import code_facts, digest_of, freeze_code, package_folders
 from slurm.job import JobDir
 from slurm.render import render
 from slurm.request import Request, request_of
+from slurm.resume import resume
 from slurm.stages import Stage, parse_overrides
-from slurm.submit import dependencies_of, differing_fields, freeze, submit
+from slurm.submit import dependencies_of, differing_fields, freeze, place, submit
 
 
 def request_for(run_dir: Path, num_nodes: int = 1, **fields: object) -> Request:
@@ -148,6 +151,72 @@ def test_config_code_and_script_are_frozen(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(job_dir.code)}, cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert where.stdout.strip() == str(job_dir.code / "iconoclip" / "__init__.py")
+
+
+@pytest.mark.usefixtures("count_stage")
+def test_new_code_takes_the_place_of_the_frozen(tmp_path: Path) -> None:
+    freeze(request_for(tmp_path / "run"))
+    job_dir = JobDir(tmp_path / "run")
+    (job_dir.code / "slurm" / "__init__.py").write_text("old = True\n")
+    (job_dir.code / "gone.py").touch()
+    freeze_code(job_dir)
+    assert (job_dir.code / "slurm" / "__init__.py").read_text() == (
+        package_folders()["slurm"] / "__init__.py"
+    ).read_text()
+    assert not (job_dir.code / "gone.py").exists()
+    assert code_facts(job_dir)["digest"] == digest_of(job_dir.code)
+
+
+@pytest.mark.usefixtures("count_stage", "no_slurm")
+@pytest.mark.parametrize(
+    ("num_tasks", "num_steps", "says"),
+    [
+        (2, 6, "another num_steps: 5, not 6"),
+        (3, 5, "began with 2 tasks and cannot go on with 3"),
+        (None, 5, "cannot go on with none"),
+    ],
+)
+def test_a_folder_goes_on_with_the_config_and_the_tasks_it_began_with(
+    tmp_path: Path, num_tasks: int | None, num_steps: int, says: str
+) -> None:
+    def request(num_tasks: int | None, num_steps: int) -> Request:
+        config = SubmitConfig(stage="count", site="generic", run_dir=tmp_path / "run", num_tasks=num_tasks)
+        return request_of(config, None, {"num_steps": num_steps}, ())
+
+    freeze(request(2, 5))
+    before = JobDir(tmp_path / "run").config_path.read_text()
+    with pytest.raises(ConfigError, match=says):
+        place(request(num_tasks, num_steps))
+    assert JobDir(tmp_path / "run").config_path.read_text() == before
+
+
+@pytest.mark.usefixtures("count_stage", "no_slurm")
+def test_a_finished_run_is_submitted_by_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request = request_for(tmp_path / "run")
+    freeze(request)
+    (tmp_path / "run" / "out").mkdir()
+    (tmp_path / "run" / "out" / "done.json").touch()
+    assert place(request) is None
+    assert resume(ResumeConfig(run=tmp_path / "run")) == 0
+    assert cancel(CancelConfig(run=tmp_path / "run")) == 0
+    assert capsys.readouterr().out.count("finished already") == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "job_id", "task"),
+    [
+        ("41|N/A|RUNNING|None|1:00|node1|41", 41, None),
+        ("40|1|RUNNING|None|1:00|node1|42", 40, "1"),
+        ("40|2-5|PENDING|(Priority)|1:00||40", 40, "2-5"),
+    ],
+)
+def test_a_line_of_the_queue_is_the_job_s_and_not_the_task_s(
+    line: str, job_id: int, task: str | None
+) -> None:
+    """squeue(1): %F is the array's id, %A the id that each of its tasks gets besides."""
+    queued = scheduler._queued(line)
+    assert (queued.job_id, queued.task) == (job_id, task)
+    assert "(" not in queued.reason
 
 
 @pytest.mark.usefixtures("count_stage", "no_slurm")
