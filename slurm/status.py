@@ -109,17 +109,17 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
     except (IconoclipError, ValueError) as error:
         return Row(name, "?", f"damaged record: {error}".splitlines()[0])
     metrics = last_metrics(run)
-    num_steps = job_dir.run.job.get("num_steps")
+    schedule = _schedule(job_dir.run) if metrics else None
     return Row(
         run=name,
         stage=job.stage if job else "train",
         state=state,
         job=job_ids[-1] if job_ids else None,
-        epoch=_epoch(job_dir.run, metrics, num_steps),
+        epoch=_epoch(metrics, schedule),
         step=_shown(metrics.get("step")),
         loss=_shown(metrics.get("loss")),
         rate=_rate(metrics),
-        left=_left(metrics, num_steps) if state.startswith("running") else "",
+        left=_left(metrics, schedule) if state.startswith("running") else "",
         log=last_log_line(job_dir, why=state.startswith("failed")) if job else "",
     )
 
@@ -190,22 +190,41 @@ def _rate(metrics: dict[str, Any]) -> str:
     return f"{rate:.0f}/s" if isinstance(rate, int | float) else ""
 
 
-def _left(metrics: dict[str, Any], num_steps: Any) -> str:
+@dataclass(frozen=True)
+class Schedule:
+    """How long a training is to be: the steps of all its epochs, and the step after which it ends."""
+
+    num_steps: int
+    last_step: int
+    epochs: float
+
+
+def _schedule(run: RunDir) -> Schedule | None:
+    """Two lines of its config are enough; YAML takes its time over 200 runs."""
+    num_steps = run.job.get("num_steps")
+    if not isinstance(num_steps, int) or not run.config_path.exists():
+        return None
+    text = run.config_path.read_text(encoding="utf-8")
+    found = dict(re.findall(r"^(epochs|max_steps): ([\d.]+)$", text, re.MULTILINE))
+    last_step = min(num_steps, int(found.get("max_steps", num_steps)))
+    return Schedule(num_steps, last_step, float(found["epochs"])) if "epochs" in found else None
+
+
+def _left(metrics: dict[str, Any], schedule: Schedule | None) -> str:
     step, samples, rate = metrics.get("step"), metrics.get("samples"), metrics.get("samples_per_second")
-    if not (step and samples and rate and isinstance(num_steps, int)):
+    if not (step and samples and rate and schedule):
         return ""
-    seconds = (num_steps - step) * samples / step / rate
+    seconds = (schedule.last_step - step) * samples / step / rate
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
 
 
-def _epoch(run: RunDir, metrics: dict[str, Any], num_steps: Any) -> str:
-    """How many epochs are behind the run. One line of its config is enough; YAML takes its time over 200 runs."""
+def _epoch(metrics: dict[str, Any], schedule: Schedule | None) -> str:
+    """How many epochs are behind the run."""
     step = metrics.get("step")
-    if not step or not isinstance(num_steps, int) or not run.config_path.exists():
-        return ""
-    found = re.search(r"^epochs: ([\d.]+)$", run.config_path.read_text(encoding="utf-8"), re.MULTILINE)
-    return f"{step / num_steps * float(found.group(1)):.1f}/{float(found.group(1)):g}" if found else ""
+    return (
+        f"{step / schedule.num_steps * schedule.epochs:.1f}/{schedule.epochs:g}" if step and schedule else ""
+    )
 
 
 def _print_table(rows: list[Row]) -> None:

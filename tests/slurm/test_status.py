@@ -100,6 +100,10 @@ def test_the_row_shows_where_training_is(tmp_path: Path) -> None:
     row = row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path)
     # 20 of 100 steps are one of five epochs; 80 steps of 16 samples at 0.64 a second are 2,000 s.
     assert (row.step, row.epoch, row.loss, row.left) == ("20", "1.0/5", "0.123", "0:33:20")
+    # Told to end after 40 steps, it has 20 of 16 samples before it: 500 s. The epochs are those of the schedule.
+    job_dir.run.config_path.write_text("seed: 0\nepochs: 5.0\nmax_steps: 40\n")
+    shorter = row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path)
+    assert (shorter.epoch, shorter.left) == ("1.0/5", "0:08:20")
     assert row.log.startswith("last line")
     assert "\x1b" not in _shown_in_table(row)
 
