@@ -23,13 +23,14 @@ from retrieval.answers import (
     Status,
 )
 from retrieval.backends.interface import Mask, Vectors
-from retrieval.generation.calibration import MIN_PROBABILITY, curve_of, likelihoods, probabilities, scores_of
+from retrieval.generation.calibration import likelihoods
 from retrieval.generation.catalog import no_such_item
 from retrieval.live.compaction import Compactor
 from retrieval.live.view import View
 from retrieval.live.views import Views
 from retrieval.query.facets import facets_of
 from retrieval.query.hits import hit_of
+from retrieval.query.judging import Judge
 from retrieval.query.order import Order
 from retrieval.query.ranking import Cursor, Entry, query_digest
 from retrieval.query.vector import QueryVector, query_vector
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from retrieval.encode.modelloader import LazyModel
 
 MAX_SIBLINGS, NUM_SIMILAR = 50, 12
-# How far a record that holds every word of the query, or some of them, is believed to answer it.
-EVERY_WORD, SOME_WORDS = 0.9, 0.3
 
 
 class SearchEngine:
@@ -91,14 +90,14 @@ class SearchEngine:
         wanted = self._query_vector(query, view)
         order = Order(view, query, wanted, mask_N, cursor)
         page = order.page(query.k)
-        cosines = self._cosines(view, wanted, page.entries)
-        likelihoods = self._likelihoods(view, wanted, cosines, page.entries)
+        judge = Judge(view, wanted)
+        cosines, scores = judge.judged(page.entries)
         shown_N = view.shown(mask_N) if query.fold and mask_N is not None else None
         hits = [
             hit_of(
                 view.record(entry.row),
                 rank=page.num_before + number,
-                score=float(likelihoods[number - 1]),
+                score=float(scores[number - 1]),
                 cosine=None if cosines is None else round(float(cosines[number - 1]), 5),
                 matched=_matched(entry, wanted is not None),
                 num_near_duplicates=self._num_folded(view, entry.row, shown_N) if query.fold else 0,
@@ -109,7 +108,7 @@ class SearchEngine:
             hits=tuple(hits),
             total=view.count(mask_N),
             next_cursor=page.cursor(query_digest(query)),
-            matches_well=self._matches_well(view, wanted, order),
+            matches_well=judge.matches_well(order),
             took_ms=round((time.perf_counter() - started) * 1000, 2),
         )
 
@@ -262,46 +261,6 @@ class SearchEngine:
         )
 
     @staticmethod
-    def _cosines(view: View, wanted: QueryVector | None, entries: Sequence[Entry]) -> Vectors | None:
-        if wanted is None:
-            return None
-        if not entries:
-            return np.zeros(0, np.float32)
-        rows = np.array([entry.row for entry in entries], np.int64)
-        return np.asarray(view.backend.vectors(rows) @ wanted.vector, np.float32)
-
-    @staticmethod
-    def _likelihoods(
-        view: View, wanted: QueryVector | None, cosines: Vectors | None, entries: Sequence[Entry]
-    ) -> Vectors:
-        """Scores of hits. Two witnesses, the model and the record's own words, are joined as if independent."""
-        if wanted is None or cosines is None:
-            return np.array([_likelihood_by_words(entry) for entry in entries], np.float32)
-        sealed = view.sealed
-        by_meaning = likelihoods(
-            sealed.manifest.calibration, sealed.statistics, wanted.vector, wanted.side, cosines
-        )
-        by_words = np.array([EVERY_WORD if entry.has_every_word else 0.0 for entry in entries], np.float32)
-        return np.asarray(1 - (1 - by_meaning) * (1 - by_words), np.float32)
-
-    @staticmethod
-    def _matches_well(view: View, wanted: QueryVector | None, order: Order) -> bool | None:
-        """Whether anything answers the query; a record that holds all of its words does."""
-        if order.has_every_word:
-            return True
-        if wanted is None:
-            return False if order.asks_for_words else None
-        calibration = view.sealed.manifest.calibration
-        curve = None if calibration is None else curve_of(calibration, wanted.side)
-        if curve is None or curve.is_flat:
-            return None
-        if order.best_cosine is None:
-            return False
-        best = np.array([order.best_cosine], np.float32)
-        scores = scores_of(view.sealed.statistics, wanted.vector, best)
-        return bool(probabilities(curve, scores)[0] >= MIN_PROBABILITY)
-
-    @staticmethod
     def _num_folded(view: View, row: int, shown_N: Mask | None) -> int:
         members = view.cluster_members(row)
         if len(members) == 1:
@@ -309,13 +268,6 @@ class SearchEngine:
         if shown_N is not None:
             return max(0, int(shown_N[members].sum()) - 1)
         return max(0, sum(int(member) not in view.withdrawn for member in members) - 1)
-
-
-def _likelihood_by_words(entry: Entry) -> float:
-    """The score of a hit where no vector was asked for; a mere listing answers itself."""
-    if not entry.has_some_words:
-        return 1.0
-    return EVERY_WORD if entry.has_every_word else SOME_WORDS
 
 
 def _matched(entry: Entry, has_vector: bool) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from iconoclip.record import Date, Record, Rights
@@ -27,6 +28,10 @@ STATEMENT_LABELS: Final = {
     "UND": "Copyright Undetermined",
     NO_RIGHTS: "No rights statement",
 }
+
+
+# Of two years, as EDTF writes it, level 0.
+_INTERVAL: Final = re.compile(r"(?<=^\d{4})/(?=\d{4}$)")
 
 
 def rights_label(name: str | None, uri: str | None = None) -> str:
@@ -58,7 +63,7 @@ def date_text(date: Date | None) -> str | None:
     if date is None:
         return None
     if date.text or date.edtf:
-        return date.text or date.edtf
+        return _INTERVAL.sub("–", date.text or date.edtf or "")
     years = dict.fromkeys(str(year) for year in (date.earliest, date.latest) if year is not None)
     return "–".join(years) or None
 

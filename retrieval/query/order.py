@@ -63,7 +63,7 @@ class Order:
         self._num_rows = min(cursor.num_rows, view.num_rows) if cursor and self._goes_on else view.num_rows
         self._mask_N = self._bounded(mask_N)
         self.asks_for_words = bool(query.text) and query.mode != "semantic"
-        self.best_cosine: float | None = None
+        self.best_row: int | None = None
         semantic = self._near()
         words = self._match_words(semantic)
         self.has_every_word = any(match.tier < 2 and match.row not in view.withdrawn for match in words)
@@ -80,11 +80,10 @@ class Order:
         """The best rows by meaning."""
         if self._wanted is None:
             return []
-        found, scores = self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
+        found, _ = self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
         rows: list[int] = found.tolist()
-        withdrawn = self._view.withdrawn
-        live = [float(s) for row, s in zip(rows, scores, strict=True) if row not in withdrawn]
-        self.best_cosine = live[0] if live else None
+        not_shown = self._view.withdrawn | self._example_rows()
+        self.best_row = next((row for row in rows if row not in not_shown), None)
         return rows
 
     def _match_words(self, semantic: list[int]) -> list[WordMatch]:

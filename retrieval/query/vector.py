@@ -38,12 +38,31 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class QueryVector:
-    """A unit vector [D], the side its scores are to be judged by, and the text's own vector [D] if it is all of it."""
+class Part:
+    """One part of a query: its weight, its unit vector [D], and whether it is a text or an image."""
 
+    weight: float
     vector: Vectors
     side: Side
-    text: Vectors | None = None
+
+
+@dataclass(frozen=True)
+class QueryVector:
+    """A unit vector [D], and the parts that it is the sum of."""
+
+    vector: Vectors
+    parts: tuple[Part, ...]
+
+    @property
+    def wanted(self) -> tuple[Part, ...]:
+        """The parts that answers should be like."""
+        return tuple(part for part in self.parts if part.weight > 0)
+
+    @property
+    def text(self) -> Vectors | None:
+        """The vector of a text [D] where that is all there is."""
+        alone = len(self.parts) == 1 and self.wanted and self.parts[0].side == "text"
+        return self.vector if alone else None
 
 
 def query_vector(
@@ -66,31 +85,30 @@ def query_vector(
     Raises:
         BadInput: an unknown key, an unreadable image, or parts that cancel each other.
     """
-    parts: list[tuple[float, Vectors]] = []
+    parts: list[Part] = []
     if query.text and query.mode != "keyword":
-        parts.append((QUERY_WEIGHT, model.text(query.text)))
+        parts.append(Part(QUERY_WEIGHT, model.text(query.text), "text"))
     if query.image:
-        parts.append((QUERY_WEIGHT, model.image(query.image)))
+        parts.append(Part(QUERY_WEIGHT, model.image(query.image), "image"))
     if query.region:
-        parts.append((QUERY_WEIGHT, model.image(cut(item_image(query.region.key), query.region))))
+        region_D = model.image(cut(item_image(query.region.key), query.region))
+        parts.append(Part(QUERY_WEIGHT, region_D, "image"))
     for keys, weight in ((query.like, LIKE_WEIGHT), (query.unlike, -UNLIKE_WEIGHT)):
-        parts.extend((weight / len(keys), item_vector(key)) for key in keys)
+        parts.extend(Part(weight / len(keys), item_vector(key), "image") for key in keys)
     for term in query.terms:
-        vector_D = model.text(term.text) if term.text else item_vector(term.key or "")
-        parts.append((term.weight, vector_D))
-    if not parts:
-        return None
-    has_text = (bool(query.text) and query.mode != "keyword") or any(term.text for term in query.terms)
-    is_text_alone = len(parts) == 1 and has_text and parts[0][0] > 0
-    return QueryVector(
-        _sum(parts, statistics), "text" if has_text else "image", parts[0][1] if is_text_alone else None
+        if term.text:
+            parts.append(Part(term.weight, model.text(term.text), "text"))
+        else:
+            parts.append(Part(term.weight, item_vector(term.key or ""), "image"))
+    return QueryVector(_sum(parts, statistics), tuple(parts)) if parts else None
+
+
+def _sum(parts: list[Part], statistics: Statistics) -> Vectors:
+    if len(parts) == 1 and parts[0].weight > 0:
+        return parts[0].vector
+    total_D = np.sum(
+        [part.weight / statistics.deviation(part.vector) * part.vector for part in parts], axis=0
     )
-
-
-def _sum(parts: list[tuple[float, Vectors]], statistics: Statistics) -> Vectors:
-    if len(parts) == 1 and parts[0][0] > 0:
-        return parts[0][1]
-    total_D = np.sum([weight / statistics.deviation(each_D) * each_D for weight, each_D in parts], axis=0)
     length = float(np.linalg.norm(total_D))
     if length < 1e-6:
         raise BadInput("the parts of this query cancel each other", remedy="change a weight or drop a part")

@@ -239,4 +239,6 @@ def refused(errors: Any) -> Refusal:
             remedy=nearest(place[-1][:60], list(SearchParams.model_fields)),
         )
     message = str(first["msg"]).removeprefix("Value error, ")
+    if where and message.startswith("Input should "):
+        message = where + message.removeprefix("Input")
     return Refusal(422, message, where=where, remedy="/api/openapi.json gives each parameter's bounds")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconoclip.record import Caption, Record
-from retrieval.answers import Query
+from retrieval.answers import Query, Weighted
 from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.encode import encode
 from retrieval.encode.explain import occlusion_map
 from retrieval.generation.calibration import BACKGROUND_TEXTS, Scores, Statistics, fit_curve, probabilities
+from retrieval.query.order import Order
+from retrieval.query.vector import LIKE_WEIGHT, QUERY_WEIGHT
 from retrieval.search import SearchEngine
 
 from .conftest import COLOURS, SHAPES, draw, samples_of, write_shardset
@@ -85,6 +87,36 @@ def test_a_map_points_at_the_part_that_a_text_is_about(trained_model: Path) -> N
     heat = np.array(explanation.heat).reshape(explanation.height, explanation.width)
     assert heat[:4, 4:].sum() > heat.sum() / 2
     assert heat.max() == 1.0
+
+
+def test_a_question_of_several_parts_is_judged_part_by_part(engine: SearchEngine) -> None:
+    text = Query(text="a red circle", mode="semantic", k=200, fold=False)
+    described = {hit.key: hit.score for hit in engine.search(text).hits}
+    key = next(iter(described))
+    alike = {hit.key: hit.score for hit in engine.search(Query(like=(key,), k=200, fold=False)).hits}
+    both = engine.search(text.model_copy(update={"like": (key,)}))
+    for hit in both.hits:
+        expected = (QUERY_WEIGHT * described[hit.key] + LIKE_WEIGHT * alike[hit.key]) / 1.75
+        assert hit.score == pytest.approx(expected, abs=1e-3)
+    assert both.matches_well is True, "a red circle, and like another one"
+    without = engine.search(text.model_copy(update={"terms": (Weighted(text="a blue square", weight=-1),)}))
+    assert {hit.key: hit.score for hit in without.hits} == pytest.approx(described, abs=1e-3)
+    assert [hit.key for hit in without.hits] != list(described), "what is not wanted moves the order"
+    unlike = engine.search(Query(unlike=(key,), k=5))
+    assert unlike.matches_well is None
+    assert {hit.score for hit in unlike.hits} == {0.5}, "nothing to judge by"
+
+
+def test_an_example_is_no_answer_to_itself(make_index: Callable[..., Path]) -> None:
+    """Whether anything matches well is judged by the best of what is shown."""
+    with SearchEngine.open(make_index(samples_of(range(12)))) as engine:
+        view = engine._views.current()
+        row_of = {record.key: row for row, (record, _) in enumerate(samples_of(range(12)))}
+        (key, row), *_ = row_of.items()
+        wanted = engine._query_vector(Query(like=(key,)), view)
+        order = Order(view, Query(like=(key,)), wanted, None, None)
+        assert order.best_row not in (None, row)
+        assert order.best_row == row_of[engine.search(Query(like=(key,), k=1)).hits[0].key]
 
 
 def test_a_suggested_notation_is_as_sure_as_a_search_for_its_words(engine: SearchEngine) -> None:

@@ -189,6 +189,7 @@ def test_a_value_out_of_bounds_is_a_page_that_says_so(client: TestClient) -> Non
     answer = client.get("/search?k=9999", headers=HTML)
     assert answer.status_code == 422
     assert "This did not work." in answer.text
+    assert "K should be less than or equal to 200." in answer.text, "and what does not"
     assert "<h1>" in answer.text
 
 
