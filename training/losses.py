@@ -2,10 +2,12 @@
 
 Heritage captions repeat ("Portrait", "View of the town"): a batch holds images that the same words describe, and
 calling them negatives of each other teaches the model to tell apart what cannot be told apart. Related pairs are
-therefore left out of the negatives, or taken as positives, by choice. Without related pairs both losses equal
-open_clip's, in value and in gradient (tests/training/test_losses.py).
+therefore left out of the negatives, or taken as positives, by choice. A text and an image are related when the image bears
+that text, in whatever language or field, be it the caption that was drawn or another. Without related pairs both losses
+equal open_clip's, in value and in gradient (tests/training/test_losses.py).
 
-Letters: B samples of this rank, G samples of all ranks, K captions an image, D embedding dimension, R relations.
+Letters: B samples of this rank, G samples of all ranks, K captions drawn of an image, M captions it bears at most,
+D embedding dimension, R relations.
 """
 
 from __future__ import annotations
@@ -33,6 +35,19 @@ class Relations:
     """int64: equal numbers are equal texts"""
     labels_BR: Tensor
     """int64: equal in any column (group, notations) is related"""
+    borne_BM: Tensor | None = None
+    """int64: the texts of all captions that an image bears, drawn or not, filled up with -1; `texts_BK` if None"""
+
+    def gathered(self) -> Relations:
+        """Those of all ranks' samples, in rank order."""
+        borne = None if self.borne_BM is None else gather_plain(self.borne_BM)
+        rows, texts, labels = (gather_plain(part) for part in (self.rows_B, self.texts_BK, self.labels_BR))
+        return Relations(rows, texts, labels, borne)
+
+    def bears(self, others: Relations, caption: int) -> Tensor:
+        """Whether these images bear the others' texts that were drawn as number `caption`, [B, G]."""
+        borne_BM = self.texts_BK if self.borne_BM is None else self.borne_BM
+        return (borne_BM[:, :, None] == others.texts_BK[None, None, :, caption]).any(1)
 
 
 class _GatherRows(torch.autograd.Function):
@@ -89,28 +104,22 @@ class ContrastiveLoss:
             bias: the logit bias; SigLIP needs one.
         """
         images_GD, texts_GKD = gather_rows(images_BD), gather_rows(texts_BKD)
-        rows_G, texts_GK = gather_plain(relations.rows_B), gather_plain(relations.texts_BK)
-        labels_GR = gather_plain(relations.labels_BR)
-        num_captions = texts_BKD.shape[1]
+        everyone = relations.gathered()
         own_BG = self._own(len(images_BD), len(images_GD), images_BD.device)
-        same_row_BG = relations.rows_B[:, None] == rows_G
-        related_BG = same_row_BG | (relations.labels_BR[:, None] == labels_GR).any(-1)
+        same_row_BG = relations.rows_B[:, None] == everyone.rows_B
+        related_BG = same_row_BG | (relations.labels_BR[:, None] == everyone.labels_BR).any(-1)
         losses = []
-        for k in range(num_captions):
-            same_text_BG = relations.texts_BK[:, None, k] == texts_GK[None, :, k]
-            positive_BG, weight_BG = self._targets(own_BG, same_row_BG, related_BG | same_text_BG)
+        for k in range(texts_BKD.shape[1]):
+            targets = self._targets(own_BG, same_row_BG, related_BG | relations.bears(everyone, k))
             image_logits_BG = logits(images_BD, texts_GKD[:, k], scale, bias)
             if self.kind == "siglip":
-                losses.append(_sigmoid(image_logits_BG, positive_BG, weight_BG))
-            else:
-                text_logits_BG = logits(texts_BKD[:, k], images_GD, scale, bias)
-                losses.append(
-                    (
-                        _softmax(image_logits_BG, positive_BG, weight_BG)
-                        + _softmax(text_logits_BG, positive_BG, weight_BG)
-                    )
-                    / 2
-                )
+                losses.append(_sigmoid(image_logits_BG, *targets))
+                continue
+            # Asked by text, it is the others' images that may bear it.
+            borne_BG = everyone.bears(relations, k).T
+            text_targets = self._targets(own_BG, same_row_BG, related_BG | borne_BG)
+            text_logits_BG = logits(texts_BKD[:, k], images_GD, scale, bias)
+            losses.append((_softmax(image_logits_BG, *targets) + _softmax(text_logits_BG, *text_targets)) / 2)
         return torch.stack(losses).mean()
 
     def _own(self, num_own: int, num_all: int, device: torch.device) -> Tensor:

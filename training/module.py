@@ -201,7 +201,7 @@ class ContrastiveModule(pl.LightningModule):
         self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, batch: Batch
     ) -> Tensor:
         """This rank's share of the loss, in float32 whatever the features were computed in."""
-        relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR)
+        relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR, batch.borne_BM)
         with torch.autocast(images_BD.device.type, enabled=False):
             return self.contrastive_loss(images_BD, texts_BKD, at_least_float32(scale), bias, relations)
 

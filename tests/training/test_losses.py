@@ -131,6 +131,29 @@ def test_to_the_softmax_an_equal_text_is_no_negative() -> None:
     assert not torch.allclose(found("siglip", "negative")[1], found("siglip", "positive")[1])
 
 
+def test_a_text_is_no_negative_of_an_image_that_bears_it_though_another_was_drawn() -> None:
+    # Texts 7 and 8 are the first image's in two languages; 7 was drawn of it, 8 of the second, which bears 8 alone; the
+    # third bears 9. Text 8 is thus right for the first image too, and text 7 is wrong for the second. Scale ln 2, features
+    # orthogonal: e^logit is 2 for one's own and 1 for any other.
+    features = torch.eye(3, dtype=torch.float64)
+    relations = Relations(
+        torch.arange(3), torch.tensor([[7], [8], [9]]), torch.zeros(3, 0, dtype=torch.int64),
+        torch.tensor([[7, 8], [8, -1], [9, -1]]),
+    )  # fmt: skip
+    scale = torch.log(torch.tensor(2.0, dtype=torch.float64))
+
+    def loss(repeated: Repeated) -> float:
+        return float(ContrastiveLoss("clip", repeated)(features, features[:, None], scale, None, relations))
+
+    log = lambda value: float(torch.log(torch.tensor(value, dtype=torch.float64)))  # noqa: E731
+    whole, lesser, other = log(4 / 2), log(3 / 2), log(4 / 1)
+    assert loss("negative") == pytest.approx(whole)
+    # One question of three, in either direction, has one wrong answer less.
+    assert loss("ignore") == pytest.approx((2 * whole + lesser) / 3)
+    # The first image has two right texts, the text 8 two right images.
+    assert loss("positive") == pytest.approx((2 * whole + (whole + other) / 2) / 3)
+
+
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
 def test_the_same_sample_twice_is_never_its_own_negative(kind: Kind) -> None:
     twice = torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)

@@ -53,6 +53,11 @@ def test_the_order_changes_with_the_epoch_and_the_seed() -> None:
     assert order.rows(0).tolist() == EpochOrder((50, 50), 0).rows(0).tolist()
     assert order.rows(0).tolist() != order.rows(1).tolist()
     assert order.rows(0).tolist() != other.rows(0).tolist()
+    # Not only within a window: the blocks themselves come in another order each epoch.
+    blocks = EpochOrder((10,) * 20, 0, block_samples=10, window_blocks=1)
+    turns = [(blocks.rows(epoch)[::10] // 10).tolist() for epoch in range(3)]
+    assert all(sorted(turn) == list(range(20)) for turn in turns)
+    assert len(set(map(tuple, turns))) == 3
 
 
 def test_reading_is_shard_sequential_within_a_window() -> None:

@@ -154,7 +154,7 @@ def test_batches_are_the_same_whoever_loads_them(shapes_set: Path, changes: dict
     by_rank = [batches(rank, ranks, workers, cache) for rank in range(ranks)]
     assert len(wanted) == 12
     for step, batch in enumerate(wanted):
-        for name in ("images_BSS3", "tokens_BKL", "rows_B", "texts_BK"):
+        for name in ("images_BSS3", "tokens_BKL", "rows_B", "texts_BK", "borne_BM"):
             together = torch.cat([getattr(batches[step], name) for batches in by_rank])
             assert torch.equal(together, getattr(batch, name)), name
 
@@ -169,6 +169,12 @@ def test_captions_are_drawn_by_weight_and_without_replacement() -> None:
     assert 2 not in draws
     pairs = CaptionSampler(captions, np.ones(6), num_captions=3, seed=0).draw([0, 1], np.arange(2))
     assert [sorted(pair) for pair in pairs.tolist()] == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_what_an_image_bears_is_known_whatever_is_drawn() -> None:
+    captions = load_captions([{"en": "Portrait", "fr": "Bildnis"}, {"de": "bildnis "}, {"en": "A view"}])
+    # Numbers in the order of first appearance; case and spacing make no other text.
+    assert captions.texts_of(np.array([2, 0, 1])).tolist() == [[2, -1], [0, 1], [1, -1]]
 
 
 def test_a_language_temperature_favours_rare_languages() -> None:

@@ -1,6 +1,6 @@
 """Batches: pixels and tokens of the samples that the schedule names, the same whoever loads them.
 
-Letters: B samples of a rank's batch, K captions an image, L context length, S image side.
+Letters: B samples of a rank's batch, K captions drawn of an image, M captions it bears at most, L context length, S image side.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Batch:
     """int64, equal for captions of equal text"""
     labels_BR: Tensor
     """int64, one column for each further relation (group, notations); equal values are related"""
+    borne_BM: Tensor
+    """int64, the numbers of the texts of all captions of each image, filled up with -1"""
 
     def to(self, device: torch.device, non_blocking: bool = True) -> Batch:
         """The batch on a device."""
@@ -59,7 +61,7 @@ class Batch:
         return Batch(*(tensor[start:end] for tensor in self._tensors()))
 
     def _tensors(self) -> tuple[Tensor, ...]:
-        return self.images_BSS3, self.tokens_BKL, self.rows_B, self.texts_BK, self.labels_BR
+        return self.images_BSS3, self.tokens_BKL, self.rows_B, self.texts_BK, self.labels_BR, self.borne_BM
 
     def __len__(self) -> int:
         return len(self.rows_B)
@@ -120,6 +122,7 @@ class TrainingSamples(Dataset[Batch]):
             torch.from_numpy(
                 np.stack(labels_BR, axis=1) if labels_BR else np.zeros((len(rows), 0), dtype=np.int64)
             ),
+            torch.from_numpy(self.samples.captions.texts_of(rows_B)),
         )
 
     def _image(self, row: int) -> Image.Image:

@@ -3,7 +3,7 @@
 A shard set's own verdict is not believed: each row is judged again from its rights statement under the run's policy
 (iconoclip.rights.may_train). A key withdrawn from one set is withdrawn from all.
 
-Letters: N samples, C captions of all samples together.
+Letters: N samples, C captions of all samples together, B some samples, M captions of a sample at most.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ COLUMNS = [
     "key", "shard", "image_offset", "image_size", "institution", "captions", "iconclass", "group", "split",
     "rights_raw", "rights_uri", "train", "opt_out", "earliest", "latest", "width", "height", "object_type", "display",
 ]  # fmt: skip
+# Captions of an image that are compared with the texts of a batch.
+MOST_CAPTIONS = 32
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,18 @@ class Captions:
     def of_row(self, row: int) -> range:
         """The caption numbers of a row."""
         return range(int(self.first_N[row]), int(self.first_N[row + 1]))
+
+    @cached_property
+    def most(self) -> int:
+        """M, the captions of the sample that has most, or MOST_CAPTIONS."""
+        return int(min(MOST_CAPTIONS, np.diff(self.first_N).max(initial=1)))
+
+    def texts_of(self, row_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The numbers of the texts of some rows' captions, filled up with -1, [B, M]."""
+        first_B, last_B = self.first_N[row_B], self.first_N[row_B + 1]
+        caption_BM = first_B[:, None] + np.arange(self.most)
+        is_there_BM = caption_BM < last_B[:, None]
+        return np.where(is_there_BM, self.text_C[np.minimum(caption_BM, len(self) - 1)], -1)
 
     @cached_property
     def text_C(self) -> npt.NDArray[np.int64]:
