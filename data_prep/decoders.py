@@ -19,7 +19,7 @@ import sys
 from collections import deque
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from data_prep.decoding import LENGTHS, message, stored_image
 from data_prep.images import ImageRefused, StoredImage, Wanted
@@ -65,8 +65,7 @@ class _Process(asyncio.Protocol):
         self.is_ready = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)
         self._decoders.won(self)
 
     def give(self, job: _Job) -> None:

@@ -7,11 +7,11 @@ docs/schemas/record.schema.json, but `image` is null: nobody has seen it yet.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections import Counter
 
+import uvloop
 from pydantic import ValidationError
 
 from data_prep.config import HarvestConfig
@@ -47,7 +47,7 @@ def dry_run(config: HarvestConfig) -> int:
                 return await engine.run()
 
         with progress("read", unit="documents") as meter:
-            parked = asyncio.run(read_everything())
+            parked = uvloop.run(read_everything())
         for host, reason in sorted(parked.items()):
             print(f"not read, {host}: {reason}", file=sys.stderr)
         return list_records(

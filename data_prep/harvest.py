@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import sys
@@ -10,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import uvloop
 
 from data_prep.addresses import AllowList, is_loopback
 from data_prep.array import PACE_FOLDER, Share, join, task_folder, waiting_for
@@ -156,7 +157,7 @@ def _fetch_everything(
     """Fetch until nothing is left; then settle which candidate speaks for each key, and fetch what that changed."""
     while True:
         with progress("harvest", unit="images") as meter, _terminate_as_interrupt():
-            parked = asyncio.run(_run(ledger, config, meter, image_folder, share))
+            parked = uvloop.run(_run(ledger, config, meter, image_folder, share))
         if not settle(
             ledger, lambda candidate: refused_for_rights(CANDIDATE.validate_json(candidate), config)
         ):
