@@ -18,10 +18,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn, get_origin
+from typing import TYPE_CHECKING, Any, NoReturn, get_origin
 
 from iconoclip.config import Config, build, check_keys, find_config, is_positional, nearest, read_yaml
 from iconoclip.errors import ConfigError, IconoclipError, MissingRequirement, TryAgainLater
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 
 @dataclass(frozen=True)
@@ -210,10 +213,36 @@ def parse(name: str, arguments: list[str]) -> Config:
         ConfigError: an unknown key or a value that does not fit.
     """
     # Imported here: a listing of the verbs needs none of it.
-    from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+    from jsonargparse import ArgumentError
+
+    model: type[Config] = resolve(VERBS[name].config)
+    line = read_command_line(model, arguments)
+    for path in line.config_files:
+        # Misspelt keys are refused before jsonargparse sees them: its message names no neighbour.
+        check_keys(model, read_yaml(path), str(path))
+    try:
+        parsed = (
+            _parser(name, model)
+            .parse_args([*(f"--config={path}" for path in line.config_files), *line.options])
+            .as_dict()
+        )
+    except ArgumentError as error:
+        remedy = f"`iconoclip {name} --help` lists the fields"
+        raise ConfigError(_readable(str(error), model), where=f"iconoclip {name}", remedy=remedy) from error
+    values = {
+        key: value
+        for key, value in parsed.items()
+        if key in model.model_fields and not (value is None and model.model_fields[key].is_required())
+    }
+    return build(model, {**values, **line.positionals}, f"iconoclip {name}")
+
+
+def _parser(name: str, model: type[Config]) -> ArgumentParser:
+    """jsonargparse's parser of a verb's options, with help for people."""
+    from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
     class PlainHelp(DefaultHelpFormatter):
-        """Help for people: the types of Python are left out, and the defaults that are none."""
+        """The types of Python are left out, and the defaults that are none."""
 
         def _get_type_str(self, action: Any) -> None:
             return None
@@ -223,7 +252,6 @@ def parse(name: str, arguments: list[str]) -> Config:
             is_none = action.default is None or action.default in ("", [], (), {})
             return text.replace(" (default: %(default)s)", "") if is_none else text
 
-    model: type[Config] = resolve(VERBS[name].config)
     parser = ArgumentParser(
         prog=f"iconoclip {name}",
         description=VERBS[name].summary,
@@ -243,23 +271,7 @@ def parse(name: str, arguments: list[str]) -> Config:
     for action in parser._actions:
         # pydantic says what is required, once the positionals are in their places.
         action.required = False
-    line = read_command_line(model, arguments)
-    for path in line.config_files:
-        # Misspelt keys are refused before jsonargparse sees them: its message names no neighbour.
-        check_keys(model, read_yaml(path), str(path))
-    try:
-        parsed = parser.parse_args(
-            [*(f"--config={path}" for path in line.config_files), *line.options]
-        ).as_dict()
-    except ArgumentError as error:
-        remedy = f"`iconoclip {name} --help` lists the fields"
-        raise ConfigError(_readable(str(error), model), where=f"iconoclip {name}", remedy=remedy) from error
-    values = {
-        key: value
-        for key, value in parsed.items()
-        if key in model.model_fields and not (value is None and model.model_fields[key].is_required())
-    }
-    return build(model, {**values, **line.positionals}, f"iconoclip {name}")
+    return parser
 
 
 @dataclass(frozen=True)

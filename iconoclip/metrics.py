@@ -106,11 +106,12 @@ def bootstrap_interval(
     if not len(values_Q):
         return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
-    sums = np.asarray(values_Q, dtype=np.float64)
-    sizes = np.ones(len(sums))
+    sums: FloatArray = np.asarray(values_Q, dtype=np.float64)
+    sizes: FloatArray = np.ones(len(sums))
     if cluster_Q is not None and len(np.unique(cluster_Q)) > 1:
         number_Q = np.unique(cluster_Q, return_inverse=True)[1]
-        sums, sizes = np.bincount(number_Q, sums), np.bincount(number_Q, sizes)
+        sums = np.bincount(number_Q, weights=sums).astype(np.float64)
+        sizes = np.bincount(number_Q).astype(np.float64)
     # One resample at a time: all at once would need num_resamples times the memory.
     draws = (generator.integers(0, len(sums), len(sums)) for _ in range(num_resamples))
     means = [sums[draw].sum() / sizes[draw].sum() for draw in draws]

@@ -69,6 +69,7 @@ def doctor(config: DoctorConfig) -> int:
             where=f"iconoclip doctor --site {load_site(config.site).name}",
             remedy="see above",
         )
+    print("nothing is missing for a first job")
     return 0
 
 

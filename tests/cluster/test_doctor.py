@@ -23,7 +23,9 @@ def test_a_sound_account_passes_every_check(
     printed = capsys.readouterr().out
     assert "2 of 2 processes on node1, node2" in printed
     assert "gloo" in printed
+    assert "the code that was submitted, Python" in printed
     assert "FAILED" not in printed
+    assert printed.endswith("nothing is missing for a first job\n")
     assert list(tmp_path.iterdir()) == []
 
 
