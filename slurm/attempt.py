@@ -51,7 +51,7 @@ def begin(job_dir: JobDir, task: int | None) -> int:
             f"SLURM started {given} tasks, the run was made for {expected}: submit it again instead",
         )
     work = job_dir.work_of(task)
-    if work.state == "finished" or (job.num_tasks is None and has_evidence(job)):
+    if work.state == "finished" or (job.num_tasks is None and job_dir.is_finished(job)):
         job_dir.write_work(task, work.model_copy(update={"state": "finished"}))
         print("iconoclip: finished already, by the run's own records")
         return FINISHED_ALREADY

@@ -169,11 +169,15 @@ class JobDir:
                 yield json.loads(line)
 
     def is_finished(self, job: Job | None = None) -> bool:
-        """Whether the run's own records say that the work is finished."""
+        """Whether the run's own records say that the work is finished.
+
+        An output that was there before the run was submitted says nothing of it, until an attempt has ended well: a harvest
+        that is to ask what has changed begins with a finished one.
+        """
         job = job or self.read()
-        if job.num_tasks is not None and self.missing_tasks(job):
-            return False
-        return has_evidence(job)
+        if job.num_tasks is not None:
+            return not self.missing_tasks(job) and has_evidence(job)
+        return has_evidence(job) and (job.work.state == "finished" or not _is_from_before(job))
 
     def unmet_needs(self, job: Job) -> list[str]:
         """The runs it needs that are not finished by their own records."""
@@ -188,6 +192,11 @@ def has_evidence(job: Job) -> bool:
         return path.exists()
     record = json.loads(path.read_text()) if path.exists() else {}
     return record.get("state") == "finished"
+
+
+def _is_from_before(job: Job) -> bool:
+    submitted_at = datetime.datetime.fromisoformat(job.submitted_at).timestamp()
+    return (Path(job.output) / job.evidence).stat().st_mtime < submitted_at
 
 
 def now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,29 @@ def test_done_with_evidence_is_finished_even_if_items_were_refused(tmp_path: Pat
     begin(job_dir, None)
     finish(job_dir)
     assert end(job_dir, None, code=code, stop="none") == "finished"
+    assert begin(job_dir, None) == FINISHED_ALREADY
+
+
+def test_an_output_from_before_the_run_does_not_finish_it(tmp_path: Path) -> None:
+    """A harvest with `refresh` is submitted over a finished set: it has work to do, and whoever needs it waits for that."""
+    job_dir = make_run(tmp_path / "run")
+    finish(job_dir)
+    os.utime(tmp_path / "run" / "out" / "done.json", (1_000_000_000, 1_000_000_000))
+    assert not job_dir.is_finished()
+    later = make_run(tmp_path / "later", needs=(str(tmp_path / "run"),))
+    assert begin(later, None) == 2
+    assert begin(job_dir, None) == 0
+    # A stage that finds nothing to do leaves its output as it was.
+    assert end(job_dir, None, code=0, stop="none") == "finished"
+    assert job_dir.is_finished()
+    assert begin(later, None) == 0
+
+
+def test_a_run_that_was_killed_after_its_last_word_is_finished(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    begin(job_dir, None)
+    finish(job_dir)
+    assert job_dir.is_finished()
     assert begin(job_dir, None) == FINISHED_ALREADY
 
 
