@@ -42,10 +42,10 @@ def evaluate(config: EvaluateConfig) -> int:
         print(f"evaluated already: {path}", file=sys.stderr)
     else:
         # Imported here: torch takes seconds, and an evaluation that is done needs none of it.
+        from training.evaluation.measure import measure
+        from training.evaluation.report import write_report
         from training.hardware import launched
-        from training.measure import measure
         from training.ranks import is_first
-        from training.report import write_report
 
         with launched(config.accelerator, config.devices, config.num_nodes) as device:
             measured = measure(config, device)

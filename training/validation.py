@@ -10,12 +10,13 @@ from lightning.pytorch.callbacks import Callback
 
 from iconoclip import metrics
 from iconoclip.errors import BadInput
-from training import embed, ranks, retrieval_score, sharding
+from training import ranks, sharding
 from training.callbacks import Recorder, Stopwatch
 from training.config import Precision, TrainConfig
 from training.data.loader import Batch
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load
+from training.evaluation import embed, retrieval_score
 from training.model import LoadedModel
 from training.module import ContrastiveModule, averaged, evaluating
 

@@ -20,13 +20,13 @@ from iconoclip import metrics
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement
 from iconoclip.record import Caption
 from iconoclip.shardset import ShardSet
-from training import retrieval_score
 from training.config import EvaluateConfig, ExportConfig, TrainConfig
 from training.data.samples import load
 from training.evaluate import evaluate
-from training.examples import choose
+from training.evaluation import retrieval_score
+from training.evaluation.examples import choose
+from training.evaluation.measure import century
 from training.export import export
-from training.measure import century
 from training.train import train
 
 from .conftest import jpeg, make_record, write_set

@@ -13,10 +13,10 @@ import torch
 
 from iconoclip.errors import BadInput, ConfigError
 from iconoclip.rights import judge
-from training import zero_shot
 from training.config import EvaluateConfig
 from training.data.samples import load
 from training.evaluate import evaluate
+from training.evaluation import zero_shot
 from training.model import load_model
 
 from .conftest import SMALL_MODEL, jpeg, make_record, write_set

@@ -17,7 +17,7 @@ from training.data.images import decode
 from training.data.randomness import shuffled
 from training.data.samples import Samples
 from training.data.storage import ShardReader
-from training.retrieval_score import LanguageQueries, Ranks
+from training.evaluation.retrieval_score import LanguageQueries, Ranks
 
 NUM_ANSWERS = 5
 THUMBNAIL_PIXELS = 192

@@ -13,17 +13,24 @@ import numpy.typing as npt
 import torch
 
 from iconoclip import metrics
-from training import zero_shot
-from training.bench import Bench, make_bench
 from training.callbacks import bar
 from training.config import EvaluateConfig
 from training.data.samples import Samples
-from training.examples import Example, Thumbnails, choose, examples
+from training.evaluation import zero_shot
+from training.evaluation.bench import Bench, make_bench
+from training.evaluation.examples import Example, Thumbnails, choose, examples
+from training.evaluation.retrieval_score import (
+    CUTOFFS,
+    Ranks,
+    difference,
+    image_to_text,
+    summary,
+    text_to_image,
+)
 from training.finetune import interpolated
 from training.model import load_weighted_model
 from training.module import evaluating
 from training.ranks import is_first
-from training.retrieval_score import CUTOFFS, Ranks, difference, image_to_text, summary, text_to_image
 
 FloatArray = npt.NDArray[np.float32]
 MIN_CLUSTERS_A_SLICE = 10

@@ -13,13 +13,13 @@ import numpy.typing as npt
 import torch
 
 from iconoclip.errors import BadInput
-from training import embed
 from training.config import EvaluateConfig, Precision
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load
+from training.evaluation import embed
+from training.evaluation.retrieval_score import LanguageQueries, choose_queries
 from training.hardware import device_of, resolve_precision, set_threads
 from training.model import LoadedModel, load_weighted_model
-from training.retrieval_score import LanguageQueries, choose_queries
 
 FloatArray = npt.NDArray[np.float32]
 Advance = Callable[[int], object]

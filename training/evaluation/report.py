@@ -12,7 +12,7 @@ from babel import Locale, UnknownLocaleError
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iconoclip.files import atomic_write
-from training.examples import Example
+from training.evaluation.examples import Example
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map")
 # Of the curve's drawing, in its own units.
@@ -27,7 +27,7 @@ def write_report(
     """Write the report. Everything from a collection is escaped."""
     # Autoescape for every template: captions come from strangers.
     environment = Environment(
-        loader=PackageLoader("training", "templates"), autoescape=True, undefined=StrictUndefined,
+        loader=PackageLoader("training.evaluation", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     page = environment.get_template("report.html").render(
