@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from iconoclip.record import Region
 from retrieval.answers import Filters, Query
 from retrieval.search import SearchEngine
+
+from .conftest import keys, samples_of
 
 
 @pytest.mark.parametrize(
@@ -60,3 +66,24 @@ def test_facets_count_what_records_say(engine: SearchEngine, records) -> None:  
     assert (facets.earliest, facets.latest) == (1581, 1629)
     assert sum(value.count for value in facets.century) == sum(r.date is not None for r in chosen)
     assert {value.label for value in facets.institution} == {"The Library"}
+
+
+def test_records_about_a_part_of_an_image_are_told_from_those_about_the_whole(
+    make_index: Callable[..., Path],
+) -> None:
+    samples = samples_of(range(12))
+    part = Region(x=10, y=20, width=30, height=40)
+    for n in (2, 5, 7):
+        record, jpeg = samples[n]
+        source = record.source.model_copy(update={"region": part})
+        samples[n] = (record.model_copy(update={"source": source}), jpeg)
+    parts = {samples[n][0].key for n in (2, 5, 7)}
+    whole = {record.key for record, _ in samples} - parts
+    with SearchEngine.open(make_index(samples)) as engine:
+        for has_region, expected in ((True, parts), (False, whole)):
+            query = Query(filters=Filters(has_region=has_region), k=200, fold=False)
+            assert set(keys(engine, query)) == expected
+        assert engine.facets(Filters()).num_with_region == 3
+        assert {
+            hit.region for hit in engine.search(Query(filters=Filters(has_region=True), fold=False)).hits
+        } == {part}
