@@ -33,9 +33,9 @@ from data_prep.config import HarvestConfig
 from data_prep.documents import item_row
 from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import profile_for
-from data_prep.jobs import DocumentJob, Facts, FoundRows, ItemJob, LinkRow, Outcome
-from data_prep.ledger import Ledger
-from data_prep.walk import places
+from data_prep.ledger.jobs import DocumentJob, Facts, FoundRows, ItemJob, LinkRow, Outcome
+from data_prep.ledger.ledger import Ledger
+from data_prep.ledger.walk import places
 
 HOST_NAME = "library.example"
 HOST = f"https://{HOST_NAME}"

@@ -19,9 +19,9 @@ from typing import Final
 
 from data_prep.candidate import Link
 from data_prep.config import HarvestConfig
-from data_prep.database import SCHEMA
-from data_prep.fetch import Fetched
-from data_prep.spool import SPOOLS_OF_A_TASK
+from data_prep.ledger.database import SCHEMA
+from data_prep.ledger.spool import SPOOLS_OF_A_TASK
+from data_prep.network.fetch import Fetched
 from iconoclip.errors import ConfigError
 from iconoclip.files import atomic_write
 

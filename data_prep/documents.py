@@ -10,14 +10,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from data_prep.addresses import host_of
-from data_prep.answers import Refused
 from data_prep.array import Share
 from data_prep.candidate import Candidate, Found, Link, Refusal
 from data_prep.config import HarvestConfig
-from data_prep.fetch import Fetched, Fetcher
 from data_prep.institutions import InstitutionProfile
-from data_prep.jobs import CANDIDATE, DocumentJob, FoundRows, ItemRow, LinkRow, Outcome
+from data_prep.ledger.jobs import CANDIDATE, DocumentJob, FoundRows, ItemRow, LinkRow, Outcome
+from data_prep.network.addresses import host_of
+from data_prep.network.answers import Refused
+from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.recording import key_of, rights_of, rights_refusal, why_invalid
 from data_prep.sources import registry
 

@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from data_prep.config import HarvestConfig
 from data_prep.documents import DocumentReader
 from data_prep.engine import Engine
-from data_prep.jobs import CANDIDATE
-from data_prep.ledger import Ledger
+from data_prep.ledger.jobs import CANDIDATE
+from data_prep.ledger.ledger import Ledger
+from data_prep.ledger.walk import visits
 from data_prep.recording import Recorder, now_or_fixed, why_invalid
 from data_prep.report import Report, kind_of_reason
 from data_prep.sources.registry import roots
-from data_prep.walk import visits
 from iconoclip.errors import BadInput, SomeRefused
 from iconoclip.progress import progress
 

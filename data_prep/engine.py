@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
 
-from data_prep.answers import HostParked, NotNow, Refused
 from data_prep.config import HarvestConfig
 from data_prep.documents import LOCAL, DocumentReader
-from data_prep.fetch import Fetcher
 from data_prep.items import ItemFetcher
-from data_prep.jobs import DocumentJob, Job, Outcome
-from data_prep.ledger import Ledger
+from data_prep.ledger.jobs import DocumentJob, Job, Outcome
+from data_prep.ledger.ledger import Ledger
+from data_prep.network.answers import HostParked, NotNow, Refused
+from data_prep.network.fetch import Fetcher
 from iconoclip.progress import Meter
 
 MAX_ROUNDS: Final = 3

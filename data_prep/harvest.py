@@ -12,26 +12,26 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from data_prep.addresses import AllowList, is_loopback
 from data_prep.array import PACE_FOLDER, Share, join, task_folder, waiting_for
 from data_prep.config import HarvestConfig
-from data_prep.database import exclusive_lock
-from data_prep.decoders import Decoders
 from data_prep.documents import DocumentReader, refused_for_rights
 from data_prep.engine import Engine
-from data_prep.fetch import Fetcher, Limits
-from data_prep.hosts import Pace
-from data_prep.images import Wanted
+from data_prep.images.decoders import Decoders
+from data_prep.images.store import Wanted
 from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
 from data_prep.items import ItemFetcher
-from data_prep.jobs import CANDIDATE, LinkRow
-from data_prep.ledger import IDENTITY_FIELDS, Ledger
+from data_prep.ledger.database import exclusive_lock
+from data_prep.ledger.jobs import CANDIDATE, LinkRow
+from data_prep.ledger.ledger import IDENTITY_FIELDS, Ledger
+from data_prep.ledger.rounds import begin_round, retry_refused, round_times
+from data_prep.ledger.walk import settle
+from data_prep.network.addresses import AllowList, is_loopback
+from data_prep.network.fetch import Fetcher, Limits
+from data_prep.network.hosts import Pace
 from data_prep.packing import LostBytes, Packed, hand_over, pack
 from data_prep.recording import Recorder, now_or_fixed
 from data_prep.report import REPORT_NAME, Report, refusals_of, report_of
-from data_prep.rounds import begin_round, retry_refused, round_times
 from data_prep.sources.registry import roots
-from data_prep.walk import settle
 from iconoclip.errors import BadInput, ConfigError, DamagedData, RightsForbid, SomeRefused, TryAgainLater
 from iconoclip.progress import Meter, progress
 from iconoclip.record import is_slug
@@ -365,7 +365,7 @@ def _report(ledger: Ledger, packed: Packed, out: Path) -> Report:
 
 
 def _num_documents(ledger: Ledger) -> int:
-    # Pages of a stream as an earlier round knew it (data_prep.rounds) are not counted twice.
+    # Pages of a stream as an earlier round knew it (data_prep.ledger.rounds) are not counted twice.
     (count,) = ledger.database.execute(
         "SELECT count(*) FROM documents WHERE state = 'fetched' AND kind NOT GLOB '*@*'"
     ).fetchone()

@@ -9,13 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from data_prep.addresses import host_of
-from data_prep.answers import NotNow, Refused
 from data_prep.candidate import Candidate, ImageService, Refusal
 from data_prep.config import HarvestConfig
-from data_prep.decoders import Decoders
 from data_prep.documents import LOCAL, read_file
-from data_prep.fetch import Fetched, Fetcher, look_at
 from data_prep.iiif.image_api import (
     ImageRequest,
     image_request,
@@ -24,9 +20,13 @@ from data_prep.iiif.image_api import (
     read_info,
     region_in_image,
 )
-from data_prep.images import ImageRefused, StoredImage
-from data_prep.jobs import Facts, ItemJob, Outcome
-from data_prep.ledger import Ledger
+from data_prep.images.decoders import Decoders
+from data_prep.images.store import ImageRefused, StoredImage
+from data_prep.ledger.jobs import Facts, ItemJob, Outcome
+from data_prep.ledger.ledger import Ledger
+from data_prep.network.addresses import host_of
+from data_prep.network.answers import NotNow, Refused
+from data_prep.network.fetch import Fetched, Fetcher, look_at
 
 # A server that answers so to a sized request may have limits that only its info.json tells.
 ASK_INFO_AFTER: Final = ("HTTP 400", "HTTP 403", "HTTP 404", "HTTP 501")

@@ -19,10 +19,10 @@ from pydantic import ValidationError
 
 from data_prep.clusters import Clusters
 from data_prep.config import HarvestConfig
-from data_prep.jobs import CANDIDATE, FACTS, Facts
-from data_prep.ledger import Ledger
+from data_prep.ledger.jobs import CANDIDATE, FACTS, Facts
+from data_prep.ledger.ledger import Ledger
+from data_prep.ledger.walk import Place, places
 from data_prep.recording import Recorder, rights_of, rights_refusal, why_invalid
-from data_prep.walk import Place, places
 from iconoclip.errors import IconoclipError
 from iconoclip.files import write_json
 from iconoclip.progress import progress

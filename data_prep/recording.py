@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from data_prep.candidate import Candidate
 from data_prep.config import Storing
-from data_prep.jobs import Facts
+from data_prep.ledger.jobs import Facts
 from iconoclip.errors import ConfigError
 from iconoclip.record import Image, Record, Rights, sample_key, split_of
 from iconoclip.rights import POLICY_VERSION, PolicyName, judge, statement

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.ledger import Ledger
-from data_prep.walk import visits
+from data_prep.ledger.ledger import Ledger
+from data_prep.ledger.walk import visits
 from iconoclip.files import atomic_write, write_json
 
 REPORT_NAME = "report.json"

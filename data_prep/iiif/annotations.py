@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from data_prep.candidate import Candidate, Found, Link, Refusal
-from data_prep.captions import Statement, captions_from
-from data_prep.description import describe
+from data_prep.description.captions import Statement, captions_from
+from data_prep.description.describe import describe
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, parse_object, type_of, web_address
 from data_prep.iiif.image_api import region_in_image
 from data_prep.iiif.language_map import first_text, texts

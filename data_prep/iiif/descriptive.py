@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_prep.captions import Statement
-from data_prep.description import Statements
+from data_prep.description.captions import Statement
+from data_prep.description.describe import Statements
+from data_prep.description.plain_text import plain_text
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, web_address
 from data_prep.iiif.language_map import first_text, texts
 from data_prep.iiif.upgrade import metadata
 from data_prep.institutions import InstitutionProfile
-from data_prep.plain_text import plain_text
 from iconoclip.record import Date, Institution
 
 

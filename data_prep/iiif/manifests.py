@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_prep.candidate import Candidate, ImageService, Link, Refusal
-from data_prep.captions import MAX_CAPTIONS, Statement, captions_from
-from data_prep.description import Description, describe, rights_value
+from data_prep.description.captions import MAX_CAPTIONS, Statement, captions_from
+from data_prep.description.describe import Description, describe, rights_value
 from data_prep.iiif.annotations import Page, page_annotations, page_links
 from data_prep.iiif.descriptive import homepage_of, institution_of, navigation_date, of_record, statements_of
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number

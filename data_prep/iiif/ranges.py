@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_prep.captions import Statement
+from data_prep.description.captions import Statement
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of
 from data_prep.iiif.language_map import TaggedText, texts
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from data_prep.candidate import ImageService
-from data_prep.captions import Statement
+from data_prep.description.captions import Statement
 from data_prep.iiif.document import web_address, whole_number
 from data_prep.iiif.image_services import image_service
 from data_prep.institutions import InstitutionProfile

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from data_prep.candidate import Candidate, ImageService, Link, Refusal
-from data_prep.captions import Statement
-from data_prep.description import Statements, describe
+from data_prep.description.captions import Statement
+from data_prep.description.describe import Statements, describe
 from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import Institution, Source

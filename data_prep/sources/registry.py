@@ -9,12 +9,12 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import url2pathname
 
-from data_prep.addresses import host_of
 from data_prep.candidate import Found, Refusal
 from data_prep.iiif.annotations import read_annotations
 from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import InstitutionProfile
-from data_prep.jobs import LinkRow
+from data_prep.ledger.jobs import LinkRow
+from data_prep.network.addresses import host_of
 from data_prep.sources.discovery import read_discovery
 from data_prep.sources.europeana import read_europeana
 from data_prep.sources.lido import read_lido

@@ -1,7 +1,7 @@
 """A folder of images and a table (CSV, JSONL or Parquet) -> candidates, for partners without IIIF.
 
 Which column holds what is said in the config (data_prep.config.Columns). The texts take the same road as those of a
-manifest: markup, shelfmarks and titles with tails are dealt with once, in data_prep.description.
+manifest: markup, shelfmarks and titles with tails are dealt with once, in data_prep.description.describe.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any, Final
 from PIL import Image
 
 from data_prep.candidate import Candidate, Found, Refusal
-from data_prep.captions import Statement
 from data_prep.config import PackConfig
-from data_prep.description import describe
-from data_prep.images import FORMATS
+from data_prep.description.captions import Statement
+from data_prep.description.describe import describe
+from data_prep.images.store import FORMATS
 from data_prep.institutions import (
     CAPTION_FIELDS,
     InstitutionProfile,

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep import languages
-from data_prep.captions import Statement, captions_from
-from data_prep.designations import is_designation
+from data_prep.description import languages
+from data_prep.description.captions import Statement, captions_from
+from data_prep.description.designations import is_designation
+from data_prep.description.plain_text import plain_text
 from data_prep.institutions import InstitutionProfile, load_profile
-from data_prep.plain_text import plain_text
 
 ANY = InstitutionProfile(slug="any", name="Any")
 

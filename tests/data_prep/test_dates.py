@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.dates import parse_date
+from data_prep.description.dates import parse_date
 
 CASES: dict[str, tuple[str | None, int | None, int | None]] = {
     # years

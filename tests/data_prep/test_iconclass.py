@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.iconclass import ancestors, captions_of, find_notations, labels, resolve
+from data_prep.description.iconclass import ancestors, captions_of, find_notations, labels, resolve
 
 MATERIAL = Path(__file__).parents[2].parent / "shared" / "material"
 

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from data_prep.addresses import AllowList
-from data_prep.fetch import Fetcher, Limits
-from data_prep.hosts import Pace
+from data_prep.network.addresses import AllowList
+from data_prep.network.fetch import Fetcher, Limits
+from data_prep.network.hosts import Pace
 
 FAST = Pace(interval_seconds=0, concurrency=8, cool_down_seconds=0.05)
 JSON = {"Content-Type": "application/json"}

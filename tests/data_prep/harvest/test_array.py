@@ -14,8 +14,8 @@ import pytest
 
 from data_prep.config import HarvestConfig
 from data_prep.harvest import harvest
-from data_prep.hosts import HostGate, Pace
-from data_prep.shared_pace import SharedPace
+from data_prep.network.hosts import HostGate, Pace
+from data_prep.network.shared_pace import SharedPace
 from data_prep.status import read_status
 from iconoclip.errors import ConfigError, SomeRefused
 from iconoclip.shardset import ShardSet
@@ -184,7 +184,7 @@ async def _ask(gate: HostGate) -> None:
 
 def test_killed_task_blocks_nobody(tmp_path):
     code = (
-        "import asyncio,sys,pathlib\nfrom data_prep.shared_pace import SharedPace\n"
+        "import asyncio,sys,pathlib\nfrom data_prep.network.shared_pace import SharedPace\n"
         "async def hold():\n  async with SharedPace(pathlib.Path(sys.argv[1]), 'h', 1).place():\n    print('held', flush=True)\n    await asyncio.sleep(60)\n"
         "asyncio.run(hold())"
     )

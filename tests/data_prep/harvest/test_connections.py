@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from data_prep.addresses import AllowList
-from data_prep.answers import NotNow, Refused
-from data_prep.fetch import Fetched, Fetcher, Limits
-from data_prep.hosts import Pace
+from data_prep.network.addresses import AllowList
+from data_prep.network.answers import NotNow, Refused
+from data_prep.network.fetch import Fetched, Fetcher, Limits
+from data_prep.network.hosts import Pace
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from data_prep.decoders import Decoders
-from data_prep.images import ImageRefused, Wanted, decoded_size, store_image
+from data_prep.images.decoders import Decoders
+from data_prep.images.store import ImageRefused, Wanted, decoded_size, store_image
 from iconoclip.record import Region
 
 # The program that decodes, with a decoder that has a bug.
 WITH_A_BUG = """
 import os, sys
-from data_prep import decoding
+from data_prep.images import decoding
 store_image = decoding.store_image
 decoding.store_image = lambda body, *rest: os._exit(11) if body == b"x" else store_image(body, *rest)
 decoding.main(sys.argv[1:])
@@ -74,7 +74,7 @@ def test_program_that_cannot_start_stops_the_harvest_and_refuses_no_image(pictur
 def test_processes_end_with_a_harvest_that_was_killed(picture, tmp_path):
     (tmp_path / "image.jpg").write_bytes(picture(1))
     code = (
-        "import asyncio, os, pathlib, sys\nfrom data_prep.decoders import Decoders\nfrom data_prep.images import Wanted\n"
+        "import asyncio, os, pathlib, sys\nfrom data_prep.images.decoders import Decoders\nfrom data_prep.images.store import Wanted\n"
         "async def run():\n"
         "    async with Decoders(Wanted(), 2) as decoders:\n"
         "        body = pathlib.Path(sys.argv[1]).read_bytes()\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.answers import NotNow, Refused
+from data_prep.network.answers import NotNow, Refused
 from tests.data_prep.harvest.fetching import IMPATIENT, JSON, get
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from data_prep.addresses import AllowList, is_public
-from data_prep.answers import NotNow, Refused
+from data_prep.network.addresses import AllowList, is_public
+from data_prep.network.answers import NotNow, Refused
 from tests.data_prep.harvest.fetching import JSON, get
 
 

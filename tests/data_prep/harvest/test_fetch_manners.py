@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from data_prep.answers import HostParked, NotNow, Refused
-from data_prep.fetch import Fetched
-from data_prep.hosts import Pace
-from data_prep.sites import SiteRules
+from data_prep.network.answers import HostParked, NotNow, Refused
+from data_prep.network.fetch import Fetched
+from data_prep.network.hosts import Pace
+from data_prep.network.sites import SiteRules
 from iconoclip.errors import ConfigError
 from tests.data_prep.harvest.fetching import JSON, PATIENT, get
 

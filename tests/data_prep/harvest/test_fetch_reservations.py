@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from data_prep.answers import Refused
+from data_prep.network.answers import Refused
 from tests.data_prep.harvest.fetching import JSON, get
 
 

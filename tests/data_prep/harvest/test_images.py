@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from data_prep.images import ImageRefused, StoredImage, Wanted, decoded_size, phash, store_image
+from data_prep.images.store import ImageRefused, StoredImage, Wanted, decoded_size, phash, store_image
 from iconoclip.record import Region
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)

@@ -171,7 +171,7 @@ def test_stopped_politely_keeps_all_that_came(large, tmp_path, forker, number):
 
 
 def test_one_harvest_at_a_time_in_a_folder(large, tmp_path, forker):
-    from data_prep.ledger import Ledger
+    from data_prep.ledger.ledger import Ledger
     from iconoclip.errors import BadInput
 
     with Ledger(tmp_path / ".harvest"):

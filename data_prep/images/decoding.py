@@ -1,8 +1,8 @@
 """The program that decodes: images come over a socket, what is to be stored goes back.
 
-    python -m data_prep.decoding WANTED FD...
+    python -m data_prep.images.decoding WANTED FD...
 
-WANTED is a `data_prep.images.Wanted` in JSON; each FD is the end of a Unix socket, and gets a process of its own. They
+WANTED is a `data_prep.images.store.Wanted` in JSON; each FD is the end of a Unix socket, and gets a process of its own. They
 are forked off when the decoders are loaded, and end when the other end of their socket is closed, whoever closed it.
 
 A message is two lengths of four bytes, big-endian, then a JSON object and bytes. What comes in is trusted, what goes out
@@ -20,7 +20,7 @@ import sys
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
-from data_prep.images import ImageRefused, StoredImage, Wanted, store_image
+from data_prep.images.store import ImageRefused, StoredImage, Wanted, store_image
 
 LENGTHS: Final = struct.Struct(">II")
 

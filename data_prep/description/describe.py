@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from data_prep.captions import Statement, captions_from
-from data_prep.dates import parse_date
-from data_prep.iconclass import captions_of, find_notations
+from data_prep.description.captions import Statement, captions_from
+from data_prep.description.dates import parse_date
+from data_prep.description.iconclass import captions_of, find_notations
+from data_prep.description.plain_text import plain_text
 from data_prep.institutions import InstitutionProfile
-from data_prep.plain_text import plain_text
 from iconoclip.record import Caption, Date
 from iconoclip.rights import MAX_RAW_CHARS, canonical_uri
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from data_prep.candidate import Found
-from data_prep.jobs import ELSEWHERE, FoundRows, ItemRow, LinkRow
+from data_prep.ledger.jobs import ELSEWHERE, FoundRows, ItemRow, LinkRow
 
 
 def replace_contents(

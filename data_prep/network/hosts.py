@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from data_prep.shared_pace import SharedPace
+from data_prep.network.shared_pace import SharedPace
 
 # A penalty doubles the time between requests; it fades with time and with every good answer.
 HALF_LIFE_SECONDS: Final = 120.0

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from data_prep import languages
-from data_prep.designations import is_designation, without_shelfmark
+from data_prep.description import languages
+from data_prep.description.designations import is_designation, without_shelfmark
+from data_prep.description.plain_text import plain_text
 from data_prep.institutions import CAPTION_FIELDS, InstitutionProfile, TextField
-from data_prep.plain_text import plain_text
 from iconoclip.record import Caption
 
 MAX_CAPTIONS = 64

@@ -22,11 +22,11 @@ from typing import IO, Any, Final, Self
 
 from data_prep.candidate import Found
 from data_prep.config import HarvestConfig
-from data_prep.contents import add_history, add_links, clear_contents, replace_contents
-from data_prep.database import SCHEMA_VERSION, database_errors, exclusive_lock, open_database
-from data_prep.jobs import FACTS, DocumentJob, FoundRows, ItemJob, Job, LinkRow, Outcome
-from data_prep.sites import SiteRules
-from data_prep.spool import SPOOLS_OF_A_TASK, Place, Spool
+from data_prep.ledger.contents import add_history, add_links, clear_contents, replace_contents
+from data_prep.ledger.database import SCHEMA_VERSION, database_errors, exclusive_lock, open_database
+from data_prep.ledger.jobs import FACTS, DocumentJob, FoundRows, ItemJob, Job, LinkRow, Outcome
+from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
+from data_prep.network.sites import SiteRules
 from iconoclip.errors import DamagedData
 from iconoclip.files import disk_full_is_an_answer
 

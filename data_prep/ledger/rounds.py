@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from data_prep.contents import add_history
-from data_prep.ledger import ROOT, Ledger
+from data_prep.ledger.contents import add_history
+from data_prep.ledger.ledger import ROOT, Ledger
 
 # A stream's documents of an earlier round: `discovery@0`.
 _OF_ROUND: Final = "@"

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from data_prep.jobs import CANDIDATE
-from data_prep.ledger import ROOT, Ledger
+from data_prep.ledger.jobs import CANDIDATE
+from data_prep.ledger.ledger import ROOT, Ledger
 
 _NUMBERS: Final = itertools.count()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from data_prep import date_words as words
+from data_prep.description import date_words as words
 from iconoclip.record import Date
 
 MAX_TEXT_CHARS: Final = 500

@@ -18,8 +18,8 @@ import httpcore2
 import httpx2
 import sniffio
 
-from data_prep.addresses import AllowList, is_public, literal_address
-from data_prep.answers import Refused
+from data_prep.network.addresses import AllowList, is_public, literal_address
+from data_prep.network.answers import Refused
 
 # A body that nobody reads is not taken from the network any further.
 MAX_UNREAD_BYTES: Final = 1_000_000

@@ -1,6 +1,6 @@
 """The words that catalogues write dates with, in English, German, French, Dutch, Italian, Spanish and Swedish.
 
-Everything is in lower case. Tables of words only; data_prep/dates.py does the reading.
+Everything is in lower case. Tables of words only; data_prep/description/dates.py does the reading.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
-from data_prep.decoding import LENGTHS, message, stored_image
-from data_prep.images import ImageRefused, StoredImage, Wanted
+from data_prep.images.decoding import LENGTHS, message, stored_image
+from data_prep.images.store import ImageRefused, StoredImage, Wanted
 from iconoclip.record import Region
 
 # One image at work, one at hand.
@@ -109,7 +109,7 @@ class Decoders:
         num_workers: processes; 0 takes one a core.
     """
 
-    PROGRAM = (sys.executable, "-m", "data_prep.decoding")
+    PROGRAM = (sys.executable, "-m", "data_prep.images.decoding")
 
     def __init__(self, wanted: Wanted, num_workers: int = 0) -> None:
         self._wanted = wanted
@@ -142,7 +142,7 @@ class Decoders:
     async def store(
         self, body: bytes, crop: Region | None = None, crop_space: tuple[int, int] | None = None
     ) -> StoredImage:
-        """As `data_prep.images.store_image`, elsewhere.
+        """As `data_prep.images.store.store_image`, elsewhere.
 
         Raises:
             ImageRefused: as there, or because the image kills whatever decodes it.

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from protego import Protego
 
-from data_prep import optout
+from data_prep.network import optout
 
 
 @dataclass(frozen=True)

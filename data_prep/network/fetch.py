@@ -25,14 +25,14 @@ import httpcore2
 import httpx2
 import stamina
 
-from data_prep import optout
-from data_prep.addresses import AllowList, host_of, is_loopback, is_public, literal_address, origin_of
-from data_prep.answers import HostParked, NotNow, Refused, phrase, read_body, retry_after
-from data_prep.connections import NETWORK_ERRORS, CheckedPool, why_private
-from data_prep.hosts import HostGate, Pace
-from data_prep.images import looks_like_html, looks_like_markup
-from data_prep.shared_pace import SharedPace
-from data_prep.sites import SiteMemory, SiteRules
+from data_prep.images.store import looks_like_html, looks_like_markup
+from data_prep.network import optout
+from data_prep.network.addresses import AllowList, host_of, is_loopback, is_public, literal_address, origin_of
+from data_prep.network.answers import HostParked, NotNow, Refused, phrase, read_body, retry_after
+from data_prep.network.connections import NETWORK_ERRORS, CheckedPool, why_private
+from data_prep.network.hosts import HostGate, Pace
+from data_prep.network.shared_pace import SharedPace
+from data_prep.network.sites import SiteMemory, SiteRules
 from iconoclip.errors import ConfigError
 
 Wanted = Literal["json", "xml", "image", "any"]

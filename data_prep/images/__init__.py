@@ -1,0 +1,1 @@
+"""From the bytes of a stranger to the JPEG that is stored, in processes of their own."""

@@ -1,0 +1,1 @@
+"""What a harvest knows and has still to do, on disk; and the order in which it counts."""
