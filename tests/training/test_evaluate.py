@@ -128,7 +128,8 @@ def test_before_and_after_are_one_table(
     save_file(shuffled, base / "open_clip_model.safetensors", metadata={"format": "pt"})
     out = tmp_path / "out"
     values: dict[str, Any] = {"shardsets": [str(shapes_set)], "split": "all", "accelerator": "cpu"}
-    evaluate(EvaluateConfig(model=str(trained[1]), before=str(base), out=out, **values))
+    line = {"interpolate_with": str(base), "interpolation_points": 3}
+    evaluate(EvaluateConfig(model=str(trained[1]), before=str(base), out=out, **line, **values))
     found = json.loads((out / "evaluation.json").read_text())
     evaluate(EvaluateConfig(model=str(base), out=tmp_path / "alone", **values))
     alone = json.loads((tmp_path / "alone" / "evaluation.json").read_text())
@@ -144,6 +145,20 @@ def test_before_and_after_are_one_table(
     page = (out / "report.html").read_text()
     assert "Before and after" in page
     assert page.count(">change</th>") == 4
+    # The line from the base to this model begins and ends with their own scores, and is drawn for each language.
+    assert [point["weight"] for point in found["interpolation"]] == [0, 0.5, 1]
+    ends = [found["interpolation"][at]["languages"] for at in (0, -1)]
+    wanted = [
+        {
+            name: {f"recall@{k}": entry["text_to_image"][f"recall@{k}"]["value"] for k in (1, 5, 10)}
+            for name, entry in one["languages"].items()
+        }
+        for one in (alone, found)
+    ]
+    assert ends == wanted
+    assert wanted[0] != wanted[1]
+    assert page.count('<polyline class="curve"') == 2
+    assert page.count('<circle class="point"') + page.count('<circle class="best"') == 2 * 3
 
 
 def trained_step(run: Path) -> int:
