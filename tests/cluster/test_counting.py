@@ -144,3 +144,22 @@ def test_status_and_logs_follow_an_array_of_which_a_task_is_warned(
     assert steps_of(tmp_path / "run", "-1") == list(range(1, 21))
     status(StatusConfig(folder=tmp_path, json=True))
     assert json.loads(capsys.readouterr().out)["state"] == "finished"
+
+
+def test_a_job_that_may_not_be_requeued_is_submitted_anew(
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
+) -> None:
+    """In some containers there is no scontrol; some sites forbid it."""
+    site = tmp_path / "site.yaml"
+    site.write_text("extends: local\nsetup: ['scontrol() { return 1; }']\n")
+    run = tmp_path / "run"
+    job_dir = submit_count(run, "num_steps=20", site=str(site))
+    wait_until(lambda: len(steps_of(run)) > 1, "counting")
+    cluster.run("scancel", "--signal=USR1", "--batch", str(job_dir.job_ids()[0]))
+    wait_until(lambda: len(job_dir.job_ids()) == 2, "submitted anew")
+    wait_until_finished(job_dir)
+    attempts = job_dir.work_of(None).attempts
+    assert [(attempt.job_id, attempt.exit_code) for attempt in attempts] == list(
+        zip(job_dir.job_ids(), (75, 0), strict=True)
+    )
+    assert steps_of(run) == list(range(1, 21))
