@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -60,7 +61,8 @@ def _call(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _told(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line.split(": ", 1)[-1] for line in done.stderr.strip().splitlines() if line.strip()]
+    # "sbatch: error: invalid partition specified: x" -> "invalid partition specified: x"
+    lines = [re.sub(r"^\w+: (error: )?", "", line) for line in done.stderr.splitlines() if line.strip()]
     return "; ".join(lines) or f"exit code {done.returncode}"
 
 
@@ -74,7 +76,7 @@ def _refusal(done: subprocess.CompletedProcess[str], where: Path | str) -> Excep
     return BadInput(
         f"SLURM refuses the job: {told}",
         where=where,
-        remedy="`iconoclip doctor` says what your account may use; --dry-run shows the script",
+        remedy="`sinfo` lists the partitions, your project's manager knows account and qos; --dry-run shows the script",
     )
 
 

@@ -35,5 +35,5 @@ def test_what_the_cluster_refuses_fails_in_its_words(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingRequirement, match="1 check"):
         doctor(DoctorConfig(site="local", partition="nowhere"))
-    assert "invalid partition" in capsys.readouterr().out
+    assert "SLURM refuses the job: invalid partition specified: nowhere;" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
