@@ -84,25 +84,34 @@ def test_more_arms_than_there_are_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "arms",
+    ("arms", "reason"),
     [
-        Arms(Field((AZURE,)), None, (Group(Charge.LION, 1, GULES),)),
-        Arms(Field((OR,)), None, (Group(Charge.LION, 1, ARGENT),)),
-        Arms(Field((AZURE,)), Band(Ordinary.FESS, VERT, Group(Charge.LION, 1, OR))),
-        Arms(Field((AZURE,)), Band(Ordinary.FESS, OR, Group(Charge.LION, 1, ARGENT))),
-        Arms(Field((AZURE, OR), Division.PALE), None, (Group(Charge.LION, 1, GULES),)),
-        Arms(Field((AZURE, GULES), Division.PALE), None, (Group(Charge.LION, 1, None),)),
-        Arms(Field((AZURE,)), Band(Ordinary.FESS, OR)),
-        Arms(Field((AZURE,)), None, (Group(Charge.LION, 4, OR),)),
-        Arms(Field((AZURE,)), None, (Group(Charge.LION, 2, OR),)),
-        Arms(Field((AZURE,)), None, (Group(Charge.LION, 1, OR, Row.PALE),)),
-        Arms(Field((AZURE,)), Band(Ordinary.CROSS, OR), (Group(Charge.LION, 2, OR),)),
-        Arms(Field((AZURE, AZURE), Division.PALE), None, (Group(Charge.LION, 1, OR),)),
-        Arms(Field((AZURE, OR)), None, (Group(Charge.LION, 1, OR),)),
+        (Arms(Field((AZURE,)), None, (Group(Charge.LION, 1, GULES),)), "breaks the rule"),
+        (Arms(Field((OR,)), None, (Group(Charge.LION, 1, ARGENT),)), "breaks the rule"),
+        (Arms(Field((AZURE,)), Band(Ordinary.FESS, VERT, Group(Charge.LION, 1, OR))), "breaks the rule"),
+        (Arms(Field((AZURE,)), Band(Ordinary.FESS, OR, Group(Charge.LION, 1, ARGENT))), "breaks the rule"),
+        (Arms(Field((AZURE, OR), Division.PALE), None, (Group(Charge.LION, 1, GULES),)), "breaks the rule"),
+        (
+            Arms(Field((AZURE, GULES), Division.PALE), None, (Group(Charge.LION, 1, None),)),
+            "a metal and a colour",
+        ),
+        (Arms(Field((AZURE,)), Band(Ordinary.FESS, OR)), "one to three"),
+        (Arms(Field((AZURE,)), None, (Group(Charge.LION, 4, OR),)), "one to three"),
+        (Arms(Field((AZURE,)), None, (Group(Charge.LION, 2, OR),)), "need a row"),
+        (Arms(Field((AZURE,)), None, (Group(Charge.LION, 1, OR, Row.PALE),)), "two charges or three"),
+        (
+            Arms(Field((AZURE,)), Band(Ordinary.CROSS, OR), (Group(Charge.LION, 2, OR),)),
+            "not in the repertoire",
+        ),
+        (
+            Arms(Field((AZURE, AZURE), Division.PALE), None, (Group(Charge.LION, 1, OR),)),
+            "2 distinct tinctures",
+        ),
+        (Arms(Field((AZURE, OR)), None, (Group(Charge.LION, 1, OR),)), "1 distinct tinctures"),
     ],
 )
-def test_bad_arms_are_refused(arms: Arms) -> None:
-    with pytest.raises(ValueError):
+def test_bad_arms_are_refused(arms: Arms, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
         check(arms)
 
 
