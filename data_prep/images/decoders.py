@@ -25,6 +25,8 @@ from data_prep.images.decoding import LENGTHS, message, stored_image
 from data_prep.images.store import ImageRefused, StoredImage, Wanted
 from iconoclip.record import Region
 
+# A few hundred bytes of a progressive JPEG can ask for a pass over all pixels: size alone bounds no time.
+MAX_SECONDS: Final = 120.0
 # One image at work, one at hand.
 JOBS_PER_PROCESS: Final = 2
 MAX_DEATHS: Final = 2
@@ -62,7 +64,13 @@ class _Process(asyncio.Protocol):
         self._decoders = decoders
         self._received = bytearray()
         self.jobs: deque[_Job] = deque()
-        self.is_ready = False
+        self._number = 0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the decoders are loaded."""
+        return self._number > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
@@ -72,14 +80,34 @@ class _Process(asyncio.Protocol):
         """Send an image."""
         self.jobs.append(job)
         self._transport.write(job.message())
+        if self._alarm is None:
+            self._set_alarm()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         while (answer := self._next()) is not None:
             if self.is_ready:
                 self.jobs.popleft().answered(*answer)
-            self.is_ready = True
+            else:
+                self._number = int(answer[0]["process"])
+            self._set_alarm()
         self._decoders.give_work()
+
+    def _set_alarm(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        loop = asyncio.get_running_loop()
+        self._alarm = loop.call_later(MAX_SECONDS, self._too_long) if self.jobs else None
+
+    def _too_long(self) -> None:
+        self._alarm = None
+        if self.is_ready:
+            self.jobs.popleft().failed(
+                ImageRefused(f"the image takes longer than {MAX_SECONDS:.0f} s to decode")
+            )
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._number, signal.SIGKILL)
+        self.close()
 
     def _next(self) -> tuple[dict[str, Any], bytes] | None:
         if len(self._received) < LENGTHS.size:
@@ -94,6 +122,8 @@ class _Process(asyncio.Protocol):
         return head, body
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._alarm:
+            self._alarm.cancel()
         self._decoders.lost(self)
 
     def close(self) -> None:

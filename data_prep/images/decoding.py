@@ -45,7 +45,7 @@ def message(head: dict[str, Any], body: bytes) -> bytes:
 
 def serve(end: socket.socket, wanted: Wanted) -> None:
     """Say that the decoders are loaded, then answer image after image until the other end is closed."""
-    end.sendall(message({"ready": True}, b""))
+    end.sendall(message({"process": os.getpid()}, b""))
     with end.makefile("rb", buffering=1 << 18) as reader:
         while len(lengths := reader.read(LENGTHS.size)) == LENGTHS.size:
             head_size, body_size = LENGTHS.unpack(lengths)

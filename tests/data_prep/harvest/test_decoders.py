@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from data_prep.images.decoders import Decoders
 from data_prep.images.store import ImageRefused, Wanted, decoded_size, store_image
@@ -51,6 +53,26 @@ def test_image_that_kills_its_decoder_is_refused_and_the_others_arrive(picture, 
     assert "kills the program" in str(killed)
     assert [one.sha256 for one in answers] == [
         store_image(body, Wanted(max_side=64)).sha256 for body in bodies
+    ]
+
+
+def test_image_that_takes_for_ever_is_refused_and_the_others_arrive(picture, monkeypatch):
+    """Each of its last scans is 14 bytes, and a pass over 16 million pixels."""
+    buffer = io.BytesIO()
+    Image.new("L", (4000, 4000), 128).save(buffer, "JPEG", progressive=True)
+    body = buffer.getvalue()
+    last_scan = body[body.rindex(b"\xff\xda") : -2]
+    slow = body[:-2] + 20_000 * last_scan + body[-2:]
+    assert len(slow) < 1_000_000
+    monkeypatch.setattr("data_prep.images.decoders.MAX_SECONDS", 3.0)
+    begun = time.monotonic()
+    answers = asyncio.run(store_all([picture(1), slow, picture(2), picture(3)], 1))
+    assert time.monotonic() - begun < 60
+    refused = answers.pop(1)
+    assert isinstance(refused, ImageRefused)
+    assert "takes longer than 3 s" in str(refused)
+    assert [one.sha256 for one in answers] == [
+        store_image(picture(number), Wanted(max_side=64)).sha256 for number in (1, 2, 3)
     ]
 
 
