@@ -25,10 +25,11 @@ from retrieval.answers import (
 from retrieval.backends.interface import Mask, Vectors
 from retrieval.generation.calibration import likelihoods
 from retrieval.generation.catalog import no_such_item
+from retrieval.generation.columns import Columns
 from retrieval.live.compaction import Compactor
 from retrieval.live.view import View
 from retrieval.live.views import Views
-from retrieval.query.facets import facets_of
+from retrieval.query.facets import facets_of, notations_in_use
 from retrieval.query.hits import hit_of
 from retrieval.query.judging import Judge
 from retrieval.query.order import Order
@@ -155,15 +156,19 @@ class SearchEngine:
 
     def facets(self, filters: Filters) -> Facets:
         """Counts over the items that pass `filters`."""
-        view = self._views.current()
-        shown_N = view.shown(view.mask(filters))
-        parts = np.split(shown_N, [view.num_sealed]) if len(view.columns) > 1 else [shown_N]
-        return facets_of(list(zip(view.columns, parts, strict=True)))
+        return facets_of(self._shown_parts(self._views.current(), filters))
 
     def suggest_notations(
-        self, key: str, branch: str, *, language: str = "en", k: int = 10
+        self,
+        key: str,
+        branch: str,
+        *,
+        language: str = "en",
+        k: int = 10,
+        without_institution: Sequence[str] = (),
     ) -> tuple[NotationSuggestion, ...]:
-        """Iconclass notations below `branch` that the model sees in an item's image, likeliest first.
+        """Notations below `branch` that the model sees in an item's image, likeliest first: those of Iconclass, and those
+        with names of one's own that items here carry.
 
         Raises:
             BadInput: no such item, or Iconclass has no such branch.
@@ -178,7 +183,16 @@ class SearchEngine:
             cosine = np.array([text_D @ image_D], np.float32)
             return float(likelihoods(calibration, statistics, text_D, "text", cosine)[0])
 
-        return suggest(image_D, branch, model=self._model, likelihood=likelihood, language=language, k=k)
+        shown = self._shown_parts(view, Filters(without_institution=tuple(without_institution)))
+        return suggest(
+            image_D,
+            branch,
+            model=self._model,
+            likelihood=likelihood,
+            in_use=notations_in_use(shown, branch.replace(" ", "")),
+            language=language,
+            k=k,
+        )
 
     def explain(self, key: str, text: str) -> Explanation:
         """Where in an item's image the model sees `text`.
@@ -227,6 +241,13 @@ class SearchEngine:
         self.close()
 
     # --- parts of an answer --------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _shown_parts(view: View, filters: Filters) -> list[tuple[Columns, Mask]]:
+        """The columns of the generation and of the additions, each with its rows that pass and may be shown."""
+        shown_N = view.shown(view.mask(filters))
+        parts = np.split(shown_N, [view.num_sealed]) if len(view.columns) > 1 else [shown_N]
+        return list(zip(view.columns, parts, strict=True))
 
     def _row(self, view: View, key: str) -> int:
         row = view.row_of(key)

@@ -41,6 +41,18 @@ def facets_of(parts: Sequence[tuple[Columns, Mask]]) -> Facets:
     )
 
 
+def notations_in_use(parts: Sequence[tuple[Columns, Mask]], branch: str) -> tuple[str, ...]:
+    """The notations below a branch that rows which are shown carry, most frequent first."""
+    counts: Counter[str] = Counter()
+    for columns, shown_N in parts:
+        column = columns.values["iconclass"]
+        counts_V = column.counts(shown_N)
+        for code in np.flatnonzero(counts_V):
+            if column.values[code].startswith(branch):
+                counts[column.values[code]] += int(counts_V[code])
+    return tuple(sorted(counts, key=lambda notation: (-counts[notation], notation)))
+
+
 def _dated(columns: Columns, shown: Mask) -> Mask:
     return np.asarray(shown & (columns.earliest != UNKNOWN_EARLIEST))
 

@@ -5,7 +5,7 @@ Shapes: L labels, D dimensions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ from iconoclip.errors import BadInput
 from retrieval import iconography
 from retrieval.answers import NotationSuggestion
 
-MAX_NOTATIONS = 500
+MAX_NOTATIONS, MAX_IN_USE = 500, 100
 
 
 class Texts(Protocol):
@@ -32,6 +32,7 @@ def suggest(
     *,
     model: Texts,
     likelihood: Callable[[npt.NDArray[np.float32]], float],
+    in_use: Sequence[str] = (),
     language: str,
     k: int,
 ) -> tuple[NotationSuggestion, ...]:
@@ -45,6 +46,7 @@ def suggest(
         branch: an Iconclass notation.
         model: encodes the words of notations.
         likelihood: how surely the image answers a text, given the text's vector.
+        in_use: notations of the branch that items here carry, those with names of one's own among them.
         language: of the words.
         k: how many, at most.
 
@@ -54,6 +56,7 @@ def suggest(
     notations = iconography.below(branch.replace(" ", ""), MAX_NOTATIONS)
     if not notations:
         raise BadInput(f"Iconclass has no branch '{branch}'", where="branch", remedy="e.g. 25F or 46A122")
+    notations = tuple(dict.fromkeys([*notations, *in_use[:MAX_IN_USE]]))
     labels = [iconography.label(notation, language) for notation in notations]
     texts_LD = model.texts(labels)
     scores, cosines = [likelihood(text_D) for text_D in texts_LD], texts_LD @ image_D

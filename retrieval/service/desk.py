@@ -160,7 +160,9 @@ class Desk:
         """Iconclass notations below `branch` that the model sees in an item's picture: some hundred texts."""
         self.record(key, concealed)
         with self._at_length(), engine_errors():
-            return self.engine.suggest_notations(key, branch, language=language, k=k)
+            return self.engine.suggest_notations(
+                key, branch, language=language, k=k, without_institution=concealed
+            )
 
     @contextlib.contextmanager
     def _at_length(self) -> Iterator[None]:

@@ -151,3 +151,20 @@ def test_notations_of_the_branch_are_suggested_likeliest_first(engine: SearchEng
     assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
     with pytest.raises(BadInput, match="no branch"):
         engine.suggest_notations(record.key, "nonsense")
+
+
+def test_names_that_items_here_carry_are_suggested_too_unless_their_institution_is_hidden(
+    make_index: Callable[..., Path],
+) -> None:
+    samples = samples_of(range(10)) + samples_of(range(10, 12), "library")
+    named = {2: "46A122(GRYPHON)", 10: "46A122(KEY)"}
+    for n, notation in named.items():
+        record, jpeg = samples[n]
+        samples[n] = (record.model_copy(update={"iconclass": (notation,)}), jpeg)
+    with SearchEngine.open(make_index(samples)) as engine:
+        key = samples[0][0].key
+        found = {each.notation: each.label for each in engine.suggest_notations(key, "46A12", k=100)}
+        assert {"46A122", *named.values()} <= set(found)
+        assert "GRYPHON" in found["46A122(GRYPHON)"]
+        seen = engine.suggest_notations(key, "46A12", k=100, without_institution=("library",))
+        assert set(found) - {each.notation for each in seen} == {"46A122(KEY)"}
