@@ -39,6 +39,7 @@ class ManifestReader:
         self.seen: set[str] = set()
 
     def read(self) -> Iterator[Candidate | Link | Refusal]:
+        """What the manifest's canvases show, in their order."""
         canvases = objects(self.manifest.get("items"))
         if not canvases:
             yield Refusal(self.identity, "a manifest without canvases")

@@ -18,12 +18,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from data_prep.images.hashing import REDUCING_GAP, Averaged
+
 # Formats whose decoders we let strangers reach. No PDF, PostScript or vector format.
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "JPEG2000", "GIF", "WEBP", "BMP")
 WHITE: Final = (255, 255, 255)
 MIN_SIDE_PIXELS: Final = 8
-# Decoding to a little more than the target and filtering down costs half of decoding everything.
-REDUCING_GAP: Final = 3.0
 ORIENTATION: Final = 0x0112
 # IPTC PLUS "Data Mining" property in embedded XMP: every prohibition starts so (ns.useplus.org/LDF/ldf-XMPSpecification).
 DATA_MINING_PROHIBITED: Final = b"DMI-PROHIBITED"
@@ -41,13 +41,20 @@ class Rectangle(Protocol):
     cost each process that decodes as long as all the rest here."""
 
     @property
-    def x(self) -> int: ...
+    def x(self) -> int:
+        """Pixels from the left."""
+
     @property
-    def y(self) -> int: ...
+    def y(self) -> int:
+        """Pixels from the top."""
+
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Pixels across."""
+
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """Pixels down."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,7 @@ def _store(
     if min(pixels.size) < 1 or min(received) < MIN_SIDE_PIXELS:
         raise ImageRefused(f"the image is {received[0]}x{received[1]} pixels, too small to show anything")
     jpeg = data if as_wanted and pixels.mode == was_mode else _encode(pixels, wanted.quality)
+    looks = Averaged.of(pixels)
     return StoredImage(
         jpeg=jpeg,
         width=pixels.width,
@@ -134,8 +142,8 @@ def _store(
         sha256=hashlib.sha256(jpeg).hexdigest(),
         received=received,
         source_sha256=hashlib.sha256(data).hexdigest(),
-        phash=_phash(little := _little(pixels)),
-        colours=_quarters(little),
+        phash=looks.phash,
+        colours=looks.quarters,
         opt_out=("plus-data-mining",) if DATA_MINING_PROHIBITED in data else (),
     )
 
@@ -342,48 +350,6 @@ def _encode(image: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
-
-
-# Rows 0-7 of the 32-point DCT-II, the only ones the hash looks at.
-_SIDE, _LOW = 32, 8
-_DCT: Final = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
-
-
-@dataclass(frozen=True)
-class _Little:
-    """An image averaged to about three times the grid of the hash: all that the hash and the colours look at."""
-
-    image: Image.Image
-    box: tuple[float, float, float, float]
-    """What of it is the image: at the right and the bottom a pixel may be a mean of fewer."""
-
-
-def _little(image: Image.Image) -> _Little:
-    across, down = (max(1, int(side / _SIDE / REDUCING_GAP)) for side in image.size)
-    reduced = image.reduce((across, down)) if max(across, down) > 1 else image
-    return _Little(reduced, (0.0, 0.0, image.width / across, image.height / down))
-
-
-def phash(image: Image.Image) -> str:
-    """The 64-bit perceptual hash, 16 hexadecimal digits: that of `imagehash.phash`, to a bit here and there.
-
-    Computed here because importing scipy for one 8x8 product would cost each worker a third of a second. Averaging to
-    three times the grid before filtering takes half of the time; the hashes of most images keep all bits, the others
-    all but two or four.
-    """
-    return _phash(_little(image))
-
-
-def _phash(little: _Little) -> str:
-    small = little.image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, little.box)
-    low = _DCT @ np.asarray(small, dtype=np.float64) @ _DCT.T
-    bits = (low > np.median(low)).flatten()
-    return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
-
-
-def _quarters(little: _Little) -> tuple[int, ...]:
-    """Mean RGB of the four quarters, left to right, top to bottom."""
-    return tuple(little.image.resize((2, 2), Image.Resampling.BOX, little.box).convert("RGB").tobytes())
 
 
 def decoded_size(data: bytes, max_pixels: int = Wanted().max_pixels) -> tuple[int, int]:

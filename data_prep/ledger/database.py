@@ -55,6 +55,11 @@ CREATE TABLE hosts (
 
 
 def open_database(path: str) -> sqlite3.Connection:
+    """Open a ledger's file, or a new one; `:memory:` as well.
+
+    Raises:
+        sqlite3.DatabaseError: it is none, or damaged.
+    """
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     # WAL: readers (`iconoclip status`) never wait. NORMAL: a killed process loses nothing that was committed; after a
     # power cut the last batches may be missing and are fetched again.
@@ -90,6 +95,12 @@ def exclusive_lock(path: Path) -> IO[bytes]:
 
 @contextlib.contextmanager
 def database_errors(where: Path | None) -> Iterator[None]:
+    """Tell what a fault of the database in this block means.
+
+    Raises:
+        TryAgainLater: the disk is full.
+        DamagedData: the file is damaged.
+    """
     try:
         yield
     except sqlite3.DatabaseError as error:

@@ -8,6 +8,9 @@ import zlib
 from collections.abc import AsyncIterable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urljoin
+
+import httpcore2
 
 MIN_BYTES_PER_STALL: Final = 1024
 
@@ -46,6 +49,29 @@ def retry_after(value: str | None) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def redirect_target(uri: str, status: int, headers: Mapping[str, str]) -> str:
+    """Where an answer of 3xx leads.
+
+    Raises:
+        Refused: nowhere.
+    """
+    location = headers.get("location")
+    if status not in (301, 302, 303, 307, 308) or not location:
+        raise Refused(f"HTTP {status} without an address to go to")
+    return urljoin(uri, location)
+
+
+def network_reason(error: Exception) -> str:
+    """What went wrong between here and a server, in words for the report."""
+    if isinstance(error, httpcore2.ConnectTimeout):
+        return "the server does not answer"
+    if isinstance(error, httpcore2.TimeoutException):
+        return "the transfer stalled"
+    if isinstance(error, httpcore2.RemoteProtocolError):
+        return f"the answer broke off or is not HTTP: {error}"
+    return f"the connection failed: {error or type(error).__name__}"
 
 
 async def read_body(

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import httpcore2
 import httpx2
@@ -28,7 +28,16 @@ import stamina
 from data_prep.images.store import looks_like_html, looks_like_markup
 from data_prep.network import optout
 from data_prep.network.addresses import AllowList, host_of, is_loopback, is_public, literal_address, origin_of
-from data_prep.network.answers import HostParked, NotNow, Refused, phrase, read_body, retry_after
+from data_prep.network.answers import (
+    HostParked,
+    NotNow,
+    Refused,
+    network_reason,
+    phrase,
+    read_body,
+    redirect_target,
+    retry_after,
+)
 from data_prep.network.connections import NETWORK_ERRORS, CheckedPool, why_private
 from data_prep.network.hosts import HostGate, Pace
 from data_prep.network.shared_pace import SharedPace
@@ -264,7 +273,7 @@ class Fetcher:
                 gate.failed(str(error))
                 raise
             except NETWORK_ERRORS as error:
-                reason = _network_reason(error)
+                reason = network_reason(error)
                 gate.failed(reason)
                 raise NotNow(reason) from error
 
@@ -290,7 +299,7 @@ class Fetcher:
         try:
             status, headers = response.status, httpx2.Headers(response.headers)
             if 300 <= status < 400 and status != 304:
-                return _redirect_target(uri, status, headers)
+                return redirect_target(uri, status, headers)
             self._raise_for_status(status, headers, gate)
             body = b""
             if status != 304:
@@ -366,23 +375,6 @@ def look_at(task: asyncio.Task[Any]) -> None:
     """Every waiter may have been cancelled; a failure that nobody awaits is no news."""
     if not task.cancelled():
         task.exception()
-
-
-def _redirect_target(uri: str, status: int, headers: httpx2.Headers) -> str:
-    location = headers.get("location")
-    if status not in (301, 302, 303, 307, 308) or not location:
-        raise Refused(f"HTTP {status} without an address to go to")
-    return urljoin(uri, location)
-
-
-def _network_reason(error: Exception) -> str:
-    if isinstance(error, httpcore2.ConnectTimeout):
-        return "the server does not answer"
-    if isinstance(error, httpcore2.TimeoutException):
-        return "the transfer stalled"
-    if isinstance(error, httpcore2.RemoteProtocolError):
-        return f"the answer broke off or is not HTTP: {error}"
-    return f"the connection failed: {error or type(error).__name__}"
 
 
 def _fetched(uri: str, status: int, headers: httpx2.Headers, body: bytes, site: SiteRules | None) -> Fetched:

@@ -43,5 +43,8 @@ class SiteRules:
 class SiteMemory(Protocol):
     """Where site rules outlive the process; the ledger is one."""
 
-    def recall_site(self, origin: str) -> SiteRules | None: ...
-    def remember_site(self, origin: str, rules: SiteRules) -> None: ...
+    def recall_site(self, origin: str) -> SiteRules | None:
+        """What was remembered, however old."""
+
+    def remember_site(self, origin: str, rules: SiteRules) -> None:
+        """Keep it."""

@@ -130,6 +130,7 @@ class Wexcombe(Site):
         self._activities = discovery.activities(holdings)
 
     def routes(self) -> list[tuple[str, Callable[..., Answer]]]:
+        """As of any site, and its own."""
         return [
             *super().routes(),
             (r"/collection/top", self._top),
@@ -167,6 +168,7 @@ class Aldersheim(Site):
     offer = images.LEVEL_0
 
     def routes(self) -> list[tuple[str, Callable[..., Answer]]]:
+        """As of any site, and its own."""
         return [
             *super().routes(),
             (r"/collection/top", self._top),
@@ -174,6 +176,7 @@ class Aldersheim(Site):
         ]
 
     def manifest(self, item: Item) -> tuple[dict[str, object], str]:
+        """A manifest of Presentation 2.1, and its media type."""
         return presentation2.manifest(self.holdings, item, self.addresses), presentation2.CONTENT_TYPE
 
     def _top(self, _: Request) -> Answer:
@@ -200,6 +203,7 @@ class Valcendre(Site):
         self._repository = Repository(holdings, self.addresses)
 
     def routes(self) -> list[tuple[str, Callable[..., Answer]]]:
+        """As of any site, and its own."""
         return [*super().routes(), (r"/oai", self._oai)]
 
     def _oai(self, request: Request) -> Answer:
