@@ -114,6 +114,9 @@ def test_evaluate_agrees_with_brute_force_through_open_clip(
                     )  # one tie of 50
                 assert entry["mrr"]["value"] == pytest.approx(np.mean(1 / ranks), abs=0.02)
                 assert entry["by_institution"]["north"]["num_queries"] == 50
+                assert {name: one["num_queries"] for name, one in entry["by_century"].items()} == {
+                    "undated": 50
+                }
                 assert entry["recall@5"]["low"] <= entry["recall@5"]["value"] <= entry["recall@5"]["high"]
 
 
@@ -321,7 +324,7 @@ def test_what_is_one_piece_of_evidence(tmp_path: Path, by: str, num: int) -> Non
 
 @pytest.mark.parametrize(
     ("years", "name"),
-    [((1501, 1600), "16th"), ((1600, 1600), "16th"), ((1601, None), "17th"), ((None, 1015), "11th"), ((2001, 2005), "21st"), ((None, None), "undated"), ((-20, -10), "before the 1st")],
+    [((1501, 1600), "16th"), ((1490, 1530), "16th"), ((1470, 1520), "15th"), ((1600, 1600), "16th"), ((1601, None), "17th"), ((None, 1015), "11th"), ((2001, 2005), "21st"), ((None, None), "undated"), ((-20, -10), "before the 1st")],
 )  # fmt: skip
 def test_a_date_range_has_one_century(years: tuple[int | None, int | None], name: str) -> None:
     assert century(*years) == name
