@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 MATERIAL = ROOT.parent / "shared" / "material"
@@ -15,6 +16,9 @@ MATERIAL = ROOT.parent / "shared" / "material"
 # No test may reach a hub or a tracking service.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
+# How long an example takes on a machine under load says nothing about the code.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 # Whoever starts the tests in the background may have Ctrl-C ignored; programs started here must hear it all the same.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Two workers share two cores: a thread pool in each would only get in the other's way.
