@@ -83,9 +83,16 @@ def _grid_line(number: int, step: float, x0: int, x1: int, y: float) -> str:
     )
 
 
+def _short(size: int) -> str:
+    """400,000 as 400 k: neighbours on the axis must not touch."""
+    if size >= 10**6:
+        return f"{size / 10**6:g} M"
+    return f"{size / 1000:g} k" if size >= 1000 else str(size)
+
+
 def _point(x: float, y: float, size: int, value: float, colour: str, axis: int) -> str:
     return (
         f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
         f'<text x="{x:.1f}" y="{y - 12:.1f}" text-anchor="middle">{value:.3g}</text>'
-        f'<text x="{x:.1f}" y="{axis + 20}" text-anchor="middle" class="quiet">{size:,}</text>'
+        f'<text x="{x:.1f}" y="{axis + 20}" text-anchor="middle" class="quiet">{_short(size)}</text>'
     )
