@@ -29,11 +29,10 @@ from iconoclip.progress import progress
 from iconoclip.record import Record
 from iconoclip.shardset import (
     MANIFEST_NAME,
-    QUALITY_NAME,
-    SIGNATURE_NAME,
     ShardSet,
     ShardSetWriter,
     Tombstone,
+    unseal,
     with_tombstones,
 )
 
@@ -125,8 +124,7 @@ def hand_over(folder: Path, out: Path) -> bool:
         shutil.rmtree(staging, ignore_errors=True)
         return False
     names = sorted(path.name for path in staging.iterdir() if path.name != MANIFEST_NAME)
-    for name in (MANIFEST_NAME, SIGNATURE_NAME, QUALITY_NAME):
-        (out / name).unlink(missing_ok=True)
+    unseal(out)
     for name in names:
         (staging / name).replace(out / name)
     (staging / MANIFEST_NAME).replace(out / MANIFEST_NAME)
