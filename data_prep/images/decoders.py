@@ -30,6 +30,8 @@ MAX_SECONDS: Final = 120.0
 # One image at work, one at hand.
 JOBS_PER_PROCESS: Final = 2
 MAX_DEATHS: Final = 2
+MAX_HEAD_BYTES: Final = 1_000_000
+MAX_BODY_BYTES: Final = 500_000_000
 
 
 @dataclass
@@ -87,7 +89,9 @@ class _Process(asyncio.Protocol):
         self._received += data
         while (answer := self._next()) is not None:
             if self.is_ready:
-                self.jobs.popleft().answered(*answer)
+                # Taken off the list when it is answered: what is no answer raises, and the loop closes the connection.
+                self.jobs[0].answered(*answer)
+                self.jobs.popleft()
             else:
                 self._number = int(answer[0]["process"])
             self._set_alarm()
@@ -113,6 +117,8 @@ class _Process(asyncio.Protocol):
         if len(self._received) < LENGTHS.size:
             return None
         head_size, body_size = LENGTHS.unpack_from(self._received)
+        if head_size > MAX_HEAD_BYTES or body_size > MAX_BODY_BYTES:
+            raise ValueError("a process that decodes answers with more than an image can be")
         start = LENGTHS.size + head_size
         if len(self._received) < start + body_size:
             return None
@@ -206,17 +212,28 @@ class Decoders:
         if not process.is_ready:
             self._failure = RuntimeError("the program that decodes images does not start")
         if self._failure:
-            for job in (*again, *self._waiting):
-                job.failed(self._failure)
+            self._give_up([*again, *self._waiting], self._failure)
             return
         if again:
             again[0].num_deaths += 1
             if again[0].num_deaths >= MAX_DEATHS:
                 again.pop(0).failed(ImageRefused("the image kills the program that decodes it"))
         self._waiting.extendleft(reversed(again))
-        task = asyncio.get_running_loop().create_task(self._add_processes(1))
+        task = asyncio.get_running_loop().create_task(self._replace())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _replace(self) -> None:
+        try:
+            await self._add_processes(1)
+        except OSError as error:
+            self._failure = error
+            self._give_up(list(self._waiting), error)
+
+    def _give_up(self, jobs: list[_Job], failure: Exception) -> None:
+        self._waiting.clear()
+        for job in jobs:
+            job.failed(failure)
 
     async def _add_processes(self, num_processes: int) -> None:
         pairs = [socket.socketpair() for _ in range(num_processes)]

@@ -27,6 +27,18 @@ decoding.store_image = lambda body, *rest: os._exit(11) if body == b"x" else sto
 decoding.main(sys.argv[1:])
 """
 
+# The program that decodes, and what an image says that took it over.
+TAKEN_OVER = """
+import sys
+from data_prep.images import decoding
+answer, message = decoding._answer, decoding.message
+decoding._answer = lambda head, body, wanted: (None, b"") if body == b"x" else answer(head, body, wanted)
+def spoken(head, body):
+    return message(head, body) if head is not None else decoding.LENGTHS.pack({length}, 0) + {head}
+decoding.message = spoken
+decoding.main(sys.argv[1:])
+"""
+
 
 async def store_all(bodies: list[bytes], num_workers: int) -> list[Any]:
     async with Decoders(Wanted(max_side=64), num_workers) as decoders:
@@ -53,6 +65,20 @@ def test_image_that_kills_its_decoder_is_refused_and_the_others_arrive(picture, 
     assert "kills the program" in str(killed)
     assert [one.sha256 for one in answers] == [
         store_image(body, Wanted(max_side=64)).sha256 for body in bodies
+    ]
+
+
+@pytest.mark.parametrize("head", [b"{}", b"[]", b'{"jpeg": 1}', b"{", b"7" * 2_000_000])
+def test_process_that_an_image_took_over_can_say_nothing_but_pixels(picture, monkeypatch, head):
+    monkeypatch.setattr(
+        Decoders, "PROGRAM", (sys.executable, "-c", TAKEN_OVER.format(head=head[:9], length=len(head)))
+    )
+    answers = asyncio.run(store_all([picture(1), b"x", picture(2)], 1))
+    refused = answers.pop(1)
+    assert isinstance(refused, ImageRefused)
+    assert "kills the program" in str(refused)
+    assert [one.sha256 for one in answers] == [
+        store_image(picture(number), Wanted(max_side=64)).sha256 for number in (1, 2)
     ]
 
 
