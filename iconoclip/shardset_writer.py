@@ -90,7 +90,7 @@ class ShardSetWriter:
                 self._finish()
         finally:
             if self._tar:
-                self._tar.close()
+                self._tar.abandon()
             self._index.abandon()
             self._partial.unlink(missing_ok=True)
             self._index.path.unlink(missing_ok=True)
@@ -219,9 +219,13 @@ class _TarWriter:
 
     def close(self) -> None:
         """End the archive, in whole records, as tar wants it."""
-        if not self._file.closed:
-            end = 2 * tarfile.BLOCKSIZE
-            self._file.write(bytes(end + -(self.offset + end) % tarfile.RECORDSIZE))
+        end = 2 * tarfile.BLOCKSIZE
+        self._file.write(bytes(end + -(self.offset + end) % tarfile.RECORDSIZE))
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file, half as it is; the disk may be full."""
+        with contextlib.suppress(OSError):
             self._file.close()
 
 

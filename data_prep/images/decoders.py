@@ -3,15 +3,18 @@
 The event loop talks to the processes over Unix sockets itself. Measured, not guessed: with decoding in threads it waited
 for the interpreter's lock after every system call, and a harvest of 1024-pixel images ran at two thirds of the speed; with
 `concurrent.futures`' process pool the same happened, if less, because of the two threads that carry its jobs. A process
-that dies of an image (a decoder's bug, memory) is replaced and the image tried again; if it kills again, it is refused.
+that dies of an image (a decoder's bug, memory, time) is replaced and the image tried again; if it kills again, it is
+refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,17 +24,24 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
-from data_prep.images.decoding import LENGTHS, message, stored_image
+from pydantic import TypeAdapter
+
+from data_prep.images.decoding import LENGTHS, MAX_SECONDS, message
 from data_prep.images.store import ImageRefused, StoredImage, Wanted
 from iconoclip.record import Region
 
-# A few hundred bytes of a progressive JPEG can ask for a pass over all pixels: size alone bounds no time.
-MAX_SECONDS: Final = 120.0
 # One image at work, one at hand.
 JOBS_PER_PROCESS: Final = 2
 MAX_DEATHS: Final = 2
+MAX_FAILED_STARTS: Final = 5
+KILLS: Final = (
+    f"the image kills the program that decodes it, or takes more than {MAX_SECONDS:.0f} s of its time"
+)
 MAX_HEAD_BYTES: Final = 1_000_000
 MAX_BODY_BYTES: Final = 500_000_000
+
+
+_STORED: Final = TypeAdapter(StoredImage)
 
 
 @dataclass
@@ -51,12 +61,24 @@ class _Job:
         if "refused" in facts:
             self.failed(ImageRefused(facts["refused"]))
         elif not self.done.done():
-            self.done.set_result(stored_image(facts, jpeg or self.body))
+            self.done.set_result(_checked(facts, jpeg or self.body))
 
     def failed(self, reason: Exception) -> None:
         # Who waited may have been cancelled.
         if not self.done.done():
             self.done.set_exception(reason)
+
+
+def _checked(facts: dict[str, Any], jpeg: bytes) -> StoredImage:
+    """What was answered, whoever answered.
+
+    Raises:
+        ValueError: it does not fit together; pydantic's ValidationError is one.
+    """
+    stored = _STORED.validate_python({**facts, "jpeg": jpeg})
+    if hashlib.sha256(jpeg).hexdigest() != stored.sha256 or not re.fullmatch("[0-9a-f]{16}", stored.phash):
+        raise ValueError("a process that decodes answers with what does not fit the image")
+    return stored
 
 
 class _Process(asyncio.Protocol):
@@ -66,13 +88,7 @@ class _Process(asyncio.Protocol):
         self._decoders = decoders
         self._received = bytearray()
         self.jobs: deque[_Job] = deque()
-        self._number = 0
-        self._alarm: asyncio.TimerHandle | None = None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the decoders are loaded."""
-        return self._number > 0
+        self.is_ready = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
@@ -82,8 +98,6 @@ class _Process(asyncio.Protocol):
         """Send an image."""
         self.jobs.append(job)
         self._transport.write(job.message())
-        if self._alarm is None:
-            self._set_alarm()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -93,25 +107,8 @@ class _Process(asyncio.Protocol):
                 self.jobs[0].answered(*answer)
                 self.jobs.popleft()
             else:
-                self._number = int(answer[0]["process"])
-            self._set_alarm()
+                self.is_ready = True
         self._decoders.give_work()
-
-    def _set_alarm(self) -> None:
-        if self._alarm:
-            self._alarm.cancel()
-        loop = asyncio.get_running_loop()
-        self._alarm = loop.call_later(MAX_SECONDS, self._too_long) if self.jobs else None
-
-    def _too_long(self) -> None:
-        self._alarm = None
-        if self.is_ready:
-            self.jobs.popleft().failed(
-                ImageRefused(f"the image takes longer than {MAX_SECONDS:.0f} s to decode")
-            )
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._number, signal.SIGKILL)
-        self.close()
 
     def _next(self) -> tuple[dict[str, Any], bytes] | None:
         if len(self._received) < LENGTHS.size:
@@ -128,8 +125,6 @@ class _Process(asyncio.Protocol):
         return head, body
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._alarm:
-            self._alarm.cancel()
         self._decoders.lost(self)
 
     def close(self) -> None:
@@ -154,6 +149,7 @@ class Decoders:
         self._processes: list[_Process] = []
         self._programs: list[subprocess.Popen[bytes]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._num_failed_starts = 0
         self._failure: Exception | None = None
         self._is_closed = False
 
@@ -209,15 +205,17 @@ class Decoders:
         if self._is_closed:
             return
         again = list(process.jobs)
-        if not process.is_ready:
+        self._programs = [program for program in self._programs if program.poll() is None]
+        self._num_failed_starts = 0 if process.is_ready else self._num_failed_starts + 1
+        if self._num_failed_starts > MAX_FAILED_STARTS:
             self._failure = RuntimeError("the program that decodes images does not start")
         if self._failure:
             self._give_up([*again, *self._waiting], self._failure)
             return
-        if again:
+        if again and process.is_ready:
             again[0].num_deaths += 1
             if again[0].num_deaths >= MAX_DEATHS:
-                again.pop(0).failed(ImageRefused("the image kills the program that decodes it"))
+                again.pop(0).failed(ImageRefused(KILLS))
         self._waiting.extendleft(reversed(again))
         task = asyncio.get_running_loop().create_task(self._replace())
         self._tasks.add(task)

@@ -5,24 +5,27 @@
 WANTED is a `data_prep.images.store.Wanted` in JSON; each FD is the end of a Unix socket, and gets a process of its own. They
 are forked off when the decoders are loaded, and end when the other end of their socket is closed, whoever closed it.
 
-A message is two lengths of four bytes, big-endian, then a JSON object and bytes. What comes in is trusted, what goes out
-need not be: an image that takes a decoder over gets no further than into a process without files or connections, which
-can answer with wrong pixels and nothing else. Hence no pickle.
+A message is two lengths of four bytes, big-endian, then a JSON object and bytes. What comes in is trusted; what goes out
+need not be, if an image took the decoder over: so no pickle, and the harvest checks it as it checks a stranger's words.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import struct
 import sys
+import traceback
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
-from data_prep.images.store import ImageRefused, StoredImage, Wanted, store_image
+from data_prep.images.store import ImageRefused, Wanted, store_image
 
 LENGTHS: Final = struct.Struct(">II")
+# Of processor time, so that a machine that is busy or suspended refuses nothing. Size alone bounds no time.
+MAX_SECONDS: Final = 120.0
 
 
 class Cut(NamedTuple):
@@ -50,7 +53,11 @@ def serve(end: socket.socket, wanted: Wanted) -> None:
         while len(lengths := reader.read(LENGTHS.size)) == LENGTHS.size:
             head_size, body_size = LENGTHS.unpack(lengths)
             head, body = json.loads(reader.read(head_size)), reader.read(body_size)
-            end.sendall(message(*_answer(head, body, wanted)))
+            # SIGPROF ends the process, in the middle of a decoder too.
+            signal.setitimer(signal.ITIMER_PROF, MAX_SECONDS)
+            answer = _answer(head, body, wanted)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            end.sendall(message(*answer))
 
 
 def _answer(head: dict[str, Any], body: bytes, wanted: Wanted) -> tuple[dict[str, Any], bytes]:
@@ -66,18 +73,21 @@ def _answer(head: dict[str, Any], body: bytes, wanted: Wanted) -> tuple[dict[str
     return facts, b"" if jpeg is body else jpeg
 
 
-def stored_image(facts: dict[str, Any], jpeg: bytes) -> StoredImage:
-    """What was answered.
-
-    Raises:
-        TypeError, KeyError: not an answer.
-    """
-    lists = ("received", "colours", "opt_out")
-    return StoredImage(**{**facts, **{name: tuple(facts[name]) for name in lists}, "jpeg": jpeg})
+def _serve_alone(end: socket.socket, wanted: Wanted) -> int:
+    try:
+        serve(end, wanted)
+    except ConnectionError:
+        pass  # the harvest is gone, or wants no more
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def main(arguments: list[str]) -> None:
     """Serve each socket in a process of its own, and wait for all of them to end."""
+    # A scheduler tells every process of a job to end; the harvest knows what to do, and then closes the sockets.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     wanted = Wanted(**json.loads(arguments[0]))
     ends = [socket.socket(fileno=int(number)) for number in arguments[1:]]
     for end in ends:
@@ -85,12 +95,7 @@ def main(arguments: list[str]) -> None:
             for other in ends:
                 if other is not end:
                     other.close()
-            try:
-                serve(end, wanted)
-            except (ConnectionError, EOFError):
-                pass  # the harvest is gone, or wants no more
-            finally:
-                os._exit(0)
+            os._exit(_serve_alone(end, wanted))
     for end in ends:
         end.close()
     for _ in ends:

@@ -25,6 +25,9 @@ FORMATS: Final = ("JPEG", "PNG", "TIFF", "JPEG2000", "GIF", "WEBP", "BMP")
 WHITE: Final = (255, 255, 255)
 MIN_SIDE_PIXELS: Final = 8
 ORIENTATION: Final = 0x0112
+# ITU-T T.81, table B.1; encoders write about ten scans. Coded data holds no marker, an embedded preview one or two.
+START_OF_SCAN: Final = b"\xff\xda"
+MAX_SCANS: Final = 100
 # IPTC PLUS "Data Mining" property in embedded XMP: every prohibition starts so (ns.useplus.org/LDF/ldf-XMPSpecification).
 DATA_MINING_PROHIBITED: Final = b"DMI-PROHIBITED"
 
@@ -118,7 +121,7 @@ def _store(
     data: bytes, wanted: Wanted, crop: Rectangle | None, crop_space: tuple[int, int] | None
 ) -> StoredImage:
     image = _open(data)
-    _check_header(image, wanted)
+    _check_header(image, data, wanted)
     header_size, was_mode = image.size, image.mode
     as_wanted = crop is None and _is_as_wanted(image, data, wanted)
     _draft(image, data, wanted, crop, crop_space)
@@ -181,7 +184,7 @@ def _magic(data: bytes) -> str:
     return next((name for magic, name in known.items() if data.startswith(magic)), "unknown magic bytes")
 
 
-def _check_header(image: Image.Image, wanted: Wanted) -> None:
+def _check_header(image: Image.Image, data: bytes, wanted: Wanted) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageRefused("the image has no pixels")
@@ -189,6 +192,9 @@ def _check_header(image: Image.Image, wanted: Wanted) -> None:
         raise ImageRefused(
             f"the image claims {width}x{height} pixels, more than the {wanted.max_pixels} allowed"
         )
+    # A scan of 14 bytes can ask for a pass over all pixels, and a progressive JPEG have thousands of them.
+    if image.format == "JPEG" and (num_scans := data.count(START_OF_SCAN)) > MAX_SCANS:
+        raise ImageRefused(f"the JPEG has {num_scans} scans, more than the {MAX_SCANS} allowed")
 
 
 def _is_as_wanted(image: Image.Image, data: bytes, wanted: Wanted) -> bool:
@@ -362,7 +368,7 @@ def decoded_size(data: bytes, max_pixels: int = Wanted().max_pixels) -> tuple[in
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = _open(data)
-            _check_header(image, Wanted(max_pixels=max_pixels))
+            _check_header(image, data, Wanted(max_pixels=max_pixels))
             image.load()
             return image.size
     except ImageRefused:

@@ -19,6 +19,10 @@ class Refused(Exception):
     """The resource is not to be had, now or later; the message says why, in words for the report."""
 
 
+class HostRefused(Refused):
+    """The host is not asked at all."""
+
+
 class NotNow(Exception):
     """The resource is not to be had at present. `wait_seconds` is what the server asked for, where it did."""
 
@@ -43,7 +47,7 @@ def retry_after(value: str | None) -> float | None:
     """Seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110, section 10.2.3)."""
     if not value:
         return None
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdigit():
         return float(min(int(value.strip()[:9]), 10**8))
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
@@ -60,7 +64,10 @@ def redirect_target(uri: str, status: int, headers: Mapping[str, str]) -> str:
     location = headers.get("location")
     if status not in (301, 302, 303, 307, 308) or not location:
         raise Refused(f"HTTP {status} without an address to go to")
-    return urljoin(uri, location)
+    try:
+        return urljoin(uri, location)
+    except ValueError:
+        raise Refused(f"HTTP {status} to what is no address: {location[:100]!r}") from None
 
 
 def network_reason(error: Exception) -> str:

@@ -19,7 +19,7 @@ import httpx2
 import sniffio
 
 from data_prep.network.addresses import AllowList, is_public, literal_address
-from data_prep.network.answers import Refused
+from data_prep.network.answers import HostRefused
 
 # A body that nobody reads is not taken from the network any further.
 MAX_UNREAD_BYTES: Final = 1_000_000
@@ -70,10 +70,12 @@ class CheckedPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._direct.aclose()
-        if self._proxied:
-            await self._proxied.aclose()
         sniffio.thread_local.name = self._library
+        try:
+            await self._direct.aclose()
+        finally:
+            if self._proxied:
+                await self._proxied.aclose()
 
     async def ask(self, request: httpcore2.Request) -> httpcore2.Response:
         """Send a request, directly or through the proxy. The response is to be closed.
@@ -150,7 +152,7 @@ async def resolve(host: str, port: int, allowed: AllowList) -> list[str]:
         return addresses
     public = [address for address in addresses if is_public(address)]
     if not public:
-        raise Refused(why_private(host, addresses[0]) if addresses else f"{host} has no address")
+        raise HostRefused(why_private(host, addresses[0]) if addresses else f"{host} has no address")
     return public
 
 
@@ -272,7 +274,8 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         except TimeoutError:
             self._transport.abort()
             raise httpcore2.ConnectTimeout("the server does not finish its handshake") from None
-        except (ssl.SSLError, OSError) as error:
+        except (ssl.SSLError, OSError, ValueError) as error:
+            # ValueError: a name that no certificate can bear, such as one that begins with a dot.
             self._transport.abort()
             raise httpcore2.ConnectError(str(error)) from error
         assert secured is not None

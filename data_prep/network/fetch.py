@@ -30,6 +30,7 @@ from data_prep.network import optout
 from data_prep.network.addresses import AllowList, host_of, is_loopback, is_public, literal_address, origin_of
 from data_prep.network.answers import (
     HostParked,
+    HostRefused,
     NotNow,
     Refused,
     network_reason,
@@ -164,9 +165,10 @@ class Fetcher:
             ConfigError: a host beyond this machine, and no contact configured.
         """
         conditions = {}
-        if etag:
+        # What a server said in other letters cannot be said again: headers are ASCII (RFC 9110, section 5.5).
+        if etag and etag.isascii():
             conditions["If-None-Match"] = etag
-        if last_modified:
+        if last_modified and last_modified.isascii():
             conditions["If-Modified-Since"] = last_modified
         try:
             # Nearly every request is answered at once; the machinery of retrying costs as much as a small answer.
@@ -225,7 +227,7 @@ class Fetcher:
     def _check_host(self, uri: str, url: httpx2.URL, *, is_redirect: bool) -> None:
         port = url.port or (443 if url.scheme == "https" else 80)
         if literal_address(url.host) and not is_public(url.host) and (url.host, port) not in self._allowed:
-            raise Refused(why_private(url.host, url.host))
+            raise HostRefused(why_private(url.host, url.host))
         if self._contact is None and not is_loopback(url.host):
             if is_redirect:
                 # Whoever answers must not be able to stop the harvest by pointing elsewhere.
@@ -366,7 +368,7 @@ class Fetcher:
                     return b"" if looks_like_html(answer.body) else answer.body
                 uri = answer
         except Refused as refused:
-            if "address" in str(refused):
+            if isinstance(refused, HostRefused):
                 raise
         return b""
 

@@ -22,6 +22,15 @@ def test_redirects_in_a_circle(server, reply):
         get(server, "/a")
 
 
+@pytest.mark.parametrize(
+    "location", ["http://[x/", "http://a]b/", "//ex\u2100mple/", "http://h:99999999/", "http://.h/"]
+)
+def test_redirect_to_what_is_no_address(server, reply, location):
+    server.routes["/x"] = reply(status=302, headers={"Location": location.encode().decode("latin-1")})
+    with pytest.raises((Refused, NotNow)):
+        get(server, "/x")
+
+
 def test_redirect_without_an_address(server, reply):
     server.routes["/a"] = reply(status=302)
     with pytest.raises(Refused, match="without an address"):

@@ -178,3 +178,23 @@ def test_403_of_a_host_that_means_the_pace(server, reply):
     with pytest.raises(NotNow, match="403"):
         get(server, "/a", pace=Pace(0, 1, cool_down_seconds=0.05, refusal_is_final=False))
     assert server.paths == ["/a"] * 3
+
+
+def test_retry_after_in_no_digits_of_ours_is_none(server, reply):
+    server.routes["/a"] = reply(status=503, headers={"Retry-After": "\xb2"})
+    with pytest.raises(NotNow, match="503"):
+        get(server, "/a")
+
+
+def test_validators_that_cannot_be_sent_back_are_not(server, reply):
+    server.routes["/a"] = reply(b"{}", headers={**JSON, "ETag": '"caf\xe9"', "Last-Modified": "d\xe9cembre"})
+    first = get(server, "/a")
+    again = get(server, "/a", etag=first.etag, last_modified=first.last_modified)
+    assert again.body == b"{}"
+    assert not {"if-none-match", "if-modified-since"} & {name.lower() for name in server.requests[-1].headers}
+
+
+def test_robots_txt_that_is_redirected_to_nowhere_is_none(server, reply):
+    server.routes["/robots.txt"] = reply(status=302)
+    server.routes["/a"] = reply(b"{}", headers=JSON)
+    assert get(server, "/a").body == b"{}"

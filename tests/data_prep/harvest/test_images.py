@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -270,3 +271,18 @@ def test_one_picture_in_many_encodings_looks_the_same(material):
     middle = np.median(thumbnails, axis=0)
     for name, thumbnail in zip(names, thumbnails, strict=True):
         assert np.abs(thumbnail - middle).mean() < 8, name
+
+
+def test_jpeg_of_a_thousand_scans_is_refused_before_it_is_decoded():
+    """Each is 14 bytes, and a pass over 16 million pixels."""
+    body = encoded(Image.new("L", (4000, 4000), 128), "JPEG", progressive=True)
+    last_scan = body[body.rindex(b"\xff\xda") : -2]
+    slow = body[:-2] + 1000 * last_scan + body[-2:]
+    assert len(slow) < 200_000
+    begun = time.process_time()
+    with pytest.raises(ImageRefused, match="scans, more than"):
+        store_image(slow, Wanted())
+    with pytest.raises(ImageRefused, match="scans, more than"):
+        decoded_size(slow)
+    assert time.process_time() - begun < 5
+    assert store_image(body, Wanted()).received == (4000, 4000)

@@ -19,7 +19,7 @@ from data_prep.config import HarvestConfig, StatusConfig
 from data_prep.harvest import harvest
 from data_prep.status import read_status, status
 from iconoclip.errors import DamagedData, MissingRequirement, SomeRefused, TryAgainLater
-from iconoclip.shardset import ShardSet
+from iconoclip.shardset import ShardSet, ShardSetWriter
 
 CLOCK = "2026-01-02T03:04:05Z"
 
@@ -270,6 +270,16 @@ def small_disk(tmp_path) -> Iterator[Path]:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=False)
+
+
+def test_full_disk_while_a_shard_is_written_leaves_no_half_shard(archive, tmp_path, small_disk):
+    archive.num_manifests = 3
+    harvest(config(archive, tmp_path / "whole"))
+    (sample, *_) = ShardSet(tmp_path / "whole").samples()
+    names = {"name": "set", "policy": "open@1", "created_at": CLOCK, "created_by": "test"}
+    with pytest.raises(TryAgainLater, match="disk is full"), ShardSetWriter(small_disk, **names) as writer:
+        writer.add(sample[0], bytes(3_000_000))
+    assert list(small_disk.iterdir()) == []
 
 
 def test_full_disk_is_an_answer_and_the_harvest_goes_on(archive, tmp_path, small_disk):
