@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import time
@@ -11,9 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data_prep.network.answers import NotNow, Refused
-from tests.data_prep.harvest.fetching import IMPATIENT, JSON, get
+from data_prep.network.fetch import Fetched
+from tests.data_prep.harvest.fetching import IMPATIENT, JSON, PATIENT, get
 
 
 def chunked(*parts: bytes, pause: float = 0.0, head: bytes = b"Transfer-Encoding: chunked\r\n") -> Any:
@@ -138,3 +142,46 @@ def test_validators_and_304(server, reply):
     assert not first.not_modified
     assert again.not_modified
     assert again.body == b""
+
+
+HEADERS = (
+    "Location", "Retry-After", "ETag", "Last-Modified", "Content-Type", "Content-Encoding", "X-Robots-Tag", "Content-Usage",
+    "TDM-Reservation", "TDM-Policy", "Link", "Date",
+)  # fmt: skip
+
+
+@settings(
+    max_examples=80,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    status=st.sampled_from([200, 203, 301, 302, 404, 429, 503]),
+    name=st.sampled_from(HEADERS),
+    value=st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=40)
+    | st.sampled_from(
+        [
+            "//[",
+            "http://a]b/",
+            "-1",
+            "1e9",
+            "9" * 40,
+            "\xb2",
+            '"\xe9"',
+            "noai, \xff",
+            "train-ai=n;=",
+            "gzip\xa0",
+        ]
+    ),
+)
+def test_no_header_gives_anything_but_an_answer_a_refusal_or_a_wait(server, reply, status, name, value):
+    server.routes["/a"] = reply(b"{}", status=status, headers={**JSON, name: value})
+    once = replace(PATIENT, max_attempts=1)
+    answer: Any = None
+    with contextlib.suppress(Refused, NotNow):
+        answer = get(server, "/a", limits=once)
+        answer = get(server, "/a", etag=answer.etag, last_modified=answer.last_modified, limits=once)
+    assert answer is None or isinstance(answer, Fetched)
+    assert status != 404 or answer is None
