@@ -145,7 +145,7 @@ def to_yaml(config: BaseModel) -> str:
 
 
 def shipped_config(name: str) -> Path:
-    """The path of a YAML file that iconoclip ships, e.g. `train/demo.yaml`.
+    """The path of a file or folder that iconoclip ships, e.g. `train/demo.yaml`.
 
     In a wheel the configs travel inside this package; in a checkout they stand at its root.
 
@@ -153,8 +153,9 @@ def shipped_config(name: str) -> Path:
         MissingRequirement: no config of that name is shipped.
     """
     here = Path(__file__).resolve().parent
+    is_inside = not Path(name).is_absolute() and ".." not in Path(name).parts
     for folder in (here / "configs", here.parent / "configs"):
-        if (folder / name).exists():
+        if is_inside and (folder / name).exists():
             return folder / name
     raise MissingRequirement(f"no shipped config '{name}'", remedy="look into configs/ for the names")
 
@@ -168,16 +169,24 @@ def find_config(text: str) -> Path:
     if Path(text).is_file():
         return Path(text)
     name = text.removeprefix("configs/")
+    remedy = "check the path"
+    if (shipped := _shipped(name)) and shipped.is_file():
+        return shipped
+    if inside := _shipped_in(name):
+        remedy = f"in that folder: {', '.join(inside)}"
+    elif beside := _shipped_in(str(Path(name).parent)):
+        remedy = nearest(name, beside)
+    raise MissingRequirement("no such config file", where=text, remedy=remedy)
+
+
+def _shipped(name: str) -> Path | None:
     try:
         return shipped_config(name)
     except MissingRequirement:
-        beside = [path.parent.name + "/" + path.name for path in _shipped_beside(name)]
-        remedy = nearest(name, beside) if beside else "check the path"
-        raise MissingRequirement("no such config file", where=text, remedy=remedy) from None
+        return None
 
 
-def _shipped_beside(name: str) -> list[Path]:
-    try:
-        return sorted(shipped_config(str(Path(name).parent)).glob("*.yaml")) if Path(name).parent.name else []
-    except MissingRequirement:
-        return []
+def _shipped_in(folder: str) -> list[str]:
+    """The names of the configs that are shipped in a folder."""
+    shipped = _shipped(folder)
+    return [f"{shipped.name}/{path.name}" for path in sorted(shipped.glob("*.yaml"))] if shipped else []

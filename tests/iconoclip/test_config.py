@@ -82,6 +82,26 @@ def test_a_config_is_the_users_file_or_a_shipped_one_and_else_its_neighbours_are
             find_config(name)
 
 
+def test_a_folder_is_no_config_and_what_is_in_it_is_named() -> None:
+    shipped = sorted(f"train/{path.name}" for path in shipped_config("train").glob("*.yaml"))
+    for name in ("train", "configs/train", "train/"):
+        with pytest.raises(MissingRequirement, match="no such config file") as caught:
+            find_config(name)
+        assert str(caught.value.remedy) == f"in that folder: {', '.join(shipped)}"
+
+
+def test_a_folder_of_the_users_is_not_shipped(tmp_path: Path) -> None:
+    """What stands beside a path that is not there may be a private file, and `FOLDER/FILE` is no path to it."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "demo.yaml").touch()
+    with pytest.raises(MissingRequirement, match="no such config file") as caught:
+        find_config(str(tmp_path / "mine" / "demos.yaml"))
+    assert caught.value.remedy == "check the path"
+    for name in (str(tmp_path / "mine"), "../pyproject.toml"):
+        with pytest.raises(MissingRequirement, match="no shipped config"):
+            shipped_config(name)
+
+
 def test_a_config_survives_its_yaml_and_keeps_its_digest(tmp_path: Path) -> None:
     visit = Visit(sources=["https://example.org/é"], limit=4)
     (tmp_path / "c.yaml").write_text(to_yaml(visit))
