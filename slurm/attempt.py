@@ -14,6 +14,8 @@ submitted ------> running ------------------------> finished
                    ^
                    |           SLURM itself starts it again after preemption, a node's failure, `scontrol requeue`
                interrupted
+
+Of an array with parts to be put together, the task that ends last is `joining` until that has ended.
 """
 
 from __future__ import annotations
@@ -55,6 +57,9 @@ def begin(job_dir: JobDir, task: int | None) -> int:
         job_dir.write_work(task, work.model_copy(update={"state": "finished"}))
         print("iconoclip: finished already, by the run's own records")
         return FINISHED_ALREADY
+    if work.state == "joining":
+        # Its node died over the joining, which nobody else does.
+        job_dir.joining_path.unlink(missing_ok=True)
     attempt = Attempt(
         job_id=int(os.environ.get("SLURM_JOB_ID", 0)),
         restart=int(os.environ.get("SLURM_RESTART_COUNT", 0)),
@@ -92,11 +97,14 @@ def end(job_dir: JobDir, task: int | None, *, code: int, stop: str, joined: bool
     state, reason = _verdict(job_dir, job, attempts, is_part=is_part)
     if joined and state != "finished":
         job_dir.joining_path.unlink(missing_ok=True)
+    if state == "finished" and is_part and job.joins:
+        # First its own word, then a look at the others': of two tasks that end at once, one sees both.
+        job_dir.write_work(task, Work(state="joining", attempts=attempts))
+        if _joins(job_dir, job):
+            return "join"
     job_dir.write_work(task, Work(state=state, reason=reason, attempts=attempts))
     if reason:
         print(f"iconoclip: {reason}", file=sys.stderr)
-    if state == "finished" and is_part and _is_last(job_dir, job):
-        return "join"
     return "requeue" if state == "requeued" else state
 
 
@@ -133,8 +141,9 @@ def _reason_of(code: int | None) -> str:
     return f"the stage left with exit code {code}"
 
 
-def _is_last(job_dir: JobDir, job: Job) -> bool:
-    if not job.joins or job_dir.missing_tasks(job):
+def _joins(job_dir: JobDir, job: Job) -> bool:
+    """Whether every task has done its share, and this one is to put them together."""
+    if any(job_dir.work_of(task).state != "joining" for task in job_dir.missing_tasks(job)):
         return False
     try:
         # Two tasks may end at once: the one that makes the file joins them.

@@ -29,7 +29,9 @@ from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.rundir import RunDir
 
-State = Literal["submitted", "running", "requeued", "interrupted", "finished", "failed", "cancelled"]
+State = Literal[
+    "submitted", "running", "joining", "requeued", "interrupted", "finished", "failed", "cancelled"
+]
 
 
 class _Part(BaseModel):
@@ -172,7 +174,8 @@ class JobDir:
         """Whether the run's own records say that the work is finished.
 
         An output that was there before the run was submitted says nothing of it, until an attempt has ended well: a harvest
-        that is to ask what has changed begins with a finished one.
+        that is to ask what has changed begins with a finished one. Of an array the tasks' records say it: that of the task
+        which joins them, as one that packs in a harvest, is not finished before the joining has ended.
         """
         job = job or self.read()
         if job.num_tasks is not None:
@@ -196,7 +199,11 @@ def has_evidence(job: Job) -> bool:
 
 def _is_from_before(job: Job) -> bool:
     submitted_at = datetime.datetime.fromisoformat(job.submitted_at).timestamp()
-    return (Path(job.output) / job.evidence).stat().st_mtime < submitted_at
+    try:
+        return (Path(job.output) / job.evidence).stat().st_mtime < submitted_at
+    except OSError:
+        # It was there a moment ago; no news of the run either way.
+        return True
 
 
 def now() -> str:

@@ -175,6 +175,39 @@ def test_the_last_task_of_an_array_joins_and_no_other(tmp_path: Path) -> None:
     assert job_dir.is_finished()
 
 
+def test_an_array_over_an_older_output_is_finished_when_its_join_has_ended(tmp_path: Path) -> None:
+    """The output of an earlier time is there all along, and a node's death in the middle of the join loses nothing."""
+    job_dir = make_run(tmp_path / "run", num_tasks=2, joins=True)
+    later = make_run(tmp_path / "later", needs=(str(tmp_path / "run"),))
+    finish(job_dir)
+    os.utime(tmp_path / "run" / "out" / "done.json", (1_000_000_000, 1_000_000_000))
+    for task in (0, 1):
+        assert begin(job_dir, task) == 0
+    assert [end(job_dir, task, code=0, stop="none") for task in (1, 0)] == ["finished", "join"]
+    assert not job_dir.is_finished()
+    assert begin(later, None) == 2
+    # The node dies and SLURM starts the task again, or `resume` does: it is the one that is missing, and joins.
+    assert job_dir.missing_tasks(job_dir.read()) == [0]
+    assert begin(job_dir, 1) == FINISHED_ALREADY
+    assert begin(job_dir, 0) == 0
+    assert end(job_dir, 0, code=0, stop="none") == "join"
+    # A join that finds nothing new leaves the output as it was.
+    assert end(job_dir, 0, code=0, stop="none", joined=True) == "finished"
+    assert job_dir.is_finished()
+    assert begin(later, None) == 0
+
+
+def test_of_tasks_that_end_at_once_one_joins(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run", num_tasks=2, joins=True)
+    for task in (0, 1):
+        begin(job_dir, task)
+    # The other has written that its share is done, and has not looked yet whether it is the last.
+    job_dir.write_work(1, job_dir.work_of(1).model_copy(update={"state": "joining"}))
+    assert end(job_dir, 0, code=0, stop="none") == "join"
+    assert end(job_dir, 1, code=0, stop="none") == "finished"
+    assert job_dir.missing_tasks(job_dir.read()) == [0]
+
+
 def test_a_killed_task_leaves_the_others_done(tmp_path: Path) -> None:
     job_dir = make_run(tmp_path / "run", num_tasks=3)
     for task in (0, 1, 2):

@@ -132,6 +132,16 @@ def test_a_damaged_record_hides_no_other_run(tmp_path: Path, capsys: pytest.Capt
     assert "damaged record" in rows["torn"]["state"]
 
 
+def test_an_output_that_goes_away_meanwhile_hides_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_dir = make_run(tmp_path / "run")
+    # It was there when asked for, and is gone when its time is.
+    monkeypatch.setattr("slurm.job.has_evidence", lambda job: True)
+    assert not job_dir.is_finished()
+    assert row_of(tmp_path / "run", {}, tmp_path).state == "stopped"
+
+
 def test_runs_in_folders_of_folders_are_all_in_the_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
