@@ -39,13 +39,17 @@ class EnergyMeter:
         self._seconds_before, self._num_ranks, self._grams_per_kwh = seconds_before, num_ranks, grams_per_kwh
         self._watts_sum, self._num_asked = 0.0, 0
 
+    def run_seconds(self, seconds: float) -> float:
+        """What all processes of the run have trained, after `seconds` of this one's training."""
+        return self._seconds_before + seconds
+
     def read(self, seconds: float, device: torch.device) -> dict[str, Any]:
         """Energy in kilowatt hours and grams of carbon dioxide after `seconds` of this process's training."""
         watts, source = watts_of(device, torch.get_num_threads())
         self._watts_sum += watts
         self._num_asked += 1
         return estimate(
-            seconds=self._seconds_before + seconds,
+            seconds=self.run_seconds(seconds),
             watts=self._watts_sum / self._num_asked,
             num_ranks=self._num_ranks,
             grams_per_kwh=self._grams_per_kwh,

@@ -207,10 +207,10 @@ def _close_run(
     run: RunDir, plan: Plan, module: ContrastiveModule, stopwatch: Stopwatch, energy: EnergyMeter
 ) -> None:
     is_done = module.step >= plan.last_step
-    seconds = run.job.get("train_seconds", 0.0) + stopwatch.seconds
     run.update_job(
         cost=energy.read(stopwatch.seconds, module.device),
-        state="finished" if is_done else "stopped", step=module.step, train_seconds=seconds, updated_at=_now(),
+        state="finished" if is_done else "stopped", step=module.step, updated_at=_now(),
+        train_seconds=energy.run_seconds(stopwatch.seconds),
         samples_per_second=stopwatch.samples_per_second, data_wait_share=stopwatch.data_wait_share,
     )  # fmt: skip
     print(

@@ -106,6 +106,19 @@ def test_the_power_of_a_gpu_is_the_mean_of_what_its_driver_says(monkeypatch: pyt
     assert "300 W a GPU, assumed: the driver reports none (StopIteration)" in found["assumptions"]
 
 
+def test_time_and_energy_of_a_run_count_all_its_processes(make_config: MakeConfig) -> None:
+    config = make_config(validation_split="none", accelerator="cpu", devices=1)
+    seconds = []
+    for max_steps in (2, 4):
+        train(config.model_copy(update={"max_steps": max_steps}))
+        job = RunDir(config.run_dir).job
+        seconds.append(job["train_seconds"])
+        # 12 W a CPU thread, on one rank.
+        joules = job["train_seconds"] * 12 * torch.get_num_threads()
+        assert job["cost"]["energy_kwh"] == pytest.approx(joules / 3_600_000)
+    assert 0 < seconds[0] < seconds[1]
+
+
 @pytest.fixture
 def stored(shapes_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The small set in an object store, and an empty cache."""
