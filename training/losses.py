@@ -6,8 +6,8 @@ therefore left out of the negatives, or taken as positives, by choice. A text an
 that text, in whatever language or field, be it the caption that was drawn or another. Without related pairs both losses
 equal open_clip's, in value and in gradient (tests/training/test_losses.py).
 
-Letters: B samples of this rank, G samples of all ranks, K captions drawn of an image, M captions it bears at most,
-D embedding dimension, R relations.
+Letters: B samples of this rank, G samples of all ranks, K captions drawn of an image, M captions of it that are
+compared at most, D embedding dimension, R relations.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Relations:
     labels_BR: Tensor
     """int64: equal in any column (group, notations) is related"""
     borne_BM: Tensor | None = None
-    """int64: the texts of all captions that an image bears, drawn or not, filled up with -1; `texts_BK` if None"""
+    """int64: the texts of captions that an image bears, drawn or not, filled up with -1; beside `texts_BK`, which it bears"""
 
     def gathered(self) -> Relations:
         """Those of all ranks' samples, in rank order."""
@@ -46,8 +46,13 @@ class Relations:
 
     def bears(self, others: Relations, caption: int) -> Tensor:
         """Whether these images bear the others' texts that were drawn as number `caption`, [B, G]."""
-        borne_BM = self.texts_BK if self.borne_BM is None else self.borne_BM
-        return (borne_BM[:, :, None] == others.texts_BK[None, None, :, caption]).any(1)
+        texts_G = others.texts_BK[:, caption]
+        bears_BG = torch.zeros(len(self.rows_B), len(texts_G), dtype=torch.bool, device=texts_G.device)
+        # One caption after the other: with all at once the largest batch of a run would not fit into memory.
+        for part in (self.texts_BK, self.borne_BM):
+            for text_B in part.unbind(1) if part is not None else ():
+                bears_BG |= text_B[:, None] == texts_G
+        return bears_BG
 
 
 class _GatherRows(torch.autograd.Function):

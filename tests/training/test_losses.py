@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
 import torch.nn.functional as F
 from open_clip.loss import ClipLoss, SigLipLoss
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from training.losses import ContrastiveLoss, Relations, Repeated
 
@@ -152,6 +153,42 @@ def test_a_text_is_no_negative_of_an_image_that_bears_it_though_another_was_draw
     assert loss("ignore") == pytest.approx((2 * whole + lesser) / 3)
     # The first image has two right texts, the text 8 two right images.
     assert loss("positive") == pytest.approx((2 * whole + (whole + other) / 2) / 3)
+
+
+def test_a_drawn_text_is_borne_though_it_stands_beyond_those_that_are_compared() -> None:
+    # Text 7 was drawn of the first two images, and stands in what neither is known to bear; the third bears it undrawn.
+    relations = Relations(
+        torch.arange(4), torch.tensor([[7], [7], [3], [4]]), torch.zeros(4, 0, dtype=torch.int64),
+        torch.tensor([[1, 2], [5, 6], [7, 3], [4, -1]]),
+    )  # fmt: skip
+    assert relations.bears(relations, 0).tolist() == [
+        [True, True, False, False],
+        [True, True, False, False],
+        [True, True, True, False],
+        [False, False, False, True],
+    ]
+
+
+def test_what_is_borne_takes_no_more_memory_for_many_captions() -> None:
+    num, most = 64, 32
+    relations = Relations(
+        torch.arange(num), torch.arange(num)[:, None], torch.zeros(num, 0, dtype=torch.int64),
+        torch.arange(num * most).view(num, most),
+    )  # fmt: skip
+    largest = 0
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal largest
+            found = func(*args, **(kwargs or {}))
+            if isinstance(found, Tensor):
+                largest = max(largest, found.untyped_storage().nbytes())
+            return found
+
+    with Sizes():
+        relations.bears(relations, 0)
+    # One byte for each pair; the int64 numbers of the texts themselves, 33 of each image, are 264 a row.
+    assert largest <= max(num * num, num * (most + 1) * 8)
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])

@@ -1,6 +1,7 @@
 """Batches: pixels and tokens of the samples that the schedule names, the same whoever loads them.
 
-Letters: B samples of a rank's batch, K captions drawn of an image, M captions it bears at most, L context length, S image side.
+Letters: B samples of a rank's batch, K captions drawn of an image, M captions of it that are compared at most,
+L context length, S image side.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Batch:
     labels_BR: Tensor
     """int64, one column for each further relation (group, notations); equal values are related"""
     borne_BM: Tensor
-    """int64, the numbers of the texts of all captions of each image, filled up with -1"""
+    """int64, the numbers of the texts of the first M captions of each image, filled up with -1"""
 
     def to(self, device: torch.device, non_blocking: bool = True) -> Batch:
         """The batch on a device."""
