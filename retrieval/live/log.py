@@ -183,10 +183,12 @@ class LiveLog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with disk_full_is_an_answer(self.path), self._connection() as connection:
             connection.executescript(_SCHEMA)
-            if not _has_caption_column(connection):
-                connection.execute("ALTER TABLE changes ADD COLUMN caption BLOB")
-            # One transaction: all of it is there after a crash, or none.
+            # One transaction: all of it is there after a crash, or none. Immediate: of two that find an old log, the
+            # second looks when the first is done.
             with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                if not _has_caption_column(connection):
+                    connection.execute("ALTER TABLE changes ADD COLUMN caption BLOB")
                 yield connection
 
     @contextlib.contextmanager

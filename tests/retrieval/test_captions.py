@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +153,24 @@ def test_captions_can_be_added_to_an_index_that_has_none(
         (row,) = view.match_captions(engine._model.text(samples[4][0].title), 1, None)
         assert view.record(row) == samples[4][0]
         assert engine.search(Query()).total == 12
+
+
+def test_two_writers_bring_an_old_log_up_to_date_together(tmp_path: Path) -> None:
+    log = LiveLog(tmp_path)
+    log.withdraw(["museum-0000000000000001"])
+    with (
+        contextlib.closing(sqlite3.connect(log.path, isolation_level=None)) as held,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        held.execute("ALTER TABLE changes DROP COLUMN caption")
+        held.execute("BEGIN IMMEDIATE")
+        writing = [pool.submit(log.withdraw, [f"museum-000000000000000{n}"]) for n in (2, 3)]
+        # Both come to where they must wait, having seen the same log.
+        time.sleep(0.3)
+        held.execute("ROLLBACK")
+        for each in writing:
+            each.result(30)
+    assert log.withdrawn() == {f"museum-000000000000000{n}" for n in (1, 2, 3)}
 
 
 def test_a_log_written_before_captions_were_logged_is_read_and_written_on(tmp_path: Path) -> None:
