@@ -110,7 +110,7 @@ class View:
     additions: Additions
     shardsets: WatchedShardSets
     withdrawn_keys: frozenset[str]
-    _masks: dict[Filters, Mask | None] = field(default_factory=dict)
+    _masks: dict[Filters, Mask] = field(default_factory=dict)
 
     @property
     def generation(self) -> str:
@@ -239,12 +239,14 @@ class View:
         """Which rows pass, hidden ones included; None when all do. Only filters are remembered, never queries."""
         if filters.is_empty:
             return None
-        masks = self._masks
-        if filters not in masks:
-            if len(masks) >= MAX_CACHED_MASKS:
-                masks.clear()
-            masks[filters] = np.concatenate([columns.mask(filters) for columns in self.columns])
-        return masks[filters]
+        mask_N = self._masks.get(filters)
+        if mask_N is None:
+            mask_N = np.concatenate([columns.mask(filters) for columns in self.columns])
+            # Other threads do the same: what one stores, another may clear at once.
+            if len(self._masks) >= MAX_CACHED_MASKS:
+                self._masks.clear()
+            self._masks[filters] = mask_N
+        return mask_N
 
     def shown(self, mask_N: Mask | None) -> Mask:
         """The rows of a mask that may be shown."""

@@ -123,7 +123,7 @@ class Views:
             try:
                 sealed = Sealed.open(folder)
                 view = self._with_changes(sealed)
-            except IconoclipError:
+            except (IconoclipError, OSError):
                 if current_generation(self.index) == folder:
                     raise
                 continue
@@ -147,8 +147,14 @@ class Views:
     def _swap(self) -> None:
         try:
             view = self._open()
-        except IconoclipError as error:
+            with self._lock:
+                self._show(self._updated(view))
+        except (IconoclipError, OSError) as error:
             log.error("the new generation cannot be opened, the old one is served on: %s", error)
-            return
-        with self._lock:
-            self._view = self._updated(view)
+
+    def _show(self, opened: View) -> None:
+        """Put a view opened in the background in the place of the one that is shown, unless a compaction or a look
+        went past it meanwhile: what left the log for a newer generation, it would never see. The next look opens that."""
+        is_current = opened.sealed.folder == current_generation(self.index)
+        if is_current and opened.additions.last_seq >= self._view.additions.last_seq:
+            self._view = opened
