@@ -43,8 +43,6 @@ from retrieval.generation.manifest import (
 from retrieval.generation.measured import NUM_SAMPLED_ITEMS, EncodeTexts, Measured, measure, sampled_queries
 from retrieval.index import Choice, Segment, build, choose, map_vectors, write_flat
 
-COPY_ROWS = 65_536
-
 
 class Source(Protocol):
     """Where a generation's items come from: a build from stores, or a compaction."""
@@ -241,7 +239,5 @@ def _fill_milvus(index: Path, name: str, vectors_ND: npt.NDArray[np.float16], co
     from retrieval.backends.milvus import collection_name, create, default_uri
 
     collection = collection_name(index, name)
-    starts = range(0, len(vectors_ND), COPY_ROWS)
-    blocks = (vectors_ND[start : start + COPY_ROWS] for start in starts)
-    create(config.milvus_uri or default_uri(index), collection, blocks, vectors_ND.shape[1])
+    create(config.milvus_uri or default_uri(index), collection, [vectors_ND], vectors_ND.shape[1])
     return collection

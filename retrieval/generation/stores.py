@@ -18,8 +18,7 @@ from iconoclip.shardset import ShardSet
 from retrieval.generation.captions import Captions
 from retrieval.generation.catalog import Place
 from retrieval.generation.manifest import ShardSetReference
-
-COPY_ROWS = 65_536
+from retrieval.index import BLOCK_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +155,8 @@ class StoreSource:
         """The vectors in row order."""
         for pair in self.pairs:
             rows = np.array([row.store_row for row in pair.rows], np.int64)
-            for start in range(0, len(rows), COPY_ROWS):
-                yield pair.store.vectors_ND[rows[start : start + COPY_ROWS]]
+            for start in range(0, len(rows), BLOCK_ROWS):
+                yield pair.store.vectors_ND[rows[start : start + BLOCK_ROWS]]
 
     def captions(self) -> Captions | None:
         """The caption vectors of the items here."""

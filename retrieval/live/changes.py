@@ -21,6 +21,7 @@ from retrieval.generation.captions import Captions
 from retrieval.generation.catalog import Place
 from retrieval.generation.manifest import current_generation, read_manifest
 from retrieval.generation.stores import StorePair, StoreSource
+from retrieval.index import BLOCK_ROWS
 from retrieval.live.compaction import is_due
 from retrieval.live.log import Addition, LiveLog
 from retrieval.live.view import View
@@ -28,7 +29,6 @@ from retrieval.live.views import Views
 
 LOCK_NAME = ".lock"
 MAX_ADDITIONS = 20_000
-COPY_ROWS = 65_536
 
 
 @contextlib.contextmanager
@@ -185,8 +185,8 @@ class _ViewSource:
 
     def blocks(self) -> Iterator[npt.NDArray[np.float16]]:
         """The vectors in row order."""
-        for start in range(0, self.num_items, COPY_ROWS):
-            yield self._view.backend.vectors(self._rows[start : start + COPY_ROWS]).astype(np.float16)
+        for start in range(0, self.num_items, BLOCK_ROWS):
+            yield self._view.backend.vectors(self._rows[start : start + BLOCK_ROWS]).astype(np.float16)
 
     def captions(self) -> Captions | None:
         """Those of the items that are shown, numbered by their place among them."""
@@ -197,8 +197,8 @@ class _ViewSource:
         if not len(kept):
             return None
         vectors = np.empty((len(kept), self.dimension), np.float16)
-        for start in range(0, len(kept), COPY_ROWS):
-            block = kept[start : start + COPY_ROWS]
+        for start in range(0, len(kept), BLOCK_ROWS):
+            block = kept[start : start + BLOCK_ROWS]
             vectors[start : start + len(block)] = self._view.captions.vectors(block)
         return Captions(vectors, places[kept])
 

@@ -43,14 +43,9 @@ def facets_of(parts: Sequence[tuple[Columns, Mask]]) -> Facets:
 
 def notations_in_use(parts: Sequence[tuple[Columns, Mask]], branch: str) -> tuple[str, ...]:
     """The notations below a branch that rows which are shown carry, most frequent first."""
-    counts: Counter[str] = Counter()
-    for columns, shown_N in parts:
-        column = columns.values["iconclass"]
-        counts_V = column.counts(shown_N)
-        for code in np.flatnonzero(counts_V):
-            if column.values[code].startswith(branch):
-                counts[column.values[code]] += int(counts_V[code])
-    return tuple(sorted(counts, key=lambda notation: (-counts[notation], notation)))
+    counts = _counts(parts, "iconclass")
+    below = (notation for notation in counts if notation.startswith(branch))
+    return tuple(sorted(below, key=lambda notation: (-counts[notation], notation)))
 
 
 def _dated(columns: Columns, shown: Mask) -> Mask:
@@ -60,13 +55,18 @@ def _dated(columns: Columns, shown: Mask) -> Mask:
 def _values(
     parts: Sequence[tuple[Columns, Mask]], name: str, label: Callable[[str], str] = str
 ) -> tuple[FacetValue, ...]:
+    return _top(_counts(parts, name), label)
+
+
+def _counts(parts: Sequence[tuple[Columns, Mask]], name: str) -> Counter[str]:
+    """How many rows have each value of a field."""
     counts: Counter[str] = Counter()
     for columns, shown_N in parts:
         column = columns.values[name]
         counts_V = column.counts(shown_N)
         for code in np.flatnonzero(counts_V):
             counts[column.values[code]] += int(counts_V[code])
-    return _top(counts, label)
+    return counts
 
 
 def _top(counts: Counter[str], label: Callable[[str], str]) -> tuple[FacetValue, ...]:
