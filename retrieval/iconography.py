@@ -25,7 +25,7 @@ MAX_NOTATION_CHARS = 200
 _KEY = re.compile(r"\(\+([^()]*)\)")
 _NAME = re.compile(r"\((?!\+)[^()]*\)")
 _WIKIDATA = re.compile(r"\(wd:q\d*\)", re.IGNORECASE)
-_LAST_PART = re.compile(r"(\([^()]*\)?|.)$")
+_LAST_PART = re.compile(r"(\([^()]*\)?|.)\Z", re.DOTALL)
 _SHAPE = re.compile(r"[0-9]{1,2}([A-Z]{1,2}[0-9]*)?(\([^()]*\)[0-9]*)*")
 # The place that an English label keeps for a free name.
 _PLACE_OF_NAME = re.compile(r"\(with [^()]*NAME[^()]*\)")

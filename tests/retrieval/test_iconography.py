@@ -70,6 +70,15 @@ def test_a_notation_is_told_from_other_texts(text: str, expected: bool) -> None:
     assert iconography.is_notation(text) is expected
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("text", "ancestor"),
+    [("1\n2", "1"), ("\n\nA\nB", None), ("25F23(\n", "25F23"), ("25F23\n(LION)\nA", "25F23")],
+)
+def test_lines_in_a_notation_end(text: str, ancestor: str | None) -> None:
+    assert iconography.known(text) == ancestor
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.text(max_size=60) | st.from_regex(r"[0-9]{1,2}[A-Z(][0-9A-Z():+. ]{0,20}", fullmatch=True))
 def test_whatever_is_typed_is_answered(text: str) -> None:
