@@ -77,7 +77,8 @@ def is_loopback(host: str) -> bool:
 def host_of(uri: str) -> str:
     """Host and, where it is not the scheme's own, port: what a gate and a profile are keyed by."""
     parts = urlsplit(uri)
-    host = (parts.hostname or "").lower()
+    # With the root's dot at its end it is the same host, and bears no second pace.
+    host = (parts.hostname or "").lower().removesuffix(".")
     try:
         port = parts.port
     except ValueError:
