@@ -21,13 +21,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from iconoclip.errors import DamagedData
+from iconoclip.errors import DamagedData, TryAgainLater
 from iconoclip.files import disk_full_is_an_answer
 from iconoclip.record import Record
 from retrieval.generation.catalog import Place, unpack
 from retrieval.generation.manifest import ShardSetReference
 
 LIVE_NAME = "live.sqlite"
+# Somebody else writes, or the disk is full: nothing is wrong with the file.
+FOR_LATER = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 BUSY_TIMEOUT_SECONDS = 30.0
 
 # One transaction: a process killed while it makes the file leaves an empty one, which says that nothing changed.
@@ -73,7 +75,7 @@ class LiveLog:
         """Append additions whose images stand in one shard set, all or none of them; the number appended.
 
         Raises:
-            TryAgainLater: the disk is full.
+            TryAgainLater: the disk is full, or another command writes.
         """
         with self._writing() as connection:
             number = self._number_of(connection, reference)
@@ -103,7 +105,7 @@ class LiveLog:
         """Append withdrawals.
 
         Raises:
-            TryAgainLater: the disk is full.
+            TryAgainLater: the disk is full, or another command writes.
         """
         rows = [(key,) for key in keys]
         with self._writing() as connection:
@@ -203,10 +205,16 @@ class LiveLog:
             with contextlib.closing(sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
                 yield connection
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in FOR_LATER:
+                raise TryAgainLater(
+                    f"the log of changes cannot be written now: {error}",
+                    where=self.path,
+                    remedy="let the other command finish, or free some space, and run it again",
+                ) from error
             raise DamagedData(
                 f"the log of changes cannot be read or written: {error}",
                 where=self.path,
-                remedy="free some space, or remove the file: changes since the last compaction are lost",
+                remedy="put it back from a copy, or remove the file: changes since the last compaction are lost",
             ) from error
 
 

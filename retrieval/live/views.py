@@ -118,13 +118,13 @@ class Views:
 
         A compaction may replace the generation and drop its changes while it is being opened: then once more.
         """
-        for _ in range(MAX_OPEN_ATTEMPTS):
+        for attempt in range(MAX_OPEN_ATTEMPTS):
             folder = current_generation(self.index)
             try:
                 sealed = Sealed.open(folder)
                 view = self._with_changes(sealed)
             except (IconoclipError, OSError):
-                if current_generation(self.index) == folder:
+                if current_generation(self.index) == folder or attempt == MAX_OPEN_ATTEMPTS - 1:
                     raise
                 continue
             if current_generation(self.index) == folder:

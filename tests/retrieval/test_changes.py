@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,40 +20,19 @@ import pytest
 from iconoclip.errors import BadInput, DamagedData, TryAgainLater
 from retrieval.answers import Filters, Query
 from retrieval.build import index
-from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode.encode import encode
+from retrieval.config import IndexConfig
 from retrieval.generation.manifest import current_generation, read_manifest
 from retrieval.live.changes import only_writer, withdraw
-from retrieval.live.view import View
-from retrieval.live.views import Views
+from retrieval.live.log import LIVE_NAME
 from retrieval.search import SearchEngine
 
-from .conftest import draw, record_of, samples_of, write_model, write_shardset
-
-Samples = list[tuple[object, bytes]]
+from .changing import add, compact, everything, store_of
+from .conftest import draw, record_of, samples_of, write_model
 
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.0)
-
-
-def store_of(folder: Path, samples: Samples, model: Path, name: str = "museum") -> Path:
-    write_shardset(folder / "set", samples, name)  # type: ignore[arg-type]
-    encode(EncodeConfig(model=str(model), shardset=str(folder / "set"), out=str(folder / "store")))
-    return folder / "store"
-
-
-def add(folder: Path, store: Path) -> None:
-    index(IndexConfig(stores=[str(store)], out=str(folder), add=True))
-
-
-def compact(folder: Path) -> None:
-    index(IndexConfig(out=str(folder), compact=True))
-
-
-def everything(engine: SearchEngine, **query: object) -> set[str]:
-    return {hit.key for hit in engine.search(Query(k=200, fold=False, **query)).hits}  # type: ignore[arg-type]
 
 
 def test_an_addition_is_found_in_every_way_at_once(
@@ -131,128 +110,6 @@ def test_a_withdrawal_outlives_compaction_and_rebuild(
         assert gone in everything(engine)
 
 
-def test_a_withdrawal_that_was_compacted_before_the_next_query_is_not_shown_by_it(
-    make_index: Callable[..., Path],
-) -> None:
-    samples = samples_of(range(12))
-    folder, gone = make_index(samples), samples[5][0].key
-    with SearchEngine.open(folder) as engine:
-        assert gone in everything(engine)
-        withdraw(folder, [gone])
-        compact(folder)
-        assert gone not in everything(engine)
-
-
-class _PausedOpening:
-    """Holds what is opened in the background back between its being open and its being shown."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.is_open, self.may_show = threading.Event(), threading.Event()
-        really_open = Views._open
-
-        def paused(views: Views) -> View:
-            view = really_open(views)
-            if threading.current_thread().name == "open-generation":
-                self.is_open.set()
-                assert self.may_show.wait(30)
-            return view
-
-        monkeypatch.setattr(Views, "_open", paused)
-
-
-def test_a_generation_opened_slowly_does_not_replace_a_newer_one(
-    make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    samples = samples_of(range(12))
-    folder, first, second = make_index(samples), samples[5][0].key, samples[6][0].key
-    opening = _PausedOpening(monkeypatch)
-    with SearchEngine.open(folder) as engine:
-        withdraw(folder, [first])
-        assert first not in everything(engine)
-        compact(folder)
-        assert first not in everything(engine)
-        assert opening.is_open.wait(30)
-        withdraw(folder, [second])
-        compact(folder)
-        assert everything(engine).isdisjoint({first, second}), "opened while the query waited"
-        monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 3600.0)
-        opening.may_show.set()
-        assert engine._views._opening is not None
-        engine._views._opening.join(30)
-        assert engine.status().generation == "gen-000003"
-        assert everything(engine).isdisjoint({first, second})
-
-
-def test_a_generation_that_was_replaced_before_it_is_shown_is_not_shown(
-    make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    samples = samples_of(range(12))
-    folder, first, second = make_index(samples), samples[5][0].key, samples[6][0].key
-    opening = _PausedOpening(monkeypatch)
-    with SearchEngine.open(folder) as engine:
-        withdraw(folder, [first])
-        assert first not in everything(engine)
-        compact(folder)
-        assert first not in everything(engine)
-        assert opening.is_open.wait(30)
-        withdraw(folder, [second])
-        assert second not in everything(engine), "the old generation has seen it"
-        monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 3600.0)
-        compact(folder)
-        opening.may_show.set()
-        assert engine._views._opening is not None
-        engine._views._opening.join(30)
-        assert everything(engine).isdisjoint({first, second})
-        engine.refresh()
-        assert engine.status().generation == "gen-000003"
-        assert everything(engine).isdisjoint({first, second})
-
-
-def test_a_disk_that_fails_while_a_generation_is_opened_leaves_the_old_one_served(
-    make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    samples = samples_of(range(12))
-    folder, gone = make_index(samples), samples[5][0].key
-    with SearchEngine.open(folder) as engine:
-        withdraw(folder, [gone])
-        assert gone not in everything(engine)
-        compact(folder)
-        with monkeypatch.context() as failing:
-            failing.setattr(Views, "_open", _fail_to_read)
-            engine.refresh()
-        assert "the old one is served on: [Errno 5] no such luck" in caplog.text
-        assert len(everything(engine)) == 11
-        engine.refresh()
-        assert engine.status().generation == "gen-000002"
-
-
-def _fail_to_read(_: Views) -> View:
-    raise OSError(errno.EIO, "no such luck")
-
-
-def test_filters_are_remembered_by_many_threads_at_once(
-    make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("retrieval.live.view.MAX_CACHED_MASKS", 1)
-    with SearchEngine.open(make_index(samples_of(range(12)))) as engine:
-        view = engine._views.current()
-        wanted = [Filters(earliest=year) for year in range(1400, 1404)]
-        truth = {filters: view.sealed.columns.mask(filters).tolist() for filters in wanted}
-
-        def ask(number: int) -> bool:
-            filters = wanted[number % len(wanted)]
-            mask_N = view.mask(filters)
-            return mask_N is not None and mask_N.tolist() == truth[filters]
-
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(1e-6)
-        try:
-            with ThreadPoolExecutor(8) as pool:
-                assert all(pool.map(ask, range(4000)))
-        finally:
-            sys.setswitchinterval(interval)
-
-
 def test_answers_are_the_same_before_and_after_compaction(
     make_index: Callable[..., Path], model: Path, tmp_path: Path
 ) -> None:
@@ -304,6 +161,22 @@ def test_a_damaged_log_is_said_to_be_one(make_index: Callable[..., Path]) -> Non
     (folder / "live.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     with pytest.raises(DamagedData, match="log of changes"):
         SearchEngine.open(folder)
+
+
+def test_a_log_that_another_writes_is_for_later(
+    make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_index(samples_of(range(12)))
+    first, second = (record.key for record, _ in samples_of(range(2)))
+    withdraw(folder, [first])
+    monkeypatch.setattr("retrieval.live.log.BUSY_TIMEOUT_SECONDS", 0.1)
+    with contextlib.closing(sqlite3.connect(folder / LIVE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TryAgainLater, match="cannot be written now"):
+            withdraw(folder, [second])
+    withdraw(folder, [second])
+    with SearchEngine.open(folder) as engine:
+        assert everything(engine).isdisjoint({first, second})
 
 
 @pytest.mark.parametrize("text", ["", "{}", "gen"])
