@@ -163,3 +163,23 @@ def test_a_job_that_may_not_be_requeued_is_submitted_anew(
         zip(job_dir.job_ids(), (75, 0), strict=True)
     )
     assert steps_of(run) == list(range(1, 21))
+
+
+def test_a_requeue_that_ends_the_one_who_asked_for_it_is_no_refusal(
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
+) -> None:
+    """SLURM's SIGTERM goes to all that the job runs, and may reach scontrol before it has left."""
+    site = tmp_path / "site.yaml"
+    site.write_text("extends: local\nsetup: ['scontrol() { command scontrol \"$@\"; sleep 60; }']\n")
+    run = tmp_path / "run"
+    job_dir = submit_count(run, "num_steps=20", site=str(site))
+    wait_until(lambda: len(steps_of(run)) > 1, "counting")
+    cluster.run("scancel", "--signal=USR1", "--batch", str(job_dir.job_ids()[0]))
+    wait_until_finished(job_dir)
+    attempts = job_dir.work_of(None).attempts
+    assert [(attempt.job_id, attempt.exit_code) for attempt in attempts] == [
+        (job_dir.job_ids()[0], code) for code in (75, 0)
+    ]
+    assert len(job_dir.job_ids()) == 1
+    assert not live_jobs(job_dir)
+    assert steps_of(run) == list(range(1, 21))
