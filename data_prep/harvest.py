@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,14 +28,14 @@ from data_prep.ledger.walk import settle
 from data_prep.network.addresses import AllowList, is_loopback
 from data_prep.network.fetch import Fetcher, Limits
 from data_prep.network.hosts import Pace
-from data_prep.packing import LostBytes, Packed, hand_over, pack
+from data_prep.packing import LostBytes, hand_over, pack
 from data_prep.recording import Recorder, now_or_fixed
-from data_prep.report import REPORT_NAME, Report, refusals_of, report_of
+from data_prep.report import already_finished, must_wait, nothing_usable, report_of_harvest, say
 from data_prep.sources.registry import roots
-from iconoclip.errors import BadInput, ConfigError, DamagedData, RightsForbid, SomeRefused, TryAgainLater
+from iconoclip.errors import BadInput, ConfigError, DamagedData
 from iconoclip.progress import Meter, progress
 from iconoclip.record import is_slug
-from iconoclip.shardset import MANIFEST_NAME, ShardSet
+from iconoclip.shardset import MANIFEST_NAME
 
 LEDGER_FOLDER = ".harvest"
 MAX_PACKINGS = 3
@@ -75,7 +74,7 @@ def _harvest_share(config: HarvestConfig) -> int:
             share = Share(config.task, config.num_tasks, folder)
             parked = _fetch_everything(ledger, config, None, share)
             if parked and not config.pack_incomplete:
-                raise _wait_for(parked, ledger)
+                raise must_wait(parked, ledger)
             ledger.note(fetched="yes")
     waiting = waiting_for(folder, config)
     if waiting:
@@ -132,7 +131,7 @@ def fetch_and_pack(
     for _ in range(MAX_PACKINGS):
         parked = _fetch_everything(ledger, config, image_folder)
         if parked and not config.pack_incomplete:
-            raise _wait_for(parked, ledger)
+            raise must_wait(parked, ledger)
         if not ledger.get("changed") and (config.out / MANIFEST_NAME).exists():
             _finish(ledger)
             return already_finished(config.out, "nothing has changed since")
@@ -141,10 +140,10 @@ def fetch_and_pack(
         except LostBytes:
             continue
         except BadInput:
-            raise _nothing_usable(ledger, config.out) from None
-        report = _report(ledger, packed, config.out)
+            raise nothing_usable(ledger, config.out) from None
+        report = report_of_harvest(ledger, packed, config.out)
         _finish(ledger)
-        return _say(report, config.out)
+        return say(report, config.out)
     raise DamagedData(
         "stored images keep changing on the disk",
         where=ledger.folder,
@@ -328,86 +327,3 @@ def _name(config: HarvestConfig) -> str:
     ):
         return config.out.name.lower()
     return slug
-
-
-# What is said at the end
-
-
-def _wait_for(parked: dict[str, str], ledger: Ledger) -> TryAgainLater:
-    hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(parked.items()))
-    (num_left,) = ledger.database.execute(
-        "SELECT count(*) FROM items WHERE state IN ('pending', 'retry-later')"
-    ).fetchone()
-    return TryAgainLater(
-        f"{num_left} known items and what else these servers hold must wait: {hosts}",
-        where=ledger.folder,
-        remedy="run the same command again later, or with --pack_incomplete true to make do with what is there",
-    )
-
-
-def _nothing_usable(ledger: Ledger, out: Path) -> BadInput:
-    report = report_of(refusals_of(ledger), out, num_documents=_num_documents(ledger))
-    path = report.write(out)
-    print(report.summary(), file=sys.stderr)
-    if report.by_reason and all(reason.startswith("rights:") for reason in report.by_reason):
-        return RightsForbid(
-            f"the rights of all {report.num_refused} items forbid their use",
-            where=path,
-            remedy="see the report; another --policy may fit your house, if its conditions are yours",
-        )
-    return BadInput(
-        "nothing usable in the sources", where=path, remedy="the report says why each item was refused"
-    )
-
-
-def _report(ledger: Ledger, packed: Packed, out: Path) -> Report:
-    refused = (*refusals_of(ledger), *packed.refused)
-    report = report_of(
-        refused,
-        out,
-        num_samples=packed.num_samples,
-        num_documents=_num_documents(ledger),
-        notes={
-            "smaller_than_asked": packed.num_smaller,
-            "groups_joined": packed.num_clusters,
-            "hosts": _hosts(ledger),
-        },
-    )
-    report.write(out)
-    return report
-
-
-def _num_documents(ledger: Ledger) -> int:
-    # Pages of a stream as an earlier round knew it (data_prep.ledger.rounds) are not counted twice.
-    (count,) = ledger.database.execute(
-        "SELECT count(*) FROM documents WHERE state = 'fetched' AND kind NOT GLOB '*@*'"
-    ).fetchone()
-    return int(count)
-
-
-def _hosts(ledger: Ledger) -> dict[str, dict[str, int]]:
-    rows = ledger.database.execute("SELECT host, requests, bytes FROM hosts ORDER BY host")
-    return {host: {"requests": requests, "bytes": num_bytes} for host, requests, num_bytes in rows}
-
-
-def _say(report: Report, out: Path) -> int:
-    print(report.summary())
-    print(f"shard set: {out / MANIFEST_NAME}")
-    if report.num_refused:
-        raise SomeRefused(
-            f"{report.num_samples} samples stored, {report.num_refused} items refused",
-            where=out / REPORT_NAME,
-        )
-    return 0
-
-
-def already_finished(out: Path, words: str = "--refresh true asks the servers what has changed") -> int:
-    """A finished harvest run again: the same answer as the first time, at once."""
-    num_samples = len(ShardSet(out))
-    print(f"harvested already: {num_samples} samples in {out}; {words}")
-    report = json.loads((out / REPORT_NAME).read_text()) if (out / REPORT_NAME).exists() else {}
-    if report.get("num_refused"):
-        raise SomeRefused(
-            f"{num_samples} samples stored, {report['num_refused']} items refused", where=out / REPORT_NAME
-        )
-    return 0

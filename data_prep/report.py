@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,10 @@ from typing import Any
 
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.walk import visits
+from data_prep.packing import Packed
+from iconoclip.errors import BadInput, RightsForbid, SomeRefused, TryAgainLater
 from iconoclip.files import atomic_write, write_json
+from iconoclip.shardset import MANIFEST_NAME, ShardSet
 
 REPORT_NAME = "report.json"
 REFUSED_NAME = "refused.jsonl"
@@ -116,3 +120,95 @@ def refusals_of(ledger: Ledger) -> Iterator[Refused]:
             if key not in seen:
                 seen.add(key)
                 yield json.loads(candidate)["source"]["id"], reason or "refused"
+
+
+def must_wait(parked: dict[str, str], ledger: Ledger) -> TryAgainLater:
+    """The error of a harvest whose servers ask to wait: which, and for what."""
+    hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(parked.items()))
+    (num_left,) = ledger.database.execute(
+        "SELECT count(*) FROM items WHERE state IN ('pending', 'retry-later')"
+    ).fetchone()
+    return TryAgainLater(
+        f"{num_left} known items and what else these servers hold must wait: {hosts}",
+        where=ledger.folder,
+        remedy="run the same command again later, or with --pack_incomplete true to make do with what is there",
+    )
+
+
+def nothing_usable(ledger: Ledger, out: Path) -> BadInput:
+    """The error of a harvest without a sample, once its report is written."""
+    report = report_of(refusals_of(ledger), out, num_documents=_num_documents(ledger))
+    path = report.write(out)
+    print(report.summary(), file=sys.stderr)
+    if report.by_reason and all(reason.startswith("rights:") for reason in report.by_reason):
+        return RightsForbid(
+            f"the rights of all {report.num_refused} items forbid their use",
+            where=path,
+            remedy="see the report; another --policy may fit your house, if its conditions are yours",
+        )
+    return BadInput(
+        "nothing usable in the sources", where=path, remedy="the report says why each item was refused"
+    )
+
+
+def report_of_harvest(ledger: Ledger, packed: Packed, out: Path) -> Report:
+    """Write the report of a harvest that was packed."""
+    refused = (*refusals_of(ledger), *packed.refused)
+    report = report_of(
+        refused,
+        out,
+        num_samples=packed.num_samples,
+        num_documents=_num_documents(ledger),
+        notes={
+            "smaller_than_asked": packed.num_smaller,
+            "groups_joined": packed.num_clusters,
+            "hosts": _hosts(ledger),
+        },
+    )
+    report.write(out)
+    return report
+
+
+def _num_documents(ledger: Ledger) -> int:
+    # Pages of a stream as an earlier round knew it (data_prep.ledger.rounds) are not counted twice.
+    (count,) = ledger.database.execute(
+        "SELECT count(*) FROM documents WHERE state = 'fetched' AND kind NOT GLOB '*@*'"
+    ).fetchone()
+    return int(count)
+
+
+def _hosts(ledger: Ledger) -> dict[str, dict[str, int]]:
+    rows = ledger.database.execute("SELECT host, requests, bytes FROM hosts ORDER BY host")
+    return {host: {"requests": requests, "bytes": num_bytes} for host, requests, num_bytes in rows}
+
+
+def say(report: Report, out: Path) -> int:
+    """Print what was stored.
+
+    Raises:
+        SomeRefused: not everything was.
+    """
+    print(report.summary())
+    print(f"shard set: {out / MANIFEST_NAME}")
+    if report.num_refused:
+        raise SomeRefused(
+            f"{report.num_samples} samples stored, {report.num_refused} items refused",
+            where=out / REPORT_NAME,
+        )
+    return 0
+
+
+def already_finished(out: Path, words: str = "--refresh true asks the servers what has changed") -> int:
+    """A finished harvest run again: the same answer as the first time, at once.
+
+    Raises:
+        SomeRefused: not everything was stored.
+    """
+    num_samples = len(ShardSet(out))
+    print(f"harvested already: {num_samples} samples in {out}; {words}")
+    report = json.loads((out / REPORT_NAME).read_text()) if (out / REPORT_NAME).exists() else {}
+    if report.get("num_refused"):
+        raise SomeRefused(
+            f"{num_samples} samples stored, {report['num_refused']} items refused", where=out / REPORT_NAME
+        )
+    return 0

@@ -100,6 +100,7 @@ class _Process(asyncio.Protocol):
         self._transport.write(job.message())
 
     def data_received(self, data: bytes) -> None:
+        """Bytes of answers came."""
         self._received += data
         while (answer := self._next()) is not None:
             if self.is_ready:

@@ -146,16 +146,23 @@ def test_status_and_logs_follow_an_array_of_which_a_task_is_warned(
     assert json.loads(capsys.readouterr().out)["state"] == "finished"
 
 
+def warned_while_counting(
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path, scontrol: str
+) -> tuple[Path, JobDir]:
+    """A run whose script finds another `scontrol`, and which was told to stop before its time limit."""
+    site, run = tmp_path / "site.yaml", tmp_path / "run"
+    site.write_text(json.dumps({"extends": "local", "setup": [f"scontrol() {{ {scontrol}; }}"]}))
+    job_dir = submit_count(run, "num_steps=20", site=str(site))
+    wait_until(lambda: len(steps_of(run)) > 1, "counting")
+    cluster.run("scancel", "--signal=USR1", "--batch", str(job_dir.job_ids()[0]))
+    return run, job_dir
+
+
 def test_a_job_that_may_not_be_requeued_is_submitted_anew(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     """In some containers there is no scontrol; some sites forbid it."""
-    site = tmp_path / "site.yaml"
-    site.write_text("extends: local\nsetup: ['scontrol() { return 1; }']\n")
-    run = tmp_path / "run"
-    job_dir = submit_count(run, "num_steps=20", site=str(site))
-    wait_until(lambda: len(steps_of(run)) > 1, "counting")
-    cluster.run("scancel", "--signal=USR1", "--batch", str(job_dir.job_ids()[0]))
+    run, job_dir = warned_while_counting(cluster, submit_count, tmp_path, "return 1")
     wait_until(lambda: len(job_dir.job_ids()) == 2, "submitted anew")
     wait_until_finished(job_dir)
     attempts = job_dir.work_of(None).attempts
@@ -169,17 +176,10 @@ def test_a_requeue_that_ends_the_one_who_asked_for_it_is_no_refusal(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     """SLURM's SIGTERM goes to all that the job runs, and may reach scontrol before it has left."""
-    site = tmp_path / "site.yaml"
-    site.write_text("extends: local\nsetup: ['scontrol() { command scontrol \"$@\"; sleep 60; }']\n")
-    run = tmp_path / "run"
-    job_dir = submit_count(run, "num_steps=20", site=str(site))
-    wait_until(lambda: len(steps_of(run)) > 1, "counting")
-    cluster.run("scancel", "--signal=USR1", "--batch", str(job_dir.job_ids()[0]))
+    run, job_dir = warned_while_counting(cluster, submit_count, tmp_path, 'command scontrol "$@"; sleep 60')
     wait_until_finished(job_dir)
     attempts = job_dir.work_of(None).attempts
-    assert [(attempt.job_id, attempt.exit_code) for attempt in attempts] == [
-        (job_dir.job_ids()[0], code) for code in (75, 0)
-    ]
-    assert len(job_dir.job_ids()) == 1
+    (job_id,) = job_dir.job_ids()
+    assert [(attempt.job_id, attempt.exit_code) for attempt in attempts] == [(job_id, 75), (job_id, 0)]
     assert not live_jobs(job_dir)
     assert steps_of(run) == list(range(1, 21))

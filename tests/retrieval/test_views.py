@@ -54,6 +54,14 @@ class _PausedOpening:
 
         monkeypatch.setattr(Views, "_open", paused)
 
+    def begin(self, engine: SearchEngine, folder: Path, gone: str) -> None:
+        """Withdraw an item and compact, and ask, so that the new generation is opened, and not yet shown."""
+        withdraw(folder, [gone])
+        assert gone not in everything(engine)
+        compact(folder)
+        assert gone not in everything(engine)
+        assert self.is_open.wait(30)
+
 
 def test_a_generation_opened_slowly_does_not_replace_a_newer_one(
     make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
@@ -62,11 +70,7 @@ def test_a_generation_opened_slowly_does_not_replace_a_newer_one(
     folder, first, second = make_index(samples), samples[5][0].key, samples[6][0].key
     opening = _PausedOpening(monkeypatch)
     with SearchEngine.open(folder) as engine:
-        withdraw(folder, [first])
-        assert first not in everything(engine)
-        compact(folder)
-        assert first not in everything(engine)
-        assert opening.is_open.wait(30)
+        opening.begin(engine, folder, first)
         withdraw(folder, [second])
         compact(folder)
         assert everything(engine).isdisjoint({first, second}), "opened while the query waited"
@@ -85,11 +89,7 @@ def test_a_generation_that_was_replaced_before_it_is_shown_is_not_shown(
     folder, first, second = make_index(samples), samples[5][0].key, samples[6][0].key
     opening = _PausedOpening(monkeypatch)
     with SearchEngine.open(folder) as engine:
-        withdraw(folder, [first])
-        assert first not in everything(engine)
-        compact(folder)
-        assert first not in everything(engine)
-        assert opening.is_open.wait(30)
+        opening.begin(engine, folder, first)
         withdraw(folder, [second])
         assert second not in everything(engine), "the old generation has seen it"
         monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 3600.0)
