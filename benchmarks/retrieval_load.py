@@ -202,9 +202,9 @@ def change(work: Path, index: Path, sets: dict[str, list[str]], load: Load, seco
 
 def prepare(work: Path, num_items: int) -> dict[str, list[str]]:
     """A model, three shard sets with their stores, and an index of the first; the keys of each set."""
-    from retrieval.build import index
     from retrieval.config import EncodeConfig, IndexConfig
-    from retrieval.encode.encode import encode
+    from retrieval.encode.verb import encode
+    from retrieval.index import index
 
     write_model(work / "model")
     sizes = {

@@ -51,7 +51,7 @@ def build(work: Path, num_items: int, kind: str, threads: int) -> dict[str, Any]
 def ask(work: Path, num_items: int, num_queries: int) -> dict[str, Any]:
     """Open the index and ask it; what came of it."""
     from retrieval.answers import Filters, Query
-    from retrieval.search import SearchEngine
+    from retrieval.engine import SearchEngine
 
     started = time.perf_counter()
     engine = SearchEngine.open(work / f"index-{num_items}")

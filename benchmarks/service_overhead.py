@@ -26,7 +26,7 @@ import uvicorn
 
 from retrieval.answers import Query, Results
 from retrieval.config import ServeConfig
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
 from retrieval.service.serve import bind
 

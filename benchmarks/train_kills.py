@@ -23,8 +23,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.shards import picture_set
-from training import checkpoints
-from training.checkpoint_io import read_checkpoint
+from training.checkpoint import folder as checkpoints
+from training.checkpoint.file import read_checkpoint
 
 NUM_STEPS = 640  # 40 epochs of 512 samples in batches of 32
 MODEL = {

@@ -1,7 +1,7 @@
 """What a source hands to the harvest: candidates to fetch, links to follow, and refusals with their reasons.
 
 Readers of formats (data_prep/iiif, data_prep/sources) are pure: bytes in, `Found` out, no request. The harvest
-(data_prep/harvest.py) does the asking, so that politeness, resume and limits stand in one place.
+(data_prep/harvest/verb.py) does the asking, so that politeness, resume and limits stand in one place.
 """
 
 from __future__ import annotations

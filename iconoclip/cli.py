@@ -45,7 +45,7 @@ VERBS: dict[str, Verb] = {
     "harvest": Verb(
         "pull images and captions from collections into a shard set",
         "data_prep.config:HarvestConfig",
-        "data_prep.harvest:harvest",
+        "data_prep.harvest.verb:harvest",
     ),
     "pack": Verb(
         "make a shard set from a folder of images and a table",
@@ -96,15 +96,15 @@ VERBS: dict[str, Verb] = {
         "say whether a run has trained on some items", "training.config:SeenConfig", "training.seen:seen"
     ),
     "encode": Verb(
-        "embed a shard set with a model", "retrieval.config:EncodeConfig", "retrieval.encode.encode:encode"
+        "embed a shard set with a model", "retrieval.config:EncodeConfig", "retrieval.encode.verb:encode"
     ),
     "index": Verb(
         "build a search index from an embedding store",
         "retrieval.config:IndexConfig",
-        "retrieval.build:index",
+        "retrieval.index:index",
     ),
     "search": Verb(
-        "search an index from the terminal", "retrieval.config:SearchConfig", "retrieval.terminal:search"
+        "search an index from the terminal", "retrieval.config:SearchConfig", "retrieval.search:search"
     ),
     "serve": Verb(
         "serve the search page and the API", "retrieval.config:ServeConfig", "retrieval.service.serve:serve"

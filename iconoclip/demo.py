@@ -143,7 +143,7 @@ def archives(config: DemoConfig) -> Iterator[list[Archive]]:
     """
     marker = config.folder / "demo.json"
     known = json.loads(marker.read_text())
-    serve_armorial = cli.resolve("data_prep.armorial.server.process:serve_armorial")
+    serve_armorial = cli.resolve("builtin_collections.armorial.server.process:serve_armorial")
     with contextlib.ExitStack() as stack:
         for ports in [known["ports"]] if "ports" in known else [USUAL_PORTS, ANY_PORTS]:
             try:

@@ -1,398 +1,123 @@
-"""Vector indexes with faiss: which kind, how it is built, how it is opened, and a sealed segment to search in.
-
-A segment is a flat float16 index on disk, mapped and never read into memory, and from some size on an approximate index
-beside it. The approximate index only proposes: every answer is ranked by exact products with the float16 vectors. faiss
-multiplies float16 with the processor's own instructions, twenty times as fast as numpy, which has none.
-
-Shapes: N vectors, D dimensions, K neighbours, Q queries, C candidates.
-"""
+"""`iconoclip index`: embedding stores and their shard sets into the next generation of an index."""
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import math
-import mmap
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import hashlib
+import json
+import sys
 from pathlib import Path
-from typing import Any, Literal
 
-import faiss
-import numpy as np
-import numpy.typing as npt
+from iconoclip.errors import BadInput, DamagedData
+from iconoclip.progress import progress
+from retrieval.config import IndexConfig
+from retrieval.encode.modeldir import ModelDirectory
+from retrieval.faiss_index import choose
+from retrieval.generation.assembly import Facts, write_generation
+from retrieval.generation.manifest import CURRENT_NAME, current_generation, read_manifest
+from retrieval.generation.stores import StoreSource
+from retrieval.live.changes import add, compact, only_writer
+from retrieval.live.log import LiveLog
 
-from iconoclip.errors import DamagedData
-
-Kind = Literal["exact", "hnsw", "ivf-sq8", "ivf-pq"]
-Vectors = npt.NDArray[np.float32]
-Stored = npt.NDArray[np.float16]
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-
-MAX_EXACT_VECTORS = 50_000
-MAX_HNSW_VECTORS = 150_000
-# Below this many rows that pass a filter, all of them are compared.
-MAX_FILTERED_EXACT = 50_000
-# An approximate index proposes this many times the neighbours asked for, and so many besides: the coarser the codes, the
-# more. Product codes under a filter that lets through only what is far from the query need most.
-OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 2}
-MORE_CANDIDATES = {"hnsw": 0, "ivf-sq8": 100, "ivf-pq": 400}
-FILTERED_OVERSAMPLING = 8
-HNSW_LINKS, HNSW_BUILD_EFFORT = 32, 120
-TRAINING_VECTORS_PER_LIST = 64
-BLOCK_ROWS = 16_384
-MAX_MAPPED_BYTES = 300_000_000
-# What Linux maps around a page that is looked at (fault_around_bytes).
-BYTES_MAPPED_A_LOOK = 65_536
-
-_CLASSES = {
-    "exact": "IndexScalarQuantizer",
-    "hnsw": "IndexHNSWSQ",
-    "ivf-sq8": "IndexIVFScalarQuantizer",
-    "ivf-pq": "IndexIVFPQ",
-}
-
-REBUILD = "run `iconoclip index` again"
+FORMAT = 2
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A kind of index, its size, and why."""
-
-    kind: Kind
-    num_lists: int
-    why: str
-
-
-def choose(num_vectors: int, dimension: int, memory_budget_mb: int, kind: str = "auto") -> Choice:
-    """The kind of index for a number of vectors under a memory budget; `kind` other than auto is obeyed."""
-    num_lists = max(1, min(65_536, 2 ** round(math.log2(4 * math.sqrt(max(num_vectors, 1))))))
-    num_lists = max(1, min(num_lists, num_vectors // 39))
-    if kind != "auto":
-        return Choice(kind, num_lists, f"{kind}: set by config")  # type: ignore[arg-type]
-    budget = memory_budget_mb * 1_000_000
-    if num_vectors <= MAX_EXACT_VECTORS and 4 * num_vectors * dimension <= budget:
-        why = f"exact: {num_vectors} vectors are compared one by one in a few milliseconds"
-        return Choice("exact", 0, why)
-    if num_vectors <= MAX_HNSW_VECTORS and num_vectors * (2 * dimension + 8 * HNSW_LINKS) <= budget:
-        return Choice(
-            "hnsw", 0, f"hnsw: {num_vectors} vectors with their links fit into {memory_budget_mb} MB"
-        )
-    if num_vectors * dimension <= 0.6 * budget:
-        why = f"ivf-sq8: {num_vectors} vectors at one byte a dimension fit into {memory_budget_mb} MB"
-        return Choice("ivf-sq8", num_lists, why)
-    why = f"ivf-pq: {num_vectors} vectors of {dimension} bytes would not fit into {memory_budget_mb} MB"
-    return Choice("ivf-pq", num_lists, why)
-
-
-def build(
-    vectors_ND: Stored,
-    choice: Choice,
-    path: Path,
-    *,
-    num_threads: int = 0,
-    on_progress: Callable[[int], None] = lambda count: None,
-) -> None:
-    """Build the approximate index of `choice` over float16 unit vectors and write it to `path`.
-
-    Does nothing for the exact kind.
-    """
-    if choice.kind == "exact":
-        return
-    faiss.omp_set_num_threads(num_threads or os.cpu_count() or 1)
-    index = _empty(vectors_ND.shape[1], choice)
-    if not index.is_trained:
-        index.train(_training_sample(vectors_ND, choice))
-    for start in range(0, len(vectors_ND), BLOCK_ROWS):
-        block_ND = vectors_ND[start : start + BLOCK_ROWS].astype(np.float32)
-        index.add(block_ND)
-        on_progress(len(block_ND))
-    faiss.write_index(index, str(path))
-
-
-def _empty(dimension: int, choice: Choice) -> Any:
-    product = faiss.METRIC_INNER_PRODUCT
-    if choice.kind == "hnsw":
-        index = faiss.IndexHNSWSQ(dimension, faiss.ScalarQuantizer.QT_fp16, HNSW_LINKS, product)  # type: ignore[arg-type]
-        index.hnsw.efConstruction = HNSW_BUILD_EFFORT
-        # float16 codes need no training; faiss wants the call all the same.
-        index.train(np.eye(1, dimension, dtype=np.float32))
-        return index
-    if choice.kind == "ivf-sq8":
-        return faiss.index_factory(dimension, f"IVF{choice.num_lists},SQ8", product)
-    # "np": without polysemous training, which takes most of the time and is not used here.
-    num_parts = next(parts for parts in range(max(1, dimension // 4), 0, -1) if dimension % parts == 0)
-    return faiss.index_factory(dimension, f"IVF{choice.num_lists},PQ{num_parts}np", product)
-
-
-def _training_sample(vectors_ND: Stored, choice: Choice) -> Vectors:
-    wanted = min(len(vectors_ND), max(10_000, TRAINING_VECTORS_PER_LIST * choice.num_lists))
-    rows = np.sort(np.random.default_rng(0).choice(len(vectors_ND), wanted, replace=False))
-    return vectors_ND[rows].astype(np.float32)
-
-
-def write_flat(blocks: Iterable[Stored], dimension: int, path: Path) -> None:
-    """Write unit vectors float16 as a flat index: a short header, then the rows one after the other."""
-    flat = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    for block_ND in blocks:
-        for start in range(0, len(block_ND), BLOCK_ROWS):
-            flat.add(block_ND[start : start + BLOCK_ROWS].astype(np.float32))
-    faiss.write_index(flat, str(path))
-
-
-def map_vectors(path: Path, num_vectors: int, dimension: int) -> Stored:
-    """The rows of a flat index as a float16 array [N, D] mapped from its file.
+def index(config: IndexConfig) -> int | None:
+    """Run the verb.
 
     Raises:
-        DamagedData: the file is too short.
+        MissingRequirement: no store, shard set or model there.
+        BadInput: stores of different models, or a model that is not theirs.
+        DamagedData: a checksum differs.
     """
-    offset = path.stat().st_size - 2 * num_vectors * dimension
-    if offset <= 0:
-        raise DamagedData(f"not a file of {num_vectors} vectors", where=path, remedy=REBUILD)
-    return np.memmap(path, np.float16, "r", offset, (num_vectors, dimension))
-
-
-def read_index(path: Path, kind: str, num_vectors: int, dimension: int) -> Any:
-    """Read an index whose checksum was compared before; a flat one (kind "exact") is mapped.
-
-    The file is still not trusted: faiss's limits bound what it may allocate (faiss #5400, #5485), and what comes
-    out must be of the kind, length and dimension that the manifest states.
-
-    Raises:
-        DamagedData: it is anything else.
-    """
-    faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1_000_000))
-    faiss.set_deserialization_loop_limit(max(1_000_000, 2 * num_vectors))
-    # The precomputed table serves L2 distances only, and would not fit the limit.
-    flags = faiss.IO_FLAG_MMAP_IFC if kind == "exact" else faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
-    try:
-        index = faiss.read_index(str(path), flags)
-    except RuntimeError as error:
-        raise DamagedData(
-            f"faiss cannot read this index: {error}"[:300], where=path, remedy=REBUILD
-        ) from error
-    expected = _CLASSES[kind]
-    if type(index).__name__ != expected or index.ntotal != num_vectors or index.d != dimension:
-        raise DamagedData(f"not an {expected} of {num_vectors} vectors", where=path, remedy=REBUILD)
-    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise DamagedData("not an index of inner products", where=path, remedy=REBUILD)
-    return index
-
-
-def exact_top(
-    vectors_ND: npt.NDArray[Any], query_D: Vectors, k: int, rows: Rows | None = None
-) -> tuple[Rows, Vectors]:
-    """The k rows with the highest product, best first, ties by row; all of `rows` are compared.
-
-    Returns:
-        rows int64 [K] and scores float32 [K].
-    """
-    num = len(vectors_ND) if rows is None else len(rows)
-    scores_N = np.empty(num, np.float32)
-    for start in range(0, num, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, num)
-        block_ND = vectors_ND[start:stop] if rows is None else vectors_ND[rows[start:stop]]
-        scores_N[start:stop] = block_ND.astype(np.float32, copy=False) @ query_D
-    order = top_order(scores_N, k)
-    return (order if rows is None else rows[order]), scores_N[order]
-
-
-def top_order(scores_N: Vectors, k: int) -> Rows:
-    """Positions of the k highest scores, best first; equal scores stay in their order."""
-    if k < len(scores_N):
-        threshold = np.partition(scores_N, len(scores_N) - k)[len(scores_N) - k]
-        candidates = np.flatnonzero(scores_N >= threshold)
-    else:
-        candidates = np.arange(len(scores_N))
-    order = np.argsort(-scores_N[candidates], kind="stable")[:k]
-    return np.asarray(candidates[order], np.int64)
-
-
-class Segment:
-    """A sealed set of vectors, searched in the way its kind says.
-
-    Args:
-        flat: path of the flat index.
-        shape: of the vectors, (N, D).
-        choice: the kind.
-        ann: path of the approximate index, unless exact.
-        effort: lists to look into (IVF) or candidates to keep open (HNSW).
-
-    Raises:
-        DamagedData: a file is not what it should be.
-    """
-
-    def __init__(
-        self, flat: Path, shape: tuple[int, int], choice: Choice, ann: Path | None = None, effort: int = 0
-    ) -> None:
-        self.choice, self.effort = choice, effort
-        self._flat = read_index(flat, "exact", *shape)
-        self._pages = _MappedPages(self._flat, flat)
-        self.vectors_ND: Stored = np.asarray(self._pages)
-        self._ann = None
-        if choice.kind != "exact":
-            assert ann is not None
-            self._ann = read_index(ann, choice.kind, *shape)
-
-    def __len__(self) -> int:
-        return len(self.vectors_ND)
-
-    def vectors(self, rows: Rows) -> Vectors:
-        """Vectors of rows, float32."""
-        return self._pages.rows(rows).astype(np.float32)
-
-    def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The k best rows of those the mask lets through: as many as there are, whatever the mask."""
-        num_passing = len(self) if mask_N is None else int(mask_N.sum())
-        # A graph leads to what is near the query, which a filter may exclude altogether; so do few passing rows.
-        compares_all = mask_N is not None and (
-            self.choice.kind == "hnsw" or num_passing <= MAX_FILTERED_EXACT
-        )
-        if self._ann is None or compares_all or 4 * k > num_passing:
-            return self.exact(query_D, k, mask_N)
-        candidates = self._propose(query_D, k, mask_N)
-        if len(candidates) < k:
-            return self.exact(query_D, k, mask_N)
-        rows = np.sort(candidates)
-        scores_C = self.vectors(rows) @ query_D
-        order = top_order(scores_C, k)
-        return rows[order], scores_C[order]
-
-    def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The same by comparing every row that the mask lets through."""
-        num = min(k, len(self))
-        if not num:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        # faiss reads the bitmap while it searches: it must outlive the call.
-        _use_one_thread()
-        num_passing = 0 if mask_N is None else int(mask_N.sum())
-        bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
-        parameters = None if bitmap is None else faiss.SearchParameters(sel=_selector(bitmap))  # type: ignore[call-arg]
-        scores, rows = self._flat.search(query_D[None, :], num, params=parameters)
-        self._pages.touched(len(self) if mask_N is None else num_passing)
-        return _ordered(rows[0], scores[0])
-
-    def close(self) -> None:
-        """Nothing to do: the mapped file goes with the last reference to it."""
-
-    def _propose(self, query_D: Vectors, k: int, mask_N: Mask | None) -> Rows:
-        kind = self.choice.kind
-        num = OVERSAMPLING[kind] * k + MORE_CANDIDATES[kind]
-        if mask_N is not None:
-            num *= FILTERED_OVERSAMPLING
-        bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
-        parameters = self._parameters(num, bitmap)
-        _use_one_thread()
-        assert self._ann is not None
-        _, rows = self._ann.search(query_D[None, :], min(num, len(self)), params=parameters)
-        return np.asarray(rows[0][rows[0] >= 0], np.int64)
-
-    def _parameters(self, num: int, bitmap: npt.NDArray[np.uint8] | None) -> Any:
-        """Parameters of one search; a shared index is never changed (two threads would change it for each other)."""
-        if self.choice.kind == "hnsw":
-            return faiss.SearchParametersHNSW(efSearch=max(self.effort, num))  # type: ignore[attr-defined]
-        parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = self.effort
-        if bitmap is not None:
-            # What passes a filter may live in lists far from the query: with a filter every list is looked into.
-            parameters.nprobe = self.choice.num_lists
-            parameters.sel = _selector(bitmap)
-        return parameters
-
-
-class _MappedPages:
-    """The mapped rows of a flat index, and how much of them counts as this process's memory.
-
-    A page that was looked at once stays in the process until the machine runs short of memory. Beyond a bound they are
-    given back: the kernel keeps what it likes of the file. Single rows of a large file are read, not mapped: a look at a
-    page that is not there costs 20 microseconds, reading a row from the kernel's copy 1.
-    """
-
-    def __init__(self, flat: Any, path: Path) -> None:
-        # Kept: the memory goes with it.
-        self._flat = flat
-        self._file = path.open("rb", buffering=0)
-        self._offset = path.stat().st_size - int(flat.codes.size())
-        self._address, self._size = int(flat.codes.data()), int(flat.codes.size())
-        self._touched = 0
-
-    @property
-    def __array_interface__(self) -> dict[str, Any]:
-        """The rows float16 [N, D], where they are; an array made of this keeps the mapping alive."""
-        shape = (self._flat.ntotal, self._flat.d)
-        return {"shape": shape, "typestr": "<f2", "data": (self._address, True), "version": 3}
-
-    def rows(self, rows: Rows) -> Stored:
-        """Some rows, float16 [len(rows), D]."""
-        if self._size <= MAX_MAPPED_BYTES:
-            return np.asarray(self)[rows]
-        file, width = self._file.fileno(), self._size // self._flat.ntotal
-        read = (os.pread(file, width, self._offset + row * width) for row in rows.tolist())
-        return np.frombuffer(b"".join(read), np.float16).reshape(len(rows), self._flat.d)
-
-    def touched(self, num_rows: int) -> None:
-        """Count rows that were looked at; give all pages back when they may have become too many."""
-        if self._size <= MAX_MAPPED_BYTES:
-            return
-        self._touched += min(self._size, num_rows * BYTES_MAPPED_A_LOOK)
-        if self._touched > MAX_MAPPED_BYTES:
-            self._touched = 0
-            start = self._address & ~(mmap.PAGESIZE - 1)
-            _libc().madvise(start, self._size + self._address - start, mmap.MADV_DONTNEED)
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    library = ctypes.CDLL(None)
-    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    return library
-
-
-def _use_one_thread() -> None:
-    """One query uses one core: it takes milliseconds, queries come side by side, and waiting threads spin.
-
-    OpenMP keeps the number for each calling thread, so this says nothing to a build in another.
-    """
-    faiss.omp_set_num_threads(1)
-
-
-def _selector(bitmap: npt.NDArray[np.uint8]) -> Any:
-    return faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg, arg-type]
-
-
-def _ordered(rows: npt.NDArray[np.int64], scores: Vectors) -> tuple[Rows, Vectors]:
-    """Best first, ties by row, without the places that faiss left empty."""
-    found = rows >= 0
-    rows, scores = rows[found], scores[found]
-    order = np.lexsort((rows, -scores))
-    return rows[order], scores[order]
-
-
-def measure_effort(
-    segment: Segment, queries_QD: Vectors, *, target_recall: float, fixed_effort: int = 0
-) -> float:
-    """Set the least effort that reaches the recall@10 aimed at over `queries_QD`; the recall it reaches.
-
-    Efforts are powers of two. Recall is against exact search; an exact segment has 1.0.
-    """
-    kind, num_lists = segment.choice.kind, segment.choice.num_lists
-    if kind == "exact":
-        return 1.0
-    truth = [set(segment.exact(query_D, 10)[0].tolist()) for query_D in queries_QD]
-    first, most = (64, 2_048) if kind == "hnsw" else (min(8, num_lists), num_lists)
-    segment.effort = fixed_effort or first
-    while True:
-        recall = _recall(segment, queries_QD, truth)
-        if fixed_effort or recall >= target_recall or segment.effort >= most:
-            return recall
-        segment.effort = min(2 * segment.effort, most)
-
-
-def _recall(segment: Segment, queries_QD: Vectors, truth: list[set[int]]) -> float:
-    found = (
-        len(wanted & set(segment.search(query_D, 10)[0].tolist())) / max(1, len(wanted))
-        for query_D, wanted in zip(queries_QD, truth, strict=True)
+    out = Path(config.out)
+    if config.compact:
+        _compact(out, config)
+        return None
+    # What was taken out of this index stays out; adding says otherwise.
+    skip = frozenset() if config.add else LiveLog(out).withdrawn()
+    source = StoreSource(config.stores, as_list(config.shardset), skip)
+    if config.add:
+        print(f"{add(out, source)} items added to {out}", file=sys.stderr)
+        return None
+    model = _model_of(source, config)
+    facts = Facts(
+        model=str(model.folder.resolve()),
+        model_digest=source.model_digest,
+        shardsets=source.references,
+        inputs_digest=_inputs_digest(source, config),
+        # A rebuild starts from the stores given: additions made before are no part of it.
+        compacted_through=LiveLog(out).last_seq(),
     )
-    return float(np.mean(list(found))) if truth else 1.0
+    choice = choose(source.num_items, source.dimension, config.memory_budget_mb, config.kind)
+    if _is_finished(out, facts.inputs_digest):
+        print(f"{out} already holds the index of these stores", file=sys.stderr)
+        return None
+    if config.dry_run:
+        print(f"would index {source.num_items} items into {out}; {choice.why}")
+        return None
+    # Imported here: torch takes seconds, and finished work needs none of it.
+    from retrieval.encode.encoder import Encoder
+
+    encoder = Encoder(model.folder, num_threads=config.num_threads)
+    num_passes = 2 if choice.kind == "exact" else 3
+    with only_writer(out), progress("index", total=num_passes * source.num_items, unit="steps") as meter:
+        folder = write_generation(out, source, facts, config, encoder.encode_texts, meter)
+    manifest = read_manifest(folder)
+    print(
+        f"{manifest.num_vectors} items in {folder}; {manifest.why}; recall@10 {manifest.recall_at_10}",
+        file=sys.stderr,
+    )
+    return None
+
+
+def _compact(out: Path, config: IndexConfig) -> None:
+    folder = compact(out, config)
+    said = f"{out} has no changes to fold in" if folder is None else f"changes folded into {folder}"
+    print(said, file=sys.stderr)
+
+
+def as_list(value: str | list[str] | None) -> list[str]:
+    """One value, several or none, as a list."""
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
+def _model_of(source: StoreSource, config: IndexConfig) -> ModelDirectory:
+    model = ModelDirectory(config.model or source.model)
+    if model.digest != source.model_digest:
+        raise BadInput(
+            f"the stores were made by another model ({source.model})",
+            where=model.folder,
+            remedy="give that one with --model, or encode again with this one",
+        )
+    return model
+
+
+def _inputs_digest(source: StoreSource, config: IndexConfig) -> str:
+    """Of everything the result depends on. What was withdrawn since is no part: the engine honours it itself."""
+    inputs = {
+        "format": FORMAT,
+        "stores": [
+            [pair.store.manifest.vectors_sha256, pair.store.manifest.keys_sha256] for pair in source.pairs
+        ],
+        "captions": [store.manifest.vectors_sha256 for store in source.caption_stores],
+        "shardsets": [reference.model_dump() for reference in source.references],
+        "model": source.model_digest,
+        "settings": [
+            config.kind,
+            config.memory_budget_mb,
+            config.num_probes,
+            config.target_recall,
+            config.backend,
+        ],
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _is_finished(out: Path, inputs_digest: str) -> bool:
+    if not (out / CURRENT_NAME).is_file():
+        return False
+    try:
+        return read_manifest(current_generation(out)).inputs_digest == inputs_digest
+    except DamagedData:
+        # Damaged, or of an older format: this build is the remedy.
+        return False

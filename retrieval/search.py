@@ -1,300 +1,112 @@
-"""The search engine: one object over an index folder, safe to share between threads."""
+"""`iconoclip search`: a page of results as a table, or as one JSON object."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import sys
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
-import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from iconoclip.errors import BadInput
-from iconoclip.record import Record
-from retrieval.answers import (
-    Explanation,
-    Facets,
-    Filters,
-    Item,
-    NotationSuggestion,
-    Query,
-    Results,
-    Status,
-)
-from retrieval.backends.interface import Mask, Vectors
-from retrieval.generation.calibration import likelihoods
-from retrieval.generation.catalog import no_such_item
-from retrieval.generation.columns import Columns
-from retrieval.live.compaction import Compactor
-from retrieval.live.view import View
-from retrieval.live.views import Views
-from retrieval.query.facets import facets_of, notations_in_use
-from retrieval.query.hits import hit_of
-from retrieval.query.judging import Judge
-from retrieval.query.order import Order
-from retrieval.query.ranking import Cursor, Entry, query_digest
-from retrieval.query.vector import QueryVector, query_vector
+from iconoclip.errors import BadInput, MissingRequirement
+from retrieval.answers import MAX_IMAGE_BYTES, Hit, Query, Results
+from retrieval.config import SearchConfig
+from retrieval.engine import SearchEngine
+from retrieval.index import as_list
 
-if TYPE_CHECKING:
-    from retrieval.encode.modelloader import LazyModel
-
-MAX_SIBLINGS, NUM_SIMILAR = 50, 12
+MAX_TITLE_CHARS = 160
+FILTERS = (
+    "institution", "language", "earliest", "latest", "reusable", "rights", "iconclass", "object_type", "creator",
+    "has_region",
+)  # fmt: skip
 
 
-class SearchEngine:
-    """Answers over the current generation of an index. Open it with `SearchEngine.open`."""
+def search(config: SearchConfig) -> int | None:
+    """Run the verb.
 
-    def __init__(self, views: Views, model: LazyModel) -> None:
-        self._views, self._model = views, model
-
-    @classmethod
-    def open(
-        cls,
-        index_folder: str | Path,
-        *,
-        shardsets: Sequence[str | Path] | None = None,
-        model: str | Path | None = None,
-        compacts: bool = False,
-    ) -> SearchEngine:
-        """Open an index: checksums are verified, the model is loaded when the first query needs it.
-
-        Args:
-            index_folder: the folder that holds CURRENT.
-            shardsets: where the shard sets are now, in the order of the manifest, when they were moved.
-            model: where the model directory is now, when it was moved.
-            compacts: fold changes into the next generation when they are due, in a process of its own.
-
-        Raises:
-            MissingRequirement: no index here, or a shard set it names was moved.
-            DamagedData: a file differs from its checksum.
-        """
-        from retrieval.encode.modelloader import LazyModel
-
-        compactor = Compactor(Path(index_folder), shardsets or ()) if compacts else None
-        views = Views(Path(index_folder), shardsets or (), compactor)
-        manifest = views.current().sealed.manifest
-        return cls(views, LazyModel(model or manifest.model, manifest.model_digest))
-
-    # --- questions -----------------------------------------------------------------------------------------------
-
-    def search(self, query: Query) -> Results:
-        """The page of hits that `query` asks for.
-
-        Raises:
-            BadInput: an unknown key, an image that cannot be decoded, a cursor of another query.
-        """
-        started = time.perf_counter()
-        view = self._views.current()
-        cursor = Cursor.decode(query.cursor, query) if query.cursor else None
-        mask_N = view.mask(query.filters)
-        wanted = self._query_vector(query, view)
-        order = Order(view, query, wanted, mask_N, cursor)
-        page = order.page(query.k)
-        judge = Judge(view, wanted)
-        cosines, scores = judge.judged(page.entries)
-        shown_N = view.shown(mask_N) if query.fold and mask_N is not None else None
-        hits = [
-            hit_of(
-                view.record(entry.row),
-                rank=page.num_before + number,
-                score=float(scores[number - 1]),
-                cosine=None if cosines is None else round(float(cosines[number - 1]), 5),
-                matched=_matched(entry, wanted is not None),
-                num_near_duplicates=self._num_folded(view, entry.row, shown_N) if query.fold else 0,
-            )
-            for number, entry in enumerate(page.entries, 1)
-        ]
-        return Results(
-            hits=tuple(hits),
-            total=view.count(mask_N),
-            next_cursor=page.cursor(query_digest(query)),
-            matches_well=judge.matches_well(order),
-            took_ms=round((time.perf_counter() - started) * 1000, 2),
-        )
-
-    def record(self, key: str, *, without_institution: Sequence[str] = ()) -> Record:
-        """One item's record: all there is to know before it may be shown, in a fraction of a millisecond.
-
-        Raises:
-            BadInput: no such item, it was withdrawn, or its institution is not to appear.
-        """
-        view = self._views.current()
-        return self._visible(view, self._row(view, key), without_institution)
-
-    def item(self, key: str, *, without_institution: Sequence[str] = ()) -> Item:
-        """One item with its siblings and what is similar.
-
-        Args:
-            key: the item's key.
-            without_institution: slugs whose items must not appear, the item itself included.
-
-        Raises:
-            BadInput: no such item, or it was withdrawn.
-        """
-        view = self._views.current()
-        record = self._visible(view, self._row(view, key), without_institution)
-        filters = Filters(without_institution=tuple(without_institution))
-        similar = self.search(Query(like=(key,), filters=filters, k=NUM_SIMILAR))
-        records = [view.record(row) for row in view.group_rows(self._row(view, key), MAX_SIBLINGS)]
-        visible = [each for each in records if each.institution.slug not in without_institution]
-        siblings = tuple(hit_of(each, rank=rank, score=1.0) for rank, each in enumerate(visible, 1))
-        return Item(
-            hit=hit_of(record, rank=1, score=1.0), record=record, siblings=siblings, similar=similar.hits
-        )
-
-    def image(self, key: str) -> bytes:
-        """The JPEG bytes of an item's stored image. Whether it may be shown is the caller's to check.
-
-        Raises:
-            BadInput: no such item, or it was withdrawn.
-        """
-        view = self._views.current()
-        place = view.place(self._row(view, key))
-        shardset = view.shardsets.sets[place.shardset]
-        return shardset.read_bytes(place.shard, place.offset, place.size)
-
-    def facets(self, filters: Filters) -> Facets:
-        """Counts over the items that pass `filters`."""
-        return facets_of(self._shown_parts(self._views.current(), filters))
-
-    def suggest_notations(
-        self,
-        key: str,
-        branch: str,
-        *,
-        language: str = "en",
-        k: int = 10,
-        without_institution: Sequence[str] = (),
-    ) -> tuple[NotationSuggestion, ...]:
-        """Notations below `branch` that the model sees in an item's image, likeliest first: those of Iconclass, and those
-        with names of one's own that items here carry.
-
-        Raises:
-            BadInput: no such item, or Iconclass has no such branch.
-        """
-        from retrieval.query.suggest import suggest
-
-        view = self._views.current()
-        image_D = view.backend.vectors(np.array([self._row(view, key)]))[0]
-        calibration, statistics = view.sealed.manifest.calibration, view.sealed.statistics
-
-        def likelihood(text_D: Vectors) -> float:
-            cosine = np.array([text_D @ image_D], np.float32)
-            return float(likelihoods(calibration, statistics, text_D, "text", cosine)[0])
-
-        shown = self._shown_parts(view, Filters(without_institution=tuple(without_institution)))
-        return suggest(
-            image_D,
-            branch,
-            model=self._model,
-            likelihood=likelihood,
-            in_use=notations_in_use(shown, branch.replace(" ", "")),
-            language=language,
-            k=k,
-        )
-
-    def explain(self, key: str, text: str) -> Explanation:
-        """Where in an item's image the model sees `text`.
-
-        Raises:
-            BadInput: no such item, or no text.
-        """
-        if not text.strip():
-            raise BadInput("no text to look for", where="text", remedy="give a word or a sentence")
-        return self._model.explain(key, self.image(key), text)
-
-    def status(self) -> Status:
-        """What is being served."""
-        view = self._views.current()
-        manifest = view.sealed.manifest
-        return Status(
-            generation=manifest.generation,
-            num_items=view.count(None),
-            num_withdrawn=len(view.withdrawn),
-            num_added=len(view.additions.position_of),
-            kind=manifest.kind,
-            recall_at_10=manifest.recall_at_10,
-            model=Path(manifest.model).name,
-            model_digest=manifest.model_digest,
-            built_at=manifest.built_at,
-        )
-
-    def warm_up(self) -> None:
-        """Load the model now, so that the first query does not wait for it."""
-        self._model.text("a picture")
-
-    def refresh(self) -> None:
-        """Look now for additions, withdrawals and a new generation, instead of within seconds; wait for all of it."""
-        self._views.refresh()
-
-    def close(self) -> None:
-        """Close every file."""
-        self._views.close()
-
-    def __enter__(self) -> SearchEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # --- parts of an answer --------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _shown_parts(view: View, filters: Filters) -> list[tuple[Columns, Mask]]:
-        """The columns of the generation and of the additions, each with its rows that pass and may be shown."""
-        shown_N = view.shown(view.mask(filters))
-        parts = np.split(shown_N, [view.num_sealed]) if len(view.columns) > 1 else [shown_N]
-        return list(zip(view.columns, parts, strict=True))
-
-    def _row(self, view: View, key: str) -> int:
-        row = view.row_of(key)
-        if row is None:
-            raise no_such_item(key)
-        return row
-
-    @staticmethod
-    def _visible(view: View, row: int, without_institution: Sequence[str]) -> Record:
-        record = view.record(row)
-        if record.institution.slug in without_institution:
-            raise no_such_item(record.key)
-        return record
-
-    def _query_vector(self, query: Query, view: View) -> QueryVector | None:
-        def vector_of(key: str) -> Vectors:
-            row = self._row(view, key)
-            # An item that may not appear may not be asked about either: its neighbours would tell of it.
-            self._visible(view, row, query.filters.without_institution)
-            return np.asarray(view.backend.vectors(np.array([row]))[0])
-
-        def image_of(key: str) -> bytes:
-            self._visible(view, self._row(view, key), query.filters.without_institution)
-            return self.image(key)
-
-        return query_vector(
-            query,
-            model=self._model,
-            item_vector=vector_of,
-            item_image=image_of,
-            statistics=view.sealed.statistics,
-        )
-
-    @staticmethod
-    def _num_folded(view: View, row: int, shown_N: Mask | None) -> int:
-        members = view.cluster_members(row)
-        if len(members) == 1:
-            return 0
-        if shown_N is not None:
-            return max(0, int(shown_N[members].sum()) - 1)
-        return max(0, sum(int(member) not in view.withdrawn for member in members) - 1)
+    Raises:
+        MissingRequirement: no index there, or a model or shard set was moved.
+        BadInput: a query that cannot be answered.
+    """
+    shardsets = as_list(config.shardset)
+    with SearchEngine.open(config.index, shardsets=shardsets or None, model=config.model) as engine:
+        results = engine.search(_query(config))
+    if config.json:
+        print(results.model_dump_json(indent=2))
+    else:
+        show(results, Console(width=None if sys.stdout.isatty() else 160))
+    return None
 
 
-def _matched(entry: Entry, has_vector: bool) -> tuple[str, ...]:
-    found = (
-        ("meaning", entry.by_meaning and has_vector),
-        ("captions", entry.by_caption),
-        ("words", entry.has_some_words),
+def _query(config: SearchConfig) -> Query:
+    values = {
+        "text": config.text,
+        "image": _read_image(config.image),
+        "like": tuple(config.like),
+        "unlike": tuple(config.unlike),
+        "terms": [
+            {"text": text, "weight": weight}
+            for texts, weight in ((config.plus, 1.0), (config.minus, -1.0))
+            for text in texts
+        ],
+        "k": config.k,
+        "cursor": config.cursor,
+        "mode": config.mode,
+        "fold": config.fold,
+        "diversity": config.diversity,
+        "filters": {name: getattr(config, name) for name in FILTERS},
+    }
+    try:
+        return Query.model_validate(values)
+    except ValueError as error:
+        raise BadInput(f"not a query: {error}"[:500], remedy="`iconoclip search --help`") from error
+
+
+def _read_image(path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        if Path(path).stat().st_size > MAX_IMAGE_BYTES:
+            raise BadInput("the image file is larger than 20 MB", where=path, remedy="give a smaller one")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise MissingRequirement(
+            f"the image cannot be read: {error.strerror}", where=path, remedy="check the path"
+        ) from error
+
+
+def show(results: Results, console: Console) -> None:
+    """Print a page of results as a table."""
+    if results.matches_well is False:
+        console.print("[yellow]Nothing here matches well.[/] What comes nearest:")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, kind in (("#", "right"), ("score", "right"), ("title", "left"), ("institution", "left"),
+                       ("date", "left"), ("rights", "left"), ("link", "left")):  # fmt: skip
+        table.add_column(name, justify=kind, overflow="fold", no_wrap=name in ("#", "score"))  # type: ignore[arg-type]
+    for hit in results.hits:
+        table.add_row(*_cells(hit))
+    console.print(table)
+    more = f"; the next page: --cursor {results.next_cursor}" if results.next_cursor else ""
+    console.print(
+        f"{len(results.hits)} of {results.total} items in {results.took_ms:.0f} ms{more}", style="dim"
     )
-    return tuple(name for name, is_so in found if is_so)
+
+
+def _cells(hit: Hit) -> tuple[str, ...]:
+    title = hit.title if len(hit.title) <= MAX_TITLE_CHARS else f"{hit.title[: MAX_TITLE_CHARS - 1]}…"
+    folded = f" (+{hit.num_near_duplicates})" if hit.num_near_duplicates else ""
+    link = hit.homepage or hit.manifest or hit.canvas or hit.key
+    # Titles come from strangers: their brackets are no markup.
+    return tuple(
+        escape(text)
+        for text in (
+            str(hit.rank),
+            f"{hit.score:.2f}",
+            title + folded,
+            hit.institution_name,
+            hit.date or "",
+            hit.rights.label,
+            link,
+        )
+    )

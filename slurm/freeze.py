@@ -20,7 +20,7 @@ from iconoclip.config import to_yaml
 from iconoclip.files import atomic_write, write_json
 from slurm.job import JobDir, now
 
-PACKAGES = ("iconoclip", "data_prep", "training", "retrieval", "slurm")
+PACKAGES = ("iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "node_modules")
 MAX_DIFF_BYTES = 20_000_000
 

@@ -26,7 +26,7 @@ EACH_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)")
-ROOMS = ("iconoclip", "data_prep", "training", "retrieval", "slurm")
+ROOMS = ("iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections")
 # Options of programs that are not ours: sbatch and srun, ssh-keygen, pytest, and what every verb takes.
 OF_OTHERS = {"signal", "cpus_per_task", "ntasks_per_node", "help", "version", "print_config", "config"}
 

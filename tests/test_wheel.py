@@ -68,11 +68,11 @@ def run(elsewhere: Path, folder: Path, *command: str) -> subprocess.CompletedPro
 def test_the_wheel_holds_the_packages_and_the_configs_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"iconoclip", "data_prep", "training", "retrieval", "slurm"}
+    assert tops == {"iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections"}
     assert "iconoclip/configs/train/demo.yaml" in names
     assert "iconoclip/configs/harvest/demo.yaml" in names
-    assert any(name.startswith("retrieval/service/templates/") for name in names)
-    assert any(name.startswith("retrieval/service/static/") for name in names)
+    assert any(name.startswith("retrieval/service/pages/templates/") for name in names)
+    assert any(name.startswith("retrieval/service/pages/static/") for name in names)
 
 
 def test_installed_elsewhere_it_is_the_wheel_that_runs(elsewhere: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from iconoclip.errors import BadInput
 from iconoclip.progress import Meter, progress
 from iconoclip.rundir import RunDir
-from training.checkpoints import checkpoint_path, prune
+from training.checkpoint.folder import checkpoint_path, prune
 from training.config import TrainConfig
 from training.cost import EnergyMeter
 from training.data.loader import Batch

@@ -24,8 +24,8 @@ from iconoclip.config import load
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import disk_full_is_an_answer, sha256_of, write_json
 from iconoclip.rundir import RunDir
-from training import checkpoints
 from training.card import model_card
+from training.checkpoint import folder as checkpoints
 from training.config import ExportConfig, TrainConfig
 from training.model_files import CONFIG_NAME, WEIGHTS_NAME, model_digest
 
@@ -76,7 +76,7 @@ def _export(run: RunDir, path: Path, config: ExportConfig, source: dict[str, Any
             remedy="choose another with --out",
         )
     # Imported here: torch takes seconds, and an export that is done needs none of it.
-    from training.checkpoint_io import read_checkpoint
+    from training.checkpoint.file import read_checkpoint
 
     checkpoint = read_checkpoint(path)
     with _new_folder(config.out) as folder:

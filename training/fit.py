@@ -21,7 +21,6 @@ from torch.utils.data import DataLoader
 from iconoclip.config import digest
 from iconoclip.errors import BadInput, TryAgainLater
 from iconoclip.rundir import RunDir
-from training import checkpoints
 from training.callbacks import (
     BadStepGuard,
     Checkpointer,
@@ -32,7 +31,8 @@ from training.callbacks import (
     Stopwatch,
     bar,
 )
-from training.checkpoint_io import AtomicCheckpointIO
+from training.checkpoint import folder as checkpoints
+from training.checkpoint.file import AtomicCheckpointIO
 from training.config import Precision, TrainConfig
 from training.cost import EnergyMeter
 from training.data import remote

@@ -18,7 +18,7 @@ from iconoclip.config import load
 from iconoclip.errors import MissingRequirement
 from iconoclip.files import atomic_write
 from iconoclip.rundir import RunDir
-from training import checkpoints
+from training.checkpoint import folder as checkpoints
 from training.config import SeenConfig, TrainConfig
 from training.data.order import EpochOrder, Schedule, quotas
 from training.data.samples import Samples, codes

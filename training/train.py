@@ -11,7 +11,7 @@ from pathlib import Path
 from iconoclip.config import load
 from iconoclip.errors import ConfigError
 from iconoclip.rundir import RunDir
-from training import checkpoints
+from training.checkpoint import folder as checkpoints
 from training.config import TrainConfig
 
 # What may differ between a run's first command and the one that resumes it: where and how it is computed, not what.

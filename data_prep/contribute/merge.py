@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_prep.config import MergeConfig
-from data_prep.recording import created_by, now_or_fixed
+from data_prep.harvest.recording import created_by, now_or_fixed
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError
 from iconoclip.progress import progress
 from iconoclip.record import Record, Rights, Split

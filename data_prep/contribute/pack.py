@@ -7,13 +7,13 @@ from the folder. So a pack that was stopped goes on as well, and a broken image 
 from __future__ import annotations
 
 from data_prep.config import HarvestConfig, PackConfig, Storing
-from data_prep.documents import item_row
-from data_prep.dry_run import list_records
-from data_prep.harvest import LEDGER_FOLDER, fetch_and_pack, same_harvest, take_over
+from data_prep.harvest.documents import item_row
+from data_prep.harvest.dry_run import list_records
+from data_prep.harvest.recording import Recorder, now_or_fixed
+from data_prep.harvest.report import already_finished
+from data_prep.harvest.verb import LEDGER_FOLDER, fetch_and_pack, same_harvest, take_over
 from data_prep.ledger.jobs import FoundRows, LinkRow
 from data_prep.ledger.ledger import Ledger
-from data_prep.recording import Recorder, now_or_fixed
-from data_prep.report import already_finished
 from data_prep.sources.table import TableReader
 from iconoclip.config import digest
 from iconoclip.errors import DamagedData

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.config import TakedownConfig
-from data_prep.recording import now_or_fixed
+from data_prep.harvest.recording import now_or_fixed
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.progress import progress

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from data_prep.candidate import Candidate, Found
 
 State = Literal["pending", "fetched", "refused", "retry-later", "dead"]
-# Of a document or item that is another task's (data_prep.array).
+# Of a document or item that is another task's (data_prep.harvest.array).
 ELSEWHERE: Final = "elsewhere"
 
 CANDIDATE: Final = TypeAdapter(Candidate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
-from retrieval.index import exact_top, top_order
+from retrieval.faiss_index import exact_top, top_order
 
 
 class NoVectors:

@@ -18,6 +18,7 @@ from iconoclip.progress import Meter
 from iconoclip.record import Record
 from retrieval import iconography
 from retrieval.config import IndexConfig
+from retrieval.faiss_index import Choice, Segment, build, choose, map_vectors, write_flat
 from retrieval.generation.calibration import Statistics
 from retrieval.generation.captions import Captions, write_captions
 from retrieval.generation.catalog import CatalogWriter, Place
@@ -41,7 +42,6 @@ from retrieval.generation.manifest import (
     seal,
 )
 from retrieval.generation.measured import NUM_SAMPLED_ITEMS, EncodeTexts, Measured, measure, sampled_queries
-from retrieval.index import Choice, Segment, build, choose, map_vectors, write_flat
 
 
 class Source(Protocol):

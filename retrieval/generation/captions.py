@@ -21,6 +21,7 @@ import numpy.typing as npt
 from iconoclip.errors import DamagedData
 from iconoclip.files import atomic_write
 from retrieval.backends.interface import Vectors
+from retrieval.faiss_index import Choice, Segment, build, measure_effort, write_flat
 from retrieval.generation.manifest import (
     CAPTION_ANN_NAME,
     CAPTION_ROWS_NAME,
@@ -28,7 +29,6 @@ from retrieval.generation.manifest import (
     REBUILD,
     CaptionPart,
 )
-from retrieval.index import Choice, Segment, build, measure_effort, write_flat
 
 
 @dataclass(frozen=True)

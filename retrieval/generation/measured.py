@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.config import IndexConfig
+from retrieval.faiss_index import Segment, measure_effort
 from retrieval.generation.calibration import (
     BACKGROUND_SHARE,
     BACKGROUND_TEXTS,
@@ -23,7 +24,6 @@ from retrieval.generation.calibration import (
     shortened,
 )
 from retrieval.generation.manifest import Calibration
-from retrieval.index import Segment, measure_effort
 
 Vectors = npt.NDArray[np.float32]
 EncodeTexts = Callable[[Sequence[str]], Vectors]

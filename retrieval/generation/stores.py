@@ -15,10 +15,10 @@ from iconoclip.embeddings import EmbeddingStore
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
 from iconoclip.record import Record
 from iconoclip.shardset import ShardSet
+from retrieval.faiss_index import BLOCK_ROWS
 from retrieval.generation.captions import Captions
 from retrieval.generation.catalog import Place
 from retrieval.generation.manifest import ShardSetReference
-from retrieval.index import BLOCK_ROWS
 
 
 @dataclass(frozen=True, slots=True)

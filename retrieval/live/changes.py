@@ -16,16 +16,16 @@ from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
 from iconoclip.progress import progress
 from iconoclip.record import Record
 from retrieval.config import IndexConfig
+from retrieval.faiss_index import BLOCK_ROWS
 from retrieval.generation.assembly import Facts, write_generation
 from retrieval.generation.captions import Captions
 from retrieval.generation.catalog import Place
 from retrieval.generation.manifest import current_generation, read_manifest
 from retrieval.generation.stores import StorePair, StoreSource
-from retrieval.index import BLOCK_ROWS
 from retrieval.live.compaction import is_due
 from retrieval.live.log import Addition, LiveLog
+from retrieval.live.refresh import Views
 from retrieval.live.view import View
-from retrieval.live.views import Views
 
 LOCK_NAME = ".lock"
 MAX_ADDITIONS = 20_000

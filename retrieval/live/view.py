@@ -21,6 +21,7 @@ from iconoclip.record import Record
 from retrieval.answers import Filters
 from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
 from retrieval.backends.overlay import NoVectors, Overlay
+from retrieval.faiss_index import Choice, Segment
 from retrieval.generation.calibration import Statistics
 from retrieval.generation.captions import CaptionSegment
 from retrieval.generation.catalog import Catalog, Place, WordMatch
@@ -37,7 +38,6 @@ from retrieval.generation.manifest import (
     read_manifest,
     verify_files,
 )
-from retrieval.index import Choice, Segment
 from retrieval.live.additions import Additions, merged
 from retrieval.live.withdrawals import WatchedShardSets
 

@@ -1,9 +1,5 @@
-"""The page and the API.
+"""The search page and the API.
 
-Put together in `app`, run by `serve`; `desk` is what every route shares.
-The API: `api`, `images`, `exports`, `health`, with `params` (questions), `documented` and `examples` (OpenAPI).
-IIIF: `iiif` and `canvases` (Presentation 3), `within` (Content Search 2).
-The page: `pages`, `home`, `facets`, rendered by `templates` with `views`, `layout` and `wording`.
-Pictures: `pictures` (stored), `uploads` and `remote` (brought), `heat` (why this one).
-Doors: `limits`, `visibility`, `refusals`, `measures`.
+`app` puts the parts together, `serve` runs them, `context` is what every route shares.
+`api/` is the JSON API, `pages/` the HTML pages, `iiif/` the IIIF answers, `guards/` what protects the service.
 """

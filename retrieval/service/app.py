@@ -21,15 +21,19 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from retrieval.config import ServeConfig
-from retrieval.search import SearchEngine
-from retrieval.service import api, exports, health, iiif, images, pages, within
-from retrieval.service.desk import Desk
-from retrieval.service.limits import BodyLimit, RateLimit, SecurityHeaders
-from retrieval.service.measures import Measured, Measures
-from retrieval.service.params import refused
-from retrieval.service.refusals import Refusal, from_status
+from retrieval.engine import SearchEngine
+from retrieval.service.api import exports, health, images
+from retrieval.service.api import routes as api
+from retrieval.service.api.params import refused
+from retrieval.service.api.prometheus import Measured, Measures
+from retrieval.service.context import ServiceContext
+from retrieval.service.guards.limits import BodyLimit, RateLimit, SecurityHeaders
+from retrieval.service.guards.refusals import Refusal, from_status
+from retrieval.service.iiif import content_search
+from retrieval.service.iiif import presentation as iiif
+from retrieval.service.pages import routes as pages
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "pages" / "static"
 # Beside the image, a multipart body carries its boundaries and a few field names.
 MULTIPART_OVERHEAD_BYTES = 10_000
 
@@ -46,7 +50,7 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
     Raises:
         MissingRequirement, ConfigError: the rules of visibility cannot be read.
     """
-    desk, measures = Desk(engine, config), Measures()
+    context, measures = ServiceContext(engine, config), Measures()
     app = FastAPI(
         title=config.title,
         version=version("iconoclip"),
@@ -55,11 +59,11 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         # The framework's own reference pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
-        middleware=_middleware(desk, config, measures),
+        middleware=_middleware(context, config, measures),
         lifespan=_lifespan,
     )
-    app.state.desk, app.state.measures = desk, measures
-    for room in (api, images, exports, iiif, within, health, pages):
+    app.state.context, app.state.measures = context, measures
+    for room in (api, images, exports, iiif, content_search, health, pages):
         app.include_router(room.router)
     app.mount("/static", Static(directory=STATIC), name="static")
     app.add_exception_handler(Refusal, _refuse)
@@ -81,7 +85,7 @@ class Static(StaticFiles):
         return response
 
 
-def _middleware(desk: Desk, config: ServeConfig, measures: Measures) -> list[Middleware]:
+def _middleware(context: ServiceContext, config: ServeConfig, measures: Measures) -> list[Middleware]:
     """From the outside in."""
     stack = [Middleware(SecurityHeaders)]
     if config.cors_origins:
@@ -101,9 +105,9 @@ def _middleware(desk: Desk, config: ServeConfig, measures: Measures) -> list[Mid
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    desk: Desk = app.state.desk
-    if desk.config.preload:
-        desk.warm_up()
+    context: ServiceContext = app.state.context
+    if context.config.preload:
+        context.warm_up()
     yield
 
 

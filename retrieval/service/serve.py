@@ -36,7 +36,7 @@ def serve(config: ServeConfig) -> int:
     """
     with contextlib.closing(bind(config.host, config.port)) as listener:
         # Imported after the port is ours: together they take a second or two.
-        from retrieval.search import SearchEngine
+        from retrieval.engine import SearchEngine
         from retrieval.service.app import create_app
 
         with SearchEngine.open(

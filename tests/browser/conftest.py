@@ -15,7 +15,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from retrieval.config import ServeConfig
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
 from retrieval.service.serve import bind
 from tests.retrieval.service.armorial_index import build_index

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 
 from iconoclip.files import atomic_write
 from retrieval.config import ServeConfig
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
 from retrieval.service.serve import bind
 from tests.browser.conftest import running

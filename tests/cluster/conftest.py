@@ -135,7 +135,7 @@ def chained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> 
     """The whole road over the built-in archives, which are served for as long as it takes."""
     from .test_whole_road import start
 
-    serve_armorial = resolve("data_prep.armorial.server.process:serve_armorial")
+    serve_armorial = resolve("builtin_collections.armorial.server.process:serve_armorial")
     with serve_armorial(num_arms=60) as served:
         iiif = [served.wexcombe_collection, served.aldersheim_collection]
         yield start(cluster, tmp_path_factory.mktemp("chained"), iiif, served.valcendre_oai)

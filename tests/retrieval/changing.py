@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from retrieval.answers import Query
-from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode.encode import encode
-from retrieval.search import SearchEngine
+from retrieval.encode.verb import encode
+from retrieval.engine import SearchEngine
+from retrieval.index import index
 
 from .conftest import write_shardset
 

@@ -18,10 +18,10 @@ from iconoclip.record import Image as StoredImage
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSet, ShardSetWriter
 from retrieval.answers import Query
-from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode.encode import encode
-from retrieval.search import SearchEngine
+from retrieval.encode.verb import encode
+from retrieval.engine import SearchEngine
+from retrieval.index import index
 
 CREATED = "2026-01-01T00:00:00Z"
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 140, 30), "yellow": (220, 200, 30)}

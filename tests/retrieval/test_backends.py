@@ -13,11 +13,11 @@ from iconoclip.errors import DamagedData, MissingRequirement
 from retrieval.answers import Filters, Query
 from retrieval.backends.interface import VectorBackend
 from retrieval.backends.overlay import Overlay
-from retrieval.build import index
 from retrieval.config import IndexConfig
-from retrieval.index import Choice, Segment, write_flat
+from retrieval.engine import SearchEngine
+from retrieval.faiss_index import Choice, Segment, write_flat
+from retrieval.index import index
 from retrieval.live.changes import withdraw
-from retrieval.search import SearchEngine
 
 from .conftest import samples_of
 

@@ -15,14 +15,14 @@ import pytest
 from iconoclip.errors import BadInput
 from iconoclip.record import Caption, Record
 from retrieval.answers import Filters, Query
-from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode.encode import encode
+from retrieval.encode.verb import encode
+from retrieval.engine import SearchEngine
 from retrieval.generation.catalog import Place
 from retrieval.generation.manifest import ShardSetReference
+from retrieval.index import index
 from retrieval.live.changes import withdraw
 from retrieval.live.log import Addition, LiveLog
-from retrieval.search import SearchEngine
 
 from .conftest import samples_of, write_shardset
 

@@ -19,12 +19,12 @@ import pytest
 
 from iconoclip.errors import BadInput, DamagedData, TryAgainLater
 from retrieval.answers import Filters, Query
-from retrieval.build import index
 from retrieval.config import IndexConfig
+from retrieval.engine import SearchEngine
 from retrieval.generation.manifest import current_generation, read_manifest
+from retrieval.index import index
 from retrieval.live.changes import only_writer, withdraw
 from retrieval.live.log import LIVE_NAME
-from retrieval.search import SearchEngine
 
 from .changing import add, compact, everything, store_of
 from .conftest import draw, record_of, samples_of, write_model
@@ -32,7 +32,7 @@ from .conftest import draw, record_of, samples_of, write_model
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 def test_an_addition_is_found_in_every_way_at_once(
@@ -239,7 +239,7 @@ def test_load_with_changes_and_swaps_shows_no_error_and_no_withdrawn_item(
 WRITER = """
     import sys
     from pathlib import Path
-    from retrieval.build import index
+    from retrieval.index import index
     from retrieval.live.changes import withdraw
     from retrieval.config import IndexConfig
     folder, keys = Path(sys.argv[1]), sys.argv[2:]

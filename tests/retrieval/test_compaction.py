@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from retrieval.answers import Query
-from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode.encode import encode
+from retrieval.encode.verb import encode
+from retrieval.engine import SearchEngine
 from retrieval.generation.manifest import current_generation, read_manifest
+from retrieval.index import index
 from retrieval.live.changes import only_writer, withdraw
 from retrieval.live.compaction import Compactor
-from retrieval.search import SearchEngine
 
 from .conftest import samples_of, write_shardset
 
@@ -52,7 +52,7 @@ def test_many_additions_are_folded_in_at_once_and_as_the_index_was_asked_to_be(
 def test_a_server_folds_changes_in_beside_its_answers(
     make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 0.05)
     samples = samples_of(range(40))
     folder = make_index(samples)
     gone = {record.key for record, _ in samples[:5]}

@@ -15,10 +15,10 @@ from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirem
 from iconoclip.files import write_json
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
 from retrieval.config import EncodeConfig
-from retrieval.encode.encode import encode
 from retrieval.encode.encoder import Encoder, text_features
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import decode, fit, prepare
+from retrieval.encode.verb import encode
 
 from .conftest import draw, record_of, samples_of, write_model, write_shardset
 
@@ -142,7 +142,7 @@ class TestResume:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr("retrieval.encode.encode._encode_shards", None)
+        monkeypatch.setattr("retrieval.encode.verb._encode_shards", None)
         before = (store / "vectors.npy").stat().st_mtime_ns
         encode(config(model, shardset, store))
         assert "already holds" in capsys.readouterr().err

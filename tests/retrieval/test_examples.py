@@ -13,7 +13,7 @@ from iconoclip.embeddings import EmbeddingStore
 from iconoclip.errors import BadInput
 from iconoclip.shardset import ShardSet
 from retrieval.answers import Query, RegionOf, Weighted
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 
 from .conftest import draw, keys
 

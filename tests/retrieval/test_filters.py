@@ -9,7 +9,7 @@ import pytest
 
 from iconoclip.record import Region
 from retrieval.answers import Filters, Query
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 
 from .conftest import keys, samples_of
 

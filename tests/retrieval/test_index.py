@@ -9,8 +9,17 @@ import numpy.typing as npt
 import pytest
 
 from iconoclip.errors import DamagedData
-from retrieval import index as vectorindex
-from retrieval.index import Choice, Segment, build, choose, exact_top, measure_effort, read_index, write_flat
+from retrieval import faiss_index as vectorindex
+from retrieval.faiss_index import (
+    Choice,
+    Segment,
+    build,
+    choose,
+    exact_top,
+    measure_effort,
+    read_index,
+    write_flat,
+)
 
 N, D = 12_000, 32
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from iconoclip.record import Caption, Record
 from retrieval.answers import Query, Weighted
-from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode.encode import encode
 from retrieval.encode.explain import occlusion_map
+from retrieval.encode.verb import encode
+from retrieval.engine import SearchEngine
 from retrieval.generation.calibration import BACKGROUND_TEXTS, Scores, Statistics, fit_curve, probabilities
+from retrieval.index import index
 from retrieval.query.order import Order
 from retrieval.query.vector import LIKE_WEIGHT, QUERY_WEIGHT
-from retrieval.search import SearchEngine
 
 from .conftest import COLOURS, SHAPES, draw, samples_of, write_shardset
 

@@ -10,7 +10,7 @@ import pytest
 
 from iconoclip.errors import DamagedData, MissingRequirement
 from retrieval.answers import Query
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 
 from .conftest import samples_of
 

@@ -11,7 +11,7 @@ from iconoclip.errors import BadInput
 from iconoclip.files import write_json
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
 from retrieval.answers import Filters, Query
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 
 from .conftest import all_pages, keys, samples_of
 
@@ -50,7 +50,7 @@ def withdraw(folder: Path, key: str) -> None:
 def test_a_withdrawn_item_is_gone_everywhere(
     make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 0.0)
     samples = samples_of(range(30))
     folder = make_index(samples)
     gone = samples[7][0].key
@@ -79,7 +79,7 @@ def test_a_withdrawn_item_is_gone_everywhere(
 def test_a_page_turned_after_a_withdrawal_repeats_and_skips_nothing(
     make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 0.0)
     folder = make_index(samples_of(range(30)))
     with SearchEngine.open(folder) as engine:
         query = Query(text="a red circle", k=10, fold=False)

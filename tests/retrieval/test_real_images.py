@@ -17,7 +17,7 @@ from iconoclip.record import Image as StoredImage
 from iconoclip.rights import judge
 from retrieval.answers import Filters, Query
 from retrieval.encode.pixels import decode, to_jpeg
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 
 MATERIAL = Path(__file__).parents[3] / "shared" / "material" / "images"
 

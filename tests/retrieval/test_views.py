@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from retrieval.answers import Filters
+from retrieval.engine import SearchEngine
 from retrieval.live.changes import withdraw
+from retrieval.live.refresh import Views
 from retrieval.live.view import View
-from retrieval.live.views import Views
-from retrieval.search import SearchEngine
 
 from .changing import compact, everything
 from .conftest import samples_of
@@ -23,7 +23,7 @@ from .conftest import samples_of
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 def test_a_withdrawal_that_was_compacted_before_the_next_query_is_not_shown_by_it(
@@ -74,7 +74,7 @@ def test_a_generation_opened_slowly_does_not_replace_a_newer_one(
         withdraw(folder, [second])
         compact(folder)
         assert everything(engine).isdisjoint({first, second}), "opened while the query waited"
-        monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 3600.0)
+        monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 3600.0)
         opening.may_show.set()
         assert engine._views._opening is not None
         engine._views._opening.join(30)
@@ -92,7 +92,7 @@ def test_a_generation_that_was_replaced_before_it_is_shown_is_not_shown(
         opening.begin(engine, folder, first)
         withdraw(folder, [second])
         assert second not in everything(engine), "the old generation has seen it"
-        monkeypatch.setattr("retrieval.live.views.SECONDS_BETWEEN_LOOKS", 3600.0)
+        monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 3600.0)
         compact(folder)
         opening.may_show.set()
         assert engine._views._opening is not None

@@ -20,8 +20,8 @@ import torch
 from torch._dynamo.utils import counters
 
 from iconoclip.rundir import RunDir
-from training import checkpoints
-from training.checkpoint_io import read_checkpoint
+from training.checkpoint import folder as checkpoints
+from training.checkpoint.file import read_checkpoint
 from training.config import ExportConfig, TrainConfig
 from training.export import export
 from training.train import train

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from iconoclip.errors import MissingRequirement
-from training import checkpoints
+from training.checkpoint import folder as checkpoints
 from training.config import TrainConfig
 from training.train import train
 

@@ -48,8 +48,8 @@ def trained(
 
 
 def test_plain_open_clip_loads_the_export_bit_equal(trained: tuple[Path, Path], shapes_set: Path) -> None:
-    from training import checkpoints
-    from training.checkpoint_io import read_checkpoint
+    from training.checkpoint import folder as checkpoints
+    from training.checkpoint.file import read_checkpoint
 
     run, folder = trained
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
@@ -165,7 +165,7 @@ def test_before_and_after_are_one_table(
 
 
 def trained_step(run: Path) -> int:
-    from training import checkpoints
+    from training.checkpoint import folder as checkpoints
 
     return checkpoints.step_of(checkpoints.checkpoints_in(run / "checkpoints")[0])
 

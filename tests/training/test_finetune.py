@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from iconoclip.errors import BadInput, ConfigError
-from training import checkpoints, finetune
-from training.checkpoint_io import read_checkpoint
+from training import finetune
+from training.checkpoint import folder as checkpoints
+from training.checkpoint.file import read_checkpoint
 from training.config import ExportConfig, TrainConfig
 from training.export import export
 from training.fit import load_for_training

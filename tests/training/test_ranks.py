@@ -18,8 +18,8 @@ import torch.nn.functional as F
 
 from iconoclip.config import to_yaml
 from iconoclip.rundir import RunDir
-from training.checkpoint_io import read_checkpoint
-from training.checkpoints import latest_sound
+from training.checkpoint.file import read_checkpoint
+from training.checkpoint.folder import latest_sound
 from training.config import TrainConfig
 from training.data.samples import load
 from training.losses import ContrastiveLoss, Relations

@@ -20,8 +20,8 @@ import torch
 from iconoclip.config import to_yaml
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, TryAgainLater
 from iconoclip.rundir import RunDir
-from training import checkpoints
-from training.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from training.checkpoint import folder as checkpoints
+from training.checkpoint.file import AtomicCheckpointIO, read_checkpoint
 from training.config import TrainConfig
 from training.train import train
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from data_prep.config import HarvestConfig
-from data_prep.harvest import harvest
+from data_prep.harvest.status import read_status
+from data_prep.harvest.verb import harvest
 from data_prep.network.hosts import HostGate, Pace
 from data_prep.network.shared_pace import SharedPace
-from data_prep.status import read_status
 from iconoclip.errors import ConfigError, SomeRefused
 from iconoclip.shardset import ShardSet
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.clusters import COLOUR_TOLERANCE, MAX_GROUPS_OF_A_HASH, Clusters
+from data_prep.near_duplicates import COLOUR_TOLERANCE, MAX_GROUPS_OF_A_HASH, Clusters
 
 GREY = (90,) * 12
 

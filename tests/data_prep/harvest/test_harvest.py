@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data_prep.config import HarvestConfig
-from data_prep.harvest import harvest
+from data_prep.harvest.verb import harvest
 from iconoclip.errors import BadInput, ConfigError, RightsForbid, SomeRefused
 from iconoclip.rights import may_train
 from iconoclip.shardset import ShardSet

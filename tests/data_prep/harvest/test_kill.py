@@ -24,7 +24,7 @@ NUM_KILLS = int(os.environ.get("ICONOCLIP_KILLS", "6"))
 FORKER = """
 import os, sys
 from iconoclip.cli import main
-import data_prep.harvest, data_prep.contribute.pack, py3langid, PIL.JpegImagePlugin, httpx2, httpcore2, protego
+import data_prep.harvest.verb, data_prep.contribute.pack, py3langid, PIL.JpegImagePlugin, httpx2, httpcore2, protego
 for line in sys.stdin:
     child = os.fork()
     if not child:

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.candidate import Candidate, Found, Refusal, Withdrawal
+from data_prep.harvest.recording import key_of
 from data_prep.ledger.jobs import CANDIDATE, DocumentJob, Facts, FoundRows, ItemJob, ItemRow, LinkRow, Outcome
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.rounds import begin_round
 from data_prep.ledger.walk import places, settle, visits
-from data_prep.recording import key_of
 from iconoclip.errors import DamagedData
 from iconoclip.record import Institution, Source
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from data_prep.config import HarvestConfig, StatusConfig
-from data_prep.harvest import harvest
-from data_prep.status import read_status, status
+from data_prep.harvest.status import read_status, status
+from data_prep.harvest.verb import harvest
 from iconoclip.errors import DamagedData, MissingRequirement, SomeRefused, TryAgainLater
 from iconoclip.shardset import ShardSet, ShardSetWriter
 
@@ -330,7 +330,7 @@ def test_status_of_what_waits(archive, tmp_path, reply, capsys):
 
 def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path, monkeypatch):
     """Asked from beside, as a person does, while the harvest is under way."""
-    monkeypatch.setattr("data_prep.engine.SECONDS_BETWEEN_PULSES", 0.2)
+    monkeypatch.setattr("data_prep.harvest.engine.SECONDS_BETWEEN_PULSES", 0.2)
     archive.num_manifests = 60
     seen: list[Any] = []
 

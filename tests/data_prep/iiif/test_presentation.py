@@ -122,13 +122,13 @@ def test_what_is_said_of_a_canvas_goes_before_what_is_said_of_the_whole() -> Non
     canvas = canvas_3(
         "1",
         image_3("a"),
-        label={"en": ["The lady at her desk"]},
+        label={"en": ["The lady at her context"]},
         rights="http://creativecommons.org/licenses/by-nc/4.0/",
         metadata=[{"label": {"en": ["Artist"]}, "value": {"none": ["Somebody Else"]}}],
     )
     (candidate,) = read(manifest_3(canvas)).candidates
     assert [caption.text for caption in candidate.captions][:2] == [
-        "The lady at her desk",
+        "The lady at her context",
         "Portrait of a Lady",
     ]
     assert candidate.rights_raw == "http://creativecommons.org/licenses/by-nc/4.0/"

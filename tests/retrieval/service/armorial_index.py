@@ -15,15 +15,15 @@ import open_clip
 import torch
 from safetensors.torch import save_file
 
-from data_prep.armorial import collection, describe
-from data_prep.armorial.archives import Archive
-from data_prep.armorial.drawing.picture import picture
+from builtin_collections.armorial import collection, describe
+from builtin_collections.armorial.archives import Archive
+from builtin_collections.armorial.drawing.picture import picture
 from iconoclip.record import Caption, Date, Image, Institution, Record, Region, Source, sample_key
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSetWriter
-from retrieval.build import index
 from retrieval.config import EncodeConfig, IndexConfig
-from retrieval.encode.encode import encode
+from retrieval.encode.verb import encode
+from retrieval.index import index
 
 MODEL = {
     "embed_dim": 32,

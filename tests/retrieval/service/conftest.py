@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from retrieval.config import ServeConfig
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
 from tests.retrieval.service.armorial_index import build_index
 

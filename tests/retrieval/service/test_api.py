@@ -10,7 +10,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from retrieval.answers import Facets, Results
-from retrieval.service.api import ItemAnswer
+from retrieval.service.api.routes import ItemAnswer
 from tests.retrieval.service.conftest import ClientOf
 
 UNKNOWN = "armorial-nowhere-0123456789abcdef"
@@ -229,9 +229,9 @@ def test_uploads_out_of_bounds(client_of: ClientOf) -> None:
 def test_long_answers_wait_for_each_other_and_not_for_ever(
     client_of: ClientOf, shown_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.service.desk.MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("retrieval.service.context.MAX_WAIT_SECONDS", 0.01)
     client = client_of()
-    turns = client.app.state.desk._long_answers  # type: ignore[attr-defined]
+    turns = client.app.state.context._long_answers  # type: ignore[attr-defined]
     for _ in range(2):
         turns.acquire()
     refused = client.get("/api/explain", params={"key": shown_key, "q": "a lion"})

@@ -14,7 +14,7 @@ import uvicorn
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement, TryAgainLater
 from retrieval.client import Client
 from retrieval.config import ServeConfig
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
 from retrieval.service.serve import bind
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 from retrieval.config import ServeConfig
-from retrieval.service.refusals import CODES
+from retrieval.service.guards.refusals import CODES
 
 DOC = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
 

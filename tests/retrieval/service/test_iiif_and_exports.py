@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 from iconoclip.record import Record
 from retrieval.answers import Hit, RightsInfo
-from retrieval.service.canvases import whole_page
-from retrieval.service.exports import csv_of
+from retrieval.service.api.exports import csv_of
+from retrieval.service.iiif.canvases import whole_page
 from tests.retrieval.service.armorial_index import HARVESTED_AT
 
 

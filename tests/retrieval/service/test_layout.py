@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.service.layout import NARROWEST, WIDEST, ratio_class, ratios_css
+from retrieval.service.pages.layout import NARROWEST, WIDEST, ratio_class, ratios_css
 
 RATIOS = {name: float(ratio) for name, ratio in re.findall(r"\.(r-?\d+)\{--ar:([\d.]+)\}", ratios_css())}
 

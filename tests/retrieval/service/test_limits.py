@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from retrieval.service.limits import SECURITY_HEADERS, BodyLimit, RateLimit, SecurityHeaders, cost
+from retrieval.service.guards.limits import SECURITY_HEADERS, BodyLimit, RateLimit, SecurityHeaders, cost
 
 
 class Clock:
@@ -49,7 +49,7 @@ def test_one_client_does_not_use_up_anothers_share() -> None:
 
 
 def test_the_memory_of_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.service.limits.MAX_CLIENTS", 3)
+    monkeypatch.setattr("retrieval.service.guards.limits.MAX_CLIENTS", 3)
     limit = RateLimit(Starlette(), per_minute=1, clock=Clock())
     for client in "abcde":
         limit.take(client)

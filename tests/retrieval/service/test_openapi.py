@@ -11,12 +11,12 @@ from starlette.testclient import TestClient
 
 from retrieval import iconography
 from retrieval.config import ServeConfig
+from retrieval.engine import SearchEngine
 from retrieval.generation.columns import Columns
 from retrieval.query.facets import facets_of
-from retrieval.search import SearchEngine
-from retrieval.service import examples
+from retrieval.service.api import examples
 from retrieval.service.app import create_app
-from retrieval.service.refusals import CODES
+from retrieval.service.guards.refusals import CODES
 from tests.retrieval.service.fuzzing import fuzz
 
 NUM_CASES = 8

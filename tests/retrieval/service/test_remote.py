@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from retrieval.search import SearchEngine
-from retrieval.service.desk import Desk
-from retrieval.service.refusals import Refusal
-from retrieval.service.remote import Hosts, RemotePictures, is_public
+from retrieval.engine import SearchEngine
+from retrieval.service.context import ServiceContext
+from retrieval.service.guards.refusals import Refusal
+from retrieval.service.guards.remote import Hosts, RemotePictures, is_public
 from tests.retrieval.service.conftest import ClientOf
 
 PICTURE = io.BytesIO()
@@ -156,5 +156,5 @@ def test_over_the_api_a_foreign_address_is_refused_by_name(client: TestClient) -
 
 @pytest.mark.parametrize("fetch_pictures", [True, False])
 def test_a_service_that_fetches_no_pictures_knows_no_host(client_of: ClientOf, fetch_pictures: bool) -> None:
-    desk: Desk = client_of(fetch_pictures=fetch_pictures).app.state.desk  # type: ignore[attr-defined]
-    assert bool(desk.remote.hosts(())) is fetch_pictures
+    context: ServiceContext = client_of(fetch_pictures=fetch_pictures).app.state.context  # type: ignore[attr-defined]
+    assert bool(context.remote.hosts(())) is fetch_pictures

@@ -81,7 +81,7 @@ def test_what_becomes_of_the_index_is_said_and_what_a_library_says_is_not(
         logging.getLogger().handlers.clear()
         set_up_logging()
         logging.getLogger("uvicorn.error").error("GET /search?q=secret")
-        logging.getLogger("retrieval.live.views").error("the index folder cannot be read again")
+        logging.getLogger("retrieval.live.refresh").error("the index folder cannot be read again")
     finally:
         for name, before in handlers.items():
             logging.getLogger(name).handlers[:] = before

@@ -18,9 +18,9 @@ from starlette.testclient import TestClient
 from iconoclip.files import write_json
 from iconoclip.shardset import MANIFEST_NAME, ShardSet, Tombstone, with_tombstones
 from retrieval.config import ServeConfig
-from retrieval.search import SearchEngine
+from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
-from retrieval.service.visibility import COOKIE
+from retrieval.service.guards.visibility import COOKIE
 from tests.retrieval.service.conftest import ClientOf
 
 TOKEN = "a-token-that-is-long-enough"

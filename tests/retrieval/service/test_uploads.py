@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from retrieval.service.refusals import Refusal
-from retrieval.service.uploads import KEEP_SECONDS, MAX_SIDE_PIXELS, KeptImages, normalise
+from retrieval.service.guards.refusals import Refusal
+from retrieval.service.guards.uploads import KEEP_SECONDS, MAX_SIDE_PIXELS, KeptImages, normalise
 
 MATERIAL = Path(__file__).parents[4] / "shared" / "material" / "bad" / "images"
 
@@ -122,7 +122,7 @@ def test_a_kept_picture_is_found_by_its_name_until_its_time_is_over() -> None:
 
 
 def test_the_oldest_pictures_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.service.uploads.MAX_KEPT", 2)
+    monkeypatch.setattr("retrieval.service.guards.uploads.MAX_KEPT", 2)
     kept = KeptImages()
     names = [kept.keep(bytes([number])) for number in range(3)]
     assert kept.get(names[2]) == b"\x02"

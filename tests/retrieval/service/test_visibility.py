@@ -8,7 +8,7 @@ import pytest
 
 from iconoclip.errors import ConfigError, MissingRequirement
 from retrieval.config import ServeConfig
-from retrieval.service.visibility import Visibility
+from retrieval.service.guards.visibility import Visibility
 
 TOKEN = "a-token-that-is-long-enough"
 

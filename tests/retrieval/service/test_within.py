@@ -119,7 +119,7 @@ def test_long_answers_come_in_pages_that_lead_to_each_other(
 ) -> None:
     """Section 4.2.2: partOf with first, last and total, next, prev, startIndex."""
     whole = found(client, search_of(client, book))["items"]
-    monkeypatch.setattr("retrieval.service.within.PAGE_SIZE", 3)
+    monkeypatch.setattr("retrieval.service.iiif.content_search.PAGE_SIZE", 3)
     first = found(client, search_of(client, book))
     collection = first["partOf"]
     assert (collection["type"], collection["total"], first["startIndex"]) == (

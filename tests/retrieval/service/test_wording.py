@@ -11,7 +11,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import retrieval.service
-from retrieval.service.wording import LANGUAGES, LOCALES, SOURCE_LANGUAGE, Wording, choose
+from retrieval.service.pages.translations import LANGUAGES, LOCALES, SOURCE_LANGUAGE, Wording, choose
 
 SERVICE = Path(retrieval.service.__file__).parent
 METHODS = [("templates/**", "jinja2"), ("**.py", "python")]

@@ -1,0 +1,163 @@
+"""One document: asked for or read from a file, told apart, and turned into rows of the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from data_prep.candidate import Candidate, Found, Link, Refusal
+from data_prep.config import HarvestConfig
+from data_prep.harvest.array import Share
+from data_prep.harvest.recording import key_of, rights_of, rights_refusal, why_invalid
+from data_prep.institutions import InstitutionProfile
+from data_prep.ledger.jobs import CANDIDATE, DocumentJob, FoundRows, ItemRow, LinkRow, Outcome
+from data_prep.network.addresses import host_of
+from data_prep.network.answers import Refused
+from data_prep.network.fetch import Fetched, Fetcher
+from data_prep.sources import registry
+
+# The host of what is read from a file, and the address such a document has instead of a fetched one's.
+LOCAL: Final = ""
+
+
+class DocumentReader:
+    """Reads documents.
+
+    Args:
+        config: bounds and policy.
+        fetcher: asks servers.
+        profile_of: the institution of a document, by its address.
+        follow_files: whether links of local documents are followed; not in a dry run, which then asks no server.
+        share: what of the work is this task's, in an array.
+        round_number: of this run over the sources.
+    """
+
+    def __init__(
+        self,
+        config: HarvestConfig,
+        fetcher: Fetcher,
+        profile_of: Callable[[str], InstitutionProfile],
+        *,
+        follow_files: bool = True,
+        share: Share | None = None,
+        round_number: int = 0,
+    ) -> None:
+        self._config, self._fetcher, self._profile_of = config, fetcher, profile_of
+        self._follow_files, self._share, self._round = follow_files, share, round_number
+
+    async def read(self, job: DocumentJob) -> Outcome:
+        """Fetch and read one document.
+
+        Raises:
+            Refused, NotNow: it cannot be had.
+        """
+        if job.depth > self._config.max_depth:
+            raise Refused(f"more than {self._config.max_depth} links deep")
+        is_file = not job.uri.startswith(("http://", "https://"))
+        fetched = self._file(job) if is_file else await self._ask(job)
+        sha256 = hashlib.sha256(fetched.body).hexdigest()
+        if fetched.not_modified or sha256 == job.sha256:
+            return Outcome(job, "fetched", is_unchanged=True)
+        found = registry.read(job.kind, fetched.body, job.uri, self._profile_of(job.uri), job.context)
+        if is_file and not self._follow_files:
+            found = _not_followed(found, job.uri)
+        return Outcome(
+            job,
+            "fetched",
+            etag=fetched.etag,
+            last_modified=fetched.last_modified,
+            sha256=sha256,
+            opt_out=fetched.opt_out,
+            found=found,
+            rows=self._rows(found, job),
+        )
+
+    def _file(self, job: DocumentJob) -> Fetched:
+        """A file the user named. Only such are ever read: a document that links to a file is refused."""
+        if job.depth:
+            raise Refused("a document may not point to a file")
+        return read_file(Path(job.uri), self._config.max_document_bytes)
+
+    async def _ask(self, job: DocumentJob) -> Fetched:
+        """Ask for a document; one that all tasks of an array read is asked for once and kept for the others."""
+        share = self._share if job.is_shared else None
+        if share and (known := share.recall(job.uri, job.kind, self._round)):
+            return known
+        fetched = await self._fetcher.fetch(
+            job.uri,
+            wanted="xml" if job.kind in ("oai-pmh", "sru", "lido") else "json",
+            max_bytes=self._config.max_document_bytes,
+            etag=job.etag,
+            last_modified=job.last_modified,
+        )
+        if share:
+            share.keep(job.uri, job.kind, self._round, fetched)
+        return fetched
+
+    def _rows(self, found: Found, job: DocumentJob) -> FoundRows:
+        share = self._share if job.is_shared else None
+        items = [item_row(candidate, self._config, share) for candidate in found.candidates]
+        return FoundRows(items, [_link_row(link, job, share) for link in found.links])
+
+
+def item_row(candidate: Candidate, config: HarvestConfig, share: Share | None = None) -> ItemRow:
+    """A candidate on its way into the ledger; refused there and then where its rights leave no use."""
+    asked = candidate.service.id if candidate.service else candidate.image_uri or ""
+    return ItemRow(
+        key_of(candidate),
+        host_of(asked),
+        CANDIDATE.dump_json(candidate).decode(),
+        refused=refused_for_rights(candidate, config),
+        is_elsewhere=share is not None and not share.owns(candidate.group),
+        record=None if candidate.source.manifest else candidate.group,
+    )
+
+
+def refused_for_rights(candidate: Candidate, config: HarvestConfig) -> str | None:
+    """Why a candidate is refused before its image is asked for; None when it is not."""
+    try:
+        return rights_refusal(rights_of(candidate, config.policy), config.keep)
+    except ValidationError as error:
+        return why_invalid(error)
+
+
+def _link_row(link: Link, job: DocumentJob, share: Share | None) -> LinkRow:
+    is_leaf = share is not None and share.is_leaf(link)
+    return LinkRow(
+        link.uri,
+        link.kind,
+        host_of(link.uri),
+        link.context,
+        is_shared=job.is_shared and not is_leaf,
+        is_elsewhere=share is not None and is_leaf and not share.owns(link.uri),
+        record=link.context.get("record", {}).get("id"),
+    )
+
+
+def read_file(path: Path, max_bytes: int) -> Fetched:
+    """A local file as if it had been fetched.
+
+    Raises:
+        Refused: it cannot be read, or is too large.
+    """
+    try:
+        if path.stat().st_size > max_bytes:
+            raise Refused(f"larger than {max_bytes} bytes")
+        return Fetched(LOCAL, path.read_bytes())
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}") from None
+
+
+def _not_followed(found: Found, uri: str) -> Found:
+    """A dry run over local files asks no server; of a document that only leads to others it says so."""
+    if found.candidates or not found.links:
+        return replace(found, links=())
+    count = len(found.links)
+    documents = "1 linked document" if count == 1 else f"{count} linked documents"
+    reason = f"{documents} not followed: a dry run over local files asks no server"
+    return replace(found, links=(), refusals=(*found.refusals, Refusal(uri, reason)))

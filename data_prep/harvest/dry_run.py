@@ -1,0 +1,115 @@
+"""`iconoclip harvest --dry-run`: the records that a harvest would make, without asking for an image.
+
+Over local files no server is asked at all; over addresses, documents are, as politely as ever. With `--json` each
+line is `{"record": {...}}` or `{"refused": {"source": ..., "reason": ...}}`. A record is as in
+docs/schemas/record.schema.json, but `image` is null: nobody has seen it yet.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+
+import uvloop
+from pydantic import ValidationError
+
+from data_prep.config import HarvestConfig
+from data_prep.harvest.documents import DocumentReader
+from data_prep.harvest.engine import Engine
+from data_prep.harvest.recording import Recorder, now_or_fixed, why_invalid
+from data_prep.harvest.report import Report, kind_of_reason
+from data_prep.ledger.jobs import CANDIDATE
+from data_prep.ledger.ledger import Ledger
+from data_prep.ledger.walk import visits
+from data_prep.sources.registry import roots
+from iconoclip.errors import BadInput, SomeRefused
+from iconoclip.progress import progress
+
+
+def dry_run(config: HarvestConfig) -> int:
+    """List the records of `config.sources`.
+
+    Raises:
+        SomeRefused: something was refused; it stands among the lines printed.
+        BadInput: everything was.
+    """
+    from data_prep.harvest.verb import fetcher_for, profiles
+
+    profile_of = profiles(config)
+    with Ledger(None) as ledger:
+        ledger.add_roots(roots(config.sources, config.source))
+
+        async def read_everything() -> dict[str, str]:
+            async with fetcher_for(config, ledger, profile_of) as fetcher:
+                documents = DocumentReader(config, fetcher, profile_of, follow_files=False)
+                engine = Engine(config, ledger, fetcher, documents, None, meter)
+                return await engine.run()
+
+        with progress("read", unit="documents") as meter:
+            parked = uvloop.run(read_everything())
+        for host, reason in sorted(parked.items()):
+            print(f"not read, {host}: {reason}", file=sys.stderr)
+        return list_records(
+            ledger, Recorder(config, [now_or_fixed(config.harvested_at)]), as_json=config.json
+        )
+
+
+def list_records(ledger: Ledger, recorder: Recorder, *, as_json: bool) -> int:
+    """Print every record and refusal of a ledger in canonical order, then a summary.
+
+    Raises:
+        SomeRefused: something was refused; it stands among the lines printed.
+        BadInput: everything was.
+    """
+    report = _list(ledger, recorder, as_json)
+    print(report.summary(), file=sys.stderr)
+    if not report.num_samples:
+        raise BadInput("no record in the sources", remedy="the lines above say why each was refused")
+    if report.num_refused:
+        raise SomeRefused(f"{report.num_samples} records, {report.num_refused} refusals: see the lines above")
+    return 0
+
+
+def _list(ledger: Ledger, recorder: Recorder, as_json: bool) -> Report:
+    reasons: Counter[str] = Counter()
+    report = Report()
+    seen: set[str] = set()
+
+    def refuse(source: str, reason: str) -> None:
+        reasons[kind_of_reason(reason)] += 1
+        _print({"refused": {"source": source, "reason": reason}}, f"refused   {source}: {reason}", as_json)
+
+    for visit in visits(ledger):
+        report.num_documents += visit.state == "fetched"
+        if visit.state in ("refused", "dead", "retry-later"):
+            refuse(visit.uri, visit.reason or "refused")
+        for (candidate_json,) in ledger.candidates_of(visit.document):
+            candidate = CANDIDATE.validate_json(candidate_json)
+            try:
+                record = recorder.outline(candidate, visit.opt_out)
+            except ValidationError as error:
+                refuse(candidate.source.id, why_invalid(error))
+                continue
+            if record["key"] in seen:
+                continue
+            seen.add(record["key"])
+            _print({"record": record}, _line(record), as_json)
+        for source, reason in ledger.refusals_of(visit.document):
+            refuse(source, reason)
+    report.num_samples, report.num_refused = len(seen), reasons.total()
+    report.by_reason = dict(reasons.most_common())
+    return report
+
+
+def _line(record: dict[str, object]) -> str:
+    captions = record["captions"]
+    title = captions[0]["text"] if isinstance(captions, list) and captions else "(no caption)"
+    rights = record["rights"]
+    assert isinstance(rights, dict)
+    verdict = "train" if rights["train"] == "yes" else f"no training ({rights['uri'] or 'no statement'})"
+    return f"record    {record['key']}  {' '.join(str(title).split())[:80]}  [{verdict}]"
+
+
+def _print(value: dict[str, object], line: str, as_json: bool) -> None:
+    print(json.dumps(value, ensure_ascii=False) if as_json else line)

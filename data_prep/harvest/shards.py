@@ -1,0 +1,289 @@
+"""From the ledger and its spools to the shard set: canonical order, clusters, records, shards, and a safe handover.
+
+The set is first built beside (`.harvest/packing`), renamed when it is whole (`.harvest/packed`), then moved over file
+by file, `shardset.json` last. A process killed in between is taken up where it stood: an unfinished build is thrown
+away and built anew from the ledger, a finished one is moved over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from data_prep.config import HarvestConfig
+from data_prep.harvest.recording import Recorder, rights_of, rights_refusal, why_invalid
+from data_prep.ledger.jobs import CANDIDATE, FACTS, Facts
+from data_prep.ledger.ledger import Ledger
+from data_prep.ledger.walk import Place, places
+from data_prep.near_duplicates import Clusters
+from iconoclip.errors import IconoclipError
+from iconoclip.files import write_json
+from iconoclip.progress import progress
+from iconoclip.record import Record
+from iconoclip.shardset import (
+    MANIFEST_NAME,
+    ShardSet,
+    ShardSetWriter,
+    Tombstone,
+    unseal,
+    with_tombstones,
+)
+
+GONE = "no longer offered by its source"
+
+
+class LostBytes(Exception):
+    """Stored images are no longer what the ledger says; they are marked to be fetched again."""
+
+
+@dataclass
+class Packed:
+    """What became of the items that were fetched."""
+
+    num_samples: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    """Source and reason of what was fetched and yet not stored."""
+    num_clusters: int = 0
+    num_smaller: int = 0
+    """Images that came smaller than they were asked for."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    place: Place
+    candidate_json: str
+    facts: Facts
+    spool: int | None
+    offset: int
+    size: int
+
+
+def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, name: str) -> Packed:
+    """Build the shard set of everything fetched, and put it into `out`.
+
+    Raises:
+        BadInput: nothing usable.
+        LostBytes: a spool was damaged; what it held is pending again.
+        TryAgainLater: the disk is full.
+    """
+    assert ledger.folder is not None
+    staging = ledger.folder / "packing"
+    shutil.rmtree(staging, ignore_errors=True)
+    packed = Packed()
+    before = _Before(ledger, out)
+    clusters = _clusters(ledger, config)
+    packed.num_clusters = clusters.num_joined
+    with (
+        progress("pack", total=_num_fetched(ledger), unit="samples") as meter,
+        ShardSetWriter(
+            staging,
+            name=name,
+            policy=recorder.policy,
+            created_at=recorder.created_at,
+            created_by=recorder.created_by,
+            max_shard_bytes=config.max_shard_bytes,
+        ) as writer,
+        before,
+        _Bytes(ledger, before) as stored,
+    ):
+        for row in _rows(ledger):
+            meter.advance()
+            if row.place.key in before.withdrawn:
+                packed.refused.append((row.place.key, f"withdrawn: {before.withdrawn[row.place.key].reason}"))
+                continue
+            record = _record(row, recorder, clusters, config, packed)
+            if record is None:
+                continue
+            image = stored.read(row)
+            if image is None:
+                continue
+            writer.add(record, image)
+            before.kept(record.key)
+            packed.num_samples += 1
+        if stored.num_lost:
+            raise LostBytes(stored.num_lost)
+        tombstones = before.tombstones(recorder.created_at)
+    manifest = with_tombstones(ShardSet(staging).manifest, tombstones)
+    write_json(staging / MANIFEST_NAME, manifest.model_dump(mode="json"))
+    staging.rename(ledger.folder / "packed")
+    hand_over(ledger.folder, out)
+    return packed
+
+
+def hand_over(folder: Path, out: Path) -> bool:
+    """Move a finished build into place. Returns False when there is none. Safe to repeat after a crash."""
+    staging = folder / "packed"
+    if not (staging / MANIFEST_NAME).exists():
+        shutil.rmtree(staging, ignore_errors=True)
+        return False
+    names = sorted(path.name for path in staging.iterdir() if path.name != MANIFEST_NAME)
+    unseal(out)
+    for name in names:
+        (staging / name).replace(out / name)
+    (staging / MANIFEST_NAME).replace(out / MANIFEST_NAME)
+    ours = {shard.name for shard in ShardSet(out).manifest.shards}
+    for path in out.glob("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar"):
+        if path.name not in ours:
+            path.unlink()
+    staging.rmdir()
+    return True
+
+
+def _num_fetched(ledger: Ledger) -> int:
+    (count,) = ledger.database.execute("SELECT count(*) FROM items WHERE state = 'fetched'").fetchone()
+    return int(count)
+
+
+def _rows(ledger: Ledger) -> Iterator[_Row]:
+    for place in places(ledger):
+        row = ledger.database.execute(
+            "SELECT candidate, facts, spool, offset, size FROM items WHERE key = ? AND state = 'fetched'",
+            (place.key,),
+        ).fetchone()
+        if row:
+            yield _Row(place, row[0], FACTS.validate_json(row[1]), *row[2:])
+
+
+def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
+    clusters = Clusters(config.near_duplicate_bits)
+    if config.near_duplicate_bits >= 0:
+        hashes = "SELECT json_extract(facts, '$.phash') FROM items WHERE state = 'fetched'"
+        rows = ledger.database.execute(
+            "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), json_extract(facts, '$.colours') "
+            "FROM items WHERE state = 'fetched'"
+        )
+        # Where equal hashes alone count, only those that come twice are held in memory whole.
+        shared = None if config.near_duplicate_bits else _come_twice(ledger.database.execute(hashes))
+        for group, phash, colours in rows:
+            if shared is None or phash in shared:
+                clusters.add(group, phash, tuple(json.loads(colours)))
+    clusters.join()
+    return clusters
+
+
+def _come_twice(hashes: Iterable[tuple[str]]) -> set[str]:
+    numbers = np.fromiter((int(phash, 16) for (phash,) in hashes), np.uint64)
+    distinct, counts = np.unique(numbers, return_counts=True)
+    return {f"{number:016x}" for number in distinct[counts > 1].tolist()}
+
+
+def _record(
+    row: _Row, recorder: Recorder, clusters: Clusters, config: HarvestConfig, packed: Packed
+) -> Record | None:
+    candidate = CANDIDATE.validate_json(row.candidate_json)
+    rights = rights_of(candidate, config.policy, (*row.facts.opt_out, *row.place.opt_out))
+    reason = rights_refusal(rights, config.keep)
+    if reason is None:
+        try:
+            record = recorder.record(
+                candidate, row.facts, group=clusters.name(candidate.group), opt_out=row.place.opt_out
+            )
+        except ValidationError as error:
+            reason = why_invalid(error)
+    if reason is not None:
+        packed.refused.append((candidate.source.id, reason))
+        return None
+    wanted = row.facts.requested
+    packed.num_smaller += wanted is not None and max(row.facts.received) < max(wanted) - 1
+    return record
+
+
+class _Bytes:
+    """Reads the JPEG of a row: from its spool, or from the shard set of the round before."""
+
+    def __init__(self, ledger: Ledger, before: _Before) -> None:
+        self._ledger, self._before = ledger, before
+        self._files: dict[int, object] = {}
+        self.num_lost = 0
+
+    def __enter__(self) -> _Bytes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files.values():
+            file.close()  # type: ignore[attr-defined]
+
+    def read(self, row: _Row) -> bytes | None:
+        """The bytes, or None (and the item marked to be fetched again) when they are not what was committed."""
+        # After a round is packed its spools are gone; what has not changed since stands in the shards.
+        for source in (self._from_spool, self._before.image):
+            data = source(row)
+            if data is not None and hashlib.sha256(data).hexdigest() == row.facts.sha256:
+                return data
+        self._ledger.forget(row.place.key)
+        self.num_lost += 1
+        return None
+
+    def _from_spool(self, row: _Row) -> bytes | None:
+        if row.spool is None:
+            return None
+        assert self._ledger.spool is not None
+        path = self._ledger.spool.path(row.spool)
+        if row.spool not in self._files:
+            if not path.exists():
+                return None
+            self._files[row.spool] = path.open("rb")
+        file = self._files[row.spool]
+        file.seek(row.offset)  # type: ignore[attr-defined]
+        return bytes(file.read(row.size))  # type: ignore[attr-defined]
+
+
+class _Before:
+    """The set as it was published before this round, if it was. Its keys stand in a temporary table."""
+
+    def __init__(self, ledger: Ledger, out: Path) -> None:
+        self._database = ledger.database
+        try:
+            self._set: ShardSet | None = ShardSet(out)
+        except IconoclipError:
+            self._set = None
+        self._tombstones = (
+            {} if self._set is None else {one.key: one for one in self._set.manifest.tombstones}
+        )
+        # What its source had dropped may come back; what a person withdrew may not.
+        self.withdrawn = {key: one for key, one in self._tombstones.items() if one.reason != GONE}
+
+    def __enter__(self) -> _Before:
+        self._database.execute(
+            "CREATE TEMP TABLE published (key TEXT PRIMARY KEY, shard TEXT, offset INTEGER, size INTEGER, is_kept INTEGER DEFAULT 0)"
+        )
+        if self._set is not None:
+            table = self._set.table(["key", "shard", "image_offset", "image_size"])
+            for batch in table.to_batches(max_chunksize=10_000):
+                rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                self._database.executemany(
+                    "INSERT OR IGNORE INTO published (key, shard, offset, size) VALUES (?, ?, ?, ?)", rows
+                )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.execute("DROP TABLE published")
+
+    def image(self, row: _Row) -> bytes | None:
+        """The stored JPEG of a sample."""
+        place = self._database.execute(
+            "SELECT shard, offset, size FROM published WHERE key = ?", (row.place.key,)
+        ).fetchone()
+        try:
+            return self._set.read_bytes(*place) if self._set is not None and place else None
+        except IconoclipError:
+            return None
+
+    def kept(self, key: str) -> None:
+        """The sample is in the new set as well."""
+        if self._set is not None:
+            self._database.execute("UPDATE published SET is_kept = 1 WHERE key = ?", (key,))
+            self._tombstones.pop(key, None)
+
+    def tombstones(self, at: str) -> list[Tombstone]:
+        """Withdrawals carried over, and one for every sample that was in the set before and is not now."""
+        gone = self._database.execute("SELECT key FROM published WHERE NOT is_kept ORDER BY rowid")
+        new = [Tombstone(key=key, reason=GONE, at=at) for (key,) in gone if key not in self._tombstones]
+        return [*self._tombstones.values(), *new]

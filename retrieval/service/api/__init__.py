@@ -1,0 +1,1 @@
+"""The JSON API: parameters, routes, exports, pictures, health and metrics."""

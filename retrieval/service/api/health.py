@@ -1,0 +1,56 @@
+"""For whoever runs the service: is it alive, is it ready, how is it doing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict
+
+from retrieval.answers import Status
+from retrieval.service.api import examples
+from retrieval.service.api.examples import answered
+from retrieval.service.api.openapi import REFUSALS
+from retrieval.service.context import Concealed, InjectedContext
+from retrieval.service.guards.refusals import FaultBody, Refusal
+
+router = APIRouter(tags=["operation"])
+
+
+class Alive(BaseModel):
+    """The service answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: str = "ok"
+
+
+@router.get("/api/health", summary="Is the process alive?", responses=answered(Alive()))
+def health() -> Alive:
+    """Answers as soon as the socket is open, whether or not the model is loaded."""
+    return Alive()
+
+
+@router.get(
+    "/api/ready",
+    summary="Is the model loaded?",
+    # Given as a model, the shape of refusals is in the document; every other route names it.
+    responses={**answered(examples.STATUS), 503: {"model": FaultBody, **REFUSALS[503]}},
+)
+def ready(context: InjectedContext, concealed: Concealed) -> Status:
+    """What is being served, once a query would be answered without waiting for the model; items that the asker may not
+    see are not counted."""
+    if not context.is_ready:
+        raise Refusal(
+            503, context.not_ready_because, remedy="ask again in a moment", headers={"Retry-After": "1"}
+        )
+    return context.engine.status().model_copy(update={"num_items": context.count(concealed)})
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response, include_in_schema=False)
+def metrics(request: Request, context: InjectedContext) -> Response:
+    """Counts and times by route; no query, no key, no address."""
+    measures = request.app.state.measures
+    measures.items.set(context.count((*context.visibility.consortium, *context.visibility.hidden)))
+    measures.ready.set(context.is_ready)
+    return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)

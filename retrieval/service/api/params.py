@@ -1,0 +1,244 @@
+"""What a request may ask: the bounded, named parameters of the API and of the page, and the engine's query they mean.
+
+An unknown parameter is refused by the API (a misspelt filter would otherwise silently find everything) and
+ignored by the page (people arrive with all sorts of tails on an address).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.datastructures import QueryParams
+
+from iconoclip.config import nearest
+from iconoclip.record import KEY_PATTERN
+from retrieval.answers import MAX_TEXT_CHARS, Filters, KeyText, Query, RegionOf, Weighted, Word, Year
+from retrieval.config import Mode
+from retrieval.service.guards.refusals import Refusal
+
+MAX_K = 200
+# Together they stay below what the engine takes in one question.
+MAX_TERMS = 16
+MAX_VALUES = 50
+MAX_KEY_CHARS = 100
+MAX_WEIGHT = 10
+_TERM = re.compile(r"([+-]?\d{1,2}(?:\.\d{1,4})?):(.*)", re.DOTALL)
+
+
+def _printable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("a NUL character is not text")
+    return text
+
+
+def _weighted(term: str) -> Weighted:
+    """`WEIGHT:TEXT` or `WEIGHT:KEY` as the engine takes it."""
+    parsed = _TERM.fullmatch(term)
+    if parsed is None or not parsed[2].strip() or abs(float(parsed[1])) > MAX_WEIGHT:
+        raise ValueError(
+            f"a term is WEIGHT:TEXT or WEIGHT:KEY, with a weight from -{MAX_WEIGHT} to {MAX_WEIGHT}"
+        )
+    is_key = re.fullmatch(KEY_PATTERN, parsed[2]) and len(parsed[2]) <= MAX_KEY_CHARS
+    what = {"key" if is_key else "text": parsed[2]}
+    return Weighted(weight=float(parsed[1]), **what)
+
+
+def _is_term(term: str) -> str:
+    _weighted(term)
+    return _printable(term)
+
+
+Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_printable)]
+Value = Annotated[Word, AfterValidator(_printable)]
+Term = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_is_term)]
+
+
+class FilterParams(BaseModel):
+    """Filters as query parameters; several values of one parameter mean any of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    institution: list[Value] = Field(
+        default=[],
+        max_length=MAX_VALUES,
+        description="slug of an institution; may be repeated",
+        examples=[["bnf"]],
+    )
+    language: Value | None = Field(
+        default=None, description="BCP 47 tag of one of the captions; `de` finds `de-AT`", examples=["de"]
+    )
+    earliest: Year | None = Field(default=None, description="made in this year or later", examples=[1480])
+    latest: Year | None = Field(default=None, description="made in this year or earlier")
+    reusable: bool | None = Field(default=None, description="true: only what may be passed on")
+    rights: list[Value] = Field(
+        default=[],
+        max_length=MAX_VALUES,
+        description="short name of a rights statement: PDM, CC-BY, InC; may be repeated",
+        examples=[["PDM", "CC0"]],
+    )
+    iconclass: Value | None = Field(
+        default=None,
+        description="Iconclass notation, or words of one; everything below it is found too",
+        examples=["46A122", "lion"],
+    )
+    object_type: Value | None = Field(default=None, description="type of the object, as the facet writes it")
+    creator: Value | None = Field(default=None, description="maker, as the facet writes it")
+    has_region: bool | None = Field(default=None, description="true: only records about a part of an image")
+
+    def filters(self, concealed: tuple[str, ...]) -> Filters:
+        """The engine's filters, without the institutions that this reader may not see."""
+        values = {name: getattr(self, name) for name in FilterParams.model_fields}
+        return Filters(**values, without_institution=concealed)
+
+
+class SearchParams(FilterParams):
+    """A whole question. With filters alone it lists the filtered set."""
+
+    q: Text | None = Field(
+        default=None,
+        description="what to look for, in your own words and language",
+        examples=["a lion holding a rose"],
+    )
+    like: list[KeyText] = Field(
+        default=[], max_length=MAX_VALUES, description="key of an item to look like; may be repeated"
+    )
+    unlike: list[KeyText] = Field(
+        default=[], max_length=MAX_VALUES, description="key of an item not to look like"
+    )
+    plus: list[Text] = Field(
+        default=[], max_length=MAX_TERMS, description="a further text that should be in the picture"
+    )
+    minus: list[Text] = Field(default=[], max_length=MAX_TERMS, description="a text that should not")
+    term: list[Term] = Field(
+        default=[],
+        max_length=MAX_TERMS,
+        description="a further part with its weight, as WEIGHT:TEXT or WEIGHT:KEY; below zero it is taken away",
+        examples=[["0.5:winter", "-1:a crowd"]],
+    )
+    image: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{22}$",
+        max_length=22,
+        description="a picture to look like, by the name that POST /api/pictures gave it",
+    )
+    region: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9_-]{1,100}:[0-9.]{1,12}(,[0-9.]{1,12}){3}$",
+        max_length=160,
+        description="a part of an item's image, as KEY:x,y,width,height in shares of the image (0 to 1)",
+        examples=["staatsarchiv-0123456789abcdef:0.25,0,0.5,0.5"],
+    )
+    mode: Mode = Field(
+        default="hybrid", description="by meaning and by words, by meaning alone, or by words alone"
+    )
+    k: int = Field(default=24, ge=1, le=MAX_K, description="hits on a page")
+    cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before")
+    fold: bool = Field(default=True, description="show near-duplicates as one hit with a count")
+    diversity: float = Field(
+        default=0.0, ge=0, le=1, description="0: the best first; towards 1: a page differs more in itself"
+    )
+
+    @model_validator(mode="after")
+    def _region_fits(self) -> SearchParams:
+        if self.region is not None:
+            self._region()
+        return self
+
+    def _region(self) -> RegionOf | None:
+        if self.region is None:
+            return None
+        key, _, shares = self.region.partition(":")
+        try:
+            x, y, width, height = (float(share) for share in shares.split(","))
+            return RegionOf(key=key, x=x, y=y, width=width, height=height)
+        except ValueError as error:
+            raise ValueError("a region is KEY:x,y,width,height with shares from 0 to 1") from error
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether nothing is asked for, so that there is nothing to match."""
+        asked = (self.text, self.like, self.unlike, self.plus, self.minus, self.term, self.region, self.image)
+        return not any(asked)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every item that the question names."""
+        region = self._region()
+        terms = tuple(key for term in self.term if (key := _weighted(term).key))
+        return (*self.like, *self.unlike, *terms, *((region.key,) if region else ()))
+
+    @property
+    def text(self) -> str | None:
+        """The question's words, or None when there are none."""
+        return (self.q or "").strip() or None
+
+    def query(self, concealed: tuple[str, ...], image: bytes | None = None) -> Query:
+        """The engine's query."""
+        words = [(text, 1.0) for text in self.plus] + [(text, -1.0) for text in self.minus]
+        terms = [Weighted(text=text, weight=weight) for text, weight in words if text.strip()]
+        return Query(
+            text=self.text,
+            image=image,
+            like=tuple(self.like),
+            unlike=tuple(self.unlike),
+            region=self._region(),
+            terms=(*terms, *map(_weighted, self.term)),
+            filters=self.filters(concealed),
+            k=self.k,
+            cursor=self.cursor,
+            mode=self.mode,
+            fold=self.fold,
+            diversity=self.diversity,
+        )
+
+    def query_string(self, **changes: Any) -> str:
+        """These parameters as a query string with `changes` made; a changed question starts at its first page."""
+        values = self.model_dump(exclude_defaults=True, exclude={"cursor"})
+        values.update(changes)
+        pairs = []
+        for name, value in values.items():
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                if one not in (None, ""):
+                    pairs.append((name, str(one).lower() if isinstance(one, bool) else str(one)))
+        return urlencode(pairs)
+
+
+_LISTS = {name for name, field in SearchParams.model_fields.items() if "list[" in str(field.annotation)}
+
+
+def from_page(query: QueryParams) -> SearchParams:
+    """The parameters of a page's address: empty fields of a form are left out, unknown ones ignored.
+
+    Raises:
+        Refusal: a value that is out of bounds.
+    """
+    values: dict[str, Any] = {}
+    for name in SearchParams.model_fields:
+        given = [value for value in query.getlist(name) if value.strip()]
+        if given:
+            values[name] = given if name in _LISTS else given[-1]
+    try:
+        return SearchParams.model_validate(values)
+    except ValidationError as error:
+        raise refused(error.errors()) from error
+
+
+def refused(errors: Any) -> Refusal:
+    """Validation errors of pydantic as one refusal, about the first of them."""
+    first = errors[0]
+    place = [str(part) for part in first["loc"] if part not in ("query", "body", "path", "header")]
+    where = ".".join(place) or None
+    if first["type"] == "extra_forbidden":
+        return Refusal(
+            422,
+            f"there is no parameter '{place[-1][:60]}'",
+            where=place[-1][:60],
+            remedy=nearest(place[-1][:60], list(SearchParams.model_fields)),
+        )
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if where and message.startswith("Input should "):
+        message = where + message.removeprefix("Input")
+    return Refusal(422, message, where=where, remedy="/api/openapi.json gives each parameter's bounds")

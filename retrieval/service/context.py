@@ -1,0 +1,229 @@
+"""What every route shares, made once when the service starts: the engine, the rules, caches."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from iconoclip.errors import BadInput, IconoclipError
+from iconoclip.record import Record
+from retrieval import iconography
+from retrieval.answers import (
+    Explanation,
+    Facets,
+    Filters,
+    Hit,
+    Item,
+    NotationSuggestion,
+    Query,
+    Results,
+)
+from retrieval.config import Mode, ServeConfig
+from retrieval.engine import SearchEngine
+from retrieval.query.hits import hit_of
+from retrieval.service.api.params import MAX_K, FilterParams, SearchParams
+from retrieval.service.guards.refusals import N_, Refusal, from_engine
+from retrieval.service.guards.remote import Host, Hosts, RemotePictures
+from retrieval.service.guards.uploads import KeptImages
+from retrieval.service.guards.visibility import Visibility
+from retrieval.service.stored_images import ThumbCache
+
+NUM_LONG_ANSWERS, MAX_WAIT_SECONDS = 2, 20.0
+# Of MAX_K items each.
+MAX_OBJECT_PAGES = 10
+
+
+class ServiceContext:
+    """The engine, the rules, and the little that is kept in memory between requests."""
+
+    def __init__(self, engine: SearchEngine, config: ServeConfig) -> None:
+        self.engine, self.config = engine, config
+        self.visibility = Visibility.from_config(config)
+        self.kept_images = KeptImages()
+        self.thumbs = ThumbCache()
+        hosts = Hosts(engine) if config.fetch_pictures else _no_hosts
+        self.remote = RemotePictures(hosts, config.max_upload_bytes)
+        self._long_answers = threading.BoundedSemaphore(NUM_LONG_ANSWERS)
+        self.is_ready = False
+        self.not_ready_because = "the model is being loaded"
+
+    def warm_up(self) -> None:
+        """Load the model in a thread of its own; `is_ready` and `not_ready_because` tell how it went."""
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    def _warm_up(self) -> None:
+        started = time.monotonic()
+        try:
+            self.engine.warm_up()
+        except IconoclipError as error:
+            self.not_ready_because = error.what
+            print(f"iconoclip: the model could not be loaded: {error}", file=sys.stderr, flush=True)
+            return
+        self.is_ready = True
+        print(f"iconoclip: ready after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+        if self.engine.facets(Filters()).iconclass:
+            # Reading its words takes two seconds, which no reader should wait for.
+            iconography.branches("lion")
+        # What has been loaded stays: the collector need not look through it again in the middle of an answer.
+        gc.collect()
+        gc.freeze()
+
+    def search(
+        self, params: SearchParams, concealed: tuple[str, ...], picture: bytes | None = None
+    ) -> Results:
+        """Ask the engine.
+
+        Args:
+            params: the question.
+            concealed: slugs of institutions that this reader may not see.
+            picture: a picture that came with the question; else the kept one that `params.image` names, if any.
+
+        Raises:
+            Refusal: the engine's error as an answer; 404 for an item in the question that this reader may not see.
+        """
+        for key in params.keys if concealed else ():
+            self.record(key, concealed)
+        if picture is None and params.image:
+            picture = self.kept_images.get(params.image)
+        with engine_errors():
+            return self.engine.search(params.query(concealed, picture))
+
+    def facets(self, params: FilterParams, concealed: tuple[str, ...]) -> Facets:
+        """Counts over what passes the filters and this reader may see."""
+        with engine_errors():
+            return self.engine.facets(params.filters(concealed))
+
+    def count(self, concealed: tuple[str, ...]) -> int:
+        """How many items a reader may see."""
+        return self.engine.search(Query(filters=Filters(without_institution=concealed), k=1)).total
+
+    def item(self, key: str, concealed: tuple[str, ...]) -> Item:
+        """One item that this reader may see, with what is beside it.
+
+        Raises:
+            Refusal: 404, for an item that is unknown, withdrawn or concealed alike.
+        """
+        with engine_errors(key):
+            return self.engine.item(key, without_institution=concealed)
+
+    def record(self, key: str, concealed: tuple[str, ...]) -> Record:
+        """As `item`, but the record alone: a look-up, not a search."""
+        with engine_errors(key):
+            return self.engine.record(key, without_institution=concealed)
+
+    def hit(self, key: str, concealed: tuple[str, ...]) -> Hit:
+        """As `record`, as it is shown."""
+        return hit_of(self.record(key, concealed), rank=1, score=1.0)
+
+    def image(self, key: str) -> bytes:
+        """The stored bytes of a picture whose record has been looked up before."""
+        with engine_errors(key):
+            return self.engine.image(key)
+
+    def search_group(
+        self, key: str, text: str | None, concealed: tuple[str, ...], *, mode: Mode = "hybrid"
+    ) -> Results:
+        """The best of the items of one object: those of the same group as `key`."""
+        group = self.record(key, concealed).group
+        filters = Filters(group=group, without_institution=concealed)
+        with engine_errors():
+            return self.engine.search(Query(text=text, filters=filters, k=MAX_K, mode=mode, fold=False))
+
+    def hits_of_group(self, key: str, concealed: tuple[str, ...]) -> Iterator[Hit]:
+        """Every item of the object that `key` belongs to, in the order they were harvested; at most 2,000."""
+        group = self.record(key, concealed).group
+        query = Query(filters=Filters(group=group, without_institution=concealed), k=MAX_K, fold=False)
+        for _ in range(MAX_OBJECT_PAGES):
+            with engine_errors():
+                found = self.engine.search(query)
+            yield from found.hits
+            if found.next_cursor is None:
+                return
+            query = query.model_copy(update={"cursor": found.next_cursor})
+
+    def explain(self, key: str, text: str, concealed: tuple[str, ...]) -> Explanation:
+        """Where in an item's picture a text is seen: some fifty looks of the model."""
+        self.record(key, concealed)
+        with self._at_length(), engine_errors():
+            return self.engine.explain(key, text)
+
+    def suggest_notations(
+        self, key: str, branch: str, concealed: tuple[str, ...], *, language: str, k: int
+    ) -> tuple[NotationSuggestion, ...]:
+        """Iconclass notations below `branch` that the model sees in an item's picture: some hundred texts."""
+        self.record(key, concealed)
+        with self._at_length(), engine_errors():
+            return self.engine.suggest_notations(
+                key, branch, language=language, k=k, without_institution=concealed
+            )
+
+    @contextlib.contextmanager
+    def _at_length(self) -> Iterator[None]:
+        """Answers that take the model long are given two at a time, so that quick ones do not wait for them.
+
+        Raises:
+            Refusal: 503, others have been waiting for too long.
+        """
+        if not self._long_answers.acquire(timeout=MAX_WAIT_SECONDS):
+            raise Refusal(
+                503,
+                N_("others are waiting for the same thing"),
+                remedy=N_("ask again in a moment"),
+                headers={"Retry-After": "10"},
+            )
+        try:
+            yield
+        finally:
+            self._long_answers.release()
+
+    def base_url(self, request: Request) -> str:
+        """The address of this service as the world knows it, without a slash at the end."""
+        return (self.config.public_url or str(request.base_url)).rstrip("/")
+
+
+@contextlib.contextmanager
+def engine_errors(key: str | None = None) -> Iterator[None]:
+    """Turns the engine's errors into answers; with a `key`, bad input is an item that is not there."""
+    try:
+        yield
+    except IconoclipError as error:
+        if key is not None and isinstance(error, BadInput):
+            raise no_such_item(key) from error
+        raise from_engine(error) from error
+
+
+def no_such_item(key: str) -> Refusal:
+    """The one answer for an item that is unknown, withdrawn or not for this reader."""
+    return Refusal(
+        404,
+        N_("there is no such item here"),
+        where=key,
+        remedy=N_("it may have been withdrawn; search again"),
+    )
+
+
+# Both are a look at the request: awaited where they are, for a thread of its own would cost each as much as a search.
+async def _context(request: Request) -> ServiceContext:
+    context: ServiceContext = request.app.state.context
+    return context
+
+
+async def _concealed(
+    context: Annotated[ServiceContext, Depends(_context)], request: Request
+) -> tuple[str, ...]:
+    return context.visibility.concealed_from(request)
+
+
+InjectedContext = Annotated[ServiceContext, Depends(_context)]
+Concealed = Annotated[tuple[str, ...], Depends(_concealed)]
+
+
+def _no_hosts(_concealed: tuple[str, ...]) -> frozenset[Host]:
+    return frozenset()

@@ -1,0 +1,1 @@
+"""What protects the service: limits, refusals, visibility, uploads, and pictures fetched by address."""

@@ -1,0 +1,153 @@
+"""What one client may ask for: requests a minute, bytes of a body, and what its browser may do with our pages.
+
+Pure ASGI middleware: each looks at a request once, before any route, and holds nothing but counters in memory.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from retrieval.service.guards.refusals import Refusal
+
+# Nothing is loaded from elsewhere, nothing is inline, nobody frames us. `data:` is not needed by any page.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), browsing-topics=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # What says nothing else is asked for again: a withdrawn item must not live on in a cache, nor a member's answer.
+    "Cache-Control": "private, no-cache",
+}
+# Asked many times for one page, and cheap.
+UNCOUNTED = (
+    "/static/", "/thumb/", "/image/", "/veil/", "/ratios.css", "/api/health", "/api/ready", "/metrics",
+)  # fmt: skip
+# Answered by many looks of the model, or by asking another server: each counts as so many requests.
+LONG_ANSWERS = 10
+LONG_PATHS = ("/api/explain", "/api/pictures", "/search/image")
+LONG_PARAMETERS = ("seen", "branch", "suggest_for")
+MAX_CLIENTS = 10_000
+
+
+class SecurityHeaders:
+    """Adds the security headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; complete the answer's headers."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class BodyLimit:
+    """Refuses a body longer than `max_bytes`, before it is read when its length is declared."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app, self.max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a counting `receive`."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "0")
+        if not declared.isdecimal() or int(declared) > self.max_bytes:
+            await _answer(self._too_large(), scope, receive, send)
+            return
+        received = 0
+
+        async def counting() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise HTTPException(413, self._too_large().fault.what)
+            return message
+
+        await self.app(scope, counting, send)
+
+    def _too_large(self) -> Refusal:
+        megabytes = self.max_bytes / 1_000_000
+        return Refusal(
+            413,
+            f"the upload is larger than {megabytes:g} MB",
+            where="body",
+            remedy="send a smaller image",
+            headers={"Connection": "close"},
+        )
+
+
+class RateLimit:
+    """A token bucket a client: `per_minute` requests on average, bursts of as many.
+
+    The client is the peer's address (behind a proxy that the configuration trusts, the address it forwards).
+    The buckets live in memory only; the least recently seen go first.
+    """
+
+    def __init__(self, app: ASGIApp, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.app, self.per_minute, self.clock = app, per_minute, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 429 with the time to wait."""
+        if scope["type"] != "http" or not self.per_minute or scope["path"].startswith(UNCOUNTED):
+            await self.app(scope, receive, send)
+            return
+        client = scope["client"][0] if scope.get("client") else ""
+        wait_seconds = self.take(client, min(cost(scope), self.per_minute))
+        if wait_seconds > 0:
+            refusal = Refusal(
+                429,
+                f"more than {self.per_minute} requests a minute",
+                remedy=f"wait {wait_seconds} s; Retry-After says it too",
+                headers={"Retry-After": str(wait_seconds)},
+            )
+            await _answer(refusal, scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def take(self, client: str, num_tokens: int = 1) -> int:
+        """Take tokens of `client`; 0 when there were as many, else the whole seconds until there are."""
+        now, per_second = self.clock(), self.per_minute / 60
+        tokens, seen = self._buckets.pop(client, (float(self.per_minute), now))
+        tokens = min(self.per_minute, tokens + (now - seen) * per_second)
+        allowed = tokens >= num_tokens
+        self._buckets[client] = (tokens - num_tokens if allowed else tokens, now)
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        # Rounded first: 30.000000001 seconds are thirty.
+        return 0 if allowed else math.ceil(round((num_tokens - tokens) / per_second, 6))
+
+
+def cost(scope: Scope) -> int:
+    """How many requests one counts as."""
+    named = QueryParams(scope["query_string"]).keys() if scope["query_string"] else ()
+    is_long = scope["path"] in LONG_PATHS or any(name in named for name in LONG_PARAMETERS)
+    return LONG_ANSWERS if is_long else 1
+
+
+async def _answer(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    response = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+    await response(scope, receive, send)

@@ -1,0 +1,206 @@
+"""A picture by its address: from the hosts of institutions that are searched here, and from nowhere else.
+
+A server that fetches what strangers name can be sent anywhere. So the host must be one that the records themselves
+name, every address it resolves to must be public, the connection goes to the very address that was checked (a second
+look-up could answer otherwise: DNS rebinding), and each redirect is judged like a new address. Bytes and time are
+bounded. What was asked for is written nowhere.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from threading import Lock
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from retrieval.answers import Filters, Hit, Query
+from retrieval.engine import SearchEngine
+from retrieval.service.guards.refusals import N_, Refusal
+
+MAX_REDIRECTS = 3
+STALL_SECONDS, MAX_SECONDS = 5.0, 20.0
+CHUNK_BYTES = 65_536
+# Addresses of one institution's records differ little: so many of them tell its hosts.
+NUM_SAMPLED, KEEP_HOSTS_SECONDS = 50, 600.0
+DEFAULT_PORTS = {"http": 80, "https": 443}
+# RFC 6052: an IPv4 address inside an IPv6 one, for a translator to unpack.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Host = tuple[str, int]
+Addresses = list[str]
+
+
+class Hosts:
+    """The hosts that the records of a reader's institutions name: image services, manifests, canvases, pages."""
+
+    def __init__(self, engine: SearchEngine, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine, self._clock, self._lock = engine, clock, Lock()
+        self._known: dict[tuple[str, ...], tuple[float, frozenset[Host]]] = {}
+
+    def __call__(self, concealed: tuple[str, ...]) -> frozenset[Host]:
+        """Hosts with their ports, without those of concealed institutions."""
+        with self._lock:
+            until, hosts = self._known.get(concealed, (0.0, frozenset()))
+            if until < self._clock():
+                hosts = frozenset(self._look(concealed))
+                self._known[concealed] = (self._clock() + KEEP_HOSTS_SECONDS, hosts)
+            return hosts
+
+    def _look(self, concealed: tuple[str, ...]) -> Iterable[Host]:
+        for institution in self._engine.facets(Filters(without_institution=concealed)).institution:
+            filters = Filters(institution=(institution.value,), without_institution=concealed)
+            for hit in self._engine.search(Query(filters=filters, k=NUM_SAMPLED, fold=False)).hits:
+                yield from _hosts_of(hit)
+
+
+def _hosts_of(hit: Hit) -> Iterable[Host]:
+    for url in (hit.image_service, hit.manifest, hit.canvas, hit.homepage):
+        try:
+            yield _host(urlsplit(url or ""))
+        except ValueError:
+            continue
+
+
+def _host(url: SplitResult) -> Host:
+    if url.scheme not in DEFAULT_PORTS or not url.hostname or url.username or url.password:
+        raise ValueError("not a web address")
+    return url.hostname.rstrip("."), url.port or DEFAULT_PORTS[url.scheme]
+
+
+def resolve(host: str, port: int) -> Addresses:
+    """Every address of a name."""
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, whatever form it is wrapped in."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour
+        if parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner is not None:
+            parsed = inner
+    return parsed.is_global and not parsed.is_multicast
+
+
+class RemotePictures:
+    """Fetches pictures of indexed institutions.
+
+    Args:
+        hosts: where they may come from, for a reader who may not see some institutions.
+        max_bytes: of one picture.
+        resolve, is_public: how names become addresses, and which of those may be asked.
+    """
+
+    def __init__(
+        self,
+        hosts: Callable[[tuple[str, ...]], frozenset[Host]],
+        max_bytes: int,
+        *,
+        resolve: Callable[[str, int], Addresses] = resolve,
+        is_public: Callable[[str], bool] = is_public,
+    ) -> None:
+        self.hosts, self._max_bytes = hosts, max_bytes
+        self._resolve, self._is_public = resolve, is_public
+
+    def fetch(self, url: str, concealed: tuple[str, ...] = ()) -> bytes:
+        """The bytes behind an address.
+
+        Raises:
+            Refusal: 422, it is not of an institution here, or cannot be had; 413, more bytes than allowed.
+        """
+        until = time.monotonic() + MAX_SECONDS
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = self._ask(url, concealed, until)
+                if isinstance(answer, bytes):
+                    return answer
+                url = urljoin(url, answer)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # The error may hold the address; what it says stays here.
+            raise _cannot_be_had() from error
+        raise _cannot_be_had()
+
+    def _ask(self, url: str, concealed: tuple[str, ...], until: float) -> bytes | str:
+        """The picture, or the address that the server sends us to."""
+        parsed = urlsplit(url)
+        try:
+            host = _host(parsed)
+        except ValueError as error:
+            raise _not_from_there() from error
+        if host not in self.hosts(concealed):
+            raise _not_from_there()
+        addresses = self._resolve(*host)
+        if not addresses or not all(map(self._is_public, addresses)):
+            raise _not_from_there()
+        connection = _Pinned(host, addresses[0], is_secure=parsed.scheme == "https")
+        try:
+            path = (parsed.path or "/") + (f"?{parsed.query}" if parsed.query else "")
+            connection.request("GET", path, headers=_HEADERS)
+            response = connection.getresponse()
+            if response.status in (301, 302, 303, 307, 308):
+                return response.headers.get("Location") or ""
+            if response.status != 200:
+                raise _cannot_be_had()
+            return self._read(response, until)
+        finally:
+            connection.close()
+
+    def _read(self, response: http.client.HTTPResponse, until: float) -> bytes:
+        data = bytearray()
+        while chunk := response.read1(CHUNK_BYTES):
+            data += chunk
+            if len(data) > self._max_bytes:
+                megabytes = f"{self._max_bytes / 1_000_000:g}"
+                raise Refusal(413, f"the picture is larger than {megabytes} MB", where="url")
+            if time.monotonic() > until:
+                raise _cannot_be_had()
+        return bytes(data)
+
+
+_HEADERS = {
+    "User-Agent": f"iconoclip/{version('iconoclip')} (a reader searches with this picture)",
+    "Accept": "image/*",
+    "Accept-Encoding": "identity",
+}
+
+
+class _Pinned(http.client.HTTPConnection):
+    """A connection to one address under its name: what was checked is what is asked."""
+
+    def __init__(self, host: Host, address: str, *, is_secure: bool) -> None:
+        # Names the port in the Host header only where it is not the scheme's own.
+        self.default_port = DEFAULT_PORTS["https" if is_secure else "http"]
+        super().__init__(*host, timeout=STALL_SECONDS)
+        self._address, self._is_secure = address, is_secure
+
+    def connect(self) -> None:
+        """Connect to the address, not to whatever the name means by now."""
+        self.sock = socket.create_connection((self._address, self.port), STALL_SECONDS)
+        if self._is_secure:
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def _not_from_there() -> Refusal:
+    return Refusal(
+        422,
+        N_("pictures are fetched from the institutions that are searched here only"),
+        where="url",
+        remedy=N_("save the picture and send the file"),
+    )
+
+
+def _cannot_be_had() -> Refusal:
+    return Refusal(
+        422,
+        N_("the picture cannot be had from its institution"),
+        where="url",
+        remedy=N_("save the picture and send the file"),
+    )

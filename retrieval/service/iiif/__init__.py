@@ -1,0 +1,1 @@
+"""Results and items as IIIF Presentation 3, and IIIF Content Search."""

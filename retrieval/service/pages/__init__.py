@@ -1,0 +1,1 @@
+"""The HTML pages: templates, translations, static files, and what the templates show."""

@@ -1,0 +1,50 @@
+"""What the home page shows of the collection: its size, its parts, some of its pictures, and words to try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+
+from retrieval.answers import Facets, Hit
+from retrieval.service.api.params import FilterParams, SearchParams
+from retrieval.service.context import ServiceContext
+from retrieval.service.pages.translations import Wording
+from retrieval.service.pages.view_models import is_shown, primary
+
+WALL_SIZE = 24
+NUM_EXAMPLES = 4
+SHORTEST_EXAMPLE, LONGEST_EXAMPLE = 8, 64
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """The home page's contents."""
+
+    facets: Facets
+    wall: tuple[Hit, ...]
+    examples: tuple[str, ...]
+
+
+def welcome(context: ServiceContext, concealed: tuple[str, ...], wording: Wording) -> Welcome:
+    """Counts of everything this reader may see, pictures from every institution in turn, and captions to try."""
+    counts = context.facets(FilterParams(), concealed)
+    slugs = [value.value for value in counts.institution[:WALL_SIZE]]
+    share = -(-WALL_SIZE // max(1, len(slugs)))
+    pages = [
+        context.search(SearchParams(institution=[slug], k=min(200, 2 * share)), concealed).hits
+        for slug in slugs
+    ]
+    shown = [[hit for hit in hits if is_shown(hit)][: 2 * share] for hits in pages]
+    wall = tuple(hit for hit in chain.from_iterable(zip_longest(*shown)) if hit is not None)[:WALL_SIZE]
+    return Welcome(counts, wall, examples(wall, wording.language))
+
+
+def examples(hits: tuple[Hit, ...], language: str) -> tuple[str, ...]:
+    """Short captions in the reader's language, as the collection itself words them; none when there are none.
+
+    A description of what is seen comes before a title, which often names a person or a shelfmark.
+    """
+    captions = [caption for hit in hits for caption in hit.captions if primary(caption.language) == language]
+    fit = [caption for caption in captions if SHORTEST_EXAMPLE <= len(caption.text) <= LONGEST_EXAMPLE]
+    fit.sort(key=lambda caption: (caption.origin.startswith("machine:"), caption.field == "title"))
+    return tuple(dict.fromkeys(" ".join(caption.text.split()) for caption in fit))[:NUM_EXAMPLES]

@@ -1,0 +1,98 @@
+"""Jinja for the pages: one environment a language, every value escaped, an unknown name an error."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval import iconography
+from retrieval.service.pages import view_models as views
+from retrieval.service.pages.facets import value_label
+from retrieval.service.pages.heat import PARTS
+from retrieval.service.pages.translations import LANGUAGES, Wording, choose
+
+# The parts of a picture that one may search with, without drawing a frame: name, left and top of a quarter of it.
+NINE_PARTS = tuple(
+    (name, column / 4, row / 4)
+    for (row, column), name in zip(product(range(3), repeat=2), PARTS, strict=True)
+)
+LANGUAGE_COOKIE = "iconoclip_lang"
+_A_YEAR_SECONDS = 365 * 24 * 3600
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates in one language."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    wording = Wording(language)
+    made.install_gettext_translations(wording.translations, newstyle=True)  # type: ignore[attr-defined]
+    translated = wording.translations.gettext
+    made.filters.update(
+        number=wording.number, language_name=wording.language_name, quote=quote, translated=translated
+    )
+    made.globals.update(
+        wording=wording,
+        languages=[Wording(tag) for tag in LANGUAGES],
+        title_of=lambda hit, asked="": views.title_of(hit, language, asked),
+        alt_text=lambda hit: views.alt_text(hit, language),
+        badge=lambda rights: views.badge(rights, wording),
+        captions_by_language=lambda captions: views.grouped(captions, wording),
+        notation_label=lambda notation: iconography.label(notation, language),
+        in_readers_words=translated,
+        nine_parts=NINE_PARTS,
+        facet_label=lambda name, value: value_label(name, value, wording),
+        is_shown=views.is_shown,
+        frame=views.frame,
+        percent=views.percent,
+        home_of=views.home_of,
+        outward=views.outward,
+        content_state=views.content_state,
+    )
+    return made
+
+
+def wording_for(request: Request) -> Wording:
+    """The language this reader gets."""
+    return choose(
+        request.query_params.get("lang"),
+        request.cookies.get(LANGUAGE_COOKIE),
+        request.headers.get("accept-language"),
+    )
+
+
+def render(template: str, request: Request, **context: Any) -> str:
+    """The HTML of a page."""
+    wording = wording_for(request)
+    pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+
+    def in_language(language: str) -> str:
+        return f"{request.url.path}?{urlencode([*pairs, ('lang', language)])}"
+
+    return (
+        environment(wording.language)
+        .get_template(template)
+        .render(in_language=in_language, path=request.url.path, **context)
+    )
+
+
+def remember_language(request: Request, response: Response) -> None:
+    """Keep a language that was asked for by name; the only cookie a reader gets without a token."""
+    asked = request.query_params.get("lang")
+    if asked in LANGUAGES:
+        response.set_cookie(
+            LANGUAGE_COOKIE, str(asked), max_age=_A_YEAR_SECONDS, samesite="lax", httponly=True
+        )

@@ -1,0 +1,226 @@
+"""The pages: home, results, one item. Everything works without JavaScript."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from iconoclip.record import KEY_PATTERN
+from retrieval import iconography
+from retrieval.answers import NotationSuggestion
+from retrieval.generation.calibration import MIN_PROBABILITY
+from retrieval.service.api.images import keep
+from retrieval.service.api.params import SearchParams, from_page
+from retrieval.service.context import Concealed, InjectedContext, ServiceContext, no_such_item
+from retrieval.service.guards.refusals import N_, Refusal
+from retrieval.service.guards.visibility import COOKIE
+from retrieval.service.pages import facets
+from retrieval.service.pages.heat import Veil
+from retrieval.service.pages.home import Welcome, welcome
+from retrieval.service.pages.jinja import remember_language, render, wording_for
+from retrieval.service.pages.layout import ratios_css
+
+router = APIRouter(include_in_schema=False)
+RATIOS_CSS = ratios_css()
+NUM_SUGGESTED = 8
+
+
+@router.get("/", response_class=HTMLResponse)
+def home(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
+    """The search box, examples, what is here, and a wall of pictures."""
+    wording = wording_for(request)
+    shown: Welcome = welcome(context, concealed, wording)
+    return _page(request, "home.html", shown=shown)
+
+
+@router.get("/search", response_class=HTMLResponse)
+def results(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
+    """A page of hits with filters at the side."""
+    params = from_page(request.query_params)
+    found = context.search(params, concealed)
+    return _page(
+        request,
+        "results.html",
+        params=params,
+        found=found,
+        panel=facets.side_panel(context, params, concealed, wording_for(request)),
+        likes=[context.hit(key, concealed) for key in params.like],
+        unlikes=[context.hit(key, concealed) for key in params.unlike],
+        link=_Linker(params),
+    )
+
+
+class _Linker:
+    """Addresses of the same question, changed a little."""
+
+    def __init__(self, params: SearchParams) -> None:
+        self._params = params
+
+    def __call__(self, path: str = "/search", /, **changes: Any) -> str:
+        query = self._params.query_string(**changes)
+        return f"{path}?{query}" if query else path
+
+    def adding(self, name: str, value: str) -> str:
+        """The question with one more value of a list."""
+        values = [*getattr(self._params, name), value]
+        return self(**{name: list(dict.fromkeys(values))})
+
+    def without(self, name: str, value: str) -> str:
+        """The question with one value less."""
+        return self(**{name: [each for each in getattr(self._params, name) if each != value]})
+
+
+@router.post("/search/image")
+def search_by_image(
+    context: InjectedContext,
+    concealed: Concealed,
+    image: Annotated[UploadFile | None, File()] = None,
+    url: Annotated[str | None, Form(max_length=2_000)] = None,
+) -> Response:
+    """Keep a picture in memory for a while and show what resembles it."""
+    return RedirectResponse(f"/search?image={keep(context, concealed, image, url)}", status_code=303)
+
+
+@router.get("/kept/{name}.jpg")
+def kept_image(name: str, context: InjectedContext) -> Response:
+    """The picture a reader searched with, for that reader's own page."""
+    return Response(
+        context.kept_images.get(name), media_type="image/jpeg", headers={"Cache-Control": "private, no-store"}
+    )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Where in a picture a text is seen."""
+
+    text: str
+    veil: Veil
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """What a cataloguer asked the model about a picture: notations below a branch."""
+
+    branch: str
+    is_known: bool
+    notations: tuple[NotationSuggestion, ...]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether none of them is likelier than not."""
+        return all(each.score < MIN_PROBABILITY for each in self.notations)
+
+
+@router.get("/item/{key}", response_class=HTMLResponse)
+def item(
+    key: str,
+    request: Request,
+    context: InjectedContext,
+    concealed: Concealed,
+    seen: Annotated[str, Query(max_length=1_000)] = "",
+    branch: Annotated[str, Query(max_length=120)] = "",
+) -> Response:
+    """One item with everything known about it; `seen` shows where in the picture a text is found, `branch` asks for
+    notations below one."""
+    if not re.fullmatch(KEY_PATTERN, key):
+        raise no_such_item(key)
+    found = context.item(key, concealed)
+    text, asked = seen.replace("\x00", "").strip(), branch.replace(" ", "")
+    return _page(
+        request,
+        "item.html",
+        item=found,
+        base=context.base_url(request),
+        seen=Seen(text, Veil.of(context.explain(key, text, concealed))) if text else None,
+        suggested=_suggested(context, key, asked, concealed, wording_for(request).language)
+        if asked
+        else None,
+        divisions=iconography.children(""),
+    )
+
+
+def _suggested(
+    context: ServiceContext, key: str, branch: str, concealed: tuple[str, ...], language: str
+) -> Suggested:
+    if iconography.known(branch) != branch:
+        return Suggested(branch, False, ())
+    found = context.suggest_notations(key, branch, concealed, language=language, k=NUM_SUGGESTED)
+    return Suggested(branch, True, found)
+
+
+@router.get("/about", response_class=HTMLResponse)
+def about(request: Request, context: InjectedContext) -> Response:
+    """How the search works, what is kept, and the doors for programs."""
+    return _page(request, "about.html", base=context.base_url(request))
+
+
+@router.get("/members", response_class=HTMLResponse)
+def members(request: Request, context: InjectedContext) -> Response:
+    """Where a member of the consortium shows a token, where there is a consortium.
+
+    Raises:
+        Refusal: 404, everything here is public.
+    """
+    if not context.visibility.consortium:
+        raise Refusal(404, "everything here is public", where="/members")
+    return _page(request, "members.html")
+
+
+@router.post("/members")
+def enter(
+    token: Annotated[str, Form(max_length=500)], request: Request, context: InjectedContext
+) -> Response:
+    """Remember a token that is known, in a cookie that only this service reads."""
+    if not context.visibility.is_member(token.strip()):
+        raise Refusal(
+            401, N_("the token is not known here"), where="token", remedy=N_("ask the consortium for one")
+        )
+    response = RedirectResponse("/", status_code=303)
+    response.set_cookie(
+        COOKIE, token.strip(), httponly=True, samesite="strict", secure=request.url.scheme == "https"
+    )
+    return response
+
+
+@router.post("/members/leave")
+def leave() -> Response:
+    """Forget the token."""
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response
+
+
+@router.get("/ratios.css")
+def ratios() -> Response:
+    """The proportions of the gallery's frames."""
+    return Response(RATIOS_CSS, media_type="text/css", headers={"Cache-Control": "public, max-age=86400"})
+
+
+@router.get("/opensearch.xml")
+def opensearch(request: Request, context: InjectedContext) -> Response:
+    """The description that lets a browser add this search to its own (OpenSearch 1.1)."""
+    text = render("opensearch.xml", request, title=context.config.title, base=context.base_url(request))
+    return Response(text, media_type="application/opensearchdescription+xml")
+
+
+def refusal_page(request: Request, refusal: Refusal) -> Response:
+    """A refusal for people."""
+    response = _page(request, "refusal.html", refusal=refusal)
+    response.status_code = refusal.status
+    response.headers.update(refusal.headers)
+    return response
+
+
+def _page(request: Request, template: str, **values: Any) -> Response:
+    context: ServiceContext = request.app.state.context
+    values |= {"title": context.config.title, "has_members": bool(context.visibility.consortium)}
+    response = HTMLResponse(render(template, request, **values))
+    # The language decides the text, and a consortium's cookie what is seen.
+    response.headers["Vary"] = "Accept-Language, Cookie, Authorization"
+    response.headers["Cache-Control"] = "private, no-cache"
+    remember_language(request, response)
+    return response

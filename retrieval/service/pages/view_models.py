@@ -1,0 +1,145 @@
+"""What the templates show of the engine's answers: captions in the reader's language, badges, addresses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from iconoclip.record import Caption, Record
+from retrieval.answers import Hit, RightsInfo
+from retrieval.service.pages.layout import ratio_class
+from retrieval.service.pages.translations import Wording
+
+MAX_ALT_CHARS = 250
+MAX_COMPARED_CHARS = 2_000
+# Titles before descriptions before lists of subjects; an unknown field goes between.
+_FIELD_ORDER = {"title": 0, "blazon": 1, "caption": 2, "description": 3, "subject": 8, "iconclass": 9}
+
+
+@dataclass(frozen=True)
+class CaptionGroup:
+    """The captions of one language, for people."""
+
+    language: str
+    name: str
+    captions: tuple[Caption, ...]
+
+
+def best_caption(captions: Iterable[Caption], language: str, asked: str = "") -> Caption | None:
+    """The caption to show a reader of `language`: theirs before others', then the one that says most of what was
+    `asked`, the institution's before a machine's, a title before a description."""
+    words = _words(asked)
+
+    def order(pair: tuple[int, Caption]) -> tuple[bool, int, bool, int, int]:
+        position, caption = pair
+        return (
+            primary(caption.language) != language,
+            -len(words & _words(caption.text)),
+            caption.origin.startswith("machine:"),
+            _FIELD_ORDER.get(caption.field, 5),
+            position,
+        )
+
+    ordered = sorted(enumerate(captions), key=order)
+    return ordered[0][1] if ordered else None
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w{2,}", text[:MAX_COMPARED_CHARS].casefold()))
+
+
+def primary(tag: str) -> str:
+    """The language of a BCP 47 tag without script and region."""
+    return tag.split("-")[0].lower()
+
+
+def grouped(captions: Iterable[Caption], wording: Wording) -> list[CaptionGroup]:
+    """Captions by language, the reader's first, the rest in their given order."""
+    by_language: dict[str, list[Caption]] = {}
+    for caption in captions:
+        by_language.setdefault(caption.language, []).append(caption)
+    tags = sorted(by_language, key=lambda tag: primary(tag) != wording.language)
+    return [CaptionGroup(tag, wording.language_name(tag), tuple(by_language[tag])) for tag in tags]
+
+
+def title_of(hit: Hit, language: str, asked: str = "") -> Caption:
+    """The text over a hit; the engine's title where it has no caption."""
+    return best_caption(hit.captions, language, asked) or Caption(
+        text=hit.title, language="und", field="title", origin="institution", language_detected=False
+    )
+
+
+def alt_text(hit: Hit, language: str) -> str:
+    """What a screen reader says in place of the picture."""
+    text = " ".join(title_of(hit, language).text.split())
+    return text if len(text) <= MAX_ALT_CHARS else text[: MAX_ALT_CHARS - 1].rsplit(" ", 1)[0] + "…"
+
+
+def is_shown(hit: Hit) -> bool:
+    """Whether the picture itself may be shown here."""
+    return hit.rights.display != "link"
+
+
+def frame(hit: Hit) -> str:
+    """The class that gives a hit's frame its proportions; a withheld picture gets an upright card."""
+    return ratio_class(hit.width, hit.height) if is_shown(hit) else ratio_class(4, 5)
+
+
+def badge(rights: RightsInfo, wording: Wording) -> str:
+    """The rights in two or three words."""
+    _ = wording.translations.gettext
+    if rights.display == "link":
+        return str(_("Link only"))
+    if rights.statement == "PDM":
+        return str(_("Public domain"))
+    if rights.statement and rights.statement.startswith("CC-"):
+        return rights.statement.replace("CC-", "CC ", 1)
+    if rights.statement in ("NoC-NC", "NoC-OKLR"):
+        return str(_("Non-commercial use"))
+    return rights.statement or str(_("Rights unknown"))
+
+
+def percent(score: float) -> int:
+    """A calibrated score as a whole number of a hundred."""
+    return round(100 * score)
+
+
+def outward(url: str | None) -> str | None:
+    """An address that a page may link to: web addresses only, whatever the record says."""
+    if url is not None and url.lower().startswith(("https://", "http://")):
+        return url
+    return None
+
+
+def home_of(hit: Hit) -> str | None:
+    """The best address at the institution: the page for people, else the manifest, else the canvas."""
+    return next((url for url in map(outward, (hit.homepage, hit.manifest, hit.canvas)) if url), None)
+
+
+def content_state(record: Record) -> str | None:
+    """A IIIF Content State 1.0 (section 2.2.1) for the record's canvas or region, base64url-encoded (section 6).
+
+    Universal Viewer and Clover open it; a region is a canvas with `#xywh=` and a `partOf` its manifest.
+    """
+    source = record.source
+    if not (source.canvas and source.manifest):
+        return None
+    target = source.canvas if source.region is None else f"{source.canvas}#xywh={source.region}"
+    state = {
+        "@context": "http://iiif.io/api/presentation/3/context.json",
+        "id": f"{source.manifest}#content-state",
+        "type": "Annotation",
+        "motivation": ["contentState"],
+        "target": {
+            "id": target,
+            "type": "Canvas",
+            "partOf": [{"id": source.manifest, "type": "Manifest"}],
+        },
+    }
+    # Section 6.1: the text is percent-encoded as encodeURIComponent does, then base64url without padding.
+    encoded = quote(json.dumps(state, separators=(",", ":")), safe="!'()*~-._")
+    return base64.urlsafe_b64encode(encoded.encode()).decode().rstrip("=")

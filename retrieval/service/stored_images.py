@@ -1,0 +1,76 @@
+"""The stored images and their thumbnails, as far as their rights let them be shown."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import OrderedDict
+from threading import Lock
+
+from PIL import Image
+
+from retrieval.answers import Hit
+from retrieval.service.guards.refusals import Refusal
+from retrieval.service.pages.view_models import home_of, is_shown
+
+THUMB_SIDE_PIXELS = 400
+THUMB_CACHE_BYTES = 64_000_000
+
+
+def refuse_unless_shown(hit: Hit) -> None:
+    """Obey the display verdict.
+
+    Raises:
+        Refusal: 403, the institution lets the picture be linked to, not shown.
+    """
+    if not is_shown(hit):
+        home = home_of(hit)
+        raise Refusal(
+            403,
+            "the rights of this picture allow a link to it, not showing it here",
+            where=hit.key,
+            remedy=f"see it at its institution: {home}" if home else "ask its institution",
+        )
+
+
+def thumbnail(image: bytes) -> bytes:
+    """A JPEG of at most 400 pixels a side; a picture that small already is passed on as it is."""
+    with Image.open(io.BytesIO(image), formats=("JPEG",)) as opened:
+        if max(opened.size) <= THUMB_SIDE_PIXELS:
+            return image
+        opened.draft("RGB", (THUMB_SIDE_PIXELS, THUMB_SIDE_PIXELS))
+        small = opened.convert("RGB")
+    small.thumbnail((THUMB_SIDE_PIXELS, THUMB_SIDE_PIXELS), Image.Resampling.LANCZOS)
+    written = io.BytesIO()
+    small.save(written, "JPEG", quality=86, optimize=True, progressive=True)
+    return written.getvalue()
+
+
+def etag(image: bytes) -> str:
+    """A strong validator of the bytes (RFC 9110, section 8.8.3)."""
+    return f'"{hashlib.sha256(image).hexdigest()[:32]}"'
+
+
+class ThumbCache:
+    """Thumbnails made lately, up to 64 MB, the least recently shown going first."""
+
+    def __init__(self, max_bytes: int = THUMB_CACHE_BYTES) -> None:
+        self._max_bytes, self._num_bytes = max_bytes, 0
+        self._thumbs: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, image: bytes) -> bytes:
+        """The thumbnail of `image`, made or remembered: by its content, so that a replaced picture is a new one."""
+        name = etag(image)
+        with self._lock:
+            if name in self._thumbs:
+                self._thumbs.move_to_end(name)
+                return self._thumbs[name]
+        small = thumbnail(image)
+        with self._lock:
+            if name not in self._thumbs:
+                self._thumbs[name] = small
+                self._num_bytes += len(small)
+            while self._num_bytes > self._max_bytes:
+                self._num_bytes -= len(self._thumbs.popitem(last=False)[1])
+        return small

@@ -1,0 +1,1 @@
+"""A run's checkpoints: which there are, and how one is written and read."""
