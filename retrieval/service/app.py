@@ -24,7 +24,6 @@ from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.service.api import exports, health, images
 from retrieval.service.api import routes as api
-from retrieval.service.api.params import refused
 from retrieval.service.api.prometheus import Measured, Measures
 from retrieval.service.context import ServiceContext
 from retrieval.service.guards.limits import BodyLimit, RateLimit, SecurityHeaders
@@ -32,6 +31,7 @@ from retrieval.service.guards.refusals import Refusal, from_status
 from retrieval.service.iiif import content_search
 from retrieval.service.iiif import presentation as iiif
 from retrieval.service.pages import routes as pages
+from retrieval.service.params import refused
 
 STATIC = Path(__file__).parent / "pages" / "static"
 # Beside the image, a multipart body carries its boundaries and a few field names.

@@ -28,11 +28,11 @@ from retrieval.answers import (
 from retrieval.config import Mode, ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.query.hits import hit_of
-from retrieval.service.api.params import MAX_K, FilterParams, SearchParams
 from retrieval.service.guards.refusals import N_, Refusal, from_engine
 from retrieval.service.guards.remote import Host, Hosts, RemotePictures
 from retrieval.service.guards.uploads import KeptImages
 from retrieval.service.guards.visibility import Visibility
+from retrieval.service.params import MAX_K, FilterParams, SearchParams
 from retrieval.service.stored_images import ThumbCache
 
 NUM_LONG_ANSWERS, MAX_WAIT_SECONDS = 2, 20.0

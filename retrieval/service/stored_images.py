@@ -11,7 +11,7 @@ from PIL import Image
 
 from retrieval.answers import Hit
 from retrieval.service.guards.refusals import Refusal
-from retrieval.service.pages.view_models import home_of, is_shown
+from retrieval.service.hit_links import home_of, is_shown
 
 THUMB_SIDE_PIXELS = 400
 THUMB_CACHE_BYTES = 64_000_000

@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse, Response
 
 from retrieval.answers import Hit
 from retrieval.service.api.openapi import REFUSALS
-from retrieval.service.api.params import SearchParams
 from retrieval.service.context import Concealed, InjectedContext
-from retrieval.service.pages.view_models import home_of, is_shown, outward
+from retrieval.service.hit_links import home_of, is_shown, outward
+from retrieval.service.params import SearchParams
 
 router = APIRouter(responses=REFUSALS, tags=["exports"])
 

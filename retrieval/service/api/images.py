@@ -15,7 +15,7 @@ from retrieval.service.api.openapi import REFUSALS, UPLOAD, KeyPath, Responses
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
 from retrieval.service.guards import uploads
 from retrieval.service.guards.refusals import N_, Refusal, documented
-from retrieval.service.pages.heat import Veil
+from retrieval.service.heat import Veil
 
 router = APIRouter(responses=REFUSALS)
 

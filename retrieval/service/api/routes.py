@@ -15,11 +15,11 @@ from retrieval.answers import Explanation, Facets, Item, Notation, Results, Term
 from retrieval.service.api import examples
 from retrieval.service.api.examples import answered
 from retrieval.service.api.openapi import REFUSALS, UPLOAD, KeyPath
-from retrieval.service.api.params import FilterParams, SearchParams, Value
 from retrieval.service.context import Concealed, InjectedContext
 from retrieval.service.guards import uploads
 from retrieval.service.guards.refusals import Refusal
-from retrieval.service.pages.view_models import content_state, is_shown
+from retrieval.service.hit_links import content_state, is_shown
+from retrieval.service.params import FilterParams, SearchParams, Value
 
 router = APIRouter(responses=REFUSALS)
 MAX_NOTATIONS = 100

@@ -12,7 +12,7 @@ from typing import Any
 
 from iconoclip.record import Caption, Record
 from retrieval.answers import Hit
-from retrieval.service.pages.view_models import home_of, is_shown, outward
+from retrieval.service.hit_links import home_of, is_shown, outward
 
 THUMB_SIDE_PIXELS = 400
 # Enough to read a page by; the Image API knows this size at level 1 in versions 2 and 3 alike (sizeByW).

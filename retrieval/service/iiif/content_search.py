@@ -21,6 +21,7 @@ from retrieval.answers import Hit
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.service.api.openapi import REFUSALS, KeyPath, Responses
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
+from retrieval.service.hit_links import outward
 from retrieval.service.iiif.canvases import (
     CAPTION_MOTIVATION,
     Json,
@@ -28,7 +29,6 @@ from retrieval.service.iiif.canvases import (
     caption_note,
     source_target,
 )
-from retrieval.service.pages.view_models import outward
 from retrieval.words import folded, words_in
 
 CONTEXT = "http://iiif.io/api/search/2/context.json"

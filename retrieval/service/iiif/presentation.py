@@ -10,10 +10,10 @@ from fastapi.responses import JSONResponse
 
 from retrieval.answers import Hit
 from retrieval.service.api.openapi import REFUSALS, KeyPath, Responses
-from retrieval.service.api.params import SearchParams
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
+from retrieval.service.hit_links import outward
 from retrieval.service.iiif.canvases import Json, canvas_of, label_of, whole_page
-from retrieval.service.pages.view_models import outward
+from retrieval.service.params import SearchParams
 
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 

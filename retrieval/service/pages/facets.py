@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from retrieval import iconography
 from retrieval.answers import Facets, FacetValue
 from retrieval.generation.columns import NO_RIGHTS
-from retrieval.service.api.params import SearchParams
 from retrieval.service.context import ServiceContext
 from retrieval.service.pages.translations import Wording
+from retrieval.service.params import SearchParams
 
 MAX_VALUES_SHOWN = 8
 

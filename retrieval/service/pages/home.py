@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from retrieval.answers import Facets, Hit
-from retrieval.service.api.params import FilterParams, SearchParams
 from retrieval.service.context import ServiceContext
+from retrieval.service.hit_links import is_shown
 from retrieval.service.pages.translations import Wording
-from retrieval.service.pages.view_models import is_shown, primary
+from retrieval.service.pages.view_models import primary
+from retrieval.service.params import FilterParams, SearchParams
 
 WALL_SIZE = 24
 NUM_EXAMPLES = 4

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval import iconography
+from retrieval.service import hit_links
+from retrieval.service.heat import PARTS
 from retrieval.service.pages import view_models as views
 from retrieval.service.pages.facets import value_label
-from retrieval.service.pages.heat import PARTS
 from retrieval.service.pages.translations import LANGUAGES, Wording, choose
 
 # The parts of a picture that one may search with, without drawing a frame: name, left and top of a quarter of it.
@@ -55,12 +56,12 @@ def environment(language: str) -> Environment:
         in_readers_words=translated,
         nine_parts=NINE_PARTS,
         facet_label=lambda name, value: value_label(name, value, wording),
-        is_shown=views.is_shown,
+        is_shown=hit_links.is_shown,
         frame=views.frame,
         percent=views.percent,
-        home_of=views.home_of,
-        outward=views.outward,
-        content_state=views.content_state,
+        home_of=hit_links.home_of,
+        outward=hit_links.outward,
+        content_state=hit_links.content_state,
     )
     return made
 

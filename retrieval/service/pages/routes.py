@@ -14,15 +14,15 @@ from retrieval import iconography
 from retrieval.answers import NotationSuggestion
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.service.api.images import keep
-from retrieval.service.api.params import SearchParams, from_page
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext, no_such_item
 from retrieval.service.guards.refusals import N_, Refusal
 from retrieval.service.guards.visibility import COOKIE
+from retrieval.service.heat import Veil
 from retrieval.service.pages import facets
-from retrieval.service.pages.heat import Veil
 from retrieval.service.pages.home import Welcome, welcome
 from retrieval.service.pages.jinja import remember_language, render, wording_for
 from retrieval.service.pages.layout import ratios_css
+from retrieval.service.params import SearchParams, from_page
 
 router = APIRouter(include_in_schema=False)
 RATIOS_CSS = ratios_css()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote
 
-from iconoclip.record import Caption, Record
+from iconoclip.record import Caption
 from retrieval.answers import Hit, RightsInfo
+from retrieval.service.hit_links import is_shown
 from retrieval.service.pages.layout import ratio_class
 from retrieval.service.pages.translations import Wording
 
@@ -79,11 +77,6 @@ def alt_text(hit: Hit, language: str) -> str:
     return text if len(text) <= MAX_ALT_CHARS else text[: MAX_ALT_CHARS - 1].rsplit(" ", 1)[0] + "…"
 
 
-def is_shown(hit: Hit) -> bool:
-    """Whether the picture itself may be shown here."""
-    return hit.rights.display != "link"
-
-
 def frame(hit: Hit) -> str:
     """The class that gives a hit's frame its proportions; a withheld picture gets an upright card."""
     return ratio_class(hit.width, hit.height) if is_shown(hit) else ratio_class(4, 5)
@@ -106,40 +99,3 @@ def badge(rights: RightsInfo, wording: Wording) -> str:
 def percent(score: float) -> int:
     """A calibrated score as a whole number of a hundred."""
     return round(100 * score)
-
-
-def outward(url: str | None) -> str | None:
-    """An address that a page may link to: web addresses only, whatever the record says."""
-    if url is not None and url.lower().startswith(("https://", "http://")):
-        return url
-    return None
-
-
-def home_of(hit: Hit) -> str | None:
-    """The best address at the institution: the page for people, else the manifest, else the canvas."""
-    return next((url for url in map(outward, (hit.homepage, hit.manifest, hit.canvas)) if url), None)
-
-
-def content_state(record: Record) -> str | None:
-    """A IIIF Content State 1.0 (section 2.2.1) for the record's canvas or region, base64url-encoded (section 6).
-
-    Universal Viewer and Clover open it; a region is a canvas with `#xywh=` and a `partOf` its manifest.
-    """
-    source = record.source
-    if not (source.canvas and source.manifest):
-        return None
-    target = source.canvas if source.region is None else f"{source.canvas}#xywh={source.region}"
-    state = {
-        "@context": "http://iiif.io/api/presentation/3/context.json",
-        "id": f"{source.manifest}#content-state",
-        "type": "Annotation",
-        "motivation": ["contentState"],
-        "target": {
-            "id": target,
-            "type": "Canvas",
-            "partOf": [{"id": source.manifest, "type": "Manifest"}],
-        },
-    }
-    # Section 6.1: the text is percent-encoded as encodeURIComponent does, then base64url without padding.
-    encoded = quote(json.dumps(state, separators=(",", ":")), safe="!'()*~-._")
-    return base64.urlsafe_b64encode(encoded.encode()).decode().rstrip("=")

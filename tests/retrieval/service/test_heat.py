@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from retrieval.encode.modeldir import Preprocess
 from retrieval.encode.pixels import seen
 from retrieval.service.guards.refusals import Refusal
-from retrieval.service.pages.heat import WHOLE, Veil
+from retrieval.service.heat import WHOLE, Veil
 
 SHARES = st.floats(0, 1).map(lambda share: round(share * 15) / 15)
 

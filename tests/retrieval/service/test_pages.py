@@ -110,7 +110,7 @@ def test_captions_are_text_whatever_they_hold(client: TestClient) -> None:
 
 
 def test_addresses_of_strangers_become_links_only_when_they_are_web_addresses() -> None:
-    from retrieval.service.pages.view_models import outward
+    from retrieval.service.hit_links import outward
 
     assert outward("https://example.org/a") == "https://example.org/a"
     assert outward("javascript:alert(1)") is None

@@ -1,0 +1,52 @@
+"""Where a hit leads: whether its picture may be shown, and the addresses at the institution."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote
+
+from iconoclip.record import Record
+from retrieval.answers import Hit
+
+
+def is_shown(hit: Hit) -> bool:
+    """Whether the picture itself may be shown here."""
+    return hit.rights.display != "link"
+
+
+def outward(url: str | None) -> str | None:
+    """An address that a page may link to: web addresses only, whatever the record says."""
+    if url is not None and url.lower().startswith(("https://", "http://")):
+        return url
+    return None
+
+
+def home_of(hit: Hit) -> str | None:
+    """The best address at the institution: the page for people, else the manifest, else the canvas."""
+    return next((url for url in map(outward, (hit.homepage, hit.manifest, hit.canvas)) if url), None)
+
+
+def content_state(record: Record) -> str | None:
+    """A IIIF Content State 1.0 (section 2.2.1) for the record's canvas or region, base64url-encoded (section 6).
+
+    Universal Viewer and Clover open it; a region is a canvas with `#xywh=` and a `partOf` its manifest.
+    """
+    source = record.source
+    if not (source.canvas and source.manifest):
+        return None
+    target = source.canvas if source.region is None else f"{source.canvas}#xywh={source.region}"
+    state = {
+        "@context": "http://iiif.io/api/presentation/3/context.json",
+        "id": f"{source.manifest}#content-state",
+        "type": "Annotation",
+        "motivation": ["contentState"],
+        "target": {
+            "id": target,
+            "type": "Canvas",
+            "partOf": [{"id": source.manifest, "type": "Manifest"}],
+        },
+    }
+    # Section 6.1: the text is percent-encoded as encodeURIComponent does, then base64url without padding.
+    encoded = quote(json.dumps(state, separators=(",", ":")), safe="!'()*~-._")
+    return base64.urlsafe_b64encode(encoded.encode()).decode().rstrip("=")
