@@ -117,8 +117,8 @@ VERBS: dict[str, Verb] = {
         "show the state of a harvest or of runs", "iconoclip.status:StatusConfig", "iconoclip.status:status"
     ),
     "logs": Verb("show or follow the log of a run", "slurm.config:LogsConfig", "slurm.logs:logs"),
-    "resume": Verb("go on with a run that stopped", "slurm.config:ResumeConfig", "slurm.resume:resume"),
-    "cancel": Verb("cancel a run on the cluster", "slurm.config:CancelConfig", "slurm.cancel:cancel"),
+    "resume": Verb("go on with a run that stopped", "slurm.config:ResumeConfig", "slurm.submit:resume"),
+    "cancel": Verb("cancel a run on the cluster", "slurm.config:CancelConfig", "slurm.submit:cancel"),
     "doctor": Verb(
         "check a cluster account before the first job", "slurm.config:DoctorConfig", "slurm.doctor:doctor"
     ),

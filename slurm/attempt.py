@@ -1,7 +1,7 @@
 """What a job's script reports, and what follows from it: the state machine of a run.
 
   python -m slurm.attempt begin RUN [--task N]
-      exit code 0: go on; 100: finished already; otherwise: do not start, the message says why
+      exit code 0: continue; 100: finished already; otherwise: do not start, the message says why
   python -m slurm.attempt end RUN --code C --stop none|warned|ended [--task N] [--joined]
       prints finished, requeue, join, interrupted, cancelled or failed
   python -m slurm.attempt resubmitted RUN --job ID [--task N]
@@ -12,10 +12,10 @@ submitted ------> running ------------------------> finished
                    |  v
                 requeued       (at most MAX_IDLE_ATTEMPTS in a row without progress, then failed)
                    ^
-                   |           SLURM itself starts it again after preemption, a node's failure, `scontrol requeue`
+                   |           SLURM itself starts it again: preemption, a node's failure, `scontrol requeue`
                interrupted
 
-Of an array with parts to be put together, the task that ends last is `joining` until that has ended.
+In a job array whose parts are put together, the task that ends last is `joining` until that has ended.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from pathlib import Path
 
 from iconoclip.errors import IconoclipError
 from iconoclip.rundir import RunDir
-from slurm.job import Attempt, Job, JobDir, State, Work, has_evidence, now
-from slurm.metrics import last_metrics
+from slurm.job import Attempt, JobDir, JobRecord, State, TaskRecord, has_evidence, now
+from slurm.logs import last_metrics
 
 FINISHED_ALREADY = 100
 TRY_AGAIN, SOME_REFUSED = 75, 3
@@ -39,7 +39,7 @@ def begin(job_dir: JobDir, task: int | None) -> int:
     """Record the start of an attempt.
 
     Returns:
-        0 to go on, 100 when the work is finished already, 2 when something it needs is not finished.
+        0 to continue, 100 when the work is finished already, 2 when something it needs is not finished.
     """
     job = job_dir.read()
     if unmet := job_dir.unmet_needs(job):
@@ -58,7 +58,7 @@ def begin(job_dir: JobDir, task: int | None) -> int:
         print("iconoclip: finished already, by the run's own records")
         return FINISHED_ALREADY
     if work.state == "joining":
-        # Its node died over the joining, which nobody else does.
+        # Its node died while it joined the parts, which no other task does.
         job_dir.joining_path.unlink(missing_ok=True)
     attempt = Attempt(
         job_id=int(os.environ.get("SLURM_JOB_ID", 0)),
@@ -66,7 +66,7 @@ def begin(job_dir: JobDir, task: int | None) -> int:
         nodes=os.environ.get("SLURM_JOB_NODELIST", ""),
         started_at=now(),
     )
-    job_dir.write_work(task, Work(state="running", attempts=(*work.attempts, attempt)))
+    job_dir.write_work(task, TaskRecord(state="running", attempts=(*work.attempts, attempt)))
     _announce(job, attempt, number=len(work.attempts) + 1, task=task)
     return 0
 
@@ -78,7 +78,7 @@ def _refuse(job_dir: JobDir, task: int | None, reason: str) -> int:
     return 2
 
 
-def _announce(job: Job, attempt: Attempt, *, number: int, task: int | None) -> None:
+def _announce(job: JobRecord, attempt: Attempt, *, number: int, task: int | None) -> None:
     of = "" if task is None else f", task {task} of {job.num_tasks}"
     print(
         f"iconoclip: {job.stage}{of}, job {attempt.job_id} on {attempt.nodes}, attempt {number}", flush=True
@@ -86,7 +86,7 @@ def _announce(job: Job, attempt: Attempt, *, number: int, task: int | None) -> N
 
 
 def end(job_dir: JobDir, task: int | None, *, code: int, stop: str, joined: bool = False) -> str:
-    """Record how an attempt ended, and say what the script does next."""
+    """Record how an attempt ended, and return what the script does next."""
     job = job_dir.read()
     work = job_dir.work_of(task)
     attempt = work.attempts[-1].model_copy(
@@ -98,17 +98,19 @@ def end(job_dir: JobDir, task: int | None, *, code: int, stop: str, joined: bool
     if joined and state != "finished":
         job_dir.joining_path.unlink(missing_ok=True)
     if state == "finished" and is_part and job.joins:
-        # First its own word, then a look at the others': of two tasks that end at once, one sees both.
-        job_dir.write_work(task, Work(state="joining", attempts=attempts))
+        # First its own record, then a look at the others': of two tasks that end at once, one sees both.
+        job_dir.write_work(task, TaskRecord(state="joining", attempts=attempts))
         if _joins(job_dir, job):
             return "join"
-    job_dir.write_work(task, Work(state=state, reason=reason, attempts=attempts))
+    job_dir.write_work(task, TaskRecord(state=state, reason=reason, attempts=attempts))
     if reason:
         print(f"iconoclip: {reason}", file=sys.stderr)
     return "requeue" if state == "requeued" else state
 
 
-def _verdict(job_dir: JobDir, job: Job, attempts: tuple[Attempt, ...], *, is_part: bool) -> tuple[State, str]:
+def _verdict(
+    job_dir: JobDir, job: JobRecord, attempts: tuple[Attempt, ...], *, is_part: bool
+) -> tuple[State, str]:
     last = attempts[-1]
     if last.exit_code in (0, SOME_REFUSED):
         # A task of an array has written a part; the evidence appears when the parts are put together.
@@ -130,7 +132,7 @@ def _verdict(job_dir: JobDir, job: Job, attempts: tuple[Attempt, ...], *, is_par
 
 
 def is_stuck(attempts: tuple[Attempt, ...]) -> bool:
-    """Whether the last attempts left as much as the one before them did: another would do no better."""
+    """Whether the last attempts left no more than the one before them: another would do no better."""
     sizes = [0] + [attempt.progress for attempt in attempts]
     return len(attempts) >= MAX_IDLE_ATTEMPTS and len(set(sizes[-MAX_IDLE_ATTEMPTS - 1 :])) == 1
 
@@ -141,8 +143,8 @@ def _reason_of(code: int | None) -> str:
     return f"the stage left with exit code {code}"
 
 
-def _joins(job_dir: JobDir, job: Job) -> bool:
-    """Whether every task has done its share, and this one is to put them together."""
+def _joins(job_dir: JobDir, job: JobRecord) -> bool:
+    """Whether every task has done its share, and this one is to put the parts together."""
     if any(job_dir.work_of(task).state != "joining" for task in job_dir.missing_tasks(job)):
         return False
     try:
@@ -153,11 +155,11 @@ def _joins(job_dir: JobDir, job: Job) -> bool:
     return True
 
 
-def progress_of(job: Job) -> int:
-    """What grows while a run gets on: the steps of a training, or else the bytes of the output."""
+def progress_of(job: JobRecord) -> int:
+    """What grows while a run makes progress: the steps of a training, or else the bytes of the output."""
     root = Path(job.output)
     if job.stage == "train":
-        # Not its bytes: the logs lie in the same folder, and grow with every attempt.
+        # Not its bytes: the logs are in the same folder, and grow with every attempt.
         steps = (last_metrics(root).get("step"), RunDir(root).job.get("step"))
         return max(int(step or 0) for step in steps)
     return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
@@ -169,7 +171,7 @@ def resubmitted(job_dir: JobDir, task: int | None, job_id: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the three reports."""
+    """Run one of the three reports, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m slurm.attempt", description=__doc__)
     parser.add_argument("report", choices=("begin", "end", "resubmitted"))
     parser.add_argument("run")

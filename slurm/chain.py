@@ -1,14 +1,14 @@
 """`iconoclip chain`: several stages as one description file, each job waiting for what it needs.
 
-    folder: runs/armorial            # each step's run lies below it, under the step's name
+    folder: runs/armorial            # the runs of the steps are in it, under the steps' names
     site: local
     steps:
-      harvest:                       # a step is called as its stage, or says `stage:`
+      harvest:                       # a step has the name of its stage, or sets `stage:`
         num_tasks: 4
         fields: {sources: [https://example.org/collection.json]}
       train:
         config: configs/train/demo.yaml
-        fields: {shardsets: ["{harvest}"]}      # {step} is what that step writes, and makes this one wait for it
+        fields: {shardsets: ["{harvest}"]}      # {step} is what that step writes; this one waits for it
 
 Run again, it submits only what is neither finished nor in the queue.
 """
@@ -26,23 +26,22 @@ from iconoclip.config import Config, build, find_config, nearest, read_yaml
 from iconoclip.errors import ConfigError, IconoclipError
 from slurm import scheduler
 from slurm.config import ChainConfig, Placement, SubmitConfig
-from slurm.request import Request, request_of
-from slurm.site import in_words
-from slurm.submit import live_jobs, place
+from slurm.plan import in_words
+from slurm.submit import Submission, place, prepare
 
 REFERENCE = re.compile(r"\{([a-z0-9][a-z0-9_-]*)\}")
 
 
 class Step(Placement):
-    """One stage of a chain."""
+    """One step of a chain: a stage with its fields."""
 
     stage: str | None = Field(None, description="which stage; default: the step's name")
     config: str | None = Field(None, description="YAML file of the stage's fields")
     fields: dict[str, Any] = Field(
         {}, description="fields on top of the file; {step} is what that step writes"
     )
-    after: tuple[str, ...] = Field((), description="steps to wait for, besides those the fields name")
-    nodes: int = Field(1, ge=1)
+    after: tuple[str, ...] = Field((), description="steps to wait for, in addition to those the fields name")
+    nodes: int | None = Field(None, ge=1)
     num_tasks: int | None = Field(None, ge=1)
     max_running: int | None = Field(None, ge=1)
 
@@ -50,7 +49,7 @@ class Step(Placement):
 class Chain(Config):
     """A chain as its file describes it."""
 
-    folder: Path = Field(description="where the runs lie")
+    folder: Path = Field(description="where the runs are kept")
     site: str | None = None
     account: str | None = None
     steps: dict[str, Step] = Field(description="the steps by name", min_length=1)
@@ -69,28 +68,28 @@ def chain(config: ChainConfig) -> int:
         values["folder"] = str(config.folder)
     described = build(Chain, {**read_yaml(path), **values}, str(path))
     # Every step is checked before the first is submitted.
-    requests = requests_of(described, str(path))
+    submissions = submissions_of(described, str(path))
     if config.dry_run:
-        for name, request in requests.items():
-            print(_line(name, request))
+        for name, submission in submissions.items():
+            print(_line(name, submission))
         return 0
     scheduler.require("chain")
-    for request in requests.values():
-        place(request, new_code=config.new_code)
+    for submission in submissions.values():
+        place(submission, new_code=config.new_code)
     return 0
 
 
-def requests_of(described: Chain, where: str) -> dict[str, Request]:
-    """The steps as requests, each behind those it needs.
+def submissions_of(described: Chain, where: str) -> dict[str, Submission]:
+    """The steps by name, ready to be submitted, each after those it needs.
 
     Raises:
         ConfigError: a step that does not fit, an unknown reference, or a circle.
     """
-    requests: dict[str, Request] = {}
+    ready: dict[str, Submission] = {}
     for name in in_order(described.steps, where):
         step = described.steps[name]
-        outputs = {other: str(request.output) for other, request in requests.items()}
-        needs = tuple(requests[other].plan.run_dir for other in needs_of(step))
+        outputs = {other: str(submission.request.output) for other, submission in ready.items()}
+        needs = tuple(ready[other].plan.run_dir for other in needs_of(step))
         asked = SubmitConfig(
             stage=step.stage or name,
             run_dir=described.folder / name,
@@ -104,11 +103,11 @@ def requests_of(described: Chain, where: str) -> dict[str, Request]:
             },
         )
         try:
-            requests[name] = request_of(asked, step.config, filled_in(step.fields, outputs), needs)
+            ready[name] = prepare(asked, step.config, filled_in(step.fields, outputs), needs)
         except IconoclipError as error:
             found = f"{where}, step '{name}'" + (f", {error.where}" if error.where else "")
             raise type(error)(error.what, where=found, remedy=error.remedy) from error
-    return requests
+    return ready
 
 
 def in_order(steps: dict[str, Step], where: str) -> list[str]:
@@ -155,8 +154,8 @@ def filled_in(value: Any, outputs: dict[str, str]) -> Any:
     return [filled_in(part, outputs) for part in value] if isinstance(value, list) else value
 
 
-def _line(name: str, request: Request) -> str:
-    plan, job_dir = request.plan, request.job_dir
+def _line(name: str, submission: Submission) -> str:
+    plan, job_dir = submission.plan, submission.job_dir
     size = f"{plan.num_tasks} tasks"
     if plan.num_tasks is None:
         nodes = f"{plan.nodes} node{'s' if plan.nodes > 1 else ''}"
@@ -164,8 +163,9 @@ def _line(name: str, request: Request) -> str:
     state = "would be submitted"
     if job_dir.exists and job_dir.is_finished():
         state = "finished already"
-    elif job_dir.exists and scheduler.is_here() and live_jobs(job_dir):
+    elif job_dir.exists and scheduler.is_here() and job_dir.queued():
         state = "in the queue already"
-    needs = f", after {', '.join(Path(need).name for need in request.needs)}" if request.needs else ""
+    names = ", ".join(Path(need).name for need in submission.request.needs)
+    needs = f", after {names}" if names else ""
     where = plan.partition or "the default partition"
-    return f"{name}: {state}: {plan.stage} on {where}, {size}, {in_words(plan.time)} a job{needs}"
+    return f"{name}: {state}: {plan.stage} on {where}, {size}, {in_words(plan.time)} per job{needs}"

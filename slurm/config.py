@@ -16,15 +16,15 @@ TIME_PATTERN = r"^(\d+-)?\d{1,3}(:\d{2}){0,2}$"
 
 
 class Placement(Config):
-    """Where a job runs and what it asks for; whatever is left out comes from the site."""
+    """Where a job runs and what it asks for. What is left out comes from the site."""
 
     site: str | None = Field(
         None,
-        description="a shipped site by name, one of yours (~/.config/iconoclip/sites/NAME.yaml), or a YAML file; "
-        "default: the environment's ICONOCLIP_SITE, else `generic`",
+        description="a shipped site by name, one of yours (~/.config/iconoclip/sites/NAME.yaml), "
+        "or a YAML file; default: the environment's ICONOCLIP_SITE, else `generic`",
     )
-    account: str | None = Field(None, description="project the time is charged to; default: the site's")
-    partition: str | None = Field(None, description="another partition than the site's")
+    account: str | None = Field(None, description="project that is charged for the time; default: the site's")
+    partition: str | None = Field(None, description="partition; default: the site's")
     qos: str | None = Field(
         None, description="quality of service; default: the site's, and none where it has none"
     )
@@ -33,15 +33,15 @@ class Placement(Config):
         pattern=TIME_PATTERN,
     )  # fmt: skip
     gpus_per_node: int | None = Field(
-        None, description="GPUs asked for on each node; default: all of a node", ge=0
+        None, description="GPUs per node to ask for; default: all of a node", ge=0
     )
     tasks_per_node: int | None = Field(
-        None, description="processes on each node; default: one for each GPU, or one", ge=1
+        None, description="processes per node; default: the config's `devices`, or one per GPU, or one", ge=1
     )
 
 
 class SubmitConfig(Placement):
-    """Submit one stage to SLURM."""
+    """Submit one stage of the pipeline to SLURM as a job."""
 
     stage: str = Field(
         description="harvest, merge, train, evaluate, export, encode or index", json_schema_extra=positional()
@@ -51,22 +51,29 @@ class SubmitConfig(Placement):
     )
     overrides: list[str] = Field(
         [],
-        description="fields of the stage as NAME=VALUE, on top of the file",
+        description="fields of the stage as NAME=VALUE, on top of the file; lists as NAME=[A,B] or repeated",
         json_schema_extra=positional(),
     )
-    nodes: int = Field(1, description="nodes of the job; more than one for `train` and `evaluate`", ge=1)
+    nodes: int | None = Field(
+        None,
+        description="nodes of the job, more than one for `train` and `evaluate`; "
+        "default: the config's `num_nodes`, or one",
+        ge=1,
+    )
     num_tasks: int | None = Field(
         None, description="tasks of a job array that share the work (`harvest`, `encode`)", ge=1, le=100_000
     )
-    max_running: int | None = Field(None, description="tasks of the array that may run at a time", ge=1)
+    max_running: int | None = Field(
+        None, description="tasks of the array that may run at the same time", ge=1
+    )
     run_dir: Path | None = Field(
         None, description="folder of the run; default: the config's own, or runs/STAGE-CONFIGNAME"
     )
     after: str | None = Field(
         None,
-        description="start when this has finished: a run's folder or a job id, several with commas between",
+        description="start when these have finished: run folders or job ids, separated by commas",
     )
-    new_code: bool = Field(False, description="go on with the code as it is now, not as the run froze it")
+    new_code: bool = Field(False, description="use the code as it is now, not as the run froze it")
     dry_run: bool = Field(False, description="print the script and what would be done, and do nothing")
 
 
@@ -74,27 +81,27 @@ class ChainConfig(Config):
     """Submit several stages, each waiting for what it needs."""
 
     chain: str = Field(description="YAML file that describes the chain", json_schema_extra=positional())
-    site: str | None = Field(None, description="another site than the file's")
-    account: str | None = Field(None, description="project the time is charged to; default: the site's")
-    folder: Path | None = Field(None, description="another folder for the runs than the file's")
-    new_code: bool = Field(False, description="go on with the code as it is now, not as the runs froze it")
-    dry_run: bool = Field(False, description="say what would be submitted, and do nothing")
+    site: str | None = Field(None, description="site to use instead of the file's")
+    account: str | None = Field(None, description="project that is charged for the time; default: the site's")
+    folder: Path | None = Field(None, description="folder for the runs, instead of the file's")
+    new_code: bool = Field(False, description="use the code as it is now, not as the runs froze it")
+    dry_run: bool = Field(False, description="print what would be submitted, and do nothing")
 
 
 class StatusConfig(Config):
-    """One table of all runs."""
+    """Print one table of all runs."""
 
     folder: Path = Field(
         Path("runs"), description="a run's folder, or one that holds runs", json_schema_extra=positional()
     )
-    json: bool = Field(False, description="print one JSON object a run")  # type: ignore[assignment]
+    json: bool = Field(False, description="print one JSON object per run")  # type: ignore[assignment]
 
 
 class LogsConfig(Config):
     """Show the log of a run."""
 
     run: Path = Field(description="the run's folder", json_schema_extra=positional())
-    follow: bool = Field(False, description="go on showing lines as they come, until the run is over (-f)")
+    follow: bool = Field(False, description="keep printing lines as they come, until the run is over (-f)")
     task: int | None = Field(
         None, description="which task of a job array; default: the log written last", ge=0
     )
@@ -102,12 +109,12 @@ class LogsConfig(Config):
 
 
 class ResumeConfig(Config):
-    """Go on with a run that stopped."""
+    """Continue a run that stopped."""
 
     run: Path = Field(description="the run's folder", json_schema_extra=positional())
     time: str | None = Field(None, description="another time limit", pattern=TIME_PATTERN)
-    new_code: bool = Field(False, description="go on with the code as it is now, not as the run froze it")
-    dry_run: bool = Field(False, description="say what would be submitted, and do nothing")
+    new_code: bool = Field(False, description="use the code as it is now, not as the run froze it")
+    dry_run: bool = Field(False, description="print what would be submitted, and do nothing")
 
 
 class CancelConfig(Config):
@@ -122,6 +129,6 @@ class DoctorConfig(Placement):
 
     nodes: int = Field(2, description="nodes of the test job", ge=1)
     submit: bool = Field(
-        True, description="run a test job of a minute on the nodes; without it only look around"
+        True, description="run a test job of a minute on the nodes; without it only check from here"
     )
     timeout_seconds: float = Field(600, description="how long the test job may wait and run", gt=0)

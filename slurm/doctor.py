@@ -1,6 +1,6 @@
 """`iconoclip doctor`: check a cluster account before the first job.
 
-First what can be seen from here, then a test job of a minute that adds numbers together on the nodes.
+First what can be seen from here, then a test job of a minute in which the nodes add numbers together.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from iconoclip.config import Config
 from iconoclip.errors import IconoclipError, MissingRequirement
 from slurm import scheduler
 from slurm.config import DoctorConfig, SubmitConfig
-from slurm.freeze import code_version, describe, package_folders
+from slurm.freeze import code_version, describe, freeze, package_folders
 from slurm.job import JobDir
-from slurm.plan import plan_of, tasks_on_a_node
-from slurm.render import Plan
-from slurm.request import Request
+from slurm.logs import newest_log
+from slurm.plan import Plan, plan_of
+from slurm.request import STAGES, Request, Stage
 from slurm.site import Site, load_site
-from slurm.stages import STAGES, Stage
-from slurm.status import newest_log
-from slurm.submit import freeze, live_jobs, send
+from slurm.submit import Submission, send
 
 Verdict = Literal["ok", "note", "FAILED"]
 FREE_BYTES_WANTED = 20_000_000_000
@@ -39,7 +37,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """The result of one check, with a remedy where there is one."""
 
     verdict: Verdict
     check: str
@@ -48,14 +46,14 @@ class Finding:
 
 
 class ProbeFields(Config):
-    """The test job needs no fields."""
+    """The config of the test job, which needs no fields."""
 
 
 def doctor(config: DoctorConfig) -> int:
     """Run every check and print a line for each.
 
-    Returns:
-        0, or 4 when a check failed.
+    Raises:
+        MissingRequirement: a check failed.
     """
     num_failed = 0
     for finding in findings(config):
@@ -74,7 +72,7 @@ def doctor(config: DoctorConfig) -> int:
 
 
 def findings(config: DoctorConfig) -> Iterator[Finding]:
-    """The checks, each as it is done."""
+    """The results of the checks, each as soon as it is there."""
     site = load_site(config.site)
     yield _about_site(site)
     yield _about_package()
@@ -88,19 +86,19 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
         return
     yield Finding("ok", "slurm", scheduler.version())
     try:
-        request = _probe(config, site, folder)
+        probe = _probe(config, site, folder)
     except IconoclipError as error:
         yield Finding("FAILED", "accepted", error.what, error.remedy or "")
         return
     try:
-        freeze(request)
-        yield Finding("ok", "accepted", scheduler.would_accept(request.job_dir.script_path))
+        freeze(*probe)
+        yield Finding("ok", "accepted", scheduler.would_accept(probe.job_dir.script_path))
         if config.submit:
-            yield from _run_probe(request, config)
+            yield from _run_probe(probe, config)
     except IconoclipError as error:
         yield Finding("FAILED", "accepted", error.what, error.remedy or "")
     finally:
-        _tidy_up(request.job_dir)
+        _tidy_up(probe.job_dir)
 
 
 def _about_site(site: Site) -> Finding:
@@ -156,45 +154,52 @@ def _about_disk(folder: Path) -> Finding:
     )
 
 
-def _probe(config: DoctorConfig, site: Site, folder: Path) -> Request:
-    train = STAGES["train"]
-    stage = Stage("doctor", train.queue, "finished.json", multi_node=True)
+def _probe(config: DoctorConfig, site: Site, folder: Path) -> Submission:
+    """The test job: it runs where a training would, without a config of its own."""
+    queue_name = STAGES["train"].queue
+    stage = Stage("doctor", queue_name, "finished.json", multi_node=True)
     run_dir = folder.absolute() / "iconoclip-doctor" / time.strftime("%Y%m%d-%H%M%S")
     known = type(config).model_fields.keys() & SubmitConfig.model_fields.keys()
     asked = SubmitConfig(stage="doctor", **{name: getattr(config, name) for name in known})
     asked = asked.model_copy(update={"time": config.time or "5"})
-    plan: Plan = plan_of(stage, site, asked, run_dir, tasks_on_a_node(stage, site.queue(stage.queue), asked))
-    program = run_dir / "job" / "code" / "slurm" / "probe" / "allreduce.py"
-    plan = plan.model_copy(update={"command": (plan.python, str(program), "--out", str(run_dir))})
-    return Request(
+    request = Request(
         stage=stage,
+        asked=asked,
         config=ProbeFields(),
         join_config=None,
-        plan=plan,
-        job_dir=JobDir(run_dir),
-        needs=(),
+        size=site.queue(queue_name).size(
+            asked, config.nodes, asked.tasks_per_node, multi_node=True, uses_gpu=True
+        ),
+        run_dir=run_dir,
         output=run_dir,
+        needs=(),
+    )
+    plan = plan_of(request, site)
+    program = run_dir / "job" / "code" / "slurm" / "probe" / "allreduce.py"
+    return Submission(
+        request, plan.model_copy(update={"command": (plan.python, str(program), "--out", str(run_dir))})
     )
 
 
-def _run_probe(request: Request, config: DoctorConfig) -> Iterator[Finding]:
-    job_id = send(request.job_dir, request.plan, [])
-    if not _wait(lambda: not live_jobs(request.job_dir), config.timeout_seconds):
+def _run_probe(probe: Submission, config: DoctorConfig) -> Iterator[Finding]:
+    job_dir = probe.job_dir
+    job_id = send(job_dir, probe.plan, [])
+    if not _wait(lambda: not job_dir.queued(), config.timeout_seconds):
         scheduler.cancel([job_id])
         yield Finding(
             "FAILED",
             "test job",
             f"not over after {config.timeout_seconds:.0f} s",
-            "the queue may be long: try again with more",
+            "the queue may be long: try again with a larger --timeout_seconds",
         )
         return
-    ranks = [json.loads(path.read_text()) for path in sorted(request.job_dir.run.folder.glob("rank-*.json"))]
-    log = newest_log(request.job_dir)
+    ranks = [json.loads(path.read_text()) for path in sorted(job_dir.run.folder.glob("rank-*.json"))]
+    log = newest_log(job_dir)
     if not ranks:
         yield Finding("FAILED", "test job", "it wrote nothing", f"its log: {log}" if log else "and no log")
         return
-    yield from _about_ranks(ranks, request.plan)
-    if not request.job_dir.is_finished():
+    yield from _about_ranks(ranks, probe.plan)
+    if not job_dir.is_finished():
         yield Finding("FAILED", "test job", "it did not finish", f"its log: {log}")
 
 
@@ -217,11 +222,14 @@ def _wait(is_over: Callable[[], bool], seconds: float) -> bool:
 
 def _about_their_package(ranks: list[dict[str, Any]], plan: Plan) -> Finding:
     """Whether every rank ran the very code that was submitted, in the same Python."""
-    meant = str(Path(plan.run_dir) / "job" / "code" / "iconoclip")
-    strangers = sorted({rank["package"] for rank in ranks} - {meant})
-    if strangers:
-        remedy = "the nodes do not see the run's folder, or a container or `setup` of the site puts another code first"
-        return Finding("FAILED", "on nodes", f"iconoclip from {strangers[0]}, not from {meant}", remedy)
+    expected = str(Path(plan.run_dir) / "job" / "code" / "iconoclip")
+    others = sorted({rank["package"] for rank in ranks} - {expected})
+    if others:
+        remedy = (
+            "the nodes do not see the run's folder, "
+            "or a container or `setup` of the site puts other code first"
+        )
+        return Finding("FAILED", "on nodes", f"iconoclip from {others[0]}, not from {expected}", remedy)
     pythons = sorted({f"Python {rank['python']} with torch {rank.get('torch', 'unknown')}" for rank in ranks})
     if len(pythons) > 1:
         return Finding(
@@ -258,8 +266,12 @@ def _about_ranks(ranks: list[dict[str, Any]], plan: Plan) -> Iterator[Finding]:
     )
     if wanted > 1:
         right = [rank.get("all_reduce") is True for rank in ranks]
-        found = f"{ranks[0].get('backend', 'no backend')}, {ranks[0].get('seconds', '?')} s with the first connection"
+        backend, seconds = ranks[0].get("backend", "no backend"), ranks[0].get("seconds", "?")
+        found = f"{backend}, {seconds} s with the first connection"
         yield Finding(
-            "ok" if all(right) else "FAILED", "all-reduce", found,
-            "the nodes cannot talk to each other: set NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME in a site of yours",
-        )  # fmt: skip
+            "ok" if all(right) else "FAILED",
+            "all-reduce",
+            found,
+            "the nodes cannot talk to each other: "
+            "set NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME in a site of yours",
+        )

@@ -1,18 +1,18 @@
-"""A run's job: what SLURM was asked, what came of it, and whether the work is finished.
+"""The record of a run's jobs: what SLURM was asked, what came of it, and whether the work is finished.
 
-The record stands in the run's own folder: under `slurm` in job.json, the rest in job/:
+The record is in the run's own folder: under `slurm` in job.json, the rest in job/:
 
     job/stage.yaml        the stage's config as it was resolved at submission
     job/script.sbatch     the script that was submitted
     job/plan.json         what it was rendered from
     job/code/, code.json, code.diff     the code that runs, and which commit and edits it is
-    job/submissions.jsonl one line for each sbatch: job id, time, array
+    job/submissions.jsonl one line per sbatch: job id, time, array
     job/logs/             the output of each job
     job/tasks/00000.json  of a job array: each task's own record
     job/join.yaml         the config of the call that puts the tasks' work together
 
-job.json is written before sbatch by whoever submits, then by the job alone, then by `cancel` when the job is gone;
-so it has one writer at a time.
+job.json is written before sbatch by the command that submits, then by the job alone, then by `cancel` when
+the job is gone: one writer at a time.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.rundir import RunDir
+from slurm.scheduler import queued_ids
 
 State = Literal[
     "submitted", "running", "joining", "requeued", "interrupted", "finished", "failed", "cancelled"
 ]
 
 
-class _Part(BaseModel):
+class _Record(BaseModel):
+    """Base of what is written to disk: immutable, and no key it does not know."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Attempt(_Part):
+class Attempt(_Record):
     """One start of the stage's command."""
 
     job_id: int
@@ -53,20 +56,20 @@ class Attempt(_Part):
     )
     progress: int = Field(
         default=0,
-        description="steps or bytes of output at the end; when it does not grow, another attempt is in vain",
+        description="steps or bytes of output at the end; while it does not grow, another attempt is useless",
     )
 
 
-class Work(_Part):
-    """The record of one piece of work: a run, or one task of a job array."""
+class TaskRecord(_Record):
+    """The state of a run, or of one task of a job array, with all its attempts."""
 
     state: State = "submitted"
     reason: str = ""
     attempts: tuple[Attempt, ...] = ()
 
 
-class Job(_Part):
-    """What is known of a run before its first job starts."""
+class JobRecord(_Record):
+    """What is known of a run before its first job starts, and the state of its work."""
 
     schema_version: Literal[1] = 1
     stage: str
@@ -81,7 +84,7 @@ class Job(_Part):
     evidence: str = Field(description="the file there that says it is finished")
     command: tuple[str, ...]
     needs: tuple[str, ...] = Field((), description="runs that must be finished first")
-    work: Work = Work()
+    work: TaskRecord = TaskRecord()
 
 
 class JobDir:
@@ -91,9 +94,12 @@ class JobDir:
         self.run = RunDir(run_dir)
         self.folder = self.run.folder / "job"
         self.config_path = self.folder / "stage.yaml"
+        self.join_config_path = self.folder / "join.yaml"
         self.script_path = self.folder / "script.sbatch"
         self.plan_path = self.folder / "plan.json"
         self.code = self.folder / "code"
+        self.code_facts_path = self.folder / "code.json"
+        self.diff_path = self.folder / "code.diff"
         self.logs = self.folder / "logs"
         self.tasks = self.folder / "tasks"
         self.submissions_path = self.folder / "submissions.jsonl"
@@ -105,8 +111,8 @@ class JobDir:
         """Whether a job was ever submitted from this folder."""
         return "slurm" in self.run.job
 
-    def read(self) -> Job:
-        """The record.
+    def read(self) -> JobRecord:
+        """The record, from the run's job.json.
 
         Raises:
             MissingRequirement: nothing was submitted from this folder.
@@ -120,7 +126,7 @@ class JobDir:
                 remedy="`iconoclip submit` does",
             )
         try:
-            return Job.model_validate(record)
+            return JobRecord.model_validate(record)
         except ValidationError as error:
             raise DamagedData(
                 f"job.json is not a job's record: {error.errors()[0]['msg']}",
@@ -128,28 +134,48 @@ class JobDir:
                 remedy="it was edited by hand, or written by a newer version",
             ) from error
 
-    def write(self, job: Job) -> None:
-        """Replace the record; whatever else stands in job.json stays."""
+    def write(self, job: JobRecord) -> None:
+        """Replace the record; whatever else is in job.json stays."""
         self.run.update_job(slurm=job.model_dump(mode="json"))
 
-    def work_of(self, task: int | None) -> Work:
+    def work_of(self, task: int | None) -> TaskRecord:
         """The record of the run's work, or of one task of its array."""
         if task is None:
             return self.read().work
         path = self._task_path(task)
-        return Work.model_validate_json(path.read_bytes()) if path.exists() else Work()
+        return TaskRecord.model_validate_json(path.read_bytes()) if path.exists() else TaskRecord()
 
-    def write_work(self, task: int | None, work: Work) -> None:
+    def write_work(self, task: int | None, work: TaskRecord) -> None:
         """Replace the record of the run's work, or of one task."""
         if task is None:
             self.write(self.read().model_copy(update={"work": work}))
         else:
             write_json(self._task_path(task), work.model_dump(mode="json"))
 
+    def set_state(self, task: int | None, state: State) -> None:
+        """Change the state of the run's work, or of one task, and keep its attempts."""
+        self.write_work(task, self.work_of(task).model_copy(update={"state": state, "reason": ""}))
+
+    def mark_submitted(self) -> list[int] | None:
+        """Record that what is missing is about to be submitted; returns the tasks, or None for a run without
+        tasks.
+        """
+        job = self.read()
+        self.cancelled_path.unlink(missing_ok=True)
+        self.joining_path.unlink(missing_ok=True)
+        tasks = None
+        if job.num_tasks is not None:
+            # All tasks may be done and only the joining missing: the last one runs again, and joins.
+            tasks = self.missing_tasks(job) or [job.num_tasks - 1]
+            for task in tasks:
+                self.set_state(task, "submitted")
+        self.set_state(None, "submitted")
+        return tasks
+
     def _task_path(self, task: int) -> Path:
         return self.tasks / f"{task:05d}.json"
 
-    def missing_tasks(self, job: Job) -> list[int]:
+    def missing_tasks(self, job: JobRecord) -> list[int]:
         """The tasks of the array that are not finished."""
         return [task for task in range(job.num_tasks or 0) if self.work_of(task).state != "finished"]
 
@@ -163,6 +189,11 @@ class JobDir:
         """The ids of every job submitted from here, oldest first."""
         return [int(line["job_id"]) for line in self._submissions()]
 
+    def queued(self) -> list[int]:
+        """The ids of its jobs that wait or run, by one look at SLURM's queue."""
+        queued = queued_ids()
+        return [job_id for job_id in self.job_ids() if job_id in queued]
+
     def _submissions(self) -> Iterator[dict[str, Any]]:
         if not self.submissions_path.exists():
             return
@@ -170,26 +201,26 @@ class JobDir:
             if line.strip():
                 yield json.loads(line)
 
-    def is_finished(self, job: Job | None = None) -> bool:
-        """Whether the run's own records say that the work is finished.
+    def is_finished(self, job: JobRecord | None = None) -> bool:
+        """Whether the run's own records show that the work is finished.
 
-        An output that was there before the run was submitted says nothing of it, until an attempt has ended well: a harvest
-        that is to ask what has changed begins with a finished one. Of an array the tasks' records say it: that of the task
-        which joins them, as one that packs in a harvest, is not finished before the joining has ended.
+        An output that was there before the run was submitted proves nothing, until an attempt has ended well:
+        a harvest that is to ask what has changed begins with a finished one. For an array the tasks' records
+        decide: the task that joins the others is not finished before the joining has ended.
         """
         job = job or self.read()
         if job.num_tasks is not None:
             return not self.missing_tasks(job) and has_evidence(job)
         return has_evidence(job) and (job.work.state == "finished" or not _is_from_before(job))
 
-    def unmet_needs(self, job: Job) -> list[str]:
+    def unmet_needs(self, job: JobRecord) -> list[str]:
         """The runs it needs that are not finished by their own records."""
         needed = {need: JobDir(need) for need in job.needs}
         return [need for need, run in needed.items() if not (run.exists and run.is_finished())]
 
 
-def has_evidence(job: Job) -> bool:
-    """Whether the stage's own last file is there, and says so where it can."""
+def has_evidence(job: JobRecord) -> bool:
+    """Whether the stage's own last file is there; for a training, whether it states that it is finished."""
     path = Path(job.output) / job.evidence
     if job.stage != "train":
         return path.exists()
@@ -197,12 +228,12 @@ def has_evidence(job: Job) -> bool:
     return record.get("state") == "finished"
 
 
-def _is_from_before(job: Job) -> bool:
+def _is_from_before(job: JobRecord) -> bool:
     submitted_at = datetime.datetime.fromisoformat(job.submitted_at).timestamp()
     try:
         return (Path(job.output) / job.evidence).stat().st_mtime < submitted_at
     except OSError:
-        # It was there a moment ago; no news of the run either way.
+        # It was there a moment ago; that says nothing about the run.
         return True
 
 

@@ -1,4 +1,5 @@
-"""A real SLURM of two nodes on one machine, to try things on and to test with. No systemd, no cgroups, no root needed.
+"""A real SLURM of two nodes on one machine, to try things on and to test with. No systemd, no cgroups, no
+root needed.
 
     python -m slurm.local_cluster start FOLDER     # prints the line to paste into the shell
     python -m slurm.local_cluster stop FOLDER
@@ -32,7 +33,8 @@ CPUS_PER_NODE = 8
 SECONDS_TO_START = 30.0
 
 # cred_expire: a requeued job waits as long as its credential lives, two minutes by default.
-# batch_sched_delay, bf_interval, sched_interval: a test should not wait for a scheduler made for thousands of jobs.
+# batch_sched_delay, bf_interval, sched_interval: a test should not wait for a scheduler made for thousands of
+# jobs.
 CONFIGURATION = """\
 ClusterName=iconoclip
 SlurmctldHost={host}(127.0.0.1)
@@ -81,8 +83,8 @@ class LocalCluster:
 
     Args:
         folder: where; created if need be. Keep it short: a socket's path may hold 107 bytes.
-        kill_wait_seconds: between SIGTERM and SIGKILL when a job is ended.
-        ends_with_parent: whether the daemons end when the process that started them does, however that happens.
+        kill_wait_seconds: between SIGTERM and SIGKILL when a job is ended. ends_with_parent: whether the
+        daemons end when the process that started them does, however that happens.
     """
 
     def __init__(
@@ -109,9 +111,10 @@ class LocalCluster:
         if missing := missing_programs():
             raise MissingRequirement(f"SLURM is not on this machine: no {missing[0]}", remedy=INSTALL)
         self._write_files()
-        self._spawn("munged", "--force", "--foreground", f"--socket={self.folder}/munge.socket",
-                    f"--key-file={self.folder}/munge.key", f"--pid-file={self.folder}/munged.pid",
-                    f"--log-file={self.folder}/munged.log", f"--seed-file={self.folder}/munged.seed")  # fmt: skip
+        files = {"key-file": "munge.key", "pid-file": "munged.pid", "log-file": "munged.log"}
+        files |= {"socket": "munge.socket", "seed-file": "munged.seed"}
+        options = [f"--{option}={self.folder}/{name}" for option, name in files.items()]
+        self._spawn("munged", "--force", "--foreground", *options)
         self._wait_for("munged", lambda: (self.folder / "munge.socket").exists())
         self._spawn("slurmctld", "-D", "-i", "-f", str(self.conf))
         for node in NODES:
@@ -128,7 +131,8 @@ class LocalCluster:
         ctld_port, *ports = _free_ports(1 + len(NODES))
         host = socket.gethostname().split(".")[0]
         nodes = [
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={CPUS_PER_NODE} State=UNKNOWN"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
+            f"CPUs={CPUS_PER_NODE} State=UNKNOWN"
             for node, port in zip(NODES, ports, strict=True)
         ]
         self.conf.write_text(
@@ -184,7 +188,9 @@ class LocalCluster:
         )
 
     def processes(self, job_id: int | None = None) -> list[int]:
-        """Processes of jobs on this cluster, or of one: their environment names its slurm.conf and the job."""
+        """Processes of jobs on this cluster, or of one: their environment names its slurm.conf and the
+        job.
+        """
         marker = f"SLURM_CONF={self.conf}".encode()
         daemons = self._daemons()
         found = []
@@ -199,7 +205,9 @@ class LocalCluster:
         return found
 
     def step_daemons(self) -> list[int]:
-        """The slurmstepd of this cluster, which wipe their environment: they hold a log in its folder open."""
+        """The slurmstepd of this cluster, which wipe their environment: they hold a log in its folder
+        open.
+        """
         return [pid for pid in _pids_of(b"slurmstepd") if _holds_open(pid, self.folder)]
 
     def _daemons(self) -> list[int]:

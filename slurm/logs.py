@@ -1,21 +1,28 @@
-"""`iconoclip logs`: the output of a run's jobs, from its own folder."""
+"""`iconoclip logs`: the output of a run's jobs, from its own folder; and the ends of its logs and metrics."""
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from iconoclip.errors import MissingRequirement
+from iconoclip.rundir import RunDir
 from slurm import scheduler
 from slurm.config import LogsConfig
 from slurm.job import JobDir
-from slurm.status import newest_log
-from slurm.submit import live_jobs
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_QUESTIONS = 10.0
 CHUNK_BYTES = 1 << 20
+TAIL_BYTES = 8192
+# A step, and what a validation after it adds.
+NUM_METRIC_LINES = 12
+# What the script itself prints before and after the stage: that it began and ended, not why.
+OF_THE_SCRIPT = re.compile(r"iconoclip: (exit code |the stage left |[a-z]+(, task \d+ of \d+)?, job \d+ on )")
 
 
 def logs(config: LogsConfig) -> int:
@@ -64,7 +71,7 @@ def _follow(job_dir: JobDir, task: int | None, path: Path | None, position: int)
         patience = SECONDS_BETWEEN_LOOKS if job_dir.is_finished() else SECONDS_BETWEEN_QUESTIONS
         if time.monotonic() - asked > patience:
             asked = time.monotonic()
-            is_over = not (scheduler.is_here() and live_jobs(job_dir))
+            is_over = not (scheduler.is_here() and job_dir.queued())
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
@@ -76,3 +83,45 @@ def _print_from(path: Path, position: int) -> int:
             position += len(chunk)
     sys.stdout.flush()
     return position
+
+
+def last_log_line(job_dir: JobDir, *, why: bool = False) -> str:
+    """The last line of the log written last; with `why`, the last error that is told there."""
+    log = newest_log(job_dir)
+    lines = [line.strip() for line in re.split(r"[\r\n]+", tail(log)) if line.strip()] if log else []
+    if why:
+        told = [line for line in lines if line.startswith("iconoclip: ") and not OF_THE_SCRIPT.match(line)]
+        # A program that was killed has told nothing: then what the script says of it.
+        lines = told or [line for line in lines if not line.startswith("iconoclip: exit code")]
+    return lines[-1] if lines else ""
+
+
+def newest_log(job_dir: JobDir, task: int | None = None) -> Path | None:
+    """The log written last, of the run or of one task of its array."""
+    pattern = "*.log" if task is None else f"*_{task}.log"
+    logs = sorted(job_dir.logs.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+    return logs[-1] if logs else None
+
+
+def last_metrics(run: Path) -> dict[str, Any]:
+    """The values last written to metrics.jsonl, by name."""
+    merged: dict[str, Any] = {}
+    for line in tail(RunDir(run).metrics_path).splitlines()[-NUM_METRIC_LINES:]:
+        try:
+            values = json.loads(line)
+        except ValueError:
+            # The first line of the end is a part of one, and the last may still be on its way.
+            continue
+        if isinstance(values, dict):
+            merged.update(values)
+    return merged
+
+
+def tail(path: Path) -> str:
+    """The last few kilobytes of a text file; nothing when there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""

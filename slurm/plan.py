@@ -1,76 +1,113 @@
-"""Where a stage runs: what the user asks for and what the site says, as everything that a script will say."""
+"""The plan of a job: everything its script states, from the request and the site; and the script, from the
+plan.
+
+The template is job.sbatch.jinja. The script needs nothing of this package but `python -m slurm.attempt`,
+which keeps the record.
+"""
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import jinja2
+from pydantic import Field
+
+from iconoclip.config import Config
 from iconoclip.errors import ConfigError
-from slurm.config import Placement, SubmitConfig
-from slurm.render import Plan
-from slurm.site import Queue, Site, in_words, seconds_of
-from slurm.stages import Stage
+from slurm.config import SubmitConfig
+from slurm.request import Request
+from slurm.site import Queue, Site
+
+TEMPLATE_NAME = "job.sbatch.jinja"
 
 
-def tasks_on_a_node(stage: Stage, queue: Queue, config: Placement) -> int:
-    """Processes on each node: one for each GPU, or one.
+class Plan(Config):
+    """Everything that a script states. The same plan gives the same script."""
 
-    Raises:
-        ConfigError: another number than there are GPUs.
-    """
-    gpus = _gpus(queue, config)
-    if config.tasks_per_node is None:
-        return max(1, gpus) if stage.multi_node else 1
-    if gpus and stage.multi_node and config.tasks_per_node != gpus:
-        raise ConfigError(
-            f"{config.tasks_per_node} processes on a node with {gpus} GPUs: each process drives one GPU",
-            where="--tasks_per_node",
-            remedy=f"leave it out, or ask for --gpus_per_node {config.tasks_per_node}",
-        )
-    return config.tasks_per_node
+    stage: str
+    version: str
+    site: str
+    run_dir: str
+    work_dir: str
+    job_name: str
+    nodes: int
+    tasks_per_node: int
+    cpus_per_task: int
+    num_tasks: int | None = None
+    task_option: str = "task"
+    max_running: int | None = None
+    join_command: tuple[str, ...] = ()
+    gpu_option: str | None = None
+    memory: str | None = None
+    time: str
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    options: tuple[str, ...] = ()
+    requeue: bool = True
+    warning_seconds: int
+    modules: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    environment: dict[str, str] = Field({})
+    container: str | None = None
+    python: str
+    command: tuple[str, ...]
+    master_addr: str | None = None
+
+    @property
+    def array(self) -> str | None:
+        """The value of sbatch's --array for all tasks."""
+        return None if self.num_tasks is None else array_of(list(range(self.num_tasks)), self.max_running)
 
 
-def plan_of(stage: Stage, site: Site, config: SubmitConfig, run_dir: Path, tasks_per_node: int) -> Plan:
-    """Everything the script will say.
+def array_of(tasks: list[int], max_running: int | None) -> str:
+    """Tasks as sbatch writes them: [0, 1, 2, 5] is `0-2,5`, and `%N` when at most N may run."""
+    spans: list[list[int]] = []
+    for task in tasks:
+        if spans and task == spans[-1][1] + 1:
+            spans[-1][1] = task
+        else:
+            spans.append([task, task])
+    text = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+    return f"{text}%{max_running}" if max_running else text
+
+
+def plan_of(request: Request, site: Site) -> Plan:
+    """Everything that the script of a request will state on this site.
 
     Raises:
         ConfigError: the site does not allow it.
     """
+    stage, asked, size = request.stage, request.asked, request.size
     queue = site.queue(stage.queue)
-    time = config.time or queue.default_time
-    _check_limits(site, queue, config, time)
-    gpus = _gpus(queue, config)
-    if not stage.multi_node:
-        gpus = min(gpus, 1) if stage.queue == "gpu" else 0
-    account = config.account or site.account
-    if site.account_required and not account:
-        raise ConfigError(
-            f"site '{site.name}' charges every job to an account",
-            where="--account",
-            remedy=f"give --account, or put `account:` beside `extends: {site.name}` into "
-            f"~/.config/iconoclip/sites/{site.name}.yaml",
-        )
+    time = asked.time or queue.default_time
     python = site.python or sys.executable
+    _check_limits(site, queue, asked, size.nodes, time)
     return Plan(
         stage=stage.verb,
         version=version("iconoclip"),
         site=site.name,
-        run_dir=str(run_dir),
+        run_dir=str(request.run_dir),
         work_dir=str(Path.cwd()),
-        job_name=_job_name(stage, run_dir),
-        nodes=config.nodes,
-        tasks_per_node=tasks_per_node,
+        job_name=_job_name(stage.verb, request.run_dir),
+        nodes=size.nodes,
+        tasks_per_node=size.tasks_per_node,
         cpus_per_task=queue.cpus_per_task,
-        num_tasks=config.num_tasks,
-        max_running=config.max_running,
-        join_command=stage.command(python) if stage.joins and config.num_tasks is not None else (),
-        gpu_option=queue.gpu_request.format(gpus=gpus) if queue.gpu_request and gpus else None,
+        num_tasks=asked.num_tasks,
+        task_option=stage.path("task") if stage.shares else "task",
+        max_running=asked.max_running,
+        join_command=stage.command(python) if request.join_config is not None else (),
+        gpu_option=_gpu_option(queue, size.gpus_per_node),
         memory=queue.memory,
         time=time,
-        partition=config.partition or queue.partition,
-        account=f"{account}{queue.account_suffix}" if account else None,
-        qos=config.qos or queue.qos,
+        partition=asked.partition or queue.partition,
+        account=_account(site, queue, asked),
+        qos=asked.qos or queue.qos,
         constraint=queue.constraint,
         options=queue.options,
         requeue=site.requeue,
@@ -85,40 +122,126 @@ def plan_of(stage: Stage, site: Site, config: SubmitConfig, run_dir: Path, tasks
     )
 
 
-def _gpus(queue: Queue, config: Placement) -> int:
-    return queue.gpus_per_node if config.gpus_per_node is None else config.gpus_per_node
+def _gpu_option(queue: Queue, gpus: int) -> str | None:
+    return queue.gpu_request.format(gpus=gpus) if queue.gpu_request and gpus else None
 
 
-def _check_limits(site: Site, queue: Queue, config: SubmitConfig, time: str) -> None:
-    if (
-        queue.max_time
-        and not config.partition
-        and not config.qos
-        and seconds_of(time) > seconds_of(queue.max_time)
-    ):
+def _account(site: Site, queue: Queue, asked: SubmitConfig) -> str | None:
+    account = asked.account or site.account
+    if site.account_required and not account:
         raise ConfigError(
-            f"a job of {in_words(time)} is longer than site '{site.name}' allows ({in_words(queue.max_time)})",
-            where="--time",
-            remedy="ask for less: a run that hits its limit goes on by itself",
+            f"site '{site.name}' charges every job to an account",
+            where="--account",
+            remedy=f"give --account, or put `account:` next to `extends: {site.name}` into "
+            f"~/.config/iconoclip/sites/{site.name}.yaml",
         )
-    if queue.max_nodes and not config.partition and not config.qos and config.nodes > queue.max_nodes:
+    return f"{account}{queue.account_suffix}" if account else None
+
+
+def _check_limits(site: Site, queue: Queue, asked: SubmitConfig, nodes: int, time: str) -> None:
+    # The limits that we know are those of the site's own partition and qos.
+    is_ours = not asked.partition and not asked.qos
+    if is_ours and queue.max_time and seconds_of(time) > seconds_of(queue.max_time):
         raise ConfigError(
-            f"{config.nodes} nodes are more than site '{site.name}' allows ({queue.max_nodes})",
+            f"a job of {in_words(time)} is longer than site '{site.name}' allows "
+            f"({in_words(queue.max_time)})",
+            where="--time",
+            remedy="ask for less: a run that reaches its time limit continues by itself",
+        )
+    if is_ours and queue.max_nodes and nodes > queue.max_nodes:
+        raise ConfigError(
+            f"{nodes} nodes are more than site '{site.name}' allows ({queue.max_nodes})",
             where="--nodes",
             remedy="ask for fewer, or name another --partition or --qos",
         )
-    if config.num_tasks and config.num_tasks > site.max_array_size:
+    if asked.num_tasks and asked.num_tasks > site.max_array_size:
         raise ConfigError(
-            f"{config.num_tasks} tasks are more than a job array may have at site '{site.name}' ({site.max_array_size})",
+            f"{asked.num_tasks} tasks are more than a job array may have at site '{site.name}' "
+            f"({site.max_array_size})",
             where="--num_tasks",
             remedy="ask for fewer, larger tasks",
         )
 
 
-def _job_name(stage: Stage, run_dir: Path) -> str:
+def _job_name(verb: str, run_dir: Path) -> str:
     # What squeue shows; a name with other characters would need quoting in everything people pipe it through.
     name = "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-"
         for letter in run_dir.name
     )
-    return name if name.startswith(stage.verb) else f"{stage.verb}-{name}"
+    return name if name.startswith(verb) else f"{verb}-{name}"
+
+
+def render(plan: Plan) -> str:
+    """The script of a plan, as text.
+
+    Raises:
+        ConfigError: a path that no #SBATCH line can hold.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters.update(quote=shlex.quote, directive=_directive, expandable=_expandable)
+    # A container may start with a clean environment: what keeps the frozen code first is set again inside of
+    # it.
+    inside = 'env PYTHONSAFEPATH=1 PYTHONPATH="$PYTHONPATH"'
+    prefix = f"{plan.container} {inside} " if plan.container else ""
+    return environment.get_template(TEMPLATE_NAME).render(
+        **plan.model_dump(),
+        array=plan.array,
+        log=_pattern(f"{plan.run_dir}/job/logs/") + ("%A_%a.log" if plan.num_tasks is not None else "%j.log"),
+        python_command=prefix + shlex.quote(plan.python),
+        stage_command=prefix + shlex.join(plan.command),
+        joining=prefix + shlex.join(plan.join_command) if plan.join_command else None,
+    )
+
+
+def _pattern(path: str) -> str:
+    # In an output name % begins a pattern, and a backslash switches patterns off.
+    if any(character in path for character in "\n\r\\"):
+        raise ConfigError(
+            "the run's folder has a backslash or a line break in its name, which no #SBATCH line can hold",
+            where=path,
+            remedy="choose another with --run_dir",
+        )
+    return path.replace("%", "%%")
+
+
+def _directive(value: str) -> str:
+    """A value on an #SBATCH line. sbatch reads double quotes and backslashes there, and no dollar sign."""
+    if re.fullmatch(r"[\w./%+=:,@-]+", value, re.ASCII):
+        return value
+    return '"' + value.replace('"', '\\"') + '"'
+
+
+def _expandable(value: str) -> str:
+    """A value in which the shell fills in variables, as in `$SCRATCH`, and does nothing else."""
+    return '"' + re.sub(r'(["`\\]|\$\()', r"\\\1", value) + '"'
+
+
+def in_words(time: str) -> str:
+    """A time limit as hours, minutes and seconds: for SLURM, "60" is an hour."""
+    minutes, seconds = divmod(seconds_of(time), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+def seconds_of(time: str) -> int:
+    """The seconds in a time limit as SLURM writes it: MINUTES, MINUTES:SECONDS, H:MM:SS, D-HH, D-HH:MM,
+    D-HH:MM:SS.
+
+    Source: sbatch(1), --time.
+    """
+    days, dash, rest = time.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+        return ((int(days) * 24 + hours) * 60 + minutes) * 60 + seconds
+    if len(parts) == 3:
+        return (parts[0] * 60 + parts[1]) * 60 + parts[2]
+    return parts[0] * 60 + (parts[1] if len(parts) == 2 else 0)

@@ -1,4 +1,4 @@
-"""The few SLURM commands in use, and what their answers mean. Nothing else in the project calls them."""
+"""The few SLURM commands in use, and the meaning of their answers. Nothing else in the project calls them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
 
 SECONDS_TO_ANSWER = 60
-# squeue's fields: array job id (or job id), array task (or N/A), state, reason, time left, time limit, nodes, job id.
+# squeue's fields: array job id (or job id), array task (or N/A), state, reason, time left, time limit, nodes,
+# job id.
 _FORMAT = "%F|%K|%T|%r|%L|%N|%A"
 
 
@@ -35,7 +36,7 @@ def is_here() -> bool:
 
 
 def require(purpose: str) -> None:
-    """Say in one line that there is no SLURM here.
+    """Refuse to continue where there is no SLURM.
 
     Raises:
         MissingRequirement: no sbatch on the PATH.
@@ -43,7 +44,8 @@ def require(purpose: str) -> None:
     if not is_here():
         raise MissingRequirement(
             f"SLURM is not on this machine (no sbatch): {purpose} needs it",
-            remedy="log in to a cluster, or start a small one here: python -m slurm.local_cluster start FOLDER",
+            remedy="log in to a cluster, or start a small one here: "
+            "python -m slurm.local_cluster start FOLDER",
         )
 
 
@@ -60,23 +62,26 @@ def _call(*command: str) -> subprocess.CompletedProcess[str]:
         ) from None
 
 
-def _told(done: subprocess.CompletedProcess[str]) -> str:
+def _message_of(done: subprocess.CompletedProcess[str]) -> str:
     # "sbatch: error: invalid partition specified: x" -> "invalid partition specified: x"
     lines = [re.sub(r"^\w+: (error: )?", "", line) for line in done.stderr.splitlines() if line.strip()]
     return "; ".join(lines) or f"exit code {done.returncode}"
 
 
 def _refusal(done: subprocess.CompletedProcess[str], where: Path | str) -> Exception:
-    told = _told(done)
+    message = _message_of(done)
     # What slurmctld being down or overloaded looks like; everything else is about the request.
-    if any(text in told for text in ("Unable to contact", "timed out", "Connection refused", "temporarily")):
+    if any(
+        text in message for text in ("Unable to contact", "timed out", "Connection refused", "temporarily")
+    ):
         return TryAgainLater(
-            f"the scheduler does not answer: {told}", where=where, remedy="try again in a while"
+            f"the scheduler does not answer: {message}", where=where, remedy="try again in a while"
         )
     return BadInput(
-        f"SLURM refuses the job: {told}",
+        f"SLURM refuses the job: {message}",
         where=where,
-        remedy="`sinfo` lists the partitions, your project's manager knows account and qos; --dry-run shows the script",
+        remedy="`sinfo` lists the partitions, your project's manager knows account and qos; "
+        "--dry-run shows the script",
     )
 
 
@@ -94,7 +99,7 @@ def sbatch(script: Path, *options: str) -> int:
 
 
 def would_accept(script: Path, *options: str) -> str:
-    """What SLURM says of a script that it is not to run: when and where it would start.
+    """SLURM's answer to a script that it is not to run: when and where it would start.
 
     Raises:
         BadInput: SLURM would refuse it.
@@ -102,19 +107,28 @@ def would_accept(script: Path, *options: str) -> str:
     done = _call("sbatch", "--test-only", *options, str(script))
     if done.returncode:
         raise _refusal(done, script)
-    return _told(done)
+    return _message_of(done)
 
 
 def queue(user: str | None = None) -> list[QueuedJob]:
-    """The user's jobs that wait, run or are being ended.
+    """The user's jobs that wait, run or are ending.
 
     Raises:
         TryAgainLater: the scheduler does not answer.
     """
     done = _call("squeue", "--noheader", "--user", user or getpass.getuser(), "--format", _FORMAT)
     if done.returncode:
-        raise TryAgainLater(f"squeue: {_told(done)}", remedy="try again in a while")
+        raise TryAgainLater(f"squeue: {_message_of(done)}", remedy="try again in a while")
     return [_queued(line) for line in done.stdout.splitlines() if line.count("|") == _FORMAT.count("|")]
+
+
+def queued_ids() -> set[int]:
+    """The ids of the user's jobs that wait, run or are ending; of a job array, the id of the array.
+
+    Raises:
+        TryAgainLater: the scheduler does not answer.
+    """
+    return {job.job_id for job in queue()}
 
 
 def _queued(line: str) -> QueuedJob:
@@ -140,7 +154,7 @@ def cancel(job_ids: Iterable[int]) -> None:
         return
     done = _call("scancel", *ids)
     if done.returncode and "Invalid job id" not in done.stderr:
-        raise TryAgainLater(f"scancel: {_told(done)}", remedy="try again in a while")
+        raise TryAgainLater(f"scancel: {_message_of(done)}", remedy="try again in a while")
 
 
 def version() -> str:

@@ -1,14 +1,14 @@
-"""Sites: what a cluster calls its queues and how it wants to be asked, as data.
+"""Sites: the names of a cluster's queues and what its jobs must ask for, as data.
 
-A shipped site is a YAML file beside this module. A user's own lie in ~/.config/iconoclip/sites/NAME.yaml; one of
-them may begin with `extends: leonardo` and add no more than an account.
+A shipped site is a YAML file in sites/, next to this module. A user's own sites are in
+~/.config/iconoclip/sites/NAME.yaml; such a file may begin with `extends: leonardo` and add only an account.
 """
 
 from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,8 @@ from pydantic import Field
 
 from iconoclip.config import Config, build, nearest, read_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
-from slurm.config import TIME_PATTERN
+from slurm.config import TIME_PATTERN, Placement
+from slurm.fields import merged
 
 SHIPPED = Path(__file__).resolve().parent / "sites"
 MAX_EXTENDS = 5
@@ -24,12 +25,21 @@ MAX_EXTENDS = 5
 QueueName = Literal["gpu", "cpu", "internet"]
 
 
+@dataclass(frozen=True)
+class Size:
+    """The size of a job."""
+
+    nodes: int
+    tasks_per_node: int
+    gpus_per_node: int
+
+
 class Queue(Config):
-    """One kind of place to run: a partition with everything a job there must ask for."""
+    """One kind of queue: a partition, with everything that a job there must ask for."""
 
     partition: str | None = Field(None, description="partition; none: the cluster's default")
     qos: str | None = Field(None, description="quality of service, where the site has them")
-    account_suffix: str = Field("", description="what this queue wants behind the account's name")
+    account_suffix: str = Field("", description="what this queue adds to the account's name")
     constraint: str | None = Field(None, description="node feature to ask for")
     gpus_per_node: int = Field(0, description="GPUs of a node", ge=0)
     gpu_request: str | None = Field(
@@ -45,6 +55,26 @@ class Queue(Config):
     internet: bool = Field(False, description="whether a job here reaches hosts outside")
     modules: tuple[str, ...] = Field((), description="modules to load, after the site's")
     options: tuple[str, ...] = Field((), description="further sbatch options, as written on its command line")
+
+    def size(
+        self, asked: Placement, nodes: int, tasks_per_node: int | None, *, multi_node: bool, uses_gpu: bool
+    ) -> Size:
+        """The size of a job here. Without `tasks_per_node` a multi-node stage runs one process per GPU, or
+        one.
+
+        Raises:
+            ConfigError: another number of processes than there are GPUs: each process drives one.
+        """
+        gpus = self.gpus_per_node if asked.gpus_per_node is None else asked.gpus_per_node
+        if not multi_node:
+            return Size(nodes, tasks_per_node or 1, min(gpus, 1) if uses_gpu else 0)
+        if gpus and tasks_per_node not in (None, gpus):
+            raise ConfigError(
+                f"{tasks_per_node} processes on a node with {gpus} GPUs: each process drives one GPU",
+                where="--tasks_per_node",
+                remedy=f"leave it out, or ask for --gpus_per_node {tasks_per_node}",
+            )
+        return Size(nodes, tasks_per_node or max(1, gpus), gpus)
 
 
 class Site(Config):
@@ -72,7 +102,7 @@ class Site(Config):
     scratch: str | None = Field(None, description="where large files belong, for `doctor` to try")
     requeue: bool = Field(True, description="whether a job may requeue itself")
     warning_seconds: int = Field(
-        300, description="a job is warned so long before its time limit: long enough to save", ge=1
+        300, description="seconds before the time limit at which a job is warned: enough to save", ge=1
     )
     max_array_size: int = Field(1000, description="largest job array", ge=1)
     master_addr: str | None = Field(
@@ -80,7 +110,7 @@ class Site(Config):
     )
 
     def queue(self, wanted: QueueName) -> Queue:
-        """The queue for a kind of work; the GPU queue does any work that needs no way out.
+        """The queue for a kind of work. Where a site has no queue of that kind, another one that can do it.
 
         Raises:
             ConfigError: the site has no such queue.
@@ -94,7 +124,8 @@ class Site(Config):
             raise ConfigError(
                 f"no queue of site '{self.name}' reaches hosts outside",
                 where="--site",
-                remedy="run `iconoclip harvest` on the login node or a transfer node; it can be stopped and goes on",
+                remedy="run `iconoclip harvest` on the login node or a transfer node; "
+                "it can be stopped and resumed",
             )
         return self.queues.get("cpu") or self.queues.get("gpu") or next(iter(self.queues.values()))
 
@@ -142,36 +173,4 @@ def _with_parents(path: Path, depth: int = 0) -> dict[str, Any]:
     if depth >= MAX_EXTENDS:
         raise ConfigError("a site extends itself", where=path, remedy="remove an `extends`")
     base = _with_parents(_path_of(str(parent), but=path), depth + 1)
-    return _merged(base, values)
-
-
-def _merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in values.items():
-        old = merged.get(key)
-        merged[key] = (
-            _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-        )
-    return merged
-
-
-def in_words(time: str) -> str:
-    """A time limit as a person reads it: "60" is an hour, which not everybody knows."""
-    minutes, seconds = divmod(seconds_of(time), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
-
-
-def seconds_of(time: str) -> int:
-    """The seconds in a time limit as SLURM writes it: MINUTES, MINUTES:SECONDS, H:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.
-
-    Source: sbatch(1), --time.
-    """
-    days, dash, rest = time.rpartition("-")
-    parts = [int(part) for part in rest.split(":")]
-    if dash:
-        hours, minutes, seconds = [*parts, 0, 0][:3]
-        return ((int(days) * 24 + hours) * 60 + minutes) * 60 + seconds
-    if len(parts) == 3:
-        return (parts[0] * 60 + parts[1]) * 60 + parts[2]
-    return parts[0] * 60 + (parts[1] if len(parts) == 2 else 0)
+    return merged(base, values)

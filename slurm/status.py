@@ -16,13 +16,11 @@ from iconoclip.errors import IconoclipError, MissingRequirement
 from iconoclip.rundir import RunDir
 from slurm import scheduler
 from slurm.config import StatusConfig
-from slurm.job import Job, JobDir
-from slurm.metrics import last_metrics, tail
+from slurm.job import JobDir, JobRecord
+from slurm.logs import last_log_line, last_metrics
 from slurm.scheduler import QueuedJob
 
 MAX_DEPTH = 3
-# What the script itself says before and after the stage: that it began and ended, not why.
-OF_THE_SCRIPT = re.compile(r"iconoclip: (exit code |the stage left |[a-z]+(, task \d+ of \d+)?, job \d+ on )")
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
     )
 
 
-def state_of(job_dir: JobDir, job: Job | None, live: list[QueuedJob], *, is_known: bool) -> str:
+def state_of(job_dir: JobDir, job: JobRecord | None, live: list[QueuedJob], *, is_known: bool) -> str:
     """The state in words: the run's own record, and what the queue adds to it.
 
     `is_known` says whether the queue was asked; then a job that should be there and is not has been lost.
@@ -147,7 +145,7 @@ def state_of(job_dir: JobDir, job: Job | None, live: list[QueuedJob], *, is_know
     return _with_tasks(next(iter(states), job.work.state), job_dir, job)
 
 
-def _states(job_dir: JobDir, job: Job) -> list[str]:
+def _states(job_dir: JobDir, job: JobRecord) -> list[str]:
     if job_dir.cancelled_path.exists():
         return ["cancelled"]
     if job.num_tasks is None:
@@ -155,28 +153,10 @@ def _states(job_dir: JobDir, job: Job) -> list[str]:
     return [job_dir.work_of(task).state for task in job_dir.missing_tasks(job)]
 
 
-def _with_tasks(state: str, job_dir: JobDir, job: Job) -> str:
+def _with_tasks(state: str, job_dir: JobDir, job: JobRecord) -> str:
     if job.num_tasks is None:
         return state
     return f"{state}, {job.num_tasks - len(job_dir.missing_tasks(job))}/{job.num_tasks} tasks"
-
-
-def last_log_line(job_dir: JobDir, *, why: bool = False) -> str:
-    """The last line of the log written last; with `why`, the last error that is told there."""
-    log = newest_log(job_dir)
-    lines = [line.strip() for line in re.split(r"[\r\n]+", tail(log)) if line.strip()] if log else []
-    if why:
-        told = [line for line in lines if line.startswith("iconoclip: ") and not OF_THE_SCRIPT.match(line)]
-        # A program that was killed has told nothing: then what the script says of it.
-        lines = told or [line for line in lines if not line.startswith("iconoclip: exit code")]
-    return lines[-1] if lines else ""
-
-
-def newest_log(job_dir: JobDir, task: int | None = None) -> Path | None:
-    """The log written last, of the run or of one task of its array."""
-    pattern = "*.log" if task is None else f"*_{task}.log"
-    logs = sorted(job_dir.logs.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
-    return logs[-1] if logs else None
 
 
 def _shown(value: Any) -> str:
@@ -205,7 +185,7 @@ def _schedule(run: RunDir) -> Schedule | None:
     if not isinstance(num_steps, int) or not run.config_path.exists():
         return None
     text = run.config_path.read_text(encoding="utf-8")
-    found = dict(re.findall(r"^(epochs|max_steps): ([\d.]+)$", text, re.MULTILINE))
+    found = dict(re.findall(r"^ *(epochs|max_steps): ([\d.]+)$", text, re.MULTILINE))
     last_step = min(num_steps, int(found.get("max_steps", num_steps)))
     return Schedule(num_steps, last_step, float(found["epochs"])) if "epochs" in found else None
 
@@ -228,7 +208,7 @@ def _epoch(metrics: dict[str, Any], schedule: Schedule | None) -> str:
 
 
 def _print_table(rows: list[Row]) -> None:
-    """Columns as wide as their widest cell; on a terminal the log is cut at its edge. Empty columns are left out."""
+    """Print columns as wide as their widest cell, without the empty ones. On a terminal, lines are cut."""
     cells = [{name: plain(_shown(value)) for name, value in vars(row).items()} for row in rows]
     columns = [name for name in cells[0] if any(row[name] for row in cells)]
     widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in columns}

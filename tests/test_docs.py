@@ -15,7 +15,7 @@ import yaml
 from iconoclip import cli
 from iconoclip.config import shipped_config
 from iconoclip.rights import POLICIES, TERMS
-from slurm.chain import Chain, requests_of
+from slurm.chain import Chain, submissions_of
 from slurm.site import load_site
 from tests.conftest import ROOT
 
@@ -176,7 +176,7 @@ def test_every_chain_and_site_that_is_shown_is_one(
     for number, block in enumerate(blocks(document, "yaml")):
         values = yaml.safe_load(block)
         if "steps" in values:
-            assert len(requests_of(Chain.model_validate({**values, "site": "local"}), document.name)) == len(values["steps"])  # fmt: skip
+            assert len(submissions_of(Chain.model_validate({**values, "site": "local"}), document.name)) == len(values["steps"])  # fmt: skip
         elif "extends" in values:
             (tmp_path / f"{number}.yaml").write_text(block)
             assert load_site(str(tmp_path / f"{number}.yaml")).account == values["account"]

@@ -1,7 +1,7 @@
 """A program that `iconoclip doctor` sends to the nodes: who am I, what do I see, can we add numbers together?
 
-It is no module of the package, and the one program here that needs torch. Each rank writes one JSON file into the
-folder it is given; rank 0 writes `finished.json` when the sum was right on every rank.
+It is no module of the package, and the one program here that needs torch. Each rank writes one JSON file into
+the folder it is given; rank 0 writes `finished.json` when the sum was right on every rank.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def whoami(rank: int) -> dict[str, Any]:
 
 
 def reduce(rank: int, world: int) -> dict[str, Any]:
-    """The GPUs this rank sees, and, with others there, whether a sum over all of them is right and what it took."""
+    """What this rank sees: its GPUs, and, where there are other ranks, whether a sum over all is right."""
     import torch
     import torch.distributed as dist
 

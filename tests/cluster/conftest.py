@@ -20,8 +20,8 @@ from iconoclip.config import Config
 from slurm.config import SubmitConfig
 from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
-from slurm.stages import STAGES, Stage
-from slurm.submit import live_jobs, submit
+from slurm.request import STAGES, Stage
+from slurm.submit import submit
 
 COUNTING = Path(__file__).parent / "counting.py"
 
@@ -101,7 +101,7 @@ def submit_count(count_stage: Stage) -> Callable[..., JobDir]:
 
 def wait_until_finished(job_dir: JobDir, seconds: float = 180) -> None:
     """Wait until the queue has let go of a run, and be sure that its own records say finished."""
-    wait_until(lambda: not live_jobs(job_dir), "gone from the queue", seconds)
+    wait_until(lambda: not job_dir.queued(), "gone from the queue", seconds)
     assert job_dir.is_finished(), log_of(job_dir.run.folder)
 
 

@@ -1,8 +1,8 @@
-"""A stage for the tests: counts to a number, one step at a time, saves when it is told to end, and goes on later.
+"""A stage for the tests: counts to a number, saves when it is told to end, and continues later.
 
     python counting.py --config FILE [--task N]
 
-As a real stage does, it handles the warning by setting a flag, saves at the end of the step and leaves with 75.
+As a real stage does, it sets a flag on the warning, saves at the end of the step and leaves with 75.
 """
 
 from __future__ import annotations

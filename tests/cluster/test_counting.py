@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 
 from iconoclip.errors import BadInput, ConfigError
-from slurm.cancel import cancel
 from slurm.config import CancelConfig, LogsConfig, ResumeConfig, StatusConfig
 from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
 from slurm.logs import logs
-from slurm.resume import resume
 from slurm.status import status
-from slurm.submit import live_jobs
+from slurm.submit import cancel, resume
 
 from .conftest import log_of, steps_of, wait_until, wait_until_finished
 
@@ -64,7 +62,7 @@ def test_an_array_redoes_only_the_task_that_failed(
 ) -> None:
     run = tmp_path / "run"
     job_dir = submit_count(run, "num_steps=3", "fails_at=2", "fails_task=1", num_tasks=3)
-    wait_until(lambda: not live_jobs(job_dir), "over")
+    wait_until(lambda: not job_dir.queued(), "over")
     assert not job_dir.is_finished()
     assert job_dir.missing_tasks(job_dir.read()) == [1]
     resume(ResumeConfig(run=run, time="7"))
@@ -75,7 +73,7 @@ def test_an_array_redoes_only_the_task_that_failed(
     submissions = [json.loads(line) for line in job_dir.submissions_path.read_text().splitlines()]
     assert [line["array"] for line in submissions] == ["0-2", "1"]
     assert json.loads((run / "out/done.json").read_text()) == {"steps": 9}
-    with pytest.raises(ConfigError, match="cannot go on with 5"):
+    with pytest.raises(ConfigError, match="cannot continue with 5"):
         submit_count(run, "num_steps=3", "fails_at=2", num_tasks=5)
 
 
@@ -181,5 +179,5 @@ def test_a_requeue_that_ends_the_one_who_asked_for_it_is_no_refusal(
     attempts = job_dir.work_of(None).attempts
     (job_id,) = job_dir.job_ids()
     assert [(attempt.job_id, attempt.exit_code) for attempt in attempts] == [(job_id, 75), (job_id, 0)]
-    assert not live_jobs(job_dir)
+    assert not job_dir.queued()
     assert steps_of(run) == list(range(1, 21))

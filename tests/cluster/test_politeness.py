@@ -1,4 +1,4 @@
-"""However many tasks of an array ask a host, it is asked no faster than by one: a real SLURM, real harvests, a real server."""
+"""Many tasks of an array request from a host at the rate of one: real SLURM, real harvests, a real server."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from iconoclip.rundir import RunDir
 from slurm.config import SubmitConfig
 from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
-from slurm.submit import live_jobs, submit
+from slurm.submit import submit
 
 from .conftest import log_of, wait_until
 from .tiny import train_fields
@@ -27,7 +27,7 @@ NUM_STEPS = 960 // 16
 
 @dataclass(frozen=True)
 class Trained:
-    """The same run by one process without SLURM; and on two nodes: plainly, with sliced weights, and interrupted twice."""
+    """One run by one process without SLURM, and on two nodes: plain, with sliced weights, interrupted."""
 
     alone: Path
     two_nodes: Path
@@ -64,7 +64,7 @@ def trained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> 
     interrupt_twice(cluster, JobDir(runs.requeued))
     assert alone.wait(timeout=300) == 0
     for run in (runs.requeued, runs.two_nodes, runs.sliced):
-        wait_until(lambda run=run: not live_jobs(JobDir(run)), f"{run.name} gone from the queue", seconds=300)
+        wait_until(lambda run=run: not JobDir(run).queued(), f"{run.name} gone from the queue", seconds=300)
         assert JobDir(run).is_finished(), log_of(run)
     return runs
 

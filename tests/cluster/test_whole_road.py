@@ -1,4 +1,4 @@
-"""The whole road on a real SLURM with the real stages: a harvest whose task is killed, then on to an index that answers."""
+"""All stages on a real SLURM: from a harvest whose task is killed to an index that answers."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class Chained:
 def describe(folder: Path, iiif: list[str], oai: str) -> Path:
     (folder / "tiny.json").write_text(json.dumps(MODEL))
     train = {
-        "shardsets": ["{merge}"], "model": str(folder / "tiny.json"), "batch_size": 8, "epochs": 1, "max_steps": 4,
-        "num_workers": 0, "num_threads": 1, "wandb": False, "accelerator": "cpu", "precision": "float32",
+        "shardsets": ["{merge}"], "model": str(folder / "tiny.json"), "batch_size": 8, "epochs": 1,
+        "max_steps": 4, "num_workers": 0, "num_threads": 1, "wandb": False,
+        "accelerator": "cpu", "precision": "float32",
         "validation_split": "none",
     }  # fmt: skip
     small = {"max_side_pixels": 64, "val_share": 0.1, "test_share": 0.3, "num_workers": 1}

@@ -1,4 +1,6 @@
-"""A machine without SLURM, a stage that needs no other package, and plans with nothing of this machine in them."""
+"""A machine without SLURM, a stage that needs no other package, and plans with nothing of this machine in
+them.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,9 @@ from pydantic import Field
 
 from iconoclip.config import Config
 from slurm.config import SubmitConfig
-from slurm.plan import plan_of, tasks_on_a_node
-from slurm.render import Plan
+from slurm.plan import Plan, plan_of
+from slurm.request import STAGES, Request, Stage
 from slurm.site import load_site
-from slurm.stages import STAGES, Stage
 
 
 class CountConfig(Config):
@@ -57,9 +58,25 @@ def no_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def plan_for(stage: Stage, site: str, run_dir: str = "/work dir/runs/x", **placement: object) -> Plan:
     """A plan whose paths are the same on every machine."""
     loaded = load_site(site)
-    config = SubmitConfig(stage=stage.verb, site=site, **placement)
-    tasks = tasks_on_a_node(stage, loaded.queue(stage.queue), config)
-    plan = plan_of(stage, loaded, config, Path(run_dir), tasks)
+    asked = SubmitConfig(stage=stage.verb, site=site, **placement)
+    is_joined = stage.joins and asked.num_tasks is not None
+    request = Request(
+        stage=stage,
+        asked=asked,
+        config=Config(),
+        join_config=Config() if is_joined else None,
+        size=loaded.queue(stage.queue).size(
+            asked,
+            asked.nodes or 1,
+            asked.tasks_per_node,
+            multi_node=stage.multi_node,
+            uses_gpu=stage.queue == "gpu",
+        ),
+        run_dir=Path(run_dir),
+        output=Path(run_dir),
+        needs=(),
+    )
+    plan = plan_of(request, loaded)
     python = "/opt/my env/bin/python"
     update = {
         "version": "0.1.0",

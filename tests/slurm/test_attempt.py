@@ -1,4 +1,6 @@
-"""The state machine: what a job's script reports, and what follows. A run is finished when its own records say so."""
+"""The state machine: what a job's script reports, and what follows. A run is finished when its own records
+say so.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurm.attempt import FINISHED_ALREADY, MAX_IDLE_ATTEMPTS, begin, end, is_stuck, main
-from slurm.job import Attempt, Job, JobDir, now
+from slurm.job import Attempt, JobDir, JobRecord, now
 
 
 def make_run(folder: Path, **fields: object) -> JobDir:
@@ -21,7 +23,7 @@ def make_run(folder: Path, **fields: object) -> JobDir:
         "stage": "count", "site": "local", "submitted_at": now(), "nodes": 1, "tasks_per_node": 1,
         "config_digest": "d", "output": str(folder / "out"), "evidence": "done.json", "command": ("count",),
     }  # fmt: skip
-    job_dir.write(Job.model_validate({**values, **fields}))
+    job_dir.write(JobRecord.model_validate({**values, **fields}))
     return job_dir
 
 
@@ -52,7 +54,9 @@ def test_done_with_evidence_is_finished_even_if_items_were_refused(tmp_path: Pat
 
 
 def test_an_output_from_before_the_run_does_not_finish_it(tmp_path: Path) -> None:
-    """A harvest with `refresh` is submitted over a finished set: it has work to do, and whoever needs it waits for that."""
+    """A harvest with `refresh` is submitted over a finished set: it has work to do, and whoever needs it
+    waits for that.
+    """
     job_dir = make_run(tmp_path / "run")
     finish(job_dir)
     os.utime(tmp_path / "run" / "out" / "done.json", (1_000_000_000, 1_000_000_000))
@@ -119,8 +123,8 @@ def test_attempts_without_progress_end_the_run(tmp_path: Path) -> None:
 
 
 def test_a_training_that_only_talks_gets_nowhere(tmp_path: Path) -> None:
-    """Its logs lie in its output's folder and grow: that is no progress. Steps are, and so is a save before the first line
-    of metrics."""
+    """Its logs lie in its output's folder and grow: that is no progress. Steps are, and so is a save before
+    the first line of metrics."""
     run = tmp_path / "run"
     job_dir = make_run(run, stage="train", output=str(run), evidence="job.json")
     job_dir.logs.mkdir()
@@ -176,7 +180,9 @@ def test_the_last_task_of_an_array_joins_and_no_other(tmp_path: Path) -> None:
 
 
 def test_an_array_over_an_older_output_is_finished_when_its_join_has_ended(tmp_path: Path) -> None:
-    """The output of an earlier time is there all along, and a node's death in the middle of the join loses nothing."""
+    """The output of an earlier time is there all along, and a node's death in the middle of the join loses
+    nothing.
+    """
     job_dir = make_run(tmp_path / "run", num_tasks=2, joins=True)
     later = make_run(tmp_path / "later", needs=(str(tmp_path / "run"),))
     finish(job_dir)
@@ -186,7 +192,8 @@ def test_an_array_over_an_older_output_is_finished_when_its_join_has_ended(tmp_p
     assert [end(job_dir, task, code=0, stop="none") for task in (1, 0)] == ["finished", "join"]
     assert not job_dir.is_finished()
     assert begin(later, None) == 2
-    # The node dies and SLURM starts the task again, or `resume` does: it is the one that is missing, and joins.
+    # The node dies and SLURM starts the task again, or `resume` does: it is the one that is missing, and
+    # joins.
     assert job_dir.missing_tasks(job_dir.read()) == [0]
     assert begin(job_dir, 1) == FINISHED_ALREADY
     assert begin(job_dir, 0) == 0

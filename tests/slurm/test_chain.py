@@ -1,4 +1,6 @@
-"""Chains: references become paths and dependencies, the order follows, and mistakes are found before any job."""
+"""Chains: references become paths and dependencies, the order follows, and mistakes are found before any
+job.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from iconoclip.errors import ConfigError
-from slurm.chain import Chain, chain, filled_in, in_order, requests_of
+from slurm.chain import Chain, chain, filled_in, in_order, submissions_of
 from slurm.config import ChainConfig
 
 pytestmark = pytest.mark.usefixtures("count_stage")
@@ -19,7 +21,7 @@ def described(**steps: object) -> Chain:
 
 def test_a_reference_is_a_path_and_a_dependency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    requests = requests_of(
+    submissions = submissions_of(
         described(
             last={"stage": "count", "fields": {"inputs": ["{first}", "x/{second}/y"]}},
             first={"stage": "count"},
@@ -27,14 +29,14 @@ def test_a_reference_is_a_path_and_a_dependency(tmp_path: Path, monkeypatch: pyt
         ),
         "c.yaml",
     )
-    assert list(requests) == ["first", "second", "last"]
-    runs = {name: str(tmp_path / "runs/c" / name) for name in requests}
-    assert requests["last"].needs == (runs["first"], runs["second"])
-    assert requests["second"].needs == (runs["first"],)
-    assert requests["last"].config.model_dump()["inputs"] == [
+    assert list(submissions) == ["first", "second", "last"]
+    runs = {name: str(tmp_path / "runs/c" / name) for name in submissions}
+    assert submissions["last"].request.needs == (runs["first"], runs["second"])
+    assert submissions["second"].request.needs == (runs["first"],)
+    assert submissions["last"].request.config.model_dump()["inputs"] == [
         f"{runs['first']}/out", f"x/{runs['second']}/out/y"
     ]  # fmt: skip
-    assert requests["second"].plan.array == "0-1"
+    assert submissions["second"].plan.array == "0-1"
 
 
 @pytest.mark.parametrize(
@@ -53,14 +55,14 @@ def test_a_reference_is_a_path_and_a_dependency(tmp_path: Path, monkeypatch: pyt
 )
 def test_mistakes_in_a_chain_are_named(steps: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
-        requests_of(described(**steps), "c.yaml")
+        submissions_of(described(**steps), "c.yaml")
     assert str(caught.value.where).startswith("c.yaml")
 
 
 def test_a_mistake_says_which_step_it_is_in() -> None:
     steps = {"first": {"stage": "count"}, "second": {"stage": "count", "fields": {"num_steps": "many"}}}
     with pytest.raises(ConfigError) as caught:
-        requests_of(described(**steps), "c.yaml")
+        submissions_of(described(**steps), "c.yaml")
     assert caught.value.where == "c.yaml, step 'second', iconoclip submit count"
 
 
@@ -72,8 +74,8 @@ def test_a_dry_run_says_what_would_be_submitted(tmp_path: Path, capsys: pytest.C
     )
     assert chain(ChainConfig(chain=str(file), dry_run=True)) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "one: would be submitted: count on boost_usr_prod, 2 nodes of 4, 24:00:00 a job",
-        "two: would be submitted: count on boost_usr_prod, 1 node of 4, 0:30:00 a job, after one",
+        "one: would be submitted: count on boost_usr_prod, 2 nodes of 4, 24:00:00 per job",
+        "two: would be submitted: count on boost_usr_prod, 1 node of 4, 0:30:00 per job, after one",
     ]
 
 

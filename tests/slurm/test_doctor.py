@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from slurm import doctor
-from slurm.render import Plan
-from slurm.stages import STAGES
+from slurm.plan import Plan
+from slurm.request import STAGES
 
 from .conftest import plan_for
 
@@ -23,9 +23,9 @@ def plan(site: str = "generic") -> Plan:
 
 def rank(number: int, **changes: Any) -> dict[str, Any]:
     sound = {
-        "rank": number, "host": f"host{number}", "node": f"node{number}", "clock": 1_000.0, "python": "3.11.7",
-        "package": f"{RUN}/job/code/iconoclip", "torch": "2.14.1", "num_gpus": 0, "backend": "gloo", "all_reduce": True,
-        "seconds": 0.2,
+        "rank": number, "host": f"host{number}", "node": f"node{number}", "clock": 1_000.0,
+        "python": "3.11.7", "package": f"{RUN}/job/code/iconoclip", "torch": "2.14.1", "num_gpus": 0,
+        "backend": "gloo", "all_reduce": True, "seconds": 0.2,
     }  # fmt: skip
     return {**sound, **changes}
 

@@ -1,6 +1,7 @@
 """Rendered scripts: golden files, bash's own opinion of them, and paths nobody should choose.
 
-A golden file is written with `ICONOCLIP_WRITE_GOLDEN=1 pytest tests/slurm/test_render.py` and read by a person.
+A golden file is written with `ICONOCLIP_WRITE_GOLDEN=1 pytest tests/slurm/test_render.py` and read by a
+person.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iconoclip.errors import ConfigError
-from slurm.render import array_of, render
-from slurm.stages import STAGES
+from slurm.plan import array_of, render
+from slurm.request import STAGES
 
 from .conftest import plan_for
 
@@ -63,7 +64,7 @@ def test_any_folder_name_reaches_the_shell_unchanged(name: str) -> None:
     script = render(plan_for(STAGES["merge"], "generic").model_copy(update={"run_dir": run_dir}))
     line = next(line for line in script.splitlines() if line.startswith("run="))
     # A name may hold other line breaks than those of bash.
-    assignment = script[script.index("\nrun=") + 1 : script.index("\n\n# The code as it was")]
+    assignment = script[script.index("\nrun=") + 1 : script.index("\n\nexport OMP_NUM_THREADS")]
     assert line.startswith("run=")
     done = subprocess.run(["bash", "-c", f'{assignment}\nprintf %s "$run"'], capture_output=True, check=True)
     assert done.stdout.decode() == run_dir
@@ -95,7 +96,8 @@ def test_ports_of_jobs_that_may_share_a_node_differ() -> None:
     script = render(plan_for(STAGES["train"], "generic", nodes=2))
     line = next(line for line in script.splitlines() if line.startswith("export MASTER_PORT"))
     jobs = " ".join(map(str, range(4_000_000, 4_000_200)))
-    program = f'for SLURM_JOB_ID in {jobs}; do for SLURM_RESTART_COUNT in 0 1 2; do {line}; echo "$MASTER_PORT"; done; done'
+    restarts = f'for SLURM_RESTART_COUNT in 0 1 2; do {line}; echo "$MASTER_PORT"; done'
+    program = f"for SLURM_JOB_ID in {jobs}; do {restarts}; done"
     ports = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert len(ports) == len(set(ports)) == 600
     # Below the range from which the kernel hands out ports (ip_local_port_range, from 32768).

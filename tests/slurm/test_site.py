@@ -1,4 +1,6 @@
-"""Sites: the shipped ones are sound, a user's own builds on them, and what a site forbids is refused by name."""
+"""Sites: the shipped ones are sound, a user's own builds on them, and what a site forbids is refused by
+name.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconoclip.errors import ConfigError, MissingRequirement
-from slurm.config import SubmitConfig
-from slurm.plan import plan_of
-from slurm.site import SHIPPED, known_sites, load_site, seconds_of
-from slurm.stages import STAGES
+from slurm.plan import seconds_of
+from slurm.request import STAGES
+from slurm.site import SHIPPED, known_sites, load_site
 
 from .conftest import plan_for
 
@@ -109,9 +110,7 @@ def test_the_account_takes_the_queue_s_suffix() -> None:
 
 
 def test_the_warning_comes_in_the_first_half_of_no_job() -> None:
-    site = load_site("generic")
-    config = SubmitConfig(stage="merge", time="4")
-    assert plan_of(STAGES["merge"], site, config, Path("/r"), 1).warning_seconds == 120
+    assert plan_for(STAGES["merge"], "generic", time="4").warning_seconds == 120
 
 
 @pytest.mark.parametrize(

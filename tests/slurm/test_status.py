@@ -12,9 +12,8 @@ import pytest
 from iconoclip.errors import MissingRequirement
 from iconoclip.status import is_harvest
 from slurm.config import LogsConfig, StatusConfig
-from slurm.job import JobDir, Work
-from slurm.logs import logs
-from slurm.metrics import last_metrics
+from slurm.job import JobDir, TaskRecord
+from slurm.logs import last_metrics, logs
 from slurm.scheduler import QueuedJob
 from slurm.status import Row, find_runs, plain, row_of, status
 
@@ -30,7 +29,7 @@ def queued(job_id: int, state: str, reason: str = "None") -> dict[int, list[Queu
 def test_the_queue_adds_what_the_records_cannot_know(tmp_path: Path) -> None:
     job_dir = make_run(tmp_path / "run")
     job_dir.note_submission(7, None)
-    job_dir.write_work(None, Work(state="running"))
+    job_dir.write_work(None, TaskRecord(state="running"))
     assert row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path).state == "running"
     assert row_of(tmp_path / "run", queued(7, "PENDING", "Priority"), tmp_path).state == "waiting (Priority)"
     # Its record says running, and no job of it is in the queue: the node went away.
@@ -52,14 +51,17 @@ def test_a_run_that_stopped_for_want_of_another_names_it(tmp_path: Path) -> None
     ("log", "told"),
     [
         (
-            "iconoclip: train, job 3 on node[1-2], attempt 1\niconoclip: a batch of 128 needs as many samples; there are 63\n"
-            "  where:  shards\n  remedy: set batch_size to 63\nsrun: error: node1: task 0: Exited with exit code 2\n"
+            "iconoclip: train, job 3 on node[1-2], attempt 1\n"
+            "iconoclip: a batch of 128 needs as many samples; there are 63\n"
+            "  where:  shards\n  remedy: set batch_size to 63\n"
+            "srun: error: node1: task 0: Exited with exit code 2\n"
             "iconoclip: the stage left with exit code 2\niconoclip: exit code 2, failed\n",
             "iconoclip: a batch of 128 needs as many samples; there are 63",
         ),
         (
             "iconoclip: encode, task 1 of 2, job 4 on node1, attempt 1\nsrun: error: node1: task 0: Killed\n"
-            "iconoclip: killed (exit code 137): out of memory, most likely\niconoclip: exit code 137, failed\n",
+            "iconoclip: killed (exit code 137): out of memory, most likely\n"
+            "iconoclip: exit code 137, failed\n",
             "iconoclip: killed (exit code 137): out of memory, most likely",
         ),
         (
@@ -70,7 +72,7 @@ def test_a_run_that_stopped_for_want_of_another_names_it(tmp_path: Path) -> None
 )
 def test_the_row_of_a_failed_run_says_why(tmp_path: Path, log: str, told: str) -> None:
     job_dir = make_run(tmp_path / "run")
-    job_dir.write_work(None, Work(state="failed"))
+    job_dir.write_work(None, TaskRecord(state="failed"))
     job_dir.logs.mkdir()
     (job_dir.logs / "3.log").write_text(log)
     assert row_of(tmp_path / "run", {}, tmp_path).log == told
@@ -79,8 +81,8 @@ def test_the_row_of_a_failed_run_says_why(tmp_path: Path, log: str, told: str) -
 def test_an_array_counts_its_tasks(tmp_path: Path) -> None:
     job_dir = make_run(tmp_path / "run", num_tasks=4)
     for task in (0, 3):
-        job_dir.write_work(task, Work(state="finished"))
-    job_dir.write_work(1, Work(state="failed"))
+        job_dir.write_work(task, TaskRecord(state="finished"))
+    job_dir.write_work(1, TaskRecord(state="failed"))
     assert row_of(tmp_path / "run", {}, tmp_path).state == "failed, 2/4 tasks"
 
 
@@ -100,7 +102,8 @@ def test_the_row_shows_where_training_is(tmp_path: Path) -> None:
     row = row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path)
     # 20 of 100 steps are one of five epochs; 80 steps of 16 samples at 0.64 a second are 2,000 s.
     assert (row.step, row.epoch, row.loss, row.left) == ("20", "1.0/5", "0.123", "0:33:20")
-    # Told to end after 40 steps, it has 20 of 16 samples before it: 500 s. The epochs are those of the schedule.
+    # Told to end after 40 steps, it has 20 of 16 samples before it: 500 s. The epochs are those of the
+    # schedule.
     job_dir.run.config_path.write_text("seed: 0\nepochs: 5.0\nmax_steps: 40\n")
     shorter = row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path)
     assert (shorter.epoch, shorter.left) == ("1.0/5", "0:08:20")
