@@ -23,7 +23,7 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
 	$(PIP) install --quiet --progress-bar off -e '.[test]'
 	@touch $@
 
-demo: $(VENV)/.installed  ## the whole road on the built-in collection, then the search page (ARGS=--no-serve ends before it)
+demo: $(VENV)/.installed  ## the whole pipeline on the built-in collection, then the search page (ARGS=--no-serve ends before it)
 	@$(BIN)/iconoclip demo $(ARGS)
 
 test: lint  ## ruff, mypy, import-linter, then every test

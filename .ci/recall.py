@@ -1,4 +1,4 @@
-"""Fail when the demo's model falls below the recall that README promises: `python .ci/recall.py evaluation.json`."""
+"""Fail when the demo's model misses the promised recall: `python .ci/recall.py evaluation.json`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROMISED = {
 
 
 def main() -> int:
-    """Print each promise beside what was measured; 1 when one is not kept."""
+    """Print each promise next to what was measured; returns 1 when one is not kept."""
     evaluation = json.loads(Path(sys.argv[1]).read_text())
     num_images = evaluation["num_images"]
     print(f"held-out images: {num_images} (promised: at least {MIN_IMAGES})")

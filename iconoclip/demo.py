@@ -1,7 +1,7 @@
-"""The demo: the whole road on the built-in armorial collection, verb by verb, as anybody would walk it.
+"""The demo: the whole pipeline on the built-in armorial collection, one verb after the other.
 
 It knows the stages as the command line does: each step is a verb with its options, printed before it runs, so
-that a reader can walk the same road by hand. Only the archives' server is extra: a child process on loopback.
+that a reader can run the same commands by hand. Only the archives' server is extra: a child process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ USUAL_PORTS, ANY_PORTS = (8601, 8602, 8603), (0, 0, 0)
 
 
 class DemoConfig(Config):
-    """The whole road on the built-in collection, from the archives' server to the search page."""
+    """The whole pipeline on the built-in collection, from the archives' server to the search page."""
 
     folder: Path = Field(Path("demo"), description="where everything the demo makes is kept")
     num_arms: int = Field(6600, ge=30, description="coats of arms to draw; fewer is quicker and teaches less")
@@ -42,7 +42,7 @@ class DemoConfig(Config):
 
 @dataclass(frozen=True)
 class Archive:
-    """One of the invented archives: where its collection starts, how it is read, whose profile fits."""
+    """One of the invented archives: its address, its protocol, and the profile of its institution."""
 
     address: str
     source: str
@@ -50,7 +50,7 @@ class Archive:
 
 
 def demo(config: DemoConfig) -> int:
-    """Walk the road; what is done already is not done again.
+    """Run every step; what is done already is not done again.
 
     Returns:
         0.
@@ -73,23 +73,21 @@ def demo(config: DemoConfig) -> int:
         index = folder / "index"
         _step(console, "encode", str(model), str(shards), out=folder / "embeddings")
         _step(console, "index", str(folder / "embeddings"), shardset=shards, model=model, out=index)
-        console.print(
-            f"\n[bold]Everything is ready[/] after {time.monotonic() - started:.0f} s. Try it on the terminal too:"
-        )
+        seconds = time.monotonic() - started
+        console.print(f"\n[bold]Everything is ready[/] after {seconds:.0f} s. Try it on the terminal too:")
         console.print(
             f'  iconoclip search "Azure, a chevron or between three mullets argent" --index {index}\n',
             soft_wrap=True,
         )
         with contextlib.ExitStack() as stack:
             try:
-                # The archives stay up beside the page, so that its links to manifests lead somewhere.
+                # The archives are served as long as the page, so that its links to manifests work.
                 stack.enter_context(archives(config))
             except TryAgainLater as busy:
-                console.print(f"[yellow]the links to the archives will lead nowhere: {busy.what}[/]")
+                console.print(f"[yellow]the links to the archives will not work: {busy.what}[/]")
             return _step(console, "serve", str(index), host=config.host, port=config.port)
-    console.print(
-        f"\n[bold]Done[/] after {time.monotonic() - started:.0f} s; `iconoclip demo` goes on to the search page."
-    )
+    seconds = time.monotonic() - started
+    console.print(f"\n[bold]Done[/] after {seconds:.0f} s; `iconoclip demo` continues to the search page.")
     return 0
 
 
@@ -126,7 +124,7 @@ def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
     try:
         return cli.call(verb, cli.parse(verb, arguments))
     except SomeRefused as refused:
-        # Some arms of the collection may not be used at all, by their rights: to refuse them is part of the road.
+        # The rights of some arms forbid any use: refusing them is part of the demonstration.
         console.print(f"[yellow]{refused}[/]")
         return 0
 
@@ -135,8 +133,8 @@ def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
 def archives(config: DemoConfig) -> Iterator[list[Archive]]:
     """Serve the invented archives from a child process while the block runs.
 
-    A canvas is named by its address, and a sample's key follows from that: the ports of the first time are kept.
-    That first time the usual ones are taken, so that two machines draw the same keys, or else any that are free.
+    A canvas is named by its address, and sample keys follow from that: later runs use the first run's ports.
+    The first run takes the usual ports, so that two machines get the same keys, or any that are free.
 
     Raises:
         TryAgainLater: a port that an earlier run took is in use.

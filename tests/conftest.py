@@ -1,4 +1,4 @@
-"""What every test may lean on: where the real material is, and what a missing program means."""
+"""What every test may use: where the real material is, and what a missing program means."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MATERIAL = ROOT.parent / "shared" / "material"
 # No test may reach a hub or a tracking service.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
-# How long an example takes on a machine under load says nothing about the code.
+# On a machine under load, the time that an example takes depends on more than the code.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
-# Whoever starts the tests in the background may have Ctrl-C ignored; programs started here must hear it all the same.
+# Whoever starts the tests in the background may ignore Ctrl-C; programs that tests start must receive it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# Two workers share two cores: a thread pool in each would only get in the other's way.
+# Two workers share two cores: a thread pool in each would only slow the other down.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -35,7 +35,7 @@ def material() -> Path:
 
 
 def need_program(program: str, install: str) -> str:
-    """The path of a program a test needs. Missing: a skip that says how to get it, or a failure under CI=true."""
+    """The path of a program. If it is missing: a skip that says how to get it, or a failure under CI=true."""
     path = shutil.which(program)
     if path is None:
         message = f"{program} is not installed; `{install}` would install it"
@@ -53,7 +53,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def slurm_programs() -> str:
-    """The path of slurmctld, which stands for the whole of SLURM and munge."""
+    """The path of slurmctld, one program for the whole of SLURM and munge."""
     need_program("munged", "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge")
     return need_program(
         "slurmctld", "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge"

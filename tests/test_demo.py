@@ -1,4 +1,4 @@
-"""The whole road, small: sixty arms, a few steps, every stage for real, over real HTTP, to a page that answers."""
+"""The whole pipeline, small: sixty arms, a few steps, every stage over real HTTP, to a page that answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_road_leaves_every_format_behind(walked: Path) -> None:
+def test_the_demo_writes_every_format(walked: Path) -> None:
     demo = walked / "demo"
     shards = ShardSet(demo / "shards")
     shards.verify()
@@ -53,7 +53,7 @@ def test_the_road_leaves_every_format_behind(walked: Path) -> None:
     assert json.loads((demo / "evaluation" / "evaluation.json").read_text())
 
 
-def test_no_coat_stands_on_two_sides_of_the_split(walked: Path) -> None:
+def test_no_coat_is_on_two_sides_of_the_split(walked: Path) -> None:
     sides: dict[str, set[str]] = {}
     blazons: dict[str, set[str]] = {}
     for row in ShardSet(walked / "demo" / "shards").table(["group", "split", "captions"]).to_pylist():
@@ -109,7 +109,7 @@ def test_the_page_answers_a_description(page: str) -> None:
     assert "<form" in html.text
 
 
-def test_an_interrupted_demo_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_demo_continues(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "iconoclip.cli", "demo", "--no-serve", *SMALL]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Archive:
-    """One institution. No such house exists; its documents say so."""
+    """One invented institution; its documents say that it does not exist."""
 
     slug: str
     name: str
@@ -17,11 +17,11 @@ class Archive:
     notice: str
     painters: tuple[str, ...]
     labels: Mapping[str, str]
-    """What its metadata calls: blazon, iconclass, date, painter, shelfmark, type, family, place, technique."""
+    """Its labels for blazon, iconclass, date, painter, shelfmark, type, family, place and technique."""
     title: str
-    """With {family} and {place}."""
+    """pattern of an item's title, with {family} and {place}"""
     roll: str
-    """With {number}."""
+    """pattern of a roll's name, with {number}"""
     object_type: str
     technique: str
 

@@ -42,7 +42,7 @@ class Ordinary(StrEnum):
 
 
 class Charge(StrEnum):
-    """The figures."""
+    """The figures that a coat may show."""
 
     MULLET = "mullet"
     CRESCENT = "crescent"
@@ -67,7 +67,7 @@ class Charge(StrEnum):
 
 
 class Row(StrEnum):
-    """The line on which two or three charges stand; without one, three stand two and one."""
+    """The line along which two or three charges are set; without one, three are set two and one."""
 
     FESS = "fess"
     PALE = "pale"
@@ -105,7 +105,7 @@ class Band:
 class Arms:
     """One coat. `charges` lie on the field: alone, below a chief, within a bordure, or about the band.
 
-    Two groups about a chevron or a fess stand one in chief and one in base.
+    Two groups about a chevron or a fess are one in chief and one in base.
     """
 
     field: Field
@@ -120,11 +120,11 @@ class Arms:
 
     @property
     def num_charges(self) -> int:
-        """How many figures the shield bears."""
+        """How many figures the shield shows."""
         return sum(group.number for group in self.groups())
 
 
-# Which numbers of like charges may stand about, or lie on, each ordinary.
+# Which numbers of like charges may be about, or on, each ordinary.
 AROUND: dict[Ordinary, tuple[int, ...]] = {
     Ordinary.CHIEF: (1, 2, 3),
     Ordinary.BORDURE: (1, 3),
@@ -149,7 +149,7 @@ ON: dict[Ordinary, tuple[int, ...]] = {
     Ordinary.PILE: (1,),
     Ordinary.BORDURE: (),
 }
-# Ordinaries about which one kind may stand in chief and another in base.
+# Ordinaries about which one kind may be in chief and another in base.
 PARTED_GROUPS = (Ordinary.CHEVRON, Ordinary.FESS)
 # The ordinaries at the rim: what is on the field is the principal charge, named before them.
 SUBORDINATE = (Ordinary.CHIEF, Ordinary.BORDURE)
@@ -161,7 +161,7 @@ def check(arms: Arms) -> None:
     """Raise ValueError if `arms` breaks the rule of tincture or leaves the repertoire."""
     _check_field(arms.field)
     if not 1 <= arms.num_charges <= 3:
-        raise ValueError(f"{arms.num_charges} charges: a coat here bears one to three")
+        raise ValueError(f"{arms.num_charges} charges: a coat here has one to three")
     if arms.band is None:
         _check_unbanded(arms)
     else:
@@ -179,10 +179,10 @@ def _check_field(field: Field) -> None:
 
 def _check_unbanded(arms: Arms) -> None:
     if len(arms.charges) != 1:
-        raise ValueError("without an ordinary a coat here bears one group of charges")
+        raise ValueError("without an ordinary a coat here has one group of charges")
     (group,) = arms.charges
     if arms.field.division is not None and group.number != 1:
-        raise ValueError("a parted field without an ordinary bears one charge")
+        raise ValueError("a parted field without an ordinary has one charge")
     if group.row is None and group.number == 2:
         raise ValueError("two charges alone need a row")
     if group.row is not None and group.number == 1:
@@ -204,7 +204,7 @@ def _check_band(arms: Arms, band: Band) -> None:
     if arms.field.division is not None and band.ordinary in SUBORDINATE:
         raise ValueError(f"a {band.ordinary} on a parted field is not in the repertoire")
     if (band.on is None) == (not arms.charges):
-        raise ValueError("an ordinary here is either charged or stands between charges")
+        raise ValueError("an ordinary here either has charges on it or is between charges")
     if band.on is not None:
         _check_on(band, band.on)
     else:
@@ -220,7 +220,7 @@ def _check_on(band: Band, group: Group) -> None:
 
 def _check_around(arms: Arms, ordinary: Ordinary) -> None:
     if any(group.tincture is None for group in arms.charges):
-        raise ValueError("counterchanged charges stand alone")
+        raise ValueError("counterchanged charges are alone")
     if len(arms.charges) == 2:
         upper, lower = arms.charges
         if ordinary not in PARTED_GROUPS or (upper.number, lower.number) != (2, 1):

@@ -1,4 +1,4 @@
-"""The collection: which archive keeps which coat, and what its catalogue says of it.
+"""The collection: which archive keeps which coat, and what its catalogue has on it.
 
 Archives, families, places and painters are invented. One item is one coat, with one drawing of it or
 two; no coat is kept twice, so that whatever splits by manifest never puts one coat on both sides.

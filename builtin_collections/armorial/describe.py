@@ -28,7 +28,7 @@ def notations(item: Item) -> list[str]:
 
 
 def shelfmark(archive: Archive, item: Item) -> str:
-    """Roll and folio."""
+    """The item's shelfmark: roll number and folio."""
     return f"{archive.prefix.upper()} {item.roll}, fol. {item.folio}"
 
 

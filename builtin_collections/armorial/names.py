@@ -7,15 +7,18 @@ from collections.abc import Mapping
 
 _FAMILIES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "en": (
-        ("Ash", "Brock", "Car", "Dun", "Ell", "Fen", "Gar", "Hal", "Kel", "Lang", "Mar", "Os", "Pen", "Thorn", "Wick"),
+        ("Ash", "Brock", "Car", "Dun", "Ell", "Fen", "Gar", "Hal",
+         "Kel", "Lang", "Mar", "Os", "Pen", "Thorn", "Wick"),
         ("combe", "hurst", "bury", "worth", "ridge", "stead", "mere", "croft", "den", "low", "sett", "wold"),
     ),
     "de": (
-        ("Alt", "Birk", "Dorn", "Eber", "Falk", "Grün", "Hag", "Krähen", "Linden", "Rab", "Stein", "Wolfs", "Zell"),
+        ("Alt", "Birk", "Dorn", "Eber", "Falk", "Grün", "Hag",
+         "Krähen", "Linden", "Rab", "Stein", "Wolfs", "Zell"),
         ("ach", "au", "bronn", "eck", "fels", "hofen", "ingen", "moos", "rode", "stett", "wang", "weil"),
     ),
     "fr": (
-        ("Aigre", "Beau", "Chante", "Clair", "Font", "Gri", "Haute", "Mal", "Mont", "Ner", "Pré", "Roche", "Val"),
+        ("Aigre", "Beau", "Chante", "Clair", "Font", "Gri", "Haute",
+         "Mal", "Mont", "Ner", "Pré", "Roche", "Val"),
         ("bois", "court", "faye", "lieu", "mesnil", "mort", "nay", "pierre", "rive", "roc", "ville", "vigne"),
     ),
 }  # fmt: skip
@@ -32,7 +35,7 @@ _PLACES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("Saint-", "Bourg-", "Val-", "Pont-"),
         ("Aubrin", "Cernay-le-Vieux", "Ormelle", "Thévrac", "Lussigny"),
     ),
-}
+}  # fmt: skip
 
 
 def family_and_place(language: str, rng: random.Random) -> tuple[str, str]:

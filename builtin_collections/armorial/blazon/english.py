@@ -79,7 +79,7 @@ def _bearings(arms: Arms) -> str:
 
 
 def _list(items: Sequence[_Item], joints: Sequence[str]) -> str:
-    """The items joined, each tincture said once for the run of items that share it."""
+    """The items joined, each tincture named once for the run of items that share it."""
     words = []
     for position, (phrase, tincture) in enumerate(items):
         shared = position + 1 < len(items) and items[position + 1][1] is tincture

@@ -90,7 +90,7 @@ BESANT = Noun("besant", "besants", feminine=False)
 TOURTEAU = Noun("tourteau", "tourteaux", feminine=False)
 NUMBERS = {2: "deux", 3: "trois"}
 ROWS = {Row.FESS: "en fasce", Row.PALE: "en pal", Row.BEND: "en bande"}
-# Charges at the two sides of an upright ordinary stand at its flanks.
+# Charges at the two sides of an upright ordinary are at its flanks.
 FLANKED = (Ordinary.PALE, Ordinary.PILE)
 # One charge on these lies where the arms cross.
 CROSSED = (Ordinary.CROSS, Ordinary.SALTIRE)
@@ -164,7 +164,7 @@ def _accompanied(noun: Noun, band: Band, groups: tuple[Group, ...]) -> _Clause:
 
 def _of(group: Group) -> _Clause:
     noun = _noun(group)
-    assert group.tincture is not None, "counterchanged charges stand alone"
+    assert group.tincture is not None, "counterchanged charges are alone"
     if group.number == 1:
         return f"d'un{_agree(noun)} {noun.singular} {{}}", (group.tincture,)
     return f"de {NUMBERS[group.number]} {noun.plural} {{}}", (group.tincture,)

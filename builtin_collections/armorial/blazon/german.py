@@ -23,7 +23,7 @@ class Gender(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A noun in the cases that blazon uses; `attributes` are adjective stems always said with it."""
+    """A noun in the cases that blazon uses; `attributes` are adjective stems that always go with it."""
 
     gender: Gender
     nominative: str
@@ -104,7 +104,7 @@ ROWS = {
     Row.PALE: "pfahlweise gestellt",
     Row.BEND: "schrägbalkenweise gestellt",
 }
-# Charges at the two sides of an upright ordinary stand beside it.
+# Charges at the two sides of an upright ordinary are at its sides.
 FLANKED = (Ordinary.PALE, Ordinary.PILE)
 
 
@@ -158,7 +158,7 @@ def _nominative_group(group: Group) -> str:
 
 def _dative_group(group: Group) -> str:
     noun = CHARGES[group.charge]
-    assert group.tincture is not None, "counterchanged charges stand alone"
+    assert group.tincture is not None, "counterchanged charges are alone"
     hue = TINCTURES[group.tincture].adjective
     if group.number == 1:
         return f"{noun.gender.value[1]} {hue}en {noun.dative}"

@@ -36,29 +36,29 @@ def mullet() -> Figure:
 
 
 def crescent() -> Figure:
-    """Horns upwards."""
+    """A crescent with its horns upwards."""
     outer = arc((0.0, 0.05), 0.9, -52, 232, 40)
     inner = arc((0.0, -0.27), 0.63, 222, -42, 32)
     return Figure((part(np.vstack([outer, inner])),))
 
 
 def roundel() -> Figure:
-    """A plain disc."""
+    """A plain disc, as large as its box."""
     return Figure((part(arc((0.0, 0.0), 0.86, num_points=40)),))
 
 
 def lozenge() -> Figure:
-    """A tall rhombus."""
+    """A rhombus, taller than wide."""
     return Figure((part(points((0, -1), (0.72, 0), (0, 1), (-0.72, 0))),))
 
 
 def annulet() -> Figure:
-    """A ring."""
+    """A ring, drawn as a disc with a hole."""
     return Figure((ring(arc((0, 0), 0.86, num_points=40), arc((0, 0), 0.5, num_points=30)),))
 
 
 def billet() -> Figure:
-    """An upright oblong."""
+    """A rectangle, taller than wide."""
     return Figure((part(points((-0.5, -0.95), (0.5, -0.95), (0.5, 0.95), (-0.5, 0.95))),))
 
 
@@ -115,7 +115,8 @@ def escallop() -> Figure:
         swell = (start + end) / 2 + 0.17 * outward / np.linalg.norm(outward)
         (ax, ay), (mx, my), (bx, by) = start, swell, end
         rim.append(bezier((ax, ay), (mx + (ax - bx) * 0.42, my + (ay - by) * 0.42),
-                          (mx + (bx - ax) * 0.42, my + (by - ay) * 0.42), (bx, by), num_points=7)[:-1])  # fmt: skip
+                          (mx + (bx - ax) * 0.42, my + (by - ay) * 0.42), (bx, by),
+                          num_points=7)[:-1])  # fmt: skip
     side = bezier((0.16, -0.80), (0.30, -0.55), (0.62, -0.20), (float(edge[0, 0]), float(edge[0, 1])))
     outline = np.vstack([side[:-1], *rim, side[::-1] * (-1.0, 1.0)])
     ear = part(points((0.0, -0.98), (0.40, -0.94), (0.34, -0.52), (0.0, -0.62)))
@@ -127,8 +128,9 @@ def tower() -> Figure:
     """A round-headed door, two courses of masonry, three merlons."""
     wall = points((-0.5, -0.4), (0.5, -0.4), (0.6, 0.98), (-0.6, 0.98))
     top = points(
-        (-0.7, -0.95), (-0.4, -0.95), (-0.4, -0.7), (-0.16, -0.7), (-0.16, -0.95), (0.16, -0.95), (0.16, -0.7),
-        (0.4, -0.7), (0.4, -0.95), (0.7, -0.95), (0.7, -0.48), (0.52, -0.3), (-0.52, -0.3), (-0.7, -0.48),
+        (-0.7, -0.95), (-0.4, -0.95), (-0.4, -0.7), (-0.16, -0.7), (-0.16, -0.95), (0.16, -0.95),
+        (0.16, -0.7), (0.4, -0.7), (0.4, -0.95), (0.7, -0.95), (0.7, -0.48), (0.52, -0.3),
+        (-0.52, -0.3), (-0.7, -0.48),
     )  # fmt: skip
     door = np.vstack(
         [points((-0.2, 0.96)), arc((0, 0.52), 0.2, 180, 360, 9), points((0.2, 0.96), (-0.2, 0.96))]

@@ -1,4 +1,4 @@
-"""Charge to figure."""
+"""Which figure is drawn for which charge."""
 
 from __future__ import annotations
 

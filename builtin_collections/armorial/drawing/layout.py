@@ -1,4 +1,4 @@
-"""Where each charge stands: the blazon's "between", "on" and "in" as places on the shield.
+"""Where each charge is: the blazon's "between", "on" and "in" as places on the shield.
 
 Lengths are source pixels (a source picture is 512 x 600); the origin is the middle of the picture,
 x to the right and y down. The shield spans x from -206 to 206 and y from -246 to 250.

@@ -14,14 +14,14 @@ from builtin_collections.armorial.drawing.outline import Points, bezier, densifi
 _STEP = 26.0
 _BEYOND = 330.0
 
-_HEATER = mirrored(bezier((0, -246), (70, -246), (140, -246), (206, -246), (206, -180), (206, -90), (206, -40),
-                          (206, 90), (120, 192), (0, 250)))  # fmt: skip
+_HEATER = mirrored(bezier((0, -246), (70, -246), (140, -246), (206, -246), (206, -180), (206, -90),
+                          (206, -40), (206, 90), (120, 192), (0, 250)))  # fmt: skip
 _ROUND = mirrored(bezier((0, -246), (70, -246), (140, -246), (206, -246), (206, -120), (206, 0), (206, 60),
                          (206, 175), (110, 248), (0, 250)))  # fmt: skip
-_BRACED = mirrored(bezier((0, -246), (70, -246), (140, -246), (206, -246), (206, -120), (206, 60), (206, 150),
-                          (206, 226), (50, 206), (0, 250)))  # fmt: skip
-_TOURNEY = mirrored(bezier((0, -240), (60, -240), (140, -226), (206, -246), (190, -140), (196, -40), (204, 20),
-                           (210, 130), (120, 205), (0, 250)))  # fmt: skip
+_BRACED = mirrored(bezier((0, -246), (70, -246), (140, -246), (206, -246), (206, -120), (206, 60),
+                          (206, 150), (206, 226), (50, 206), (0, 250)))  # fmt: skip
+_TOURNEY = mirrored(bezier((0, -240), (60, -240), (140, -226), (206, -246), (190, -140), (196, -40),
+                           (204, 20), (210, 130), (120, 205), (0, 250)))  # fmt: skip
 # Outlines that a painter may choose; each holds the layout's places.
 OUTLINES: tuple[Points, ...] = tuple(densified(line, _STEP) for line in (_HEATER, _ROUND, _BRACED, _TOURNEY))
 
@@ -69,7 +69,8 @@ def _cross() -> Points:
 def _saltire() -> Points:
     s, e, y = 62.0 * 2**0.5, _BEYOND, -40.0
     return _polygon((0, y - s), (e, y - s - e), (e + s, y - e), (s, y), (e + s, y + e), (e, y + s + e),
-                    (0, y + s), (-e, y + s + e), (-e - s, y + e), (-s, y), (-e - s, y - e), (-e, y - s - e))  # fmt: skip
+                    (0, y + s), (-e, y + s + e), (-e - s, y + e), (-s, y), (-e - s, y - e),
+                    (-e, y - s - e))  # fmt: skip
 
 
 # (when charged, when between charges): a charged ordinary is drawn broader.

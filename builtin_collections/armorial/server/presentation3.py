@@ -1,9 +1,8 @@
-"""IIIF Presentation 3.0 documents: Collections of rolls, and a Manifest for each coat."""
+"""IIIF Presentation 3.0 documents of an archive: Collections of rolls, and a Manifest for each coat."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from builtin_collections.armorial.collection import Holdings, Item
 from builtin_collections.armorial.describe import (
@@ -16,87 +15,78 @@ from builtin_collections.armorial.describe import (
 )
 from builtin_collections.armorial.drawing.texture import SOURCE_SIZE
 from builtin_collections.armorial.server.addresses import Addresses
+from builtin_collections.serving.presentation3 import Document, published, text
 
-CONTEXT = "http://iiif.io/api/presentation/3/context.json"
-CONTENT_TYPE = f'application/ld+json;profile="{CONTEXT}"'
 _WIDTH, _HEIGHT = SOURCE_SIZE
 
-_Document = dict[str, Any]
 
-
-def _text(language: str, *values: str) -> dict[str, list[str]]:
-    return {language: list(values)}
-
-
-def manifest(holdings: Holdings, item: Item, addresses: Addresses, level: int) -> _Document:
-    """The Manifest of one coat; each drawing of it is a Canvas."""
+def manifest(holdings: Holdings, item: Item, addresses: Addresses, level: int) -> Document:
+    """The Manifest of one coat, a Canvas per drawing; `level` is that of its image services."""
     archive = holdings.archive
     language = archive.language
-    document: _Document = {
-        "@context": CONTEXT,
-        "id": addresses.manifest(item),
-        "type": "Manifest",
-        "label": _text(language, title(archive, item)),
-        "summary": {tag: [text] for tag, text in blazons(item).items()},
-        "metadata": _metadata(holdings, item),
-        "requiredStatement": {
-            "label": _text("en", "Attribution"),
-            "value": _text(language, attribution(archive)),
-        },
-        "rights": item.rights,
-        "provider": [_provider(holdings, addresses)],
-        "homepage": [_page(addresses.page(item), language, title(archive, item))],
-        "seeAlso": [{"id": addresses.record(item), "type": "Dataset", "format": "application/json"}],
-        "thumbnail": [_thumbnail(addresses, item, level)],
-        "items": [_canvas(holdings, item, copy, addresses, level) for copy in range(item.num_copies)],
-    }
-    if item.rights is None:
-        del document["rights"]
-    return document
+    return published(
+        {
+            "id": addresses.manifest(item),
+            "type": "Manifest",
+            "label": text(language, title(archive, item)),
+            "summary": {tag: [blazon] for tag, blazon in blazons(item).items()},
+            "metadata": _metadata(holdings, item),
+            "requiredStatement": {
+                "label": text("en", "Attribution"),
+                "value": text(language, attribution(archive)),
+            },
+            "rights": item.rights,
+            "provider": [_provider(holdings, addresses)],
+            "homepage": [_page(addresses.page(item), language, title(archive, item))],
+            "seeAlso": [{"id": addresses.record(item), "type": "Dataset", "format": "application/json"}],
+            "thumbnail": [_thumbnail(addresses, item, level)],
+            "items": [_canvas(holdings, item, copy, addresses, level) for copy in range(item.num_copies)],
+        }
+    )
 
 
-def _metadata(holdings: Holdings, item: Item) -> list[_Document]:
+def _metadata(holdings: Holdings, item: Item) -> list[Document]:
     archive = holdings.archive
     language, labels = archive.language, archive.labels
-    pairs: list[_Document] = [
+    pairs: list[Document] = [
         {
-            "label": _text(language, labels["blazon"]),
-            "value": {tag: [text] for tag, text in blazons(item).items()},
+            "label": text(language, labels["blazon"]),
+            "value": {tag: [blazon] for tag, blazon in blazons(item).items()},
         },
-        {"label": _text(language, labels["iconclass"]), "value": _text("none", *notations(item))},
+        {"label": text(language, labels["iconclass"]), "value": text("none", *notations(item))},
     ]
     untranslated = (labels["date"], labels["painter"], labels["shelfmark"], labels["family"], labels["place"])
     for label, values in plain_pairs(archive, item):
         spoken = "none" if label in untranslated else language
-        pairs.append({"label": _text(language, label), "value": _text(spoken, *values)})
+        pairs.append({"label": text(language, label), "value": text(spoken, *values)})
     return pairs
 
 
-def _provider(holdings: Holdings, addresses: Addresses) -> _Document:
+def _provider(holdings: Holdings, addresses: Addresses) -> Document:
     archive = holdings.archive
     return {
         "id": f"{addresses.base}/",
         "type": "Agent",
-        "label": _text(archive.language, archive.name),
+        "label": text(archive.language, archive.name),
         "homepage": [_page(f"{addresses.base}/", archive.language, archive.name)],
     }
 
 
-def _page(uri: str, language: str, label: str) -> _Document:
+def _page(uri: str, language: str, label: str) -> Document:
     return {
         "id": uri,
         "type": "Text",
-        "label": _text(language, label),
+        "label": text(language, label),
         "format": "text/html",
         "language": [language],
     }
 
 
-def _service(addresses: Addresses, item: Item, copy: int, level: int) -> list[_Document]:
+def _service(addresses: Addresses, item: Item, copy: int, level: int) -> list[Document]:
     return [{"id": addresses.image(item, copy), "type": "ImageService3", "profile": f"level{level}"}]
 
 
-def _thumbnail(addresses: Addresses, item: Item, level: int) -> _Document:
+def _thumbnail(addresses: Addresses, item: Item, level: int) -> Document:
     return {
         "id": f"{addresses.image(item, 0)}/full/128,150/0/default.jpg",
         "type": "Image",
@@ -107,7 +97,7 @@ def _thumbnail(addresses: Addresses, item: Item, level: int) -> _Document:
     }
 
 
-def _canvas(holdings: Holdings, item: Item, copy: int, addresses: Addresses, level: int) -> _Document:
+def _canvas(holdings: Holdings, item: Item, copy: int, addresses: Addresses, level: int) -> Document:
     canvas = addresses.canvas(item, copy)
     body = {
         "id": f"{addresses.image(item, copy)}/full/max/0/default.jpg",
@@ -127,51 +117,51 @@ def _canvas(holdings: Holdings, item: Item, copy: int, addresses: Addresses, lev
     return {
         "id": canvas,
         "type": "Canvas",
-        "label": _text("none", shelfmark(holdings.archive, item) + (f", {copy + 1}" if copy else "")),
+        "label": text("none", shelfmark(holdings.archive, item) + (f", {copy + 1}" if copy else "")),
         "width": _WIDTH,
         "height": _HEIGHT,
         "items": [{"id": f"{canvas}/page", "type": "AnnotationPage", "items": [annotation]}],
     }
 
 
-def top_collection(holdings: Holdings, addresses: Addresses) -> _Document:
+def top_collection(holdings: Holdings, addresses: Addresses) -> Document:
     """The Collection of all rolls."""
     archive = holdings.archive
-    return {
-        "@context": CONTEXT,
-        "id": addresses.collection(),
-        "type": "Collection",
-        "label": _text(archive.language, archive.name),
-        "summary": _text(archive.language, archive.notice),
-        "provider": [_provider(holdings, addresses)],
-        "items": [
-            {
-                "id": addresses.collection(number),
-                "type": "Collection",
-                "label": _text(archive.language, archive.roll.format(number=number)),
-            }
-            for number in holdings.rolls
-        ],
-    }
+    return published(
+        {
+            "id": addresses.collection(),
+            "type": "Collection",
+            "label": text(archive.language, archive.name),
+            "summary": text(archive.language, archive.notice),
+            "provider": [_provider(holdings, addresses)],
+            "items": [
+                {
+                    "id": addresses.collection(number),
+                    "type": "Collection",
+                    "label": text(archive.language, archive.roll.format(number=number)),
+                }
+                for number in holdings.rolls
+            ],
+        }
+    )
 
 
-def roll_collection(
-    holdings: Holdings, number: int, items: Sequence[Item], addresses: Addresses
-) -> _Document:
+def roll_collection(holdings: Holdings, number: int, items: Sequence[Item], addresses: Addresses) -> Document:
     """The Collection of one roll's Manifests."""
     archive = holdings.archive
-    return {
-        "@context": CONTEXT,
-        "id": addresses.collection(number),
-        "type": "Collection",
-        "label": _text(archive.language, archive.roll.format(number=number)),
-        "partOf": [{"id": addresses.collection(), "type": "Collection"}],
-        "items": [
-            {
-                "id": addresses.manifest(item),
-                "type": "Manifest",
-                "label": _text(archive.language, title(archive, item)),
-            }
-            for item in items
-        ],
-    }
+    return published(
+        {
+            "id": addresses.collection(number),
+            "type": "Collection",
+            "label": text(archive.language, archive.roll.format(number=number)),
+            "partOf": [{"id": addresses.collection(), "type": "Collection"}],
+            "items": [
+                {
+                    "id": addresses.manifest(item),
+                    "type": "Manifest",
+                    "label": text(archive.language, title(archive, item)),
+                }
+                for item in items
+            ],
+        }
+    )

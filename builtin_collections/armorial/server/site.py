@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 from builtin_collections.armorial.collection import Holdings, Item
 from builtin_collections.armorial.describe import attribution, blazons, notations, title
-from builtin_collections.armorial.server import discovery, images, presentation2, presentation3
+from builtin_collections.armorial.server import images, presentation2, presentation3, records
 from builtin_collections.armorial.server.addresses import Addresses
-from builtin_collections.armorial.server.exchange import Answer, Handler, Request, json_answer, refusal
-from builtin_collections.armorial.server.image_request import Offer
-from builtin_collections.armorial.server.oai import Repository
+from builtin_collections.serving import change_stream
+from builtin_collections.serving import presentation3 as iiif3
+from builtin_collections.serving.exchange import Answer, Handler, Request, json_answer, refusal
+from builtin_collections.serving.image_request import Offer
+from builtin_collections.serving.image_service import image_answer
 
 _ROBOTS = "User-agent: *\nDisallow: /admin/\n"
 _Route = tuple[re.Pattern[str], Callable[..., Answer]]
@@ -54,7 +56,7 @@ class Site:
     def manifest(self, item: Item) -> tuple[dict[str, object], str]:
         """The item's manifest and its content type."""
         document = presentation3.manifest(self.holdings, item, self.addresses, self.offer.level)
-        return document, presentation3.CONTENT_TYPE
+        return document, iiif3.CONTENT_TYPE
 
     def _held(self, identifier: str) -> Item | Answer:
         item = self.holdings.by_identifier.get(identifier)
@@ -77,7 +79,8 @@ class Site:
         if item.withdrawn:
             return refusal(410, "this image was withdrawn")
         uri = self.addresses.image(item, copy)
-        return images.image_answer(self.offer, self.holdings.seed, uri, item, copy, rest or "", request)
+        drawing = images.drawing(item, copy, seed=self.holdings.seed)
+        return image_answer(self.offer, uri, drawing, rest or "", request)
 
     def _record(self, _: Request, identifier: str) -> Answer:
         item = self._held(identifier)
@@ -127,7 +130,7 @@ class Wexcombe(Site):
 
     def __init__(self, holdings: Holdings, base: str) -> None:
         super().__init__(holdings, base)
-        self._activities = discovery.activities(holdings)
+        self._changes = records.change_stream(holdings, self.addresses)
 
     def routes(self) -> list[tuple[str, Callable[..., Answer]]]:
         """As of any site, and its own."""
@@ -140,26 +143,22 @@ class Wexcombe(Site):
         ]
 
     def _top(self, _: Request) -> Answer:
-        return json_answer(
-            presentation3.top_collection(self.holdings, self.addresses), presentation3.CONTENT_TYPE
-        )
+        return json_answer(presentation3.top_collection(self.holdings, self.addresses), iiif3.CONTENT_TYPE)
 
     def _roll(self, _: Request, number: str) -> Answer:
         items = self.holdings.rolls.get(int(number))
         if items is None:
             return refusal(404, "no such roll")
         document = presentation3.roll_collection(self.holdings, int(number), items, self.addresses)
-        return json_answer(document, presentation3.CONTENT_TYPE)
+        return json_answer(document, iiif3.CONTENT_TYPE)
 
     def _stream(self, _: Request) -> Answer:
-        return json_answer(discovery.stream(self._activities, self.addresses), discovery.CONTENT_TYPE)
+        return json_answer(self._changes.collection(), change_stream.CONTENT_TYPE)
 
     def _activity_page(self, _: Request, number: str) -> Answer:
-        if not 1 <= int(number) <= discovery.num_pages(self._activities):
+        if not 1 <= int(number) <= self._changes.num_pages:
             return refusal(404, "no such page")
-        return json_answer(
-            discovery.page(self._activities, int(number), self.addresses), discovery.CONTENT_TYPE
-        )
+        return json_answer(self._changes.page(int(number)), change_stream.CONTENT_TYPE)
 
 
 class Aldersheim(Site):
@@ -200,7 +199,7 @@ class Valcendre(Site):
 
     def __init__(self, holdings: Holdings, base: str) -> None:
         super().__init__(holdings, base)
-        self._repository = Repository(holdings, self.addresses)
+        self._repository = records.repository(holdings, self.addresses)
 
     def routes(self) -> list[tuple[str, Callable[..., Answer]]]:
         """As of any site, and its own."""

@@ -186,13 +186,16 @@ GOLDEN = [
     (
         between(VERT, Ordinary.FESS, OR, Group(Charge.HEART, 2, ARGENT), Group(Charge.TOWER, 1, OR)),
         "Vert, a fess or between two hearts in chief argent and a tower in base or",
-        "De sinople, à la fasce d'or, accompagnée en chef de deux cœurs d'argent et en pointe d'une tour d'or",
-        "In Grün ein goldener Balken, oben begleitet von zwei silbernen Herzen und unten von einem goldenen Turm",
+        "De sinople, à la fasce d'or, accompagnée en chef de deux cœurs "
+        "d'argent et en pointe d'une tour d'or",
+        "In Grün ein goldener Balken, oben begleitet von zwei silbernen Herzen "
+        "und unten von einem goldenen Turm",
     ),
     (
         between(GULES, Ordinary.CHEVRON, OR, Group(Charge.BELL, 2, ARGENT), Group(Charge.EAGLE, 1, ARGENT)),
         "Gules, a chevron or between two bells in chief and an eagle displayed in base argent",
-        "De gueules, au chevron d'or, accompagné en chef de deux cloches d'argent et en pointe d'une aigle du même",
+        "De gueules, au chevron d'or, accompagné en chef de deux cloches "
+        "d'argent et en pointe d'une aigle du même",
         "In Rot ein goldener Sparren, oben begleitet von zwei silbernen Glocken "
         "und unten von einem silbernen Adler",
     ),
@@ -227,18 +230,29 @@ def test_golden_covers_every_ordinary_division_and_tincture() -> None:
 # Each charge once and three times: English; French after "à"; German after "ein" and after "mit".
 CHARGES = {
     Charge.MULLET: ("a mullet", "mullets", "à l'étoile", "étoiles", "ein goldener Stern", "Sternen"),
-    Charge.CRESCENT: ("a crescent", "crescents", "au croissant", "croissants", "ein goldener Halbmond", "Halbmonden"),
+    Charge.CRESCENT: (
+        "a crescent", "crescents", "au croissant", "croissants",
+        "ein goldener Halbmond", "Halbmonden",
+    ),
     Charge.ROUNDEL: ("a roundel", "roundels", "au besant", "besants", "eine goldene Kugel", "Kugeln"),
     Charge.LOZENGE: ("a lozenge", "lozenges", "au losange", "losanges", "eine goldene Raute", "Rauten"),
     Charge.ANNULET: ("an annulet", "annulets", "à l'annelet", "annelets", "ein goldener Ring", "Ringen"),
-    Charge.BILLET: ("a billet", "billets", "à la billette", "billettes", "eine goldene Schindel", "Schindeln"),
+    Charge.BILLET: (
+        "a billet", "billets", "à la billette", "billettes",
+        "eine goldene Schindel", "Schindeln",
+    ),
     Charge.FLEUR_DE_LIS: (
-        "a fleur-de-lis", "fleurs-de-lis", "à la fleur de lis", "fleurs de lis", "eine goldene Lilie", "Lilien",
+        "a fleur-de-lis", "fleurs-de-lis", "à la fleur de lis", "fleurs de lis",
+        "eine goldene Lilie", "Lilien",
     ),
     Charge.LION: ("a lion rampant", "lions rampant", "au lion", "lions", "ein goldener Löwe", "Löwen"),
-    Charge.EAGLE: ("an eagle displayed", "eagles displayed", "à l'aigle", "aigles", "ein goldener Adler", "Adlern"),
+    Charge.EAGLE: (
+        "an eagle displayed", "eagles displayed", "à l'aigle", "aigles",
+        "ein goldener Adler", "Adlern",
+    ),
     Charge.ESCALLOP: (
-        "an escallop", "escallops", "à la coquille", "coquilles", "eine goldene Jakobsmuschel", "Jakobsmuscheln",
+        "an escallop", "escallops", "à la coquille", "coquilles", "eine goldene Jakobsmuschel",
+        "Jakobsmuscheln",
     ),
     Charge.TOWER: ("a tower", "towers", "à la tour", "tours", "ein goldener Turm", "Türmen"),
     Charge.CROSS_PATTY: (
@@ -247,9 +261,13 @@ CHARGES = {
     ),
     Charge.ROSE: ("a rose", "roses", "à la rose", "roses", "eine goldene Rose", "Rosen"),
     Charge.HEART: ("a heart", "hearts", "au cœur", "cœurs", "ein goldenes Herz", "Herzen"),
-    Charge.MARTLET: ("a martlet", "martlets", "à la merlette", "merlettes", "eine goldene Merlette", "Merletten"),
+    Charge.MARTLET: (
+        "a martlet", "martlets", "à la merlette", "merlettes",
+        "eine goldene Merlette", "Merletten",
+    ),
     Charge.TREFOIL: (
-        "a trefoil slipped", "trefoils slipped", "au trèfle", "trèfles", "ein goldenes Kleeblatt", "Kleeblättern",
+        "a trefoil slipped", "trefoils slipped", "au trèfle", "trèfles",
+        "ein goldenes Kleeblatt", "Kleeblättern",
     ),
     Charge.CROWN: ("a crown", "crowns", "à la couronne", "couronnes", "eine goldene Krone", "Kronen"),
     Charge.BELL: ("a bell", "bells", "à la cloche", "cloches", "eine goldene Glocke", "Glocken"),

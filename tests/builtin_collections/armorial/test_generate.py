@@ -40,7 +40,7 @@ def test_six_thousand_distinct_arms(many: list[Arms]) -> None:
 
 
 def obeys_the_rule(arms: Arms) -> bool:
-    """The rule of tincture, said here again from the rule itself: what lies on a metal is a colour, and the reverse."""
+    """The rule of tincture, written here a second time: what lies on a metal is a colour, and the reverse."""
     below = [tincture in METALS for tincture in arms.field.tinctures]
     upper = [group.tincture for group in arms.charges if group.tincture is not None]
     if arms.band is not None:

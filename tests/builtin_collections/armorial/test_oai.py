@@ -1,4 +1,4 @@
-"""The OAI-PMH archive, read by an independent harvester and by hand where the protocol is broken on purpose."""
+"""The OAI-PMH archive, read by an independent harvester, and by hand where requests break the protocol."""
 
 from __future__ import annotations
 

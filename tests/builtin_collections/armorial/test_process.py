@@ -1,4 +1,4 @@
-"""The server as a process: it starts, says where, ends with its parent, and refuses plainly."""
+"""The server as a process: it starts, announces its addresses, ends with its parent, and refuses with a reason."""
 
 from __future__ import annotations
 

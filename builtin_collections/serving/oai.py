@@ -1,21 +1,18 @@
-"""OAI-PMH 2.0 (openarchives.org/OAI/openarchivesprotocol.html) over one archive's items, in oai_dc.
+"""OAI-PMH 2.0 (openarchives.org/OAI/openarchivesprotocol.html) over any list of entries, in oai_dc.
 
-Resumption tokens carry the whole request, so the server keeps no state. Withdrawn items answer as
-deleted records, for good. Datestamps are of the day and second.
+Resumption tokens hold the whole request, so the server keeps no state. Withdrawn entries are answered as
+deleted records, permanently. Datestamps have the granularity of seconds; requests may use days.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from builtin_collections.armorial.collection import Holdings, Item
-from builtin_collections.armorial.describe import attribution, blazons, notations, title
-from builtin_collections.armorial.server.addresses import Addresses
-from builtin_collections.armorial.server.exchange import Answer, Request, tag
+from builtin_collections.serving.exchange import Answer, Request, tag
 
 PAGE_SIZE = 100
 CONTENT_TYPE = "text/xml; charset=utf-8"
@@ -43,6 +40,30 @@ class OaiError(Exception):
 
 
 @dataclass(frozen=True)
+class Element:
+    """One Dublin Core element of a record, such as a title."""
+
+    name: str
+    """without its prefix"""
+    text: str
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record of a repository."""
+
+    identifier: str
+    """the local part, unique within the repository"""
+    created: datetime
+    modified: datetime
+    set_spec: str
+    describe: Callable[[], Sequence[Element]]
+    """called when the record's metadata is requested"""
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True)
 class _Selection:
     """What a list request asks for. Times are as given; "" is without limit."""
 
@@ -50,20 +71,30 @@ class _Selection:
     start: int
     after: str
     until: str
-    roll: str
+    set_spec: str
 
     @property
     def token(self) -> str:
-        return ".".join((self.prefix, str(self.start), self.after, self.until, self.roll))
+        return ".".join((self.prefix, str(self.start), self.after, self.until, self.set_spec))
 
 
 class Repository:
-    """The OAI-PMH face of one archive."""
+    """The OAI-PMH interface of one archive.
 
-    def __init__(self, holdings: Holdings, addresses: Addresses) -> None:
-        self._holdings = holdings
-        self._addresses = addresses
-        self._uri = f"{addresses.base}/oai"
+    Args:
+        name: of the repository, as Identify gives it.
+        uri: the base URL.
+        domain: the namespace of its identifiers, as in oai:DOMAIN:LOCAL.
+        entries: the oldest change first.
+        sets: setSpec to setName.
+    """
+
+    def __init__(
+        self, *, name: str, uri: str, domain: str, entries: Sequence[Entry], sets: Mapping[str, str]
+    ) -> None:
+        self._name, self._uri, self._prefix, self._sets = name, uri, f"oai:{domain}:", sets
+        self._entries = entries
+        self._by_identifier = {entry.identifier: entry for entry in entries}
         self._verbs: dict[str, tuple[Callable[[ElementTree.Element, dict[str, str]], None], _Arguments]] = {
             "Identify": (self._identify, _Arguments()),
             "ListMetadataFormats": (self._list_formats, _Arguments(optional=("identifier",))),
@@ -75,8 +106,8 @@ class Repository:
 
     def answer(self, request: Request) -> Answer:
         """The response to a GET or POST."""
-        root = ElementTree.Element("OAI-PMH", {"xmlns": _OAI, f"{{{_XSI}}}schemaLocation":
-                                               f"{_OAI} http://www.openarchives.org/OAI/2.0/OAI-PMH.xsd"})  # fmt: skip
+        schema = f"{_OAI} http://www.openarchives.org/OAI/2.0/OAI-PMH.xsd"
+        root = ElementTree.Element("OAI-PMH", {"xmlns": _OAI, f"{{{_XSI}}}schemaLocation": schema})
         _add(root, "responseDate", _stamp(datetime.now(UTC)))
         echo = _add(root, "request", self._uri)
         try:
@@ -105,17 +136,17 @@ class Repository:
         return verb, arguments
 
     def _identify(self, content: ElementTree.Element, _: dict[str, str]) -> None:
-        _add(content, "repositoryName", self._holdings.archive.name)
+        _add(content, "repositoryName", self._name)
         _add(content, "baseURL", self._uri)
         _add(content, "protocolVersion", "2.0")
         _add(content, "adminEmail", "armorial@example.org")
-        _add(content, "earliestDatestamp", _stamp(min(item.created for item in self._holdings.by_modified)))
+        _add(content, "earliestDatestamp", _stamp(min(entry.created for entry in self._entries)))
         _add(content, "deletedRecord", "persistent")
         _add(content, "granularity", "YYYY-MM-DDThh:mm:ssZ")
 
     def _list_formats(self, content: ElementTree.Element, arguments: dict[str, str]) -> None:
         if "identifier" in arguments:
-            self._item(arguments["identifier"])
+            self._entry(arguments["identifier"])
         known = _add(content, "metadataFormat")
         _add(known, "metadataPrefix", "oai_dc")
         _add(known, "schema", "http://www.openarchives.org/OAI/2.0/oai_dc.xsd")
@@ -124,10 +155,10 @@ class Repository:
     def _list_sets(self, content: ElementTree.Element, arguments: dict[str, str]) -> None:
         if "resumptionToken" in arguments:
             raise OaiError("badResumptionToken", "the list of sets is given in one piece")
-        for number in self._holdings.rolls:
-            entry = _add(content, "set")
-            _add(entry, "setSpec", f"roll-{number}")
-            _add(entry, "setName", self._holdings.archive.roll.format(number=number))
+        for spec, name in self._sets.items():
+            described = _add(content, "set")
+            _add(described, "setSpec", spec)
+            _add(described, "setName", name)
 
     def _list_identifiers(self, content: ElementTree.Element, arguments: dict[str, str]) -> None:
         self._list(content, arguments, self._add_header)
@@ -136,15 +167,15 @@ class Repository:
         self._list(content, arguments, self._add_record)
 
     def _get_record(self, content: ElementTree.Element, arguments: dict[str, str]) -> None:
-        item = self._item(arguments["identifier"])
+        entry = self._entry(arguments["identifier"])
         _check_prefix(arguments["metadataPrefix"])
-        self._add_record(content, item)
+        self._add_record(content, entry)
 
     def _list(
         self,
         content: ElementTree.Element,
         arguments: dict[str, str],
-        add: Callable[[ElementTree.Element, Item], None],
+        add: Callable[[ElementTree.Element, Entry], None],
     ) -> None:
         selection = _resumed(arguments) if "resumptionToken" in arguments else _selected(arguments)
         chosen = self._select(selection)
@@ -152,74 +183,57 @@ class Repository:
             raise OaiError("noRecordsMatch", "no record matches the set and the dates")
         if selection.start >= len(chosen):
             raise OaiError("badResumptionToken", "the token points beyond the list")
-        for item in chosen[selection.start : selection.start + PAGE_SIZE]:
-            add(content, item)
+        for entry in chosen[selection.start : selection.start + PAGE_SIZE]:
+            add(content, entry)
         following = selection.start + PAGE_SIZE
         if following < len(chosen) or selection.start:
-            rest = _Selection(selection.prefix, following, selection.after, selection.until, selection.roll)
+            rest = replace(selection, start=following)
             attributes = {"completeListSize": str(len(chosen)), "cursor": str(selection.start)}
             _add(content, "resumptionToken", rest.token if following < len(chosen) else "", attributes)
 
-    def _select(self, selection: _Selection) -> Sequence[Item]:
+    def _select(self, selection: _Selection) -> Sequence[Entry]:
         after = _time(selection.after, end_of_day=False)
         until = _time(selection.until, end_of_day=True)
         if after and until and after > until:
             raise OaiError("badArgument", "from is later than until")
         return [
-            item
-            for item in self._holdings.by_modified
-            if (after is None or item.modified >= after)
-            and (until is None or item.modified <= until)
-            and selection.roll in ("", _set_of(item))
+            entry
+            for entry in self._entries
+            if (after is None or entry.modified >= after)
+            and (until is None or entry.modified <= until)
+            and selection.set_spec in ("", entry.set_spec)
         ]
 
-    def _item(self, identifier: str) -> Item:
+    def _entry(self, identifier: str) -> Entry:
         local = identifier.removeprefix(self._prefix)
-        if local == identifier or local not in self._holdings.by_identifier:
+        if local == identifier or local not in self._by_identifier:
             raise OaiError("idDoesNotExist", f"no record {_short(identifier)}")
-        return self._holdings.by_identifier[local]
+        return self._by_identifier[local]
 
-    @property
-    def _prefix(self) -> str:
-        return f"oai:{self._holdings.archive.slug.removeprefix('armorial-')}.example.org:"
+    def _add_header(self, parent: ElementTree.Element, entry: Entry) -> None:
+        header = _add(parent, "header", attributes={"status": "deleted"} if entry.is_deleted else {})
+        _add(header, "identifier", self._prefix + entry.identifier)
+        _add(header, "datestamp", _stamp(entry.modified))
+        _add(header, "setSpec", entry.set_spec)
 
-    def _add_header(self, parent: ElementTree.Element, item: Item) -> None:
-        header = _add(parent, "header", attributes={"status": "deleted"} if item.withdrawn else {})
-        _add(header, "identifier", self._prefix + item.identifier)
-        _add(header, "datestamp", _stamp(item.modified))
-        _add(header, "setSpec", _set_of(item))
-
-    def _add_record(self, parent: ElementTree.Element, item: Item) -> None:
+    def _add_record(self, parent: ElementTree.Element, entry: Entry) -> None:
         record = _add(parent, "record")
-        self._add_header(record, item)
-        if not item.withdrawn:
-            self._add_dublin_core(_add(record, "metadata"), item)
+        self._add_header(record, entry)
+        if not entry.is_deleted:
+            _add_dublin_core(_add(record, "metadata"), entry.describe())
 
-    def _add_dublin_core(self, metadata: ElementTree.Element, item: Item) -> None:
-        archive = self._holdings.archive
-        schema = f"{_OAI_DC} http://www.openarchives.org/OAI/2.0/oai_dc.xsd"
-        root = ElementTree.SubElement(metadata, f"{{{_OAI_DC}}}dc", {f"{{{_XSI}}}schemaLocation": schema})
-        for language, text in blazons(item).items():
-            _dc(root, "title", text, language)
-        _dc(root, "description", title(archive, item), archive.language)
-        _dc(root, "identifier", self._addresses.page(item))
-        _dc(root, "relation", self._addresses.manifest(item))
-        for notation in notations(item):
-            _dc(root, "subject", notation)
-        if item.painter is not None:
-            _dc(root, "creator", item.painter)
-        _dc(root, "date", item.date)
-        _dc(root, "type", archive.object_type, archive.language)
-        _dc(root, "type", "image")
-        _dc(root, "publisher", archive.name)
-        _dc(root, "source", attribution(archive), archive.language)
-        if item.rights is not None:
-            _dc(root, "rights", item.rights)
+
+def _add_dublin_core(metadata: ElementTree.Element, elements: Sequence[Element]) -> None:
+    schema = f"{_OAI_DC} http://www.openarchives.org/OAI/2.0/oai_dc.xsd"
+    root = ElementTree.SubElement(metadata, f"{{{_OAI_DC}}}dc", {f"{{{_XSI}}}schemaLocation": schema})
+    for element in elements:
+        attributes = {} if element.language is None else {f"{{{_XML}}}lang": element.language}
+        _add(root, f"{{{_DC}}}{element.name}", element.text, attributes)
 
 
 @dataclass(frozen=True)
 class _Arguments:
-    """The arguments of a verb; `exclusive` stands alone."""
+    """The arguments that a verb takes; `exclusive` excludes all others."""
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
@@ -279,10 +293,6 @@ def _time(text: str, *, end_of_day: bool) -> datetime | None:
     raise OaiError("badArgument", f"{_short(text)} is no date: use YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ")
 
 
-def _set_of(item: Item) -> str:
-    return f"roll-{item.roll}"
-
-
 def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -298,10 +308,3 @@ def _add(
     child = ElementTree.SubElement(parent, name, attributes or {})
     child.text = text
     return child
-
-
-def _dc(root: ElementTree.Element, name: str, text: str, language: str | None = None) -> None:
-    child = ElementTree.SubElement(
-        root, f"{{{_DC}}}{name}", {} if language is None else {f"{{{_XML}}}lang": language}
-    )
-    child.text = text

@@ -1,4 +1,4 @@
-"""HTTP requests and answers as plain values, and their ASGI coat.
+"""HTTP requests and answers as plain values, and the ASGI application that serves them.
 
 Handlers are functions from Request to Answer and never touch a socket or a file.
 """
@@ -59,7 +59,7 @@ def refusal(status: int, reason: str) -> Answer:
 
 
 def redirect(location: str) -> Answer:
-    """303 See Other."""
+    """A redirect to another address, 303 See Other."""
     return Answer(303, headers={"location": location})
 
 
@@ -105,7 +105,7 @@ class Application:
 
     def __init__(self, handlers: Mapping[int, Handler], *, num_threads: int = 2) -> None:
         self._handlers = handlers
-        self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="armorial")
+        self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="collection")
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http":

@@ -1,0 +1,144 @@
+"""Collections served by a process of their own: start it, learn its addresses, and be sure that it ends.
+
+The child is `python -m` some module. It writes one line of JSON when its sockets listen, and ends when its
+standard input closes, so that it never outlives the program that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from builtin_collections.serving.exchange import Application, Handler
+from iconoclip.errors import BadInput, IconoclipError, TryAgainLater
+
+HOST = "127.0.0.1"
+_STOP_SECONDS = 10
+
+
+@contextmanager
+def child(module: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Run `module` as a child process while the block runs; yields what it announced.
+
+    The module must know the options --json and --until-stdin-closes (`serve` does what the latter asks).
+
+    Raises:
+        TryAgainLater: a port is in use.
+        BadInput: the collection cannot be made as the arguments ask.
+    """
+    command = [sys.executable, "-P", "-m", module, "--until-stdin-closes", "--json", *arguments]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_child_environment(),
+    )
+    try:
+        yield _announced(process)
+    finally:
+        _stop(process)
+
+
+def _child_environment() -> dict[str, str]:
+    """The parent's environment, with this package importable wherever the parent runs."""
+    home = str(Path(__file__).resolve().parents[2])
+    paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _announced(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    assert process.stdout is not None, "the child's output is piped"
+    line = process.stdout.readline()
+    if line:
+        threading.Thread(target=_drain, args=(process,), daemon=True).start()
+        announced: dict[str, Any] = json.loads(line)
+        return announced
+    reason = process.communicate()[1].decode(errors="replace").strip()
+    errors = {TryAgainLater.exit_code: TryAgainLater, BadInput.exit_code: BadInput}
+    error = errors.get(process.returncode, IconoclipError)
+    raise error(reason or "the collection's server ended without a message")
+
+
+def _drain(process: subprocess.Popen[bytes]) -> None:
+    """Pass on what the child writes to standard error, so that a full pipe never blocks it."""
+    assert process.stderr is not None, "the child's errors are piped"
+    for line in process.stderr:
+        sys.stderr.write(line.decode(errors="replace"))
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None, "the child's input is piped"
+    process.stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def serve(
+    make_handlers: Callable[[Sequence[str]], Sequence[Handler]],
+    ports: Sequence[int],
+    *,
+    announce: Callable[[Sequence[str]], None],
+    until_stdin_closes: bool,
+) -> None:
+    """Serve one handler per port in this process until told to stop.
+
+    Args:
+        make_handlers: the base URLs, in the order of `ports`, to their handlers; called once they are bound.
+        ports: 0 takes a free one.
+        announce: called with the base URLs once the sockets listen.
+
+    Raises:
+        TryAgainLater: a port is in use.
+    """
+    import uvicorn
+
+    sockets = [_listen(port) for port in ports]
+    bound = [opened.getsockname()[1] for opened in sockets]
+    bases = [f"http://{HOST}:{port}" for port in bound]
+    settings = uvicorn.Config(
+        Application(dict(zip(bound, make_handlers(bases), strict=True))),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(settings)
+    if until_stdin_closes:
+        threading.Thread(target=_watch_stdin, args=(server,), daemon=True).start()
+    announce(bases)
+    asyncio.run(server.serve(sockets=sockets))
+
+
+def _listen(port: int) -> socket.socket:
+    # asyncio turns Nagle's delay (40 ms per answer) off only where the protocol is named.
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        opened.close()
+        raise TryAgainLater(
+            f"port {port} cannot be used: {error}",
+            where=HOST,
+            remedy="choose another port, or 0 for any free one",
+        ) from error
+    opened.listen(512)
+    return opened
+
+
+def _watch_stdin(server: object) -> None:
+    sys.stdin.buffer.read()
+    server.should_exit = True  # type: ignore[attr-defined]
