@@ -21,12 +21,17 @@ TEXTS = [
 
 @pytest.mark.parametrize("kind", [CLIP, CustomTextCLIP])
 @pytest.mark.parametrize("pool", ["argmax", "last"])
-def test_features_and_gradients_equal_open_clips(kind: type[CLIP] | type[CustomTextCLIP], pool: str) -> None:
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("recomputed", [False, True], ids=["plain", "recomputed"])
+def test_features_and_gradients_equal_open_clips(
+    kind: type[CLIP] | type[CustomTextCLIP], pool: str, layers: int, recomputed: bool
+) -> None:
     torch.manual_seed(0)
     vision = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
     model = kind(
-        16, vision, {"context_length": 24, "width": 32, "heads": 2, "layers": 2, "pool_type": pool}
+        16, vision, {"context_length": 24, "width": 32, "heads": 2, "layers": layers, "pool_type": pool}
     ).double()
+    model.set_grad_checkpointing(recomputed)
     tokens = open_clip.SimpleTokenizer(context_length=24)(TEXTS)
     ours = text.encode_texts(model, tokens)
     theirs = F.normalize(model.encode_text(tokens), dim=-1)
