@@ -14,7 +14,7 @@ import retrieval.service
 from retrieval.service.pages.translations import LANGUAGES, LOCALES, SOURCE_LANGUAGE, Wording, choose
 
 SERVICE = Path(retrieval.service.__file__).parent
-METHODS = [("templates/**", "jinja2"), ("**.py", "python")]
+METHODS = [("pages/templates/**", "jinja2"), ("**.py", "python")]
 TRANSLATED = [language for language in LANGUAGES if language != SOURCE_LANGUAGE]
 
 
