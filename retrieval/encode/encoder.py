@@ -25,7 +25,7 @@ from iconoclip.errors import BadInput, DamagedData, MissingRequirement
 from retrieval.config import Precision
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import Pixels
-from retrieval.encode.towers import ImageTower, pack, text_features
+from retrieval.encode.towers import ImageTower, text_features
 
 MIN_COSINE = 0.999
 # Below this, moving numbers costs more than multiplying them, and float32 is as fast.
@@ -84,7 +84,6 @@ class Encoder:
         self._dtype = torch.float32
         self._image_tower = self._make_image_tower()
         self.precision = self._settle(precision)
-        self._pack()
         _give_memory_back()
 
     def encode_images(self, pixels: Sequence[Pixels]) -> Vectors:
@@ -125,30 +124,32 @@ class Encoder:
         # In place, matrix by matrix: a server has no room for the model twice. torch's layer_norm sums in float32.
         self._model, self._dtype = self._model.to(torch.bfloat16), torch.bfloat16
         self._image_tower = self._make_image_tower()
-        cosine = float(np.min(np.sum(reference * self._probe(), axis=1)))
-        if cosine >= MIN_COSINE:
+        fault = self._fault_of_bfloat16(reference)
+        if fault is None:
             return "bfloat16"
         if precision == "bfloat16":
-            raise BadInput(
-                f"in bfloat16 this model's vectors turn by too much: cosine {cosine:.5f} to float32",
-                where=self.directory.folder,
-                remedy="leave --precision at auto",
-            )
+            raise BadInput(fault, where=self.directory.folder, remedy="leave --precision at auto")
         (self._model, self._tokenize), self._dtype = _load(self.directory, self.device), torch.float32
         self._image_tower = self._make_image_tower()
         return "float32"
 
+    def _fault_of_bfloat16(self, reference: Vectors) -> str | None:
+        """Why the model, now in bfloat16, must not be used so; None where it may."""
+        try:
+            cosine = float(np.min(np.sum(reference * self._probe(), axis=1)))
+        # torch raises it for an operation that it does not have in bfloat16 on this processor.
+        except RuntimeError as error:
+            return f"torch cannot compute this model in bfloat16 here: {str(error)[:200]}"
+        if cosine < MIN_COSINE:
+            return f"this model's vectors change too much in bfloat16: cosine {cosine:.5f} to float32"
+        return None
+
     def _make_image_tower(self) -> ImageTower:
         return ImageTower(self._model, self.preprocess.mean, self.preprocess.std)
 
-    def _pack(self) -> None:
-        if self.device.type == "cpu":
-            pack(self._model)
-            self._image_tower.pack()
-
     def _gains_by_bfloat16(self) -> bool:
         large = sum(p.numel() for p in self._model.parameters()) >= MIN_PARAMETERS_FOR_BFLOAT16
-        return large and _multiplies_bfloat16()
+        return large and multiplies_bfloat16()
 
     def _probe(self) -> Vectors:
         height, width = self.preprocess.height_width
@@ -166,10 +167,18 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _multiplies_bfloat16() -> bool:
-    """Whether this processor has bfloat16 products (AVX512-BF16 or AMX); elsewhere they are emulated, slowly."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, bool)() for check in checks)
+def multiplies_bfloat16() -> bool:
+    """Whether torch may use this processor's bfloat16 products (AVX512-BF16 or AMX); elsewhere it emulates them, slowly.
+
+    Whoever limits the instructions, by ATEN_CPU_CAPABILITY or ONEDNN_MAX_CPU_ISA, gets what the limit allows.
+    """
+    has: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    is_allowed = torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "AVX10", "AMX"))
+    is_allowed = is_allowed and any(
+        name in limit for name in ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10")
+    )
+    return bool(is_allowed and (has.get("avx512_bf16") or has.get("amx_bf16")))
 
 
 def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokenizer]:

@@ -1,14 +1,14 @@
-"""The two towers of an open_clip model at work, without the work that changes nothing.
+"""The two towers of an open_clip model at inference, without the work that does not change the result.
 
-Three savings, each exact up to rounding (`Encoder` checks the cosine against plain float32 before it relies on any):
+Two savings, each exact up to rounding. They use public torch calls only:
 
-- A causal text tower's state at a token depends on what stands before it only: padding after the last token is left out.
+- The state of a causal text tower at a token depends only on the tokens before it: padding after the last token is
+  left out.
 - An image tower that pools its class token needs no other token's output from the last block, and its first layer can
-  take bytes as they are when the normalisation is folded into it.
-- On a CPU, oneDNN lays a matrix out anew at every product. Laid out once, the products of a short text take less than half
-  the time (14.9 to 6.3 ms for ViT-B-32's text tower in bfloat16 on one core of an AMD EPYC).
+  take bytes directly when the normalisation is folded into it.
 
-Shapes: B images or texts in a batch, L tokens, D features, H and W pixels, C channels, O and I outputs and inputs of a matrix.
+Shapes: B images or texts in a batch, L tokens, D features, H and W pixels, C channels, O and I outputs and inputs of
+a matrix.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 
 def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
@@ -53,8 +52,8 @@ def _is_plain_causal(tower: Any) -> bool:
 class ImageTower:
     """The image side of a model, from pixels to features.
 
-    Where it is open_clip's own vision transformer and pools its class token, pixels go into the first matrix as they are
-    (mean and deviation are folded into it), and the last block works on nothing but that token.
+    Where it is open_clip's own vision transformer and pools its class token, pixels go into the first matrix as they
+    are (mean and deviation are folded into it), and the last block computes that token alone.
 
     Args:
         model: any open_clip model, in the precision and on the device it is to run in.
@@ -84,11 +83,6 @@ class ImageTower:
             x_BLD = block(x_BLD)
         pooled_BD = tower.ln_post(_first_token(blocks[-1], x_BLD))
         return pooled_BD if tower.proj is None else pooled_BD @ tower.proj  # type: ignore[no-any-return]
-
-    def pack(self) -> None:
-        """As the function `pack`, for the first matrix."""
-        if self._patches is not None:
-            pack(self._patches)
 
     def _normalised(self, pixels_BHWC: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         scale, shift = 1 / (255 * self._std), self._mean / self._std
@@ -143,65 +137,3 @@ class _PatchMatrix(nn.Module):
         patches = cut.reshape(size, rows, height, columns, width * 3).transpose(2, 3)
         shifted = patches.reshape(size, rows * columns, -1).bitwise_xor(128).view(torch.int8)
         return self.product(shifted.to(dtype))  # type: ignore[no-any-return]
-
-
-def pack(model: nn.Module) -> None:
-    """Lay every matrix of a model out for oneDNN, in place. For inference on a CPU; does nothing where torch lacks it."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return
-    for parent in list(model.modules()):
-        # A ResNet's pooling takes its matrices without calling them, and multiplies by itself.
-        if type(parent).__name__ == "AttentionPool2d":
-            continue
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.MultiheadAttention and child.batch_first and child._qkv_same_embed_dim:
-                setattr(parent, name, _PackedAttention(child))
-            elif type(child) is nn.Linear:
-                setattr(parent, name, _PackedLinear(child.weight, child.bias))
-
-
-class _PackedLinear(nn.Module):
-    """nn.Linear with its matrix laid out once."""
-
-    def __init__(self, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> None:
-        super().__init__()
-        # Called `weight`, for open_clip asks a tower's first linear for its dtype.
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight_OI.detach().contiguous(), None)
-        self.bias = None if bias_O is None else bias_O.detach().contiguous()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
-
-
-class _PackedAttention(nn.Module):
-    """nn.MultiheadAttention for inference, batch first, with its matrices laid out once."""
-
-    def __init__(self, attention: nn.MultiheadAttention) -> None:
-        super().__init__()
-        assert attention.in_proj_weight is not None
-        assert attention.in_proj_bias is not None
-        width = attention.embed_dim
-        self.num_heads = attention.num_heads
-        self.query = _PackedLinear(attention.in_proj_weight[:width], attention.in_proj_bias[:width])
-        self.key_value = _PackedLinear(attention.in_proj_weight[width:], attention.in_proj_bias[width:])
-        self.out = _PackedLinear(attention.out_proj.weight, attention.out_proj.bias)
-
-    def forward(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        need_weights: bool = False,
-        attn_mask: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, None]:
-        assert key is value
-        assert not need_weights
-        key_BLD, value_BLD = self.key_value(key).chunk(2, dim=-1)
-        mixed_BMLD = functional.scaled_dot_product_attention(
-            self._by_head(self.query(query)), self._by_head(key_BLD), self._by_head(value_BLD), attn_mask
-        )
-        return self.out(mixed_BMLD.transpose(1, 2).flatten(2)), None
-
-    def _by_head(self, x_BLD: torch.Tensor) -> torch.Tensor:
-        batch, length, _ = x_BLD.shape
-        return x_BLD.reshape(batch, length, self.num_heads, -1).transpose(1, 2)

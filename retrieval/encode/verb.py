@@ -123,7 +123,7 @@ def _encode_shards(
     config: EncodeConfig, shardset: ShardSet, todo: Work, digest: str, num_samples: int
 ) -> None:
     # Imported here: torch takes seconds, and finished work needs none of it.
-    from retrieval.encode.encoder import Encoder
+    from retrieval.encode.encoder import Encoder, multiplies_bfloat16
 
     encoder = Encoder(
         config.model,
@@ -132,6 +132,12 @@ def _encode_shards(
         device=config.device,
         side_by_side=True,
     )
+    if encoder.precision == "bfloat16" and encoder.device.type == "cpu" and not multiplies_bfloat16():
+        print(
+            "iconoclip: this processor has no bfloat16 products; torch emulates them, several times slower than"
+            " float32 (--precision auto chooses the faster one)",
+            file=sys.stderr,
+        )
     checked = _verified(shardset, todo) if config.verify else todo
     encode_batch = partial(_encode_batch, shardset, *_functions(config.side, encoder))
     with progress("encode", total=num_samples, unit="images" if config.side == "image" else "items") as meter:

@@ -1,30 +1,121 @@
-"""Matrices laid out once give the features that they gave before."""
+"""The image tower gives open_clip's features, with a transformer's shortcuts and without; any processor will do."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import open_clip
 import pytest
 import torch
 
-from retrieval.encode.towers import pack
+from iconoclip.embeddings import EmbeddingStore
+from retrieval.encode import encoder
+from retrieval.encode.towers import ImageTower
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
 VISION = {
     "transformer": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
-    # The armorial's own model is one: its pooling takes its matrices without calling them.
+    # The armorial's own model is one: it has no class token, and takes the plain way.
     "resnet": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16},
 }
 
 
 @pytest.mark.parametrize("kind", VISION)
-def test_a_packed_model_says_what_it_said_before(kind: str) -> None:
+def test_the_image_tower_gives_open_clips_own_features(kind: str) -> None:
     torch.manual_seed(0)
     model = open_clip.CLIP(embed_dim=32, vision_cfg=VISION[kind], text_cfg=TEXT).eval()
     side = VISION[kind]["image_size"]
-    images, tokens = torch.randn(3, 3, side, side), torch.randint(1, 49_000, (3, 16))
+    pixels_BHWC = torch.randint(0, 256, (3, side, side, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        before = model.encode_image(images), model.encode_text(tokens)
-        pack(model)
-        after = model.encode_image(images), model.encode_text(tokens)
-    for one, other in zip(before, after, strict=True):
-        assert torch.nn.functional.cosine_similarity(one, other).min() > 0.9999
+        ours = ImageTower(model, (0.5,) * 3, (0.25,) * 3)(pixels_BHWC, torch.float32)
+        theirs = model.encode_image((pixels_BHWC.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25)
+    assert torch.nn.functional.cosine_similarity(ours, theirs).min() > 0.9999
+
+
+def without(instructions: str) -> dict[str, str]:
+    """The environment in which torch and oneDNN do without instructions that this processor may have."""
+    limits = {"AVX-512": ("avx2", "AVX2"), "AVX": ("default", "SSE41")}
+    capability, isa = limits[instructions]
+    return os.environ | {"ATEN_CPU_CAPABILITY": capability, "ONEDNN_MAX_CPU_ISA": isa}
+
+
+def test_the_command_encodes_in_bfloat16_without_avx_512_and_says_what_that_costs(
+    model: Path, shardset: Path, store: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "iconoclip.cli", "encode", str(model), str(shardset)]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "store"), "--precision", "bfloat16"],
+        env=without("AVX-512"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "this processor has no bfloat16 products" in done.stderr
+    ours, expected = EmbeddingStore(tmp_path / "store"), EmbeddingStore(store)
+    assert ours.keys == expected.keys
+    cosines = np.sum(ours.vectors_ND.astype(np.float32) * expected.vectors_ND.astype(np.float32), axis=1)
+    assert cosines.min() >= 0.999
+
+
+# Of a model of any size: the small one here would otherwise stay in float32 on every processor.
+EVERY_PRECISION = """
+import sys
+import numpy as np
+from retrieval.encode import encoder
+encoder.MIN_PARAMETERS_FOR_BFLOAT16 = 0
+plain, short, auto = (encoder.Encoder(sys.argv[1], precision=each) for each in ("float32", "bfloat16", "auto"))
+texts = ["a red circle", "ein Bild " * 30]
+print(auto.precision, np.sum(plain.encode_texts(texts) * short.encode_texts(texts), axis=1).min() >= 0.999)
+"""
+
+
+def test_without_any_avx_auto_is_float32_and_bfloat16_still_right(model: Path) -> None:
+    command = [sys.executable, "-c", EVERY_PRECISION, str(model)]
+    done = subprocess.run(command, env=without("AVX"), capture_output=True, text=True)
+    assert done.stdout == "float32 True\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("capability", "limit", "expected"),
+    [
+        ("AVX512", None, True),
+        ("AVX512", "AVX512_CORE_AMX", True),
+        ("AVX512", "avx512_core_bf16", True),
+        ("AVX512", "AVX512_CORE", False),
+        ("AVX512", "AVX2", False),
+        ("AVX2", None, False),
+        ("DEFAULT", None, False),
+    ],
+)
+def test_a_limit_on_the_instructions_is_obeyed(
+    capability: str, limit: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    if limit is None:
+        monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    else:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert encoder.multiplies_bfloat16() is expected
+
+
+def test_a_model_that_torch_cannot_run_in_bfloat16_runs_in_float32(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = encoder.ImageTower.__call__
+
+    def refuses(self: ImageTower, pixels_BHWC: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        if dtype == torch.bfloat16:
+            raise RuntimeError("not implemented for 'BFloat16'")
+        return real(self, pixels_BHWC, dtype)
+
+    monkeypatch.setattr(encoder.ImageTower, "__call__", refuses)
+    monkeypatch.setattr(encoder, "MIN_PARAMETERS_FOR_BFLOAT16", 0)
+    monkeypatch.setattr(encoder, "multiplies_bfloat16", lambda: True)
+    assert encoder.Encoder(model, device="cpu").precision == "float32"
+    with pytest.raises(encoder.BadInput, match="cannot compute this model in bfloat16"):
+        encoder.Encoder(model, device="cpu", precision="bfloat16")
