@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +10,6 @@ from pydantic import Field, model_validator
 from iconoclip.config import Config, positional
 from iconoclip.record import SLUG_PATTERN
 from iconoclip.rights import PolicyName
-
-# `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
-warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarning)
 
 SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru", "lido"]
 

@@ -9,22 +9,62 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from iconoclip.config_messages import problems_of
 from iconoclip.errors import ConfigError, MissingRequirement
+
+# `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
+warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarning)
 
 MAX_CONFIG_BYTES = 1_000_000
 
 
 class Config(BaseModel):
-    """Base of every configuration: immutable, and no key it does not know."""
+    """Base of every configuration: immutable, and no key it does not know.
+
+    A single value for a field that holds a list is a list of one, wherever it comes from.
+
+    Attributes:
+        renamed: retired names of fields, each with its present name (dotted where it moved into a group). A config
+            that uses one is refused with the new name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+    renamed: ClassVar[dict[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_is_a_list_of_one(cls, values: Any) -> Any:
+        return one_is_a_list_of_one(cls, values) if isinstance(values, dict) else values
+
+
+def one_is_a_list_of_one(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, each single one for a field that holds a list in a list of its own."""
+    return {
+        name: [value] if _wants_a_list(model, name) and _is_single(value) else value
+        for name, value in values.items()
+    }
+
+
+def _wants_a_list(model: type[BaseModel], name: str) -> bool:
+    if name not in model.model_fields:
+        return False
+    members = [get_origin(member) or member for member in alternatives(model.model_fields[name].annotation)]
+    return any(member in (list, tuple) for member in members) and all(
+        member in (list, tuple, type(None)) for member in members
+    )
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, str | int | float | Path | Mapping | BaseModel)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -50,31 +90,87 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def check_keys(model: type[BaseModel], values: Mapping[str, Any], where: str, prefix: str = "") -> None:
-    """Refuse a key that `model` does not have, naming the nearest valid one.
+    """Refuse a key that `model` does not have, naming the nearest valid one, or the present name of a retired one.
 
     Raises:
-        ConfigError: an unknown key, at any depth.
+        ConfigError: an unknown or retired key, at any depth, in lists of mappings too.
     """
     for key, value in values.items():
         if key not in model.model_fields:
-            raise ConfigError(
-                f"unknown config key '{prefix}{key}'",
-                where=where,
-                remedy=nearest(str(key), list(model.model_fields)),
-            )
-        nested = _nested_model(model.model_fields[key].annotation)
-        if nested is not None and isinstance(value, Mapping):
-            check_keys(nested, value, where, f"{prefix}{key}.")
+            raise _unknown_key(model, str(key), where, prefix)
+        nested = nested_model(model.model_fields[key].annotation)
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if nested is not None and isinstance(part, Mapping):
+                check_keys(nested, part, where, f"{prefix}{key}.")
 
 
-def _nested_model(annotation: Any) -> type[BaseModel] | None:
-    if get_origin(annotation) in (dict, Mapping):
-        # Its keys are the user's own; pydantic checks what stands under them.
-        return None
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
+def _unknown_key(model: type[BaseModel], key: str, where: str, prefix: str) -> ConfigError:
+    if new := renamed_fields(model).get(key):
+        return ConfigError(
+            f"the field '{prefix}{key}' is now called '{prefix}{new}'", where=where, remedy="use the new name"
+        )
+    names = [prefix + name for name in (*model.model_fields, *_in_groups(model, key))]
+    return ConfigError(
+        f"unknown config key '{prefix}{key}'", where=where, remedy=nearest(prefix + key, names)
+    )
+
+
+def renamed_fields(model: type[BaseModel]) -> dict[str, str]:
+    """The retired names of a model's fields, each with its present name; those of its bases count too."""
+    tables = [vars(base).get("renamed", {}) for base in reversed(model.__mro__)]
+    return {old: new for table in tables for old, new in table.items()}
+
+
+def _in_groups(model: type[BaseModel], key: str) -> list[str]:
+    """Dotted names of fields called `key` in the model's groups."""
+    groups = {name: nested_model(info.annotation) for name, info in model.model_fields.items()}
+    return [f"{name}.{key}" for name, group in groups.items() if group and key in group.model_fields]
+
+
+def alternatives(annotation: Any) -> Iterator[Any]:
+    """The members of a union, or the annotation itself; `Annotated` is looked through."""
+    if get_origin(annotation) is Annotated:
+        yield from alternatives(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from alternatives(member)
+    else:
+        yield annotation
+
+
+def nested_model(annotation: Any) -> type[BaseModel] | None:
+    """The model whose fields stand below a field of this type: itself, an optional one, or that of a list's items.
+
+    A mapping has none: its keys are the user's own, and pydantic checks the values.
+    """
+    for member in alternatives(annotation):
+        if isinstance(member, type) and issubclass(member, BaseModel):
+            return member
+        if get_origin(member) in (list, tuple):
+            found = [nested_model(item) for item in get_args(member) if item is not Ellipsis]
+            if any(found):
+                return next(model for model in found if model)
     return None
+
+
+def laid_over(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` on top of `base`: mappings are merged at every depth, everything else is replaced."""
+    merged = dict(base)
+    for key, value in values.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = laid_over(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def as_tree(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as nested mappings: `{"data.seed": 1}` is `{"data": {"seed": 1}}`."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        tree = laid_over(tree, value)
+    return tree
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -113,14 +209,9 @@ def build(model: type[ConfigT], values: Mapping[str, Any], where: str) -> Config
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'config'}: {_plain(e['msg'])}" for e in error.errors()]
         raise ConfigError(
-            "; ".join(problems), where=where, remedy="give the value that the message asks for"
+            "; ".join(problems_of(error)), where=where, remedy="give the value that the message asks for"
         ) from error
-
-
-def _plain(message: str) -> str:
-    return "is required" if message == "Field required" else message.removeprefix("Value error, ")
 
 
 def load(model: type[ConfigT], path: Path, **overrides: Any) -> ConfigT:
@@ -130,7 +221,7 @@ def load(model: type[ConfigT], path: Path, **overrides: Any) -> ConfigT:
         MissingRequirement: no such file.
         ConfigError: the file or a value in it is not valid.
     """
-    return build(model, {**read_yaml(path), **overrides}, str(path))
+    return build(model, laid_over(read_yaml(path), overrides), str(path))
 
 
 def digest(config: BaseModel) -> str:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 from rich.console import Console
 
-from iconoclip import cli
+from iconoclip import cli, verbs
 from iconoclip.config import Config
 from iconoclip.errors import BadInput, SomeRefused, TryAgainLater
 from iconoclip.files import write_json
@@ -122,7 +122,7 @@ def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
     arguments = [*words, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
     console.print(f"\n[bold cyan]iconoclip {verb}[/] {' '.join(arguments)}", soft_wrap=True)
     try:
-        return cli.call(verb, cli.parse(verb, arguments))
+        return verbs.call(verb, cli.parse(verb, arguments))
     except SomeRefused as refused:
         # The rights of some arms forbid any use: refusing them is part of the demonstration.
         console.print(f"[yellow]{refused}[/]")
@@ -141,7 +141,7 @@ def archives(config: DemoConfig) -> Iterator[list[Archive]]:
     """
     marker = config.folder / "demo.json"
     known = json.loads(marker.read_text())
-    serve_armorial = cli.resolve("builtin_collections.armorial.server.process:serve_armorial")
+    serve_armorial = verbs.resolve("builtin_collections.armorial.server.process:serve_armorial")
     with contextlib.ExitStack() as stack:
         for ports in [known["ports"]] if "ports" in known else [USUAL_PORTS, ANY_PORTS]:
             try:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from iconoclip.config import Config, positional
-
-# `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
-warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarning)
+from iconoclip.verbs import resolve
 
 LEDGER_NAME = "ledger.sqlite"
 
@@ -29,9 +26,6 @@ class StatusConfig(Config):
 
 def status(config: StatusConfig) -> int:
     """Hand the folder to the package that wrote it."""
-    # Imported here: the command imports this module only when the verb is called, and a stage only by name.
-    from iconoclip.cli import resolve
-
     package = "data_prep" if is_harvest(config.folder) else "slurm"
     model: type[Config] = resolve(f"{package}.config:StatusConfig")
     function: Any = resolve(f"{package}.status:status")

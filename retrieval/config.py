@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 from pydantic import Field
 
 from iconoclip.config import Config, positional
-
-# `--json` is what people expect to type; the pydantic method of that name is retired and not used here.
-warnings.filterwarnings("ignore", message='Field name "json"')
 
 Precision = Literal["auto", "float32", "bfloat16"]
 IndexKind = Literal["auto", "exact", "hnsw", "ivf-sq8", "ivf-pq"]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from pydantic import Field
 
 from iconoclip.config import Config, positional
-
-# `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
-warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarning)
 
 TIME_PATTERN = r"^(\d+-)?\d{1,3}(:\d{2}){0,2}$"
 

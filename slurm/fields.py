@@ -16,7 +16,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from iconoclip.config import nearest
+from iconoclip.config import laid_over, nearest
 from iconoclip.errors import ConfigError
 
 WHERE = "iconoclip submit"
@@ -136,18 +136,7 @@ def with_values(fields: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
         *groups, name = str(path).split(".")
         for group in reversed(groups):
             name, value = group, {name: value}
-        tree = merged(tree, {name: value})
-    return tree
-
-
-def merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `values` on top; mappings that are in both are merged in the same way."""
-    tree = dict(base)
-    for key, value in values.items():
-        old = tree.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            value = merged(old, value)
-        tree[key] = value
+        tree = laid_over(tree, {name: value})
     return tree
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iconoclip.cli import VERBS, resolve
 from iconoclip.config import Config, build, find_config, nearest, read_yaml
 from iconoclip.errors import ConfigError
+from iconoclip.verbs import config_model
 from slurm.config import SubmitConfig
 from slurm.fields import path_of_field, value_at, with_values
 from slurm.site import Queue, QueueName, Site, Size
@@ -54,7 +54,7 @@ class Stage:
     @property
     def config_model(self) -> type[Config]:
         """The model of the fields, found by name as the command line finds it."""
-        return self.model or resolve(VERBS[self.verb].config)
+        return self.model or config_model(self.verb)
 
     def command(self, python: str) -> tuple[str, ...]:
         """The command line without its options."""

@@ -14,10 +14,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from iconoclip.config import Config, build, nearest, read_yaml
+from iconoclip.config import Config, build, laid_over, nearest, read_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
 from slurm.config import TIME_PATTERN, Placement
-from slurm.fields import merged
 
 SHIPPED = Path(__file__).resolve().parent / "sites"
 MAX_EXTENDS = 5
@@ -173,4 +172,4 @@ def _with_parents(path: Path, depth: int = 0) -> dict[str, Any]:
     if depth >= MAX_EXTENDS:
         raise ConfigError("a site extends itself", where=path, remedy="remove an `extends`")
     base = _with_parents(_path_of(str(parent), but=path), depth + 1)
-    return merged(base, values)
+    return laid_over(base, values)

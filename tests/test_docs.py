@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iconoclip import cli
+from iconoclip import cli, verbs
 from iconoclip.config import shipped_config
 from iconoclip.rights import POLICIES, TERMS
 from slurm.chain import Chain, submissions_of
@@ -81,11 +81,11 @@ def test_every_command_is_one_the_program_takes(line: str) -> None:
     if words[0] in ("--help", "--version"):
         return
     verb = words[0]
-    assert verb in cli.VERBS
+    assert verb in verbs.VERBS
     if "--help" not in words:
         # What a script fills in is a number.
         words = ["0" if word.startswith("$") else word for word in words]
-        assert isinstance(cli.parse(verb, words[1:]), cli.resolve(cli.VERBS[verb].config))
+        assert isinstance(cli.parse(verb, words[1:]), verbs.resolve(verbs.VERBS[verb].config))
 
 
 def test_the_commands_are_found_however_they_are_written() -> None:
@@ -131,11 +131,11 @@ def test_bare_names_are_looked_for() -> None:
 
 @EACH_DOCUMENT
 def test_every_verb_and_option_in_the_text_is_there(document: Path) -> None:
-    fields = {field for verb in cli.VERBS.values() for field in cli.resolve(verb.config).model_fields}
+    fields = {field for verb in verbs.VERBS.values() for field in verbs.resolve(verb.config).model_fields}
     unknown = []
     for text in inline(document):
         words = text.split()
-        if words[0] == "iconoclip" and len(words) > 1 and words[1].isalpha() and words[1] not in cli.VERBS:
+        if words[0] == "iconoclip" and len(words) > 1 and words[1].isalpha() and words[1] not in verbs.VERBS:
             unknown.append(text)
         if words[0] in ("iconoclip", "make") or text.startswith("--"):
             options = [name.replace("-", "_") for name in re.findall(r"(?<!\S)--([a-z][\w-]*)", text)]
@@ -220,7 +220,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 def test_every_verb_is_explained_in_the_readme_or_a_guide() -> None:
     text = "\n".join(document.read_text() for document in DOCUMENTS)
-    missing = [verb for verb in cli.VERBS if f"iconoclip {verb}" not in text and f"`{verb}`" not in text]
+    missing = [verb for verb in verbs.VERBS if f"iconoclip {verb}" not in text and f"`{verb}`" not in text]
     assert missing == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +9,6 @@ from pydantic import Field, model_validator
 
 from iconoclip.config import Config, positional
 from iconoclip.rights import PolicyName
-
-# `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
-warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarning)
 
 Precision = Literal["auto", "float32", "bf16"]
 Relation = Literal["group", "iconclass"]

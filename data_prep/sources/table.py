@@ -16,7 +16,7 @@ from typing import Any, Final
 from PIL import Image
 
 from data_prep.candidate import Candidate, Found, Refusal
-from data_prep.config import PackConfig
+from data_prep.config import Columns, PackConfig
 from data_prep.description.captions import Statement
 from data_prep.description.describe import describe
 from data_prep.images.store import FORMATS
@@ -73,9 +73,16 @@ class TableReader:
             yield Found(tuple(candidates), refusals=tuple(refusals))
 
     def _check_columns(self, row: Row) -> None:
-        """Columns that the config names itself must exist; rows of JSONL may each have others."""
+        """Columns that the config names itself must exist; rows of JSONL may each have others. A printed config lists
+        the usual names too: they count as named only where they differ from the default."""
         wanted: list[tuple[str, str | list[str]]] = [("file", self._columns.file)]
-        for name in self._columns.model_fields_set - {"file", "caption_languages"}:
+        usual = Columns()
+        named = {
+            name
+            for name in self._columns.model_fields_set
+            if getattr(self._columns, name) != getattr(usual, name)
+        }
+        for name in named - {"file", "caption_languages"}:
             if name == "captions":
                 wanted += list(self._columns.captions.items())
             elif not name.startswith("region_") and (column := getattr(self._columns, name)):

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from iconoclip.cli import resolve
 from iconoclip.config import Config
+from iconoclip.verbs import resolve
 from slurm.config import SubmitConfig
 from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from iconoclip.cli import VERBS
+from iconoclip.verbs import VERBS
 from slurm.freeze import CONFIGS, LEFT_OUT, PACKAGES, package_folders
 from slurm.job import JobDir
 

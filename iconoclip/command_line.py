@@ -1,0 +1,250 @@
+"""A verb's command line, read by cyclopts: which words belong to which field. pydantic then judges the values.
+
+Every field of the config model, at any depth, is one option that takes plain words. Only what was typed is returned,
+so that a value typed can be told from a default. Why cyclopts: docs/decisions/0005-command-line.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import yaml
+from cyclopts import App, CycloptsError, Parameter, Token
+from cyclopts.exceptions import (
+    CoercionError,
+    ConsumeMultipleError,
+    MissingArgumentError,
+    MixedArgumentError,
+    RepeatArgumentError,
+    UnknownOptionError,
+)
+from pydantic import BaseModel
+
+from iconoclip.config import as_tree, laid_over, nearest
+from iconoclip.errors import ConfigError
+from iconoclip.options import Option, options_of, retired_options
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What was typed after a verb.
+
+    Attributes:
+        values: the fields that were typed, nested as the model is.
+        config_files: the files of `--config`, in order.
+        print_config: whether `--print_config` was among the words.
+    """
+
+    values: dict[str, Any]
+    config_files: list[str]
+    print_config: bool
+
+
+def read_command_line(model: type[BaseModel], arguments: Sequence[str]) -> CommandLine:
+    """Sort the words after a verb into the fields of `model`.
+
+    Dashes in a name may be written for underscores. A list takes every word up to the next option, and what several
+    options of its name give. A switch stands alone, or with `true` or `false`; `--no-FIELD` turns it off.
+
+    Raises:
+        ConfigError: an unknown option, one without its value or given twice, or a word that belongs to no field.
+    """
+    options = list(options_of(model))
+    words, typed = _parse(model, options, _with_joined_switches(options, arguments))
+    config_files, print_config = typed.pop("config", []), typed.pop("print_config", False)
+    named: dict[str, Any] = {}
+    for option in options:
+        if (raw := typed.get(_parameter_name(option))) is not None:
+            named = laid_over(named, as_tree({option.name: _value(option, raw)}))
+    positionals = _place_words([option for option in options if option.is_positional], words, named)
+    return CommandLine({**positionals, **named}, config_files, print_config)
+
+
+def _with_joined_switches(options: Iterable[Option], arguments: Sequence[str]) -> list[str]:
+    """`--dry-run false` as `--dry-run=false`: a word after a switch belongs to it when it can be nothing else."""
+    switches = {name for option in options if option.kind == "switch" for name in option.names}
+    joined: list[str] = []
+    for word in arguments:
+        before = joined[-1].replace("-", "_") if joined and "--" not in joined else ""
+        is_value = word.lower() in ("true", "false", "null") and f"--{before.lstrip('_')}" in switches
+        if is_value:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _parse(
+    model: type[BaseModel], options: list[Option], arguments: list[str]
+) -> tuple[list[str], dict[str, Any]]:
+    """The words without a name, and what was typed for each parameter."""
+    app = App(name="iconoclip", help_flags=(), version_flags=(), result_action="return_value")
+    app.default(_function(options))
+    try:
+        _, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise _in_our_words(error, model, options) from error
+    return list(bound.args), dict(bound.kwargs)
+
+
+def _function(options: list[Option]) -> Any:
+    """A function whose signature is the command line: cyclopts reads signatures."""
+
+    def verb(*words: str, **named: Any) -> None:
+        """Stands for the verb; it is never called."""
+
+    keyword, own = (
+        inspect.Parameter.KEYWORD_ONLY,
+        Parameter(name="--config", negative=(), consume_multiple=False),
+    )
+    verb.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter("words", inspect.Parameter.VAR_POSITIONAL, annotation=str),
+            inspect.Parameter("config", keyword, default=None, annotation=Annotated[list[str] | None, own]),
+            inspect.Parameter(
+                "print_config",
+                keyword,
+                default=None,
+                annotation=Annotated[bool | None, Parameter(name="--print_config", negative=())],
+            ),
+            *(
+                inspect.Parameter(
+                    _parameter_name(option), keyword, default=None, annotation=_annotation(option)
+                )
+                for option in options
+            ),
+        ]
+    )
+    return verb
+
+
+def _parameter_name(option: Option) -> str:
+    return f"field_{'__'.join(option.path)}"
+
+
+def _annotation(option: Option) -> Any:
+    names = option.names
+    if option.kind == "switch":
+        *parents, own = option.path
+        return Annotated[
+            bool | None, Parameter(name=names, negative=f"--{'.'.join((*parents, f'no_{own}'))}")
+        ]
+    if option.kind == "list":
+        return Annotated[list[str] | None, Parameter(name=names, negative=(), consume_multiple=(1, None))]
+    if option.kind == "mapping":
+        return Annotated[
+            dict[str, list[str]] | None,
+            Parameter(name=names, negative=(), converter=_words_of_keys, accepts_keys=True, n_tokens=1),
+        ]
+    return Annotated[str | None, Parameter(name=names, negative=())]
+
+
+def _words_of_keys(_: Any, tokens: Any) -> dict[str, list[str]]:
+    """The words of a mapping under their keys; those of the option as a whole are under no key."""
+    by_key: dict[str, Sequence[Token]] = tokens if isinstance(tokens, dict) else {"": tokens}
+    return {key: [token.value for token in words] for key, words in by_key.items()}
+
+
+def _value(option: Option, raw: Any) -> Any:
+    """The words of an option as a value that pydantic can judge."""
+    if option.kind == "switch":
+        return raw
+    if option.kind == "mapping":
+        return _mapping(option, raw)
+    if option.kind == "list":
+        return _listed(option, raw)
+    if raw == "null" and option.may_be_null:
+        return None
+    return _from_yaml(option, raw) if option.kind == "group" else raw
+
+
+def _mapping(option: Option, raw: dict[str, list[str]]) -> Any:
+    """`--weights '{title: 1}'`, or `--weights.title 1`."""
+    tree: Any = {key: words[0] if len(words) == 1 else words for key, words in raw.items() if key}
+    for word in raw.get("", []):
+        value = _from_yaml(option, word)
+        tree = laid_over(tree, value) if isinstance(value, dict) else value
+    return tree
+
+
+def _listed(option: Option, raw: list[str]) -> Any:
+    """The words of a list; `[a, b]` as in YAML is a list too, and so is each mapping of a list of mappings."""
+    if len(raw) == 1 and raw[0] == "null" and option.may_be_null:
+        return None
+    items: list[Any] = []
+    for word in raw:
+        if word.startswith("[") and word.endswith("]"):
+            items += _from_yaml(option, word)
+        else:
+            items.append(_from_yaml(option, word) if word.startswith("{") else word)
+    is_one_value = len(items) == 1 and len(option.members) > 1 and items == raw
+    return items[0] if is_one_value else items
+
+
+def _from_yaml(option: Option, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{option.name}: {text!r} is not valid YAML",
+            remedy="write it as in a YAML file, e.g. '{title: 1}'",
+        ) from error
+
+
+def _place_words(positionals: list[Option], words: list[str], named: dict[str, Any]) -> dict[str, Any]:
+    """Give the words without a name to the positional fields that have no value yet, in order; a list takes all."""
+    placed: dict[str, Any] = {}
+    for option in positionals:
+        if not words or option.name in named:
+            continue
+        if option.kind == "list":
+            placed[option.name], words = _listed(option, words), []
+        else:
+            placed[option.name], words = words[0], words[1:]
+    if words:
+        raise ConfigError(f"unexpected argument '{words[0]}'", remedy="`--help` lists what the verb takes")
+    return placed
+
+
+def _in_our_words(error: CycloptsError, model: type[BaseModel], options: list[Option]) -> ConfigError:
+    token = getattr(error, "token", None)
+    known = error.argument.name if error.argument is not None else ""
+    name = "--" + str(getattr(token, "keyword", None) or known).lstrip("-").replace("-", "_")
+    match error:
+        case UnknownOptionError():
+            return _unknown_option(str(getattr(token, "value", "")), model, options)
+        case RepeatArgumentError():
+            return ConfigError(
+                f"the option {name} is given more than once, and it takes one value",
+                remedy="give it once; a later value would hide an earlier one",
+            )
+        case MixedArgumentError():
+            return ConfigError(
+                f"the option {name} is given as a whole and key by key", remedy="write it in one way"
+            )
+        case CoercionError():
+            return ConfigError(
+                f"{name.lstrip('-')}: {getattr(token, 'value', '')!r} is neither true nor false",
+                remedy=f"write {name} or --no_{name.lstrip('-')}",
+            )
+        case MissingArgumentError() | ConsumeMultipleError():
+            return ConfigError(
+                f"the option {name} lacks its value",
+                remedy=f"write {name} VALUE; a value that begins with a dash needs {name}=VALUE",
+            )
+    return ConfigError(
+        f"the command line cannot be read: {' '.join(str(error).split())}", remedy="see --help"
+    )
+
+
+def _unknown_option(word: str, model: type[BaseModel], options: list[Option]) -> ConfigError:
+    option = word.partition("=")[0]
+    name = option.lstrip("-").replace("-", "_").removeprefix("no_")
+    if new := retired_options(model).get(name):
+        return ConfigError(f"the option --{name} is now called --{new}", remedy="use the new name")
+    names = [option.name for option in options]
+    leaves = [other for other in names if other.rpartition(".")[2] == name]
+    return ConfigError(f"unknown option '{option}'", remedy=nearest(leaves[0] if leaves else name, names))

@@ -1,0 +1,141 @@
+"""The verbs of the command: what each is for, its config model and its function.
+
+Both are named as text and imported only when the verb is called, so that `--help` needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from iconoclip.config import Config
+from iconoclip.errors import MissingRequirement
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb: what it is for, its config model and its function as "package.module:name"."""
+
+    summary: str
+    config: str
+    function: str
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb(
+        "the whole road on the built-in armorial collection",
+        "iconoclip.demo:DemoConfig",
+        "iconoclip.demo:demo",
+    ),
+    "harvest": Verb(
+        "pull images and captions from collections into a shard set",
+        "data_prep.config:HarvestConfig",
+        "data_prep.harvest.verb:harvest",
+    ),
+    "pack": Verb(
+        "make a shard set from a folder of images and a table",
+        "data_prep.config:PackConfig",
+        "data_prep.contribute.pack:pack",
+    ),
+    "check": Verb(
+        "verify a shard set: checksums, records, rights, images",
+        "data_prep.config:CheckConfig",
+        "data_prep.contribute.check:check",
+    ),
+    "sign": Verb(
+        "sign a shard set with an OpenSSH key",
+        "data_prep.config:SignConfig",
+        "data_prep.contribute.sign:sign",
+    ),
+    "merge": Verb(
+        "join shard sets of several institutions into one",
+        "data_prep.config:MergeConfig",
+        "data_prep.contribute.merge:merge",
+    ),
+    "takedown": Verb(
+        "withdraw items from a shard set",
+        "data_prep.config:TakedownConfig",
+        "data_prep.contribute.takedown:takedown",
+    ),
+    "card": Verb(
+        "write the card, Croissant metadata and quality report of a shard set",
+        "data_prep.config:CardConfig",
+        "data_prep.publish.card:card",
+    ),
+    "train": Verb(
+        "train or fine-tune an OpenCLIP model on shard sets",
+        "training.config:TrainConfig",
+        "training.train:train",
+    ),
+    "evaluate": Verb(
+        "measure a model's retrieval on a shard set",
+        "training.config:EvaluateConfig",
+        "training.evaluate:evaluate",
+    ),
+    "export": Verb(
+        "turn a run's checkpoint into a model directory",
+        "training.config:ExportConfig",
+        "training.export:export",
+    ),
+    "seen": Verb(
+        "say whether a run has trained on some items", "training.config:SeenConfig", "training.seen:seen"
+    ),
+    "encode": Verb(
+        "embed a shard set with a model", "retrieval.config:EncodeConfig", "retrieval.encode.verb:encode"
+    ),
+    "index": Verb(
+        "build a search index from an embedding store",
+        "retrieval.config:IndexConfig",
+        "retrieval.index:index",
+    ),
+    "search": Verb(
+        "search an index from the terminal", "retrieval.config:SearchConfig", "retrieval.search:search"
+    ),
+    "serve": Verb(
+        "serve the search page and the API", "retrieval.config:ServeConfig", "retrieval.service.serve:serve"
+    ),
+    "submit": Verb("submit a stage to SLURM", "slurm.config:SubmitConfig", "slurm.submit:submit"),
+    "chain": Verb(
+        "submit several stages, each after what it needs", "slurm.config:ChainConfig", "slurm.chain:chain"
+    ),
+    "status": Verb(
+        "show the state of a harvest or of runs", "iconoclip.status:StatusConfig", "iconoclip.status:status"
+    ),
+    "logs": Verb("show or follow the log of a run", "slurm.config:LogsConfig", "slurm.logs:logs"),
+    "resume": Verb("go on with a run that stopped", "slurm.config:ResumeConfig", "slurm.submit:resume"),
+    "cancel": Verb("cancel a run on the cluster", "slurm.config:CancelConfig", "slurm.submit:cancel"),
+    "doctor": Verb(
+        "check a cluster account before the first job", "slurm.config:DoctorConfig", "slurm.doctor:doctor"
+    ),
+}
+
+
+def config_model(name: str) -> type[Config]:
+    """The config model of a verb."""
+    model: type[Config] = resolve(VERBS[name].config)
+    return model
+
+
+def call(name: str, config: Config) -> int:
+    """Run a verb with a config that is already built, and return its exit code."""
+    function: Callable[[Any], int | None] = resolve(VERBS[name].function)
+    return function(config) or 0
+
+
+def resolve(target: str) -> Any:
+    """Import "package.module:name".
+
+    Raises:
+        MissingRequirement: the module needs a package that is not installed.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise MissingRequirement(
+            f"the package '{error.name}' is not installed",
+            where=target,
+            remedy="pip install iconoclip, in this environment",
+        ) from error
