@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint format bench schemas picture clean
+.PHONY: help demo test suite lint format bench schemas picture clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -26,8 +26,12 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
 demo: $(VENV)/.installed  ## the whole pipeline on the built-in collection, then the search page (ARGS=--no-serve ends before it)
 	@$(BIN)/iconoclip demo $(ARGS)
 
-test: lint  ## ruff, mypy, import-linter, then every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(VENV)/.installed-test  ## ruff, mypy, import-linter and every test, at the same time
+	@$(MAKE) --no-print-directory --jobs=2 lint suite
+
+# mypy has one thread and needs a minute or two: as long as it runs, the tests share the cores with it.
+suite: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.installed-test  ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .
