@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import processor_time
+
 ROOT = Path(__file__).resolve().parent.parent
 MATERIAL = ROOT.parent / "shared" / "material"
 
@@ -38,6 +40,12 @@ LONGEST_FIRST = (
     "cluster/test_politeness.py", "data_prep/harvest/test_array.py", "retrieval/test_compaction.py",
     "data_prep/harvest/test_harvest.py", "retrieval/test_views.py", "corpus/test_harvest.py",
 )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count processor seconds where that is asked for."""
+    if processor_time.IS_ON:
+        config.pluginmanager.register(processor_time)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
