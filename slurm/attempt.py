@@ -25,9 +25,10 @@ import os
 import sys
 from pathlib import Path
 
+from iconoclip import clock
 from iconoclip.errors import IconoclipError
 from iconoclip.rundir import RunDir
-from slurm.job import Attempt, JobDir, JobRecord, State, TaskRecord, has_evidence, now
+from slurm.job import Attempt, JobDir, JobRecord, State, TaskRecord, has_evidence
 from slurm.logs import last_metrics
 
 FINISHED_ALREADY = 100
@@ -64,7 +65,7 @@ def begin(job_dir: JobDir, task: int | None) -> int:
         job_id=int(os.environ.get("SLURM_JOB_ID", 0)),
         restart=int(os.environ.get("SLURM_RESTART_COUNT", 0)),
         nodes=os.environ.get("SLURM_JOB_NODELIST", ""),
-        started_at=now(),
+        started_at=clock.wall_now(),
     )
     job_dir.write_work(task, TaskRecord(state="running", attempts=(*work.attempts, attempt)))
     _announce(job, attempt, number=len(work.attempts) + 1, task=task)
@@ -90,7 +91,7 @@ def end(job_dir: JobDir, task: int | None, *, code: int, stop: str, joined: bool
     job = job_dir.read()
     work = job_dir.work_of(task)
     attempt = work.attempts[-1].model_copy(
-        update={"ended_at": now(), "exit_code": code, "stop": stop, "progress": progress_of(job)}
+        update={"ended_at": clock.wall_now(), "exit_code": code, "stop": stop, "progress": progress_of(job)}
     )
     attempts = (*work.attempts[:-1], attempt)
     is_part = task is not None and not joined

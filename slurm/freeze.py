@@ -19,11 +19,12 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 import iconoclip
+from iconoclip import clock
 from iconoclip.config import Config, digest, read_yaml, to_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
 from iconoclip.files import atomic_write, write_json
 from slurm.fields import flat
-from slurm.job import JobDir, JobRecord, now
+from slurm.job import JobDir, JobRecord
 from slurm.plan import Plan, render
 from slurm.request import Request
 
@@ -77,7 +78,7 @@ def _first_record(request: Request, plan: Plan) -> JobRecord:
     return JobRecord(
         stage=request.stage.verb,
         site=plan.site,
-        submitted_at=now(),
+        submitted_at=clock.wall_now(),
         nodes=plan.nodes,
         tasks_per_node=plan.tasks_per_node,
         num_tasks=plan.num_tasks,
@@ -170,7 +171,9 @@ def freeze_code(job_dir: JobDir) -> None:
     shutil.rmtree(job_dir.code, ignore_errors=True)
     partial.rename(job_dir.code)
     facts, diff = code_version()
-    write_json(job_dir.code_facts_path, {**facts, "frozen_at": now(), "digest": digest_of(job_dir.code)})
+    write_json(
+        job_dir.code_facts_path, {**facts, "frozen_at": clock.wall_now(), "digest": digest_of(job_dir.code)}
+    )
     with atomic_write(job_dir.diff_path) as file:
         file.write(diff)
 

@@ -17,7 +17,6 @@ the job is gone: one writer at a time.
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from iconoclip import clock
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.rundir import RunDir
@@ -181,7 +181,7 @@ class JobDir:
 
     def note_submission(self, job_id: int, array: str | None) -> None:
         """Append a line to submissions.jsonl."""
-        line = json.dumps({"job_id": job_id, "at": now(), "array": array})
+        line = json.dumps({"job_id": job_id, "at": clock.wall_now(), "array": array})
         with self.submissions_path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
@@ -229,14 +229,9 @@ def has_evidence(job: JobRecord) -> bool:
 
 
 def _is_from_before(job: JobRecord) -> bool:
-    submitted_at = datetime.datetime.fromisoformat(job.submitted_at).timestamp()
+    submitted_at = clock.parse(job.submitted_at).timestamp()
     try:
         return (Path(job.output) / job.evidence).stat().st_mtime < submitted_at
     except OSError:
         # It was there a moment ago; that says nothing about the run.
         return True
-
-
-def now() -> str:
-    """The time as the records write it: ISO 8601, UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

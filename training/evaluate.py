@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.files import sha256_of, write_json
 from training.config import EvaluateConfig
@@ -51,7 +51,7 @@ def evaluate(config: EvaluateConfig) -> int:
             measured = measure(config, device)
             if not is_first():
                 return 0
-        found = {**facts, **measured.scores, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        found = {**facts, **measured.scores, "at": clock.now()}
         write_report(config.out / REPORT_NAME, found, measured.well, measured.badly)
         write_json(path, found)
     show(json.loads(path.read_text()))

@@ -15,11 +15,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iconoclip import clock
 from iconoclip.config import load
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import disk_full_is_an_answer, sha256_of, write_json
@@ -148,7 +148,7 @@ def _write(
         "licence": config.licence,
         "evaluations": [_evaluation(path, folder) for path in config.evaluations],
         "files": files,
-        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "exported_at": clock.now(),
         "exported_by": f"iconoclip {version('iconoclip')}",
     }
     write_json(folder / PROVENANCE_NAME, provenance)

@@ -8,7 +8,6 @@ import os
 import sys
 import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from torch.utils.data import DataLoader
 
+from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.errors import BadInput, TryAgainLater
 from iconoclip.rundir import RunDir
@@ -198,7 +198,7 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
         run.log(step=first_step, event=notice)
         print(f"{run.folder}: {notice}", file=sys.stderr)
     run.update_job(
-        state="running", num_steps=plan.num_steps, started_at=run.job.get("started_at", _now()), config_digest=digest(plan.config),
+        state="running", num_steps=plan.num_steps, started_at=run.job.get("started_at", clock.now()), config_digest=digest(plan.config),
         iconoclip=version("iconoclip"), model_config=loaded.model_config, preprocess=loaded.preprocess,
     )  # fmt: skip
 
@@ -209,7 +209,7 @@ def _close_run(
     is_done = module.step >= plan.last_step
     run.update_job(
         cost=energy.read(stopwatch.seconds, module.device),
-        state="finished" if is_done else "stopped", step=module.step, updated_at=_now(),
+        state="finished" if is_done else "stopped", step=module.step, updated_at=clock.now(),
         train_seconds=energy.run_seconds(stopwatch.seconds),
         samples_per_second=stopwatch.samples_per_second, data_wait_share=stopwatch.data_wait_share,
     )  # fmt: skip
@@ -306,7 +306,3 @@ def _quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

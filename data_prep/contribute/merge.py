@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_prep.config import MergeConfig
-from data_prep.harvest.recording import created_by, now_or_fixed
+from data_prep.harvest.recording import created_by
+from iconoclip import clock
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError
 from iconoclip.progress import progress
 from iconoclip.record import Record, Rights, Split
@@ -43,7 +44,7 @@ def merge(config: MergeConfig) -> int:
             config.out,
             name=config.name,
             policy=f"{config.policy}@{POLICY_VERSION}",
-            created_at=now_or_fixed(config.created_at),
+            created_at=clock.now(config.created_at),
             created_by=created_by(),
             parents=parents,
             tombstones=tombstones.values(),

@@ -9,12 +9,13 @@ from __future__ import annotations
 from data_prep.config import HarvestConfig, PackConfig, Storing
 from data_prep.harvest.documents import item_row
 from data_prep.harvest.dry_run import list_records
-from data_prep.harvest.recording import Recorder, now_or_fixed
+from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import already_finished
 from data_prep.harvest.verb import LEDGER_FOLDER, fetch_and_pack, same_harvest, take_over
 from data_prep.ledger.jobs import FoundRows, LinkRow
 from data_prep.ledger.ledger import Ledger
 from data_prep.sources.table import TableReader
+from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.errors import DamagedData
 from iconoclip.files import sha256_of
@@ -36,7 +37,7 @@ def pack(config: PackConfig) -> int:
         with Ledger(None) as ledger:
             _read(ledger, TableReader(config), as_harvest)
             return list_records(
-                ledger, Recorder(config, [now_or_fixed(config.harvested_at)]), as_json=config.json
+                ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json
             )
     assert config.out is not None
     with Ledger(config.out / LEDGER_FOLDER) as ledger:
@@ -79,7 +80,7 @@ def _begin(ledger: Ledger, config: PackConfig, reader: TableReader) -> None:
             where=config.out,
             remedy="choose another --out",
         )
-    ledger.begin(_as_harvest(config), now_or_fixed(config.harvested_at), **identity)
+    ledger.begin(_as_harvest(config), clock.now(config.harvested_at), **identity)
 
 
 def _read(ledger: Ledger, reader: TableReader, config: HarvestConfig) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.config import TakedownConfig
-from data_prep.harvest.recording import now_or_fixed
+from iconoclip import clock
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.progress import progress
@@ -47,7 +47,7 @@ def takedown(config: TakedownConfig) -> int:
             where=config.shardset, remedy="check the spelling; source, manifest and canvas addresses are known as well",
         )  # fmt: skip
     new = [key for key in keys if key not in shardset.withdrawn]
-    at = now_or_fixed(config.at)
+    at = clock.now(config.at)
     manifest = with_tombstones(
         shardset.manifest, (Tombstone(key=key, reason=config.reason, at=at) for key in new)
     )

@@ -17,12 +17,13 @@ from pydantic import ValidationError
 from data_prep.config import HarvestConfig
 from data_prep.harvest.documents import DocumentReader
 from data_prep.harvest.engine import Engine
-from data_prep.harvest.recording import Recorder, now_or_fixed, why_invalid
+from data_prep.harvest.recording import Recorder, why_invalid
 from data_prep.harvest.report import Report, kind_of_reason
 from data_prep.ledger.jobs import CANDIDATE
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.walk import visits
 from data_prep.sources.registry import roots
+from iconoclip import clock
 from iconoclip.errors import BadInput, SomeRefused
 from iconoclip.progress import progress
 
@@ -50,9 +51,7 @@ def dry_run(config: HarvestConfig) -> int:
             parked = uvloop.run(read_everything())
         for host, reason in sorted(parked.items()):
             print(f"not read, {host}: {reason}", file=sys.stderr)
-        return list_records(
-            ledger, Recorder(config, [now_or_fixed(config.harvested_at)]), as_json=config.json
-        )
+        return list_records(ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json)
 
 
 def list_records(ledger: Ledger, recorder: Recorder, *, as_json: bool) -> int:

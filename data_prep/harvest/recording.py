@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +12,6 @@ from pydantic import ValidationError
 from data_prep.candidate import Candidate
 from data_prep.config import Storing
 from data_prep.ledger.jobs import Facts
-from iconoclip.errors import ConfigError
 from iconoclip.record import Image, Record, Rights, sample_key, split_of
 from iconoclip.rights import POLICY_VERSION, PolicyName, judge, statement
 
@@ -136,20 +133,3 @@ def why_invalid(error: ValidationError) -> str:
 def created_by() -> str:
     """Program and version, as records name it."""
     return f"iconoclip {version('iconoclip')}"
-
-
-def now_or_fixed(fixed: str | None = None) -> str:
-    """The time to write: the one given, else SOURCE_DATE_EPOCH, else now. ISO 8601, UTC, whole seconds.
-
-    Raises:
-        ConfigError: SOURCE_DATE_EPOCH is not a number (reproducible-builds.org/specs/source-date-epoch).
-    """
-    if fixed:
-        return fixed
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if epoch is not None and not epoch.isdigit():
-        raise ConfigError(
-            "SOURCE_DATE_EPOCH is not a number of seconds", where=epoch, remedy="unset it, or mend it"
-        )
-    moment = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -17,7 +17,7 @@ from data_prep.harvest.array import PACE_FOLDER, Share, join, task_folder, waiti
 from data_prep.harvest.documents import DocumentReader, refused_for_rights
 from data_prep.harvest.engine import Engine
 from data_prep.harvest.items import ItemFetcher
-from data_prep.harvest.recording import Recorder, now_or_fixed
+from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import already_finished, must_wait, nothing_usable, report_of_harvest, say
 from data_prep.harvest.shards import LostBytes, hand_over, pack
 from data_prep.images.decoders import Decoders
@@ -28,10 +28,12 @@ from data_prep.ledger.jobs import CANDIDATE, LinkRow
 from data_prep.ledger.ledger import IDENTITY_FIELDS, Ledger
 from data_prep.ledger.rounds import begin_round, retry_refused, round_times
 from data_prep.ledger.walk import settle
-from data_prep.network.addresses import AllowList, is_loopback
+from data_prep.network.addresses import AllowList
 from data_prep.network.fetch import Fetcher, Limits
 from data_prep.network.hosts import Pace
 from data_prep.sources.registry import roots
+from iconoclip import clock
+from iconoclip.addresses import is_loopback
 from iconoclip.errors import BadInput, ConfigError, DamagedData
 from iconoclip.progress import Meter, progress
 from iconoclip.record import is_slug
@@ -112,7 +114,7 @@ def _prepare(ledger: Ledger, config: HarvestConfig) -> bool:
     if ledger.get("config") is None:
         links = roots(config.sources, config.source)
         _need_contact(config, links)
-        ledger.begin(config, now_or_fixed(config.harvested_at))
+        ledger.begin(config, clock.now(config.harvested_at))
         ledger.add_roots(links)
     return True
 
@@ -304,7 +306,7 @@ def _need_contact(config: HarvestConfig, links: list[LinkRow]) -> None:
 def _begin_round(ledger: Ledger, config: HarvestConfig) -> bool:
     """Put everything back to pending for a refresh, or the refused alone for another try."""
     if config.refresh:
-        begin_round(ledger, now_or_fixed(config.harvested_at))
+        begin_round(ledger, clock.now(config.harvested_at))
         return True
     return config.retry_refused and retry_refused(ledger)
 

@@ -18,8 +18,9 @@ import httpcore2
 import httpx2
 import sniffio
 
-from data_prep.network.addresses import AllowList, is_public, literal_address
+from data_prep.network.addresses import AllowList
 from data_prep.network.answers import HostRefused
+from iconoclip.addresses import is_public, literal_address
 
 # A body that nobody reads is not taken from the network any further.
 MAX_UNREAD_BYTES: Final = 1_000_000
@@ -140,8 +141,8 @@ async def resolve(host: str, port: int, allowed: AllowList) -> list[str]:
         Refused: it has none.
         httpcore2.ConnectError: the name cannot be resolved.
     """
-    if literal_address(host):
-        addresses = [host.strip("[]")]
+    if literal := literal_address(host):
+        addresses = [str(literal)]
     else:
         try:
             infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

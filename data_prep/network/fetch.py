@@ -27,7 +27,7 @@ import stamina
 
 from data_prep.images.store import looks_like_html, looks_like_markup
 from data_prep.network import optout
-from data_prep.network.addresses import AllowList, host_of, is_loopback, is_public, literal_address, origin_of
+from data_prep.network.addresses import AllowList, host_of, origin_of
 from data_prep.network.answers import (
     HostParked,
     HostRefused,
@@ -43,6 +43,7 @@ from data_prep.network.connections import NETWORK_ERRORS, CheckedPool, why_priva
 from data_prep.network.hosts import HostGate, Pace
 from data_prep.network.shared_pace import SharedPace
 from data_prep.network.sites import SiteMemory, SiteRules
+from iconoclip.addresses import is_loopback, is_public, literal_address
 from iconoclip.errors import ConfigError
 
 Wanted = Literal["json", "xml", "image", "any"]

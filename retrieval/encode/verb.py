@@ -15,7 +15,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from iconoclip import clock
 from iconoclip.embeddings import STORE_NAME, EmbeddingStore, write_store
 from iconoclip.errors import BadInput, ConfigError, IconoclipError, SomeRefused
 from iconoclip.files import atomic_write, write_json
@@ -278,7 +278,7 @@ def _assemble(config: EncodeConfig, shardset: ShardSet, rows: dict[str, list[Row
         side=config.side,
         shardset=str(Path(config.shardset).resolve()),
         shardset_digest=shardset.digest,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=clock.now(),
         created_by=f"iconoclip {version('iconoclip')}",
     )
     encoded = {

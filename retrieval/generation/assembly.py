@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from iconoclip import clock
 from iconoclip.files import atomic_write, disk_full_is_an_answer
 from iconoclip.progress import Meter
 from iconoclip.record import Record
@@ -164,7 +164,7 @@ def _manifest(
         backend=config.backend,
         milvus_uri=config.milvus_uri,
         files={},
-        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        built_at=clock.now(),
         built_by=f"iconoclip {version('iconoclip')}",
     )
 

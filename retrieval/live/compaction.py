@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from iconoclip import clock
 from retrieval.live.view import View
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def is_due(view: View) -> bool:
     num_changes = len(view.additions) + len(view.withdrawn)
     if num_changes >= max(MIN_CHANGES, CHANGED_SHARE * view.num_sealed):
         return True
-    built_at = datetime.fromisoformat(view.sealed.manifest.built_at)
+    built_at = clock.parse(view.sealed.manifest.built_at)
     return bool(view.withdrawn) and datetime.now(UTC) - built_at >= WITHDRAWN_MAX_AGE
 
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iconoclip import clock
 from slurm.attempt import FINISHED_ALREADY, MAX_IDLE_ATTEMPTS, begin, end, is_stuck, main
-from slurm.job import Attempt, JobDir, JobRecord, now
+from slurm.job import Attempt, JobDir, JobRecord
 
 
 def make_run(folder: Path, **fields: object) -> JobDir:
@@ -20,7 +21,7 @@ def make_run(folder: Path, **fields: object) -> JobDir:
     job_dir.tasks.mkdir(parents=True)
     (folder / "out").mkdir()
     values: dict[str, object] = {
-        "stage": "count", "site": "local", "submitted_at": now(), "nodes": 1, "tasks_per_node": 1,
+        "stage": "count", "site": "local", "submitted_at": clock.wall_now(), "nodes": 1, "tasks_per_node": 1,
         "config_digest": "d", "output": str(folder / "out"), "evidence": "done.json", "command": ("count",),
     }  # fmt: skip
     job_dir.write(JobRecord.model_validate({**values, **fields}))

@@ -52,7 +52,7 @@ RECORD = Record(
     image=Image(width=512, height=614, sha256="0" * 64),
     group=f"{_AT}/manifest",
     split="train",
-    harvested_at="2026-05-04T09:00:00+00:00",
+    harvested_at="2026-05-04T09:00:00Z",
     harvested_by="iconoclip 0.1.0",
 )
 
@@ -125,7 +125,7 @@ STATUS = Status(
     recall_at_10=1.0,
     model="model",
     model_digest="0" * 64,
-    built_at="2026-05-04T10:00:00+00:00",
+    built_at="2026-05-04T10:00:00Z",
 )
 
 

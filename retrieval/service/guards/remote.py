@@ -9,7 +9,6 @@ bounded. What was asked for is written nowhere.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import socket
 import ssl
 import time
@@ -18,6 +17,7 @@ from importlib.metadata import version
 from threading import Lock
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from iconoclip.addresses import DEFAULT_PORTS, host_and_port, is_public
 from retrieval.answers import Filters, Hit, Query
 from retrieval.engine import SearchEngine
 from retrieval.service.guards.refusals import N_, Refusal
@@ -27,9 +27,6 @@ STALL_SECONDS, MAX_SECONDS = 5.0, 20.0
 CHUNK_BYTES = 65_536
 # Addresses of one institution's records differ little: so many of them tell its hosts.
 NUM_SAMPLED, KEEP_HOSTS_SECONDS = 50, 600.0
-DEFAULT_PORTS = {"http": 80, "https": 443}
-# RFC 6052: an IPv4 address inside an IPv6 one, for a translator to unpack.
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Host = tuple[str, int]
 Addresses = list[str]
@@ -67,26 +64,14 @@ def _hosts_of(hit: Hit) -> Iterable[Host]:
 
 
 def _host(url: SplitResult) -> Host:
-    if url.scheme not in DEFAULT_PORTS or not url.hostname or url.username or url.password:
-        raise ValueError("not a web address")
-    return url.hostname.rstrip("."), url.port or DEFAULT_PORTS[url.scheme]
+    if url.username or url.password:
+        raise ValueError("a web address with a password")
+    return host_and_port(url)
 
 
 def resolve(host: str, port: int) -> Addresses:
     """Every address of a name."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet, whatever form it is wrapped in."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour
-        if parsed in _NAT64:
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner is not None:
-            parsed = inner
-    return parsed.is_global and not parsed.is_multicast
 
 
 class RemotePictures:

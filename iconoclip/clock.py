@@ -1,0 +1,62 @@
+"""The time as every file we write records it: ISO 8601, UTC, whole seconds, `2026-11-28T09:30:00Z`.
+
+Readers accept `+00:00` and other offsets as well: earlier versions wrote those.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Final
+
+from iconoclip.errors import ConfigError
+
+# reproducible-builds.org/specs/source-date-epoch: seconds since 1970, in place of now.
+EPOCH_VARIABLE: Final = "SOURCE_DATE_EPOCH"
+# 9999-12-31T23:59:59Z, the last second that has a form in ISO 8601 of four digits.
+MAX_EPOCH: Final = 253_402_300_799
+
+
+def now(fixed: str | None = None) -> str:
+    """The time to write: `fixed`, else SOURCE_DATE_EPOCH, else now.
+
+    Raises:
+        ConfigError: `fixed` is not an ISO 8601 time, or SOURCE_DATE_EPOCH not a number of seconds.
+    """
+    if fixed:
+        try:
+            return written(parse(fixed))
+        except (ValueError, OverflowError):
+            raise ConfigError(
+                "not a time in ISO 8601", where=fixed, remedy="write it like 2026-11-28T09:30:00Z"
+            ) from None
+    epoch = os.environ.get(EPOCH_VARIABLE)
+    if epoch is None:
+        return written(datetime.now(UTC))
+    if not (epoch.isascii() and epoch.isdigit() and int(epoch) <= MAX_EPOCH):
+        raise ConfigError(
+            f"{EPOCH_VARIABLE} is not a number of seconds since 1970",
+            where=epoch,
+            remedy="unset it, or set it to a number such as 1700000000",
+        )
+    return written(datetime.fromtimestamp(int(epoch), UTC))
+
+
+def wall_now() -> str:
+    """The true time, whatever SOURCE_DATE_EPOCH says: for records of when a job ran, which others compare with clocks."""
+    return written(datetime.now(UTC))
+
+
+def written(moment: datetime) -> str:
+    """A moment with its offset, as files record it. A fraction of a second is cut."""
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def parse(text: str) -> datetime:
+    """The moment that a recorded time names, in UTC; one without an offset is in UTC.
+
+    Raises:
+        ValueError: it is not ISO 8601.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
