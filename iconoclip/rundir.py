@@ -11,7 +11,6 @@ checkpoints/
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import platform
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from iconoclip import locks
 from iconoclip.config import to_yaml
 from iconoclip.errors import ConfigError, DamagedData, MissingRequirement, TryAgainLater
 from iconoclip.files import atomic_write, disk_full_is_an_answer, write_json
@@ -43,22 +43,22 @@ class RunDir:
     def locked(self) -> Iterator[None]:
         """Keep every other process from training in this folder while the block runs.
 
-        The lock is the operating system's: it goes when the process does, however it ends.
+        The lock ends with the process, however it ends (see `iconoclip.locks` for file systems without file locks).
 
         Raises:
             TryAgainLater: another process holds it.
             MissingRequirement: the folder cannot be written.
         """
         self._make_folder()
-        with (self.folder / ".lock").open("wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise TryAgainLater(
-                    "another process is training in this folder",
-                    where=self.folder,
-                    remedy="wait for it to end, or choose another --run_dir",
-                ) from None
+
+        def busy(holder: str) -> TryAgainLater:
+            return TryAgainLater(
+                f"another process is training in this folder: {holder}",
+                where=self.folder,
+                remedy="wait for it to end, or choose another --run_dir",
+            )
+
+        with locks.hold(self.folder / ".lock", busy):
             yield
 
     def _make_folder(self) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from iconoclip import locks
 from iconoclip.config import Config
 from iconoclip.errors import IconoclipError, MissingRequirement
 from slurm import scheduler
@@ -79,6 +80,7 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
     folder = _scratch(site)
     yield _about_writing(folder)
     yield _about_disk(folder)
+    yield from _about_locks(folder)
     if not scheduler.is_here():
         yield Finding(
             "FAILED", "slurm", "no sbatch on this machine", "log in to the cluster and run it there"
@@ -144,6 +146,28 @@ def _about_writing(folder: Path) -> Finding:
     return Finding(
         "ok", "scratch", f"{folder}: {PROBE_BYTES // 1_000_000} MB written in {seconds:.2f} s, clocks agree"
     )
+
+
+def _about_locks(folder: Path) -> Iterator[Finding]:
+    """Whether files can be locked where runs are written, and here: a shared file system may be mounted without."""
+    for each in dict.fromkeys((folder, Path.cwd())):
+        try:
+            missing = locks.missing_in(each)
+        except OSError as error:
+            yield Finding(
+                "note", "locks", f"{each}: not tried, {error.strerror}", "run it in a folder you may write to"
+            )
+            continue
+        if missing is None:
+            yield Finding("ok", "locks", f"{each}: file locks work")
+            continue
+        yield Finding(
+            "note",
+            "locks",
+            f"{each}: {missing}",
+            "marker files take their place in train, index and pack; harvest into a folder on another file system, "
+            "or ask for this one to be mounted with locks (Lustre: `-o flock`)",
+        )
 
 
 def _about_disk(folder: Path) -> Finding:

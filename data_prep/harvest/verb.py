@@ -32,7 +32,7 @@ from data_prep.network.addresses import AllowList
 from data_prep.network.fetch import Fetcher, Limits
 from data_prep.network.hosts import Pace
 from data_prep.sources.registry import roots
-from iconoclip import clock
+from iconoclip import clock, locks
 from iconoclip.addresses import is_loopback
 from iconoclip.errors import BadInput, ConfigError, DamagedData
 from iconoclip.progress import Meter, progress
@@ -71,6 +71,8 @@ def _harvest_share(config: HarvestConfig) -> int:
     assert config.out is not None
     assert config.task is not None
     folder = config.out / LEDGER_FOLDER
+    # The tasks share each host's rate limit through file locks.
+    locks.require(folder)
     with Ledger(task_folder(folder, config.task, config.num_tasks)) as ledger:
         if _prepare(ledger, config) and not ledger.get("fetched"):
             share = Share(config.task, config.num_tasks, folder)

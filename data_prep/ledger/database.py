@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from iconoclip.errors import BadInput, DamagedData, TryAgainLater
+from iconoclip import locks
+from iconoclip.errors import BadInput, DamagedData, MissingRequirement, TryAgainLater
 
 SCHEMA_VERSION: Final = "2"
 
@@ -54,6 +54,10 @@ CREATE TABLE hosts (
 """
 
 
+# SQLite locks its file with POSIX locks (sqlite.org/rescode.html).
+_NO_LOCKS: Final = {"SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLITE_IOERR_SHMLOCK", "SQLITE_PROTOCOL"}
+
+
 def open_database(path: str) -> sqlite3.Connection:
     """Open a ledger's file, or a new one; `:memory:` as well.
 
@@ -73,24 +77,21 @@ def open_database(path: str) -> sqlite3.Connection:
     return database
 
 
-def exclusive_lock(path: Path) -> IO[bytes]:
-    """Hold a file against other processes until it is closed.
+def exclusive_lock(path: Path) -> locks.Hold:
+    """Lock a harvest's folder against other processes until the lock is closed.
 
     Raises:
         BadInput: another process holds it.
+        MissingRequirement: the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise BadInput(
-            "another process is harvesting into this folder",
+    return locks.hold(
+        path,
+        lambda holder: BadInput(
+            f"another process is harvesting into this folder: {holder}",
             where=path.parent,
             remedy="let it finish, or stop it first",
-        ) from None
-    return file
+        ),
+    )
 
 
 @contextlib.contextmanager
@@ -100,10 +101,17 @@ def database_errors(where: Path | None) -> Iterator[None]:
     Raises:
         TryAgainLater: the disk is full.
         DamagedData: the file is damaged.
+        MissingRequirement: the file system has no file locks.
     """
     try:
         yield
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "") in _NO_LOCKS:
+            raise MissingRequirement(
+                "the file system has no file locks, which the ledger needs",
+                where=where,
+                remedy="choose an --out on another file system, or ask for it to be mounted with file locks",
+            ) from error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise TryAgainLater(

@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
 from data_prep.candidate import Found
 from data_prep.config import HarvestConfig
@@ -29,6 +29,7 @@ from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
 from iconoclip.errors import DamagedData
 from iconoclip.files import disk_full_is_an_answer
+from iconoclip.locks import Hold
 
 # What a parent document of a source given by the user is called in `edges`.
 ROOT: Final = 0
@@ -54,7 +55,7 @@ class Ledger:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._lock: IO[bytes] | None = None
+        self._lock: Hold | None = None
         self.spool: Spool | None = None
         self._has_news = False
         if folder is not None:

@@ -1,21 +1,23 @@
-"""One pace for a host, kept by all tasks of a job array on a shared file system.
+"""One rate limit per host, shared by all tasks of a job array through files on a shared file system.
 
-Two kinds of files a host: its places (`HOST.0`, `HOST.1`, ...), one a request under way, locked while it lasts; and
-its clock (`HOST.clock`), which says when the next request may go out. Locks end with the process that holds them, so a
-killed task blocks nobody. File locks hold across nodes on NFSv4, Lustre (mounted with `flock`) and GPFS.
+There are two kinds of files per host: its places (`HOST.0`, `HOST.1`, ...), one per request under way, locked while it
+lasts; and its clock (`HOST.clock`), which holds when the next request may go out. Locks end with the process that holds
+them, so a killed task blocks nobody. File locks hold across nodes on NFSv4, Lustre (mounted with `flock`) and GPFS; where
+there are none the harvest is refused: a marker file of a killed task on another node would block a host for good.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
+
+from iconoclip.locks import lock_file
 
 SECONDS_BETWEEN_LOOKS: Final = 0.05
 
@@ -27,6 +29,9 @@ class SharedPace:
         folder: on the shared file system.
         host: name and port.
         concurrency: requests under way at a time, all tasks together.
+
+    Raises:
+        LocksUnsupported: by `place` and `reserve`, where the file system has no file locks.
     """
 
     def __init__(self, folder: Path, host: str, concurrency: int) -> None:
@@ -49,12 +54,14 @@ class SharedPace:
         for path in self._places:
             # A file object of each attempt's own: locks belong to the open file, not to the process.
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            is_held = False
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(handle)
-                continue
-            return handle
+                is_held = lock_file(handle)
+            finally:
+                if not is_held:
+                    os.close(handle)
+            if is_held:
+                return handle
         return None
 
     def reserve(self, interval: float, closed_until: float) -> float:
@@ -80,7 +87,7 @@ class SharedPace:
     def _locked_clock(self) -> Iterator[int]:
         handle = os.open(self._clock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock_file(handle, waits=True)
             yield handle
         finally:
             os.close(handle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from iconoclip import locks
 from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
 from iconoclip.progress import progress
 from iconoclip.record import Record
@@ -33,21 +33,21 @@ MAX_ADDITIONS = 20_000
 
 @contextlib.contextmanager
 def only_writer(index: Path) -> Iterator[None]:
-    """Hold the index folder for one writer; readers are not held up. The lock dies with its process.
+    """Lock the index folder for one writer; readers do not wait. The lock ends with its process.
 
     Raises:
         TryAgainLater: another process is writing.
+        MissingRequirement: the folder cannot be written.
     """
-    index.mkdir(parents=True, exist_ok=True)
-    with (index / LOCK_NAME).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TryAgainLater(
-                "another process is changing this index",
-                where=index,
-                remedy="run the same command when it is done",
-            ) from error
+
+    def busy(holder: str) -> TryAgainLater:
+        return TryAgainLater(
+            f"another process is changing this index: {holder}",
+            where=index,
+            remedy="run the same command when it is done",
+        )
+
+    with locks.hold(index / LOCK_NAME, busy):
         yield
 
 

@@ -25,6 +25,7 @@ from retrieval.generation.manifest import current_generation, read_manifest
 from retrieval.index import index
 from retrieval.live.changes import only_writer, withdraw
 from retrieval.live.log import LIVE_NAME
+from tests import without_locks
 
 from .changing import add, compact, everything, store_of
 from .conftest import draw, record_of, samples_of, write_model
@@ -154,6 +155,15 @@ def test_two_writers_do_not_meet(make_index: Callable[..., Path]) -> None:
     withdraw(folder, [samples_of([0])[0][0].key])
     with only_writer(folder), pytest.raises(TryAgainLater, match="another process"):
         compact(folder)
+
+
+def test_an_index_is_built_and_changed_where_there_are_no_file_locks(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "index"
+    built = without_locks.run(tmp_path / "patch", "index", store, "--out", out)
+    assert (built.returncode, (out / "CURRENT").exists()) == (0, True), built.stderr
+    compacted = without_locks.run(tmp_path / "patch", "index", "--out", out, "--compact", "true")
+    assert compacted.returncode == 0, compacted.stderr
+    assert not list(out.glob("*.marker"))
 
 
 def test_a_damaged_log_is_said_to_be_one(make_index: Callable[..., Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from slurm import doctor
 from slurm.plan import Plan
 from slurm.request import STAGES
+from tests.without_locks import take_locks_away
 
 from .conftest import plan_for
 
@@ -87,3 +89,11 @@ def test_gpus_that_were_asked_for_must_be_seen() -> None:
     assert verdicts(*ranks, site="leonardo")["GPUs"] == "ok"
     ranks[5]["num_gpus"] = 0
     assert verdicts(*ranks, site="leonardo")["GPUs"] == "FAILED"
+
+
+def test_a_file_system_without_file_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [finding.verdict for finding in doctor._about_locks(tmp_path)] == ["ok"]
+    take_locks_away(monkeypatch, errno.ENOSYS)
+    (finding,) = doctor._about_locks(tmp_path)
+    assert (finding.verdict, "ENOSYS" in finding.found) == ("note", True)

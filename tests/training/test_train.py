@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ import torch
 from iconoclip.config import to_yaml
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, TryAgainLater
 from iconoclip.rundir import RunDir
+from tests.without_locks import take_locks_away
 from training.checkpoint import folder as checkpoints
 from training.checkpoint.file import AtomicCheckpointIO, read_checkpoint
 from training.config import TrainConfig
@@ -358,6 +360,18 @@ def test_metrics_go_to_tensorboard_once(make_config: MakeConfig) -> None:
     found = [(one.step, one.value) for one in events.Scalars("loss")]
     assert [step for step, _ in found] == [1, 2, 3, 4, 5]
     assert [value for _, value in found] == pytest.approx(losses(config.run_dir))
+
+
+def test_a_run_where_there_are_no_file_locks(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_locks_away(monkeypatch, errno.ENOSYS)
+    config = make_config(max_steps=1)
+    train(config)
+    run = RunDir(config.run_dir)
+    assert run.job["state"] == "finished"
+    with run.locked(), pytest.raises(TryAgainLater, match="another process"):
+        train(config)
 
 
 def test_one_run_at_a_time_in_a_folder(make_config: MakeConfig) -> None:

@@ -16,6 +16,7 @@ from data_prep.sources.table_rows import table_file
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement, SomeRefused
 from iconoclip.record import Region
 from iconoclip.shardset import ShardSet
+from tests import without_locks
 
 PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
 COLUMNS = {
@@ -164,6 +165,26 @@ def test_a_pack_run_again_says_so(folder, tmp_path, capsys):
     pack(config(table, tmp_path / "out"))
     assert pack(config(table, tmp_path / "out")) == 0
     assert "already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", without_locks.NUMBERS)
+def test_a_table_is_packed_where_there_are_no_file_locks(folder, tmp_path, number):
+    table = write_csv(folder, rows())
+    words = [
+        "--out",
+        tmp_path / "out",
+        "--institution",
+        "kb",
+        "--columns",
+        json.dumps(COLUMNS),
+        "--language",
+        "de",
+    ]
+    done = without_locks.run(tmp_path / "patch", "pack", table, *words, number=number)
+    assert done.returncode == 0, done.stderr
+    assert "no file locks" in done.stderr
+    assert len(ShardSet(tmp_path / "out")) == 3
+    assert not list((tmp_path / "out" / ".harvest").rglob("*.marker"))
 
 
 def test_dry_run_lists_records_as_json(folder, tmp_path, capsys):

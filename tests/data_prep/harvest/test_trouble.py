@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from data_prep.harvest.status import read_status, status
 from data_prep.harvest.verb import harvest
 from iconoclip.errors import DamagedData, MissingRequirement, SomeRefused, TryAgainLater
 from iconoclip.shardset import ShardSet, ShardSetWriter
+from tests import without_locks
 
 CLOCK = "2026-01-02T03:04:05Z"
 
@@ -358,3 +360,20 @@ def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path, monk
 def test_no_harvest_no_status(tmp_path):
     with pytest.raises(MissingRequirement):
         status(StatusConfig(folder=tmp_path))
+
+
+@pytest.mark.parametrize("number", without_locks.NUMBERS)
+def test_a_harvest_runs_where_there_are_no_file_locks(archive, tmp_path, monkeypatch, number):
+    without_locks.take_locks_away(monkeypatch, number)
+    archive.num_manifests = 4
+    harvest(config(archive, tmp_path))
+    assert len(ShardSet(tmp_path)) == 4
+    assert not list(tmp_path.rglob("*.marker"))
+
+
+def test_tasks_do_not_share_a_rate_limit_without_file_locks(archive, tmp_path, monkeypatch):
+    """The marker of a task that was killed on another node would close a host for good."""
+    without_locks.take_locks_away(monkeypatch, errno.ENOLCK)
+    with pytest.raises(MissingRequirement, match="no file locks"):
+        harvest(config(archive, tmp_path, num_tasks=2, task=0))
+    assert not archive.requests

@@ -1,0 +1,245 @@
+"""Exclusive locks between processes, on file systems with file locks and on those without.
+
+`flock` is the first choice: the operating system lets go of it when the process ends, however it ends. Lustre mounted
+without `-o flock`, and NFS without a lock daemon, answer ENOSYS or ENOLCK. There a marker file takes its place
+(`filelock.SoftFileLock`: created with O_EXCL, names host, process and its start). A marker whose process is gone is taken
+over where that can be known: on the same host, and by a later start of the same SLURM job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+import filelock
+
+from iconoclip import clock
+from iconoclip.errors import IconoclipError, MissingRequirement, TryAgainLater
+from iconoclip.files import disk_full_is_an_answer
+
+HELD: Final = {errno.EAGAIN, errno.EACCES}
+UNSUPPORTED: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
+SECONDS_BETWEEN_TRIES: Final = 0.1
+MARKER_SUFFIX: Final = ".marker"
+
+
+class LocksUnsupported(MissingRequirement):
+    """The file system has no file locks, and nothing else can take their place here."""
+
+
+class Hold:
+    """A lock that is held until `close`, or until the process ends. A context manager."""
+
+    def __init__(self, file: IO[str], marker: filelock.SoftFileLock | None) -> None:
+        self._file, self._marker = file, marker
+
+    def close(self) -> None:
+        """Release the lock; a second time does nothing."""
+        self._file.close()
+        if self._marker is not None:
+            self._marker.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def hold(path: Path, busy: Callable[[str], IconoclipError], *, timeout_seconds: float = 0.0) -> Hold:
+    """Hold the lock of the file `path`, which stays in its place and records who holds it.
+
+    Args:
+        path: the lock's file; its folder is created.
+        busy: makes the error for a lock that is held, from words for its holder: "process 7 on node3, since ...".
+        timeout_seconds: how long to wait for it.
+
+    Raises:
+        IconoclipError: what `busy` made: another process holds it.
+        MissingRequirement: the folder cannot be written.
+        TryAgainLater: the disk is full, or the file system does not answer.
+    """
+    until = time.monotonic() + timeout_seconds
+    while (held := _take(path)) is None:
+        if time.monotonic() >= until:
+            raise busy(_holder_of(path))
+        time.sleep(SECONDS_BETWEEN_TRIES)
+    return held
+
+
+def _take(path: Path) -> Hold | None:
+    file = _opened(path)
+    marker: filelock.SoftFileLock | None = None
+    try:
+        try:
+            is_held = lock_file(file.fileno())
+        except LocksUnsupported:
+            marker = _marker(path)
+            is_held = marker is not None
+        if not is_held:
+            file.close()
+            return None
+        with disk_full_is_an_answer(path), contextlib.suppress(OSError):
+            file.seek(0)
+            file.truncate()
+            file.write(json.dumps(_this_process()) + "\n")
+            file.flush()
+    except BaseException:
+        file.close()
+        if marker is not None:
+            marker.release()
+        raise
+    return Hold(file, marker)
+
+
+def _opened(path: Path) -> IO[str]:
+    """The lock's file, as it is: a holder's record in it must not be lost to those who only try."""
+    try:
+        with disk_full_is_an_answer(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.fdopen(
+                os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+", encoding="utf-8"
+            )
+    except OSError as error:
+        raise MissingRequirement(
+            f"the folder cannot be written: {error.strerror}",
+            where=path.parent,
+            remedy="choose another folder",
+        ) from error
+
+
+def lock_file(descriptor: int, *, waits: bool = False) -> bool:
+    """Lock an open file for this process alone; False where another process holds it.
+
+    Args:
+        descriptor: an open file; closing it releases the lock.
+        waits: until the lock is free.
+
+    Raises:
+        LocksUnsupported: its file system has no file locks.
+        TryAgainLater: the file system fails in another way.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno in HELD:
+            return False
+        if error.errno in UNSUPPORTED:
+            raise _unsupported(_path_of(descriptor), error) from error
+        raise TryAgainLater(
+            f"the file system does not lock a file: {error.strerror}",
+            where=_path_of(descriptor),
+            remedy="run the same command again; if that does not help, choose a folder on another file system",
+        ) from error
+    return True
+
+
+def _path_of(descriptor: int) -> str:
+    with contextlib.suppress(OSError):
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    return f"file descriptor {descriptor}"
+
+
+def _unsupported(where: str | Path, error: OSError) -> LocksUnsupported:
+    return LocksUnsupported(
+        f"this file system has no file locks ({errno.errorcode.get(error.errno or 0, error.errno)})",
+        where=where,
+        remedy="choose a folder on another file system, or ask for it to be mounted with them (Lustre: `-o flock`)",
+    )
+
+
+def _marker(path: Path) -> filelock.SoftFileLock | None:
+    """The marker file that takes a lock's place; None where another process holds it."""
+    marker = filelock.SoftFileLock(_marker_of(path), timeout=0, thread_local=False)
+    if _is_earlier_start(_recorded(path)):
+        marker.break_lock()
+    try:
+        marker.acquire()
+    except filelock.Timeout:
+        return None
+    print(f"{path.parent} has no file locks; {marker.lock_file} takes their place", file=sys.stderr)
+    return marker
+
+
+def _marker_of(path: Path) -> Path:
+    return path.with_name(path.name + MARKER_SUFFIX)
+
+
+def _is_earlier_start(record: dict[str, object]) -> bool:
+    """Whether a lock was taken by an earlier start of this SLURM job, which the scheduler has ended before this one."""
+    job, restart = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
+    earlier = record.get("restart")
+    return bool(job) and record.get("job") == job and isinstance(earlier, int) and earlier < int(restart)
+
+
+def _this_process() -> dict[str, object]:
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": clock.wall_now(),
+        "job": os.environ.get("SLURM_JOB_ID"),
+        "restart": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+    }
+
+
+def _recorded(path: Path) -> dict[str, object]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _holder_of(path: Path) -> str:
+    record, marker = _recorded(path), _marker_of(path)
+    job = f", job {record['job']}" if record.get("job") else ""
+    holder = (
+        f"process {record.get('pid')} on {record.get('host')}{job}, since {record.get('since')}"
+        if record
+        else "a process that has not recorded its name"
+    )
+    return f"{holder} (if it is gone, remove {marker})" if marker.exists() else holder
+
+
+def require(folder: Path) -> None:
+    """Refuse a folder on a file system without file locks, where no marker file can take their place.
+
+    Raises:
+        LocksUnsupported: it has none.
+        MissingRequirement: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        lock_file(file.fileno())
+
+
+def missing_in(folder: Path) -> str | None:
+    """Which file locks the file system of a folder lacks, in words; None where it has them.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            lock_file(file.fileno())
+        except LocksUnsupported as error:
+            return error.what
+        try:
+            # SQLite, and so the ledger of a harvest, takes POSIX locks.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return f"{_unsupported(folder, error).what}, POSIX locks"
+    return None

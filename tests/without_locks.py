@@ -1,0 +1,48 @@
+"""A machine whose file systems have no file locks, for tests: `flock` answers as Lustre without `-o flock` does."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PATCH = """
+import errno, fcntl, os
+def flock(file, operation):
+    number = int(os.environ["FLOCK_ERRNO"])
+    raise OSError(number, os.strerror(number))
+fcntl.flock = flock
+"""
+NUMBERS = [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP]
+
+
+def take_locks_away(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """In this process."""
+
+    def flock(file: object, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def run(folder: Path, *words: object, number: int = errno.ENOSYS) -> subprocess.CompletedProcess[str]:
+    """Run the command, or Python with `-c`, in a process that finds no file locks; `folder` is for its patch."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(PATCH)
+    program = [] if words[0] == "-c" else ["-m", "iconoclip.cli"]
+    return subprocess.run(
+        [sys.executable, *program, *map(str, words)],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]),
+            "FLOCK_ERRNO": str(number),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
