@@ -21,9 +21,10 @@ from pydantic import ValidationError
 
 from data_prep.config import CheckConfig
 from data_prep.contribute.sign import fingerprint, signer, wrong_signature
-from data_prep.images.store import ImageRefused, decoded_size
+from data_prep.images.store import decoded_size
 from iconoclip.errors import DamagedData, IconoclipError
 from iconoclip.files import write_json
+from iconoclip.pictures import ImageRefused
 from iconoclip.progress import Meter, progress
 from iconoclip.record import Record, sample_key
 from iconoclip.rights import PolicyName, judge

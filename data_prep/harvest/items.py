@@ -21,12 +21,13 @@ from data_prep.iiif.image_api import (
     region_in_image,
 )
 from data_prep.images.decoders import Decoders
-from data_prep.images.store import ImageRefused, StoredImage
+from data_prep.images.store import StoredImage
 from data_prep.ledger.jobs import Facts, ItemJob, Outcome
 from data_prep.ledger.ledger import Ledger
 from data_prep.network.addresses import host_of
 from data_prep.network.answers import NotNow, Refused
 from data_prep.network.fetch import Fetched, Fetcher, look_at
+from iconoclip.pictures import ImageRefused
 
 # A server that answers so to a sized request may have limits that only its info.json tells.
 ASK_INFO_AFTER: Final = ("HTTP 400", "HTTP 403", "HTTP 404", "HTTP 501")

@@ -27,7 +27,8 @@ from typing import Any, Final, Self, cast
 from pydantic import TypeAdapter
 
 from data_prep.images.decoding import LENGTHS, MAX_SECONDS, message
-from data_prep.images.store import ImageRefused, StoredImage, Wanted
+from data_prep.images.store import StoredImage, Wanted
+from iconoclip.pictures import ImageRefused
 from iconoclip.record import Region
 
 # One image at work, one at hand.

@@ -21,7 +21,8 @@ import traceback
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
-from data_prep.images.store import ImageRefused, Wanted, store_image
+from data_prep.images.store import Wanted, store_image
+from iconoclip.pictures import ImageRefused
 
 LENGTHS: Final = struct.Struct(">II")
 # Of processor time, so that a machine that is busy or suspended refuses nothing. Size alone bounds no time.

@@ -8,8 +8,7 @@ from typing import Final, Self
 import numpy as np
 from PIL import Image
 
-# Averaging down to some more than the target and filtering the rest costs half of filtering everything.
-REDUCING_GAP: Final = 3.0
+from iconoclip.pictures import REDUCING_GAP
 
 # Rows 0-7 of the 32-point DCT-II, the only ones the hash looks at.
 _SIDE, _LOW = 32, 8

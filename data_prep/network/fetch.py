@@ -25,7 +25,7 @@ import httpcore2
 import httpx2
 import stamina
 
-from data_prep.images.store import looks_like_html, looks_like_markup
+from data_prep.images.store import looks_like_html
 from data_prep.network import optout
 from data_prep.network.addresses import AllowList, host_of, origin_of
 from data_prep.network.answers import (
@@ -45,6 +45,7 @@ from data_prep.network.shared_pace import SharedPace
 from data_prep.network.sites import SiteMemory, SiteRules
 from iconoclip.addresses import is_loopback, is_public, literal_address
 from iconoclip.errors import ConfigError
+from iconoclip.pictures import looks_like_markup
 
 Wanted = Literal["json", "xml", "image", "any"]
 

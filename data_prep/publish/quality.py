@@ -18,9 +18,10 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader
 
 from data_prep.config import CardConfig
-from data_prep.images.store import ImageRefused, Wanted, store_image
+from data_prep.images.store import Wanted, store_image
 from data_prep.publish.histogram import Histogram, edges_of_years
 from iconoclip.files import atomic_write
+from iconoclip.pictures import ImageRefused
 from iconoclip.record import Record
 from iconoclip.rights import statement
 from iconoclip.shardset import QUALITY_NAME, ShardSet

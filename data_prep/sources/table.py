@@ -19,7 +19,6 @@ from data_prep.candidate import Candidate, Found, Refusal
 from data_prep.config import Columns, PackConfig
 from data_prep.description.captions import Statement
 from data_prep.description.describe import describe
-from data_prep.images.store import FORMATS
 from data_prep.institutions import (
     CAPTION_FIELDS,
     InstitutionProfile,
@@ -30,6 +29,7 @@ from data_prep.institutions import (
 from data_prep.sources.table_rows import ROWS_OF_A_CHUNK, Row, rows, table_file
 from iconoclip.config import nearest
 from iconoclip.errors import BadInput, ConfigError
+from iconoclip.pictures import FORMATS
 from iconoclip.record import Caption, Region, Source, is_slug
 
 MAX_REGIONS: Final = 500

@@ -6,12 +6,12 @@ Shapes: B images, H and W the model's input size.
 from __future__ import annotations
 
 import io
-import warnings
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
+from iconoclip import pictures
 from iconoclip.errors import BadInput
 from retrieval.encode.modeldir import Preprocess
 
@@ -32,42 +32,15 @@ def decode(data: bytes, *, at_least: tuple[int, int] | None = None) -> Image.Ima
         BadInput: not an image of a known format, truncated, or larger than 100 megapixels.
     """
     try:
-        with warnings.catch_warnings():
-            # Our own bound below is the one that counts.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large()
-            if at_least:
-                image.draft("RGB", _draft_size(image.size, at_least))
-            upright = ImageOps.exif_transpose(image)
-            return _rgb(upright)
-    except BadInput:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large() from error
-    # Pillow's plugins raise nearly anything on broken files (DecompressionBombError is no OSError).
-    except Exception as error:
+        return pictures.decode(data, max_pixels=MAX_PIXELS, at_least=at_least, formats=FORMATS)
+    except pictures.TooManyPixels as error:
+        raise BadInput(
+            f"the image has more than {MAX_PIXELS // 1_000_000} million pixels", remedy="send a smaller one"
+        ) from error
+    except pictures.ImageRefused as error:
         raise BadInput(
             f"not an image that can be read: {error}"[:200], remedy="send a JPEG, PNG, WebP, TIFF or GIF file"
         ) from error
-
-
-def _too_large() -> BadInput:
-    return BadInput("the image has more than 100 million pixels", remedy="send a smaller one")
-
-
-def _draft_size(size: tuple[int, int], at_least: tuple[int, int]) -> tuple[int, int]:
-    scale = max(at_least[0] / size[0], at_least[1] / size[1])
-    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if "A" in image.getbands() or "transparency" in image.info:
-        over = image.convert("RGBA")
-        ground = Image.new("RGBA", over.size, "white")
-        return Image.alpha_composite(ground, over).convert("RGB")
-    return image.convert("RGB")
 
 
 def fit(image: Image.Image, preprocess: Preprocess) -> Pixels:

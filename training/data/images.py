@@ -8,7 +8,6 @@ Letters: S side of the square input, H and W of a decoded image.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from iconoclip import pictures
 from iconoclip.errors import DamagedData
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -100,13 +100,14 @@ def decode(data: bytes, *, min_side: int, where: str) -> Image.Image:
         DamagedData: not an image, truncated, or larger than MAX_PIXELS.
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
-        if image.width * image.height > MAX_PIXELS:
-            raise DamagedData("the image is too large", where=where, remedy=_REMEDY)
-        image.draft("RGB", (min_side, min_side))
-        return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DamagedData(f"the image cannot be decoded: {error}", where=where, remedy=_REMEDY) from error
+        return pictures.decode(
+            data, max_pixels=MAX_PIXELS, at_least=(min_side, min_side), formats=("JPEG", "PNG", "WEBP")
+        )
+    except pictures.TooManyPixels as error:
+        raise DamagedData("the image is too large", where=where, remedy=_REMEDY) from error
+    except pictures.ImageRefused as error:
+        reason = str(error).removeprefix("the image cannot be decoded: ")
+        raise DamagedData(f"the image cannot be decoded: {reason}", where=where, remedy=_REMEDY) from error
 
 
 _REMEDY = "`iconoclip check` finds every such sample; `iconoclip takedown` takes it out"

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from data_prep.images.decoders import Decoders
-from data_prep.images.store import ImageRefused, Wanted, decoded_size, store_image
+from data_prep.images.store import Wanted, decoded_size, store_image
+from iconoclip.pictures import ImageRefused
 from iconoclip.record import Region
 
 # The program that decodes, with a decoder that has a bug.

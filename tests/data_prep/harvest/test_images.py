@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from data_prep.images.hashing import Averaged
-from data_prep.images.store import ImageRefused, StoredImage, Wanted, decoded_size, store_image
+from data_prep.images.store import StoredImage, Wanted, decoded_size, store_image
+from iconoclip.pictures import ImageRefused
 from iconoclip.record import Region
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)

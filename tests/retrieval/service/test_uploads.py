@@ -7,11 +7,14 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from retrieval.service.guards.refusals import Refusal
 from retrieval.service.guards.uploads import KEEP_SECONDS, MAX_SIDE_PIXELS, KeptImages, normalise
+from tests.picture_files import grey, same_grey
 
 MATERIAL = Path(__file__).parents[4] / "shared" / "material" / "bad" / "images"
 
@@ -61,6 +64,16 @@ def test_a_turned_picture_stands_upright() -> None:
 def test_transparency_lies_on_white() -> None:
     picture = opened(normalise(encoded(Image.new("RGBA", (20, 20), (255, 0, 0, 0)), "PNG"), 10_000))
     assert min(picture.getpixel((10, 10))) > 250
+
+
+@pytest.mark.parametrize("name", ["png 16", "tiff I;16B", "tiff float to 1", "png RGBA, black under nothing"])
+def test_the_service_sees_what_the_harvest_stores(client: TestClient, name: str) -> None:
+    data = dict(same_grey())[name]
+    kept = client.post("/api/pictures", files={"image": data}).json()["image"]
+    seen = np.asarray(opened(client.get(f"/kept/{kept}.jpg").content).convert("L")).astype(int)
+    assert np.abs(seen - grey()).mean() < 1
+    plain = client.post("/api/pictures", files={"image": dict(same_grey())["png 8"]}).json()["image"]
+    assert np.abs(seen - np.asarray(opened(client.get(f"/kept/{plain}.jpg").content).convert("L"))).max() <= 2
 
 
 @pytest.mark.parametrize("side", [1_001, 9_000, 60_000])
