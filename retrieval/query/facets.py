@@ -31,7 +31,7 @@ def facets_of(parts: Sequence[tuple[Columns, Mask]]) -> Facets:
         object_type=_values(parts, "object_type"),
         creator=_values(parts, "creator"),
         iconclass=_top(
-            sum((_branches(*part) for part in parts), Counter()), lambda n: iconography.label(n) or n
+            sum((_branches(*part) for part in parts), Counter()), lambda n: iconography.shown(n) or n
         ),
         century=_centuries(earliest_M),
         num_reusable=sum(int((shown & columns.reusable).sum()) for columns, shown in parts),

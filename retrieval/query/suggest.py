@@ -57,7 +57,7 @@ def suggest(
     if not notations:
         raise BadInput(f"Iconclass has no branch '{branch}'", where="branch", remedy="e.g. 25F or 46A122")
     notations = tuple(dict.fromkeys([*notations, *in_use[:MAX_IN_USE]]))
-    labels = [iconography.label(notation, language) for notation in notations]
+    labels = [iconography.shown(notation, language) for notation in notations]
     texts_LD = model.texts(labels)
     scores, cosines = [likelihood(text_D) for text_D in texts_LD], texts_LD @ image_D
     best = sorted(range(len(labels)), key=lambda n: (-scores[n], -float(cosines[n])))[:k]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iconoclip import iconclass
 from iconoclip.errors import BadInput
 from retrieval import iconography
 
@@ -24,7 +25,18 @@ from retrieval import iconography
     ],
 )
 def test_a_notation_has_words(notation: str, language: str, label: str) -> None:
-    assert iconography.label(notation, language) == label
+    assert iconography.shown(notation, language) == label
+
+
+def test_what_has_no_text_in_a_language_is_shown_in_english() -> None:
+    (missing,) = sorted(n for n, _ in iconclass.listed("en") if not iconclass.label(n, "ja"))[:1]
+    assert iconography.shown(missing, "ja") == iconclass.label(missing, "en") != ""
+
+
+def test_a_name_with_spaces_is_found_as_the_rows_hold_it() -> None:
+    (branch,) = iconography.branches("crowned martyrs four")
+    assert branch == "11H(CROWNEDMARTYRS,FOUR)"
+    assert iconography.look_up(branch, "en").notation == "11H(CROWNED MARTYRS, FOUR)"
 
 
 def test_a_free_name_stands_in_its_place() -> None:
@@ -37,7 +49,7 @@ def test_wikidata_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a request left the machine")
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    assert iconography.known("11H(wd:Q40662)") == "11H"
+    assert iconography.nearest("11H(wd:Q40662)") == "11H"
     assert iconography.label("11H(WD:Q40662)").startswith("saints")
     with pytest.raises(BadInput, match="no such notation"):
         iconography.look_up("11H(wd:Q40662)", "en")
@@ -76,16 +88,16 @@ def test_a_notation_is_told_from_other_texts(text: str, expected: bool) -> None:
     [("1\n2", "1"), ("\n\nA\nB", None), ("25F23(\n", "25F23"), ("25F23\n(LION)\nA", "25F23")],
 )
 def test_lines_in_a_notation_end(text: str, ancestor: str | None) -> None:
-    assert iconography.known(text) == ancestor
+    assert iconography.nearest(text) == ancestor
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.text(max_size=60) | st.from_regex(r"[0-9]{1,2}[A-Z(][0-9A-Z():+. ]{0,20}", fullmatch=True))
 def test_whatever_is_typed_is_answered(text: str) -> None:
     iconography.label(text)
-    iconography.path(text)
+    iconclass.path(text)
     iconography.words((text,))
     iconography.branches(text)
-    assert iconography.known(text) is None or text.replace(" ", "").startswith(
-        str(iconography.known(text)).replace(" ", "")[:1]
+    assert iconography.nearest(text) is None or text.replace(" ", "").startswith(
+        str(iconography.nearest(text)).replace(" ", "")[:1]
     )

@@ -1,6 +1,6 @@
 """Zero-shot classification: which of some classes is a picture of, asked by prompts in several languages.
 
-The classes stand in a YAML file:
+The classes are in a YAML file:
 
     name: heraldic charges
     of: iconclass            # or: object_type, institution, field:NAME (the text of a caption field)
@@ -11,8 +11,8 @@ The classes stand in a YAML file:
       "46A122(LION)": {en: [lion], fr: [un lion]}
       "46A122(EAGLE)": {}    # labels from Iconclass itself, where `of` is iconclass
 
-With `of: iconclass` a class is a branch: a picture belongs to it when one of its notations stands on it. A picture may belong
-to several classes; one that belongs to none is left out.
+With `of: iconclass` a class is a branch: a picture belongs to it when one of its notations is on it. A picture may belong to
+several classes; one that belongs to none is left out.
 
 Letters: N images, C classes, D embedding dimension.
 """
@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from iconoclip import metrics
+from iconoclip import iconclass, metrics
 from iconoclip.config import Config, load
 from iconoclip.errors import BadInput
 from training.data.samples import Samples
@@ -57,7 +57,8 @@ class LabelSet(Config):
         given = self.classes[name].get(language)
         if given:
             return given
-        return iconclass_labels(name, language) if self.of == "iconclass" else []
+        text = iconclass.label(name, language) if self.of == "iconclass" else ""
+        return [text] if text else []
 
 
 def read_labels(path: Path) -> LabelSet:
@@ -85,41 +86,17 @@ def read_labels(path: Path) -> LabelSet:
     return found
 
 
-def iconclass_labels(notation: str, language: str) -> list[str]:
-    """Iconclass's own label of a notation, if it has one in the language."""
-    import iconclass
-
-    try:
-        text = iconclass.init()[notation](language)
-    except (iconclass.NotationNotFound, KeyError):
-        return []
-    return [str(text)] if text else []
-
-
-def is_beneath(notation: str, branch: str) -> bool:
-    """Whether an Iconclass notation is a branch or stands below it.
-
-    A notation begins with those it stands below. A doubled letter needs Iconclass itself: 31AA stands below 31A, but 25FF
-    (fabulous animals) beside 25F (animals).
-    """
-    rest = notation.removeprefix(branch)
-    if not notation.startswith(branch) or not rest or not (rest[0].isalpha() and rest[0] == branch[-1]):
-        return notation.startswith(branch)
-    import iconclass
-
-    try:
-        return branch in {str(above) for above in iconclass.init()[branch + rest[0]].path()}
-    except (iconclass.NotationNotFound, KeyError):
-        return False
-
-
 def truth(samples: Samples, rows: Sequence[int], labels: LabelSet) -> npt.NDArray[np.bool_]:
     """Which classes each image belongs to, [N, C]."""
     values = _values(samples, labels.of)
     classes = list(labels.classes)
 
     def belongs(value: str, name: str) -> bool:
-        return is_beneath(value, name) if labels.of == "iconclass" else value.casefold() == name.casefold()
+        return (
+            iconclass.is_beneath(value, name)
+            if labels.of == "iconclass"
+            else value.casefold() == name.casefold()
+        )
 
     # Values repeat, and there may be thousands of classes: each value is compared once.
     members = {

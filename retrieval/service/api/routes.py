@@ -174,7 +174,7 @@ def _look_up(text: str, language: str) -> Notation:
         found = () if text[:1].isdigit() else iconography.branches(text)[:MAX_NOTATIONS]
         if not found:
             raise Refusal(404, error.what, where=error.where, remedy=error.remedy) from error
-    terms = tuple(Term(notation=each, label=iconography.label(each, language)) for each in found)
+    terms = tuple(Term(notation=each, label=iconography.shown(each, language)) for each in found)
     return Notation(notation="", label=text, language=language, broader=(), narrower=terms)
 
 

@@ -128,6 +128,6 @@ def value_label(name: str, value: FacetValue, wording: Wording) -> str:
     if name == "rights" and value.value == NO_RIGHTS:
         return str(wording.translations.gettext("No rights statement"))
     if name == "iconclass" and value.value:
-        words = iconography.label(value.value, wording.language)
+        words = iconography.shown(value.value, wording.language)
         return f"{value.value} {words}".strip()
     return value.label

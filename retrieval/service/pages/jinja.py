@@ -52,7 +52,7 @@ def environment(language: str) -> Environment:
         alt_text=lambda hit: views.alt_text(hit, language),
         badge=lambda rights: views.badge(rights, wording),
         captions_by_language=lambda captions: views.grouped(captions, wording),
-        notation_label=lambda notation: iconography.label(notation, language),
+        notation_label=lambda notation: iconography.shown(notation, language),
         in_readers_words=translated,
         nine_parts=NINE_PARTS,
         facet_label=lambda name, value: value_label(name, value, wording),

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from iconoclip import iconclass
 from iconoclip.record import KEY_PATTERN
 from retrieval import iconography
 from retrieval.answers import NotationSuggestion
@@ -146,7 +147,7 @@ def item(
 def _suggested(
     context: ServiceContext, key: str, branch: str, concealed: tuple[str, ...], language: str
 ) -> Suggested:
-    if iconography.known(branch) != branch:
+    if not iconclass.exists(branch):
         return Suggested(branch, False, ())
     found = context.suggest_notations(key, branch, concealed, language=language, k=NUM_SUGGESTED)
     return Suggested(branch, True, found)
