@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from iconoclip.errors import BadInput, ConfigError
+from iconoclip.iconclass import is_beneath
 from iconoclip.rights import judge
 from training.config import EvaluateConfig
 from training.data.samples import load
@@ -102,7 +103,7 @@ def test_a_picture_belongs_to_the_branches_of_its_notations(beasts: Path, tmp_pa
     ],
 )  # fmt: skip
 def test_a_branch_is_iconclass_own(notation: str, branch: str, found: bool) -> None:
-    assert zero_shot.is_beneath(notation, branch) is found
+    assert is_beneath(notation, branch) is found
 
 
 def test_scores_by_hand() -> None:
