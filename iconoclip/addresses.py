@@ -1,8 +1,10 @@
-"""Network addresses: which ones belong to the public internet, and how a URL names a host. No network access here.
+"""Network addresses: which ones belong to the public internet, and how a URL names a host. No network access
+here.
 
-Whoever fetches what a document or a reader names must not be led into the own network. An address is judged by every
-IPv4 address that it carries: a gateway unpacks it, and what looks public leads inside. Sources: the IANA special-purpose
-address registries (RFC 6890), and for each form of embedding the RFC named beside it.
+Whoever fetches what a document or a reader names must not be led into our own network. An address is judged
+by every
+IPv4 address that it carries: a gateway unpacks it, and what looks public leads inside. Sources: the IANA
+special-purpose address registries (RFC 6890), and for each form of embedding the RFC named next to it.
 
 The tables are written here and not taken from `ipaddress`, whose own differ between Python releases.
 """
@@ -20,8 +22,8 @@ from urllib.parse import SplitResult
 IPAddress = IPv4Address | IPv6Address
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-# Not globally reachable, reserved, deprecated or multicast. 192.0.0.0/24 holds two anycast addresses (RFC 7723, RFC 8155)
-# that are globally reachable by definition, but lead to the next gateway, which is our own.
+# Not globally reachable, reserved, deprecated or multicast. 192.0.0.0/24 holds two anycast addresses (RFC
+# 7723, RFC 8155) that are globally reachable by definition, but lead to the next gateway, which is our own.
 _NOT_PUBLIC_V4: Final = tuple(
     map(
         IPv4Network,
@@ -43,7 +45,8 @@ _NOT_PUBLIC_V4: Final = tuple(
         ),
     )
 )
-# Only 2000::/3 has been given out as global unicast (RFC 4291); the registry then lists what of it is not reachable.
+# Only 2000::/3 has been given out as global unicast (RFC 4291); the registry then lists what of it is not
+# reachable.
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6: Final = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 _PUBLIC_IN_2001: Final = tuple(
@@ -54,9 +57,10 @@ _TEREDO: Final = IPv6Network("2001::/32")
 _SIX_TO_FOUR: Final = IPv6Network("2002::/16")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")
-# The address is in the last 32 bits: mapped (RFC 4291), compatible (deprecated there), translated (RFC 2765), NAT64 (RFC 6052).
+# The address is in the last 32 bits: mapped (RFC 4291), compatible (deprecated there), translated (RFC 2765),
+# NAT64 (RFC 6052).
 _LAST_32_BITS: Final = tuple(map(IPv6Network, ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
-# ISATAP (RFC 5214): the interface part of an address says 0:5efe or 200:5efe, then an IPv4 address.
+# ISATAP (RFC 5214): the interface part of an address is 0:5efe or 200:5efe, then an IPv4 address.
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 _ANY: Final = IPv4Network("0.0.0.0/8")
 
@@ -64,8 +68,8 @@ _ANY: Final = IPv4Network("0.0.0.0/8")
 def is_public(address: str) -> bool:
     """Whether an IP address, in any spelling, belongs to the public internet.
 
-    One that carries IPv4 addresses is public if all of them are. What is no address, or belongs to one interface of this
-    machine (`fe80::1%eth0`), is not public.
+    One that carries IPv4 addresses is public if all of them are. What is no address, or belongs to one
+    interface of this machine (`fe80::1%eth0`), is not public.
     """
     parsed = literal_address(address)
     return parsed is not None and _is_public(parsed)
@@ -105,8 +109,9 @@ def embedded(address: IPv6Address) -> Iterator[IPv4Address]:
 def _translated(bits: int) -> Iterator[IPv4Address]:
     """What an address of the local NAT64 prefix (RFC 8215) may carry.
 
-    The operator chooses a prefix of 48, 56, 64 or 96 bits, and nothing in the address says which (RFC 6052, section 2.2):
-    so every reading counts that has something in it. Bits 64 to 71 are never part of the address.
+    The operator chooses a prefix of 48, 56, 64 or 96 bits, and the address does not tell which (RFC 6052,
+    section 2.2): so every reading counts that has something in it. Bits 64 to 71 are never part of the
+    address.
     """
     without_gap = (bits >> 64) << 56 | bits & ((1 << 56) - 1)  # 120 bits
     readings = [IPv4Address(without_gap >> (120 - length - 32) & 0xFFFFFFFF) for length in (48, 56, 64)]
@@ -118,8 +123,8 @@ def _translated(bits: int) -> Iterator[IPv4Address]:
 def literal_address(host: str) -> IPAddress | None:
     """The address that a host part spells out, or None when it is a name.
 
-    IPv4 is read as browsers and `getaddrinfo` read it: `0x7f.1`, `0177.0.0.1` and `2130706433` are all 127.0.0.1
-    (WHATWG URL Standard, section 3.5), and full-width digits are digits.
+    IPv4 is read as browsers and `getaddrinfo` read it: `0x7f.1`, `0177.0.0.1` and `2130706433` are all
+    127.0.0.1 (WHATWG URL Standard, section 3.5), and full-width digits are digits.
     """
     host = unicodedata.normalize("NFKC", host).replace("\u3002", ".")
     if host.startswith("[") and host.endswith("]"):

@@ -43,7 +43,7 @@ def now(fixed: str | None = None) -> str:
 
 
 def wall_now() -> str:
-    """The true time, whatever SOURCE_DATE_EPOCH says: for records of when a job ran, which others compare with clocks."""
+    """The true time even under SOURCE_DATE_EPOCH: for records of when a job ran."""
     return written(datetime.now(UTC))
 
 

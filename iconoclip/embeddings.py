@@ -1,4 +1,5 @@
-"""Embedding store: a folder with one unit vector a sample, the keys in the same order, and which model made them.
+"""Embedding store: a folder with one unit vector per sample, the keys in the same order, and which model made
+them.
 
 vectors.npy    float16 [N, D], unit length
 keys.parquet   one column `key`, N rows, in the order of the vectors
@@ -49,7 +50,7 @@ class EmbeddingStore:
 
     Raises:
         MissingRequirement: the folder holds no store.
-        DamagedData: the files are not what `store.json` says.
+        DamagedData: the files do not match `store.json`.
     """
 
     def __init__(self, folder: str | Path, *, verify: bool = True) -> None:

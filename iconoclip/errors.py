@@ -1,15 +1,15 @@
-"""The error tree. Every error says what happened, where, and what to do; its class knows the exit code.
+"""The error tree. Every error states what happened, where, and what to do; its class has the exit code.
 
 Exit codes (sysexits.h is the source of 75): 0 done, 1 a bug, 2 bad input or config, 3 finished with some
-items refused, 4 something needed is missing, 75 try again later. (Beside them 141, as from any program, when whoever reads
-the output leaves before its end.)
+items refused, 4 something needed is missing, 75 try again later. (Also 141, as from any program,
+when the reader of its output closes the pipe early.)
 
 IconoclipError
 ├── BadInput (2)          what the user gave cannot be used
 │   ├── ConfigError       a config key or value
-│   ├── DamagedData       a checksum, a truncated file, a format that is not what it says
+│   ├── DamagedData       a checksum, a truncated file, a format that is not as declared
 │   └── RightsForbid      the rights policy leaves nothing to work on
-├── SomeRefused (3)       finished, but some items were refused; the report says which
+├── SomeRefused (3)       finished, but some items were refused; the report lists them
 ├── MissingRequirement (4)  a file, a program, a package or a feature that is not there
 └── TryAgainLater (75)    a full disk, a busy port, a server that asks to wait, an interrupted run
 """
@@ -56,7 +56,7 @@ class ConfigError(BadInput):
 
 
 class DamagedData(BadInput):
-    """Data that is not what it says it is: a wrong checksum, a truncated file, a foreign format."""
+    """Data that is not as declared: a wrong checksum, a truncated file, a foreign format."""
 
 
 class RightsForbid(BadInput):

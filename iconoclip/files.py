@@ -1,4 +1,4 @@
-"""How every stage writes: beside the target under a temporary name, then one rename. Nothing half-written stays."""
+"""How every stage writes files: under a temporary name in the same folder, then one rename."""
 
 from __future__ import annotations
 

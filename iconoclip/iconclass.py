@@ -1,12 +1,14 @@
-"""Iconclass (iconclass.org): what a notation stands for, its texts, and its place in the tree. Offline.
+"""Iconclass (iconclass.org): what a notation means, its texts, and its place in the tree. Offline.
 
-The classification and its texts (en, de, fr, it, pt, ja) come with the `iconclass` package and are read on first use.
-The package's own look-up is not used: it asks Wikidata over the network for some names, puts a name into every bracket of
-a text, and fails on keys that a notation does not take.
+The classification and its texts (en, de, fr, it, pt, ja) come with the `iconclass` package and are read on
+first use. The package's own look-up is not used: it asks Wikidata over the network for some names, puts a
+name into every bracket of a text, and fails on keys that a notation does not take.
 
-A notation is a base (`25F23`), with or without a name (`25F23(LION)`), digits after it (`11H(PAUL)34`) and keys
-(`25F23(LION)(+46)`). Names are free where the classification has a `(...)`; keys are listed for each base. Catalogues
-write it in many ways: spaces between its parts, letters in lower case, names in another case. All are read alike.
+A notation is a base (`25F23`), with or without a name (`25F23(LION)`), digits after it (`11H(PAUL)34`) and
+keys (`25F23(LION)(+46)`). Names are free where the classification has a `(...)`; keys are listed for each
+base. Catalogues
+write it in many ways: spaces between its parts, letters in lower case, names in another case. All are read
+alike.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Resolved:
 
 @functools.lru_cache(maxsize=65_536)
 def resolve(notation: str) -> Resolved | None:
-    """What a notation stands for, or None where the classification has no such base or no such key."""
+    """What a notation means, or None where the classification has no such base or no such key."""
     notation = _tidied(notation[: 2 * MAX_NOTATION_CHARS])
     if len(notation) > MAX_NOTATION_CHARS:
         return None
@@ -74,7 +76,7 @@ def resolve(notation: str) -> Resolved | None:
 
 
 def _tidied(notation: str) -> str:
-    """Without spaces and with capitals outside of brackets; inside them single spaces; without names from Wikidata."""
+    """Capitals and no spaces outside of brackets, single spaces inside; without names from Wikidata."""
     parts = _PARTS.findall(_WIKIDATA.sub("", notation.strip()))
     return "".join(_tidied_name(part) if part[0] == "(" else _tidied_letters(part) for part in parts)
 
@@ -117,7 +119,7 @@ def nearest(notation: str) -> str | None:
 
 @functools.lru_cache(maxsize=65_536)
 def labels(notation: str) -> dict[str, str]:
-    """The text of a notation in every language that has one, by BCP 47 tag; empty for one that does not exist."""
+    """The text of a notation in every language that has one, by BCP 47 tag; empty if it does not exist."""
     resolved = resolve(notation)
     if resolved is None:
         return {}
@@ -151,8 +153,8 @@ def _named(text: str, names: tuple[str, ...]) -> str:
 def path(notation: str) -> tuple[str, ...]:
     """The notations from the main division down to this one; empty for one that does not exist.
 
-    Places for free names are left out: nothing is catalogued under `25F23(...)`. A key has its own path: `(+46)` is
-    below `(+4)`.
+    Places for free names are left out: nothing is catalogued under `25F23(...)`. A key has its own path:
+    `(+46)` is below `(+4)`.
     """
     resolved = resolve(notation)
     if resolved is None:
@@ -187,8 +189,8 @@ def children(notation: str) -> tuple[str, ...]:
 def is_beneath(notation: str, branch: str) -> bool:
     """Whether a notation is a branch or below it.
 
-    The path tells: 31AA and 12CC13 (doubled letters) are below 31A and 12C13, but 25FF (fabulous animals) is next to 25F
-    (animals). What does not exist is below that with which it begins.
+    The path tells: 31AA and 12CC13 (doubled letters) are below 31A and 12C13, but 25FF (fabulous animals) is
+    next to 25F (animals). What does not exist is below that with which it begins.
     """
     steps = path(notation)
     return branch in steps if steps else notation.startswith(branch)

@@ -1,8 +1,9 @@
 """Exclusive locks between processes, on file systems with file locks and on those without.
 
-`flock` is the first choice: the operating system lets go of it when the process ends, however it ends. Lustre mounted
-without `-o flock`, and NFS without a lock daemon, answer ENOSYS or ENOLCK. There a marker file takes its place
-(`filelock.SoftFileLock`: created with O_EXCL, names host, process and its start). A marker whose process is gone is taken
+`flock` is the first choice: the operating system lets go of it when the process ends, however it ends. Lustre
+mounted without `-o flock`, and NFS without a lock daemon, answer ENOSYS or ENOLCK. There a marker file takes
+its place (`filelock.SoftFileLock`: created with O_EXCL, names host, process and its start). A marker whose
+process is gone is taken
 over where that can be known: on the same host, and by a later start of the same SLURM job.
 """
 
@@ -64,7 +65,8 @@ def hold(path: Path, busy: Callable[[str], IconoclipError], *, timeout_seconds: 
 
     Args:
         path: the lock's file; its folder is created.
-        busy: makes the error for a lock that is held, from words for its holder: "process 7 on node3, since ...".
+        busy: makes the error for a lock that is held, from words for its holder: "process 7 on node3, since
+            ...".
         timeout_seconds: how long to wait for it.
 
     Raises:
@@ -142,7 +144,7 @@ def lock_file(descriptor: int, *, waits: bool = False) -> bool:
         raise TryAgainLater(
             f"the file system does not lock a file: {error.strerror}",
             where=_path_of(descriptor),
-            remedy="run the same command again; if that does not help, choose a folder on another file system",
+            remedy="run the same command again; if that fails, choose a folder on another file system",
         ) from error
     return True
 
@@ -157,7 +159,7 @@ def _unsupported(where: str | Path, error: OSError) -> LocksUnsupported:
     return LocksUnsupported(
         f"this file system has no file locks ({errno.errorcode.get(error.errno or 0, error.errno)})",
         where=where,
-        remedy="choose a folder on another file system, or ask for it to be mounted with them (Lustre: `-o flock`)",
+        remedy="choose a folder on another file system, or have it mounted with them (Lustre: `-o flock`)",
     )
 
 
@@ -179,7 +181,7 @@ def _marker_of(path: Path) -> Path:
 
 
 def _is_earlier_start(record: dict[str, object]) -> bool:
-    """Whether a lock was taken by an earlier start of this SLURM job, which the scheduler has ended before this one."""
+    """Whether a lock was taken by an earlier start of this SLURM job, which the scheduler has ended."""
     job, restart = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
     earlier = record.get("restart")
     return bool(job) and record.get("job") == job and isinstance(earlier, int) and earlier < int(restart)

@@ -1,7 +1,8 @@
 """The one definition of every retrieval number the project publishes.
 
-Shapes: Q queries, N items, K cut-off. Ranks start at 1. Ties are counted against the query: an item that scores
-the same as the relevant one is placed before it, so that a model that answers everything alike gets no credit.
+Shapes: Q queries, N items, K cut-off. Ranks start at 1. Ties are counted against the query: an item that
+scores the same as the relevant one is placed before it, so that a model that answers everything alike gets no
+credit.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def relevant_ranks(scores_QN: FloatArray, relevant_QN: BoolArray) -> list[IntArr
 def ranks_of(scores_QN: FloatArray, relevant: Sequence[IntArray]) -> list[IntArray]:
     """As `relevant_ranks`, with each query's relevant items given by their positions.
 
-    Counts instead of sorting: a query with few relevant items costs one pass over its scores for each of them.
+    Counts instead of sorting: a query with few relevant items costs one pass over its scores for each of
+    them.
 
     Raises:
         ValueError: a score is not finite, or there are not as many queries as rows.
@@ -50,17 +52,18 @@ def ranks_of(scores_QN: FloatArray, relevant: Sequence[IntArray]) -> list[IntArr
     for scores_N, positions in zip(scores_QN, relevant, strict=True):
         own = np.sort(scores_N[positions])[::-1]
         num_at_least = np.array([np.count_nonzero(scores_N >= score) for score in own], dtype=np.int64)
-        # Of those, the relevant ones are not "others"; what is left stands before, ties included.
+        # Of those, the relevant ones are not "others"; the rest ranks before, ties included.
         num_own_at_least = np.array([np.count_nonzero(own >= score) for score in own], dtype=np.int64)
         ranks.append(num_at_least - num_own_at_least + np.arange(1, len(own) + 1))
     return ranks
 
 
 def recall_at_k(ranks: Sequence[IntArray], k: int) -> float:
-    """The share of queries with a relevant item among the first k, as the retrieval literature on CLIP counts it.
+    """The share of queries with a relevant item among the first k, as the retrieval literature on CLIP counts
+    it.
 
-    (Karpathy and Fei-Fei 2015, arXiv 1412.2306; clip-benchmark counts the same.) Queries without a relevant item are
-    left out; NaN when none is left.
+    (Karpathy and Fei-Fei 2015, arXiv 1412.2306; clip-benchmark counts the same.) Queries without a relevant
+    item are left out; NaN when none is left.
     """
     return _mean([float(r[0] <= k) for r in ranks if len(r)])
 
@@ -71,7 +74,7 @@ def mean_reciprocal_rank(ranks: Sequence[IntArray]) -> float:
 
 
 def mean_average_precision(ranks: Sequence[IntArray]) -> float:
-    """The mean over queries of the mean precision at the rank of each relevant item (Manning et al. 2008, ch. 8.4)."""
+    """Mean average precision over queries (Manning et al. 2008, ch. 8.4)."""
     return _mean([float(np.mean(np.arange(1, len(r) + 1) / r)) for r in ranks if len(r)])
 
 
@@ -97,8 +100,9 @@ def bootstrap_interval(
     """A percentile bootstrap interval of the mean (Efron 1979), over queries.
 
     Args:
-        cluster_Q: queries with the same number are drawn together (Field and Welsh 2007, Bootstrapping clustered
-            data): what stands and falls together is one piece of evidence. A single cluster says nothing and is not heeded.
+        cluster_Q: queries with the same number are drawn together (Field and Welsh 2007, Bootstrapping
+            clustered data): members of one cluster are one piece of evidence. A single cluster tells
+            nothing and is not heeded.
 
     Returns:
         (low, high); (NaN, NaN) without values.

@@ -1,8 +1,8 @@
 """Image bytes from anywhere -> pixels: bounded, upright, in sRGB or grey, transparency on white.
 
-The harvest, the uploads of the search service, the encoder and training all decode here, so that one file gives one
-picture whoever reads it. Nothing is decoded before its header was checked. A decoder is C code over hostile bytes: the
-harvest calls this in processes of their own (`data_prep.images.decoders`).
+The harvest, the uploads of the search service, the encoder and training all decode here, so that one file
+gives the same picture everywhere. Nothing is decoded before its header was checked. A decoder is C code over
+hostile bytes: the harvest calls this in processes of their own (`data_prep.images.decoders`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "JPEG2000", "GIF", "WEBP", "BMP")
 WHITE: Final = (255, 255, 255, 255)
 ORIENTATION: Final = 0x0112
-# ITU-T T.81, table B.1; encoders write about ten scans. Coded data holds no marker, an embedded preview one or two.
+# ITU-T T.81, table B.1; encoders write about ten scans. Coded data holds no marker, an embedded preview one
+# or two.
 START_OF_SCAN: Final = b"\xff\xda"
 MAX_SCANS: Final = 100
 MAX_PROFILE_BYTES: Final = 4_000_000
@@ -35,12 +36,12 @@ _ROWS_AT_ONCE: Final = 256
 
 # Our own bound is checked before any pixel is decoded, and names the number that was exceeded.
 Image.MAX_IMAGE_PIXELS = None
-# What a damaged tag makes Pillow say helps nobody who harvests millions of images.
+# Pillow warns about damaged tags, which nobody can act on in a harvest of millions of images.
 warnings.filterwarnings("ignore", module="PIL")
 
 
 class ImageRefused(ValueError):
-    """The bytes are no image that we read; the message says why, in words for a report."""
+    """The bytes are not an image that we read; the message is the reason in a report."""
 
 
 class TooManyPixels(ImageRefused):
@@ -79,7 +80,8 @@ def decode(
     Args:
         data: the file's bytes.
         max_pixels: refuse an image whose header claims more.
-        at_least: (width, height) in pixels that are needed; a JPEG may be decoded at a reduced scale that covers them.
+        at_least: (width, height) in pixels that are needed; a JPEG may be decoded at a reduced scale that
+            covers them.
         max_side: shrink to at most so many pixels on the longer side.
         formats: those that are allowed.
 
@@ -111,7 +113,7 @@ def open_image(data: bytes, *, max_pixels: int, formats: Sequence[str] = FORMATS
     if not data:
         raise ImageRefused("the file is empty")
     if looks_like_markup(data):
-        raise ImageRefused("a page of HTML or XML came where an image was wanted")
+        raise ImageRefused("a page of HTML or XML was received instead of an image")
     try:
         image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
@@ -121,15 +123,16 @@ def open_image(data: bytes, *, max_pixels: int, formats: Sequence[str] = FORMATS
         raise ImageRefused("the image has no pixels")
     if width * height > max_pixels:
         raise TooManyPixels(f"the image claims {width}x{height} pixels, more than the {max_pixels} allowed")
-    # A scan of 14 bytes can ask for a pass over all pixels, and a progressive JPEG may have thousands of them. Counting
-    # takes as long as a twentieth of decoding; the passes of a sequential JPEG cost a fiftieth.
+    # A scan of 14 bytes can ask for a pass over all pixels, and a progressive JPEG may have thousands of
+    # them. Counting takes as long as a twentieth of decoding; the passes of a sequential JPEG cost a
+    # fiftieth.
     if image.info.get("progressive") and (num_scans := data.count(START_OF_SCAN)) > MAX_SCANS:
         raise ImageRefused(f"the JPEG has {num_scans} scans, more than the {MAX_SCANS} allowed")
     return image
 
 
 def looks_like_markup(data: bytes) -> bool:
-    """Whether bytes begin like an HTML or XML page: a firewall's or a login's, where something else was wanted."""
+    """Whether bytes begin like an HTML or XML page, such as that of a firewall or a login."""
     start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return start.startswith((b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<script", b"<!--"))
 
@@ -161,8 +164,8 @@ def draft(image: Image.Image, data: bytes, max_side: int) -> None:
 def _levels_to_drop(size: tuple[int, int], factor: float, data: bytes) -> int:
     """How many resolution levels of a JPEG 2000 to leave out.
 
-    As many as the file has (COD marker, ISO/IEC 15444-1, A.6.1), and such that Pillow's rounding of the smaller size
-    agrees with the codec's, which rounds up; else it reports a broken file.
+    As many as the file has (COD marker, ISO/IEC 15444-1, A.6.1), and such that Pillow's rounding of the
+    smaller size agrees with the codec's, which rounds up; else it reports a broken file.
     """
     marker = data.find(b"\xff\x52")
     available = data[marker + 9] if 0 <= marker < len(data) - 9 else 0
@@ -250,7 +253,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def _white_of(mode: str, values: npt.NDArray[Any]) -> float:
-    """The value that is white. 16-bit modes use their whole range by definition; 32-bit ones say nothing about theirs."""
+    """The value of white: 65535 for 16 bits; 32-bit modes do not define theirs, so the data decide."""
     if mode.startswith("I;16"):
         return 65535.0
     highest = float(np.max(values, initial=0, where=np.isfinite(values)))
@@ -267,7 +270,7 @@ def _onto_white(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """A plain image in sRGB or in grey; a profile that cannot be read is passed over, as browsers do."""
+    """A plain image in sRGB or in grey; an unreadable profile is ignored, as browsers do."""
     if image.mode == "L":
         # A grey profile differs from sRGB's curve by a gamma at most; viewers ignore it as well.
         return image
@@ -282,7 +285,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 @functools.lru_cache(maxsize=32)
 def _transform(profile: bytes, mode: str) -> Any | None:
-    """The colour transform of an embedded profile; None when it is sRGB already or does not fit the pixels."""
+    """The colour transform of an embedded profile; None if it is sRGB or does not fit the pixels."""
     if len(profile) > MAX_PROFILE_BYTES:
         return None
     try:

@@ -21,7 +21,7 @@ SECONDS_BETWEEN_LOG_LINES = 15.0
 
 
 class Meter:
-    """Counts items of one piece of work; `advance` and `note` may be called as often as one likes."""
+    """Counts items of one piece of work; `advance` and `note` may be called at any rate."""
 
     def __init__(self, what: str, total: int | None, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit
@@ -40,17 +40,17 @@ class Meter:
         self.show()
 
     def note(self, text: str) -> None:
-        """A short text beside the count: a loss, a host, a number of refusals."""
+        """Show a short text next to the count: a loss, a host, a number of refusals."""
         self.text = text
         self.show()
 
     @property
     def rate(self) -> float:
-        """Items a second since the start."""
+        """Items per second since the start."""
         return self.done / max(time.monotonic() - self._started, 1e-9)
 
     def show(self, *, last: bool = False) -> None:
-        """Draw the present state."""
+        """Draw the current state."""
 
 
 class _LogMeter(Meter):
@@ -112,8 +112,9 @@ def progress(what: str, *, total: int | None = None, unit: str = "items") -> Ite
             meter.show(last=True)
         return
     columns = (
-        TextColumn("[bold]{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"),
-        TextColumn("[cyan]{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("[bold]{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"), TextColumn("[cyan]{task.fields[rate]}"), TimeElapsedColumn(),
+        TimeRemainingColumn(), TextColumn("[dim]{task.fields[note]}"),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as bars:
         meter = _BarMeter(what, total, unit, bars)

@@ -1,7 +1,8 @@
 """Record: one image (or one region of one), its captions, its rights and where it all came from.
 
-A record is written once, beside its image in a shard, as JSON (`KEY.json`). Everything a later stage decides on
-stands here: may it be trained on, what must stay on one side of a split, whom to credit, where to link.
+A record is written once, next to its image in a shard, as JSON (`KEY.json`). Everything a later stage decides
+on
+is here: may it be trained on, what must stay on one side of a split, whom to credit, where to link.
 Its JSON Schema is docs/schemas/record.schema.json.
 """
 

@@ -1,4 +1,5 @@
-"""Rights: any spelling of a statement -> its canonical URI -> what may be done, under a named, versioned policy.
+"""Rights: any spelling of a statement -> its canonical URI -> what may be done, under a named, versioned
+policy.
 
 The default is no. The table is an engineering table, not legal advice; it follows the statements' own texts
 (creativecommons.org/licenses, rightsstatements.org/page/1.0) and, for research bodies, Article 3 of
@@ -95,9 +96,11 @@ _ABOUT = re.compile(
 _ABOUT_NAMES = {"pdm": "mark", "cc0": "zero", "mark": "mark", "zero": "zero"}
 _SCHEME = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 _HREF = re.compile(r"""href\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
-# Europeana retired these addresses in favour of RightsStatements.org (Europeana Licensing Framework, 2015-2016).
+# Europeana retired these addresses in favour of RightsStatements.org (Europeana Licensing Framework,
+# 2015-2016).
 _RETIRED_EUROPEANA = {
-    "rr-f": "InC", "rr-p": "InC", "rr-r": "InC", "unknown": "UND", "out-of-copyright-non-commercial": "NoC-NC", "orphan-work-eu": "InC-OW-EU",
+    "rr-f": "InC", "rr-p": "InC", "rr-r": "InC", "unknown": "UND", "out-of-copyright-non-commercial": "NoC-NC",
+    "orphan-work-eu": "InC-OW-EU",
     "test-orphan-work-test": "InC-OW-EU",
 }  # fmt: skip
 _EUROPEANA = re.compile(r"(?:www\.)?europeana\.eu/(?:portal/)?rights/([a-z-]+?)(?:\.html|/|$)", re.IGNORECASE)
@@ -107,8 +110,8 @@ def canonical_uri(raw: str | None) -> str | None:
     """The canonical URI of a rights value in any spelling: https, `.de` deeds, HTML links, retired addresses.
 
     Returns:
-        The `http://` URI that the statement's own publisher calls canonical, or None when no statement is named,
-        or when the value names several that differ.
+        The `http://` URI that the statement's own publisher calls canonical, or None when no statement is
+        named, or when the value names several that differ.
     """
     found = {uri for candidate in _candidates(raw or "") if (uri := _one_uri(candidate))}
     return found.pop() if len(found) == 1 else None
@@ -196,9 +199,10 @@ def judge(
 
 
 def may_train(rights: Rights, policy: PolicyName) -> bool:
-    """Judge again, under `policy`, from the canonical URI alone: a shard set's own word is not believed.
+    """Judge again, under `policy`, from the canonical URI alone: what a shard set itself claims is not
+    trusted.
 
-    The record's verdict must allow it as well: a stricter harvest is never loosened here.
+    The record's own verdict must allow it as well: a stricter harvest is never loosened here.
     """
     return (
         rights.may_train

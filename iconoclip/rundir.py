@@ -4,7 +4,7 @@ config.yaml     the resolved config
 env.json        Python, packages, platform
 job.json        who runs it: the scheduler's job, the wandb id, the state
 data.json       the digest of every shard set seen
-metrics.jsonl   one JSON object a line, the local truth; wandb mirrors it
+metrics.jsonl   one JSON object per line, the authoritative copy; wandb mirrors it
 checkpoints/
 """
 
@@ -43,7 +43,8 @@ class RunDir:
     def locked(self) -> Iterator[None]:
         """Keep every other process from training in this folder while the block runs.
 
-        The lock ends with the process, however it ends (see `iconoclip.locks` for file systems without file locks).
+        The lock ends with the process, however it ends (see `iconoclip.locks` for file systems without file
+        locks).
 
         Raises:
             TryAgainLater: another process holds it.
@@ -72,7 +73,7 @@ class RunDir:
             ) from error
 
     def start(self, config: BaseModel, *, data: dict[str, Any], resuming: bool) -> None:
-        """Write what is known before the first step. A run that goes on keeps its first config.
+        """Write what is known before the first step. A resumed run keeps its first config.
 
         Raises:
             MissingRequirement: the folder cannot be written.
@@ -116,7 +117,7 @@ class RunDir:
                     ) from error
 
     def rewind(self, step: int) -> None:
-        """Drop the lines of `metrics.jsonl` after `step`: a run that goes on from a checkpoint writes them again."""
+        """Drop the lines of `metrics.jsonl` after `step`: a resumed run writes them again."""
         if self.metrics_path.exists():
             kept = [line for line in self.metrics() if line.get("step", 0) <= step]
             with atomic_write(self.metrics_path) as file:

@@ -3,11 +3,12 @@
     shardset.json       schema version, sha256 of every file, totals, policy, parents, tombstones
     records.parquet     one row a sample: where its bytes are, and what a loader decides on
     INSTITUTION-000000.tar ...   KEY.jpg, KEY.json (the Record), KEY.txt (the first caption), adjacent
-    shardset.json.sig   a detached signature, where whoever publishes the set has signed it
-    README.md  croissant.json  quality.html   the dataset card, its machine-readable twin, a report with pictures
+    shardset.json.sig   a detached signature, if the publisher has signed the set
+    README.md  croissant.json  quality.html   the dataset card, the same for machines, a report with
+    pictures
 
-The tars are plain: any WebDataset trainer reads them. They are also canonical (fixed owner, mode and mtime), so
-that the same samples in the same order give the same bytes. Here a set is read; `shardset_manifest` and
+The tars are plain: any WebDataset trainer reads them. They are also canonical (fixed owner, mode and mtime),
+so that the same samples in the same order give the same bytes. Here a set is read; `shardset_manifest` and
 `shardset_index` define its two files, `shardset_writer` writes it.
 """
 
@@ -82,7 +83,8 @@ class ShardSet:
 
     def __len__(self) -> int:
         """The number of samples that may be handed out: all, less the withdrawn."""
-        # Tombstones also stand for samples that a merge or a new harvest has left out: those are not among the totals.
+        # Tombstones also mark samples that a merge or a new harvest has left out: those are not among
+        # the totals.
         return self.table(["key"]).num_rows if self.withdrawn else self.manifest.totals.num_samples
 
     @property
@@ -149,13 +151,13 @@ class ShardSet:
         """`size` bytes of `shard` from `offset`, as the index gives them.
 
         Raises:
-            DamagedData: the shard is shorter than the index says.
+            DamagedData: the shard is shorter than the index states.
         """
         with self._open_shard(shard) as file:
             return self._slice(file, offset, size)
 
     def read_record(self, shard: str, offset: int, size: int) -> Record:
-        """The record whose JSON stands at `offset` of `shard`."""
+        """The record whose JSON starts at `offset` of `shard`."""
         return _parse_record(self.read_bytes(shard, offset, size), shard)
 
     def _open_shard(self, name: str) -> IO[bytes]:
@@ -184,11 +186,11 @@ class ShardSet:
         file.seek(offset)
         data = file.read(size)
         if len(data) != size:
-            raise DamagedData("a shard is shorter than the index says", where=file.name, remedy=_COPY_AGAIN)
+            raise DamagedData("a shard is shorter than the index states", where=file.name, remedy=_COPY_AGAIN)
         return data
 
 
-_COPY_AGAIN = "copy the shard set again from where it came; `iconoclip check` says what else differs"
+_COPY_AGAIN = "copy the shard set again from where it came; `iconoclip check` lists what else differs"
 
 
 def _read_manifest(path: Path) -> ShardSetManifest:

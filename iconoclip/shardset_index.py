@@ -1,4 +1,4 @@
-"""`records.parquet`: one row a sample, with where its bytes are and what a loader, an index or a catalogue decides on."""
+"""`records.parquet`: one row per sample, with the place of its bytes and what other stages filter by."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Counts:
         self._num_trainable = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count a row."""
+        """Add one row of the index to the counts."""
         self._institutions[row["institution"]] += 1
         self._languages.update(caption["language"] for caption in row["captions"])
         self._rights[row["rights_uri"] or "none"] += 1
@@ -90,7 +90,7 @@ class Counts:
         self._num_trainable += row["train"] == "yes" and not row["opt_out"]
 
     def totals(self) -> Totals:
-        """What was counted."""
+        """The counts of all rows added so far."""
         return Totals(
             num_samples=self._institutions.total(),
             num_trainable=self._num_trainable,

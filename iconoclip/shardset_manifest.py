@@ -1,4 +1,4 @@
-"""`shardset.json`: what a shard set holds, checksum by checksum. JSON Schema: docs/schemas/shardset.schema.json."""
+"""`shardset.json`: the contents of a shard set with checksums (docs/schemas/shardset.schema.json)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from iconoclip.record import Sha256
 
 MANIFEST_NAME = "shardset.json"
 RECORDS_NAME = "records.parquet"
-# A detached signature of shardset.json, and a report with pictures of samples. Both are of the set as it was: `unseal` says
-# why they go with it.
+# A detached signature of shardset.json, and a report with pictures of samples. Both are of the set as it was:
+# `unseal` explains why they are removed with it.
 SIGNATURE_NAME = "shardset.json.sig"
 QUALITY_NAME = "quality.html"
 MAX_SHARD_BYTES = 1_000_000_000
@@ -49,7 +49,7 @@ class Totals(_Part):
 
 
 class Tombstone(_Part):
-    """A withdrawn sample: its bytes may still stand in a tar, but no reader may hand it out."""
+    """A withdrawn sample: its bytes may still be in a tar, but no reader may return it."""
 
     key: str
     reason: str
@@ -79,8 +79,8 @@ class ShardSetManifest(_Part):
 
 
 def unseal(folder: Path) -> None:
-    """Remove what vouches for a set before its files change: its manifest, so that no reader sees half a set, and what speaks
-    of the set as it was; a withdrawn picture would still be shown."""
+    """Remove what vouches for a set before its files change: its manifest, so that no reader sees half a set,
+    and what speaks of the set as it was; a withdrawn picture would still be shown."""
     for name in (MANIFEST_NAME, SIGNATURE_NAME, QUALITY_NAME):
         (folder / name).unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Writes a shard set in one pass, in bounded memory: samples go into the tar, their rows into the index, as they come."""
+"""Writes a shard set in one pass and bounded memory: each sample into the tar, its row into the index."""
 
 from __future__ import annotations
 
@@ -186,7 +186,8 @@ def _padded(size: int) -> int:
 class _TarWriter:
     """Writes files of no owner and no time into a tar.
 
-    The bytes are those of `tarfile` (POSIX.1-1988 ustar), which takes a third of the time of packing a harvest to put a
+    The bytes are those of `tarfile` (POSIX.1-1988 ustar), which takes a third of the time of packing a
+    harvest to put a
     header together: here name, size and checksum are set into one it made.
     """
 
@@ -207,7 +208,8 @@ class _TarWriter:
 
     def _header(self, name: str, size: int) -> bytes:
         encoded = name.encode()
-        # Longer names, and files of 8 GiB, are written differently; keys are shorter (iconoclip.record), shards smaller.
+        # Longer names, and files of 8 GiB, are written differently; keys are shorter (iconoclip.record),
+        # shards smaller.
         assert len(encoded) <= self.MAX_NAME_BYTES
         assert size < 8**11
         header = bytearray(self.TEMPLATE)
@@ -224,7 +226,7 @@ class _TarWriter:
         self._file.close()
 
     def abandon(self) -> None:
-        """Let go of the file, half as it is; the disk may be full."""
+        """Close the unfinished file; the disk may be full."""
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -232,8 +234,8 @@ class _TarWriter:
 class _IndexWriter:
     """Appends rows to a Parquet file, a row group at a time, and sees to it that no key comes twice.
 
-    Of the keys written already eight bytes each are kept: a digest. Two keys of one digest among a million samples
-    happen once in 40 million sets, and would be refused as twins.
+    Of the keys written already eight bytes each are kept: a digest. Two keys of one digest among a million
+    samples happen once in 40 million sets, and would be refused as duplicates.
     """
 
     def __init__(self, path: Path) -> None:
@@ -245,13 +247,13 @@ class _IndexWriter:
         self._writer: pq.ParquetWriter | None = None
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a row.
+        """Append a row to the index.
 
         Raises:
             BadInput: its key came before.
         """
         if row["key"] in self._keys:
-            raise _twin(row["key"])
+            raise _duplicate(row["key"])
         self._keys.add(row["key"])
         self._rows.append(json.dumps(row, ensure_ascii=False).encode())
         if len(self._rows) >= ROWS_OF_A_GROUP:
@@ -262,8 +264,8 @@ class _IndexWriter:
         these = np.fromiter(digests.values(), np.uint64, len(digests))
         for earlier in self._written:
             if np.isin(these, earlier).any():
-                twins = set(these[np.isin(these, earlier)].tolist())
-                raise _twin(next(key for key, digest in digests.items() if digest in twins))
+                duplicates = set(these[np.isin(these, earlier)].tolist())
+                raise _duplicate(next(key for key, digest in digests.items() if digest in duplicates))
         self._written.append(these)
         if self._writer is None:
             self._file = self.path.open("wb")
@@ -272,13 +274,13 @@ class _IndexWriter:
         self._rows, self._keys = [], set()
 
     def abandon(self) -> None:
-        """Let go of the file, whole or not; nothing happens when it is closed."""
+        """Close the file, finished or not; a second time does nothing."""
         self._rows = []
         with contextlib.suppress(OSError, pa.ArrowException):
             self.close()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the rows that are left and close the file."""
         if self._rows:
             self._flush()
         if self._writer:
@@ -290,7 +292,7 @@ class _IndexWriter:
 
 
 def _table(rows: list[bytes]) -> pa.Table:
-    """Rows as JSON -> a table. Arrow's own conversion of Python values first imports pandas, where it is installed."""
+    """Rows as JSON -> a table. Arrow's conversion of Python values would import pandas where it is installed."""
     lines = b"\n".join(rows)
     table = pyarrow.json.read_json(
         io.BytesIO(lines),
@@ -306,5 +308,5 @@ def _digest(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
 
 
-def _twin(key: str) -> BadInput:
+def _duplicate(key: str) -> BadInput:
     return BadInput(f"the key {key} appears twice", remedy="give each item its own source id")

@@ -21,11 +21,11 @@ class StatusConfig(Config):
         description="folder of a harvest, of a run, or one that holds runs",
         json_schema_extra=positional(),
     )
-    json: bool = Field(False, description="print JSON: one object a harvest or run")  # type: ignore[assignment]
+    json: bool = Field(False, description="print JSON: one object per harvest or run")  # type: ignore[assignment]
 
 
 def status(config: StatusConfig) -> int:
-    """Hand the folder to the package that wrote it."""
+    """Call the status function of the package that wrote the folder."""
     package = "data_prep" if is_harvest(config.folder) else "slurm"
     model: type[Config] = resolve(f"{package}.config:StatusConfig")
     function: Any = resolve(f"{package}.status:status")
@@ -33,7 +33,7 @@ def status(config: StatusConfig) -> int:
 
 
 def is_harvest(folder: Path) -> bool:
-    """Whether the folder holds a harvest: its ledger, or those of its tasks. A run's folder holds a job.json."""
+    """Whether the folder holds a harvest: its ledger, or those of its tasks. A run has a job.json."""
     if _is_near(folder, "job.json"):
         return False
     return _is_near(folder, LEDGER_NAME)

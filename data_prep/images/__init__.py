@@ -1,1 +1,1 @@
-"""From the bytes of a stranger to the JPEG that is stored, in processes of their own."""
+"""From bytes of unknown servers to the JPEG that is stored, in separate processes."""

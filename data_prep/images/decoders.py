@@ -1,10 +1,10 @@
 """Where images are decoded: in processes of their own, so that no image can take the harvest down with it.
 
-The event loop talks to the processes over Unix sockets itself. Measured, not guessed: with decoding in threads it waited
-for the interpreter's lock after every system call, and a harvest of 1024-pixel images ran at two thirds of the speed; with
-`concurrent.futures`' process pool the same happened, if less, because of the two threads that carry its jobs. A process
-that dies of an image (a decoder's bug, memory, time) is replaced and the image tried again; if it kills again, it is
-refused.
+The event loop talks to the processes over Unix sockets itself. Measured, not guessed: with decoding in
+threads it waited for the interpreter's lock after every system call, and a harvest of 1024-pixel images ran
+at two thirds of the speed; with `concurrent.futures`' process pool the same happened, if less, because of the
+two threads that carry its jobs. A process that dies of an image (a decoder's bug, memory, time) is replaced
+and the image tried again; if it kills again, it is refused.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ class _Job:
             self.done.set_result(_checked(facts, jpeg or self.body))
 
     def failed(self, reason: Exception) -> None:
-        # Who waited may have been cancelled.
+        # The task that waited may have been cancelled.
         if not self.done.done():
             self.done.set_exception(reason)
 
 
 def _checked(facts: dict[str, Any], jpeg: bytes) -> StoredImage:
-    """What was answered, whoever answered.
+    """The checked answer of a decoding process, which a hostile image may have taken over.
 
     Raises:
         ValueError: it does not fit together; pydantic's ValidationError is one.
@@ -96,16 +96,17 @@ class _Process(asyncio.Protocol):
         self._decoders.won(self)
 
     def give(self, job: _Job) -> None:
-        """Send an image."""
+        """Send an image to the process."""
         self.jobs.append(job)
         self._transport.write(job.message())
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of answers came."""
+        """Read the answers in the bytes received so far."""
         self._received += data
         while (answer := self._next()) is not None:
             if self.is_ready:
-                # Taken off the list when it is answered: what is no answer raises, and the loop closes the connection.
+                # Taken off the list when it is answered: what is no answer raises, and the loop closes the
+                # connection.
                 self.jobs[0].answered(*answer)
                 self.jobs.popleft()
             else:
@@ -130,7 +131,7 @@ class _Process(asyncio.Protocol):
         self._decoders.lost(self)
 
     def close(self) -> None:
-        """Want no more of it."""
+        """Close the connection; the process then ends."""
         self._transport.abort()
 
 
@@ -139,7 +140,7 @@ class Decoders:
 
     Args:
         wanted: how images are to be stored.
-        num_workers: processes; 0 takes one a core.
+        num_workers: processes; 0 means one per core.
     """
 
     PROGRAM = (sys.executable, "-m", "data_prep.images.decoding")
@@ -156,7 +157,7 @@ class Decoders:
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
-        # They load while the first documents are asked for.
+        # They load while the first documents are requested.
         await self._add_processes(self._num_workers)
         return self
 
@@ -189,7 +190,7 @@ class Decoders:
         return await job.done
 
     def give_work(self) -> None:
-        """Hand what waits to whoever has least to do."""
+        """Give waiting images to the processes with the fewest jobs."""
         while self._waiting and self._processes:
             idlest = min(self._processes, key=lambda process: len(process.jobs))
             if len(idlest.jobs) >= JOBS_PER_PROCESS:
@@ -202,7 +203,7 @@ class Decoders:
         self.give_work()
 
     def lost(self, process: _Process) -> None:
-        """A process is gone: its first image is to blame, and tried once more; the others are simply given again."""
+        """A process died: its first image caused that and is tried once more; the others are sent again."""
         self._processes.remove(process)
         if self._is_closed:
             return

@@ -2,11 +2,13 @@
 
     python -m data_prep.images.decoding WANTED FD...
 
-WANTED is a `data_prep.images.store.Wanted` in JSON; each FD is the end of a Unix socket, and gets a process of its own. They
-are forked off when the decoders are loaded, and end when the other end of their socket is closed, whoever closed it.
+WANTED is a `data_prep.images.store.Wanted` in JSON; each FD is the end of a Unix socket, and gets a process
+of its own. They are forked off when the decoders are loaded, and end when the other end of their socket is
+closed, by either side.
 
-A message is two lengths of four bytes, big-endian, then a JSON object and bytes. What comes in is trusted; what goes out
-need not be, if an image took the decoder over: so no pickle, and the harvest checks it as it checks a stranger's words.
+A message is two lengths of four bytes, big-endian, then a JSON object and bytes. The requests are
+trusted. The answers are not, because an image may have taken over the decoder: so there is no pickle, and the
+harvest checks them like any other outside data.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def message(head: dict[str, Any], body: bytes) -> bytes:
 
 
 def serve(end: socket.socket, wanted: Wanted) -> None:
-    """Say that the decoders are loaded, then answer image after image until the other end is closed."""
+    """Report that the decoders are loaded, then answer each image until the other end is closed."""
     end.sendall(message({"process": os.getpid()}, b""))
     with end.makefile("rb", buffering=1 << 18) as reader:
         while len(lengths := reader.read(LENGTHS.size)) == LENGTHS.size:
@@ -70,7 +72,7 @@ def _answer(head: dict[str, Any], body: bytes, wanted: Wanted) -> tuple[dict[str
         return {"refused": str(refused)}, b""
     facts = asdict(stored)
     jpeg = facts.pop("jpeg")
-    # What is kept as it came need not go back.
+    # Bytes that are stored as received need not be sent back.
     return facts, b"" if jpeg is body else jpeg
 
 
@@ -78,7 +80,7 @@ def _serve_alone(end: socket.socket, wanted: Wanted) -> int:
     try:
         serve(end, wanted)
     except ConnectionError:
-        pass  # the harvest is gone, or wants no more
+        pass  # the harvest has ended
     except BaseException:
         traceback.print_exc()
         return 1
@@ -87,7 +89,8 @@ def _serve_alone(end: socket.socket, wanted: Wanted) -> int:
 
 def main(arguments: list[str]) -> None:
     """Serve each socket in a process of its own, and wait for all of them to end."""
-    # A scheduler tells every process of a job to end; the harvest knows what to do, and then closes the sockets.
+    # A scheduler tells every process of a job to end; the harvest knows what to do, and then closes the
+    # sockets.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     wanted = Wanted(**json.loads(arguments[0]))
     ends = [socket.socket(fileno=int(number)) for number in arguments[1:]]

@@ -17,7 +17,7 @@ _DCT: Final = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) 
 
 @dataclass(frozen=True)
 class Averaged:
-    """An image averaged to about three times the grid of the hash: all that the hash and the colours look at."""
+    """An image averaged to about three times the grid of the hash; the hash and the colours need no more."""
 
     pixels: Image.Image
     box: tuple[float, float, float, float]
@@ -25,16 +25,17 @@ class Averaged:
 
     @classmethod
     def of(cls, image: Image.Image) -> Self:
-        """Average an image."""
+        """Average an image for the hash and the colours."""
         across, down = (max(1, int(side / _SIDE / REDUCING_GAP)) for side in image.size)
         pixels = image.reduce((across, down)) if max(across, down) > 1 else image
         return cls(pixels, (0.0, 0.0, image.width / across, image.height / down))
 
     @property
     def phash(self) -> str:
-        """The 64-bit perceptual hash, 16 hexadecimal digits: that of `imagehash.phash`, to a bit here and there.
+        """The 64-bit perceptual hash, 16 hexadecimal digits: `imagehash.phash` within a few bits.
 
-        Computed here because importing scipy for one 8x8 product would cost each process that decodes a third of a second.
+        Computed here because importing scipy for one 8x8 product would cost each process that decodes a third
+        of a second.
         """
         small = self.pixels.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, self.box)
         low = _DCT @ np.asarray(small, dtype=np.float64) @ _DCT.T

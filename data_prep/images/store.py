@@ -1,8 +1,8 @@
 """Bytes from an unknown server -> a stored JPEG: decoded safely, upright, in sRGB, small, and hashed.
 
-What is stored: a baseline JPEG without metadata, RGB or greyscale, its longer side at most `max_side` pixels. Bytes
-that already are exactly that are kept as they came, so that a picture the image service has sized for us is not
-compressed twice; everything else is encoded again. Nothing is ever enlarged.
+What is stored: a baseline JPEG without metadata, RGB or greyscale, its longer side at most `max_side` pixels.
+Bytes that already are exactly that are kept as they came, so that a picture the image service has sized for
+us is not compressed twice; everything else is encoded again. Nothing is ever enlarged.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from iconoclip import pictures
 from iconoclip.pictures import ImageRefused, looks_like_markup
 
 MIN_SIDE_PIXELS: Final = 8
-# IPTC PLUS "Data Mining" property in embedded XMP: every prohibition starts so (ns.useplus.org/LDF/ldf-XMPSpecification).
+# IPTC PLUS "Data Mining" property in embedded XMP: every prohibition starts like this
+# (ns.useplus.org/LDF/ldf-XMPSpecification).
 DATA_MINING_PROHIBITED: Final = b"DMI-PROHIBITED"
 
 
 class Rectangle(Protocol):
-    """A part of an image in pixels, origin at the top left. An `iconoclip.record.Region` is one, but importing that would
-    cost each process that decodes as long as all the rest here."""
+    """A part of an image in pixels, origin at the top left. An `iconoclip.record.Region` is one, but
+    importing that would cost each process that decodes as long as all the rest here."""
 
     @property
     def x(self) -> int:
@@ -66,7 +67,7 @@ class StoredImage:
     source_sha256: str
     phash: str
     colours: tuple[int, ...]
-    """Mean RGB of the four quarters, 12 values of 0-255: what tells two pictures of one perceptual hash apart."""
+    """Mean RGB of the four quarters, 12 values of 0-255: tells pictures of one perceptual hash apart."""
     opt_out: tuple[str, ...] = ()
 
 
@@ -145,7 +146,7 @@ def _is_as_wanted(image: Image.Image, data: bytes, wanted: Wanted) -> bool:
 def _needed_side(
     image: Image.Image, wanted: Wanted, crop: Rectangle | None, crop_space: tuple[int, int] | None
 ) -> int:
-    """How many pixels of the whole image's longer side are needed, so that the part to keep has `max_side`."""
+    """Pixels needed on the whole image's longer side, so that the part to keep has `max_side`."""
     share = 1.0 if crop is None else max(crop.width, crop.height) / max(crop_space or image.size)
     return math.ceil(wanted.max_side / min(max(share, 1e-6), 1.0))
 
@@ -174,7 +175,7 @@ def _encode(image: Image.Image, quality: int) -> bytes:
 
 
 def decoded_size(data: bytes, max_pixels: int = Wanted().max_pixels) -> tuple[int, int]:
-    """Decode an image whole and say how large it is.
+    """Decode a whole image and return its width and height.
 
     Raises:
         ImageRefused: it cannot be decoded.

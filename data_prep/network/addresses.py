@@ -11,8 +11,9 @@ from iconoclip.addresses import DEFAULT_PORTS, host_and_port, literal_address
 class AllowList:
     """The private or loopback hosts that a user named, as `host` (any port) or `host:port`.
 
-    A source address given on the command line names its host when it is a literal address or `localhost`; a name
-    that merely resolves to a private address does not, or any public name could point inside; with `names_too` it does.
+    A source address given on the command line names its host when it is a literal address or `localhost`; a
+    name that merely resolves to a private address does not, or any public name could point inside; with
+    `names_too` it does.
     """
 
     def __init__(self, hosts: Iterable[str], sources: Iterable[str] = (), *, names_too: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What may come instead of a resource, and how a body is read without trusting it."""
+"""Refusals and retries instead of a resource, and bounded reading of untrusted bodies."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MIN_BYTES_PER_STALL: Final = 1024
 
 
 class Refused(Exception):
-    """The resource is not to be had, now or later; the message says why, in words for the report."""
+    """The resource cannot be fetched, now or later; the message is the reason in the report."""
 
 
 class HostRefused(Refused):
-    """The host is not asked at all."""
+    """The host must not be contacted at all."""
 
 
 class NotNow(Exception):
-    """The resource is not to be had at present. `wait_seconds` is what the server asked for, where it did."""
+    """The resource cannot be fetched now. `wait_seconds` is the delay that the server asked for, if any."""
 
     def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -32,7 +32,7 @@ class NotNow(Exception):
 
 
 class HostParked(NotNow):
-    """The host is left alone for the rest of this run."""
+    """The host is paused for the rest of this run."""
 
 
 def phrase(status: int) -> str:
@@ -117,7 +117,7 @@ def _decoder(encoding: str, max_bytes: int) -> Callable[[bytes], bytes]:
     if encoding in ("", "identity"):
         return bytes
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise Refused(f"the body is encoded as '{encoding[:40]}', which was not asked for")
+        raise Refused(f"the body is encoded as '{encoding[:40]}', which was not requested")
     machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     def decode(chunk: bytes) -> bytes:

@@ -1,7 +1,8 @@
-"""Connections to checked addresses only: a name is resolved here, and what it resolves to is what is connected to.
+"""Connections to checked addresses only: a name is resolved and checked here, and the connection goes to the
+checked address.
 
-The pool of connections is httpcore2's; underneath stands asyncio itself. There is one layer less than in the
-pool's own backend, and whether an idle connection was closed is known without a system call.
+The connection pool is httpcore2's, on top of asyncio itself. There is one layer less than with the pool's own
+backend, and whether an idle connection was closed is known without a system call.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from data_prep.network.addresses import AllowList
 from data_prep.network.answers import HostRefused
 from iconoclip.addresses import is_public, literal_address
 
-# A body that nobody reads is not taken from the network any further.
+# Above this, an unread body is not received any further.
 MAX_UNREAD_BYTES: Final = 1_000_000
 MAX_ADDRESSES_TRIED: Final = 4
 
@@ -42,15 +43,16 @@ class CheckedPool:
     """Connections to checked addresses only, kept open between requests. Use as an async context manager.
 
     Args:
-        allowed: the private hosts that may be asked; they are asked directly, proxy or not.
-        proxy: through which all others are asked. What a name leads to is then the proxy's to find out; a name that
-            leads inside from here is refused all the same.
+        allowed: the private hosts that may be contacted; always directly, without the proxy.
+        proxy: used for all others. The proxy then resolves the names; a name that resolves to a private
+            address here is refused all the same.
     """
 
     def __init__(self, allowed: AllowList, proxy: str | None = None) -> None:
         self._allowed, self._checked = allowed, set[tuple[str, int]]()
         options: dict[str, Any] = {
-            # SSL_CERT_FILE is honoured: some houses sign their own servers. A proxy of the environment is not.
+            # SSL_CERT_FILE is honoured: some institutions sign their own certificates. A proxy from the
+            # environment is not.
             "ssl_context": httpx2.create_ssl_context(),
             "max_connections": 512,
             "max_keepalive_connections": 128,
@@ -63,7 +65,7 @@ class CheckedPool:
             self._proxied = httpcore2.AsyncHTTPProxy(proxy, **options, network_backend=backend)
 
     async def __aenter__(self) -> Self:
-        # Else the pool looks for the running task before every one of its locks, to find out that this is asyncio.
+        # Otherwise the pool looks up the running task at each of its locks to detect asyncio.
         self._library = sniffio.thread_local.name
         sniffio.thread_local.name = "asyncio"
         return self
@@ -130,7 +132,7 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         raise failure or httpcore2.ConnectError("no address")
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait without blocking the event loop."""
         await asyncio.sleep(seconds)
 
 
@@ -158,13 +160,13 @@ async def resolve(host: str, port: int, allowed: AllowList) -> list[str]:
 
 
 def why_private(host: str, address: str) -> str:
-    """Why a host is not asked, in words for the report."""
+    """Why a host is refused, as the report words it."""
     shown = host if host == address else f"{host} ({address})"
-    return f"{shown} is a private address; --allow_hosts {host} would permit it"
+    return f"{shown} is a private address; --allow_hosts {host} would allow it"
 
 
 class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """One connection, as the pool wants it."""
+    """One connection, with the interface that httpcore2's pool expects."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -176,14 +178,14 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._may_write = asyncio.Event()
         self._may_write.set()
 
-    # What asyncio tells
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection stands."""
+        """The connection is established."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """Queue received bytes and wake the reader."""
         self._chunks.append(data)
         self._num_unread += len(data)
         if self._num_unread > MAX_UNREAD_BYTES and not self._is_paused:
@@ -192,7 +194,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The connection is gone; `error` when it broke."""
+        """The connection was closed; `error` if it broke."""
         self._error, self._is_ended = error, True
         self._may_write.set()
         self._wake()
@@ -203,21 +205,21 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._wake()
 
     def pause_writing(self) -> None:
-        """More is waiting to be sent than the network takes."""
+        """The send buffer is full."""
         self._may_write.clear()
 
     def resume_writing(self) -> None:
-        """The network takes more."""
+        """The send buffer has room again."""
         self._may_write.set()
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
-    # What the pool asks
+    # Called by the pool
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What has come, all of it: the reader bounds the whole, and larger pieces cost less. Empty at the end."""
+        """Everything received so far; empty at the end. The reader bounds the whole."""
         while not self._chunks:
             if self._is_ended:
                 if self._error:
@@ -246,7 +248,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._reader.set_exception(httpcore2.ReadTimeout("nothing came"))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send bytes."""
+        """Send bytes, waiting while the send buffer is full."""
         if not buffer:
             return
         if self._is_ended:
@@ -260,13 +262,13 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                 raise httpcore2.WriteTimeout("the server takes nothing") from None
 
     async def aclose(self) -> None:
-        """Close at once: whoever closes has all that is wanted."""
+        """Close at once; unread bytes are dropped."""
         self._transport.abort()
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        """Go on encrypted; the certificate must be that of `server_hostname`."""
+        """Switch to TLS; the certificate must match `server_hostname`."""
         try:
             async with asyncio.timeout(timeout):
                 secured = await self._loop.start_tls(
@@ -276,7 +278,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._transport.abort()
             raise httpcore2.ConnectTimeout("the server does not finish its handshake") from None
         except (ssl.SSLError, OSError, ValueError) as error:
-            # ValueError: a name that no certificate can bear, such as one that begins with a dot.
+            # ValueError: a name that no certificate can hold, such as one that begins with a dot.
             self._transport.abort()
             raise httpcore2.ConnectError(str(error)) from error
         assert secured is not None
@@ -284,7 +286,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        """What the pool wants to know of a connection; `is_readable`, of an idle one, means that it was closed."""
+        """Facts about the connection; `is_readable` on an idle connection means that it was closed."""
         if info == "is_readable":
             return self._is_ended or bool(self._chunks) or self._transport.is_closing()
         if info == "client_addr":

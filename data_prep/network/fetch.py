@@ -1,11 +1,11 @@
-"""The only HTTP client: it says who it is, asks robots.txt first, keeps to each host's pace, and believes nothing.
+"""The only HTTP client of the harvest: it names itself, obeys robots.txt and rate limits, and trusts nothing.
 
-- Addresses: names are resolved here, each address is checked, and the connection goes to the checked address, so a
-  name cannot point elsewhere the second time (DNS rebinding). Every hop of a redirect is checked again.
-- Bodies: bounded as received and as decompressed; a transfer that all but stands still is dropped, a slow long
-  one is not. There is no wall clock on a body: that would be a hidden limit of size.
-- Answers: 404, 410 and their like are final; 429, 5xx and broken connections are for later; a page of HTML where an
-  image or JSON was wanted is a firewall's.
+- Addresses: names are resolved here, each address is checked, and the connection goes to the checked address,
+  so a name cannot point elsewhere the second time (DNS rebinding). Every hop of a redirect is checked again.
+- Bodies: bounded as received and as decompressed; a stalled transfer is dropped, a slow one is not.
+  A body has no total timeout: that would be a hidden limit on size.
+- Answers: 404, 410 and their like are final; 429, 5xx and broken connections are for later; a page of HTML
+  where an image or JSON was wanted is a firewall's.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ ACCEPT: Final[Mapping[Wanted, str]] = {
     "image": "image/jpeg, image/*;q=0.8",
     "any": "application/ld+json, application/json;q=0.9, application/xml;q=0.8, */*;q=0.1",
 }
-# The server cannot do it now: ask again later. 202: it is still preparing the answer.
+# Temporary: retried later. 202: the server is still preparing the answer.
 FOR_LATER: Final = frozenset({202, 408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524})
 SLOW_DOWN: Final = frozenset({429, 503, 509})
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """An answer. With `not_modified` there is no body: what one had is still right."""
+    """An answer. With `not_modified` there is no body: the stored copy is still current."""
 
     uri: str
     body: bytes
@@ -83,7 +83,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one fetcher; see HarvestConfig for what they mean."""
+    """Limits of one fetcher; HarvestConfig describes each."""
 
     max_attempts: int = 4
     stall_seconds: float = 30.0
@@ -92,15 +92,15 @@ class Limits:
 
 
 class Fetcher:
-    """Asks servers, politely. Use as an async context manager; one a process.
+    """Sends requests within each host's rate limit. Use as an async context manager; one per process.
 
     Args:
         contact: mail address or web page for the User-Agent; needed for every host but this machine.
-        allowed: the private hosts that may be asked.
-        pace_of: the pace of a host, by name and port.
+        allowed: the private hosts that may be contacted.
+        pace_of: the rate limit of a host, by name and port.
         limits: bounds.
         memory: remembers robots.txt and TDMRep between runs.
-        pace_folder: where the pace of hosts is shared with other processes.
+        pace_folder: where rate limits are shared with other processes.
         proxy: address of an HTTP proxy; see CheckedPool.
     """
 
@@ -135,7 +135,7 @@ class Fetcher:
         await self._pool.__aexit__(kind, error, trace)
 
     def gate(self, host: str) -> HostGate:
-        """The gate of a host, given as `host_of` names it."""
+        """The rate limiter of a host, named as by `host_of`."""
         if host not in self.gates:
             pace = self._pace_of(host)
             # Without a pace there is nothing to share: this machine asks itself.
@@ -153,27 +153,28 @@ class Fetcher:
         etag: str | None = None,
         last_modified: str | None = None,
     ) -> Fetched:
-        """Ask for a resource, trying again while that may help.
+        """Request a resource, with retries while they may help.
 
         Args:
             uri: http or https.
-            wanted: what is hoped for; a page of HTML instead of JSON, XML or an image is no answer.
+            wanted: the expected kind; a page of HTML instead of JSON, XML or an image is not accepted.
             max_bytes: bound of the body, as received and as decompressed.
-            etag, last_modified: validators of what one has; the answer may then be `not_modified`.
+            etag, last_modified: validators of the stored copy; the answer may then be `not_modified`.
 
         Raises:
-            Refused: not to be had.
-            NotNow: not to be had now; tried `max_attempts` times, or the server asks to wait longer than allowed.
-            ConfigError: a host beyond this machine, and no contact configured.
+            Refused: it cannot be fetched.
+            NotNow: it cannot be fetched now; tried `max_attempts` times, or the server asks to wait longer
+                than allowed.
+            ConfigError: the host is not this machine, and no contact is configured.
         """
         conditions = {}
-        # What a server said in other letters cannot be said again: headers are ASCII (RFC 9110, section 5.5).
+        # A validator in other letters cannot be sent back: headers are ASCII (RFC 9110, section 5.5).
         if etag and etag.isascii():
             conditions["If-None-Match"] = etag
         if last_modified and last_modified.isascii():
             conditions["If-Modified-Since"] = last_modified
         try:
-            # Nearly every request is answered at once; the machinery of retrying costs as much as a small answer.
+            # Nearly every request succeeds at once, and the retry library costs as much as a small answer.
             return await self._follow(uri, wanted, max_bytes, conditions)
         except NotNow as error:
             if self._limits.max_attempts == 1 or not self._is_worth_a_retry(error):
@@ -218,7 +219,7 @@ class Fetcher:
         except (httpx2.InvalidURL, ValueError) as error:
             raise Refused(f"not a valid address: {error}") from None
         if url.scheme not in ("http", "https") or not url.host:
-            raise Refused(f"only http and https are asked, not '{url.scheme or uri[:40]}'")
+            raise Refused(f"only http and https are fetched, not '{url.scheme or uri[:40]}'")
         if url.userinfo:
             raise Refused("the address carries a user name or password")
         if url.netloc not in self._permitted:
@@ -232,12 +233,12 @@ class Fetcher:
             raise HostRefused(why_private(url.host, url.host))
         if self._contact is None and not is_loopback(url.host):
             if is_redirect:
-                # Whoever answers must not be able to stop the harvest by pointing elsewhere.
+                # A server must not be able to stop the harvest by redirecting elsewhere.
                 raise Refused("redirected to another server, and no contact is configured")
             raise ConfigError(
-                "no contact is configured, and a server beyond this machine is to be asked",
+                "no contact is configured, and the source is not on this machine",
                 where=uri,
-                remedy="say who you are: --contact you@your.institution (or a web page about your harvest)",
+                remedy="tell servers who you are: --contact you@your.institution (or a page about your harvest)",
             )
 
     async def _ask(
@@ -249,7 +250,7 @@ class Fetcher:
         conditions: Mapping[str, str],
         site: SiteRules | None,
     ) -> Fetched | str:
-        """One request through the host's gate. Returns the answer, or where it is redirected to."""
+        """One request within the host's rate limit. Returns the answer, or the address of a redirect."""
         gate = self.gate(host_of(uri))
         if gate.parked:
             raise HostParked(gate.parked)
@@ -295,7 +296,7 @@ class Fetcher:
         gate: HostGate,
     ) -> Fetched | str:
         try:
-            # A server that drips its header would otherwise hold us for ever.
+            # A server that sends its header byte by byte would otherwise block the harvest.
             async with asyncio.timeout(4 * self._limits.stall_seconds):
                 response = await self._pool.ask(request)
         except TimeoutError:
@@ -316,7 +317,7 @@ class Fetcher:
         finally:
             await response.aclose()
         if wanted != "any" and (looks_like_markup if wanted == "image" else looks_like_html)(body):
-            gate.walled()
+            gate.got_firewall_page()
             raise NotNow("a page of HTML came instead: a firewall, or a viewer's address")
         gate.succeeded(len(body))
         return _fetched(uri, status, headers, body, site)
@@ -328,7 +329,7 @@ class Fetcher:
         if status in FOR_LATER or (status == 403 and not gate.pace.refusal_is_final):
             wait = retry_after(headers.get("retry-after"))
             if status in SLOW_DOWN or status == 403 or wait is not None:
-                wait = gate.punished(wait)
+                wait = gate.slow_down(wait)
                 if wait > self._limits.max_wait_seconds:
                     gate.park(f"the server asks to wait {wait:.0f} s ({reason})")
                     raise HostParked(reason, wait)
@@ -337,7 +338,7 @@ class Fetcher:
         raise Refused(reason)
 
     async def _site(self, uri: str) -> SiteRules:
-        """The rules of the site, asked once; everybody who waits for them shares the one request."""
+        """The rules of the site, requested once; all who wait for them share one request."""
         origin = origin_of(uri)
         task = self._sites.get(origin)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
@@ -355,13 +356,13 @@ class Fetcher:
                 self._memory.remember_site(origin, known)
         try:
             delay = known.robots.crawl_delay(optout.PRODUCT)
-        except Exception:  # a parser fed by strangers; an unreadable delay is none
+        except Exception:  # the parser reads untrusted text; an unreadable delay counts as none
             delay = None
         self.gate(host_of(origin)).respect_crawl_delay(delay)
         return known
 
     async def _site_file(self, origin: str, path: str) -> bytes:
-        """A site's file; empty where it has none (RFC 9309, section 2.3.1.3). Unreachable is NotNow: 2.3.1.4."""
+        """A site's file; empty if it has none (RFC 9309, 2.3.1.3). Unreachable is NotNow (2.3.1.4)."""
         uri = origin + path
         try:
             for _ in range(MAX_REDIRECTS + 1):
@@ -376,7 +377,7 @@ class Fetcher:
 
 
 def look_at(task: asyncio.Task[Any]) -> None:
-    """Every waiter may have been cancelled; a failure that nobody awaits is no news."""
+    """Mark a failed task as seen: every task that waited for it may have been cancelled."""
     if not task.cancelled():
         task.exception()
 

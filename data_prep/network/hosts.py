@@ -1,7 +1,7 @@
-"""How fast each host is asked: requests at a time, pace, and penalties that decay.
+"""Rate limit per host: concurrent requests, time between requests, and slow-downs that decay.
 
-One `HostGate` a host. All requests of a process pass through it; its pace is the slower of the profile's and the
-robots.txt's, and it slows down when the server says so.
+There is one `HostGate` per host, and all requests of a process pass through it. Its rate is the lower of the
+profile's and that of robots.txt, and it slows down when the server asks for it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Final
 
 from data_prep.network.shared_pace import SharedPace
 
-# A penalty doubles the time between requests; it fades with time and with every good answer.
+# A slow-down doubles the time between requests; it decays with time and with every good answer.
 HALF_LIFE_SECONDS: Final = 120.0
 RELIEF_OF_A_SUCCESS: Final = 0.1
 MAX_LEVEL: Final = 5.0
-# Where no pace is set (this machine), a penalty still needs something to double.
+# Without a rate limit (this machine) a slow-down still needs something to double.
 SMALLEST_INTERVAL_SECONDS: Final = 0.01
-# So many failures in a row and a host is left alone for the rest of the run.
+# After so many failures in a row a host is paused for the rest of the run.
 FAILURES_TO_PARK: Final = 40
 PAGES_OF_A_FIREWALL: Final = 4
 MAX_CRAWL_DELAY_SECONDS: Final = 300.0
@@ -30,7 +30,7 @@ MAX_CRAWL_DELAY_SECONDS: Final = 300.0
 
 @dataclass(frozen=True)
 class Pace:
-    """What a host bears. `interval_seconds` 0 means no pace."""
+    """What a host allows. `interval_seconds` 0 means no rate limit."""
 
     interval_seconds: float = 1.0
     concurrency: int = 2
@@ -39,13 +39,13 @@ class Pace:
 
 
 class HostGate:
-    """The door to one host.
+    """The rate limiter of one host.
 
     Args:
         host: name and port.
-        pace: what it bears.
+        pace: what the host allows.
         now: a clock in seconds; tests pass their own.
-        shared: the pace that other processes keep as well.
+        shared: the rate limit shared with other processes.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class HostGate:
         self._next_turn = 0.0
         self._closed_until = 0.0
         self._level, self._level_at = 0.0, 0.0
-        self._failures = self._walls = 0
+        self._failures = self._firewall_pages = 0
         self._opened_at = now()
 
     def respect_crawl_delay(self, seconds: float | None) -> None:
@@ -75,7 +75,7 @@ class HostGate:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a free slot and for the pace, then hold the slot while the block runs."""
+        """Wait for a free slot and for the rate limit, then hold the slot while the block runs."""
         async with self._slots, self._shared.place() if self._shared else contextlib.nullcontext():
             while (wait := self._reserve()) > 0:
                 await asyncio.sleep(wait)
@@ -83,7 +83,7 @@ class HostGate:
             yield
 
     def _reserve(self) -> float:
-        """Take the next place in time, or say how long to wait before asking again."""
+        """Reserve the next request. Returns 0, or how many seconds to wait before trying again."""
         now = self._now()
         interval = self.interval_seconds
         if self._shared:
@@ -117,13 +117,13 @@ class HostGate:
 
     @property
     def seconds_closed(self) -> float:
-        """How long the host asked, or is given, to be left alone from now."""
+        """How many seconds from now the host is to get no request."""
         return max(0.0, self._closed_until - self._now())
 
-    def punished(self, retry_after: float | None = None) -> float:
-        """The server asked us to slow down. Returns how long the host is left alone, in seconds."""
+    def slow_down(self, retry_after: float | None = None) -> float:
+        """Slow down because the server asked for it. Returns how many seconds the host gets no request."""
         now = self._now()
-        # Answers to requests that were under way at one time are one rebuke, not several.
+        # Answers to requests that were sent at the same time count as one, not as several.
         if self._closed_until <= now:
             self._level, self._level_at = min(self.level + 1, MAX_LEVEL), now
         wait = self.pace.cool_down_seconds * random.uniform(1.0, 1.25) if retry_after is None else retry_after
@@ -131,24 +131,24 @@ class HostGate:
         return self._closed_until - now
 
     def succeeded(self, num_bytes: int) -> None:
-        """A request was answered as hoped."""
-        self._failures = self._walls = 0
+        """Record a good answer, which lets a slow-down decay faster."""
+        self._failures = self._firewall_pages = 0
         self.num_bytes += num_bytes
         if self._level:
             self._level, self._level_at = max(0.0, self.level - RELIEF_OF_A_SUCCESS), self._now()
 
-    def walled(self) -> None:
-        """A page of HTML came where something else was wanted: once is a bad link, in a row it is a firewall."""
-        self._walls += 1
-        if self._walls >= PAGES_OF_A_FIREWALL:
-            self.punished()
+    def got_firewall_page(self) -> None:
+        """Record a page of HTML in place of data: one is a bad link, several in a row are a firewall."""
+        self._firewall_pages += 1
+        if self._firewall_pages >= PAGES_OF_A_FIREWALL:
+            self.slow_down()
 
     def failed(self, reason: str) -> None:
-        """A request failed for the moment; after many in a row the host is parked."""
+        """Record a failed request; after many in a row the host is paused for the run."""
         self._failures += 1
         if self._failures >= FAILURES_TO_PARK:
             self.parked = f"{self._failures} requests in a row failed, the last because: {reason}"
 
     def park(self, reason: str) -> None:
-        """Leave the host alone for the rest of the run."""
+        """Send the host no more requests in this run."""
         self.parked = reason

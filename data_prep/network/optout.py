@@ -21,7 +21,8 @@ def from_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], b
     """Reservations in response headers.
 
     Returns:
-        The signals seen, and whether the headers state a TDMRep reservation at all (they overrule the site's file).
+        The signals seen, and whether the headers state a TDMRep reservation at all (they overrule the site's
+        file).
     """
     signals: set[str] = set()
     states_tdmrep = False
@@ -99,7 +100,7 @@ def matches(pattern: str, path: str) -> bool:
 
 
 def tdmrep_rules(body: bytes) -> list[tuple[str, bool]]:
-    """The rules of /.well-known/tdmrep.json as (location pattern, reserved); what is malformed is passed over."""
+    """The rules of /.well-known/tdmrep.json as (location pattern, reserved); malformed ones are skipped."""
     try:
         entries = json.loads(body)
     except (ValueError, RecursionError):
@@ -113,6 +114,6 @@ def tdmrep_rules(body: bytes) -> list[tuple[str, bool]]:
 
 
 def tdmrep_reserves(rules: Iterable[tuple[str, bool]], path: str) -> bool:
-    """Whether the most specific rule that matches reserves; of two equally specific ones the reserving wins."""
+    """Whether the most specific matching rule reserves; of two equally specific ones the reserving wins."""
     matching = [(len(pattern), reserved) for pattern, reserved in rules if matches(pattern, path)]
     return max(matching, default=(0, False))[1]

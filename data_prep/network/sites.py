@@ -47,4 +47,4 @@ class SiteMemory(Protocol):
         """What was remembered, however old."""
 
     def remember_site(self, origin: str, rules: SiteRules) -> None:
-        """Keep it."""
+        """Store the rules of a site for later runs."""

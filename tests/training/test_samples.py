@@ -101,7 +101,7 @@ def test_a_short_shard_is_named(tmp_path: Path) -> None:
     shard = next(folder.glob("*.tar"))
     shard.write_bytes(shard.read_bytes()[:3000])
     samples = load([str(folder)], split="all", policy="open")
-    with pytest.raises(DamagedData, match="shorter than the index says"):
+    with pytest.raises(DamagedData, match="shorter than the index states"):
         ShardReader(samples).image_bytes(len(samples) - 1)
 
 

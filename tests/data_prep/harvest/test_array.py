@@ -166,7 +166,7 @@ def test_two_gates_share_the_places(tmp_path):
 def test_a_rebuke_of_one_task_holds_for_all(tmp_path):
     async def run() -> float:
         gates = [HostGate("h", Pace(0.01, 1), shared=SharedPace(tmp_path, "h", 1)) for _ in range(2)]
-        gates[0].punished(retry_after=0.4)
+        gates[0].slow_down(retry_after=0.4)
         asked = asyncio.create_task(_ask(gates[0]))
         await asyncio.sleep(0.05)
         started = time.monotonic()
