@@ -12,7 +12,7 @@ import functools
 import io
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -73,7 +73,7 @@ def decode(
     max_pixels: int,
     at_least: tuple[int, int] | None = None,
     max_side: int | None = None,
-    formats: Sequence[str] = FORMATS,
+    formats: tuple[str, ...] = FORMATS,
 ) -> Image.Image:
     """An image file as RGB.
 
@@ -104,7 +104,7 @@ def decode(
         return pixels if pixels.mode == "RGB" else pixels.convert("RGB")
 
 
-def open_image(data: bytes, *, max_pixels: int, formats: Sequence[str] = FORMATS) -> Image.Image:
+def open_image(data: bytes, *, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """Read an image's header and check it; no pixel is decoded.
 
     Raises:

@@ -238,7 +238,7 @@ class Fetcher:
             raise ConfigError(
                 "no contact is configured, and the source is not on this machine",
                 where=uri,
-                remedy="tell servers who you are: --contact you@your.institution (or a page about your harvest)",
+                remedy="tell servers who you are: --contact you@your.institution, or a page about the harvest",
             )
 
     async def _ask(
