@@ -26,7 +26,7 @@ QueueName = Literal["gpu", "cpu", "internet"]
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a job."""
+    """The size of a job: nodes, tasks and GPUs per node."""
 
     nodes: int
     tasks_per_node: int
@@ -77,7 +77,7 @@ class Queue(Config):
 
 
 class Site(Config):
-    """A cluster."""
+    """A cluster: its queues, their limits and how it wants jobs to be submitted."""
 
     name: str
     system: str = Field(description="the machine and who runs it")

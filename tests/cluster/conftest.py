@@ -84,7 +84,7 @@ def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 180) -> No
 
 
 def log_of(run: Path) -> str:
-    """All logs of a run."""
+    """The text of all logs of a run."""
     return "".join(path.read_text() for path in sorted(JobDir(run).logs.glob("*.log")))
 
 
@@ -132,7 +132,7 @@ def time_limited(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="package")
 def chained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The whole road over the built-in archives, which are served for as long as it takes."""
+    """The whole pipeline over the built-in archives, which are served for as long as it runs."""
     from .test_whole_road import start
 
     serve_armorial = resolve("builtin_collections.armorial.server.process:serve_armorial")
