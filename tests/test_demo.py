@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -25,17 +26,42 @@ def iconoclip(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@dataclass(frozen=True)
+class Walked:
+    """A demo that was interrupted in its first harvest, and run again to its end."""
+
+    folder: Path
+    """where the commands ran"""
+    code_when_interrupted: int
+    output_when_interrupted: str
+
+
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the small demo ran without serving."""
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
     folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "iconoclip.cli", "demo", "--no-serve", *SMALL]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
+    ) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if "iconoclip harvest" in line:
+                break
+        time.sleep(0.5)
+        first.send_signal(signal.SIGINT)
+        output = first.stdout.read()
     done = iconoclip(folder, "demo", "--no-serve", *SMALL)
     assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+    return Walked(folder, first.returncode, output)
 
 
-def test_the_demo_writes_every_format(walked: Path) -> None:
-    demo = walked / "demo"
+def test_an_interrupted_demo_continues(walked: Walked) -> None:
+    assert walked.code_when_interrupted == 75, walked.output_when_interrupted
+    assert "run the same command again" in walked.output_when_interrupted
+
+
+def test_the_demo_writes_every_format(walked: Walked) -> None:
+    demo = walked.folder / "demo"
     shards = ShardSet(demo / "shards")
     shards.verify()
     assert set(shards.manifest.totals.by_institution) == {path.name for path in (demo / "harvest").iterdir()}
@@ -53,10 +79,10 @@ def test_the_demo_writes_every_format(walked: Path) -> None:
     assert json.loads((demo / "evaluation" / "evaluation.json").read_text())
 
 
-def test_no_coat_is_on_two_sides_of_the_split(walked: Path) -> None:
+def test_no_coat_is_on_two_sides_of_the_split(walked: Walked) -> None:
     sides: dict[str, set[str]] = {}
     blazons: dict[str, set[str]] = {}
-    for row in ShardSet(walked / "demo" / "shards").table(["group", "split", "captions"]).to_pylist():
+    for row in ShardSet(walked.folder / "demo" / "shards").table(["group", "split", "captions"]).to_pylist():
         sides.setdefault(row["group"], set()).add(row["split"])
         for caption in row["captions"]:
             if caption["field"] == "blazon" and caption["language"] == "en":
@@ -65,18 +91,18 @@ def test_no_coat_is_on_two_sides_of_the_split(walked: Path) -> None:
     assert all(len(found) == 1 for found in [*sides.values(), *blazons.values()])
 
 
-def test_another_collection_is_not_mixed_in(walked: Path) -> None:
-    done = iconoclip(walked, "demo", "--no-serve", "--num-arms", "61", "--train", "train/smoke.yaml")
+def test_another_collection_is_not_mixed_in(walked: Walked) -> None:
+    done = iconoclip(walked.folder, "demo", "--no-serve", "--num-arms", "61", "--train", "train/smoke.yaml")
     assert done.returncode == 2
     assert "another collection" in done.stderr
 
 
 @pytest.fixture(scope="module")
-def page(walked: Path) -> Iterator[str]:
+def page(walked: Walked) -> Iterator[str]:
     """The address the second demo serves at."""
     command = [sys.executable, "-u", "-m", "iconoclip.cli", "demo", "--port", "0", *SMALL]
     with subprocess.Popen(
-        command, cwd=walked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=walked.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:
         assert server.stdout is not None
         address, lines = "", []
@@ -107,20 +133,3 @@ def test_the_page_answers_a_description(page: str) -> None:
     html = httpx2.get(f"{page}/", headers={"accept": "text/html"})
     assert html.status_code == 200
     assert "<form" in html.text
-
-
-def test_an_interrupted_demo_continues(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "iconoclip.cli", "demo", "--no-serve", *SMALL]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
-    ) as first:
-        assert first.stdout is not None
-        for line in first.stdout:
-            if "iconoclip harvest" in line:
-                break
-        time.sleep(0.5)
-        first.send_signal(signal.SIGINT)
-        said = first.stdout.read()
-    assert first.returncode == 75, said
-    assert "run the same command again" in said
-    assert iconoclip(tmp_path, "demo", "--no-serve", *SMALL).returncode == 0
