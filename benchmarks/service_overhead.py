@@ -1,11 +1,10 @@
-"""Claim: the service adds less than 3 ms to the engine's time for a search, including the page of hits as
-JSON.
+"""Claim: the service adds less than 3 ms to what the engine takes for a search, the page of hits written as JSON included.
 
     python benchmarks/service_overhead.py INDEX
 
-Calls /api/search as a server would, over ASGI in this process, with an engine that has its answer ready, so
-that only the service is measured. Then over a socket on loopback, on one connection, which includes the
-kernel. Prints medians and 99th percentiles in milliseconds.
+Asks /api/search as a server would, over ASGI in this process, with an engine that has its answer ready: what is left is
+the service itself. Then over a socket on loopback, on one connection, where the kernel has its share. Prints medians and
+99th percentiles in milliseconds.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ QUERY = b"q=a+lion+rampant&k=24"
 
 
 class Ready:
-    """An engine with a fixed answer, which costs no time."""
+    """An engine whose answer is known already."""
 
     def __init__(self, engine: SearchEngine) -> None:
         self._engine, self._answer = engine, engine.search(Query(text="a lion rampant", k=24))
 
     def search(self, _query: Query) -> Results:
-        """The fixed answer, whatever the query."""
+        """The answer."""
         return self._answer
 
     def __getattr__(self, name: str) -> Any:
@@ -102,7 +101,7 @@ def over_http(app: Any) -> list[float]:
 
 
 def main() -> None:
-    """Measure both ways and print the times."""
+    """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("index", metavar="INDEX", help="an index, as `iconoclip demo` makes one")
     index = parser.parse_args().index
@@ -116,8 +115,7 @@ def main() -> None:
         }
     for name, times in rows.items():
         print(
-            f"{name:20} p50 {statistics.median(times):6.2f} ms   p99"
-            f" {sorted(times)[int(0.99 * len(times))]:6.2f} ms"
+            f"{name:20} p50 {statistics.median(times):6.2f} ms   p99 {sorted(times)[int(0.99 * len(times))]:6.2f} ms"
         )
 
 

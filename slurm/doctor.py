@@ -25,8 +25,9 @@ from slurm.freeze import code_version, describe, freeze, package_folders
 from slurm.job import JobDir
 from slurm.logs import newest_log
 from slurm.plan import Plan, plan_of
-from slurm.request import STAGES, Request, Stage
+from slurm.request import Request, size_in
 from slurm.site import Site, load_site
+from slurm.stages import STAGES, Stage
 from slurm.submit import Submission, send
 
 Verdict = Literal["ok", "note", "FAILED"]
@@ -149,8 +150,7 @@ def _about_writing(folder: Path) -> Finding:
 
 
 def _about_locks(folder: Path) -> Iterator[Finding]:
-    """Whether files can be locked where runs are written, and here: a shared file system may be mounted
-    without."""
+    """Whether files can be locked where runs are written, and here: a shared file system may be mounted without."""
     for each in dict.fromkeys((folder, Path.cwd())):
         try:
             missing = locks.missing_in(each)
@@ -166,8 +166,8 @@ def _about_locks(folder: Path) -> Iterator[Finding]:
             "note",
             "locks",
             f"{each}: {missing}",
-            "marker files take their place in train, index and pack; harvest into a folder on another file"
-            " system, or ask for this one to be mounted with locks (Lustre: `-o flock`)",
+            "marker files take their place in train, index and pack; harvest into a folder on another file system, "
+            "or ask for this one to be mounted with locks (Lustre: `-o flock`)",
         )
 
 
@@ -181,8 +181,8 @@ def _about_disk(folder: Path) -> Finding:
 
 def _probe(config: DoctorConfig, site: Site, folder: Path) -> Submission:
     """The test job: it runs where a training would, without a config of its own."""
-    queue_name = STAGES["train"].queue
-    stage = Stage("doctor", queue_name, "finished.json", multi_node=True)
+    stage = Stage("doctor", STAGES["train"].queue, "finished.json", multi_node=True)
+    queue = site.queue(stage.queue)
     run_dir = folder.absolute() / "iconoclip-doctor" / time.strftime("%Y%m%d-%H%M%S")
     known = type(config).model_fields.keys() & SubmitConfig.model_fields.keys()
     asked = SubmitConfig(stage="doctor", **{name: getattr(config, name) for name in known})
@@ -190,14 +190,11 @@ def _probe(config: DoctorConfig, site: Site, folder: Path) -> Submission:
     request = Request(
         stage=stage,
         asked=asked,
+        queue=queue,
+        size=size_in(queue, stage, asked, config.nodes, asked.tasks_per_node),
         config=ProbeFields(),
-        join_config=None,
-        size=site.queue(queue_name).size(
-            asked, config.nodes, asked.tasks_per_node, multi_node=True, uses_gpu=True
-        ),
         run_dir=run_dir,
         output=run_dir,
-        needs=(),
     )
     plan = plan_of(request, site)
     program = run_dir / "job" / "code" / "slurm" / "probe" / "allreduce.py"

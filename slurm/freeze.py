@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from iconoclip import clock
 from iconoclip.config import Config, digest, read_yaml, to_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
 from iconoclip.files import atomic_write, write_json
-from slurm.fields import flat
 from slurm.job import JobDir, JobRecord
 from slurm.plan import Plan, render
 from slurm.request import Request
@@ -122,13 +122,24 @@ def differing_fields(frozen: dict[str, Any], config: Config) -> list[tuple[str, 
     A field that a newer version brought does not differ while it has its default: a chain continues after an
     upgrade. A field that a newer version moved into a group is found by its old name.
     """
-    before = flat(frozen)
+    before = _flat(frozen)
     differing = []
     for name, (default, value) in _with_defaults(config).items():
         old = before.get(name, before.get(name.rpartition(".")[2], default))
         if old != value:
             differing.append((name, old, value))
     return differing
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values by dotted name. An empty group is kept as a value."""
+    values: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping) and value:
+            values |= _flat(value, f"{prefix}{name}.")
+        else:
+            values[f"{prefix}{name}"] = value
+    return values
 
 
 def _with_defaults(config: BaseModel, prefix: str = "") -> dict[str, tuple[Any, Any]]:

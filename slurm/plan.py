@@ -84,7 +84,7 @@ def plan_of(request: Request, site: Site) -> Plan:
         ConfigError: the site does not allow it.
     """
     stage, asked, size = request.stage, request.asked, request.size
-    queue = site.queue(stage.queue)
+    queue = request.queue
     time = asked.time or queue.default_time
     python = site.python or sys.executable
     _check_limits(site, queue, asked, size.nodes, time)
@@ -99,7 +99,7 @@ def plan_of(request: Request, site: Site) -> Plan:
         tasks_per_node=size.tasks_per_node,
         cpus_per_task=queue.cpus_per_task,
         num_tasks=asked.num_tasks,
-        task_option=stage.path("task") if stage.shares else "task",
+        task_option=request.task_option,
         max_running=asked.max_running,
         join_command=stage.command(python) if request.join_config is not None else (),
         gpu_option=_gpu_option(queue, size.gpus_per_node),

@@ -1,113 +1,124 @@
-"""What is asked for: a stage, with its config read from a file and from NAME=VALUE words, complete and
+"""What is asked for: a stage with its config, read from a file and from NAME=VALUE words, complete and
 checked.
 
-This module knows the stages as command lines: what each reads, writes and needs. It imports none of them
-until a config is to be checked, and then only the module that holds the config's model.
+A field in a nested group has a dotted name, `optimizer.learning_rate`. The words are read by the code that
+reads the stage's own command line, so that `submit train seed=1` and `train --seed 1` mean the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iconoclip.config import Config, build, find_config, nearest, read_yaml
+from pydantic import BaseModel
+
+from iconoclip.command_line import read_command_line
+from iconoclip.config import Config, as_tree, build, find_config, laid_over, nearest, read_yaml
 from iconoclip.errors import ConfigError
-from iconoclip.verbs import config_model
-from slurm.config import SubmitConfig
-from slurm.fields import path_of_field, value_at, with_values
-from slurm.site import Queue, QueueName, Site, Size
+from iconoclip.options import options_of, retired_options
+from slurm.config import Placement, SubmitConfig
+from slurm.site import Queue, Site
+from slurm.stages import Stage, stage_called
+
+WHERE = "iconoclip submit"
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A verb that can run as a job.
+class Size:
+    """The size of a job."""
 
-    Attributes:
-        verb: its name on the command line. queue: the kind of queue it runs in. out: the field that names its
-        output. evidence: the file that the stage writes last into its output. A run whose evidence is missing
-        is not finished,
-            whatever the exit code or the scheduler reports.
-        multi_node: whether it may span nodes. shares: whether it has the fields `task` and `num_tasks`, so
-        that the tasks of a job array share its work. joins: whether the verb, called again without `task`,
-        puts the tasks' parts together. The last task of a harvest
-            does that by itself.
-        program: the command line; default: the verb's own.
-        model: of the fields; default: the verb's own.
-        world: the fields that repeat the size of the job (nodes, processes per node) and must agree with it.
-
-    `out`, `world`, `task` and `num_tasks` are names of fields; a field may lie in a nested group of the
-    model.
-    """
-
-    verb: str
-    queue: QueueName
-    evidence: str
-    out: str = "out"
-    multi_node: bool = False
-    shares: bool = False
-    joins: bool = False
-    world: tuple[str, str] | None = None
-    program: tuple[str, ...] = ()
-    model: type[Config] | None = None
-
-    @property
-    def config_model(self) -> type[Config]:
-        """The model of the fields, found by name as the command line finds it."""
-        return self.model or config_model(self.verb)
-
-    def command(self, python: str) -> tuple[str, ...]:
-        """The command line without its options."""
-        return self.program or (python, "-m", "iconoclip.cli", self.verb)
-
-    def path(self, name: str) -> str:
-        """The dotted name of one of the fields above in this stage's config."""
-        return path_of_field(self.config_model, name) or name
-
-
-STAGES: dict[str, Stage] = {
-    stage.verb: stage
-    for stage in (
-        Stage("harvest", "internet", "shardset.json", shares=True),
-        Stage("merge", "cpu", "shardset.json"),
-        Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
-        Stage("evaluate", "gpu", "evaluation.json", multi_node=True, world=("num_nodes", "devices")),
-        Stage("export", "cpu", "open_clip_config.json"),
-        Stage("encode", "gpu", "store.json", shares=True, joins=True),
-        Stage("index", "cpu", "CURRENT"),
-    )
-}
-
-
-def stage_called(name: str) -> Stage:
-    """The stage of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if name not in STAGES:
-        raise ConfigError(
-            f"unknown stage '{name}'", where="iconoclip submit", remedy=nearest(name, list(STAGES))
-        )
-    return STAGES[name]
+    nodes: int
+    tasks_per_node: int
+    gpus_per_node: int
 
 
 @dataclass(frozen=True)
 class Request:
     """A stage with its config, and the size of the job that runs it.
 
-    `join_config` is the config of the call that puts the parts of a job array together, where a stage needs
-    one.
+    Attributes:
+        stage: what runs.
+        asked: where, and with how many nodes or tasks, as the user wrote it.
+        queue: the queue of the site in which it runs.
+        size: the size of the job.
+        config: the config of the stage, complete.
+        join_config: that of the call that puts the parts of a job array together, where a stage needs one.
+        task_option: the option by which a task of a job array is told its number.
+        run_dir: the folder of the run.
+        output: what the stage writes.
+        needs: folders of runs that must be finished first.
     """
 
     stage: Stage
     asked: SubmitConfig
-    config: Config
-    join_config: Config | None
+    queue: Queue
     size: Size
+    config: Config
     run_dir: Path
     output: Path
-    needs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    join_config: Config | None = None
+    task_option: str = "task"
+
+
+def read_words(words: list[str], model: type[BaseModel]) -> tuple[str | None, dict[str, Any]]:
+    """The YAML file among the words after a stage, if there is one, and the fields, nested as in the model.
+
+    The order of the words is free. A field that holds a list takes one value or several, and collects them
+    when it is repeated: `a=x a=y` is `a=[x,y]`.
+
+    Raises:
+        ConfigError: an unknown field, a field that is set twice, or two files.
+    """
+    files: list[str] = []
+    options: list[str] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if Path(word).is_file() or not equals:
+            files.append(word)
+        else:
+            options.append(f"--{_known(name, word, model)}={_unquoted(value)}")
+    if len(files) > 1:
+        raise ConfigError(
+            f"two config files: {files[0]} and {files[1]}",
+            where=WHERE,
+            remedy="name one file, and the other fields as NAME=VALUE",
+        )
+    if files and files[0] in {option.name for option in options_of(model)}:
+        raise ConfigError(
+            f"the field '{files[0]}' has no value", where=WHERE, remedy=f"write {files[0]}=VALUE"
+        )
+    try:
+        fields = read_command_line(model, options).values
+    except ConfigError as error:
+        raise ConfigError(error.what.replace("--", ""), where=WHERE, remedy=error.remedy) from error
+    return next(iter(files), None), fields
+
+
+def _known(name: str, word: str, model: type[BaseModel]) -> str:
+    """The name of a field as the model has it."""
+    name = name.replace("-", "_")
+    if not name.replace(".", "_").isidentifier():
+        raise ConfigError(f"'{word}' is not NAME=VALUE", where=WHERE, remedy="write FIELD=VALUE")
+    names = {option.name: option for option in options_of(model)}
+    parent = name.rpartition(".")[0]
+    if name in names or (parent in names and names[parent].kind == "mapping"):
+        return name
+    if present := retired_options(model).get(name):
+        raise ConfigError(
+            f"the field '{name}' is now called '{present}'", where=WHERE, remedy="use the new name"
+        )
+    moved = [known for known in names if known.rpartition(".")[2] == name.rpartition(".")[2]]
+    remedy = f"did you mean '{moved[0]}'?" if moved else nearest(name, list(names))
+    raise ConfigError(f"unknown config key '{name}'", where=WHERE, remedy=remedy)
+
+
+def _unquoted(value: str) -> str:
+    """A value without the quotes around it: the shell leaves those within `'name="a, b"'`."""
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if is_quoted else value
 
 
 def request_of(
@@ -123,79 +134,138 @@ def request_of(
         needs: folders of runs that must be finished first.
 
     Raises:
-        ConfigError: something does not fit; the message says what.
+        ConfigError: something does not fit; the message names it.
         MissingRequirement: no such file.
     """
     stage = stage_called(asked.stage)
+    queue = site.queue(stage.queue)
     path = find_config(file_name) if file_name else None
-    set_by_hand = with_values({}, overrides)
-    fields = with_values(read_yaml(path) if path else {}, set_by_hand)
-    size = _size(stage, site.queue(stage.queue), asked, fields, set_by_hand)
-    run_dir = _run_dir(stage, asked, fields, set_by_hand, path)
+    fields = _Fields(stage.config_model, read_yaml(path) if path else {}, as_tree(overrides))
+    size = _size(stage, queue, asked, fields)
+    run_dir = _run_dir(stage, asked, fields, path)
     if stage.out == "run_dir":
-        fields = with_values(fields, {stage.path(stage.out): str(run_dir)})
-    elif value_at(fields, stage.path(stage.out)) is None:
-        fields = with_values(fields, {stage.path(stage.out): str(run_dir / "out")})
-    fields = with_values(fields, _world(stage, size) | _shares(stage, asked))
-    config = build(stage.config_model, fields, str(path) if path else f"iconoclip submit {stage.verb}")
-    joins = stage.joins and asked.num_tasks is not None
-    whole = with_values(fields, {stage.path("task"): None})
+        fields.set("run_dir", str(run_dir))
+    elif fields.value(stage.out) is None:
+        fields.set(stage.out, str(run_dir / "out"))
+    for name, number in zip(stage.world or (), (size.nodes, size.tasks_per_node), strict=False):
+        if fields.path(name):
+            fields.set(name, number)
+    if asked.num_tasks is not None:
+        _check_shares(stage)
+        fields.set("num_tasks", asked.num_tasks)
+        # Each task's command line fills in its own number.
+        fields.set("task", 0)
+    where = str(path) if path else f"iconoclip submit {stage.verb}"
+    config = fields.build(where)
+    join_config = None
+    if stage.joins and asked.num_tasks is not None:
+        fields.set("task", None)
+        join_config = fields.build(where)
     return Request(
         stage=stage,
         asked=asked,
-        config=config,
-        join_config=build(stage.config_model, whole, f"iconoclip submit {stage.verb}") if joins else None,
+        queue=queue,
         size=size,
+        config=config,
         run_dir=run_dir.absolute(),
-        output=Path.cwd() / str(value_at(config.model_dump(), stage.path(stage.out))),
+        output=Path.cwd() / str(fields.value(stage.out)),
         needs=needs,
+        join_config=join_config,
+        task_option=fields.path("task") or "task",
     )
 
 
-def _run_dir(
-    stage: Stage, asked: SubmitConfig, fields: dict[str, Any], set_by_hand: dict[str, Any], path: Path | None
-) -> Path:
-    """The folder of the run. For a training it is the config's own `run_dir`, unless --run_dir names
-    another.
+class _Fields:
+    """The fields of a stage while its config is put together: those of the file, and those set by hand on
+    top.
+
+    A field is found by its own name, at the top of the model or in one of its groups.
     """
+
+    def __init__(self, model: type[Config], of_file: dict[str, Any], by_hand: dict[str, Any]) -> None:
+        self._model = model
+        self._names = [option.name for option in options_of(model)]
+        self._written = laid_over(of_file, by_hand)
+        self._by_hand = by_hand
+        self._set: dict[str, Any] = {}
+
+    def path(self, name: str) -> str | None:
+        """The dotted name of a field, or None when the model has none of that name."""
+        if name in self._names:
+            return name
+        return next((path for path in self._names if path.rpartition(".")[2] == name), None)
+
+    def value(self, name: str) -> Any:
+        """The value of a field so far."""
+        path = self.path(name) or name
+        return self._set[path] if path in self._set else _value_at(self._written, path)
+
+    def by_hand(self, name: str) -> Any:
+        """The value of a field that was set by hand, not by the file."""
+        return _value_at(self._by_hand, self.path(name) or name)
+
+    def set(self, name: str, value: Any) -> None:
+        """Give a field its value."""
+        self._set[self.path(name) or name] = value
+
+    def build(self, where: str) -> Config:
+        """The config, complete and checked.
+
+        Raises:
+            ConfigError: a field that does not fit.
+        """
+        return build(self._model, laid_over(self._written, as_tree(self._set)), where)
+
+
+def _value_at(tree: Mapping[str, Any], path: str) -> Any:
+    value: Any = tree
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _run_dir(stage: Stage, asked: SubmitConfig, fields: _Fields, path: Path | None) -> Path:
+    """The folder of the run: for a training the config's own `run_dir`, unless --run_dir names another."""
     default = Path("runs") / (f"{stage.verb}-{path.stem}" if path else stage.verb)
     if stage.out != "run_dir":
         return asked.run_dir or default
-    by_hand = value_at(set_by_hand, stage.path(stage.out))
+    by_hand = fields.by_hand("run_dir")
     if by_hand and asked.run_dir and Path(by_hand) != asked.run_dir:
         raise ConfigError(
             f"two folders for the run: run_dir={by_hand} and --run_dir {asked.run_dir}",
             where=f"iconoclip submit {stage.verb}",
             remedy="leave one of them out",
         )
-    return Path(by_hand or asked.run_dir or value_at(fields, stage.path(stage.out)) or default)
+    return Path(by_hand or asked.run_dir or fields.value("run_dir") or default)
 
 
-def _size(
-    stage: Stage, queue: Queue, asked: SubmitConfig, fields: dict[str, Any], set_by_hand: dict[str, Any]
-) -> Size:
-    """The size of the job: what the options ask for, else what the stage's own fields set, else the site's
+def _size(stage: Stage, queue: Queue, asked: SubmitConfig, fields: _Fields) -> Size:
+    """The size of the job: as the options ask for, else as the stage's own fields set it, else the site's
     default.
 
     Raises:
         ConfigError: option and field contradict each other, or the stage cannot run in this size.
     """
-    wanted: list[int | None] = [asked.nodes, asked.tasks_per_node]
-    for index, name in enumerate(stage.world or ()):
-        option = ("--nodes", "--tasks_per_node")[index]
-        by_hand = _whole_number(value_at(set_by_hand, stage.path(name)))
-        if wanted[index] is not None and by_hand is not None and by_hand != wanted[index]:
-            raise ConfigError(
-                f"{stage.path(name)}={by_hand} does not match the job: {option} {wanted[index]}",
-                where=f"iconoclip submit {stage.verb}",
-                remedy=f"leave one of them out: {stage.path(name)} follows from {option}",
-            )
-        if wanted[index] is None:
-            wanted[index] = _whole_number(value_at(fields, stage.path(name)))
-    nodes = wanted[0] or 1
+    names = stage.world or (None, None)
+    nodes = _agreed(stage, fields, names[0], "--nodes", asked.nodes) or 1
+    tasks_per_node = _agreed(stage, fields, names[1], "--tasks_per_node", asked.tasks_per_node)
     if nodes > 1 and not stage.multi_node:
         raise ConfigError(f"`{stage.verb}` runs on one node", where="--nodes", remedy="leave it out")
-    return queue.size(asked, nodes, wanted[1], multi_node=stage.multi_node, uses_gpu=stage.queue == "gpu")
+    return size_in(queue, stage, asked, nodes, tasks_per_node)
+
+
+def _agreed(stage: Stage, fields: _Fields, name: str | None, option: str, asked: int | None) -> int | None:
+    """What an option of `submit` and the field that repeats it agree on; None where neither sets a number."""
+    if name is None:
+        return asked
+    by_hand = _whole_number(fields.by_hand(name))
+    if asked is not None and by_hand not in (None, asked):
+        raise ConfigError(
+            f"{fields.path(name)}={by_hand} does not match the job: {option} {asked}",
+            where=f"iconoclip submit {stage.verb}",
+            remedy=f"leave one of them out: {fields.path(name)} follows from {option}",
+        )
+    return asked if asked is not None else _whole_number(fields.value(name))
 
 
 def _whole_number(value: Any) -> int | None:
@@ -204,19 +274,27 @@ def _whole_number(value: Any) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _world(stage: Stage, size: Size) -> dict[str, Any]:
-    """The stage's own fields for the size of the job, as far as it has them."""
-    wanted = zip(stage.world or (), (size.nodes, size.tasks_per_node), strict=False)
-    paths = {path_of_field(stage.config_model, name): value for name, value in wanted}
-    return {path: value for path, value in paths.items() if path is not None}
+def size_in(queue: Queue, stage: Stage, asked: Placement, nodes: int, tasks_per_node: int | None) -> Size:
+    """The size of a job in a queue. Without `tasks_per_node` a multi-node stage runs one process per GPU, or
+    one.
+
+    Raises:
+        ConfigError: another number of processes than there are GPUs: each process drives one.
+    """
+    gpus = queue.gpus_per_node if asked.gpus_per_node is None else asked.gpus_per_node
+    if not stage.multi_node:
+        return Size(nodes, tasks_per_node or 1, min(gpus, 1) if stage.queue == "gpu" else 0)
+    if gpus and tasks_per_node not in (None, gpus):
+        raise ConfigError(
+            f"{tasks_per_node} processes on a node with {gpus} GPUs: each process drives one GPU",
+            where="--tasks_per_node",
+            remedy=f"leave it out, or ask for --gpus_per_node {tasks_per_node}",
+        )
+    return Size(nodes, tasks_per_node or max(1, gpus), gpus)
 
 
-def _shares(stage: Stage, asked: SubmitConfig) -> dict[str, Any]:
-    if asked.num_tasks is None:
-        return {}
+def _check_shares(stage: Stage) -> None:
     if not stage.shares:
         raise ConfigError(
             f"`{stage.verb}` cannot be shared by a job array", where="--num_tasks", remedy="leave it out"
         )
-    # Each task's command line fills in its own number.
-    return {stage.path("num_tasks"): asked.num_tasks, stage.path("task"): 0}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,21 +15,12 @@ from pydantic import Field
 
 from iconoclip.config import Config, build, laid_over, nearest, read_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
-from slurm.config import TIME_PATTERN, Placement
+from slurm.config import TIME_PATTERN
 
 SHIPPED = Path(__file__).resolve().parent / "sites"
 MAX_EXTENDS = 5
 
 QueueName = Literal["gpu", "cpu", "internet"]
-
-
-@dataclass(frozen=True)
-class Size:
-    """The size of a job: nodes, tasks and GPUs per node."""
-
-    nodes: int
-    tasks_per_node: int
-    gpus_per_node: int
 
 
 class Queue(Config):
@@ -55,29 +45,9 @@ class Queue(Config):
     modules: tuple[str, ...] = Field((), description="modules to load, after the site's")
     options: tuple[str, ...] = Field((), description="further sbatch options, as written on its command line")
 
-    def size(
-        self, asked: Placement, nodes: int, tasks_per_node: int | None, *, multi_node: bool, uses_gpu: bool
-    ) -> Size:
-        """The size of a job here. Without `tasks_per_node` a multi-node stage runs one process per GPU, or
-        one.
-
-        Raises:
-            ConfigError: another number of processes than there are GPUs: each process drives one.
-        """
-        gpus = self.gpus_per_node if asked.gpus_per_node is None else asked.gpus_per_node
-        if not multi_node:
-            return Size(nodes, tasks_per_node or 1, min(gpus, 1) if uses_gpu else 0)
-        if gpus and tasks_per_node not in (None, gpus):
-            raise ConfigError(
-                f"{tasks_per_node} processes on a node with {gpus} GPUs: each process drives one GPU",
-                where="--tasks_per_node",
-                remedy=f"leave it out, or ask for --gpus_per_node {tasks_per_node}",
-            )
-        return Size(nodes, tasks_per_node or max(1, gpus), gpus)
-
 
 class Site(Config):
-    """A cluster: its queues, their limits and how it wants jobs to be submitted."""
+    """A cluster."""
 
     name: str
     system: str = Field(description="the machine and who runs it")

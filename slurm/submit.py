@@ -18,7 +18,6 @@ from iconoclip.config import to_yaml
 from iconoclip.errors import ConfigError, MissingRequirement, TryAgainLater
 from slurm import scheduler
 from slurm.config import CancelConfig, ResumeConfig, SubmitConfig
-from slurm.fields import read_words
 from slurm.freeze import (
     check_same_run,
     code_version,
@@ -30,8 +29,9 @@ from slurm.freeze import (
 )
 from slurm.job import JobDir
 from slurm.plan import Plan, array_of, plan_of, render
-from slurm.request import Request, request_of, stage_called
+from slurm.request import Request, read_words, request_of
 from slurm.site import load_site
+from slurm.stages import stage_called
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -44,7 +44,7 @@ class Submission(NamedTuple):
 
     @property
     def job_dir(self) -> JobDir:
-        """The folder of the run that the submission starts."""
+        """The folder of its run."""
         return JobDir(self.plan.run_dir)
 
 
@@ -56,9 +56,9 @@ def submit(config: SubmitConfig) -> int:
         MissingRequirement: no SLURM on this machine (a dry run needs none).
         BadInput: SLURM refuses the job.
     """
+    needs, job_ids = _after(config.after)
     words = [*([config.config_file] if config.config_file else []), *config.overrides]
     file_name, fields = read_words(words, stage_called(config.stage).config_model)
-    needs, job_ids = _after(config.after)
     submission = prepare(config, file_name, fields, needs)
     if config.dry_run:
         show(submission, dependencies_of(needs, job_ids, ask=scheduler.is_here()))

@@ -1,8 +1,7 @@
-"""The quality report of a shard set: one page with images (quality.html) by which a curator can judge the
-set.
+"""The quality report of a shard set: one page with pictures (quality.html) that a curator can judge the set by.
 
-It is self-contained: images, style and charts are in the file, and it loads nothing from a server. It shows
-only images whose rights allow display. The same set gives the same bytes.
+It stands alone: pictures, style and charts are in the file, and it asks no server for anything. Shown are only
+pictures whose rights let them be shown. The same set gives the same bytes.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ NUM_ROWS: Final = 30
 SHORT_CAPTION_CHARS: Final = 20
 SMALL_IMAGE_PIXELS: Final = 128
 COLUMNS: Final = [
-    "key", "shard", "image_offset", "image_size", "record_offset", "record_size", "institution", "captions",
-    "split", "rights_uri", "train", "display", "opt_out", "earliest", "width", "height", "phash",
+    "key", "shard", "image_offset", "image_size", "record_offset", "record_size", "institution", "captions", "split",
+    "rights_uri", "train", "display", "opt_out", "earliest", "width", "height", "phash",
 ]  # fmt: skip
 Row = dict[str, Any]
 
 
 @dataclass
 class Quality:
-    """Counts over the samples that are not withdrawn."""
+    """What is counted over the samples that may be handed out."""
 
     num_samples: int = 0
     num_captions: int = 0
@@ -96,12 +95,12 @@ class Quality:
 
     @property
     def num_twins(self) -> int:
-        """Images whose perceptual hash occurs more than once."""
+        """Pictures whose perceptual hash another one shares."""
         return sum(count for count in self.hashes.values() if count > 1)
 
     @property
     def num_sharing_a_title(self) -> int:
-        """Images whose first caption occurs more than once: a model cannot distinguish them by it."""
+        """Pictures whose first caption is another one's as well: a model cannot tell them apart by it."""
         return sum(count for count in self.texts.values() if count > 1)
 
 
@@ -155,11 +154,10 @@ def _rows(shardset: ShardSet) -> Iterator[Row]:
 
 
 class _Chooser:
-    """Chooses images to show in one pass over the rows: equally many per institution, evenly over its
-    samples.
+    """Chooses pictures to show while the rows go by: as many of each institution, evenly over its samples.
 
-    For each institution every `step`-th sample is kept; when there are too many, every other one is dropped
-    and the step doubles. So memory is bounded, and the choice depends on the set alone.
+    Of each institution a sample is kept at every `step`; when too many have gathered, every other one is let go and the
+    step doubles. So memory is bounded, and the choice depends on the set alone.
     """
 
     def __init__(self, num_wanted: int) -> None:
@@ -170,7 +168,7 @@ class _Chooser:
         self.num_hidden = 0
 
     def offer(self, row: Row) -> None:
-        """Offer a row for choice; a row whose image may not be shown is only counted."""
+        """A row that may be chosen; one whose picture may not be shown is only counted."""
         if row["display"] != "yes":
             self.num_hidden += 1
             return
@@ -247,23 +245,20 @@ def _ranked(counts: Counter[str]) -> tuple[list[tuple[str, int, float]], int]:
 
 
 def _remarks(quality: Quality) -> list[tuple[int, str]]:
-    """What a person should look at before publishing or training: the number of images, and the reason."""
+    """What a person should look at before publishing or training: how many images, and what of them."""
     remarks = (
-        (quality.num_without_caption, "have no caption, so a model learns nothing from them"),
+        (quality.num_without_caption, "have no caption, and teach a model nothing"),
         (
             quality.num_with_short_captions,
-            (
-                f"have only captions under {SHORT_CAPTION_CHARS} characters: a shelfmark may have slipped"
-                " through"
-            ),
+            f"have only captions under {SHORT_CAPTION_CHARS} characters: a shelfmark may have slipped through",
         ),
         (
             quality.num_sharing_a_title,
-            "share their first caption with another: no search can distinguish them by it",
+            "share their first caption with another: no search can tell them apart by it",
         ),
         (
             quality.num_twins,
-            "look like another one: they are on one side of the split, or are one object twice",
+            "look like another one: they stand on one side of the split, or are one object twice",
         ),
         (quality.num_small, f"are under {SMALL_IMAGE_PIXELS} pixels on their shorter side"),
         (quality.num_without_date, "have no date that could be read"),
@@ -273,7 +268,7 @@ def _remarks(quality: Quality) -> list[tuple[int, str]]:
 
 
 def _refusals(path: Path) -> list[tuple[str, int, list[str]]]:
-    """Reason, count and examples of what the harvest refused; empty if there is no report of a harvest."""
+    """Reason, count and examples of what the harvest refused; empty where no harvest left its report."""
     try:
         report = json.loads(path.read_bytes())
         examples = report.get("examples", {})

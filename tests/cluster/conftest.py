@@ -1,14 +1,18 @@
-"""A real two-node SLURM for the tests of this folder, and a stage that counts."""
+"""A real two-node SLURM for the tests of this folder, and a stage that counts.
+
+Most of the time here is waiting: for SLURM, and for trainings that load their libraries. So what takes
+longest is submitted first and runs behind the other tests, and each test that looks at it waits for what is
+left.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +24,11 @@ from iconoclip.verbs import resolve
 from slurm.config import SubmitConfig
 from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
-from slurm.request import STAGES, Stage
+from slurm.stages import STAGES, Stage
 from slurm.submit import submit
+
+from .chains import Chained, start_chain
+from .trainings import Trained, start_trainings
 
 COUNTING = Path(__file__).parent / "counting.py"
 
@@ -34,6 +41,7 @@ class CountConfig(Config):
     seconds_a_step: float = 0.1
     fails_at: int = 0
     fails_task: int | None = None
+    waits_for: str = ""
     num_tasks: int = 1
     task: int | None = None
     sources: list[str] = Field(default=[])
@@ -42,15 +50,14 @@ class CountConfig(Config):
 @pytest.fixture(scope="package")
 def cluster(slurm_programs: str) -> Iterator[LocalCluster]:
     """The cluster, up while the tests of this folder run; SLURM's commands find it by the environment."""
-    # A short path: a socket lies in it.
+    # A short path: a socket is in it.
     folder = Path(tempfile.mkdtemp(prefix="ic-", dir="/tmp"))
     cluster = LocalCluster(folder, ends_with_parent=True)
     cluster.start()
-    before = dict(os.environ)
-    os.environ.update(cluster.environment, ICONOCLIP_SITE="local")
-    yield cluster
-    os.environ.clear()
-    os.environ.update(before)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**cluster.environment, "ICONOCLIP_SITE": "local"}.items():
+            patch.setenv(name, value)
+        yield cluster
     cluster.stop()
     assert cluster.processes() == cluster.step_daemons() == []
     shutil.rmtree(folder)
@@ -75,19 +82,6 @@ def count_stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return COUNT
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 180) -> None:
-    """Wait for something that the cluster does in its own time."""
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, f"after {seconds} s still not: {what}"
-        time.sleep(0.1)
-
-
-def log_of(run: Path) -> str:
-    """The text of all logs of a run."""
-    return "".join(path.read_text() for path in sorted(JobDir(run).logs.glob("*.log")))
-
-
 @pytest.fixture
 def submit_count(count_stage: Stage) -> Callable[..., JobDir]:
     """Submits the counting stage."""
@@ -99,43 +93,65 @@ def submit_count(count_stage: Stage) -> Callable[..., JobDir]:
     return submit_one
 
 
-def wait_until_finished(job_dir: JobDir, seconds: float = 180) -> None:
-    """Wait until the queue has let go of a run, and be sure that its own records say finished."""
-    wait_until(lambda: not job_dir.queued(), "gone from the queue", seconds)
-    assert job_dir.is_finished(), log_of(job_dir.run.folder)
-
-
-def steps_of(run: Path, task: str = "") -> list[int]:
-    """The steps a counting run has recorded."""
-    path = run / "out" / f"steps{task}.jsonl"
-    return [json.loads(line)["step"] for line in path.read_text().splitlines()] if path.exists() else []
-
-
 @pytest.fixture(scope="package", autouse=True)
 def early(request: pytest.FixtureRequest) -> None:
-    """Starts what takes its time in the queue before the first test, if a test will look at it."""
+    """Starts what takes longest before the first test, if a test will look at it.
+
+    Of several workers each would start it: there, the file that needs it does.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
     wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-    for name in ("time_limited", "chained"):
+    for name in ("time_limited", "chaining", "training"):
         if name in wanted:
             request.getfixturevalue(name)
 
 
 @pytest.fixture(scope="package")
+def background() -> Iterator[ThreadPoolExecutor]:
+    """Threads that do to runs what an operator would, while other tests go on."""
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+@pytest.fixture(scope="package")
 def time_limited(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> JobDir:
-    """A counting run of 45 s under a limit of one minute."""
+    """A counting run of 40 s under a limit of one minute."""
     run = tmp_path_factory.mktemp("time_limited") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(STAGES, "count", COUNT)
-        submit(SubmitConfig(stage="count", overrides=["num_steps=450"], run_dir=run, time="1"))
+        submit(SubmitConfig(stage="count", overrides=["num_steps=400"], run_dir=run, time="1"))
     return JobDir(run)
 
 
 @pytest.fixture(scope="package")
-def chained(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The whole pipeline over the built-in archives, which are served for as long as it runs."""
-    from .test_whole_road import start
-
+def chaining(
+    cluster: LocalCluster, background: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[Chained]]:
+    """All stages over the built-in archives, which are served for as long as it takes."""
     serve_armorial = resolve("builtin_collections.armorial.server.process:serve_armorial")
     with serve_armorial(num_arms=60) as served:
         iiif = [served.wexcombe_collection, served.aldersheim_collection]
-        yield start(cluster, tmp_path_factory.mktemp("chained"), iiif, served.valcendre_oai)
+        folder = tmp_path_factory.mktemp("chained")
+        yield background.submit(start_chain, cluster, folder, iiif, served.valcendre_oai)
+
+
+@pytest.fixture
+def chained(chaining: Future[Chained]) -> Chained:
+    """The chain, submitted again after a task of its harvest was killed."""
+    return chaining.result(timeout=600)
+
+
+@pytest.fixture(scope="package")
+def training(
+    cluster: LocalCluster, background: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
+) -> Future[Trained]:
+    """The trainings that are compared with each other."""
+    runs = start_trainings(tmp_path_factory.mktemp("trained"))
+    return background.submit(runs.finish, cluster)
+
+
+@pytest.fixture(scope="package")
+def trained(training: Future[Trained]) -> Trained:
+    """The trainings, all of them finished."""
+    return training.result(timeout=900)

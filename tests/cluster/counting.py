@@ -60,6 +60,8 @@ def count(out: Path, config: dict[str, Any], suffix: str) -> int:
         if told_to_end:
             saved.write_text(str(step))
             return 75
+    while config["waits_for"] and not Path(config["waits_for"]).exists():
+        time.sleep(0.05)
     (out / (f"part{suffix}.json" if suffix else "done.json")).write_text(json.dumps({"steps": step}))
     return 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from slurm.local_cluster import LocalCluster
 from slurm.logs import logs
 from slurm.status import status
 from slurm.submit import cancel, resume
+from tests.slurm.checkouts import assert_frozen_code_ran, copy_checkout, write_merge
 
-from .conftest import log_of, steps_of, wait_until, wait_until_finished
+from .waiting import log_of, steps_of, wait_until, wait_until_finished
 
 # Bounds on failures, not on how long it takes: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -41,20 +44,26 @@ def test_a_run_in_a_folder_with_a_hostile_name_finishes(
 def test_edits_after_submission_change_nothing(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
-    config_file = tmp_path / "count.yaml"
+    """Neither those of the config, nor those of the code: also in the root of a checkout, where `python -m`
+    would find the edited code first."""
+    checkout = copy_checkout(tmp_path / "checkout")
+    config_file, edited = tmp_path / "count.yaml", tmp_path / "edited"
     config_file.write_text("num_steps: 2\n")
-    blocker = submit_count(tmp_path / "first", "seconds_a_step=0.3")
-    submit_count(tmp_path / "second", config_file=str(config_file), after=str(tmp_path / "first"))
+    first = submit_count(tmp_path / "first", f"waits_for={edited}")
+    second = submit_count(tmp_path / "second", config_file=str(config_file), after=str(tmp_path / "first"))
+    words = ["merge", "shardsets=a", "--run_dir", str(tmp_path / "third"), "--after", str(tmp_path / "first")]
+    subprocess.run([sys.executable, "-m", "iconoclip.cli", "submit", *words], cwd=checkout, check=True)
     config_file.write_text("num_steps: 50\n")
-    second = JobDir(tmp_path / "second")
-    assert not blocker.is_finished()
-    wait_until_finished(second)
+    write_merge(checkout, "edited since")
+    assert not first.is_finished()
+    edited.touch()
+    third = JobDir(tmp_path / "third")
+    for job_dir in (second, third):
+        wait_until_finished(job_dir)
+        started = job_dir.work_of(None).attempts[0].started_at
+        assert started >= (first.work_of(None).attempts[0].ended_at or "never")
     assert steps_of(tmp_path / "second") == [1, 2]
-    started = second.work_of(None).attempts[0].started_at
-    assert started >= (blocker.work_of(None).attempts[0].ended_at or "never")
-    # The job ran the copy of the code that was frozen, with the interpreter that submitted.
-    assert (second.code / "iconoclip" / "cli.py").read_bytes() == Path("iconoclip/cli.py").read_bytes()
-    assert 'PYTHONPATH="$run/job/code"' in second.script_path.read_text()
+    assert_frozen_code_ran(third)
 
 
 def test_an_array_redoes_only_the_task_that_failed(
@@ -90,7 +99,7 @@ def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
     assert "exit code 75, cancelled" in log_of(run)
     num_done = len(steps_of(run))
     resume(ResumeConfig(run=run))
-    wait_until(lambda: len(steps_of(run)) > num_done, "continuing")
+    wait_until(lambda: len(steps_of(run)) > num_done, "going on")
     cancel(CancelConfig(run=run))
     assert steps_of(run) == list(range(1, len(steps_of(run)) + 1))
 
@@ -100,23 +109,6 @@ def test_a_refusal_of_slurm_is_told_in_its_words(
 ) -> None:
     with pytest.raises(BadInput, match="invalid partition"):
         submit_count(tmp_path / "run", partition="nowhere")
-
-
-def test_a_node_goes_down_and_the_run_goes_on_when_it_is_back(
-    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    job_dir = submit_count(run, "num_steps=40", nodes=2)
-    wait_until(lambda: len(steps_of(run)) > 3, "started")
-    cluster.run("scontrol", "update", "nodename=node2", "state=down", "reason=test")
-    wait_until(lambda: cluster.node_states()["node2"] == "down", "down")
-    wait_until(lambda: job_dir.work_of(None).state == "interrupted", "interrupted")
-    num_done = len(steps_of(run))
-    cluster.run("scontrol", "update", "nodename=node2", "state=resume")
-    wait_until_finished(job_dir)
-    assert 3 < num_done < 40
-    assert steps_of(run) == list(range(1, 41))
-    assert [attempt.stop for attempt in job_dir.work_of(None).attempts] == ["ended", "none"]
 
 
 def test_status_and_logs_follow_an_array_of_which_a_task_is_warned(
@@ -156,12 +148,12 @@ def warned_while_counting(
     return run, job_dir
 
 
-def test_a_job_that_may_not_be_requeued_is_submitted_again(
+def test_a_job_that_may_not_be_requeued_is_submitted_anew(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     """In some containers there is no scontrol; some sites forbid it."""
     run, job_dir = warned_while_counting(cluster, submit_count, tmp_path, "return 1")
-    wait_until(lambda: len(job_dir.job_ids()) == 2, "submitted again")
+    wait_until(lambda: len(job_dir.job_ids()) == 2, "submitted anew")
     wait_until_finished(job_dir)
     attempts = job_dir.work_of(None).attempts
     assert [(attempt.job_id, attempt.exit_code) for attempt in attempts] == list(

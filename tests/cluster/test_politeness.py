@@ -13,8 +13,8 @@ from slurm.local_cluster import LocalCluster
 from slurm.submit import submit
 from tests.data_prep.harvest.conftest import Archive
 
-from .conftest import wait_until_finished
 from .test_whole_road import num_fetched
+from .waiting import wait_until_finished
 
 # Bounds on failures, not on how long it takes: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]

@@ -6,15 +6,15 @@ import pytest
 
 from slurm.job import JobDir
 
-from .conftest import steps_of, wait_until_finished
+from .waiting import steps_of, wait_until_finished
 
 # Bounds on failures, not on how long it takes: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
-NUM_STEPS = 450
+NUM_STEPS = 400
 
 
 def test_a_run_that_hits_its_time_limit_goes_on_by_itself_until_done(time_limited: JobDir) -> None:
-    # 45 s of counting under a limit of one minute, of which SLURM takes half for its warning.
+    # 40 s of counting under a limit of one minute, of which SLURM takes half for its warning.
     wait_until_finished(time_limited, seconds=300)
     attempts = time_limited.work_of(None).attempts
     assert len(attempts) >= 2

@@ -15,6 +15,8 @@ from iconoclip.record import Caption, Image, Institution, Record, Rights, Source
 from iconoclip.shardset import ShardSetWriter
 
 SIDE = 40
+BATCH_SIZE = 16
+NUM_STEPS = 60
 MODEL = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
@@ -63,17 +65,17 @@ def record_of(number: int, data: bytes) -> Record:
 
 def train_fields(folder: Path) -> dict[str, Any]:
     """The fields of a run over all of it: writes shard set and model below `folder`."""
-    write_shardset(folder / "squares", 960)
+    write_shardset(folder / "squares", NUM_STEPS * BATCH_SIZE)
     (folder / "tiny.json").write_text(json.dumps(MODEL))
     return {
         "shardsets": [str(folder / "squares")],
         "model": str(folder / "tiny.json"),
-        "batch_size": 16,
+        "batch_size": BATCH_SIZE,
         "epochs": 1,
         "log_every": 1,
         "num_workers": 1,
         "num_threads": 1,
-        "wandb": True,
+        "wandb": False,
         "accelerator": "cpu",
         "precision": "float32",
         "validation_split": "none",

@@ -1,5 +1,4 @@
-"""The whole pipeline on the real images of two national libraries: pack, train, export, encode, index,
-search."""
+"""The whole road on the real images of two national libraries: pack, train, export, encode, index, search."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from pydantic import Field
 from iconoclip.config import Config
 from slurm.config import SubmitConfig
 from slurm.plan import Plan, plan_of
-from slurm.request import STAGES, Request, Stage
+from slurm.request import Request, size_in
 from slurm.site import load_site
+from slurm.stages import STAGES, Stage
 
 
 class CountConfig(Config):
@@ -59,22 +60,17 @@ def plan_for(stage: Stage, site: str, run_dir: str = "/work dir/runs/x", **place
     """A plan whose paths are the same on every machine."""
     loaded = load_site(site)
     asked = SubmitConfig(stage=stage.verb, site=site, **placement)
+    queue = loaded.queue(stage.queue)
     is_joined = stage.joins and asked.num_tasks is not None
     request = Request(
         stage=stage,
         asked=asked,
+        queue=queue,
+        size=size_in(queue, stage, asked, asked.nodes or 1, asked.tasks_per_node),
         config=Config(),
         join_config=Config() if is_joined else None,
-        size=loaded.queue(stage.queue).size(
-            asked,
-            asked.nodes or 1,
-            asked.tasks_per_node,
-            multi_node=stage.multi_node,
-            uses_gpu=stage.queue == "gpu",
-        ),
         run_dir=Path(run_dir),
         output=Path(run_dir),
-        needs=(),
     )
     plan = plan_of(request, loaded)
     python = "/opt/my env/bin/python"

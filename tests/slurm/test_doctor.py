@@ -11,7 +11,7 @@ import pytest
 
 from slurm import doctor
 from slurm.plan import Plan
-from slurm.request import STAGES
+from slurm.stages import STAGES
 from tests.without_locks import take_locks_away
 
 from .conftest import plan_for

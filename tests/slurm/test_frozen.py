@@ -9,52 +9,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from iconoclip.verbs import VERBS
-from slurm.freeze import CONFIGS, LEFT_OUT, PACKAGES, package_folders
+from slurm.freeze import PACKAGES
 from slurm.job import JobDir
 
-ROOT = package_folders()["iconoclip"].parent
-
-# Stands for `iconoclip merge` in a user's checkout: it writes down which copies of the code it finds.
-MERGE = """
-import importlib.util, json, subprocess, sys
-from pathlib import Path
-from iconoclip.config import shipped_config
-
-def merge(config):
-    names = NAMES
-    found = {name: importlib.util.find_spec(name).origin for name in names}
-    program = [sys.executable, "-c", "import training; print(training.__file__)"]
-    found["a child's training"] = subprocess.run(program, capture_output=True, text=True).stdout.strip()
-    found["configs"] = str(shipped_config("train/demo.yaml"))
-    out = Path(config.out)
-    out.mkdir(parents=True)
-    (out / "shardset.json").write_text(json.dumps({"version": "VERSION", "found": found}))
-"""
-
-
-def write_merge(checkout: Path, version: str) -> None:
-    """Edit the checkout: its merge writes another version."""
-    module = VERBS["merge"].function.partition(":")[0]
-    path = checkout / (module.replace(".", "/") + ".py")
-    path.write_text(MERGE.replace("NAMES", repr(list(PACKAGES))).replace("VERSION", version))
+from .checkouts import assert_frozen_code_ran, copy_checkout, write_merge
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project, as a user has it checked out and edits it."""
-    root = tmp_path / "checkout"
-    for name in (*PACKAGES, CONFIGS):
-        shutil.copytree(ROOT / name, root / name, ignore=LEFT_OUT)
-    write_merge(root, "at submission")
-    return root
+    return copy_checkout(tmp_path / "checkout")
 
 
 @pytest.fixture
@@ -121,11 +91,4 @@ def test_a_job_runs_the_code_of_its_submission(
         site = {"environment": {"PYTHONPATH": str(checkout)}}
     pythonpath = pythonpath.replace("checkout", str(checkout))
     run = submit_edit_and_run(checkout, cwd, stubs, site=site, pythonpath=pythonpath)
-    job_dir = JobDir(run)
-    assert job_dir.work_of(None).state == "finished"
-    ran = json.loads((run / "out" / "shardset.json").read_text())
-    assert ran["version"] == "at submission"
-    expected = {name: str(job_dir.code / name / "__init__.py") for name in PACKAGES}
-    expected["a child's training"] = expected["training"]
-    expected["configs"] = str(job_dir.code / "configs" / "train" / "demo.yaml")
-    assert ran["found"] == expected
+    assert_frozen_code_ran(JobDir(run))

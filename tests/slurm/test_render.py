@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from iconoclip.errors import ConfigError
 from slurm.plan import array_of, render
-from slurm.request import STAGES
+from slurm.stages import STAGES
 
 from .conftest import plan_for
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from iconoclip.errors import ConfigError, MissingRequirement
 from slurm.plan import seconds_of
-from slurm.request import STAGES
 from slurm.site import SHIPPED, known_sites, load_site
+from slurm.stages import STAGES
 
 from .conftest import plan_for
 

@@ -16,7 +16,7 @@ from slurm.config import CancelConfig, ResumeConfig, SubmitConfig
 from slurm.freeze import code_facts, differing_fields, digest_of, freeze, freeze_code, package_folders
 from slurm.job import JobDir
 from slurm.plan import render
-from slurm.request import Stage
+from slurm.stages import Stage
 from slurm.submit import Submission, cancel, dependencies_of, place, prepare, resume, submit
 
 

@@ -1,0 +1,79 @@
+"""The stages as command lines: what each reads, writes and needs. This is all that `slurm` knows of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iconoclip.config import Config, nearest
+from iconoclip.errors import ConfigError
+from iconoclip.verbs import config_model
+from slurm.site import QueueName
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A verb that can run as a job.
+
+    Attributes:
+        verb: its name on the command line. queue: the kind of queue it runs in. out: the field that names its
+        output. evidence: the file that the stage writes last into its output. A run whose evidence is missing
+        is not finished,
+            whatever the exit code or the scheduler reports.
+        multi_node: whether it may span nodes. shares: whether it has the fields `task` and `num_tasks`, so
+        that the tasks of a job array share its work. joins: whether the verb, called again without `task`,
+        puts the tasks' parts together. The last task of a harvest
+            does that by itself.
+        program: the command line; default: the verb's own.
+        model: of the fields; default: the verb's own.
+        world: the fields that repeat the size of the job (nodes, processes per node) and must agree with it.
+
+    `out`, `world`, `task` and `num_tasks` are names of fields; a field may lie in a nested group of the
+    model.
+    """
+
+    verb: str
+    queue: QueueName
+    evidence: str
+    out: str = "out"
+    multi_node: bool = False
+    shares: bool = False
+    joins: bool = False
+    world: tuple[str, str] | None = None
+    program: tuple[str, ...] = ()
+    model: type[Config] | None = None
+
+    @property
+    def config_model(self) -> type[Config]:
+        """The model of the fields, found by name as the command line finds it."""
+        return self.model or config_model(self.verb)
+
+    def command(self, python: str) -> tuple[str, ...]:
+        """The command line without its options."""
+        return self.program or (python, "-m", "iconoclip.cli", self.verb)
+
+
+STAGES: dict[str, Stage] = {
+    stage.verb: stage
+    for stage in (
+        Stage("harvest", "internet", "shardset.json", shares=True),
+        Stage("merge", "cpu", "shardset.json"),
+        Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
+        Stage("evaluate", "gpu", "evaluation.json", multi_node=True, world=("num_nodes", "devices")),
+        Stage("export", "cpu", "open_clip_config.json"),
+        Stage("encode", "gpu", "store.json", shares=True, joins=True),
+        Stage("index", "cpu", "CURRENT"),
+    )
+}
+
+
+def stage_called(name: str) -> Stage:
+    """The stage of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in STAGES:
+        raise ConfigError(
+            f"unknown stage '{name}'", where="iconoclip submit", remedy=nearest(name, list(STAGES))
+        )
+    return STAGES[name]
