@@ -129,18 +129,27 @@ class ServeConfig(Config):
         None, description="where the shard sets are now, when they were moved"
     )
     model: str | None = Field(None, description="where the model is now, when it was moved")
-    max_connections: int = Field(200, ge=1, le=10_000, description="requests served at the same time")
+    max_requests: int = Field(200, ge=1, le=10_000, description="requests worked on at the same time")
+    max_connections: int = Field(
+        500,
+        ge=2,
+        le=100_000,
+        description="open connections; one more closes the one that has been silent for longest",
+    )
     trusted_proxies: str = Field(
-        "127.0.0.1", description="addresses whose X-Forwarded headers are believed, with commas between"
+        "127.0.0.1",
+        description="addresses of proxies whose X-Forwarded headers (Proto, For, Host, Prefix) are trusted,"
+        " with commas between",
     )
     title: str = Field("iconoclip", max_length=120, description="name of the collection, shown on every page")
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s?#]+$",
-        description="address the world reaches this service at, behind a proxy; by default the one it was asked at",
+        description="address that readers use, behind a reverse proxy: scheme, host and the path it is published"
+        " under, which the proxy strips; by default the address of each request",
     )
     rate_limit_per_minute: int = Field(
-        300, ge=0, le=1_000_000, description="requests one client may make a minute; 0 does not count them"
+        300, ge=0, le=1_000_000, description="requests per client and minute; 0 does not count them"
     )
     max_upload_bytes: int = Field(
         10_000_000, ge=1_000, le=20_000_000, description="size of an uploaded picture, in bytes"

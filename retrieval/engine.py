@@ -74,7 +74,7 @@ class SearchEngine:
         compactor = Compactor(Path(index_folder), shardsets or ()) if compacts else None
         views = Views(Path(index_folder), shardsets or (), compactor)
         manifest = views.current().sealed.manifest
-        return cls(views, LazyModel(model or manifest.model, manifest.model_digest))
+        return cls(views, LazyModel(model or manifest.model, manifest.model_digest, manifest.dimension))
 
     # --- questions -----------------------------------------------------------------------------------------------
 
@@ -219,6 +219,15 @@ class SearchEngine:
             model_digest=manifest.model_digest,
             built_at=manifest.built_at,
         )
+
+    def check_model(self) -> None:
+        """Make sure that the model is the one that the index was built with, without loading it.
+
+        Raises:
+            MissingRequirement: it is not there.
+            ConfigError: another model is.
+        """
+        self._model.check()
 
     def warm_up(self) -> None:
         """Load the model now, so that the first query does not wait for it."""

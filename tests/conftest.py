@@ -65,7 +65,8 @@ def material() -> Path:
 
 def need_program(program: str, install: str) -> str:
     """The path of a program. If it is missing: a skip that says how to get it, or a failure under CI=true."""
-    path = shutil.which(program)
+    # Servers are in folders that are not in every user's PATH.
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
     if path is None:
         message = f"{program} is not installed; `{install}` would install it"
         if os.environ.get("CI") == "true":
@@ -78,6 +79,18 @@ def need_program(program: str, install: str) -> str:
 def chromium() -> str:
     """The path of a Chromium."""
     return need_program("chromium", "apt-get install -y chromium")
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """The path of nginx, a reverse proxy."""
+    return need_program("nginx", "apt-get install -y nginx-light")
+
+
+@pytest.fixture(scope="session")
+def openssl() -> str:
+    """The path of openssl, which makes certificates."""
+    return need_program("openssl", "apt-get install -y openssl")
 
 
 @pytest.fixture(scope="session")

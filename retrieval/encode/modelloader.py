@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.errors import ConfigError, MissingRequirement
 from retrieval.answers import Explanation
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import decode, fit, prepare, seen
@@ -26,10 +26,12 @@ class LazyModel:
     Args:
         folder: the model directory.
         digest: of the model that made the index's vectors.
+        dimension: of those vectors.
     """
 
-    def __init__(self, folder: str | Path, digest: str) -> None:
-        self.folder, self._digest = Path(folder), digest
+    def __init__(self, folder: str | Path, digest: str, dimension: int) -> None:
+        self.folder, self._digest, self._dimension = Path(folder), digest, dimension
+        self._is_checked = False
         self._lock = threading.Lock()
         self._encoder: Encoder | None = None
 
@@ -62,15 +64,22 @@ class LazyModel:
         """The encoder, loaded on first use.
 
         Raises:
-            MissingRequirement: the model directory is not there, or holds no weights.
-            BadInput: another model is there.
+            MissingRequirement, ConfigError: as `check`.
         """
         with self._lock:
             if self._encoder is None:
                 self._encoder = self._load()
             return self._encoder
 
-    def _load(self) -> Encoder:
+    def check(self) -> None:
+        """Compare the model with the index, without loading it: reads the weights once, and not again.
+
+        Raises:
+            MissingRequirement: the model directory is not there, or holds no weights.
+            ConfigError: another model is there.
+        """
+        if self._is_checked:
+            return
         try:
             directory = ModelDirectory(self.folder)
         except MissingRequirement as error:
@@ -79,12 +88,23 @@ class LazyModel:
                 where=error.where,
                 remedy="say where it is now, with --model",
             ) from error
-        if directory.digest != self._digest:
-            raise BadInput(
-                "this is not the model that the index was built with",
-                where=self.folder,
-                remedy="give that one with --model, or encode and index again with this one",
+        if directory.dimension != self._dimension:
+            raise self._another(
+                f": its vectors have {directory.dimension} numbers, the index's {self._dimension}"
             )
+        if directory.digest != self._digest:
+            raise self._another(": its weights or its config have another checksum")
+        self._is_checked = True
+
+    def _another(self, why: str) -> ConfigError:
+        return ConfigError(
+            f"this is not the model that the index was built with{why}",
+            where=self.folder,
+            remedy="give that one with --model, or encode and index again with this one",
+        )
+
+    def _load(self) -> Encoder:
+        self.check()
         # Imported here: torch takes seconds, and listing or keyword search needs none of it.
         from retrieval.encode.encoder import Encoder
 

@@ -14,9 +14,11 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, TypeAdapter
 
 from iconoclip.errors import BadInput
 from retrieval.answers import Query
@@ -89,6 +91,12 @@ def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diver
     return [entries[position] for position in chosen]
 
 
+# What a cursor holds, as JSON. A cursor comes from outside: no number of it may be one that no index has rows for.
+_Count = Annotated[int, Field(strict=True, ge=0, lt=2**40)]
+_Name = Annotated[str, Field(max_length=100)]
+_WRITTEN = TypeAdapter(tuple[_Name, _Count, _Count, _Count, _Name])
+
+
 @dataclass(frozen=True)
 class Cursor:
     """Where a page ended: enough to go on, and nothing about the query but a digest."""
@@ -115,11 +123,10 @@ class Cursor:
         """
         try:
             padded = text + "=" * (-len(text) % 4)
-            generation, position, num_shown, num_rows, digest = json.loads(base64.urlsafe_b64decode(padded))
-            cursor = cls(str(generation), int(position), int(num_shown), int(num_rows), str(digest))
-        except (ValueError, TypeError, RecursionError) as error:
+            cursor = cls(*_WRITTEN.validate_json(base64.urlsafe_b64decode(padded)))
+        except ValueError as error:
             raise BadInput("not a cursor", where="cursor", remedy="take it from the page before") from error
-        if min(cursor.position, cursor.num_shown, cursor.num_rows) < 0 or cursor.query != query_digest(query):
+        if cursor.query != query_digest(query):
             raise BadInput(
                 "this cursor belongs to another query", where="cursor", remedy="repeat the query unchanged"
             )

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
@@ -26,12 +27,14 @@ from retrieval.service.api import exports, health, images
 from retrieval.service.api import routes as api
 from retrieval.service.api.prometheus import Measured, Measures
 from retrieval.service.context import ServiceContext
-from retrieval.service.guards.limits import BodyLimit, RateLimit, SecurityHeaders
+from retrieval.service.guards.limits import BodyLimit, RateLimit, RequestLimit, SecurityHeaders
+from retrieval.service.guards.proxies import BelowRootPath, HeadAsGet, PublicAddress, path_below_root
 from retrieval.service.guards.refusals import Refusal, from_status
 from retrieval.service.iiif import content_search
 from retrieval.service.iiif import presentation as iiif
 from retrieval.service.pages import routes as pages
 from retrieval.service.params import refused
+from retrieval.service.stored_images import is_known
 
 STATIC = Path(__file__).parent / "pages" / "static"
 # Beside the image, a multipart body carries its boundaries and a few field names.
@@ -59,6 +62,9 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         # The framework's own reference pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # The address in the OpenAPI document; a request's own prefix is added by the framework.
+        servers=[{"url": config.public_url.rstrip("/")}] if config.public_url else None,
+        root_path_in_servers=not config.public_url,
         middleware=_middleware(context, config, measures),
         lifespan=_lifespan,
     )
@@ -84,22 +90,42 @@ class Static(StaticFiles):
         response.headers["Cache-Control"] = "public, max-age=3600"
         return response
 
+    def is_not_modified(self, response_headers: Headers, request_headers: Headers) -> bool:
+        """Whether the copy that the client has is still good; its ETag may be weak, one of several, or `*`."""
+        known = request_headers.get("if-none-match")
+        if known is not None:
+            return is_known(response_headers.get("etag", ""), known)
+        return super().is_not_modified(response_headers, request_headers)
+
 
 def _middleware(context: ServiceContext, config: ServeConfig, measures: Measures) -> list[Middleware]:
     """From the outside in."""
-    stack = [Middleware(SecurityHeaders)]
+    stack = [
+        Middleware(PublicAddress, public_url=config.public_url, trusted_proxies=config.trusted_proxies),
+        Middleware(SecurityHeaders),
+    ]
     if config.cors_origins:
         # No credentials: a page elsewhere may read what is public, and nothing a reader's cookie opens.
         stack.append(
-            Middleware(CORSMiddleware, allow_origins=config.cors_origins, allow_methods=["GET", "POST"])
+            Middleware(
+                CORSMiddleware,
+                allow_origins=config.cors_origins,
+                allow_methods=["GET", "HEAD", "POST"],
+                allow_headers=["Authorization", "Content-Type", "If-None-Match"],
+                expose_headers=["ETag", "Retry-After"],
+                max_age=3_600,
+            )
         )
     return [
         *stack,
         Middleware(Measured, measures=measures),
         Middleware(RateLimit, per_minute=config.rate_limit_per_minute),
         Middleware(BodyLimit, max_bytes=config.max_upload_bytes + MULTIPART_OVERHEAD_BYTES),
+        Middleware(RequestLimit, max_requests=config.max_requests),
         # The fifth level takes a third of the time of the ninth, for a few per cent more bytes.
         Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
+        Middleware(HeadAsGet),
+        Middleware(BelowRootPath),
     ]
 
 
@@ -139,5 +165,5 @@ def _apologise(request: Request, error: Exception) -> Response:
 
 def _wants_page(request: Request) -> bool:
     """Whether a person asked: a browser, outside the addresses meant for programs."""
-    is_for_programs = request.url.path.startswith(("/api/", "/iiif/", "/metrics"))
+    is_for_programs = path_below_root(request).startswith(("/api/", "/iiif/", "/metrics"))
     return not is_for_programs and "text/html" in request.headers.get("accept", "")

@@ -15,13 +15,14 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from iconoclip.errors import ConfigError, TryAgainLater
+from iconoclip.errors import ConfigError, MissingRequirement, TryAgainLater
 
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
     from retrieval.config import ServeConfig
+    from retrieval.engine import SearchEngine
 
 SHUTDOWN_SECONDS = 5
 
@@ -32,7 +33,8 @@ def serve(config: ServeConfig) -> int:
     Raises:
         TryAgainLater: the port is in use.
         MissingRequirement, DamagedData: there is no index, or it is not whole.
-        ConfigError: the host is not an address of this machine, or the port may not be taken.
+        ConfigError: the host is not an address of this machine, the port may not be taken, or the model is another
+            than the index was built with.
     """
     with contextlib.closing(bind(config.host, config.port)) as listener:
         # Imported after the port is ours: together they take a second or two.
@@ -42,8 +44,25 @@ def serve(config: ServeConfig) -> int:
         with SearchEngine.open(
             config.index, shardsets=_folders(config.shardset), model=config.model, compacts=True
         ) as engine:
+            _check_model(engine, config)
             _run(create_app(engine, config), config, listener)
     return 0
+
+
+def _check_model(engine: SearchEngine, config: ServeConfig) -> None:
+    """Do not start with a model that answers no question.
+
+    A model that is not where the index says may still come; until then keyword searches and lists work.
+
+    Raises:
+        ConfigError: another model than the index was built with.
+        MissingRequirement: no model where `--model` says.
+    """
+    try:
+        engine.check_model()
+    except MissingRequirement:
+        if config.model:
+            raise
 
 
 def _folders(given: str | list[str] | None) -> list[str] | None:
@@ -53,17 +72,20 @@ def _folders(given: str | list[str] | None) -> list[str] | None:
 def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
     import uvicorn
 
+    from retrieval.service.guards.connections import ConnectionLimits, limited
+
     set_up_logging()
     settings = uvicorn.Config(
         app,
+        http=limited(ConnectionLimits(max_connections=config.max_connections)),
         log_config=None,
         log_level="critical",
         access_log=False,
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        limit_concurrency=config.max_connections,
-        forwarded_allow_ips=config.trusted_proxies,
+        # The application reads X-Forwarded headers itself, together with those that uvicorn does not know.
+        proxy_headers=False,
     )
     try:
         _announcing(settings, address(listener)).run(sockets=[listener])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections import OrderedDict
 from threading import Lock
 
@@ -49,6 +50,14 @@ def thumbnail(image: bytes) -> bytes:
 def etag(image: bytes) -> str:
     """A strong validator of the bytes (RFC 9110, section 8.8.3)."""
     return f'"{hashlib.sha256(image).hexdigest()[:32]}"'
+
+
+def is_known(tag: str, if_none_match: str) -> bool:
+    """Whether If-None-Match names `tag`: one of a list, weak or strong, or `*` for any (RFC 9110, section 13.1.2)."""
+    if if_none_match.strip() == "*":
+        return True
+    known = re.findall(r'(?:W/)?("[^"]*")', if_none_match[:10_000])
+    return tag.removeprefix("W/") in known
 
 
 class ThumbCache:

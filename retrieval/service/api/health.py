@@ -26,7 +26,7 @@ class Alive(BaseModel):
 
 
 @router.get("/api/health", summary="Is the process alive?", responses=answered(Alive()))
-def health() -> Alive:
+async def health() -> Alive:
     """Answers as soon as the socket is open, whether or not the model is loaded."""
     return Alive()
 

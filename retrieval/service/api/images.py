@@ -65,7 +65,7 @@ def _picture(
     stored = context.image(key)
     data = context.thumbs.of(stored) if small and hit.rights.display != "unaltered" else stored
     headers = {"ETag": stored_images.etag(data), "Cache-Control": _cache_control(hit, context)}
-    if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
+    if stored_images.is_known(headers["ETag"], request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     return Response(data, media_type="image/jpeg", headers=headers)
 

@@ -41,6 +41,7 @@ class Measured:
             await self.app(scope, receive, send)
             return
         status, started = 500, time.perf_counter()
+        method = scope["method"] if scope["method"] in METHODS else "other"
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -52,6 +53,5 @@ class Measured:
             await self.app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            method = scope["method"] if scope["method"] in METHODS else "other"
             self.measures.requests.labels(route, method, str(status)).inc()
             self.measures.seconds.labels(route).observe(time.perf_counter() - started)

@@ -1,6 +1,6 @@
-"""What one client may ask for: requests a minute, bytes of a body, and what its browser may do with our pages.
+"""What one client may ask for: requests per minute, requests at once, bytes of a body, and what its browser may do.
 
-Pure ASGI middleware: each looks at a request once, before any route, and holds nothing but counters in memory.
+Pure ASGI middleware: each looks at a request once, before any route, and holds counters and unfinished bodies in memory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,12 +33,16 @@ SECURITY_HEADERS = {
 # Asked many times for one page, and cheap.
 UNCOUNTED = (
     "/static/", "/thumb/", "/image/", "/veil/", "/ratios.css", "/api/health", "/api/ready", "/metrics",
+    "/robots.txt", "/favicon.ico",
 )  # fmt: skip
 # Answered by many looks of the model, or by asking another server: each counts as so many requests.
 LONG_ANSWERS = 10
 LONG_PATHS = ("/api/explain", "/api/pictures", "/search/image")
 LONG_PARAMETERS = ("seen", "branch", "suggest_for")
 MAX_CLIENTS = 10_000
+# Uploads of the largest size that may be in memory at the same time.
+MAX_HELD_BODIES = 20
+ALWAYS_ANSWERED = ("/api/health", "/metrics")
 
 
 class SecurityHeaders:
@@ -62,31 +65,53 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses a body longer than `max_bytes`, before it is read when its length is declared."""
+    """Receives the whole body before anything works on the request, and refuses one longer than `max_bytes`.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    A body that arrives slowly so holds no more than its own bytes, of which there are `max_held_bytes` at most over all
+    requests. One whose declared length is too large is refused before it is read.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_held_bytes: int | None = None) -> None:
         self.app, self.max_bytes = app, max_bytes
+        self.max_held_bytes = max_held_bytes or MAX_HELD_BODIES * max_bytes
+        self.held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a counting `receive`."""
-        if scope["type"] != "http":
+        """Pass the request on with its body at hand."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else {}
+        if "content-length" not in headers and "transfer-encoding" not in headers:
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
+        declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > self.max_bytes:
             await _answer(self._too_large(), scope, receive, send)
             return
-        received = 0
+        body = bytearray()
+        try:
+            refusal = await self._fill(body, receive)
+            if refusal is None:
+                await self.app(scope, _replaying(bytes(body), receive), send)
+            else:
+                await _answer(refusal, scope, receive, send)
+        finally:
+            self.held_bytes -= len(body)
 
-        async def counting() -> Message:
-            nonlocal received
+    async def _fill(self, body: bytearray, receive: Receive) -> Refusal | None:
+        """Read the body; what there is to say where it is not taken."""
+        more = True
+        while more:
             message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                raise HTTPException(413, self._too_large().fault.what)
-            return message
-
-        await self.app(scope, counting, send)
+            if message["type"] == "http.disconnect":
+                return Refusal(400, "the body ended early", where="body")
+            chunk = message.get("body", b"")
+            body += chunk
+            self.held_bytes += len(chunk)
+            if len(body) > self.max_bytes:
+                return self._too_large()
+            if self.held_bytes > self.max_held_bytes:
+                return _busy("too many pictures are being uploaded at this moment")
+            more = message.get("more_body", False)
+        return None
 
     def _too_large(self) -> Refusal:
         megabytes = self.max_bytes / 1_000_000
@@ -97,6 +122,60 @@ class BodyLimit:
             remedy="send a smaller image",
             headers={"Connection": "close"},
         )
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the whole body first."""
+    first: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+    async def replay() -> Message:
+        nonlocal first
+        message, first = first, None
+        return message if message is not None else await receive()
+
+    return replay
+
+
+def _busy(what: str) -> Refusal:
+    return Refusal(
+        503, what, remedy="ask again in a moment", headers={"Retry-After": "1", "Connection": "close"}
+    )
+
+
+class RequestLimit:
+    """Answers 503 to a request that comes while `max_requests` are being worked on.
+
+    Only work counts: neither a connection that has asked nothing yet, nor a body on its way (`BodyLimit` is outside),
+    nor an answer that its reader is slow to take. Whether the process is alive is always answered.
+    """
+
+    def __init__(self, app: ASGIApp, max_requests: int) -> None:
+        self.app, self.max_requests = app, max_requests
+        self.num_requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
+            await self.app(scope, receive, send)
+            return
+        if self.num_requests >= self.max_requests:
+            await _answer(_busy("too many requests at this moment"), scope, receive, send)
+            return
+        self.num_requests += 1
+        is_counted = True
+
+        async def uncounting(message: Message) -> None:
+            nonlocal is_counted
+            if is_counted:
+                is_counted = False
+                self.num_requests -= 1
+            await send(message)
+
+        try:
+            await self.app(scope, receive, uncounting)
+        finally:
+            if is_counted:
+                self.num_requests -= 1
 
 
 class RateLimit:

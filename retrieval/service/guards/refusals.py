@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from iconoclip.errors import BadInput, IconoclipError, MissingRequirement, TryAgainLater
+from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError
 
 
 class Fault(BaseModel):
@@ -81,9 +81,8 @@ class Refusal(Exception):
 
 def from_engine(error: IconoclipError) -> Refusal:
     """An error of the engine as an answer: what the client gave is a 400, what the server lacks a 503."""
-    status = 400 if isinstance(error, BadInput) else 503
-    if not isinstance(error, (BadInput, MissingRequirement, TryAgainLater)):
-        status = 500
+    is_clients = isinstance(error, BadInput) and not isinstance(error, (ConfigError, DamagedData))
+    status = 400 if is_clients else 503
     # A path on the server is nobody's business outside; the parameter is said by `what`.
     return Refusal(status, error.what, remedy=error.remedy if status == 400 else "try again in a moment")
 

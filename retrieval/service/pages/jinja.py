@@ -86,8 +86,13 @@ def render(template: str, request: Request, **context: Any) -> str:
     return (
         environment(wording.language)
         .get_template(template)
-        .render(in_language=in_language, path=request.url.path, **context)
+        .render(in_language=in_language, root=root_of(request), **context)
     )
+
+
+def root_of(request: Request) -> str:
+    """The path that the service is published under, without a slash at the end: every address of ours begins so."""
+    return str(request.scope.get("root_path", ""))
 
 
 def remember_language(request: Request, response: Response) -> None:
@@ -95,5 +100,11 @@ def remember_language(request: Request, response: Response) -> None:
     asked = request.query_params.get("lang")
     if asked in LANGUAGES:
         response.set_cookie(
-            LANGUAGE_COOKIE, str(asked), max_age=_A_YEAR_SECONDS, samesite="lax", httponly=True
+            LANGUAGE_COOKIE,
+            str(asked),
+            max_age=_A_YEAR_SECONDS,
+            path=root_of(request) or "/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
         )

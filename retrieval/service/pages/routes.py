@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from iconoclip import iconclass
 from iconoclip.record import KEY_PATTERN
@@ -21,13 +22,15 @@ from retrieval.service.guards.visibility import COOKIE
 from retrieval.service.heat import Veil
 from retrieval.service.pages import facets
 from retrieval.service.pages.home import Welcome, welcome
-from retrieval.service.pages.jinja import remember_language, render, wording_for
+from retrieval.service.pages.jinja import remember_language, render, root_of, wording_for
 from retrieval.service.pages.layout import ratios_css
 from retrieval.service.params import SearchParams, from_page
 
 router = APIRouter(include_in_schema=False)
 RATIOS_CSS = ratios_css()
 NUM_SUGGESTED = 8
+ICON = Path(__file__).parent / "static" / "icon.svg"
+NOT_FOR_CRAWLERS = ("/search", "/api/", "/iiif/", "/kept/", "/members", "/veil/")
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -51,19 +54,19 @@ def results(request: Request, context: InjectedContext, concealed: Concealed) ->
         panel=facets.side_panel(context, params, concealed, wording_for(request)),
         likes=[context.hit(key, concealed) for key in params.like],
         unlikes=[context.hit(key, concealed) for key in params.unlike],
-        link=_Linker(params),
+        link=_Linker(params, root_of(request)),
     )
 
 
 class _Linker:
     """Addresses of the same question, changed a little."""
 
-    def __init__(self, params: SearchParams) -> None:
-        self._params = params
+    def __init__(self, params: SearchParams, root: str) -> None:
+        self._params, self._root = params, root
 
     def __call__(self, path: str = "/search", /, **changes: Any) -> str:
         query = self._params.query_string(**changes)
-        return f"{path}?{query}" if query else path
+        return f"{self._root}{path}?{query}" if query else self._root + path
 
     def adding(self, name: str, value: str) -> str:
         """The question with one more value of a list."""
@@ -77,13 +80,15 @@ class _Linker:
 
 @router.post("/search/image")
 def search_by_image(
+    request: Request,
     context: InjectedContext,
     concealed: Concealed,
     image: Annotated[UploadFile | None, File()] = None,
     url: Annotated[str | None, Form(max_length=2_000)] = None,
 ) -> Response:
     """Keep a picture in memory for a while and show what resembles it."""
-    return RedirectResponse(f"/search?image={keep(context, concealed, image, url)}", status_code=303)
+    name = keep(context, concealed, image, url)
+    return RedirectResponse(f"{root_of(request)}/search?image={name}", status_code=303)
 
 
 @router.get("/kept/{name}.jpg")
@@ -180,18 +185,23 @@ def enter(
         raise Refusal(
             401, N_("the token is not known here"), where="token", remedy=N_("ask the consortium for one")
         )
-    response = RedirectResponse("/", status_code=303)
+    response = RedirectResponse(f"{root_of(request)}/", status_code=303)
     response.set_cookie(
-        COOKIE, token.strip(), httponly=True, samesite="strict", secure=request.url.scheme == "https"
+        COOKIE,
+        token.strip(),
+        path=root_of(request) or "/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
     )
     return response
 
 
 @router.post("/members/leave")
-def leave() -> Response:
+def leave(request: Request) -> Response:
     """Forget the token."""
-    response = RedirectResponse("/", status_code=303)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response = RedirectResponse(f"{root_of(request)}/", status_code=303)
+    response.delete_cookie(COOKIE, path=root_of(request) or "/", httponly=True, samesite="strict")
     return response
 
 
@@ -199,6 +209,23 @@ def leave() -> Response:
 def ratios() -> Response:
     """The proportions of the gallery's frames."""
     return Response(RATIOS_CSS, media_type="text/css", headers={"Cache-Control": "public, max-age=86400"})
+
+
+@router.get("/favicon.ico")
+def favicon() -> Response:
+    """The icon, for whoever asks for it where icons used to be."""
+    return FileResponse(ICON, media_type="image/svg+xml", headers={"Cache-Control": "public, max-age=86400"})
+
+
+@router.get("/robots.txt")
+def robots(request: Request) -> Response:
+    """What crawlers may read: the home page and the items, not the endless combinations of searches (RFC 9309).
+
+    Under a path of another host this file is not the one that crawlers read; the pages of results say the same to
+    them in a `meta` element.
+    """
+    lines = [f"Disallow: {root_of(request)}{path}" for path in NOT_FOR_CRAWLERS]
+    return Response("\n".join(["User-agent: *", *lines, ""]), media_type="text/plain")
 
 
 @router.get("/opensearch.xml")

@@ -165,7 +165,7 @@ document.addEventListener("pointerup", (event) => {
   const key = drawn.picture.dataset.region;
   drawn.marquee.remove();
   drawn = null;
-  if (part[2] > 0.03 && part[3] > 0.03) location.assign(`/search?region=${key}:${part.map((share) => share.toFixed(4)).join(",")}`);
+  if (part[2] > 0.03 && part[3] > 0.03) location.assign(`${document.body.dataset.root}/search?region=${key}:${part.map((share) => share.toFixed(4)).join(",")}`);
 });
 
 document.addEventListener("pointercancel", () => { drawn?.marquee.remove(); drawn = null; });
