@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test suite lint format bench schemas picture clean
+.PHONY: help demo test suite lint format bench schemas docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -23,7 +23,11 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
 	$(PIP) install --quiet --progress-bar off -e '.[test]'
 	@touch $@
 
-demo: $(VENV)/.installed  ## the whole pipeline on the built-in collection, then the search page (ARGS=--no-serve ends before it)
+$(VENV)/.installed-docs: pyproject.toml $(VENV)/.installed
+	$(PIP) install --quiet --progress-bar off -e '.[docs]'
+	@touch $@
+
+demo: $(VENV)/.installed  ## the whole pipeline on the built-in collection, then the search page (ARGS=--no-serve stops before it)
 	@$(BIN)/iconoclip demo $(ARGS)
 
 test: $(VENV)/.installed-test  ## ruff, mypy, import-linter and every test, at the same time
@@ -39,18 +43,22 @@ lint: $(VENV)/.installed-test  ## ruff, mypy strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-format: $(VENV)/.installed-test  ## let ruff lay out the code
+format: $(VENV)/.installed-test  ## format the code with ruff
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
 
-bench: $(VENV)/.installed-test  ## every benchmark that needs no more than itself; the others say what they need
+bench: $(VENV)/.installed-test  ## every benchmark that needs nothing else; the others tell you what they need
 	@failed=; for script in $$(grep -l __main__ benchmarks/*.py); do \
 	    echo "== $$script"; $(BIN)/python $$script; code=$$?; \
-	    if [ $$code = 2 ]; then echo "-- skipped: the line above says what it needs, the head of the script how to give it"; \
+	    if [ $$code = 2 ]; then echo "-- skipped: the line above says what is missing, the head of the script how to provide it"; \
 	    elif [ $$code != 0 ]; then failed="$$failed $$script"; fi; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 schemas: $(VENV)/.installed  ## write the JSON Schemas of the formats into docs/schemas
 	@$(BIN)/python -m iconoclip.schemas docs/schemas
 
-clean:  ## remove what the demo made; the environment stays
+docs: $(VENV)/.installed-docs  ## build the documentation site into build/docs, offline; every warning is an error
+	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html -c docs . build/docs
+	@echo "open build/docs/index.html"
+
+clean:  ## remove what the demo wrote; the environment stays
 	rm -rf demo

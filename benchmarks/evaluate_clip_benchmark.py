@@ -1,10 +1,13 @@
-"""Claim: the recall of `iconoclip evaluate` is clip-benchmark's, on the same pictures, captions and model.
+"""Claim: `iconoclip evaluate` and clip-benchmark report the same recall for the same images, captions and
+model.
 
-    python benchmarks/evaluate_clip_benchmark.py MODEL_DIR SHARDSET --peer FOLDER [--split test] [--language en] [--field blazon]
+    python benchmarks/evaluate_clip_benchmark.py MODEL_DIR SHARDSET --peer FOLDER [--split test] [--language
+    en] [--field blazon]
 
-FOLDER holds clip-benchmark 1.6.2: `pip install --no-deps --target FOLDER clip-benchmark==1.6.2`. Its own function embeds the
-same pictures, in the same order, through the same open_clip model and transform; only captions that name one picture
-alone take part, for it knows no others. Ties count against the model here and at random there.
+FOLDER contains clip-benchmark 1.6.2: `pip install --no-deps --target FOLDER clip-benchmark==1.6.2`. Its own
+function embeds the same images, in the same order, with the same open_clip model and transform. Only captions
+that belong to one image alone are used, because clip-benchmark supports no others. Ties count against the
+model in iconoclip, and are random in clip-benchmark.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from training.evaluate import evaluate
 
 
 def main() -> None:
-    """Measure by both and print."""
+    """Measure with both programs and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("shardset", type=Path)
@@ -48,9 +51,14 @@ def main() -> None:
         found = theirs(options, samples)
         evaluate(
             EvaluateConfig(
-                model=options.model, shardsets=[str(folder / "set")], split=options.split, out=folder, num_examples=0, accelerator="cpu"
+                model=options.model,
+                shardsets=[str(folder / "set")],
+                split=options.split,
+                out=folder,
+                num_examples=0,
+                accelerator="cpu",
             )
-        )  # fmt: skip
+        )
         ours = json.loads((folder / "evaluation.json").read_text())["languages"][options.language]
     print(f"{len(samples)} pictures, each with a caption of its own")
     names = {"text_to_image": "image_retrieval_recall", "image_to_text": "text_retrieval_recall"}
@@ -58,12 +66,14 @@ def main() -> None:
         for k in (1, 5, 10):
             value = ours[direction][f"recall@{k}"]["value"]
             print(
-                f"{direction:14s} recall@{k:<2d}  iconoclip {value:.4f}  clip-benchmark {found[f'{name}@{k}']:.4f}"
+                f"{direction:14s} recall@{k:<2d}  iconoclip {value:.4f}  clip-benchmark"
+                f" {found[f'{name}@{k}']:.4f}"
             )
 
 
 def singled_out(options: argparse.Namespace, target: Path) -> list[tuple[str, bytes]]:
-    """Write the set again with one caption a picture, of those that no two share; returns captions and pictures."""
+    """Write the set again with one caption per image, of those that no two share; returns captions and
+    images."""
     old = ShardSet(options.shardset)
     chosen: list[tuple[Record, bytes]] = []
     for record, image in old.samples():

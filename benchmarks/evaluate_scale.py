@@ -1,9 +1,10 @@
-"""Claim: `iconoclip evaluate` ranks a hundred thousand pictures within the memory of a laptop.
+"""Claim: `iconoclip evaluate` ranks a hundred thousand images within the memory of a laptop.
 
     python benchmarks/evaluate_scale.py [--pictures 10000 100000]
 
-Draws small pictures with a caption each, evaluates a tiny model with random weights on them (what it costs to rank does
-not depend on what the weights know), and prints time and peak memory of the process, embeddings of width 512 included.
+Generates small images with one caption each, evaluates a tiny model with random weights on them (the cost of
+ranking does not depend on the weights), and prints time and peak memory of the process, embeddings of width
+512 included.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ MODEL = {
 
 
 def main() -> None:
-    """Evaluate sets of growing size and print."""
+    """Evaluate sets of growing size and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, nargs="+", default=[10_000, 100_000])
     options = parser.parse_args()
@@ -50,7 +51,19 @@ def main() -> None:
         for number in options.pictures:
             shards = picture_set(Path(scratch) / f"set-{number}", num_samples=number, side=32)
             out = Path(scratch) / f"out-{number}"
-            words = ["evaluate", str(model), str(shards), "--split", "all", "--accelerator", "cpu", "--batch_size", "512", "--out", str(out)]  # fmt: skip
+            words = [
+                "evaluate",
+                str(model),
+                str(shards),
+                "--split",
+                "all",
+                "--accelerator",
+                "cpu",
+                "--batch_size",
+                "512",
+                "--out",
+                str(out),
+            ]
             started = time.monotonic()
             subprocess.run([sys.executable, "-m", "iconoclip.cli", *words], check=True, capture_output=True)
             seconds = time.monotonic() - started

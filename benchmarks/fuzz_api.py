@@ -1,10 +1,10 @@
-"""Claim: thousands of requests generated from the API's own description never meet a server error.
+"""Claim: thousands of requests generated from the API's own description never cause a server error.
 
     python benchmarks/fuzz_api.py INDEX [NUM_CASES]
 
-Sends at least NUM_CASES (5,000 unless told) requests, good and bad, to the service over INDEX in this process, and
-prints the answers by operation and status. Any 5xx, any answer that the OpenAPI document does not promise, or any
-refusal of another shape ends it with the request that caused it.
+Sends at least NUM_CASES (default 5,000) requests, valid and invalid, to the service over INDEX in this
+process, and prints the responses by operation and status. It stops at any 5xx, any response that the OpenAPI
+document does not describe, and any error of another shape, and prints the request that caused it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.retrieval.service.fuzzing import fuzz
 
 
 def main() -> None:
-    """Run and print."""
+    """Send the requests and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("index", metavar="INDEX", help="an index, as `iconoclip demo` makes one")
     parser.add_argument("num_cases", metavar="NUM_CASES", type=int, nargs="?", default=5_000)

@@ -1,4 +1,4 @@
-"""Draws how a measure grows with a size: small charts side by side, as SVG that follows the reader's light or dark page."""
+"""Charts of measures that grow with a size, as SVG that follows the reader's light or dark page."""
 
 from __future__ import annotations
 
@@ -22,46 +22,52 @@ polyline { fill: none !important; stroke-width: 2.5 } circle { stroke: none }
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: what it shows, and its value at each size."""
+    """One chart: its title, and the value at each size."""
 
     title: str
     values: dict[int, float]
 
 
 def chart(about: str, panels: list[Panel], unit: str) -> str:
-    """An SVG of at most two panels; `about` describes it to those who do not see it, `unit` is what the sizes count."""
+    """An SVG of at most two panels; `about` is its description for screen readers, `unit` names what the
+    sizes count."""
     drawn = "".join(
         _panel(panel, colour, unit, WIDTH * number)
         for number, (panel, colour) in enumerate(zip(panels, ("first", "second"), strict=False))
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * len(panels)} {HEIGHT}" role="img" aria-label="{about}">'
-        f"<title>{about}</title><style>{STYLE}</style>{drawn}</svg>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * len(panels)} {HEIGHT}" role="img"'
+        f' aria-label="{about}"><title>{about}</title><style>{STYLE}</style>{drawn}</svg>\n'
     )
 
 
 def _panel(panel: Panel, colour: str, unit: str, left: int) -> str:
-    """Sizes on a logarithmic axis, values from nought to a round number above the largest."""
+    """Sizes on a logarithmic axis, values from zero to a round number above the largest."""
     x0, x1, y0, y1 = left + GAP, left + WIDTH - 25, 215, 45
     step = _grid_step(max(panel.values.values()))
     points = [
         (x, y0 - (y0 - y1) * value / (NUM_GRID_LINES * step), size, value)
-        for x, (size, value) in zip(_across(sorted(panel.values), x0 + 20, x1 - 20), sorted(panel.values.items()), strict=True)
-    ]  # fmt: skip
+        for x, (size, value) in zip(
+            _across(sorted(panel.values), x0 + 20, x1 - 20), sorted(panel.values.items()), strict=True
+        )
+    ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y, *_ in points)
     return "".join(
         [
             f'<text x="{left + 8}" y="22">{panel.title}</text>',
-            *(_grid_line(number, step, x0, x1, y0 - (y0 - y1) * number / NUM_GRID_LINES) for number in range(NUM_GRID_LINES + 1)),
+            *(
+                _grid_line(number, step, x0, x1, y0 - (y0 - y1) * number / NUM_GRID_LINES)
+                for number in range(NUM_GRID_LINES + 1)
+            ),
             f'<polyline class="{colour}" points="{line}"/>',
             *(_point(x, y, size, value, colour, y0) for x, y, size, value in points),
             f'<text x="{(x0 + x1) / 2:.0f}" y="{y0 + 40}" text-anchor="middle" class="quiet">{unit}</text>',
         ]
-    )  # fmt: skip
+    )
 
 
 def _grid_step(largest: float) -> float:
-    """The smallest of 1, 2, 5, 10, ... with which the grid holds the largest value."""
+    """The smallest of 1, 2, 5, 10, ... with which the grid includes the largest value."""
     return next(
         base * 10.0**power
         for power in count(-3)
@@ -84,7 +90,7 @@ def _grid_line(number: int, step: float, x0: int, x1: int, y: float) -> str:
 
 
 def _short(size: int) -> str:
-    """400,000 as 400 k: neighbours on the axis must not touch."""
+    """400,000 as 400 k, so that labels on the axis do not overlap."""
     if size >= 10**6:
         return f"{size / 10**6:g} M"
     return f"{size / 1000:g} k" if size >= 1000 else str(size)

@@ -1,16 +1,18 @@
-"""Images per second and bytes fetched: `iconoclip harvest` beside img2dataset, on one loopback server, in one run.
+"""Images per second and bytes downloaded: `iconoclip harvest` and img2dataset, from one loopback server, in
+one run.
 
-Both store the same 1024-pixel JPEGs at 512 pixels as WebDataset shards, manners off. iconoclip also reads a manifest an
-image, judges rights, hashes, and writes records; img2dataset is handed a list of addresses.
+Both store the same 1024-pixel JPEGs at 512 pixels as WebDataset shards, without rate limits. iconoclip also
+reads a manifest per image, checks rights, computes hashes, and writes records; img2dataset is given a list of
+addresses.
 
     python benchmarks/harvest_img2dataset.py --peer /path/to/venv/bin/img2dataset
 
-The peer wants an environment of its own:
+The peer needs an environment of its own:
 
     python3.11 -m venv peer && peer/bin/pip install img2dataset==1.47.0 "setuptools<81"
 
-Runs alternate, so that a busy machine is busy for both; the median of each is printed, with the start of the program
-counted in.
+Runs alternate, so that a busy machine slows both; the median of each is printed, including the start of the
+program.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
 
 @dataclass
 class Result:
-    """One run of one program."""
+    """The time and the traffic of one run of one program."""
 
     seconds: float
     num_stored: int
@@ -57,9 +59,10 @@ class Result:
 def picture(number: int, side: int) -> bytes:
     """A JPEG with the detail of a scanned page: smooth ground, lines, grain.
 
-    At 1024 pixels about 1.4 bits a pixel; 152 digitised pictures of several libraries, 500 to 1,100 pixels wide as their
-    image services send them, had 0.7 to 2.1 (first and last decile), 1.15 in the middle. More grain makes reading the
-    bytes of a JPEG, which costs everyone the same, the whole of the work.
+    At 1024 pixels about 1.4 bits per pixel; 152 digitised images of several libraries, 500 to 1,100 pixels
+    wide as their image services send them, had 0.7 to 2.1 (first and last decile), with a median of 1.15.
+    With more grain, nearly all of the time goes into reading the bytes of a JPEG, which costs every program
+    the same.
     """
     rng = np.random.default_rng(number)
     coarse = Image.fromarray(rng.integers(60, 220, (24, 24, 3), dtype=np.uint8)).resize(
@@ -77,18 +80,18 @@ def picture(number: int, side: int) -> bytes:
 
 
 class Server(asyncio.Protocol):
-    """Answers from memory; what it costs, it costs both."""
+    """Answers from memory, at the same cost for both programs."""
 
     pictures: dict[int, list[bytes]]
     documents: dict[str, bytes]
     num_bytes: Any
 
     def connection_made(self, transport: Any) -> None:
-        """A client has come."""
+        """Keep the transport of a new client."""
         self.transport, self.pending = transport, b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is here whole."""
+        """Answer every request that has arrived completely."""
         self.pending += data
         while b"\r\n\r\n" in self.pending:
             head, _, self.pending = self.pending.partition(b"\r\n\r\n")
@@ -106,7 +109,7 @@ class Server(asyncio.Protocol):
 
 
 def serve(num_images: int, port: Any, num_bytes: Any) -> None:
-    """The server's process."""
+    """Serve until the process is ended; runs in its own process."""
 
     async def run() -> None:
         server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
@@ -142,7 +145,7 @@ def serve(num_images: int, port: Any, num_bytes: Any) -> None:
 
 
 def run_iconoclip(collection: str, out: Path, num_bytes: Any) -> Result:
-    """Harvest a collection."""
+    """The seconds and bytes of harvesting a collection with iconoclip."""
     words = [
         sys.executable, "-m", "iconoclip.cli", "harvest", collection, "--out", str(out),
         "--max_side_pixels", str(STORED_SIDE), "--jpeg_quality", "90",
@@ -152,12 +155,13 @@ def run_iconoclip(collection: str, out: Path, num_bytes: Any) -> Result:
 
 
 def run_peer(peer: str, addresses: Path, out: Path, num_bytes: Any) -> Result:
-    """Let img2dataset fetch a list of addresses, on as many cores as there are."""
+    """The seconds and bytes of img2dataset downloading a list of addresses, on all cores."""
     num_cores = len(os.sched_getaffinity(0))
     words = [
-        peer, f"--url_list={addresses}", f"--output_folder={out}", "--output_format=webdataset", f"--image_size={STORED_SIDE}",
-        "--resize_mode=keep_ratio", "--resize_only_if_bigger=True", "--encode_quality=90", f"--processes_count={num_cores}",
-        "--thread_count=16", "--number_sample_per_shard=500", "--enable_wandb=False",
+        peer, f"--url_list={addresses}", f"--output_folder={out}", "--output_format=webdataset",
+        f"--image_size={STORED_SIDE}", "--resize_mode=keep_ratio", "--resize_only_if_bigger=True",
+        "--encode_quality=90", f"--processes_count={num_cores}", "--thread_count=16",
+        "--number_sample_per_shard=500", "--enable_wandb=False",
     ]  # fmt: skip
     seconds, fetched = timed(words, num_bytes)
     stored = sum(json.loads(path.read_text())["successes"] for path in out.glob("*_stats.json"))
@@ -165,7 +169,7 @@ def run_peer(peer: str, addresses: Path, out: Path, num_bytes: Any) -> Result:
 
 
 def timed(words: list[str], num_bytes: Any) -> tuple[float, int]:
-    """Seconds that a program takes, and the bytes that the server sent meanwhile."""
+    """The seconds that a program takes, and the bytes that the server sent in that time."""
     before, started = num_bytes.value, time.perf_counter()
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
@@ -177,7 +181,7 @@ def timed(words: list[str], num_bytes: Any) -> tuple[float, int]:
 def alternate(
     origin: str, peer: str | None, num_images: int, num_rounds: int, num_bytes: Any
 ) -> dict[str, list[Result]]:
-    """Every program in turn, round after round."""
+    """Run every program in turn, round after round."""
     runs: dict[str, list[Result]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         addresses = Path(scratch) / "addresses.txt"
@@ -189,7 +193,9 @@ def alternate(
             results = {
                 "iconoclip, full images": run_iconoclip(f"{origin}/plain", out / "plain", num_bytes),
                 **({PEER: run_peer(peer, addresses, out / "peer", num_bytes)} if peer else {}),
-                "iconoclip, sized by the service": run_iconoclip(f"{origin}/sized", out / "sized", num_bytes),
+                "iconoclip, resized by the service": run_iconoclip(
+                    f"{origin}/sized", out / "sized", num_bytes
+                ),
             }
             for name, result in results.items():
                 runs.setdefault(name, []).append(result)
@@ -197,7 +203,7 @@ def alternate(
 
 
 def report(runs: dict[str, list[Result]], num_images: int) -> None:
-    """Print a table of medians, each beside the peer's."""
+    """Print a table of medians, each compared with the peer's."""
     cores = len(os.sched_getaffinity(0))
     print(
         f"{num_images} images of {SOURCE_SIDE} pixels stored at {STORED_SIDE}, {cores} cores, median of each"
@@ -216,7 +222,7 @@ def report(runs: dict[str, list[Result]], num_images: int) -> None:
 
 
 def main() -> None:
-    """Run both, in turn, and print a table."""
+    """Run both programs in turn, and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -234,7 +240,7 @@ def main() -> None:
     server.terminate()
     report(runs, options.num_images)
     if not options.peer:
-        print("img2dataset was not found: give --peer; this file's head says how to install it")
+        print("img2dataset was not found: give --peer; the head of this file tells how to install it")
 
 
 if __name__ == "__main__":

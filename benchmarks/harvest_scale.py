@@ -1,12 +1,12 @@
-"""Ledger and manifest parsing as a harvest grows: time an item and peak memory, which must both stay flat.
+"""Ledger and manifest parsing as a harvest grows: time per item and peak memory, which must both stay flat.
 
-Each size runs in a process of its own: manifests are read, rows committed in batches as a harvest does, images recorded
-as fetched, and the canonical order walked once. No network, no pixels.
+Each size runs in a process of its own: manifests are read, rows are committed in batches as in a harvest,
+images are recorded as downloaded, and the canonical order is walked once. No network, no pixels.
 
     python benchmarks/harvest_scale.py --sizes 10000 100000 1000000 --docs docs
 
-A million items take some minutes of one core and 2 GB of disk. With `--docs`, the table and the chart of docs/scale.md
-are written anew (between its two markers, and as docs/images/harvest-scale.svg).
+A million items take some minutes of one core and 2 GB of disk. With `--docs`, the table and the chart of
+docs/scale.md are written again (between its two markers, and as docs/images/harvest-scale.svg).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ BEGIN, END = "<!-- harvest_scale begins -->", "<!-- harvest_scale ends -->"
 
 
 def manifest(number: int) -> bytes:
-    """A manifest as it comes over the wire."""
+    """A manifest as the bytes that a server sends."""
     uri = f"{HOST}/iiif/{number}"
     label = f"View of a harbour with ships, number {number}, after a drawing of the seventeenth century"
     return json.dumps(
@@ -60,7 +60,7 @@ def manifest(number: int) -> bytes:
 
 
 def read(job: DocumentJob, num_items: int) -> Outcome:
-    """A document of the collection, read: a thousand links, or the one picture of a manifest."""
+    """A parsed document of the collection: a thousand links, or the one image of a manifest."""
     number = int(job.uri.rpartition("/")[2])
     if "collection" in job.uri:
         first = number * MANIFESTS_OF_A_COLLECTION
@@ -73,7 +73,7 @@ def read(job: DocumentJob, num_items: int) -> Outcome:
 
 
 def batches(ledger: Ledger, kind: type) -> Iterator[list[Any]]:
-    """Jobs as a lane takes them; the batch before is committed when the next is asked for."""
+    """Jobs as a host's queue returns them; a batch is committed when the next one is requested."""
     after = 0
     while found := [
         job
@@ -85,7 +85,7 @@ def batches(ledger: Ledger, kind: type) -> Iterator[list[Any]]:
 
 
 def work_off(ledger: Ledger, kind: type, do: Callable[[Any], Outcome]) -> None:
-    """Do all jobs of a kind and commit what came of them, batch by batch."""
+    """Do all jobs of a kind and commit the results, batch by batch."""
     for batch in batches(ledger, kind):
         outcomes = [do(job) for job in batch]
         ledger.commit(outcomes, ledger.append(outcomes))
@@ -116,7 +116,7 @@ def measure(num_items: int) -> dict[str, float]:
 
 
 def table(results: dict[int, dict[str, float]]) -> str:
-    """The results in Markdown: processor milliseconds an item, megabytes."""
+    """The results in Markdown: processor milliseconds per item, megabytes."""
     head = " | ".join(PHASES.values())
     lines = [f"| items | {head} | together | peak memory |", "|---:|" + "---:|" * (len(PHASES) + 2)]
     for size, found in results.items():
@@ -127,12 +127,12 @@ def table(results: dict[int, dict[str, float]]) -> str:
 
 
 def write_docs(folder: Path, results: dict[int, dict[str, float]]) -> None:
-    """The table into scale.md, between its markers, and the chart beside the other pictures."""
+    """Write the table into scale.md, between its markers, and the chart into docs/images."""
     (folder / "images").mkdir(exist_ok=True)
     times = {size: 1000 * sum(found[name] for name in PHASES) / size for size, found in results.items()}
     memory = {size: found["peak_mb"] for size, found in results.items()}
-    panels = [Panel("processor time an item, ms", times), Panel("peak memory, MB", memory)]
-    about = "Processor time an item and peak memory of the ledger as a harvest grows"
+    panels = [Panel("processor time per item, ms", times), Panel("peak memory, MB", memory)]
+    about = "Processor time per item and peak memory of the ledger as a harvest grows"
     (folder / "images" / "harvest-scale.svg").write_text(chart(about, panels, "items"))
     page = folder / "scale.md"
     before, _, rest = page.read_text().partition(BEGIN)
@@ -142,13 +142,13 @@ def write_docs(folder: Path, results: dict[int, dict[str, float]]) -> None:
     where = f"{os.cpu_count()} cores of {processor()}, Python {platform.python_version()}"
     words = (
         f"Processor time of one process, on a machine with {where}.\n\n{table(results)}\n\n"
-        "![Time an item and peak memory over the number of items](images/harvest-scale.svg)"
+        "![Time per item and peak memory over the number of items](images/harvest-scale.svg)"
     )
     page.write_text(f"{before}{BEGIN}\n\n{words}\n\n{END}{after}")
 
 
 def processor() -> str:
-    """The processor's name, where the system tells it."""
+    """The processor's name, if the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

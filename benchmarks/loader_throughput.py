@@ -1,9 +1,10 @@
-"""Claim: on one core our loader makes batches at least twice as fast as webdataset with open_clip's own transform.
+"""Claim: on one core our loader produces batches at least twice as fast as webdataset with open_clip's own
+transform.
 
     python benchmarks/loader_throughput.py [--shardset SET] [--samples 1500]
 
-Read, decode 512-pixel JPEGs, augment to 224 pixels, batch: the same shards, the same core, one after the other, twice;
-the better of each two is printed. Tokenizing is left out of both.
+Read, decode 512-pixel JPEGs, augment to 224 pixels, batch: the same shards, the same core, one after the
+other, twice; the better of each two is printed. Tokenizing is left out of both.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def theirs(folder: Path, num_batches: int) -> Iterator[torch.Tensor]:
 
 
 def rate(make: Callable[[Path, int], Iterator[torch.Tensor]], folder: Path, num_batches: int) -> float:
-    """Samples a second, the first batch not counted."""
+    """Samples per second, without the first batch."""
     batches = make(folder, num_batches)
     next(batches)
     started = time.process_time()
@@ -71,7 +72,7 @@ def rate(make: Callable[[Path, int], Iterator[torch.Tensor]], folder: Path, num_
 
 
 def main() -> None:
-    """Run both and print."""
+    """Run both loaders and print their rates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shardset", default="")
     parser.add_argument("--samples", type=int, default=1500)
@@ -88,10 +89,11 @@ def main() -> None:
         best = {
             make.__name__: max(rate(make, folder, num_batches) for _ in range(2)) for make in (ours, theirs)
         }
-    print("samples a second of CPU time, one core:")
+    print("samples per second of CPU time, one core:")
     print(f"iconoclip                                   {best['ours']:7.1f}")
     print(
-        f"webdataset {webdataset.__version__} with open_clip's transform {best['theirs']:7.1f}   iconoclip is {best['ours'] / best['theirs']:.2f} times as fast"
+        f"webdataset {webdataset.__version__} with open_clip's transform {best['theirs']:7.1f}   iconoclip is"
+        f" {best['ours'] / best['theirs']:.2f} times as fast"
     )
 
 

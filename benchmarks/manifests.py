@@ -10,14 +10,14 @@ PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
 def one_picture(
     uri: str, label: str, image: str, size: tuple[int, int], *, service: str | None = None
 ) -> dict[str, Any]:
-    """A free picture's manifest.
+    """The manifest of one image in the public domain.
 
     Args:
         uri: of the manifest.
         label: its English title.
-        image: address of the picture.
-        size: width and height in pixels, of the picture and of the canvas.
-        service: address of a level 2 image service, where the picture has one.
+        image: address of the image.
+        size: width and height in pixels, of the image and of the canvas.
+        service: address of a level 2 image service, if there is one.
     """
     sized = dict(zip(("width", "height"), size, strict=True))
     body: dict[str, Any] = {"id": image, "type": "Image", "format": "image/jpeg", **sized}

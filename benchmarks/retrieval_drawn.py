@@ -1,8 +1,10 @@
-"""What the retrieval benchmarks search in: drawn vectors and records, a model of ViT-B-32's size, and an index of them.
+"""Synthetic data for the retrieval benchmarks: vectors and records, a model of ViT-B-32's size, and an index
+of them.
 
-Vectors are unit vectors of 512 dimensions around 2,000 centres in a space of 96 dimensions, as embeddings of pictures lie,
-with noise in the rest. Records have an English and a German caption of eight words. The model has random weights: its time
-is real, what it finds is not.
+Vectors are unit vectors of 512 dimensions around 2,000 centres in a space of 96 dimensions, similar to
+embeddings of images, with noise in the other dimensions. Records have an English and a German caption of
+eight words. The model has
+random weights: its speed is real, its results are not.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ WORDS_A_CAPTION = 8
 
 
 def drawn_vectors(start: int, num: int) -> npt.NDArray[np.float16]:
-    """Rows `start` to `start + num`, the same whatever block they are drawn in (blocks are aligned)."""
+    """Rows `start` to `start + num`, the same in whatever block they are generated (blocks are aligned)."""
     basis = np.random.default_rng(0).normal(size=(RANK, D)).astype(np.float32)
     centres = np.random.default_rng(1).normal(size=(CENTRES, RANK)).astype(np.float32)
     generator = np.random.default_rng([2, start])
@@ -37,7 +39,7 @@ def drawn_vectors(start: int, num: int) -> npt.NDArray[np.float16]:
 
 
 class Words:
-    """Texts as catalogues and their readers write them: cut out of the labels of Iconclass, English or German."""
+    """Texts like those of catalogues and readers: parts of the labels of Iconclass, English or German."""
 
     def __init__(self, seed: int, language: str = "en") -> None:
         import iconclass
@@ -49,7 +51,7 @@ class Words:
         self._generator = np.random.default_rng(seed)
 
     def texts(self, num: int, num_words: int) -> list[str]:
-        """`num` texts of so many words that follow one another somewhere in the labels."""
+        """`num` texts of so many consecutive words of the labels."""
         starts = self._generator.integers(0, len(self._words) - num_words, num)
         return [" ".join(self._words[start : start + num_words]) for start in starts.tolist()]
 
@@ -62,18 +64,18 @@ class Words:
 
 
 class DrawnSource:
-    """A source of drawn items whose images all stand in one place."""
+    """A source of synthetic items that all share one stored image."""
 
     def __init__(self, num_items: int) -> None:
         self.num_items, self.dimension = num_items, D
 
     def blocks(self) -> Iterator[npt.NDArray[np.float16]]:
-        """Vectors in row order."""
+        """Blocks of vectors in row order, each [rows, 512]."""
         for start in range(0, self.num_items, BLOCK):
             yield drawn_vectors(start, min(BLOCK, self.num_items - start))
 
     def items(self) -> Iterator[tuple[Any, Any]]:
-        """Records in row order, read from JSON as a build reads them from its shards."""
+        """Records in row order, parsed from JSON as a build parses them from its shards."""
         from iconoclip.record import Record
         from retrieval.generation.catalog import Place
 
@@ -82,7 +84,7 @@ class DrawnSource:
             yield Record.model_validate_json(data), place
 
     def captions(self) -> None:
-        """None here."""
+        """There are no captions with vectors of their own in this source."""
 
 
 def drawn_records(num: int) -> Iterator[str]:
@@ -117,7 +119,7 @@ def _filled(shape: str, row: int, english: str, german: str) -> str:
 
 
 def sample_record() -> Any:
-    """The record that all others vary."""
+    """The record of which all others are variations."""
     from iconoclip.record import Caption, Date, Image, Institution, Record, Source
     from iconoclip.rights import judge
 
@@ -184,7 +186,7 @@ def write_model(folder: Path, name: str) -> None:
 
 
 def write_index(work: Path, num_items: int, kind: str, threads: int) -> Path:
-    """Build an index of drawn items; its folder."""
+    """Build an index of synthetic items and return its folder."""
     from iconoclip.progress import progress
     from iconoclip.shardset import ShardSet
     from retrieval.config import IndexConfig
@@ -204,13 +206,13 @@ def write_index(work: Path, num_items: int, kind: str, threads: int) -> Path:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Of a process that imports this project and uses so many threads."""
+    """The environment of a process that imports this project and uses this number of threads."""
     root = str(Path(__file__).resolve().parents[1])
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": root}
 
 
 def memory_mb(pid: int) -> dict[str, int]:
-    """Resident memory of a process in MB: all of it, and its own without mapped files."""
+    """Resident memory of a process in MB: in total, and without mapped files."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     return {

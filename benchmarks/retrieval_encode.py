@@ -1,15 +1,17 @@
-"""Images a second from shards to vectors, beside clip-retrieval's inference: same shards, same model, same cores.
+"""Images per second from shards to vectors, compared with clip-retrieval's inference: same shards, model and
+cores.
 
     python benchmarks/retrieval_encode.py --work /tmp/encode --peer_python /path/to/peers/bin/python
 
-The peer (clip-retrieval 2.45.0) wants an environment of its own: numpy 1.26, webdataset 0.2.111, setuptools<81 and a torch
-whose torchvision imports. Its command line downloads models by name; the driver below hands it the same model directory
-instead and changes nothing else. Start-up is left out: each runs over a small and over a large shard set, and the rate is
-the difference. "bare" is the model alone over tensors that are already in memory. Everyone takes turns, `--rounds` times, and
-the best rate of each counts.
+The peer (clip-retrieval 2.45.0) needs an environment of its own: numpy 1.26, webdataset 0.2.111,
+setuptools<81 and a torch whose torchvision imports. Its command line downloads models by name; the driver
+below gives it the same model directory instead and changes nothing else. Start-up is excluded: each program
+runs over a small and over a large shard set, and the rate comes from the difference. "bare" is the model
+alone over tensors that are already in memory. The programs take turns, `--rounds` times, and the best rate of
+each counts.
 
-Images are drawn: 512 pixels on the longer side, coloured noise smoothed at several scales, JPEG quality 90 (about 60 kB),
-which is what a shard of scanned pages looks like to a decoder.
+Images are synthetic: 512 pixels on the longer side, coloured noise smoothed at several scales, JPEG quality
+90 (about 60 kB), which costs a decoder about as much as scanned pages.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ import sys
 import all_clip.main, all_clip.open_clip, open_clip, torch
 
 def load(clip_model, use_jit=True, device="cpu", clip_cache_path=None):
-    # The open_clip that the peer pins knows no model directories: the same config and weights, by name and file.
+    # The open_clip that the peer pins knows no model directories: the same config and weights, by name and
+    # file.
     name = "iconoclip-bench"
     open_clip.add_model_config(sys.argv[1] + "/iconoclip-bench.json")
     weights = sys.argv[1] + "/open_clip_model.safetensors"
@@ -54,7 +57,8 @@ if __name__ == "__main__":
     all_clip.main._CLIP_REGISTRY["open_clip:"] = load
     from clip_retrieval.clip_inference.main import main
     main(input_dataset=sys.argv[2], output_folder=sys.argv[3], input_format="webdataset", enable_text=False,
-         batch_size=64, num_prepro_workers=int(sys.argv[5]), clip_model="open_clip:any/any", output_partition_count=1)
+         batch_size=64, num_prepro_workers=int(sys.argv[5]), clip_model="open_clip:any/any",
+         output_partition_count=1)
 """
 
 
@@ -79,7 +83,7 @@ def write_model(folder: Path, name: str) -> Path:
 
     config = SMALL_VIT if name == "small" else open_clip.get_model_config(name)
     folder.mkdir(parents=True)
-    # Kept beside the weights: the peer reads it.
+    # In the same folder as the weights, for the peer.
     (folder / "iconoclip-bench.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder / "iconoclip-bench.json")
     torch.manual_seed(0)
@@ -93,13 +97,13 @@ def write_model(folder: Path, name: str) -> Path:
 
 
 class Cost(NamedTuple):
-    """What a run took. On a machine that others use, processor seconds still mean something."""
+    """The cost of a run. On a shared machine, processor seconds are more reliable than wall-clock time."""
 
     seconds: float
     cpu_seconds: float
 
     def per_second(self, smaller: Cost, num_images: int) -> dict[str, float]:
-        """Images a second between two runs, by the clock, and as two cores could do by the processor time used."""
+        """Images per second between two runs, by wall-clock time and by the processor time of two cores."""
         by_cpu = options_threads() * num_images / (self.cpu_seconds - smaller.cpu_seconds)
         return {
             "by_clock": round(num_images / (self.seconds - smaller.seconds), 1),
@@ -108,7 +112,7 @@ class Cost(NamedTuple):
 
 
 def options_threads() -> int:
-    """The number of threads everyone runs with."""
+    """The number of threads of every program."""
     return int(os.environ["OMP_NUM_THREADS"])
 
 
@@ -121,14 +125,14 @@ def timed(command: list[str], **settings: Any) -> Cost:
 
 
 def ours(model: Path, shards: Path, out: Path, precision: str, options: argparse.Namespace) -> Cost:
-    """What `iconoclip encode` takes in a process of its own, its start included."""
+    """The cost of `iconoclip encode` in a process of its own, including its start."""
     command = [sys.executable, "-m", "iconoclip.cli", "encode", str(model), str(shards), "--out", str(out),
                "--precision", precision, "--num_workers", str(options.threads)]  # fmt: skip
     return timed(command, env=environment(options), stderr=subprocess.DEVNULL)
 
 
 def theirs(model: Path, shards: Path, out: Path, options: argparse.Namespace) -> Cost:
-    """What clip-retrieval's inference takes, its start included."""
+    """The cost of clip-retrieval's inference, including its start."""
     # The peer expands braces itself; a list it was given would be expanded to nonsense.
     last = len(list(shards.glob("*.tar"))) - 1
     tars = f"{shards}/bench-{{000000..{last:06d}}}.tar"
@@ -148,7 +152,7 @@ def theirs(model: Path, shards: Path, out: Path, options: argparse.Namespace) ->
 
 
 def bare(model: Path, precision: str, options: argparse.Namespace) -> dict[str, float]:
-    """Images a second of the model alone."""
+    """Images per second of the model alone."""
     code = f"""
 import time, open_clip, torch
 from retrieval.encode.modeldir import ModelDirectory
@@ -171,13 +175,13 @@ print(num / (time.perf_counter() - started), {options.threads} * num / (time.pro
 
 
 def environment(options: argparse.Namespace) -> dict[str, str]:
-    """The same threads for everyone."""
+    """The environment that sets the same number of threads for every program."""
     root = str(Path(__file__).resolve().parents[1])
     return {**os.environ, "OMP_NUM_THREADS": str(options.threads), "PYTHONPATH": root}
 
 
 def vectors_of_peer(out: Path) -> dict[str, np.ndarray]:
-    """What the peer wrote, by sample key: its workers mix the order."""
+    """The peer's vectors by sample key, because its workers mix the order."""
     import pyarrow.parquet as pq
 
     vectors = np.concatenate([np.load(path) for path in sorted((out / "img_emb").glob("*.npy"))])
@@ -197,7 +201,7 @@ def cosines(store: Path, expected: dict[str, np.ndarray]) -> list[float]:
 
 
 def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """One model, everyone in turn; the best of the rounds."""
+    """Measure one model with every program in turn; returns the best of the rounds."""
     model = options.work / f"model-{name}"
     if not model.exists():
         write_model(model, name)
@@ -217,14 +221,14 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def ratio(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float]:
-    """One rate over another."""
+    """The ratio of two rates; None if either is missing."""
     return {by: round(ours[by] / theirs[by], 3) for by in ours}
 
 
 def one_round(
     name: str, model: Path, number: int, options: argparse.Namespace
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Everyone once: who, and how fast."""
+    """Measure every program once; returns name and rate."""
     sets = [options.work / "few", options.work / "many"]
     num = options.images - options.images // 5
     for precision in ("float32", "bfloat16"):
@@ -240,7 +244,7 @@ def one_round(
 
 
 def main() -> None:
-    """Each model in turn; one JSON object at the end."""
+    """Measure each model in turn; print one JSON object at the end."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -258,7 +262,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     for folder, num in (("few", options.images // 5), ("many", options.images)):
         if not (options.work / folder / "shardset.json").exists():
-            # The peer shares shards out among its workers, and wants at least one for each.
+            # The peer divides shards among its workers, and needs at least one for each.
             picture_set(
                 options.work / folder, num_samples=num, side=512, draw=scanned_page, max_shard_bytes=3_000_000
             )

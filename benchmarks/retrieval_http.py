@@ -1,14 +1,16 @@
-"""A text query over HTTP, from the words to the hits with their metadata, beside clip-retrieval's back end.
+"""The time of a text query over HTTP, including the metadata of the hits, compared with clip-retrieval's back
+end.
 
     python benchmarks/retrieval_http.py --sizes 100000 1000000 --peer_python /path/to/peers/bin/python
 
-Both are real processes: `iconoclip serve`, and `clip-retrieval back` (2.45.0) in an environment of its own. Both search the
-same vectors with the same model (ViT-B-32 in size, random weights) and the same approximate index: the peer is handed the
-file of ours. Both answer the same queries, no two of them alike, in turn, over a new connection each; who goes first
-alternates. Ours also searches the words (hybrid, the default) and folds near-duplicates; `--modes` says what is asked.
+Both are real processes: `iconoclip serve`, and `clip-retrieval back` (2.45.0) in an environment of its own.
+Both search the same vectors with the same model (ViT-B-32 in size, random weights) and the same approximate
+index: the peer uses our file. Both answer the same queries, no two alike, in turn, each over a new
+connection; the order alternates. iconoclip also searches the words (hybrid, the default) and folds
+near-duplicates; `--modes` selects the modes.
 
-The peer's command line downloads models by name; the driver below hands it the same model directory instead and changes
-nothing else. Without `--peer_python` only ours is measured.
+The peer's command line downloads models by name; the driver below gives it the same model directory instead
+and changes nothing else. Without `--peer_python` only iconoclip is measured.
 """
 
 from __future__ import annotations
@@ -41,17 +43,20 @@ import sys, json
 import all_clip.main, all_clip.open_clip, open_clip, torch
 
 def load(clip_model, use_jit=True, device="cpu", clip_cache_path=None):
-    # The open_clip that the peer pins knows no model directories: the same config and weights, by name and file.
+    # The open_clip that the peer pins knows no model directories: the same config and weights, by name and
+    # file.
     open_clip.add_model_config(sys.argv[1] + "/peer/iconoclip-bench.json")
     weights = sys.argv[1] + "/open_clip_model.safetensors"
-    model, _, preprocess = open_clip.create_model_and_transforms("iconoclip-bench", pretrained=weights, device=device)
+    model, _, preprocess = open_clip.create_model_and_transforms(
+        "iconoclip-bench", pretrained=weights, device=device)
     wrapped = all_clip.open_clip.OpenClipWrapper(model.eval(), device)
     return wrapped, preprocess, open_clip.get_tokenizer("iconoclip-bench")
 
 all_clip.main._CLIP_REGISTRY["open_clip:"] = load
 from clip_retrieval.clip_back import clip_back
-clip_back(sys.argv[2], port=int(sys.argv[3]), clip_model="open_clip:any/any", columns_to_return=json.loads(sys.argv[4]),
-          enable_mclip_option=False, provide_aesthetic_embeddings=False)
+clip_back(sys.argv[2], port=int(sys.argv[3]), clip_model="open_clip:any/any",
+          columns_to_return=json.loads(sys.argv[4]), enable_mclip_option=False,
+          provide_aesthetic_embeddings=False)
 """
 
 Ask = Callable[[str], list[dict[str, Any]]]
@@ -59,7 +64,7 @@ Ask = Callable[[str], list[dict[str, Any]]]
 
 @contextlib.contextmanager
 def running(command: list[str], log: Path, threads: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process, ended at the end; what it prints goes into `log`."""
+    """A server process that is ended with the block; its output goes into `log`."""
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -73,14 +78,14 @@ def running(command: list[str], log: Path, threads: int) -> Iterator[subprocess.
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port on which no program listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def request(port: int, method: str, path: str, body: Any = None) -> Any:
-    """One answer over a connection of its own, as JSON."""
+    """One response over a new connection, as JSON."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         data = None if body is None else json.dumps(body)
@@ -95,7 +100,7 @@ def request(port: int, method: str, path: str, body: Any = None) -> Any:
 
 
 def wait_for(process: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:
-    """Until the server answers at `path`."""
+    """Wait until the server answers at `path`."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -111,7 +116,7 @@ def wait_for(process: subprocess.Popen[bytes], port: int, path: str, log: Path) 
 
 @contextlib.contextmanager
 def our_server(index: Path, options: argparse.Namespace) -> Iterator[tuple[dict[str, Ask], int]]:
-    """`iconoclip serve`: how to ask it in each mode, and its process."""
+    """`iconoclip serve`: the address of a query in each mode, and its process."""
     port, log = free_port(), options.work / "ours.log"
     command = [sys.executable, "-m", "iconoclip.cli", "serve", str(index), "--port", str(port),
                "--rate_limit_per_minute", "0"]  # fmt: skip
@@ -135,8 +140,9 @@ def peer_server(folder: Path, options: argparse.Namespace) -> Iterator[tuple[dic
     driver.write_text(PEER)
     paths = folder / "indices.json"
     paths.write_text(json.dumps({"drawn": str(folder)}))
-    command = [options.peer_python, "-W", "ignore", str(driver), str(options.work / "model"), str(paths), str(port),
-               json.dumps(COLUMNS)]  # fmt: skip
+    model = options.work / "model"
+    arguments = [driver, model, paths, port, json.dumps(COLUMNS)]
+    command = [options.peer_python, "-W", "ignore", *map(str, arguments)]
 
     def ask(text: str) -> list[dict[str, Any]]:
         body = {"text": text, "modality": "image", "num_images": K, "indice_name": "drawn"}
@@ -148,7 +154,7 @@ def peer_server(folder: Path, options: argparse.Namespace) -> Iterator[tuple[dic
 
 
 def write_peer_folder(index: Path, work: Path, num_items: int) -> Path:
-    """The same index and the metadata as the peer reads them."""
+    """Write the same index and the metadata in the formats of the peer."""
     import faiss
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -191,7 +197,7 @@ def write_peer_folder(index: Path, work: Path, num_items: int) -> Path:
 
 
 def in_turn(askers: dict[str, Ask], texts: list[str]) -> dict[str, list[float]]:
-    """Everyone's milliseconds for each text; the order turns from text to text."""
+    """The milliseconds of each program for each text; the order rotates from text to text."""
     times: dict[str, list[float]] = {name: [] for name in askers}
     names = list(askers)
     for number, text in enumerate(texts):
@@ -206,7 +212,7 @@ def in_turn(askers: dict[str, Ask], texts: list[str]) -> dict[str, list[float]]:
 
 
 def summary(times: list[float]) -> dict[str, float]:
-    """Percentiles in milliseconds."""
+    """The percentiles of a list of times, in milliseconds."""
     p50, p90, p99 = np.percentile(times, [50, 90, 99])
     return {
         "p50_ms": round(float(p50), 2),
@@ -217,7 +223,7 @@ def summary(times: list[float]) -> dict[str, float]:
 
 
 def compare(num_items: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One size."""
+    """Measure all programs at one size."""
     index = options.work / f"index-{num_items}"
     if not (index / "CURRENT").exists():
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
@@ -244,7 +250,7 @@ def compare(num_items: int, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Each size in turn; one JSON object at the end."""
+    """Measure each size in turn; print one JSON object at the end."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

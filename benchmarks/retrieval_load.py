@@ -2,12 +2,13 @@
 
     python benchmarks/retrieval_load.py --seconds 60
 
-Three kinds of processes, all real: `iconoclip serve`; this one, whose threads ask it over HTTP without pause; and the
-commands that change the index (`iconoclip index --add`, `iconoclip takedown`, `iconoclip index --compact`). An answer is wrong
-when it is no 200, shows an item twice or too few of them, misses the item that was asked for by its own words, or shows one
-that was withdrawn `--grace` seconds before the question. Pictures are drawn, the model is small and random.
+Three kinds of processes, all real: `iconoclip serve`; this one, whose threads query it over HTTP without
+pause; and the commands that change the index (`iconoclip index --add`, `iconoclip takedown`, `iconoclip index
+--compact`). A response is wrong if its status is not 200, if it shows an item twice or too few items, if it
+misses the item whose own words were the query, or if it shows one that was withdrawn `--grace` seconds before
+the query. Images are synthetic, the model is small and random.
 
-Ends with 1 when anything was wrong.
+Exits with 1 if any response was wrong.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def write_model(folder: Path) -> None:
 
 
 def write_shards(folder: Path, numbers: range) -> list[str]:
-    """Pictures of noise, each with a caption that no other has; their keys."""
+    """Write images of noise, each with a unique caption; return their keys."""
     from PIL import Image
 
     from iconoclip.record import Caption, Institution, Record, Source, sample_key
@@ -98,7 +99,7 @@ def write_shards(folder: Path, numbers: range) -> list[str]:
 
 
 def run(*words: str | Path) -> None:
-    """One command of ours, to its end."""
+    """Run one command of iconoclip to its end."""
     command = [sys.executable, "-m", "iconoclip.cli", *map(str, words)]
     subprocess.run(
         command, check=True, env=environment(1), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -106,12 +107,13 @@ def run(*words: str | Path) -> None:
 
 
 class Load:
-    """Threads that ask without pause, and what they found wrong."""
+    """Threads that query without pause, and the wrong responses they found."""
 
     def __init__(self, port: int, keys: list[str], first_number: int, grace_seconds: float) -> None:
         self._port, self._grace = port, grace_seconds
         self._number_of = {key: first_number + n for n, key in enumerate(keys)}
-        # Whoever is being withdrawn may or may not be found; `withdrawn` says since when nobody may find it.
+        # An item that is being withdrawn may or may not be found; `withdrawn` is the time from which it must
+        # not be.
         self.leaving: set[str] = set()
         self.withdrawn: dict[str, float] = {}
         self.num_asked: Counter[str] = Counter()
@@ -120,7 +122,7 @@ class Load:
 
     @contextlib.contextmanager
     def going(self, num_threads: int) -> Iterator[None]:
-        """Ask while the block runs."""
+        """Query while the block runs."""
         threads = [threading.Thread(target=self._ask_on, args=(n,)) for n in range(num_threads)]
         for thread in threads:
             thread.start()
@@ -174,7 +176,7 @@ class Load:
 
 
 def change(work: Path, index: Path, sets: dict[str, list[str]], load: Load, seconds: float) -> list[str]:
-    """Add, take down and compact, twice, evenly over the time; what was done."""
+    """Add, withdraw and compact, twice, evenly over the time; returns what was done."""
     done, started = [], time.monotonic()
     for number, name in enumerate(("more-0", "more-1")):
         for share, step in enumerate(("add", "takedown", "withdraw", "compact")):
@@ -201,7 +203,8 @@ def change(work: Path, index: Path, sets: dict[str, list[str]], load: Load, seco
 
 
 def prepare(work: Path, num_items: int) -> dict[str, list[str]]:
-    """A model, three shard sets with their stores, and an index of the first; the keys of each set."""
+    """Write a model, three shard sets with their stores, and an index of the first; return the keys of each
+    set."""
     from retrieval.config import EncodeConfig, IndexConfig
     from retrieval.encode.verb import encode
     from retrieval.index import index
@@ -224,7 +227,8 @@ def prepare(work: Path, num_items: int) -> dict[str, list[str]]:
 
 
 def served_at_last(port: int, index: Path, wrong: list[str]) -> str:
-    """The generation that is served once the newest has had the time that is promised; the server looks when it is asked."""
+    """The generation that is served after the promised time; the server looks for a new one when it is
+    queried."""
     from retrieval.generation.manifest import current_generation
 
     newest, end = current_generation(index).name, time.monotonic() + SWAP_SECONDS
@@ -237,7 +241,7 @@ def served_at_last(port: int, index: Path, wrong: list[str]) -> str:
 
 
 def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
-    """The whole run."""
+    """Prepare the index, then query and change it; returns the report."""
     sets = prepare(work, options.items)
     port, log, index = free_port(), work / "server.log", work / "index"
     command = [sys.executable, "-m", "iconoclip.cli", "serve", str(index), "--port", str(port),
@@ -265,7 +269,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Prepare, load, report."""
+    """Run the benchmark and print its report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -273,7 +277,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=400)
     parser.add_argument("--clients", type=int, default=3)
     parser.add_argument(
-        "--grace", type=float, default=5.0, help="seconds a takedown may take to be seen; 60 are promised"
+        "--grace", type=float, default=5.0, help="seconds until a takedown must be visible; 60 are promised"
     )
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="iconoclip-load-"))

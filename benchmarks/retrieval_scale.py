@@ -2,9 +2,10 @@
 
     python benchmarks/retrieval_scale.py --sizes 10000 100000 1000000 --out scale.json
 
-What is searched in is drawn (benchmarks/retrieval_drawn.py). The text tower is ViT-B-32's in size, with random weights: its
-time is real, what it finds is not, so recall is measured with vectors drawn like the items'. Each size is built and asked in
-processes of their own, so that memory means something. One million wants 5 GB of disk.
+The data is synthetic (benchmarks/retrieval_drawn.py). The text tower has the size of ViT-B-32's and random
+weights: its speed is real, its results are not, so recall is measured with vectors generated like the items'.
+Each size is built and searched in processes of their own, so that memory is measured separately. One million
+items need 5 GB of disk.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SELECTIVITIES = (0.0001, 0.001, 0.01, 0.1, 0.5, 1.0)
 
 
 def build(work: Path, num_items: int, kind: str, threads: int) -> dict[str, Any]:
-    """Build one index; what it cost."""
+    """Build one index; returns its time and memory."""
     from retrieval.generation.manifest import current_generation, read_manifest
 
     write_fixture(work)
@@ -49,7 +50,7 @@ def build(work: Path, num_items: int, kind: str, threads: int) -> dict[str, Any]
 
 
 def ask(work: Path, num_items: int, num_queries: int) -> dict[str, Any]:
-    """Open the index and ask it; what came of it."""
+    """Open the index and search it; returns the measurements."""
     from retrieval.answers import Filters, Query
     from retrieval.engine import SearchEngine
 
@@ -104,7 +105,7 @@ def filtered(backend: Any, queries: npt.NDArray[np.float32], num_items: int, sha
 def latency(call: Any, inputs: list[Any]) -> dict[str, float]:
     """Percentiles of one call over inputs that are all different, in milliseconds; the first tenth warms up.
 
-    Beside the clock, the processor time used: on a machine that others use, it still means something.
+    In addition to wall-clock time, the processor time: on a shared machine it is more reliable.
     """
     times = []
     for each in inputs:
@@ -121,7 +122,7 @@ def latency(call: Any, inputs: list[Any]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Each size and step in a process of its own; one table at the end."""
+    """Run each size and step in a process of its own; print one table at the end."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -149,8 +150,22 @@ def main() -> None:
     for size in options.sizes:
         rows[size] = {}
         for step in ("build", "ask"):
-            command = [sys.executable, __file__, "--step", step, "--sizes", str(size), "--work", str(options.work),
-                       "--kind", options.kind, "--threads", str(options.threads), "--queries", str(options.queries)]  # fmt: skip
+            command = [
+                sys.executable,
+                __file__,
+                "--step",
+                step,
+                "--sizes",
+                str(size),
+                "--work",
+                str(options.work),
+                "--kind",
+                options.kind,
+                "--threads",
+                str(options.threads),
+                "--queries",
+                str(options.queries),
+            ]
             output = subprocess.run(
                 command, check=True, stdout=subprocess.PIPE, env=environment(options.threads), text=True
             ).stdout

@@ -1,4 +1,5 @@
-"""Shard sets for benchmarks: drawn pictures with the detail of photographs, and one English caption each."""
+"""Shard sets for benchmarks: synthetic images with the detail of photographs, and one English caption
+each."""
 
 from __future__ import annotations
 
@@ -38,11 +39,11 @@ Draw = Callable[[np.random.Generator, int], bytes]
 def picture_set(
     folder: Path, *, num_samples: int, side: int, draw: Draw | None = None, max_shard_bytes: int = 20_000_000
 ) -> Path:
-    """A shard set of `num_samples` pictures, `side` pixels on the longer side.
+    """A shard set of `num_samples` images, `side` pixels on the longer side.
 
     Args:
-        draw: how a picture is drawn; `picture` unless told otherwise.
-        max_shard_bytes: about 1,000 pictures of 100 pixels, or 150 of 512, unless told otherwise.
+        draw: the function that draws an image; default: `picture`.
+        max_shard_bytes: the default holds about 1,000 images of 100 pixels, or 150 of 512.
     """
     generator = np.random.default_rng(0)
     with ShardSetWriter(

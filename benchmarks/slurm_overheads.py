@@ -1,9 +1,11 @@
-"""Claims: submitting adds less than two seconds to `sbatch`, and `status` over 200 runs takes less than one.
+"""Claims: submitting adds less than two seconds to `sbatch`, and `status` over 200 runs takes less than one
+second.
 
     python benchmarks/slurm_overheads.py [--runs 200] [--repeats 7]
 
-Whole processes on a two-node SLURM that this script starts on this machine (slurmctld, slurmd, slurm-client, munge). The
-peers are SLURM's own commands: `sbatch` of the very script that `iconoclip submit` writes, and `squeue`.
+Whole processes on a two-node SLURM that this script starts on this machine (slurmctld, slurmd, slurm-client,
+munge). The peers are SLURM's own commands: `sbatch` of the very script that `iconoclip submit` writes, and
+`squeue`.
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ ICONOCLIP = [sys.executable, "-m", "iconoclip.cli"]
 
 
 def main() -> None:
-    """Run and print a table."""
+    """Measure each command and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
-    # A short path: a socket lies in it.
+    # A short path, because the path of a socket is limited to 108 bytes.
     folder = Path(tempfile.mkdtemp(prefix="ic-", dir="/tmp"))
     cluster = LocalCluster(folder / "slurm", ends_with_parent=True)
     cluster.start()
@@ -55,7 +57,8 @@ def main() -> None:
 
 
 def submissions(folder: Path, environment: dict[str, str], repeats: int) -> dict[str, list[float]]:
-    """What submitting takes, with and without us. The jobs are held: they shall not run beside the clock."""
+    """Seconds of submitting, with and without iconoclip. The jobs are held, so that none runs during the
+    measurement."""
     picture_set(folder / "shards", num_samples=20, side=64)
     rows: dict[str, list[float]] = {"sbatch": [], "iconoclip submit": []}
     for number in range(repeats):
@@ -68,7 +71,7 @@ def submissions(folder: Path, environment: dict[str, str], repeats: int) -> dict
 
 
 def copy_runs(runs: Path, num_runs: int) -> None:
-    """As many runs as asked for, with a log and the metrics of a day."""
+    """Write `num_runs` runs, each with a log and the metrics of a day."""
     first = runs / "first-0"
     for number in range(num_runs - len(list(runs.iterdir()))):
         run = runs / f"copy-{number:04d}"
@@ -80,7 +83,7 @@ def copy_runs(runs: Path, num_runs: int) -> None:
 
 
 def timed(command: list[str], folder: Path, environment: dict[str, str]) -> float:
-    """Seconds that a process takes."""
+    """The wall-clock seconds of a process."""
     started = time.perf_counter()
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started

@@ -1,10 +1,13 @@
-"""Claim: on a GPU, images a second, memory, model FLOPs utilisation and data wait of ViT-B-32 and ViT-L-14 in bf16.
+"""Claim: on a GPU, images per second, memory, model FLOPs utilisation and data wait of ViT-B-32 and ViT-L-14
+in bf16.
 
-    python benchmarks/train_gpu.py [--models ViT-B-32 ViT-L-14] [--batch-size 1024] [--micro-batch-size 256] [--steps 60]
+    python benchmarks/train_gpu.py [--models ViT-B-32 ViT-L-14] [--batch-size 1024] [--micro-batch-size 256]
+    [--steps 60]
 
-Trains each model from random weights on drawn 512-pixel pictures, by the same path as any run, and prints a table for the
-docs with date and device. Model FLOPs are those of one forward and one backward pass, as torch counts them; what cached
-features or checkpointing compute twice does not count. `--models FILE.json --device cpu` tries the script anywhere.
+Trains each model from random weights on synthetic 512-pixel images, with the same code as any run, and prints
+a table for the docs with date and device. Model FLOPs are those of one forward and one backward pass, as
+torch counts them; what cached features or checkpointing compute twice does not count. `--models FILE.json
+--device cpu` tries the script on any machine.
 """
 
 from __future__ import annotations
@@ -27,8 +30,16 @@ from training.config import TrainConfig
 from training.model import load_model
 from training.train import train
 
-# Dense bf16 multiply-adds a second, times two, from the makers' data sheets; the first name that fits.
-PEAK_FLOPS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10": 125e12}  # fmt: skip
+# Dense bf16 multiply-adds per second, times two, from the makers' data sheets; the first name that matches.
+PEAK_FLOPS = {
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "A10": 125e12,
+}
 
 
 def main() -> None:
@@ -47,7 +58,10 @@ def main() -> None:
         parser.error("it needs an NVIDIA GPU; --device cpu tries the script anywhere")
     device = torch.cuda.get_device_name() if options.device == "gpu" else "CPU"
     peak = next((flops for name, flops in PEAK_FLOPS.items() if name in device), None)
-    print(f"{device}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}, bf16, batch {options.batch_size} in parts of {options.micro_batch_size}")  # fmt: skip
+    print(
+        f"{device}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}, bf16, batch {options.batch_size}"
+        f" in parts of {options.micro_batch_size}"
+    )
     print("| model | images/s | memory GB | model FLOPs utilisation | data wait |")
     print("|---|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as scratch:
@@ -62,20 +76,26 @@ def main() -> None:
 def measure(
     model: str, shards: Path, folder: Path, options: argparse.Namespace
 ) -> tuple[float, float, float]:
-    """Samples a second over wall time without the first step, peak memory in MB, the share spent waiting for data."""
+    """Samples per second of wall-clock time without the first step, peak memory in MB, the share of waiting
+    for data."""
     config = TrainConfig(
-        shardsets=[str(shards)], split="all", run_dir=folder / Path(model).stem, model=model, batch_size=options.batch_size,
-        micro_batch_size=options.micro_batch_size, max_steps=options.steps, epochs=1000, num_workers=options.workers, precision="bf16",
-        accelerator=options.device, compile=options.compile, wandb=False, validation_split="none", checkpoint_every=10**6, log_every=1,
+        shardsets=[str(shards)], split="all", run_dir=folder / Path(model).stem, model=model,
+        batch_size=options.batch_size, micro_batch_size=options.micro_batch_size, max_steps=options.steps,
+        epochs=1000, num_workers=options.workers, precision="bf16", accelerator=options.device,
+        compile=options.compile, wandb=False, validation_split="none", checkpoint_every=10**6, log_every=1,
     )  # fmt: skip
     train(config)
     run = RunDir(config.run_dir)
     last = [line for line in run.metrics() if "memory_mb" in line][-1]
-    return run.job["samples_per_second"], last["memory_mb"], json.loads(run.job_path.read_text())["data_wait_share"]  # fmt: skip
+    return (
+        run.job["samples_per_second"],
+        last["memory_mb"],
+        json.loads(run.job_path.read_text())["data_wait_share"],
+    )
 
 
 def flops_a_sample(name: str) -> int:
-    """Of one picture with its caption, forward and backward."""
+    """The FLOPs of one image with its caption, forward and backward."""
     loaded = load_model(name)
     side, tokens = loaded.image_size, loaded.tokenize(["a lion"])
     with FlopCounterMode(display=False) as counter:

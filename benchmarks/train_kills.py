@@ -1,10 +1,11 @@
-"""Claim: a run that is killed (SIGKILL) at random moments ends with the losses and weights of one that never was.
+"""Claim: a run that is killed (SIGKILL) at random moments ends with the losses and weights of an undisturbed
+run.
 
     python benchmarks/train_kills.py [--kills 20]
 
-Trains a small model undisturbed, then again, killed at random moments from the start of the process on and started again
-each time, until it is through. Every checkpoint on disk must match its checksum after each kill; at the end losses and
-weights are compared bit by bit.
+Trains a small model undisturbed, then again, killed at random moments from the start of the process on and
+restarted each time, until it is finished. Every checkpoint on disk must match its checksum after each kill;
+at the end losses and weights are compared bit by bit.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ MODEL = {
 
 
 def main() -> None:
-    """Run, kill, compare."""
+    """Run undisturbed, run with kills, and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
@@ -49,7 +50,8 @@ def main() -> None:
         words = command(shards, folder, "killed")
         for number in range(options.kills):
             process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-            # Every fourth while it starts; the others somewhere in the share of the run that is theirs.
+            # Every fourth kill comes during start-up; the others come at random moments of their share of the
+            # run.
             share = NUM_STEPS / options.kills
             step = 0 if number % 4 == 3 else round((number + generator.random()) * share)
             wait_until(process, folder / "killed" / "metrics.jsonl", step)
@@ -61,7 +63,8 @@ def main() -> None:
             found = checkpoints.checkpoints_in(folder / "killed" / "checkpoints")
             unsound = [path.name for path in found if not checkpoints.is_sound(path)]
             print(
-                f"kill {number + 1}: at step {checkpoints.step_of(found[0]) if found else 0}, {len(unsound)} unsound checkpoints",
+                f"kill {number + 1}: at step {checkpoints.step_of(found[0]) if found else 0}, {len(unsound)}"
+                " unsound checkpoints",
                 flush=True,
             )
             if unsound:
@@ -83,8 +86,9 @@ def wait_until(process: subprocess.Popen[bytes], metrics: Path, step: int) -> No
 def command(shards: Path, folder: Path, name: str) -> list[str]:
     """The command of one of the two runs."""
     options = {
-        "run_dir": folder / name, "model": folder / "model.json", "batch_size": 32, "epochs": 40, "num_workers": 1, "precision": "float32",
-        "checkpoint_every": 7, "log_every": 1, "wandb": "false", "validation_split": "none", "accelerator": "cpu", "num_threads": 1,
+        "run_dir": folder / name, "model": folder / "model.json", "batch_size": 32, "epochs": 40,
+        "num_workers": 1, "precision": "float32", "checkpoint_every": 7, "log_every": 1, "wandb": "false",
+        "validation_split": "none", "accelerator": "cpu", "num_threads": 1,
     }  # fmt: skip
     flags = [part for field, value in options.items() for part in (f"--{field}", str(value))]
     return [sys.executable, "-m", "iconoclip.cli", "train", str(shards), *flags]

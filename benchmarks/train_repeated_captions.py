@@ -1,13 +1,15 @@
-"""Claim: where captions repeat, not calling equal captions negatives of each other teaches more.
+"""Claim: if captions repeat, models learn more when equal captions are not negatives of each other.
 
-    python benchmarks/train_repeated_captions.py SHARDSET [--steps 120] [--seeds 3] [--languages en fr de] [--loss siglip]
+    python benchmarks/train_repeated_captions.py SHARDSET [--steps 120] [--seeds 3] [--languages en fr de]
+    [--loss siglip]
 
-Takes a shard set of the armorial (`iconoclip demo` makes one) and shortens each blazon to its field ("Azure", "Per pale
-gules and vert"): dozens of images then share a caption, as "Portrait" and "View of the town" do in catalogues; in a batch of
-128 an image meets its own caption nine times more. Trains the demo's model on it, from random weights, with related pairs as
-negatives, ignored, and as positives, and prints mean average precision of text-to-image on the test side, where every image
-of the caption is a right answer. With several languages an image bears its field in each and one is drawn: its other names
-then stand in the batch as other images' captions. Nine runs of 120 steps take five minutes on two idle cores.
+Reads a shard set of the armorial (`iconoclip demo` makes one) and shortens each blazon to its field ("Azure",
+"Per pale gules and vert"): dozens of images then share a caption, as with "Portrait" and "View of the town"
+in catalogues; in a batch of 128 an image finds its own caption nine times more. Trains the demo's model on
+it, from random weights, with related pairs as negatives, ignored, and as positives, and prints mean average
+precision of text-to-image on the test side, where every image with the caption is a right answer. With
+several languages an image has its field in each of them and one is chosen; the others then occur in the batch
+as captions of other images. Nine runs of 120 steps take five minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ LOSSES = ("clip", "siglip")
 
 
 def main() -> None:
-    """Train and print a table."""
+    """Train with each setting and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shardset")
     parser.add_argument("--steps", type=int, default=120)
@@ -57,7 +59,7 @@ def main() -> None:
 
 
 def shortened(source: Path, target: Path, languages: list[str]) -> Path:
-    """The set again, with the field of each blazon as its only caption in a language."""
+    """Write the set again, with the field of each blazon as its only caption in a language."""
     old = ShardSet(source)
     facts: dict[str, Any] = {"policy": old.manifest.policy, "created_at": old.manifest.created_at}
     num_images, texts = 0, []
@@ -78,15 +80,16 @@ def shortened(source: Path, target: Path, languages: list[str]) -> Path:
 
 
 def score(shards: Path, folder: Path, repeated: str, seed: int, loss: str, steps: int) -> float:
-    """mAP of one run."""
+    """The mean average precision of one run."""
     name = f"{loss}-{repeated}-{seed}"
     run, model, out = folder / f"run-{name}", folder / f"model-{name}", folder / f"evaluation-{name}"
     num_samples = ShardSet(shards).manifest.totals.by_split["train"]
     config = load(TrainConfig, shipped_config("train/demo.yaml"), shardsets=[str(shards)], run_dir=run)
     changes = {
-        "repeated": repeated, "seed": seed, "loss": loss, "max_steps": steps, "epochs": steps * config.batch_size / num_samples,
-        "captions_per_image": 1, "related_by": [], "field_weights": {}, "wandb": False, "validation_split": "none",
-        "checkpoint_every": 10**6, "accelerator": "cpu",
+        "repeated": repeated, "seed": seed, "loss": loss, "max_steps": steps,
+        "epochs": steps * config.batch_size / num_samples, "captions_per_image": 1, "related_by": [],
+        "field_weights": {}, "wandb": False, "validation_split": "none", "checkpoint_every": 10**6,
+        "accelerator": "cpu",
     }  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         train(TrainConfig.model_validate(config.model_dump() | changes))

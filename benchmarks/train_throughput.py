@@ -1,11 +1,13 @@
-"""Claim: training is no slower than open_clip's own trainer; in float32 on two CPU cores at least 1.15 times as fast.
+"""Claim: training is no slower than open_clip's own trainer; in float32 on two CPU cores at least 1.15 times
+as fast.
 
     python benchmarks/train_throughput.py --peer /PEER/bin/python [--shardset SET] [--steps 40]
 
-PEER is a Python with open_clip_torch 3.3.0 and webdataset 0.2.86 (later ones fail in its loader), and the same torch. Both
-train the same model (ViT, 64 pixels, 9 M parameters, context of 77 as open_clip's are) on the same shards, one caption
-an image, the same batch, precision and number of steps, one after the other. The rate is all samples after the first
-step over wall time, measured by this script from the lines that each trainer writes after each step.
+PEER is a Python with open_clip_torch 3.3.0 and webdataset 0.2.86 (later ones fail in its loader), and the
+same torch. Both train the same model (ViT, 64 pixels, 9 M parameters, context of 77 as open_clip's are) on
+the same shards, with one caption per image, the same batch, precision and number of steps, one after the
+other. The rate is all samples after the first step over wall-clock time, measured by this script from the
+lines that each trainer writes after each step.
 """
 
 from __future__ import annotations
@@ -29,11 +31,14 @@ MODEL = {
     "vision_cfg": {"image_size": 64, "layers": 4, "width": 192, "head_width": 64, "patch_size": 8},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 3},
 }
-PEER_MAIN = "import sys, open_clip; open_clip.add_model_config(sys.argv[1]); from open_clip_train.main import main; main(sys.argv[2:])"
+PEER_MAIN = (
+    "import sys, open_clip; open_clip.add_model_config(sys.argv[1]); from open_clip_train.main import main;"
+    " main(sys.argv[2:])"
+)
 
 
 def main() -> None:
-    """Run both and print a table."""
+    """Run both trainers and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--peer", default="", help="Python that has open_clip_train; without one only ours is measured"
@@ -65,10 +70,11 @@ def main() -> None:
 def run_ours(shards: Path, model: Path, folder: Path, options: argparse.Namespace) -> tuple[float, float]:
     """Our rate, and the share of the time spent waiting for data."""
     words = [
-        sys.executable, "-m", "iconoclip.cli", "train", str(shards), "--run_dir", str(folder / "run"), "--model", str(model),
-        "--batch_size", str(options.batch_size), "--max_steps", str(options.steps), "--epochs", "100", "--num_workers", str(options.workers),
-        "--precision", options.precision, "--wandb", "false", "--validation_split", "none", "--log_every", "1", "--repeated", "negative",
-        "--split", "all", "--checkpoint_every", "100000", "--accelerator", "cpu",
+        sys.executable, "-m", "iconoclip.cli", "train", str(shards), "--run_dir", str(folder / "run"),
+        "--model", str(model), "--batch_size", str(options.batch_size), "--max_steps", str(options.steps),
+        "--epochs", "100", "--num_workers", str(options.workers), "--precision", options.precision, "--wandb",
+        "false", "--validation_split", "none", "--log_every", "1", "--repeated", "negative", "--split", "all",
+        "--checkpoint_every", "100000", "--accelerator", "cpu",
     ]  # fmt: skip
     metrics = folder / "run" / "metrics.jsonl"
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
@@ -91,10 +97,12 @@ def run_peer(shards: Path, model: Path, folder: Path, options: argparse.Namespac
     pattern = str(shards / tars[0]) if len(tars) == 1 else "::".join(str(shards / name) for name in tars)
     num = options.steps * options.batch_size
     words = [
-        options.peer, "-u", "-c", PEER_MAIN, str(model), "--model", model.stem, "--train-data", pattern, "--train-num-samples", str(num),
-        "--dataset-type", "webdataset", "--dataset-resampled", "--batch-size", str(options.batch_size), "--workers", str(options.workers),
-        "--precision", "fp32" if options.precision == "float32" else "amp_bf16", "--epochs", "1", "--warmup", "10", "--log-every-n-steps", "1",
-        "--logs", str(folder / "logs"), "--grad-clip-norm", "1.0", "--lr", "5e-4", "--wd", "0.1",
+        options.peer, "-u", "-c", PEER_MAIN, str(model), "--model", model.stem, "--train-data", pattern,
+        "--train-num-samples", str(num), "--dataset-type", "webdataset", "--dataset-resampled",
+        "--batch-size", str(options.batch_size), "--workers", str(options.workers), "--precision",
+        "fp32" if options.precision == "float32" else "amp_bf16", "--epochs", "1", "--warmup", "10",
+        "--log-every-n-steps", "1", "--logs", str(folder / "logs"), "--grad-clip-norm", "1.0", "--lr", "5e-4",
+        "--wd", "0.1",
     ]  # fmt: skip
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "WANDB_MODE": "disabled"}
     process = subprocess.Popen(

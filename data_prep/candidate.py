@@ -1,7 +1,9 @@
-"""What a source hands to the harvest: candidates to fetch, links to follow, and refusals with their reasons.
+"""What a source passes to the harvest: candidates to download, links to follow, and refusals with their
+reasons.
 
-Readers of formats (data_prep/iiif, data_prep/sources) are pure: bytes in, `Found` out, no request. The harvest
-(data_prep/harvest/verb.py) does the asking, so that politeness, resume and limits stand in one place.
+Readers of formats (data_prep/iiif, data_prep/sources) are pure functions: bytes in, `Found` out, no request.
+Only the harvest (data_prep/harvest) sends requests, so that rate limits, resuming and bounds are in one
+place.
 """
 
 from __future__ import annotations
@@ -36,9 +38,10 @@ class ImageService:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An image (or a region of one) that a source offers, before anything of it is fetched.
+    """An image (or a region of one) that a source offers, before anything of it is downloaded.
 
-    Either `service` or `image_uri` (or both) says how to get it; `image_uri` may be a file path for local sources.
+    Either `service` or `image_uri` (or both) says how to get it; `image_uri` may be a file path for local
+    sources.
     """
 
     institution: Institution
@@ -56,15 +59,17 @@ class Candidate:
     source_size: tuple[int, int] | None = None
     """Width and height of the full image at the source, in pixels."""
     region: Region | None = None
-    """In pixels of the full image; where `region_space` is set, in that space, until the image's size is known."""
+    """In pixels of the full image; where `region_space` is set, in that space, until the image's size is
+    known."""
     region_space: tuple[int, int] | None = None
-    """Width and height of the canvas that `region` is measured on, while the size of the image is not known: ask for
-    the info.json, then data_prep.iiif.image_api.region_in_image scales it."""
+    """Width and height of the canvas that `region` is measured on, while the size of the image is unknown:
+    request the info.json, then data_prep.iiif.image_api.region_in_image scales it."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """A document to ask for next, and how to read it. `context` is what its parent knows of it (labels, rights)."""
+    """A document to request next, and how to read it. `context` is what its parent knows of it (labels,
+    rights)."""
 
     uri: str
     kind: LinkKind
@@ -73,7 +78,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something a source offered that cannot be used: where it stands and why, in words for a person."""
+    """Something a source offered that cannot be used: where it is and why, in words for a person."""
 
     source: str
     reason: str
@@ -89,11 +94,11 @@ class Withdrawal:
 
 @dataclass(frozen=True)
 class Found:
-    """Everything one document holds, in document order."""
+    """Everything that one document contains, in document order."""
 
     candidates: tuple[Candidate, ...] = ()
     links: tuple[Link, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     withdrawals: tuple[Withdrawal, ...] = ()
     seen_until: str | None = None
-    """Of a change stream's document: the time of its newest activity, or "" where it tells none."""
+    """Of a change stream's document: the time of its newest activity, or "" if it has none."""

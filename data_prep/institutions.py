@@ -1,7 +1,9 @@
-"""What is known of an institution beyond its documents: hosts and their limits, labels, titles, quirks.
+"""What is known of an institution beyond its documents: hosts and their rate limits, labels, titles,
+exceptions.
 
-All of it is data, one YAML file an institution under configs/institutions/. Adding an institution means adding a
-file. One that has none gets a generic profile named after its host; what holds for all stands in generic.yaml.
+All of it is data, one YAML file per institution in configs/institutions/. Adding an institution means adding
+a file. An institution without one gets a generic profile named after its host; generic.yaml contains what
+applies to all.
 """
 
 from __future__ import annotations
@@ -44,18 +46,18 @@ _LANGUAGE_SUFFIX = re.compile(r"^(.{2,60}?)\s*\(([^\W\d_]{2,24})\)$")
 
 
 class HostLimit(Config):
-    """How much a host bears. Where an institution publishes no limit, the profile's is a cautious guess."""
+    """The rate limits of a host. If an institution publishes none, the profile's are a cautious guess."""
 
     requests_per_minute: float = Field(
-        default=60, gt=0, description="requests a minute, all workers together"
+        default=60, gt=0, description="requests per minute, all workers together"
     )
-    concurrency: int = Field(default=2, ge=1, le=64, description="requests under way at one time")
+    concurrency: int = Field(default=2, ge=1, le=64, description="simultaneous requests")
     cool_down_seconds: float = Field(
-        default=60, ge=0, description="pause after a 429 or 503 that names none itself"
+        default=60, ge=0, description="pause after a 429 or 503 without Retry-After"
     )
     refusal_is_final: bool = Field(
         default=True,
-        description="a 403 refuses the item for good; where false, it means that the pace was too high",
+        description="a 403 refuses the item permanently; if false, it means that requests came too fast",
     )
 
 
@@ -70,22 +72,23 @@ class InstitutionProfile(Config):
     name: str = Field(description="name as the institution writes it", min_length=1)
     isil: str | None = Field(default=None, description="ISO 15511 identifier, where known")
     is_generic: bool = Field(
-        default=False, description="whether nothing is known but the host: the profile was made from its name"
+        default=False, description="whether only the host is known: the profile was made from its name"
     )
     hosts: dict[str, HostLimit] = Field(
-        default={}, description="host name -> its limits; a name stands for its subdomains too"
+        default={}, description="host name -> its rate limits; a name includes its subdomains"
     )
     language: str | None = Field(
-        default=None, description="BCP 47 tag of texts that carry none and are too short to tell"
+        default=None, description="BCP 47 tag of texts that have none and are too short to detect it"
     )
     labels: dict[TextField, tuple[str, ...]] = Field(
-        default={}, description="field -> the metadata labels that mean it here; goes before generic.yaml"
+        default={},
+        description="field -> the metadata labels that mean it here; takes precedence over generic.yaml",
     )
     manifest_label: TextField = Field(
         default="title", description="what the label of a manifest is: `title`, or `ignore` for a shelfmark"
     )
     canvas_label: TextField = Field(
-        default="caption", description="what the label of a canvas is, if it describes at all"
+        default="caption", description="what the label of a canvas is, if it describes the image at all"
     )
     titles_are: TextField = Field(default="title", description="what the titles of Dublin Core records are")
     summary: TextField = Field(
@@ -93,14 +96,19 @@ class InstitutionProfile(Config):
     )
     trim: tuple[str, ...] = Field(
         default=(),
-        description="regular expressions; what they match at the end of a title is cut off, in turn",
+        description=(
+            "regular expressions; what they match at the end of a title is cut off, one after the other"
+        ),
     )
     rights: dict[str, str] = Field(
-        default={}, description="a rights text of this institution -> the URI of the statement it stands for"
+        default={}, description="a rights text of this institution -> the URI of the statement it means"
     )
     manifests: dict[str, str] = Field(
         default={},
-        description="regular expression over the address of an object -> the address of its manifest, with \\1 for groups",
+        description=(
+            "regular expression over the address of an object -> the address of its manifest, with \\1 for"
+            " groups"
+        ),
     )
     images: dict[str, str] = Field(
         default={}, description="regular expression over the address of an object -> the address of its image"
@@ -111,9 +119,7 @@ class InstitutionProfile(Config):
     iconclass_captions: bool = Field(
         default=True, description="whether Iconclass notations add their labels as captions"
     )
-    regions: bool = Field(
-        default=True, description="whether annotations on parts of a page are worth a record"
-    )
+    regions: bool = Field(default=True, description="whether annotations on parts of a page become records")
 
     @field_validator("trim", "manifests", "images")
     @classmethod
@@ -127,7 +133,7 @@ class InstitutionProfile(Config):
 
     @functools.cached_property
     def institution(self) -> Institution:
-        """The institution as a record names it."""
+        """The institution as it appears in a record."""
         return Institution(slug=self.slug, name=self.name, isil=self.isil)
 
     @functools.cached_property
@@ -138,9 +144,9 @@ class InstitutionProfile(Config):
         return known
 
     def field_of(self, label: str) -> tuple[TextField, str | None]:
-        """What a metadata label means, and the language it names itself, as in `Title (English)`.
+        """What a metadata label means, and the language it names, as in `Title (English)`.
 
-        A label that is not known means `ignore`: what it holds may be anything.
+        An unknown label means `ignore`: its value may be anything.
         """
         name = normal_label(label)
         if field := self._field_by_label.get(name):
@@ -150,15 +156,15 @@ class InstitutionProfile(Config):
         return "ignore", None
 
     def manifest_of(self, address: str) -> str | None:
-        """The manifest of the object at `address`, where the profile knows how the one leads to the other."""
+        """The manifest of the object at `address`, if the profile has a rule for it."""
         return _led_to(self.manifests, address)
 
     def image_of(self, address: str) -> str | None:
-        """The image of the object at `address`, where the profile knows how the one leads to the other."""
+        """The image of the object at `address`, if the profile has a rule for it."""
         return _led_to(self.images, address)
 
     def rights_uri(self, text: str) -> str | None:
-        """The URI that a rights text of this institution stands for, where its profile says so."""
+        """The URI that a rights text of this institution means, if its profile lists it."""
         return self._rights_by_text.get(normal_label(text)) if self.rights else None
 
     @functools.cached_property
@@ -170,7 +176,7 @@ class InstitutionProfile(Config):
         return tuple(re.compile(f"(?:{pattern})$") for pattern in self.trim)
 
     def trimmed(self, title: str) -> str:
-        """`title` without the tails that this institution hangs on its titles."""
+        """`title` without the suffixes that this institution appends to its titles."""
         if len(title) > 2_000:
             return title
         for tail in self._trims:
@@ -186,7 +192,7 @@ def _led_to(rules: dict[str, str], address: str) -> str | None:
 
 
 def normal_label(label: str) -> str:
-    """A metadata label as the tables hold it: lower case, no closing punctuation, single spaces."""
+    """A metadata label as in the tables: lower case, no closing punctuation, single spaces."""
     return " ".join(label.casefold().replace("_", " ").split()).rstrip(" :.*")
 
 
@@ -207,7 +213,7 @@ def load_profile(name_or_path: str | Path) -> InstitutionProfile:
         return load(InstitutionProfile, Path(name_or_path))
     try:
         if not re.fullmatch(SLUG_PATTERN, text):
-            raise MissingRequirement(f"'{text}' is no profile's name")
+            raise MissingRequirement(f"'{text}' is not the name of a profile")
         return load(InstitutionProfile, shipped_config(f"{FOLDER}/{text}.yaml"))
     except MissingRequirement:
         raise ConfigError(
@@ -234,7 +240,7 @@ def _shipped_hosts() -> dict[str, str]:
 
 
 def host_of(uri: str) -> str | None:
-    """The host name in `uri`, lower case; None for a file or for what is no address."""
+    """The host name in `uri`, lower case; None for a file or for anything that is not an address."""
     try:
         parts = urlsplit(uri)
         return parts.hostname.lower() if parts.scheme in ("http", "https") and parts.hostname else None
@@ -243,7 +249,8 @@ def host_of(uri: str) -> str | None:
 
 
 def profile_for(uri: str) -> InstitutionProfile:
-    """The profile of the institution whose host serves `uri`; a generic one when no shipped profile names it."""
+    """The profile of the institution whose host serves `uri`; a generic one when no shipped profile names
+    it."""
     return _profile_of_host(host_of(uri))
 
 

@@ -1,8 +1,9 @@
-"""Groups joined by near-duplicate images, so that one picture never stands on both sides of a split.
+"""Groups joined by near-duplicate images, so that one picture is never on both sides of a split.
 
-Two images are near-duplicates when their perceptual hashes differ in at most `bits` of 64 bits and the colours of
-their four quarters are alike: the hash sees only light and dark, and two coats of arms that differ in tincture alone
-have the same one. Nothing is deleted: reused woodblocks are legitimate twins.
+Two images are near-duplicates when their perceptual hashes differ in at most `bits` of 64 bits and the
+colours of
+their four quarters are alike: the hash sees only light and dark, and two coats of arms that differ in
+tincture alone have the same one. Nothing is deleted: reused woodblocks are legitimate twins.
 
 A hash that many groups share (blank pages, colour targets) joins nothing, or one blank page would chain every
 manuscript to every other.
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from itertools import combinations
 from typing import Final
 
-# More groups than this under one hash, and the picture is no picture.
+# A hash that more groups than this share belongs to a blank page or a colour target, not to a picture.
 MAX_GROUPS_OF_A_HASH: Final = 8
 COLOUR_TOLERANCE: Final = 12
 HASH_BITS: Final = 64
@@ -39,7 +40,7 @@ class Clusters:
         self._images: set[_Image] = set()
 
     def add(self, group: str, phash: str, colours: tuple[int, ...]) -> None:
-        """An image of a group."""
+        """Add an image of a group, with its perceptual hash and colours."""
         number = self._index.setdefault(group, len(self._names))
         if number == len(self._names):
             self._names.append(group)
@@ -47,7 +48,8 @@ class Clusters:
         self._images.add((int(phash, 16), number, colours))
 
     def name(self, group: str) -> str:
-        """The name of the cluster a group belongs to: the first of its groups' names in alphabetical order."""
+        """The name of the cluster a group belongs to: the first of its groups' names in alphabetical
+        order."""
         number = self._index.get(group)
         return group if number is None else self._names[self._root(number)]
 
@@ -76,7 +78,7 @@ class Clusters:
             for band in range(num_bands):
                 low, high = band * HASH_BITS // num_bands, (band + 1) * HASH_BITS // num_bands
                 buckets[band, (image[0] >> low) & ((1 << (high - low)) - 1)].append(image)
-        # A band's value that thousands share tells nothing, and would cost their pairs.
+        # A band's value that thousands share distinguishes nothing, and would cost their pairs.
         return [bucket for bucket in buckets.values() if 1 < len(bucket) <= 512]
 
     def _are_near(self, one: _Image, other: _Image) -> bool:

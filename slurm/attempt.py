@@ -167,7 +167,7 @@ def progress_of(job: JobRecord) -> int:
 
 
 def resubmitted(job_dir: JobDir, task: int | None, job_id: int) -> None:
-    """Record that the script was submitted anew where SLURM would not requeue it."""
+    """Record that the script was submitted again because SLURM would not requeue it."""
     job_dir.note_submission(job_id, None if task is None else str(task))
 
 

@@ -94,7 +94,7 @@ class StatusConfig(Config):
 
 
 class LogsConfig(Config):
-    """Show the log of a run."""
+    """Show the log of a run, and follow it if asked."""
 
     run: Path = Field(description="the run's folder", json_schema_extra=positional())
     follow: bool = Field(False, description="keep printing lines as they come, until the run is over (-f)")

@@ -150,7 +150,8 @@ def _about_writing(folder: Path) -> Finding:
 
 
 def _about_locks(folder: Path) -> Iterator[Finding]:
-    """Whether files can be locked where runs are written, and here: a shared file system may be mounted without."""
+    """Whether files can be locked where runs are written, and here: a shared file system may be mounted
+    without."""
     for each in dict.fromkeys((folder, Path.cwd())):
         try:
             missing = locks.missing_in(each)
@@ -166,8 +167,8 @@ def _about_locks(folder: Path) -> Iterator[Finding]:
             "note",
             "locks",
             f"{each}: {missing}",
-            "marker files take their place in train, index and pack; harvest into a folder on another file system, "
-            "or ask for this one to be mounted with locks (Lustre: `-o flock`)",
+            "marker files take their place in train, index and pack; harvest into a folder on another file"
+            " system, or ask for this one to be mounted with locks (Lustre: `-o flock`)",
         )
 
 

@@ -264,7 +264,7 @@ def _holds_open(pid: int, folder: Path) -> bool:
 
 
 def _is_ours(pid: int, folder: Path) -> bool:
-    # A pid may have gone to a stranger since: end only what runs from this folder.
+    # The pid may belong to another program by now: end only what runs from this folder.
     with contextlib.suppress(OSError):
         return str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False

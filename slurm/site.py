@@ -47,7 +47,7 @@ class Queue(Config):
 
 
 class Site(Config):
-    """A cluster."""
+    """A cluster: its queues, their limits and how it wants jobs to be submitted."""
 
     name: str
     system: str = Field(description="the machine and who runs it")

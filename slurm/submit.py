@@ -44,7 +44,7 @@ class Submission(NamedTuple):
 
     @property
     def job_dir(self) -> JobDir:
-        """The folder of its run."""
+        """The folder of the run that the submission starts."""
         return JobDir(self.plan.run_dir)
 
 

@@ -1,4 +1,5 @@
-"""One picture as files of every depth and kind, drawn here: a grey ramp with a dark square, and a coloured one."""
+"""One picture as files of every depth and kind, drawn here: a grey ramp with a dark square, and a coloured
+one."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ def grey() -> np.ndarray:
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    """An image as a file."""
+    """The bytes of an image in a file format."""
     written = io.BytesIO()
     image.save(written, kind, **options)
     return written.getvalue()
@@ -35,8 +36,8 @@ def tiff(
     bits = values.dtype.itemsize * 8
     height, width = values.shape
     entries = [
-        (256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 0), (277, 3, 1),
-        (278, 4, height), (279, 4, len(data)), (339, 3, sample_format),
+        (256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 0),
+        (277, 3, 1), (278, 4, height), (279, 4, len(data)), (339, 3, sample_format),
     ]  # fmt: skip
     start = 8 + 2 + 12 * len(entries) + 4
     head = (b"MM\0*" if big_endian else b"II*\0") + struct.pack(order + "IH", 8, len(entries))

@@ -1,7 +1,9 @@
-"""Processor seconds of the tests by file, their child processes included: `CPU_TIMES=1 make test` prints them.
+"""Processor seconds of the tests by file, their child processes included: `CPU_TIMES=1 make test` prints
+them.
 
-The wall-clock times of `--durations` mix work with waiting and with what else runs on the machine. A child process
-counts when it has ended and its parent has waited for it; a service that outlives a test counts with the last one.
+The wall-clock times of `--durations` mix work with waiting and with what else runs on the machine. A child
+process counts when it has ended and its parent has waited for it; a service that outlives a test counts with
+the last one.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The documents tell the truth: every command in them is one the program takes, every file, link, verb and option in them
-is there, and what they promise about rights is what the code does."""
+"""The documents tell the truth: every command in them is one the program takes, every file, link, verb and
+option in them is there, and what they promise about rights is what the code does."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("slurm/*.md"), *ROOT.glob("configs/**/*.md")]
 )
 EACH_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*|{toctree})\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)")
-ROOMS = ("iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections")
+PACKAGES = ("iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections")
 # Options of programs that are not ours: sbatch and srun, ssh-keygen, pytest, and what every verb takes.
 OF_OTHERS = {"signal", "cpus_per_task", "ntasks_per_node", "help", "version", "print_config", "config"}
 
@@ -47,13 +47,13 @@ def shell_lines(document: Path) -> list[str]:
 
 
 def inline(document: Path) -> list[str]:
-    """What stands in backticks outside of the blocks."""
+    """The texts in backticks outside of the blocks."""
     return [" ".join(text.split()) for text in INLINE.findall(BLOCK.sub("", document.read_text()))]
 
 
 def commands(document: Path) -> list[str]:
-    """The commands in a document's shell blocks that call the program, by its name or as a module; also from srun and in
-    what sbatch is to wrap."""
+    """The commands in a document's shell blocks that call the program, by its name or as a module; also from
+    srun and in what sbatch is to wrap."""
     lines = [line.replace("python -m iconoclip.cli ", "iconoclip ") for line in shell_lines(document)]
     calls = [re.search(r"(?:^|^srun )(iconoclip .*?)(?: &)?$|'(iconoclip [^']*)'", line) for line in lines]
     return [call[1] or call[2] for call in calls if call]
@@ -102,31 +102,35 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     assert broken == []
 
 
-def rooms_of(document: Path) -> Iterator[tuple[Path, str]]:
-    """The parts of a document that speak of one room's files by their bare names, each with the room's folder."""
+def packages_in(document: Path) -> Iterator[tuple[Path, str]]:
+    """The parts of a document that name a package's files without their folder, each with that folder."""
     text = BLOCK.sub("", document.read_text())
-    for room, part in re.findall(r"^### (\w+)/.*?\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL):
-        yield ROOT / room, part
-    if document.parent != ROOT and document.name == "README.md":
+    for package, part in re.findall(r"^### (\w+)/.*?\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL):
+        yield ROOT / package, part
+    if document.parent.name in PACKAGES and document.name == "README.md":
         yield document.parent, text[text.index("## Modules") :]
 
 
 @EACH_DOCUMENT
 def test_every_file_that_is_named_is_there(document: Path) -> None:
-    tops = "|".join((*ROOMS, "configs", "benchmarks", "docs", "tests"))
+    tops = "|".join((*PACKAGES, "configs", "benchmarks", "docs", "tests"))
     named = [
         name for text in inline(document) for name in re.findall(rf"(?<![\w/.~-])(?:{tops})/[\w./-]*", text)
     ]
     missing = [name for name in named if not (ROOT / name).exists()]
-    for room, part in rooms_of(document):
+    for package, part in packages_in(document):
         bare = [name for name in INLINE.findall(part) if re.fullmatch(r"\w+(\.py|/)", name)]
-        missing += [f"{room.name}: {name}" for name in bare if not any(room.rglob(name.rstrip("/"))) and not (ROOT / name).exists()]  # fmt: skip
+        missing += [
+            f"{package.name}: {name}"
+            for name in bare
+            if not any(package.rglob(name.rstrip("/"))) and not (ROOT / name).exists()
+        ]
     assert missing == []
 
 
 def test_bare_names_are_looked_for() -> None:
-    assert {room.name for room, _ in rooms_of(ROOT / "ARCHITECTURE.md")} == set(ROOMS)
-    assert [room.name for room, _ in rooms_of(ROOT / "slurm" / "README.md")] == ["slurm"]
+    assert {package.name for package, _ in packages_in(ROOT / "ARCHITECTURE.md")} == set(PACKAGES)
+    assert [package.name for package, _ in packages_in(ROOT / "slurm" / "README.md")] == ["slurm"]
 
 
 @EACH_DOCUMENT
@@ -148,11 +152,15 @@ def test_every_program_of_ours_in_the_text_takes_what_it_is_given(document: Path
     wrong = []
     for text in [*inline(document), *shell_lines(document)]:
         if module := re.search(r"\bpython3? -m (\w+(?:\.\w+)*)", text):
-            is_ours = module[1].split(".")[0] in ROOMS
+            is_ours = module[1].split(".")[0] in PACKAGES
             wrong += [text] if is_ours and importlib.util.find_spec(module[1]) is None else []
         if script := re.search(r"\bbenchmarks/\w+\.py", text):
             source = (ROOT / script[0]).read_text()
-            wrong += [f"{text}: {option}" for option in re.findall(r"(?<!\S)--[\w-]+", text) if f'"{option}"' not in source]  # fmt: skip
+            wrong += [
+                f"{text}: {option}"
+                for option in re.findall(r"(?<!\S)--[\w-]+", text)
+                if f'"{option}"' not in source
+            ]
     assert wrong == []
 
 
@@ -176,14 +184,19 @@ def test_every_chain_and_site_that_is_shown_is_one(
     for number, block in enumerate(blocks(document, "yaml")):
         values = yaml.safe_load(block)
         if "steps" in values:
-            assert len(submissions_of(Chain.model_validate({**values, "site": "local"}), document.name)) == len(values["steps"])  # fmt: skip
+            chain = Chain.model_validate({**values, "site": "local"})
+            assert len(submissions_of(chain, document.name)) == len(values["steps"])
         elif "extends" in values:
             (tmp_path / f"{number}.yaml").write_text(block)
             assert load_site(str(tmp_path / f"{number}.yaml")).account == values["account"]
 
 
 def test_the_rights_that_partners_are_promised_are_those_of_the_code() -> None:
-    rows = re.findall(r"^\| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", (ROOT / "docs/partner-guide.md").read_text(), re.MULTILINE)  # fmt: skip
+    rows = re.findall(
+        r"^\| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$",
+        (ROOT / "docs/partner-guide.md").read_text(),
+        re.MULTILINE,
+    )
     promised = {
         name.strip().removeprefix("CC ").replace(" ", "-"): row[1:]
         for row in rows
@@ -203,7 +216,13 @@ def test_the_rights_that_partners_are_promised_are_those_of_the_code() -> None:
         assert (set(POLICIES) if train.startswith("yes") else under) == terms.train_under, name
         assert train.startswith("after review") == (terms.otherwise == "review"), name
         assert ("credit" in train) == (name in ("CC-BY", "CC-BY-SA")), name
-        ways = {"yes": "yes", "share-alike": "yes (same licence for BY-SA)", "noncommercial": "non-commercial", "unaltered": "unaltered only", "no": "no"}  # fmt: skip
+        ways = {
+            "yes": "yes",
+            "share-alike": "yes (same licence for BY-SA)",
+            "noncommercial": "non-commercial",
+            "unaltered": "unaltered only",
+            "no": "no",
+        }
         assert pass_on.startswith(ways[terms.redistribute][: len(pass_on)]), name
         assert show == {"yes": "yes", "unaltered": "unaltered", "link": "as a link"}[terms.display], name
 

@@ -1,4 +1,5 @@
-"""The wheel carries what the demo needs, and nothing of the tests; installed elsewhere it runs without the checkout."""
+"""The wheel carries what the demo needs, and nothing of the tests; installed elsewhere it runs without the
+checkout."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of another environment with the wheel in it.
 
-    The dependencies are lent by this environment through a .pth file (gigabytes need not be installed twice); its
-    own .pth files, and so the editable checkout, are not read from there.
+    The dependencies are lent by this environment through a .pth file (gigabytes need not be installed twice);
+    its own .pth files, and so the editable checkout, are not read from there.
     """
     folder = tmp_path_factory.mktemp("env")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)

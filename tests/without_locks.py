@@ -1,4 +1,5 @@
-"""A machine whose file systems have no file locks, for tests: `flock` answers as Lustre without `-o flock` does."""
+"""A machine whose file systems have no file locks, for tests: `flock` answers as Lustre without `-o flock`
+does."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ NUMBERS = [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP]
 
 
 def take_locks_away(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """In this process."""
+    """Replace the locks in this process."""
 
     def flock(file: object, operation: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -31,7 +32,8 @@ def take_locks_away(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 
 def run(folder: Path, *words: object, number: int = errno.ENOSYS) -> subprocess.CompletedProcess[str]:
-    """Run the command, or Python with `-c`, in a process that finds no file locks; `folder` is for its patch."""
+    """Run the command, or Python with `-c`, in a process that finds no file locks; `folder` is for its
+    patch."""
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(PATCH)
     program = [] if words[0] == "-c" else ["-m", "iconoclip.cli"]

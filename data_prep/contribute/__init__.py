@@ -1,1 +1,1 @@
-"""What a partner does with shard sets: pack, check, merge, take down."""
+"""What a partner does with shard sets: pack, check, merge, sign, withdraw items."""

@@ -1,8 +1,8 @@
-"""`iconoclip check`: is a shard set what it says it is? What a library runs on what it is about to publish, and what
-a researcher runs on what came from elsewhere.
+"""`iconoclip check`: verify a shard set before publishing it, or after receiving it.
 
-Every file against its checksum, the signature against whom one believes, every tar against the index, every record against the schema and its own key, every
-verdict against the rights table of this version, every image decoded. Findings are listed, not thrown at the first.
+It compares every file with its checksum, the signature with the trusted signers, every tar with the index,
+every record with the schema and its own key, and every verdict with the rights table of this version; it
+decodes every image. All findings are listed; the first one does not end the check.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from iconoclip.shardset import MAX_RECORD_BYTES, SIGNATURE_NAME, Shard, ShardSet
 
 MAX_FINDINGS: Final = 10_000
 MAX_IMAGE_BYTES: Final = 100_000_000
-# What a second decoder may hold at once.
+# The number of samples that a second decoder may hold at once.
 DECODES_AHEAD: Final = 64
 
 Row = dict[str, Any]
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong."""
+    """One thing that is wrong, with the file or the sample it concerns."""
 
     where: str
     what: str
@@ -51,7 +51,7 @@ def check(config: CheckConfig) -> int:
 
     Raises:
         MissingRequirement: no shard set there.
-        DamagedData: something is wrong; all of it is printed, and written to the report.
+        DamagedData: there are findings; all are printed and written to the report.
     """
     shardset = ShardSet(config.shardset)
     checker = Checker(shardset, policy=config.policy, decode=config.images)
@@ -75,7 +75,7 @@ def check(config: CheckConfig) -> int:
         print(f"... and {len(findings) - 50} findings more; --report FILE lists them")
     raise DamagedData(
         f"{len(findings)} findings in this shard set", where=config.shardset,
-        remedy="copy it again from where it came, or ask whoever made it",
+        remedy="copy it again from its source, or ask its makers",
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def _signed(shardset: ShardSet, signers: Path | None) -> str:
     if not (shardset.folder / SIGNATURE_NAME).exists():
         return ""
     if signers is None:
-        return f", signed with {fingerprint(shardset)}; --signers FILE says whom to believe"
+        return f", signed with {fingerprint(shardset)}; --signers FILE names the trusted signers"
     return f", signed by {signer(shardset, signers)}"
 
 
@@ -91,7 +91,7 @@ class Checker:
     """Checks one shard set.
 
     Args:
-        policy: judge the rights under this policy; default: the set's own.
+        policy: check the rights under this policy; default: the set's own.
         decode: decode every image as well.
     """
 
@@ -105,7 +105,7 @@ class Checker:
         self._splits: dict[str, str] = {}
 
     def findings(self, meter: Meter) -> Iterator[Finding]:
-        """Everything that is wrong, up to a bound."""
+        """All findings, up to `MAX_FINDINGS`."""
         try:
             rows = self._set.table().to_pylist()
         except IconoclipError as error:
@@ -122,17 +122,17 @@ class Checker:
     def _index(self, rows: list[Row]) -> Iterator[Finding]:
         counts = Counter(row["key"] for row in rows)
         yield from (
-            Finding(key, f"the key stands {count} times in the index")
+            Finding(key, f"the key occurs {count} times in the index")
             for key, count in counts.items()
             if count > 1
         )
         for row in rows:
             self._rows.setdefault(row["shard"], {})[row["key"]] = row
             if self._splits.setdefault(row["group"], row["split"]) != row["split"]:
-                yield Finding(row["key"], f"its group stands on two sides of the split: {row['group']}")
+                yield Finding(row["key"], f"its group is on two sides of the split: {row['group']}")
         known = {shard.name for shard in self._set.manifest.shards}
         yield from (
-            Finding(name, "the index names a shard that shardset.json does not")
+            Finding(name, "the index lists a shard that shardset.json does not")
             for name in self._rows.keys() - known
         )
         if not self._set.withdrawn and totals_of(rows) != self._set.manifest.totals:
@@ -207,11 +207,11 @@ class Checker:
         ):
             yield f"its rights are not what the table says of {rights.raw!r}"
         elif rights.may_train and not verdict.may_train:
-            yield f"says it may be trained on; under {verdict.policy} it may not"
+            yield f"its record allows training; under {verdict.policy} it may not be trained on"
 
     def _image(self, record: Record, jpeg: bytes) -> Iterator[str]:
         if hashlib.sha256(jpeg).hexdigest() != record.image.sha256:
-            yield "its image is not the one whose checksum stands in the record"
+            yield "its image does not match the checksum in the record"
         elif self._decode:
             try:
                 size = decoded_size(jpeg)
@@ -219,7 +219,10 @@ class Checker:
                 yield str(refused)
             else:
                 if size != (record.image.width, record.image.height):
-                    yield f"its image is {size[0]}x{size[1]} pixels, not {record.image.width}x{record.image.height}"
+                    yield (
+                        f"its image is {size[0]}x{size[1]} pixels, not"
+                        f" {record.image.width}x{record.image.height}"
+                    )
 
 
 def _samples(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:

@@ -1,8 +1,8 @@
 """`iconoclip merge`: the shard sets of several institutions -> one.
 
-Samples are streamed, parents named by their digests, withdrawn samples left behind with their tombstones carried
-over, so that nobody brings them back by merging an old copy. Verdicts are given anew under one policy: a set's own
-word is not believed, and never loosened.
+Samples are streamed and parents are named by their digests. Withdrawn samples are left out and their
+tombstones are kept, so that merging an old copy does not bring them back. Verdicts are computed again under
+one policy: a permission stored in a set is not trusted, and a refusal is never loosened.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def merge(config: MergeConfig) -> int:
     Raises:
         MissingRequirement: an input is no shard set.
         DamagedData: an input's checksum differs.
-        BadInput: a key stands in two sets.
+        BadInput: a key occurs in two sets.
         ConfigError: the output folder is an input, or holds another set.
         TryAgainLater: the disk is full.
     """
@@ -115,17 +115,17 @@ def _add_all(
 def _refuse_twin(record: Record, first: Path, second: Path, config: MergeConfig) -> None:
     if config.duplicates == "refuse":
         raise BadInput(
-            f"the key {record.key} stands in two sets: {first} and {second}",
+            f"the key {record.key} occurs in two sets: {first} and {second}",
             where=record.source.id,
             remedy="leave one of them out, or merge with --duplicates first",
         )
 
 
 def judged_again(rights: Rights, policy: PolicyName) -> Rights:
-    """The verdict under `policy`; training is a plain yes only where the record's own verdict does not deny it.
+    """The verdict under `policy`; training is a plain yes only if the record's own verdict does not deny it.
 
-    A record judged under a stricter policy may gain: its raw value and reservations are what counts. One whose URI
-    is not what its raw value says gains nothing.
+    A record from a stricter policy may gain permissions: its raw value and reservations decide. One whose URI
+    differs from what its raw value means gains none.
     """
     verdict = judge(
         rights.raw or rights.uri, policy=policy, attribution=rights.attribution, opt_out=rights.opt_out

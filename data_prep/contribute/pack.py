@@ -1,7 +1,8 @@
 """`iconoclip pack`: a folder of images and a table -> a shard set.
 
-A table's images take the road of harvested ones: the same ledger, decoder, rights and packing; only that they are read
-from the folder. So a pack that was stopped goes on as well, and a broken image is refused, not fatal.
+A table's images pass through the pipeline of a harvest: the same ledger, decoder, rights and packing; only
+that they are read from a folder. So a pack that was stopped resumes as well, and a broken image is refused,
+not fatal.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ def pack(config: PackConfig) -> int:
 
     Raises:
         SomeRefused: done, but some rows were refused; the report says which.
-        BadInput: the table cannot be read, or holds nothing usable.
+        BadInput: the table cannot be read, or contains nothing usable.
         RightsForbid: every row was refused for its rights.
-        ConfigError: a column that is mapped and not there; the folder holds another pack.
+        ConfigError: a mapped column is missing; the folder contains another pack.
         TryAgainLater: the disk is full.
     """
     as_harvest = _as_harvest(config)
@@ -53,7 +54,7 @@ def pack(config: PackConfig) -> int:
 
 
 def _as_harvest(config: PackConfig) -> HarvestConfig:
-    """The settings of the common road, as a harvest has them."""
+    """The settings that the harvest's pipeline needs."""
     shared = {name: getattr(config, name) for name in Storing.model_fields}
     return HarvestConfig(
         sources=[str(config.table)],
@@ -65,7 +66,7 @@ def _as_harvest(config: PackConfig) -> HarvestConfig:
 
 
 def _begin(ledger: Ledger, config: PackConfig, reader: TableReader) -> None:
-    """Note what is packed; a table that changed in the middle of the work would mix two."""
+    """Record what is packed; a table that changes during the work would mix two versions."""
     identity = {"table_sha256": sha256_of(reader.path), "pack_config": digest(config)}
     known = {name: ledger.get(name) for name in identity}
     if known["table_sha256"] not in (None, identity["table_sha256"]):
@@ -84,7 +85,7 @@ def _begin(ledger: Ledger, config: PackConfig, reader: TableReader) -> None:
 
 
 def _read(ledger: Ledger, reader: TableReader, config: HarvestConfig) -> None:
-    """Put the rows into the ledger, a chunk at a time; chunks that are there already are passed over."""
+    """Put the rows into the ledger, one chunk at a time; chunks that are already there are skipped."""
     if ledger.get("table_read"):
         return
     with progress("read", unit="rows") as meter:
@@ -96,6 +97,6 @@ def _read(ledger: Ledger, reader: TableReader, config: HarvestConfig) -> None:
 
 
 def _name(ledger: Ledger, config: PackConfig) -> str:
-    """The institution's slug where there is one alone, else the folder's name."""
+    """The institution's slug if there is exactly one, else the folder's name."""
     slugs = ledger.institutions()
     return slugs.pop() if len(slugs) == 1 else "pack"

@@ -1,9 +1,9 @@
-"""`iconoclip sign`, and what `iconoclip check` makes of a signature.
+"""`iconoclip sign`, and the verification of signatures for `iconoclip check`.
 
-A detached OpenSSH signature (`shardset.json.sig`) over `shardset.json`, which names the checksum of everything else. Made and
-verified by `ssh-keygen -Y`: the keys are those that people and institutions have already, on disk, on a token or in an
-agent, the list of who is believed is an `allowed_signers` file (ssh-keygen(1)), and a stranger can verify it
-without this program:
+A detached OpenSSH signature (`shardset.json.sig`) over `shardset.json`, which lists the checksum of
+everything else, made and verified by `ssh-keygen -Y`. Keys are those that people and institutions already
+have, on disk, on a token or in an agent; the trusted signers are listed in an `allowed_signers` file
+(ssh-keygen(1)). Anyone can verify the signature without this program:
 
     ssh-keygen -Y verify -f allowed_signers -I WHO -n iconoclip-shardset -s shardset.json.sig < shardset.json
 """
@@ -20,13 +20,13 @@ from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import atomic_write
 from iconoclip.shardset import MANIFEST_NAME, SIGNATURE_NAME, ShardSet
 
-# What the signature is for: one made for an e-mail or a commit is none for a shard set.
+# The purpose of the signature: one made for an e-mail or a commit is not valid for a shard set.
 NAMESPACE: Final = "iconoclip-shardset"
 MAX_SIGNATURE_BYTES: Final = 100_000
 
 
 def sign(config: SignConfig) -> int:
-    """Sign a shard set whose files are what it says they are.
+    """Sign a shard set after checking that its files match their checksums.
 
     Raises:
         MissingRequirement: no shard set there, no such key, or no ssh-keygen on this machine.
@@ -50,11 +50,12 @@ def sign(config: SignConfig) -> int:
 
 
 def wrong_signature(shardset: ShardSet, signers: Path | None) -> str | None:
-    """What is wrong with a set's signature, in words; None when nothing is, or when there is none and none is asked for.
+    """What is wrong with a set's signature, in words; None when nothing is, or when none exists and none is
+    required.
 
     Args:
-        signers: an `allowed_signers` file; then the set must be signed by one of them. Without it a signature must
-            still be one of this very shardset.json, by whomever.
+        signers: an `allowed_signers` file; then one of them must have signed the set. Without it, a signature
+            must still be a valid one of this very shardset.json, by any key.
 
     Raises:
         MissingRequirement: no such file, or no ssh-keygen on this machine.
@@ -71,13 +72,13 @@ def wrong_signature(shardset: ShardSet, signers: Path | None) -> str | None:
         return None if done.returncode == 0 else f"the signature does not fit the set: {_said(done)}"
     who = signer(shardset, signers)
     if who is None:
-        return f"signed by somebody who is not in {signers.name}, or not this set: {fingerprint(shardset)}"
+        return f"signed by a key that is not in {signers.name}, or not for this set: {fingerprint(shardset)}"
     done = _ssh_keygen("verify", "-f", str(signers), "-I", who, "-s", str(signature), message=message)
     return None if done.returncode == 0 else f"the signature of {who} does not fit the set: {_said(done)}"
 
 
 def signer(shardset: ShardSet, signers: Path) -> str | None:
-    """Who, of those in an `allowed_signers` file, the key of the signature belongs to."""
+    """The signer in an `allowed_signers` file to whom the key of the signature belongs."""
     signature = shardset.folder / SIGNATURE_NAME
     done = _ssh_keygen("find-principals", "-s", str(signature), "-f", str(signers))
     names = done.stdout.decode(errors="replace").splitlines()
@@ -85,7 +86,7 @@ def signer(shardset: ShardSet, signers: Path) -> str | None:
 
 
 def fingerprint(shardset: ShardSet) -> str:
-    """The key that signed, as people compare it; empty when the signature does not hold."""
+    """The fingerprint of the key that signed; empty when the signature is not valid."""
     signature = shardset.folder / SIGNATURE_NAME
     done = _ssh_keygen("check-novalidate", "-s", str(signature), message=shardset.folder / MANIFEST_NAME)
     found = re.search(r"with (\S+ key SHA256:\S+)", done.stdout.decode(errors="replace") + _said(done))

@@ -1,8 +1,8 @@
-"""`iconoclip takedown`: withdraw items from a shard set, at once and for good.
+"""`iconoclip takedown`: withdraw items from a shard set, immediately and permanently.
 
-The tombstone is written in one rename. From then on no reader hands the sample out, no index keeps it, no merge or
-new harvest brings it back. Its bytes stay in the tar until the set is packed anew: shards in use elsewhere keep
-their checksums.
+The tombstone is written in one rename. From then on no reader returns the sample, no index keeps it, no merge
+or new harvest brings it back. Its bytes stay in the tar until the set is packed again: shards in use
+elsewhere keep their checksums.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ MAX_KEYS_BYTES = 100_000_000
 
 
 def takedown(config: TakedownConfig) -> int:
-    """Withdraw items.
+    """Withdraw the named items from a shard set.
 
     Raises:
         MissingRequirement: no shard set, or no file of keys.
-        BadInput: nothing named, or something that is not in the set; then nothing is withdrawn.
+        BadInput: nothing is named, or something that is not in the set; then nothing is withdrawn.
     """
     shardset = ShardSet(config.shardset)
     wanted = list(dict.fromkeys([*config.keys, *_keys_in(config.keys_file)]))
@@ -42,10 +42,12 @@ def takedown(config: TakedownConfig) -> int:
         raise BadInput("nothing to withdraw was named", remedy="give sample keys, or --keys_file FILE")
     keys, unknown = _resolve(shardset, wanted)
     if unknown:
+        named = ", ".join(unknown[:10]) + (" ..." if len(unknown) > 10 else "")
         raise BadInput(
-            f"not in this set: {', '.join(unknown[:10])}{' ...' if len(unknown) > 10 else ''}; nothing was withdrawn",
-            where=config.shardset, remedy="check the spelling; source, manifest and canvas addresses are known as well",
-        )  # fmt: skip
+            f"not in this set: {named}; nothing was withdrawn",
+            where=config.shardset,
+            remedy="check the spelling; source, manifest and canvas addresses work as well",
+        )
     new = [key for key in keys if key not in shardset.withdrawn]
     at = clock.now(config.at)
     manifest = with_tombstones(
@@ -53,23 +55,27 @@ def takedown(config: TakedownConfig) -> int:
     )
     if new:
         write_json(config.shardset / MANIFEST_NAME, manifest.model_dump(mode="json"))
-        _remove(config.shardset / SIGNATURE_NAME, "`iconoclip sign` signs the set anew")
-        _remove(config.shardset / QUALITY_NAME, "`iconoclip card` writes it anew, without what was withdrawn")
+        _remove(config.shardset / SIGNATURE_NAME, "`iconoclip sign` signs the set again")
+        _remove(
+            config.shardset / QUALITY_NAME, "`iconoclip card` writes it again, without the withdrawn items"
+        )
     print(
-        f"{len(new)} samples withdrawn, {len(keys) - len(new)} were before; {len(ShardSet(config.shardset))} remain"
+        f"{len(new)} samples withdrawn, {len(keys) - len(new)} were before; {len(ShardSet(config.shardset))}"
+        " remain"
     )
     if new:
         print(
-            "published elsewhere? `iconoclip card` writes the card anew; an index drops them when it is built again"
+            "published elsewhere? `iconoclip card` writes the card again; an index drops them when it is"
+            " built again"
         )
     return 0
 
 
 def _remove(path: Path, remedy: str) -> None:
-    """Remove what spoke of the set as it was before."""
+    """Remove files that describe the set as it was before."""
     if path.exists():
         path.unlink()
-        print(f"{path.name} was of the set before, and is removed: {remedy}")
+        print(f"{path.name} described the set before the withdrawal and was removed: {remedy}")
 
 
 def _keys_in(path: Path | None) -> list[str]:
@@ -86,7 +92,7 @@ def _keys_in(path: Path | None) -> list[str]:
 
 
 def _resolve(shardset: ShardSet, wanted: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The keys that are meant, and what is not in the set."""
+    """The keys that are meant, and the names that are not in the set."""
     known = {*shardset.table(["key"])["key"].to_pylist(), *shardset.withdrawn}
     found: list[str] = []
     addresses: list[str] = []

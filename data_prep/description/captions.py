@@ -1,7 +1,8 @@
-"""Statements of a catalogue -> captions: plain text with its language and field, in the order they should be read.
+"""Statements of a catalogue -> captions: plain text with its language and field, most descriptive first.
 
-What merely designates (a folio, a shelfmark, a file name) is dropped; see designations.py. A language is taken from
-its tag where that is right, guessed where it is absent or plainly wrong, and a guess is marked; see languages.py.
+Texts that merely designate (a folio, a shelfmark, a file name) are dropped; see designations.py. The language
+comes from its tag if that is right, is guessed if it is missing or plainly wrong, and a guess is marked; see
+languages.py.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Statement:
 def captions_from(statements: Iterable[Statement], profile: InstitutionProfile) -> tuple[Caption, ...]:
     """The captions among `statements`: blazons first, then titles, then what is longer or looser.
 
-    Texts that say the same are kept once. One that stands under several languages is in at most one of them, so
-    that its language is guessed.
+    Equal texts are kept once. A text that is tagged with several languages is in at most one of them, so its
+    language is guessed.
     """
     texts: dict[tuple[TextField, str], list[str | None]] = {}
     for statement in statements:
@@ -64,7 +65,8 @@ def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> s
 
 
 def tidy_title(title: str) -> str:
-    """A title without what cataloguing rules hang on it: a closing ` :` or ` /`, brackets around the whole, a shelfmark."""
+    """A title without what cataloguing rules add to it: a final ` :` or ` /`, brackets around the whole, a
+    shelfmark."""
     title = without_shelfmark(title.rstrip(" /:;,=").strip())
     if title.startswith("[") and title.endswith("]") and title.count("[") == title.count("]") == 1:
         title = title[1:-1].strip()

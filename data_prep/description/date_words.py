@@ -1,6 +1,8 @@
-"""The words that catalogues write dates with, in English, German, French, Dutch, Italian, Spanish and Swedish.
+"""The words that catalogues write dates with, in English, German, French, Dutch, Italian, Spanish and
+Swedish.
 
-Everything is in lower case. Tables of words only; data_prep/description/dates.py does the reading.
+Everything is in lower case. This file only contains tables of words; data_prep/description/dates.py uses
+them.
 """
 
 from __future__ import annotations
@@ -28,17 +30,20 @@ MONTHS = {
 }
 
 CIRCA = (
-    "circa", "ca", "c", "cca", "um", "gegen", "etwa", "wohl um", "wohl", "vers", "environ", "env", "vers l'an", "rond", "omstreeks",
-    "ongeveer", "omstr", "about", "around", "approximately", "approx", "probably", "possibly", "likely", "vermutlich",
-    "wahrscheinlich", "verso", "hacia", "cerca de", "omkring", "omkr", "ungefähr", "probablement", "waarschijnlijk",
+    "circa", "ca", "c", "cca", "um", "gegen", "etwa", "wohl um", "wohl", "vers", "environ", "env",
+    "vers l'an", "rond", "omstreeks", "ongeveer", "omstr", "about", "around", "approximately", "approx",
+    "probably", "possibly", "likely", "vermutlich", "wahrscheinlich", "verso", "hacia", "cerca de", "omkring",
+    "omkr", "ungefähr", "probablement", "waarschijnlijk",
 )  # fmt: skip
 BEFORE = (
-    "before", "prior to", "not after", "no later than", "until", "vor", "bis", "spätestens", "nicht nach", "avant", "jusqu'en",
-    "jusqu'à", "au plus tard", "voor", "tot", "uiterlijk", "niet na", "prima del", "ante", "antes de", "före",
+    "before", "prior to", "not after", "no later than", "until", "vor", "bis", "spätestens", "nicht nach",
+    "avant", "jusqu'en", "jusqu'à", "au plus tard", "voor", "tot", "uiterlijk", "niet na", "prima del",
+    "ante", "antes de", "före",
 )  # fmt: skip
 AFTER = (
-    "after", "not before", "since", "from", "nach", "seit", "ab", "frühestens", "nicht vor", "après", "depuis", "à partir de",
-    "na", "sinds", "vanaf", "niet voor", "dopo il", "dopo", "post", "después de", "efter",
+    "after", "not before", "since", "from", "nach", "seit", "ab", "frühestens", "nicht vor", "après",
+    "depuis", "à partir de", "na", "sinds", "vanaf", "niet voor", "dopo il", "dopo", "post", "después de",
+    "efter",
 )  # fmt: skip
 OR_LATER = ("or later", "oder später", "ou plus tard", "of later", "o dopo", "or after", "oder danach", "ff")
 OR_BEFORE = ("or earlier", "or before", "oder früher", "ou avant", "of eerder", "oder davor")
@@ -56,38 +61,63 @@ BETWEEN = (
     "van",
     "dal",
 )
-TO = ("-", "/", "to", "till", "until", "and", "bis", "und", "et", "à", "a", "en", "tot", "e", "y", "al", "och", "till")  # fmt: skip
+TO = (
+    "-",
+    "/",
+    "to",
+    "till",
+    "until",
+    "and",
+    "bis",
+    "und",
+    "et",
+    "à",
+    "a",
+    "en",
+    "tot",
+    "e",
+    "y",
+    "al",
+    "och",
+    "till",
+)
 UNDATED = (
-    "s.d", "sd", "n.d", "nd", "undated", "no date", "date unknown", "unknown", "o.j", "o. j", "ohne jahr", "undatiert",
-    "unbekannt", "sans date", "s. d", "non daté", "inconnue", "z.j", "z. j", "zonder jaar", "ongedateerd", "onbekend", "senza data",
+    "s.d", "sd", "n.d", "nd", "undated", "no date", "date unknown", "unknown", "o.j", "o. j", "ohne jahr",
+    "undatiert", "unbekannt", "sans date", "s. d", "non daté", "inconnue", "z.j", "z. j", "zonder jaar",
+    "ongedateerd", "onbekend", "senza data",
 )  # fmt: skip
 
 # After the number: "18th century", "18. Jh.", "XVIIIe siècle", "18e eeuw".
 CENTURY = (
-    "centuries", "century", "cent", "jahrhunderts", "jahrhundert", "jahrhunderte", "jhdts", "jhdt", "jhds", "jhd", "jhs", "jh",
-    "siècles", "siècle", "siecles", "siecle", "eeuw", "eeuws", "secolo", "secoli", "sec", "siglo", "siglos", "século",
-    "århundradet", "århundrade", "vuosisata", "wieku", "wiek", "století", "stol", "sajand",
+    "centuries", "century", "cent", "jahrhunderts", "jahrhundert", "jahrhunderte", "jhdts", "jhdt", "jhds",
+    "jhd", "jhs", "jh", "siècles", "siècle", "siecles", "siecle", "eeuw", "eeuws", "secolo", "secoli", "sec",
+    "siglo", "siglos", "século", "århundradet", "århundrade", "vuosisata", "wieku", "wiek", "století", "stol",
+    "sajand",
 )  # fmt: skip
 # Before the number: "secolo XV", "s. XVI".
 CENTURY_BEFORE = ("century", "secolo", "sec", "siglo", "século", "s", "saec", "saeculum")
 BEFORE_CHRIST = (
-    "bce", "b.c.e", "bc", "b.c", "v. chr", "v.chr", "v chr", "vor christus", "av. j.-c", "av. j.c", "avant j.-c", "avant jésus-christ",
-    "av jc", "a.c", "a. c", "a.c.n", "voor christus", "f.kr", "f. kr",
+    "bce", "b.c.e", "bc", "b.c", "v. chr", "v.chr", "v chr", "vor christus", "av. j.-c", "av. j.c",
+    "avant j.-c", "avant jésus-christ", "av jc", "a.c", "a. c", "a.c.n", "voor christus", "f.kr", "f. kr",
 )  # fmt: skip
 
 # Part of a century: word -> first and last of its hundred years.
 PARTS = {
-    "early": (0, 32), "earlier": (0, 49), "beginning": (0, 24), "anfang": (0, 24), "beginn": (0, 24), "frühes": (0, 32), "früh": (0, 32),
-    "début": (0, 24), "debut": (0, 24), "begin": (0, 24), "vroeg": (0, 32), "inizio": (0, 24), "principios": (0, 24),
-    "mid": (40, 60), "middle": (40, 60), "mitte": (40, 60), "milieu": (40, 60), "midden": (40, 60), "metà": (40, 60),
-    "late": (67, 99), "later": (50, 99), "end": (75, 99), "ende": (75, 99), "spätes": (67, 99), "spät": (67, 99), "fin": (75, 99),
-    "eind": (75, 99), "einde": (75, 99), "laat": (67, 99), "fine": (75, 99), "fines": (75, 99), "finales": (75, 99),
+    "early": (0, 32), "earlier": (0, 49), "beginning": (0, 24), "anfang": (0, 24), "beginn": (0, 24),
+    "frühes": (0, 32), "früh": (0, 32), "début": (0, 24), "debut": (0, 24), "begin": (0, 24),
+    "vroeg": (0, 32), "inizio": (0, 24), "principios": (0, 24), "mid": (40, 60), "middle": (40, 60),
+    "mitte": (40, 60), "milieu": (40, 60), "midden": (40, 60), "metà": (40, 60), "late": (67, 99),
+    "later": (50, 99), "end": (75, 99), "ende": (75, 99), "spätes": (67, 99), "spät": (67, 99),
+    "fin": (75, 99), "eind": (75, 99), "einde": (75, 99), "laat": (67, 99), "fine": (75, 99),
+    "fines": (75, 99), "finales": (75, 99),
 }  # fmt: skip
 ORDINALS = {
     word: number
     for number, words in (
-        (1, "first 1st 1. 1 erste erster ersten erstes premier première 1re 1ère 1er 1e 1ste eerste prima primo primera i"),
-        (2, "second 2nd 2. 2 zweite zweiter zweiten zweites deuxième seconde 2e 2ème 2de tweede seconda secondo segunda ii"),
+        (1, "first 1st 1. 1 erste erster ersten erstes premier première 1re 1ère 1er 1e 1ste eerste prima"),
+        (1, "primo primera i"),
+        (2, "second 2nd 2. 2 zweite zweiter zweiten zweites deuxième seconde 2e 2ème 2de tweede seconda"),
+        (2, "secondo segunda ii"),
         (3, "third 3rd 3. 3 dritte dritter dritten drittes troisième 3e 3ème derde terzo tercer iii"),
         (4, "fourth 4th 4. 4 vierte vierter vierten viertes quatrième 4e 4ème vierde quarto cuarto iv"),
         (-1, "last letzte letzter letzten letztes dernier dernière laatste ultimo último ultima"),

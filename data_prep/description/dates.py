@@ -1,8 +1,9 @@
 """Dates as catalogues write them -> EDTF and a span of years.
 
-`ca. 1650`, `[1480-1500]`, `XVIIIe siècle`, `2. Hälfte 15. Jh.`, `between 1600 and 1650`, `17--`, `15. September 1859`.
-The grammar of the answer is EDTF, levels 0 and 1 (ISO 8601-2:2019, loc.gov/standards/datetime); years count
-astronomically, so that the year before 1 is 0. A century is a hundred years from one that ends in 00, as EDTF has it.
+`ca. 1650`, `[1480-1500]`, `XVIIIe siècle`, `2. Hälfte 15. Jh.`, `between 1600 and 1650`, `17--`, `15.
+September 1859`. The result is in EDTF, levels 0 and 1 (ISO 8601-2:2019, loc.gov/standards/datetime); years
+count astronomically, so that the year before 1 is 0. A century is a hundred years from one that ends in 00,
+as EDTF has it.
 """
 
 from __future__ import annotations
@@ -239,11 +240,9 @@ def _range(text: str) -> _Span | None:
     if end < start:
         return None
     sign = "~" if match["circa"] else ""
-    return _Span(
-        start,
-        end,
-        f"{_edtf_year(start)}{sign or _doubt(match['start_doubt'])}/{_edtf_year(end)}{sign or _doubt(match['end_doubt'])}",
-    )
+    first = f"{_edtf_year(start)}{sign or _doubt(match['start_doubt'])}"
+    last = f"{_edtf_year(end)}{sign or _doubt(match['end_doubt'])}"
+    return _Span(start, end, f"{first}/{last}")
 
 
 def _doubt(found: str | None) -> str:
@@ -317,7 +316,7 @@ def _edtf_year(year: int) -> str:
     return f"{year:04d}" if year >= 0 else f"-{-year:04d}"
 
 
-# The first that understands the text is believed.
+# The first that can read the text decides.
 _READERS: tuple[Callable[[str], _Span | None], ...] = (
     _iso,
     _unspecified,

@@ -1,6 +1,7 @@
-"""What a catalogue says of one object, whatever the format it came in: captions, makers, date, type, rights.
+"""The description of one object, whatever its source format: captions, makers, date, type, rights.
 
-Every reader turns its format into statements; this is the one place where statements become a record's fields.
+Every reader turns its format into statements; this is the one place where statements become a record's
+fields.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from data_prep.institutions import InstitutionProfile
 from iconoclip.record import Caption, Date
 from iconoclip.rights import MAX_RAW_CHARS, canonical_uri
 
-# A licence of the catalogue's texts says nothing about its pictures.
+# A licence of the catalogue's texts does not apply to its images.
 _ABOUT_METADATA = re.compile(r"meta-?dat|métadonnées|metadatos|metadaten", re.IGNORECASE)
 
-# What stands for a maker where nobody knows one.
+# Words that catalogues write when the maker is unknown.
 _NOBODY = frozenset(
     (
         "unknown",
@@ -56,12 +57,12 @@ class Description:
 
 @dataclass
 class Statements:
-    """What was found in one document, by field, before it is made into a description."""
+    """What was found in one document, by field, before it becomes a description."""
 
     items: list[Statement] = field(default_factory=list)
 
     def add(self, name: str, text: str, language: str | None = None) -> None:
-        """Note one statement; `name` is a field of data_prep.institutions.TextField."""
+        """Add one statement; `name` is a field of data_prep.institutions.TextField."""
         if text:
             self.items.append(Statement(name, text, language))  # type: ignore[arg-type]
 
@@ -76,7 +77,7 @@ def describe(
     """The description that `statements` make under an institution's profile.
 
     Args:
-        rights: what the document's own rights property says; it goes before any text in the metadata.
+        rights: the values of the document's own rights property; they take precedence over the metadata.
     """
     found = Statements(list(statements))
     notations = _notations(found)
@@ -122,10 +123,11 @@ def _date(values: list[str]) -> Date | None:
 def rights_value(
     stated: list[str], in_metadata: list[str], in_attribution: list[str], profile: InstitutionProfile
 ) -> str | None:
-    """The rights as found, in one text: what the document states; else what its metadata or its credit line says.
+    """The rights as found, in one text: the document's statement, else that of its metadata or its credit
+    line.
 
-    A text that the institution's profile explains is followed by the URI it stands for, so that whoever judges the
-    record later needs no profile.
+    A text that the institution's profile explains is followed by the URI it means, so that the record can be
+    evaluated later without the profile.
     """
     for values in (stated, [text for text in in_metadata if not _ABOUT_METADATA.search(text)]):
         if joined := _joined(values, profile):

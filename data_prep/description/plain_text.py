@@ -1,4 +1,5 @@
-"""What catalogues put into text fields -> plain text: no markup, no entities, no wrong encoding, no odd spaces."""
+"""What catalogues put into text fields -> plain text: no markup, no entities, no wrong encoding, no odd
+spaces."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ _SILENT = frozenset({"script", "style", "template", "head", "svg"})
 
 
 def plain_text(value: str, max_chars: int = MAX_CHARS) -> str:
-    """`value` without markup, entities, control characters and surplus spaces, in Unicode's composed form (NFC)."""
+    """`value` without markup, entities, control characters and surplus spaces, in Unicode's composed form
+    (NFC)."""
     text = value[: 4 * max_chars]
     for _ in range(2):  # twice: some sources escape their markup once more
         if not _MARKUP.search(text):
@@ -48,13 +50,13 @@ def _without_markup(text: str) -> str:
     try:
         reader.feed(text)
         reader.close()
-    except (AssertionError, ValueError):  # what html.parser raises for some broken declarations
+    except (AssertionError, ValueError):  # html.parser raises this for some broken declarations
         return html.unescape(re.sub(r"<[^>]*>?", " ", text))
     return "".join(reader.pieces)
 
 
 def _mended(text: str) -> str:
-    """Undo one wrong decoding, where the text plainly went through one."""
+    """Undo one wrong decoding, if the text plainly went through one."""
     if not _MOJIBAKE.search(text):
         return text
     try:
@@ -68,7 +70,7 @@ def _mended(text: str) -> str:
 
 
 class _TextOnly(HTMLParser):
-    """Keeps the text; what is not for reading (scripts, styles) is dropped with its content."""
+    """Keeps the text; drops elements that are not for reading (scripts, styles) with their content."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

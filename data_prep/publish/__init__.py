@@ -1,1 +1,1 @@
-"""What is published beside a shard set: the dataset card, Croissant metadata."""
+"""What is published with a shard set: the dataset card, Croissant metadata, the quality report."""

@@ -1,8 +1,8 @@
-"""`iconoclip card`: the dataset card for people (README.md), its machine-readable twin (croissant.json), and a report with
-pictures to judge the set by (quality.html).
+"""`iconoclip card`: the dataset card for people (README.md), the same for machines (croissant.json), and a
+quality report with images (quality.html).
 
-They say only what shardset.json and the index say; nothing is written by hand, so nothing goes stale unnoticed.
-The card's head is that of the Hugging Face Hub (huggingface.co/docs/hub/datasets-cards).
+Their only sources are shardset.json and the index; nothing is written by hand, so nothing goes stale
+unnoticed. The card's front matter is that of the Hugging Face Hub (huggingface.co/docs/hub/datasets-cards).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def card(config: CardConfig) -> int:
 
     Raises:
         MissingRequirement: no shard set there.
-        DamagedData: its index is not the one it vouches for.
+        DamagedData: its index does not match its checksum.
     """
     shardset = ShardSet(config.shardset)
     write_json(shardset.folder / CROISSANT_NAME, croissant(shardset, config))
@@ -53,7 +53,7 @@ def card_text(shardset: ShardSet, config: CardConfig) -> str:
         _counts("Captions", "language (BCP 47)", facts.languages),
         _counts("Caption fields", "field", facts.fields),
         _counts("Splits", "split", facts.splits)
-        + "\n\nImages of one object, and near-duplicates across objects, stand on one side of a split.",
+        + "\n\nImages of one object, and near-duplicates across objects, are on one side of a split.",
         _examples(facts),
         _provenance(shardset),
         _use(shardset),
@@ -62,7 +62,7 @@ def card_text(shardset: ShardSet, config: CardConfig) -> str:
 
 
 class _Facts:
-    """Counts over the samples that may be handed out."""
+    """Counts over the samples that are not withdrawn."""
 
     def __init__(self, shardset: ShardSet) -> None:
         columns = ["institution", "captions", "split", "rights_uri", "train", "opt_out", "earliest", "latest"]
@@ -85,7 +85,7 @@ class _Facts:
 
 
 def _head(shardset: ShardSet, facts: _Facts, title: str) -> str:
-    """The YAML head that the Hub reads."""
+    """The YAML front matter that the Hub reads."""
     languages = sorted(
         {
             tag.split("-")[0]
@@ -124,9 +124,9 @@ def _size_category(count: int) -> str:
 def _summary(facts: _Facts) -> str:
     span = f", from {facts.years[0]} to {facts.years[1]}" if facts.years else ""
     return (
-        f"{facts.num_samples} images with {facts.languages.total()} captions in {len(facts.languages)} languages, of "
-        f"{len(facts.institutions)} institution{'s' * (len(facts.institutions) != 1)}{span}. "
-        f"{facts.num_trainable} of them may be trained on under the policy this set was made with."
+        f"{facts.num_samples} images with {facts.languages.total()} captions in {len(facts.languages)}"
+        f" languages, of {len(facts.institutions)} institution{'s' * (len(facts.institutions) != 1)}{span}."
+        f" {facts.num_trainable} of them may be trained on under the policy this set was made with."
     )
 
 
@@ -147,20 +147,27 @@ def _rights(facts: _Facts, config: CardConfig) -> str:
     lines = [
         "## Rights",
         "",
-        "Every record carries its rights as found, the canonical statement, the verdict and the credit line. "
-        "This is an engineering table, not legal advice.",
+        (
+            "Every record carries its rights as found, the canonical statement, the verdict and the credit"
+            " line. This is an engineering table, not legal advice."
+        ),
         "",
         "| statement | samples | may be passed on | may be shown | credit needed |",
         "|---|---:|---|---|---|",
         *rows,
         "",
-        f"{facts.num_trainable} samples may be trained on; {facts.num_reserved} carry a machine-readable reservation "
-        "(TDMRep, noai, Content-Usage, PLUS) and may not.",
+        (
+            f"{facts.num_trainable} samples may be trained on; {facts.num_reserved} carry a machine-readable"
+            " reservation (TDMRep, noai, Content-Usage, PLUS) and may not."
+        ),
     ]
     if config.contact:
         lines += [
             "",
-            f"To have an item withdrawn, write to {config.contact}; withdrawals take effect without a new release.",
+            (
+                f"To have an item withdrawn, write to {config.contact}; withdrawals take effect without a new"
+                " release."
+            ),
         ]
     return "\n".join(lines)
 
@@ -178,28 +185,34 @@ def _provenance(shardset: ShardSet) -> str:
     lines = [
         "## Provenance",
         "",
-        f"- made by {manifest.created_by} at {manifest.created_at}, under the rights policy `{manifest.policy}`",
-        f"- {len(manifest.shards)} shards; the SHA-256 of each file stands in `shardset.json`",
+        (
+            f"- made by {manifest.created_by} at {manifest.created_at}, under the rights policy"
+            f" `{manifest.policy}`"
+        ),
+        f"- {len(manifest.shards)} shards; the SHA-256 of each file is in `shardset.json`",
     ]
     lines += [f"- merged from `{parent.name}`, digest `{parent.digest}`" for parent in manifest.parents]
     if manifest.tombstones:
-        lines.append(f"- {len(manifest.tombstones)} samples were withdrawn; no reader hands them out")
+        lines.append(f"- {len(manifest.tombstones)} samples were withdrawn; no reader returns them")
     return "\n".join(lines)
 
 
 def _use(shardset: ShardSet) -> str:
     first = shardset.manifest.shards[0].name if shardset.manifest.shards else ""
     return (
-        "## Use\n\nThe shards are plain WebDataset tars: `KEY.jpg`, `KEY.json` (the record), `KEY.txt` (its first caption).\n\n"
+        "## Use\n\nThe shards are plain WebDataset tars: `KEY.jpg`, `KEY.json` (the record), `KEY.txt` (its"
+        " first caption).\n\n"
         "```python\nimport webdataset as wds\n\n"
-        f'samples = wds.WebDataset("{first}", shardshuffle=False).decode("pil").to_tuple("jpg", "txt", "json")\n```\n\n'
-        "A plain WebDataset reader knows neither verdicts nor withdrawals: `iconoclip.shardset.ShardSet` does, or leave out "
+        f'samples = wds.WebDataset("{first}", shardshuffle=False).decode("pil").to_tuple("jpg", "txt",'
+        ' "json")\n```\n\n'
+        "A plain WebDataset reader ignores verdicts and withdrawals: use `iconoclip.shardset.ShardSet`, or"
+        " leave out "
         "samples whose `rights.train` is not `yes` and the keys under `tombstones` in `shardset.json`."
     )
 
 
 def _cell(text: str) -> str:
-    """Text of a stranger in a table: one line, no markup."""
+    """Untrusted text as a cell of a table: one line, no markup."""
     flat = " ".join(text.split())
     for mark in "\\`*_[]<>|#":
         flat = flat.replace(mark, f"\\{mark}")

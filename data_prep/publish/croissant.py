@@ -1,4 +1,4 @@
-"""Croissant 1.0 metadata of a shard set: what its files are, and a record set over the index.
+"""Croissant 1.0 metadata of a shard set: its files, and a record set over the index.
 
 mlcommons.org/croissant/1.0; a test reads it back with mlcroissant.
 """
@@ -50,11 +50,11 @@ CONTEXT: Final[dict[str, Any]] = {
     "transform": "cr:transform",
 }
 
-# Column of the index -> type and meaning. Columns with lists in them are in the records themselves.
+# Column of the index -> type and meaning. Columns that hold lists are left out; the records contain them.
 FIELDS: Final[dict[str, tuple[str, str]]] = {
-    "key": ("sc:Text", "The sample key; members of a shard are named by it."),
-    "shard": ("sc:Text", "The shard that holds the sample."),
-    "institution": ("sc:Text", "Short name of the institution that keeps the object."),
+    "key": ("sc:Text", "The sample key; the names of a shard's members begin with it."),
+    "shard": ("sc:Text", "The shard that contains the sample."),
+    "institution": ("sc:Text", "Short name of the institution that holds the object."),
     "group": ("sc:Text", "Samples of one group stay on one side of a split."),
     "split": ("sc:Text", "train, val or test."),
     "rights_uri": ("sc:URL", "Canonical URI of the rights statement."),
@@ -78,8 +78,11 @@ def croissant(shardset: ShardSet, config: CardConfig) -> dict[str, Any]:
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": manifest.name,
-        "description": config.description
-        or f"{len(shardset)} images with captions, harvested from {len(manifest.totals.by_institution)} institutions.",
+        "description": (
+            config.description
+            or f"{len(shardset)} images with captions, "
+            f"harvested from {len(manifest.totals.by_institution)} institutions."
+        ),
         "license": config.licence or rights or ["https://rightsstatements.org/vocab/UND/1.0/"],
         "url": config.url or f"urn:sha256:{shardset.digest}",
         "version": "1.0.0",
@@ -144,7 +147,9 @@ def _record_set() -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": "samples",
         "name": "samples",
-        "description": "One row a sample; captions, credit lines and provenance are in the records in the shards.",
+        "description": (
+            "One row per sample; captions, credit lines and provenance are in the records in the shards."
+        ),
         "key": {"@id": "samples/key"},
         "field": [
             {

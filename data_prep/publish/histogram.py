@@ -23,7 +23,7 @@ class Bar:
 
     @property
     def label(self) -> str:
-        """The range in words."""
+        """The range in words, such as `10 to 19`."""
         if self.last is None:
             return f"{self.first} and more"
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"

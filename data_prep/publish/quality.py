@@ -1,7 +1,8 @@
-"""The quality report of a shard set: one page with pictures (quality.html) that a curator can judge the set by.
+"""The quality report of a shard set: one page with images (quality.html) by which a curator can judge the
+set.
 
-It stands alone: pictures, style and charts are in the file, and it asks no server for anything. Shown are only
-pictures whose rights let them be shown. The same set gives the same bytes.
+It is self-contained: images, style and charts are in the file, and it loads nothing from a server. It shows
+only images whose rights allow display. The same set gives the same bytes.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ NUM_ROWS: Final = 30
 SHORT_CAPTION_CHARS: Final = 20
 SMALL_IMAGE_PIXELS: Final = 128
 COLUMNS: Final = [
-    "key", "shard", "image_offset", "image_size", "record_offset", "record_size", "institution", "captions", "split",
-    "rights_uri", "train", "display", "opt_out", "earliest", "width", "height", "phash",
+    "key", "shard", "image_offset", "image_size", "record_offset", "record_size", "institution", "captions",
+    "split", "rights_uri", "train", "display", "opt_out", "earliest", "width", "height", "phash",
 ]  # fmt: skip
 Row = dict[str, Any]
 
 
 @dataclass
 class Quality:
-    """What is counted over the samples that may be handed out."""
+    """Counts over the samples that are not withdrawn."""
 
     num_samples: int = 0
     num_captions: int = 0
@@ -95,12 +96,12 @@ class Quality:
 
     @property
     def num_twins(self) -> int:
-        """Pictures whose perceptual hash another one shares."""
+        """Images whose perceptual hash occurs more than once."""
         return sum(count for count in self.hashes.values() if count > 1)
 
     @property
     def num_sharing_a_title(self) -> int:
-        """Pictures whose first caption is another one's as well: a model cannot tell them apart by it."""
+        """Images whose first caption occurs more than once: a model cannot distinguish them by it."""
         return sum(count for count in self.texts.values() if count > 1)
 
 
@@ -154,10 +155,11 @@ def _rows(shardset: ShardSet) -> Iterator[Row]:
 
 
 class _Chooser:
-    """Chooses pictures to show while the rows go by: as many of each institution, evenly over its samples.
+    """Chooses images to show in one pass over the rows: equally many per institution, evenly over its
+    samples.
 
-    Of each institution a sample is kept at every `step`; when too many have gathered, every other one is let go and the
-    step doubles. So memory is bounded, and the choice depends on the set alone.
+    For each institution every `step`-th sample is kept; when there are too many, every other one is dropped
+    and the step doubles. So memory is bounded, and the choice depends on the set alone.
     """
 
     def __init__(self, num_wanted: int) -> None:
@@ -168,7 +170,7 @@ class _Chooser:
         self.num_hidden = 0
 
     def offer(self, row: Row) -> None:
-        """A row that may be chosen; one whose picture may not be shown is only counted."""
+        """Offer a row for choice; a row whose image may not be shown is only counted."""
         if row["display"] != "yes":
             self.num_hidden += 1
             return
@@ -245,20 +247,23 @@ def _ranked(counts: Counter[str]) -> tuple[list[tuple[str, int, float]], int]:
 
 
 def _remarks(quality: Quality) -> list[tuple[int, str]]:
-    """What a person should look at before publishing or training: how many images, and what of them."""
+    """What a person should look at before publishing or training: the number of images, and the reason."""
     remarks = (
-        (quality.num_without_caption, "have no caption, and teach a model nothing"),
+        (quality.num_without_caption, "have no caption, so a model learns nothing from them"),
         (
             quality.num_with_short_captions,
-            f"have only captions under {SHORT_CAPTION_CHARS} characters: a shelfmark may have slipped through",
+            (
+                f"have only captions under {SHORT_CAPTION_CHARS} characters: a shelfmark may have slipped"
+                " through"
+            ),
         ),
         (
             quality.num_sharing_a_title,
-            "share their first caption with another: no search can tell them apart by it",
+            "share their first caption with another: no search can distinguish them by it",
         ),
         (
             quality.num_twins,
-            "look like another one: they stand on one side of the split, or are one object twice",
+            "look like another one: they are on one side of the split, or are one object twice",
         ),
         (quality.num_small, f"are under {SMALL_IMAGE_PIXELS} pixels on their shorter side"),
         (quality.num_without_date, "have no date that could be read"),
@@ -268,7 +273,7 @@ def _remarks(quality: Quality) -> list[tuple[int, str]]:
 
 
 def _refusals(path: Path) -> list[tuple[str, int, list[str]]]:
-    """Reason, count and examples of what the harvest refused; empty where no harvest left its report."""
+    """Reason, count and examples of what the harvest refused; empty if there is no report of a harvest."""
     try:
         report = json.loads(path.read_bytes())
         examples = report.get("examples", {})

@@ -52,8 +52,8 @@ class running:  # noqa: N801
         self._thread.join(10)
 
 
-# Not for the whole session: as long as it lives, Playwright keeps an event loop running in this thread, and no other
-# test on this worker could start one.
+# Not for the whole session: as long as it lives, Playwright keeps an event loop running in this thread, and
+# no other test on this worker could start one.
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -72,7 +72,8 @@ def item_key(address: str) -> str:
 
 @pytest.fixture
 def page_of(browser: Browser, address: str) -> Iterator[PageOf]:
-    """Opens a page of the service in a fresh context; whatever it complains about or asks others for fails the test."""
+    """Opens a page of the service in a fresh context; whatever it complains about or asks others for fails
+    the test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.browser
 # 1.4.3 Contrast (Minimum): each text against the nearest opaque background behind it. Formula of WCAG 2.2.
 CONTRAST = """() => {
   const parse = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
-  const channel = (value) => { const s = value / 255; return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4; };
+  const channel = (value) => {
+    const s = value / 255;
+    return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
+  };
   const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
   const backgroundOf = (element) => {
     for (let one = element; one; one = one.parentElement) {
@@ -30,7 +33,8 @@ CONTRAST = """() => {
     const text = texts.currentNode.textContent.trim();
     const element = texts.currentNode.parentElement;
     const box = element.getBoundingClientRect();
-    if (!text || box.width < 2 || box.height < 2 || !element.checkVisibility() || element.closest('.unseen, .skip')) continue;
+    if (!text || box.width < 2 || box.height < 2) continue;
+    if (!element.checkVisibility() || element.closest('.unseen, .skip')) continue;
     const style = getComputedStyle(element);
     const [a, b] = [luminance(parse(style.color)), luminance(backgroundOf(element))];
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
@@ -42,7 +46,8 @@ CONTRAST = """() => {
 }"""
 
 # 4.1.2 Name, Role, Value: every control says what it is.
-NAMELESS = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary, meter')]
+NAMELESS = """() => [...document.querySelectorAll(
+    'a[href], button, input:not([type=hidden]), select, summary, meter')]
   .filter((one) => one.checkVisibility() && !one.closest('[aria-hidden=true]'))
   .filter((one) => {
     const labels = [...(one.labels ?? [])].map((label) => label.textContent).join('');
@@ -50,7 +55,8 @@ NAMELESS = """() => [...document.querySelectorAll('a[href], button, input:not([t
     return !(one.getAttribute('aria-label') || labels || one.textContent + pictures || one.title).trim();
   }).map((one) => one.outerHTML.slice(0, 120))"""
 
-# 2.5.8 Target Size (Minimum): 24 by 24 CSS pixels, or far enough from every other target; links in a text are exempt.
+# 2.5.8 Target Size (Minimum): 24 by 24 CSS pixels, or far enough from every other target; links in a text are
+# exempt.
 SMALL = """() => {
   const boxes = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')]
     .filter((one) => one.checkVisibility() && !one.matches('.unseen, .skip, .frame[tabindex="-1"]'))
@@ -68,17 +74,26 @@ SMALL = """() => {
 }"""
 
 TOO_WIDE = """() => [...document.querySelectorAll('body *')]
-  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && one.checkVisibility() && !one.closest('.unseen, .skip'))
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+  .filter((one) => one.checkVisibility() && !one.closest('.unseen, .skip'))
   .map((one) => one.outerHTML.slice(0, 100))"""
 
 # 1.3.1 Info and Relationships: headings step down one level at a time.
 HEADINGS = """() => [...document.querySelectorAll('h1, h2, h3, h4')].map((one) => Number(one.tagName[1]))"""
 
 # 1.4.11 Non-text Contrast: what one types into has an edge that is seen.
-EDGES = """() => [...document.querySelectorAll('.facets input[type=number], .find, .field input, .combine input')].map((one) => {
-  const channel = (value) => { const s = value / 255; return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4; };
-  const luminance = (colour) => { const [r, g, b] = colour.match(/[\\d.]+/g).map(Number); return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
-  const [a, b] = [luminance(getComputedStyle(one).borderBottomColor), luminance(getComputedStyle(document.body).backgroundColor)];
+EDGES = """() => [...document.querySelectorAll(
+    '.facets input[type=number], .find, .field input, .combine input')].map((one) => {
+  const channel = (value) => {
+    const s = value / 255;
+    return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
+  };
+  const luminance = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  };
+  const border = luminance(getComputedStyle(one).borderBottomColor);
+  const [a, b] = [border, luminance(getComputedStyle(document.body).backgroundColor)];
   return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 })"""
 
@@ -87,14 +102,19 @@ EDGES = """() => [...document.querySelectorAll('.facets input[type=number], .fin
 SHIFT = """() => new Promise((done) => {
   const moved = [];
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) moved.push(`${entry.value.toFixed(4)} ${entry.sources[0]?.node?.outerHTML?.slice(0, 80)}`);
+    for (const entry of list.getEntries()) {
+      const html = entry.sources[0]?.node?.outerHTML;
+      moved.push(`${entry.value.toFixed(4)} ${html?.slice(0, 80)}`);
+    }
   }).observe({type: 'layout-shift', buffered: true});
   setTimeout(() => done(moved), 200);
 })"""
 
 BROKEN_PICTURES = """async () => {
   for (const one of document.images) one.loading = 'eager';
-  await Promise.all([...document.images].map((one) => one.complete || new Promise((done) => { one.onload = one.onerror = done; })));
+  await Promise.all([...document.images].map((one) => one.complete || new Promise((done) => {
+    one.onload = one.onerror = done;
+  })));
   return [...document.images].filter((one) => one.naturalWidth === 0).map((one) => one.src);
 }"""
 
@@ -141,7 +161,8 @@ def test_pages_can_be_read_and_used_by_everyone(
 def test_axe_finds_nothing_to_complain_about(
     page_of: PageOf, item_key: str, size: tuple[int, int], scheme: str
 ) -> None:
-    """axe-core's rules for WCAG 2.2 A and AA and its best practices, on pages with everything opened that opens."""
+    """axe-core's rules for WCAG 2.2 A and AA and its best practices, on pages with everything opened that
+    opens."""
     for path in PATHS:
         page = page_of(path.format(item_key), size=size, scheme=scheme)
         page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")

@@ -1,6 +1,6 @@
 """The README's picture: drawn from the real page, and held to it.
 
-To draw it anew, from an index of the whole demo:
+To take it again, from an index of the whole demo:
 
     ICONOCLIP_DRAW_FROM=demo/index pytest tests/browser/test_readme_picture.py
 """
@@ -74,5 +74,5 @@ def test_the_picture_shows_the_page_as_it_is(browser: Browser, shown: str) -> No
                 file, "PNG", optimize=True
             )
     with Image.open(PICTURE) as kept:
-        assert kept.size == SIZE, "draw it anew; the head of this file says how"
+        assert kept.size == SIZE, "take it again; the head of this file says how"
     assert PICTURE.stat().st_size < 1_000_000, "a README's picture loads at once"

@@ -99,7 +99,7 @@ def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
     assert "exit code 75, cancelled" in log_of(run)
     num_done = len(steps_of(run))
     resume(ResumeConfig(run=run))
-    wait_until(lambda: len(steps_of(run)) > num_done, "going on")
+    wait_until(lambda: len(steps_of(run)) > num_done, "continuing")
     cancel(CancelConfig(run=run))
     assert steps_of(run) == list(range(1, len(steps_of(run)) + 1))
 
@@ -148,12 +148,12 @@ def warned_while_counting(
     return run, job_dir
 
 
-def test_a_job_that_may_not_be_requeued_is_submitted_anew(
+def test_a_job_that_may_not_be_requeued_is_submitted_again(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     """In some containers there is no scontrol; some sites forbid it."""
     run, job_dir = warned_while_counting(cluster, submit_count, tmp_path, "return 1")
-    wait_until(lambda: len(job_dir.job_ids()) == 2, "submitted anew")
+    wait_until(lambda: len(job_dir.job_ids()) == 2, "submitted again")
     wait_until_finished(job_dir)
     attempts = job_dir.work_of(None).attempts
     assert [(attempt.job_id, attempt.exit_code) for attempt in attempts] == list(

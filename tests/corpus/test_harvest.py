@@ -1,4 +1,5 @@
-"""`iconoclip harvest --dry-run` over all real documents: records listed, refusals with reasons, no network, no crash."""
+"""`iconoclip harvest --dry-run` over all real documents: records listed, refusals with reasons, no network,
+no crash."""
 
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ def test_every_real_document(material, no_network, capsys):
     verdicts = Counter(record["rights"]["train"] for record in records)
     with capsys.disabled():
         print(
-            f"\n  {num_files} files, {len(records)} records (may train: {dict(verdicts)}), {len(refused)} refusals:"
+            f"\n  {num_files} files, {len(records)} records (may train: {dict(verdicts)}), {len(refused)}"
+            " refusals:"
         )
         for reason, count in Counter(entry["reason"].split(":")[0] for entry in refused).most_common(15):
             print(f"  {count:>6}  {reason}")

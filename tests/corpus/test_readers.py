@@ -126,7 +126,8 @@ BAD_INFO = {
     "1_0_error_ex1.xml": "the image server answered with an error",
     "1_0_error_ex3.xml": "XML, not JSON",
     "1_0_info_bad2.xml": "XML, not JSON",
-    # ... what is merely odd is read: the profile tells what a wrong context hides, a size that is none is left out
+    # ... what is merely odd is read: the profile tells what a wrong context hides, a size that is none is
+    # left out
     "1_1_info_bad_context.json": (1, 0),
     "2_0_info_bad_context.json": (2, 2),
     "2_1_info_bad_context2.json": (2, 2),

@@ -1,4 +1,5 @@
-"""The whole road on the real images of two national libraries: pack, train, export, encode, index, search."""
+"""The whole pipeline on the real images of two national libraries: pack, train, export, encode, index,
+search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Real 2.1 documents, upgraded, are Presentation 3.0 in the eyes of iiif-prezi3, and lose no image on the way."""
+"""Real 2.1 documents, upgraded, are Presentation 3.0 in the eyes of iiif-prezi3, and lose no image on the
+way."""
 
 from __future__ import annotations
 

@@ -18,18 +18,79 @@ ANY = InstitutionProfile(slug="any", name="Any")
 @pytest.mark.parametrize(
     "text",
     [
-        "f. 12r", "fol. 3", "fol. 12 recto", "Seite 5", "S. 14", "Bl. 12v", "[12]", "n.n.", "12", "XIV", "- 1 -", "1r", "p. [3]",
-        "Page 22 / 25v", "f. 1v-2r", "folio 1 bis", "Image 1", "Canvas 1", "Object image 0", "A2v", "Sig. A1r", "-", "",
-        "Front cover", "Vorderdeckel", "plat supérieur", "Umschlag vorne", "titelblad", "achterplat", "Farbkarte",
-        "bsb00026283_00001", "IMG_0001.jpg", "scan 3.tif", "http://example.org/a", "urn:nbn:de:bvb:12-bsb00032722-6",
-        "BSB Cgm 399", "Cod. Sang. 730", "MS Add. 8460", "BnF, Latin 11641", "Bodleian Library MS. Kennicott 1", "M. 804",
-        "Bibliothèque de l'Arsenal, Ms-5080 réserve", "C604/16", "E.1829-2004", "SE/RA/25.3/1/1", "PRENT 0141", "132 F 10",
-        "WX 3, fol. 12r", "6b/2/2 OM E467.S53", "18 november 1568", "R0000004_00001", "46A122(FLEUR-DE-LIS)", "xvii", "lxiv verso", "fol. XLr", "iv", "urn:x", "id: 12", "The cover 2",
-        "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1", "Oxford, Bodleian Library, MS. Bodl. 264",
-        "Section 20", "RS", "Page spread 3", "unlabeled",
-        "Ruler on page", "recto, unframed, raking light", "contreplat inf.", "第12頁", "12コマ", "Vorblatt Iv",
+        "f. 12r",
+        "fol. 3",
+        "fol. 12 recto",
+        "Seite 5",
+        "S. 14",
+        "Bl. 12v",
+        "[12]",
+        "n.n.",
+        "12",
+        "XIV",
+        "- 1 -",
+        "1r",
+        "p. [3]",
+        "Page 22 / 25v",
+        "f. 1v-2r",
+        "folio 1 bis",
+        "Image 1",
+        "Canvas 1",
+        "Object image 0",
+        "A2v",
+        "Sig. A1r",
+        "-",
+        "",
+        "Front cover",
+        "Vorderdeckel",
+        "plat supérieur",
+        "Umschlag vorne",
+        "titelblad",
+        "achterplat",
+        "Farbkarte",
+        "bsb00026283_00001",
+        "IMG_0001.jpg",
+        "scan 3.tif",
+        "http://example.org/a",
+        "urn:nbn:de:bvb:12-bsb00032722-6",
+        "BSB Cgm 399",
+        "Cod. Sang. 730",
+        "MS Add. 8460",
+        "BnF, Latin 11641",
+        "Bodleian Library MS. Kennicott 1",
+        "M. 804",
+        "Bibliothèque de l'Arsenal, Ms-5080 réserve",
+        "C604/16",
+        "E.1829-2004",
+        "SE/RA/25.3/1/1",
+        "PRENT 0141",
+        "132 F 10",
+        "WX 3, fol. 12r",
+        "6b/2/2 OM E467.S53",
+        "18 november 1568",
+        "R0000004_00001",
+        "46A122(FLEUR-DE-LIS)",
+        "xvii",
+        "lxiv verso",
+        "fol. XLr",
+        "iv",
+        "urn:x",
+        "id: 12",
+        "The cover 2",
+        "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1",
+        "Oxford, Bodleian Library, MS. Bodl. 264",
+        "Section 20",
+        "RS",
+        "Page spread 3",
+        "unlabeled",
+        "Ruler on page",
+        "recto, unframed, raking light",
+        "contreplat inf.",
+        "第12頁",
+        "12コマ",
+        "Vorblatt Iv",
     ],
-)  # fmt: skip
+)
 def test_designations_are_no_captions(text: str) -> None:
     assert is_designation(text)
     assert captions_from([Statement("title", text), Statement("caption", text)], ANY) == ()
@@ -38,11 +99,13 @@ def test_designations_are_no_captions(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Azure, a chevron or between three mullets argent", "Portret van een man", "Whistler's Mother", "高楠順次郎", "Poupée",
-        "Map of Brighthelmston", "Venus", "Das Gebet", "Ah ! Jeunesse !", "Apollo 11", "De geschiedenis van Blauwbaard",
-        "The front view of a temple", "1914 Poster", "L'arbre", "Left-handed man", "Miniatur: Heilung des Blinden bei Jericho",
-        "Manuscript page with a battle, 1450", "Codex Florus dispersus", "Σωκράτης", "Вид на город", "Eve", "春画", "X-ray of the panel", "A natural bridge",
-        "Idyll", "Arkansas", "Urn", "Information", "Civil", "Vivid mix", "The Table", "Der Spiegel", "The Leaf",
+        "Azure, a chevron or between three mullets argent", "Portret van een man", "Whistler's Mother",
+        "高楠順次郎", "Poupée", "Map of Brighthelmston", "Venus", "Das Gebet", "Ah ! Jeunesse !", "Apollo 11",
+        "De geschiedenis van Blauwbaard", "The front view of a temple", "1914 Poster", "L'arbre",
+        "Left-handed man", "Miniatur: Heilung des Blinden bei Jericho", "Manuscript page with a battle, 1450",
+        "Codex Florus dispersus", "Σωκράτης", "Вид на город", "Eve", "春画", "X-ray of the panel",
+        "A natural bridge", "Idyll", "Arkansas", "Urn", "Information", "Civil", "Vivid mix", "The Table",
+        "Der Spiegel", "The Leaf",
     ],
 )  # fmt: skip
 def test_descriptions_are_captions(text: str) -> None:
@@ -72,12 +135,15 @@ def test_blazons_come_first_then_titles_and_each_text_once() -> None:
 @pytest.mark.parametrize(
     ("title", "expected"),
     [
-        ("[Tête de jeune garçon penchée vers la droite] : [dessin] / [Albrecht Dürer]", "Tête de jeune garçon penchée vers la droite"),
+        (
+            "[Tête de jeune garçon penchée vers la droite] : [dessin] / [Albrecht Dürer]",
+            "Tête de jeune garçon penchée vers la droite",
+        ),
         ("Ah ! Jeunesse ! : estampe / Steinlen", "Ah ! Jeunesse !"),
         ("Les deux cortèges : estampe (Épr. biffée) / Steinlen 1916", "Les deux cortèges"),
         ("Le siège : récit d'un témoin", "Le siège : récit d'un témoin"),
     ],
-)  # fmt: skip
+)
 def test_gallica_titles_lose_their_tails(title: str, expected: str) -> None:
     captions = captions_from([Statement("title", title)], load_profile("gallica"))
     assert [caption.text for caption in captions] == [expected]
@@ -102,9 +168,10 @@ def test_titles_are_tidied(title: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("given_tag", "expected"),
     [
-        ("fre", "fr"), ("eng", "en"), ("German", "de"), ("français", "fr"), ("EN-gb", "en-GB"), ("bo-x-ewts", "bo-x-ewts"),
-        ("zh-Hant", "zh-Hant"), ("cz", "cs"), ("@none", None), ("none", None), ("true", None), ("und-Latn", None),
-        ("", None), ("Sans contenu linguistique", None), ("a" * 60, None), (None, None), ("<b>", None),
+        ("fre", "fr"), ("eng", "en"), ("German", "de"), ("français", "fr"), ("EN-gb", "en-GB"),
+        ("bo-x-ewts", "bo-x-ewts"), ("zh-Hant", "zh-Hant"), ("cz", "cs"), ("@none", None), ("none", None),
+        ("true", None), ("und-Latn", None), ("", None), ("Sans contenu linguistique", None), ("a" * 60, None),
+        (None, None), ("<b>", None),
     ],
 )  # fmt: skip
 def test_tags_are_repaired_or_refused(given_tag: str | None, expected: str | None) -> None:
@@ -118,12 +185,17 @@ def test_tags_are_repaired_or_refused(given_tag: str | None, expected: str | Non
         ("De geschiedenis van Blauwbaard en zijn vrouwen", None, "nl", True),
         ("D'azur au chevron d'or accompagné de trois étoiles", "true", "fr", True),
         # Plainly not what the tag says
-        ("Sheet of food rations coupons for eggs printed in black on green paper, divided into stamps", "de", "en", True),
+        (
+            "Sheet of food rations coupons for eggs printed in black on green paper, divided into stamps",
+            "de",
+            "en",
+            True,
+        ),
         # Too short to contradict anybody
         ("Portrait of Gevaert", "nl", "nl", False),
         ("Xyz", None, "und", False),
     ],
-)  # fmt: skip
+)
 def test_language_is_taken_or_guessed(text: str, tag: str | None, language: str, detected: bool) -> None:
     (caption,) = captions_from([Statement("title", text, tag)], ANY)
     assert (caption.language, caption.language_detected) == (language, detected)

@@ -115,13 +115,46 @@ _EDTF = re.compile(rf"{_POINT}(?:/(?:{_POINT}|\.\.))?|\.\./{_POINT}")
 @given(
     st.lists(
         st.sampled_from(
-            ["1650", "1700", "165", "17", "--", "-", "/", " ", "ca.", "Jh.", "XV", "e", "siècle", "2.", "Hälfte", "s", "v. Chr.",
-             "between", "and", "vor", "nach", "?", "[", "]", "15.", "März", "X", "century", "late", "BC", "99999", "th", "0000"]
+            [
+                "1650",
+                "1700",
+                "165",
+                "17",
+                "--",
+                "-",
+                "/",
+                " ",
+                "ca.",
+                "Jh.",
+                "XV",
+                "e",
+                "siècle",
+                "2.",
+                "Hälfte",
+                "s",
+                "v. Chr.",
+                "between",
+                "and",
+                "vor",
+                "nach",
+                "?",
+                "[",
+                "]",
+                "15.",
+                "März",
+                "X",
+                "century",
+                "late",
+                "BC",
+                "99999",
+                "th",
+                "0000",
+            ]
         ),
         max_size=8,
     ).map(" ".join)
     | st.text(max_size=40)
-)  # fmt: skip
+)
 def test_whatever_is_read_is_sound(text: str) -> None:
     date = parse_date(text)
     if date is None or date.edtf is None:

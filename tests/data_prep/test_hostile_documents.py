@@ -27,28 +27,111 @@ Reader = Callable[[bytes, str, InstitutionProfile, dict[str, Any] | None], Found
 
 JSON_READERS: dict[Reader, dict[str, Any]] = {
     read_presentation: {
-        "type": "Collection", "id": URI, "label": {"en": ["C"]}, "items": [
-            {"id": f"{URI}/m", "type": "Manifest", "label": {"en": ["M"]}, "metadata": [{"label": "Date", "value": "1650"}], "items": [
-                {"id": f"{URI}/c", "type": "Canvas", "height": 10, "width": 10, "items": [{"type": "AnnotationPage", "items": [
-                    {"type": "Annotation", "motivation": "painting", "body": {"id": f"{URI}.jpg", "type": "Image", "service": [
-                        {"id": URI, "type": "ImageService3", "profile": "level1", "sizes": [{"width": 1, "height": 2}]}]}}]}]}]}]},
+        "type": "Collection",
+        "id": URI,
+        "label": {"en": ["C"]},
+        "items": [
+            {
+                "id": f"{URI}/m",
+                "type": "Manifest",
+                "label": {"en": ["M"]},
+                "metadata": [{"label": "Date", "value": "1650"}],
+                "items": [
+                    {
+                        "id": f"{URI}/c",
+                        "type": "Canvas",
+                        "height": 10,
+                        "width": 10,
+                        "items": [
+                            {
+                                "type": "AnnotationPage",
+                                "items": [
+                                    {
+                                        "type": "Annotation",
+                                        "motivation": "painting",
+                                        "body": {
+                                            "id": f"{URI}.jpg",
+                                            "type": "Image",
+                                            "service": [
+                                                {
+                                                    "id": URI,
+                                                    "type": "ImageService3",
+                                                    "profile": "level1",
+                                                    "sizes": [{"width": 1, "height": 2}],
+                                                }
+                                            ],
+                                        },
+                                    }
+                                ],
+                            }
+                        ],
+                    }
+                ],
+            }
+        ],
+    },
     read_annotations: {
-        "@type": "sc:AnnotationList", "@id": URI, "resources": [
-            {"@type": "oa:Annotation", "motivation": "oa:commenting", "resource": {"@type": "cnt:ContentAsText", "chars": "A dog"},
-             "on": {"full": f"{URI}/c", "selector": {"@type": "oa:Choice", "default": {"@type": "oa:FragmentSelector", "value": "xywh=1,2,300,400"}}}}]},
+        "@type": "sc:AnnotationList",
+        "@id": URI,
+        "resources": [
+            {
+                "@type": "oa:Annotation",
+                "motivation": "oa:commenting",
+                "resource": {"@type": "cnt:ContentAsText", "chars": "A dog"},
+                "on": {
+                    "full": f"{URI}/c",
+                    "selector": {
+                        "@type": "oa:Choice",
+                        "default": {"@type": "oa:FragmentSelector", "value": "xywh=1,2,300,400"},
+                    },
+                },
+            }
+        ],
+    },
     read_discovery: {
-        "type": "OrderedCollectionPage", "prev": {"id": f"{URI}/0"}, "partOf": {"id": URI}, "orderedItems": [
-            {"type": "Update", "endTime": "2026-01-01T00:00:00Z", "object": {"id": f"{URI}/m", "type": "Manifest"}},
-            {"type": "Move", "object": {"id": f"{URI}/a"}, "target": {"id": f"{URI}/b"}}, {"type": "Refresh"}]},
+        "type": "OrderedCollectionPage",
+        "prev": {"id": f"{URI}/0"},
+        "partOf": {"id": URI},
+        "orderedItems": [
+            {
+                "type": "Update",
+                "endTime": "2026-01-01T00:00:00Z",
+                "object": {"id": f"{URI}/m", "type": "Manifest"},
+            },
+            {"type": "Move", "object": {"id": f"{URI}/a"}, "target": {"id": f"{URI}/b"}},
+            {"type": "Refresh"},
+        ],
+    },
     read_europeana: {
-        "success": True, "nextCursor": "x", "totalResults": 5, "items": [
-            {"id": "/1/2", "title": ["T"], "dcTitleLangAware": {"en": ["T"]}, "rights": ["http://creativecommons.org/licenses/by/4.0/"],
-             "edmIsShownBy": [f"{URI}.jpg"], "year": ["1650"]}],
-        "object": {"about": "/1/2", "proxies": [{"dcTitle": {"en": ["T"]}}], "aggregations": [
-            {"edmRights": {"def": ["x"]}, "edmIsShownBy": f"{URI}.jpg", "webResources": [{"about": f"{URI}.jpg", "svcsHasService": [URI]}]}]}},
-}  # fmt: skip
+        "success": True,
+        "nextCursor": "x",
+        "totalResults": 5,
+        "items": [
+            {
+                "id": "/1/2",
+                "title": ["T"],
+                "dcTitleLangAware": {"en": ["T"]},
+                "rights": ["http://creativecommons.org/licenses/by/4.0/"],
+                "edmIsShownBy": [f"{URI}.jpg"],
+                "year": ["1650"],
+            }
+        ],
+        "object": {
+            "about": "/1/2",
+            "proxies": [{"dcTitle": {"en": ["T"]}}],
+            "aggregations": [
+                {
+                    "edmRights": {"def": ["x"]},
+                    "edmIsShownBy": f"{URI}.jpg",
+                    "webResources": [{"about": f"{URI}.jpg", "svcsHasService": [URI]}],
+                }
+            ],
+        },
+    },
+}
 INFO = {
-    "@context": "http://iiif.io/api/image/2/context.json", "@id": URI, "width": 100, "height": 50, "sizes": [{"width": 10, "height": 5}],
+    "@context": "http://iiif.io/api/image/2/context.json", "@id": URI, "width": 100, "height": 50,
+    "sizes": [{"width": 10, "height": 5}],
     "profile": ["http://iiif.io/api/image/2/level0.json", {"maxWidth": 50, "supports": ["sizeByW"]}],
 }  # fmt: skip
 
@@ -115,9 +198,36 @@ def test_mangled_info(data: st.DataObject, max_side: int) -> None:
         assert image_request(found, max_side=max_side).uri.startswith("http")
 
 
-_TAGS = ("OAI-PMH", "ListRecords", "record", "header", "identifier", "metadata", "dc", "title", "lido", "titleSet", "appellationValue", "RDF",
-         "Aggregation", "aggregatedCHO", "isShownBy", "ProvidedCHO", "searchRetrieveResponse", "records", "recordData", "resumptionToken",
-         "event", "eventDate", "resourceSet", "linkResource", "subjectConcept", "conceptID", "Proxy", "WebResource")  # fmt: skip
+_TAGS = (
+    "OAI-PMH",
+    "ListRecords",
+    "record",
+    "header",
+    "identifier",
+    "metadata",
+    "dc",
+    "title",
+    "lido",
+    "titleSet",
+    "appellationValue",
+    "RDF",
+    "Aggregation",
+    "aggregatedCHO",
+    "isShownBy",
+    "ProvidedCHO",
+    "searchRetrieveResponse",
+    "records",
+    "recordData",
+    "resumptionToken",
+    "event",
+    "eventDate",
+    "resourceSet",
+    "linkResource",
+    "subjectConcept",
+    "conceptID",
+    "Proxy",
+    "WebResource",
+)
 _XML = st.recursive(
     st.sampled_from(["", "text", "https://example.org/1.jpg", "46A122", "1650"]),
     lambda inner: st.tuples(st.sampled_from(_TAGS), st.lists(inner, max_size=4)).map(
@@ -144,7 +254,9 @@ def test_mangled_xml(reader: Reader, root: str, content: str, cut: int) -> None:
 
 
 ATTACKS = {
-    "billion laughs": b'<!DOCTYPE a [<!ENTITY b "xxxxxxxxxx"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><a>&c;</a>',
+    "billion laughs": (
+        b'<!DOCTYPE a [<!ENTITY b "xxxxxxxxxx"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><a>&c;</a>'
+    ),
     "a file from the disk": b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
     "deep XML": b"<a>" * 50_000,
     "deep JSON": b'{"items":' * 50_000,
@@ -152,7 +264,10 @@ ATTACKS = {
     "a number without end": b'{"type":"Manifest","items":[{"width":' + b"9" * 5_000 + b"}]}",
     "not a number": b'{"type":"Manifest","items":[{"type":"Canvas","width":NaN,"height":Infinity}]}',
     "nulls": b"\x00" * 1000,
-    "a lone surrogate": b'{"type":"Manifest","id":"\\ud800","label":{"en":["\\ud800 x"]},"items":[{"type":"Canvas","id":"\\udfff"}]}',
+    "a lone surrogate": (
+        b'{"type":"Manifest","id":"\\ud800","label":{"en":["\\ud800'
+        b' x"]},"items":[{"type":"Canvas","id":"\\udfff"}]}'
+    ),
 }
 
 

@@ -228,7 +228,7 @@ def test_a_killed_task_leaves_the_others_done(tmp_path: Path) -> None:
     assert not job_dir.is_finished()
 
 
-def test_the_record_of_training_stays_beside_ours(tmp_path: Path) -> None:
+def test_the_record_of_training_is_kept_with_ours(tmp_path: Path) -> None:
     job_dir = make_run(tmp_path / "run")
     job_dir.run.update_job(wandb_id="abc")
     begin(job_dir, None)

@@ -56,14 +56,14 @@ def _lion_legs() -> list[Part]:
         (-0.38, 0.52, 0.075),
         (-0.64, 0.56, 0.065),
     )
-    standing = limb(
+    planted = limb(
         (0.30, 0.40, 0.22), (0.32, 0.58, 0.17), (0.18, 0.70, 0.10), (0.28, 0.86, 0.075), (0.02, 0.93, 0.065)
     )
     claws = [
         *_claws(-0.78, -0.52, 205), *_claws(-0.74, -0.14, 195),
         *_claws(-0.64, 0.56, 180), *_claws(0.02, 0.93, 178),
     ]  # fmt: skip
-    return [upper, lower, raised, standing, *claws]
+    return [upper, lower, raised, planted, *claws]
 
 
 def _lion_tail() -> list[Part]:

@@ -57,7 +57,7 @@ def bare(ordinary: Ordinary) -> Arms:
     return Arms(Field((OR,)), Band(ordinary, GULES), (Group(Charge.MULLET, 1, AZURE),))
 
 
-# A point on the ordinary, and one on the field beside it.
+# A point on the ordinary, and one on the field outside of it.
 POINTS = {
     Ordinary.CHIEF: ((LEFT, 120), (LEFT, 320)),
     Ordinary.FESS: ((LEFT, 280), (MIDDLE, 120)),
@@ -75,9 +75,9 @@ POINTS = {
 @pytest.mark.parametrize("coat", range(3))
 @pytest.mark.parametrize("ordinary", list(Ordinary))
 def test_ordinary_lies_where_blazoned(ordinary: Ordinary, coat: int) -> None:
-    on, beside = POINTS[ordinary]
+    on, outside = POINTS[ordinary]
     assert seen(bare(ordinary), coat, *on) is GULES
-    assert seen(bare(ordinary), coat, *beside) is OR
+    assert seen(bare(ordinary), coat, *outside) is OR
 
 
 # A point of the first tincture, and one of the second.

@@ -1,4 +1,5 @@
-"""The server as a process: it starts, announces its addresses, ends with its parent, and refuses with a reason."""
+"""The server as a process: it starts, announces its addresses, ends with its parent, and refuses with a
+reason."""
 
 from __future__ import annotations
 

@@ -78,12 +78,26 @@ def test_index_that_promises_more_rights_than_the_record(make_set):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"rights": judge("http://rightsstatements.org/vocab/InC/1.0/").model_copy(update={"train": "yes"})}, "may not"),
-        ({"rights": judge("In Copyright, ask us").model_copy(update={"uri": "http://creativecommons.org/publicdomain/zero/1.0/"})}, "its rights are not"),
+        (
+            {
+                "rights": judge("http://rightsstatements.org/vocab/InC/1.0/").model_copy(
+                    update={"train": "yes"}
+                )
+            },
+            "may not",
+        ),
+        (
+            {
+                "rights": judge("In Copyright, ask us").model_copy(
+                    update={"uri": "http://creativecommons.org/publicdomain/zero/1.0/"}
+                )
+            },
+            "its rights are not",
+        ),
         ({"key": "house-0123456789abcdef"}, "does not follow from its source"),
         ({"group": "https://house.example/1/manifest", "split": "val"}, "two sides of the split"),
     ],
-)  # fmt: skip
+)
 def test_records_that_do_not_hold(make_set, changes, expected):
     other = {1: {"split": "train"}} if "group" in changes else {}
     assert any(expected in line for line in findings(make_set(changes={3: changes, **other})))
@@ -99,7 +113,7 @@ def test_image_that_is_not_the_records(make_set):
     path.write_bytes(data)
     found = findings(resign(shardset))
     assert len(found) == 1
-    assert "not the one whose checksum" in found[0]
+    assert "does not match the checksum" in found[0]
 
 
 def test_sample_unknown_to_the_index(make_set):

@@ -1,4 +1,4 @@
-"""Several sets become one: streamed, parents named, withdrawals carried, verdicts given anew."""
+"""Several sets become one: streamed, parents named, withdrawals kept, verdicts computed again."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_key_in_two_sets(make_set, tmp_path):
     twin.mkdir()
     for path in one.folder.iterdir():
         (twin / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(BadInput, match="stands in two sets"):
+    with pytest.raises(BadInput, match="occurs in two sets"):
         merged(tmp_path, one, ShardSet(twin))
     assert not (tmp_path / "merged" / "shardset.json").exists()
     assert keys(merged(tmp_path, one, ShardSet(twin), duplicates="first")) == keys(one)
 
 
-def test_verdicts_are_given_anew(make_set, tmp_path):
+def test_verdicts_are_computed_again(make_set, tmp_path):
     by_nc = "https://creativecommons.org/licenses/by-nc/4.0/"
     liar = Rights(
         raw="In copyright",

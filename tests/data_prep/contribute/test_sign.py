@@ -1,4 +1,5 @@
-"""Signatures: who vouches for a set, told by ssh-keygen itself; anything else than that very set is not vouched for."""
+"""Signatures: who vouches for a set, told by ssh-keygen itself; anything else than that very set is not
+vouched for."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def make_key(folder: Path, name: str) -> Path:
 
 @pytest.fixture
 def signed(make_set, tmp_path):
-    """A signed set, and the file that says whom to believe: the library, and nobody else."""
+    """A signed set, and the file of trusted signers: the library, and nobody else."""
     folder = make_set().folder
     key = make_key(tmp_path, "library")
     signers = tmp_path / "allowed_signers"
@@ -38,14 +39,28 @@ def signed(make_set, tmp_path):
     return folder, signers
 
 
-def test_a_stranger_verifies_it_with_openssh_alone(signed):
+def test_anyone_verifies_it_with_openssh_alone(signed):
     folder, signers = signed
 
     def verified(message: bytes, who: str = "images@library.example") -> str:
         done = subprocess.run(
-            ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", who, "-n", "iconoclip-shardset", "-s", folder / SIGNATURE_NAME],
-            input=message, check=False, capture_output=True,
-        )  # fmt: skip
+            [
+                "ssh-keygen",
+                "-Y",
+                "verify",
+                "-f",
+                signers,
+                "-I",
+                who,
+                "-n",
+                "iconoclip-shardset",
+                "-s",
+                folder / SIGNATURE_NAME,
+            ],
+            input=message,
+            check=False,
+            capture_output=True,
+        )
         return done.stdout.decode() if done.returncode == 0 else ""
 
     manifest = (folder / MANIFEST_NAME).read_bytes()
@@ -63,13 +78,13 @@ def test_check_says_who_signed(signed, capsys):
     assert "ED25519 key SHA256:" in capsys.readouterr().out
 
 
-def test_somebody_else_is_not_believed(signed, tmp_path, capsys):
+def test_another_signer_is_not_trusted(signed, tmp_path, capsys):
     folder, signers = signed
-    sign(SignConfig(shardset=folder, key=make_key(tmp_path, "stranger")))
+    sign(SignConfig(shardset=folder, key=make_key(tmp_path, "outsider")))
     assert check(CheckConfig(shardset=folder)) == 0
     with pytest.raises(DamagedData):
         check(CheckConfig(shardset=folder, signers=signers))
-    assert "somebody who is not in allowed_signers" in capsys.readouterr().out
+    assert "a key that is not in allowed_signers" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("with_signers", [True, False])
@@ -83,7 +98,7 @@ def test_a_set_that_was_changed_is_not_vouched_for(signed, capsys, with_signers)
     assert "does not fit the set" in capsys.readouterr().out
 
 
-def test_unsigned_sets_are_sound_until_somebody_is_to_be_believed(make_set, signed, tmp_path, capsys):
+def test_unsigned_sets_are_sound_unless_a_signer_is_required(make_set, signed, tmp_path, capsys):
     folder, signers = signed
     (folder / SIGNATURE_NAME).unlink()
     assert check(CheckConfig(shardset=folder)) == 0
@@ -97,7 +112,7 @@ def test_a_takedown_ends_the_signature(signed, capsys):
     key = ShardSet(folder).table(["key"])["key"][0].as_py()
     takedown(TakedownConfig(shardset=folder, keys=[key], reason="asked for by the keeper"))
     assert not (folder / SIGNATURE_NAME).exists()
-    assert "signs the set anew" in capsys.readouterr().out
+    assert "signs the set again" in capsys.readouterr().out
 
 
 def test_what_cannot_sign(make_set, tmp_path):

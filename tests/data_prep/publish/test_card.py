@@ -57,7 +57,7 @@ def test_card_counts_what_the_set_holds(shardset):
     assert "mail@museum.example" in body
 
 
-def test_texts_of_strangers_are_no_markup(shardset):
+def test_texts_of_outsiders_are_no_markup(shardset):
     card(CardConfig(shardset=shardset.folder))
     assert "<script>" not in (shardset.folder / "README.md").read_text()
 

@@ -44,11 +44,16 @@ def make_set(folder: Path, titles: list[str | None], statement: str = PDM, slug:
                 captions=captions,
                 date=Date(earliest=1600 + number, latest=1700),
                 rights=judge(statement, policy="open"),
-                image=Image(width=200, height=150, sha256=hashlib.sha256(buffer.getvalue()).hexdigest(), phash=f"{number:016x}"),
+                image=Image(
+                    width=200,
+                    height=150,
+                    sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
+                    phash=f"{number:016x}",
+                ),
                 group=identity,
                 harvested_at="2026",
                 harvested_by="a test",
-            )  # fmt: skip
+            )
             writer.add(record, buffer.getvalue())
     return ShardSet(folder)
 
@@ -87,7 +92,7 @@ def test_pictures_that_may_not_be_shown_are_counted_only(tmp_path):
     assert "data:image" not in page
 
 
-def test_texts_of_strangers_are_no_markup_and_nothing_is_loaded(tmp_path):
+def test_texts_of_outsiders_are_no_markup_and_nothing_is_loaded(tmp_path):
     page = page_of(make_set(tmp_path, [SCRIPT, "A red cow"]))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
