@@ -1,7 +1,8 @@
-"""A verb's command line, read by cyclopts: which words belong to which field. pydantic then judges the values.
+"""A verb's command line, read by cyclopts: which words belong to which field. pydantic then judges the
+values.
 
-Every field of the config model, at any depth, is one option that takes plain words. Only what was typed is returned,
-so that a value typed can be told from a default. Why cyclopts: docs/decisions/0005-command-line.md.
+Every field of the config model, at any depth, is one option that takes plain words. Only what was typed is
+returned, so that a value typed can be told from a default. Why cyclopts: docs/decisions/0005-command-line.md.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ class CommandLine:
 def read_command_line(model: type[BaseModel], arguments: Sequence[str]) -> CommandLine:
     """Sort the words after a verb into the fields of `model`.
 
-    Dashes in a name may be written for underscores. A list takes every word up to the next option, and what several
-    options of its name give. A switch stands alone, or with `true` or `false`; `--no-FIELD` turns it off.
+    Dashes in a name may be written for underscores. A list takes every word up to the next option, and what
+    several options of its name give. A switch stands alone, or with `true` or `false`; `--no-FIELD` turns it
+    off.
 
     Raises:
-        ConfigError: an unknown option, one without its value or given twice, or a word that belongs to no field.
+        ConfigError: an unknown option, one without its value or given twice, or a word that belongs to no
+            field.
     """
     options = list(options_of(model))
     words, typed = _parse(model, options, _with_joined_switches(options, arguments))
@@ -64,7 +67,8 @@ def read_command_line(model: type[BaseModel], arguments: Sequence[str]) -> Comma
 
 
 def _with_joined_switches(options: Iterable[Option], arguments: Sequence[str]) -> list[str]:
-    """`--dry-run false` as `--dry-run=false`: a word after a switch belongs to it when it can be nothing else."""
+    """`--dry-run false` as `--dry-run=false`: a word after a switch belongs to it when it can be nothing
+    else."""
     switches = {name for option in options if option.kind == "switch" for name in option.names}
     joined: list[str] = []
     for word in arguments:
@@ -171,7 +175,8 @@ def _mapping(option: Option, raw: dict[str, list[str]]) -> Any:
 
 
 def _listed(option: Option, raw: list[str]) -> Any:
-    """The words of a list; `[a, b]` as in YAML is a list too, and so is each mapping of a list of mappings."""
+    """The words of a list; `[a, b]` as in YAML is a list too, and so is each mapping of a list of
+    mappings."""
     if len(raw) == 1 and raw[0] == "null" and option.may_be_null:
         return None
     items: list[Any] = []
@@ -195,7 +200,8 @@ def _from_yaml(option: Option, text: str) -> Any:
 
 
 def _place_words(positionals: list[Option], words: list[str], named: dict[str, Any]) -> dict[str, Any]:
-    """Give the words without a name to the positional fields that have no value yet, in order; a list takes all."""
+    """Give the words without a name to the positional fields that have no value yet, in order; a list takes
+    all."""
     placed: dict[str, Any] = {}
     for option in positionals:
         if not words or option.name in named:

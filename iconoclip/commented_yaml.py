@@ -1,4 +1,5 @@
-"""What `--print_config` prints: every field with its value, its description above it, as YAML that `--config` takes."""
+"""What `--print_config` prints: every field with its value, its description above it, as YAML that `--config`
+takes."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 MAX_VALUE_CHARS = 60
 
-# By the type of pydantic's error (https://docs.pydantic.dev/latest/errors/validation_errors/), from the value as it
-# is shown and the error's context.
+# By the type of pydantic's error (https://docs.pydantic.dev/latest/errors/validation_errors/), from the value
+# as it is shown and the error's context.
 _SENTENCES: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
     "missing": lambda value, limits: "is required",
     "extra_forbidden": lambda value, limits: "is not a field here",
@@ -66,7 +66,8 @@ def problems_of(error: ValidationError) -> list[str]:
 
 
 def _is_branch(part: int | str) -> bool:
-    """Whether a part of an error's place names an alternative of a union, as `list[str]` does, and no field."""
+    """Whether a part of an error's place names an alternative of a union, as `list[str]` does, and no
+    field."""
     return isinstance(part, str) and (
         part in ("str", "int", "float", "bool", "none", "path", "dict", "function-wrap[wrap()]")
         or part.startswith(("list[", "tuple[", "dict[", "constrained-", "function-", "literal[", "nullable["))

@@ -29,7 +29,10 @@ def overview() -> str:
             "",
             *rows,
             "",
-            "`iconoclip VERB --help` lists a verb's fields; `--print_config` prints them as a commented file.",
+            (
+                "`iconoclip VERB --help` lists a verb's fields; `--print_config` prints them as a commented"
+                " file."
+            ),
             "Exit codes: 0 done, 1 a bug, 2 bad input or config, 3 some items refused, 4 something missing,",
             "75 try again later.",
         ]

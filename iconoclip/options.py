@@ -1,4 +1,5 @@
-"""What a config model takes from the command line: one option per field, with dotted names for those of its groups."""
+"""What a config model takes from the command line: one option per field, with dotted names for those of its
+groups."""
 
 from __future__ import annotations
 

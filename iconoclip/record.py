@@ -37,7 +37,7 @@ class Part(BaseModel):
 
 
 class Institution(Part):
-    """Who keeps the object."""
+    """The institution that holds the object."""
 
     slug: Slug = Field(description="short name in lower case; the first part of every sample key")
     name: Text = Field(description="name as the institution writes it")

@@ -34,7 +34,7 @@ class Shard(_Part):
 
 
 class Totals(_Part):
-    """Counts of samples."""
+    """Counts of samples, in total and by institution."""
 
     num_samples: int = 0
     num_trainable: int = Field(

@@ -25,7 +25,7 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "demo": Verb(
-        "the whole road on the built-in armorial collection",
+        "the whole pipeline on the built-in armorial collection",
         "iconoclip.demo:DemoConfig",
         "iconoclip.demo:demo",
     ),
@@ -104,7 +104,7 @@ VERBS: dict[str, Verb] = {
         "show the state of a harvest or of runs", "iconoclip.status:StatusConfig", "iconoclip.status:status"
     ),
     "logs": Verb("show or follow the log of a run", "slurm.config:LogsConfig", "slurm.logs:logs"),
-    "resume": Verb("go on with a run that stopped", "slurm.config:ResumeConfig", "slurm.submit:resume"),
+    "resume": Verb("continue a run that stopped", "slurm.config:ResumeConfig", "slurm.submit:resume"),
     "cancel": Verb("cancel a run on the cluster", "slurm.config:CancelConfig", "slurm.submit:cancel"),
     "doctor": Verb(
         "check a cluster account before the first job", "slurm.config:DoctorConfig", "slurm.doctor:doctor"

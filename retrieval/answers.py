@@ -99,7 +99,7 @@ class Query(Answer):
 
 
 class Link(Answer):
-    """A named address."""
+    """An address with a name for people."""
 
     label: str
     url: str
@@ -128,7 +128,7 @@ class Provenance(Answer):
 
 
 class Hit(Answer):
-    """One result."""
+    """One hit of a search: an item with its score."""
 
     rank: int = Field(ge=1, description="place in the whole result, over all pages")
     score: float = Field(
@@ -159,7 +159,7 @@ class Hit(Answer):
 
 
 class Results(Answer):
-    """One page of hits."""
+    """One page of hits, best first, with the cursor of the next."""
 
     hits: tuple[Hit, ...]
     total: int = Field(ge=0, description="items that pass the filters")
@@ -171,7 +171,7 @@ class Results(Answer):
 
 
 class Item(Answer):
-    """One item, whole."""
+    """One item with all that is known of it."""
 
     hit: Hit
     record: Record
@@ -212,8 +212,10 @@ class NotationSuggestion(Answer):
     score: float = Field(
         ge=0,
         le=1,
-        description="how surely a search for its words would take the image for an answer; each for itself, so that they add up"
-        " to nothing in particular",
+        description=(
+            "how surely a search for its words would take the image for an answer; each for itself, so that"
+            " they add up to nothing in particular"
+        ),
     )
 
 
@@ -250,8 +252,10 @@ class Explanation(Answer):
         (0.0, 0.0, 1.0, 1.0),
         min_length=4,
         max_length=4,
-        description="what of the image the map covers: left, top, right, bottom, in shares of its width and height;"
-        " less than the whole where the model sees a square cut from it",
+        description=(
+            "what of the image the map covers: left, top, right, bottom, in shares of its width and height;"
+            " less than the whole where the model sees a square cut from it"
+        ),
     )
     cosine: float
 

@@ -6,8 +6,8 @@
     for hit in library.hits("a lion holding a rose", reusable=True, limit=100):
         print(hit.score, hit.title, hit.rights.attribution)
 
-It needs nothing beyond the standard library and the types it returns. What a search takes is typed as well: a misspelt
-parameter is an error in the editor already, and one of the service at the latest.
+It needs nothing beyond the standard library and the types it returns. What a search takes is typed as well: a
+misspelt parameter is an error in the editor already, and one of the service at the latest.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Client:
         token: opens the consortium's items, where there are any.
         timeout_seconds: how long to wait for an answer to begin.
 
-    Every method raises BadInput for a question that was refused, TryAgainLater when the service asks to wait or
-    cannot be reached, and DamagedData when what answers is not an iconoclip service.
+    Every method raises BadInput for a question that was refused, TryAgainLater when the service asks to wait
+    or cannot be reached, and DamagedData when what answers is not an iconoclip service.
     """
 
     def __init__(self, address: str, *, token: str | None = None, timeout_seconds: float = 30.0) -> None:
@@ -119,7 +119,8 @@ class Client:
         Args:
             text: what to look for, in any language the model knows.
             image: a picture to look like: its bytes, or the path of its file.
-            parameters: any other of /api/search (docs/api.md): `like`, `institution`, `reusable`, `k`, `cursor`, ...
+            parameters: any other of /api/search (docs/api.md): `like`, `institution`, `reusable`, `k`,
+                `cursor`, ...
         """
         path = _with_query("/api/search", {"q": text, **parameters})
         if image is None:
@@ -149,7 +150,7 @@ class Client:
             parameters = {**parameters, "cursor": page.next_cursor}
 
     def item(self, key: str) -> Item:
-        """One item, whole."""
+        """One item with all that is known of it."""
         return self._get(f"/api/items/{key}", _ItemAnswer).item
 
     def similar(self, key: str, **parameters: Unpack[Page]) -> Results:
@@ -163,7 +164,8 @@ class Client:
     def notation(
         self, notation: str, *, language: str = "en", suggest_for: str | None = None, k: int = 10
     ) -> Notation:
-        """An Iconclass notation (or the notations that hold some words); what of it the model sees in an item."""
+        """An Iconclass notation (or the notations that hold some words); what of it the model sees in an
+        item."""
         asked = {"notation": notation, "language": language, "suggest_for": suggest_for, "k": k}
         return self._get(_with_query("/api/iconclass", asked), Notation)
 
@@ -178,7 +180,8 @@ class Client:
         image: bytes | str | Path | None = None,
         **parameters: Unpack[AskFor],
     ) -> str:
-        """One page of hits as a table, for a spreadsheet; a picture is brought first, and kept for half an hour."""
+        """One page of hits as a table, for a spreadsheet; a picture is brought first, and kept for half an
+        hour."""
         kept = None if image is None else self._bring(image)
         path = _with_query("/api/search.csv", {"q": text, "image": kept, **parameters})
         return self._send(path).decode("utf-8-sig")

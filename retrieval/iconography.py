@@ -32,7 +32,8 @@ _SHAPE = re.compile(r"[0-9]{1,2}([A-Z]{1,2}[0-9]*)?(\([^()]*\)[0-9]*)*")
 
 
 def shown(notation: str, language: str = "en") -> str:
-    """The text to show for a notation: its own or that of its nearest ancestor, in English where the language has none.
+    """The text to show for a notation: its own or that of its nearest ancestor, in English where the language
+    has none.
 
     Empty where neither exists.
     """
@@ -61,7 +62,8 @@ def below(notation: str, limit: int) -> tuple[str, ...]:
 
 
 def look_up(notation: str, language: str) -> Notation:
-    """A notation's words and neighbours; what is found of it here and what is suggested are left for others to add.
+    """A notation's words and neighbours; what is found of it here and what is suggested are left for others
+    to add.
 
     Raises:
         BadInput: Iconclass has no such notation.
@@ -85,10 +87,11 @@ def look_up(notation: str, language: str) -> Notation:
 
 
 def branches(text: str) -> tuple[str, ...]:
-    """The notation that a text is, or those whose text in some language holds every word of it; without spaces.
+    """The notation that a text is, or those whose text in some language holds every word of it; without
+    spaces.
 
-    Whatever is below one of them belongs to it; a notation below another of them is left out. A text that is written
-    like a notation is taken for one, whether it exists or not.
+    Whatever is below one of them belongs to it; a notation below another of them is left out. A text that is
+    written like a notation is taken for one, whether it exists or not.
     """
     compact = text.replace(" ", "")
     if _SHAPE.fullmatch(compact):
@@ -110,7 +113,8 @@ def is_notation(text: str) -> bool:
 
 
 class _Lines:
-    """The texts of one language, folded, as one string to search in: a hundred times as fast as text by text."""
+    """The texts of one language, folded, as one string to search in: a hundred times as fast as text by
+    text."""
 
     def __init__(self, language: str) -> None:
         texts = dict(iconclass.listed(language))

@@ -27,7 +27,7 @@ WHERE = "iconoclip submit"
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a job."""
+    """The size of a job: nodes, tasks and GPUs per node."""
 
     nodes: int
     tasks_per_node: int

@@ -1,7 +1,7 @@
 """What the engine asks of whatever holds a generation's vectors.
 
-Rows are the engine's numbers of items, from 0: a backend keeps a unit vector for each and knows nothing else of it.
-One conformance suite (tests/retrieval/test_backends.py) holds every backend to what is written here.
+Rows are the engine's numbers of items, from 0: a backend keeps a unit vector for each and knows nothing else
+of it. One conformance suite (tests/retrieval/test_backends.py) holds every backend to what is written here.
 Shapes: N rows, D dimensions, K neighbours.
 """
 
@@ -25,7 +25,8 @@ class VectorBackend(Protocol):
         ...
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The k rows with the highest product among those the mask lets through, best first, with exact scores.
+        """The k rows with the highest product among those the mask lets through, best first, with exact
+        scores.
 
         As many as there are, up to k, whatever the mask. An approximate backend may miss some of the best.
         """

@@ -1,7 +1,8 @@
 """Vectors in Milvus: an embedded file (Milvus Lite) or a cluster by its URI.
 
-Milvus Lite 3.2 knows no templated filters, so rows are named in the expression itself; Milvus bounds both the expression
-and the number of results, so a filter that names too many rows is asked in parts and the parts are joined here.
+Milvus Lite 3.2 knows no templated filters, so rows are named in the expression itself; Milvus bounds both the
+expression and the number of results, so a filter that names too many rows is asked in parts and the parts are
+joined here.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def connect(uri: str) -> Any:
 def create(uri: str, collection: str, blocks: Iterable[npt.NDArray[np.floating]], dimension: int) -> None:
     """Make a collection of unit vectors, row by row in the order of the blocks.
 
-    One of the same name goes (a build that was killed left it), and so do all but the newest of the same prefix.
+    One of the same name goes (a build that was killed left it), and so do all but the newest of the same
+    prefix.
 
     Raises:
         MissingRequirement: pymilvus is not installed.
@@ -126,7 +128,7 @@ class MilvusBackend:
         return self.search(query_D, k, mask_N)
 
     def vectors(self, rows: Rows) -> Vectors:
-        """The vectors of rows."""
+        """The vectors of the given rows, [rows, D]."""
         wanted = [int(row) for row in rows]
         if not wanted:
             return np.zeros((0, 0), np.float32)
@@ -138,7 +140,7 @@ class MilvusBackend:
         return np.array([held[row] for row in wanted], np.float32)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to Milvus."""
         self._client.close()
 
     def _expressions(self, k: int, mask_N: Mask | None) -> Iterator[str]:
@@ -179,5 +181,6 @@ def _outdated(existing: Iterable[str], collection: str) -> list[str]:
 
 
 def default_uri(index: Path) -> str:
-    """Where Milvus Lite keeps an index's vectors when no cluster is named. One process at a time may open it."""
+    """Where Milvus Lite keeps an index's vectors when no cluster is named. One process at a time may open
+    it."""
     return str(index / LITE_NAME)

@@ -9,7 +9,8 @@ from retrieval.faiss_index import exact_top, top_order
 
 
 class NoVectors:
-    """A backend that holds nothing, of any dimension: what additions lie over where a generation has no such vectors."""
+    """A backend that holds nothing, of any dimension: what additions lie over where a generation has no such
+    vectors."""
 
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
@@ -18,17 +19,17 @@ class NoVectors:
         return 0
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """Nothing."""
+        """Find nothing, because there are no vectors."""
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
 
     exact = search
 
     def vectors(self, rows: Rows) -> Vectors:
-        """Nothing, of no row."""
+        """No vectors, because there are no rows."""
         return np.zeros((len(rows), self._dimension), np.float32)
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: no resource is open."""
 
 
 class Overlay:
@@ -46,7 +47,7 @@ class Overlay:
         return len(self._sealed) + len(self._added_MD)
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The k best of both."""
+        """The k best rows of both segments, with their scores."""
         return self._with_added(self._sealed.search(query_D, k, self._part(mask_N)), query_D, k, mask_N)
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:

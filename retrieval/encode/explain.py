@@ -1,8 +1,8 @@
 """Why this hit: which parts of an image a text's score depends on, found by covering them up.
 
-Occlusion (Zeiler and Fergus 2014) asks the model itself, works for every architecture, and means what it shows: the
-score falls by so much when this part is gone. Attention maps of CLIP are known to point at the background instead
-(Li et al. 2023, arXiv 2304.05653).
+Occlusion (Zeiler and Fergus 2014) asks the model itself, works for every architecture, and means what it
+shows: the score falls by so much when this part is gone. Attention maps of CLIP are known to point at the
+background instead (Li et al. 2023, arXiv 2304.05653).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class ImageAndText(Protocol):
     """The two sides of an encoder."""
 
     def encode_images(self, pixels: list[Pixels]) -> npt.NDArray[np.float32]:
-        """Unit vectors [B, D]."""
+        """Encode a batch as unit vectors, [B, D]."""
         ...
 
     def encode_texts(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Unit vectors [B, D]."""
+        """Encode a batch as unit vectors, [B, D]."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A model directory as open_clip's `local-dir:` reads it: what stands in it, without loading it.
+"""A model directory as open_clip's `local-dir:` reads it: what it contains, without loading it.
 
 open_clip_config.json         {"model_cfg": ..., "preprocess_cfg": ...}
 open_clip_model.safetensors   weights; no other format is accepted, for safetensors cannot carry code

@@ -44,7 +44,8 @@ def decode(data: bytes, *, at_least: tuple[int, int] | None = None) -> Image.Ima
 
 
 def fit(image: Image.Image, preprocess: Preprocess) -> Pixels:
-    """Resize and crop an RGB image to uint8 [H, W, 3], as open_clip's inference transform does, within one step of 255."""
+    """Resize and crop an RGB image to uint8 [H, W, 3], as open_clip's inference transform does, within one
+    step of 255."""
     # Imported here: torch takes seconds, and whoever only decodes needs none of it.
     from retrieval.encode.resize import resized
 
@@ -73,7 +74,8 @@ def _centre(size: tuple[int, int], height_width: tuple[int, int]) -> tuple[float
 
 
 def seen(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float, float, float]:
-    """What of an image of `size` (width, height) the model's input covers: left, top, right, bottom in shares.
+    """What of an image of `size` (width, height) the model's input covers: left, top, right, bottom in
+    shares.
 
     A centre crop covers less than the image, a letterbox more.
     """
@@ -83,8 +85,8 @@ def seen(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float, f
         left, top, right, bottom = _centre(size, preprocess.height_width)
     elif preprocess.resize_mode == "longest":
         scale = min(width / size[0], height / size[1])
-        beside, above = (width / scale - size[0]) / 2, (height / scale - size[1]) / 2
-        left, top, right, bottom = -beside, -above, size[0] + beside, size[1] + above
+        across, above = (width / scale - size[0]) / 2, (height / scale - size[1]) / 2
+        left, top, right, bottom = -across, -above, size[0] + across, size[1] + above
     return left / size[0], top / size[1], right / size[0], bottom / size[1]
 
 

@@ -1,4 +1,5 @@
-"""Resizing with torch's kernels for bytes: a third of Pillow's time, and its result within one step of 255."""
+"""Resizing with torch's kernels for bytes: a third of Pillow's time, and its result within one step of
+255."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from torch.nn import functional
 
 
 def resized(image: Image.Image, size: tuple[int, int], interpolation: str) -> npt.NDArray[np.uint8]:
-    """An RGB image at (width, height), uint8 [H, W, 3]; `interpolation` is bicubic or bilinear, without aliases."""
+    """An RGB image at (width, height), uint8 [H, W, 3]; `interpolation` is bicubic or bilinear, without
+    aliases."""
     pixels_HWC = torch.from_numpy(np.array(image))
     planes_BCHW = functional.interpolate(
         pixels_HWC.permute(2, 0, 1)[None], size=size[::-1], mode=interpolation, antialias=True

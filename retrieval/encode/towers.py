@@ -2,13 +2,13 @@
 
 Two savings, each exact up to rounding. They use public torch calls only:
 
-- The state of a causal text tower at a token depends only on the tokens before it: padding after the last token is
-  left out.
-- An image tower that pools its class token needs no other token's output from the last block, and its first layer can
-  take bytes directly when the normalisation is folded into it.
+- The state of a causal text tower at a token depends only on the tokens before it: padding after the last
+  token is left out.
+- An image tower that pools its class token needs no other token's output from the last block, and its first
+  layer can take bytes directly when the normalisation is folded into it.
 
-Shapes: B images or texts in a batch, L tokens, D features, H and W pixels, C channels, O and I outputs and inputs of
-a matrix.
+Shapes: B images or texts in a batch, L tokens, D features, H and W pixels, C channels, O and I outputs and
+inputs of a matrix.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from torch import nn
 
 
 def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
-    """Text features [B, D], not normalised. Where the tower is causal, padding after the last token is left out."""
+    """Text features [B, D], not normalised. Where the tower is causal, padding after the last token is left
+    out."""
     tower = getattr(model, "text", model)
     pool = getattr(model, "text_pool_type", getattr(tower, "pool_type", None))
     eos_id: Any = getattr(model, "text_eos_id", getattr(tower, "eos_id", None))
@@ -52,8 +53,8 @@ def _is_plain_causal(tower: Any) -> bool:
 class ImageTower:
     """The image side of a model, from pixels to features.
 
-    Where it is open_clip's own vision transformer and pools its class token, pixels go into the first matrix as they
-    are (mean and deviation are folded into it), and the last block computes that token alone.
+    Where it is open_clip's own vision transformer and pools its class token, pixels go into the first matrix
+    as they are (mean and deviation are folded into it), and the last block computes that token alone.
 
     Args:
         model: any open_clip model, in the precision and on the device it is to run in.

@@ -1,1 +1,2 @@
-"""What a generation of an index holds, and how it is written: vectors, catalogue, columns, curves, manifest."""
+"""What a generation of an index holds, and how it is written: vectors, catalogue, columns, curves,
+manifest."""

@@ -1,4 +1,5 @@
-"""Writing a generation: vectors, approximate index, catalogue, columns, clusters, statistics, and what vouches for them."""
+"""Writing a generation: vectors, approximate index, catalogue, columns, clusters, statistics, and what
+vouches for them."""
 
 from __future__ import annotations
 
@@ -65,7 +66,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a manifest says beside what was measured."""
+    """What a manifest states in addition to the measurements."""
 
     model: str
     model_digest: str
@@ -98,7 +99,8 @@ def write_generation(
         source: the items.
         facts: what to say of their origin.
         config: kind, memory budget, recall to reach.
-        encode_texts: the model's text side, for calibration and realistic queries; None keeps the calibration of `facts`.
+        encode_texts: the model's text side, for calibration and realistic queries; None keeps the calibration
+            of `facts`.
         meter: counts items; three passes over each.
 
     Returns:
@@ -177,7 +179,8 @@ def _write_index_and_catalog(
     config: IndexConfig,
     meter: Meter,
 ) -> _Catalogued:
-    """Both at once: faiss lets go of Python's lock while it computes, and one core writes the catalogue meanwhile."""
+    """Both at once: faiss lets go of Python's lock while it computes, and one core writes the catalogue
+    meanwhile."""
     meter.note(choice.kind)
     with ThreadPoolExecutor(1, thread_name_prefix="catalogue") as pool:
         cataloguing = pool.submit(_write_catalog, draft, source, meter)
@@ -234,7 +237,7 @@ def _write_catalog(draft: Path, source: Source, meter: Meter) -> _Catalogued:
 
 
 def _fill_milvus(index: Path, name: str, vectors_ND: npt.NDArray[np.float16], config: IndexConfig) -> str:
-    """Copy the vectors into a collection of their own; generations stand side by side in one Milvus."""
+    """Copy the vectors into a collection of their own; one Milvus holds several generations."""
     # Imported here: pymilvus is an extra.
     from retrieval.backends.milvus import collection_name, create, default_uri
 

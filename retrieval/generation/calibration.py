@@ -1,15 +1,18 @@
-"""What a score means: how far it stands out from the query's own background, and how likely such a score is a match.
+"""The meaning of a score: how far it is above the query's own background, and how likely such a score is a
+match.
 
-A cosine says little by itself: some texts score high with everything, and a text never comes as close to an image as
-another image does. So a score is also measured against the query's own scores over the whole collection, whose mean and
-variance follow from the vectors' mean m and covariance S without looking at a single item:
+A cosine says little by itself: some texts score high with everything, and a text never comes as close to an
+image as another image does. So a score is also measured against the query's own scores over the whole
+collection, whose mean and variance follow from the vectors' mean m and covariance S without looking at a
+single item:
 
     z = (q.x - q.m) / sqrt(q' S q)
 
-z in turn knows nothing of a query that is near to a whole tenth of the collection, or to nothing at all. Both go into a
-logistic curve, fitted at build time, whose value is a probability. For texts it separates the best score of captions
-(whole, and cut to a few words) that something here does answer from the best score of background texts, about things no
-library catalogued; for images it separates an item's nearest neighbour from random pairs.
+z in turn knows nothing of a query that is near to a whole tenth of the collection, or to nothing at all. Both
+go into a logistic curve, fitted at build time, whose value is a probability. For texts it separates the best
+score of captions (whole, and cut to a few words) that something here does answer from the best score of
+background texts, about things no library catalogued; for images it separates an item's nearest neighbour from
+random pairs.
 
 Shapes: Q queries, N items, D dimensions.
 """
@@ -33,23 +36,27 @@ Side = Literal["text", "image"]
 
 STATISTICS_ROWS = 50_000
 MIN_PROBABILITY = 0.5
-# Of a text's evidence. To show chance as a match misleads more than to doubt a match, which is shown all the same.
+# Of a text's evidence. To show chance as a match misleads more than to doubt a match, which is shown all the
+# same.
 BACKGROUND_SHARE = 0.6
 
 # Things of our time and of no interest to a picture collection: whatever they score is a score of chance.
 BACKGROUND_TEXTS = (
-    "a screenshot of a spreadsheet with quarterly sales", "error message in a web browser", "USB cable connector",
-    "a smartphone lying on a desk", "traffic jam on a motorway at night", "a supermarket shelf with cereal boxes",
-    "an airport departure board", "a programmer in front of two monitors", "barcode label", "laptop keyboard close-up",
-    "a plastic bottle in a recycling bin", "electric scooter", "parking ticket machine", "satellite dish on a roof",
-    "weather radar map", "MRI scan of a knee", "a tax form filled in online", "basketball slam dunk", "pizza delivery",
-    "a wind turbine under a blue sky", "solar panels", "an office meeting with sticky notes", "selfie in a mirror",
-    "frozen vegetables in a bag", "a washing machine manual", "concert with laser lights", "a drone above a stadium",
-    "ein Bildschirmfoto einer Fehlermeldung", "Stau auf der Autobahn", "Steckdose mit Ladekabel", "Waschmaschine",
-    "eine Tabelle mit Umsatzzahlen", "Tiefkühlpizza", "un téléphone portable sur une table", "une clé USB",
-    "un embouteillage sur l'autoroute", "une capture d'écran d'un tableur", "machine à laver", "panneaux solaires",
-    "captura de pantalla de un error", "un cavo di ricarica", "telefono cellulare", "lista de la compra",
-    "asdf qwer zxcv", "lorem ipsum dolor sit amet", "404 not found", "http error 500", "xyzzy plugh",
+    "a screenshot of a spreadsheet with quarterly sales", "error message in a web browser",
+    "USB cable connector", "a smartphone lying on a desk", "traffic jam on a motorway at night",
+    "a supermarket shelf with cereal boxes", "an airport departure board",
+    "a programmer in front of two monitors", "barcode label", "laptop keyboard close-up",
+    "a plastic bottle in a recycling bin", "electric scooter", "parking ticket machine",
+    "satellite dish on a roof", "weather radar map", "MRI scan of a knee", "a tax form filled in online",
+    "basketball slam dunk", "pizza delivery", "a wind turbine under a blue sky", "solar panels",
+    "an office meeting with sticky notes", "selfie in a mirror", "frozen vegetables in a bag",
+    "a washing machine manual", "concert with laser lights", "a drone above a stadium",
+    "ein Bildschirmfoto einer Fehlermeldung", "Stau auf der Autobahn", "Steckdose mit Ladekabel",
+    "Waschmaschine", "eine Tabelle mit Umsatzzahlen", "Tiefkühlpizza", "un téléphone portable sur une table",
+    "une clé USB", "un embouteillage sur l'autoroute", "une capture d'écran d'un tableur", "machine à laver",
+    "panneaux solaires", "captura de pantalla de un error", "un cavo di ricarica", "telefono cellulare",
+    "lista de la compra", "asdf qwer zxcv", "lorem ipsum dolor sit amet", "404 not found", "http error 500",
+    "xyzzy plugh",
 )  # fmt: skip
 
 
@@ -74,11 +81,11 @@ class Statistics:
         return math.sqrt(max(float(query_D @ self.covariance @ query_D), 1e-12))
 
     def z(self, query_D: Vectors, scores: npt.NDArray[np.float32]) -> Vectors:
-        """How many standard deviations each score stands above the query's mean score."""
+        """How many standard deviations each score is above the query's mean score."""
         return np.asarray((scores - float(query_D @ self.mean)) / self.deviation(query_D), np.float32)
 
     def save(self, path: Path) -> None:
-        """Write to an .npz file."""
+        """Write the curves to an .npz file."""
         with atomic_write(path) as file:
             np.savez(file, mean=self.mean, covariance=self.covariance)
 
@@ -98,7 +105,7 @@ class Scores:
 
     @property
     def features(self) -> npt.NDArray[np.float64]:
-        """Both, float64 [C, 2]."""
+        """Both features of each candidate, float64 [C, 2]."""
         return np.stack([self.cosine, self.z], axis=1).astype(np.float64)
 
 
@@ -122,7 +129,8 @@ def probabilities(curve: Curve, scores: Scores) -> Vectors:
 def likelihoods(
     calibration: Calibration | None, statistics: Statistics, query_D: Vectors, side: Side, cosines: Vectors
 ) -> Vectors:
-    """How surely items of these cosines answer a query, 0 to 1; of an index without curves, the cosines on that scale."""
+    """How surely items of these cosines answer a query, 0 to 1; of an index without curves, the cosines on
+    that scale."""
     if calibration is None:
         return np.asarray((cosines + 1) / 2, np.float32)
     return probabilities(curve_of(calibration, side), scores_of(statistics, query_D, cosines))
@@ -136,11 +144,11 @@ def curve_of(calibration: Calibration, side: Side) -> Curve:
 def fit_curve(matching: Scores, background: Scores, background_share: float = 0.5) -> Curve:
     """The logistic curve that separates scores known to match from scores known not to.
 
-    `background_share` is how much the latter weigh together, of 1: the probability, before anything is seen, that there
-    is no match.
+    `background_share` is how much the latter weigh together, of 1: the probability, before anything is seen,
+    that there is no match.
 
-    A feature that points the wrong way is left out; when both do, the model tells a match from chance no better than a
-    coin, and the curve is flat: every probability is one half.
+    A feature that points the wrong way is left out; when both do, the model tells a match from chance no
+    better than a coin, and the curve is flat: every probability is one half.
     """
     used = [0, 1]
     while used:
@@ -155,7 +163,8 @@ def fit_curve(matching: Scores, background: Scores, background_share: float = 0.
 def _fit(
     matching_CF: npt.NDArray[np.float64], background_CF: npt.NDArray[np.float64], background_share: float
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Weights [F] and intercept of a logistic regression in which each set weighs what its share says, whatever its size.
+    """Weights [F] and intercept of a logistic regression in which each set weighs what its share says,
+    whatever its size.
 
     Newton's method with a small ridge, so that separable sets give finite weights.
     """

@@ -1,8 +1,9 @@
-"""The catalogue of a generation: records, where their images stand, and full-text search. One SQLite file.
+"""The catalogue of a generation: records, the positions of their images, and full-text search. One SQLite
+file.
 
 items   row (the vector's row), key, record (JSON, zlib), shard set number, shard, offset and size of the JPEG
-words   FTS5 without stored content: title, captions, creators, subjects, identifiers; case and diacritics folded
-frequent  words that more than a few items have, and how many have them
+words   FTS5 without stored content: title, captions, creators, subjects, identifiers; case and diacritics
+folded frequent  words that more than a few items have, and how many have them
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ WEIGHTS = (4.0, 2.0, 4.0, 1.0, 4.0)
 # A word that more than a tenth of the items have tells none of them apart.
 COMMON_SHARE, COMMON_MIN = 0.1, 2_000
 FREQUENT_MIN = 200
-# Weighing an item's words costs microseconds: so many are weighed, and beside a search by meaning so many of those that
-# have every word, and so many of those that have some, the rarest words first.
-MAX_SCORED, MAX_EVERY_BESIDE, MAX_SOME_BESIDE = 20_000, 4_000, 600
+# Weighing an item's words costs microseconds: so many are weighed, and in a hybrid search so many of those
+# that have every word, and so many of those that have some, the rarest words first.
+MAX_SCORED, MAX_EVERY_HYBRID, MAX_SOME_HYBRID = 20_000, 4_000, 600
 
 _SCHEMA = """
 CREATE TABLE items(row INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, record BLOB NOT NULL,
-                   shardset INTEGER NOT NULL, shard TEXT NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL);
+                   shardset INTEGER NOT NULL, shard TEXT NOT NULL,
+                   offset INTEGER NOT NULL, size INTEGER NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(title, captions, creators, subjects, identifiers,
                                       content='', tokenize="unicode61 remove_diacritics 2");
 CREATE TABLE frequent(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT ROWID;
@@ -41,7 +43,8 @@ CREATE TABLE frequent(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT
 
 @dataclass(frozen=True)
 class Place:
-    """Where an item's JPEG stands: number of the shard set in the index manifest, shard, offset and size."""
+    """The position of an item's JPEG: number of the shard set in the index manifest, shard, offset and
+    size."""
 
     shardset: int
     shard: str
@@ -51,7 +54,8 @@ class Place:
 
 @dataclass(frozen=True)
 class WordMatch:
-    """An item that full-text search found. Lower tiers are better: 0 the phrase, 1 every word, 2 some words."""
+    """An item that full-text search found. Lower tiers are better: 0 the phrase, 1 every word, 2 some
+    words."""
 
     row: int
     tier: int
@@ -76,7 +80,7 @@ class CatalogWriter:
         Args:
             row: its vector's row.
             record: the record.
-            place: where its image stands.
+            place: the position of its image.
             subjects: the words of its Iconclass notations, in any languages.
         """
         insert_item(self._connection, row, record, place, subjects)
@@ -169,16 +173,16 @@ class Catalog:
         return {key: row for key in keys if (row := self.row_of(key)) is not None}
 
     def record(self, row: int) -> Record:
-        """The record of a row."""
+        """The record of a row of the catalogue."""
         (packed,) = self._query("SELECT record FROM items WHERE row=?", (row,)).fetchone()
         return unpack(packed)
 
     def key(self, row: int) -> str:
-        """The key of a row."""
+        """The sample key of a row of the catalogue."""
         return str(self._query("SELECT key FROM items WHERE row=?", (row,)).fetchone()[0])
 
     def place(self, row: int) -> Place:
-        """Where the image of a row stands."""
+        """The position of the image of a row."""
         sql = "SELECT shardset, shard, offset, size FROM items WHERE row=?"
         return Place(*self._query(sql, (row,)).fetchone())
 
@@ -197,19 +201,22 @@ class Catalog:
         telling_only: bool = False,
         near: Sequence[int] = (),
     ) -> list[WordMatch]:
-        """Items that hold the words of `text`: the phrase first, then every word, then some; best first in each.
+        """Items that hold the words of `text`: the phrase first, then every word, then some; best first in
+        each.
 
         Args:
             text: anything a person typed; it is never read as a query language.
             limit: of items.
             mask_N: rows that may be found.
-            telling_only: find nothing when every word is common: beside a search by meaning, it tells nothing.
-            near: rows found by meaning. Beside them, words that thousands of items have are looked for in these alone.
+            telling_only: find nothing if every word is common: in a hybrid search, such words distinguish
+                nothing.
+            near: rows found by meaning. Words that thousands of items have are looked for in these rows
+                alone.
         """
         words = words_in(text)
         if telling_only and all(self._is_common(word) for word in words):
             return []
-        if telling_only and words and min(map(self._num_with, words)) > MAX_EVERY_BESIDE:
+        if telling_only and words and min(map(self._num_with, words)) > MAX_EVERY_HYBRID:
             return self._unweighted(words, near)
         tiers = self._tiers(words, mask_N, limit, telling_only)
         found: dict[int, WordMatch] = {}
@@ -221,15 +228,16 @@ class Catalog:
     def _tiers(
         self, words: list[str], mask_N: Mask | None, limit: int, telling_only: bool
     ) -> tuple[list[tuple[int, float]], ...]:
-        """Rows with their weights: those that hold the phrase, every word, and some word that is not common."""
-        most = MAX_EVERY_BESIDE if telling_only else MAX_SCORED
+        """Rows with their weights: those that hold the phrase, every word, and some word that is not
+        common."""
+        most = MAX_EVERY_HYBRID if telling_only else MAX_SCORED
         needed = [word for word in words if not (telling_only and self._is_common(word))]
         every = self._scored(" ".join(f'"{word}"' for word in needed), mask_N, limit, most) if needed else []
         if len(words) < 2:
             return [], every
         # Where nothing holds every word, nothing holds the phrase.
         phrase = self._scored(f'"{" ".join(words)}"', mask_N, limit, most) if every else []
-        telling = self._telling(words, MAX_SOME_BESIDE if telling_only else MAX_SCORED)
+        telling = self._telling(words, MAX_SOME_HYBRID if telling_only else MAX_SCORED)
         if len(every) >= limit or not telling:
             return phrase, every
         return phrase, every, self._scored(" OR ".join(telling), mask_N, limit, most)
@@ -245,7 +253,8 @@ class Catalog:
         return telling
 
     def _unweighted(self, words: list[str], near: Sequence[int]) -> list[WordMatch]:
-        """Those of some rows that have every word that is not common. bm25 would count every item that has one."""
+        """Those of some rows that have every word that is not common. bm25 would count every item that has
+        one."""
         expression = " ".join(f'"{word}"' for word in words if not self._is_common(word))
         wanted, cursor = set(near), self._query("SELECT rowid FROM words WHERE words MATCH ?", (expression,))
         return [WordMatch(row, 1, 0.0) for (row,) in cursor if row in wanted]
@@ -259,8 +268,8 @@ class Catalog:
     def _scored(self, expression: str, mask_N: Mask | None, limit: int, most: int) -> list[tuple[int, float]]:
         """The best rows that the mask lets through, each with its weight."""
         weights = ",".join(map(str, WEIGHTS))
-        # Rounded, so that equal texts tie whatever order their words were summed in. Sorted by SQLite, which weighs and
-        # sorts faster than Python reads.
+        # Rounded, so that equal texts tie whatever order their words were summed in. Sorted by SQLite, which
+        # weighs and sorts faster than Python reads.
         sql = (
             f"SELECT rowid, score FROM (SELECT rowid, round(bm25(words,{weights}), 6) AS score FROM words"
             " WHERE words MATCH ? LIMIT ?) ORDER BY score, rowid"

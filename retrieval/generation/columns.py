@@ -1,8 +1,8 @@
 """What items are filtered and counted by, column by column in memory.
 
-A column of values keeps (row, code) pairs sorted by row, codes sorted by value: a filter is one comparison over the
-codes, a facet is one bincount. At a million items all columns together
-take about 100 MB, and a filter a few milliseconds.
+A column of values keeps (row, code) pairs sorted by row, codes sorted by value: a filter is one comparison
+over the codes, a facet is one bincount. At a million items all columns together take about 100 MB, and a
+filter a few milliseconds.
 
 Shapes: N rows, P (row, value) pairs, V distinct values.
 """
@@ -39,7 +39,8 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ValueColumn:
-    """The values of one field, any number a row: sorted values [V], and int32 rows [P] and codes [P] of the pairs."""
+    """The values of one field, any number a row: sorted values [V], and int32 rows [P] and codes [P] of the
+    pairs."""
 
     values: list[str]
     rows: npt.NDArray[np.int32]
@@ -97,7 +98,7 @@ class Columns:
         return builder.finish()
 
     def mask(self, filters: Filters) -> Mask:
-        """Which rows pass."""
+        """The mask of the rows that pass all filters."""
         parts = [*self._value_masks(filters), *self._plain_masks(filters)]
         mask_N = np.ones(self.num_rows, bool)
         for part_N in parts:
@@ -164,7 +165,8 @@ class Columns:
         return column.mask(codes, self.num_rows)
 
     def _branch_mask(self, branches: tuple[str, ...]) -> Mask:
-        """Rows with a notation of one of the branches. A doubled letter (25FF2) stands below the single one (25F2)."""
+        """Rows with a notation of one of the branches. A doubled letter (25FF2) is below the single one
+        (25F2)."""
         column = self.values["iconclass"]
         codes = [
             code
@@ -234,7 +236,7 @@ class ColumnsBuilder:
         self._names[record.institution.slug] = record.institution.name
 
     def finish(self) -> Columns:
-        """The columns."""
+        """The finished columns, ready to be written."""
         years = np.array(self._years, np.int32).reshape(-1, 2)
         return Columns(
             num_rows=len(years),

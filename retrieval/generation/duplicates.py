@@ -1,7 +1,8 @@
 """Which items are near-duplicates of each other: shown as one hit with a count.
 
-Two items are, when they belong to one group and look alike to the model, or nearly alike to it and to the perceptual
-hash; or when their stored bytes are equal. Reused woodblocks in different groups stay apart: they are finds.
+Two items are, when they belong to one group and look alike to the model, or nearly alike to it and to the
+perceptual hash; or when their stored bytes are equal. Reused woodblocks in different groups stay apart: they
+are finds.
 
 Shapes: N items, M members of a group, D dimensions.
 """

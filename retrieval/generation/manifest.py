@@ -8,11 +8,13 @@ gen-000001/catalog.sqlite     records and full text
 gen-000001/columns.npz        what items are filtered and counted by
 gen-000001/clusters.npy       int32 [N]: near-duplicates share a number
 gen-000001/statistics.npz     mean [D] and covariance [D, D] of the vectors: what a score is measured against
-gen-000001/captions*          captions searched by meaning, where there are any (retrieval.generation.captions)
-live.sqlite                   the mutable segment: additions and withdrawals since (retrieval.live.log)
+gen-000001/captions*          captions searched by meaning, where there are any
+(retrieval.generation.captions) live.sqlite                   the mutable segment: additions and withdrawals
+since (retrieval.live.log)
 
-A generation is written under a name that starts with a dot and renamed when it is whole, so that a process killed at
-any moment leaves the last good one. Images stay in the shard sets, which the manifest names by path and checksum.
+A generation is written under a name that starts with a dot and renamed when it is whole, so that a process
+killed at any moment leaves the last good one. Images stay in the shard sets, which the manifest names by path
+and checksum.
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ class ShardSetReference(_Part):
 
 
 class Curve(_Part):
-    """A logistic curve: probability = 1 / (1 + exp(-(cosine * c + z * s + intercept))). All zero: nothing is known."""
+    """A logistic curve: probability = 1 / (1 + exp(-(cosine * c + z * s + intercept))). All zero: nothing is
+    known."""
 
     cosine: float = Field(ge=0)
     z: float = Field(ge=0)
@@ -122,7 +125,7 @@ class IndexManifest(_Part):
     backend: Literal["faiss", "milvus"] = "faiss"
     milvus_uri: str | None = None
     milvus_collection: str | None = None
-    files: dict[str, Sha256] = Field(description="checksum of each file beside the manifest")
+    files: dict[str, Sha256] = Field(description="checksum of each file in the folder of the manifest")
     built_at: str
     built_by: str
 
@@ -218,7 +221,8 @@ def _flush(path: Path) -> None:
 
 
 def _remove_old(index: Path) -> None:
-    """Keep the newest two: a reader may still be opening the one before. An open file survives its removal."""
+    """Keep the newest two: a reader may still be opening the one before. An open file survives its
+    removal."""
     names = sorted(path.name for path in index.glob("gen-*") if re.match(GENERATION_PATTERN, path.name))
     for name in names[:-NUM_GENERATIONS_KEPT]:
         shutil.rmtree(index / name)

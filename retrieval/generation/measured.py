@@ -93,10 +93,10 @@ def _calibration(
     background = joined([_best(statistics, text_D, segment) for text_D in encode_texts(BACKGROUND_TEXTS)])
     neighbours = joined([_best(statistics, image_D, segment, skip=1) for image_D in images_QD])
     others_QD = np.roll(images_QD, 1, axis=0)
-    strangers = joined([_pair(statistics, *pair) for pair in zip(images_QD, others_QD, strict=True)])
+    unrelated = joined([_pair(statistics, *pair) for pair in zip(images_QD, others_QD, strict=True)])
     return Calibration(
         text=fit_curve(matching, background, BACKGROUND_SHARE),
-        image=fit_curve(neighbours, strangers),
+        image=fit_curve(neighbours, unrelated),
         num_matching=len(seen),
         num_background=len(BACKGROUND_TEXTS),
     )

@@ -1,1 +1,2 @@
-"""What changes between generations: additions, withdrawals, compaction, and the view that a query is answered from."""
+"""What changes between generations: additions, withdrawals, compaction, and the view that a query is answered
+from."""

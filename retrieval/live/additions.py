@@ -1,7 +1,7 @@
 """The mutable segment in memory: what the log says, replayed onto a generation.
 
-Rows of additions follow the sealed ones in the order of the log. They are only ever appended: a replaced or withdrawn
-addition keeps its row, hidden, so that an order once given stays an order.
+Rows of additions follow the sealed ones in the order of the log. They are only ever appended: a replaced or
+withdrawn addition keeps its row, hidden, so that an order once given stays an order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""When changes are due to be folded into the next generation, and doing it beside a server, in a process of its own.
+"""When changes are due to be compacted into the next generation, and compaction in a process of its own, next
+to a server.
 
-Changes cost: additions are compared one by one, and what was withdrawn still stands in the files. Folding them in costs
-more, so it waits for enough of them, or, for withdrawals, a day.
+Changes cost: additions are compared one by one, and withdrawn items are still in the files. Folding them in
+costs more, so it waits for enough of them, or, for withdrawals, a day.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ SECONDS_AFTER_FAILURE = 600.0
 
 
 def is_due(view: View) -> bool:
-    """Whether so much was added, replaced or withdrawn, or something withdrawn so long ago, that it should be folded in."""
+    """Whether so much was added, replaced or withdrawn, or something withdrawn so long ago, that it should be
+    folded in."""
     num_changes = len(view.additions) + len(view.withdrawn)
     if num_changes >= max(MIN_CHANGES, CHANGED_SHARE * view.num_sealed):
         return True
@@ -62,13 +64,15 @@ class Compactor:
         self._not_before = 0.0
 
     def consider(self, view: View) -> None:
-        """Start a compaction if the view is due and none is under way. Costs next to nothing when it is not."""
+        """Start a compaction if the view is due and none is under way. Costs next to nothing when it is
+        not."""
         if self._is_running():
             return
         self._say_how_it_went()
         if time.monotonic() < self._not_before or not is_due(view):
             return
-        # Whatever comes of it, the next look may not start another at once: its generation has to be opened first.
+        # Whatever comes of it, the next look may not start another at once: its generation has to be opened
+        # first.
         self._not_before = time.monotonic() + SECONDS_AFTER_FAILURE
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -1,12 +1,13 @@
 """The mutable segment on disk: a log of additions and withdrawals since the last compaction, in SQLite.
 
-SQLite's write-ahead log gives what a log needs: a change is there whole or not at all, whatever happens to the process,
-and readers in other processes see it at once. Whoever reads replays the changes after the one that the generation's
-manifest says is inside it (`compacted_through`).
+SQLite's write-ahead log gives what a log needs: a change is there whole or not at all, whatever happens to
+the process, and readers in other processes see it at once. Whoever reads replays the changes after the one
+that the generation's manifest says is inside it (`compacted_through`).
 
 shardsets  id, path, name, records_sha256: sets that images of additions are read from
-changes    seq, kind (add or withdraw), key, and for an addition its record, vector, place and its captions' vector, if any
-withdrawn  keys withdrawn and not added again: kept for good, so that no rebuild brings an item back
+changes    seq, kind (add or withdraw), key, and for an addition its record, vector, place and its captions'
+vector, if any withdrawn  keys withdrawn and not added again: kept for good, so that no rebuild brings an item
+back
 """
 
 from __future__ import annotations
@@ -32,15 +33,16 @@ LIVE_NAME = "live.sqlite"
 FOR_LATER = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 BUSY_TIMEOUT_SECONDS = 30.0
 
-# One transaction: a process killed while it makes the file leaves an empty one, which says that nothing changed.
+# One transaction: a process killed while it makes the file leaves an empty one, which says that nothing
+# changed.
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
 BEGIN;
 CREATE TABLE IF NOT EXISTS shardsets(id INTEGER PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL,
                                      records_sha256 TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS changes(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL,
-                                   record BLOB, vector BLOB, shardset INTEGER, shard TEXT, offset INTEGER, size INTEGER,
-                                   caption BLOB);
+CREATE TABLE IF NOT EXISTS changes(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,
+                                   key TEXT NOT NULL, record BLOB, vector BLOB, shardset INTEGER,
+                                   shard TEXT, offset INTEGER, size INTEGER, caption BLOB);
 CREATE TABLE IF NOT EXISTS withdrawn(key TEXT PRIMARY KEY) WITHOUT ROWID;
 COMMIT;
 """
@@ -72,7 +74,7 @@ class LiveLog:
         self.path = index / LIVE_NAME
 
     def add(self, reference: ShardSetReference, additions: Iterable[Addition]) -> int:
-        """Append additions whose images stand in one shard set, all or none of them; the number appended.
+        """Append additions whose images are in one shard set, all or none of them; the number appended.
 
         Raises:
             TryAgainLater: the disk is full, or another command writes.
@@ -185,8 +187,8 @@ class LiveLog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with disk_full_is_an_answer(self.path), self._connection() as connection:
             connection.executescript(_SCHEMA)
-            # One transaction: all of it is there after a crash, or none. Immediate: of two that find an old log, the
-            # second looks when the first is done.
+            # One transaction: all of it is there after a crash, or none. Immediate: of two that find an old
+            # log, the second looks when the first is done.
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 if not _has_caption_column(connection):
@@ -214,7 +216,9 @@ class LiveLog:
             raise DamagedData(
                 f"the log of changes cannot be read or written: {error}",
                 where=self.path,
-                remedy="put it back from a copy, or remove the file: changes since the last compaction are lost",
+                remedy=(
+                    "put it back from a copy, or remove the file: changes since the last compaction are lost"
+                ),
             ) from error
 
 

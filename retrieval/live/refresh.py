@@ -1,7 +1,9 @@
-"""Keeping the view current: additions and withdrawals within seconds, a new generation as soon as it is opened.
+"""Keeping the view current: additions and withdrawals within seconds, a new generation as soon as it is
+opened.
 
-Looking costs a few system calls and is done by whichever query comes two seconds after the last look. A new generation
-takes longer to open (its checksums are compared): that happens in a thread, while the old one answers.
+Looking costs a few system calls and is done by whichever query comes two seconds after the last look. A new
+generation takes longer to open (its checksums are compared): that happens in a thread, while the old one
+answers.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class Views:
             opening.join()
 
     def close(self) -> None:
-        """Close every file."""
+        """Close every file that is open."""
         if self._compactor:
             self._compactor.close()
         if self._opening:
@@ -89,8 +91,8 @@ class Views:
             log.error("the index folder cannot be read again: %s", error)
 
     def _has_taken_in_unseen(self, folder: Path) -> bool:
-        """Whether changes that the view has not seen yet left the log for that generation: then the old one may not answer
-        while the new one is opened, or it would show what was withdrawn."""
+        """Whether changes that the view has not seen yet left the log for that generation: then the old one
+        may not answer while the new one is opened, or it would show what was withdrawn."""
         return read_manifest(folder).compacted_through > self._view.additions.last_seq
 
     def _updated(self, view: View) -> View:
@@ -153,8 +155,9 @@ class Views:
             log.error("the new generation cannot be opened, the old one is served on: %s", error)
 
     def _show(self, opened: View) -> None:
-        """Put a view opened in the background in the place of the one that is shown, unless a compaction or a look
-        went past it meanwhile: what left the log for a newer generation, it would never see. The next look opens that."""
+        """Put a view opened in the background in the place of the one that is shown, unless a compaction or a
+        look went past it meanwhile: what left the log for a newer generation, it would never see. The next
+        look opens that."""
         is_current = opened.sealed.folder == current_generation(self.index)
         if is_current and opened.additions.last_seq >= self._view.additions.last_seq:
             self._view = opened

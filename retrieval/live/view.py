@@ -1,7 +1,7 @@
 """A generation opened for reading: what the engine sees at one moment.
 
-A view never changes. When something does (a new generation, an addition, a withdrawal), the engine makes another and
-lets the old one go, so that a query that has begun ends on what it began with.
+A view never changes. When something does (a new generation, an addition, a withdrawal), the engine makes
+another and lets the old one go, so that a query that has begun ends on what it began with.
 
 Shapes: N rows.
 """
@@ -153,7 +153,8 @@ class View:
 
     @cached_property
     def columns(self) -> tuple[Columns, ...]:
-        """What rows are filtered and counted by: of the generation, and of the additions where there are any."""
+        """What rows are filtered and counted by: of the generation, and of the additions where there are
+        any."""
         return (
             (self.sealed.columns, self.additions.columns) if len(self.additions) else (self.sealed.columns,)
         )
@@ -194,13 +195,13 @@ class View:
         return None if row is None or row in self.withdrawn else row
 
     def record(self, row: int) -> Record:
-        """The record of a row."""
+        """The record of a row of the catalogue."""
         if row >= self.num_sealed:
             return self.additions.records[row - self.num_sealed]
         return self.sealed.catalog.record(row)
 
     def place(self, row: int) -> Place:
-        """Where the image of a row stands."""
+        """The position of the image of a row."""
         if row >= self.num_sealed:
             return self.additions.places[row - self.num_sealed]
         return self.sealed.catalog.place(row)
@@ -236,7 +237,8 @@ class View:
         return np.asarray(self.captions.vectors(order[place : place + 1])[0], np.float16)
 
     def mask(self, filters: Filters) -> Mask | None:
-        """Which rows pass, hidden ones included; None when all do. Only filters are remembered, never queries."""
+        """Which rows pass, hidden ones included; None when all do. Only filters are remembered, never
+        queries."""
         if filters.is_empty:
             return None
         mask_N = self._masks.get(filters)

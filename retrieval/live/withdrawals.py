@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def moved_folders(references: Sequence[ShardSetReference], given: Sequence[str | Path]) -> dict[str, Path]:
-    """Which shard set stands in each of the folders a person gave: folder by the checksum that names the set.
+    """Which shard set is in each of the folders that were named: folder by the checksum that names the set.
 
     Raises:
         MissingRequirement: no shard set there.
@@ -64,8 +64,8 @@ class WatchedShardSets:
     def look(self) -> bool:
         """Read again what has changed; True when the withdrawn keys are others.
 
-        A set that cannot be read at the moment (it is being replaced) keeps its last state: what was withdrawn
-        stays withdrawn.
+        A set that cannot be read at the moment (it is being replaced) keeps its last state: what was
+        withdrawn stays withdrawn.
         """
         before = self.withdrawn
         for number in range(len(self.sets)):

@@ -1,9 +1,9 @@
 """How surely hits answer a query, and whether anything here does.
 
-A picture answers a question of several parts as far as it answers each of them: the parts that are wanted are judged one
-by one, each by the curve of its side (retrieval.generation.calibration), and averaged by their weights. No curve could
-judge their sum, which is neither like a text nor like an image. What is not wanted moves hits down the order, and says
-nothing of those that stay.
+A picture answers a question of several parts as far as it answers each of them: the parts that are wanted are
+judged one by one, each by the curve of its side (retrieval.generation.calibration), and averaged by their
+weights. No curve could judge their sum, which is neither like a text nor like an image. What is not wanted
+moves hits down the order, and says nothing of those that stay.
 
 Shapes: C hits, D dimensions.
 """
@@ -22,7 +22,7 @@ from retrieval.query.order import Order
 from retrieval.query.ranking import Entry
 from retrieval.query.vector import QueryVector
 
-# How far a record that holds every word of the query, or some of them, is believed to answer it.
+# How far a record that holds every word of the query, or some of them, is assumed to answer it.
 EVERY_WORD, SOME_WORDS = 0.9, 0.3
 NO_CLAIM = 0.5
 
@@ -48,7 +48,8 @@ class Judge:
         return np.asarray(vectors_CD @ self.wanted.vector, np.float32), scores
 
     def matches_well(self, order: Order) -> bool | None:
-        """Whether anything answers the query, None where nothing can be said; a record that holds all of its words does."""
+        """Whether anything answers the query, None where nothing can be said; a record that holds all of its
+        words does."""
         if order.has_every_word:
             return True
         if self.wanted is None:

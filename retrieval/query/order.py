@@ -1,7 +1,7 @@
 """The order of all answers to one query, computed as far as it is read, and its pages.
 
-First a window: the best by meaning and the best by words, fused. Behind it the rest, every row compared exactly. How far
-a page reaches in does not change the order before it.
+First a window: the best by meaning and the best by words, fused. Behind it the rest, every row compared
+exactly. How far a page reaches in does not change the order before it.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Order:
             return self._in_branch(text)
         if self._query.mode == "keyword":
             return self._view.match_words(text, self._view.num_rows, self._mask_N)
-        beside = self._wanted is not None
-        return self._view.match_words(text, WINDOW, self._mask_N, telling_only=beside, near=semantic)
+        is_hybrid = self._wanted is not None
+        return self._view.match_words(text, WINDOW, self._mask_N, telling_only=is_hybrid, near=semantic)
 
     def _in_branch(self, notation: str) -> list[WordMatch]:
         """Whoever types a notation means it and everything below it."""
@@ -140,7 +140,7 @@ class Order:
     def page(self, k: int) -> Page:
         """The next k entries that may be shown, from where the cursor says."""
         start = self._cursor.position if self._cursor and self._goes_on else 0
-        # A cursor of an earlier generation goes on by count.
+        # A cursor of an earlier generation continues by count.
         to_skip = self._cursor.num_shown if self._cursor and not self._goes_on else 0
         num_before = self._cursor.num_shown if self._cursor else 0
         chosen: list[Entry] = []
@@ -153,7 +153,8 @@ class Order:
         return Page(chosen, num_before, self._view.generation, self._num_rows, None)
 
     def _showable(self, start: int) -> Iterator[_Placed]:
-        """Entries from position `start` on that are not withdrawn, not an example, and not folded under another."""
+        """Entries from position `start` on that are not withdrawn, not an example, and not folded under
+        another."""
         examples = self._example_rows()
         clusters, seen = self._view.clusters, set[int]()
         for position, entry in enumerate(self._entries()):

@@ -38,8 +38,8 @@ def suggest(
 ) -> tuple[NotationSuggestion, ...]:
     """The k likeliest notations of a branch for an image.
 
-    Each is judged alone, as a search for its words would judge the image: a softmax over the branch would have to give the
-    whole of certainty to somebody, and does, however little of the branch is to be seen.
+    Each is judged alone, as a search for its words would judge the image: a softmax over the branch would
+    have to give the whole of certainty to somebody, and does, however little of the branch is to be seen.
 
     Args:
         image_D: the image's unit vector.

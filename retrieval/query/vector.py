@@ -1,8 +1,8 @@
 """What a query looks for, as one unit vector: texts, images, items and regions, summed with weights.
 
-A text's products with images spread less than an image's do. Added as they are, the image would drown the text; so each
-part is first scaled to the spread of its own products with the collection (retrieval.generation.calibration), and weights mean what
-they say.
+A text's products with images spread less than an image's do. Added as they are, the image would drown the
+text; so each part is first scaled to the spread of its own products with the collection
+(retrieval.generation.calibration), and weights mean what they say.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from retrieval.generation.calibration import Side, Statistics
 
 Vectors = npt.NDArray[np.float32]
 
-# Rocchio's weights as Manning et al. 2008, ch. 9.1.1, recommend them: the query, what it likes, what it does not.
+# Rocchio's weights as Manning et al. 2008, ch. 9.1.1, recommend them: the query, what it likes, what it does
+# not.
 QUERY_WEIGHT, LIKE_WEIGHT, UNLIKE_WEIGHT = 1.0, 0.75, 0.25
 
 

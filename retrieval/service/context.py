@@ -83,10 +83,12 @@ class ServiceContext:
         Args:
             params: the question.
             concealed: slugs of institutions that this reader may not see.
-            picture: a picture that came with the question; else the kept one that `params.image` names, if any.
+            picture: a picture that came with the question; else the kept one that `params.image` names, if
+                any.
 
         Raises:
-            Refusal: the engine's error as an answer; 404 for an item in the question that this reader may not see.
+            Refusal: the engine's error as an answer; 404 for an item in the question that this reader may not
+                see.
         """
         for key in params.keys if concealed else ():
             self.record(key, concealed)
@@ -105,7 +107,7 @@ class ServiceContext:
         return self.engine.search(Query(filters=Filters(without_institution=concealed), k=1)).total
 
     def item(self, key: str, concealed: tuple[str, ...]) -> Item:
-        """One item that this reader may see, with what is beside it.
+        """One item that this reader may see, with its neighbours.
 
         Raises:
             Refusal: 404, for an item that is unknown, withdrawn or concealed alike.
@@ -209,7 +211,8 @@ def no_such_item(key: str) -> Refusal:
     )
 
 
-# Both are a look at the request: awaited where they are, for a thread of its own would cost each as much as a search.
+# Both are a look at the request: awaited where they are, for a thread of its own would cost each as much as a
+# search.
 async def _context(request: Request) -> ServiceContext:
     context: ServiceContext = request.app.state.context
     return context

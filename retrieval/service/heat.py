@@ -1,7 +1,8 @@
-"""Why a hit is one, for the eye and in words: a veil that leaves bright what the text is seen in, and where that is.
+"""Why a hit is one, for the eye and in words: a veil that leaves bright what the text is seen in, and where
+that is.
 
-A veil holds nothing of the picture nor of the text: its address carries the coarse map itself, so that nothing has to
-be computed twice or remembered.
+A veil holds nothing of the picture nor of the text: its address carries the coarse map itself, so that
+nothing has to be computed twice or remembered.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Veil:
-    """A map over a picture: values 0 to 1 row by row, over the box (left, top, right, bottom, in shares) that was seen.
+    """A map over a picture: values 0 to 1 row by row, over the box (left, top, right, bottom, in shares) that
+    was seen.
 
     The box may reach beyond the picture, where a model sees it with a margin.
     """
@@ -94,7 +96,8 @@ class Veil:
         return written.getvalue()
 
     def places(self) -> tuple[str, ...]:
-        """The parts of the picture that are brightest, brightest first; none where none stands out."""
+        """The parts of the picture that are brightest, brightest first; none if none is brighter than the
+        rest."""
         num_rows = len(self.heat) // self.num_columns
         left, top, right, bottom = self.box
         held, counted = np.zeros(9), np.zeros(9)

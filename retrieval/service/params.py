@@ -1,4 +1,5 @@
-"""What a request may ask: the bounded, named parameters of the API and of the page, and the engine's query they mean.
+"""What a request may ask: the bounded, named parameters of the API and of the page, and the engine's query
+they mean.
 
 An unknown parameter is refused by the API (a misspelt filter would otherwise silently find everything) and
 ignored by the page (people arrive with all sorts of tails on an address).
@@ -115,7 +116,9 @@ class SearchParams(FilterParams):
     term: list[Term] = Field(
         default=[],
         max_length=MAX_TERMS,
-        description="a further part with its weight, as WEIGHT:TEXT or WEIGHT:KEY; below zero it is taken away",
+        description=(
+            "a further part with its weight, as WEIGHT:TEXT or WEIGHT:KEY; below zero it is taken away"
+        ),
         examples=[["0.5:winter", "-1:a crowd"]],
     )
     image: str | None = Field(
@@ -176,7 +179,7 @@ class SearchParams(FilterParams):
         return (self.q or "").strip() or None
 
     def query(self, concealed: tuple[str, ...], image: bytes | None = None) -> Query:
-        """The engine's query."""
+        """The parameters as a query of the engine."""
         words = [(text, 1.0) for text in self.plus] + [(text, -1.0) for text in self.minus]
         terms = [Weighted(text=text, weight=weight) for text, weight in words if text.strip()]
         return Query(
@@ -195,7 +198,8 @@ class SearchParams(FilterParams):
         )
 
     def query_string(self, **changes: Any) -> str:
-        """These parameters as a query string with `changes` made; a changed question starts at its first page."""
+        """These parameters as a query string with `changes` made; a changed question starts at its first
+        page."""
         values = self.model_dump(exclude_defaults=True, exclude={"cursor"})
         values.update(changes)
         pairs = []

@@ -44,7 +44,7 @@ def test_a_filter_answers_at_once_and_the_back_button_takes_it_back(page_of: Pag
     box.focus()
     page.keyboard.press("Space")
     page.wait_for_url("**/search?*institution=armorial-valcendre*")
-    assert page.evaluate("window.stayed"), "the page was not loaded anew"
+    assert page.evaluate("window.stayed"), "the page was not loaded again"
     institutions = set(page.locator(".hit-facts:first-of-type").all_inner_texts())
     keys = page.locator("#hits li").evaluate_all("all => all.map((one) => one.dataset.key)")
     assert keys
@@ -151,7 +151,7 @@ def test_these_yes_those_no_and_taken_back(page_of: PageOf) -> None:
     expect(page.locator(".part")).to_have_count(2)
     page.locator(".part.against .drop").click()
     expect(page.locator(".part")).to_have_count(1)
-    assert page.evaluate("window.stayed"), "the page was not loaded anew"
+    assert page.evaluate("window.stayed"), "the page was not loaded again"
     page.fill("#plus", "a lion")
     page.press("#plus", "Enter")
     page.wait_for_url("**plus=a+lion**")

@@ -109,7 +109,7 @@ def early(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="package")
 def background() -> Iterator[ThreadPoolExecutor]:
-    """Threads that do to runs what an operator would, while other tests go on."""
+    """Threads that do to runs what an operator would, while other tests run."""
     with ThreadPoolExecutor() as pool:
         yield pool
 

@@ -75,7 +75,7 @@ def interrupt_twice(cluster: LocalCluster, job_dir: JobDir) -> None:
     assert stopped_at < NUM_STEPS - 10, "too late to be in the middle"
     # What was saved is the step recorded last: nothing but a batch in flight is lost.
     assert job_dir.run.job["step"] == stopped_at
-    wait_until(lambda: last_step(job_dir) >= stopped_at + 5, "going on", seconds=300)
+    wait_until(lambda: last_step(job_dir) >= stopped_at + 5, "continuing", seconds=300)
     cluster.run("scontrol", "requeue", str(job_id))
 
 

@@ -19,7 +19,7 @@ def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 180) -> No
 
 
 def log_of(run: Path) -> str:
-    """All logs of a run."""
+    """The text of all logs of a run."""
     return "".join(path.read_text() for path in sorted(JobDir(run).logs.glob("*.log")))
 
 

@@ -45,7 +45,7 @@ DATES = st.none() | st.builds(
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
-    """Any valid record."""
+    """A strategy for any valid record."""
     slug = draw(st.sampled_from(["bnf", "kb-nl", "leipzig_ub"]))
     source_id, region = draw(TEXT).strip(), draw(st.none() | REGIONS)
     return Record(

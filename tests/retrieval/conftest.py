@@ -1,4 +1,5 @@
-"""A small drawn collection, a small real open_clip model, and an index of both, each made once for all tests here."""
+"""A small drawn collection, a small real open_clip model, and an index of both, each made once for all tests
+here."""
 
 from __future__ import annotations
 
@@ -100,7 +101,7 @@ def write_shardset(
 
 
 def samples_of(numbers: Iterable[int], institution: str = "museum") -> list[tuple[Record, bytes]]:
-    """Drawn samples."""
+    """Synthetic samples, as records with their JPEGs."""
     drawn = ((n, draw(list(COLOURS)[n % 4], SHAPES[n % 3], n)) for n in numbers)
     return [(record_of(n, jpeg, institution), jpeg) for n, jpeg in drawn]
 
@@ -131,7 +132,7 @@ def write_model(folder: Path, seed: int = 0, **changes: Any) -> Path:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small model."""
+    """The directory of a small model."""
     return write_model(tmp_path_factory.mktemp("model") / "model")
 
 
@@ -160,7 +161,7 @@ def index_folder(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(index_folder: Path) -> Iterator[SearchEngine]:
-    """The index, opened."""
+    """An engine over the index, open."""
     with SearchEngine.open(index_folder) as engine:
         yield engine
 
@@ -226,7 +227,7 @@ def keys(engine: SearchEngine, query: Query) -> list[str]:
 
 
 def all_pages(engine: SearchEngine, query: Query) -> list[str]:
-    """The keys of every page, whose ranks go on from page to page."""
+    """The keys of every page, whose ranks continue from page to page."""
     found: list[str] = []
     while True:
         results = engine.search(query)

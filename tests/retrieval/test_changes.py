@@ -1,4 +1,5 @@
-"""An index that changes while it is read: additions, replacements, withdrawals, compaction, and death at any moment."""
+"""An index that changes while it is read: additions, replacements, withdrawals, compaction, and death at any
+moment."""
 
 from __future__ import annotations
 

@@ -25,5 +25,8 @@ def test_configs_import_in_no_time() -> None:
     import subprocess
     import sys
 
-    code = "import sys, retrieval.config; sys.exit(any(m in sys.modules for m in ('numpy', 'torch', 'faiss', 'PIL')))"
+    code = (
+        "import sys, retrieval.config; sys.exit(any(m in sys.modules for m in ('numpy', 'torch', 'faiss',"
+        " 'PIL')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""`iconoclip encode`: what it writes, what it refuses, and how it goes on."""
+"""`iconoclip encode`: what it writes, what it refuses, and how it resumes."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_a_name_with_spaces_is_found_as_the_rows_hold_it() -> None:
     assert iconography.look_up(branch, "en").notation == "11H(CROWNED MARTYRS, FOUR)"
 
 
-def test_a_free_name_stands_in_its_place() -> None:
+def test_a_free_name_is_in_its_place() -> None:
     assert "(PAUL OF NOWHERE)" in iconography.label("11H(PAUL OF NOWHERE)")
     assert "NAME" not in iconography.label("11H(PAUL OF NOWHERE)")
 

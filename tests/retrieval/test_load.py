@@ -1,4 +1,5 @@
-"""The load benchmark in short: a server, a load and the commands that change the index, each a process of its own."""
+"""The load benchmark in short: a server, a load and the commands that change the index, each a process of its
+own."""
 
 from __future__ import annotations
 

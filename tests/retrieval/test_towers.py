@@ -1,4 +1,5 @@
-"""The image tower gives open_clip's features, with a transformer's shortcuts and without; any processor will do."""
+"""The image tower gives open_clip's features, with a transformer's shortcuts and without; any processor will
+do."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ import sys
 import numpy as np
 from retrieval.encode import encoder
 encoder.MIN_PARAMETERS_FOR_BFLOAT16 = 0
-plain, short, auto = (encoder.Encoder(sys.argv[1], precision=each) for each in ("float32", "bfloat16", "auto"))
+precisions = ("float32", "bfloat16", "auto")
+plain, short, auto = (encoder.Encoder(sys.argv[1], precision=each) for each in precisions)
 texts = ["a red circle", "ein Bild " * 30]
 print(auto.precision, np.sum(plain.encode_texts(texts) * short.encode_texts(texts), axis=1).min() >= 0.999)
 """

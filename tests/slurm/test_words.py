@@ -19,14 +19,14 @@ pytestmark = pytest.mark.usefixtures("no_slurm")
 
 
 class Hardware(Config):
-    """A group of fields."""
+    """A group of fields, nested in another."""
 
     num_nodes: int = 1
     devices: int | str = "auto"
 
 
 class Optimizer(Config):
-    """Another group."""
+    """Another group of nested fields."""
 
     learning_rate: float = 1e-4
     betas: list[float] = Field([0.9, 0.98])

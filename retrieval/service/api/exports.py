@@ -1,4 +1,4 @@
-"""A set of results to take along: CSV for a spreadsheet, JSON-LD for linked data. IIIF stands in iiif.py."""
+"""Exports of a result set: CSV for a spreadsheet, JSON-LD for linked data. IIIF is in service/iiif."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ router = APIRouter(responses=REFUSALS, tags=["exports"])
 
 COLUMNS = (
     "rank", "score", "key", "title", "institution", "creators", "date", "object_type", "iconclass", "rights",
-    "rights_label", "attribution", "may_reuse", "page", "manifest", "canvas", "region", "homepage", "image_service",
-    "source", "harvested_at",
+    "rights_label", "attribution", "may_reuse", "page", "manifest", "canvas", "region", "homepage",
+    "image_service", "source", "harvested_at",
 )  # fmt: skip
 # A spreadsheet would run a cell that begins so as a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -56,10 +56,11 @@ def csv_of(hits: tuple[Hit, ...], base: str) -> str:
 
 def _row(hit: Hit, base: str) -> tuple[object, ...]:
     return (
-        hit.rank, f"{hit.score:.4f}", hit.key, hit.title, hit.institution_name, "; ".join(hit.creators), hit.date,
-        hit.object_type, " ".join(hit.iconclass), hit.rights.uri, hit.rights.label, hit.rights.attribution,
-        "yes" if hit.rights.may_reuse else "no", f"{base}/item/{hit.key}", hit.manifest, hit.canvas, hit.region,
-        hit.homepage, hit.image_service, hit.provenance.source, hit.provenance.harvested_at,
+        hit.rank, f"{hit.score:.4f}", hit.key, hit.title, hit.institution_name, "; ".join(hit.creators),
+        hit.date, hit.object_type, " ".join(hit.iconclass), hit.rights.uri, hit.rights.label,
+        hit.rights.attribution, "yes" if hit.rights.may_reuse else "no", f"{base}/item/{hit.key}",
+        hit.manifest, hit.canvas, hit.region, hit.homepage, hit.image_service, hit.provenance.source,
+        hit.provenance.harvested_at,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What several rooms of the API say alike in the OpenAPI document: refusals, and a key in an address."""
+"""What several modules of the API share in the OpenAPI document: refusals, and a key in an address."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ REFUSALS: Responses = {
     ),
     429: documented(
         "too many requests; Retry-After says how long to wait",
-        Refusal(429, "more than 240 requests a minute", remedy="wait 7 s; Retry-After says it too"),
+        Refusal(429, "more than 240 requests per minute", remedy="wait 7 s; Retry-After says it too"),
     ),
     503: documented(
         "something needed is not there at the moment",

@@ -32,7 +32,7 @@ class ItemAnswer(BaseModel):
 
     item: Item
     image: str | None = Field(description="address of the picture; null where only a link is allowed")
-    thumbnail: str | None = Field(description="address of a small picture, at most 400 pixels a side")
+    thumbnail: str | None = Field(description="address of a small picture, at most 400 pixels per side")
     page: str = Field(description="address of the item's page here")
     content_state: str | None = Field(
         description="IIIF Content State of the canvas or region, for a viewer's `iiif-content` parameter"
@@ -40,7 +40,8 @@ class ItemAnswer(BaseModel):
 
 
 class Written(Response):
-    """An answer that pydantic has written as JSON: checked once, and not taken apart and put together again."""
+    """An answer that pydantic has written as JSON: checked once, and not taken apart and put together
+    again."""
 
     media_type = "application/json"
 
@@ -58,7 +59,8 @@ class Written(Response):
 def search(
     params: Annotated[SearchParams, Query()], context: InjectedContext, concealed: Concealed
 ) -> Written:
-    """One page of hits, best first; `next_cursor` leads on. `matches_well: false` says that nothing really fits."""
+    """One page of hits, best first; `next_cursor` leads on. `matches_well: false` says that nothing really
+    fits."""
     return Written(context.search(params, concealed))
 
 
@@ -194,7 +196,9 @@ class IconclassParams(BaseModel):
         default=None,
         pattern=KEY_PATTERN,
         max_length=100,
-        description="key of an item: the answer then holds notations below `notation` that the model sees in it",
+        description=(
+            "key of an item: the answer then holds notations below `notation` that the model sees in it"
+        ),
     )
     k: int = Field(default=10, ge=1, le=50, description="number of suggestions")
 

@@ -1,9 +1,9 @@
 """A picture by its address: from the hosts of institutions that are searched here, and from nowhere else.
 
-A server that fetches what strangers name can be sent anywhere. So the host must be one that the records themselves
-name, every address it resolves to must be public, the connection goes to the very address that was checked (a second
-look-up could answer otherwise: DNS rebinding), and each redirect is judged like a new address. Bytes and time are
-bounded. What was asked for is written nowhere.
+A server that fetches any address a user names can be sent anywhere. So the host must be one that the records
+themselves name, every address it resolves to must be public, the connection goes to the very address that was
+checked (a second look-up could answer otherwise: DNS rebinding), and each redirect is judged like a new
+address. Bytes and time are bounded. What was asked for is written nowhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ Addresses = list[str]
 
 
 class Hosts:
-    """The hosts that the records of a reader's institutions name: image services, manifests, canvases, pages."""
+    """The hosts that the records of a reader's institutions name: image services, manifests, canvases,
+    pages."""
 
     def __init__(self, engine: SearchEngine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._clock, self._lock = engine, clock, Lock()

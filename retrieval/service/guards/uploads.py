@@ -1,4 +1,5 @@
-"""Pictures that readers upload: bounded before they are decoded, kept in memory for a while, never on disk."""
+"""Pictures that readers upload: bounded before they are decoded, kept in memory for a while, never on
+disk."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from threading import Lock
 from iconoclip import pictures
 from retrieval.service.guards.refusals import N_, Refusal
 
-# Without JPEG 2000: its decoder is the one with the longest list of holes, and here it would run in the server.
+# Without JPEG 2000: its decoder is the one with the longest list of holes, and here it would run in the
+# server.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 MAX_SIDE_PIXELS = 768
 KEEP_SECONDS = 30 * 60
@@ -20,7 +22,8 @@ MAX_KEPT = 200
 
 
 def normalise(data: bytes, max_pixels: int) -> bytes:
-    """An uploaded image as an upright sRGB JPEG of at most 768 pixels per side, decoded as the harvest decodes.
+    """An uploaded image as an upright sRGB JPEG of at most 768 pixels per side, decoded as the harvest
+    decodes.
 
     The size is read from the header and refused before a pixel is decoded.
 
@@ -43,7 +46,7 @@ def _too_many_pixels(max_pixels: int) -> Refusal:
         413,
         f"the image has more than {max_pixels:,} pixels",
         where="image",
-        remedy=N_("send a smaller one: the model sees no more than a few hundred pixels a side"),
+        remedy=N_("send a smaller one: the model sees no more than a few hundred pixels per side"),
     )
 
 

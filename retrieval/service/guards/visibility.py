@@ -1,7 +1,7 @@
 """Who sees what: an institution's items are public, for holders of a token, or hidden.
 
-What a reader may not see is absent everywhere: results, facets, items, images, exports. The answer for a concealed
-item is the same as for one that does not exist.
+What a reader may not see is absent everywhere: results, facets, items, images, exports. The answer for a
+concealed item is the same as for one that does not exist.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Visibility:
             raise MissingRequirement(
                 "institutions are for holders of a token, but there is no token",
                 where="consortium",
-                remedy="write one token a line into a file and name it: --token_file FILE",
+                remedy="write one token per line into a file and name it: --token_file FILE",
             )
         return cls(tuple(config.consortium), tuple(config.hidden), tokens)
 

@@ -17,7 +17,7 @@ MAX_VALUES_SHOWN = 8
 
 @dataclass(frozen=True)
 class Choice:
-    """One value of a filter."""
+    """One value of a filter, with its count."""
 
     value: str
     label: str
@@ -54,7 +54,8 @@ class SidePanel:
 def side_panel(
     context: ServiceContext, params: SearchParams, concealed: tuple[str, ...], wording: Wording
 ) -> SidePanel:
-    """The filters with counts; a filter's own values are counted as if it were not set, so that one can change it."""
+    """The filters with counts; a filter's own values are counted as if it were not set, so that one can
+    change it."""
     overall = context.facets(params, concealed)
 
     def several(name: str, legend: str) -> Group:

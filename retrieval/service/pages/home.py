@@ -27,7 +27,8 @@ class Welcome:
 
 
 def welcome(context: ServiceContext, concealed: tuple[str, ...], wording: Wording) -> Welcome:
-    """Counts of everything this reader may see, pictures from every institution in turn, and captions to try."""
+    """Counts of everything this reader may see, pictures from every institution in turn, and captions to
+    try."""
     counts = context.facets(FilterParams(), concealed)
     slugs = [value.value for value in counts.institution[:WALL_SIZE]]
     share = -(-WALL_SIZE // max(1, len(slugs)))

@@ -1,6 +1,8 @@
-"""Proportions without inline styles: the content security policy allows none, and the gallery needs each one's.
+"""Proportions without inline styles: the content security policy allows none, and the gallery needs each
+one's.
 
-A picture's ratio is rounded to a step of two per cent and becomes a class; ratios.css says what each class means.
+A picture's ratio is rounded to a step of two per cent and becomes a class; ratios.css says what each class
+means.
 """
 
 from __future__ import annotations

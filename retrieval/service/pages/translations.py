@@ -1,6 +1,6 @@
 """What the page says, in the reader's language.
 
-English stands in the templates; every other language is a gettext catalogue in locales/, read as `.po` at start,
+English is in the templates; every other language is a gettext catalogue in locales/, read as `.po` at start,
 so that a translator's file works as it comes and nothing has to be compiled.
 """
 
@@ -35,7 +35,7 @@ class Wording:
 
     @property
     def translations(self) -> NullTranslations:
-        """The gettext catalogue."""
+        """The gettext catalogue of the language."""
         return _catalogue(self.language)
 
     def number(self, value: float) -> str:
@@ -71,7 +71,8 @@ def _catalogue(language: str) -> NullTranslations:
 
 
 def choose(asked: str | None, remembered: str | None, accept_language: str | None) -> Wording:
-    """The wording for a request: `?lang=` first, then the reader's earlier choice, then Accept-Language (RFC 9110)."""
+    """The wording for a request: `?lang=` first, then the reader's earlier choice, then Accept-Language (RFC
+    9110)."""
     for candidate in (asked, remembered):
         if candidate in LANGUAGES:
             return Wording(str(candidate))

@@ -28,8 +28,8 @@ class CaptionGroup:
 
 
 def best_caption(captions: Iterable[Caption], language: str, asked: str = "") -> Caption | None:
-    """The caption to show a reader of `language`: theirs before others', then the one that says most of what was
-    `asked`, the institution's before a machine's, a title before a description."""
+    """The caption to show a reader of `language`: theirs before others', then the one that says most of what
+    was `asked`, the institution's before a machine's, a title before a description."""
     words = _words(asked)
 
     def order(pair: tuple[int, Caption]) -> tuple[bool, int, bool, int, int]:

@@ -25,13 +25,15 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 def fuzz(app: FastAPI, keys: list[str], cases_per_operation: int) -> Counter[str]:
-    """Send `cases_per_operation` requests of each kind to each operation; half of them name an item that exists.
+    """Send `cases_per_operation` requests of each kind to each operation; half of them name an item that
+    exists.
 
     Returns:
         How many answers there were, by operation and status.
 
     Raises:
-        AssertionError: an answer is a server error, is not one the document promises, or not of the one error shape.
+        AssertionError: an answer is a server error, is not one the document promises, or not of the one error
+            shape.
     """
     answers: Counter[str] = Counter()
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", app)

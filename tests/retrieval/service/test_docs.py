@@ -29,7 +29,7 @@ def test_every_parameter_of_a_search_is_described(client: TestClient) -> None:
     assert {parameter["name"] for parameter in operation["parameters"]} <= described
 
 
-def test_every_error_code_stands_beside_its_status() -> None:
+def test_every_error_code_is_listed_with_its_status() -> None:
     for status, code in CODES.items():
         assert re.search(rf"^\| [\d, ]*{status}[\d, ]* \| `{code}` \|", DOC, re.MULTILINE), (status, code)
 

@@ -69,8 +69,8 @@ def test_a_place_is_one_of_the_whole_picture_not_of_what_the_model_saw_of_it() -
 @pytest.mark.parametrize(
     ("name", "box"),
     [
-        ("", None), ("8", None), ("8-xyz", None), ("3-0000", None), ("0-00", None), ("2-" + "0" * 2_000, None),
-        ("2-0000", "nonsense"), ("2-0000", "0.0000,0.0000,1.0000"),
+        ("", None), ("8", None), ("8-xyz", None), ("3-0000", None), ("0-00", None),
+        ("2-" + "0" * 2_000, None), ("2-0000", "nonsense"), ("2-0000", "0.0000,0.0000,1.0000"),
     ],
 )  # fmt: skip
 def test_an_address_that_is_no_veil_is_not_found(name: str, box: str | None) -> None:
@@ -86,7 +86,8 @@ def test_a_veil_never_grows_beyond_its_picture() -> None:
 
 @given(st.integers(1, 3_000), st.integers(1, 3_000))
 def test_what_a_model_sees_of_a_picture(width: int, height: int) -> None:
-    """A square cut from the middle, the whole with a margin, or the whole squeezed: hand-computed from the sides."""
+    """A square cut from the middle, the whole with a margin, or the whole squeezed: hand-computed from the
+    sides."""
     short, long = min(width, height), max(width, height)
     left, top, right, bottom = seen((width, height), Preprocess(size=32, resize_mode="shortest"))
     assert (right - left) * width == pytest.approx(short, rel=0.05, abs=1)

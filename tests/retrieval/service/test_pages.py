@@ -109,7 +109,7 @@ def test_captions_are_text_whatever_they_hold(client: TestClient) -> None:
     assert marked >= 3, "the collection holds captions that carry markup"
 
 
-def test_addresses_of_strangers_become_links_only_when_they_are_web_addresses() -> None:
+def test_untrusted_addresses_become_links_only_when_they_are_web_addresses() -> None:
     from retrieval.service.hit_links import outward
 
     assert outward("https://example.org/a") == "https://example.org/a"
@@ -181,7 +181,7 @@ def test_empty_fields_of_a_form_and_strange_tails_of_an_address_do_no_harm(clien
     # The same page in another language keeps the address as it is.
     links = [link["href"] or "" for link in strange.all("a") if "hreflang" not in link]
     assert [address for address in links if "utm_source" in address] == [], (
-        "no link hands on a stranger's tail"
+        "no link passes on an unknown query"
     )
 
 
@@ -249,7 +249,7 @@ def test_where_a_text_is_seen_is_said_in_words_and_laid_over_the_picture(
     assert said is not None
     assert "a lion" in said[1]
     (veil,) = [image for image in Outline(text).all("img") if image.get("class") == "veil"]
-    assert veil["alt"] == "", "what it shows stands in words beside it"
+    assert veil["alt"] == "", "what it shows is in words next to it"
     drawn = client.get(str(veil["src"]))
     assert drawn.headers["content-type"] == "image/png"
     assert "lion" not in str(veil["src"]), "a veil's address says nothing of the question"
@@ -263,7 +263,7 @@ def test_a_cataloguer_gets_notations_below_a_branch(client: TestClient, shown_ke
     client.cookies.clear()
     notations = re.findall(r"<tr><td><a href=\"/search\?iconclass=([^\"]+)\">", text)
     assert len(notations) == 8
-    # A doubled letter (46AA122) stands below the single one.
+    # A doubled letter (46AA122) is below the single one.
     assert all(re.match("46AA?12", notation) for notation in notations)
     assert "Wappen" in text
     assert "Iconclass has no such notation: 99Z" in page(client, f"/item/{shown_key}?branch=99Z")

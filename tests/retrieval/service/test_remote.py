@@ -1,6 +1,7 @@
 """Pictures by their address: from indexed institutions, from public addresses, and never from anywhere else.
 
-The servers are real ones on loopback; only what a name resolves to, and that loopback may be asked here, is given.
+The servers are real ones on loopback; only what a name resolves to, and that loopback may be asked here, is
+given.
 """
 
 from __future__ import annotations
@@ -95,9 +96,10 @@ def test_a_file_without_end_is_cut_off(museum: int) -> None:
     "url",
     [
         "http://elsewhere.example/a.jpg", "https://museum.example/a.jpg", "http://127.0.0.1:{port}/picture.jpg",
-        "http://museum.example:1/a.jpg", "file:///etc/passwd", "ftp://museum.example/a.jpg", "museum.example/a.jpg",
-        "http://user:secret@museum.example:{port}/picture.jpg", "http://museum.example:{port}@evil.example/",
-        "http://[::1]:{port}/", "http://museum.example.evil.example:{port}/", "http://museum.example:99999/", "http://[",
+        "http://museum.example:1/a.jpg", "file:///etc/passwd", "ftp://museum.example/a.jpg",
+        "museum.example/a.jpg", "http://user:secret@museum.example:{port}/picture.jpg",
+        "http://museum.example:{port}@evil.example/", "http://[::1]:{port}/",
+        "http://museum.example.evil.example:{port}/", "http://museum.example:99999/", "http://[",
     ],
 )  # fmt: skip
 def test_whatever_is_no_address_of_an_institution_is_never_asked(museum: int, url: str) -> None:

@@ -36,7 +36,7 @@ def test_every_network_is_reached_at_this_machine() -> None:
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-def test_an_ipv6_address_stands_in_brackets() -> None:
+def test_an_ipv6_address_is_in_brackets() -> None:
     with bind("::1", 0) as listener:
         assert address(listener) == f"http://[::1]:{listener.getsockname()[1]}/"
 

@@ -45,10 +45,23 @@ def test_a_closed_institution_is_absent_everywhere(closed: TestClient, client: T
     assert hidden
     assert keys(closed) == keys(client) - hidden
     one = sorted(hidden)[0]
-    for path in ("/api/items/{}", "/image/{}.jpg", "/thumb/{}.jpg", "/iiif/{}/manifest.json", "/api/similar?key={}",
-                 "/api/search?like={}", "/api/search?region={}:0,0,0.5,0.5", "/api/explain?q=lion&key={}", "/item/{}",
-                 "/api/search?term=0.5:{}", "/api/iconclass?notation=46A12&suggest_for={}", "/item/{}?seen=a+lion",
-                 "/iiif/{}/object/manifest.json", "/iiif/{}/object/search?q=or", "/iiif/{}/source/search"):  # fmt: skip
+    for path in (
+        "/api/items/{}",
+        "/image/{}.jpg",
+        "/thumb/{}.jpg",
+        "/iiif/{}/manifest.json",
+        "/api/similar?key={}",
+        "/api/search?like={}",
+        "/api/search?region={}:0,0,0.5,0.5",
+        "/api/explain?q=lion&key={}",
+        "/item/{}",
+        "/api/search?term=0.5:{}",
+        "/api/iconclass?notation=46A12&suggest_for={}",
+        "/item/{}?seen=a+lion",
+        "/iiif/{}/object/manifest.json",
+        "/iiif/{}/object/search?q=or",
+        "/iiif/{}/source/search",
+    ):
         answer = closed.get(path.format(one))
         assert answer.status_code == 404, path
         assert CLOSED not in answer.text.replace(one, "")
@@ -108,7 +121,7 @@ def test_a_withdrawn_item_is_gone_everywhere_while_the_service_runs(
                 if hit["rights"]["display"] == "yes"
                 and client.get(f"/api/items/{hit['key']}").json()["item"]["siblings"]
             )
-            beside = client.get(f"/api/items/{hit['key']}").json()["item"]["siblings"][0]["key"]
+            sibling = client.get(f"/api/items/{hit['key']}").json()["item"]["siblings"][0]["key"]
             key, before = hit["key"], client.get("/api/facets").json()["total"]
             assert client.get(f"/image/{key}.jpg").status_code == 200
             assert client.get(f"/thumb/{key}.jpg").status_code == 200
@@ -133,9 +146,9 @@ def test_a_withdrawn_item_is_gone_everywhere_while_the_service_runs(
                 "/api/search?k=200&fold=false",
                 "/api/search.jsonld?k=200",
                 "/search?q=lion&k=200",
-                f"/iiif/{beside}/object/manifest.json",
-                f"/iiif/{beside}/object/search",
-                f"/item/{beside}",
+                f"/iiif/{sibling}/object/manifest.json",
+                f"/iiif/{sibling}/object/search",
+                f"/item/{sibling}",
             ):
                 assert key not in client.get(path).text, path
             assert client.get("/api/facets").json()["total"] == before - 1
@@ -182,7 +195,7 @@ def test_the_verb_serves_logs_nothing_of_what_is_asked_and_stops_on_ctrl_c(
         f"iconoclip: serving at {address}  (Ctrl-C stops it)",
         "iconoclip: stopped",
     ], "not a word of what was asked, and none of any library's"
-    assert [path.name for path in tmp_path.iterdir()] == ["log"], "nothing was written beside the log"
+    assert [path.name for path in tmp_path.iterdir()] == ["log"], "nothing but the log was written"
 
 
 def _ask_well(address: str) -> None:
@@ -213,7 +226,10 @@ def _upload_badly(address: str) -> None:
     """Pictures that are none, with the secret in their name, their form and their sender's address."""
     upload = urllib.request.Request(
         f"{address}api/search?q={SECRET}",
-        data=f'--b\r\nContent-Disposition: form-data; name="image"; filename="{SECRET}.jpg"\r\n\r\nx\r\n--b--\r\n'.encode(),
+        data=(
+            '--b\r\nContent-Disposition: form-data; name="image";'
+            f' filename="{SECRET}.jpg"\r\n\r\nx\r\n--b--\r\n'.encode()
+        ),
         headers={"Content-Type": "multipart/form-data; boundary=b", "X-Forwarded-For": "198.51.100.23"},
     )
     assert json.loads(_refusal(upload).read())["error"]["code"] == "not_an_image"

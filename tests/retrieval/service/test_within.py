@@ -1,4 +1,5 @@
-"""IIIF Content Search 2.0 within an object, held to the examples of its text (iiif.io/api/search/2.0/, section 4)."""
+"""IIIF Content Search 2.0 within an object, held to the examples of its text (iiif.io/api/search/2.0/,
+section 4)."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def test_the_manifest_of_an_object_holds_all_its_pictures_and_names_its_search(
     assert keys == {book, *(sibling["key"] for sibling in siblings)}
 
 
-def test_annotations_hold_the_word_and_stand_on_canvases_of_the_manifest(
+def test_annotations_contain_the_word_and_are_on_canvases_of_the_manifest(
     client: TestClient, book: str
 ) -> None:
     """Section 4.3.1: `q=bird` finds annotations whose text holds it."""
@@ -62,8 +63,9 @@ def test_annotations_hold_the_word_and_stand_on_canvases_of_the_manifest(
         assert annotation["body"]["type"] == "TextualBody"
 
 
-def test_words_are_marked_where_they_stand_in_the_text(client: TestClient, book: str) -> None:
-    """Section 4.3.3, match highlighting: prefix, exact and suffix tell the place within the annotation's body."""
+def test_words_are_marked_where_they_occur_in_the_text(client: TestClient, book: str) -> None:
+    """Section 4.3.3, match highlighting: prefix, exact and suffix tell the place within the annotation's
+    body."""
     caption = client.get(f"/api/items/{book}").json()["item"]["hit"]["captions"][0]
     word = max(caption["text"].split(), key=len).strip(".,")
     document = found(client, search_of(client, book), q=word.upper())
