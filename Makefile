@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Half of what the tests do is waiting, for schedulers, servers and browsers: four workers keep two cores busy. One
+# needs about 2 GB of memory, and what it starts a little more; a small machine gets two.
+WORKERS ?= $(shell awk '/^MemAvailable/ { print ($$2 > 12000000) ? 4 : 2; found = 1 } END { if (!found) print 2 }' /proc/meminfo 2>/dev/null || echo 2)
 
 .PHONY: help demo test suite lint format bench schemas docs clean
 .DEFAULT_GOAL := help
@@ -35,7 +38,7 @@ test: $(VENV)/.installed-test  ## ruff, mypy, import-linter and every test, at t
 
 # mypy has one thread and needs a minute or two: as long as it runs, the tests share the cores with it.
 suite: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-test  ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

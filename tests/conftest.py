@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,23 +24,27 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 # Whoever starts the tests in the background may ignore Ctrl-C; programs that tests start must receive it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# Two workers share two cores: a thread pool in each would only slow the other down.
+# The workers share the cores: a thread pool in each would only slow the others down.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The files that take longest on two slow cores, longest first. A worker takes a whole file (--dist loadfile):
-# a long one that starts last keeps one worker busy while the other has nothing to do. Files that wait
-# for a scheduler alternate with files that compute. `make test ARGS=--durations=50` lists what is slow today.
+# What takes longest on two slow cores, longest first: a long file that starts last keeps one worker busy
+# while the others have nothing to do. `make test ARGS=--durations=50` lists what is slow today.
 LONGEST_FIRST = (
-    "cluster/test_whole_road.py", "training/test_ranks.py", "cluster/test_training.py", "test_demo.py",
-    "browser/test_accessibility.py", "training/test_compile.py", "cluster/test_counting.py",
-    "retrieval/test_load.py", "data_prep/harvest/test_changes.py", "browser/test_search_page.py",
-    "corpus/test_road.py", "data_prep/harvest/test_kill.py", "training/test_configs.py",
-    "cluster/test_doctor.py", "training/test_accounting.py", "test_wheel.py", "training/test_train.py",
-    "retrieval/test_meaning.py",
-    "cluster/test_politeness.py", "data_prep/harvest/test_array.py", "retrieval/test_compaction.py",
+    "cluster", "training/test_ranks.py", "test_demo.py", "browser/test_accessibility.py",
+    "training/test_compile.py", "retrieval/test_load.py", "data_prep/harvest/test_changes.py",
+    "browser/test_search_page.py", "corpus/test_road.py", "data_prep/harvest/test_kill.py",
+    "training/test_configs.py", "training/test_accounting.py", "test_wheel.py", "training/test_train.py",
+    "retrieval/test_meaning.py", "data_prep/harvest/test_array.py", "retrieval/test_compaction.py",
     "data_prep/harvest/test_harvest.py", "retrieval/test_views.py", "corpus/test_harvest.py",
 )  # fmt: skip
+# Folders that one worker takes whole: their tests share something that is slow to start, such as a cluster.
+TAKEN_WHOLE = ("cluster",)
+
+
+def unit_of(path: str) -> str:
+    """What a worker takes at once, from a path below tests/: the file, or its folder in TAKEN_WHOLE."""
+    return next((folder for folder in TAKEN_WHOLE if path.startswith(f"{folder}/")), path)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,10 +54,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest files first; all others keep their order."""
-    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    """Start what takes longest first; all others keep their order."""
+    places = {unit: place for place, unit in enumerate(LONGEST_FIRST)}
     here = Path(__file__).parent
-    items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(places)))
+    items.sort(key=lambda item: places.get(unit_of(item.path.relative_to(here).as_posix()), len(places)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With --dist loadfile, hand out units as collected; xdist itself puts files of few tests last."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class UnitScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of(super()._split_scope(nodeid).removeprefix("tests/"))
+
+    config.option.loadscopereorder = False
+    return UnitScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
