@@ -56,7 +56,7 @@ def main() -> None:
                 split=options.split,
                 out=folder,
                 num_examples=0,
-                accelerator="cpu",
+                device="cpu",
             )
         )
         ours = json.loads((folder / "evaluation.json").read_text())["languages"][options.language]

@@ -57,7 +57,7 @@ def main() -> None:
                 str(shards),
                 "--split",
                 "all",
-                "--accelerator",
+                "--device",
                 "cpu",
                 "--batch_size",
                 "512",

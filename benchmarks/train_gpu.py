@@ -78,12 +78,23 @@ def measure(
 ) -> tuple[float, float, float]:
     """Samples per second of wall-clock time without the first step, peak memory in MB, the share of waiting
     for data."""
-    config = TrainConfig(
-        shardsets=[str(shards)], split="all", run_dir=folder / Path(model).stem, model=model,
-        batch_size=options.batch_size, micro_batch_size=options.micro_batch_size, max_steps=options.steps,
-        epochs=1000, num_workers=options.workers, precision="bf16", accelerator=options.device,
-        compile=options.compile, wandb=False, validation_split="none", checkpoint_every=10**6, log_every=1,
-    )  # fmt: skip
+    values = {
+        "shardsets": [str(shards)],
+        "run_dir": folder / Path(model).stem,
+        "data": {"split": "all", "num_workers": options.workers},
+        "model": {"name": model},
+        "schedule": {"batch_size": options.batch_size, "max_steps": options.steps, "epochs": 1000},
+        "hardware": {
+            "device": options.device,
+            "precision": "bfloat16",
+            "micro_batch_size": options.micro_batch_size,
+            "compile": options.compile,
+        },
+        "validation": {"split": "none"},
+        "checkpoint": {"every": 10**6},
+        "log": {"every": 1, "wandb": False},
+    }
+    config = TrainConfig.model_validate(values)
     train(config)
     run = RunDir(config.run_dir)
     last = [line for line in run.metrics() if "memory_mb" in line][-1]

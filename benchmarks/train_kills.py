@@ -86,9 +86,10 @@ def wait_until(process: subprocess.Popen[bytes], metrics: Path, step: int) -> No
 def command(shards: Path, folder: Path, name: str) -> list[str]:
     """The command of one of the two runs."""
     options = {
-        "run_dir": folder / name, "model": folder / "model.json", "batch_size": 32, "epochs": 40,
-        "num_workers": 1, "precision": "float32", "checkpoint_every": 7, "log_every": 1, "wandb": "false",
-        "validation_split": "none", "accelerator": "cpu", "num_threads": 1,
+        "run_dir": folder / name, "model.name": folder / "model.json", "schedule.batch_size": 32,
+        "schedule.epochs": 40, "data.num_workers": 1, "hardware.precision": "float32",
+        "hardware.device": "cpu", "hardware.num_threads": 1, "checkpoint.every": 7, "log.every": 1,
+        "log.wandb": "false", "validation.split": "none",
     }  # fmt: skip
     flags = [part for field, value in options.items() for part in (f"--{field}", str(value))]
     return [sys.executable, "-m", "iconoclip.cli", "train", str(shards), *flags]

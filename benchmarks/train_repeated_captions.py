@@ -85,14 +85,20 @@ def score(shards: Path, folder: Path, repeated: str, seed: int, loss: str, steps
     run, model, out = folder / f"run-{name}", folder / f"model-{name}", folder / f"evaluation-{name}"
     num_samples = ShardSet(shards).manifest.totals.by_split["train"]
     config = load(TrainConfig, shipped_config("train/demo.yaml"), shardsets=[str(shards)], run_dir=run)
-    changes = {
-        "repeated": repeated, "seed": seed, "loss": loss, "max_steps": steps,
-        "epochs": steps * config.batch_size / num_samples, "captions_per_image": 1, "related_by": [],
-        "field_weights": {}, "wandb": False, "validation_split": "none", "checkpoint_every": 10**6,
-        "accelerator": "cpu",
-    }  # fmt: skip
+    values = config.model_dump()
+    values["seed"] = seed
+    for group, changes in {
+        "data": {"captions_per_image": 1, "field_weights": {}},
+        "loss": {"kind": loss, "repeated": repeated, "related_by": []},
+        "schedule": {"max_steps": steps, "epochs": steps * config.schedule.batch_size / num_samples},
+        "hardware": {"device": "cpu"},
+        "validation": {"split": "none"},
+        "checkpoint": {"every": 10**6},
+        "log": {"wandb": False},
+    }.items():
+        values[group] |= changes
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        train(TrainConfig.model_validate(config.model_dump() | changes))
+        train(TrainConfig.model_validate(values))
         export(ExportConfig(run_dir=run, out=model))
         evaluate(
             EvaluateConfig(model=str(model), shardsets=[str(shards)], split="test", out=out, num_examples=0)

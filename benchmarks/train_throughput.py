@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--workers", type=int, default=1, help="loading processes of each")
-    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -71,10 +71,13 @@ def run_ours(shards: Path, model: Path, folder: Path, options: argparse.Namespac
     """Our rate, and the share of the time spent waiting for data."""
     words = [
         sys.executable, "-m", "iconoclip.cli", "train", str(shards), "--run_dir", str(folder / "run"),
-        "--model", str(model), "--batch_size", str(options.batch_size), "--max_steps", str(options.steps),
-        "--epochs", "100", "--num_workers", str(options.workers), "--precision", options.precision, "--wandb",
-        "false", "--validation_split", "none", "--log_every", "1", "--repeated", "negative", "--split", "all",
-        "--checkpoint_every", "100000", "--accelerator", "cpu",
+        "--model.name", str(model), "--schedule.batch_size", str(options.batch_size),
+        "--schedule.max_steps", str(options.steps), "--schedule.epochs", "100",
+        "--data.num_workers", str(options.workers), "--data.split", "all",
+        "--loss.repeated", "negative",
+        "--hardware.precision", options.precision, "--hardware.device", "cpu",
+        "--validation.split", "none",
+        "--checkpoint.every", "100000", "--log.every", "1", "--log.wandb", "false",
     ]  # fmt: skip
     metrics = folder / "run" / "metrics.jsonl"
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import NoReturn
 
 from iconoclip import verbs
@@ -123,5 +124,14 @@ def _end_as_ctrl_c_does() -> None:
         signal.signal(warning, signal.default_int_handler)
 
 
+def _leave_working_folder_out() -> None:
+    """Take the working directory, which `python -m` puts first, off the path: a user's own folder `training` there
+    must not come before ours."""
+    root = Path(__file__).resolve().parents[1]
+    if sys.path and sys.path[0] in ("", str(Path.cwd())) and Path.cwd() != root:
+        sys.path.pop(0)
+
+
 if __name__ == "__main__":
+    _leave_working_folder_out()
     console()

@@ -40,6 +40,15 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
     renamed: ClassVar[dict[str, str]] = {}
 
+    @classmethod
+    def from_older(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as an earlier version wrote them into a folder of ours, under the present names.
+
+        What a person writes is refused instead, with the new name.
+        """
+        new = renamed_fields(cls)
+        return as_tree({new.get(name, name): value for name, value in values.items()})
+
     @model_validator(mode="before")
     @classmethod
     def _one_is_a_list_of_one(cls, values: Any) -> Any:
@@ -222,6 +231,16 @@ def load(model: type[ConfigT], path: Path, **overrides: Any) -> ConfigT:
         ConfigError: the file or a value in it is not valid.
     """
     return build(model, laid_over(read_yaml(path), overrides), str(path))
+
+
+def load_kept(model: type[ConfigT], path: Path) -> ConfigT:
+    """Read a config that we wrote into a folder of ours, by this version or by an earlier one.
+
+    Raises:
+        MissingRequirement: no such file.
+        ConfigError: the file or a value in it is not valid.
+    """
+    return build(model, model.from_older(read_yaml(path)), str(path))
 
 
 def digest(config: BaseModel) -> str:

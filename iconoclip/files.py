@@ -7,32 +7,52 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from iconoclip.errors import TryAgainLater
+from iconoclip.errors import IconoclipError, TryAgainLater
 
-# What a full disk or an exhausted quota looks like to a process.
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+# What a full disk, an exhausted quota or a limit on a file's size (`ulimit -f`) looks like to a process.
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error means that a disk is full.
+
+    Libraries wrap the operating system's answer: torch's writer raises RuntimeError with the OSError as its context,
+    those written in Rust (safetensors, tokenizers) raise errors of their own whose text ends with "(os error 28)".
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in NO_SPACE:
+            return True
+        found = re.search(r"\(os error (\d+)\)", str(seen))
+        if found and int(found[1]) in NO_SPACE:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 @contextlib.contextmanager
 def disk_full_is_an_answer(where: Path) -> Iterator[None]:
-    """Turn the operating system's "no space left" into an error with a remedy.
+    """Turn "no space left", in whatever words a library reports it, into an error with a remedy.
 
     Raises:
         TryAgainLater: the disk that holds `where` is full.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in NO_SPACE:
+    except IconoclipError:
+        raise
+    except Exception as error:
+        if not is_disk_full(error):
             raise
         raise TryAgainLater(
             "the disk is full",
             where=where,
-            remedy="free some space and run the same command again; it goes on",
+            remedy="free some space and run the same command again; it continues from here",
         ) from error
 
 

@@ -105,7 +105,9 @@ def check_same_run(job_dir: JobDir, request: Request) -> None:
             where=job_dir.run.folder,
             remedy="use the same number, or choose another --run_dir",
         )
-    if differing := differing_fields(read_yaml(job_dir.config_path), request.config):
+    if differing := differing_fields(
+        type(request.config).from_older(read_yaml(job_dir.config_path)), request.config
+    ):
         name, before, present = differing[0]
         more = f" (and {len(differing) - 1} more)" if differing[1:] else ""
         raise ConfigError(

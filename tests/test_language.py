@@ -22,7 +22,6 @@ FOLDERS = (
     "iconoclip",
     "data_prep",
     "builtin_collections",
-    "training",
     "retrieval",
     "slurm",
     "benchmarks",
@@ -78,7 +77,6 @@ PENDING = (
     "docs/api.md",
     "docs/curator-guide.md",
     "docs/schemas",
-    "docs/training.md",
     "iconoclip",
     "retrieval",
     "tests/browser",
@@ -87,7 +85,6 @@ PENDING = (
     "tests/data_prep/sources",
     "tests/iconoclip",
     "tests/retrieval",
-    "tests/training",
     "training",
 )
 

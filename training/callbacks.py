@@ -7,29 +7,53 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from iconoclip.errors import BadInput
+from iconoclip.errors import BadInput, DamagedData
 from iconoclip.progress import Meter, progress
 from iconoclip.rundir import RunDir
+from training.checkpoint.file import AtomicCheckpointIO
 from training.checkpoint.folder import checkpoint_path, prune
-from training.config import TrainConfig
+from training.config import CheckpointConfig, TrainConfig
 from training.cost import EnergyMeter
 from training.data.loader import Batch
 from training.data.samples import Samples
 from training.hardware import peak_memory_megabytes
+from training.launch import check_agreement
 from training.losses import gather_plain
 from training.module import ContrastiveModule
+from training.ranks import any_rank, joined_list
+from training.world import World
 
+# A line of metrics.jsonl with the pairs of a damaged sample's key and that of its neighbour, for each time it
+# came.
+DAMAGED_EVENT = "damaged pictures: a neighbour took the place of each"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
+class Agreement(Callback):
+    """Before the first step: are all ranks here that were asked for, and do they do the same run?"""
+
+    def __init__(self, asked: World, facts: Mapping[str, Any]) -> None:
+        self._asked, self._facts = asked, facts
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare them.
+
+        Raises:
+            ConfigError: they differ.
+        """
+        check_agreement(self._asked, self._facts)
+
+
 class Stopwatch(Callback):
-    """Measures where the time goes: in steps, or in waiting for data. The first step of a process is left out."""
+    """Measures where the time goes: in steps, or in waiting for data. The first step of a process is left
+    out.
+    """
 
     def __init__(self) -> None:
         self.num_samples = 0
@@ -48,7 +72,7 @@ class Stopwatch(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """The step is done."""
+        """Count the step that is done."""
         now = time.perf_counter()
         if not self._is_first:
             self.num_samples += len(batch) * trainer.world_size
@@ -76,10 +100,10 @@ class Mirror(Protocol):
     """Where the lines of metrics.jsonl go as well."""
 
     def log(self, values: dict[str, Any]) -> None:
-        """Take one line."""
+        """Take one line of metrics."""
 
     def close(self) -> None:
-        """The run is over."""
+        """Write what is left; the run is over."""
 
 
 class Recorder(Callback):
@@ -106,18 +130,18 @@ class Recorder(Callback):
         step = pl_module.step
         if self._meter:
             self._meter.text = f"loss {pl_module.last.loss:.3f}"
-            self._meter.advance(self._config.batch_size)
-        is_time = step % self._config.log_every == 0 or step == pl_module.num_steps
+            self._meter.advance(self._config.schedule.batch_size)
+        is_time = step % self._config.log.every == 0 or step == pl_module.num_steps
         if is_time and trainer.is_global_zero:
             self.record(step=step, **self._values(pl_module))
 
     def _values(self, module: ContrastiveModule) -> dict[str, Any]:
         assert module.last
         return {
-            "samples": module.step * self._config.batch_size,
+            "samples": module.step * self._config.schedule.batch_size,
             "loss": _finite(module.last.loss),
             "grad_norm": _finite(module.last.grad_norm),
-            "learning_rate": self._config.learning_rate * module.learning_rate_factor(),
+            "learning_rate": self._config.optimizer.learning_rate * module.learning_rate_factor(),
             "logit_scale": module.scale().item(),
             "samples_per_second": self._stopwatch.samples_per_second,
             "data_wait_share": self._stopwatch.data_wait_share,
@@ -132,8 +156,57 @@ class Recorder(Callback):
             mirror.log(values)
 
 
+class SampleGuard(Callback):
+    """Before each step: has every rank loaded its share, and which pictures were damaged?
+
+    The ranks decide together, so that all of them end with the same message and exit code, or none.
+    """
+
+    def __init__(self, run: RunDir, samples: Samples, recorder: Recorder, max_damaged: int) -> None:
+        self._run, self._samples, self._recorder, self._max = run, samples, recorder, max_damaged
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Look at the batch that is here.
+
+        Raises:
+            IconoclipError: what kept a rank from loading its share.
+            DamagedData: more pictures are damaged than allowed; all of them are listed.
+        """
+        assert isinstance(pl_module, ContrastiveModule)
+        if not any_rank(batch.problem is not None or bool(batch.damaged)):
+            return
+        problems = joined_list([batch.problem] if batch.problem else [])
+        if problems:
+            raise problems[0]
+        self._note(pl_module, joined_list(list(batch.damaged)), is_first=trainer.is_global_zero)
+
+    def _note(
+        self, module: ContrastiveModule, damaged: list[tuple[int, int, str]], *, is_first: bool
+    ) -> None:
+        keys = self._samples.keys
+        pairs = [[keys[row].as_py(), keys[neighbour].as_py()] for row, neighbour, _ in damaged]
+        known = len(module.damaged)
+        module.damaged |= {key: what for (key, _), (_, _, what) in zip(pairs, damaged, strict=True)}
+        if is_first:
+            self._recorder.record(step=module.step + 1, event=DAMAGED_EVENT, damaged=pairs)
+            if len(module.damaged) > known:
+                self._run.update_job(damaged=module.damaged)
+        if len(module.damaged) > self._max:
+            listed = "; ".join(f"{key}: {what}" for key, what in list(module.damaged.items())[:20])
+            more = f" and {len(module.damaged) - 20} more" if len(module.damaged) > 20 else ""
+            raise DamagedData(
+                f"{len(module.damaged)} samples have damaged pictures, more than data.max_damaged_samples "
+                f"({self._max}): {listed}{more}",
+                where=self._run.job_path,
+                remedy="job.json lists them all: mend them, take them out with `iconoclip takedown`, "
+                "or allow more with data.max_damaged_samples",
+            )
+
+
 class BadStepGuard(Callback):
-    """Reports each step that was skipped for a non-finite loss or gradient, and ends a run that has too many."""
+    """Reports each step that is skipped for a non-finite loss or gradient; too many of them end the run."""
 
     def __init__(self, samples: Samples, recorder: Recorder, max_bad_steps: int) -> None:
         self._samples, self._recorder, self._max = samples, recorder, max_bad_steps
@@ -157,17 +230,26 @@ class BadStepGuard(Callback):
             )
         if pl_module.num_bad_steps > self._max:
             raise BadInput(
-                f"{pl_module.num_bad_steps} steps had a loss or gradient that is not finite; none of them was applied",
+                f"{pl_module.num_bad_steps} steps had a loss or gradient that is not finite; none of them "
+                "was applied",
                 where=f"step {pl_module.step}, first keys: {', '.join(keys[:3])}",
-                remedy="lower learning_rate, or precision float32; metrics.jsonl lists the keys of each batch",
+                remedy="lower optimizer.learning_rate, or hardware.precision float32; metrics.jsonl lists "
+                "the keys of each batch",
             )
 
 
 class Checkpointer(Callback):
     """Saves every so many steps or minutes, and at the end."""
 
-    def __init__(self, run: RunDir, config: TrainConfig, stopwatch: Stopwatch, first_step: int) -> None:
-        self._run, self._config, self._stopwatch = run, config, stopwatch
+    def __init__(
+        self,
+        run: RunDir,
+        when: CheckpointConfig,
+        stopwatch: Stopwatch,
+        files: AtomicCheckpointIO,
+        first_step: int,
+    ) -> None:
+        self._run, self._when, self._stopwatch, self._files = run, when, stopwatch, files
         self._saved_at = time.monotonic()
         self._saved_step = first_step or -1
 
@@ -176,20 +258,28 @@ class Checkpointer(Callback):
     ) -> None:
         """Save when it is time to."""
         assert isinstance(pl_module, ContrastiveModule)
-        is_time = time.monotonic() - self._saved_at > 60 * self._config.checkpoint_minutes
+        is_time = time.monotonic() - self._saved_at > 60 * self._when.minutes
         if trainer.world_size > 1:
             # Clocks differ; saving is a joint act.
             is_time = bool(trainer.strategy.broadcast(is_time))
-        if pl_module.step % self._config.checkpoint_every == 0 or is_time:
+        if pl_module.step % self._when.every == 0 or is_time:
             self.save(trainer, pl_module)
 
     def save(self, trainer: pl.Trainer, module: ContrastiveModule) -> None:
-        """Write the checkpoint of the present step, unless it is there, and remove old ones."""
+        """Write the checkpoint of the present step, unless it is there, and remove old ones.
+
+        Raises:
+            TryAgainLater: the disk is full, on every rank.
+        """
         if self._saved_step == module.step:
             return
+        self._files.problem = None
         trainer.save_checkpoint(checkpoint_path(self._run.checkpoints, module.step))
+        # A disk that is full for the first rank ends all of them.
+        if (problem := trainer.strategy.broadcast(self._files.problem)) is not None:
+            raise problem
         if trainer.is_global_zero:
-            prune(self._run.checkpoints, self._config.keep_checkpoints)
+            prune(self._run.checkpoints, self._when.keep)
         self._saved_step, self._saved_at = module.step, time.monotonic()
         self._stopwatch.pause()
 
@@ -197,8 +287,8 @@ class Checkpointer(Callback):
 class StopSignals(Callback):
     """On a signal, ends the run after the step that is being done. A second Ctrl-C stops at once.
 
-    Nothing is saved inside the handler: a handler runs between any two instructions, and a save there can hang
-    (pytorch-lightning #21406). All ranks agree on the step to stop at.
+    Nothing is saved inside the handler: a handler runs between any two instructions, and a save there can
+    hang (pytorch-lightning #21406). All ranks agree on the step to stop at.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,6 @@
-"""The model card, written from the run: what data made the model, what it cost, how it scores, what it is for."""
+"""The model card, written from the run: what data made the model, what it cost, how it scores, what it is
+for.
+"""
 
 from __future__ import annotations
 
@@ -54,14 +56,16 @@ def _use() -> str:
         "```python\nimport open_clip\n\n"
         'model, _, preprocess = open_clip.create_model_and_transforms("local-dir:PATH_OF_THIS_FOLDER")\n'
         'tokenizer = open_clip.get_tokenizer("local-dir:PATH_OF_THIS_FOLDER")\n```\n\n'
-        "Meant for finding pictures by description, and descriptions by picture, in collections like those it saw."
+        "Meant for finding pictures by description, and descriptions by picture, in collections like those "
+        "it saw."
     )
 
 
 def _data(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     sets = "\n".join(f"- `{one['name']}`, SHA-256 `{one['digest']}`" for one in provenance["shardsets"])
     parts = [
-        f"{data['num_samples']:,} samples, all of them allowed for training under the rights policy `{data['policy']}`.\n",
+        f"{data['num_samples']:,} samples, all of them allowed for training under the rights policy "
+        f"`{data['policy']}`.\n",
         sets,
         _table("institution", "samples", data["by_institution"]),
         _table("language", "captions", data["by_language"]),
@@ -83,18 +87,23 @@ def _cell(text: str) -> str:
 
 
 def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    model, optimizer = config["model"], config["optimizer"]
     minutes = job.get("train_seconds", 0.0) / 60
     lines = [
-        f"- architecture: `{config['model']}`"
-        + (f", from `{config['pretrained']}`" if config.get("pretrained") else ", from random weights"),
-        f"- loss: {config['loss']}, batch of {config['batch_size']}, {provenance['step']:,} steps, {config['captions_per_image']} caption(s) an image and step",
-        f"- learning rate {config['learning_rate']}, weight decay {config['weight_decay']}, seed {config['seed']}",
-        f"- {minutes:.1f} minutes of training at {job.get('samples_per_second', 0):.0f} samples a second",
+        f"- architecture: `{model['name']}`"
+        + (f", from `{model['pretrained']}`" if model["pretrained"] else ", from random weights"),
+        f"- loss: {config['loss']['kind']}, batch of {config['schedule']['batch_size']}, "
+        f"{provenance['step']:,} steps, "
+        f"{config['data']['captions_per_image']} caption(s) per image and step",
+        f"- learning rate {optimizer['learning_rate']}, weight decay {optimizer['weight_decay']}, seed "
+        f"{config['seed']}",
+        f"- {minutes:.1f} minutes of training at {job.get('samples_per_second', 0):.0f} samples per second",
         f"- config digest `{provenance['config_digest']}`; {provenance['exported_by']}",
     ]
     if cost := job.get("cost"):
         lines.append(
-            f"- about {cost['energy_kwh']:.3g} kWh and {cost['co2_grams']:.3g} g of CO2 ({cost['assumptions']})"
+            f"- about {cost['energy_kwh']:.3g} kWh and {cost['co2_grams']:.3g} g of CO2 "
+            f"({cost['assumptions']})"
         )
     return "\n".join(lines)
 
@@ -112,7 +121,10 @@ def _scores(provenance: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]])
         if name.startswith("validation/")
     }
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in sorted(last.items()))
-    return f"Text-to-image retrieval on the validation side, at step {found[-1]['step']:,}:\n\n| measure | value |\n|---|---:|\n{rows}"
+    return (
+        f"Text-to-image retrieval on the validation side, at step {found[-1]['step']:,}:\n\n"
+        f"| measure | value |\n|---|---:|\n{rows}"
+    )
 
 
 def _evaluated(found: Mapping[str, Any]) -> str:
@@ -128,7 +140,8 @@ def _evaluated(found: Mapping[str, Any]) -> str:
             ]
     table = "\n".join(_score_row(name, one) for name, one in rows)
     classes = "".join(
-        f"\n- {name}, prompts in {language}: accuracy@1 {_interval(one['accuracy@1'])}, {one['num_classes']} classes"
+        f"\n- {name}, prompts in {language}: accuracy@1 {_interval(one['accuracy@1'])}, "
+        f"{one['num_classes']} classes"
         for name, languages in found.get("zero_shot", {}).items()
         for language, one in languages.items()
     )
@@ -160,13 +173,16 @@ def _licence(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     if not asked:
         return f"{weights} No picture it was trained on asks for attribution."
     return (
-        f"{weights} Some of the pictures it was trained on ask for attribution ({', '.join(asked)}): the institutions are named "
-        "under Data, the credit line of each picture stands in its record in the shard set."
+        f"{weights} Some of the pictures it was trained on ask for attribution ({', '.join(asked)}): the "
+        "institutions are named "
+        "under Data, the credit line of each picture is in its record in the shard set."
     )
 
 
 def _limits() -> str:
     return (
-        "The model repeats what its captions say and how they say it, with their gaps and their dated words. It knows the "
-        "institutions and languages above and little else. It is not fit to identify people, nor to decide anything about them."
+        "The model repeats what its captions say and how they say it, with their gaps and their dated "
+        "words. It knows the "
+        "institutions and languages above and little else. It is not fit to identify people, nor to decide "
+        "anything about them."
     )

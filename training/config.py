@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from iconoclip.config import Config, positional
 from iconoclip.rights import PolicyName
 
-Precision = Literal["auto", "float32", "bf16"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda"]
 Relation = Literal["group", "iconclass"]
 Tower = Literal["image", "text"]
+# Groups whose name was that of a field once, and where its value is now.
+HEADS = {"model": "name", "loss": "kind"}
+# Values of `hardware` that are called otherwise now.
+OLD_WORDS = {("device", "gpu"): "cuda", ("precision", "bf16"): "bfloat16"}
 
 
-class TrainConfig(Config):
-    """A training run: data, model, loss, schedule, and what is kept."""
+class DataConfig(Config):
+    """Which samples are trained on, and how they are read."""
 
-    shardsets: list[str] = Field(
-        description="shard sets to train on", min_length=1, json_schema_extra=positional()
-    )
-    run_dir: Path = Field(description="where the run is kept; a run that stopped goes on from here")
-
-    # Data
     policy: PolicyName = Field(
-        "open", description="rights policy that every sample must pass, whatever its set says"
+        "open", description="rights policy that every sample must pass, whatever its set records"
     )
     split: Literal["train", "val", "test", "all"] = Field(
-        "train", description="the side of the split to train on"
+        "train", description="the part of the split to train on"
     )
     institution_alpha: float = Field(
         1.0,
         ge=0,
         le=1,
-        description="an institution with n samples is drawn in proportion to n^alpha; 1 takes every sample once an epoch",
+        description="an institution with n samples is drawn in proportion to n^alpha; 1 takes every sample "
+        "once per epoch",
     )
     captions_per_image: int = Field(
         1,
         ge=1,
         le=16,
-        description="captions of each image in one step, drawn without replacement; the image is encoded once",
+        description="captions of each image in one step, drawn without replacement; the image is encoded "
+        "once",
     )
     language_temperature: float = Field(
         1.0, gt=0, description="above 1, rare languages are drawn more often than they occur"
@@ -65,7 +67,8 @@ class TrainConfig(Config):
     cache_decoded_mb: int = Field(
         0,
         ge=0,
-        description="keep decoded images in memory, in each loading process, when the whole set fits in this many megabytes",
+        description="keep decoded images in memory, in each loading process, when the whole set fits in "
+        "this many megabytes",
     )
     block_samples: int = Field(
         256, ge=1, description="neighbouring samples of a shard that are read together"
@@ -74,9 +77,18 @@ class TrainConfig(Config):
     verify_shards: bool = Field(
         True, description="compare every shard with its checksum before the first step"
     )
+    max_damaged_samples: int = Field(
+        100,
+        ge=0,
+        description="samples whose pictures cannot be decoded that are replaced by a neighbour before the "
+        "run stops",
+    )
 
-    # Model
-    model: str = Field(
+
+class ModelConfig(Config):
+    """The model that is trained."""
+
+    name: str = Field(
         "ViT-B-32",
         description="an open_clip architecture, a .json file of one, a model directory, or hf-hub:ID",
     )
@@ -92,9 +104,12 @@ class TrainConfig(Config):
         None, description="how pictures become square; the model's own way if not given"
     )
 
-    # Learning
-    loss: Literal["clip", "siglip"] = Field(
-        "clip", description="softmax over the batch, or one yes-or-no question a pair"
+
+class LossConfig(Config):
+    """The loss, and what counts as an answer to what."""
+
+    kind: Literal["clip", "siglip"] = Field(
+        "clip", description="softmax over the batch, or one yes-or-no question per pair"
     )
     repeated: Literal["negative", "ignore", "positive"] = Field(
         "ignore", description="what two samples with the same caption are to each other"
@@ -102,19 +117,13 @@ class TrainConfig(Config):
     related_by: list[Relation] = Field(
         default_factory=list, description="what counts as the same caption too: group, iconclass"
     )
-    epochs: float = Field(1.0, gt=0, description="how often every sample is seen")
-    max_steps: int | None = Field(
-        None, gt=0, description="stop after this many steps, though the schedule is for all epochs"
-    )
-    batch_size: int = Field(256, ge=2, description="of the whole batch, over all ranks")
-    micro_batch_size: int | None = Field(
-        None,
-        ge=1,
-        description="samples a rank encodes at once; below its share of the batch, features are cached and gradients stay those of the whole batch",
-    )
+    max_logit_scale: float = Field(100.0, gt=1, description="the logit scale is kept below this")
+
+
+class OptimizerConfig(Config):
+    """AdamW, and which steps it takes."""
+
     learning_rate: float = Field(5e-4, gt=0, description="peak learning rate")
-    min_learning_rate: float = Field(0.0, ge=0, description="learning rate at the end of the schedule")
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     weight_decay: float = Field(
         0.1, ge=0, description="of matrices; norms, biases and embeddings are not decayed"
     )
@@ -122,13 +131,26 @@ class TrainConfig(Config):
     beta2: float = Field(0.98, ge=0, lt=1, description="AdamW's second decay rate")
     epsilon: float = Field(1e-6, gt=0, description="AdamW's epsilon")
     clip_grad_norm: float | None = Field(1.0, gt=0, description="gradients are scaled down to this norm")
-    max_logit_scale: float = Field(100.0, gt=1, description="the logit scale is kept below this")
     max_bad_steps: int = Field(
         10, ge=0, description="steps with a non-finite loss or gradient that are skipped before the run stops"
     )
-    seed: int = Field(0, ge=0, description="of the weights, the order, the captions and the crops")
 
-    # Fine-tuning
+
+class ScheduleConfig(Config):
+    """How long is trained, in which batches, and how the learning rate runs."""
+
+    epochs: float = Field(1.0, gt=0, description="how often each sample is seen")
+    max_steps: int | None = Field(
+        None, gt=0, description="stop after this many steps, though the schedule is for all epochs"
+    )
+    batch_size: int = Field(256, ge=2, description="of the whole batch, over all ranks")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    min_learning_rate: float = Field(0.0, ge=0, description="learning rate at the end of the schedule")
+
+
+class AdaptConfig(Config):
+    """Fine-tuning that keeps what the base knows."""
+
     locked: list[Tower] = Field(
         default_factory=list,
         description="towers that keep their weights: image, text (LiT locks the image tower)",
@@ -137,7 +159,8 @@ class TrainConfig(Config):
         None,
         ge=0,
         lt=1,
-        description="share of the steps after which locked towers open, the top layers first; never if not given",
+        description="share of the steps after which locked towers open, the top layers first; never if not "
+        "given",
     )
     unfreeze_until: float = Field(
         1.0, gt=0, le=1, description="share of the steps after which they are open to the bottom"
@@ -156,19 +179,31 @@ class TrainConfig(Config):
         0.0,
         ge=0,
         lt=1,
-        description="decay of the moving average of the weights, which validation and export then use; 0 for none",
+        description="decay of the moving average of the weights, which validation and export then use; 0 "
+        "for none",
     )
 
-    # Machine
+
+class HardwareConfig(Config):
+    """Where and how the run is computed; none of it changes what is learned, except by rounding."""
+
+    device: Device = Field("auto", description="what to train on")
     precision: Precision = Field(
-        "auto", description="auto takes bf16 where the hardware computes it, else float32"
+        "auto", description="auto takes bfloat16 where the hardware computes it, else float32"
     )
-    devices: int = Field(1, ge=1, description="processes on each node, one a device")
+    devices: int = Field(1, ge=1, description="processes on each node, one per device")
     num_nodes: int = Field(1, ge=1, description="nodes")
-    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="what to train on")
     strategy: Literal["ddp", "fsdp"] = Field(
         "ddp",
-        description="ddp: every rank holds the whole model; fsdp: weights, gradients and optimizer state are sliced over the ranks",
+        description="ddp: every rank holds the whole model; fsdp: weights, gradients and optimizer state "
+        "are sliced over the ranks",
+    )
+    micro_batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="samples that one rank encodes at once; below its share of the batch, features are "
+        "cached and "
+        "gradients stay those of the whole batch",
     )
     gradient_checkpointing: bool = Field(
         False, description="compute activations twice instead of keeping them: less memory, more time"
@@ -180,38 +215,178 @@ class TrainConfig(Config):
         None, ge=1, description="CPU threads of a rank; all cores divided by the ranks if not given"
     )
 
-    # Knowing
-    validate_every: int = Field(0, ge=0, description="steps between validations; 0 validates at the end only")
-    validation_split: Literal["train", "val", "test", "all", "none"] = Field(
-        "val", description="the side of the split to validate on; none skips validation"
+
+class ValidationConfig(Config):
+    """How often and on what the run is measured."""
+
+    every: int = Field(0, ge=0, description="steps between validations; 0 validates at the end only")
+    split: Literal["train", "val", "test", "all", "none"] = Field(
+        "val", description="the part of the split to validate on; none skips validation"
     )
-    validation_samples: int = Field(2000, ge=1, description="at most this many samples are validated on")
-    checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
-    checkpoint_minutes: float = Field(
-        15.0, gt=0, description="minutes after which a checkpoint is written anyway"
-    )
-    keep_checkpoints: int = Field(
+    max_samples: int = Field(2000, ge=1, description="at most this many samples are validated on")
+
+
+class CheckpointConfig(Config):
+    """When the run is saved, and how much of it is kept."""
+
+    every: int = Field(200, ge=1, description="steps between checkpoints")
+    minutes: float = Field(15.0, gt=0, description="minutes after which a checkpoint is written anyway")
+    keep: int = Field(
         2, ge=2, description="checkpoints that are kept; two, so that a damaged one has a predecessor"
     )
-    log_every: int = Field(10, ge=1, description="steps between lines of metrics.jsonl")
+
+
+class LogConfig(Config):
+    """What is recorded of the run, and where it is mirrored."""
+
+    every: int = Field(10, ge=1, description="steps between lines of metrics.jsonl")
     wandb: bool = Field(
-        True, description="mirror the metrics to wandb; offline, unless WANDB_MODE says otherwise"
-    )
-    grams_co2_per_kwh: float = Field(
-        250.0, ge=0, description="carbon intensity of the electricity, for the estimate in the model card"
+        True, description="mirror the metrics to wandb; offline, unless WANDB_MODE is set to something else"
     )
     wandb_project: str = Field("iconoclip", description="wandb project")
     tensorboard: bool = Field(
         False, description="mirror the metrics to TensorBoard files in the run's folder"
     )
-    dry_run: bool = Field(False, description="say what the run would be and cost, and stop")
+    grams_co2_per_kwh: float = Field(
+        250.0, ge=0, description="carbon intensity of the electricity, for the estimate in the model card"
+    )
+
+
+class TrainConfig(Config):
+    """A training run: data, model, loss, schedule, and what is kept."""
+
+    shardsets: list[str] = Field(
+        description="shard sets to train on", min_length=1, json_schema_extra=positional()
+    )
+    run_dir: Path = Field(description="where the run is kept; a run that stopped continues from here")
+    data: DataConfig = Field(
+        default_factory=DataConfig, description="which samples are trained on, and how they are read"
+    )
+    model: ModelConfig = Field(default_factory=ModelConfig, description="the model that is trained")
+    loss: LossConfig = Field(
+        default_factory=LossConfig, description="the loss, and what counts as an answer to what"
+    )
+    optimizer: OptimizerConfig = Field(
+        default_factory=OptimizerConfig, description="adamW, and which steps it takes"
+    )
+    schedule: ScheduleConfig = Field(
+        default_factory=ScheduleConfig,
+        description="how long is trained, in which batches, and how the learning rate runs",
+    )
+    adapt: AdaptConfig = Field(
+        default_factory=AdaptConfig, description="fine-tuning that keeps what the base knows"
+    )
+    hardware: HardwareConfig = Field(
+        default_factory=HardwareConfig,
+        description="where and how the run is computed; none of it changes what is learned, except by "
+        "rounding",
+    )
+    validation: ValidationConfig = Field(
+        default_factory=ValidationConfig, description="how often and on what the run is measured"
+    )
+    checkpoint: CheckpointConfig = Field(
+        default_factory=CheckpointConfig, description="when the run is saved"
+    )
+    log: LogConfig = Field(
+        default_factory=LogConfig, description="what is recorded of the run, and where it is mirrored"
+    )
+    seed: int = Field(0, ge=0, description="of the weights, the order, the captions and the crops")
+    dry_run: bool = Field(False, description="measure what the run would need and cost, and stop")
     json: bool = Field(False, description="print the dry run as JSON")  # type: ignore[assignment]
+
+    renamed: ClassVar[dict[str, str]] = {
+        "policy": "data.policy",
+        "split": "data.split",
+        "institution_alpha": "data.institution_alpha",
+        "captions_per_image": "data.captions_per_image",
+        "language_temperature": "data.language_temperature",
+        "field_weights": "data.field_weights",
+        "origin_weights": "data.origin_weights",
+        "min_crop_area": "data.min_crop_area",
+        "crop_aspect_jitter": "data.crop_aspect_jitter",
+        "num_workers": "data.num_workers",
+        "cache_decoded_mb": "data.cache_decoded_mb",
+        "block_samples": "data.block_samples",
+        "window_blocks": "data.window_blocks",
+        "verify_shards": "data.verify_shards",
+        "max_damaged_samples": "data.max_damaged_samples",
+        "pretrained": "model.pretrained",
+        "image_size": "model.image_size",
+        "resize_mode": "model.resize_mode",
+        "repeated": "loss.repeated",
+        "related_by": "loss.related_by",
+        "max_logit_scale": "loss.max_logit_scale",
+        "learning_rate": "optimizer.learning_rate",
+        "weight_decay": "optimizer.weight_decay",
+        "beta1": "optimizer.beta1",
+        "beta2": "optimizer.beta2",
+        "epsilon": "optimizer.epsilon",
+        "clip_grad_norm": "optimizer.clip_grad_norm",
+        "max_bad_steps": "optimizer.max_bad_steps",
+        "epochs": "schedule.epochs",
+        "max_steps": "schedule.max_steps",
+        "batch_size": "schedule.batch_size",
+        "warmup": "schedule.warmup",
+        "min_learning_rate": "schedule.min_learning_rate",
+        "locked": "adapt.locked",
+        "unfreeze_from": "adapt.unfreeze_from",
+        "unfreeze_until": "adapt.unfreeze_until",
+        "layer_decay": "adapt.layer_decay",
+        "lora_rank": "adapt.lora_rank",
+        "lora_alpha": "adapt.lora_alpha",
+        "lora_towers": "adapt.lora_towers",
+        "ema_decay": "adapt.ema_decay",
+        "accelerator": "hardware.device",
+        "precision": "hardware.precision",
+        "devices": "hardware.devices",
+        "num_nodes": "hardware.num_nodes",
+        "strategy": "hardware.strategy",
+        "micro_batch_size": "hardware.micro_batch_size",
+        "gradient_checkpointing": "hardware.gradient_checkpointing",
+        "compile": "hardware.compile",
+        "num_threads": "hardware.num_threads",
+        "validate_every": "validation.every",
+        "validation_split": "validation.split",
+        "validation_samples": "validation.max_samples",
+        "checkpoint_every": "checkpoint.every",
+        "checkpoint_minutes": "checkpoint.minutes",
+        "keep_checkpoints": "checkpoint.keep",
+        "log_every": "log.every",
+        "wandb": "log.wandb",
+        "wandb_project": "log.wandb_project",
+        "tensorboard": "log.tensorboard",
+        "grams_co2_per_kwh": "log.grams_co2_per_kwh",
+    }
+
+    @classmethod
+    def from_older(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as an earlier version wrote them into a run's folder, under the present names."""
+        present = dict(values)
+        for name, leaf in HEADS.items():
+            if isinstance(present.get(name), str):
+                present[name] = {leaf: present[name]}
+        tree = super().from_older(present)
+        hardware = tree.get("hardware", {})
+        for name, value in hardware.items():
+            if isinstance(value, str):
+                hardware[name] = OLD_WORDS.get((name, value), value)
+        return tree
+
+    @model_validator(mode="before")
+    @classmethod
+    def _groups_are_mappings(cls, values: Any) -> Any:
+        for name, leaf in HEADS.items():
+            if isinstance(values, dict) and isinstance(values.get(name), str):
+                raise ValueError(f"the field '{name}' is now called '{name}.{leaf}'")
+        return values
 
     @model_validator(mode="after")
     def _batch_divides(self) -> TrainConfig:
-        ranks = self.devices * self.num_nodes
-        if self.batch_size % ranks:
-            raise ValueError(f"batch_size {self.batch_size} does not divide among {ranks} ranks")
+        ranks = self.hardware.devices * self.hardware.num_nodes
+        if self.schedule.batch_size % ranks:
+            raise ValueError(
+                f"schedule.batch_size {self.schedule.batch_size} does not divide among {ranks} ranks"
+            )
         return self
 
 
@@ -230,12 +405,13 @@ class EvaluateConfig(Config):
         None, description="open_clip's tag of pretrained weights, with an architecture's name"
     )
     split: Literal["train", "val", "test", "all"] = Field(
-        "test", description="the side of the split to evaluate on"
+        "test", description="the part of the split to evaluate on"
     )
     policy: PolicyName = Field("open", description="rights policy that every sample must pass")
     caption_fields: list[str] = Field(
         default_factory=list,
-        description="fields to take captions from, the first found of each language; all fields if none is given",
+        description="fields to take captions from, the first found of each language; all fields if none is "
+        "given",
     )
     languages: list[str] = Field(
         default_factory=list, description="languages to evaluate; every one if none is given"
@@ -248,11 +424,13 @@ class EvaluateConfig(Config):
     )
     before: str | None = Field(
         None,
-        description="a model to compare with, such as the one this was tuned from: both, and the difference, in one table",
+        description="a model to compare with, such as the one this was tuned from: both, and the "
+        "difference, in one table",
     )
     interpolate_with: str | None = Field(
         None,
-        description="the model this one was tuned from: scores on the line between the two are measured too (WiSE-FT)",
+        description="the model this one was tuned from: scores on the line between the two are measured "
+        "too (WiSE-FT)",
     )
     interpolation_points: int = Field(
         6, ge=2, le=21, description="how many points of that line, both ends included"
@@ -261,16 +439,19 @@ class EvaluateConfig(Config):
         3,
         ge=0,
         le=50,
-        description="queries answered well, and as many answered badly, that the report shows of each language",
+        description="queries answered well, and as many answered badly, that the report shows of each "
+        "language",
     )
     batch_size: int = Field(128, ge=1, description="images or texts encoded at once")
     num_workers: int = Field(0, ge=0, description="processes that load images; 0 loads in this one")
     precision: Precision = Field(
-        "float32", description="float32 or bf16; auto takes bf16 where the hardware computes it"
+        "float32", description="float32 or bfloat16; auto takes bfloat16 where the hardware computes it"
     )
-    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="what to compute on")
-    devices: int = Field(1, ge=1, description="processes on each node, one a device; each does its share")
+    device: Device = Field("auto", description="what to compute on")
+    devices: int = Field(1, ge=1, description="processes on each node, one per device; each does its share")
     num_nodes: int = Field(1, ge=1, description="nodes")
+    renamed: ClassVar[dict[str, str]] = {"accelerator": "device"}
+
     force: bool = Field(False, description="evaluate again though the folder holds the same evaluation")
 
 
@@ -293,7 +474,8 @@ class ExportConfig(Config):
     licence: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$",
-        description="licence of the weights for the model card, as an SPDX identifier such as CC-BY-4.0; your decision, none is assumed",
+        description="licence of the weights for the model card, as an SPDX identifier such as CC-BY-4.0; "
+        "your decision, none is assumed",
     )
     evaluations: list[Path] = Field(
         default_factory=list,

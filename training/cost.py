@@ -1,4 +1,6 @@
-"""What a run costs in energy, and what that comes to in carbon dioxide: an estimate, with its assumptions beside it."""
+"""What a run costs in energy, and what that comes to in carbon dioxide: an estimate that names its
+assumptions.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,14 @@ from typing import Any
 import torch
 
 # A server core under load with its share of memory and fans; the order of magnitude, not a measurement.
-WATTS_A_CPU_THREAD = 12.0
-WATTS_A_GPU = 300.0
+WATTS_PER_CPU_THREAD = 12.0
+WATTS_PER_GPU = 300.0
 
 
 def watts_of(device: torch.device, num_threads: int) -> tuple[float, str]:
     """The power that one rank draws at this moment, and where the number is from."""
     if device.type != "cuda":
-        return WATTS_A_CPU_THREAD * num_threads, f"{WATTS_A_CPU_THREAD:.0f} W a CPU thread, assumed"
+        return WATTS_PER_CPU_THREAD * num_threads, f"{WATTS_PER_CPU_THREAD:.0f} W per CPU thread, assumed"
     try:
         # The driver reports milliwatts.
         return torch.cuda.power_draw(
@@ -23,7 +25,7 @@ def watts_of(device: torch.device, num_threads: int) -> tuple[float, str]:
     except Exception as error:
         # Without pynvml, or with a driver or a container that does not tell: each raises an error of its own.
         reason = f"the driver reports none ({type(error).__name__})"
-        return WATTS_A_GPU, f"{WATTS_A_GPU:.0f} W a GPU, assumed: {reason}"
+        return WATTS_PER_GPU, f"{WATTS_PER_GPU:.0f} W per GPU, assumed: {reason}"
 
 
 class EnergyMeter:
@@ -65,5 +67,6 @@ def estimate(
     return {
         "energy_kwh": energy,
         "co2_grams": energy * grams_per_kwh,
-        "assumptions": f"{source}; {grams_per_kwh:.0f} g of CO2 a kWh; training steps only, cooling left out",
+        "assumptions": f"{source}; {grams_per_kwh:.0f} g of CO2 per kWh; "
+        "training steps only, cooling left out",
     }

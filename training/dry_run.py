@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.fit import Plan
 
 FLOAT_BYTES = 4
-# Samples that are tried on a processor when the GPU stands in another machine.
+# Samples that are tried on a processor when the GPU is in another machine.
 TRIED_ELSEWHERE = 8
 
 
@@ -46,16 +46,18 @@ def measure(plan: Plan) -> dict[str, Any]:
     from training.fit import load_for_training, make_dataset
 
     # What compiling gains is not known before the minutes it takes.
-    config = plan.config.model_copy(update={"compile": False})
-    is_elsewhere = config.accelerator == "gpu" and not torch.cuda.is_available()
-    device = torch.device("cpu") if is_elsewhere else device_of(config.accelerator)
-    precision = resolve_precision(config.precision, device)
-    threads = set_threads(config.num_threads, config.devices if device.type == "cpu" else 1)
+    config = plan.config.model_copy(
+        update={"hardware": plan.config.hardware.model_copy(update={"compile": False})}
+    )
+    is_elsewhere = config.hardware.device == "cuda" and not torch.cuda.is_available()
+    device = torch.device("cpu") if is_elsewhere else device_of(config.hardware.device)
+    precision = resolve_precision(config.hardware.precision, device)
+    threads = set_threads(config.hardware.num_threads, config.hardware.devices if device.type == "cpu" else 1)
     loaded = load_for_training(config)
     module = ContrastiveModule(loaded, config, plan.num_steps).to(device)
-    share = config.batch_size // plan.num_ranks
-    micro = min(config.micro_batch_size or share, share)
-    # A processor stands in for the GPU that is not here: a few samples tell the size of the rest.
+    share = config.schedule.batch_size // plan.num_ranks
+    micro = min(config.hardware.micro_batch_size or share, share)
+    # A processor takes the place of the GPU: a few samples give the size of the rest.
     num_tried = min(micro, TRIED_ELSEWHERE) if is_elsewhere else micro
     dataset = make_dataset(plan, loaded)
     batches = [
@@ -68,20 +70,20 @@ def measure(plan: Plan) -> dict[str, Any]:
     rate = num_tried * plan.num_ranks / seconds * (3 / 4 if micro < share else 1)
     size = num_parameters(loaded.model)
     return {
-        "model": config.model,
+        "model": config.model.name,
         "num_parameters": size,
         "num_trainable_parameters": _num_trainable(loaded.model),
         "num_samples": len(plan.samples),
         "left_out": plan.samples.left_out,
         "num_steps": plan.last_step,
-        "epochs": plan.last_step * config.batch_size / plan.schedule.order.num_samples,
+        "epochs": plan.last_step * config.schedule.batch_size / plan.schedule.order.num_samples,
         "num_ranks": plan.num_ranks,
         "device": str(device),
         "is_elsewhere": is_elsewhere,
         "num_threads": threads,
         "precision": precision,
         "samples_per_second": rate,
-        "seconds": plan.last_step * config.batch_size / rate,
+        "seconds": plan.last_step * config.schedule.batch_size / rate,
         "memory_mb": memory_estimate(plan, loaded.model, activations / num_tried * micro),
         "disk_mb": disk_estimate(plan, loaded.model),
     }
@@ -90,11 +92,11 @@ def measure(plan: Plan) -> dict[str, Any]:
 def memory_estimate(plan: Plan, model: nn.Module, activation_bytes: float) -> dict[str, float]:
     """Megabytes that a rank needs: weights, gradients with AdamW's moments (and the average), activations."""
     config = plan.config
-    num_slices = plan.num_ranks if config.strategy == "fsdp" else 1
+    num_slices = plan.num_ranks if config.hardware.strategy == "fsdp" else 1
     learning = _num_trainable(model) * FLOAT_BYTES
     parts = {
         "weights": num_parameters(model) * FLOAT_BYTES / num_slices,
-        "learning": learning * (3 + bool(config.ema_decay)) / num_slices,
+        "learning": learning * (3 + bool(config.adapt.ema_decay)) / num_slices,
         "activations": activation_bytes,
     }
     found = {name: size / 1e6 for name, size in parts.items()}
@@ -102,14 +104,15 @@ def memory_estimate(plan: Plan, model: nn.Module, activation_bytes: float) -> di
 
 
 def disk_estimate(plan: Plan, model: nn.Module) -> float:
-    """Megabytes of the run's folder: checkpoints of all weights and of what AdamW and the average keep of those that learn.
+    """Megabytes of the run's folder: checkpoints of all weights and of what AdamW and the average keep of
+    those that learn.
 
     One checkpoint more than are kept, for the next is whole before the oldest goes.
     """
     config = plan.config
     learning = _num_trainable(model) * FLOAT_BYTES
-    checkpoint = num_parameters(model) * FLOAT_BYTES + learning * (2 + bool(config.ema_decay))
-    return checkpoint * (config.keep_checkpoints + 1) / 1e6
+    checkpoint = num_parameters(model) * FLOAT_BYTES + learning * (2 + bool(config.adapt.ema_decay))
+    return checkpoint * (config.checkpoint.keep + 1) / 1e6
 
 
 def _num_trainable(model: nn.Module) -> int:
@@ -148,7 +151,8 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             "model",
-            f"{facts['model']}, {facts['num_parameters'] / 1e6:.1f} M parameters, {facts['num_trainable_parameters'] / 1e6:.1f} M trained",
+            f"{facts['model']}, {facts['num_parameters'] / 1e6:.1f} M parameters, "
+            f"{facts['num_trainable_parameters'] / 1e6:.1f} M trained",
         ),
         ("data", f"{facts['num_samples']:,} samples" + (f" ({left_out})" if left_out else "")),
         (
@@ -157,7 +161,8 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "speed",
-            f"{facts['samples_per_second']:.0f} samples/s on one batch ({facts['device']}, {facts['precision']}, {facts['num_threads']} thread(s))"
+            f"{facts['samples_per_second']:.0f} samples/s on one batch ({facts['device']}, "
+            f"{facts['precision']}, {facts['num_threads']} thread(s))"
             + ("; the GPU that the config asks for is not here" if facts["is_elsewhere"] else ""),
         ),
         (
@@ -171,7 +176,8 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _memory_line(parts: dict[str, float]) -> str:
     return (
-        f"about {parts['total']:,.0f} MB a rank: weights {parts['weights']:,.0f}, gradients and optimizer {parts['learning']:,.0f}, "
+        f"about {parts['total']:,.0f} MB per rank: weights {parts['weights']:,.0f}, gradients and optimizer "
+        f"{parts['learning']:,.0f}, "
         f"activations {parts['activations']:,.0f}; the program itself comes on top"
     )
 

@@ -1,7 +1,7 @@
 """`iconoclip evaluate`: any open_clip model's retrieval on shard sets, ours or theirs, by the same code.
 
-Only samples whose rights allow training under the policy are used, so that a published score needs no image that
-could not be shown to have been used lawfully.
+Only samples whose rights allow training under the policy are used, so that a published score needs no image
+that could not be shown to have been used lawfully.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from iconoclip.files import sha256_of, write_json
 from training.config import EvaluateConfig
 from training.data.remote import open_set
 from training.model_files import model_digest
+from training.world import World, check_world
 
 EVALUATION_NAME, REPORT_NAME = "evaluation.json", "report.html"
 
@@ -36,6 +37,8 @@ def evaluate(config: EvaluateConfig) -> int:
     Raises:
         IconoclipError: a model or shard set that cannot be used, or no caption to ask with.
     """
+    asked = World(config.devices, config.num_nodes)
+    now = check_world(asked)
     path = config.out / EVALUATION_NAME
     facts = _facts(config)
     if not config.force and path.is_file() and _facts_in(path, facts) == facts:
@@ -46,8 +49,13 @@ def evaluate(config: EvaluateConfig) -> int:
         from training.evaluation.report import write_report
         from training.hardware import launched
         from training.ranks import is_first
+        from training.troubles import machine_troubles
 
-        with launched(config.accelerator, config.devices, config.num_nodes) as device:
+        smaller = "set batch_size lower, or precision to bfloat16"
+        with (
+            machine_troubles(config.out, smaller),
+            launched(config.device, asked, now) as device,
+        ):
             measured = measure(config, device)
             if not is_first():
                 return 0
@@ -61,9 +69,17 @@ def evaluate(config: EvaluateConfig) -> int:
 
 def _facts(config: EvaluateConfig) -> dict[str, Any]:
     """What decides the numbers."""
-    asked = config.model_copy(update={
-        "out": Path(), "force": False, "num_workers": 0, "devices": 1, "num_nodes": 1, "shardsets": ["*"], "model": "",
-    })  # fmt: skip
+    asked = config.model_copy(
+        update={
+            "out": Path(),
+            "force": False,
+            "num_workers": 0,
+            "devices": 1,
+            "num_nodes": 1,
+            "shardsets": ["*"],
+            "model": "",
+        }
+    )
     others = [name for name in (config.before, config.interpolate_with) if name]
     return {
         "model": config.model,

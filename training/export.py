@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iconoclip import clock
-from iconoclip.config import load
+from iconoclip.config import load_kept
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import disk_full_is_an_answer, sha256_of, write_json
 from iconoclip.rundir import RunDir
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROVENANCE_NAME = "provenance.json"
-# What of the config decides the folder, beside the checkpoint and the evaluations.
+# What of the config decides the folder, next to the checkpoint and the evaluations.
 CHOICES = ("weights", "interpolate_with", "interpolation", "licence")
 
 
@@ -45,7 +45,8 @@ def export(config: ExportConfig) -> int:
 
     Raises:
         MissingRequirement: no run, none of its checkpoints is sound, or no hub.
-        BadInput: the output folder holds something else, an evaluation is of another model, or the hub refuses.
+        BadInput: the output folder holds something else, an evaluation is of another model, or the hub
+            refuses.
     """
     run = RunDir(config.run_dir)
     if not run.config_path.is_file():
@@ -108,7 +109,7 @@ def _exported(folder: Path) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
-    """A folder that takes the place of `target` when the block ends without an error, and vanishes otherwise."""
+    """A folder that replaces `target` when the block ends without an error, and is removed otherwise."""
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
     try:
@@ -127,14 +128,14 @@ def _write(
 ) -> None:
     from safetensors.torch import save_file
 
-    job, train = run.job, load(TrainConfig, run.config_path)
+    job, train = run.job, load_kept(TrainConfig, run.config_path)
     write_json(folder / CONFIG_NAME, {"model_cfg": job["model_config"], "preprocess_cfg": job["preprocess"]})
     save_file(final_weights(checkpoint, train, config), folder / WEIGHTS_NAME, metadata={"format": "pt"})
     (folder / WEIGHTS_NAME).chmod(0o644)
     if job["model_config"]["text_cfg"].get("hf_tokenizer_name"):
         from training.model import load_tokenizer
 
-        load_tokenizer(train.model).save_pretrained(folder)
+        load_tokenizer(train.model.name).save_pretrained(folder)
     files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     data = json.loads(run.data_path.read_text())
     provenance = {
@@ -156,7 +157,7 @@ def _write(
 
 
 def _evaluation(path: Path, folder: Path) -> dict[str, Any]:
-    """What the card says of an evaluation.
+    """What the card shows of an evaluation.
 
     Raises:
         BadInput: it is none, or of other weights than those in the folder.
@@ -197,12 +198,12 @@ def final_weights(checkpoint: dict[str, Any], train: TrainConfig, config: Export
         raise BadInput(
             "the run kept no average of its weights",
             where="weights",
-            remedy="export its last weights, or train with ema_decay",
+            remedy="export its last weights, or train with adapt.ema_decay",
         )
     if average is not None and config.weights != "last":
         state |= {name: tensor for name, tensor in average.items() if name != "num_updates"}
-    if train.lora_rank:
-        state = finetune.merged(state, train.lora_alpha / train.lora_rank)
+    if train.adapt.lora_rank:
+        state = finetune.merged(state, finetune.adapter_scale(train.adapt))
     if config.interpolate_with:
         from training.model import load_weighted_model
 

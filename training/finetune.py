@@ -1,13 +1,14 @@
-"""Fine-tuning that holds: locked towers, gradual unfreezing, low-rank adapters, averaged and interpolated weights.
+"""Fine-tuning that holds: locked towers, gradual unfreezing, low-rank adapters, averaged and interpolated
+weights.
 
 Locked towers     LiT, Zhai et al. 2021, arXiv 2111.07991
 Adapters          LoRA, Hu et al. 2021, arXiv 2106.09685
 Interpolation     WiSE-FT, Wortsman et al. 2021, arXiv 2109.01903
 
-Adapters are parametrizations of the weights they adapt: W becomes W + scale * up @ down wherever it is read. peft's
-adapter of nn.MultiheadAttention, which open_clip's towers are made of, adds to the base weights before each forward
-and subtracts after it, so that they drift by rounding and no resume is exact. On a linear layer both are the same
-(tests/training/test_finetune.py).
+Adapters are parametrizations of the weights they adapt: W becomes W + scale * up @ down wherever it is read.
+peft's adapter of nn.MultiheadAttention, which open_clip's towers are made of, adds to the base weights before
+each forward and subtracts after it, so that they drift by rounding and no resume is exact. On a linear layer
+both are the same (tests/training/test_finetune.py).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from iconoclip.errors import BadInput, ConfigError
-from training.config import Tower, TrainConfig
+from training.config import AdaptConfig, HardwareConfig, Tower
 from training.optimizer import SCALARS, layer_depths, layer_number
 from training.sharding import gathered, own_part, sliced_like
 
@@ -49,31 +50,33 @@ class LowRank(nn.Module):
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The adapted weight."""
+        """The weight plus the scaled update."""
         return weight + self.scale * (self.up @ self.down)
 
 
-def prepare(model: nn.Module, config: TrainConfig) -> None:
-    """Lock and adapt the towers as the config says; what may learn afterwards has `requires_grad`.
+def prepare(model: nn.Module, adapt: AdaptConfig, hardware: HardwareConfig) -> None:
+    """Lock and adapt the towers as the config sets it; what may learn afterwards has `requires_grad`.
 
     Raises:
         ConfigError: nothing is left that could learn.
     """
-    if config.gradient_checkpointing:
+    if hardware.gradient_checkpointing:
         model.set_grad_checkpointing(True)  # type: ignore[operator]
-    if config.compile:
+    if hardware.compile:
         _compile(model)
-    is_opened_later = config.unfreeze_from is not None
+    is_opened_later = adapt.unfreeze_from is not None
     for name, parameter in model.named_parameters():
-        if tower_of(name) in config.locked and not is_opened_later:
+        if tower_of(name) in adapt.locked and not is_opened_later:
             parameter.requires_grad_(False)
-    if config.lora_rank:
-        _adapt(model, config)
+    if adapt.lora_rank:
+        _adapt(model, adapt)
     if not any(
         parameter.requires_grad for name, parameter in model.named_parameters() if name not in SCALARS
     ):
         raise ConfigError(
-            "nothing is left to train", where="locked", remedy="lock one tower at most, or set lora_rank"
+            "nothing is left to train",
+            where="adapt.locked",
+            remedy="lock one tower at most, or set adapt.lora_rank",
         )
 
 
@@ -81,25 +84,34 @@ def _compile(model: nn.Module) -> None:
     """Compile the towers in place: the names of the weights stay what they are."""
     model.visual.compile()  # type: ignore[union-attr]
     text = model.text if hasattr(model, "text") else model
-    # Captions differ in length from batch to batch; without this each length would be compiled anew.
+    # Captions differ in length from batch to batch; without this each length would be compiled again.
     text.transformer.compile(dynamic=True)  # type: ignore[union-attr]
 
 
-def _adapt(model: nn.Module, config: TrainConfig) -> None:
-    """Give every matrix inside the layers of the chosen towers an adapter; of those towers nothing else learns."""
-    targets = list(_layer_matrices(model, config.lora_towers))
+def _adapt(model: nn.Module, adapt: AdaptConfig) -> None:
+    """Give every matrix inside the layers of the chosen towers an adapter; of those towers nothing else
+    learns.
+    """
+    targets = list(_layer_matrices(model, adapt.lora_towers))
     if not targets:
         raise ConfigError(
-            "the model has no layers that adapters fit", where="lora_towers", remedy="set lora_rank to 0"
+            "the model has no layers that adapters fit",
+            where="adapt.lora_towers",
+            remedy="set adapt.lora_rank to 0",
         )
     for name, parameter in model.named_parameters():
-        if tower_of(name) in config.lora_towers:
+        if tower_of(name) in adapt.lora_towers:
             parameter.requires_grad_(False)
     for owner, attribute in targets:
         weight = getattr(owner, attribute)
         # `unsafe` only skips a trial run; the shapes are right by construction.
-        adapter = LowRank(weight, config.lora_rank, config.lora_alpha / config.lora_rank)
+        adapter = LowRank(weight, adapt.lora_rank, adapter_scale(adapt))
         parametrize.register_parametrization(owner, attribute, adapter, unsafe=True)
+
+
+def adapter_scale(adapt: AdaptConfig) -> float:
+    """What an adapter's update is multiplied with: alpha / rank."""
+    return adapt.lora_alpha / adapt.lora_rank
 
 
 def _layer_matrices(model: nn.Module, towers: Sequence[Tower]) -> Iterator[tuple[nn.Module, str]]:
@@ -109,14 +121,14 @@ def _layer_matrices(model: nn.Module, towers: Sequence[Tower]) -> Iterator[tuple
             yield model.get_submodule(owner), attribute
 
 
-def unfreeze_steps(model: nn.Module, config: TrainConfig, num_steps: int) -> dict[str, int]:
+def unfreeze_steps(model: nn.Module, adapt: AdaptConfig, num_steps: int) -> dict[str, int]:
     """The step from which each parameter of a locked tower learns: the top layers first."""
-    if config.unfreeze_from is None:
+    if adapt.unfreeze_from is None:
         return {}
-    first, last = config.unfreeze_from * num_steps, config.unfreeze_until * num_steps
-    depths = {name: depth for name, depth in layer_depths(model).items() if tower_of(name) in config.locked}
+    first, last = adapt.unfreeze_from * num_steps, adapt.unfreeze_until * num_steps
+    depths = {name: depth for name, depth in layer_depths(model).items() if tower_of(name) in adapt.locked}
     deepest = max(depths.values(), default=1) or 1
-    names = [name for name, _ in model.named_parameters() if tower_of(name) in config.locked]
+    names = [name for name, _ in model.named_parameters() if tower_of(name) in adapt.locked]
     return {name: round(first + (last - first) * depths.get(name, 0) / deepest) for name in names}
 
 
@@ -194,7 +206,7 @@ class MovingAverage:
         return {**state, "num_updates": torch.tensor(self.num_updates)}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a checkpoint."""
+        """Continue with the average of a checkpoint."""
         self.num_updates = int(state["num_updates"])
         for name, average in self.average.items():
             average.copy_(state[name])

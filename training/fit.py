@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import sys
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from torch.utils.data import DataLoader
 
 from iconoclip import clock
@@ -22,10 +18,12 @@ from iconoclip.config import digest
 from iconoclip.errors import BadInput, TryAgainLater
 from iconoclip.rundir import RunDir
 from training.callbacks import (
+    Agreement,
     BadStepGuard,
     Checkpointer,
     Mirror,
     Recorder,
+    SampleGuard,
     StepLimit,
     StopSignals,
     Stopwatch,
@@ -43,13 +41,24 @@ from training.data.order import EpochOrder, Schedule, quotas
 from training.data.samples import Samples
 from training.data.samples import load as load_samples
 from training.hardware import device_of, resolve_precision, set_threads
+from training.launch import cluster_environment, rank_variables
 from training.model import Changes, LoadedModel, load_model
 from training.module import ContrastiveModule
+from training.resume import existing, is_finished
 from training.seen import keep_keys
 from training.sharding import ShardedStrategy
 from training.tensorboard_mirror import TensorBoardMirror
+from training.troubles import machine_troubles
 from training.validation import Validation
 from training.wandb_mirror import WandbMirror
+from training.world import Started, World
+
+SMALLER = (
+    "set hardware.micro_batch_size lower (gradients stay those of the whole batch), "
+    "hardware.gradient_checkpointing to true, "
+    "hardware.precision to bfloat16, or hardware.strategy to fsdp over more devices; `--dry-run` shows "
+    "what each needs"
+)
 
 
 @dataclass(frozen=True)
@@ -60,21 +69,32 @@ class Plan:
     samples: Samples
     schedule: Schedule
     num_steps: int
-    """of the schedule, whatever max_steps says"""
+    """of the schedule, whatever max_steps is"""
 
     @property
     def last_step(self) -> int:
         """The step this command stops at."""
-        return min(self.num_steps, self.config.max_steps or self.num_steps)
+        return min(self.num_steps, self.config.schedule.max_steps or self.num_steps)
 
     @property
     def num_ranks(self) -> int:
         """Processes that train together."""
-        return self.config.devices * self.config.num_nodes
+        return asked_of(self.config).size
 
 
-def fit(config: TrainConfig, run: RunDir, found: Path | None) -> int:
+def asked_of(config: TrainConfig) -> World:
+    """The ranks that a config asks for."""
+    return World(config.hardware.devices, config.hardware.num_nodes)
+
+
+def fit(config: TrainConfig, run: RunDir, found: Path | None, now: Started) -> int:
     """Train from the checkpoint `found`, or from the start.
+
+    Args:
+        config: of the run.
+        run: its folder.
+        found: the checkpoint to continue from.
+        now: how this process was started.
 
     Returns:
         0.
@@ -85,8 +105,15 @@ def fit(config: TrainConfig, run: RunDir, found: Path | None) -> int:
     """
     _quiet_libraries()
     stop = StopSignals()
-    with stop.installed(), run.locked() if _is_first_rank() else contextlib.nullcontext():
-        return _fit(make_plan(config), run, found, stop)
+    with stop.installed(), rank_variables():
+        if now.rank > 0:
+            return _fit(make_plan(config), run, found, stop, now)
+        with run.locked():
+            # Another process may have trained here since `found` was looked up.
+            found = existing(run, config)
+            if is_finished(run, config, found):
+                return 0
+            return _fit(make_plan(config), run, found, stop, now)
 
 
 def make_plan(config: TrainConfig) -> Plan:
@@ -95,34 +122,38 @@ def make_plan(config: TrainConfig) -> Plan:
     Raises:
         BadInput: the batch is larger than the training set, or the ranks are more.
     """
-    samples = load_samples(config.shardsets, split=config.split, policy=config.policy)
-    num_ranks = config.devices * config.num_nodes
+    samples = load_samples(config.shardsets, split=config.data.split, policy=config.data.policy)
+    num_ranks = asked_of(config).size
     if num_ranks > len(samples):
         raise BadInput(
             f"{num_ranks} ranks are more than the {len(samples)} samples",
             where=", ".join(config.shardsets),
             remedy="ask for fewer devices or nodes, or add shard sets",
         )
-    if len(samples) < config.batch_size:
+    if len(samples) < config.schedule.batch_size:
         raise BadInput(
-            f"a batch of {config.batch_size} needs as many samples; there are {len(samples)}",
+            f"a batch of {config.schedule.batch_size} needs as many samples; there are {len(samples)}",
             where=", ".join(config.shardsets),
-            remedy=f"set batch_size to {len(samples)} or less, or add shard sets",
+            remedy=f"set schedule.batch_size to {len(samples)} or less, or add shard sets",
         )
     order = EpochOrder(
-        samples.shard_lengths, config.seed, config.block_samples, config.window_blocks, quotas(samples.institution_N, config.institution_alpha)
-    )  # fmt: skip
-    schedule = Schedule(order, config.batch_size)
-    return Plan(config, samples, schedule, schedule.num_steps(config.epochs))
+        samples.shard_lengths,
+        config.seed,
+        config.data.block_samples,
+        config.data.window_blocks,
+        quotas(samples.institution_N, config.data.institution_alpha),
+    )
+    schedule = Schedule(order, config.schedule.batch_size)
+    return Plan(config, samples, schedule, schedule.num_steps(config.schedule.epochs))
 
 
-def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
+def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: Started) -> int:
     config = plan.config
-    is_first_rank = _is_first_rank()
-    device = device_of(config.accelerator)
-    precision = resolve_precision(config.precision, device)
-    set_threads(config.num_threads, config.devices if device.type == "cpu" else 1)
-    if config.verify_shards and not found and is_first_rank:
+    is_first_rank = now.rank == 0
+    device = device_of(config.hardware.device)
+    precision = resolve_precision(config.hardware.precision, device)
+    set_threads(config.hardware.num_threads, config.hardware.devices if device.type == "cpu" else 1)
+    if config.data.verify_shards and not found and is_first_rank:
         for one in plan.samples.sets:
             if not remote.is_cached(one):
                 one.verify()
@@ -134,19 +165,37 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
     mirrors = _mirrors(run, config, first_step) if is_first_rank else []
     stopwatch = Stopwatch()
     energy = EnergyMeter(
-        seconds_before=run.job.get("train_seconds", 0.0), num_ranks=plan.num_ranks, grams_per_kwh=config.grams_co2_per_kwh
-    )  # fmt: skip
-    num_samples = (plan.last_step - first_step) * config.batch_size
+        seconds_before=run.job.get("train_seconds", 0.0),
+        num_ranks=plan.num_ranks,
+        grams_per_kwh=config.log.grams_co2_per_kwh,
+    )
+    num_samples = (plan.last_step - first_step) * config.schedule.batch_size
     with bar("train", num_samples, "samples", is_shown=is_first_rank) as meter:
         recorder = Recorder(run, config, stopwatch, energy, meter, mirrors)
-        saver = Checkpointer(run, config, stopwatch, first_step)
-        trainer = _trainer(config, precision, [
-            stopwatch, recorder, BadStepGuard(plan.samples, recorder, config.max_bad_steps),
-            Validation(loaded, config, precision, recorder, stopwatch), saver, StepLimit(plan.last_step), stop,
-        ])  # fmt: skip
+        files = AtomicCheckpointIO()
+        saver = Checkpointer(run, config.checkpoint, stopwatch, files, first_step)
+        agreement = Agreement(asked_of(config), {"config": digest(config), "first step": first_step})
+        trainer = _trainer(
+            config,
+            precision,
+            files,
+            now,
+            [
+                agreement,
+                SampleGuard(run, plan.samples, recorder, config.data.max_damaged_samples),
+                stopwatch,
+                recorder,
+                BadStepGuard(plan.samples, recorder, config.optimizer.max_bad_steps),
+                Validation(loaded, config, precision, recorder, stopwatch),
+                saver,
+                StepLimit(plan.last_step),
+                stop,
+            ],
+        )
         loader = _loader(plan, loaded, first_step, trainer)
-        trainer.fit(module, loader, ckpt_path=found, weights_only=True)
-        saver.save(trainer, module)
+        with machine_troubles(run.folder, SMALLER):
+            trainer.fit(module, loader, ckpt_path=found, weights_only=True)
+            saver.save(trainer, module)
     if is_first_rank:
         _close_run(run, plan, module, stopwatch, energy)
     for mirror in mirrors:
@@ -155,16 +204,17 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals) -> int:
         reason = stop.received.name if stop.received else "a request to stop"
         raise TryAgainLater(
             f"stopped by {reason} after step {module.step} of {plan.last_step}; the run is saved",
-            where=run.folder, remedy="run the same command again; it goes on from here",
-        )  # fmt: skip
+            where=run.folder,
+            remedy="run the same command again; it continues from here",
+        )
     return 0
 
 
 def _mirrors(run: RunDir, config: TrainConfig, first_step: int) -> list[Mirror]:
     found: list[Mirror] = []
-    if config.wandb:
-        found.append(WandbMirror(run, config.wandb_project, config.model_dump(mode="json")))
-    if config.tensorboard:
+    if config.log.wandb:
+        found.append(WandbMirror(run, config.log.wandb_project, config.model_dump(mode="json")))
+    if config.log.tensorboard:
         found.append(TensorBoardMirror(run, first_step))
     return found
 
@@ -172,9 +222,9 @@ def _mirrors(run: RunDir, config: TrainConfig, first_step: int) -> list[Mirror]:
 def load_for_training(config: TrainConfig) -> LoadedModel:
     """The model a run starts from; random weights are a function of the seed."""
     torch.manual_seed(config.seed)
-    preprocess = {"resize_mode": config.resize_mode} if config.resize_mode else None
-    changes = Changes(preprocess, config.image_size, logit_bias=config.loss == "siglip")
-    return load_model(config.model, pretrained=config.pretrained, changes=changes)
+    preprocess = {"resize_mode": config.model.resize_mode} if config.model.resize_mode else None
+    changes = Changes(preprocess, config.model.image_size, logit_bias=config.loss.kind == "siglip")
+    return load_model(config.model.name, pretrained=config.model.pretrained, changes=changes)
 
 
 def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, resuming: bool) -> None:
@@ -183,7 +233,7 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
             {"folder": str(one.folder), "name": one.manifest.name, "digest": one.digest}
             for one in plan.samples.sets
         ],
-        "policy": plan.config.policy,
+        "policy": plan.config.data.policy,
         **plan.samples.counts(),
     }
     if run.config_path.exists() and not resuming:
@@ -198,9 +248,14 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
         run.log(step=first_step, event=notice)
         print(f"{run.folder}: {notice}", file=sys.stderr)
     run.update_job(
-        state="running", num_steps=plan.num_steps, started_at=run.job.get("started_at", clock.now()), config_digest=digest(plan.config),
-        iconoclip=version("iconoclip"), model_config=loaded.model_config, preprocess=loaded.preprocess,
-    )  # fmt: skip
+        state="running",
+        num_steps=plan.num_steps,
+        started_at=run.job.get("started_at", clock.now()),
+        config_digest=digest(plan.config),
+        iconoclip=version("iconoclip"),
+        model_config=loaded.model_config,
+        preprocess=loaded.preprocess,
+    )
 
 
 def _close_run(
@@ -215,7 +270,8 @@ def _close_run(
     )  # fmt: skip
     print(
         f"{'trained' if is_done else 'saved'}: {run.folder}, step {module.step}, "
-        f"{stopwatch.samples_per_second:.0f} samples/s, {100 * stopwatch.data_wait_share:.1f} % of the time waiting for data",
+        f"{stopwatch.samples_per_second:.0f} samples/s, {100 * stopwatch.data_wait_share:.1f} % of the time "
+        "waiting for data",
         file=sys.stderr,
     )
 
@@ -230,7 +286,7 @@ def _loader(
         num_steps=plan.last_step,
         rank=trainer.global_rank,
         num_ranks=plan.num_ranks,
-        num_workers=plan.config.num_workers,
+        num_workers=plan.config.data.num_workers,
         pin_memory=trainer.strategy.root_device.type == "cuda",
     )
 
@@ -239,15 +295,19 @@ def make_dataset(plan: Plan, loaded: LoadedModel) -> TrainingSamples:
     """The training samples as the config wants them drawn and cut."""
     config, samples = plan.config, plan.samples
     weights = caption_weights(
-        samples.captions, language_temperature=config.language_temperature,
-        field_weights=config.field_weights, origin_weights=config.origin_weights,
+        samples.captions, language_temperature=config.data.language_temperature,
+        field_weights=config.data.field_weights, origin_weights=config.data.origin_weights,
     )  # fmt: skip
     crop = Crop(
-        loaded.image_size, loaded.preprocess["resize_mode"], "bilinear" if loaded.preprocess["interpolation"] == "bilinear" else "bicubic",
-        config.min_crop_area, config.crop_aspect_jitter, loaded.preprocess["fill_color"],
-    )  # fmt: skip
+        loaded.image_size,
+        loaded.preprocess["resize_mode"],
+        "bilinear" if loaded.preprocess["interpolation"] == "bilinear" else "bicubic",
+        config.data.min_crop_area,
+        config.data.crop_aspect_jitter,
+        loaded.preprocess["fill_color"],
+    )
     sampler = CaptionSampler(
-        samples.captions, weights, num_captions=config.captions_per_image, seed=config.seed
+        samples.captions, weights, num_captions=config.data.captions_per_image, seed=config.seed
     )
     return TrainingSamples(
         samples,
@@ -255,25 +315,27 @@ def make_dataset(plan: Plan, loaded: LoadedModel) -> TrainingSamples:
         crop,
         loaded.tokenize,
         seed=config.seed,
-        relations=config.related_by,
-        cache_megabytes=config.cache_decoded_mb,
+        relations=config.loss.related_by,
+        cache_megabytes=config.data.cache_decoded_mb,
     )
 
 
-def _trainer(config: TrainConfig, precision: Precision, callbacks: list[pl.Callback]) -> pl.Trainer:
-    plugins: list[Any] = [AtomicCheckpointIO()]
-    if SLURMEnvironment.detect():
-        # Requeueing is the scheduler's business; Lightning's own saves inside the signal handler.
-        plugins.append(SLURMEnvironment(auto_requeue=False))
+def _trainer(
+    config: TrainConfig,
+    precision: Precision,
+    files: AtomicCheckpointIO,
+    now: Started,
+    callbacks: list[pl.Callback],
+) -> pl.Trainer:
     return pl.Trainer(
-        accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.num_nodes,
-        strategy=_strategy(config) if config.devices * config.num_nodes > 1 else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        accelerator=config.hardware.device,
+        devices=config.hardware.devices,
+        num_nodes=config.hardware.num_nodes,
+        strategy=_strategy(config) if asked_of(config).size > 1 else "auto",
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
         max_epochs=1,  # one Lightning epoch is the whole run; ours are in the schedule
         callbacks=callbacks,
-        plugins=plugins,
+        plugins=[files, cluster_environment(asked_of(config), now)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -285,13 +347,7 @@ def _trainer(config: TrainConfig, precision: Precision, callbacks: list[pl.Callb
 
 
 def _strategy(config: TrainConfig) -> str | ShardedStrategy:
-    return ShardedStrategy() if config.strategy == "fsdp" else "ddp"
-
-
-def _is_first_rank() -> bool:
-    return all(
-        int(os.environ.get(name, "0")) == 0 for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
-    )
+    return ShardedStrategy() if config.hardware.strategy == "fsdp" else "ddp"
 
 
 def _quiet_libraries() -> None:

@@ -9,52 +9,61 @@ from collections.abc import Iterator
 import torch
 
 from iconoclip.errors import MissingRequirement
-from training.config import Precision
+from training.config import Device, Precision
+from training.world import Started, World
 
 
-def device_of(accelerator: str) -> torch.device:
+def device_of(kind: Device) -> torch.device:
     """The first device of the wanted kind.
 
     Raises:
         MissingRequirement: a GPU is wanted, and none is here.
     """
     has_gpu = torch.cuda.is_available()
-    if accelerator == "gpu" and not has_gpu:
+    if kind == "cuda" and not has_gpu:
         raise MissingRequirement(
             "torch sees no GPU on this machine",
-            where="accelerator",
-            remedy="run on a machine that has one (`iconoclip submit`), or set accelerator to cpu",
+            where="device",
+            remedy="run on a machine that has one (`iconoclip submit`), or set device to cpu",
         )
-    return torch.device("cuda", 0) if has_gpu and accelerator != "cpu" else torch.device("cpu")
+    return torch.device("cuda", 0) if has_gpu and kind != "cpu" else torch.device("cpu")
 
 
 @contextlib.contextmanager
-def launched(accelerator: str, devices: int, num_nodes: int) -> Iterator[torch.device | None]:
-    """Start the other ranks, if there are any, and yield this one's device; None for a process alone."""
-    if devices * num_nodes == 1:
+def launched(kind: Device, asked: World, now: Started) -> Iterator[torch.device | None]:
+    """Start the other ranks, unless a launcher has, and yield this one's device; None for a process alone."""
+    if asked.size == 1:
         yield None
         return
     from lightning.fabric import Fabric
-    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
-    cluster = SLURMEnvironment(auto_requeue=False) if SLURMEnvironment.detect() else None
-    fabric = Fabric(
-        accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy="ddp", plugins=cluster
-    )
-    fabric.launch()
-    try:
-        yield fabric.device
-    finally:
-        torch.distributed.destroy_process_group()
+    from training.launch import check_agreement, cluster_environment, rank_variables
+
+    with rank_variables():
+        fabric = Fabric(
+            accelerator=kind,
+            devices=asked.devices,
+            num_nodes=asked.num_nodes,
+            strategy="ddp",
+            plugins=cluster_environment(asked, now),
+        )
+        fabric.launch()
+        try:
+            check_agreement(asked, {})
+            yield fabric.device
+        finally:
+            torch.distributed.destroy_process_group()
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """`auto` is bf16 where the hardware multiplies it natively: recent GPUs, CPUs with AVX512-BF16 or AMX."""
+    """`auto` is bfloat16 where the hardware multiplies it natively: recent GPUs, CPUs with AVX512-BF16 or
+    AMX.
+    """
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bf16" if _cpu_multiplies_bf16() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if _cpu_multiplies_bf16() else "float32"
 
 
 def _cpu_multiplies_bf16() -> bool:
@@ -71,8 +80,8 @@ def set_threads(num_threads: int | None, num_ranks: int) -> int:
 
 @contextlib.contextmanager
 def autocast(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Compute matrix products in bf16 inside the block, if `precision` says so."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    """Compute matrix products in bfloat16 inside the block, where `precision` asks for it."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         yield
 
 

@@ -1,13 +1,14 @@
 """CLIP and SigLIP losses over all ranks, for captions that repeat.
 
-Heritage captions repeat ("Portrait", "View of the town"): a batch holds images that the same words describe, and
-calling them negatives of each other teaches the model to tell apart what cannot be told apart. Related pairs are
-therefore left out of the negatives, or taken as positives, by choice. A text and an image are related when the image bears
-that text, in whatever language or field, be it the caption that was drawn or another. Without related pairs both losses
-equal open_clip's, in value and in gradient (tests/training/test_losses.py).
+Heritage captions repeat ("Portrait", "View of the town"): a batch holds images that the same words describe,
+and calling them negatives of each other teaches the model to tell apart what cannot be told apart. Related
+pairs are therefore left out of the negatives, or taken as positives, by choice. A text and an image are
+related when the image has that text, in whatever language or field, be it the caption that was drawn or
+another. Without related pairs both losses equal open_clip's, in value and in gradient
+(tests/training/test_losses.py).
 
-Letters: B samples of this rank, G samples of all ranks, K captions drawn of an image, M captions of it that are
-compared at most, D embedding dimension, R relations.
+Letters: B samples of this rank, G samples of all ranks, K captions drawn of an image, M captions of it that
+are compared at most, D embedding dimension, R relations.
 """
 
 from __future__ import annotations
@@ -35,28 +36,30 @@ class Relations:
     """int64: equal numbers are equal texts"""
     labels_BR: Tensor
     """int64: equal in any column (group, notations) is related"""
-    borne_BM: Tensor | None = None
-    """int64: the texts of captions that an image bears, drawn or not, filled up with -1; beside `texts_BK`, which it bears"""
+    carried_BM: Tensor | None = None
+    """int64: the texts of captions that an image has, drawn or not, filled up with -1; in addition to
+    `texts_BK`, which it has as well
+    """
 
     def gathered(self) -> Relations:
         """Those of all ranks' samples, in rank order."""
-        borne = None if self.borne_BM is None else gather_plain(self.borne_BM)
+        carried = None if self.carried_BM is None else gather_plain(self.carried_BM)
         rows, texts, labels = (gather_plain(part) for part in (self.rows_B, self.texts_BK, self.labels_BR))
-        return Relations(rows, texts, labels, borne)
+        return Relations(rows, texts, labels, carried)
 
-    def bears(self, others: Relations, caption: int) -> Tensor:
-        """Whether these images bear the others' texts that were drawn as number `caption`, [B, G]."""
+    def carries(self, others: Relations, caption: int) -> Tensor:
+        """Whether these images have the others' texts that were drawn as number `caption`, [B, G]."""
         texts_G = others.texts_BK[:, caption]
-        bears_BG = torch.zeros(len(self.rows_B), len(texts_G), dtype=torch.bool, device=texts_G.device)
+        carries_BG = torch.zeros(len(self.rows_B), len(texts_G), dtype=torch.bool, device=texts_G.device)
         # One caption after the other: with all at once the largest batch of a run would not fit into memory.
-        for part in (self.texts_BK, self.borne_BM):
+        for part in (self.texts_BK, self.carried_BM):
             for text_B in part.unbind(1) if part is not None else ():
-                bears_BG |= text_B[:, None] == texts_G
-        return bears_BG
+                carries_BG |= text_B[:, None] == texts_G
+        return carries_BG
 
 
 class _GatherRows(torch.autograd.Function):
-    """All ranks' rows, in rank order. The gradient is summed over ranks, for each rank's loss uses every row."""
+    """All ranks' rows, in rank order. The gradient is summed over ranks: each loss uses every row."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
@@ -86,14 +89,15 @@ def gather_rows(rows: Tensor) -> Tensor:
 
 
 class ContrastiveLoss:
-    """The contrastive loss of this rank's share of the batch; its mean over ranks is the loss of the whole batch.
+    """The contrastive loss of this rank's share of the batch; its mean over ranks is the loss of the whole
+    batch.
 
     Args:
         kind: "clip" (Radford et al. 2021, arXiv 2103.00020) or "siglip" (Zhai et al. 2023, arXiv 2303.15343).
-        repeated: what related pairs are: "negative" as in open_clip, "ignore" (neither), or "positive" (several
-            positives share the target, as in SupCon, Khosla et al. 2020, arXiv 2004.11362).
+        repeated: what related pairs are: "negative" as in open_clip, "ignore" (neither), or "positive"
+            (several positives share the target, as in SupCon, Khosla et al. 2020, arXiv 2004.11362).
 
-    The same sample met twice in a batch is never its own negative, whatever `repeated` says.
+    The same sample met twice in a batch is never its own negative, whatever `repeated` is.
     """
 
     def __init__(self, kind: Literal["clip", "siglip"], repeated: Repeated) -> None:
@@ -102,7 +106,7 @@ class ContrastiveLoss:
     def __call__(
         self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, relations: Relations
     ) -> Tensor:
-        """The loss of unit-length features; with K captions an image, the mean over them.
+        """The loss of unit-length features; with K captions per image, the mean over them.
 
         Args:
             scale: the logit scale itself, not its logarithm.
@@ -115,14 +119,14 @@ class ContrastiveLoss:
         related_BG = same_row_BG | (relations.labels_BR[:, None] == everyone.labels_BR).any(-1)
         losses = []
         for k in range(texts_BKD.shape[1]):
-            targets = self._targets(own_BG, same_row_BG, related_BG | relations.bears(everyone, k))
+            targets = self._targets(own_BG, same_row_BG, related_BG | relations.carries(everyone, k))
             image_logits_BG = logits(images_BD, texts_GKD[:, k], scale, bias)
             if self.kind == "siglip":
                 losses.append(_sigmoid(image_logits_BG, *targets))
                 continue
-            # Asked by text, it is the others' images that may bear it.
-            borne_BG = everyone.bears(relations, k).T
-            text_targets = self._targets(own_BG, same_row_BG, related_BG | borne_BG)
+            # Asked by text, it is the others' images that may have it.
+            carried_BG = everyone.carries(relations, k).T
+            text_targets = self._targets(own_BG, same_row_BG, related_BG | carried_BG)
             text_logits_BG = logits(texts_BKD[:, k], images_GD, scale, bias)
             losses.append((_softmax(image_logits_BG, *targets) + _softmax(text_logits_BG, *text_targets)) / 2)
         return torch.stack(losses).mean()

@@ -70,7 +70,8 @@ class Changes:
     Args:
         preprocess: entries of the preprocess config.
         image_size: side of the input in pixels; position embeddings are interpolated.
-        logit_bias: give the model a logit bias if it has none, for the sigmoid loss; it starts as SigLIP's does.
+        logit_bias: give the model a logit bias if it has none, for the sigmoid loss; it starts as SigLIP's
+            does.
     """
 
     preprocess: dict[str, Any] | None = None
@@ -86,7 +87,7 @@ class Changes:
 
     def options(self, config: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `open_clip.create_model` that make them."""
-        # A Hugging Face tower starts from its own weights, unless its config says otherwise.
+        # A Hugging Face tower starts from its own weights, unless its config sets something else.
         has_weights = config["text_cfg"].get("hf_model_pretrained", True)
         return {
             "force_preprocess_cfg": self.preprocess,
@@ -107,9 +108,11 @@ def load_model(
     """Create the model that `name` means and load its weights, if it has any.
 
     Args:
-        name: an architecture open_clip or iconoclip knows, with or without `:TAG` of its weights; a `.json` file of one, a
-            model directory (with or without `local-dir:`), or `hf-hub:ORGANISATION/REPOSITORY`.
-        pretrained: a tag open_clip knows for the architecture, or a file of weights; for a name without a scheme only.
+        name: an architecture open_clip or iconoclip knows, with or without `:TAG` of its weights; a `.json`
+            file of one, a model directory (with or without `local-dir:`), or
+            `hf-hub:ORGANISATION/REPOSITORY`.
+        pretrained: a tag open_clip knows for the architecture, or a file of weights; for a name without a
+            scheme only.
         changes: what to change about it.
         load_weights: False leaves the weights random.
 
@@ -188,7 +191,8 @@ def _source_of(name: str) -> str | Path | dict[str, Any]:
     raise ConfigError(
         f"no model is called '{name}'",
         where="model",
-        remedy=f"{nearest(name, [*known, *_shipped_names()])} `local-dir:PATH`, `hf-hub:ID` and a .json file work too",
+        remedy=f"{nearest(name, [*known, *_shipped_names()])} `local-dir:PATH`, `hf-hub:ID` and a .json "
+        "file work too",
     )
 
 
@@ -244,7 +248,7 @@ def _build(config: dict[str, Any], name: str, changes: Changes, *, weights: str 
             model = open_clip.create_model(scheme, load_weights=False, **changes.options(model_config))
             if weights:
                 open_clip.load_checkpoint(model, weights, weights_only=True)
-            # A Hugging Face tokenizer stands where the config says, not in the scratch folder.
+            # A Hugging Face tokenizer is where the config names it, not in the scratch folder.
             wanted = model_config["text_cfg"].get("hf_tokenizer_name")
             tokenizer = (
                 _hub_tokenizer(model_config["text_cfg"]) if wanted else open_clip.get_tokenizer(scheme)
@@ -285,7 +289,8 @@ def _open_clip_errors(name: str) -> Iterator[None]:
     try:
         yield
     except UnpicklingError as error:
-        # torch refuses by itself whatever is not a tensor; its advice to load it all the same is not passed on.
+        # torch refuses by itself whatever is not a tensor; its advice to load it all the same is not passed
+        # on.
         raise DamagedData(
             "the file of weights holds more than plain tensors: it may run code, and is not loaded",
             where=name,

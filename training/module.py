@@ -1,11 +1,12 @@
 """The training step as a LightningModule: features, loss, a gradient that is checked before it is applied.
 
-The step is written out (Lightning's manual optimization), because a contrastive batch cannot be cut up and summed:
-with micro-batches the features of the whole batch are computed first, without a graph, then the loss and its gradient
-with respect to the features, then each micro-batch again with that gradient pushed through it (Gao et al. 2021, arXiv
-2101.06983). The gradients of logit_scale and logit_bias come from the one loss, so they are right as well.
+The step is written out (Lightning's manual optimization), because a contrastive batch cannot be cut up and
+summed: with micro-batches the features of the whole batch are computed first, without a graph, then the loss
+and its gradient with respect to the features, then each micro-batch again with that gradient pushed through
+it (Gao et al. 2021, arXiv 2101.06983). The gradients of logit_scale and logit_bias come from the one loss, so
+they are right as well.
 
-Letters: B samples of this rank, K captions an image, L context length, D embedding dimension, S image side.
+Letters: B samples of this rank, K captions per image, L context length, D embedding dimension, S image side.
 """
 
 from __future__ import annotations
@@ -53,20 +54,23 @@ class ContrastiveModule(pl.LightningModule):
     def __init__(self, loaded: LoadedModel, config: TrainConfig, num_steps: int) -> None:
         super().__init__()
         self.automatic_optimization = False
-        # Pixels come as the JPEG decoder wrote them, channels last; convolutions are quickest when weights agree.
+        # Pixels come as the JPEG decoder wrote them, channels last; convolutions are quickest when weights
+        # agree.
         self.model: nn.Module = loaded.model.to(memory_format=torch.channels_last)
         self.config, self.num_steps = config, num_steps
-        finetune.prepare(loaded.model, config)
-        self.contrastive_loss = ContrastiveLoss(config.loss, config.repeated)
+        finetune.prepare(loaded.model, config.adapt, config.hardware)
+        self.contrastive_loss = ContrastiveLoss(config.loss.kind, config.loss.repeated)
         self.step = 0
         """Steps done, skipped ones too."""
         self.num_bad_steps = 0
+        self.damaged: dict[str, str] = {}
+        """What is wrong with the picture of each key that another took the place of."""
         self.mean: Tensor
         self.std: Tensor
         learning = [
             (name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad
         ]
-        self.average = MovingAverage(learning, config.ema_decay) if config.ema_decay else None
+        self.average = MovingAverage(learning, config.adapt.ema_decay) if config.adapt.ema_decay else None
         self.last: StepResult | None = None
         for name in ("mean", "std"):
             value = torch.tensor(loaded.preprocess[name], dtype=torch.float32).view(3, 1, 1) * 255
@@ -76,15 +80,18 @@ class ContrastiveModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW over what is trainable."""
-        config = self.config
+        optimizer, adapt = self.config.optimizer, self.config.adapt
         groups = parameter_groups(
-            self.model, learning_rate=config.learning_rate, weight_decay=config.weight_decay, layer_decay=config.layer_decay,
-            unfreeze_steps=finetune.unfreeze_steps(self.model, config, self.num_steps),
-        )  # fmt: skip
-        return make_optimizer(groups, beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon)
+            self.model,
+            learning_rate=optimizer.learning_rate,
+            weight_decay=optimizer.weight_decay,
+            layer_decay=adapt.layer_decay,
+            unfreeze_steps=finetune.unfreeze_steps(self.model, adapt, self.num_steps),
+        )
+        return make_optimizer(groups, beta1=optimizer.beta1, beta2=optimizer.beta2, epsilon=optimizer.epsilon)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Move a batch."""
+        """Copy the batch to the device of this rank."""
         return batch.to(device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -94,7 +101,7 @@ class ContrastiveModule(pl.LightningModule):
         with quick_attention(self.device):
             loss = self.backward_whole(batch)
         norm = self._clip_gradients()
-        # The ranks decide together: a step that some take and some skip would part their weights.
+        # The ranks decide together: a step that some take and some skip would make their weights differ.
         loss = self.mean_over_ranks(loss)
         is_finite = math.isfinite(loss) and math.isfinite(norm)
         if is_finite:
@@ -109,15 +116,18 @@ class ContrastiveModule(pl.LightningModule):
         self.step += 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Where the run stands. Nothing random is kept: every draw is a function of the step."""
-        checkpoint["iconoclip"] = {"step": self.step, "num_bad_steps": self.num_bad_steps}
+        """The progress of the run. No random state is kept: every draw is a function of the step."""
+        checkpoint["iconoclip"] = {
+            "step": self.step, "num_bad_steps": self.num_bad_steps, "damaged": dict(self.damaged),
+        }  # fmt: skip
         if self.average:
             checkpoint["iconoclip"]["average"] = self.average.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Continue from a checkpoint's progress."""
         self.step = checkpoint["iconoclip"]["step"]
         self.num_bad_steps = checkpoint["iconoclip"]["num_bad_steps"]
+        self.damaged = dict(checkpoint["iconoclip"].get("damaged", {}))
         if self.average:
             self.average.load(checkpoint["iconoclip"]["average"])
         # Lightning's own count of epochs and batches: one of its epochs is what one command trains.
@@ -126,11 +136,11 @@ class ContrastiveModule(pl.LightningModule):
     def train(self, mode: bool = True) -> ContrastiveModule:
         """Training mode, except that the batch norms of a tower that stays locked keep their statistics."""
         super().train(mode)
-        if mode and self.config.unfreeze_from is None:
+        if mode and self.config.adapt.unfreeze_from is None:
             for name, part in self.model.named_modules():
                 if (
                     isinstance(part, nn.modules.batchnorm._BatchNorm)
-                    and finetune.tower_of(name) in self.config.locked
+                    and finetune.tower_of(name) in self.config.adapt.locked
                 ):
                     part.eval()
         return self
@@ -139,7 +149,7 @@ class ContrastiveModule(pl.LightningModule):
 
     def backward_whole(self, batch: Batch) -> float:
         """Accumulate the gradient of the whole batch's loss; returns this rank's share of the loss."""
-        micro = self.config.micro_batch_size or len(batch)
+        micro = self.config.hardware.micro_batch_size or len(batch)
         if micro >= len(batch):
             self._seed(0)
             images_BD, texts_BKD = self(batch)
@@ -189,7 +199,7 @@ class ContrastiveModule(pl.LightningModule):
         return (images_BSS3.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
     def scale(self) -> Tensor:
-        """The logit scale."""
+        """The logit scale itself, the exponential of the parameter."""
         scale: Tensor = self.model.logit_scale.exp()  # type: ignore[operator]
         return scale
 
@@ -201,7 +211,7 @@ class ContrastiveModule(pl.LightningModule):
         self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, batch: Batch
     ) -> Tensor:
         """This rank's share of the loss, in float32 whatever the features were computed in."""
-        relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR, batch.borne_BM)
+        relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR, batch.carried_BM)
         with torch.autocast(images_BD.device.type, enabled=False):
             return self.contrastive_loss(images_BD, texts_BKD, at_least_float32(scale), bias, relations)
 
@@ -223,7 +233,7 @@ class ContrastiveModule(pl.LightningModule):
         )
 
     def _clip_gradients(self) -> float:
-        limit = self.config.clip_grad_norm
+        limit = self.config.optimizer.clip_grad_norm
         if sharding.is_sharded(self.model):
             sharding.average_scalars(self.model)
             return float(sharding.clip_gradients(self.model.parameters(), limit))
@@ -236,9 +246,9 @@ class ContrastiveModule(pl.LightningModule):
         config = self.config
         return cosine_with_warmup(
             self.step,
-            num_warmup_steps=round(config.warmup * self.num_steps),
+            num_warmup_steps=round(config.schedule.warmup * self.num_steps),
             num_steps=self.num_steps,
-            floor=config.min_learning_rate / config.learning_rate,
+            floor=config.schedule.min_learning_rate / config.optimizer.learning_rate,
         )
 
     def _set_learning_rate(self) -> None:
@@ -248,7 +258,7 @@ class ContrastiveModule(pl.LightningModule):
 
     @torch.no_grad()
     def _clamp_logit_scale(self) -> None:
-        self.model.logit_scale.clamp_(0, math.log(self.config.max_logit_scale))  # type: ignore[operator]
+        self.model.logit_scale.clamp_(0, math.log(self.config.loss.max_logit_scale))  # type: ignore[operator]
 
     def mean_over_ranks(self, value: float) -> float:
         """The mean of a number over ranks, on every rank."""
@@ -259,8 +269,9 @@ class ContrastiveModule(pl.LightningModule):
 
 @contextlib.contextmanager
 def quick_attention(device: torch.device) -> Iterator[None]:
-    """On a CPU, attention by plain matrix products: for sequences as short as CLIP's the flash kernel's backward
-    takes several times as long (a quarter of the whole step of the demo's model)."""
+    """On a CPU, attention by plain matrix products: for sequences as short as CLIP's the flash kernel's
+    backward takes several times as long (a quarter of the whole step of the demo's model).
+    """
     with sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else contextlib.nullcontext():
         yield
 

@@ -23,12 +23,13 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Trainable parameters in groups of equal learning rate and weight decay; scalars in one of their own.
 
-    Norms, biases, embeddings and scalars are not decayed: decay pulls towards zero, which for them is no simplicity
-    (Loshchilov and Hutter 2019 leave it open; this is the practice of CLIP, arXiv 2103.00020, section 2.5).
+    Norms, biases, embeddings and scalars are not decayed: decay pulls towards zero, which for them is no
+    simplicity (Loshchilov and Hutter 2019 leave it open; this is the practice of CLIP, arXiv 2103.00020,
+    section 2.5).
 
     Args:
-        layer_decay: below 1, a layer n steps below the top of its tower learns at learning_rate * layer_decay^n
-            (ELECTRA, Clark et al. 2020, arXiv 2003.10555).
+        layer_decay: below 1, a layer n steps below the top of its tower learns at learning_rate *
+            layer_decay^n (ELECTRA, Clark et al. 2020, arXiv 2003.10555).
         unfreeze_steps: the step before which a parameter's learning rate is zero.
     """
     depths = layer_depths(model) if layer_decay != 1.0 else {}
@@ -52,7 +53,9 @@ def is_decayed(name: str, parameter: nn.Parameter) -> bool:
 
 
 def layer_depths(model: nn.Module) -> dict[str, int]:
-    """How many layers each parameter stands below the top of its tower; 0 for the top and for what has no layer."""
+    """How many layers each parameter is below the top of its tower; 0 for the top and for what has no
+    layer.
+    """
     depths = {}
     for tower, names in _towers(model).items():
         numbers = {name: layer_number(name.removeprefix(tower)) for name in names}
@@ -74,7 +77,9 @@ def _towers(model: nn.Module) -> dict[str, list[str]]:
 
 
 def layer_number(name: str) -> int | None:
-    """The layer a parameter belongs to: the number after `resblocks`, `layers`, `blocks` or `layer` in a parameter's name."""
+    """The layer a parameter belongs to: the number after `resblocks`, `layers`, `blocks` or `layer` in a
+    parameter's name.
+    """
     parts = name.split(".")
     for word, number in itertools.pairwise(parts):
         if word in ("resblocks", "layers", "blocks", "layer", "stages") and number.isdigit():

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
@@ -45,6 +46,16 @@ def _of_all(part: T) -> list[T]:
     parts: list[T] = [part] * dist.get_world_size()
     dist.all_gather_object(parts, part)
     return parts
+
+
+def any_rank(is_so: bool) -> bool:
+    """Whether something is so on any rank; all ranks must ask together."""
+    if not is_distributed():
+        return is_so
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    flag = torch.tensor(int(is_so), device=device)
+    dist.all_reduce(flag, dist.ReduceOp.MAX)
+    return bool(flag)
 
 
 def share_buffers(module: nn.Module) -> None:

@@ -1,20 +1,20 @@
 """`iconoclip seen`: has a run trained on an item, and how often? Answered from the run directory alone.
 
-The order of samples is a function of the seed, and the run keeps the keys of its training set; so the answer is exact
-for every step, and stays so when the shard sets are gone or the item has been withdrawn from them.
+The order of samples is a function of the seed, and the run keeps the keys of its training set; so the answer
+is exact for every step, and stays so when the shard sets are gone or the item has been withdrawn from them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from iconoclip.config import load
+from iconoclip.config import load_kept
 from iconoclip.errors import MissingRequirement
 from iconoclip.files import atomic_write
 from iconoclip.rundir import RunDir
@@ -82,7 +82,7 @@ def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
 
 def times_seen(run: RunDir, keys: Sequence[str], step: int) -> dict[str, int]:
     """How often each key has been trained on after `step` steps."""
-    config = load(TrainConfig, run.config_path)
+    config = load_kept(TrainConfig, run.config_path)
     files = keys_files(run)
     ends = [min(first, step) for first, _ in files[1:]] + [step]
     counts = dict.fromkeys(keys, 0)
@@ -93,13 +93,25 @@ def times_seen(run: RunDir, keys: Sequence[str], step: int) -> dict[str, int]:
         for key in rows.keys() & counts.keys():
             if end > first:
                 counts[key] += schedule.times_seen(rows[key], end) - schedule.times_seen(rows[key], first)
+    for damaged, neighbour in _replaced(run, step):
+        # The neighbour was trained on in its place.
+        for key, change in ((damaged, -1), (neighbour, 1)):
+            if key in counts:
+                counts[key] += change
     return counts
+
+
+def _replaced(run: RunDir, step: int) -> Iterator[tuple[str, str]]:
+    """The key of each damaged sample, as often as it came up to a step, with the key that took its place."""
+    for line in run.metrics():
+        if line.get("step", 0) <= step:
+            yield from (tuple(pair) for pair in line.get("damaged", ()))
 
 
 def _schedule(config: TrainConfig, table: pa.Table) -> Schedule:
     lengths = tuple(np.bincount(codes(table["shard"])).tolist())
-    shares = quotas(table["institution"].to_numpy(), config.institution_alpha)
+    shares = quotas(table["institution"].to_numpy(), config.data.institution_alpha)
     return Schedule(
-        EpochOrder(lengths, config.seed, config.block_samples, config.window_blocks, shares),
-        config.batch_size,
+        EpochOrder(lengths, config.seed, config.data.block_samples, config.data.window_blocks, shares),
+        config.schedule.batch_size,
     )

@@ -1,10 +1,12 @@
 """Fully sharded training: each rank keeps a slice of the weights, the gradients and the optimizer's state.
 
-torch's `fully_shard` (FSDP2; Zhao et al. 2023, arXiv 2304.11277) under Lightning's DDP strategy, which goes on to start the
-ranks. Lightning's own sharded strategies want a GPU, and files of their own. Here a checkpoint is gathered whole: it is
-the same file whatever the strategy, a run may go on with the other one, and export never notices.
+torch's `fully_shard` (FSDP2; Zhao et al. 2023, arXiv 2304.11277) under Lightning's DDP strategy, which still
+starts the ranks. Lightning's own sharded strategies want a GPU, and files of their own. Here a checkpoint is
+gathered whole: it is the same file whatever the strategy, a run may continue with the other one, and export
+never notices.
 
-The logit scale and bias are scalars, which cannot be sliced: every rank keeps them, and their gradients are averaged.
+The logit scale and bias are scalars, which cannot be sliced: every rank keeps them, and their gradients are
+averaged.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from training.optimizer import SCALARS, layer_number
 
 
 def shard(module: nn.Module, device: torch.device) -> None:
-    """Slice the weights of a module over all ranks: each layer of a tower by itself, then all that is left."""
+    """Slice the weights of a module over all ranks: each layer of a tower by itself, then the rest."""
     # Slices are cut along the first dimension, and want the others in order.
     module.to(memory_format=torch.contiguous_format)
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
@@ -67,7 +69,8 @@ def gathered(value: Any) -> Any:
     """
     if isinstance(value, DTensor):
         whole = value.full_tensor()
-        # Kernels stand in memory as the module lays them out when nothing is sliced; the fused AdamW reads its state blindly.
+        # Kernels are laid out in memory as the module keeps them when nothing is sliced; the fused AdamW
+        # reads its state blindly.
         layout = torch.channels_last if whole.ndim == 4 else torch.contiguous_format
         return whole.detach().cpu().contiguous(memory_format=layout) if dist.get_rank() == 0 else None
     if isinstance(value, Mapping):
@@ -126,7 +129,7 @@ class ShardedStrategy(DDPStrategy):
             average.slice_like(self.model.model)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        """The weights, whole."""
+        """The weights of all ranks as one state dict."""
         state: dict[str, Any] = gathered(super().lightning_module_state_dict())
         return state
 

@@ -1,10 +1,13 @@
-"""The metrics once more, as TensorBoard's event files in the run's folder: `tensorboard --logdir RUN_DIR/tensorboard`."""
+"""The metrics once more, as TensorBoard's event files in the run's folder: `tensorboard --logdir
+RUN_DIR/tensorboard`.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from iconoclip.errors import MissingRequirement
+from iconoclip.files import disk_full_is_an_answer
 from iconoclip.rundir import RunDir
 
 
@@ -13,7 +16,7 @@ class TensorBoardMirror:
 
     Args:
         run: the run.
-        first_step: the step the run goes on from; what an earlier process wrote after it no longer counts.
+        first_step: the step the run continues from; what an earlier process wrote after it no longer counts.
 
     Raises:
         MissingRequirement: the package `tensorboard` is not installed.
@@ -28,16 +31,19 @@ class TensorBoardMirror:
                 where="tensorboard",
                 remedy="pip install tensorboard, or leave the field false: metrics.jsonl holds the same",
             ) from error
+        self._folder = run.folder / "tensorboard"
         self._writer: Any = SummaryWriter(
-            str(run.folder / "tensorboard"), purge_step=first_step + 1 if first_step else None
+            str(self._folder), purge_step=first_step + 1 if first_step else None
         )
 
     def log(self, values: dict[str, Any]) -> None:
         """Write one line; texts and lists stay in metrics.jsonl."""
-        for name, value in values.items():
-            if isinstance(value, int | float) and name != "step":
-                self._writer.add_scalar(name, value, global_step=values["step"])
+        with disk_full_is_an_answer(self._folder):
+            for name, value in values.items():
+                if isinstance(value, int | float) and name != "step":
+                    self._writer.add_scalar(name, value, global_step=values["step"])
 
     def close(self) -> None:
-        """Write what is left."""
-        self._writer.close()
+        """Write what is left in the buffers."""
+        with disk_full_is_an_answer(self._folder):
+            self._writer.close()

@@ -1,9 +1,10 @@
 """Encode texts without computing what nobody reads.
 
-A causal text tower reads its answer at the end-of-text token; what follows that token changes nothing. Texts are
-sorted by length and encoded in parts, each cut to its longest: captions fill a quarter of a context of 77, so most
-of a text tower's work is saved. The last block is computed at the end-of-text token alone, which saves about half
-of that block. The result equals open_clip's `encode_text` to rounding (tests/training/test_text.py).
+A causal text tower reads its answer at the end-of-text token; what follows that token changes nothing. Texts
+are sorted by length and encoded in parts, each cut to its longest: captions fill a quarter of a context of
+77, so most of a text tower's work is saved. The last block is computed at the end-of-text token alone, which
+saves about half of that block. The result equals open_clip's `encode_text` to rounding
+(tests/training/test_text.py).
 
 Letters: T texts, L context length, W width, D embedding dimension.
 """
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from training.model import at_least_float32
 
-TEXTS_A_PART = 64
+TEXTS_PER_PART = 64
 
 
 def encode_texts(model: nn.Module, tokens_TL: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ def _causal_tower(model: nn.Module) -> CLIP | TextTransformer | None:
 
 
 def _end_of_text(tower: CLIP | TextTransformer, tokens_TL: Tensor) -> Tensor:
-    """Where each text's end-of-text token stands, [T]."""
+    """The position of each text's end-of-text token, [T]."""
     if getattr(tower, "text_pool_type", getattr(tower, "pool_type", "")) == "eos":
         end_id = int(getattr(tower, "text_eos_id", getattr(tower, "eos_id", 2)) or 0)
         return torch.eq(tokens_TL, end_id).int().argmax(dim=-1)
@@ -74,8 +75,8 @@ def _encode_sorted(tower: CLIP | TextTransformer, tokens_TL: Tensor) -> Tensor:
     # One look-up for all parts: each would make a gradient as large as the vocabulary.
     embedded_TLW = tower.token_embedding(tokens_TL)
     parts = []
-    for first in range(0, len(tokens_TL), TEXTS_A_PART):
-        part = slice(first, first + TEXTS_A_PART)
+    for first in range(0, len(tokens_TL), TEXTS_PER_PART):
+        part = slice(first, first + TEXTS_PER_PART)
         parts.append(_encode_part(tower, embedded_TLW[part], end_T[part]))
     return torch.cat(parts)[torch.argsort(turns_T)]
 
@@ -114,7 +115,9 @@ def _pooled(transformer: Transformer, hidden_TLW: Tensor, mask_LL: Tensor, end_T
 
 
 def _can_skip_positions(transformer: Transformer) -> bool:
-    """Whether the blocks are open_clip's plain ones and nothing (sharding, compilation, recomputation) wraps them."""
+    """Whether the blocks are open_clip's plain ones and nothing (sharding, compilation, recomputation) wraps
+    them.
+    """
     last = transformer.resblocks[-1]
     is_wrapped = transformer._compiled_call_impl is not None or transformer.grad_checkpointing
     return type(last) is ResidualAttentionBlock and last.attn.batch_first and not is_wrapped

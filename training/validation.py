@@ -23,13 +23,13 @@ from training.module import ContrastiveModule, averaged, evaluating
 
 def validation_samples(config: TrainConfig) -> tuple[Samples, list[int]] | None:
     """The rows to validate on, or None when the set has no such side."""
-    if config.validation_split == "none":
+    if config.validation.split == "none":
         return None
     try:
-        samples = load(config.shardsets, split=config.validation_split, policy=config.policy)
+        samples = load(config.shardsets, split=config.validation.split, policy=config.data.policy)
     except BadInput:
         return None
-    rows = sorted(shuffled(len(samples), 0)[: config.validation_samples].tolist())
+    rows = sorted(shuffled(len(samples), 0)[: config.validation.max_samples].tolist())
     return samples, rows
 
 
@@ -53,7 +53,7 @@ class Validation(Callback):
     ) -> None:
         """Validate when it is time to."""
         assert isinstance(pl_module, ContrastiveModule)
-        every = self._config.validate_every
+        every = self._config.validation.every
         is_time = pl_module.step == pl_module.num_steps or (every > 0 and pl_module.step % every == 0)
         if not is_time or self._found is None:
             return
@@ -67,11 +67,11 @@ class Validation(Callback):
         assert self._found
         samples, rows = self._found
         options: dict[str, Any] = {"device": module.device, "precision": self._precision, "batch_size": 128}
-        fields = [name for name, weight in self._config.field_weights.items() if weight > 0]
+        fields = [name for name, weight in self._config.data.field_weights.items() if weight > 0]
         found: dict[str, float] = {}
         ranks.share_buffers(module.model)
         with evaluating(module), averaged(module), sharding.whole(module):
-            images_ND = embed.embed_images(
+            images_ND, rows, damaged = embed.embed_images(
                 module.model, samples, rows, self._loaded.evaluation_transform(), **options
             )
             for queries in retrieval_score.choose_queries(samples, rows, fields=fields):
@@ -79,4 +79,6 @@ class Validation(Callback):
                 scored = retrieval_score.text_to_image(queries, texts_TD, images_ND)
                 for k in retrieval_score.CUTOFFS:
                     found[f"validation/{queries.language}/recall@{k}"] = metrics.recall_at_k(scored.ranks, k)
+        if damaged:
+            found["validation/num_damaged"] = len(damaged)
         return {name: value for name, value in found.items() if np.isfinite(value)}

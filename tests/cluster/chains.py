@@ -33,10 +33,10 @@ class Chained:
 def describe(folder: Path, iiif: list[str], oai: str) -> Path:
     (folder / "tiny.json").write_text(json.dumps(MODEL))
     train = {
-        "shardsets": ["{merge}"], "model": str(folder / "tiny.json"), "batch_size": 8, "epochs": 1,
-        "max_steps": 4, "num_workers": 0, "num_threads": 1, "wandb": False,
-        "accelerator": "cpu", "precision": "float32",
-        "validation_split": "none",
+        "shardsets": ["{merge}"], "model": {"name": str(folder / "tiny.json")}, "data": {"num_workers": 0},
+        "schedule": {"batch_size": 8, "epochs": 1, "max_steps": 4},
+        "hardware": {"device": "cpu", "precision": "float32", "num_threads": 1}, "log": {"wandb": False},
+        "validation": {"split": "none"},
     }  # fmt: skip
     small = {"max_side_pixels": 64, "val_share": 0.1, "test_share": 0.3, "num_workers": 1}
     steps = {
@@ -50,7 +50,7 @@ def describe(folder: Path, iiif: list[str], oai: str) -> Path:
         "export": {"fields": {"run_dir": "{train}"}},
         "evaluate": {
             "nodes": 2,
-            "fields": {"model": "{export}", "shardsets": ["{merge}"], "accelerator": "cpu"},
+            "fields": {"model": "{export}", "shardsets": ["{merge}"], "device": "cpu"},
         },
         "encode": {"num_tasks": 2, "fields": {"model": "{export}", "shardset": "{merge}", "num_threads": 1}},
         "index": {

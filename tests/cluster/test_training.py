@@ -32,7 +32,7 @@ def test_two_nodes_give_the_losses_of_one_process(trained: Trained) -> None:
 
 def test_sliced_weights_on_two_nodes_give_the_losses_of_one_process(trained: Trained) -> None:
     assert losses_of(trained.sliced) == pytest.approx(losses_of(trained.alone), abs=1e-5)
-    assert yaml.safe_load((trained.sliced / "config.yaml").read_text())["strategy"] == "fsdp"
+    assert yaml.safe_load((trained.sliced / "config.yaml").read_text())["hardware"]["strategy"] == "fsdp"
 
 
 def test_two_requeues_in_the_middle_of_an_epoch_change_no_loss(trained: Trained) -> None:
@@ -59,4 +59,4 @@ def test_the_requeued_run_is_one_run(trained: Trained) -> None:
 
 def test_both_ranks_ran_on_their_own_node(trained: Trained) -> None:
     assert JobDir(trained.two_nodes).work_of(None).attempts[0].nodes == "node[1-2]"
-    assert yaml.safe_load((trained.two_nodes / "config.yaml").read_text())["num_nodes"] == 2
+    assert yaml.safe_load((trained.two_nodes / "config.yaml").read_text())["hardware"]["num_nodes"] == 2

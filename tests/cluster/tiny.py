@@ -63,20 +63,16 @@ def record_of(number: int, data: bytes) -> Record:
     )  # fmt: skip
 
 
-def train_fields(folder: Path) -> dict[str, Any]:
+def train_fields(folder: Path, *, max_steps: int | None = None) -> dict[str, Any]:
     """The fields of a run over all of it: writes shard set and model below `folder`."""
     write_shardset(folder / "squares", NUM_STEPS * BATCH_SIZE)
     (folder / "tiny.json").write_text(json.dumps(MODEL))
     return {
         "shardsets": [str(folder / "squares")],
-        "model": str(folder / "tiny.json"),
-        "batch_size": BATCH_SIZE,
-        "epochs": 1,
-        "log_every": 1,
-        "num_workers": 1,
-        "num_threads": 1,
-        "wandb": False,
-        "accelerator": "cpu",
-        "precision": "float32",
-        "validation_split": "none",
+        "data": {"num_workers": 1},
+        "model": {"name": str(folder / "tiny.json")},
+        "schedule": {"batch_size": BATCH_SIZE, "epochs": 1, "max_steps": max_steps},
+        "hardware": {"device": "cpu", "precision": "float32", "num_threads": 1},
+        "validation": {"split": "none"},
+        "log": {"every": 1, "wandb": False},
     }

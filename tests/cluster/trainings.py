@@ -50,7 +50,7 @@ def start_trainings(folder: Path) -> Trained:
     """Submit three, start the fourth, and wait for none."""
     config_file = folder / "tiny.yaml"
     config_file.write_text(yaml.safe_dump(train_fields(folder)))
-    own_words = {"requeued": ["wandb=true"], "two_nodes": [], "sliced": ["strategy=fsdp"]}
+    own_words = {"requeued": ["log.wandb=true"], "two_nodes": [], "sliced": ["hardware.strategy=fsdp"]}
     for name, words in own_words.items():
         submit(
             SubmitConfig(

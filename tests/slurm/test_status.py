@@ -53,7 +53,7 @@ def test_a_run_that_stopped_for_want_of_another_names_it(tmp_path: Path) -> None
         (
             "iconoclip: train, job 3 on node[1-2], attempt 1\n"
             "iconoclip: a batch of 128 needs as many samples; there are 63\n"
-            "  where:  shards\n  remedy: set batch_size to 63\n"
+            "  where:  shards\n  remedy: set schedule.batch_size to 63\n"
             "srun: error: node1: task 0: Exited with exit code 2\n"
             "iconoclip: the stage left with exit code 2\niconoclip: exit code 2, failed\n",
             "iconoclip: a batch of 128 needs as many samples; there are 63",
@@ -104,7 +104,7 @@ def test_the_row_shows_where_training_is(tmp_path: Path) -> None:
     assert (row.step, row.epoch, row.loss, row.left) == ("20", "1.0/5", "0.123", "0:33:20")
     # Told to end after 40 steps, it has 20 of 16 samples before it: 500 s. The epochs are those of the
     # schedule.
-    job_dir.run.config_path.write_text("seed: 0\nepochs: 5.0\nmax_steps: 40\n")
+    job_dir.run.config_path.write_text("seed: 0\nschedule:\n  epochs: 5.0\n  max_steps: 40\n")
     shorter = row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path)
     assert (shorter.epoch, shorter.left) == ("1.0/5", "0:08:20")
     assert row.log.startswith("last line")

@@ -15,6 +15,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from iconoclip import record as rec
+from iconoclip.config import as_tree, build
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSetWriter
 from training.config import TrainConfig
@@ -131,16 +132,60 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+# The tests name a field by a word that no other group has.
+SHORT = {
+    "model": "model.name",
+    "loss": "loss.kind",
+    "device": "hardware.device",
+    "validation_split": "validation.split",
+    "validate_every": "validation.every",
+    "validation_samples": "validation.max_samples",
+    "checkpoint_every": "checkpoint.every",
+    "log_every": "log.every",
+}
+
+
+def dotted(changes: dict[str, Any]) -> dict[str, Any]:
+    """Fields by their dotted names, in place of the short ones that the tests use."""
+    return {SHORT.get(name, TrainConfig.renamed.get(name, name)): value for name, value in changes.items()}
+
+
+def config_of(**values: Any) -> TrainConfig:
+    """A config from values by their short names."""
+    return build(TrainConfig, as_tree(dotted(values)), "a test")
+
+
+def changed(config: TrainConfig, **changes: Any) -> TrainConfig:
+    """A config with other values of some fields."""
+    values = config.model_dump()
+    for name, value in dotted(changes).items():
+        *groups, leaf = name.split(".")
+        (values[groups[0]] if groups else values)[leaf] = value
+    return build(TrainConfig, values, "a test")
+
+
 @pytest.fixture
 def make_config(shapes_set: Path, small_model: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
     """A training config for the small set and model."""
 
     def make(**changes: Any) -> TrainConfig:
         values: dict[str, Any] = {
-            "shardsets": [str(shapes_set)], "run_dir": tmp_path / "run", "model": str(small_model), "batch_size": 8, "epochs": 2,
-            "num_workers": 0, "precision": "float32", "wandb": False, "checkpoint_every": 4, "log_every": 1, "num_threads": 1,
-            "accelerator": "cpu", "learning_rate": 1e-3, "min_crop_area": 0.7, "captions_per_image": 2,
-        }  # fmt: skip
-        return TrainConfig(**(values | changes))
+            "shardsets": [str(shapes_set)],
+            "run_dir": tmp_path / "run",
+            "model": str(small_model),
+            "batch_size": 8,
+            "epochs": 2,
+            "num_workers": 0,
+            "precision": "float32",
+            "wandb": False,
+            "checkpoint_every": 4,
+            "log_every": 1,
+            "num_threads": 1,
+            "device": "cpu",
+            "learning_rate": 1e-3,
+            "min_crop_area": 0.7,
+            "captions_per_image": 2,
+        }
+        return config_of(**(values | changes))
 
     return make

@@ -24,7 +24,7 @@ from training.data.storage import ShardReader
 from training.seen import seen, times_seen
 from training.train import train
 
-from .conftest import shapes, write_set
+from .conftest import changed, shapes, write_set
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -65,7 +65,7 @@ def test_what_was_seen_before_a_withdrawal_stays_known(
 ) -> None:
     folder = write_set(tmp_path / "set", shapes(lambda number: "train"))
     config = make_config(shardsets=[str(folder)], epochs=3, validation_split="none")
-    train(config.model_copy(update={"max_steps": 8}))
+    train(changed(config, max_steps=8))
     before = Counter(key for batch in batches[:8] for key in batch)
     gone = max(before)
     manifest = with_tombstones(
@@ -90,7 +90,7 @@ def test_energy_by_hand() -> None:
     found = estimate(seconds=1800, watts=100, num_ranks=2, grams_per_kwh=250, source="assumed")
     assert found["energy_kwh"] == pytest.approx(0.1)
     assert found["co2_grams"] == pytest.approx(25)
-    assert "250 g of CO2 a kWh" in found["assumptions"]
+    assert "250 g of CO2 per kWh" in found["assumptions"]
 
 
 def test_the_power_of_a_gpu_is_the_mean_of_what_its_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,17 +103,17 @@ def test_the_power_of_a_gpu_is_the_mean_of_what_its_driver_says(monkeypatch: pyt
     read = [meter.read(seconds, device)["energy_kwh"] for seconds in (0, 600, 1800)]
     assert read == pytest.approx([0.4, 0.6, 1.0])
     found = meter.read(1800, device)
-    assert "300 W a GPU, assumed: the driver reports none (StopIteration)" in found["assumptions"]
+    assert "300 W per GPU, assumed: the driver reports none (StopIteration)" in found["assumptions"]
 
 
 def test_time_and_energy_of_a_run_count_all_its_processes(make_config: MakeConfig) -> None:
-    config = make_config(validation_split="none", accelerator="cpu", devices=1)
+    config = make_config(validation_split="none", device="cpu", devices=1)
     seconds = []
     for max_steps in (2, 4):
-        train(config.model_copy(update={"max_steps": max_steps}))
+        train(changed(config, max_steps=max_steps))
         job = RunDir(config.run_dir).job
         seconds.append(job["train_seconds"])
-        # 12 W a CPU thread, on one rank.
+        # 12 W per CPU thread, on one rank.
         joules = job["train_seconds"] * 12 * torch.get_num_threads()
         assert job["cost"]["energy_kwh"] == pytest.approx(joules / 3_600_000)
     assert 0 < seconds[0] < seconds[1]

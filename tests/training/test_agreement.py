@@ -1,4 +1,6 @@
-"""With identical weights and batches, the training step agrees with open_clip's: float64 to rounding, float32 to 1e-6."""
+"""With identical weights and batches, the training step agrees with open_clip's: float64 to rounding, float32
+to 1e-6.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,21 @@ from .conftest import SMALL_MODEL
 
 RESNET = {
     "embed_dim": 16,
-    "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 16, "patch_size": None},
+    "vision_cfg": {
+        "image_size": 32,
+        "layers": [1, 1, 1, 1],
+        "width": 8,
+        "head_width": 16,
+        "patch_size": None,
+    },
     "text_cfg": SMALL_MODEL["model_cfg"]["text_cfg"],  # type: ignore[index]
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("loss", ["clip", "siglip"])
 @pytest.mark.parametrize(
-    # A ResNet's batch norms over eight samples amplify float32's rounding to a few millionths, in either program.
+    # A ResNet's batch norms over eight samples amplify float32's rounding to a few millionths, in either
+    # program.
     ("architecture", "dtype"),
     [("vit", torch.float64), ("vit", torch.float32), ("resnet", torch.float64)],
 )
@@ -49,7 +58,7 @@ def test_loss_and_gradients_are_open_clips(
     batch = make_dataset(plan, loaded).__getitems__(plan.schedule.batch(0))
     value = module.backward_whole(batch)
 
-    # open_clip's own road from the same pixels and tokens: its normalisation, its forward pass, its loss.
+    # open_clip's own way from the same pixels and tokens: its normalisation, its forward pass, its loss.
     preprocess = loaded.preprocess
     pixels = Normalize(preprocess["mean"], preprocess["std"])(
         batch.images_BSS3.permute(0, 3, 1, 2).to(dtype) / 255

@@ -1,6 +1,7 @@
 """Compiled towers train as plain ones do, and nothing of the compiler stays in what a run writes.
 
-The backend aot_eager traces, differentiates and guards as torch's own choice, inductor, does, and then runs the graphs as they are.
+The backend aot_eager traces, differentiates and guards as torch's own choice, inductor, does, and then runs
+the graphs as they are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from training.config import ExportConfig, TrainConfig
 from training.export import export
 from training.train import train
 
-from .conftest import SMALL_MODEL
+from .conftest import SMALL_MODEL, changed
 
 MakeConfig = Callable[..., TrainConfig]
 THIN_MODEL: dict[str, Any] = copy.deepcopy(SMALL_MODEL)
@@ -58,7 +59,7 @@ def losses(config: TrainConfig) -> list[float]:
 
 
 def checkpoint_of(config: TrainConfig) -> dict[str, Any]:
-    """The last checkpoint."""
+    """The contents of the last checkpoint."""
     path, _ = checkpoints.latest_sound(config.run_dir / "checkpoints")
     assert path
     return read_checkpoint(path)
@@ -83,12 +84,15 @@ def test_a_compiled_run_is_the_plain_one(
     (tmp_path / "thin.json").write_text(json.dumps(THIN_MODEL))
     # A locked image tower has no backward pass to compile: that is half of the time.
     values: dict[str, Any] = {
-        "model": str(tmp_path / "thin.json"), "validation_split": "none", "locked": ["image"], "captions_per_image": 1,
-    }  # fmt: skip
+        "model": str(tmp_path / "thin.json"),
+        "validation_split": "none",
+        "locked": ["image"],
+        "captions_per_image": 1,
+    }
     plain, compiled = (make_config(run_dir=tmp_path / name, **values) for name in ("plain", "compiled"))
-    train(plain.model_copy(update={"max_steps": 3}))
+    train(changed(plain, max_steps=3))
     assert not counters["stats"]["unique_graphs"]
-    train(compiled.model_copy(update={"max_steps": 3, "compile": True}))
+    train(changed(compiled, max_steps=3, compile=True))
     # Both towers are compiled, each in one piece: nothing in them makes the compiler give up.
     assert counters["stats"]["unique_graphs"] == 2
     assert not counters["graph_break"]
@@ -106,13 +110,17 @@ def test_compiling_may_begin_and_end_in_the_middle_of_a_run(
 ) -> None:
     use(monkeypatch, "aot_eager")
     values: dict[str, Any] = {
-        "lora_rank": 2, "ema_decay": 0.9, "gradient_checkpointing": True, "micro_batch_size": 4, "validation_split": "none",
-    }  # fmt: skip
+        "lora_rank": 2,
+        "ema_decay": 0.9,
+        "gradient_checkpointing": True,
+        "micro_batch_size": 4,
+        "validation_split": "none",
+    }
     whole, pieces = (make_config(run_dir=tmp_path / name, **values) for name in ("whole", "pieces"))
     train(whole)
     for last_step, is_compiled in ((3, False), (11, True), (13, False)):
-        train(pieces.model_copy(update={"max_steps": last_step, "compile": is_compiled}))
-    # Two towers, each with a gradient and without: texts of other lengths are not compiled anew.
+        train(changed(pieces, max_steps=last_step, compile=is_compiled))
+    # Two towers, each with a gradient and without: texts of other lengths are not compiled again.
     assert counters["stats"]["unique_graphs"] == 4
     assert losses(pieces) == pytest.approx(losses(whole), abs=1e-5)
     found, wanted = checkpoint_of(pieces), checkpoint_of(whole)

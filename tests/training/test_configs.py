@@ -1,4 +1,6 @@
-"""Every shipped config is read, instantiated on a shrunken model of its kind, and trained for a few steps. No hub."""
+"""Every shipped config is read, instantiated on a shrunken model of its kind, and trained for a few steps. No
+hub.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from training.model import load_model
 from training.optimizer import parameter_groups
 from training.train import train
 
-from .conftest import COLOURS, SHAPES, SMALL_MODEL
+from .conftest import COLOURS, SHAPES, SMALL_MODEL, changed
 
 CONFIGS = sorted(path.name for path in shipped_config("train").glob("*.yaml"))
 WORDS = [*COLOURS, *COLOURS.values(), *SHAPES, *SHAPES.values(), "a", "un", ","]
@@ -36,17 +38,31 @@ def test_a_shipped_config_trains(name: str, shapes_set: Path, tmp_path: Path) ->
     assert path.read_text().startswith("# ")
     config = load(TrainConfig, path, shardsets=[str(shapes_set)], run_dir=tmp_path / "run")
     # The model it names exists, or is shipped; its weights have a tag that open_clip knows.
-    assert config.model in open_clip.list_models() or shipped_config(f"models/{config.model}.json").is_file()
-    assert config.pretrained is None or config.pretrained in open_clip.list_pretrained_tags_by_model(
-        config.model
-    )
+    name, tag = config.model.name, config.model.pretrained
+    assert name in open_clip.list_models() or shipped_config(f"models/{name}.json").is_file()
+    assert tag is None or tag in open_clip.list_pretrained_tags_by_model(name)
     # Compiling is left out: test_compile.py has it.
-    small = config.model_copy(update={
-        "model": str(shrunken(config, tmp_path)), "pretrained": None, "batch_size": 8, "accelerator": "cpu", "devices": 1, "num_nodes": 1,
-        "micro_batch_size": config.micro_batch_size and 3, "num_workers": min(config.num_workers, 1), "num_threads": 1, "wandb": False,
-        "max_steps": 3, "compile": False, "precision": "float32", "log_every": 1, "field_weights": {}, "captions_per_image": min(2, config.captions_per_image),
-        "validation_samples": 4,
-    })  # fmt: skip
+    hardware, data = config.hardware, config.data
+    small = changed(
+        config,
+        model=str(shrunken(config, tmp_path)),
+        pretrained=None,
+        batch_size=8,
+        device="cpu",
+        devices=1,
+        num_nodes=1,
+        micro_batch_size=hardware.micro_batch_size and 3,
+        num_workers=min(data.num_workers, 1),
+        num_threads=1,
+        wandb=False,
+        max_steps=3,
+        compile=False,
+        precision="float32",
+        log_every=1,
+        field_weights={},
+        captions_per_image=min(2, data.captions_per_image),
+        validation_samples=4,
+    )
     assert train(small) == 0
     losses = [line["loss"] for line in RunDir(small.run_dir).metrics() if "loss" in line]
     assert len(losses) == 3
@@ -61,9 +77,9 @@ def test_a_shipped_config_trains(name: str, shapes_set: Path, tmp_path: Path) ->
 def shrunken(config: TrainConfig, folder: Path) -> Path:
     """A model of the same make as the config's, a thousand times smaller."""
     values: dict[str, Any] = json.loads(json.dumps(SMALL_MODEL))
-    if "xlm-roberta" in config.model:
+    if "xlm-roberta" in config.model.name:
         values["model_cfg"]["text_cfg"] = small_xlm_r(folder / "xlm-r")
-    if "SigLIP2" in config.model:
+    if "SigLIP2" in config.model.name:
         values = small_siglip2(folder / "siglip2")
     path = folder / "shrunken.json"
     path.write_text(json.dumps(values))
@@ -71,15 +87,22 @@ def shrunken(config: TrainConfig, folder: Path) -> Path:
 
 
 def small_siglip2(folder: Path) -> dict[str, Any]:
-    """A SigLIP 2 as open_clip makes them, small: timm's image tower, a text tower without a mask, a tokenizer of its own."""
+    """A SigLIP 2 as open_clip makes them, small: timm's image tower, a text tower without a mask, a tokenizer
+    of its own.
+    """
     config = json.loads(
         (Path(open_clip.__file__).parent / "model_configs/ViT-B-16-SigLIP2-256.json").read_text()
     )
     config["embed_dim"] = 96
     config["vision_cfg"] |= {"image_size": 160, "timm_model_name": "test_vit3"}
     config["text_cfg"] |= {
-        "context_length": 16, "vocab_size": small_tokenizer(folder), "hf_tokenizer_name": str(folder), "width": 32, "heads": 2, "layers": 1,
-    }  # fmt: skip
+        "context_length": 16,
+        "vocab_size": small_tokenizer(folder),
+        "hf_tokenizer_name": str(folder),
+        "width": 32,
+        "heads": 2,
+        "layers": 1,
+    }
     return {"model_cfg": config, "preprocess_cfg": SMALL_MODEL["preprocess_cfg"]}
 
 
@@ -107,12 +130,20 @@ def small_xlm_r(folder: Path) -> dict[str, Any]:
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
     config = XLMRobertaConfig(
-        vocab_size=small_tokenizer(folder), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=40,
-    )  # fmt: skip
+        vocab_size=small_tokenizer(folder),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=40,
+    )
     XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
     return {
-        "context_length": 16, "hf_model_name": str(folder), "hf_tokenizer_name": str(folder), "hf_pooler_type": "mean_pooler",
-    }  # fmt: skip
+        "context_length": 16,
+        "hf_model_name": str(folder),
+        "hf_tokenizer_name": str(folder),
+        "hf_pooler_type": "mean_pooler",
+    }
 
 
 def test_a_text_tower_starts_from_the_weights_in_its_folder(tmp_path: Path) -> None:
@@ -133,14 +164,19 @@ def test_a_siglip2_goes_on_from_its_exported_folder(
     path = tmp_path / "siglip2.json"
     path.write_text(json.dumps(small_siglip2(tmp_path / "tokenizer")))
     changes: dict[str, Any] = {
-        "loss": "siglip", "max_steps": 1, "validation_split": "none", "batch_size": 4, "layer_decay": 0.5, "gradient_checkpointing": True,
-    }  # fmt: skip
+        "loss": "siglip",
+        "max_steps": 1,
+        "validation_split": "none",
+        "batch_size": 4,
+        "layer_decay": 0.5,
+        "gradient_checkpointing": True,
+    }
     first = make_config(model=str(path), run_dir=tmp_path / "first", **changes)
     train(first)
     export(ExportConfig(run_dir=first.run_dir, out=tmp_path / "model"))
     tuned = make_config(model=f"local-dir:{tmp_path / 'model'}", run_dir=tmp_path / "tuned", **changes)
     groups = parameter_groups(
-        load_model(tuned.model).model, learning_rate=1.0, weight_decay=0.1, layer_decay=0.5
+        load_model(tuned.model.name).model, learning_rate=1.0, weight_decay=0.1, layer_decay=0.5
     )
     rates = {group["lr"] for group in groups}
     # Nine layers in the image tower: the top at 1/2, the stem with its position embedding at 1/2^10.
@@ -173,5 +209,6 @@ def test_the_sigmoid_loss_gives_a_model_the_bias_it_needs(
     train(config)
     export(ExportConfig(run_dir=config.run_dir, out=tmp_path / "model"))
     model = open_clip.create_model(f"local-dir:{tmp_path / 'model'}")
-    # SigLIP starts at -10 (arXiv 2303.15343, section 3.2); one small step moves it by about its learning rate.
+    # SigLIP starts at -10 (arXiv 2303.15343, section 3.2); one small step moves it by about its learning
+    # rate.
     assert model.logit_bias.item() == pytest.approx(-10, abs=0.01)

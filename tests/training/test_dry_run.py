@@ -14,6 +14,8 @@ from training.checkpoint import folder as checkpoints
 from training.config import TrainConfig
 from training.train import train
 
+from .conftest import changed
+
 MakeConfig = Callable[..., TrainConfig]
 
 
@@ -39,7 +41,7 @@ def test_the_dry_run_measures_and_writes_nothing(
 def test_a_dry_run_where_the_gpus_are_not_says_so(
     make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = {"accelerator": "gpu", "devices": 4, "ema_decay": 0.9, "micro_batch_size": 1}
+    changes = {"device": "cuda", "devices": 4, "ema_decay": 0.9, "micro_batch_size": 1}
     train(make_config(dry_run=True, json=True, strategy="fsdp", **changes))
     facts = json.loads(capsys.readouterr().out)
     assert facts["is_elsewhere"] is not torch.cuda.is_available()
@@ -50,7 +52,7 @@ def test_a_dry_run_where_the_gpus_are_not_says_so(
     assert "the GPU that the config asks for is not here" in " ".join(capsys.readouterr().out.split())
     if not torch.cuda.is_available():
         with pytest.raises(MissingRequirement, match="sees no GPU"):
-            train(make_config(accelerator="gpu"))
+            train(make_config(device="cuda"))
 
 
 @pytest.mark.parametrize(
@@ -62,9 +64,9 @@ def test_the_disk_it_names_is_the_disk_it_takes(
     make_config: MakeConfig, capsys: pytest.CaptureFixture[str], changes: dict[str, Any]
 ) -> None:
     config = make_config(validation_split="none", max_steps=1, **changes)
-    train(config.model_copy(update={"dry_run": True, "json": True}))
+    train(changed(config, dry_run=True, json=True))
     said_mb = json.loads(capsys.readouterr().out)["disk_mb"]
     train(config)
     (path,) = checkpoints.checkpoints_in(config.run_dir / "checkpoints")
-    # Names and shapes take a few kilobytes beside the numbers.
+    # Names and shapes take a few kilobytes in addition to the numbers.
     assert path.stat().st_size * (config.keep_checkpoints + 1) / 1e6 == pytest.approx(said_mb, rel=0.03)

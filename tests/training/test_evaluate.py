@@ -20,7 +20,7 @@ from iconoclip import metrics
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement
 from iconoclip.record import Caption
 from iconoclip.shardset import ShardSet
-from training.config import EvaluateConfig, ExportConfig, TrainConfig
+from training.config import EvaluateConfig, ExportConfig
 from training.data.samples import load
 from training.evaluate import evaluate
 from training.evaluation import retrieval_score
@@ -29,7 +29,7 @@ from training.evaluation.measure import century
 from training.export import export
 from training.train import train
 
-from .conftest import jpeg, make_record, write_set
+from .conftest import config_of, jpeg, make_record, write_set
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +38,18 @@ def trained(
 ) -> tuple[Path, Path]:
     """A run of a few steps, and its export."""
     folder = tmp_path_factory.mktemp("trained")
-    config = TrainConfig(
-        shardsets=[str(shapes_set)], run_dir=folder / "run", model=str(small_model), batch_size=10, epochs=2, num_workers=0,
-        precision="float32", wandb=False, accelerator="cpu", num_threads=1,
-    )  # fmt: skip
+    config = config_of(
+        shardsets=[str(shapes_set)],
+        run_dir=folder / "run",
+        model=str(small_model),
+        batch_size=10,
+        epochs=2,
+        num_workers=0,
+        precision="float32",
+        wandb=False,
+        device="cpu",
+        num_threads=1,
+    )
     train(config)
     export(ExportConfig(run_dir=config.run_dir, out=folder / "model"))
     return config.run_dir, folder / "model"
@@ -88,7 +96,7 @@ def test_evaluate_agrees_with_brute_force_through_open_clip(
     trained: tuple[Path, Path], shapes_set: Path, tmp_path: Path
 ) -> None:
     config = EvaluateConfig(
-        model=str(trained[1]), shardsets=[str(shapes_set)], out=tmp_path, split="train", accelerator="cpu"
+        model=str(trained[1]), shardsets=[str(shapes_set)], out=tmp_path, split="train", device="cpu"
     )
     assert evaluate(config) == 0
     found = json.loads((tmp_path / "evaluation.json").read_text())
@@ -130,7 +138,7 @@ def test_before_and_after_are_one_table(
     shuffled = {name: torch.randn_like(tensor) * 0.1 for name, tensor in weights.items()}
     save_file(shuffled, base / "open_clip_model.safetensors", metadata={"format": "pt"})
     out = tmp_path / "out"
-    values: dict[str, Any] = {"shardsets": [str(shapes_set)], "split": "all", "accelerator": "cpu"}
+    values: dict[str, Any] = {"shardsets": [str(shapes_set)], "split": "all", "device": "cpu"}
     line = {"interpolate_with": str(base), "interpolation_points": 3}
     evaluate(EvaluateConfig(model=str(trained[1]), before=str(base), out=out, **line, **values))
     found = json.loads((out / "evaluation.json").read_text())
@@ -148,7 +156,8 @@ def test_before_and_after_are_one_table(
     page = (out / "report.html").read_text()
     assert "Before and after" in page
     assert page.count(">change</th>") == 4
-    # The line from the base to this model begins and ends with their own scores, and is drawn for each language.
+    # The line from the base to this model begins and ends with their own scores, and is drawn for each
+    # language.
     assert [point["weight"] for point in found["interpolation"]] == [0, 0.5, 1]
     ends = [found["interpolation"][at]["languages"] for at in (0, -1)]
     wanted = [
@@ -180,8 +189,8 @@ def test_an_architecture_without_weights_is_not_measured(shapes_set: Path, tmp_p
 def test_two_ranks_measure_what_one_does(
     trained: tuple[Path, Path], shapes_set: Path, tmp_path: Path
 ) -> None:
-    words = ["evaluate", str(trained[1]), str(shapes_set), "--split", "all", "--accelerator", "cpu"]
-    values: dict[str, Any] = {"shardsets": [str(shapes_set)], "split": "all", "accelerator": "cpu"}
+    words = ["evaluate", str(trained[1]), str(shapes_set), "--split", "all", "--device", "cpu"]
+    values: dict[str, Any] = {"shardsets": [str(shapes_set)], "split": "all", "device": "cpu"}
     evaluate(EvaluateConfig(model=str(trained[1]), out=tmp_path / "alone", **values))
     done = subprocess.run(
         [sys.executable, "-m", "iconoclip.cli", *words, "--devices", "2", "--out", str(tmp_path / "both")],
@@ -198,9 +207,10 @@ def test_two_ranks_measure_what_one_does(
 
 
 def test_recall_is_clip_benchmarks(shapes_set: Path) -> None:
-    """clip-benchmark 1.6.2, metrics/zeroshot_retrieval.py: hits among the first k over the positives, then > 0.
+    """clip-benchmark 1.6.2, metrics/zeroshot_retrieval.py: hits among the first k over the positives, then >
+    0.
 
-    The formula, written again; benchmarks/evaluate_clip_benchmark.py runs the package itself beside ours.
+    The formula, written again; benchmarks/evaluate_clip_benchmark.py compares ours with the package itself.
     """
     generator = np.random.default_rng(0)
     queries = retrieval_score.LanguageQueries(
@@ -250,7 +260,8 @@ def test_equal_texts_are_equal_answers(tmp_path: Path) -> None:
     assert queries.texts == ("A portrait", "a landscape")
     texts_TD = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
     images_ND = np.array([[0.6, 0.8], [0.8, 0.6], [1.0, 0.0]], dtype=np.float32)
-    # Text 0 scores .6, .8, 1: its answers, images 0 and 1, stand third and second. Text 1 scores .8, .6, 0: third.
+    # Text 0 scores .6, .8, 1: its answers, images 0 and 1, are third and second. Text 1 scores .8, .6, 0:
+    # third.
     found = retrieval_score.text_to_image(queries, texts_TD, images_ND)
     assert [ranks.tolist() for ranks in found.ranks] == [[2, 3], [2, 3], [3]]
     summed = retrieval_score.summary(found)
@@ -279,7 +290,9 @@ def test_the_caption_of_the_first_field_that_is_there_is_asked_with(tmp_path: Pa
 def test_the_report_shows_no_text_twice() -> None:
     # Queries 0 and 3 have one text; 0, 1 and 3 are answered badly, 2 well.
     queries = retrieval_score.LanguageQueries("en", np.arange(4), np.array([0, 1, 2, 0]), ("a", "b", "c"))
-    ranks = retrieval_score.Ranks("text_to_image", "en", queries.image_Q, tuple(np.array([r]) for r in (9, 7, 1, 9)))  # fmt: skip
+    ranks = retrieval_score.Ranks(
+        "text_to_image", "en", queries.image_Q, tuple(np.array([r]) for r in (9, 7, 1, 9))
+    )
     well, badly = choose(ranks, queries, 3)
     assert well == [2]
     assert badly in ([0, 1], [3, 1])
@@ -306,12 +319,15 @@ def test_what_is_one_piece_of_evidence(tmp_path: Path, by: str, num: int) -> Non
     samples = [
         (
             make_record(
-                n, data, {"en": f"text {n % 3 if by == 'text' else n}"}, group=f"north-{n % 4 if by == 'group' else n}"
+                n,
+                data,
+                {"en": f"text {n % 3 if by == 'text' else n}"},
+                group=f"north-{n % 4 if by == 'group' else n}",
             ),
             data,
         )
         for n in range(12)
-    ]  # fmt: skip
+    ]
     found = load([str(write_set(tmp_path / "set", samples))], split="all", policy="open")
     (queries,) = retrieval_score.choose_queries(found, range(12))
     assert len(set(queries.cluster_Q.tolist())) == num
@@ -324,8 +340,18 @@ def test_what_is_one_piece_of_evidence(tmp_path: Path, by: str, num: int) -> Non
 
 @pytest.mark.parametrize(
     ("years", "name"),
-    [((1501, 1600), "16th"), ((1490, 1530), "16th"), ((1470, 1520), "15th"), ((1600, 1600), "16th"), ((1601, None), "17th"), ((None, 1015), "11th"), ((2001, 2005), "21st"), ((None, None), "undated"), ((-20, -10), "before the 1st")],
-)  # fmt: skip
+    [
+        ((1501, 1600), "16th"),
+        ((1490, 1530), "16th"),
+        ((1470, 1520), "15th"),
+        ((1600, 1600), "16th"),
+        ((1601, None), "17th"),
+        ((None, 1015), "11th"),
+        ((2001, 2005), "21st"),
+        ((None, None), "undated"),
+        ((-20, -10), "before the 1st"),
+    ],
+)
 def test_a_date_range_has_one_century(years: tuple[int | None, int | None], name: str) -> None:
     assert century(*years) == name
 

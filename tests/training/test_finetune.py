@@ -1,4 +1,6 @@
-"""Locked towers stay as they are, adapters add what peft's add, averages and interpolations are what they are named."""
+"""Locked towers stay as they are, adapters add what peft's add, averages and interpolations are what they are
+named.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,8 @@ from training.fit import load_for_training
 from training.module import ContrastiveModule
 from training.optimizer import cosine_with_warmup, parameter_groups
 from training.train import train
+
+from .conftest import changed
 
 MakeConfig = Callable[..., TrainConfig]
 QUICK: dict[str, Any] = {"max_steps": 4, "validation_split": "none", "learning_rate": 1e-2, "log_every": 1}
@@ -56,7 +60,7 @@ def test_a_locked_tower_opens_from_the_top(make_config: MakeConfig) -> None:
     assert "visual.proj" in names
     assert "visual.conv1.weight" not in names
     model = load_for_training(config).model
-    steps = finetune.unfreeze_steps(model, config, 13)
+    steps = finetune.unfreeze_steps(model, config.adapt, 13)
     assert steps["visual.proj"] == 2
     assert steps["visual.conv1.weight"] == 13
     assert (
@@ -114,7 +118,7 @@ def test_the_average_is_kept_resumed_and_exported(make_config: MakeConfig, tmp_p
     whole = make_config(run_dir=tmp_path / "whole", **values)
     state = trained(whole)
     pieces = make_config(run_dir=tmp_path / "pieces", **values)
-    trained(pieces.model_copy(update={"max_steps": 1}))
+    trained(changed(pieces, max_steps=1))
     assert all(torch.equal(tensor, state[name]) for name, tensor in trained(pieces).items())
     # By hand, for the logit scale: decays 1/10, 2/11, 3/12 over the values after steps 1, 2 and 3.
     found = [
@@ -163,7 +167,8 @@ def test_layers_learn_slower_the_deeper_they_are(make_config: MakeConfig) -> Non
     groups = parameter_groups(model, learning_rate=1.0, weight_decay=0.1, layer_decay=0.5)
     rates = {id(parameter): group for group in groups for parameter in group["params"]}
     by_name = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
-    # The image tower has two layers: projection 1, top layer 1/2, bottom layer 1/4, stem 1/8. The text tower has one.
+    # The image tower has two layers: projection 1, top layer 1/2, bottom layer 1/4, stem 1/8. The text tower
+    # has one.
     assert by_name["visual.proj"]["lr"] == 1
     assert by_name["visual.transformer.resblocks.1.mlp.c_fc.weight"]["lr"] == 0.5
     assert by_name["visual.transformer.resblocks.0.mlp.c_fc.weight"]["lr"] == 0.25

@@ -61,8 +61,8 @@ def test_several_captions_are_the_mean_over_captions() -> None:
 
 
 def test_repeated_captions_by_hand() -> None:
-    # Two images with the same caption, similarity 1 to both texts; a third pair orthogonal to them; scale ln 2, so
-    # that e^logit is 2 or 1. Rows of image logits: (2, 2, 1), (2, 2, 1), (1, 1, 2).
+    # Two images with the same caption, similarity 1 to both texts; a third pair orthogonal to them; scale ln
+    # 2, so that e^logit is 2 or 1. Rows of image logits: (2, 2, 1), (2, 2, 1), (1, 1, 2).
     images = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
     scale = torch.log(torch.tensor(2.0, dtype=torch.float64))
     relations = Relations(
@@ -85,8 +85,8 @@ def test_a_positive_pulls_as_much_as_ones_own() -> None:
     ContrastiveLoss("clip", "positive")(
         images, texts[:, None], torch.tensor(5.0, dtype=torch.float64), None, relations
     ).backward()
-    # By hand, image to text: d/dx of -1/2 (log p0 + log p1) for image 0 is scale * (sum_j p_j t_j - (t0 + t1) / 2) / 3.
-    # The text-to-image half adds scale * (sum over texts i of p(0 | i) t_i - target_i t_i) / 3.
+    # By hand, image to text: d/dx of -1/2 (log p0 + log p1) for image 0 is scale * (sum_j p_j t_j - (t0 + t1)
+    # / 2) / 3. The text-to-image half adds scale * (sum over texts i of p(0 | i) t_i - target_i t_i) / 3.
     scores = 5.0 * images.detach() @ texts.T
     target = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
     by_image = (scores.softmax(dim=1) - target) @ texts
@@ -95,8 +95,9 @@ def test_a_positive_pulls_as_much_as_ones_own() -> None:
 
 
 def test_repeated_captions_by_hand_for_the_sigmoid() -> None:
-    # Similarities 1 within the pair and with oneself, else 0; logits 2 s - 1, so 1 or -1. With l(z) = log sigmoid(z), an
-    # image of the pair has l(1) for itself, l(1) or l(-1) for the other or nothing, and l(1) for the third.
+    # Similarities 1 within the pair and with oneself, else 0; logits 2 s - 1, so 1 or -1. With l(z) = log
+    # sigmoid(z), an image of the pair has l(1) for itself, l(1) or l(-1) for the other or nothing, and l(1)
+    # for the third.
     images = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
     scale, bias = torch.tensor(2.0, dtype=torch.float64), torch.tensor(-1.0, dtype=torch.float64)
     relations = Relations(
@@ -114,8 +115,10 @@ def test_repeated_captions_by_hand_for_the_sigmoid() -> None:
 
 
 def test_to_the_softmax_an_equal_text_is_no_negative() -> None:
-    """Equal texts are one vector: what the others' questions push away from it, one's own pulls back. Summed over them, the
-    loss with several positives is the plain one, in value and gradient; the sigmoid asks of each pair, and differs."""
+    """Equal texts are one vector: what the others' questions push away from it, one's own pulls back. Summed
+    over them, the loss with several positives is the plain one, in value and gradient; the sigmoid asks of
+    each pair, and differs.
+    """
     numbers = torch.tensor([0, 1, 0, 2, 0, 1])
     relations = Relations(torch.arange(6), numbers[:, None], torch.zeros(6, 0, dtype=torch.int64))
 
@@ -132,15 +135,17 @@ def test_to_the_softmax_an_equal_text_is_no_negative() -> None:
     assert not torch.allclose(found("siglip", "negative")[1], found("siglip", "positive")[1])
 
 
-def test_a_text_is_no_negative_of_an_image_that_bears_it_though_another_was_drawn() -> None:
-    # Texts 7 and 8 are the first image's in two languages; 7 was drawn of it, 8 of the second, which bears 8 alone; the
-    # third bears 9. Text 8 is thus right for the first image too, and text 7 is wrong for the second. Scale ln 2, features
-    # orthogonal: e^logit is 2 for one's own and 1 for any other.
+def test_a_text_is_no_negative_of_an_image_that_has_it_though_another_was_drawn() -> None:
+    # Texts 7 and 8 are the first image's in two languages; 7 was drawn of it, 8 of the second, which has 8
+    # alone; the third has 9. Text 8 is thus right for the first image too, and text 7 is wrong for the
+    # second. Scale ln 2, features orthogonal: e^logit is 2 for one's own and 1 for any other.
     features = torch.eye(3, dtype=torch.float64)
     relations = Relations(
-        torch.arange(3), torch.tensor([[7], [8], [9]]), torch.zeros(3, 0, dtype=torch.int64),
+        torch.arange(3),
+        torch.tensor([[7], [8], [9]]),
+        torch.zeros(3, 0, dtype=torch.int64),
         torch.tensor([[7, 8], [8, -1], [9, -1]]),
-    )  # fmt: skip
+    )
     scale = torch.log(torch.tensor(2.0, dtype=torch.float64))
 
     def loss(repeated: Repeated) -> float:
@@ -155,13 +160,16 @@ def test_a_text_is_no_negative_of_an_image_that_bears_it_though_another_was_draw
     assert loss("positive") == pytest.approx((2 * whole + (whole + other) / 2) / 3)
 
 
-def test_a_drawn_text_is_borne_though_it_stands_beyond_those_that_are_compared() -> None:
-    # Text 7 was drawn of the first two images, and stands in what neither is known to bear; the third bears it undrawn.
+def test_a_drawn_text_counts_though_it_is_beyond_those_that_are_compared() -> None:
+    # Text 7 was drawn of the first two images, and is in neither's list of texts; the third has
+    # it undrawn.
     relations = Relations(
-        torch.arange(4), torch.tensor([[7], [7], [3], [4]]), torch.zeros(4, 0, dtype=torch.int64),
+        torch.arange(4),
+        torch.tensor([[7], [7], [3], [4]]),
+        torch.zeros(4, 0, dtype=torch.int64),
         torch.tensor([[1, 2], [5, 6], [7, 3], [4, -1]]),
-    )  # fmt: skip
-    assert relations.bears(relations, 0).tolist() == [
+    )
+    assert relations.carries(relations, 0).tolist() == [
         [True, True, False, False],
         [True, True, False, False],
         [True, True, True, False],
@@ -169,7 +177,7 @@ def test_a_drawn_text_is_borne_though_it_stands_beyond_those_that_are_compared()
     ]
 
 
-def test_what_is_borne_takes_no_more_memory_for_many_captions() -> None:
+def test_many_captions_take_no_more_memory() -> None:
     num, most = 64, 32
     relations = Relations(
         torch.arange(num), torch.arange(num)[:, None], torch.zeros(num, 0, dtype=torch.int64),
@@ -186,7 +194,7 @@ def test_what_is_borne_takes_no_more_memory_for_many_captions() -> None:
             return found
 
     with Sizes():
-        relations.bears(relations, 0)
+        relations.carries(relations, 0)
     # One byte for each pair; the int64 numbers of the texts themselves, 33 of each image, are 264 a row.
     assert largest <= max(num * num, num * (most + 1) * 8)
 
@@ -200,6 +208,7 @@ def test_the_same_sample_twice_is_never_its_own_negative(kind: Kind) -> None:
     bias = torch.tensor(0.0, dtype=torch.float64) if kind == "siglip" else None
     scale = torch.tensor(3.0, dtype=torch.float64)
     loss = ContrastiveLoss(kind, "negative")(twice, twice[:, None], scale, bias, relations)
-    # Only its own pair is left: log softmax of one value is 0; the sigmoid question is answered by sigmoid(3).
+    # Only its own pair is left: log softmax of one value is 0; the sigmoid question is answered by
+    # sigmoid(3).
     wanted = 0.0 if kind == "clip" else float(-F.logsigmoid(torch.tensor(3.0, dtype=torch.float64)))
     assert float(loss) == pytest.approx(wanted)

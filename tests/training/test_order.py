@@ -86,7 +86,8 @@ def test_quotas_fill_the_epoch_and_spread_evenly_within_an_institution(
 
 
 def test_equal_shares_by_hand() -> None:
-    # 9 of one, 1 of another: n^0 gives each half of 10; n^0.5 gives 3 : 1, that is 7.5 : 2.5, remainders to the larger fraction.
+    # 9 of one, 1 of another: n^0 gives each half of 10; n^0.5 gives 3 : 1, that is 7.5 : 2.5, remainders to
+    # the larger fraction.
     codes = np.array([0] * 9 + [1])
     assert [quota for _, quota in quotas(codes, 0.0) or ()] == [5, 5]
     assert [quota for _, quota in quotas(codes, 0.5) or ()] in ([8, 2], [7, 3])

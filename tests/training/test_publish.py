@@ -22,14 +22,24 @@ from training.evaluate import evaluate
 from training.export import export
 from training.train import train
 
+from .conftest import config_of
+
 
 @pytest.fixture(scope="module")
 def run(shapes_set: Path, small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    """A run of one step."""
-    config = TrainConfig(
-        shardsets=[str(shapes_set)], run_dir=tmp_path_factory.mktemp("published") / "run", model=str(small_model), batch_size=10,
-        max_steps=1, num_workers=0, precision="float32", wandb=False, accelerator="cpu", num_threads=1,
-    )  # fmt: skip
+    """A finished run of one step."""
+    config = config_of(
+        shardsets=[str(shapes_set)],
+        run_dir=tmp_path_factory.mktemp("published") / "run",
+        model=str(small_model),
+        batch_size=10,
+        max_steps=1,
+        num_workers=0,
+        precision="float32",
+        wandb=False,
+        device="cpu",
+        num_threads=1,
+    )
     train(config)
     return config
 
@@ -62,11 +72,16 @@ def test_the_card_takes_the_scores_of_this_model_alone(run: TrainConfig, tmp_pat
     with pytest.raises(BadInput, match="of another model"):
         export(
             ExportConfig(
-                run_dir=run.run_dir, out=half, evaluations=[found], interpolate_with=str(model), interpolation=0.5,
-                weights="last", step=1, licence="MIT",
-            )
-            .model_copy(update={"interpolate_with": str(other_model(model, tmp_path))})
-        )  # fmt: skip
+                run_dir=run.run_dir,
+                out=half,
+                evaluations=[found],
+                interpolate_with=str(model),
+                interpolation=0.5,
+                weights="last",
+                step=1,
+                licence="MIT",
+            ).model_copy(update={"interpolate_with": str(other_model(model, tmp_path))})
+        )
     assert not half.exists()
     with pytest.raises(BadInput, match="not an evaluation"):
         export(ExportConfig(run_dir=run.run_dir, out=half, evaluations=[model / "provenance.json"]))
@@ -145,9 +160,13 @@ class Answer(BaseHTTPRequestHandler):
         if "/preupload/" in self.path:
             wanted = [one["path"] for one in json.loads(body)["files"]]
             modes = [
-                {"path": path, "uploadMode": "lfs" if path.endswith("safetensors") else "regular", "shouldIgnore": False}
+                {
+                    "path": path,
+                    "uploadMode": "lfs" if path.endswith("safetensors") else "regular",
+                    "shouldIgnore": False,
+                }
                 for path in wanted
-            ]  # fmt: skip
+            ]
             return self._say({"files": modes})
         if self.path.endswith("/info/lfs/objects/batch"):
             objects = [
@@ -169,7 +188,7 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    """A hub on loopback."""
+    """A hub that listens on loopback."""
     server = Hub()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -186,8 +205,12 @@ def push(
     environment |= {"HF_ENDPOINT": endpoint, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1"}
     words = ["export", str(run.run_dir), "--out", str(out), "--push", "library/arms"]
     return subprocess.run(
-        [sys.executable, "-m", "iconoclip.cli", *words], env=environment, capture_output=True, text=True, timeout=120
-    )  # fmt: skip
+        [sys.executable, "-m", "iconoclip.cli", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_a_model_is_pushed_whole(run: TrainConfig, hub: Hub, tmp_path: Path) -> None:

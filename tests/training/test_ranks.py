@@ -25,6 +25,8 @@ from training.data.samples import load
 from training.losses import ContrastiveLoss, Relations
 from training.train import train
 
+from .conftest import changed
+
 MakeConfig = Callable[..., TrainConfig]
 
 
@@ -85,7 +87,8 @@ def test_the_gradients_of_two_ranks_are_those_of_the_whole_batch(tmp_path: Path)
     for number, (kind, repeated) in enumerate(CASES):
         whole = gradients(kind, repeated, slice(0, 8))
         ranks = [found[number] for found in by_rank]
-        # DDP averages over ranks: a sample's gradient is on one rank only and is halved, a scalar's is on both.
+        # DDP averages over ranks: a sample's gradient is on one rank only and is halved, a scalar's is on
+        # both.
         for name in ("images", "texts"):
             torch.testing.assert_close(
                 torch.cat([one[name] for one in ranks]) / 2, whole[name], rtol=0, atol=1e-12
@@ -95,24 +98,37 @@ def test_the_gradients_of_two_ranks_are_those_of_the_whole_batch(tmp_path: Path)
 
 
 def launch(
-    config: TrainConfig, folder: Path, words: tuple[str, ...] = ("-m", "iconoclip.cli", "train")
+    config: TrainConfig,
+    folder: Path,
+    words: tuple[str, ...] = ("-m", "iconoclip.cli", "train"),
+    *,
+    code: int = 0,
+    **variables: str,
 ) -> str:
-    """Train in processes of their own, as a person would; returns what they said."""
+    """Train in processes of their own, as a person would; returns what they said.
+
+    The working directory holds a package `training` of the person's own, which no rank may import.
+    """
     path = folder / "config.yaml"
     path.write_text(to_yaml(config))
+    shadow = folder / "training" / "__init__.py"
+    shadow.parent.mkdir(exist_ok=True)
+    shadow.write_text("raise SystemExit('a training of the user')")
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(free_port()),
+        **variables,
     }
     done = subprocess.run(
         [sys.executable, *words, "--config", str(path)],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         timeout=200,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stderr
 
 
@@ -121,7 +137,7 @@ def losses(config: TrainConfig) -> list[float]:
 
 
 def scores(config: TrainConfig) -> dict[str, float]:
-    """The last validation."""
+    """The scores of the last validation."""
     lines = [line for line in RunDir(config.run_dir).metrics() if "validation/en/recall@1" in line]
     return {name: value for name, value in lines[-1].items() if name.startswith("validation/")}
 
@@ -141,8 +157,8 @@ def test_a_run_goes_on_with_other_ranks_and_workers(make_config: MakeConfig, tmp
     alone = make_config(run_dir=tmp_path / "alone", **changes)
     mixed = make_config(run_dir=tmp_path / "mixed", micro_batch_size=3, **changes)
     train(alone)
-    train(mixed.model_copy(update={"max_steps": 3}))
-    launch(mixed.model_copy(update={"devices": 2, "num_workers": 2}), tmp_path)
+    train(changed(mixed, max_steps=3))
+    launch(changed(mixed, devices=2, num_workers=2), tmp_path)
     # Shards of unequal length, and no rank waits for another's.
     assert len(set(load(mixed.shardsets, split="train", policy="open").shard_lengths)) > 1
     assert len(losses(mixed)) == 13
@@ -152,25 +168,68 @@ def test_a_run_goes_on_with_other_ranks_and_workers(make_config: MakeConfig, tmp
 
 def test_slices_train_like_the_whole(make_config: MakeConfig, tmp_path: Path) -> None:
     changes = STEPS | {
-        "max_steps": 13, "epochs": 2, "validation_split": "val", "ema_decay": 0.9, "lora_rank": 2, "lora_towers": ["text"],
-        "loss": "siglip", "gradient_checkpointing": True,
-    }  # fmt: skip
+        "max_steps": 13,
+        "epochs": 2,
+        "validation_split": "val",
+        "ema_decay": 0.9,
+        "lora_rank": 2,
+        "lora_towers": ["text"],
+        "loss": "siglip",
+        "gradient_checkpointing": True,
+    }
     alone = make_config(run_dir=tmp_path / "alone", **changes)
     sliced = make_config(
         run_dir=tmp_path / "sliced", devices=2, strategy="fsdp", micro_batch_size=2, **changes
     )
     train(alone)
-    # Slices go on with what one rank began, go on from their own checkpoint, and one rank ends what they left.
-    one_rank = {"devices": 1, "strategy": "ddp"}
-    train(sliced.model_copy(update=one_rank | {"max_steps": 3}))
-    launch(sliced.model_copy(update={"max_steps": 6}), tmp_path)
-    launch(sliced.model_copy(update={"max_steps": 9}), tmp_path)
-    train(sliced.model_copy(update=one_rank))
+    # Slices continue what one rank began, continue from their own checkpoint, and one rank ends what they
+    # left.
+    one_rank: dict[str, Any] = {"devices": 1, "strategy": "ddp"}
+    train(changed(sliced, **one_rank, max_steps=3))
+    launch(changed(sliced, max_steps=6), tmp_path)
+    launch(changed(sliced, max_steps=9), tmp_path)
+    train(changed(sliced, **one_rank))
     assert len(losses(alone)) == 13
     assert losses(sliced) == pytest.approx(losses(alone), abs=1e-5)
     assert scores(sliced) == scores(alone)
     for name, tensor in weights(alone).items():
         torch.testing.assert_close(weights(sliced)[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+# What SLURM sets in a batch script that was given one task.
+BATCH = {
+    "SLURM_JOB_ID": "7",
+    "SLURM_NTASKS": "1",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "0",
+}
+TORCHRUN = (
+    "-m",
+    "torch.distributed.run",
+    "--nproc-per-node=2",
+    "--standalone",
+    "-m",
+    "iconoclip.cli",
+    "train",
+)
+
+
+def test_torchrun_in_an_allocation_is_one_run_of_two_ranks(make_config: MakeConfig, tmp_path: Path) -> None:
+    alone = make_config(run_dir=tmp_path / "alone", **STEPS)
+    train(alone)
+    two = make_config(run_dir=tmp_path / "two", devices=2, **STEPS)
+    launch(two, tmp_path, TORCHRUN, **BATCH)
+    assert len(losses(two)) == 6
+    assert losses(two) == pytest.approx(losses(alone), abs=1e-5)
+
+
+def test_half_a_run_refuses_before_the_first_step(make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(devices=2, **STEPS)
+    said = launch(config, tmp_path, code=2, **BATCH)
+    assert "the batch script started one process, but 2 processes" in said
+    assert "srun --nodes=1 --ntasks=2 --ntasks-per-node=2 iconoclip train --config" in said
+    assert not config.run_dir.exists()
 
 
 POISON = """
@@ -191,9 +250,11 @@ def test_ranks_skip_a_step_together_and_report_the_keys_of_all(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(devices=2, **(STEPS | {"max_steps": 3}))
-    (tmp_path / "poisoned.py").write_text(POISON)
-    launch(config, tmp_path, (str(tmp_path / "poisoned.py"),))
+    script = tmp_path / "elsewhere" / "poisoned.py"
+    script.parent.mkdir()
+    script.write_text(POISON)
+    launch(config, tmp_path, (str(script),))
     events = [line for line in RunDir(config.run_dir).metrics() if "keys" in line]
     assert [line["step"] for line in events] == [2]
-    assert len(set(events[0]["keys"])) == config.batch_size
+    assert len(set(events[0]["keys"])) == config.schedule.batch_size
     assert all(torch.isfinite(tensor).all() for tensor in weights(config).values())

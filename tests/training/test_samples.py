@@ -1,4 +1,4 @@
-"""Which samples may be used: rights judged again, withdrawals honoured, plain WebDataset able to read along."""
+"""Which samples may be used: rights judged again, withdrawals respected, plain WebDataset as a reader."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lying(raw: str | None, uri: str | None, **changes: Any) -> Rights:
     return Rights.model_validate(values | changes)
 
 
-def test_a_shard_sets_own_word_is_not_believed(tmp_path: Path) -> None:
+def test_a_shard_sets_own_word_is_not_trusted(tmp_path: Path) -> None:
     verdicts = {
         "free": judge(PUBLIC_DOMAIN),
         "says yes without a statement": lying(None, None),
@@ -154,7 +154,7 @@ def test_batches_are_the_same_whoever_loads_them(shapes_set: Path, changes: dict
     by_rank = [batches(rank, ranks, workers, cache) for rank in range(ranks)]
     assert len(wanted) == 12
     for step, batch in enumerate(wanted):
-        for name in ("images_BSS3", "tokens_BKL", "rows_B", "texts_BK", "borne_BM"):
+        for name in ("images_BSS3", "tokens_BKL", "rows_B", "texts_BK", "carried_BM"):
             together = torch.cat([getattr(batches[step], name) for batches in by_rank])
             assert torch.equal(together, getattr(batch, name)), name
 
@@ -171,7 +171,7 @@ def test_captions_are_drawn_by_weight_and_without_replacement() -> None:
     assert [sorted(pair) for pair in pairs.tolist()] == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_what_an_image_bears_is_known_whatever_is_drawn() -> None:
+def test_the_texts_of_an_image_are_known_whatever_is_drawn() -> None:
     captions = load_captions([{"en": "Portrait", "fr": "Bildnis"}, {"de": "bildnis "}, {"en": "A view"}])
     # Numbers in the order of first appearance; case and spacing make no other text.
     assert captions.texts_of(np.array([2, 0, 1])).tolist() == [[2, -1], [0, 1], [1, -1]]

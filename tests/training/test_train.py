@@ -1,4 +1,4 @@
-"""A run learns, records itself, stops when asked to, goes on exactly, and says what is wrong."""
+"""A run learns, records itself, stops when asked to, continues exactly, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from training.checkpoint import folder as checkpoints
 from training.checkpoint.file import AtomicCheckpointIO, read_checkpoint
 from training.config import TrainConfig
 from training.train import train
+
+from .conftest import changed
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -87,13 +89,13 @@ def test_a_run_in_pieces_is_bit_equal_to_a_whole_one(
     )
     train(whole)
     for last_step in (3, 7):
-        train(pieces.model_copy(update={"max_steps": last_step, "num_workers": 0}))
+        train(changed(pieces, max_steps=last_step, num_workers=0))
     train(pieces)
     assert_same_run(whole.run_dir, pieces.run_dir)
 
 
 def with_bias(config: TrainConfig, folder: Path) -> Path:
-    values = json.loads(Path(config.model).read_text())
+    values = json.loads(Path(config.model.name).read_text())
     values["model_cfg"]["init_logit_bias"] = -10.0
     path = folder / "bias.json"
     path.write_text(json.dumps(values))
@@ -112,7 +114,7 @@ def test_a_finished_run_says_so(make_config: MakeConfig, capsys: pytest.CaptureF
 
 def test_another_run_in_the_same_folder_is_refused(make_config: MakeConfig) -> None:
     train(make_config(max_steps=1, validation_split="none"))
-    with pytest.raises(ConfigError, match=r"started with learning_rate 0\.001, not 0\.002"):
+    with pytest.raises(ConfigError, match=r"started with optimizer.learning_rate 0\.001, not 0\.002"):
         train(make_config(max_steps=2, learning_rate=2e-3))
 
 
@@ -121,7 +123,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
 ) -> None:
     whole, damaged = make_config(run_dir=tmp_path / "whole"), make_config(run_dir=tmp_path / "damaged")
     train(whole)
-    train(damaged.model_copy(update={"max_steps": 8}))
+    train(changed(damaged, max_steps=8))
     path = checkpoints.checkpoint_path(damaged.run_dir / "checkpoints", 8)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -129,7 +131,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
     with pytest.raises(DamagedData, match="does not match its checksum"):
         read_checkpoint(path)
     train(damaged)
-    assert "going on from step-00000004.ckpt" in capsys.readouterr().err
+    assert "continuing from step-00000004.ckpt" in capsys.readouterr().err
     assert_same_run(whole.run_dir, damaged.run_dir)
 
 
@@ -139,7 +141,7 @@ def test_a_checkpoint_that_holds_code_is_refused(tmp_path: Path) -> None:
             return os.system, ("touch " + str(tmp_path / "owned"),)
 
     path = checkpoints.checkpoint_path(tmp_path, 1)
-    AtomicCheckpointIO().save_checkpoint({"state_dict": Evil()}, path)
+    AtomicCheckpointIO().write({"state_dict": Evil()}, path)
     with pytest.raises(DamagedData, match="not a checkpoint of plain tensors"):
         read_checkpoint(path)
     assert not (tmp_path / "owned").exists()
@@ -339,7 +341,7 @@ def test_bf16_and_checkpointing_change_the_cost_and_not_the_course(
 
     wanted = course()
     # bf16 keeps eight bits: a loss of about 2 to a few thousandths. Cached features take the weights twice.
-    for narrow in (course(precision="bf16"), course(precision="bf16", micro_batch_size=3)):
+    for narrow in (course(precision="bfloat16"), course(precision="bfloat16", micro_batch_size=3)):
         assert np.array(narrow) == pytest.approx(np.array(wanted), rel=0.03)
         assert narrow != wanted
     thrifty = course(gradient_checkpointing=True)
@@ -351,7 +353,7 @@ def test_metrics_go_to_tensorboard_once(make_config: MakeConfig) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     config = make_config(tensorboard=True, validation_split="none", checkpoint_every=2, max_steps=5)
-    train(config.model_copy(update={"max_steps": 3}))
+    train(changed(config, max_steps=3))
     # As after a kill: the last checkpoint is gone, and a step is done once more.
     checkpoints.checkpoint_path(config.run_dir / "checkpoints", 3).unlink()
     train(config)

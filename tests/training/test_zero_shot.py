@@ -1,4 +1,4 @@
-"""Zero-shot classes equal open_clip's, truth follows Iconclass's branches, and the report shows what it may."""
+"""Zero-shot classes equal open_clip's, truth follows Iconclass, and the report shows what it may."""
 
 from __future__ import annotations
 
@@ -97,11 +97,18 @@ def test_a_picture_belongs_to_the_branches_of_its_notations(beasts: Path, tmp_pa
 @pytest.mark.parametrize(
     ("notation", "branch", "found"),
     [
-        ("25F23(LION)(+12)", "25F", True), ("25F", "25F", True), ("25F23(LION)", "25F23(LION)", True), ("2", "25F", False),
-        # Iconclass: fabulous animals are a division beside animals; 31AA, aberrations, is one of 31A.
-        ("25FF41", "25F", False), ("25FF41", "25FF", True), ("31AA2", "31A", True), ("31A2", "31AA", False),
+        ("25F23(LION)(+12)", "25F", True),
+        ("25F", "25F", True),
+        ("25F23(LION)", "25F23(LION)", True),
+        ("2", "25F", False),
+        # Iconclass: fabulous animals are a division of their own, next to animals; 31AA, aberrations, is one
+        # of 31A.
+        ("25FF41", "25F", False),
+        ("25FF41", "25FF", True),
+        ("31AA2", "31A", True),
+        ("31A2", "31AA", False),
     ],
-)  # fmt: skip
+)
 def test_a_branch_is_iconclass_own(notation: str, branch: str, found: bool) -> None:
     assert is_beneath(notation, branch) is found
 
@@ -124,7 +131,7 @@ def test_evaluate_writes_all_of_it(
     path = tmp_path / "labels.yaml"
     path.write_text(CLASSES)
     config = EvaluateConfig(
-        model=str(model_folder), shardsets=[str(beasts)], out=tmp_path / "out", labels=[path], accelerator="cpu",
+        model=str(model_folder), shardsets=[str(beasts)], out=tmp_path / "out", labels=[path], device="cpu",
         interpolate_with=str(model_folder), interpolation_points=2,
     )  # fmt: skip
     assert evaluate(config) == 0

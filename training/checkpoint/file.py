@@ -1,4 +1,6 @@
-"""Checkpoints that are whole or not there: written beside, renamed, their checksum beside them, loaded as data only."""
+"""Checkpoints that are whole or not there: written under a temporary name and renamed, with a checksum,
+loaded as data only.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ from typing import IO, Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from iconoclip.errors import DamagedData, MissingRequirement
+from iconoclip.errors import DamagedData, IconoclipError, MissingRequirement
 from iconoclip.files import atomic_write
 from training.checkpoint.folder import checksum_path, is_sound
 
-_REMEDY = "remove it; the run goes on from the checkpoint before it"
+_REMEDY = "remove it; the run continues from the checkpoint before it"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -54,23 +56,40 @@ class _HashingWriter:
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes Lightning's checkpoints atomically, with a checksum, and reads them as data only."""
+    """Writes Lightning's checkpoints atomically, with a checksum, and reads them as data only.
+
+    Only the first rank writes. What keeps it from writing is kept in `problem`, so that all ranks can end
+    together: an error of one would leave the others waiting for it.
+    """
+
+    def __init__(self) -> None:
+        self.problem: IconoclipError | None = None
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         """Write a checkpoint; a crash at any moment leaves the earlier ones as they were."""
-        path = Path(path)
+        try:
+            self.write(checkpoint, Path(path))
+        except IconoclipError as error:
+            self.problem = error
+
+    def write(self, checkpoint: dict[str, Any], path: Path) -> None:
+        """Write a checkpoint and its checksum, or nothing.
+
+        Raises:
+            TryAgainLater: the disk is full; the checkpoints before it stay.
+        """
         with atomic_write(path) as file:
             writer = _HashingWriter(file)
             torch.save(checkpoint, writer)  # type: ignore[arg-type]
-            with atomic_write(checksum_path(path)) as beside:
-                beside.write(f"{writer.sha256.hexdigest()}  {path.name}\n".encode())
+            with atomic_write(checksum_path(path)) as checksum:
+                checksum.write(f"{writer.sha256.hexdigest()}  {path.name}\n".encode())
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint."""
+        """Read a checkpoint as plain data."""
         return read_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: str | Path) -> None:

@@ -1,7 +1,7 @@
 """The checkpoints of a run: their names, their checksums, and which of them is sound. Needs no torch.
 
-A checkpoint is `step-00001200.ckpt` with `step-00001200.ckpt.sha256`; the checksum is written first, so that a
-checkpoint without one cannot appear. One that does not match is left alone and the one before it is used.
+A checkpoint is `step-00001200.ckpt` with `step-00001200.ckpt.sha256`; the checksum is written first, so that
+a checkpoint without one cannot appear. One that does not match is left alone and the one before it is used.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _NAME = re.compile(r"step-(\d{8})\.ckpt")
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step stands."""
+    """The path of the checkpoint of a step."""
     return folder / f"step-{step:08d}.ckpt"
 
 
 def checksum_path(path: Path) -> Path:
-    """Where a checkpoint's checksum stands."""
+    """The path of a checkpoint's checksum."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -38,7 +38,7 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a checkpoint is what its checksum says."""
+    """Whether a checkpoint matches its checksum."""
     try:
         return checksum_path(path).read_text().split()[0] == sha256_of(path)
     except (OSError, IndexError):

@@ -1,6 +1,6 @@
 """Which captions of an image are trained on: drawn by weight, as a function of (seed, epoch, position) alone.
 
-Letters: B samples of a batch, K captions an image, C captions of all samples.
+Letters: B samples of a batch, K captions per image, C captions of all samples.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def caption_weights(
 ) -> npt.NDArray[np.float64]:
     """The weight of each caption, [C].
 
-    A weight is the product of its language's, its field's and its origin's. A language with a share s of the captions
-    weighs s^(1/T - 1): T = 1 leaves languages as frequent as they are, a larger T makes rare ones more likely within
-    an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An origin `machine:NAME` that is not
-    listed takes the weight of `machine`.
+    A weight is the product of its language's, its field's and its origin's. A language with a share s of the
+    captions weighs s^(1/T - 1): T = 1 leaves languages as frequent as they are, a larger T makes rare ones
+    more likely within an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An origin
+    `machine:NAME` that is not listed takes the weight of `machine`.
     """
     shares = _shares(captions.language)
     found = [
@@ -59,8 +59,8 @@ def _origin_weight(origin: str, weights: Mapping[str, float]) -> float:
 class CaptionSampler:
     """Draws K captions of each sample without replacement, in proportion to their weights.
 
-    An image with fewer than K usable captions repeats them. Captions of weight zero are never drawn, unless the
-    image has no other.
+    An image with fewer than K usable captions repeats them. Captions of weight zero are never drawn, unless
+    the image has no other.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class CaptionSampler:
     def draw(self, rows: Sequence[int], positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The caption numbers of each sample, [B, K].
 
-        Keys u^(1/w) and the largest first: weighted sampling without replacement (Efraimidis and Spirakis 2006).
+        Keys u^(1/w) and the largest first: weighted sampling without replacement (Efraimidis and Spirakis
+        2006).
         """
         first_B, count_B = self._captions.first_N[rows], np.diff(self._captions.first_N)[rows]
         owner = np.repeat(np.arange(len(rows)), count_B)

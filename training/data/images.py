@@ -1,7 +1,9 @@
-"""Image bytes -> pixels for training: decoded no larger than needed, cropped gently, colour and sides untouched.
+"""Image bytes -> pixels for training: decoded no larger than needed, cropped gently, colour and sides
+untouched.
 
-A picture of a saint or a shield means something else mirrored or recoloured, so there are no flips and no colour
-jitter. Evaluation does not come here: it uses open_clip's own transform of the model's preprocess config.
+A picture of a saint or a shield means something else mirrored or recoloured, so there are no flips and no
+colour jitter. Evaluation does not come here: it uses open_clip's own transform of the model's preprocess
+config.
 
 Letters: S side of the square input, H and W of a decoded image.
 """
@@ -31,8 +33,8 @@ class Crop:
 
     Args:
         size: S, the side of the model's input in pixels.
-        resize_mode: as in open_clip: `squash` the whole picture into the square, cut the square at the `shortest`
-            side, or fit the `longest` and fill.
+        resize_mode: as in open_clip: `squash` the whole picture into the square, cut the square at the
+            `shortest` side, or fit the `longest` and fill.
         interpolation: bicubic or bilinear.
         min_area: the smallest share of the picture that a crop keeps.
         aspect_jitter: a crop's aspect ratio is multiplied by up to this factor, either way.
@@ -91,23 +93,29 @@ class Crop:
         return int(np.ceil(self.size / (self.min_area / self.aspect_jitter) ** 0.5))
 
 
+class UndecodableImage(DamagedData):
+    """Bytes that are no picture, a truncated one, or one too large to decode."""
+
+
 def decode(data: bytes, *, min_side: int, where: str) -> Image.Image:
     """JPEG bytes as an RGB image whose shorter side is at least `min_side` when the stored one's is.
 
     The JPEG decoder scales by 1/2, 1/4 or 1/8 while it decodes (Pillow's draft mode), which costs a fraction.
 
     Raises:
-        DamagedData: not an image, truncated, or larger than MAX_PIXELS.
+        UndecodableImage: not an image, truncated, or larger than MAX_PIXELS.
     """
     try:
         return pictures.decode(
             data, max_pixels=MAX_PIXELS, at_least=(min_side, min_side), formats=("JPEG", "PNG", "WEBP")
         )
     except pictures.TooManyPixels as error:
-        raise DamagedData("the image is too large", where=where, remedy=_REMEDY) from error
+        raise UndecodableImage("the image is too large", where=where, remedy=_REMEDY) from error
     except pictures.ImageRefused as error:
         reason = str(error).removeprefix("the image cannot be decoded: ")
-        raise DamagedData(f"the image cannot be decoded: {reason}", where=where, remedy=_REMEDY) from error
+        raise UndecodableImage(
+            f"the image cannot be decoded: {reason}", where=where, remedy=_REMEDY
+        ) from error
 
 
 _REMEDY = "`iconoclip check` finds every such sample; `iconoclip takedown` takes it out"

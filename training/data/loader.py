@@ -1,17 +1,18 @@
 """Batches: pixels and tokens of the samples that the schedule names, the same whoever loads them.
 
-Letters: B samples of a rank's batch, K captions drawn of an image, M captions of it that are compared at most,
-L context length, S image side.
+Letters: B samples of a rank's batch, K captions drawn of an image, M captions of it that are compared at
+most, L context length, S image side.
 """
 
 from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,17 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from iconoclip.errors import DamagedData, IconoclipError
 from training.data.captions import CaptionSampler
-from training.data.images import Crop, decode
+from training.data.images import Crop, UndecodableImage, decode
 from training.data.order import RankBatches, Schedule
 from training.data.randomness import CROP, uniform
 from training.data.samples import Samples
-from training.data.storage import ShardReader
+from training.data.storage import ShardReader, ShortShard
 
 BATCHES_AHEAD = 3
+# Rows that are tried in the place of a damaged one before the batch is given up.
+MAX_NEIGHBOURS = 1000
 Tokenize = Callable[[list[str]], Tensor]
 
 
@@ -46,23 +50,39 @@ class Batch:
     """int64, equal for captions of equal text"""
     labels_BR: Tensor
     """int64, one column for each further relation (group, notations); equal values are related"""
-    borne_BM: Tensor
+    carried_BM: Tensor
     """int64, the numbers of the texts of the first M captions of each image, filled up with -1"""
+    damaged: tuple[tuple[int, int, str], ...] = field(default=(), kw_only=True)
+    """rows whose pictures cannot be decoded, the row that took each one's place, and the reason"""
+    problem: IconoclipError | None = field(default=None, kw_only=True)
+    """what kept the batch from being loaded; its tensors are then empty"""
+
+    @classmethod
+    def failed(cls, problem: IconoclipError) -> Batch:
+        """A batch that could not be loaded.
+
+        The error travels with the batch instead of being raised: ranks must end together, and torch would put
+        a traceback around an error of a loading process.
+        """
+        return cls(*(torch.zeros(0, 0, dtype=torch.int64) for _ in range(6)), problem=problem)
 
     def to(self, device: torch.device, non_blocking: bool = True) -> Batch:
-        """The batch on a device."""
-        return Batch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
+        """The batch with its tensors on a device."""
+        return self._with(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors())
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory, for faster copies to a GPU."""
-        return Batch(*(tensor.pin_memory() for tensor in self._tensors()))
+        return self._with(tensor.pin_memory() for tensor in self._tensors())
 
     def part(self, start: int, end: int) -> Batch:
         """Samples `start` up to `end`."""
         return Batch(*(tensor[start:end] for tensor in self._tensors()))
 
+    def _with(self, tensors: Iterable[Tensor]) -> Batch:
+        return Batch(*tensors, damaged=self.damaged, problem=self.problem)
+
     def _tensors(self) -> tuple[Tensor, ...]:
-        return self.images_BSS3, self.tokens_BKL, self.rows_B, self.texts_BK, self.labels_BR, self.borne_BM
+        return self.images_BSS3, self.tokens_BKL, self.rows_B, self.texts_BK, self.labels_BR, self.carried_BM
 
     def __len__(self) -> int:
         return len(self.rows_B)
@@ -71,15 +91,19 @@ class Batch:
 class TrainingSamples(Dataset[Batch]):
     """Makes whole batches from (position, row) pairs. Holds no state that a draw depends on.
 
+    A row whose picture cannot be decoded gives its place to the next row that can be: which one depends on
+    the data alone, so ranks, workers and resumes agree, and neither the order nor the size of a batch
+    changes.
+
     Args:
         samples: the training set.
         captions: draws captions.
         crop: cuts images.
         tokenize: list of texts -> int64 [num, L].
         seed: of the run.
-        relations: of "group" and "iconclass", which make samples related beside equal text.
-        cache_megabytes: decoded images kept in memory by each process; nothing is kept when the whole set does
-            not fit.
+        relations: of "group" and "iconclass", which make samples related in addition to equal text.
+        cache_megabytes: decoded images kept in memory by each process; nothing is kept when the whole set
+            does not fit.
     """
 
     def __init__(
@@ -100,19 +124,29 @@ class TrainingSamples(Dataset[Batch]):
         self._reader = ShardReader(samples)
         self._cache = DecodedImages(samples, cache_megabytes)
         self._tokens: dict[int, npt.NDArray[np.int64]] | None = {} if self._cache.is_on else None
+        self._damaged: dict[int, tuple[int, str]] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitems__(self, pairs: list[tuple[int, int]]) -> Batch:
-        """The batch of these (position, row) pairs, in their order."""
+        """The batch of these (position, row) pairs, in their order, or one that carries what went wrong."""
+        try:
+            return self._batch(pairs)
+        except IconoclipError as error:
+            return Batch.failed(error)
+
+    def _batch(self, pairs: list[tuple[int, int]]) -> Batch:
         positions_B = np.array([position for position, _ in pairs], dtype=np.int64)
-        rows = [row for _, row in pairs]
-        captions_BK = self._captions.draw(rows, positions_B)
+        wanted = [row for _, row in pairs]
+        rows = list(wanted)
         draws_B4 = uniform(self._seed, CROP, positions_B[:, None], np.arange(4))
         images = np.empty((len(rows), self._crop.size, self._crop.size, 3), dtype=np.uint8)
-        for slot in np.argsort(rows, kind="stable"):  # in the order of the bytes on disk
-            images[slot] = self._crop(self._image(rows[slot]), draws_B4[slot])
+        for slot in np.argsort(wanted, kind="stable"):  # in the order of the bytes on disk
+            rows[slot], image = self._image_or_neighbour(wanted[slot])
+            images[slot] = self._crop(image, draws_B4[slot])
+        captions_BK = self._captions.draw(rows, positions_B)
+        damaged = [(row, *self._damaged[row]) for row in wanted if row in self._damaged]
         rows_B = np.array(rows, dtype=np.int64)
         labels_BR = [label_N[rows_B] for label_N in self._labels_RN]
         return Batch(
@@ -124,7 +158,27 @@ class TrainingSamples(Dataset[Batch]):
                 np.stack(labels_BR, axis=1) if labels_BR else np.zeros((len(rows), 0), dtype=np.int64)
             ),
             torch.from_numpy(self.samples.captions.texts_of(rows_B)),
+            damaged=tuple(damaged),
         )
+
+    def _image_or_neighbour(self, row: int) -> tuple[int, Image.Image]:
+        """The picture of a row, or of the first row after it that can be decoded."""
+        if row in self._damaged:
+            neighbour = self._damaged[row][0]
+            return neighbour, self._image(neighbour)
+        first_error: DamagedData | None = None
+        for distance in range(min(MAX_NEIGHBOURS, len(self.samples))):
+            neighbour = (row + distance) % len(self.samples)
+            try:
+                image = self._image(neighbour)
+            except (ShortShard, UndecodableImage) as error:
+                first_error = first_error or error
+                continue
+            if first_error is not None:
+                self._damaged[row] = neighbour, reason(first_error)
+            return neighbour, image
+        assert first_error is not None
+        raise first_error
 
     def _image(self, row: int) -> Image.Image:
         cached = self._cache.get(row)
@@ -167,9 +221,16 @@ class DecodedImages:
         return None if pixels is None else Image.fromarray(pixels)
 
     def put(self, row: int, image: Image.Image) -> None:
-        """Keep a decoded image."""
+        """Keep a decoded image, if the set fits."""
         if self.is_on:
             self._images[row] = np.asarray(image)
+
+
+def reason(error: DamagedData) -> str:
+    """What is wrong with a picture, the same in every process: Pillow names the object it reads by its
+    address.
+    """
+    return re.sub(r" <[^<>]* object at 0x[0-9a-f]+>", "", error.what)
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -189,7 +250,8 @@ def make_loader(
 ) -> DataLoader[Batch] | Ahead:
     """One rank's batches from `first_step` on: a resume starts there, it replays nothing.
 
-    Without workers a thread loads ahead: decoding and resizing leave Python's lock to the step that is being done.
+    Without workers a thread loads ahead: decoding and resizing leave Python's lock to the step that is being
+    done.
     """
     batches = RankBatches(
         schedule, first_step=first_step, num_steps=num_steps, rank=rank, num_ranks=num_ranks
@@ -244,10 +306,10 @@ class Ahead:
 
 
 def _as_worker(worker: int) -> None:
-    """One thread, and deaf to what the rank is told: it ends its workers itself, once it has saved.
+    """One thread, and no reaction to the rank's signals: it ends its workers itself, once it has saved.
 
-    A scheduler tells every process of a job to end, workers too, and a rank without its workers cannot finish the
-    step. The second SIGTERM counts: it is the rank's own.
+    A scheduler tells every process of a job to end, workers too, and a rank without its workers cannot finish
+    the step. The second SIGTERM counts: it is the rank's own.
     """
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGUSR1):

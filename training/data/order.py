@@ -1,9 +1,9 @@
 """The order of samples: a function of (seed, epoch) alone, the same for any number of workers and ranks.
 
 An epoch shuffles blocks of neighbouring samples, then the samples within a window of blocks: as random as a
-shuffle buffer the size of a window, and read in runs of a block, which suits a parallel file system. Epochs follow
-one another without a gap, and a global batch may straddle two of them: every sample comes exactly once an
-epoch, every batch is full, and no rank ever has one batch more than another.
+shuffle buffer the size of a window, and read in runs of a block, which suits a parallel file system. Epochs
+follow one another without a gap, and a global batch may straddle two of them: every sample comes exactly once
+per epoch, every batch is full, and no rank ever has one batch more than another.
 
 Letters: N samples, S shards, B global batch.
 """
@@ -32,8 +32,8 @@ class EpochOrder:
         seed: of the run.
         block_samples: neighbouring samples that are read in one go.
         window_blocks: blocks whose samples are shuffled together.
-        institution_quotas: for each institution its rows and how many of them an epoch draws; None takes each
-            sample once.
+        institution_quotas: for each institution its rows and how many of them one epoch draws; None takes
+            each sample once.
     """
 
     shard_lengths_S: tuple[int, ...]
@@ -44,7 +44,7 @@ class EpochOrder:
 
     @property
     def num_samples(self) -> int:
-        """Samples an epoch."""
+        """The number of samples per epoch."""
         if self.institution_quotas is None:
             return sum(self.shard_lengths_S)
         return sum(quota for _, quota in self.institution_quotas)
@@ -65,7 +65,9 @@ class EpochOrder:
         return np.concatenate(starts), np.concatenate(stops)
 
     def repeats(self, epoch: int) -> IntArray | None:
-        """How often each row comes in an epoch: its institution's quota, spread as evenly as whole numbers go."""
+        """How often each row comes in an epoch: its institution's quota, spread as evenly as whole numbers
+        go.
+        """
         if self.institution_quotas is None:
             return None
         repeats_N = np.zeros(sum(self.shard_lengths_S), dtype=np.int64)
@@ -77,7 +79,8 @@ class EpochOrder:
 
 
 class Epoch:
-    """One epoch's order, laid out window by window: of a hundred million samples a rank needs a few thousand at once.
+    """One epoch's order, laid out window by window: out of a hundred million samples one rank needs a few
+    thousand at once.
 
     Args:
         order: of every epoch.
@@ -119,10 +122,10 @@ class Epoch:
 
 
 def quotas(institution_N: npt.NDArray[np.integer], alpha: float) -> tuple[tuple[IntArray, int], ...] | None:
-    """How many samples of each institution an epoch draws, in proportion to n^alpha, N in all.
+    """How many samples of each institution one epoch draws, in proportion to n^alpha, N in all.
 
-    alpha = 1 takes every sample once (None is returned), 0 gives every institution the same number. The remainder
-    goes to the largest fractions (Hamilton's method).
+    alpha = 1 takes every sample once (None is returned), 0 gives every institution the same number. The
+    remainder goes to the largest fractions (Hamilton's method).
     """
     if alpha == 1.0:
         return None
@@ -139,7 +142,7 @@ def quotas(institution_N: npt.NDArray[np.integer], alpha: float) -> tuple[tuple[
 
 
 class Schedule:
-    """Which row stands at which position of the endless stream of epochs, and which rows make a batch.
+    """Which row is at which position of the endless stream of epochs, and which rows make a batch.
 
     Args:
         order: of each epoch.
@@ -152,7 +155,9 @@ class Schedule:
         self._epoch = lru_cache(maxsize=2)(lambda number: Epoch(order, number))
 
     def num_steps(self, epochs: float) -> int:
-        """Steps after which every sample has come `epochs` times; the last batch is filled up from the next epoch."""
+        """Steps after which every sample has come `epochs` times; the last batch is filled up from the next
+        epoch.
+        """
         return -(-round(epochs * self.order.num_samples) // self.batch_size)
 
     def batch(self, step: int, rank: int = 0, num_ranks: int = 1) -> list[tuple[int, int]]:

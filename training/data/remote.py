@@ -1,24 +1,25 @@
 """Shard sets on object storage, through fsspec, with a cache on this machine.
 
-`s3://bucket/set`, `gs://...`, `https://...`: the index comes first, each shard when a sample of it is first read. A shard is
-kept only if its checksum is the one the manifest vouches for; it appears whole or not at all, so that many processes
-may share a cache. When the cache grows past its bound, the shards that were read longest ago go.
+`s3://bucket/set`, `gs://...`, `https://...`: the index comes first, each shard when a sample of it is first
+read. A shard is kept only if its checksum is the one the manifest vouches for; it appears whole or not at
+all, so that many processes may share a cache. When the cache grows past its bound, the shards that were read
+longest ago go.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from pathlib import Path
-from typing import Any
 
-from iconoclip.errors import DamagedData, MissingRequirement
+from iconoclip.errors import DamagedData
 from iconoclip.files import atomic_write, sha256_of
 from iconoclip.shardset import MANIFEST_NAME, RECORDS_NAME, ShardSet
+from training.data import transfer
 
 ORIGIN_NAME = ".origin"
-_CHUNK_BYTES = 1 << 20
 _GIGABYTE = 1_000_000_000
 
 
@@ -41,16 +42,17 @@ def open_set(location: str) -> ShardSet:
     """A shard set by path or address; of a remote one only the index is fetched.
 
     Raises:
-        MissingRequirement: there is none, or fsspec has no reader for such addresses.
+        MissingRequirement: there is none, it may not be read, or fsspec has no reader for such addresses.
+        TryAgainLater: the server stays in trouble.
         DamagedData: it is not a sound one.
     """
     if not is_remote(location):
         return ShardSet(location)
-    manifest = _read(f"{location.rstrip('/')}/{MANIFEST_NAME}")
+    manifest = transfer.read(f"{location.rstrip('/')}/{MANIFEST_NAME}")
     # A set is named by its manifest's checksum: one that has changed gets a folder of its own.
     folder = cache_folder() / hashlib.sha256(manifest).hexdigest()
     if not (folder / MANIFEST_NAME).is_file():
-        index = _read(f"{location.rstrip('/')}/{RECORDS_NAME}")
+        index = transfer.read(f"{location.rstrip('/')}/{RECORDS_NAME}", sha256=_index_sha256(manifest))
         for name, data in (
             (ORIGIN_NAME, location.encode()),
             (RECORDS_NAME, index),
@@ -59,6 +61,16 @@ def open_set(location: str) -> ShardSet:
             with atomic_write(folder / name) as file:
                 file.write(data)
     return ShardSet(folder)
+
+
+def _index_sha256(manifest: bytes) -> str | None:
+    """The checksum that a manifest gives for its index; None for one that is not a manifest, which is refused
+    where it is opened.
+    """
+    try:
+        return str(json.loads(manifest)["records_sha256"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def is_cached(one: ShardSet) -> bool:
@@ -74,7 +86,8 @@ def fetch_shard(owner: ShardSet, name: str) -> bool:
 
     Raises:
         DamagedData: what came is not what the manifest vouches for.
-        MissingRequirement: it cannot be read.
+        MissingRequirement: it is not there, or may not be read.
+        TryAgainLater: the server stays in trouble, or the disk is full.
     """
     if not is_cached(owner):
         return False
@@ -83,10 +96,7 @@ def fetch_shard(owner: ShardSet, name: str) -> bool:
     _make_room(shard.num_bytes)
     address = f"{origin.read_text().rstrip('/')}/{name}"
     with atomic_write(owner.folder / name) as file:
-        with _opened(address) as source:
-            while chunk := source.read(_CHUNK_BYTES):
-                file.write(chunk)
-        file.flush()
+        transfer.download(address, Path(file.name), shard.num_bytes)
         if sha256_of(Path(file.name)) != shard.sha256:
             raise DamagedData(
                 "a shard's checksum differs from shardset.json", where=address, remedy="upload the set again"
@@ -108,30 +118,3 @@ def _make_room(num_bytes: int) -> None:
         # A process that has it open keeps reading it.
         path.unlink(missing_ok=True)
         excess -= size
-
-
-def _read(address: str) -> bytes:
-    with _opened(address) as file:
-        data: bytes = file.read()
-        return data
-
-
-def _opened(address: str) -> Any:
-    import fsspec
-
-    try:
-        return fsspec.open(address, "rb").open()
-    except FileNotFoundError:
-        raise MissingRequirement(
-            "no such file", where=address, remedy="check the address of the shard set"
-        ) from None
-    except (ImportError, ValueError) as error:
-        raise MissingRequirement(
-            f"such addresses cannot be read: {error}",
-            where=address,
-            remedy="install the fsspec reader it names, e.g. s3fs",
-        ) from error
-    except OSError as error:
-        raise MissingRequirement(
-            f"cannot be read: {error}", where=address, remedy="check the address and your credentials"
-        ) from error

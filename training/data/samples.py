@@ -1,7 +1,8 @@
-"""The samples a run may use: rows of the shard sets' indexes, less everything that rights or withdrawal forbid.
+"""The samples a run may use: rows of the shard sets' indexes, less everything that rights or withdrawal
+forbid.
 
-A shard set's own verdict is not believed: each row is judged again from its rights statement under the run's policy
-(iconoclip.rights.may_train). A key withdrawn from one set is withdrawn from all.
+A shard set's own record of the rights is not trusted: each row is judged again from its rights statement
+under the run's policy (iconoclip.rights.may_train). A key withdrawn from one set is withdrawn from all.
 
 Letters: N samples, C captions of all samples together, B some samples, M captions of a sample at most.
 """
@@ -26,9 +27,26 @@ from iconoclip.shardset import ShardSet
 from training.data.remote import open_set
 
 COLUMNS = [
-    "key", "shard", "image_offset", "image_size", "institution", "captions", "iconclass", "group", "split",
-    "rights_raw", "rights_uri", "train", "opt_out", "earliest", "latest", "width", "height", "object_type", "display",
-]  # fmt: skip
+    "key",
+    "shard",
+    "image_offset",
+    "image_size",
+    "institution",
+    "captions",
+    "iconclass",
+    "group",
+    "split",
+    "rights_raw",
+    "rights_uri",
+    "train",
+    "opt_out",
+    "earliest",
+    "latest",
+    "width",
+    "height",
+    "object_type",
+    "display",
+]
 # Captions of an image that are compared with the texts of a batch.
 MOST_CAPTIONS = 32
 
@@ -67,7 +85,7 @@ class Samples:
 
     @cached_property
     def keys(self) -> pa.Array:
-        """The sample keys."""
+        """The sample keys, in the order of the rows."""
         return _one_array(self.table["key"])
 
     @cached_property
@@ -90,16 +108,16 @@ class Samples:
 
     @cached_property
     def captions(self) -> Captions:
-        """Every caption, flat."""
+        """The captions of all samples in one flat table."""
         return Captions.of(_one_array(self.table["captions"]))
 
     @property
     def shard_lengths(self) -> tuple[int, ...]:
-        """Samples of each shard."""
+        """The number of samples of each shard."""
         return tuple(shard.num_samples for shard in self.shards)
 
     def counts(self) -> dict[str, Any]:
-        """How many samples there are of each institution and rights statement, and captions of each language."""
+        """The number of samples per institution and rights statement, and of captions per language."""
         return {
             "num_samples": len(self),
             "by_institution": _sorted_counts(self.table["institution"]),
@@ -157,7 +175,7 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
     """Open shard sets and keep the samples of `split` that `policy` allows to train on.
 
     Args:
-        folders: shard sets, by path or address; a key that stands in two of them counts once, from the first.
+        folders: shard sets, by path or address; a key that is in two of them counts once, from the first.
         split: train, val, test, or all.
         policy: see iconoclip.rights.
 
@@ -246,8 +264,16 @@ def _allows(
     if train != "yes":
         return False
     rights = Rights.model_validate(
-        {"raw": raw, "uri": uri, "policy": f"{policy}@{POLICY_VERSION}", "train": train, "redistribute": "no", "display": "link", "opt_out": opt_out}
-    )  # fmt: skip
+        {
+            "raw": raw,
+            "uri": uri,
+            "policy": f"{policy}@{POLICY_VERSION}",
+            "train": train,
+            "redistribute": "no",
+            "display": "link",
+            "opt_out": opt_out,
+        }
+    )
     return may_train(rights, policy)
 
 

@@ -13,7 +13,11 @@ from training.data.samples import Samples
 
 MAX_OPEN_SHARDS = 64
 FETCHES = 5
-_COPY_AGAIN = "copy the shard set again from where it came; `iconoclip check` says what else differs"
+_COPY_AGAIN = "copy the shard set again from where it came; `iconoclip check` reports what else differs"
+
+
+class ShortShard(DamagedData):
+    """A picture's bytes are not in its shard: the shard ends before them."""
 
 
 class ShardReader:
@@ -27,7 +31,8 @@ class ShardReader:
         """The stored bytes of a row's image.
 
         Raises:
-            DamagedData: a shard is missing or shorter than the index says.
+            ShortShard: the shard is shorter than the index claims.
+            DamagedData: the shard is missing, or the index cannot be right.
         """
         size = int(self._samples.size_N[row])
         if not 0 < size <= MAX_SHARD_BYTES:
@@ -36,7 +41,7 @@ class ShardReader:
             )
         data = os.pread(self._descriptor(row), size, int(self._samples.offset_N[row]))
         if len(data) != size:
-            raise DamagedData(
+            raise ShortShard(
                 "a shard is shorter than the index says", where=self._where(row), remedy=_COPY_AGAIN
             )
         return data
@@ -77,7 +82,7 @@ class ShardReader:
         )
 
     def close(self) -> None:
-        """Close every shard."""
+        """Close every shard that is open."""
         while self._open:
             os.close(self._open.popitem()[1])
 

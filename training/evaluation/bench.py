@@ -37,21 +37,49 @@ class Bench:
     device: torch.device
     precision: Precision
     advance: Advance | None = None
-    """told how many images and texts are embedded"""
+    """called with how many images and texts are embedded"""
+
+    def sound(self) -> tuple[Bench, FloatArray, dict[str, str]]:
+        """The same without the pictures that cannot be decoded, the features of the others, [N, D], and what
+        is wrong.
+        """
+        images_ND, rows, damaged = self._embedded()
+        if not damaged:
+            return self, images_ND, {}
+        config = self.config
+        languages = choose_queries(
+            self.samples, rows, fields=config.caption_fields, languages=config.languages
+        )
+        return replace(self, rows=rows, languages=languages), images_ND, damaged
 
     def images(self) -> FloatArray:
         """The features of the images, [N, D]."""
+        return self._embedded().features_ND
+
+    def _embedded(self) -> embed.Embedded:
         return embed.embed_images(
-            self.loaded.model, self.samples, self.rows, self.loaded.evaluation_transform(), device=self.device, precision=self.precision,
-            batch_size=self.config.batch_size, num_workers=self.config.num_workers, advance=self.advance,
-        )  # fmt: skip
+            self.loaded.model,
+            self.samples,
+            self.rows,
+            self.loaded.evaluation_transform(),
+            device=self.device,
+            precision=self.precision,
+            batch_size=self.config.batch_size,
+            num_workers=self.config.num_workers,
+            advance=self.advance,
+        )
 
     def texts(self, texts: Sequence[str]) -> FloatArray:
         """The features of texts, [T, D]."""
         return embed.embed_texts(
-            self.loaded.model, texts, self.loaded.tokenize, device=self.device, precision=self.precision,
-            batch_size=self.config.batch_size, advance=self.advance,
-        )  # fmt: skip
+            self.loaded.model,
+            texts,
+            self.loaded.tokenize,
+            device=self.device,
+            precision=self.precision,
+            batch_size=self.config.batch_size,
+            advance=self.advance,
+        )
 
     def of(self, name: str) -> Bench:
         """The same images and queries for another model."""
@@ -69,7 +97,7 @@ def make_bench(config: EvaluateConfig, device: torch.device | None) -> Bench:
     """Load the model and choose images and queries.
 
     Args:
-        device: to work on; the first of the config's accelerator if None.
+        device: to work on; the first of the config's kind if None.
 
     Raises:
         BadInput: no caption to ask with.
@@ -82,7 +110,7 @@ def make_bench(config: EvaluateConfig, device: torch.device | None) -> Bench:
     if not languages:
         where = ", ".join(config.shardsets)
         raise BadInput("no caption to ask with", where=where, remedy="widen caption_fields or languages")
-    device = device or device_of(config.accelerator)
+    device = device or device_of(config.device)
     set_threads(None, config.devices if device.type == "cpu" else 1)
     loaded.model.to(device)
     return Bench(

@@ -1,9 +1,10 @@
-"""Images and captions of a shard set -> unit vectors, in the order of the rows. Used by validation and evaluation.
+"""Images and captions of a shard set -> unit vectors, in the order of the rows. Used by validation and
+evaluation.
 
 Each rank embeds a share, and has the whole in the end.
 
-Images go through open_clip's own evaluation transform, so that the numbers hold for anyone who loads the model
-with open_clip.
+Images go through open_clip's own evaluation transform, so that the numbers hold for anyone who loads the
+model with open_clip.
 
 Letters: N images, T texts, D embedding dimension, S image side.
 """
@@ -11,21 +12,24 @@ Letters: N images, T texts, D embedding dimension, S image side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from iconoclip.errors import DamagedData
 from training.config import Precision
-from training.data.images import decode
+from training.data.images import UndecodableImage, decode
+from training.data.loader import reason
 from training.data.samples import Samples
-from training.data.storage import ShardReader
+from training.data.storage import ShardReader, ShortShard
 from training.hardware import autocast
 from training.model import encode_images
-from training.ranks import joined_rows, share
+from training.ranks import joined_list, joined_rows, share
 from training.text import encode_texts
 
 # Decoding at full size: the draft mode's pixels differ slightly from those anyone else would get.
@@ -33,8 +37,21 @@ _FULL_SIZE = 1_000_000
 Advance = Callable[[int], object]
 
 
-class EvaluationImages(Dataset[Tensor]):
-    """The images of some rows, transformed, float [3, S, S]."""
+class Embedded(NamedTuple):
+    """The features of pictures, and which pictures they are."""
+
+    features_ND: npt.NDArray[np.float32]
+    """unit length"""
+    rows: list[int]
+    """those that were asked for and could be decoded, in their order"""
+    damaged: dict[str, str]
+    """the reason for each key that could not"""
+
+
+class EvaluationImages(Dataset[tuple[Tensor, str]]):
+    """The images of some rows, transformed, float [3, S, S], each with what is wrong with it: nothing,
+    usually.
+    """
 
     def __init__(self, samples: Samples, rows: Sequence[int], transform: Callable[[Any], Tensor]) -> None:
         self._samples, self._rows, self._transform = samples, rows, transform
@@ -43,10 +60,14 @@ class EvaluationImages(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
         row = self._rows[index]
         where = self._samples.keys[row].as_py()
-        return self._transform(decode(self._reader.image_bytes(row), min_side=_FULL_SIZE, where=where))
+        try:
+            image = decode(self._reader.image_bytes(row), min_side=_FULL_SIZE, where=where)
+        except (ShortShard, UndecodableImage) as error:
+            return self._transform(Image.new("RGB", (8, 8))), reason(error)
+        return self._transform(image), ""
 
 
 def embed_images(
@@ -60,17 +81,32 @@ def embed_images(
     batch_size: int,
     num_workers: int = 0,
     advance: Advance | None = None,
-) -> npt.NDArray[np.float32]:
-    """The features of the images of `rows`, [N, D], unit length."""
+) -> Embedded:
+    """The features of the images of `rows`; pictures that cannot be decoded are left out and listed.
+
+    Raises:
+        DamagedData: none of them can be decoded, or a shard is missing.
+    """
     images = EvaluationImages(samples, rows[share(len(rows))], transform)
     loader = DataLoader(images, batch_size=batch_size, num_workers=num_workers)
-    features = []
-    for pixels_B3SS in loader:
+    features, problems = [], []
+    for pixels_B3SS, problems_B in loader:
+        is_sound_B = np.array([not problem for problem in problems_B])
         with torch.no_grad(), autocast(precision, device):
-            features.append(encode_images(model, pixels_B3SS.to(device)).float().cpu().numpy())
+            features.append(encode_images(model, pixels_B3SS.to(device)).float().cpu().numpy()[is_sound_B])
+        problems += list(problems_B)
         if advance:
             advance(len(pixels_B3SS))
-    return joined_rows(features)
+    problems = joined_list(problems)
+    damaged = {samples.keys[row].as_py(): text for row, text in zip(rows, problems, strict=True) if text}
+    if len(damaged) == len(rows):
+        raise DamagedData(
+            f"none of the {len(rows)} pictures can be decoded",
+            where=", ".join(list(damaged)[:3]),
+            remedy="`iconoclip check` reports what is wrong with each",
+        )
+    kept = [row for row, text in zip(rows, problems, strict=True) if not text]
+    return Embedded(joined_rows(features), kept, damaged)
 
 
 def embed_texts(

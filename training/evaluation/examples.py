@@ -1,4 +1,5 @@
-"""Queries for the report: some that the model answers well and some that it answers worst, with what it found.
+"""Queries for the report: some that the model answers well and some that it answers worst, with what it
+found.
 
 Letters: N images, T distinct texts, D embedding dimension.
 """
@@ -66,7 +67,7 @@ class Thumbnails:
 
 
 def choose(ranks: Ranks, queries: LanguageQueries, num: int) -> tuple[list[int], list[int]]:
-    """The positions of queries answered well (a fixed draw among rank 1) and answered worst, no text twice."""
+    """The positions of queries answered well (a fixed draw among rank 1) and worst, no text twice."""
     first = np.array([r[0] for r in ranks.ranks])
     turns = shuffled(len(first), 0)
     turns = turns[np.sort(np.unique(queries.text_Q[turns], return_index=True)[1])]

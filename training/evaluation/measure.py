@@ -33,7 +33,7 @@ from training.module import evaluating
 from training.ranks import is_first
 
 FloatArray = npt.NDArray[np.float32]
-MIN_CLUSTERS_A_SLICE = 10
+MIN_CLUSTERS_PER_SLICE = 10
 
 
 @dataclass
@@ -61,10 +61,14 @@ def measure(config: EvaluateConfig, device: torch.device | None = None) -> Measu
         evaluating(bench.loaded.model),
     ):
         bench = replace(bench, advance=meter.advance if meter else None)
-        measured = _measure_model(bench, label_sets, with_examples=True)
+        bench, images_ND, damaged = bench.sound()
+        measured = _measure_model(bench, images_ND, label_sets, with_examples=True)
+        if damaged:
+            measured.scores["damaged"] = damaged
         measured.scores["num_images"] = len(bench.rows)
         if config.before:
-            _compare(measured, _measure_model(bench.of(config.before), label_sets), config.before)
+            before = bench.of(config.before)
+            _compare(measured, _measure_model(before, before.images(), label_sets), config.before)
         if config.interpolate_with:
             measured.scores["interpolate_with"] = config.interpolate_with
             measured.scores["interpolation"] = _interpolate(bench, config.interpolate_with)
@@ -72,10 +76,13 @@ def measure(config: EvaluateConfig, device: torch.device | None = None) -> Measu
 
 
 def _measure_model(
-    bench: Bench, label_sets: list[zero_shot.LabelSet], *, with_examples: bool = False
+    bench: Bench,
+    images_ND: FloatArray,
+    label_sets: list[zero_shot.LabelSet],
+    *,
+    with_examples: bool = False,
 ) -> Measured:
     measured = Measured()
-    images_ND = bench.images()
     slices = _slices(bench.samples, bench.rows)
     for queries in bench.languages:
         texts_TD = bench.texts(queries.texts)
@@ -103,7 +110,7 @@ def _measure_model(
 
 
 def _compare(measured: Measured, earlier: Measured, name: str) -> None:
-    """Put another model's scores beside, and the differences with their intervals, query by query."""
+    """Add another model's scores, and the differences with their intervals, query by query."""
     measured.scores["before"] = {"model": name, **earlier.scores}
     measured.scores["difference"] = {
         language: {
@@ -175,5 +182,5 @@ def _by_slice(ranks: Ranks, slice_N: npt.NDArray[np.str_]) -> dict[str, Any]:
     return {
         name: summary(part, num_resamples=300)
         for name, part in slices.items()
-        if part.num_clusters >= MIN_CLUSTERS_A_SLICE
+        if part.num_clusters >= MIN_CLUSTERS_PER_SLICE
     }

@@ -1,4 +1,6 @@
-"""The evaluation as one HTML file that needs nothing else: tables, intervals drawn, and queries answered well and badly."""
+"""The evaluation as one HTML file that needs nothing else: tables, intervals drawn, and queries answered well
+and badly.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def write_report(
     path: Path, evaluation: Mapping[str, Any], well: Sequence[Example], badly: Sequence[Example]
 ) -> None:
     """Write the report. Everything from a collection is escaped."""
-    # Autoescape for every template: captions come from strangers.
+    # Autoescape for every template: captions come from outside.
     environment = Environment(
         loader=PackageLoader("training.evaluation", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -74,11 +76,17 @@ def curves(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
             {"x": x(weight), "y": y(value), "is_best": at == best}
             for at, (weight, value) in enumerate(zip(weights, values, strict=True))
         ]
-        lines.append({
-            "language": language, "dots": dots, "points": " ".join(f"{dot['x']},{dot['y']}" for dot in dots),
-            "dash": DASHES[number % len(DASHES)], "end": dots[-1]["y"],
-            "said": f"{values[0]:.3f} at the base, {values[-1]:.3f} here, best {values[best]:.3f} at {weights[best]:.2f}",
-        })  # fmt: skip
+        lines.append(
+            {
+                "language": language,
+                "dots": dots,
+                "points": " ".join(f"{dot['x']},{dot['y']}" for dot in dots),
+                "dash": DASHES[number % len(DASHES)],
+                "end": dots[-1]["y"],
+                "said": f"{values[0]:.3f} at the base, {values[-1]:.3f} here, "
+                f"best {values[best]:.3f} at {weights[best]:.2f}",
+            }
+        )
     _set_labels_apart(lines)
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "lines": lines,

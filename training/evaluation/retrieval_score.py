@@ -1,7 +1,8 @@
 """Text-to-image and image-to-text retrieval of one model on one set of images, by language.
 
-A query is one caption of one image in one language. Images that bear a caption of equal text are all right answers,
-for no model could tell which was meant. For image-to-text the items are the distinct texts of the language.
+A query is one caption of one image in one language. Images that have a caption of equal text are all right
+answers, for no model could tell which was meant. For image-to-text the items are the distinct texts of the
+language.
 
 Letters: N images, T distinct texts, Q queries of a chunk, D embedding dimension.
 """
@@ -41,7 +42,7 @@ class LanguageQueries:
 
     @property
     def cluster_Q(self) -> npt.NDArray[np.int64]:
-        """Which queries are one piece of evidence: those of a group, or those of a text, whichever are fewer."""
+        """Which queries count as one: those of a group, or those of a text, whichever are fewer."""
         if self.group_Q is None or len(np.unique(self.group_Q)) > len(self.texts):
             return self.text_Q
         return self.group_Q
@@ -50,7 +51,7 @@ class LanguageQueries:
 def choose_queries(
     samples: Samples, rows: Sequence[int], *, fields: Sequence[str] = (), languages: Sequence[str] = ()
 ) -> list[LanguageQueries]:
-    """One caption of each language of each row: of the first of `fields` that it has, or its first caption."""
+    """One caption per language and row: of the first of `fields` that it has, or its first caption."""
     captions = samples.captions
     language_C, field_C = captions.language.to_pylist(), captions.field.to_pylist()
     chosen: dict[str, list[tuple[int, int]]] = {}
@@ -98,7 +99,7 @@ class Ranks:
     """equal where queries are one piece of evidence; each by itself if None"""
 
     def of(self, keep_Q: npt.NDArray[np.bool_]) -> Ranks:
-        """Some of the queries."""
+        """The ranks of some of the queries."""
         kept = np.flatnonzero(keep_Q)
         clusters = None if self.cluster_Q is None else self.cluster_Q[kept]
         return Ranks(
@@ -107,7 +108,7 @@ class Ranks:
 
     @property
     def num_clusters(self) -> int:
-        """Pieces of evidence."""
+        """How many independent groups the queries form."""
         return len(self.ranks if self.cluster_Q is None else np.unique(self.cluster_Q))
 
 
@@ -137,7 +138,9 @@ def _members(
 def _ranks(
     queries_QD: FloatArray, items_ND: FloatArray, relevant: Sequence[npt.NDArray[np.int64]]
 ) -> list[npt.NDArray[np.integer]]:
-    """Each rank its share of the queries, chunk by chunk: a hundred thousand images need no matrix of their square."""
+    """Each rank its share of the queries, chunk by chunk: a hundred thousand images need no matrix of their
+    square.
+    """
     own = share(len(queries_QD))
     found: list[npt.NDArray[np.integer]] = []
     for start in range(own.start, own.stop, QUERIES_A_CHUNK):
@@ -153,7 +156,7 @@ def summary(ranks: Ranks, *, num_resamples: int = 1000) -> dict[str, Any]:
 
 
 def difference(before: Ranks, after: Ranks) -> dict[str, Any]:
-    """How much better `after` answers the same queries, with paired 95 % bootstrap intervals as in `summary`."""
+    """How much better `after` answers the same queries, with paired 95 % bootstrap intervals."""
     then_Q, now_Q = _by_query(before), _by_query(after)
     return _with_intervals({name: now_Q[name] - then_Q[name] for name in now_Q}, after.cluster_Q, 1000)
 

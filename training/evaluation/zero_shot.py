@@ -11,8 +11,8 @@ The classes are in a YAML file:
       "46A122(LION)": {en: [lion], fr: [un lion]}
       "46A122(EAGLE)": {}    # labels from Iconclass itself, where `of` is iconclass
 
-With `of: iconclass` a class is a branch: a picture belongs to it when one of its notations is on it. A picture may belong to
-several classes; one that belongs to none is left out.
+With `of: iconclass` a class is a branch: a picture belongs to it when one of its notations is on it. A
+picture may belong to several classes; one that belongs to none is left out.
 
 Letters: N images, C classes, D embedding dimension.
 """
@@ -121,7 +121,9 @@ def _values(samples: Samples, of: str) -> list[list[str]]:
 
 
 def class_vectors(labels: LabelSet, language: str, embed: EmbedTexts) -> FloatArray:
-    """One unit vector a class, [C, D]: the mean over its prompts, as in CLIP (arXiv 2103.00020, section 3.1.4)."""
+    """One unit vector a class, [C, D]: the mean over its prompts, as in CLIP (arXiv 2103.00020, section
+    3.1.4).
+    """
     texts = [
         [
             prompt.replace("{}", label)

@@ -1,0 +1,52 @@
+"""Job scripts as people write them, that start other numbers of processes than the config asks for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from iconoclip.rundir import RunDir
+from slurm.local_cluster import LocalCluster
+
+from .tiny import train_fields
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+# The second command is the first one's remedy, word for word. The third starts twice what trains by itself.
+SCRIPT = """#!/bin/bash
+#SBATCH --ntasks=1 --cpus-per-task=2
+export PATH={bin}:$PATH OMP_NUM_THREADS=1 MASTER_ADDR=127.0.0.1
+iconoclip train --config fields.yaml --run_dir half --hardware.devices 2 2> half.err
+echo "half $?"
+eval "$(sed -n 's/.*start them with \\(srun [^(]*\\).*/\\1/p' half.err)" 2> mended.err
+echo "mended $?"
+srun --ntasks=2 iconoclip train --config fields.yaml --run_dir twice 2> twice.err
+echo "twice $?"
+torchrun --nproc-per-node=2 -m iconoclip.cli train --config fields.yaml --run_dir torchrun \\
+    --hardware.devices 2 2> torchrun.err
+echo "torchrun $?"
+"""
+
+
+def test_a_batch_script_trains_on_all_ranks_or_refuses(cluster: LocalCluster, tmp_path: Path) -> None:
+    fields = train_fields(tmp_path, max_steps=2)
+    (tmp_path / "fields.yaml").write_text(yaml.safe_dump(fields))
+    (tmp_path / "job.sh").write_text(SCRIPT.format(bin=Path(sys.executable).parent))
+    subprocess.run(["sbatch", "--wait", "--output=said", "job.sh"], cwd=tmp_path, check=True, timeout=600)
+    logs = {path.stem: path.read_text() for path in tmp_path.glob("*.err")}
+    # srun gives the highest exit code of its tasks.
+    assert (tmp_path / "said").read_text().split() == [
+        "half", "2", "mended", "0", "twice", "2", "torchrun", "0",
+    ], logs  # fmt: skip
+    assert logs["twice"].count("srun started 2 processes") == 2
+    assert not (tmp_path / "twice").exists()
+    losses = [
+        [line["loss"] for line in RunDir(tmp_path / run).metrics() if "loss" in line]
+        for run in ("half", "torchrun")
+    ]
+    assert len(losses[0]) == 2
+    assert losses[0] == losses[1]

@@ -1,0 +1,188 @@
+"""Reading from object storage and web servers through fsspec, whatever the file system.
+
+A busy server, a broken connection or a body cut short is tried again after a growing pause; then the run ends
+with exit code 75, and the same command continues it. A refusal, or a file that is not there, is reported at
+once. The file systems of fsspec raise the errors of their own clients (aiohttp, botocore, google, azure), few
+of which are
+OSErrors: they are distinguished by the HTTP status that they carry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from iconoclip.errors import DamagedData, IconoclipError, MissingRequirement, TryAgainLater
+from iconoclip.files import is_disk_full
+
+T = TypeVar("T")
+# Half a minute in all; a longer trouble is left to whoever starts the command again.
+PAUSES_SECONDS: tuple[float, ...] = (0.5, 1, 2, 4, 8, 15)
+# A wall-clock limit on a whole file would be a hidden limit on its size: only silence counts.
+CONNECT_SECONDS, SILENCE_SECONDS = 30, 60
+# Answers below 500 that say "later": Request Timeout, Too Early, Too Many Requests (RFC 9110, 8470, 6585).
+LATER: Final = {408, 425, 429}
+NO_CREDENTIALS: Final = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
+BUGS: Final = (TypeError, AttributeError, NameError, LookupError, NotImplementedError)
+
+
+class CutShort(Exception):
+    """What arrived is not the whole file."""
+
+
+def read(address: str, *, sha256: str | None = None) -> bytes:
+    """The bytes of a file that fits into memory.
+
+    Args:
+        address: of the file.
+        sha256: of its bytes, where that is known.
+
+    Raises:
+        MissingRequirement: no such file, no permission, or no reader for such addresses.
+        TryAgainLater: the server stays in trouble.
+        DamagedData: the bytes are not those, however often they are read.
+    """
+    system, path = _file_system(address)
+
+    def attempt() -> bytes:
+        data: bytes = system.cat_file(path)
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise CutShort(f"{len(data)} bytes arrived, whose checksum differs from shardset.json")
+        return data
+
+    return _retried(address, attempt)
+
+
+def download(address: str, target: Path, num_bytes: int) -> None:
+    """Write a file of a known size to `target`.
+
+    Raises:
+        MissingRequirement, TryAgainLater: as `read`.
+        DamagedData: the file has another size, however often it is read.
+    """
+    system, path = _file_system(address)
+
+    def attempt() -> None:
+        system.get_file(path, str(target))
+        if target.stat().st_size != num_bytes:
+            raise CutShort(f"{target.stat().st_size} of {num_bytes} bytes arrived")
+
+    _retried(address, attempt)
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    try:
+        is_web = address.startswith(("http://", "https://"))
+        system, path = url_to_fs(address, **(_web_options() if is_web else {}))
+    except (ImportError, ValueError) as error:
+        raise MissingRequirement(
+            f"such addresses cannot be read: {error}",
+            where=address,
+            remedy="install the fsspec reader it names, e.g. s3fs",
+        ) from error
+    return system, path
+
+
+def _web_options() -> dict[str, Any]:
+    from fsspec.implementations import http
+
+    timeout = http.aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+    return {"client_kwargs": {"timeout": timeout}}
+
+
+def _retried(address: str, attempt: Callable[[], T]) -> T:
+    for pause in (*PAUSES_SECONDS, None):
+        try:
+            return attempt()
+        except IconoclipError:
+            raise
+        except Exception as error:
+            if is_disk_full(error) or isinstance(error, BUGS):
+                raise
+            if (refusal := refusal_of(error, address)) is not None:
+                raise refusal from error
+            if pause is None:
+                raise _given_up(error, address) from error
+            # Spread out: all ranks and their workers may be waiting for the same server.
+            time.sleep(pause * random.uniform(0.5, 1.0))
+    raise AssertionError("unreachable")
+
+
+def refusal_of(error: BaseException, address: str) -> MissingRequirement | None:
+    """The error to end with, if trying again would give the same answer."""
+    status = status_of(error)
+    if status in (404, 410) or (status is None and _is_missing(error)):
+        return MissingRequirement("no such file", where=address, remedy="check the address of the shard set")
+    if status in (401, 403) or isinstance(error, PermissionError) or type(error).__name__ in NO_CREDENTIALS:
+        return MissingRequirement(
+            f"the server refuses to give the file out ({status or _said(error)})",
+            where=address,
+            remedy="check your credentials, and that they allow reading this address",
+        )
+    if status is not None and 400 <= status < 500 and status not in LATER:
+        return MissingRequirement(
+            f"the server answers {status}", where=address, remedy="check the address of the shard set"
+        )
+    return None
+
+
+def _given_up(error: Exception, address: str) -> IconoclipError:
+    if isinstance(error, CutShort):
+        return DamagedData(
+            f"the file is not the one that shardset.json lists: {error}",
+            where=address,
+            remedy="upload the set again",
+        )
+    return TryAgainLater(
+        f"the file cannot be read: {_said(error)}; tried {len(PAUSES_SECONDS) + 1} times",
+        where=address,
+        remedy="run the same command again later; it continues from the last checkpoint",
+    )
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error, or one that it came from, carries."""
+    for one in _chain(error):
+        response = getattr(one, "response", None)
+        if isinstance(response, dict):  # botocore
+            response = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if isinstance(response, int):
+                return response
+        if type(one).__module__.startswith("aiohttp.http"):
+            # Its parser counts what it cannot read, such as a body cut short, as a 400 of its own.
+            continue
+        for owner, name in ((one, "status"), (one, "status_code"), (one, "code"), (response, "status_code")):
+            value = getattr(owner, name, None)
+            if isinstance(value, int) and 400 <= value < 600:
+                return value
+    return None
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Whether a file is not there; fsspec's HTTP reader raises the same error for whatever went wrong before
+    it.
+    """
+    if not isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return False
+    return all(isinstance(one, OSError | KeyError) for one in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+def _said(error: BaseException) -> str:
+    status = status_of(error)
+    if status is not None:
+        return f"the server answers {status}"
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
