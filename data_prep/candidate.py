@@ -59,11 +59,21 @@ class Candidate:
     source_size: tuple[int, int] | None = None
     """Width and height of the full image at the source, in pixels."""
     region: Region | None = None
-    """In pixels of the full image; where `region_space` is set, in that space, until the image's size is
-    known."""
+    """In pixels of the full image, as far as the manifest knows its size; where `region_space` is set, in
+    that space."""
     region_space: tuple[int, int] | None = None
-    """Width and height of the canvas that `region` is measured on, while the size of the image is unknown:
-    request the info.json, then data_prep.iiif.image_api.region_in_image scales it."""
+    """Width and height of the canvas that `region` is measured on, while the size of the image is unknown."""
+    drawn: Region | None = None
+    """The region as it was drawn, in units of the canvas: the manifest may state a wrong image size."""
+    drawn_on: tuple[int, int] | None = None
+    """Width and height of that canvas."""
+
+    @property
+    def measured(self) -> tuple[Region, tuple[int, int] | None] | None:
+        """The region to cut and the space it is measured in; no space: pixels of the full image."""
+        if self.drawn is not None:
+            return self.drawn, self.drawn_on
+        return None if self.region is None else (self.region, self.region_space)
 
 
 @dataclass(frozen=True)
@@ -76,12 +86,18 @@ class Link:
     context: dict[str, Any] = field(default_factory=dict)
 
 
+Hides = Literal["nothing", "rest", "everything", "emptied"]
+"""What a refusal leaves unknown of its document: `nothing` beyond the thing refused; the `rest` of a list;
+`everything` (an error page, a truncated body, a protocol error); `emptied`: a readable list holds nothing."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Something a source offered that cannot be used: where it is and why, in words for a person."""
 
     source: str
     reason: str
+    hides: Hides = "nothing"
 
 
 @dataclass(frozen=True)
@@ -94,11 +110,39 @@ class Withdrawal:
 
 @dataclass(frozen=True)
 class Found:
-    """Everything that one document contains, in document order."""
+    """Everything one document holds, in document order.
+
+    Absence from a list counts as withdrawal only if the list was read to its end. So a document says whether
+    it could be read (`unread`), whether its end is known (`is_cut`), and whether it is a list at all.
+    """
 
     candidates: tuple[Candidate, ...] = ()
     links: tuple[Link, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     withdrawals: tuple[Withdrawal, ...] = ()
+    is_list: bool = False
+    """Whether it lists other documents or records: a collection, a page of a catalogue's answer."""
     seen_until: str | None = None
     """Of a change stream's document: the time of its newest activity, or "" if it has none."""
+
+    @property
+    def unread(self) -> str | None:
+        """Why the document is not the answer it should be, where it holds nothing that can be used."""
+        return None if self._holds_something else self._reason("everything")
+
+    @property
+    def emptied(self) -> str | None:
+        """Why the document, readable as it is, holds nothing."""
+        return None if self._holds_something else self._reason("emptied")
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more in the list than was read."""
+        return self._reason("rest", "everything") is not None
+
+    @property
+    def _holds_something(self) -> bool:
+        return bool(self.candidates or self.links or self.withdrawals)
+
+    def _reason(self, *kinds: Hides) -> str | None:
+        return next((refusal.reason for refusal in self.refusals if refusal.hides in kinds), None)

@@ -104,7 +104,15 @@ class HarvestConfig(Storing):
     refresh: bool = Field(
         False, description="ask again for everything, with If-None-Match and If-Modified-Since"
     )
-    retry_refused: bool = Field(False, description="try again what was refused or given up before")
+    retry_refused: bool = Field(
+        False,
+        description="ask again for what was gone as well (404, 410); what could not be read, every run asks for again",
+    )
+    confirm_withdrawals: bool = Field(
+        False,
+        description="withdraw what a refresh found gone, however much it is, and believe lists that are empty now; "
+        "without it, a refresh stops before it withdraws more than a tenth of a set of more than 100",
+    )
     num_tasks: int = Field(
         1, description="tasks that share this harvest, as a job array does", ge=1, le=100_000
     )

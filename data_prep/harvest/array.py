@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from pathlib import Path
 from typing import Final
 
-from data_prep.candidate import Link
 from data_prep.config import HarvestConfig
-from data_prep.ledger.database import SCHEMA
-from data_prep.ledger.spool import SPOOLS_OF_A_TASK
+from data_prep.ledger.database import LEDGER_NAME, SCHEMA_VERSION
+from data_prep.ledger.joining import join_ledgers, meta_of
 from data_prep.network.fetch import Fetched
 from iconoclip.errors import ConfigError
 from iconoclip.files import atomic_write
@@ -45,11 +43,6 @@ class Share:
         """Whether what is so called is this task's."""
         digits = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return int(digits, 16) % self.num_tasks == self.task
-
-    @staticmethod
-    def is_leaf(link: Link) -> bool:
-        """Whether a link leads to one object, and not to a list of more."""
-        return link.context.get("type") == "Manifest" or "record" in link.context
 
     def recall(self, uri: str, kind: str, round_number: int) -> Fetched | None:
         """A document that some task has asked for already."""
@@ -82,7 +75,7 @@ def task_folder(folder: Path, task: int, num_tasks: int) -> Path:
     """
     wanted = f"-of-{num_tasks:05d}"
     others = [path for path in folder.glob("task-*-of-*") if not path.name.endswith(wanted)]
-    alone = (folder / "ledger.sqlite").exists() and not list(folder.glob("task-*-of-*"))
+    alone = (folder / LEDGER_NAME).exists() and not list(folder.glob("task-*-of-*"))
     if others or (alone and num_tasks > 1):
         raise ConfigError(
             "this folder holds a harvest of another number of tasks", where=folder.parent,
@@ -92,110 +85,22 @@ def task_folder(folder: Path, task: int, num_tasks: int) -> Path:
 
 
 def waiting_for(folder: Path, config: HarvestConfig) -> list[int]:
-    """The tasks that have not fetched all of their share."""
+    """The tasks that have not fetched all of their share, in the round that the foremost has begun."""
+    metas = [
+        meta_of(task_folder(folder, task, config.num_tasks) / LEDGER_NAME) for task in range(config.num_tasks)
+    ]
+    newest = max(int(meta.get("round") or 0) for meta in metas)
     return [
         task
-        for task in range(config.num_tasks)
-        if not _has_fetched(task_folder(folder, task, config.num_tasks))
+        for task, meta in enumerate(metas)
+        if "fetched" not in meta
+        or int(meta.get("round") or 0) < newest
+        or meta.get("schema_version") != SCHEMA_VERSION
     ]
-
-
-def _has_fetched(folder: Path) -> bool:
-    path = folder / "ledger.sqlite"
-    if not path.exists():
-        return False
-    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
-    try:
-        return database.execute("SELECT 1 FROM meta WHERE key = 'fetched'").fetchone() is not None
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        database.close()
 
 
 def join(folder: Path, config: HarvestConfig) -> None:
     """Join the tasks' ledgers into `.harvest/ledger.sqlite`; nothing happens when that is done already."""
-    paths = [
-        task_folder(folder, task, config.num_tasks) / "ledger.sqlite" for task in range(config.num_tasks)
-    ]
-    joined = folder / "ledger.sqlite"
-    rounds = json.dumps([_meta(path).get("round") for path in paths])
-    if joined.exists() and _meta(joined).get("joined_rounds") == rounds:
-        return
-    partial = folder / ".ledger.sqlite.partial"
-    partial.unlink(missing_ok=True)
-    database = sqlite3.connect(partial, isolation_level=None)
-    database.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-    for task, path in enumerate(paths):
-        database.execute("ATTACH ? AS t", (str(path),))
-        database.executescript(_JOIN.format(first_spool=(task + 1) * SPOOLS_OF_A_TASK))
-        database.execute("DETACH t")
-    _join_meta(database, [_meta(path) for path in paths], rounds)
-    database.close()
-    for suffix in ("-wal", "-shm"):
-        Path(f"{joined}{suffix}").unlink(missing_ok=True)
-    partial.replace(joined)
-
-
-def _meta(path: Path) -> dict[str, str]:
-    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
-    try:
-        return dict(database.execute("SELECT key, value FROM meta"))
-    finally:
-        database.close()
-
-
-def _join_meta(database: sqlite3.Connection, metas: list[dict[str, str]], rounds: str) -> None:
-    first = metas[0]
-    values = {"schema_version": first["schema_version"], "round": first["round"], "joined_rounds": rounds}
-    # The array began when its first task did.
-    values |= {
-        name: min(meta[name] for meta in metas if name in meta) for name in first if name.startswith("round_")
-    }
-    if any("changed" in meta for meta in metas):
-        values["changed"] = "yes"
-    values["config"] = json.dumps({**json.loads(first["config"]), "task": None})
-    database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
-
-
-# Rows of a task's ledger take new numbers; a row that another task knows as `elsewhere` is filled in by its owner.
-_JOIN: Final = """
-BEGIN;
-INSERT INTO documents (uri, kind, context, host, depth, state, reason, rounds, not_before, etag, last_modified, sha256, opt_out, seen_until)
-    SELECT uri, kind, context, host, depth, state, reason, rounds, not_before, etag, last_modified, sha256, opt_out, seen_until
-    FROM t.documents WHERE true ORDER BY id
-    ON CONFLICT (uri, kind) DO UPDATE SET
-        context = excluded.context, state = excluded.state, reason = excluded.reason, etag = excluded.etag,
-        last_modified = excluded.last_modified, sha256 = excluded.sha256, opt_out = excluded.opt_out,
-        seen_until = excluded.seen_until
-    WHERE documents.state = 'elsewhere' AND excluded.state <> 'elsewhere';
-CREATE TEMP TABLE numbers (theirs INTEGER PRIMARY KEY, ours INTEGER);
-INSERT INTO numbers SELECT d.id, o.id FROM t.documents d JOIN documents o ON o.uri = d.uri AND o.kind = d.kind;
-INSERT INTO numbers VALUES (0, 0);
-INSERT OR IGNORE INTO edges
-    SELECT p.ours, e.ordinal, c.ours, e.record FROM t.edges e
-    JOIN numbers p ON p.theirs = e.parent JOIN numbers c ON c.theirs = e.child;
-INSERT INTO items (key, host, candidate, state, reason, rounds, not_before, etag, last_modified, spool, offset, size, facts)
-    SELECT key, host, candidate, state, reason, rounds, not_before, etag, last_modified, spool + {first_spool}, offset, size, facts
-    FROM t.items WHERE true ORDER BY id
-    ON CONFLICT (key) DO UPDATE SET
-        candidate = excluded.candidate, state = excluded.state, reason = excluded.reason, etag = excluded.etag,
-        last_modified = excluded.last_modified, spool = excluded.spool, offset = excluded.offset, size = excluded.size,
-        facts = excluded.facts
-    WHERE items.state = 'elsewhere' AND excluded.state <> 'elsewhere';
-INSERT OR IGNORE INTO sightings
-    SELECT n.ours, s.ordinal, s.key, nullif(coalesce(s.candidate, theirs.candidate), ours.candidate), s.record
-    FROM t.sightings s JOIN numbers n ON n.theirs = s.document
-    JOIN t.items theirs ON theirs.key = s.key JOIN items ours ON ours.key = s.key;
-INSERT OR IGNORE INTO refusals
-    SELECT n.ours, r.ordinal, r.source, r.reason FROM t.refusals r JOIN numbers n ON n.theirs = r.document;
-INSERT OR IGNORE INTO withdrawals
-    SELECT n.ours, w.ordinal, w.source_id, w.at FROM t.withdrawals w JOIN numbers n ON n.theirs = w.document;
-INSERT INTO hosts SELECT * FROM t.hosts WHERE true
-    ON CONFLICT (host) DO UPDATE SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes,
-        seconds = max(seconds, excluded.seconds), parked = excluded.parked;
-INSERT OR IGNORE INTO sites SELECT * FROM t.sites;
-INSERT OR IGNORE INTO services SELECT * FROM t.services;
-DROP TABLE numbers;
-COMMIT;
-"""
+    tasks = range(config.num_tasks)
+    paths = [task_folder(folder, task, config.num_tasks) / LEDGER_NAME for task in tasks]
+    join_ledgers(folder / LEDGER_NAME, paths)

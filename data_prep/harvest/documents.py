@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from data_prep.candidate import Candidate, Found, Link, Refusal
 from data_prep.config import HarvestConfig
 from data_prep.harvest.array import Share
-from data_prep.harvest.recording import key_of, rights_of, rights_refusal, why_invalid
+from data_prep.harvest.recording import rights_of, rights_refusal, why_invalid
 from data_prep.institutions import InstitutionProfile
-from data_prep.ledger.jobs import CANDIDATE, DocumentJob, FoundRows, ItemRow, LinkRow, Outcome
+from data_prep.ledger.identity import item_key_of, key_of
+from data_prep.ledger.jobs import CANDIDATE, DocumentJob, FoundRows, ItemRow, LinkRow, Outcome, is_leaf
 from data_prep.network.addresses import host_of
-from data_prep.network.answers import Refused
+from data_prep.network.answers import Gone, NotNow, Refused
 from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.sources import registry
 
@@ -59,19 +60,27 @@ class DocumentReader:
         if job.depth > self._config.max_depth:
             raise Refused(f"more than {self._config.max_depth} links deep")
         is_file = not job.uri.startswith(("http://", "https://"))
-        fetched = self._file(job) if is_file else await self._ask(job)
+        fetched, is_known = (self._file(job), True) if is_file else await self._ask(job)
         sha256 = hashlib.sha256(fetched.body).hexdigest()
+        share = None if is_known else self._share
         if fetched.not_modified or sha256 == job.sha256:
-            return Outcome(job, "fetched", is_unchanged=True)
+            if share:
+                share.keep(job.uri, job.kind, self._round, fetched)
+            return _unchanged(job, fetched)
         found = registry.read(job.kind, fetched.body, job.uri, self._profile_of(job.uri), job.context)
+        if reason := self._why_not_known(found, job):
+            raise Refused(reason)
+        if share:
+            share.keep(job.uri, job.kind, self._round, fetched)
         if is_file and not self._follow_files:
             found = _not_followed(found, job.uri)
         return Outcome(
             job,
             "fetched",
-            etag=fetched.etag,
-            last_modified=fetched.last_modified,
-            sha256=sha256,
+            # A list that was cut short is asked for in full the next time.
+            etag=None if found.is_cut else fetched.etag,
+            last_modified=None if found.is_cut else fetched.last_modified,
+            sha256=None if found.is_cut else sha256,
             opt_out=fetched.opt_out,
             found=found,
             rows=self._rows(found, job),
@@ -83,11 +92,25 @@ class DocumentReader:
             raise Refused("a document may not point to a file")
         return read_file(Path(job.uri), self._config.max_document_bytes)
 
-    async def _ask(self, job: DocumentJob) -> Fetched:
-        """Ask for a document; one that all tasks of an array read is asked for once and kept for the others."""
+    def _why_not_known(self, found: Found, job: DocumentJob) -> str | None:
+        """Why what came is no answer to go by, where it is none."""
+        if found.unread:
+            return found.unread
+        if found.emptied and job.holds and not self._config.confirm_withdrawals:
+            return f"{found.emptied}, where there was something before (--confirm-withdrawals accepts that)"
+        return None
+
+    async def _ask(self, job: DocumentJob) -> tuple[Fetched, bool]:
+        """Ask for a document; one that all tasks of an array read is asked for once and kept for the others.
+
+        Returns:
+            What came, and whether there is no need to keep it for other tasks.
+        """
         share = self._share if job.is_shared else None
-        if share and (known := share.recall(job.uri, job.kind, self._round)):
-            return known
+        known = share.recall(job.uri, job.kind, self._round) if share else None
+        # That nothing has changed is of no use to a task that has nothing.
+        if known and (job.sha256 is not None or not known.not_modified):
+            return known, True
         fetched = await self._fetcher.fetch(
             job.uri,
             wanted="xml" if job.kind in ("oai-pmh", "sru", "lido") else "json",
@@ -95,9 +118,9 @@ class DocumentReader:
             etag=job.etag,
             last_modified=job.last_modified,
         )
-        if share:
-            share.keep(job.uri, job.kind, self._round, fetched)
-        return fetched
+        if fetched.not_modified and job.sha256 is None:
+            raise NotNow("HTTP 304 to a request without conditions")
+        return fetched, share is None
 
     def _rows(self, found: Found, job: DocumentJob) -> FoundRows:
         share = self._share if job.is_shared else None
@@ -109,12 +132,13 @@ def item_row(candidate: Candidate, config: HarvestConfig, share: Share | None = 
     """A candidate on its way into the ledger; refused there and then where its rights leave no use."""
     asked = candidate.service.id if candidate.service else candidate.image_uri or ""
     return ItemRow(
-        key_of(candidate),
+        item_key_of(candidate),
         host_of(asked),
         CANDIDATE.dump_json(candidate).decode(),
         refused=refused_for_rights(candidate, config),
         is_elsewhere=share is not None and not share.owns(candidate.group),
         record=None if candidate.source.manifest else candidate.group,
+        base=key_of(candidate),
     )
 
 
@@ -127,14 +151,14 @@ def refused_for_rights(candidate: Candidate, config: HarvestConfig) -> str | Non
 
 
 def _link_row(link: Link, job: DocumentJob, share: Share | None) -> LinkRow:
-    is_leaf = share is not None and share.is_leaf(link)
+    is_object = share is not None and is_leaf(link.context)
     return LinkRow(
         link.uri,
         link.kind,
         host_of(link.uri),
         link.context,
-        is_shared=job.is_shared and not is_leaf,
-        is_elsewhere=share is not None and is_leaf and not share.owns(link.uri),
+        is_shared=job.is_shared and not is_object,
+        is_elsewhere=share is not None and is_object and not share.owns(link.uri),
         record=link.context.get("record", {}).get("id"),
     )
 
@@ -143,14 +167,31 @@ def read_file(path: Path, max_bytes: int) -> Fetched:
     """A local file as if it had been fetched.
 
     Raises:
+        Gone: there is no such file in the folder.
         Refused: it cannot be read, or is too large.
     """
     try:
         if path.stat().st_size > max_bytes:
             raise Refused(f"larger than {max_bytes} bytes")
         return Fetched(LOCAL, path.read_bytes())
+    except FileNotFoundError:
+        # A folder that is not there may be a disk that is not mounted.
+        raise (Gone("no such file") if path.parent.is_dir() else Refused("no such folder")) from None
     except OSError as error:
         raise Refused(f"cannot be read: {error.strerror}") from None
+
+
+def _unchanged(job: DocumentJob, fetched: Fetched) -> Outcome:
+    """Nothing new but, it may be, what the server reserves: an answer of 304 need not repeat it."""
+    opt_out = {*fetched.opt_out, *(job.opt_out.split() if fetched.not_modified else ())}
+    stated = tuple(sorted(opt_out))
+    return Outcome(
+        job,
+        "fetched",
+        is_unchanged=True,
+        is_restated=stated != tuple(job.opt_out.split()),
+        opt_out=stated,
+    )
 
 
 def _not_followed(found: Found, uri: str) -> Found:

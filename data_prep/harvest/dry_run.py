@@ -19,9 +19,10 @@ from data_prep.harvest.documents import DocumentReader
 from data_prep.harvest.engine import Engine
 from data_prep.harvest.recording import Recorder, why_invalid
 from data_prep.harvest.report import Report, kind_of_reason
+from data_prep.ledger.identity import key_of
 from data_prep.ledger.jobs import CANDIDATE
 from data_prep.ledger.ledger import Ledger
-from data_prep.ledger.walk import visits
+from data_prep.ledger.walk import shared_identifiers, visits
 from data_prep.sources.registry import roots
 from iconoclip import clock
 from iconoclip.errors import BadInput, SomeRefused
@@ -74,6 +75,7 @@ def _list(ledger: Ledger, recorder: Recorder, as_json: bool) -> Report:
     reasons: Counter[str] = Counter()
     report = Report()
     seen: set[str] = set()
+    shared = shared_identifiers(ledger)
 
     def refuse(source: str, reason: str) -> None:
         reasons[kind_of_reason(reason)] += 1
@@ -81,12 +83,12 @@ def _list(ledger: Ledger, recorder: Recorder, as_json: bool) -> Report:
 
     for visit in visits(ledger):
         report.num_documents += visit.state == "fetched"
-        if visit.state in ("refused", "dead", "retry-later"):
+        if visit.state in ("refused", "not-known", "retry-later"):
             refuse(visit.uri, visit.reason or "refused")
         for (candidate_json,) in ledger.candidates_of(visit.document):
             candidate = CANDIDATE.validate_json(candidate_json)
             try:
-                record = recorder.outline(candidate, visit.opt_out)
+                record = recorder.outline(candidate, visit.opt_out, is_shared=key_of(candidate) in shared)
             except ValidationError as error:
                 refuse(candidate.source.id, why_invalid(error))
                 continue

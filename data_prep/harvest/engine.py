@@ -19,9 +19,9 @@ from typing import Final
 from data_prep.config import HarvestConfig
 from data_prep.harvest.documents import LOCAL, DocumentReader
 from data_prep.harvest.items import ItemFetcher
-from data_prep.ledger.jobs import DocumentJob, Job, Outcome
+from data_prep.ledger.jobs import DocumentJob, ItemJob, Job, Outcome
 from data_prep.ledger.ledger import Ledger
-from data_prep.network.answers import HostParked, NotNow, Refused
+from data_prep.network.answers import Gone, HostParked, NotNow, Refused
 from data_prep.network.fetch import Fetcher
 from iconoclip.progress import Meter
 
@@ -207,7 +207,7 @@ class Engine:
                     num_new += sum(1 for row in outcome.rows.items if not (row.refused or row.is_elsewhere))
             elif outcome.state != "retry-later":
                 num_settled += 1
-                self._num_refused += outcome.state in ("refused", "dead")
+                self._num_refused += outcome.state in ("refused", "not-known")
         self._open_lanes(hosts)
         self._num_settled += num_settled
         self._pulse()
@@ -265,8 +265,12 @@ class Engine:
                 return await self._documents.read(job)
             assert self._items is not None
             return await self._items.fetch(job)
+        except Gone as gone:
+            # A list that is gone says nothing of what it listed.
+            is_object = isinstance(job, ItemJob) or job.is_leaf
+            return Outcome(job, "refused" if is_object else "not-known", str(gone))
         except Refused as refused:
-            return Outcome(job, "refused", str(refused))
+            return Outcome(job, "not-known", str(refused))
         except HostParked:
             raise
         except NotNow as later:
@@ -274,7 +278,7 @@ class Engine:
 
     def _put_off(self, job: Job, reason: str) -> Outcome:
         if job.rounds + 1 >= MAX_ROUNDS:
-            return Outcome(job, "dead", f"given up: {reason}")
+            return Outcome(job, "not-known", f"given up: {reason}")
         pause = min(self._config.retry_seconds * 10 * 4**job.rounds, self._config.max_wait_seconds)
         return Outcome(job, "retry-later", reason, not_before=time.time() + pause * random.uniform(0.8, 1.2))
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from data_prep.config import HarvestConfig
 from data_prep.harvest.documents import LOCAL, read_file
 from data_prep.iiif.image_api import (
     ImageRequest,
+    Size,
     image_request,
     info_address,
     needs_info,
@@ -25,9 +25,10 @@ from data_prep.images.store import StoredImage
 from data_prep.ledger.jobs import Facts, ItemJob, Outcome
 from data_prep.ledger.ledger import Ledger
 from data_prep.network.addresses import host_of
-from data_prep.network.answers import NotNow, Refused
+from data_prep.network.answers import Gone, NotNow, Refused
 from data_prep.network.fetch import Fetched, Fetcher, look_at
 from iconoclip.pictures import ImageRefused
+from iconoclip.record import Region
 
 # A server that answers so to a sized request may have limits that only its info.json tells.
 ASK_INFO_AFTER: Final = ("HTTP 400", "HTTP 403", "HTTP 404", "HTTP 501")
@@ -40,7 +41,12 @@ class _Answer:
 
     request: ImageRequest
     fetched: Fetched
-    source_size: tuple[int, int] | None
+    source_size: Size | None
+    """Of the full image, as the service or the manifest states it."""
+    service: ImageService | None = None
+    """That was asked; None: the image's own address was."""
+    is_all: bool = False
+    """Whether what came from its own address is the image itself, and not a version of what a service holds."""
 
 
 class ItemFetcher:
@@ -78,23 +84,33 @@ class ItemFetcher:
         candidate = job.candidate
         services: dict[str, bytes] = {}
         answer = await self._image(candidate, job, services)
-        if _is_unchanged(job, answer.fetched):
-            return Outcome(job, "fetched", is_unchanged=True)
+        if outcome := _if_unchanged(job, answer):
+            return outcome
         stored = await self._store(answer, candidate, job)
+        if answer.service and not answer.service.is_info and _is_doubtful(answer, stored):
+            # The manifest's idea of the size is wrong, or the server sends something else: its info.json tells.
+            info = await self._info(answer.service, services)
+            answer = await self._sized(info, candidate, job, known=answer)
+            stored = await self._store(answer, candidate, job)
+        if _contradicts(answer, stored):
+            raise Refused(_what_came(answer, stored))
         return Outcome(
             job,
             "fetched",
             etag=answer.fetched.etag,
             last_modified=answer.fetched.last_modified,
             jpeg=stored.jpeg,
-            facts=self._facts(answer, stored),
+            facts=self._facts(answer, stored, candidate),
             services=services,
         )
 
     async def _store(self, answer: _Answer, candidate: Candidate, job: ItemJob) -> StoredImage:
+        if answer.fetched.not_modified:
+            raise NotNow("HTTP 304 to a request without conditions")
         crop = answer.request.crop
         # What the region was measured on; servers send smaller images than they promise.
-        space = answer.request.size or candidate.region_space or candidate.source_size
+        measured = candidate.measured
+        space = answer.request.size or (measured and measured[1]) or candidate.source_size
         try:
             return await self._decoders.store(answer.fetched.body, crop, space if crop else None)
         except ImageRefused as refused:
@@ -103,7 +119,7 @@ class ItemFetcher:
                 raise NotNow(str(refused)) from None
             raise Refused(str(refused)) from None
 
-    def _facts(self, answer: _Answer, stored: StoredImage) -> Facts:
+    def _facts(self, answer: _Answer, stored: StoredImage, candidate: Candidate) -> Facts:
         uri = answer.request.uri
         return Facts(
             width=stored.width,
@@ -114,10 +130,11 @@ class ItemFetcher:
             colours=stored.colours,
             received=stored.received,
             requested=answer.request.size,
-            source_size=answer.source_size,
+            source_size=_true_size(answer, stored.received),
             image=uri if host_of(uri) else None,
             opt_out=tuple(sorted({*answer.fetched.opt_out, *stored.opt_out})),
             round=self._round,
+            region=_true_region(candidate, _true_size(answer, stored.received)),
         )
 
     async def _image(self, candidate: Candidate, job: ItemJob, services: dict[str, bytes]) -> _Answer:
@@ -125,39 +142,59 @@ class ItemFetcher:
         service = candidate.service
         if service is None:
             return await self._whole(candidate, job)
+        refusals: list[Refused] = []
         try:
-            if needs_info(service):
+            if needs_info(service) or candidate.region is not None or _may_be_a_guess(service):
                 service = await self._info(service, services)
             return await self._sized(service, candidate, job)
         except Refused as refused:
-            if not service.is_info and str(refused).startswith(ASK_INFO_AFTER):
-                with contextlib.suppress(Refused):
-                    return await self._sized(await self._info(service, services), candidate, job)
-            if not candidate.image_uri or candidate.region:
-                raise
-        return await self._whole(candidate, job)
+            refusals.append(refused)
+        if not service.is_info and str(refusals[0]).startswith(ASK_INFO_AFTER):
+            try:
+                return await self._sized(await self._info(service, services), candidate, job)
+            except Refused as refused:
+                refusals.append(refused)
+        if candidate.image_uri and (candidate.region is None or not service.is_info):
+            try:
+                return await self._whole(candidate, job)
+            except Refused as refused:
+                refusals.append(refused)
+        # Gone only when everybody who was asked says so.
+        raise next((one for one in refusals if not isinstance(one, Gone)), refusals[-1])
 
     async def _whole(self, candidate: Candidate, job: ItemJob) -> _Answer:
         """The image at its own address, in whatever size; a region is cut out here."""
         if not candidate.image_uri:
             raise Refused("the source names no image")
-        request = ImageRequest(candidate.image_uri, None, crop=candidate.region)
-        return _Answer(request, await self._bytes(request.uri, job), candidate.source_size)
+        request = ImageRequest(candidate.image_uri, None, crop=candidate.measured and candidate.measured[0])
+        fetched = await self._bytes(request.uri, job)
+        is_all = candidate.service is None and bool(host_of(request.uri))
+        return _Answer(request, fetched, candidate.source_size, is_all=is_all)
 
-    async def _sized(self, service: ImageService, candidate: Candidate, job: ItemJob) -> _Answer:
-        """The image, or the region, from the service in the size wanted."""
+    async def _sized(
+        self, service: ImageService, candidate: Candidate, job: ItemJob, known: _Answer | None = None
+    ) -> _Answer:
+        """The image, or the region, from the service in the size wanted.
+
+        Args:
+            known: what came for an earlier request, which may prove to be the same.
+        """
         size = (service.width, service.height) if service.width and service.height else None
-        region = candidate.region
-        if region is not None and candidate.region_space is not None:
+        region, space = candidate.measured or (None, None)
+        if region is not None and space is not None:
             if size is None:
                 raise Refused(
                     "the service does not say how large the image is, so the region cannot be placed"
                 )
-            region = region_in_image(region, candidate.region_space, size)
+            region = region_in_image(region, space, size)
             if region is None:
                 raise Refused("the region lies outside the image")
         request = image_request(service, max_side=self._config.max_side_pixels, region=region)
-        return _Answer(request, await self._bytes(request.uri, job), size or candidate.source_size)
+        if known is not None and known.request.uri == request.uri:
+            fetched = known.fetched
+        else:
+            fetched = await self._bytes(request.uri, job)
+        return _Answer(request, fetched, size or candidate.source_size, service=service)
 
     async def _bytes(self, uri: str, job: ItemJob) -> Fetched:
         if self._image_folder is not None and host_of(uri) == LOCAL:
@@ -191,12 +228,96 @@ class ItemFetcher:
         return info
 
 
-def _is_unchanged(job: ItemJob, fetched: Fetched) -> bool:
-    """Whether the image is the one that was fetched in an earlier round."""
-    before = job.facts
-    if fetched.not_modified or before is None:
-        return fetched.not_modified
-    return hashlib.sha256(fetched.body).hexdigest() == before.source_sha256
+def _if_unchanged(job: ItemJob, answer: _Answer) -> Outcome | None:
+    """The outcome, where the image is the one that was fetched in an earlier round; None where it must be stored."""
+    fetched, before = answer.fetched, job.facts
+    if before is None:
+        return None
+    if not fetched.not_modified and hashlib.sha256(fetched.body).hexdigest() != before.source_sha256:
+        return None
+    opt_out = {*fetched.opt_out, *(before.opt_out if fetched.not_modified else ())}
+    uri = answer.request.uri
+    after = replace(
+        before,
+        requested=answer.request.size,
+        source_size=_true_size(answer, before.received),
+        image=uri if host_of(uri) else None,
+        region=_true_region(job.candidate, _true_size(answer, before.received)),
+        opt_out=tuple(sorted(opt_out)),
+    )
+    if not fetched.not_modified and (after.opt_out, after.region, after.source_size) != (
+        before.opt_out,
+        before.region,
+        before.source_size,
+    ):
+        return None
+    is_same = after == before
+    return Outcome(
+        job,
+        "fetched",
+        etag=fetched.etag,
+        last_modified=fetched.last_modified,
+        is_unchanged=is_same,
+        facts=None if is_same else after,
+    )
+
+
+def _may_be_a_guess(service: ImageService) -> bool:
+    """Whether the size that a manifest states should be checked before it is asked for.
+
+    Version 3 names width and height, and a server that is asked for a wrong shape distorts the picture. A square is
+    what software writes that does not know the size; pictures are rarely square.
+    """
+    return not service.is_info and service.version == 3 and service.width == service.height
+
+
+def _is_doubtful(answer: _Answer, stored: StoredImage) -> bool:
+    """Whether the size that was assumed may be wrong: what came has another shape, or is larger."""
+    asked = answer.request.size
+    is_larger = asked is not None and max(stored.received) > max(asked) + 1 + max(asked) // 50
+    return is_larger or _contradicts(answer, stored)
+
+
+def _contradicts(answer: _Answer, stored: StoredImage) -> bool:
+    """Whether what came is of another shape than what was asked for. Smaller is common and no harm."""
+    asked, came = answer.request.size, stored.received
+    if asked is None or answer.service is None:
+        return False
+    if (
+        answer.request.region is None
+        and answer.request.crop is None
+        and _is_shape((asked[1], asked[0]), came)
+    ):
+        return False  # turned upright by what the image says of itself
+    return not _is_shape(asked, came)
+
+
+def _is_shape(asked: Size, came: Size) -> bool:
+    """Whether two sizes have the same shape, give or take the rounding of the smaller one and a hundredth."""
+    scale = max(came) / max(asked)
+    expected = (asked[0] * scale, asked[1] * scale)
+    allowed = 1.5 + 0.01 * max(came) + 0.5 * scale
+    return abs(expected[0] - came[0]) <= allowed and abs(expected[1] - came[1]) <= allowed
+
+
+def _what_came(answer: _Answer, stored: StoredImage) -> str:
+    asked, came = answer.request.size or (0, 0), stored.received
+    return (
+        f"asked for {asked[0]}x{asked[1]} pixels, the server sent {came[0]}x{came[1]}: not the same picture"
+    )
+
+
+def _true_size(answer: _Answer, received: Size) -> Size | None:
+    """Of the full image: as its service states it, else as it came from its own address."""
+    return received if answer.is_all else answer.source_size
+
+
+def _true_region(candidate: Candidate, size: Size | None) -> Region | None:
+    """The part in pixels of the full image, where the candidate measured it otherwise."""
+    region, space = candidate.measured or (None, None)
+    if region is None or space is None or size is None:
+        return None
+    return region_in_image(region, space, size)
 
 
 def _read_image(folder: Path, name: str, max_bytes: int) -> Fetched:

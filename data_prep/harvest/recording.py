@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from data_prep.candidate import Candidate
 from data_prep.config import Storing
+from data_prep.ledger.identity import told_apart
 from data_prep.ledger.jobs import Facts
-from iconoclip.record import Image, Record, Rights, sample_key, split_of
+from iconoclip.record import Image, Record, Rights, Source, sample_key, split_of
 from iconoclip.rights import POLICY_VERSION, PolicyName, judge, statement
 
 
@@ -41,11 +42,11 @@ def rights_refusal(rights: Rights, keep: str) -> str | None:
     return "rights: no statement" if not rights.raw else "rights: the statement is not one we know"
 
 
-def key_of(candidate: Candidate) -> str:
-    """The sample key of a candidate."""
-    return sample_key(
-        candidate.institution.slug, candidate.source.id, candidate.source.region or candidate.region
-    )
+def source_of(candidate: Candidate, facts: Facts | None, *, is_shared: bool) -> Source:
+    """Where a record is from: the part as it was cut, the image in the identifier where that shows several."""
+    source = told_apart(candidate.source) if is_shared else candidate.source
+    region = (facts.region if facts else None) or source.region or candidate.region
+    return source if region == source.region else source.model_copy(update={"region": region})
 
 
 class Recorder:
@@ -64,9 +65,18 @@ class Recorder:
         self.created_by = created_by()
 
     def record(
-        self, candidate: Candidate, facts: Facts, *, group: str | None = None, opt_out: tuple[str, ...] = ()
+        self,
+        candidate: Candidate,
+        facts: Facts,
+        *,
+        group: str | None = None,
+        opt_out: tuple[str, ...] = (),
+        is_shared: bool = False,
     ) -> Record:
         """The record of a stored item; `group` overrides the candidate's own.
+
+        Args:
+            is_shared: whether its identifier shows other images as well.
 
         Raises:
             ValueError: what the source says does not fit a record.
@@ -85,23 +95,29 @@ class Recorder:
             phash=facts.phash,
         )
         signals = (*facts.opt_out, *opt_out)
+        source = source_of(candidate, facts, is_shared=is_shared)
         return Record(
-            **self._common(candidate, group, signals, self._times[facts.round]),
-            source=candidate.source.model_copy(update={"image": facts.image or candidate.source.image}),
+            **self._common(candidate, source, group, signals, self._times[facts.round]),
+            source=source.model_copy(update={"image": facts.image or candidate.source.image}),
             image=image,
         )
 
-    def outline(self, candidate: Candidate, opt_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    def outline(
+        self, candidate: Candidate, opt_out: tuple[str, ...] = (), *, is_shared: bool = False
+    ) -> dict[str, Any]:
         """The record as far as it is known before the image is fetched: JSON values, `image` null."""
-        common = self._common(candidate, candidate.group, opt_out, self.created_at)
-        fields = {**common, "source": candidate.source}
+        source = source_of(candidate, None, is_shared=is_shared)
+        common = self._common(candidate, source, candidate.group, opt_out, self.created_at)
+        fields = {**common, "source": source}
         plain = {name: _json(value) for name, value in fields.items()}
         return {"schema_version": 1, **plain, "image": None}
 
-    def _common(self, candidate: Candidate, group: str, opt_out: tuple[str, ...], at: str) -> dict[str, Any]:
+    def _common(
+        self, candidate: Candidate, source: Source, group: str, opt_out: tuple[str, ...], at: str
+    ) -> dict[str, Any]:
         config = self.config
         return {
-            "key": key_of(candidate),
+            "key": sample_key(candidate.institution.slug, source.id, source.region),
             "institution": candidate.institution,
             "captions": candidate.captions,
             "iconclass": candidate.iconclass,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.harvest.shards import Packed
+from data_prep.ledger.absence import num_kept_unlisted
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.walk import visits
 from iconoclip.errors import BadInput, RightsForbid, SomeRefused, TryAgainLater
@@ -22,6 +23,9 @@ REPORT_NAME = "report.json"
 REFUSED_NAME = "refused.jsonl"
 MAX_REASONS = 200
 NUM_EXAMPLES = 3
+
+# What could not be read or fetched in this run, and is in the set as an earlier run had it.
+KEPT = "; kept as it was harvested before"
 
 Refused = tuple[str, str]
 
@@ -107,19 +111,20 @@ def refusals_of(ledger: Ledger) -> Iterator[Refused]:
     database = ledger.database
     seen: set[str] = set()
     for visit in visits(ledger):
-        if visit.state in ("refused", "dead"):
-            yield visit.uri, visit.reason or "refused"
+        if visit.state in ("refused", "not-known"):
+            holds = visit.state == "not-known" and ledger.holds(visit.document)
+            yield visit.uri, (visit.reason or "refused") + (KEPT if holds else "")
         yield from database.execute(
             "SELECT source, reason FROM refusals WHERE document = ? ORDER BY ordinal", (visit.document,)
         ).fetchall()
         rows = database.execute(
-            "SELECT s.key, i.candidate, i.state, i.reason FROM sightings s JOIN items i ON i.key = s.key "
-            "WHERE s.document = ? AND i.state IN ('refused', 'dead') ORDER BY s.ordinal", (visit.document,),
+            "SELECT s.key, i.candidate, i.facts IS NOT NULL, i.reason FROM sightings s JOIN items i ON i.key = s.key "
+            "WHERE s.document = ? AND i.state IN ('refused', 'not-known') ORDER BY s.ordinal", (visit.document,),
         ).fetchall()  # fmt: skip
-        for key, candidate, _, reason in rows:
+        for key, candidate, is_held, reason in rows:
             if key not in seen:
                 seen.add(key)
-                yield json.loads(candidate)["source"]["id"], reason or "refused"
+                yield json.loads(candidate)["source"]["id"], (reason or "refused") + (KEPT if is_held else "")
 
 
 def must_wait(parked: dict[str, str], ledger: Ledger) -> TryAgainLater:
@@ -162,6 +167,14 @@ def report_of_harvest(ledger: Ledger, packed: Packed, out: Path) -> Report:
         notes={
             "smaller_than_asked": packed.num_smaller,
             "groups_joined": packed.num_clusters,
+            "kept_though_not_read": packed.num_held,
+            "kept_though_not_listed": num_kept_unlisted(ledger.database),
+            "identifiers_with_several_images": packed.num_told_apart,
+            "merged": {
+                "num": packed.num_merged,
+                "why": "offered more than once: the same identifier, showing the same image",
+                "examples": [{"key": key, "also_in": uri} for key, uri in packed.merged],
+            },
             "hosts": _hosts(ledger),
         },
     )

@@ -7,10 +7,11 @@ away and built anew from the ledger, a finished one is moved over.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +22,10 @@ from data_prep.config import HarvestConfig
 from data_prep.harvest.recording import Recorder, rights_of, rights_refusal, why_invalid
 from data_prep.ledger.jobs import CANDIDATE, FACTS, Facts
 from data_prep.ledger.ledger import Ledger
-from data_prep.ledger.walk import Place, places
+from data_prep.ledger.walk import Place, Visit, places, shared_identifiers
 from data_prep.near_duplicates import Clusters
-from iconoclip.errors import IconoclipError
-from iconoclip.files import write_json
+from iconoclip.errors import BadInput, IconoclipError
+from iconoclip.files import atomic_write, write_json
 from iconoclip.progress import progress
 from iconoclip.record import Record
 from iconoclip.shardset import (
@@ -37,6 +38,11 @@ from iconoclip.shardset import (
 )
 
 GONE = "no longer offered by its source"
+# A refresh that would withdraw more than a tenth of a larger set stops, and asks.
+LARGE_SET = 100
+SHARE_THAT_MAY_GO = 0.1
+WITHDRAWALS_NAME = "withdrawals.jsonl"
+NUM_SHOWN = 20
 
 
 class LostBytes(Exception):
@@ -53,11 +59,21 @@ class Packed:
     num_clusters: int = 0
     num_smaller: int = 0
     """Images that came smaller than they were asked for."""
+    num_merged: int = 0
+    """Times that a document offered an image which another had offered under the same identifier."""
+    merged: list[tuple[str, str]] = field(default_factory=list)
+    """The first of them: sample key, and the later document's address."""
+    num_told_apart: int = 0
+    """Identifiers that show more than one image, so that the image joined the identifier."""
+    num_held: int = 0
+    """Samples kept from an earlier harvest, because their images could not be had this time."""
 
 
 @dataclass(frozen=True)
 class _Row:
     place: Place
+    base: str
+    state: str
     candidate_json: str
     facts: Facts
     spool: int | None
@@ -65,10 +81,15 @@ class _Row:
     size: int
 
 
+class TooManyWithdrawals(BadInput):
+    """A refresh would withdraw so much of a set that somebody should look first."""
+
+
 def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, name: str) -> Packed:
     """Build the shard set of everything fetched, and put it into `out`.
 
     Raises:
+        TooManyWithdrawals: more than a tenth of a set of more than a hundred, and nobody has confirmed it.
         BadInput: nothing usable.
         LostBytes: a spool was damaged; what it held is pending again.
         TryAgainLater: the disk is full.
@@ -80,6 +101,9 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
     before = _Before(ledger, out)
     clusters = _clusters(ledger, config)
     packed.num_clusters = clusters.num_joined
+    shared = shared_identifiers(ledger)
+    packed.num_told_apart = len(shared)
+    written: set[str] = set()
     with (
         progress("pack", total=_num_fetched(ledger), unit="samples") as meter,
         ShardSetWriter(
@@ -93,23 +117,33 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
         before,
         _Bytes(ledger, before) as stored,
     ):
-        for row in _rows(ledger):
+        for row in _rows(ledger, packed):
             meter.advance()
-            if row.place.key in before.withdrawn:
-                packed.refused.append((row.place.key, f"withdrawn: {before.withdrawn[row.place.key].reason}"))
-                continue
-            record = _record(row, recorder, clusters, config, packed)
+            record = _record(row, recorder, clusters, config, packed, is_shared=row.base in shared)
             if record is None:
                 continue
-            image = stored.read(row)
+            names = (record.key, row.base, row.place.key)
+            if withdrawn := next((before.withdrawn[key] for key in names if key in before.withdrawn), None):
+                packed.refused.append((record.key, f"withdrawn: {withdrawn.reason}"))
+                continue
+            if record.key in written:
+                packed.num_merged += 1
+                continue
+            image = stored.read(row, names)
             if image is None:
                 continue
             writer.add(record, image)
             before.kept(record.key)
+            if row.facts.region is not None:
+                # Parts that were measured on a canvas may prove to be the same part of the image.
+                written.add(record.key)
             packed.num_samples += 1
+            packed.num_held += row.state != "fetched"
         if stored.num_lost:
             raise LostBytes(stored.num_lost)
         tombstones = before.tombstones(recorder.created_at)
+        if not config.confirm_withdrawals:
+            before.ask_before_withdrawing(ledger.folder)
     manifest = with_tombstones(ShardSet(staging).manifest, tombstones)
     write_json(staging / MANIFEST_NAME, manifest.model_dump(mode="json"))
     staging.rename(ledger.folder / "packed")
@@ -137,27 +171,40 @@ def hand_over(folder: Path, out: Path) -> bool:
 
 
 def _num_fetched(ledger: Ledger) -> int:
-    (count,) = ledger.database.execute("SELECT count(*) FROM items WHERE state = 'fetched'").fetchone()
+    (count,) = ledger.database.execute("SELECT count(*) FROM items WHERE facts IS NOT NULL").fetchone()
     return int(count)
 
 
-def _rows(ledger: Ledger) -> Iterator[_Row]:
-    for place in places(ledger):
+def _rows(ledger: Ledger, packed: Packed) -> Iterator[_Row]:
+    """What is held, in canonical order."""
+
+    def note_merged(key: str, visit: Visit) -> None:
+        packed.num_merged += 1
+        if len(packed.merged) < NUM_SHOWN:
+            packed.merged.append((key, visit.uri))
+
+    for place in places(ledger, note_merged):
         row = ledger.database.execute(
-            "SELECT candidate, facts, spool, offset, size FROM items WHERE key = ? AND state = 'fetched'",
-            (place.key,),
+            "SELECT base, state, candidate, facts, spool, offset, size FROM items WHERE key = ?", (place.key,)
         ).fetchone()
-        if row:
-            yield _Row(place, row[0], FACTS.validate_json(row[1]), *row[2:])
+        if row[3] is None and row[1] != "refused":
+            # Its image was another one before, and the new one could not be had yet: that one is still held.
+            held = ledger.database.execute(
+                "SELECT facts, spool, offset, size FROM items WHERE base = ? AND facts IS NOT NULL "
+                "AND key NOT IN (SELECT key FROM sightings) ORDER BY id DESC", (row[0],),
+            ).fetchone()  # fmt: skip
+            row = (*row[:3], *held) if held else row
+        if row[3] is not None:
+            yield _Row(place, row[0], row[1], row[2], FACTS.validate_json(row[3]), *row[4:])
 
 
 def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
     clusters = Clusters(config.near_duplicate_bits)
     if config.near_duplicate_bits >= 0:
-        hashes = "SELECT json_extract(facts, '$.phash') FROM items WHERE state = 'fetched'"
+        hashes = "SELECT json_extract(facts, '$.phash') FROM items WHERE facts IS NOT NULL"
         rows = ledger.database.execute(
             "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), json_extract(facts, '$.colours') "
-            "FROM items WHERE state = 'fetched'"
+            "FROM items WHERE facts IS NOT NULL"
         )
         # Where equal hashes alone count, only those that come twice are held in memory whole.
         shared = None if config.near_duplicate_bits else _come_twice(ledger.database.execute(hashes))
@@ -175,7 +222,13 @@ def _come_twice(hashes: Iterable[tuple[str]]) -> set[str]:
 
 
 def _record(
-    row: _Row, recorder: Recorder, clusters: Clusters, config: HarvestConfig, packed: Packed
+    row: _Row,
+    recorder: Recorder,
+    clusters: Clusters,
+    config: HarvestConfig,
+    packed: Packed,
+    *,
+    is_shared: bool,
 ) -> Record | None:
     candidate = CANDIDATE.validate_json(row.candidate_json)
     rights = rights_of(candidate, config.policy, (*row.facts.opt_out, *row.place.opt_out))
@@ -183,7 +236,11 @@ def _record(
     if reason is None:
         try:
             record = recorder.record(
-                candidate, row.facts, group=clusters.name(candidate.group), opt_out=row.place.opt_out
+                candidate,
+                row.facts,
+                group=clusters.name(candidate.group),
+                opt_out=row.place.opt_out,
+                is_shared=is_shared,
             )
         except ValidationError as error:
             reason = why_invalid(error)
@@ -210,11 +267,17 @@ class _Bytes:
         for file in self._files.values():
             file.close()  # type: ignore[attr-defined]
 
-    def read(self, row: _Row) -> bytes | None:
-        """The bytes, or None (and the item marked to be fetched again) when they are not what was committed."""
-        # After a round is packed its spools are gone; what has not changed since stands in the shards.
-        for source in (self._from_spool, self._before.image):
-            data = source(row)
+    def read(self, row: _Row, names: Sequence[str]) -> bytes | None:
+        """The bytes, or None (and the item marked to be fetched again) when they are not what was committed.
+
+        Args:
+            names: the keys under which the sample may have been published before.
+        """
+        # After a round is packed its spools are gone; what has not changed since is in the shards.
+        sources: list[Callable[[], bytes | None]] = [functools.partial(self._from_spool, row)]
+        sources += [functools.partial(self._before.image, key) for key in names]
+        for source in sources:
+            data = source()
             if data is not None and hashlib.sha256(data).hexdigest() == row.facts.sha256:
                 return data
         self._ledger.forget(row.place.key)
@@ -266,10 +329,10 @@ class _Before:
     def __exit__(self, *_: object) -> None:
         self._database.execute("DROP TABLE published")
 
-    def image(self, row: _Row) -> bytes | None:
+    def image(self, key: str) -> bytes | None:
         """The stored JPEG of a sample."""
         place = self._database.execute(
-            "SELECT shard, offset, size FROM published WHERE key = ?", (row.place.key,)
+            "SELECT shard, offset, size FROM published WHERE key = ?", (key,)
         ).fetchone()
         try:
             return self._set.read_bytes(*place) if self._set is not None and place else None
@@ -284,6 +347,33 @@ class _Before:
 
     def tombstones(self, at: str) -> list[Tombstone]:
         """Withdrawals carried over, and one for every sample that was in the set before and is not now."""
-        gone = self._database.execute("SELECT key FROM published WHERE NOT is_kept ORDER BY rowid")
-        new = [Tombstone(key=key, reason=GONE, at=at) for (key,) in gone if key not in self._tombstones]
+        gone = self._gone()
+        new = [Tombstone(key=key, reason=GONE, at=at) for key in gone if key not in self._tombstones]
         return [*self._tombstones.values(), *new]
+
+    def _gone(self) -> list[str]:
+        rows = self._database.execute("SELECT key FROM published WHERE NOT is_kept ORDER BY rowid")
+        return [key for (key,) in rows]
+
+    def ask_before_withdrawing(self, folder: Path) -> None:
+        """Stop where a large part of a large set would go.
+
+        Raises:
+            TooManyWithdrawals: with the list, in `folder`.
+        """
+        gone = [key for key in self._gone() if key not in self.withdrawn]
+        (num_before,) = self._database.execute("SELECT count(*) FROM published").fetchone()
+        if num_before <= LARGE_SET or len(gone) <= SHARE_THAT_MAY_GO * num_before:
+            return
+        path = folder / WITHDRAWALS_NAME
+        with atomic_write(path) as file:
+            for key in gone:
+                file.write((json.dumps({"key": key, "reason": GONE}) + "\n").encode())
+        shown = "".join(f"\n  {key}" for key in gone[:NUM_SHOWN])
+        more = f"\n  ... and {len(gone) - NUM_SHOWN} more" if len(gone) > NUM_SHOWN else ""
+        raise TooManyWithdrawals(
+            f"this refresh would withdraw {len(gone)} of {num_before} samples; nothing was changed:{shown}{more}",
+            where=path,
+            remedy="if they are gone indeed, run it again with --confirm-withdrawals; if the servers had trouble, "
+            "run it again with --refresh",
+        )

@@ -17,7 +17,7 @@ from data_prep.config import StatusConfig
 from data_prep.harvest.report import kind_of_reason
 from iconoclip.errors import DamagedData, MissingRequirement
 
-STATES: Final = ("pending", "retry-later", "fetched", "refused", "dead")
+STATES: Final = ("pending", "retry-later", "fetched", "refused", "not-known")
 # A run that has written nothing for so long is not running.
 STALE_SECONDS: Final = 60.0
 
@@ -106,7 +106,7 @@ def _add(found: HarvestStatus, database: sqlite3.Connection) -> None:
             entry["parked"] = parked
     for table in ("documents", "items"):
         rows = database.execute(
-            f"SELECT reason, count(*) FROM {table} WHERE state IN ('refused', 'dead', 'retry-later') GROUP BY reason"
+            f"SELECT reason, count(*) FROM {table} WHERE state IN ('refused', 'not-known', 'retry-later') GROUP BY reason"
         )
         for reason, count in rows:
             kind = kind_of_reason(reason or "unknown")

@@ -19,14 +19,16 @@ from data_prep.harvest.engine import Engine
 from data_prep.harvest.items import ItemFetcher
 from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import already_finished, must_wait, nothing_usable, report_of_harvest, say
-from data_prep.harvest.shards import LostBytes, hand_over, pack
+from data_prep.harvest.shards import LostBytes, TooManyWithdrawals, hand_over, pack
 from data_prep.images.decoders import Decoders
 from data_prep.images.store import Wanted
 from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
-from data_prep.ledger.database import exclusive_lock
+from data_prep.ledger.absence import drop_what_is_no_longer_listed
+from data_prep.ledger.database import LEDGER_NAME, exclusive_lock
 from data_prep.ledger.jobs import CANDIDATE, LinkRow
+from data_prep.ledger.joining import forget_what_was_withdrawn
 from data_prep.ledger.ledger import IDENTITY_FIELDS, Ledger
-from data_prep.ledger.rounds import begin_round, retry_refused, round_times
+from data_prep.ledger.rounds import begin_round, retry_not_known, retry_refused, round_times
 from data_prep.ledger.walk import settle
 from data_prep.network.addresses import AllowList
 from data_prep.network.fetch import Fetcher, Limits
@@ -111,8 +113,17 @@ def _prepare(ledger: Ledger, config: HarvestConfig) -> bool:
     same_harvest(ledger, config)
     if config.num_tasks == 1:
         take_over(ledger, config)
-    if (ledger.get("finished") or ledger.get("fetched")) and not _begin_round(ledger, config):
+    else:
+        forget_what_was_withdrawn(ledger.database, config.out / LEDGER_FOLDER / LEDGER_NAME)
+    is_done = ledger.get("finished") or ledger.get("fetched")
+    if is_done and not _begin_round(ledger, config):
         return config.num_tasks > 1
+    if not is_done and ledger.get("config") is not None:
+        # What ended without a set is looked at anew by a refresh; what broke off is continued.
+        if config.refresh and ledger.get("stopped"):
+            begin_round(ledger, clock.now(config.harvested_at))
+        else:
+            retry_not_known(ledger)
     if ledger.get("config") is None:
         links = roots(config.sources, config.source)
         _need_contact(config, links)
@@ -143,7 +154,11 @@ def fetch_and_pack(
             packed = pack(ledger, config, recorder, config.out, name)
         except LostBytes:
             continue
+        except TooManyWithdrawals:
+            ledger.note(stopped="yes")
+            raise
         except BadInput:
+            ledger.note(stopped="yes")
             raise nothing_usable(ledger, config.out) from None
         report = report_of_harvest(ledger, packed, config.out)
         _finish(ledger)
@@ -162,10 +177,20 @@ def _fetch_everything(
     while True:
         with progress("harvest", unit="images") as meter, _terminate_as_interrupt(), _collecting_rarely():
             parked = uvloop.run(_run(ledger, config, meter, image_folder, share))
+        if share is None:
+            forget_what_is_no_longer_listed(ledger)
         if not settle(
             ledger, lambda candidate: refused_for_rights(CANDIDATE.validate_json(candidate), config)
         ):
             return parked
+
+
+def forget_what_is_no_longer_listed(ledger: Ledger) -> None:
+    """What lists do not name any more is withdrawn, where all of them were read to their end."""
+    with ledger.transaction():
+        is_news = drop_what_is_no_longer_listed(ledger.database)
+    if is_news:
+        ledger.note(changed="yes")
 
 
 async def _run(
@@ -310,7 +335,7 @@ def _begin_round(ledger: Ledger, config: HarvestConfig) -> bool:
     if config.refresh:
         begin_round(ledger, clock.now(config.harvested_at))
         return True
-    return config.retry_refused and retry_refused(ledger)
+    return retry_refused(ledger) if config.retry_refused else retry_not_known(ledger)
 
 
 def _finish(ledger: Ledger) -> None:

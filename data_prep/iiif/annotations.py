@@ -100,7 +100,11 @@ def read_annotations(
     if type_of(value) not in ("AnnotationPage", "AnnotationCollection"):
         return Found(
             refusals=(
-                Refusal(uri, f"a {type_of(value)[:60] or 'thing without a type'}, not an AnnotationPage"),
+                Refusal(
+                    uri,
+                    f"a {type_of(value)[:60] or 'thing without a type'}, not an AnnotationPage",
+                    "everything",
+                ),
             )
         )
     page = Page.from_context(context or {})
@@ -192,8 +196,8 @@ def _said(body: JsonObject | str) -> Iterator[Statement]:
         yield Statement("caption" if len(text) <= _SHORT_CHARS else "description", text, language)
 
 
-def _placed(part: Part, page: Page) -> tuple[Region, tuple[int, int] | None] | str:
-    """Where a part lies on the image and, while the image's size is not known, in which space; or why nowhere."""
+def _placed(part: Part, page: Page) -> Region | str:
+    """Where a part lies on the image, as far as its size is known; or why nowhere."""
     region = part.region
     if region is None:
         return "whole"
@@ -211,18 +215,20 @@ def _placed(part: Part, page: Page) -> tuple[Region, tuple[int, int] | None] | s
             return "whole"
     if min(region.width, region.height) < MIN_SIDE_PIXELS:
         return f"a region of only {region.width} x {region.height} pixels"
-    return region, None if image_size is not None or part.is_image_space else page.size
+    return region
 
 
 def _find(
     part: Part,
-    placed: tuple[Region, tuple[int, int] | None],
+    placed: Region,
     said: list[Statement],
     page: Page,
     profile: InstitutionProfile,
 ) -> Candidate | Refusal:
     """A region with its own captions; a picture that a program found, without words, has those of its page."""
-    region, space = placed
+    # Cut on the size that the service states, whatever the manifest says of it: canvas units go there directly.
+    space = None if part.is_image_space else page.size
+    is_known = page.image.source_size is not None or space is None
     own = describe(said, profile)
     is_picture = not said or any(_PICTURES.search(statement.text) for statement in said)
     captions = own.captions or (page.image.captions if is_picture else ())
@@ -230,9 +236,11 @@ def _find(
         return Refusal(f"{part.source}#xywh={part.region}", "an annotation that describes nothing")
     return dataclasses.replace(
         page.image,
-        source=page.image.source.model_copy(update={"region": None if space else region}),
+        source=page.image.source.model_copy(update={"region": placed if is_known else None}),
         captions=captions,
         iconclass=own.iconclass,
-        region=region,
-        region_space=space,
+        region=placed,
+        region_space=None if is_known else space,
+        drawn=part.region if space else None,
+        drawn_on=space,
     )

@@ -31,12 +31,12 @@ def read_collection(
         if (page := id_of(value.get(key))) and (key == "next" or not members)
     ]
     if depth > MAX_DEPTH:
-        yield Refusal(identity, f"collections nested more than {MAX_DEPTH} deep")
+        yield Refusal(identity, f"collections nested more than {MAX_DEPTH} deep", "rest")
         return
     if not members and not pages:
-        yield Refusal(identity, "an empty collection")
+        yield Refusal(identity, "an empty collection", "emptied")
     if len(members) > MAX_MEMBERS:
-        yield Refusal(identity, f"more than {MAX_MEMBERS} members; the rest is left out")
+        yield Refusal(identity, f"more than {MAX_MEMBERS} members; the rest is left out", "rest")
     seen: set[str] = set()
     for member in members[:MAX_MEMBERS]:
         yield from _member(member, identity, profile, depth, seen)

@@ -30,20 +30,22 @@ def parse_object(document: bytes, uri: str) -> JsonObject | Refusal:
     an empty body, a cut-off one and JSON that is no object are each refused with the reason.
     """
     if len(document) > MAX_DOCUMENT_BYTES:
-        return Refusal(uri, f"larger than {MAX_DOCUMENT_BYTES // 1_000_000} MB ({len(document)} bytes)")
+        return Refusal(
+            uri, f"larger than {MAX_DOCUMENT_BYTES // 1_000_000} MB ({len(document)} bytes)", "everything"
+        )
     if not document.strip():
-        return Refusal(uri, "empty document")
+        return Refusal(uri, "empty document", "everything")
     try:
         value = json.loads(_decoded(document))
         if _SURROGATE.search(document):
             # Half a character, which no encoding can write: it becomes a question mark.
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError:
-        return Refusal(uri, "JSON nested too deeply")
+        return Refusal(uri, "JSON nested too deeply", "everything")
     except ValueError as error:
-        return Refusal(uri, _why_not_json(document, error))
+        return Refusal(uri, _why_not_json(document, error), "everything")
     if not isinstance(value, dict):
-        return Refusal(uri, f"JSON, but {_json_kind(value)}, not an object")
+        return Refusal(uri, f"JSON, but {_json_kind(value)}, not an object", "everything")
     return value
 
 

@@ -42,9 +42,9 @@ class ManifestReader:
         """What the manifest's canvases show, in their order."""
         canvases = objects(self.manifest.get("items"))
         if not canvases:
-            yield Refusal(self.identity, "a manifest without canvases")
+            yield Refusal(self.identity, "a manifest without canvases", "emptied")
         if len(canvases) > MAX_CANVASES:
-            yield Refusal(self.identity, f"more than {MAX_CANVASES} canvases; the rest is left out")
+            yield Refusal(self.identity, f"more than {MAX_CANVASES} canvases; the rest is left out", "rest")
         contents = contents_by_canvas(self.manifest, num_canvases=len(canvases))
         for number, canvas in enumerate(canvases[:MAX_CANVASES], 1):
             if type_of(canvas) in ("Canvas", ""):

@@ -7,6 +7,7 @@ upgraded here, iiif-prezi3 accepts.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,8 +47,9 @@ def read_presentation(
     if kind == "Annotation":
         return _content_state(value, uri)
     if kind == "Collection":
-        return _bounded(read_collection(value, identity, profile, context or {}))
-    return Found(refusals=(Refusal(uri, _not_presentation(value, kind)),))
+        found = _bounded(read_collection(value, identity, profile, context or {}))
+        return dataclasses.replace(found, is_list=True)
+    return Found(refusals=(Refusal(uri, _not_presentation(value, kind), "everything"),))
 
 
 def _first_id(value: Any) -> str | None:
@@ -64,7 +66,7 @@ def _content_state(annotation: JsonObject, uri: str) -> Found:
             found.append(Link(address, "presentation"))
     if found:
         return Found(links=tuple(found))
-    return Found(refusals=(Refusal(uri, "an Annotation that leads to no manifest"),))
+    return Found(refusals=(Refusal(uri, "an Annotation that leads to no manifest", "everything"),))
 
 
 def _not_presentation(value: JsonObject, kind: str) -> str:

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from iconoclip import locks
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement, TryAgainLater
 
-SCHEMA_VERSION: Final = "2"
+LEDGER_NAME: Final = "ledger.sqlite"
+SCHEMA_VERSION: Final = "3"
 
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, uri TEXT NOT NULL, kind TEXT NOT NULL, context TEXT NOT NULL, host TEXT NOT NULL,
-    depth INTEGER NOT NULL, is_shared INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'pending', reason TEXT, rounds INTEGER NOT NULL DEFAULT 0,
-    not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, sha256 TEXT, opt_out TEXT NOT NULL DEFAULT '', seen_until TEXT,
+    depth INTEGER NOT NULL, is_shared INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'pending', reason TEXT,
+    rounds INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, sha256 TEXT,
+    opt_out TEXT NOT NULL DEFAULT '', seen_until TEXT, was TEXT, is_list INTEGER, is_cut INTEGER NOT NULL DEFAULT 0,
     UNIQUE (uri, kind)
 );
 CREATE INDEX documents_by_host ON documents (host, state, id);
 CREATE TABLE edges (
-    parent INTEGER NOT NULL, ordinal INTEGER NOT NULL, child INTEGER NOT NULL, record TEXT, PRIMARY KEY (parent, ordinal)
+    parent INTEGER NOT NULL, ordinal INTEGER NOT NULL, child INTEGER NOT NULL, record TEXT,
+    PRIMARY KEY (parent, ordinal)
 ) WITHOUT ROWID;
+CREATE INDEX edges_by_child ON edges (child);
 CREATE TABLE items (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, host TEXT NOT NULL, candidate TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending', reason TEXT, rounds INTEGER NOT NULL DEFAULT 0,
     not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT,
-    spool INTEGER, offset INTEGER, size INTEGER, facts TEXT
+    spool INTEGER, offset INTEGER, size INTEGER, facts TEXT, was TEXT, base TEXT
 );
 CREATE INDEX items_by_host ON items (host, state, id);
+CREATE INDEX items_by_base ON items (base);
 CREATE TABLE sightings (
     document INTEGER NOT NULL, ordinal INTEGER NOT NULL, key TEXT NOT NULL, candidate TEXT, record TEXT,
     PRIMARY KEY (document, ordinal)
@@ -75,6 +80,46 @@ def open_database(path: str) -> sqlite3.Connection:
             f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}'); COMMIT;"
         )
     return database
+
+
+# From version 2, which knew neither what of a document was unknown nor two images under one identifier.
+_FROM_2: Final = """
+BEGIN;
+ALTER TABLE documents ADD COLUMN was TEXT;
+ALTER TABLE documents ADD COLUMN is_list INTEGER;
+ALTER TABLE documents ADD COLUMN is_cut INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN was TEXT;
+ALTER TABLE items ADD COLUMN base TEXT;
+UPDATE documents SET is_list = EXISTS (SELECT 1 FROM edges WHERE parent = documents.id) WHERE state = 'fetched';
+UPDATE documents SET state = 'not-known', etag = NULL, last_modified = NULL, sha256 = NULL
+    WHERE state = 'dead' OR (state = 'refused' AND reason NOT GLOB 'HTTP 404*' AND reason NOT GLOB 'HTTP 410*');
+UPDATE documents SET etag = NULL, last_modified = NULL, sha256 = NULL WHERE state = 'refused';
+UPDATE items SET state = 'not-known', etag = NULL, last_modified = NULL
+    WHERE state = 'dead' OR (state = 'refused' AND reason NOT GLOB 'HTTP 404*' AND reason NOT GLOB 'HTTP 410*'
+    AND reason NOT GLOB 'rights:*' AND reason NOT GLOB 'does not fit a record*');
+UPDATE items SET etag = NULL, last_modified = NULL, facts = NULL WHERE state = 'refused';
+UPDATE items SET base = key;
+INSERT OR IGNORE INTO items (key, host, candidate, base)
+    SELECT item_key(s.candidate, s.key), i.host, s.candidate, i.base FROM sightings s JOIN items i ON i.key = s.key
+    WHERE s.candidate IS NOT NULL AND item_key(s.candidate, s.key) <> item_key(i.candidate, i.key);
+UPDATE sightings SET key = item_key(
+    coalesce(candidate, (SELECT candidate FROM items WHERE items.key = sightings.key)), key);
+UPDATE items SET key = item_key(candidate, key);
+CREATE INDEX items_by_base ON items (base);
+CREATE INDEX edges_by_child ON edges (child);
+UPDATE meta SET value = '3' WHERE key = 'schema_version';
+COMMIT;
+"""
+
+
+def migrate(database: sqlite3.Connection, item_key: Callable[[str, str], str]) -> None:
+    """Bring a ledger of version 2 to this version, in one transaction.
+
+    Args:
+        item_key: a candidate as JSON, and the key it had -> the key that tells its image from others of its identifier.
+    """
+    database.create_function("item_key", 2, item_key, deterministic=True)
+    database.executescript(_FROM_2)
 
 
 def exclusive_lock(path: Path) -> locks.Hold:

@@ -9,8 +9,11 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter
 
 from data_prep.candidate import Candidate, Found
+from iconoclip.record import Region
 
-State = Literal["pending", "fetched", "refused", "retry-later", "dead"]
+State = Literal["pending", "fetched", "refused", "retry-later", "not-known"]
+"""`refused` is for good: gone (404, 410), or forbidden by its rights. `not-known` is everything else that could not be
+had: what is held of it is kept, and the next run asks again."""
 # Of a document or item that is another task's (data_prep.harvest.array).
 ELSEWHERE: Final = "elsewhere"
 
@@ -33,6 +36,21 @@ class DocumentJob:
     """Of the body as it was read before."""
     is_shared: bool
     """Whether every task of an array reads it."""
+    opt_out: str = ""
+    """The reservations that came with it before, separated by spaces."""
+    was: str | None = None
+    """Why it was not read in the run before."""
+    is_list: bool | None = None
+    """Whether it was a list when it was read last; None: it has never been read."""
+    holds: bool = False
+    """Whether something is held of it from an earlier reading."""
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it describes one object, so that its absence (404, 410) is that of the object."""
+        if self.is_list is not None:
+            return not self.is_list
+        return self.kind == "annotations" or is_leaf(self.context)
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,8 @@ class ItemJob:
     last_modified: str | None
     facts_json: str | None
     """What fetching it before taught."""
+    was: str | None = None
+    """Why it was not had in the run before."""
 
     @property
     def facts(self) -> Facts | None:
@@ -60,6 +80,11 @@ class ItemJob:
 
 
 Job = DocumentJob | ItemJob
+
+
+def is_leaf(context: dict[str, Any]) -> bool:
+    """Whether a link of this context leads to one object, and not to a list of more."""
+    return context.get("type") == "Manifest" or "record" in context
 
 
 @dataclass(frozen=True)
@@ -78,6 +103,8 @@ class Facts:
     image: str | None = None
     opt_out: tuple[str, ...] = ()
     round: int = 0
+    region: Region | None = None
+    """The part that was cut, in pixels of the full image, where it is other than what the candidate says."""
 
 
 FACTS: Final = TypeAdapter(Facts)
@@ -101,13 +128,21 @@ class Outcome:
     facts: Facts | None = None
     services: dict[str, bytes] = field(default_factory=dict)
     is_unchanged: bool = False
+    is_restated: bool = False
+    """Whether an unchanged document or image comes with other reservations, or by another request."""
 
     @property
     def is_news(self) -> bool:
-        """Whether the set may differ for it. A stream's page tells nothing new when all on it was seen before."""
+        """Whether the set or its report may differ for it.
+
+        A stream's page tells nothing new when all on it was seen before; a failure nothing, when it is the one that
+        the run before met as well.
+        """
+        if self.state != "fetched":
+            return self.state != "retry-later" and self.reason != self.job.was
         if isinstance(self.job, DocumentJob) and self.found is not None and "since" in self.job.context:
-            return (self.found.seen_until or "") > str(self.job.context["since"])
-        return not self.is_unchanged
+            return self.job.was is not None or (self.found.seen_until or "") > str(self.job.context["since"])
+        return self.job.was is not None or not self.is_unchanged or self.is_restated
 
 
 @dataclass(frozen=True)
@@ -115,12 +150,15 @@ class ItemRow:
     """A candidate on its way into the ledger."""
 
     key: str
+    """Tells the item from every other, the images of one identifier from each other as well."""
     host: str
     candidate_json: str
     refused: str | None = None
     is_elsewhere: bool = False
     record: str | None = None
     """The catalogue record that names it, where a record does; a withdrawal of the record is one of the item."""
+    base: str | None = None
+    """The sample key of its identifier, which several images may claim; default: `key`."""
 
 
 @dataclass(frozen=True)

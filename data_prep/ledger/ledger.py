@@ -4,7 +4,9 @@ One SQLite file and, beside it, spools: files to which finished JPEGs are append
 committed in this order: bytes to the spool, the spool to the disk, then one transaction. So what the ledger calls
 fetched is there, whatever moment the process died at; bytes past the last committed end are nobody's.
 
-States: `pending`, `fetched`, `refused` (final), `retry-later` (not before a time), `dead` (given up).
+States: `pending`, `fetched`, `refused` (for good: gone, or forbidden by its rights), `retry-later` (not before a time),
+`not-known` (could not be had; the next run asks again). An item that has `facts` is held: its image is in the spool or
+in the published set, whatever became of the last request.
 
 Order. Samples are packed in breadth-first order over the documents, each in its own order, so the order follows
 from the documents alone and not from which server was quick. A document or key met twice counts where it stands
@@ -18,21 +20,26 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from data_prep.candidate import Found
 from data_prep.config import HarvestConfig
-from data_prep.ledger.contents import add_history, add_links, clear_contents, replace_contents
-from data_prep.ledger.database import SCHEMA_VERSION, database_errors, exclusive_lock, open_database
+from data_prep.ledger.contents import ROOT, add_history, add_links, clear_contents, replace_contents
+from data_prep.ledger.database import (
+    LEDGER_NAME,
+    SCHEMA_VERSION,
+    database_errors,
+    exclusive_lock,
+    migrate,
+    open_database,
+)
+from data_prep.ledger.identity import item_key_of_json
 from data_prep.ledger.jobs import FACTS, DocumentJob, FoundRows, ItemJob, Job, LinkRow, Outcome
 from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
 from iconoclip.errors import DamagedData
 from iconoclip.files import disk_full_is_an_answer
 from iconoclip.locks import Hold
-
-# What a parent document of a source given by the user is called in `edges`.
-ROOT: Final = 0
 
 # What decides which samples a set holds and what they are. The rest (pace, bounds, tries) may change between runs.
 IDENTITY_FIELDS = (
@@ -63,9 +70,11 @@ class Ledger:
                 folder.mkdir(parents=True, exist_ok=True)
                 self._lock = exclusive_lock(folder / "lock")
         with database_errors(folder):
-            path = ":memory:" if folder is None else str(folder / "ledger.sqlite")
+            path = ":memory:" if folder is None else str(folder / LEDGER_NAME)
             # For this package's readers as well, which report on the harvest.
             self.database = open_database(path)
+            if self.get("schema_version") == "2":
+                migrate(self.database, item_key_of_json)
             if self.get("schema_version") != SCHEMA_VERSION:
                 raise DamagedData(
                     "the ledger was written by another version of iconoclip",
@@ -133,7 +142,7 @@ class Ledger:
     def institutions(self) -> set[str]:
         """The slugs of the institutions that items are of."""
         # A key is the slug, a hyphen and 16 digits.
-        rows = self.database.execute("SELECT DISTINCT substr(key, 1, length(key) - 17) FROM items")
+        rows = self.database.execute("SELECT DISTINCT substr(base, 1, length(base) - 17) FROM items")
         return {row[0] for row in rows}
 
     def add_roots(self, links: Iterable[LinkRow]) -> None:
@@ -172,15 +181,17 @@ class Ledger:
 
     def _documents(self, condition: str, values: tuple[Any, ...], limit: int) -> list[Job]:
         rows = self.database.execute(
-            "SELECT id, uri, kind, context, depth, rounds, etag, last_modified, sha256, is_shared FROM documents "
-            f"WHERE {condition} ORDER BY id LIMIT ?",
+            "SELECT id, uri, kind, context, depth, rounds, etag, last_modified, sha256, is_shared, opt_out, was, is_list, "
+            "EXISTS (SELECT 1 FROM edges WHERE parent = documents.id) "
+            "OR EXISTS (SELECT 1 FROM sightings WHERE document = documents.id) "
+            f"FROM documents WHERE {condition} ORDER BY id LIMIT ?",
             (*values, limit),
         )
         return [DocumentJob(row[0], row[1], row[2], json.loads(row[3]), *row[4:]) for row in rows]
 
     def _items(self, condition: str, values: tuple[Any, ...], limit: int) -> list[Job]:
         rows = self.database.execute(
-            f"SELECT id, key, candidate, rounds, etag, last_modified, facts FROM items WHERE {condition} ORDER BY id LIMIT ?",
+            f"SELECT id, key, candidate, rounds, etag, last_modified, facts, was FROM items WHERE {condition} ORDER BY id LIMIT ?",
             (*values, limit),
         )
         return [ItemJob(*row) for row in rows]
@@ -222,11 +233,23 @@ class Ledger:
             "UPDATE documents SET state = ?, reason = ?, rounds = ?, not_before = ? WHERE id = ?",
             (outcome.state, outcome.reason, rounds, outcome.not_before, job.id),
         )
-        if outcome.state in ("refused", "dead"):
-            # What it held before (a refresh) is held no longer.
+        if outcome.state in ("refused", "not-known"):
+            # What was read before it must not make the next answer look unchanged.
+            self.database.execute(
+                "UPDATE documents SET etag = NULL, last_modified = NULL, sha256 = NULL WHERE id = ?",
+                (job.id,),
+            )
+        if outcome.state == "refused":
+            # It is gone, and with it what it held. What merely could not be read keeps what it held.
             clear_contents(self.database, job.id)
             add_history(self.database, job.id, job.context)
+        if outcome.state == "fetched":
+            self._note_if_context_changed(job)
         if outcome.found is None or outcome.rows is None:
+            if outcome.is_unchanged:
+                self.database.execute(
+                    "UPDATE documents SET opt_out = ? WHERE id = ?", (" ".join(outcome.opt_out), job.id)
+                )
             return
         self.database.execute(
             "UPDATE documents SET etag = ?, last_modified = ?, sha256 = ?, opt_out = ?, seen_until = ? WHERE id = ?",
@@ -237,15 +260,39 @@ class Ledger:
         )  # fmt: skip
         replace_contents(self.database, job.id, outcome.found, outcome.rows, job.depth + 1, job.context)
 
+    def _note_if_context_changed(self, job: DocumentJob) -> None:
+        """While it was read, a document above it was read anew and says something else of it: read it once more."""
+        (context,) = self.database.execute("SELECT context FROM documents WHERE id = ?", (job.id,)).fetchone()
+        known = json.loads(context)
+        if any(known.get(name) != job.context.get(name) for name in ("record", "page", "size")):
+            self.database.execute("UPDATE documents SET state = 'pending' WHERE id = ?", (job.id,))
+
     def _record_item(self, outcome: Outcome, job: ItemJob, place: Place) -> None:
         if outcome.is_unchanged:
-            self.database.execute("UPDATE items SET state = 'fetched', reason = NULL WHERE id = ?", (job.id,))
+            self.database.execute(
+                "UPDATE items SET state = 'fetched', reason = NULL, etag = coalesce(?, etag), "
+                "last_modified = coalesce(?, last_modified) WHERE id = ?",
+                (outcome.etag, outcome.last_modified, job.id),
+            )
             return
         rounds = job.rounds + (outcome.state == "retry-later")
         self.database.execute(
             "UPDATE items SET state = ?, reason = ?, rounds = ?, not_before = ? WHERE id = ?",
             (outcome.state, outcome.reason, rounds, outcome.not_before, job.id),
         )
+        if outcome.state in ("refused", "not-known"):
+            self.database.execute(
+                "UPDATE items SET etag = NULL, last_modified = NULL WHERE id = ?", (job.id,)
+            )
+        if outcome.state == "refused":
+            self.database.execute(
+                "UPDATE items SET facts = NULL, spool = NULL, offset = NULL, size = NULL WHERE id = ?",
+                (job.id,),
+            )
+        if outcome.jpeg is None and outcome.facts is not None:
+            self.database.execute(
+                "UPDATE items SET facts = ? WHERE id = ?", (FACTS.dump_json(outcome.facts).decode(), job.id)
+            )
         if outcome.jpeg is not None and outcome.facts is not None:
             self.database.execute(
                 "UPDATE items SET etag = ?, last_modified = ?, spool = ?, offset = ?, size = ?, facts = ? WHERE id = ?",
@@ -261,7 +308,9 @@ class Ledger:
             self.database.execute("UPDATE items SET candidate = ? WHERE key = ?", (candidate_json, key))
             if again:
                 self.database.execute(
-                    "UPDATE items SET state = 'pending', reason = NULL, etag = NULL, last_modified = NULL WHERE key = ?",
+                    "UPDATE items SET state = 'pending', reason = NULL, etag = NULL, last_modified = NULL, "
+                    # What comes must not look unchanged: another part of the same image may be wanted now.
+                    "facts = json_set(facts, '$.source_sha256', '') WHERE key = ?",
                     (key,),
                 )
 
@@ -294,6 +343,11 @@ class Ledger:
             "WHERE s.document = ? ORDER BY s.ordinal", (document,),
         )  # fmt: skip
         return rows.fetchall()
+
+    def holds(self, document: int) -> bool:
+        """Whether links or items of a document are held."""
+        query = "SELECT EXISTS (SELECT 1 FROM edges WHERE parent = ?1) OR EXISTS (SELECT 1 FROM sightings WHERE document = ?1)"
+        return bool(self.database.execute(query, (document,)).fetchone()[0])
 
     def refusals_of(self, document: int) -> list[tuple[str, str]]:
         """What a document's reader refused, in its order."""

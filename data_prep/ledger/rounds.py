@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from data_prep.ledger.contents import add_history
-from data_prep.ledger.ledger import ROOT, Ledger
+from data_prep.ledger.absence import drop_unreachable
+from data_prep.ledger.contents import ROOT, add_history
+from data_prep.ledger.ledger import Ledger
 
 # A stream's documents of an earlier round: `discovery@0`.
 _OF_ROUND: Final = "@"
@@ -47,7 +48,7 @@ class _Stream:
 
 
 def begin_round(ledger: Ledger, at: str) -> None:
-    """Put everything that is to be asked again back to pending; 403 and 410 stay as they are.
+    """Put everything back to pending but what is refused for its rights.
 
     Args:
         at: ISO 8601 time; what is fetched in this round carries it.
@@ -55,15 +56,16 @@ def begin_round(ledger: Ledger, at: str) -> None:
     database = ledger.database
     number = int(ledger.get("round") or 0)
     with ledger.transaction():
+        drop_unreachable(database)
         streams = [found for root in _roots(database) if (found := _stream(database, root))]
         _ask_all_but(database, streams)
         for stream in streams:
             _continue(database, stream, number)
         database.execute("DELETE FROM services")
-        _retry(database, "NOT (reason GLOB 'HTTP 403*' OR reason GLOB 'HTTP 410*' OR reason GLOB 'rights:*')")
+        _retry(database, _NOT_FOR_RIGHTS)
         values = {"round": str(number + 1), f"round_{number + 1}_at": at}
         database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
-        database.execute("DELETE FROM meta WHERE key IN ('finished', 'changed', 'fetched')")
+        database.execute("DELETE FROM meta WHERE key IN ('finished', 'changed', 'fetched', 'stopped')")
     ledger.forget_changes()
 
 
@@ -74,17 +76,37 @@ def round_times(ledger: Ledger) -> list[str]:
 
 def retry_refused(ledger: Ledger) -> bool:
     """What was refused by a server or given up is to be tried again. Returns whether there is any."""
+    return _continue_round(ledger, _NOT_FOR_RIGHTS)
+
+
+def retry_not_known(ledger: Ledger) -> bool:
+    """What could not be had is to be tried again, by every run. Returns whether there is any."""
+    return _continue_round(ledger, "state = 'not-known'")
+
+
+def _continue_round(ledger: Ledger, condition: str) -> bool:
     with ledger.transaction():
-        count = _retry(ledger.database, "reason NOT GLOB 'rights:*'")
+        drop_unreachable(ledger.database)
+        count = _retry(ledger.database, condition)
         if count:
+            if ledger.get("finished"):
+                ledger.database.execute("DELETE FROM meta WHERE key = 'changed'")
             ledger.database.execute("DELETE FROM meta WHERE key IN ('finished', 'fetched')")
+            # An array joins its tasks' ledgers anew when one of them has gone on.
+            runs = str(int(ledger.get("runs") or 0) + 1)
+            ledger.database.execute("INSERT OR REPLACE INTO meta VALUES ('runs', ?)", (runs,))
+    ledger.forget_changes()
     return count > 0
+
+
+_NOT_FOR_RIGHTS: Final = "reason NOT GLOB 'rights:*' AND reason NOT GLOB 'does not fit a record*'"
 
 
 def _retry(database: sqlite3.Connection, condition: str) -> int:
     return sum(
         database.execute(
-            f"UPDATE {table} SET state = 'pending', rounds = 0 WHERE state IN ('refused', 'dead') AND {condition} "
+            f"UPDATE {table} SET state = 'pending', rounds = 0, was = reason, reason = NULL "
+            f"WHERE state IN ('refused', 'not-known') AND {condition} "
             + (f"AND kind NOT GLOB '*{_OF_ROUND}*'" if table == "documents" else "")
         ).rowcount
         for table in ("documents", "items")
@@ -119,10 +141,11 @@ def _ask_all_but(database: sqlite3.Connection, streams: list[_Stream]) -> None:
     database.executemany("INSERT INTO temp.heads VALUES (?)", [(stream.head,) for stream in streams])
     database.execute(_ASKED)
     database.execute(
-        "UPDATE documents SET state = 'pending', rounds = 0 WHERE state = 'fetched' AND id IN (SELECT id FROM temp.asked)"
+        "UPDATE documents SET state = 'pending', rounds = 0, was = NULL "
+        "WHERE state = 'fetched' AND id IN (SELECT id FROM temp.asked)"
     )
     database.execute(
-        "UPDATE items SET state = 'pending', rounds = 0 WHERE state = 'fetched' AND key IN "
+        "UPDATE items SET state = 'pending', rounds = 0, was = NULL WHERE state = 'fetched' AND key IN "
         "(SELECT s.key FROM temp.asked a JOIN sightings s ON s.document = a.id)"
     )
     database.execute("DROP TABLE temp.heads")

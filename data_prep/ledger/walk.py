@@ -9,13 +9,15 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from data_prep.ledger.contents import FORMER, ROOT
 from data_prep.ledger.jobs import CANDIDATE
-from data_prep.ledger.ledger import ROOT, Ledger
+from data_prep.ledger.ledger import Ledger
 
 _NUMBERS: Final = itertools.count()
 
@@ -52,21 +54,50 @@ def visits(ledger: Ledger) -> Iterator[Visit]:
         yield from _visits(ledger, gone)
 
 
-def places(ledger: Ledger) -> Iterator[Place]:
-    """Every key once, where it stands first in canonical order."""
+def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None) -> Iterator[Place]:
+    """Every key once, where it stands first in canonical order.
+
+    Args:
+        repeated: called with the key and the document of every later place.
+    """
     database = ledger.database
+    columns = "(key TEXT PRIMARY KEY) WITHOUT ROWID"
     with (
         _withdrawn(ledger) as gone,
-        _scratch(ledger, "placed", "(key TEXT PRIMARY KEY) WITHOUT ROWID") as placed,
+        _scratch(ledger, "placed", columns) as placed,
+        _scratch(ledger, "named", columns) as named,
     ):
+        # What a list held before gives way to what is said of the same identifier now.
+        database.execute(
+            f"INSERT OR IGNORE INTO {named} SELECT i.base FROM sightings f JOIN items i ON i.key = f.key "
+            "WHERE f.ordinal >= ?1 AND EXISTS (SELECT 1 FROM items o JOIN sightings s ON s.key = o.key "
+            "WHERE o.base = i.base AND s.ordinal < ?1)", (FORMER,),
+        )  # fmt: skip
         here = (
             "SELECT ordinal, key FROM sightings WHERE document = ? "
-            f"AND (record IS NULL OR record NOT IN (SELECT source_id FROM {gone})) ORDER BY ordinal"
+            f"AND (record IS NULL OR record NOT IN (SELECT source_id FROM {gone})) "
+            f"AND (ordinal < {FORMER} OR (SELECT base FROM items WHERE items.key = sightings.key) "
+            f"NOT IN (SELECT key FROM {named})) ORDER BY ordinal"
         )
         for visit in _visits(ledger, gone):
             for ordinal, key in database.execute(here, (visit.document,)).fetchall():
                 if database.execute(f"INSERT OR IGNORE INTO {placed} VALUES (?)", (key,)).rowcount:
                     yield Place(key, visit.document, ordinal, visit.opt_out)
+                elif repeated is not None:
+                    repeated(key, visit)
+
+
+def shared_identifiers(ledger: Ledger) -> frozenset[str]:
+    """The sample keys whose identifier shows more than one image, whether or not each of them could be had."""
+    database = ledger.database
+    suspects = database.execute("SELECT base FROM items GROUP BY base HAVING count(*) > 1 LIMIT 1").fetchone()
+    if suspects is None:
+        return frozenset()
+    counts: Counter[str] = Counter()
+    for place in places(ledger):
+        (base,) = database.execute("SELECT base FROM items WHERE key = ?", (place.key,)).fetchone()
+        counts[base] += 1
+    return frozenset(base for base, count in counts.items() if count > 1)
 
 
 def _visits(ledger: Ledger, gone: str) -> Iterator[Visit]:

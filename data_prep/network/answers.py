@@ -19,6 +19,10 @@ class Refused(Exception):
     """The resource cannot be fetched, now or later; the message is the reason in the report."""
 
 
+class Gone(Refused):
+    """The server says that the resource is no longer there: 404 or 410."""
+
+
 class HostRefused(Refused):
     """The host must not be contacted at all."""
 

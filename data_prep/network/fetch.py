@@ -29,6 +29,7 @@ from data_prep.images.store import looks_like_html
 from data_prep.network import optout
 from data_prep.network.addresses import AllowList, host_of, origin_of
 from data_prep.network.answers import (
+    Gone,
     HostParked,
     HostRefused,
     NotNow,
@@ -335,7 +336,7 @@ class Fetcher:
                     raise HostParked(reason, wait)
             raise NotNow(reason, wait)
         gate.succeeded(0)
-        raise Refused(reason)
+        raise Gone(reason) if status in (404, 410) else Refused(reason)
 
     async def _site(self, uri: str) -> SiteRules:
         """The rules of the site, requested once; all who wait for them share one request."""

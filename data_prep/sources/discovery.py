@@ -56,7 +56,7 @@ def read_discovery(
         found = sorted_finds(_activities([value], uri, state))
     else:
         reason = f"a {kind[:60] or 'thing without a type'}, not a stream of activities"
-        return Found(refusals=(Refusal(uri, reason),))
+        return Found(refusals=(Refusal(uri, reason, "everything"),))
     return replace(found, seen_until=max((_ended(activity) or "" for activity in activities), default=""))
 
 
@@ -71,13 +71,13 @@ def _collection(value: JsonObject, uri: str, state: dict[str, Any]) -> Iterator[
     elif first := web_address(id_of(value.get("first")), uri):
         yield Link(first, "discovery", state)
     elif not items:
-        yield Refusal(uri, "a stream without pages: it names neither `last` nor `first`")
+        yield Refusal(uri, "a stream without pages: it names neither `last` nor `first`", "emptied")
 
 
 def _page(value: JsonObject, uri: str, state: dict[str, Any]) -> Iterator[Find]:
     items = objects(value.get("orderedItems"))
     if not items:
-        yield Refusal(uri, "a page without activities")
+        yield Refusal(uri, "a page without activities", "emptied")
     if len(items) > MAX_ACTIVITIES:
         yield Refusal(uri, f"more than {MAX_ACTIVITIES} activities on one page; the oldest are left out")
     if stream := id_of(next(iter(as_list(value.get("partOf"))), None)):

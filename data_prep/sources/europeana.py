@@ -68,12 +68,14 @@ def read_europeana(
         return Found(refusals=(value,))
     if value.get("success") is False or "error" in value:
         words = str(value.get("error") or value.get("message") or "no reason given")[:300]
-        return Found(refusals=(Refusal(uri, f"Europeana answers with an error: {words}"),))
+        return Found(refusals=(Refusal(uri, f"Europeana answers with an error: {words}", "everything"),))
     if isinstance(value.get("object"), dict):
         return sorted_finds(offers(_record(value["object"], uri, profile), profile))
     if "items" in value:
         return sorted_finds(_search(value, uri, profile))
-    return Found(refusals=(Refusal(uri, "JSON, but neither a search result nor a record of Europeana"),))
+    return Found(
+        refusals=(Refusal(uri, "JSON, but neither a search result nor a record of Europeana", "everything"),)
+    )
 
 
 def _read_rdf(document: bytes, uri: str, profile: InstitutionProfile) -> Found:
@@ -83,7 +85,11 @@ def _read_rdf(document: bytes, uri: str, profile: InstitutionProfile) -> Found:
     records = list(edm_records(root, profile)) if local_name(root) == "RDF" else []
     if not records:
         return Found(
-            refusals=(Refusal(uri, f"XML, but <{local_name(root)[:60]}> without an aggregation of EDM"),)
+            refusals=(
+                Refusal(
+                    uri, f"XML, but <{local_name(root)[:60]}> without an aggregation of EDM", "everything"
+                ),
+            )
         )
     return sorted_finds(find for record in records for find in offers(record, profile))
 
@@ -91,7 +97,7 @@ def _read_rdf(document: bytes, uri: str, profile: InstitutionProfile) -> Found:
 def _search(value: JsonObject, uri: str, profile: InstitutionProfile) -> Iterator[Find]:
     items = objects(value.get("items"))[:MAX_ITEMS]
     if not items:
-        yield Refusal(uri, "a search without results")
+        yield Refusal(uri, "a search without results", "emptied")
     for item in items:
         yield from _found_item(item, uri, profile)
     yield from _next_page(value, uri, len(items))
@@ -145,7 +151,7 @@ def _next_page(value: JsonObject, uri: str, num_items: int) -> Iterator[Find]:
     cursor = value.get("nextCursor")
     if isinstance(cursor, str) and cursor:
         if cursor == query.get("cursor"):
-            yield Refusal(uri, "Europeana repeats its cursor; the list would never end")
+            yield Refusal(uri, "Europeana repeats its cursor; the list would never end", "rest")
             return
         query.pop("start", None)
         query["cursor"] = cursor
@@ -158,7 +164,9 @@ def _next_page(value: JsonObject, uri: str, num_items: int) -> Iterator[Find]:
             # Beyond 1,000 results Europeana pages by cursor only.
             if total > 1_000:
                 yield Refusal(
-                    uri, f"only the first 1,000 of {total} results can be paged: add cursor=* to the request"
+                    uri,
+                    f"only the first 1,000 of {total} results can be paged: add cursor=* to the request",
+                    "rest",
                 )
             return
         query["start"] = str(start + num_items)

@@ -62,7 +62,11 @@ def read_lido(
         return Found(refusals=(root,))
     records = [root] if local_name(root) == "lido" else list(descendants(root, "lido"))
     if not records:
-        return Found(refusals=(Refusal(uri, f"XML, but <{local_name(root)[:60]}> without a LIDO record"),))
+        return Found(
+            refusals=(
+                Refusal(uri, f"XML, but <{local_name(root)[:60]}> without a LIDO record", "everything"),
+            )
+        )
     return sorted_finds(
         find for item in records[:MAX_RECORDS] for find in offers(lido_record(item, profile, uri), profile)
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from data_prep.candidate import Found, Link, Refusal, Withdrawal
+from data_prep.candidate import Found, Hides, Link, Refusal, Withdrawal
 from data_prep.institutions import InstitutionProfile
 from data_prep.sources.dublin_core import dublin_core_record
 from data_prep.sources.edm import edm_records
@@ -50,7 +50,9 @@ def read_oai_pmh(
         return sorted_finds(offers(dublin_core_record(root, uri, profile), profile))
     if local_name(root) != "OAI-PMH":
         return Found(
-            refusals=(Refusal(uri, f"XML, but <{local_name(root)[:60]}>, not an answer of OAI-PMH"),)
+            refusals=(
+                Refusal(uri, f"XML, but <{local_name(root)[:60]}>, not an answer of OAI-PMH", "everything"),
+            )
         )
     return sorted_finds(_finds(root, uri, profile, context or {}))
 
@@ -58,24 +60,32 @@ def read_oai_pmh(
 def _finds(root: Element, uri: str, profile: InstitutionProfile, context: dict[str, Any]) -> Iterator[Find]:
     for error in children(root, "error"):
         code, words = error.get("code") or "an error without a code", text_of(error)[:300]
-        yield Refusal(uri, f"{code}{': ' + words if words else ''}")
+        # An answer to a request for what there is: nothing. Every other error says that we do not know.
+        hides: Hides = "emptied" if code == "noRecordsMatch" else "everything"
+        yield Refusal(uri, f"{code}{': ' + words if words else ''}", hides)
     for answer in children(root, "ListRecords", "GetRecord", "ListIdentifiers"):
         prefix = _request(root, uri).get("metadataPrefix", context.get("prefix", "oai_dc"))
         if not any(True for _ in children(answer, "record", "header", "resumptionToken")):
             # The last page may hold a token alone; the standard has an error for a list without anything.
-            yield Refusal(uri, f"an empty {local_name(answer)}, without records and without a token")
+            yield Refusal(
+                uri, f"an empty {local_name(answer)}, without records and without a token", "emptied"
+            )
         for item in children(answer, "record"):
             yield from _record(item, uri, profile)
         for item in children(answer, "header"):
             yield from _header(item, uri, str(prefix))
         yield from _next_page(answer, root, uri, {**context, "prefix": prefix})
     for answer in children(root, *_WITHOUT_RECORDS):
-        yield Refusal(uri, f"an answer to {local_name(answer)}, which holds no records: ask for ListRecords")
+        yield Refusal(
+            uri,
+            f"an answer to {local_name(answer)}, which holds no records: ask for ListRecords",
+            "everything",
+        )
     if not any(
         True
         for _ in children(root, "error", "ListRecords", "GetRecord", "ListIdentifiers", *_WITHOUT_RECORDS)
     ):
-        yield Refusal(uri, "an answer of OAI-PMH without content")
+        yield Refusal(uri, "an answer of OAI-PMH without content", "everything")
 
 
 def _record(item: Element, uri: str, profile: InstitutionProfile) -> Iterator[Find]:
@@ -144,11 +154,11 @@ def _next_page(answer: Element, root: Element, uri: str, context: dict[str, Any]
     if not token:
         return
     if len(token) > MAX_TOKEN_CHARS:
-        yield Refusal(uri, f"a resumption token of {len(token)} characters")
+        yield Refusal(uri, f"a resumption token of {len(token)} characters", "rest")
         return
     known = [str(item) for item in context.get("tokens", ()) if isinstance(item, str)]
     if token in known or token == _request(root, uri).get("resumptionToken"):
-        yield Refusal(uri, "the repository repeats its resumption token; the list would never end")
+        yield Refusal(uri, "the repository repeats its resumption token; the list would never end", "rest")
         return
     query = {"verb": local_name(answer), "resumptionToken": token}
     # A server that goes round in circles does so in small ones.

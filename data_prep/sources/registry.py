@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -33,6 +34,8 @@ READERS: Final[dict[str, Reader]] = {
     "europeana": read_europeana,
     "lido": read_lido,
 }
+# What lists records or further pages. An IIIF document says by its type whether it is a Collection.
+LISTS: Final = frozenset({"annotations", "oai-pmh", "sru", "europeana", "lido"})
 # The kind a document has until one has looked at it.
 UNKNOWN: Final = "unknown"
 KIND_OF_SOURCE: Final = {"auto": UNKNOWN, "iiif": "presentation"}
@@ -64,13 +67,14 @@ def read(kind: str, body: bytes, uri: str, profile: InstitutionProfile, context:
     One document that a reader stumbles over must not end a harvest of a million: it is refused, and says so.
     """
     if not body.strip():
-        return Found(refusals=(Refusal(uri, "the document is empty"),))
+        return Found(refusals=(Refusal(uri, "the document is empty", "everything"),))
     name = look(body) if kind == UNKNOWN else kind
     try:
-        return READERS[name](body, uri, profile, context or None)
+        found = READERS[name](body, uri, profile, context or None)
+        return replace(found, is_list=True) if name in LISTS else found
     except Exception as error:
         reason = f"a bug in the {name} reader, please report this document: {type(error).__name__}: {error}"
-        return Found(refusals=(Refusal(uri, reason[:500]),))
+        return Found(refusals=(Refusal(uri, reason[:500], "everything"),))
 
 
 def look(body: bytes) -> str:

@@ -34,7 +34,11 @@ def read_sru(
     if isinstance(root, Refusal):
         return Found(refusals=(root,))
     if local_name(root) not in ("searchRetrieveResponse", "explainResponse"):
-        return Found(refusals=(Refusal(uri, f"XML, but <{local_name(root)[:60]}>, not an answer of SRU"),))
+        return Found(
+            refusals=(
+                Refusal(uri, f"XML, but <{local_name(root)[:60]}>, not an answer of SRU", "everything"),
+            )
+        )
     return sorted_finds(_finds(root, uri, profile))
 
 
@@ -44,7 +48,8 @@ def _finds(root: Element, uri: str, profile: InstitutionProfile) -> Iterator[Fin
         words = " ".join(
             text for name in ("message", "details") if (text := text_of(child(diagnostic, name)))
         )
-        yield Refusal(uri, f"the server answers with a diagnostic: {words[:300] or 'without a message'}")
+        reason = f"the server answers with a diagnostic: {words[:300] or 'without a message'}"
+        yield Refusal(uri, reason, "everything")
     records = child(root, "records")
     for number, item in enumerate(children(records, "record") if records is not None else (), 1):
         num_found += 1
@@ -56,7 +61,7 @@ def _finds(root: Element, uri: str, profile: InstitutionProfile) -> Iterator[Fin
     if num_found:
         yield from _next_page(root, uri, num_found)
     elif not any(True for _ in descendants(root, "diagnostic")):
-        yield Refusal(uri, "an answer of SRU without records")
+        yield Refusal(uri, "an answer of SRU without records", "emptied")
 
 
 def _record(item: Element, fallback: str, profile: InstitutionProfile) -> CatalogueRecord | Refusal:

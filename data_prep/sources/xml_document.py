@@ -35,14 +35,16 @@ def parse_xml(document: bytes, uri: str) -> Element | Refusal:
     entities, bare ampersands. Declared entities are refused: no catalogue needs them, and attacks are made of them.
     """
     if len(document) > MAX_XML_BYTES:
-        return Refusal(uri, f"larger than {MAX_XML_BYTES // 1_000_000} MB ({len(document)} bytes)")
+        return Refusal(
+            uri, f"larger than {MAX_XML_BYTES // 1_000_000} MB ({len(document)} bytes)", "everything"
+        )
     if not document.strip():
-        return Refusal(uri, "empty document")
+        return Refusal(uri, "empty document", "everything")
     start = document[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.lower().startswith((b"<!doctype html", b"<html")):
-        return Refusal(uri, "an HTML page, not XML: a login, a firewall, or a wrong address")
+        return Refusal(uri, "an HTML page, not XML: a login, a firewall, or a wrong address", "everything")
     if b"<!ENTITY" in document[:100_000]:
-        return Refusal(uri, "XML that declares entities")
+        return Refusal(uri, "XML that declares entities", "everything")
     try:
         return _parsed(document.lstrip(b"\xef\xbb\xbf \t\r\n") if start[:1] == b"<" else document)
     except (etree.XMLSyntaxError, ValueError, LookupError):
@@ -50,7 +52,7 @@ def parse_xml(document: bytes, uri: str) -> Element | Refusal:
     try:
         return _parsed(_mended(document).encode())
     except (etree.XMLSyntaxError, ValueError) as error:
-        return Refusal(uri, f"not XML: {str(error)[:200]}")
+        return Refusal(uri, f"not XML: {str(error)[:200]}", "everything")
 
 
 def _parsed(document: bytes) -> Element:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.candidate import Candidate, Found, Refusal, Withdrawal
-from data_prep.harvest.recording import key_of
+from data_prep.ledger.identity import key_of
 from data_prep.ledger.jobs import CANDIDATE, DocumentJob, Facts, FoundRows, ItemJob, ItemRow, LinkRow, Outcome
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.rounds import begin_round

@@ -102,18 +102,18 @@ def test_bad_documents_cost_only_themselves(archive, tmp_path, reply):
     assert len(reasons) == 6
 
 
-def test_what_was_forbidden_is_remembered(archive, tmp_path, reply):
+def test_what_could_not_be_read_is_asked_again_by_every_run(archive, tmp_path, reply):
+    """What is gone (404, 410) is asked again by a refresh alone."""
     archive.routes["/manifest/3"] = reply(status=403)
     archive.routes["/manifest/4"] = reply(status=410)
     archive.routes["/manifest/5"] = reply(status=404)
     with pytest.raises(SomeRefused):
         harvest(config(archive, tmp_path))
-    archive.requests.clear()
-    with pytest.raises(SomeRefused):
-        harvest(config(archive, tmp_path, refresh=True))
-    assert "/manifest/3" not in archive.paths
-    assert "/manifest/4" not in archive.paths
-    assert "/manifest/5" in archive.paths
+    for values, numbers in (({}, "3"), ({"refresh": True}, "345")):
+        archive.requests.clear()
+        with pytest.raises(SomeRefused):
+            harvest(config(archive, tmp_path, **values))
+        assert {number for number in "345" if f"/manifest/{number}" in archive.paths} == set(numbers)
 
 
 def test_refused_items_are_tried_again_when_asked(archive, tmp_path, reply):

@@ -1,0 +1,100 @@
+"""What is no longer listed: when that means withdrawn, and when it means only that a list could not be read.
+
+A list that is read anew keeps what it held before as former rows (data_prep.ledger.contents). They are dropped once
+every list below the same source was read to its end in this round; until then an object may have moved to where
+nobody could look. An object that is itself gone (404, 410; a deletion in a stream or a catalogue) needs no list.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from data_prep.ledger.contents import FORMER, ROOT
+
+# A list that was not read to its end. A Manifest that could not be read hides nothing but itself; a Collection that
+# was never there (a dangling link) hides nothing.
+_UNREAD_LIST: Final = """
+(d.state <> 'fetched' OR d.is_cut) AND d.kind NOT GLOB '*@*' AND (
+    d.is_list OR (d.is_list IS NULL AND d.state <> 'refused' AND d.kind <> 'annotations'
+        AND coalesce(json_extract(d.context, '$.type'), '') <> 'Manifest'
+        AND json_extract(d.context, '$.record') IS NULL
+        AND NOT (coalesce(json_extract(d.context, '$.type'), '') = 'Collection'
+            AND coalesce(d.reason, '') GLOB 'HTTP 4[01][04]*'))
+)
+"""
+_BELOW: Final = """
+WITH RECURSIVE below (id) AS (
+    SELECT ?1 UNION SELECT e.child FROM below JOIN edges e ON e.parent = below.id WHERE e.ordinal < ?2
+)
+"""
+_EVERYTHING: Final = (1 << 63) - 1
+
+
+def drop_what_is_no_longer_listed(database: sqlite3.Connection) -> bool:
+    """Forget what lists held before, where they were read to their end. Returns whether anything was forgotten."""
+    if not _has_former(database):
+        return False
+    database.execute("CREATE TEMP TABLE uncertain (id INTEGER PRIMARY KEY)")
+    try:
+        for (root,) in database.execute("SELECT child FROM edges WHERE parent = ?", (ROOT,)).fetchall():
+            unread = f"{_BELOW} SELECT 1 FROM below JOIN documents d ON d.id = below.id WHERE {_UNREAD_LIST} LIMIT 1"
+            if database.execute(unread, (root, FORMER)).fetchone():
+                database.execute(
+                    f"INSERT OR IGNORE INTO temp.uncertain {_BELOW} SELECT id FROM below", (root, _EVERYTHING)
+                )
+        counts = [
+            database.execute(
+                f"DELETE FROM {table} WHERE ordinal >= ? AND {owner} NOT IN (SELECT id FROM temp.uncertain)",
+                (FORMER,),
+            ).rowcount
+            for table, owner in (("edges", "parent"), ("sightings", "document"))
+        ]
+        return any(counts)
+    finally:
+        database.execute("DROP TABLE temp.uncertain")
+
+
+def num_kept_unlisted(database: sqlite3.Connection) -> int:
+    """How many items are kept although no list names them any more."""
+    if not _has_former(database):
+        return 0
+    counts = [
+        database.execute(
+            f"{_BELOW} SELECT count(DISTINCT s.key) FROM below JOIN sightings s ON s.document = below.id "
+            "WHERE s.ordinal < ?2", (ROOT, bound),
+        ).fetchone()[0]
+        for bound in (_EVERYTHING, FORMER)
+    ]  # fmt: skip
+    return int(counts[0] - counts[1])
+
+
+def _has_former(database: sqlite3.Connection) -> bool:
+    return any(
+        database.execute(f"SELECT 1 FROM {table} WHERE ordinal >= ? LIMIT 1", (FORMER,)).fetchone()
+        for table in ("edges", "sightings")
+    )
+
+
+def drop_unreachable(database: sqlite3.Connection) -> None:
+    """Forget documents that no source leads to any more, and their items: should they come back, they are new.
+
+    An item whose identifier shows another image since, which could not be had yet, is kept in its place.
+    """
+    database.execute("CREATE TEMP TABLE reached (id INTEGER PRIMARY KEY)")
+    database.execute(
+        f"INSERT INTO temp.reached {_BELOW} SELECT id FROM below WHERE id <> ?1", (ROOT, _EVERYTHING)
+    )
+    for table, owner in (
+        ("edges", "parent"), ("sightings", "document"), ("refusals", "document"), ("withdrawals", "document"),
+    ):  # fmt: skip
+        database.execute(
+            f"DELETE FROM {table} WHERE {owner} <> ? AND {owner} NOT IN (SELECT id FROM temp.reached)",
+            (ROOT,),
+        )
+    database.execute("DELETE FROM documents WHERE id NOT IN (SELECT id FROM temp.reached)")
+    database.execute(
+        "DELETE FROM items WHERE key NOT IN (SELECT key FROM sightings) AND NOT (facts IS NOT NULL AND base IN "
+        "(SELECT i.base FROM items i JOIN sightings s ON s.key = i.key WHERE i.facts IS NULL AND i.state <> 'refused'))"
+    )
+    database.execute("DROP TABLE temp.reached")
