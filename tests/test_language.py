@@ -22,6 +22,7 @@ FOLDERS = (
     "iconoclip",
     "data_prep",
     "builtin_collections",
+    "training",
     "retrieval",
     "slurm",
     "benchmarks",
@@ -85,7 +86,6 @@ PENDING = (
     "tests/data_prep/sources",
     "tests/iconoclip",
     "tests/retrieval",
-    "training",
 )
 
 

@@ -158,7 +158,7 @@ def test_a_text_tower_starts_from_the_weights_in_its_folder(tmp_path: Path) -> N
     assert all(torch.equal(state[name], tensor) for name, tensor in stored.items())
 
 
-def test_a_siglip2_goes_on_from_its_exported_folder(
+def test_a_siglip2_resumes_from_its_exported_folder(
     make_config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     path = tmp_path / "siglip2.json"

@@ -152,7 +152,7 @@ def weights(config: TrainConfig) -> dict[str, torch.Tensor]:
 STEPS: dict[str, Any] = {"max_steps": 6, "validation_split": "none", "checkpoint_every": 100}
 
 
-def test_a_run_goes_on_with_other_ranks_and_workers(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_a_run_resumes_with_other_ranks_and_workers(make_config: MakeConfig, tmp_path: Path) -> None:
     changes = STEPS | {"max_steps": 13, "validation_split": "val"}
     alone = make_config(run_dir=tmp_path / "alone", **changes)
     mixed = make_config(run_dir=tmp_path / "mixed", micro_batch_size=3, **changes)
