@@ -13,6 +13,7 @@ import io
 import math
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -129,6 +130,16 @@ def open_image(data: bytes, *, max_pixels: int, formats: tuple[str, ...] = FORMA
     if image.info.get("progressive") and (num_scans := data.count(START_OF_SCAN)) > MAX_SCANS:
         raise ImageRefused(f"the JPEG has {num_scans} scans, more than the {MAX_SCANS} allowed")
     return image
+
+
+def header_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image file in pixels, as its header gives them: as stored, not turned.
+
+    Raises:
+        ImageRefused: not an image of these formats.
+    """
+    with refusing(), Image.open(path, formats=FORMATS) as image:
+        return image.size
 
 
 def looks_like_markup(data: bytes) -> bool:

@@ -13,8 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from PIL import Image
-
 from data_prep.candidate import Candidate, Found, Refusal
 from data_prep.config import Columns, PackConfig
 from data_prep.description.captions import Statement
@@ -29,7 +27,7 @@ from data_prep.institutions import (
 from data_prep.sources.table_rows import ROWS_OF_A_CHUNK, Row, rows, table_file
 from iconoclip.config import nearest
 from iconoclip.errors import BadInput, ConfigError
-from iconoclip.pictures import FORMATS
+from iconoclip.pictures import ImageRefused, header_size
 from iconoclip.record import Caption, Region, Source, is_slug
 
 MAX_REGIONS: Final = 500
@@ -316,8 +314,6 @@ def _size(width: str | None, height: str | None) -> tuple[int, int] | None:
 def _header_size(folder: Path, name: str) -> tuple[int, int] | None:
     """Width and height of an image in a folder, from its header alone."""
     try:
-        with Image.open(folder / name, formats=FORMATS) as image:
-            width, height = image.size
-            return width, height
-    except Exception:  # a decoder fed by strangers; the image itself is refused when it is read
+        return header_size(folder / name)
+    except ImageRefused:  # the image itself is refused when it is read
         return None

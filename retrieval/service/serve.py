@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import logging
 import os
 import socket
 import sys
 from typing import TYPE_CHECKING
 
+from iconoclip.addresses import literal_address
 from iconoclip.errors import ConfigError, MissingRequirement, TryAgainLater
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ def _refused(host: str, port: int, error: OSError) -> Exception:
 def address(listener: socket.socket) -> str:
     """The address to open in a browser."""
     host, port = listener.getsockname()[:2]
-    parsed = ipaddress.ip_address(host)
-    if parsed.is_unspecified:
+    parsed = literal_address(host)
+    if parsed is not None and parsed.is_unspecified:
         host = "127.0.0.1" if parsed.version == 4 else "::1"
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
