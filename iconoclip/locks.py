@@ -21,13 +21,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
-
-import filelock
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from iconoclip import clock
 from iconoclip.errors import IconoclipError, MissingRequirement, TryAgainLater
 from iconoclip.files import disk_full_is_an_answer
+
+if TYPE_CHECKING:
+    import filelock
 
 HELD: Final = {errno.EAGAIN, errno.EACCES}
 UNSUPPORTED: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
@@ -165,6 +166,9 @@ def _unsupported(where: str | Path, error: OSError) -> LocksUnsupported:
 
 def _marker(path: Path) -> filelock.SoftFileLock | None:
     """The marker file that takes a lock's place; None where another process holds it."""
+    # Imported here: few file systems need it, and it takes a tenth of a second.
+    import filelock
+
     marker = filelock.SoftFileLock(_marker_of(path), timeout=0, thread_local=False)
     if _is_earlier_start(_recorded(path)):
         marker.break_lock()

@@ -99,7 +99,8 @@ _HREF = re.compile(r"""href\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 # Europeana retired these addresses in favour of RightsStatements.org (Europeana Licensing Framework,
 # 2015-2016).
 _RETIRED_EUROPEANA = {
-    "rr-f": "InC", "rr-p": "InC", "rr-r": "InC", "unknown": "UND", "out-of-copyright-non-commercial": "NoC-NC",
+    "rr-f": "InC", "rr-p": "InC", "rr-r": "InC", "unknown": "UND",
+    "out-of-copyright-non-commercial": "NoC-NC",
     "orphan-work-eu": "InC-OW-EU",
     "test-orphan-work-test": "InC-OW-EU",
 }  # fmt: skip

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -133,3 +134,37 @@ def test_the_page_answers_a_description(page: str) -> None:
     html = httpx2.get(f"{page}/", headers={"accept": "text/html"})
     assert html.status_code == 200
     assert "<form" in html.text
+
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def times_in(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Every text in a JSON value that is a time, with its place."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from times_in(part, f"{where}.{name}")
+    elif isinstance(value, list):
+        for part in value:
+            yield from times_in(part, where)
+    elif isinstance(value, str) and MOMENT.match(value):
+        yield where, value
+
+
+def test_every_time_in_every_file_has_one_form(walked: Walked) -> None:
+    demo = walked.folder / "demo"
+    values = [
+        (path.name, json.loads(line))
+        for path in demo.rglob("*.json*")
+        for line in ([path.read_text()] if path.suffix == ".json" else path.read_text().splitlines())
+        # What others wrote is theirs: the archives' documents, and the harvest's copies of them.
+        if ".harvest" not in path.parts
+    ]
+    values += [
+        ("record", record.model_dump(mode="json")) for record, _ in ShardSet(demo / "shards").samples()
+    ]
+    found = [time for name, value in values for time in times_in(value, name)]
+    names = {where.rpartition(".")[2] for where, _ in found}
+    assert {"created_at", "harvested_at", "started_at", "exported_at", "built_at", "at"} <= names, names
+    assert [time for time in found if not WRITTEN.fullmatch(time[1])] == []

@@ -250,7 +250,7 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
     run.update_job(
         state="running",
         num_steps=plan.num_steps,
-        started_at=run.job.get("started_at", clock.now()),
+        started_at=run.job.get("started_at", clock.wall_now()),
         config_digest=digest(plan.config),
         iconoclip=version("iconoclip"),
         model_config=loaded.model_config,
@@ -264,7 +264,7 @@ def _close_run(
     is_done = module.step >= plan.last_step
     run.update_job(
         cost=energy.read(stopwatch.seconds, module.device),
-        state="finished" if is_done else "stopped", step=module.step, updated_at=clock.now(),
+        state="finished" if is_done else "stopped", step=module.step, updated_at=clock.wall_now(),
         train_seconds=energy.run_seconds(stopwatch.seconds),
         samples_per_second=stopwatch.samples_per_second, data_wait_share=stopwatch.data_wait_share,
     )  # fmt: skip

@@ -77,7 +77,7 @@ def store_image(
     """Decode, set upright, convert to sRGB, cut, shrink, encode and hash one image.
 
     Args:
-        data: the bytes as received; any of `iconoclip.pictures.FORMATS`, whatever the name or media type said.
+        data: the bytes as received, in one of `iconoclip.pictures.FORMATS`; name and media type do not count.
         wanted: how to store it.
         crop: the part to keep, in pixels of the upright image.
         crop_space: the size of the image that `crop` was measured on; default: the image as received.

@@ -239,7 +239,7 @@ class Fetcher:
             raise ConfigError(
                 "no contact is configured, and the source is not on this machine",
                 where=uri,
-                remedy="tell servers who you are: --contact you@your.institution, or a page about the harvest",
+                remedy="name a contact for them: --contact you@your.institution, or a page about the harvest",
             )
 
     async def _ask(

@@ -1,4 +1,4 @@
-"""Which addresses are public: a table from the registries and standards, and every way to hide a private one."""
+"""Which addresses are public: the registries, the standards, and every way to hide a private one."""
 
 from __future__ import annotations
 
@@ -12,37 +12,49 @@ from hypothesis import strategies as st
 
 from iconoclip.addresses import host_and_port, is_loopback, is_public, literal_address
 
-# IANA IPv4 and IPv6 Special-Purpose Address Registries: one address of each entry, and its "globally reachable".
+# IANA IPv4 and IPv6 Special-Purpose Address Registries: one address of each entry, and its "globally
+# reachable".
 REGISTRY = {
     "0.0.0.0": False, "0.1.2.3": False, "10.1.2.3": False, "100.64.0.1": False, "100.127.255.255": False,
-    "127.0.0.1": False, "169.254.169.254": False, "172.16.0.1": False, "172.31.255.255": False, "192.0.0.8": False,
-    "192.0.0.170": False, "192.0.2.33": False, "192.168.0.1": False, "198.18.0.1": False, "198.19.255.255": False,
+    "127.0.0.1": False, "169.254.169.254": False, "172.16.0.1": False, "172.31.255.255": False,
+    "192.0.0.8": False,
+    "192.0.0.170": False, "192.0.2.33": False, "192.168.0.1": False, "198.18.0.1": False,
+    "198.19.255.255": False,
     "198.51.100.7": False, "203.0.113.9": False, "240.0.0.1": False, "255.255.255.255": False,
     "192.31.196.1": True, "192.52.193.1": True, "192.175.48.1": True,
-    "::": False, "::1": False, "100::1": False, "100:0:0:1::1": False, "2001:2::1": False, "2001:10::1": False,
-    "2001:db8::1": False, "3fff::1": False, "5f00::1": False, "fc00::1": False, "fd12:3456::1": False, "fe80::1": False,
+    "::": False, "::1": False, "100::1": False, "100:0:0:1::1": False, "2001:2::1": False,
+    "2001:10::1": False,
+    "2001:db8::1": False, "3fff::1": False, "5f00::1": False, "fc00::1": False, "fd12:3456::1": False,
+    "fe80::1": False,
     "2001:3::1": True, "2001:4:112::1": True, "2001:20::1": True, "2620:4f:8000::1": True,
-    # Neighbours of the entries, multicast (RFC 5771, RFC 4291), deprecated site-local (RFC 3879), not given out.
+    # Neighbours of the entries, multicast (RFC 5771, RFC 4291), deprecated site-local (RFC 3879), not given
+    # out.
     "8.8.8.8": True, "9.255.255.255": True, "11.0.0.0": True, "100.63.255.255": True, "100.128.0.0": True,
-    "172.15.255.255": True, "172.32.0.0": True, "193.51.188.1": True, "223.255.255.255": True, "224.0.0.1": False,
+    "172.15.255.255": True, "172.32.0.0": True, "193.51.188.1": True, "223.255.255.255": True,
+    "224.0.0.1": False,
     "239.255.255.255": False, "ff02::1": False, "ff0e::1": False, "fec0::1": False, "4000::1": False,
     "2606:4700::1111": True, "2001:660:3038::1": True, "2001:200::1": True, "2a00::1": True,
 }  # fmt: skip
 SPELLINGS = {
     # RFC 4291 mapped and compatible; RFC 2765; RFC 3056 and its example; RFC 6052, table 2; RFC 8215.
     "::ffff:10.0.0.1": False, "::ffff:193.51.188.1": True, "::127.0.0.1": False, "::ffff:0:127.0.0.1": False,
-    "2002:a00:1::1": False, "2002:c133:bc01::1": True, "64:ff9b::192.0.2.33": False, "64:ff9b::c133:bc01": True,
+    "2002:a00:1::1": False, "2002:c133:bc01::1": True, "64:ff9b::192.0.2.33": False,
+    "64:ff9b::c133:bc01": True,
     "64:ff9b:1::a00:1": False, "64:ff9b:1::7f00:1": False, "64:ff9b:1::c133:bc01": True, "64:ff9b:1::": False,
     "64:ff9b:1:7f00:0:100::": False, "64:ff9b:1:c133:bc:100::": True, "64:ff9b:1:7f00:0:100:808:808": False,
     # RFC 4380: server 65.54.227.120, client 192.0.2.45 (obfuscated); then public and private ones.
     "2001:0:4136:e378:8000:63bf:3fff:fdd2": False, "2001:0:4136:e378:8000:63bf:f5ff:fffe": False,
     "2001:0:4136:e378:8000:63bf:3ecc:43fe": True, "2001:0:a00:1:8000:63bf:3ecc:43fe": False,
     # RFC 5214: ISATAP in a public prefix.
-    "2a00:1450::5efe:10.0.0.1": False, "2a00:1450::200:5efe:10.0.0.1": False, "2a00:1450::200:5efe:193.51.188.1": True,
+    "2a00:1450::5efe:10.0.0.1": False, "2a00:1450::200:5efe:10.0.0.1": False,
+    "2a00:1450::200:5efe:193.51.188.1": True,
     # Scopes, brackets, spellings of IPv4 (WHATWG URL), and what is no address.
-    "fe80::1%eth0": False, "2606:4700::1111%eth0": False, "[::1]": False, "[2606:4700::1111]": True, "[8.8.8.8]": False,
-    "127.1": False, "2130706433": False, "0x7f.0.0.1": False, "0177.0.0.1": False, "0x7f000001": False, "127.0.0.1.": False,
-    "１２７。０。０。１": False, "3238247425": True, "0301.0x33.188.01": True, "08.8.8.8": False, "256.1.1.1": False,
+    "fe80::1%eth0": False, "2606:4700::1111%eth0": False, "[::1]": False, "[2606:4700::1111]": True,
+    "[8.8.8.8]": False,
+    "127.1": False, "2130706433": False, "0x7f.0.0.1": False, "0177.0.0.1": False, "0x7f000001": False,
+    "127.0.0.1.": False,
+    "１２７。０。０。１": False,
+    "3238247425": True, "0301.0x33.188.01": True, "08.8.8.8": False, "256.1.1.1": False,
     "1.2.3.4.5": False, "nonsense": False, "": False, "[": False, "0x": False, "127.0.0.1%eth0": False,
 }  # fmt: skip
 
@@ -113,8 +125,10 @@ def test_any_text_has_an_answer(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("host", "here"),
-    [("localhost", True), ("127.0.0.1", True), ("127.1", True), ("::1", True), ("[::1]", True), ("::ffff:127.0.0.1", True),
-     ("10.0.0.1", False), ("::ffff:10.0.0.1", False), ("2606:4700::1111", False), ("localhost.example", False)],
+    [("localhost", True), ("127.0.0.1", True), ("127.1", True), ("::1", True), ("[::1]", True),
+     ("::ffff:127.0.0.1", True),
+     ("10.0.0.1", False), ("::ffff:10.0.0.1", False), ("2606:4700::1111", False),
+     ("localhost.example", False)],
 )  # fmt: skip
 def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
     assert is_loopback(host) is here
@@ -123,7 +137,8 @@ def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
 @pytest.mark.parametrize(
     ("url", "found"),
     [("https://Host.Example./a", ("host.example", 443)), ("http://host.example:8080", ("host.example", 8080)),
-     ("http://[::1]/a", ("::1", 80)), ("ftp://host.example/a", None), ("http:///a", None), ("table.csv", None),
+     ("http://[::1]/a", ("::1", 80)), ("ftp://host.example/a", None), ("http:///a", None),
+     ("table.csv", None),
      ("http://host.example:99999999/a", None)],
 )  # fmt: skip
 def test_host_and_port_of_a_url(url: str, found: tuple[str, int] | None) -> None:

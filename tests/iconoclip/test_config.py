@@ -91,7 +91,7 @@ def test_a_folder_is_no_config_and_what_is_in_it_is_named() -> None:
 
 
 def test_a_folder_of_the_users_is_not_shipped(tmp_path: Path) -> None:
-    """What stands beside a path that is not there may be a private file, and `FOLDER/FILE` is no path to it."""
+    """Files next to a missing path may be private, and `FOLDER/FILE` is no path to them."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "demo.yaml").touch()
     with pytest.raises(MissingRequirement, match="no such config file") as caught:

@@ -99,7 +99,8 @@ def test_spaces_and_lower_case_change_nothing(notation: str) -> None:
 @pytest.mark.parametrize(
     ("spelling", "notation"),
     [("25 f 23 (lion)", "25F23(LION)"), ("11H(CROWNEDMARTYRS,FOUR)", "11H(CROWNED MARTYRS, FOUR)"),
-     ("11 H (PAUL)", "11H(PAUL)"), ("11h(Foo  Bar)", "11H(Foo Bar)"), ("25F23( LION )(+46)", "25F23(LION)(+46)"),
+     ("11 H (PAUL)", "11H(PAUL)"), ("11h(Foo  Bar)", "11H(Foo Bar)"),
+     ("25F23( LION )(+46)", "25F23(LION)(+46)"),
      ("25F23(LION) (+ 46)", None), ("25F23(LION)(+zz)", None), ("25F23(LION)99", None), ("1\n2", None)],
 )  # fmt: skip
 def test_spellings(spelling: str, notation: str | None) -> None:
@@ -110,9 +111,11 @@ def test_spellings(spelling: str, notation: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("notation", "path"),
-    [("25F23(LION)(+46)", ("2", "25", "25F", "25F2", "25F23", "25F23(LION)", "25F23(LION)(+4)", "25F23(LION)(+46)")),
+    [("25F23(LION)(+46)",
+     ("2", "25", "25F", "25F2", "25F23", "25F23(LION)", "25F23(LION)(+4)", "25F23(LION)(+46)")),
      ("31AA1", ("3", "31", "31A", "31AA", "31AA1")), ("25FF2", ("2", "25", "25FF", "25FF2")),
-     ("11H(FOOBAR)34", ("1", "11", "11H", "11H(FOOBAR)", "11H(FOOBAR)3", "11H(FOOBAR)34")), ("7", ("7",)), ("99Z", ())],
+     ("11H(FOOBAR)34", ("1", "11", "11H", "11H(FOOBAR)", "11H(FOOBAR)3", "11H(FOOBAR)34")), ("7", ("7",)),
+     ("99Z", ())],
 )  # fmt: skip
 def test_paths(notation: str, path: tuple[str, ...]) -> None:
     assert iconclass.path(notation) == path

@@ -1,4 +1,4 @@
-"""The published numbers: against sums done by hand, against the definitions written out naively, and with ties."""
+"""The published numbers: against sums by hand, against naive definitions, and with ties."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def questions(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 def naive_order(scores: Sequence[float], relevant: Sequence[bool]) -> list[bool]:
-    """Whether each place of the list is a right answer, best score first, the wrong ones first among equals."""
+    """Whether each place of the list is a right answer: best score first, wrong ones first among equals."""
     places = sorted(range(len(scores)), key=lambda item: (-scores[item], relevant[item]))
     return [bool(relevant[item]) for item in places]
 
@@ -73,7 +73,8 @@ def test_every_number_is_that_of_the_sorted_list(question: tuple[np.ndarray, np.
     answerable = [order for order in orders if any(order)]
     if not answerable:
         assert all(
-            math.isnan(value) for value in (recall_at_k(ranks, k), mean_reciprocal_rank(ranks), mean_average_precision(ranks), ndcg_at_k(ranks, k))
+            math.isnan(value) for value in (recall_at_k(ranks, k), mean_reciprocal_rank(ranks),
+            mean_average_precision(ranks), ndcg_at_k(ranks, k))
         )  # fmt: skip
         return
     assert recall_at_k(ranks, k) == pytest.approx(np.mean([any(order[:k]) for order in answerable]))
@@ -83,7 +84,9 @@ def test_every_number_is_that_of_the_sorted_list(question: tuple[np.ndarray, np.
     assert mean_average_precision(ranks) == pytest.approx(
         np.mean([naive_precision(order) for order in answerable])
     )
-    assert ndcg_at_k(ranks, k) == pytest.approx(np.mean([naive_gain(order, k) / naive_gain(sorted(order, reverse=True), k) for order in answerable]))  # fmt: skip
+    assert ndcg_at_k(ranks,
+    k) == pytest.approx(np.mean([naive_gain(order, k) / naive_gain(sorted(order, reverse=True),
+    k) for order in answerable]))  # fmt: skip
 
 
 def naive_precision(order: list[bool]) -> float:

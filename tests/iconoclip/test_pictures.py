@@ -1,4 +1,4 @@
-"""One picture in every depth and kind of file gives the same pixels, for every part of the program that decodes."""
+"""One picture in every depth and kind of file gives the same pixels in every stage that decodes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def test_uploaded_harvested_and_encoded_alike(name: str) -> None:
     data = FILES[name]
     harvested = values(Image.open(io.BytesIO(store_image(data, Wanted(quality=100)).jpeg)))
     uploaded = values(Image.open(io.BytesIO(normalise(data, 10_000))))
-    # Both are JPEGs, of two qualities: the sharp edges of the square differ by some steps, whole depths by a hundred.
+    # Both are JPEGs, of two qualities: the sharp edges of the square differ by some steps, whole depths by a
+    # hundred.
     assert np.abs(harvested - uploaded).mean() < 1
     assert np.abs(harvested - WANTED).mean() < 1
     assert np.abs(values(encoder_decode(data)) - WANTED).max() <= 2

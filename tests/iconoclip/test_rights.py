@@ -33,9 +33,13 @@ RS = "http://rightsstatements.org/vocab"
         ("https://creativecommons.org/publicdomain/zero/1.0/", f"{CC}/publicdomain/zero/1.0/"),
         ("http://creativecommons.org/about/pdm", f"{CC}/publicdomain/mark/1.0/"),
         # HTML, as manifests carry it
-        ('<a href="https://creativecommons.org/publicdomain/mark/1.0/">https://creativecommons.org/publicdomain/mark/1.0/</a>', f"{CC}/publicdomain/mark/1.0/"),
-        ('<span>CC BY-SA <a href="https://creativecommons.org/licenses/by-sa/3.0"><img src="https://licensebuttons.net/l/by-sa/3.0/88x31.png"/></a></span>', f"{CC}/licenses/by-sa/3.0/"),
-        ("&lt;a href=&quot;http://creativecommons.org/licenses/by-nc/4.0/&quot;&gt;", f"{CC}/licenses/by-nc/4.0/"),
+        ('<a href="https://creativecommons.org/publicdomain/mark/1.0/">'
+         'https://creativecommons.org/publicdomain/mark/1.0/</a>', f"{CC}/publicdomain/mark/1.0/"),
+        ('<span>CC BY-SA <a href="https://creativecommons.org/licenses/by-sa/3.0">'
+         '<img src="https://licensebuttons.net/l/by-sa/3.0/88x31.png"/></a></span>',
+         f"{CC}/licenses/by-sa/3.0/"),
+        ("&lt;a href=&quot;http://creativecommons.org/licenses/by-nc/4.0/&quot;&gt;",
+         f"{CC}/licenses/by-nc/4.0/"),
         # badges
         ("https://i.creativecommons.org/l/by-nc/4.0/88x31.png", f"{CC}/licenses/by-nc/4.0/"),
         # RightsStatements.org
@@ -49,7 +53,8 @@ RS = "http://rightsstatements.org/vocab"
         ("http://www.europeana.eu/portal/rights/unknown.html", f"{RS}/UND/1.0/"),
         # beside other text, and beside an address that is none
         ("domaine public (http://rightsstatements.org/vocab/NoC-OKLR/1.0/)", f"{RS}/NoC-OKLR/1.0/"),
-        ("http://creativecommons.org/licenses/by-nc/4.0/ | https://gallica.bnf.fr/html/und/conditions", f"{CC}/licenses/by-nc/4.0/"),
+        ("http://creativecommons.org/licenses/by-nc/4.0/ | https://gallica.bnf.fr/html/und/conditions",
+         f"{CC}/licenses/by-nc/4.0/"),
     ],
 )  # fmt: skip
 def test_spellings(raw: str, expected: str) -> None:

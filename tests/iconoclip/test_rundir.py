@@ -1,4 +1,4 @@
-"""A run's folder: one process at a time, one run a folder, metrics that survive a crash and are taken back on resume."""
+"""A run's folder: one process at a time, one run per folder, metrics that survive a crash and a resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shard sets: what goes in comes out, the bytes are canonical, damage is named, withdrawn samples are gone."""
+"""Shard sets: round trips, canonical bytes, damage that is named, withdrawn samples that are gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections: encrypted ones, ones that break, and what stands between us and a host that is not ours to ask."""
+"""Connections: encrypted ones, ones that break, and private hosts behind names and proxies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
     subprocess.run(
-        ["openssl", *words.split(), "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+        ["openssl", *words.split(), "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
+         certificate],
         check=True,
         capture_output=True,
     )  # fmt: skip
@@ -121,7 +122,7 @@ def test_a_body_cut_short_is_not_taken_for_whole(serve):
 
 
 class Proxy:
-    """Answers for every host in its own name, and remembers what it was asked for; CONNECT leads to one server."""
+    """Answers for every host under its own name and records the requests; CONNECT leads to one server."""
 
     def __init__(self, tunnel_to: int = 0) -> None:
         self.asked: list[bytes] = []
@@ -164,7 +165,8 @@ def test_encrypted_hosts_are_asked_through_a_tunnel(serve, certificate, monkeypa
     inner = serve(http(b"picture"), context)
     proxy = Proxy(inner)
     port = serve(proxy)
-    # The certificate is one of `localhost`, and that name is refused: so the handshake is what fails, at its far end.
+    # The certificate is one of `localhost`, and that name is refused: so the handshake is what fails, at its
+    # far end.
     with pytest.raises(NotNow, match="certificate"):
         fetch("https://images.invalid/image", 0, f"http://localhost:{port}")
     assert proxy.asked[0] == b"CONNECT images.invalid:443 HTTP/1.1"

@@ -72,7 +72,8 @@ def test_image_that_kills_its_decoder_is_refused_and_the_others_arrive(picture, 
 
 # Facts of another picture, or of none.
 FORGED = {
-    "width": 8, "height": 8, "sha256": "0" * 64, "received": [8, 8], "source_sha256": "0" * 64, "phash": "0" * 16,
+    "width": 8, "height": 8, "sha256": "0" * 64, "received": [8, 8], "source_sha256": "0" * 64,
+    "phash": "0" * 16,
     "colours": [0] * 12, "opt_out": [],
 }  # fmt: skip
 
@@ -153,7 +154,8 @@ def test_program_that_cannot_start_stops_the_harvest_and_refuses_no_image(pictur
 def test_processes_end_with_a_harvest_that_was_killed(picture, tmp_path):
     (tmp_path / "image.jpg").write_bytes(picture(1))
     code = (
-        "import asyncio, os, pathlib, sys\nfrom data_prep.images.decoders import Decoders\nfrom data_prep.images.store import Wanted\n"
+        "import asyncio, os, pathlib, sys\nfrom data_prep.images.decoders import Decoders\n"
+        "from data_prep.images.store import Wanted\n"
         "async def run():\n"
         "    async with Decoders(Wanted(), 2) as decoders:\n"
         "        body = pathlib.Path(sys.argv[1]).read_bytes()\n"

@@ -58,11 +58,15 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (chunked(*[b"x"] * 200, pause=0.02), NotNow, "stalled"),
         (chunked(*[b"x" * 50_000] * 60), Refused, "larger than"),
         (raw(OK + b"Content-Length: 99999999999\r\n\r\n"), Refused, "larger than"),
-        (chunked(gzip.compress(b"\0" * 300_000_000), head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"), Refused, "larger than"),
-        (chunked(b"not gzip", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"), Refused, "damaged"),
-        (chunked(b"x", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: br\r\n"), Refused, "encoded as 'br'"),
+        (chunked(gzip.compress(b"\0" * 300_000_000),
+         head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"), Refused, "larger than"),
+        (chunked(b"not gzip", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"), Refused,
+         "damaged"),
+        (chunked(b"x", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: br\r\n"), Refused,
+         "encoded as 'br'"),
     ],
-    ids=["cut short", "stands still", "negative length", "two lengths", "ssh", "nothing", "endless header", "slow drip",
+    ids=["cut short", "stands still", "negative length", "two lengths", "ssh", "nothing", "endless header",
+    "slow drip",
          "endless", "huge by its own word", "gzip bomb", "no gzip", "brotli"],
 )  # fmt: skip
 def test_bodies_that_cannot_be_used(server, reply, script, error, reason):
@@ -145,7 +149,8 @@ def test_validators_and_304(server, reply):
 
 
 HEADERS = (
-    "Location", "Retry-After", "ETag", "Last-Modified", "Content-Type", "Content-Encoding", "X-Robots-Tag", "Content-Usage",
+    "Location", "Retry-After", "ETag", "Last-Modified", "Content-Type", "Content-Encoding", "X-Robots-Tag",
+    "Content-Usage",
     "TDM-Reservation", "TDM-Policy", "Link", "Date",
 )  # fmt: skip
 

@@ -39,11 +39,16 @@ def test_redirect_without_an_address(server, reply):
 
 @pytest.mark.parametrize(
     "target",
-    ["http://127.0.0.1:1/x", "http://localhost:{port}/x", "http://[::1]:{port}/x", "http://[::ffff:127.0.0.1]:{port}/x",
-     "http://0.0.0.0:{port}/x", "http://10.0.0.1/x", "http://192.168.1.1/x", "http://169.254.169.254/latest/meta-data/",
-     "http://100.64.0.1/x", "http://[fe80::1]/x", "http://[fd00::1]/x", "http://2130706433:{port}/x", "http://127.1:{port}/x",
-     "http://0x7f.1:{port}/x", "http://0177.0.0.1:{port}/x", "http://[64:ff9b:1::7f00:1]/x", "http://[2001:0:a00:1::1]/x",
-     "file:///etc/passwd", "ftp://example.org/x", "gopher://127.0.0.1:{port}/x", "http://user:word@127.0.0.1:{port}/x"],
+    ["http://127.0.0.1:1/x", "http://localhost:{port}/x", "http://[::1]:{port}/x",
+     "http://[::ffff:127.0.0.1]:{port}/x",
+     "http://0.0.0.0:{port}/x", "http://10.0.0.1/x", "http://192.168.1.1/x",
+     "http://169.254.169.254/latest/meta-data/",
+     "http://100.64.0.1/x", "http://[fe80::1]/x", "http://[fd00::1]/x", "http://2130706433:{port}/x",
+     "http://127.1:{port}/x",
+     "http://0x7f.1:{port}/x", "http://0177.0.0.1:{port}/x", "http://[64:ff9b:1::7f00:1]/x",
+     "http://[2001:0:a00:1::1]/x",
+     "file:///etc/passwd", "ftp://example.org/x", "gopher://127.0.0.1:{port}/x",
+     "http://user:word@127.0.0.1:{port}/x"],
 )  # fmt: skip
 def test_redirects_to_where_they_may_not(server, reply, target):
     server.routes["/a"] = reply(status=302, headers={"Location": target.format(port=server.port)})

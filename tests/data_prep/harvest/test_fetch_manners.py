@@ -144,7 +144,7 @@ def test_too_long_a_wait_parks_the_host(server, reply):
 
 
 def test_a_storm_of_429_passes(server, reply):
-    """Sixteen requests, twenty answers of 429 before the first good one: all arrive, and nothing is hammered."""
+    """Sixteen requests, twenty answers of 429 before the first good one: all arrive, at a low rate."""
     left = [20]
 
     def stormy(_: Any) -> Any:

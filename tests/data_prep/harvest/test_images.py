@@ -98,7 +98,8 @@ def test_exif_orientation_is_applied(orientation):
     exif[0x0112] = orientation
     turn = Image.Transpose
     # How the sensor's rows lie when the orientation is so (EXIF 2.32, tag 274); undone, red is at the left.
-    laid = {2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE, 6: turn.ROTATE_90,
+    laid = {2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE,
+    6: turn.ROTATE_90,
             7: turn.TRANSVERSE, 8: turn.ROTATE_270}  # fmt: skip
     raw = halves(RED, WHITE) if orientation == 1 else halves(RED, WHITE).transpose(laid[orientation])
     stored = store_image(encoded(raw, "JPEG", exif=exif, quality=95), Wanted())
@@ -232,7 +233,7 @@ def test_reservation_inside_the_image_is_seen():
 @given(st.integers(0, 2**32 - 1), st.integers(9, 90), st.integers(9, 90))
 @settings(max_examples=60, deadline=None)
 def test_perceptual_hash_is_imagehashs(seed, width, height):
-    """To the bit for small images; large ones are averaged first, and a coefficient near the median may fall beside it."""
+    """To the bit for small images; large ones are averaged first, and bits near the median may differ."""
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     small = Image.fromarray(noise).resize((120, 90), Image.Resampling.BICUBIC)
     assert Averaged.of(small).phash == str(imagehash.phash(small))
@@ -259,7 +260,8 @@ def test_bad_images_of_the_material(material, capsys):
 @pytest.mark.corpus
 def test_one_picture_in_many_encodings_looks_the_same(material):
     """The same test picture as YCCK, 16-bit, RGBA, BMP, TIFF: colours must agree within what JPEG costs."""
-    names = ["jpg-ycck.jpg", "png-rgb-64x56x16.png", "png-rgba-64x56x16.png", "bmp-rgba-64x56x8.bmp", "jpg-icc.jpg",
+    names = ["jpg-ycck.jpg", "png-rgb-64x56x16.png", "png-rgba-64x56x16.png", "bmp-rgba-64x56x8.bmp",
+    "jpg-icc.jpg",
              "tif-rgb-1res-64x56x8-striped-jpeg.tif"]  # fmt: skip
     folder: Path = material / "bad" / "images"
     thumbnails = [
