@@ -156,9 +156,9 @@ def _path_of(descriptor: int) -> str:
     return f"file descriptor {descriptor}"
 
 
-def _unsupported(where: str | Path, error: OSError) -> LocksUnsupported:
+def _unsupported(where: str | Path, error: OSError, what: str = "file locks") -> LocksUnsupported:
     return LocksUnsupported(
-        f"this file system has no file locks ({errno.errorcode.get(error.errno or 0, error.errno)})",
+        f"this file system has no {what} ({errno.errorcode.get(error.errno or 0, error.errno)})",
         where=where,
         remedy="choose a folder on another file system, or have it mounted with them (Lustre: `-o flock`)",
     )
@@ -227,25 +227,43 @@ def require(folder: Path) -> None:
         LocksUnsupported: it has none.
         MissingRequirement: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with _probe(folder) as file:
         lock_file(file.fileno())
+
+
+def require_posix(folder: Path) -> None:
+    """Refuse a folder on a file system without POSIX locks, which SQLite takes: it would only see a busy file.
+
+    Raises:
+        LocksUnsupported: it has none.
+        MissingRequirement: the folder cannot be written.
+    """
+    with _probe(folder) as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise _unsupported(folder, error, "POSIX locks, which SQLite needs") from error
+
+
+def _probe(folder: Path) -> IO[bytes]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise MissingRequirement(
+            f"the folder cannot be written: {error.strerror}", where=folder, remedy="choose another folder"
+        ) from error
 
 
 def missing_in(folder: Path) -> str | None:
     """Which file locks the file system of a folder lacks, in words; None where it has them.
 
     Raises:
-        OSError: the folder cannot be written.
+        MissingRequirement: the folder cannot be written.
     """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        try:
-            lock_file(file.fileno())
-        except LocksUnsupported as error:
-            return error.what
-        try:
-            # SQLite, and so the ledger of a harvest, takes POSIX locks.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            return f"{_unsupported(folder, error).what}, POSIX locks"
+    try:
+        require(folder)
+        require_posix(folder)
+    except LocksUnsupported as error:
+        return error.what
     return None

@@ -155,9 +155,9 @@ def _about_locks(folder: Path) -> Iterator[Finding]:
     for each in dict.fromkeys((folder, Path.cwd())):
         try:
             missing = locks.missing_in(each)
-        except OSError as error:
+        except MissingRequirement as error:
             yield Finding(
-                "note", "locks", f"{each}: not tried, {error.strerror}", "run it in a folder you may write to"
+                "note", "locks", f"{each}: not tried, {error.what}", "run it in a folder you may write to"
             )
             continue
         if missing is None:

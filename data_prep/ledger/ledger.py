@@ -39,7 +39,7 @@ from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
 from iconoclip.errors import DamagedData
 from iconoclip.files import disk_full_is_an_answer
-from iconoclip.locks import Hold
+from iconoclip.locks import Hold, require_posix
 
 # What decides which samples a set holds and what they are. The rest (pace, bounds, tries) may change between runs.
 IDENTITY_FIELDS = (
@@ -68,6 +68,7 @@ class Ledger:
         if folder is not None:
             with disk_full_is_an_answer(folder):
                 folder.mkdir(parents=True, exist_ok=True)
+                require_posix(folder)
                 self._lock = exclusive_lock(folder / "lock")
         with database_errors(folder):
             path = ":memory:" if folder is None else str(folder / LEDGER_NAME)

@@ -37,7 +37,7 @@ def only_writer(index: Path) -> Iterator[None]:
 
     Raises:
         TryAgainLater: another process is writing.
-        MissingRequirement: the folder cannot be written.
+        MissingRequirement: the folder cannot be written, or its file system has no POSIX locks.
     """
 
     def busy(holder: str) -> TryAgainLater:
@@ -47,6 +47,8 @@ def only_writer(index: Path) -> Iterator[None]:
             remedy="run the same command when it is done",
         )
 
+    # The log of changes is SQLite's, and readers read while it is written.
+    locks.require_posix(index)
     with locks.hold(index / LOCK_NAME, busy):
         yield
 

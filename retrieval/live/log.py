@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from iconoclip import locks
 from iconoclip.errors import DamagedData, TryAgainLater
 from iconoclip.files import disk_full_is_an_answer
 from iconoclip.record import Record
@@ -208,6 +209,8 @@ class LiveLog:
                 yield connection
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in FOR_LATER:
+                # Without file locks SQLite reports a busy file, and would for ever.
+                locks.require_posix(self.path.parent)
                 raise TryAgainLater(
                     f"the log of changes cannot be written now: {error}",
                     where=self.path,

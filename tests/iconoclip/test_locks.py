@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -128,6 +129,20 @@ def test_what_a_folder_lacks(number: int, tmp_path: Path) -> None:
             locks.require(tmp_path)
     else:
         locks.require(tmp_path)
+
+
+def test_sqlite_s_locks_are_tried_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locks.require_posix(tmp_path)
+
+    def lockf(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", lockf)
+    with pytest.raises(locks.LocksUnsupported, match=r"POSIX locks, which SQLite needs \(ENOLCK\)"):
+        locks.require_posix(tmp_path)
+    assert "POSIX" in (locks.missing_in(tmp_path) or "")
+    with pytest.raises(MissingRequirement, match="cannot be written"):
+        locks.missing_in(Path("/proc"))
 
 
 @pytest.mark.parametrize("number", NUMBERS)
