@@ -292,7 +292,7 @@ class _IndexWriter:
 
 
 def _table(rows: list[bytes]) -> pa.Table:
-    """Rows as JSON -> a table. Arrow's conversion of Python values would import pandas if it is there."""
+    """Rows as JSON -> a table. Arrow's conversion of Python values would import pandas where it is installed."""
     lines = b"\n".join(rows)
     table = pyarrow.json.read_json(
         io.BytesIO(lines),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -175,7 +174,7 @@ def _fetch_everything(
 ) -> dict[str, str]:
     """Fetch until nothing is left; then settle which candidate speaks for each key, and fetch what that changed."""
     while True:
-        with progress("harvest", unit="images") as meter, _terminate_as_interrupt(), _collecting_rarely():
+        with progress("harvest", unit="images") as meter, _terminate_as_interrupt():
             parked = uvloop.run(_run(ledger, config, meter, image_folder, share))
         if share is None:
             forget_what_is_no_longer_listed(ledger)
@@ -274,18 +273,6 @@ def _terminate_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    """Documents are trees without cycles, of tens of thousands of values: looking for cycles at Python's own pace took a
-    twentieth of a harvest."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 # The life of a ledger

@@ -1,8 +1,7 @@
 """Connections to checked addresses only: a name is resolved and checked here, and the connection goes to the
 checked address.
 
-The connection pool is httpcore2's, on top of asyncio itself. There is one layer less than with the pool's own
-backend, and whether an idle connection was closed is known without a system call.
+The connection pool and the streams are httpcore2's.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 import httpcore2
 import httpx2
@@ -23,8 +22,6 @@ from data_prep.network.addresses import AllowList
 from data_prep.network.answers import HostRefused
 from iconoclip.addresses import is_public, literal_address
 
-# Above this, an unread body is not received any further.
-MAX_UNREAD_BYTES: Final = 1_000_000
 MAX_ADDRESSES_TRIED: Final = 4
 
 
@@ -104,7 +101,7 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves a name, refuses addresses that are not public, and connects to the very address it checked."""
 
     def __init__(self, allowed: AllowList) -> None:
-        self._allowed = allowed
+        self._allowed, self._backend = allowed, httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -122,13 +119,9 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         failure: Exception | None = None
         for address in (await resolve(host, port, self._allowed))[:MAX_ADDRESSES_TRIED]:
             try:
-                async with asyncio.timeout(timeout):
-                    _, stream = await asyncio.get_running_loop().create_connection(Stream, address, port)
-                return stream
-            except TimeoutError as error:
-                failure = httpcore2.ConnectTimeout(str(error))
-            except OSError as error:
-                failure = httpcore2.ConnectError(str(error))
+                return await self._backend.connect_tcp(address, port, timeout=timeout)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
         raise failure or httpcore2.ConnectError("no address")
 
     async def sleep(self, seconds: float) -> None:
@@ -163,134 +156,3 @@ def why_private(host: str, address: str) -> str:
     """Why a host is refused, as the report words it."""
     shown = host if host == address else f"{host} ({address})"
     return f"{shown} is a private address; --allow_hosts {host} would allow it"
-
-
-class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """One connection, with the interface that httpcore2's pool expects."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._chunks: list[bytes] = []
-        self._num_unread = 0
-        self._is_paused = self._is_ended = False
-        self._error: Exception | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._may_write = asyncio.Event()
-        self._may_write.set()
-
-    # Called by asyncio
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is established."""
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Queue received bytes and wake the reader."""
-        self._chunks.append(data)
-        self._num_unread += len(data)
-        if self._num_unread > MAX_UNREAD_BYTES and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
-        self._wake()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection was closed; `error` if it broke."""
-        self._error, self._is_ended = error, True
-        self._may_write.set()
-        self._wake()
-
-    def eof_received(self) -> None:
-        """The server will send no more; asyncio closes the connection."""
-        self._is_ended = True
-        self._wake()
-
-    def pause_writing(self) -> None:
-        """The send buffer is full."""
-        self._may_write.clear()
-
-    def resume_writing(self) -> None:
-        """The send buffer has room again."""
-        self._may_write.set()
-
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    # Called by the pool
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Everything received so far; empty at the end. The reader bounds the whole."""
-        while not self._chunks:
-            if self._is_ended:
-                if self._error:
-                    raise httpcore2.ReadError(str(self._error))
-                return b""
-            await self._wait_for_data(timeout)
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks, self._num_unread = [], 0
-        if self._is_paused and not self._is_ended:
-            self._is_paused = False
-            self._transport.resume_reading()
-        return data
-
-    async def _wait_for_data(self, timeout: float | None) -> None:
-        self._reader = self._loop.create_future()
-        timer = None if timeout is None else self._loop.call_later(timeout, self._stall)
-        try:
-            await self._reader
-        finally:
-            self._reader = None
-            if timer:
-                timer.cancel()
-
-    def _stall(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_exception(httpcore2.ReadTimeout("nothing came"))
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send bytes, waiting while the send buffer is full."""
-        if not buffer:
-            return
-        if self._is_ended:
-            raise httpcore2.WriteError(str(self._error or "the server closed the connection"))
-        self._transport.write(buffer)
-        if not self._may_write.is_set():
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._may_write.wait()
-            except TimeoutError:
-                raise httpcore2.WriteTimeout("the server takes nothing") from None
-
-    async def aclose(self) -> None:
-        """Close at once; unread bytes are dropped."""
-        self._transport.abort()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.AsyncNetworkStream:
-        """Switch to TLS; the certificate must match `server_hostname`."""
-        try:
-            async with asyncio.timeout(timeout):
-                secured = await self._loop.start_tls(
-                    self._transport, self, ssl_context, server_hostname=server_hostname
-                )
-        except TimeoutError:
-            self._transport.abort()
-            raise httpcore2.ConnectTimeout("the server does not finish its handshake") from None
-        except (ssl.SSLError, OSError, ValueError) as error:
-            # ValueError: a name that no certificate can hold, such as one that begins with a dot.
-            self._transport.abort()
-            raise httpcore2.ConnectError(str(error)) from error
-        assert secured is not None
-        self._transport = secured
-        return self
-
-    def get_extra_info(self, info: str) -> Any:
-        """Facts about the connection; `is_readable` on an idle connection means that it was closed."""
-        if info == "is_readable":
-            return self._is_ended or bool(self._chunks) or self._transport.is_closing()
-        if info == "client_addr":
-            return self._transport.get_extra_info("sockname")
-        if info == "server_addr":
-            return self._transport.get_extra_info("peername")
-        return self._transport.get_extra_info(info)
