@@ -139,7 +139,8 @@ def header_size(path: Path) -> tuple[int, int]:
         ImageRefused: not an image of these formats.
     """
     with refusing(), Image.open(path, formats=FORMATS) as image:
-        return image.size
+        width, height = image.size
+    return width, height
 
 
 def looks_like_markup(data: bytes) -> bool:

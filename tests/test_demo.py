@@ -166,5 +166,5 @@ def test_every_time_in_every_file_has_one_form(walked: Walked) -> None:
     ]
     found = [time for name, value in values for time in times_in(value, name)]
     names = {where.rpartition(".")[2] for where, _ in found}
-    assert {"created_at", "harvested_at", "started_at", "exported_at", "built_at", "at"} <= names, names
+    assert {"created_at", "harvested_at", "started_at", "exported_at", "at"} <= names, names
     assert [time for time in found if not WRITTEN.fullmatch(time[1])] == []
