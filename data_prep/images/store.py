@@ -31,19 +31,19 @@ class Rectangle(Protocol):
 
     @property
     def x(self) -> int:
-        """Pixels from the left."""
+        """Pixels from the left edge."""
 
     @property
     def y(self) -> int:
-        """Pixels from the top."""
+        """Pixels from the top edge."""
 
     @property
     def width(self) -> int:
-        """Pixels across."""
+        """Width in pixels, at least 1."""
 
     @property
     def height(self) -> int:
-        """Pixels down."""
+        """Height in pixels, at least 1."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class SiteRules:
 
     @property
     def robots(self) -> Any:
-        """The parsed robots.txt."""
+        """The parsed robots.txt; parsed once."""
         if "robots" not in self._parsed:
             self._parsed["robots"] = Protego.parse(self.robots_txt)
             self._parsed["usage"] = optout.content_usage_rules(self.robots_txt)
