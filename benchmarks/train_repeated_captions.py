@@ -89,7 +89,7 @@ def score(shards: Path, folder: Path, repeated: str, seed: int, loss: str, steps
     values["seed"] = seed
     for group, changes in {
         "data": {"captions_per_image": 1, "field_weights": {}},
-        "loss": {"kind": loss, "repeated": repeated, "related_by": []},
+        "loss": {"function": loss, "repeated": repeated, "related_by": []},
         "schedule": {"max_steps": steps, "epochs": steps * config.schedule.batch_size / num_samples},
         "hardware": {"device": "cpu"},
         "validation": {"split": "none"},

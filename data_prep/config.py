@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -56,7 +56,13 @@ class Storing(Config):
         description="time to write into records (ISO 8601, UTC), so that a repeat gives the same bytes; "
         "default: SOURCE_DATE_EPOCH, else the start of the work",
     )
-    num_workers: int = Field(0, description="processes that decode images; 0: one a core", ge=0, le=256)
+    num_workers: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="processes that decode images, at least one: an image may kill its decoder; "
+        "one per core if not given",
+    )
 
     @model_validator(mode="after")
     def _shares_leave_something_to_train_on(self) -> Storing:
@@ -253,11 +259,13 @@ class PackConfig(Storing):
 class CheckConfig(Config):
     """Verify a shard set."""
 
+    renamed: ClassVar[dict[str, str]] = {"images": "decode_images"}
+
     shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
     policy: PolicyName | None = Field(
         None, description="judge the rights again under this policy; default: the set's own"
     )
-    images: bool = Field(True, description="decode every image, not only compare checksums")
+    decode_images: bool = Field(True, description="decode every image, not only compare checksums")
     signers: Path | None = Field(
         None,
         description="an `allowed_signers` file of OpenSSH: the set must be signed by one of those in it; "

@@ -20,10 +20,13 @@ from iconoclip import verbs
 from iconoclip.config import Config, build, check_keys, find_config, laid_over, nearest, read_yaml
 from iconoclip.errors import ConfigError, IconoclipError, TryAgainLater
 from iconoclip.help_text import overview, verb_help
+from iconoclip.troubles import as_iconoclip_error
 
 # What a shell says of any program that wrote to a pipe nobody reads any more: 128 and the number of SIGPIPE.
 READER_LEFT = 141
-INTERRUPTED = TryAgainLater("interrupted", remedy="run the same command again; it goes on from here")
+# Set in the environment, it shows where in the code a trouble of the machine arose.
+TRACEBACK_SWITCH = "ICONOCLIP_TRACEBACK"
+INTERRUPTED = TryAgainLater("interrupted", remedy="run the same command again; it continues from here")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Python must not complain at exit either. The verb did not end: the code is not 0.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return READER_LEFT
+        if (trouble := as_iconoclip_error(error)) is not None and TRACEBACK_SWITCH not in os.environ:
+            print(f"iconoclip: {trouble}", file=sys.stderr)
+            return trouble.exit_code
         traceback.print_exc()
+        if trouble is not None:
+            print(f"\niconoclip: {trouble}", file=sys.stderr)
+            return trouble.exit_code
         print(
             "\niconoclip: this is a bug in iconoclip; please report it with the lines above", file=sys.stderr
         )

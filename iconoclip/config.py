@@ -18,8 +18,9 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origi
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from iconoclip.config_messages import problems_of
+from iconoclip.config_messages import problems_of, yaml_problem
 from iconoclip.errors import ConfigError, MissingRequirement
+from iconoclip.vocabulary import RETIRED_VALUES
 
 # `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
 warnings.filterwarnings("ignore", message='Field name "json"', category=UserWarning)
@@ -46,8 +47,7 @@ class Config(BaseModel):
 
         What a person writes is refused instead, with the new name.
         """
-        new = renamed_fields(cls)
-        return as_tree({new.get(name, name): value for name, value in values.items()})
+        return with_present_names(cls, values)
 
     @model_validator(mode="before")
     @classmethod
@@ -197,8 +197,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingRequirement("no such config file", where=path, remedy="check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not valid YAML: {error}", where=path, remedy="mend the file") from error
+    except yaml.YAMLError as error:
+        problem = yaml_problem(error)
+        raise ConfigError(f"not valid YAML: {problem}", where=path, remedy="mend the file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("not valid YAML: not UTF-8", where=path, remedy="save it as UTF-8") from error
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=path, remedy="check the path") from error
     if values is None:
@@ -233,14 +236,31 @@ def load(model: type[ConfigT], path: Path, **overrides: Any) -> ConfigT:
     return build(model, laid_over(read_yaml(path), overrides), str(path))
 
 
-def load_kept(model: type[ConfigT], path: Path) -> ConfigT:
-    """Read a config that we wrote into a folder of ours, by this version or by an earlier one.
+def load_stored(model: type[ConfigT], path: Path) -> ConfigT:
+    """Read a config that an earlier version may have written: retired names and values are taken for the present ones.
 
     Raises:
         MissingRequirement: no such file.
         ConfigError: the file or a value in it is not valid.
     """
     return build(model, model.from_older(read_yaml(path)), str(path))
+
+
+def with_present_names(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values under the present names of their fields, with the present words for retired values."""
+    renamed = renamed_fields(model)
+    tree: dict[str, Any] = {}
+    for old, value in values.items():
+        name = renamed.get(old, old) if old not in model.model_fields else old
+        tree = laid_over(tree, as_tree({name: value}))
+    for name, value in tree.items():
+        info = model.model_fields.get(name)
+        group = nested_model(info.annotation) if info else None
+        if group is not None and isinstance(value, Mapping):
+            tree[name] = with_present_names(group, value)
+        elif isinstance(value, str):
+            tree[name] = RETIRED_VALUES.get(name, {}).get(value, value)
+    return tree
 
 
 def digest(config: BaseModel) -> str:

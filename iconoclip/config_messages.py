@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 MAX_VALUE_CHARS = 60
@@ -93,3 +94,10 @@ def _shown(value: Any) -> str:
 
 def _choices(limits: Mapping[str, Any]) -> str:
     return str(limits.get("expected", "")).replace(" or ", ", ").replace("'", "")
+
+
+def yaml_problem(error: yaml.YAMLError) -> str:
+    """Where a YAML file is wrong, in a sentence: `line 3, column 5: expected ...`."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{place}{problem or ' '.join(str(error).split())}"

@@ -49,12 +49,15 @@ def verb_help(name: str, summary: str, model: type[BaseModel]) -> str:
         *textwrap.wrap(summary[:1].upper() + summary[1:] + ".", width),
     ]
     for title, options in _groups(model):
-        lines += ["", f"{title}:"]
+        lines += ["", title]
         for option in options:
             lines += _row(_usage(option), _text(option), width)
     lines += ["", "for every verb:"]
     for usage, text in (
-        ("--config FILE", "YAML file with any of these fields; several may be given, and a later one counts"),
+        (
+            "--config FILE",
+            "YAML file with any of these fields; may be repeated, and later files override earlier ones",
+        ),
         ("--print_config", "print all fields with their values as a commented YAML file, and stop"),
         ("-h, --help", "print this, and stop"),
     ):
@@ -65,10 +68,10 @@ def verb_help(name: str, summary: str, model: type[BaseModel]) -> str:
 def _groups(model: type[BaseModel]) -> Iterator[tuple[str, list[Option]]]:
     """The model's own fields first, then each group under its name and description."""
     options = list(options_of(model))
-    yield "fields", [option for option in options if len(option.path) == 1 and option.group is None]
+    yield "fields:", [option for option in options if len(option.path) == 1 and option.group is None]
     for group in options:
         if group.group is not None:
-            title = f"{group.name} ({group.info.description})" if group.info.description else group.name
+            title = f"{group.name}: {group.info.description}" if group.info.description else f"{group.name}:"
             depth = len(group.path) + 1
             inside = [
                 option
@@ -88,7 +91,10 @@ def _word(option: Option) -> str:
 
 def _usage(option: Option) -> str:
     if option.kind == "switch":
-        return ", ".join(reversed(option.names))
+        *parents, own = option.path
+        is_on = option.info.get_default(call_default_factory=True) is True
+        negative = [f"--{'.'.join((*parents, f'no_{own}'))}"] if is_on or option.may_be_null else []
+        return ", ".join([*reversed(option.names), *negative])
     value = _metavar(option.members)
     dots = " ..." if option.kind == "list" else ""
     return f"{', '.join(name for name in option.names if name in (f'--{option.name}', '-f'))} {value}{dots}"
@@ -114,7 +120,7 @@ def _text(option: Option) -> str:
     if option.info.is_required():
         return f"{text} (required)"
     default = option.info.get_default(call_default_factory=True)
-    if default is None or default in ("", [], (), {}):
+    if default is None or default is False or default in ("", [], (), {}):
         return text
     return f"{text} (default: {_shown(default)})"
 

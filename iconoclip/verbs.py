@@ -25,12 +25,12 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "demo": Verb(
-        "the whole pipeline on the built-in armorial collection",
+        "run every step on the built-in armorial collection, up to the search page",
         "iconoclip.demo:DemoConfig",
         "iconoclip.demo:demo",
     ),
     "harvest": Verb(
-        "pull images and captions from collections into a shard set",
+        "download images and captions from collections into a shard set",
         "data_prep.config:HarvestConfig",
         "data_prep.harvest.verb:harvest",
     ),
@@ -70,7 +70,7 @@ VERBS: dict[str, Verb] = {
         "training.train:train",
     ),
     "evaluate": Verb(
-        "measure a model's retrieval on a shard set",
+        "measure how well a model finds the images and captions of shard sets",
         "training.config:EvaluateConfig",
         "training.evaluate:evaluate",
     ),
@@ -80,13 +80,15 @@ VERBS: dict[str, Verb] = {
         "training.export:export",
     ),
     "seen": Verb(
-        "say whether a run has trained on some items", "training.config:SeenConfig", "training.seen:seen"
+        "tell whether a run has trained on given items", "training.config:SeenConfig", "training.seen:seen"
     ),
     "encode": Verb(
-        "embed a shard set with a model", "retrieval.config:EncodeConfig", "retrieval.encode.verb:encode"
+        "compute the embeddings of a shard set with a model",
+        "retrieval.config:EncodeConfig",
+        "retrieval.encode.verb:encode",
     ),
     "index": Verb(
-        "build a search index from an embedding store",
+        "build a search index from embedding stores",
         "retrieval.config:IndexConfig",
         "retrieval.index:index",
     ),
@@ -96,9 +98,11 @@ VERBS: dict[str, Verb] = {
     "serve": Verb(
         "serve the search page and the API", "retrieval.config:ServeConfig", "retrieval.service.serve:serve"
     ),
-    "submit": Verb("submit a stage to SLURM", "slurm.config:SubmitConfig", "slurm.submit:submit"),
+    "submit": Verb("submit one stage to SLURM as a job", "slurm.config:SubmitConfig", "slurm.submit:submit"),
     "chain": Verb(
-        "submit several stages, each after what it needs", "slurm.config:ChainConfig", "slurm.chain:chain"
+        "submit several stages to SLURM, each after those it needs",
+        "slurm.config:ChainConfig",
+        "slurm.chain:chain",
     ),
     "status": Verb(
         "show the state of a harvest or of runs", "iconoclip.status:StatusConfig", "iconoclip.status:status"
@@ -107,7 +111,9 @@ VERBS: dict[str, Verb] = {
     "resume": Verb("continue a run that stopped", "slurm.config:ResumeConfig", "slurm.submit:resume"),
     "cancel": Verb("cancel a run on the cluster", "slurm.config:CancelConfig", "slurm.submit:cancel"),
     "doctor": Verb(
-        "check a cluster account before the first job", "slurm.config:DoctorConfig", "slurm.doctor:doctor"
+        "check that jobs can run on this cluster, before the first one",
+        "slurm.config:DoctorConfig",
+        "slurm.doctor:doctor",
     ),
 }
 

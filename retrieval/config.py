@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from iconoclip.config import Config, positional
+from iconoclip.vocabulary import Device, Precision
 
-Precision = Literal["auto", "float32", "bfloat16"]
 IndexKind = Literal["auto", "exact", "hnsw", "ivf-sq8", "ivf-pq"]
 Mode = Literal["hybrid", "semantic", "keyword"]
 
 
 class EncodeConfig(Config):
     """Embed the images (or captions) of a shard set with a model."""
+
+    renamed: ClassVar[dict[str, str]] = {"verify": "verify_shards"}
 
     model: str = Field(
         description="model directory, as `iconoclip export` writes it", json_schema_extra=positional()
@@ -23,39 +25,46 @@ class EncodeConfig(Config):
     out: str = Field(description="folder of the embedding store")
     side: Literal["image", "text"] = Field("image", description="what to embed: the image, or its captions")
     precision: Precision = Field(
-        "auto", description="bfloat16 where the processor multiplies it natively (auto), or one of the two"
+        "auto", description="auto takes bfloat16 where the hardware computes it, else float32"
     )
     batch_size: int = Field(64, ge=1, le=4096, description="images a forward pass; formed across shards")
-    num_workers: int = Field(
-        0,
+    num_workers: int | None = Field(
+        None,
         ge=0,
         le=256,
-        description="threads that read, decode and encode a batch each, side by side; 0 takes one a core",
+        description="threads that read, decode and encode one batch each, in parallel; 0 works in the calling "
+        "thread; one per core if not given",
     )
-    num_threads: int = Field(
-        1, ge=0, le=256, description="threads of each worker's forward pass on a CPU; 0 takes every core"
+    num_threads: int | None = Field(
+        1,
+        ge=1,
+        le=256,
+        description="CPU threads of each worker's forward pass; null takes every core",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
+    device: Device = Field("auto", description="where the model runs; auto takes a GPU where there is one")
     task: int | None = Field(
         None, ge=0, description="number of this task in a job array; it encodes its share of the shards"
     )
     num_tasks: int = Field(
         1, ge=1, le=100_000, description="tasks in the job array; a call without a task assembles"
     )
-    verify: bool = Field(True, description="compare each shard with its checksum before reading it")
+    verify_shards: bool = Field(True, description="compare each shard with its checksum before reading it")
     dry_run: bool = Field(False, description="say what would be encoded, and stop")
 
 
 class IndexConfig(Config):
     """Build a search index from embedding stores."""
 
+    renamed: ClassVar[dict[str, str]] = {"shardset": "shardsets"}
+
     stores: list[str] = Field(
         [],
         description="embedding store folders, all made by one model, of images and of captions; they stay on disk",
         json_schema_extra=positional(),
     )
-    shardset: str | list[str] | None = Field(
-        None, description="shard set of each store, in the same order; by default the one each store names"
+    shardsets: list[str] = Field(
+        [],
+        description="shard set of each store, in the same order, or one for all; default: those the stores name",
     )
     model: str | None = Field(
         None, description="model directory that made the stores; by default the one they name"
@@ -71,7 +80,9 @@ class IndexConfig(Config):
     target_recall: float = Field(
         0.95, ge=0.5, le=1.0, description="recall@10 against exact search that the index must reach"
     )
-    num_threads: int = Field(0, ge=0, le=256, description="threads of the build; 0 takes every core")
+    num_threads: int | None = Field(
+        None, ge=1, le=256, description="CPU threads of the build; all cores if not given"
+    )
     backend: Literal["faiss", "milvus"] = Field("faiss", description="what holds the vectors")
     milvus_uri: str | None = Field(
         None, description="address of a Milvus cluster; by default Milvus Lite in a file of the index"
@@ -88,13 +99,13 @@ class IndexConfig(Config):
 class SearchConfig(Config):
     """Search an index from the terminal."""
 
+    renamed: ClassVar[dict[str, str]] = {"shardset": "shardsets", "institution": "institutions"}
+
     text: str | None = Field(
         None, description="what to look for, in any language the model knows", json_schema_extra=positional()
     )
     index: str = Field(description="index folder")
-    shardset: str | list[str] | None = Field(
-        None, description="where the shard sets are now, when they were moved"
-    )
+    shardsets: list[str] = Field([], description="where the shard sets are now, when they were moved")
     model: str | None = Field(None, description="where the model is now, when it was moved")
     mode: Mode = Field("hybrid", description="by meaning and words, by meaning alone, or by words alone")
     k: int = Field(10, ge=1, le=200, description="number of results")
@@ -104,7 +115,7 @@ class SearchConfig(Config):
     plus: list[str] = Field([], description="further texts that should be in the picture")
     minus: list[str] = Field([], description="texts that should not")
     image: str | None = Field(None, description="image file to look like")
-    institution: list[str] = Field([], description="institutions, by slug")
+    institutions: list[str] = Field([], description="only items of these institutions, by slug")
     language: str | None = Field(None, description="only items with a caption in this language")
     earliest: int | None = Field(None, description="made in this year or later")
     latest: int | None = Field(None, description="made in this year or earlier")
@@ -122,12 +133,12 @@ class SearchConfig(Config):
 class ServeConfig(Config):
     """Serve the search page and the API."""
 
+    renamed: ClassVar[dict[str, str]] = {"shardset": "shardsets"}
+
     index: str = Field(description="index folder", json_schema_extra=positional())
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    shardset: str | list[str] | None = Field(
-        None, description="where the shard sets are now, when they were moved"
-    )
+    shardsets: list[str] = Field([], description="where the shard sets are now, when they were moved")
     model: str | None = Field(None, description="where the model is now, when it was moved")
     max_requests: int = Field(200, ge=1, le=10_000, description="requests worked on at the same time")
     max_connections: int = Field(

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.errors import DamagedData
+from iconoclip.machine import num_cores
 
 Kind = Literal["exact", "hnsw", "ivf-sq8", "ivf-pq"]
 Vectors = npt.NDArray[np.float32]
@@ -92,7 +93,7 @@ def build(
     choice: Choice,
     path: Path,
     *,
-    num_threads: int = 0,
+    num_threads: int | None = None,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Build the approximate index of `choice` over float16 unit vectors and write it to `path`.
@@ -101,7 +102,7 @@ def build(
     """
     if choice.kind == "exact":
         return
-    faiss.omp_set_num_threads(num_threads or os.cpu_count() or 1)
+    faiss.omp_set_num_threads(num_threads or num_cores())
     index = _empty(vectors_ND.shape[1], choice)
     if not index.is_trained:
         index.train(_training_sample(vectors_ND, choice))

@@ -35,7 +35,7 @@ def index(config: IndexConfig) -> int | None:
         return None
     # What was taken out of this index stays out; adding says otherwise.
     skip = frozenset() if config.add else LiveLog(out).withdrawn()
-    source = StoreSource(config.stores, as_list(config.shardset), skip)
+    source = StoreSource(config.stores, config.shardsets, skip)
     if config.add:
         print(f"{add(out, source)} items added to {out}", file=sys.stderr)
         return None
@@ -74,11 +74,6 @@ def _compact(out: Path, config: IndexConfig) -> None:
     folder = compact(out, config)
     said = f"{out} has no changes to fold in" if folder is None else f"changes folded into {folder}"
     print(said, file=sys.stderr)
-
-
-def as_list(value: str | list[str] | None) -> list[str]:
-    """One value, several or none, as a list."""
-    return [] if value is None else [value] if isinstance(value, str) else value
 
 
 def _model_of(source: StoreSource, config: IndexConfig) -> ModelDirectory:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from iconoclip.config_messages import problems_of
 from iconoclip.errors import BadInput, MissingRequirement
 from retrieval.answers import MAX_IMAGE_BYTES, Hit, Query, Results
 from retrieval.config import SearchConfig
 from retrieval.engine import SearchEngine
-from retrieval.index import as_list
 
 MAX_TITLE_CHARS = 160
 FILTERS = (
-    "institution", "language", "earliest", "latest", "reusable", "rights", "iconclass", "object_type", "creator",
+    "language", "earliest", "latest", "reusable", "rights", "iconclass", "object_type", "creator",
     "has_region",
 )  # fmt: skip
 
@@ -29,8 +30,7 @@ def search(config: SearchConfig) -> int | None:
         MissingRequirement: no index there, or a model or shard set was moved.
         BadInput: a query that cannot be answered.
     """
-    shardsets = as_list(config.shardset)
-    with SearchEngine.open(config.index, shardsets=shardsets or None, model=config.model) as engine:
+    with SearchEngine.open(config.index, shardsets=config.shardsets or None, model=config.model) as engine:
         results = engine.search(_query(config))
     if config.json:
         print(results.model_dump_json(indent=2))
@@ -55,12 +55,13 @@ def _query(config: SearchConfig) -> Query:
         "mode": config.mode,
         "fold": config.fold,
         "diversity": config.diversity,
-        "filters": {name: getattr(config, name) for name in FILTERS},
+        "filters": {"institution": config.institutions, **{name: getattr(config, name) for name in FILTERS}},
     }
     try:
         return Query.model_validate(values)
-    except ValueError as error:
-        raise BadInput(f"not a query: {error}"[:500], remedy="`iconoclip search --help`") from error
+    except ValidationError as error:
+        problems = "; ".join(problems_of(error))
+        raise BadInput(f"not a query: {problems}"[:500], remedy="`iconoclip search --help`") from error
 
 
 def _read_image(path: str | None) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -96,7 +97,9 @@ class StatusConfig(Config):
 class LogsConfig(Config):
     """Show the log of a run, and follow it if asked."""
 
-    run: Path = Field(description="the run's folder", json_schema_extra=positional())
+    renamed: ClassVar[dict[str, str]] = {"run": "run_dir"}
+
+    run_dir: Path = Field(description="the run's folder", json_schema_extra=positional())
     follow: bool = Field(False, description="keep printing lines as they come, until the run is over (-f)")
     task: int | None = Field(
         None, description="which task of a job array; default: the log written last", ge=0
@@ -107,7 +110,9 @@ class LogsConfig(Config):
 class ResumeConfig(Config):
     """Continue a run that stopped."""
 
-    run: Path = Field(description="the run's folder", json_schema_extra=positional())
+    renamed: ClassVar[dict[str, str]] = {"run": "run_dir"}
+
+    run_dir: Path = Field(description="the run's folder", json_schema_extra=positional())
     time: str | None = Field(None, description="another time limit", pattern=TIME_PATTERN)
     new_code: bool = Field(False, description="use the code as it is now, not as the run froze it")
     dry_run: bool = Field(False, description="print what would be submitted, and do nothing")
@@ -116,7 +121,9 @@ class ResumeConfig(Config):
 class CancelConfig(Config):
     """Cancel a run on the cluster."""
 
-    run: Path = Field(description="the run's folder", json_schema_extra=positional())
+    renamed: ClassVar[dict[str, str]] = {"run": "run_dir"}
+
+    run_dir: Path = Field(description="the run's folder", json_schema_extra=positional())
     timeout_seconds: float = Field(120, description="how long to wait until its processes are gone", gt=0)
 
 

@@ -31,7 +31,7 @@ def logs(config: LogsConfig) -> int:
     Raises:
         MissingRequirement: no job was submitted from this folder, or none has written anything.
     """
-    job_dir = JobDir(config.run)
+    job_dir = JobDir(config.run_dir)
     job_dir.read()
     path = newest_log(job_dir, config.task)
     if path is None and not config.follow:

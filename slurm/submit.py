@@ -180,10 +180,10 @@ def resume(config: ResumeConfig) -> int:
         MissingRequirement: nothing was submitted from this folder, or no SLURM on this machine.
         BadInput: SLURM refuses the job.
     """
-    job_dir = JobDir(config.run)
+    job_dir = JobDir(config.run_dir)
     job = job_dir.read()
     if job_dir.is_finished(job):
-        print(f"{config.run}: finished already")
+        print(f"{config.run_dir}: finished already")
         return 0
     plan = Plan.model_validate_json(job_dir.plan_path.read_bytes())
     if config.time:
@@ -194,7 +194,7 @@ def resume(config: ResumeConfig) -> int:
         return 0
     scheduler.require("resume")
     if live := job_dir.queued():
-        print(f"{config.run}: job {live[-1]} is in the queue already")
+        print(f"{config.run_dir}: job {live[-1]} is in the queue already")
         return 0
     if config.new_code:
         freeze_code(job_dir)
@@ -210,10 +210,10 @@ def cancel(config: CancelConfig) -> int:
         MissingRequirement: nothing was submitted from this folder, or no SLURM on this machine.
         TryAgainLater: the jobs are still ending after `timeout_seconds`.
     """
-    job_dir = JobDir(config.run)
+    job_dir = JobDir(config.run_dir)
     job = job_dir.read()
     if job_dir.is_finished(job):
-        print(f"{config.run}: finished already; nothing to cancel")
+        print(f"{config.run_dir}: finished already; nothing to cancel")
         return 0
     scheduler.require("cancel")
     live = job_dir.queued()
@@ -224,7 +224,7 @@ def cancel(config: CancelConfig) -> int:
     if job.num_tasks is None:
         job_dir.set_state(None, "cancelled")
     cancelled = f"job {', '.join(map(str, live))} cancelled" if live else "no job was in the queue"
-    print(f"{config.run}: {cancelled}; `iconoclip resume` continues from what was saved")
+    print(f"{config.run_dir}: {cancelled}; `iconoclip resume` continues from what was saved")
     return 0
 
 

@@ -9,12 +9,15 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from iconoclip import cli, verbs
+from iconoclip.command_line import read_command_line
 from iconoclip.config import shipped_config
+from iconoclip.options import options_of
 from iconoclip.rights import POLICIES, TERMS
 from slurm.chain import Chain, submissions_of
 from slurm.site import load_site
@@ -63,6 +66,13 @@ def commands(document: Path) -> list[str]:
 COMMANDS = [pytest.param(line, id=f"{doc.name}: {line[:60]}") for doc in DOCUMENTS for line in commands(doc)]
 
 
+def words_of(line: str) -> list[str]:
+    """The words after the program's name, up to a pipe or another command; a shell variable is a number."""
+    words = shlex.split(line, comments=True)[1:]
+    end = next((n for n, word in enumerate(words) if word in ("|", "&&", ">", "2>", ";")), len(words))
+    return ["0" if word.startswith("$") else word for word in words[:end]]
+
+
 @pytest.fixture
 def named_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder to work in that holds the YAML files which the documents name in their first line."""
@@ -75,18 +85,57 @@ def named_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("named_files")
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_is_one_the_program_takes(line: str) -> None:
-    words = shlex.split(line, comments=True)[1:]
-    words = words[
-        : next((n for n, word in enumerate(words) if word in ("|", "&&", ">", "2>", ";")), len(words))
-    ]
+    words = words_of(line)
     if words[0] in ("--help", "--version"):
         return
     verb = words[0]
     assert verb in verbs.VERBS
     if "--help" not in words:
-        # What a script fills in is a number.
-        words = ["0" if word.startswith("$") else word for word in words]
         assert isinstance(cli.parse(verb, words[1:]), verbs.resolve(verbs.VERBS[verb].config))
+
+
+@pytest.mark.usefixtures("named_files")
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_reads_back_the_config_it_prints(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb, *words = words_of(line) or [""]
+    if verb in verbs.VERBS and "--help" not in words and "--print_config" not in words:
+        assert cli.main([verb, *words, "--print_config"]) == 0
+        (tmp_path / "printed.yaml").write_text(capsys.readouterr().out)
+        assert cli.parse(verb, ["--config", str(tmp_path / "printed.yaml")]) == cli.parse(verb, words)
+
+
+# An option with its value as a table or a sentence writes it: `--hidden SLUG...`, `--public_url URL`.
+OPTION = re.compile(
+    r"^--(?P<name>[a-z][\w-]*)[ =](?P<value>[A-Z][A-Z_]*|false|true)(?P<dots>\.\.\.| \.\.\.)?$"
+)
+
+
+@EACH_DOCUMENT
+def test_every_option_in_the_text_is_taken_in_the_documented_form(document: Path) -> None:
+    for text in inline(document):
+        if not (found := OPTION.match(text)):
+            continue
+        name = found["name"].replace("-", "_")
+        takers = [
+            (verb, option)
+            for verb in verbs.VERBS
+            for option in options_of(verbs.config_model(verb))
+            if f"--{name}" in option.names
+        ]
+        assert takers or name in OF_OTHERS, text
+        for verb, option in takers:
+            model = verbs.config_model(verb)
+            value = found["value"] if found["value"] in ("true", "false") else "5"
+            line = [f"--{name}", value, *(["6"] if found["dots"] else [])]
+            taken: Any = read_command_line(model, line).values
+            for part in option.path:
+                taken = taken[part]
+            as_switch = {"true": True, "false": False}.get(value, value)
+            wanted = {"list": line[1:], "switch": as_switch}.get(option.kind, value)
+            assert taken == wanted, text
+            assert option.kind == "list" or not found["dots"], text
 
 
 def test_the_commands_are_found_however_they_are_written() -> None:

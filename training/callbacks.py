@@ -279,7 +279,7 @@ class Checkpointer(Callback):
         if (problem := trainer.strategy.broadcast(self._files.problem)) is not None:
             raise problem
         if trainer.is_global_zero:
-            prune(self._run.checkpoints, self._when.keep)
+            prune(self._run.checkpoints, self._when.num_kept)
         self._saved_step, self._saved_at = module.step, time.monotonic()
         self._stopwatch.pause()
 

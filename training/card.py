@@ -92,7 +92,7 @@ def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Map
     lines = [
         f"- architecture: `{model['name']}`"
         + (f", from `{model['pretrained']}`" if model["pretrained"] else ", from random weights"),
-        f"- loss: {config['loss']['kind']}, batch of {config['schedule']['batch_size']}, "
+        f"- loss: {config['loss']['function']}, batch of {config['schedule']['batch_size']}, "
         f"{provenance['step']:,} steps, "
         f"{config['data']['captions_per_image']} caption(s) per image and step",
         f"- learning rate {optimizer['learning_rate']}, weight decay {optimizer['weight_decay']}, seed "

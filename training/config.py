@@ -10,15 +10,12 @@ from pydantic import Field, model_validator
 
 from iconoclip.config import Config, positional
 from iconoclip.rights import PolicyName
+from iconoclip.vocabulary import Device, Precision
 
-Precision = Literal["auto", "float32", "bfloat16"]
-Device = Literal["auto", "cpu", "cuda"]
 Relation = Literal["group", "iconclass"]
 Tower = Literal["image", "text"]
 # Groups whose name was that of a field once, and where its value is now.
-HEADS = {"model": "name", "loss": "kind"}
-# Values of `hardware` that are called otherwise now.
-OLD_WORDS = {("device", "gpu"): "cuda", ("precision", "bf16"): "bfloat16"}
+HEADS = {"model": "name", "loss": "function"}
 
 
 class DataConfig(Config):
@@ -108,7 +105,7 @@ class ModelConfig(Config):
 class LossConfig(Config):
     """The loss, and what counts as an answer to what."""
 
-    kind: Literal["clip", "siglip"] = Field(
+    function: Literal["clip", "siglip"] = Field(
         "clip", description="softmax over the batch, or one yes-or-no question per pair"
     )
     repeated: Literal["negative", "ignore", "positive"] = Field(
@@ -231,7 +228,7 @@ class CheckpointConfig(Config):
 
     every: int = Field(200, ge=1, description="steps between checkpoints")
     minutes: float = Field(15.0, gt=0, description="minutes after which a checkpoint is written anyway")
-    keep: int = Field(
+    num_kept: int = Field(
         2, ge=2, description="checkpoints that are kept; two, so that a damaged one has a predecessor"
     )
 
@@ -350,7 +347,7 @@ class TrainConfig(Config):
         "validation_samples": "validation.max_samples",
         "checkpoint_every": "checkpoint.every",
         "checkpoint_minutes": "checkpoint.minutes",
-        "keep_checkpoints": "checkpoint.keep",
+        "keep_checkpoints": "checkpoint.num_kept",
         "log_every": "log.every",
         "wandb": "log.wandb",
         "wandb_project": "log.wandb_project",
@@ -365,12 +362,7 @@ class TrainConfig(Config):
         for name, leaf in HEADS.items():
             if isinstance(present.get(name), str):
                 present[name] = {leaf: present[name]}
-        tree = super().from_older(present)
-        hardware = tree.get("hardware", {})
-        for name, value in hardware.items():
-            if isinstance(value, str):
-                hardware[name] = OLD_WORDS.get((name, value), value)
-        return tree
+        return super().from_older(present)
 
     @model_validator(mode="before")
     @classmethod

@@ -112,7 +112,7 @@ def disk_estimate(plan: Plan, model: nn.Module) -> float:
     config = plan.config
     learning = _num_trainable(model) * FLOAT_BYTES
     checkpoint = num_parameters(model) * FLOAT_BYTES + learning * (2 + bool(config.adapt.ema_decay))
-    return checkpoint * (config.checkpoint.keep + 1) / 1e6
+    return checkpoint * (config.checkpoint.num_kept + 1) / 1e6
 
 
 def _num_trainable(model: nn.Module) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iconoclip import clock
-from iconoclip.config import load_kept
+from iconoclip.config import load_stored
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import disk_full_is_an_answer, sha256_of, write_json
 from iconoclip.rundir import RunDir
@@ -128,7 +128,7 @@ def _write(
 ) -> None:
     from safetensors.torch import save_file
 
-    job, train = run.job, load_kept(TrainConfig, run.config_path)
+    job, train = run.job, load_stored(TrainConfig, run.config_path)
     write_json(folder / CONFIG_NAME, {"model_cfg": job["model_config"], "preprocess_cfg": job["preprocess"]})
     save_file(final_weights(checkpoint, train, config), folder / WEIGHTS_NAME, metadata={"format": "pt"})
     (folder / WEIGHTS_NAME).chmod(0o644)

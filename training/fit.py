@@ -17,6 +17,7 @@ from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.errors import BadInput, TryAgainLater
 from iconoclip.rundir import RunDir
+from iconoclip.vocabulary import Precision
 from training.callbacks import (
     Agreement,
     BadStepGuard,
@@ -31,7 +32,7 @@ from training.callbacks import (
 )
 from training.checkpoint import folder as checkpoints
 from training.checkpoint.file import AtomicCheckpointIO
-from training.config import Precision, TrainConfig
+from training.config import TrainConfig
 from training.cost import EnergyMeter
 from training.data import remote
 from training.data.captions import CaptionSampler, caption_weights
@@ -223,7 +224,7 @@ def load_for_training(config: TrainConfig) -> LoadedModel:
     """The model a run starts from; random weights are a function of the seed."""
     torch.manual_seed(config.seed)
     preprocess = {"resize_mode": config.model.resize_mode} if config.model.resize_mode else None
-    changes = Changes(preprocess, config.model.image_size, logit_bias=config.loss.kind == "siglip")
+    changes = Changes(preprocess, config.model.image_size, logit_bias=config.loss.function == "siglip")
     return load_model(config.model.name, pretrained=config.model.pretrained, changes=changes)
 
 

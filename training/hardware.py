@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import torch
 
 from iconoclip.errors import MissingRequirement
-from training.config import Device, Precision
+from iconoclip.machine import num_cores
+from iconoclip.vocabulary import Device, Precision
 from training.world import Started, World
 
 
@@ -73,7 +73,7 @@ def _cpu_multiplies_bf16() -> bool:
 
 def set_threads(num_threads: int | None, num_ranks: int) -> int:
     """Give each rank on this machine its share of the cores that the process may use; returns the share."""
-    share = num_threads or max(1, len(os.sched_getaffinity(0)) // num_ranks)
+    share = num_threads or max(1, num_cores() // num_ranks)
     torch.set_num_threads(share)
     return share
 

@@ -59,7 +59,7 @@ class ContrastiveModule(pl.LightningModule):
         self.model: nn.Module = loaded.model.to(memory_format=torch.channels_last)
         self.config, self.num_steps = config, num_steps
         finetune.prepare(loaded.model, config.adapt, config.hardware)
-        self.contrastive_loss = ContrastiveLoss(config.loss.kind, config.loss.repeated)
+        self.contrastive_loss = ContrastiveLoss(config.loss.function, config.loss.repeated)
         self.step = 0
         """Steps done, skipped ones too."""
         self.num_bad_steps = 0

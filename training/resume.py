@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from iconoclip.config import Config, load_kept
+from iconoclip.config import Config, load_stored
 from iconoclip.errors import ConfigError
 from iconoclip.rundir import RunDir
 from training.checkpoint import folder as checkpoints
@@ -41,7 +41,7 @@ def existing(run: RunDir, config: TrainConfig) -> Path | None:
     """
     if not run.config_path.exists():
         return None
-    before, now = _fields(load_kept(TrainConfig, run.config_path)), _fields(config)
+    before, now = _fields(load_stored(TrainConfig, run.config_path)), _fields(config)
     differing = [name for name in now if not _is_free(name) and now[name] != before[name]]
     if differing:
         name, others = differing[0], len(differing) - 1

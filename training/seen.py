@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from iconoclip.config import load_kept
+from iconoclip.config import load_stored
 from iconoclip.errors import MissingRequirement
 from iconoclip.files import atomic_write
 from iconoclip.rundir import RunDir
@@ -82,7 +82,7 @@ def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
 
 def times_seen(run: RunDir, keys: Sequence[str], step: int) -> dict[str, int]:
     """How often each key has been trained on after `step` steps."""
-    config = load_kept(TrainConfig, run.config_path)
+    config = load_stored(TrainConfig, run.config_path)
     files = keys_files(run)
     ends = [min(first, step) for first, _ in files[1:]] + [step]
     counts = dict.fromkeys(keys, 0)

@@ -10,9 +10,10 @@ from lightning.pytorch.callbacks import Callback
 
 from iconoclip import metrics
 from iconoclip.errors import BadInput
+from iconoclip.vocabulary import Precision
 from training import ranks, sharding
 from training.callbacks import Recorder, Stopwatch
-from training.config import Precision, TrainConfig
+from training.config import TrainConfig
 from training.data.loader import Batch
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load

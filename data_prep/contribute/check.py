@@ -8,7 +8,6 @@ decodes every image. All findings are listed; the first one does not end the che
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from data_prep.contribute.sign import fingerprint, signer, wrong_signature
 from data_prep.images.store import decoded_size
 from iconoclip.errors import DamagedData, IconoclipError
 from iconoclip.files import write_json
+from iconoclip.machine import num_cores
 from iconoclip.pictures import ImageRefused
 from iconoclip.progress import Meter, progress
 from iconoclip.record import Record, sample_key
@@ -54,7 +54,7 @@ def check(config: CheckConfig) -> int:
         DamagedData: there are findings; all are printed and written to the report.
     """
     shardset = ShardSet(config.shardset)
-    checker = Checker(shardset, policy=config.policy, decode=config.images)
+    checker = Checker(shardset, policy=config.policy, decode=config.decode_images)
     with progress("check", total=shardset.manifest.totals.num_samples, unit="samples") as meter:
         findings = list(checker.findings(meter))
     if wrong := wrong_signature(shardset, config.signers):
@@ -112,7 +112,7 @@ class Checker:
             yield Finding("records.parquet", error.what)
             return
         yield from self._index(rows)
-        with ThreadPoolExecutor(os.cpu_count() or 1) as executor:
+        with ThreadPoolExecutor(num_cores()) as executor:
             for number, finding in enumerate(self._shards(executor, meter)):
                 if number >= MAX_FINDINGS:
                     yield Finding("check", f"more than {MAX_FINDINGS} findings; the rest is left out")

@@ -28,6 +28,7 @@ from pydantic import TypeAdapter
 
 from data_prep.images.decoding import LENGTHS, MAX_SECONDS, message
 from data_prep.images.store import StoredImage, Wanted
+from iconoclip.machine import num_cores
 from iconoclip.pictures import ImageRefused
 from iconoclip.record import Region
 
@@ -140,14 +141,14 @@ class Decoders:
 
     Args:
         wanted: how images are to be stored.
-        num_workers: processes; 0 means one per core.
+        num_workers: processes, at least one; None takes one per core.
     """
 
     PROGRAM = (sys.executable, "-m", "data_prep.images.decoding")
 
-    def __init__(self, wanted: Wanted, num_workers: int = 0) -> None:
+    def __init__(self, wanted: Wanted, num_workers: int | None = None) -> None:
         self._wanted = wanted
-        self._num_workers = num_workers or len(os.sched_getaffinity(0))
+        self._num_workers = num_workers or num_cores()
         self._waiting: deque[_Job] = deque()
         self._processes: list[_Process] = []
         self._programs: list[subprocess.Popen[bytes]] = []

@@ -51,7 +51,7 @@ class Encoder:
         folder: the model directory.
         precision: `auto` takes bfloat16 where the processor multiplies it natively, the model is large enough
             to gain by it, and its vectors stay within a cosine of 0.999 of float32's.
-        num_threads: of a forward pass; 0 leaves torch's own choice.
+        num_threads: of a forward pass; None leaves torch's own choice.
         device: `auto` takes a GPU where there is one.
         side_by_side: on a CPU, let the threads that call run their forward passes at the same time, instead of
             one after the other. With one thread each, nobody waits for anybody.
@@ -66,7 +66,7 @@ class Encoder:
         folder: str | Path,
         *,
         precision: Precision = "auto",
-        num_threads: int = 0,
+        num_threads: int | None = None,
         device: str = "auto",
         side_by_side: bool = False,
     ) -> None:

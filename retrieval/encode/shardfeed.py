@@ -51,7 +51,13 @@ def batches(work: Iterable[tuple[Shard, list[Row]]], size: int) -> Iterator[list
 
 
 def side_by_side(inputs: Iterable[S], run: Callable[[S], T], num_workers: int) -> Iterator[T]:
-    """What `run` makes of each input, in order, worked on by threads. At most two inputs a worker are taken ahead."""
+    """What `run` makes of each input, in order, worked on by threads; by the calling one where there are none.
+
+    At most two inputs per worker are taken ahead.
+    """
+    if num_workers == 0:
+        yield from map(run, inputs)
+        return
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(num_workers, thread_name_prefix="encode") as pool:
         try:

@@ -11,7 +11,6 @@ missing and assembles.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from iconoclip import clock
 from iconoclip.embeddings import STORE_NAME, EmbeddingStore, write_store
 from iconoclip.errors import BadInput, ConfigError, IconoclipError, SomeRefused
 from iconoclip.files import atomic_write, write_json
+from iconoclip.machine import num_cores
 from iconoclip.progress import progress
 from iconoclip.shardset import Shard, ShardSet
 from retrieval.config import EncodeConfig
@@ -138,12 +138,12 @@ def _encode_shards(
             " float32 (--precision auto chooses the faster one)",
             file=sys.stderr,
         )
-    checked = _verified(shardset, todo) if config.verify else todo
+    checked = _verified(shardset, todo) if config.verify_shards else todo
     encode_batch = partial(_encode_batch, shardset, *_functions(config.side, encoder))
     with progress("encode", total=num_samples, unit="images" if config.side == "image" else "items") as meter:
         meter.note(encoder.precision)
         writer = _PartWriter(Path(config.out), digest, todo)
-        num_workers = config.num_workers or os.cpu_count() or 1
+        num_workers = num_cores() if config.num_workers is None else config.num_workers
         for encoded in side_by_side(batches(checked, config.batch_size), encode_batch, num_workers):
             writer.add(encoded)
             meter.advance(len(encoded.keys) + len(encoded.refused))

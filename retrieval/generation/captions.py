@@ -46,7 +46,7 @@ def write_captions(
     queries_QD: Vectors,
     *,
     target_recall: float,
-    num_threads: int,
+    num_threads: int | None,
 ) -> CaptionPart:
     """Write the segment into a drafted generation; what its manifest says of it."""
     vectors_CD = captions.vectors

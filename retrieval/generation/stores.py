@@ -50,7 +50,9 @@ class StoreSource:
         skip: keys to leave out.
 
     Raises:
-        BadInput: the stores were made by different models, or by none for images, or share no item with their sets.
+        ConfigError: no store, or a number of shard sets that does not fit.
+        BadInput: the stores were made by different models or hold captions only, or one has no item in common with
+            its shard set.
     """
 
     def __init__(
@@ -67,10 +69,11 @@ class StoreSource:
             raise BadInput(
                 "these stores hold captions only",
                 where=stores[0].folder,
-                remedy="give a store of images beside them",
+                remedy="give a store of images too",
             )
         stores, self.shardset_folders = [store for store, _ in of_images], [folder for _, folder in of_images]
         self.shardsets = {folder: _open(folder) for folder in self.shardset_folders}
+        self._check_every_store_counts(stores)
         self.pairs = self._pair(stores, skip)
         self.dimension = stores[0].manifest.dimension
         self.model, self.model_digest = stores[0].manifest.model, stores[0].manifest.model_digest
@@ -81,6 +84,24 @@ class StoreSource:
                 where=", ".join(self.shardset_folders),
                 remedy="give the shard set each store was made from, with --shardset",
             )
+
+    def _check_every_store_counts(self, of_images: list[EmbeddingStore]) -> None:
+        """Nothing that was named may vanish: each store has items in its shard set, each caption store in the others."""
+        for store, folder in zip(of_images, self.shardset_folders, strict=True):
+            if not set(store.keys).intersection(_keys(self.shardsets[folder])):
+                raise BadInput(
+                    f"the store {store.folder} and the shard set {folder} have no item in common",
+                    where=store.folder,
+                    remedy="give the shard set that the store was made from, with --shardset, in the order of the stores",
+                )
+        keys = {key for store in of_images for key in store.keys}
+        for store in self.caption_stores:
+            if not keys.intersection(store.keys):
+                raise BadInput(
+                    "this store of captions has no item in common with the stores of images",
+                    where=store.folder,
+                    remedy="give the store of images of the same shard set too",
+                )
 
     @staticmethod
     def _check_one_model(stores: list[EmbeddingStore]) -> None:
@@ -208,6 +229,11 @@ def _open(folder: str) -> ShardSet:
             where=folder,
             remedy="say where, with --shardset",
         ) from error
+
+
+def _keys(shardset: ShardSet) -> list[str]:
+    keys: list[str] = shardset.table(["key"])["key"].to_pylist()
+    return keys
 
 
 def _rows(store: EmbeddingStore, shardset: ShardSet, seen: set[str]) -> list[_Row]:

@@ -94,7 +94,7 @@ def add(index: Path, source: StoreSource, *, compacts: bool = True) -> int:
         views.refresh()
         due = compacts and is_due(views.current())
     if due:
-        compact(index, IndexConfig(out=str(index), shardset=list(source.shardset_folders)))
+        compact(index, IndexConfig(out=str(index), shardsets=list(source.shardset_folders)))
     return num_added
 
 
@@ -140,7 +140,7 @@ def compact(index: Path, config: IndexConfig) -> Path | None:
         MissingRequirement: no index here.
         TryAgainLater: another writer.
     """
-    with only_writer(index), contextlib.closing(Views(index, _folders(config))) as views:
+    with only_writer(index), contextlib.closing(Views(index, config.shardsets)) as views:
         view = views.current()
         if not len(view.additions) and not view.withdrawn and not view.additions.withdrawn:
             return None
@@ -165,11 +165,6 @@ def compact(index: Path, config: IndexConfig) -> Path | None:
             folder = write_generation(index, source, facts, config, None, meter)
         LiveLog(index).forget(view.additions.last_seq)
         return folder
-
-
-def _folders(config: IndexConfig) -> list[str]:
-    given = config.shardset
-    return [] if given is None else [given] if isinstance(given, str) else given
 
 
 def _next_digest(inputs_digest: str, last_seq: int) -> str:

@@ -42,7 +42,7 @@ def serve(config: ServeConfig) -> int:
         from retrieval.service.app import create_app
 
         with SearchEngine.open(
-            config.index, shardsets=_folders(config.shardset), model=config.model, compacts=True
+            config.index, shardsets=config.shardsets or None, model=config.model, compacts=True
         ) as engine:
             _check_model(engine, config)
             _run(create_app(engine, config), config, listener)
@@ -63,10 +63,6 @@ def _check_model(engine: SearchEngine, config: ServeConfig) -> None:
     except MissingRequirement:
         if config.model:
             raise
-
-
-def _folders(given: str | list[str] | None) -> list[str] | None:
-    return [given] if isinstance(given, str) else given
 
 
 def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:

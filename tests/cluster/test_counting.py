@@ -74,7 +74,7 @@ def test_an_array_redoes_only_the_task_that_failed(
     wait_until(lambda: not job_dir.queued(), "over")
     assert not job_dir.is_finished()
     assert job_dir.missing_tasks(job_dir.read()) == [1]
-    resume(ResumeConfig(run=run, time="7"))
+    resume(ResumeConfig(run_dir=run, time="7"))
     assert "#SBATCH --time=7\n" in job_dir.script_path.read_text()
     wait_until(lambda: job_dir.work_of(1).state != "submitted", "running")
     wait_until_finished(job_dir)
@@ -93,14 +93,14 @@ def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
     job_dir = submit_count(run, "num_steps=1000", "seconds_a_step=0.05", nodes=2)
     wait_until(lambda: (run / "out/steps.jsonl").exists(), "started")
     assert cluster.processes(job_dir.job_ids()[0])
-    cancel(CancelConfig(run=run))
+    cancel(CancelConfig(run_dir=run))
     assert cluster.processes(job_dir.job_ids()[0]) == []
     assert job_dir.work_of(None).state == "cancelled"
     assert "exit code 75, cancelled" in log_of(run)
     num_done = len(steps_of(run))
-    resume(ResumeConfig(run=run))
+    resume(ResumeConfig(run_dir=run))
     wait_until(lambda: len(steps_of(run)) > num_done, "continuing")
-    cancel(CancelConfig(run=run))
+    cancel(CancelConfig(run_dir=run))
     assert steps_of(run) == list(range(1, len(steps_of(run)) + 1))
 
 
@@ -122,7 +122,7 @@ def test_status_and_logs_follow_an_array_of_which_a_task_is_warned(
     assert (row["stage"], row["state"], row["job"]) == ("count", "running, 0/2 tasks", job_dir.job_ids()[0])
     wait_until(lambda: len(steps_of(tmp_path / "run", "-1")) > 1, "counting")
     cluster.run("scancel", "--signal=USR1", "--batch", f"{job_dir.job_ids()[0]}_1")
-    logs(LogsConfig(run=tmp_path / "run", task=1, follow=True, num_lines=0))
+    logs(LogsConfig(run_dir=tmp_path / "run", task=1, follow=True, num_lines=0))
     printed = capsys.readouterr().out
     assert (
         printed.index("exit code 75, requeue")

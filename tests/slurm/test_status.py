@@ -188,13 +188,13 @@ def test_no_run_and_no_folder_are_said_to_be_so(tmp_path: Path) -> None:
 def test_the_log_of_a_task_and_the_newest_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job_dir: JobDir = make_run(tmp_path / "run", num_tasks=2)
     with pytest.raises(MissingRequirement, match="no job was submitted"):
-        logs(LogsConfig(run=tmp_path))
+        logs(LogsConfig(run_dir=tmp_path))
     with pytest.raises(MissingRequirement, match="no log yet"):
-        logs(LogsConfig(run=tmp_path / "run"))
+        logs(LogsConfig(run_dir=tmp_path / "run"))
     job_dir.logs.mkdir()
     (job_dir.logs / "5_0.log").write_text("zero\n")
     time.sleep(0.01)
     (job_dir.logs / "5_1.log").write_text("one\ntwo\nthree\n")
-    logs(LogsConfig(run=tmp_path / "run", num_lines=2))
-    logs(LogsConfig(run=tmp_path / "run", task=0))
+    logs(LogsConfig(run_dir=tmp_path / "run", num_lines=2))
+    logs(LogsConfig(run_dir=tmp_path / "run", task=0))
     assert capsys.readouterr().out == "two\nthree\nzero\n"

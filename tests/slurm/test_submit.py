@@ -177,8 +177,8 @@ def test_a_finished_run_is_submitted_by_nobody(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "run" / "out").mkdir()
     (tmp_path / "run" / "out" / "done.json").touch()
     assert place(submission) is None
-    assert resume(ResumeConfig(run=tmp_path / "run")) == 0
-    assert cancel(CancelConfig(run=tmp_path / "run")) == 0
+    assert resume(ResumeConfig(run_dir=tmp_path / "run")) == 0
+    assert cancel(CancelConfig(run_dir=tmp_path / "run")) == 0
     assert capsys.readouterr().out.count("finished already") == 3
 
 

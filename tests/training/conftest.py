@@ -135,7 +135,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # The tests name a field by a word that no other group has.
 SHORT = {
     "model": "model.name",
-    "loss": "loss.kind",
+    "loss": "loss.function",
     "device": "hardware.device",
     "validation_split": "validation.split",
     "validate_every": "validation.every",

@@ -69,4 +69,4 @@ def test_the_disk_it_names_is_the_disk_it_takes(
     train(config)
     (path,) = checkpoints.checkpoints_in(config.run_dir / "checkpoints")
     # Names and shapes take a few kilobytes in addition to the numbers.
-    assert path.stat().st_size * (config.keep_checkpoints + 1) / 1e6 == pytest.approx(said_mb, rel=0.03)
+    assert path.stat().st_size * (config.checkpoint.num_kept + 1) / 1e6 == pytest.approx(said_mb, rel=0.03)

@@ -43,7 +43,7 @@ def trained(config: TrainConfig) -> dict[str, torch.Tensor]:
 def moved(config: TrainConfig) -> set[str]:
     """Which parameters a short run changes."""
     before = load_for_training(config).model.state_dict()
-    after = finetune.merged(trained(config), config.lora_alpha / max(config.lora_rank, 1))
+    after = finetune.merged(trained(config), config.adapt.lora_alpha / max(config.adapt.lora_rank, 1))
     assert after.keys() == before.keys()
     return {name for name in before if not torch.equal(before[name], after[name])}
 

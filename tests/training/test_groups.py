@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from iconoclip import cli
-from iconoclip.config import Config, build, load, load_kept, to_yaml
+from iconoclip.config import Config, build, load, load_stored, to_yaml
 from iconoclip.errors import ConfigError
 from iconoclip.rundir import RunDir
 from training.config import HEADS, ExportConfig, TrainConfig
@@ -85,7 +85,7 @@ def test_a_run_of_the_version_without_groups_is_continued_exported_and_asked(
     train(changed(config, max_steps=3))
     run = RunDir(config.run_dir)
     run.config_path.write_text(yaml.safe_dump(flat(changed(config, max_steps=3))))
-    assert load_kept(TrainConfig, run.config_path).hardware.precision == "bfloat16"
+    assert load_stored(TrainConfig, run.config_path).hardware.precision == "bfloat16"
     export(ExportConfig(run_dir=config.run_dir, out=tmp_path / "model"))
     assert "parametrizations" not in (tmp_path / "model" / "README.md").read_text()
     with pytest.raises(ConfigError, match=r"started with optimizer.learning_rate 0\.001, not 0\.002"):

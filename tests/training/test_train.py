@@ -154,7 +154,7 @@ def test_weights_that_hold_code_or_are_cut_short_are_refused(make_config: MakeCo
 
     torch.save({"state_dict": Evil()}, tmp_path / "weights.pt")
     (tmp_path / "weights.safetensors").write_bytes(b"\x40" + bytes(7) + b"{not a header")
-    for model in (make_config().model, "ViT-B-32"):
+    for model in (make_config().model.name, "ViT-B-32"):
         with pytest.raises(DamagedData, match="holds more than plain tensors"):
             train(make_config(model=model, pretrained=str(tmp_path / "weights.pt")))
     assert not (tmp_path / "owned").exists()
@@ -373,7 +373,7 @@ def test_a_run_where_there_are_no_file_locks(
     run = RunDir(config.run_dir)
     assert run.job["state"] == "finished"
     with run.locked(), pytest.raises(TryAgainLater, match="another process"):
-        train(config)
+        train(changed(config, max_steps=2))
 
 
 def test_one_run_at_a_time_in_a_folder(make_config: MakeConfig) -> None:

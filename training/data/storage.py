@@ -31,7 +31,7 @@ class ShardReader:
         """The stored bytes of a row's image.
 
         Raises:
-            ShortShard: the shard is shorter than the index claims.
+            ShortShard: the shard is shorter than the index states.
             DamagedData: the shard is missing, or the index cannot be right.
         """
         size = int(self._samples.size_N[row])
@@ -42,7 +42,7 @@ class ShardReader:
         data = os.pread(self._descriptor(row), size, int(self._samples.offset_N[row]))
         if len(data) != size:
             raise ShortShard(
-                "a shard is shorter than the index says", where=self._where(row), remedy=_COPY_AGAIN
+                "a shard is shorter than the index states", where=self._where(row), remedy=_COPY_AGAIN
             )
         return data
 

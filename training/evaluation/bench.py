@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 
 from iconoclip.errors import BadInput
-from training.config import EvaluateConfig, Precision
+from iconoclip.vocabulary import Precision
+from training.config import EvaluateConfig
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load
 from training.evaluation import embed

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from iconoclip.errors import DamagedData
-from training.config import Precision
+from iconoclip.vocabulary import Precision
 from training.data.images import UndecodableImage, decode
 from training.data.loader import reason
 from training.data.samples import Samples

@@ -44,7 +44,7 @@ def build_index(folder: Path, *, num_arms: int = 60, width: int = 160) -> Path:
     index(
         IndexConfig(
             stores=[str(folder / "store")],
-            shardset=str(shardset),
+            shardsets=[str(shardset)],
             model=str(model),
             out=str(folder / "index"),
             num_threads=1,

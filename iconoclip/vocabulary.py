@@ -1,0 +1,28 @@
+"""Fields that several verbs have: one word, and one set of values for it, in all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+# Values that were renamed, by the present name of their field.
+RETIRED_VALUES: dict[str, dict[str, str]] = {
+    "precision": {"bf16": "bfloat16"},
+    "device": {"gpu": "cuda"},
+}
+
+
+def _refuse_retired(field: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and (new := RETIRED_VALUES[field].get(value)):
+            raise ValueError(f"'{value}' is now called '{new}'")
+        return value
+
+    return BeforeValidator(check)
+
+
+# `auto` is bfloat16 where the hardware multiplies it natively, else float32.
+Precision = Annotated[Literal["auto", "float32", "bfloat16"], _refuse_retired("precision")]
+# `auto` is a GPU where there is one, else the CPU.
+Device = Annotated[Literal["auto", "cpu", "cuda"], _refuse_retired("device")]
