@@ -184,14 +184,34 @@ def _service(old: JsonObject | str) -> JsonObject:
 
 
 def _canvases(old: JsonObject) -> list[JsonObject]:
-    """The canvases of the first sequence that holds any: later ones only order them otherwise (2.1, section 5.2)."""
-    for sequence in objects(old.get("sequences")):
-        if canvases := objects(sequence.get("canvases", sequence.get("items"))):
-            return [{**_common(canvas, "Canvas"), **_canvas(canvas)} for canvas in canvases]
-    return [
-        {**_common(canvas, "Canvas"), **_canvas(canvas)}
-        for canvas in objects(old.get("canvases", old.get("items")))
+    """The canvases of all embedded sequences, each once.
+
+    A later sequence usually orders the canvases of the first in another way (2.1, section 5.2), but some servers put
+    canvases there that are in no other.
+    """
+    sequences = [
+        objects(sequence.get("canvases", sequence.get("items"))) for sequence in objects(old.get("sequences"))
     ]
+    listed = [canvas for canvases in sequences for canvas in canvases]
+    if not listed:
+        listed = objects(old.get("canvases", old.get("items")))
+    elif sum(map(bool, sequences)) > 1:
+        listed = _each_once(listed)
+    return [{**_common(canvas, "Canvas"), **_canvas(canvas)} for canvas in listed]
+
+
+def _each_once(canvases: list[JsonObject]) -> list[JsonObject]:
+    """Canvases without those that repeat the id and the images of an earlier one."""
+    found: dict[str, JsonObject] = {}
+    for number, canvas in enumerate(canvases):
+        images = [
+            id_of(body) or id_of(body.get("full"))
+            for image in objects(canvas.get("images"))
+            for body in objects(image.get("resource", image.get("body")))
+        ]
+        identity = id_of(canvas)
+        found.setdefault(f"{identity} {images}" if identity else f"#{number}", canvas)
+    return list(found.values())
 
 
 def _canvas(old: JsonObject) -> JsonObject:

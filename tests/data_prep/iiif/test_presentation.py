@@ -194,3 +194,27 @@ def test_a_rights_text_that_the_profile_explains_is_followed_by_its_uri() -> Non
     value = manifest_3(canvas_3("1", image_3("a")), rights="Domaine public")
     (candidate,) = read(value, load_profile("gallica")).candidates
     assert candidate.rights_raw == "Domaine public (http://rightsstatements.org/vocab/NoC-OKLR/1.0/)"
+
+
+def test_canvases_of_a_later_sequence_are_read_and_those_it_repeats_are_not():
+    """2.1, section 5.2, wants the later sequences elsewhere; servers embed them, with canvases of their own."""
+
+    def canvas(name: str, image: str) -> dict[str, object]:
+        body = {"@id": f"https://example.org/{image}.jpg", "@type": "dctypes:Image", "format": "image/jpeg"}
+        identity = f"https://example.org/{name}"
+        images = [{"@type": "oa:Annotation", "motivation": "sc:painting", "resource": body, "on": identity}]
+        return {"@id": identity, "@type": "sc:Canvas", "label": name, "images": images}
+
+    first = [canvas("c1", "i1"), canvas("c2", "i2")]
+    later = [canvas("c2", "i2"), canvas("c1", "i1"), canvas("c3", "i3"), canvas("c1", "i4")]
+    manifest = {
+        "@context": "http://iiif.io/api/presentation/2/context.json", "@id": "https://example.org/m",
+        "@type": "sc:Manifest", "label": "A book in two orders",
+        "sequences": [{"@type": "sc:Sequence", "canvases": first}, {"@type": "sc:Sequence", "canvases": later}],
+    }  # fmt: skip
+    found = read(manifest)
+    assert [one.source.image for one in found.candidates] == [
+        f"https://example.org/i{n}.jpg" for n in (1, 2, 3, 4)
+    ]
+    # The fourth shares its canvas with the first, and is told apart by its image.
+    assert len({one.source.id for one in found.candidates}) == 4
