@@ -10,9 +10,11 @@ from __future__ import annotations
 from data_prep.config import HarvestConfig, PackConfig, Storing
 from data_prep.harvest.documents import item_row
 from data_prep.harvest.dry_run import list_records
+from data_prep.harvest.lifecycle import same_harvest, take_over
 from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import already_finished
-from data_prep.harvest.verb import LEDGER_FOLDER, fetch_and_pack, same_harvest, take_over
+from data_prep.harvest.session import Session
+from data_prep.harvest.verb import fetch_and_pack
 from data_prep.ledger.jobs import FoundRows, LinkRow
 from data_prep.ledger.ledger import Ledger
 from data_prep.sources.table import TableReader
@@ -40,17 +42,17 @@ def pack(config: PackConfig) -> int:
             return list_records(
                 ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json
             )
-    assert config.out is not None
-    with Ledger(config.out / LEDGER_FOLDER) as ledger:
+    session = Session.of(as_harvest)
+    with Ledger(session.folder) as ledger:
         same_harvest(ledger, as_harvest)
-        take_over(ledger, as_harvest)
+        take_over(ledger, session.out)
         if ledger.get("finished"):
-            return already_finished(config.out)
+            return already_finished(session.out)
         reader = TableReader(config)
         _begin(ledger, config, reader)
         _read(ledger, reader, as_harvest)
         name = config.name or _name(ledger, config)
-        return fetch_and_pack(ledger, as_harvest, name=name, image_folder=reader.folder)
+        return fetch_and_pack(ledger, Session.of(as_harvest, reader.folder), name=name)
 
 
 def _as_harvest(config: PackConfig) -> HarvestConfig:

@@ -17,8 +17,10 @@ from pydantic import ValidationError
 from data_prep.config import HarvestConfig
 from data_prep.harvest.documents import DocumentReader
 from data_prep.harvest.engine import Engine
+from data_prep.harvest.pace import profiles
 from data_prep.harvest.recording import Recorder, why_invalid
 from data_prep.harvest.report import Report, kind_of_reason
+from data_prep.harvest.session import fetcher_for
 from data_prep.ledger.identity import key_of
 from data_prep.ledger.jobs import CANDIDATE
 from data_prep.ledger.ledger import Ledger
@@ -36,8 +38,6 @@ def dry_run(config: HarvestConfig) -> int:
         SomeRefused: something was refused; it stands among the lines printed.
         BadInput: everything was.
     """
-    from data_prep.harvest.verb import fetcher_for, profiles
-
     profile_of = profiles(config)
     with Ledger(None) as ledger:
         ledger.add_roots(roots(config.sources, config.source))

@@ -55,7 +55,7 @@ def from_memory() -> Iterator[None]:
     """No socket, no process, no pause: what is left is the harvest itself."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("data_prep.network.fetch.CheckedPool", FakePool)
-        patch.setattr("data_prep.harvest.verb.Decoders", InlineDecoders)
+        patch.setattr("data_prep.harvest.session.Decoders", InlineDecoders)
         patch.setattr("data_prep.harvest.engine.MAX_ROUNDS", 1)
         patch.setattr("data_prep.harvest.engine.SECONDS_BETWEEN_COMMITS", 0.0)
         patch.setattr("data_prep.network.hosts.PAGES_OF_A_FIREWALL", 10_000)

@@ -1,0 +1,97 @@
+"""The life of a harvest's ledger: begun, continued, refreshed, finished."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from data_prep.config import HarvestConfig
+from data_prep.harvest.session import Session
+from data_prep.harvest.shards import hand_over
+from data_prep.ledger.database import LEDGER_NAME
+from data_prep.ledger.jobs import LinkRow
+from data_prep.ledger.joining import forget_what_was_withdrawn
+from data_prep.ledger.ledger import IDENTITY_FIELDS, Ledger
+from data_prep.ledger.rounds import begin_round, retry_not_known, retry_refused
+from data_prep.sources.registry import roots
+from iconoclip import clock
+from iconoclip.addresses import is_loopback
+from iconoclip.errors import ConfigError
+
+
+def prepare(ledger: Ledger, session: Session) -> bool:
+    """Get a ledger ready to work with. Returns False when its harvest is finished and nothing more is wanted."""
+    config = session.config
+    same_harvest(ledger, config)
+    if config.num_tasks == 1:
+        take_over(ledger, session.out)
+    else:
+        forget_what_was_withdrawn(ledger.database, session.folder / LEDGER_NAME)
+    is_done = ledger.get("finished") or ledger.get("fetched")
+    if is_done and not _begin_round(ledger, config):
+        return config.num_tasks > 1
+    if not is_done and ledger.get("config") is not None:
+        # What ended without a set is looked at anew by a refresh; what broke off is continued.
+        if config.refresh and ledger.get("stopped"):
+            begin_round(ledger, clock.now(config.harvested_at))
+        else:
+            retry_not_known(ledger)
+    if ledger.get("config") is None:
+        links = roots(config.sources, config.source)
+        _need_contact(config, links)
+        ledger.begin(config, clock.now(config.harvested_at))
+        ledger.add_roots(links)
+    return True
+
+
+def same_harvest(ledger: Ledger, config: HarvestConfig) -> None:
+    """Refuse to mix two harvests in one folder."""
+    values = {
+        name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY_FIELDS
+    }
+    known = ledger.get("config")
+    if known is None:
+        return
+    before = json.loads(known)
+    differing = [name for name in IDENTITY_FIELDS if before.get(name) != values.get(name)]
+    if differing:
+        name = differing[0]
+        raise ConfigError(
+            f"this folder holds a harvest with another `{name}`: {before.get(name)!r}, now {values.get(name)!r}",
+            where=config.out,
+            remedy="choose another --out, or give the same settings to go on",
+        )
+
+
+def take_over(ledger: Ledger, out: Path) -> None:
+    """Finish what a killed process had packed and not yet put into place."""
+    if ledger.folder and hand_over(ledger.folder, out):
+        finish(ledger)
+
+
+def _need_contact(config: HarvestConfig, links: list[LinkRow]) -> None:
+    real = next(
+        (row.uri for row in links if row.host and not is_loopback(urlsplit(row.uri).hostname or "")),
+        None,
+    )
+    if real and config.contact is None:
+        raise ConfigError(
+            "no contact is configured, and a server beyond this machine is to be asked",
+            where=real,
+            remedy="say who you are: --contact you@your.institution (or a web page about your harvest)",
+        )
+
+
+def _begin_round(ledger: Ledger, config: HarvestConfig) -> bool:
+    """Put everything back to pending for a refresh, or the refused alone for another try."""
+    if config.refresh:
+        begin_round(ledger, clock.now(config.harvested_at))
+        return True
+    return retry_refused(ledger) if config.retry_refused else retry_not_known(ledger)
+
+
+def finish(ledger: Ledger) -> None:
+    """The set is in place: nothing more is to be done, and the spools are not needed any more."""
+    ledger.note(finished="yes")
+    ledger.drop_spools()

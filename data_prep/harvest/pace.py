@@ -1,0 +1,40 @@
+"""The rate limit of each host: from the institution's profile, else the config, else a careful default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from data_prep.config import HarvestConfig
+from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
+from data_prep.network.hosts import Pace
+from iconoclip.addresses import is_loopback
+
+
+def pace_of(host: str, config: HarvestConfig, profile_of: Callable[[str], InstitutionProfile]) -> Pace:
+    """The rate limit of a host: its profile's, else the config's, else a careful one; loopback allows more."""
+    name = host.rpartition(":")[0] if ":" in host else host
+    limit = _limit_of(name, profile_of(f"https://{host}/")) or _limit_of(
+        name, profile_for(f"https://{host}/")
+    )
+    if limit is not None:
+        return Pace(
+            60 / limit.requests_per_minute, limit.concurrency, limit.cool_down_seconds, limit.refusal_is_final
+        )
+    if is_loopback(name):
+        interval = 60 / config.requests_per_minute if config.requests_per_minute else 0.0
+        return Pace(interval, config.concurrency or 8, cool_down_seconds=1.0)
+    return Pace(60 / (config.requests_per_minute or 60), config.concurrency or 2)
+
+
+def _limit_of(host: str, profile: InstitutionProfile) -> HostLimit | None:
+    labels = host.split(".")
+    names = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((profile.hosts[name] for name in names if name in profile.hosts), None)
+
+
+def profiles(config: HarvestConfig) -> Callable[[str], InstitutionProfile]:
+    """Which institution a document belongs to: the one the config names, else by its address."""
+    if config.institution is None:
+        return profile_for
+    profile = load_profile(config.institution)
+    return lambda _: profile
