@@ -258,12 +258,14 @@ def _probe(folder: Path) -> IO[bytes]:
 def missing_in(folder: Path) -> str | None:
     """Which file locks the file system of a folder lacks, in words; None where it has them.
 
+    POSIX locks come first: more depends on them, and a file system without them mostly lacks `flock` as well.
+
     Raises:
         MissingRequirement: the folder cannot be written.
     """
     try:
-        require(folder)
         require_posix(folder)
+        require(folder)
     except LocksUnsupported as error:
         return error.what
     return None

@@ -167,8 +167,9 @@ def _about_locks(folder: Path) -> Iterator[Finding]:
             "note",
             "locks",
             f"{each}: {missing}",
-            "marker files take their place in train, index and pack; harvest into a folder on another file"
-            " system, or ask for this one to be mounted with locks (Lustre: `-o flock`)",
+            "train locks with marker files there; harvest, pack and index need "
+            + ("another file system" if "POSIX" in missing else "another one for a job array")
+            + ", or this one mounted with locks (Lustre: `-o flock`)",
         )
 
 
