@@ -216,11 +216,15 @@ class Columns(Config):
 
 
 class PackConfig(Storing):
-    """Make a shard set from a folder of images and a table."""
+    """Make a shard set from a folder of images and a table, or from WebDataset tars."""
 
-    table: Path = Field(
-        description="CSV, JSONL or Parquet file, or a folder that holds one beside its images",
+    table: Path | str = Field(
+        description="CSV, JSONL or Parquet file, or a folder that holds one next to its images; or WebDataset tars: "
+        "a folder of them, a path or address, a brace list such as shards/{00000..00012}.tar",
         json_schema_extra=positional(),
+    )
+    more_tars: list[str] = Field(
+        [], description="further tars, as a shell makes them of a brace list", json_schema_extra=positional()
     )
     out: Path | None = Field(default=None, description="folder of the shard set; not needed for a dry run")
     images: Path | None = Field(

@@ -20,8 +20,6 @@ NOT_IMPORTED = {
     "language_data": "langcodes reads the names of languages from it",
     "python-multipart": "FastAPI parses uploads with it",
     "transformers": "open_clip reads tokenizers and text towers of multilingual models with it",
-    # Its reader will read the shards of others.
-    "webdataset": "reads the shards that iconoclip writes",
 }
 
 

@@ -157,7 +157,7 @@ def packages_in(document: Path) -> Iterator[tuple[Path, str]]:
     text = BLOCK.sub("", document.read_text())
     for package, part in re.findall(r"^### (\w+)/.*?\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL):
         yield ROOT / package, part
-    if document.parent.name in PACKAGES and document.name == "README.md":
+    if document.parent.parent == ROOT and document.parent.name in PACKAGES and document.name == "README.md":
         yield document.parent, text[text.index("## Modules") :]
 
 

@@ -1,4 +1,4 @@
-"""`iconoclip pack`: a folder of images and a table -> a shard set.
+"""`iconoclip pack`: a folder of images and a table, or WebDataset tars -> a shard set.
 
 A table's images pass through the pipeline of a harvest: the same ledger, decoder, rights and packing; only
 that they are read from a folder. So a pack that was stopped resumes as well, and a broken image is refused,
@@ -6,6 +6,10 @@ not fatal.
 """
 
 from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
 
 from data_prep.config import HarvestConfig, PackConfig, Storing
 from data_prep.harvest.documents import item_row
@@ -18,11 +22,14 @@ from data_prep.harvest.verb import fetch_and_pack
 from data_prep.ledger.jobs import FoundRows, LinkRow
 from data_prep.ledger.ledger import Ledger
 from data_prep.sources.table import TableReader
+from data_prep.sources.webdataset_tars import TarReader, tars_of
 from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.errors import DamagedData
-from iconoclip.files import sha256_of
 from iconoclip.progress import progress
+
+# The images of tars, while they are packed.
+MEMBERS: Final = "members"
 
 
 def pack(config: PackConfig) -> int:
@@ -38,7 +45,7 @@ def pack(config: PackConfig) -> int:
     as_harvest = _as_harvest(config)
     if config.dry_run:
         with Ledger(None) as ledger:
-            _read(ledger, TableReader(config), as_harvest)
+            _read(ledger, _reader(config, None), as_harvest)
             return list_records(
                 ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json
             )
@@ -48,11 +55,22 @@ def pack(config: PackConfig) -> int:
         take_over(ledger, session.out)
         if ledger.get("finished"):
             return already_finished(session.out)
-        reader = TableReader(config)
+        members = session.folder / MEMBERS
+        reader = _reader(config, members)
         _begin(ledger, config, reader)
         _read(ledger, reader, as_harvest)
         name = config.name or _name(ledger, config)
-        return fetch_and_pack(ledger, Session.of(as_harvest, reader.folder), name=name)
+        try:
+            return fetch_and_pack(ledger, Session.of(as_harvest, reader.folder), name=name)
+        finally:
+            if ledger.get("finished"):
+                shutil.rmtree(members, ignore_errors=True)
+
+
+def _reader(config: PackConfig, folder: Path | None) -> TableReader:
+    """The reader of a table or of tars; `folder` takes the images of tars."""
+    tars = tars_of(config)
+    return TarReader(config, tars, folder) if tars else TableReader(config)
 
 
 def _as_harvest(config: PackConfig) -> HarvestConfig:
@@ -69,7 +87,7 @@ def _as_harvest(config: PackConfig) -> HarvestConfig:
 
 def _begin(ledger: Ledger, config: PackConfig, reader: TableReader) -> None:
     """Record what is packed; a table that changes during the work would mix two versions."""
-    identity = {"table_sha256": sha256_of(reader.path), "pack_config": digest(config)}
+    identity = {"table_sha256": reader.identity(), "pack_config": digest(config)}
     known = {name: ledger.get(name) for name in identity}
     if known["table_sha256"] not in (None, identity["table_sha256"]):
         raise DamagedData(

@@ -27,6 +27,7 @@ from data_prep.institutions import (
 from data_prep.sources.table_rows import ROWS_OF_A_CHUNK, Row, rows, table_file
 from iconoclip.config import nearest
 from iconoclip.errors import BadInput, ConfigError
+from iconoclip.files import sha256_of
 from iconoclip.pictures import ImageRefused, header_size
 from iconoclip.record import Caption, Region, Source, is_slug
 
@@ -41,7 +42,7 @@ class TableReader:
     """
 
     def __init__(self, config: PackConfig) -> None:
-        self.path = table_file(config.table)
+        self.path = table_file(Path(config.table))
         self._config, self._columns = config, config.columns
         self._profiles: dict[str, InstitutionProfile] = {}
         first = next((row for _, row in rows(self.path) if not isinstance(row, str)), None)
@@ -49,6 +50,10 @@ class TableReader:
             raise BadInput("the table holds no rows", where=self.path, remedy="is this the right file?")
         self._check_columns(first)
         self.folder = self._image_folder(first)
+
+    def identity(self) -> str:
+        """What tells this table from another: its SHA-256."""
+        return sha256_of(self.path)
 
     def chunks(self) -> Iterator[Found]:
         """All candidates in the order of the rows, so many rows at a time."""

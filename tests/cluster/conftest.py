@@ -7,7 +7,6 @@ left.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -95,12 +94,9 @@ def submit_count(count_stage: Stage) -> Callable[..., JobDir]:
 
 @pytest.fixture(scope="package", autouse=True)
 def early(request: pytest.FixtureRequest) -> None:
-    """Starts what takes longest before the first test, if a test will look at it.
-
-    Of several workers each would start it: there, the file that needs it does.
+    """Starts what takes longest before the first test, if a test will look at it. One worker takes all tests
+    here.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return
     wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     for name in ("time_limited", "chaining", "training"):
         if name in wanted:
