@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from iconoclip.errors import DamagedData, MissingRequirement, TryAgainLater
+from iconoclip.files import is_disk_full
 from training.config import TrainConfig
 from training.data import transfer
 from training.data.samples import load
@@ -151,6 +152,14 @@ def test_a_trouble_that_stays_is_a_sentence(
     assert "Traceback" not in str(caught.value)
     assert not list((tmp_path / "cache").glob("*/*.tar"))
     assert not list((tmp_path / "cache").glob("*/*.partial"))
+
+
+def test_a_full_disk_is_not_taken_for_a_trouble_of_the_server(served: tuple[str, Trouble]) -> None:
+    address, trouble = served
+    with pytest.raises(OSError) as caught:
+        transfer.download(f"{address}/shardset.json", Path("/dev/full"), 10)
+    assert is_disk_full(caught.value)
+    assert sum(trouble.asked.values()) == 1
 
 
 class Unrelated(Exception):
