@@ -1,4 +1,5 @@
-"""The fields of every data_prep verb. A field's description is its help text and its comment in a config file."""
+"""The fields of every data_prep verb. A field's description is its help text and its comment in a config
+file."""
 
 from __future__ import annotations
 
@@ -19,15 +20,19 @@ class Storing(Config):
 
     name: str | None = Field(
         None,
-        description="name of the shard set and first part of its shards' names; default: the institution's slug",
+        description=(
+            "name of the shard set and first part of its shards' names; default: the institution's slug"
+        ),
         pattern=SLUG_PATTERN,
         max_length=64,
     )
     policy: PolicyName = Field("open", description="rights policy that decides what may be trained on")
     keep: Literal["usable", "all"] = Field(
         "usable",
-        description="`usable`: store what may be trained on or passed on; `all`: store everything, for work that "
-        "stays in the house (the verdicts go along all the same)",
+        description=(
+            "`usable`: store what may be trained on or passed on; `all`: store everything, for work that "
+            "is not published (the verdicts are kept all the same)"
+        ),
     )
     max_side_pixels: int = Field(
         512, description="longer side of a stored image; nothing is enlarged", ge=16, le=8192
@@ -43,8 +48,10 @@ class Storing(Config):
     split_seed: int = Field(0, description="another seed gives another split")
     near_duplicate_bits: int = Field(
         0,
-        description="images whose perceptual hashes differ in at most so many of 64 bits share one side of a split; "
-        "0: equal hashes only; -1: never",
+        description=(
+            "images whose perceptual hashes differ in at most so many of 64 bits share one side of a split; "
+            "0: equal hashes only; -1: never"
+        ),
         ge=-1,
         le=8,
     )
@@ -75,7 +82,9 @@ class HarvestConfig(Storing):
     """Pull images and captions from collections into a shard set."""
 
     sources: list[str] = Field(
-        description="addresses, files or folders: IIIF collections and manifests, change streams, OAI-PMH, ...",
+        description=(
+            "addresses, files or folders: IIIF collections and manifests, change streams, OAI-PMH, ..."
+        ),
         min_length=1,
         json_schema_extra=positional(),
     )
@@ -88,8 +97,10 @@ class HarvestConfig(Storing):
     )
     contact: str | None = Field(
         None,
-        description="mail address or web page of whoever runs this harvest; servers see it in the User-Agent. "
-        "Needed for every host but this machine",
+        description=(
+            "mail address or web page of whoever runs this harvest; servers see it in the User-Agent. "
+            "Needed for every host but this machine"
+        ),
         min_length=3,
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
@@ -112,12 +123,16 @@ class HarvestConfig(Storing):
     )
     retry_refused: bool = Field(
         False,
-        description="ask again for what was gone as well (404, 410); what could not be read, every run asks for again",
+        description=(
+            "ask again for what was gone as well (404, 410); what could not be read, every run asks for again"
+        ),
     )
     confirm_withdrawals: bool = Field(
         False,
-        description="withdraw what a refresh found gone, however much it is, and believe lists that are empty now; "
-        "without it, a refresh stops before it withdraws more than a tenth of a set of more than 100",
+        description=(
+            "withdraw what a refresh found gone, however much it is, and accept lists that are empty now; "
+            "without it, a refresh stops before it withdraws more than a tenth of a set of more than 100"
+        ),
     )
     num_tasks: int = Field(
         1, description="tasks that share this harvest, as a job array does", ge=1, le=100_000
@@ -133,7 +148,7 @@ class HarvestConfig(Storing):
         le=64,
     )
     max_attempts: int = Field(
-        4, description="tries of one request before it is put off or given up", ge=1, le=20
+        4, description="tries of one request before it is retried later or given up", ge=1, le=20
     )
     retry_seconds: float = Field(
         0.5, description="first pause before a request is tried again; it doubles each time", gt=0
@@ -219,8 +234,10 @@ class PackConfig(Storing):
     """Make a shard set from a folder of images and a table, or from WebDataset tars."""
 
     table: Path | str = Field(
-        description="CSV, JSONL or Parquet file, or a folder that holds one next to its images; or WebDataset tars: "
-        "a folder of them, a path or address, a brace list such as shards/{00000..00012}.tar",
+        description=(
+            "CSV, JSONL or Parquet file, or a folder that holds one next to its images; or WebDataset tars: "
+            "a folder of them, a path or address, a brace list such as shards/{00000..00012}.tar"
+        ),
         json_schema_extra=positional(),
     )
     more_tars: list[str] = Field(
@@ -261,7 +278,7 @@ class PackConfig(Storing):
 
 
 class CheckConfig(Config):
-    """Verify a shard set."""
+    """Verify a shard set, its checksums, records and rights."""
 
     renamed: ClassVar[dict[str, str]] = {"images": "decode_images"}
 
@@ -279,7 +296,7 @@ class CheckConfig(Config):
 
 
 class SignConfig(Config):
-    """Sign a shard set."""
+    """Sign a shard set with an OpenSSH key."""
 
     shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
     key: Path = Field(
@@ -291,14 +308,14 @@ class MergeConfig(Config):
     """Join shard sets into one."""
 
     shardsets: list[Path] = Field(
-        description="folders of shard sets, in the order they are to stand",
+        description="folders of shard sets, in the order of the result",
         min_length=1,
         json_schema_extra=positional(),
     )
     out: Path = Field(description="folder of the new shard set")
     name: str = Field("merged", description="name of the new set", pattern=SLUG_PATTERN, max_length=64)
     policy: PolicyName = Field(
-        "open", description="the verdicts of all sets are given anew under this policy"
+        "open", description="the verdicts of all sets are computed again under this policy"
     )
     duplicates: Literal["refuse", "first"] = Field(
         "refuse", description="a key in two sets: an error, or the first set's sample counts"

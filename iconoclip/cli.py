@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _reader_left() -> bool:
-    """Whether whoever read our standard output has gone, as in `| head`; a child or a server may also break a pipe."""
+    """Whether whoever read our standard output has gone, as in `| head`; a child or a server may also break a
+    pipe."""
     with contextlib.suppress(OSError, ValueError):  # a standard output that is no file has no reader
         output = select.poll()
         output.register(sys.stdout.fileno(), 0)
@@ -127,15 +128,16 @@ def console() -> NoReturn:
 
 
 def _end_as_ctrl_c_does() -> None:
-    """Let SIGTERM, and in a SLURM job the warning before its time limit, end a verb as Ctrl-C does: saved, code 75."""
+    """Let SIGTERM, and in a SLURM job the warning before its time limit, end a verb as Ctrl-C does: saved,
+    code 75."""
     warnings = [signal.SIGTERM, signal.SIGUSR1] if "SLURM_JOB_ID" in os.environ else [signal.SIGTERM]
     for warning in warnings:
         signal.signal(warning, signal.default_int_handler)
 
 
 def _leave_working_folder_out() -> None:
-    """Take the working directory, which `python -m` puts first, off the path: a user's own folder `training` there
-    must not come before ours."""
+    """Take the working directory, which `python -m` puts first, off the path: a user's own folder `training`
+    there must not come before ours."""
     root = Path(__file__).resolve().parents[1]
     if sys.path and sys.path[0] in ("", str(Path.cwd())) and Path.cwd() != root:
         sys.path.pop(0)

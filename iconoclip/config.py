@@ -34,8 +34,8 @@ class Config(BaseModel):
     A single value for a field that holds a list is a list of one, wherever it comes from.
 
     Attributes:
-        renamed: retired names of fields, each with its present name (dotted where it moved into a group). A config
-            that uses one is refused with the new name.
+        renamed: retired names of fields, each with its present name (dotted where it moved into a group). A
+            config that uses one is refused with the new name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
@@ -99,7 +99,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def check_keys(model: type[BaseModel], values: Mapping[str, Any], where: str, prefix: str = "") -> None:
-    """Refuse a key that `model` does not have, naming the nearest valid one, or the present name of a retired one.
+    """Refuse a key that `model` does not have, naming the nearest valid one, or the present name of a retired
+    one.
 
     Raises:
         ConfigError: an unknown or retired key, at any depth, in lists of mappings too.
@@ -148,7 +149,8 @@ def alternatives(annotation: Any) -> Iterator[Any]:
 
 
 def nested_model(annotation: Any) -> type[BaseModel] | None:
-    """The model whose fields stand below a field of this type: itself, an optional one, or that of a list's items.
+    """The model whose fields are below a field of this type: itself, an optional one, or that of a list's
+    items.
 
     A mapping has none: its keys are the user's own, and pydantic checks the values.
     """
@@ -237,7 +239,8 @@ def load(model: type[ConfigT], path: Path, **overrides: Any) -> ConfigT:
 
 
 def load_stored(model: type[ConfigT], path: Path) -> ConfigT:
-    """Read a config that an earlier version may have written: retired names and values are taken for the present ones.
+    """Read a config that an earlier version may have written: retired names and values are taken for the
+    present ones.
 
     Raises:
         MissingRequirement: no such file.
@@ -277,7 +280,7 @@ def to_yaml(config: BaseModel) -> str:
 def shipped_config(name: str) -> Path:
     """The path of a file or folder that iconoclip ships, e.g. `train/demo.yaml`.
 
-    In a wheel the configs travel inside this package; in a checkout they stand at its root.
+    In a wheel the configs travel inside this package; in a checkout they are at its root.
 
     Raises:
         MissingRequirement: no config of that name is shipped.
@@ -291,7 +294,8 @@ def shipped_config(name: str) -> Path:
 
 
 def find_config(text: str) -> Path:
-    """A YAML file of the user's, or else one that iconoclip ships: `train/demo.yaml`, also as `configs/train/demo.yaml`.
+    """A YAML file of the user's, or else one that iconoclip ships: `train/demo.yaml`, also as
+    `configs/train/demo.yaml`.
 
     Raises:
         MissingRequirement: neither; the remedy names those of the same folder that are shipped.
@@ -304,8 +308,8 @@ def find_config(text: str) -> Path:
         return shipped
     if inside := _shipped_in(name):
         remedy = f"in that folder: {', '.join(inside)}"
-    elif beside := _shipped_in(str(Path(name).parent)):
-        remedy = nearest(name, beside)
+    elif siblings := _shipped_in(str(Path(name).parent)):
+        remedy = nearest(name, siblings)
     raise MissingRequirement("no such config file", where=text, remedy=remedy)
 
 

@@ -21,8 +21,9 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error means that a disk is full.
 
-    Libraries wrap the operating system's answer: torch's writer raises RuntimeError with the OSError as its context,
-    those written in Rust (safetensors, tokenizers) raise errors of their own whose text ends with "(os error 28)".
+    Libraries wrap the operating system's answer: torch's writer raises RuntimeError with the OSError as its
+    context, those written in Rust (safetensors, tokenizers) raise errors of their own whose text ends with
+    "(os error 28)".
     """
     seen: BaseException | None = error
     while seen is not None:

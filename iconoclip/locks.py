@@ -232,7 +232,8 @@ def require(folder: Path) -> None:
 
 
 def require_posix(folder: Path) -> None:
-    """Refuse a folder on a file system without POSIX locks, which SQLite takes: it would only see a busy file.
+    """Refuse a folder on a file system without POSIX locks, which SQLite takes: it would only see a busy
+    file.
 
     Raises:
         LocksUnsupported: it has none.

@@ -292,7 +292,8 @@ class _IndexWriter:
 
 
 def _table(rows: list[bytes]) -> pa.Table:
-    """Rows as JSON -> a table. Arrow's conversion of Python values would import pandas where it is installed."""
+    """Rows as JSON -> a table. Arrow's conversion of Python values would import pandas where it is
+    installed."""
     lines = b"\n".join(rows)
     table = pyarrow.json.read_json(
         io.BytesIO(lines),

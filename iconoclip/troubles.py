@@ -1,8 +1,8 @@
-"""The machine's and the user's troubles in our own words: what the operating system, a file or a library raises
-becomes an error with a remedy and an exit code. What is left over is a bug.
+"""The machine's and the user's troubles in our own words: what the operating system, a file or a library
+raises becomes an error with a remedy and an exit code. What is left over is a bug.
 
-A stage that knows more (which field helps, which file it was) raises an `IconoclipError` itself; this is the last
-place before the user.
+A stage that knows more (which field helps, which file it was) raises an `IconoclipError` itself; this is the
+last place before the user.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ BY_NUMBER: dict[int, tuple[Kind, str, str]] = {
     errno.ENODEV: (MissingRequirement, "the device is not there", "check the machine"),
 }
 
-# By words in the message, for libraries that raise RuntimeError and the like: torch's and safetensors' writers, faiss,
-# pyarrow, SQLite, torch's loader.
+# By words in the message, for libraries that raise RuntimeError and the like: torch's and safetensors'
+# writers, faiss, pyarrow, SQLite, torch's loader.
 BY_WORDS: tuple[tuple[str, tuple[Kind, str, str]], ...] = (
     ("no space left on device", BY_NUMBER[errno.ENOSPC]),
     ("database or disk is full", BY_NUMBER[errno.ENOSPC]),
@@ -124,8 +124,24 @@ DAMAGED = {
     "ReadError", "BadZipFile", "BadGzipFile", "LZMAError", "ArrowInvalid", "UnidentifiedImageError",
     "HeaderError", "XMLSyntaxError", "ParseError", "SafetensorError",
 }  # fmt: skip
-NETWORK = {"aiohttp", "botocore", "boto3", "s3fs", "fsspec", "gcsfs", "httpx", "httpx2", "httpcore", "httpcore2",
-           "requests", "urllib3", "huggingface_hub", "urllib", "http", "ssl"}  # fmt: skip
+NETWORK = {
+    "aiohttp",
+    "botocore",
+    "boto3",
+    "s3fs",
+    "fsspec",
+    "gcsfs",
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "requests",
+    "urllib3",
+    "huggingface_hub",
+    "urllib",
+    "http",
+    "ssl",
+}
 OURS = {"iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections"}
 
 

@@ -1,12 +1,12 @@
 """A harvest shared out over the tasks of a job array.
 
-Every task reads the documents that lead to others (collections, pages of lists); each such document is asked for once
-and kept for the others on the shared file system. What they lead to is shared out: a Manifest belongs to the task that
-the hash of its address says, an item named by a list to the task that the hash of its group says. So no task waits
-for another, and any of them can be run again.
+Every task reads the documents that lead to others (collections, pages of lists); each such document is asked
+for once and kept for the others on the shared file system. What they lead to is shared out: a Manifest
+belongs to the task that the hash of its address says, an item named by a list to the task that the hash of
+its group says. So no task waits for another, and any of them can be run again.
 
-Each task has its own ledger and spool. The task that finishes last joins the ledgers and packs; the set is the same, to
-the byte, as that of one task.
+Each task has its own ledger and spool. The task that finishes last joins the ledgers and packs; the set is
+the same, to the byte, as that of one task.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Share:
         """Keep a document for the other tasks."""
         head = {
             "uri": fetched.uri, "media_type": fetched.media_type, "etag": fetched.etag,
-            "last_modified": fetched.last_modified, "opt_out": fetched.opt_out, "not_modified": fetched.not_modified,
+            "last_modified": fetched.last_modified, "opt_out": fetched.opt_out,
+            "not_modified": fetched.not_modified,
         }  # fmt: skip
         with atomic_write(self._path(uri, kind, round_number)) as file:
             file.write(json.dumps(head).encode() + b"\n" + fetched.body)
@@ -79,7 +80,7 @@ def task_folder(folder: Path, task: int, num_tasks: int) -> Path:
     if others or (alone and num_tasks > 1):
         raise ConfigError(
             "this folder holds a harvest of another number of tasks", where=folder.parent,
-            remedy="give the same --num_tasks to go on, or choose another --out",
+            remedy="give the same --num_tasks to resume, or choose another --out",
         )  # fmt: skip
     return folder if num_tasks == 1 else folder / f"task-{task:05d}{wanted}"
 

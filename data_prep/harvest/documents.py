@@ -33,7 +33,8 @@ class DocumentReader:
         config: bounds and policy.
         fetcher: asks servers.
         profile_of: the institution of a document, by its address.
-        follow_files: whether links of local documents are followed; not in a dry run, which then asks no server.
+        follow_files: whether links of local documents are followed; not in a dry run, which then asks no
+            server.
         share: what of the work is this task's, in an array.
         round_number: of this run over the sources.
     """

@@ -1,7 +1,7 @@
 """`iconoclip harvest --dry-run`: the records that a harvest would make, without asking for an image.
 
-Over local files no server is asked at all; over addresses, documents are, as politely as ever. With `--json` each
-line is `{"record": {...}}` or `{"refused": {"source": ..., "reason": ...}}`. A record is as in
+Over local files no server is asked at all; over addresses, documents are, as politely as ever. With `--json`
+each line is `{"record": {...}}` or `{"refused": {"source": ..., "reason": ...}}`. A record is as in
 docs/schemas/record.schema.json, but `image` is null: nobody has seen it yet.
 """
 
@@ -35,7 +35,7 @@ def dry_run(config: HarvestConfig) -> int:
     """List the records of `config.sources`.
 
     Raises:
-        SomeRefused: something was refused; it stands among the lines printed.
+        SomeRefused: something was refused; it is among the lines printed.
         BadInput: everything was.
     """
     profile_of = profiles(config)
@@ -49,8 +49,8 @@ def dry_run(config: HarvestConfig) -> int:
                 return await engine.run()
 
         with progress("read", unit="documents") as meter:
-            parked = uvloop.run(read_everything())
-        for host, reason in sorted(parked.items()):
+            paused = uvloop.run(read_everything())
+        for host, reason in sorted(paused.items()):
             print(f"not read, {host}: {reason}", file=sys.stderr)
         return list_records(ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json)
 
@@ -59,7 +59,7 @@ def list_records(ledger: Ledger, recorder: Recorder, *, as_json: bool) -> int:
     """Print every record and refusal of a ledger in canonical order, then a summary.
 
     Raises:
-        SomeRefused: something was refused; it stands among the lines printed.
+        SomeRefused: something was refused; it is among the lines printed.
         BadInput: everything was.
     """
     report = _list(ledger, recorder, as_json)

@@ -1,7 +1,9 @@
-"""Fetching: one lane a host, each as wide as the host bears; results go to the ledger in batches.
+"""Downloading: one queue per host, with as many workers as the host allows; results go to the ledger in
+batches.
 
-A worker takes a job, has it done (data_prep.harvest.documents, data_prep.harvest.items), and hands over an outcome. A committer writes outcomes: bytes first,
-then one transaction. Nothing counts as done before that, and nobody waits for it but the progress bar.
+A worker takes a job, has it done (data_prep.harvest.documents, data_prep.harvest.items), and hands over an
+outcome. A committer writes outcomes: bytes first, then one transaction. Nothing counts as done before that,
+and nobody waits for it but the progress bar.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from data_prep.harvest.documents import LOCAL, DocumentReader
 from data_prep.harvest.items import ItemFetcher
 from data_prep.ledger.jobs import DocumentJob, ItemJob, Job, Outcome
 from data_prep.ledger.ledger import Ledger
-from data_prep.network.answers import Gone, HostParked, NotNow, Refused
+from data_prep.network.answers import Gone, HostPaused, NotNow, Refused
 from data_prep.network.fetch import Fetcher
 from iconoclip.progress import Meter
 
@@ -33,14 +35,14 @@ SECONDS_BETWEEN_PULSES: Final = 2.0
 
 
 @dataclass
-class Lane:
-    """The queue of one host."""
+class HostQueue:
+    """The queue of one host, with its workers' state."""
 
     host: str
     buffer: deque[Job] = field(default_factory=deque)
     last_document: int = 0
     last_item: int = 0
-    is_parked: bool = False
+    is_paused: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -50,7 +52,7 @@ class Engine:
     Args:
         config: bounds.
         ledger: where work comes from and results go to.
-        fetcher: asks servers, and knows how wide the lane of each host is.
+        fetcher: asks servers, and knows how many requests each host allows at once.
         documents: reads documents.
         items: fetches images; None lists them only (a dry run).
         meter: counts items that are settled; documents in a dry run.
@@ -67,7 +69,7 @@ class Engine:
     ) -> None:
         self._config, self._ledger, self._fetcher = config, ledger, fetcher
         self._documents, self._items, self._meter = documents, items, meter
-        self._lanes: dict[str, Lane] = {}
+        self._queues: dict[str, HostQueue] = {}
         self._taken: set[tuple[type, int]] = set()
         self._done: list[Outcome] = []
         self._has_outcomes = asyncio.Event()
@@ -79,12 +81,12 @@ class Engine:
         """Work until nothing is left that can be done now.
 
         Returns:
-            The hosts that were parked, with the reason; their work is still in the ledger.
+            The hosts that were paused, with the reason; their work is still in the ledger.
         """
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self._open_lanes(self._ledger.hosts_with_work())
+                self._open_queues(self._ledger.hosts_with_work())
                 try:
                     await self._commit_until_done()
                 finally:
@@ -95,34 +97,34 @@ class Engine:
         finally:
             self._commit_rest()
             self._count_hosts()
-        return {lane.host: self._parked_reason(lane) for lane in self._lanes.values() if lane.is_parked}
+        return {queue.host: self._pause_reason(queue) for queue in self._queues.values() if queue.is_paused}
 
-    # Lanes
+    # Queues
 
     _workers: list[asyncio.Task[None]]
 
-    def _open_lanes(self, hosts: list[str] | set[str]) -> None:
-        if not self._lanes:
+    def _open_queues(self, hosts: list[str] | set[str]) -> None:
+        if not self._queues:
             self._workers = []
         for host in sorted(hosts):
-            if host in self._lanes:
-                self._lanes[host].news.set()
+            if host in self._queues:
+                self._queues[host].news.set()
                 continue
-            lane = self._lanes[host] = Lane(host)
+            queue = self._queues[host] = HostQueue(host)
             width = 4 if host == LOCAL else self._fetcher.gate(host).pace.concurrency
-            self._workers += [self._group.create_task(self._work(lane)) for _ in range(width)]
+            self._workers += [self._group.create_task(self._work(queue)) for _ in range(width)]
 
-    async def _work(self, lane: Lane) -> None:
-        while not lane.is_parked:
-            job = self._next(lane)
+    async def _work(self, queue: HostQueue) -> None:
+        while not queue.is_paused:
+            job = self._next(queue)
             if job is None:
-                await self._wait(lane)
+                await self._wait(queue)
                 continue
             await self._room.acquire()
             try:
                 outcome = await self._do(job)
-            except HostParked:
-                lane.is_parked = True
+            except HostPaused:
+                queue.is_paused = True
                 self._taken.discard((type(job), job.id))
                 self._room.release()
                 self._has_outcomes.set()
@@ -130,41 +132,42 @@ class Engine:
             self._done.append(outcome)
             self._has_outcomes.set()
 
-    def _next(self, lane: Lane) -> Job | None:
-        if not lane.buffer:
-            lane.buffer.extend(self._refill(lane))
-        if not lane.buffer:
+    def _next(self, queue: HostQueue) -> Job | None:
+        if not queue.buffer:
+            queue.buffer.extend(self._refill(queue))
+        if not queue.buffer:
             return None
-        job = lane.buffer.popleft()
+        job = queue.buffer.popleft()
         self._taken.add((type(job), job.id))
         return job
 
-    def _refill(self, lane: Lane) -> list[Job]:
-        lane.news.clear()
+    def _refill(self, queue: HostQueue) -> list[Job]:
+        queue.news.clear()
         jobs = self._ledger.pending(
-            lane.host, lane.last_document, lane.last_item, BUFFER_JOBS, with_items=self._items is not None
+            queue.host, queue.last_document, queue.last_item, BUFFER_JOBS, with_items=self._items is not None
         )
         for job in jobs:
             if isinstance(job, DocumentJob):
-                lane.last_document = max(lane.last_document, job.id)
+                queue.last_document = max(queue.last_document, job.id)
             else:
-                lane.last_item = max(lane.last_item, job.id)
+                queue.last_item = max(queue.last_item, job.id)
         if not jobs:
-            # What was put off, and what was read before and is to be read again: a change stream says so as it is read.
-            late, _ = self._ledger.put_off(lane.host, BUFFER_JOBS, time.time())
+            # Jobs to retry later, and documents to be read again: a change stream names them while it is
+            # read.
+            late, _ = self._ledger.put_off(queue.host, BUFFER_JOBS, time.time())
             late += self._ledger.pending(
-                lane.host, 0, 0, BUFFER_JOBS + MAX_UNCOMMITTED, with_items=self._items is not None
+                queue.host, 0, 0, BUFFER_JOBS + MAX_UNCOMMITTED, with_items=self._items is not None
             )
             jobs = [job for job in late if (type(job), job.id) not in self._taken]
         return _interleaved(jobs)
 
-    async def _wait(self, lane: Lane) -> None:
-        """Until there is news for the lane, or the time of a job that was put off has come."""
-        _, next_time = self._ledger.put_off(lane.host, 1, 0)
+    async def _wait(self, queue: HostQueue) -> None:
+        """Wait until there is news for the queue, or until it is time to retry a job."""
+        _, next_time = self._ledger.put_off(queue.host, 1, 0)
         timeout = None if next_time is None else max(0.05, next_time - time.time())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await lane.news.wait()
+                await queue.news.wait()
 
     # Committing
 
@@ -208,7 +211,7 @@ class Engine:
             elif outcome.state != "retry-later":
                 num_settled += 1
                 self._num_refused += outcome.state in ("refused", "not-known")
-        self._open_lanes(hosts)
+        self._open_queues(hosts)
         self._num_settled += num_settled
         self._pulse()
         if self._items is not None:
@@ -232,9 +235,9 @@ class Engine:
     def _is_done(self) -> bool:
         if self._done or self._taken:
             return False
-        parked = {lane.host for lane in self._lanes.values() if lane.is_parked}
-        with_work = set(self._ledger.hosts_with_work(with_items=self._items is not None)) - parked
-        self._open_lanes(with_work)
+        paused = {queue.host for queue in self._queues.values() if queue.is_paused}
+        with_work = set(self._ledger.hosts_with_work(with_items=self._items is not None)) - paused
+        self._open_queues(with_work)
         return not with_work
 
     def _commit_rest(self) -> None:
@@ -250,16 +253,16 @@ class Engine:
                 requests=gate.num_requests,
                 num_bytes=gate.num_bytes,
                 seconds=gate.seconds_open,
-                parked=gate.parked,
+                paused=gate.paused,
             )
 
-    def _parked_reason(self, lane: Lane) -> str:
-        return self._fetcher.gate(lane.host).parked or "the server asks to wait"
+    def _pause_reason(self, queue: HostQueue) -> str:
+        return self._fetcher.gate(queue.host).paused or "the server asks to wait"
 
     # One job
 
     async def _do(self, job: Job) -> Outcome:
-        """Never fails but by a fault that stops the whole harvest, or a host that is parked."""
+        """Do one job. It only raises errors that stop the whole harvest, or that pause the host."""
         try:
             if isinstance(job, DocumentJob):
                 return await self._documents.read(job)
@@ -271,7 +274,7 @@ class Engine:
             return Outcome(job, "refused" if is_object else "not-known", str(gone))
         except Refused as refused:
             return Outcome(job, "not-known", str(refused))
-        except HostParked:
+        except HostPaused:
             raise
         except NotNow as later:
             return self._put_off(job, str(later))

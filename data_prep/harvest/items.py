@@ -46,7 +46,8 @@ class _Answer:
     service: ImageService | None = None
     """That was asked; None: the image's own address was."""
     is_all: bool = False
-    """Whether what came from its own address is the image itself, and not a version of what a service holds."""
+    """Whether what came from its own address is the image itself, and not a version of what a service
+    holds."""
 
 
 class ItemFetcher:
@@ -88,7 +89,8 @@ class ItemFetcher:
             return outcome
         stored = await self._store(answer, candidate, job)
         if answer.service and not answer.service.is_info and _is_doubtful(answer, stored):
-            # The manifest's idea of the size is wrong, or the server sends something else: its info.json tells.
+            # The manifest's idea of the size is wrong, or the server sends something else: its info.json
+            # tells.
             info = await self._info(answer.service, services)
             answer = await self._sized(info, candidate, job, known=answer)
             stored = await self._store(answer, candidate, job)
@@ -138,7 +140,8 @@ class ItemFetcher:
         )
 
     async def _image(self, candidate: Candidate, job: ItemJob, services: dict[str, bytes]) -> _Answer:
-        """Ask for the image as small as wanted; for the info.json only where no request can be made without it."""
+        """Ask for the image as small as wanted; for the info.json only where no request can be made without
+        it."""
         service = candidate.service
         if service is None:
             return await self._whole(candidate, job)
@@ -229,7 +232,8 @@ class ItemFetcher:
 
 
 def _if_unchanged(job: ItemJob, answer: _Answer) -> Outcome | None:
-    """The outcome, where the image is the one that was fetched in an earlier round; None where it must be stored."""
+    """The outcome, where the image is the one that was fetched in an earlier round; None where it must be
+    stored."""
     fetched, before = answer.fetched, job.facts
     if before is None:
         return None
@@ -265,8 +269,8 @@ def _if_unchanged(job: ItemJob, answer: _Answer) -> Outcome | None:
 def _may_be_a_guess(service: ImageService) -> bool:
     """Whether the size that a manifest states should be checked before it is asked for.
 
-    Version 3 names width and height, and a server that is asked for a wrong shape distorts the picture. A square is
-    what software writes that does not know the size; pictures are rarely square.
+    Version 3 names width and height, and a server that is asked for a wrong shape distorts the picture. A
+    square is what software writes that does not know the size; pictures are rarely square.
     """
     return not service.is_info and service.version == 3 and service.width == service.height
 

@@ -21,7 +21,8 @@ from iconoclip.errors import ConfigError
 
 
 def prepare(ledger: Ledger, session: Session) -> bool:
-    """Get a ledger ready to work with. Returns False when its harvest is finished and nothing more is wanted."""
+    """Get a ledger ready to work with. Returns False when its harvest is finished and nothing more is
+    wanted."""
     config = session.config
     same_harvest(ledger, config)
     if config.num_tasks == 1:
@@ -32,7 +33,7 @@ def prepare(ledger: Ledger, session: Session) -> bool:
     if is_done and not _begin_round(ledger, config):
         return config.num_tasks > 1
     if not is_done and ledger.get("config") is not None:
-        # What ended without a set is looked at anew by a refresh; what broke off is continued.
+        # What ended without a set is examined again by a refresh; what broke off is continued.
         if config.refresh and ledger.get("stopped"):
             begin_round(ledger, clock.now(config.harvested_at))
         else:
@@ -58,9 +59,10 @@ def same_harvest(ledger: Ledger, config: HarvestConfig) -> None:
     if differing:
         name = differing[0]
         raise ConfigError(
-            f"this folder holds a harvest with another `{name}`: {before.get(name)!r}, now {values.get(name)!r}",
+            f"this folder holds a harvest with another `{name}`: {before.get(name)!r}, now"
+            f" {values.get(name)!r}",
             where=config.out,
-            remedy="choose another --out, or give the same settings to go on",
+            remedy="choose another --out, or give the same settings to resume",
         )
 
 

@@ -11,7 +11,8 @@ from iconoclip.addresses import is_loopback
 
 
 def pace_of(host: str, config: HarvestConfig, profile_of: Callable[[str], InstitutionProfile]) -> Pace:
-    """The rate limit of a host: its profile's, else the config's, else a careful one; loopback allows more."""
+    """The rate limit of a host: its profile's, else the config's, else a careful one; loopback allows
+    more."""
     name = host.rpartition(":")[0] if ":" in host else host
     limit = _limit_of(name, profile_of(f"https://{host}/")) or _limit_of(
         name, profile_for(f"https://{host}/")

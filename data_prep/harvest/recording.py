@@ -30,8 +30,8 @@ def rights_of(candidate: Candidate, policy: PolicyName, opt_out: tuple[str, ...]
 def rights_refusal(rights: Rights, keep: str) -> str | None:
     """Why an item is not stored for its rights, or None when it may be.
 
-    Stored is what may be trained on, and what may be passed on: the search engine shows the latter, and training
-    leaves it out by its verdict.
+    Stored is what may be trained on, and what may be passed on: the search engine shows the latter, and
+    training leaves it out by its verdict.
     """
     if keep == "all" or rights.may_train or rights.redistribute != "no":
         return None
@@ -43,7 +43,8 @@ def rights_refusal(rights: Rights, keep: str) -> str | None:
 
 
 def source_of(candidate: Candidate, facts: Facts | None, *, is_shared: bool) -> Source:
-    """Where a record is from: the part as it was cut, the image in the identifier where that shows several."""
+    """Where a record is from: the part as it was cut, the image in the identifier where that shows
+    several."""
     source = told_apart(candidate.source) if is_shared else candidate.source
     region = (facts.region if facts else None) or source.region or candidate.region
     return source if region == source.region else source.model_copy(update={"region": region})

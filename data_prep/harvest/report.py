@@ -1,4 +1,5 @@
-"""What a harvest did and what it refused, for people (a summary) and for programs (report.json, refused.jsonl)."""
+"""What a harvest did and what it refused, for people (a summary) and for programs (report.json,
+refused.jsonl)."""
 
 from __future__ import annotations
 
@@ -93,7 +94,7 @@ def report_of(refused: Iterable[Refused], folder: Path | None, **counts: Any) ->
 _PARTICULARS = re.compile(r"\b\d[\d.,x]*\b|'[^']{1,200}'|\"[^\"]{1,200}\"|https?://\S+")
 
 
-# What stands before a colon and says too little alone.
+# Texts before a colon that say too little alone.
 _PREFIXES = ("rights", "given up", "info.json", "withdrawn")
 
 
@@ -118,25 +119,28 @@ def refusals_of(ledger: Ledger) -> Iterator[Refused]:
             "SELECT source, reason FROM refusals WHERE document = ? ORDER BY ordinal", (visit.document,)
         ).fetchall()
         rows = database.execute(
-            "SELECT s.key, i.candidate, i.facts IS NOT NULL, i.reason FROM sightings s JOIN items i ON i.key = s.key "
-            "WHERE s.document = ? AND i.state IN ('refused', 'not-known') ORDER BY s.ordinal", (visit.document,),
-        ).fetchall()  # fmt: skip
+            "SELECT s.key, i.candidate, i.facts IS NOT NULL, i.reason FROM sightings s JOIN items i ON i.key"
+            " = s.key WHERE s.document = ? AND i.state IN ('refused', 'not-known') ORDER BY s.ordinal",
+            (visit.document,),
+        ).fetchall()
         for key, candidate, is_held, reason in rows:
             if key not in seen:
                 seen.add(key)
                 yield json.loads(candidate)["source"]["id"], (reason or "refused") + (KEPT if is_held else "")
 
 
-def must_wait(parked: dict[str, str], ledger: Ledger) -> TryAgainLater:
+def must_wait(paused: dict[str, str], ledger: Ledger) -> TryAgainLater:
     """The error of a harvest whose servers ask to wait: which, and for what."""
-    hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(parked.items()))
+    hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(paused.items()))
     (num_left,) = ledger.database.execute(
         "SELECT count(*) FROM items WHERE state IN ('pending', 'retry-later')"
     ).fetchone()
     return TryAgainLater(
         f"{num_left} known items and what else these servers hold must wait: {hosts}",
         where=ledger.folder,
-        remedy="run the same command again later, or with --pack_incomplete true to make do with what is there",
+        remedy=(
+            "run the same command again later, or with --pack_incomplete true to make do with what is there"
+        ),
     )
 
 
@@ -149,7 +153,9 @@ def nothing_usable(ledger: Ledger, out: Path) -> BadInput:
         return RightsForbid(
             f"the rights of all {report.num_refused} items forbid their use",
             where=path,
-            remedy="see the report; another --policy may fit your house, if its conditions are yours",
+            remedy=(
+                "see the report; another --policy may suit your institution, if its conditions apply to you"
+            ),
         )
     return BadInput(
         "nothing usable in the sources", where=path, remedy="the report says why each item was refused"

@@ -74,7 +74,8 @@ class Session:
         return own if self.config.institution is None and slug == "local" and is_slug(own) else slug
 
     def run(self, ledger: Ledger, meter: Meter) -> dict[str, str]:
-        """Fetch until nothing is left that can be done now. Returns the hosts that are paused, with the reason."""
+        """Fetch until nothing is left that can be done now. Returns the hosts that are paused, with the
+        reason."""
         return uvloop.run(self._run(ledger, meter))
 
     async def _run(self, ledger: Ledger, meter: Meter) -> dict[str, str]:

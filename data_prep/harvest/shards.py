@@ -1,8 +1,9 @@
-"""From the ledger and its spools to the shard set: canonical order, clusters, records, shards, and a safe handover.
+"""From the ledger and its spools to the shard set: canonical order, clusters, records, shards, and a safe
+handover.
 
-The set is first built beside (`.harvest/packing`), renamed when it is whole (`.harvest/packed`), then moved over file
-by file, `shardset.json` last. A process killed in between is taken up where it stood: an unfinished build is thrown
-away and built anew from the ledger, a finished one is moved over.
+The set is first built in another folder (`.harvest/packing`), renamed when it is complete
+(`.harvest/packed`), then moved over file by file, `shardset.json` last. A process killed in between is
+resumed: an unfinished build is thrown away and built again from the ledger, a finished one is moved over.
 """
 
 from __future__ import annotations
@@ -203,8 +204,8 @@ def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
     if config.near_duplicate_bits >= 0:
         hashes = "SELECT json_extract(facts, '$.phash') FROM items WHERE facts IS NOT NULL"
         rows = ledger.database.execute(
-            "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), json_extract(facts, '$.colours') "
-            "FROM items WHERE facts IS NOT NULL"
+            "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), json_extract(facts,"
+            " '$.colours') FROM items WHERE facts IS NOT NULL"
         )
         # Where equal hashes alone count, only those that come twice are held in memory whole.
         shared = None if config.near_duplicate_bits else _come_twice(ledger.database.execute(hashes))
@@ -299,7 +300,7 @@ class _Bytes:
 
 
 class _Before:
-    """The set as it was published before this round, if it was. Its keys stand in a temporary table."""
+    """The set as it was published before this round, if it was. Its keys are in a temporary table."""
 
     def __init__(self, ledger: Ledger, out: Path) -> None:
         self._database = ledger.database
@@ -315,7 +316,8 @@ class _Before:
 
     def __enter__(self) -> _Before:
         self._database.execute(
-            "CREATE TEMP TABLE published (key TEXT PRIMARY KEY, shard TEXT, offset INTEGER, size INTEGER, is_kept INTEGER DEFAULT 0)"
+            "CREATE TEMP TABLE published (key TEXT PRIMARY KEY, shard TEXT, offset INTEGER, size INTEGER,"
+            " is_kept INTEGER DEFAULT 0)"
         )
         if self._set is not None:
             table = self._set.table(["key", "shard", "image_offset", "image_size"])
@@ -372,8 +374,11 @@ class _Before:
         shown = "".join(f"\n  {key}" for key in gone[:NUM_SHOWN])
         more = f"\n  ... and {len(gone) - NUM_SHOWN} more" if len(gone) > NUM_SHOWN else ""
         raise TooManyWithdrawals(
-            f"this refresh would withdraw {len(gone)} of {num_before} samples; nothing was changed:{shown}{more}",
+            f"this refresh would withdraw {len(gone)} of {num_before} samples; nothing was"
+            f" changed:{shown}{more}",
             where=path,
-            remedy="if they are gone indeed, run it again with --confirm-withdrawals; if the servers had trouble, "
-            "run it again with --refresh",
+            remedy=(
+                "if they are gone indeed, run it again with --confirm-withdrawals; if the servers had"
+                " trouble, run it again with --refresh"
+            ),
         )

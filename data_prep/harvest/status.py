@@ -1,4 +1,4 @@
-"""`iconoclip status`: where a harvest stands, read from its ledger while it runs or afterwards."""
+"""`iconoclip status`: the state of a harvest, read from its ledger while it runs or afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HarvestStatus:
     documents: dict[str, int] = field(default_factory=dict)
     items: dict[str, int] = field(default_factory=dict)
     hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Host -> items by state, requests, bytes, and why it is parked."""
+    """Host -> items by state, requests, bytes, and why it is paused."""
     reasons: dict[str, int] = field(default_factory=dict)
     items_per_second: float | None = None
     seconds_left: float | None = None
@@ -96,17 +96,18 @@ def _add(found: HarvestStatus, database: sqlite3.Connection) -> None:
     ):
         entry = found.hosts.setdefault(host or "(files)", defaultdict(int))
         entry[state] += count
-    for host, requests, num_bytes, parked in database.execute(
+    for host, requests, num_bytes, paused in database.execute(
         "SELECT host, requests, bytes, parked FROM hosts"
     ):
         entry = found.hosts.setdefault(host or "(files)", defaultdict(int))
         entry["requests"] += requests
         entry["bytes"] += num_bytes
-        if parked:
-            entry["parked"] = parked
+        if paused:
+            entry["paused"] = paused
     for table in ("documents", "items"):
         rows = database.execute(
-            f"SELECT reason, count(*) FROM {table} WHERE state IN ('refused', 'not-known', 'retry-later') GROUP BY reason"
+            f"SELECT reason, count(*) FROM {table} WHERE state IN ('refused', 'not-known', 'retry-later')"
+            " GROUP BY reason"
         )
         for reason, count in rows:
             kind = kind_of_reason(reason or "unknown")
@@ -132,7 +133,7 @@ def _print(found: HarvestStatus, folder: Path) -> None:
         if found.is_finished
         else "running"
         if found.is_running
-        else "stopped; run it again to go on"
+        else "stopped; run it again to resume"
     )
     console.print(f"harvest in {folder}: {state}", highlight=False)
     table = Table("", *STATES, "requests", "MB", title=None, box=None)
@@ -145,14 +146,14 @@ def _print(found: HarvestStatus, folder: Path) -> None:
         )
     console.print(table)
     for host, entry in sorted(found.hosts.items()):
-        if entry.get("parked"):
-            console.print(f"  {host} waits: {entry['parked']}", highlight=False)
+        if entry.get("paused"):
+            console.print(f"  {host} waits: {entry['paused']}", highlight=False)
     if found.items_per_second is not None:
         left = (
             ""
             if found.seconds_left is None
             else f", about {found.seconds_left / 60:.0f} min for what is known"
         )
-        console.print(f"{found.items_per_second:.1f} items a second{left}", highlight=False)
+        console.print(f"{found.items_per_second:.1f} items per second{left}", highlight=False)
     for reason, count in sorted(found.reasons.items(), key=lambda pair: -pair[1])[:30]:
         console.print(f"  {count:>8}  {reason}", highlight=False)

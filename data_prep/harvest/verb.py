@@ -1,4 +1,5 @@
-"""`iconoclip harvest`: collections in, a shard set out. Stopped at any moment, the same command continues it."""
+"""`iconoclip harvest`: collections in, a shard set out. Stopped at any moment, the same command continues
+it."""
 
 from __future__ import annotations
 
@@ -125,7 +126,8 @@ def fetch_and_pack(ledger: Ledger, session: Session, *, name: str) -> int:
 
 
 def _fetch_everything(ledger: Ledger, session: Session) -> dict[str, str]:
-    """Fetch until nothing is left; then settle which candidate counts for each key, and fetch what that changed."""
+    """Fetch until nothing is left; then settle which candidate counts for each key, and fetch what that
+    changed."""
     config = session.config
     while True:
         with progress("harvest", unit="images") as meter, _terminate_as_interrupt():

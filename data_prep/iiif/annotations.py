@@ -1,8 +1,8 @@
 """Annotation pages and lists -> regions of images, each a candidate of its own.
 
-What is kept: comments, descriptions and tags on a part of a page, and illustrations that a program found on it.
-What is not: transcriptions. Their lists are as many as there are pages, so that they are not even asked for where
-their label or address tells.
+What is kept: comments, descriptions and tags on a part of a page, and illustrations that a program found on
+it. What is not: transcriptions. Their lists are as many as there are pages, so that they are not even asked
+for where their label or address tells.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _following(value: JsonObject, page: Page, uri: str) -> Iterator[Link]:
 
 
 def page_links(value: Any, page: Page, base: str) -> Iterator[Link]:
-    """The link to annotations that stand elsewhere, unless their name says that they are a transcription."""
+    """The link to annotations that are elsewhere, unless their name says that they are a transcription."""
     address = web_address(id_of(value), base)
     label = first_text(value.get("label")) if isinstance(value, dict) else None
     if address is None or (
@@ -138,7 +138,8 @@ def page_links(value: Any, page: Page, base: str) -> Iterator[Link]:
 def page_annotations(
     pages: list[JsonObject], page: Page, profile: InstitutionProfile
 ) -> tuple[tuple[Caption, ...], list[Candidate | Refusal]]:
-    """What annotations say: captions of the whole page, and candidates of its parts (or why a part is none)."""
+    """What annotations say: captions of the whole page, and candidates of its parts (or why a part is
+    none)."""
     of_page: list[Statement] = []
     of_parts: dict[Part, list[Statement]] = {}
     for annotation in _annotations(pages):
@@ -171,7 +172,8 @@ def _annotations(pages: list[JsonObject]) -> Iterator[JsonObject]:
 
 
 def _statements(annotation: JsonObject) -> list[Statement] | None:
-    """What an annotation says of its target; None where it is none of our business (a transcription, a link)."""
+    """What an annotation says of its target; None where it is none of our business (a transcription, a
+    link)."""
     motivations = {str(item).split(":")[-1] for item in as_list(annotation.get("motivation"))} or {""}
     if not motivations <= _OF_THE_IMAGE:
         return None
@@ -225,8 +227,10 @@ def _find(
     page: Page,
     profile: InstitutionProfile,
 ) -> Candidate | Refusal:
-    """A region with its own captions; a picture that a program found, without words, has those of its page."""
-    # Cut on the size that the service states, whatever the manifest says of it: canvas units go there directly.
+    """A region with its own captions; a picture that a program found, without words, has those of its
+    page."""
+    # Cut on the size that the service states, whatever the manifest says of it: canvas units go there
+    # directly.
     space = None if part.is_image_space else page.size
     is_known = page.image.source_size is not None or space is None
     own = describe(said, profile)

@@ -18,7 +18,8 @@ MAX_DEPTH = 32
 def read_collection(
     value: JsonObject, identity: str, profile: InstitutionProfile, context: dict[str, Any]
 ) -> Iterator[Candidate | Link | Refusal]:
-    """Links to what a Collection lists, and to its further pages; candidates of what stands in it whole.
+    """Links to what a Collection lists, and to its further pages; candidates from members that are embedded
+    in it.
 
     Args:
         context: `depth` is how many collections lead here.
@@ -77,7 +78,7 @@ def _named(address: str | None) -> str:
 def _embedded(
     member: JsonObject, kind: str, address: str, profile: InstitutionProfile, depth: int
 ) -> Iterator[Candidate | Link | Refusal]:
-    """A member that stands whole inside of its collection needs no second request."""
+    """A member that is embedded completely in its collection needs no second request."""
     if kind == "Collection":
         yield from read_collection(member, address, profile, {"depth": depth})
     else:

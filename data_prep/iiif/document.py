@@ -26,8 +26,8 @@ _UNSAFE = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]")
 def parse_object(document: bytes, uri: str) -> JsonObject | Refusal:
     """The JSON object in `document`.
 
-    A byte order mark is dropped, and text that is not UTF-8 is read as Windows-1252. HTML (a firewall, a login page),
-    an empty body, a cut-off one and JSON that is no object are each refused with the reason.
+    A byte order mark is dropped, and text that is not UTF-8 is read as Windows-1252. HTML (a firewall, a
+    login page), an empty body, a cut-off one and JSON that is no object are each refused with the reason.
     """
     if len(document) > MAX_DOCUMENT_BYTES:
         return Refusal(
@@ -92,7 +92,7 @@ def objects(value: Any) -> list[JsonObject]:
 
 
 def id_of(value: Any) -> str | None:
-    """The `id` (2.1: `@id`) of an object, or the string that stands in its place."""
+    """The `id` (2.1: `@id`) of an object, or the string in its place."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):

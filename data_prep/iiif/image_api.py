@@ -1,7 +1,8 @@
 """IIIF Image API 1.0 to 3.0: read an info.json, and negotiate a request that the service can answer.
 
-A request is built from what the service says of itself, never by editing an image's address. Sections cited are
-those of the Image API: 4.2 (size), 4.7 (canonical form), 5 (info.json), and the compliance documents of 2.1 and 3.0.
+A request is built from what the service says of itself, never by editing an image's address. Sections cited
+are those of the Image API: 4.2 (size), 4.7 (canonical form), 5 (info.json), and the compliance documents of
+2.1 and 3.0.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class ImageRequest:
 def read_info(document: bytes, uri: str) -> ImageService | Refusal:
     """The service that an info.json describes, or why it cannot be used. Never raises.
 
-    What is merely odd (an unknown context beside a known profile, a size that is no size) is read as far as it goes.
+    What is merely odd (an unknown context with a known profile, a size that is no size) is read as far as it
+    goes.
 
     Args:
         uri: where the info.json was found: the service's own address, whatever the document says it is.
@@ -73,8 +75,8 @@ def _why_no_info(value: JsonObject) -> str | None:
 def needs_info(service: ImageService) -> bool:
     """Whether to ask for the info.json before the image.
 
-    A manifest may leave out the image's size (without it a request can only be guessed, and an upscaling one fails),
-    and what a level 0 service has in stock.
+    A manifest may leave out the image's size (without it a request can only be guessed, and an upscaling one
+    fails), and what a level 0 service has in stock.
     """
     if service.is_info:
         return False
@@ -82,7 +84,8 @@ def needs_info(service: ImageService) -> bool:
 
 
 def image_request(service: ImageService, *, max_side: int, region: Region | None = None) -> ImageRequest:
-    """The smallest request whose answer has its longer side at `max_side` pixels, or as near above as can be had.
+    """The smallest request whose answer has its longer side at `max_side` pixels, or as near above as can be
+    had.
 
     The image is never asked for larger than it is, nor than the service's limits allow.
 
@@ -133,7 +136,8 @@ def _limited(source: Size, service: ImageService, scale: float) -> Size:
 
 
 def _size_text(service: ImageService, source: Size, wanted: Size) -> str:
-    """The canonical form (section 4.7): `w,` up to version 2, `w,h` in 3; the keyword where nothing is scaled."""
+    """The canonical form (section 4.7): `w,` up to version 2, `w,h` in 3; the keyword where nothing is
+    scaled."""
     if service.version == 3:
         return "max" if wanted == source else f"{wanted[0]},{wanted[1]}"
     return "full" if wanted == source else f"{wanted[0]},"
@@ -142,7 +146,8 @@ def _size_text(service: ImageService, source: Size, wanted: Size) -> str:
 def _from_stock(
     service: ImageService, max_side: int, region: Region | None, full: Size | None
 ) -> ImageRequest:
-    """From a level 0 service: one of the sizes it lists, or the full image; a region is left to the receiver."""
+    """From a level 0 service: one of the sizes it lists, or the full image; a region is left to the
+    receiver."""
     part = 1.0 if region is None or full is None else max(region.width, region.height) / max(full)
     wanted_side = max_side / part
     if full is not None:
@@ -164,7 +169,8 @@ def _stocked(
 
 
 def region_in_image(region: Region, space: Size, image: Size) -> Region | None:
-    """`region` of a space (a canvas, a full image) in pixels of an image of it; None where none of it is inside."""
+    """`region` of a space (a canvas, a full image) in pixels of an image of it; None where none of it is
+    inside."""
     across, down = image[0] / space[0], image[1] / space[1]
     left, top = round(region.x * across), round(region.y * down)
     right, bottom = round((region.x + region.width) * across), round((region.y + region.height) * down)

@@ -1,4 +1,5 @@
-"""Descriptions of image services, in manifests and info.json files, of every version and in every shape seen."""
+"""Descriptions of image services, in manifests and info.json files, of every version and in every shape
+seen."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def _profiles(value: JsonObject) -> list[str]:
 
 
 def level_of(value: JsonObject) -> Level:
-    """The compliance level. None named means 0; `level3`, which servers send, can only mean all of level 2."""
+    """The compliance level. None named means 0; `level3`, which servers send, can only mean all of level
+    2."""
     for profile in _profiles(value):
         if match := _LEVEL.search(profile):
             number = int(match[1])
@@ -66,8 +68,8 @@ def image_service(value: JsonObject, *, base: str = "", image_uri: str | None = 
 
     Args:
         base: what relative addresses are relative to.
-        image_uri: the image that the same resource gives. Its quality tells how the server really wants to be asked:
-            `native` came before version 2, `default` with it.
+        image_uri: the image that the same resource gives. Its quality tells how the server really wants to be
+            asked: `native` came before version 2, `default` with it.
     """
     version = version_of(value)
     identity = web_address(id_of(value), base)

@@ -142,7 +142,7 @@ class ManifestReader:
 
 
 def _sized(painting: Painting) -> ImageService | None:
-    """The service, with the size of the image that the manifest told beside it."""
+    """The service, with the size of the image from the manifest."""
     service = painting.service
     if service is None or service.width or painting.size is None:
         return service

@@ -1,8 +1,8 @@
 """IIIF Presentation documents -> candidates and links. 2.1 is upgraded to 3.0; then there is one path.
 
-The documents are read as plain JSON, not into iiif-prezi3's models: their validation takes 0.2 to 0.4 ms a canvas, more
-than all of the reading here (0.1 ms), and refuses what real servers send. The tests hold the two together: what is
-upgraded here, iiif-prezi3 accepts.
+The documents are read as plain JSON, not into iiif-prezi3's models: their validation takes 0.2 to 0.4 ms a
+canvas, more than all of the reading here (0.1 ms), and refuses what real servers send. The tests hold the two
+together: what is upgraded here, iiif-prezi3 accepts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ MAX_REFUSALS = 1_000
 def read_presentation(
     document: bytes, uri: str, profile: InstitutionProfile, context: dict[str, Any] | None = None
 ) -> Found:
-    """Candidates of a Manifest, links of a Collection; what cannot be used is refused with its reason. Never raises.
+    """Candidates of a Manifest, links of a Collection; what cannot be used is refused with its reason. Never
+    raises.
 
     Args:
         uri: where the document was found; the path, for a file.
@@ -57,7 +58,8 @@ def _first_id(value: Any) -> str | None:
 
 
 def _content_state(annotation: JsonObject, uri: str) -> Found:
-    """What viewers pass around (Content State 1.0): an annotation whose target is a manifest or a part of one."""
+    """What viewers pass around (Content State 1.0): an annotation whose target is a manifest or a part of
+    one."""
     found: list[Link] = []
     for target in objects(annotation.get("target")):
         part = target["source"] if isinstance(target.get("source"), dict) else target

@@ -1,4 +1,5 @@
-"""The table of contents of a Manifest -> statements about the few canvases that a chapter or a picture covers."""
+"""The table of contents of a Manifest -> statements about the few canvases that a chapter or a picture
+covers."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _MAX_DEPTH = 16
 
 
 def contents_by_canvas(manifest: JsonObject, *, num_canvases: int) -> dict[str, list[Statement]]:
-    """Canvas id -> the headings under which it stands, where a heading covers only a few canvases."""
+    """Canvas id -> the headings that include it, if a heading covers only a few canvases."""
     found: dict[str, list[Statement]] = {}
     if num_canvases < 2 or "structures" not in manifest:
         return found

@@ -1,7 +1,8 @@
 """IIIF Presentation 2.1 (2.0, 1.0, and the drafts of 3.0) -> 3.0, so that only one reader is needed.
 
-Follows the mapping of the 3.0 change log (iiif.io/api/presentation/3.0/change-log). What 3.0 has no place for stays
-under its old name; nothing is thrown away that a reader could want, and nothing is believed to be well-formed.
+Follows the mapping of the 3.0 change log (iiif.io/api/presentation/3.0/change-log). What 3.0 has no place for
+stays under its old name; nothing is thrown away that a reader could want, and nothing is assumed to be
+well-formed.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def is_version_3(document: JsonObject) -> bool:
 
 
 def upgrade(document: JsonObject) -> JsonObject:
-    """`document` (a Manifest, Collection, AnnotationList, ...) as Presentation 3.0. A 3.0 document is returned as is."""
+    """`document` (a Manifest, Collection, AnnotationList, ...) as Presentation 3.0. A 3.0 document is
+    returned as is."""
     if is_version_3(document):
         return document
     upgraded = _resource(document)
@@ -186,8 +188,8 @@ def _service(old: JsonObject | str) -> JsonObject:
 def _canvases(old: JsonObject) -> list[JsonObject]:
     """The canvases of all embedded sequences, each once.
 
-    A later sequence usually orders the canvases of the first in another way (2.1, section 5.2), but some servers put
-    canvases there that are in no other.
+    A later sequence usually orders the canvases of the first in another way (2.1, section 5.2), but some
+    servers put canvases there that are in no other.
     """
     sequences = [
         objects(sequence.get("canvases", sequence.get("items"))) for sequence in objects(old.get("sequences"))

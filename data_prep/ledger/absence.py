@@ -1,8 +1,9 @@
 """What is no longer listed: when that means withdrawn, and when it means only that a list could not be read.
 
-A list that is read anew keeps what it held before as former rows (data_prep.ledger.contents). They are dropped once
-every list below the same source was read to its end in this round; until then an object may have moved to where
-nobody could look. An object that is itself gone (404, 410; a deletion in a stream or a catalogue) needs no list.
+A list that is read again keeps what it held before as former rows (data_prep.ledger.contents). They are
+dropped once every list below the same source was read to its end in this round; until then an object may have
+moved to where nobody could look. An object that is itself gone (404, 410; a deletion in a stream or a
+catalogue) needs no list.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Final
 
 from data_prep.ledger.contents import FORMER, ROOT
 
-# A list that was not read to its end. A Manifest that could not be read hides nothing but itself; a Collection that
-# was never there (a dangling link) hides nothing.
+# A list that was not read to its end. A Manifest that could not be read hides nothing but itself; a
+# Collection that was never there (a dangling link) hides nothing.
 _UNREAD_LIST: Final = """
 (d.state <> 'fetched' OR d.is_cut) AND d.kind NOT GLOB '*@*' AND (
     d.is_list OR (d.is_list IS NULL AND d.state <> 'refused' AND d.kind <> 'annotations'
@@ -32,13 +33,17 @@ _EVERYTHING: Final = (1 << 63) - 1
 
 
 def drop_what_is_no_longer_listed(database: sqlite3.Connection) -> bool:
-    """Forget what lists held before, where they were read to their end. Returns whether anything was forgotten."""
+    """Forget what lists held before, where they were read to their end. Returns whether anything was
+    forgotten."""
     if not _has_former(database):
         return False
     database.execute("CREATE TEMP TABLE uncertain (id INTEGER PRIMARY KEY)")
     try:
         for (root,) in database.execute("SELECT child FROM edges WHERE parent = ?", (ROOT,)).fetchall():
-            unread = f"{_BELOW} SELECT 1 FROM below JOIN documents d ON d.id = below.id WHERE {_UNREAD_LIST} LIMIT 1"
+            unread = (
+                f"{_BELOW} SELECT 1 FROM below JOIN documents d ON d.id = below.id WHERE {_UNREAD_LIST}"
+                " LIMIT 1"
+            )
             if database.execute(unread, (root, FORMER)).fetchone():
                 database.execute(
                     f"INSERT OR IGNORE INTO temp.uncertain {_BELOW} SELECT id FROM below", (root, _EVERYTHING)
@@ -77,7 +82,8 @@ def _has_former(database: sqlite3.Connection) -> bool:
 
 
 def drop_unreachable(database: sqlite3.Connection) -> None:
-    """Forget documents that no source leads to any more, and their items: should they come back, they are new.
+    """Forget documents that no source leads to any more, and their items: should they come back, they are
+    new.
 
     An item whose identifier shows another image since, which could not be had yet, is kept in its place.
     """
@@ -94,7 +100,8 @@ def drop_unreachable(database: sqlite3.Connection) -> None:
         )
     database.execute("DELETE FROM documents WHERE id NOT IN (SELECT id FROM temp.reached)")
     database.execute(
-        "DELETE FROM items WHERE key NOT IN (SELECT key FROM sightings) AND NOT (facts IS NOT NULL AND base IN "
-        "(SELECT i.base FROM items i JOIN sightings s ON s.key = i.key WHERE i.facts IS NULL AND i.state <> 'refused'))"
+        "DELETE FROM items WHERE key NOT IN (SELECT key FROM sightings) AND NOT (facts IS NOT NULL AND base"
+        " IN (SELECT i.base FROM items i JOIN sightings s ON s.key = i.key WHERE i.facts IS NULL AND i.state"
+        " <> 'refused'))"
     )
     database.execute("DROP TABLE temp.reached")

@@ -1,7 +1,8 @@
-"""What a document held, in the ledger's tables: links, items, refusals, withdrawals. Read again, it is replaced.
+"""What a document held, in the ledger's tables: links, items, refusals, withdrawals. Read again, it is
+replaced.
 
-What a list held before and does not hold any more stays behind what it holds now, as rows whose ordinals begin at
-FORMER, until data_prep.ledger.absence knows that everything above it was read to its end.
+What a list held before and does not hold any more stays behind what it holds now, as rows whose ordinals
+begin at FORMER, until data_prep.ledger.absence knows that everything above it was read to its end.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def replace_contents(
 
 
 def _ask_for_images_again(database: sqlite3.Connection, document: int) -> None:
-    """Where a stream says that a Manifest changed, its images may have; they are asked with their validators."""
+    """Where a stream says that a Manifest changed, its images may have; they are asked with their
+    validators."""
     database.execute(
         "UPDATE items SET state = 'pending', rounds = 0 WHERE state = 'fetched' "
         "AND key IN (SELECT key FROM sightings WHERE document = ?)",
@@ -90,14 +92,16 @@ def _drop_former_twins(database: sqlite3.Connection, document: int) -> None:
     """What the list holds now as well, and what it held twice."""
     for table, owner, what in (("edges", "parent", "child"), ("sightings", "document", "key")):
         database.execute(
-            f"DELETE FROM {table} WHERE {owner} = ?1 AND ordinal >= ?2 AND EXISTS (SELECT 1 FROM {table} other "
-            f"WHERE other.{owner} = ?1 AND other.{what} = {table}.{what} AND other.ordinal < {table}.ordinal)",
+            f"DELETE FROM {table} WHERE {owner} = ?1 AND ordinal >= ?2 AND EXISTS (SELECT 1 FROM {table}"
+            f" other WHERE other.{owner} = ?1 AND other.{what} = {table}.{what} AND other.ordinal <"
+            f" {table}.ordinal)",
             (document, FORMER),
         )
 
 
 def _links_alone(database: sqlite3.Connection, document: int) -> dict[tuple[str, str], int]:
-    """The documents that this one links to and no other does: what it says of them is what is known of them."""
+    """The documents that this one links to and no other does: what it says of them is what is known of
+    them."""
     rows = database.execute(
         "SELECT d.uri, d.kind, d.id FROM edges e JOIN documents d ON d.id = e.child WHERE e.parent = ?1 "
         "AND (d.context GLOB '*\"record\"*' OR d.context GLOB '*\"page\"*') "
@@ -109,7 +113,7 @@ def _links_alone(database: sqlite3.Connection, document: int) -> dict[tuple[str,
 def _renew_contexts(
     database: sqlite3.Connection, children: Mapping[tuple[str, str], int], links: Iterable[LinkRow]
 ) -> None:
-    """A catalogue record or a page says something else of what it links to: that is read anew."""
+    """A catalogue record or a page says something else of what it links to: that is read again."""
     children = dict(children)
     for row in links:
         # Of two links to one document the first counts.
@@ -117,8 +121,8 @@ def _renew_contexts(
         if child is not None:
             context = _as_json(row.context)
             database.execute(
-                "UPDATE documents SET context = ?1, rounds = 0, etag = NULL, last_modified = NULL, sha256 = NULL, "
-                "state = iif(state = ?2, state, 'pending') WHERE id = ?3 AND context <> ?1",
+                "UPDATE documents SET context = ?1, rounds = 0, etag = NULL, last_modified = NULL, sha256 ="
+                " NULL, state = iif(state = ?2, state, 'pending') WHERE id = ?3 AND context <> ?1",
                 (context, ELSEWHERE, child),
             )
 
@@ -137,7 +141,8 @@ def clear_contents(database: sqlite3.Connection, document: int) -> None:
 def add_history(
     database: sqlite3.Connection, document: int, context: Mapping[str, Any], ordinal: int = 0
 ) -> None:
-    """The stream as it was known follows the last page that was read of it, or the one that is yet to be read."""
+    """The stream as it was known follows the last page that was read of it, or the one that is yet to be
+    read."""
     if "history" in context:
         database.execute("INSERT INTO edges VALUES (?, ?, ?, NULL)", (document, ordinal, context["history"]))
 

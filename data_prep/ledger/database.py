@@ -18,9 +18,12 @@ SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, uri TEXT NOT NULL, kind TEXT NOT NULL, context TEXT NOT NULL, host TEXT NOT NULL,
-    depth INTEGER NOT NULL, is_shared INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'pending', reason TEXT,
-    rounds INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT, sha256 TEXT,
-    opt_out TEXT NOT NULL DEFAULT '', seen_until TEXT, was TEXT, is_list INTEGER, is_cut INTEGER NOT NULL DEFAULT 0,
+    depth INTEGER NOT NULL, is_shared INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'pending',
+    reason TEXT,
+    rounds INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0, etag TEXT, last_modified TEXT,
+    sha256 TEXT,
+    opt_out TEXT NOT NULL DEFAULT '', seen_until TEXT, was TEXT, is_list INTEGER,
+    is_cut INTEGER NOT NULL DEFAULT 0,
     UNIQUE (uri, kind)
 );
 CREATE INDEX documents_by_host ON documents (host, state, id);
@@ -70,8 +73,8 @@ def open_database(path: str) -> sqlite3.Connection:
         sqlite3.DatabaseError: it is none, or damaged.
     """
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    # WAL: readers (`iconoclip status`) never wait. NORMAL: a killed process loses nothing that was committed; after a
-    # power cut the last batches may be missing and are fetched again.
+    # WAL: readers (`iconoclip status`) never wait. NORMAL: a killed process loses nothing that was committed;
+    # after a power cut the last batches may be missing and are fetched again.
     database.executescript(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;"
     )
@@ -90,9 +93,11 @@ ALTER TABLE documents ADD COLUMN is_list INTEGER;
 ALTER TABLE documents ADD COLUMN is_cut INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE items ADD COLUMN was TEXT;
 ALTER TABLE items ADD COLUMN base TEXT;
-UPDATE documents SET is_list = EXISTS (SELECT 1 FROM edges WHERE parent = documents.id) WHERE state = 'fetched';
+UPDATE documents SET is_list = EXISTS (SELECT 1 FROM edges WHERE parent = documents.id)
+    WHERE state = 'fetched';
 UPDATE documents SET state = 'not-known', etag = NULL, last_modified = NULL, sha256 = NULL
-    WHERE state = 'dead' OR (state = 'refused' AND reason NOT GLOB 'HTTP 404*' AND reason NOT GLOB 'HTTP 410*');
+    WHERE state = 'dead' OR (state = 'refused' AND reason NOT GLOB 'HTTP 404*'
+        AND reason NOT GLOB 'HTTP 410*');
 UPDATE documents SET etag = NULL, last_modified = NULL, sha256 = NULL WHERE state = 'refused';
 UPDATE items SET state = 'not-known', etag = NULL, last_modified = NULL
     WHERE state = 'dead' OR (state = 'refused' AND reason NOT GLOB 'HTTP 404*' AND reason NOT GLOB 'HTTP 410*'
@@ -100,7 +105,8 @@ UPDATE items SET state = 'not-known', etag = NULL, last_modified = NULL
 UPDATE items SET etag = NULL, last_modified = NULL, facts = NULL WHERE state = 'refused';
 UPDATE items SET base = key;
 INSERT OR IGNORE INTO items (key, host, candidate, base)
-    SELECT item_key(s.candidate, s.key), i.host, s.candidate, i.base FROM sightings s JOIN items i ON i.key = s.key
+    SELECT item_key(s.candidate, s.key), i.host, s.candidate, i.base FROM sightings s
+        JOIN items i ON i.key = s.key
     WHERE s.candidate IS NOT NULL AND item_key(s.candidate, s.key) <> item_key(i.candidate, i.key);
 UPDATE sightings SET key = item_key(
     coalesce(candidate, (SELECT candidate FROM items WHERE items.key = sightings.key)), key);
@@ -116,7 +122,8 @@ def migrate(database: sqlite3.Connection, item_key: Callable[[str, str], str]) -
     """Bring a ledger of version 2 to this version, in one transaction.
 
     Args:
-        item_key: a candidate as JSON, and the key it had -> the key that tells its image from others of its identifier.
+        item_key: a candidate as JSON, and the key it had -> the key that tells its image from others of its
+            identifier.
     """
     database.create_function("item_key", 2, item_key, deterministic=True)
     database.executescript(_FROM_2)
@@ -162,10 +169,10 @@ def database_errors(where: Path | None) -> Iterator[None]:
             raise TryAgainLater(
                 "the disk is full, or the ledger cannot be written",
                 where=where,
-                remedy="free some space and run the same command again; it goes on",
+                remedy="free some space and run the same command again; it resumes",
             ) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise DamagedData(
-                "the ledger is damaged", where=where, remedy="remove it and harvest anew"
+                "the ledger is damaged", where=where, remedy="remove it and harvest again"
             ) from error
         raise

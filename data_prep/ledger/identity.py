@@ -1,9 +1,9 @@
 """What an item is called: by its identifier, and by its identifier and the image it shows.
 
-The identifier alone makes the sample key, as long as everybody who uses it shows the same image. Where the same canvas
-id shows different images (newspapers whose issues number their canvases alike), the image's service or address joins
-the identifier. The ledger keeps items apart from the first by `item_key_of`; data_prep.harvest.shards decides which
-name a sample gets, once everything has been read.
+The identifier alone makes the sample key, as long as everybody who uses it shows the same image. Where the
+same canvas id shows different images (newspapers whose issues number their canvases alike), the image's
+service or address joins the identifier. The ledger keeps items apart from the first by `item_key_of`;
+data_prep.harvest.shards decides which name a sample gets, once everything has been read.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from data_prep.candidate import Candidate, Found
 from iconoclip.record import Region
 
 State = Literal["pending", "fetched", "refused", "retry-later", "not-known"]
-"""`refused` is for good: gone (404, 410), or forbidden by its rights. `not-known` is everything else that could not be
-had: what is held of it is kept, and the next run asks again."""
+"""`refused` is for good: gone (404, 410), or forbidden by its rights. `not-known` is everything else that
+could not be had: what is held of it is kept, and the next run asks again."""
 # Of a document or item that is another task's (data_prep.harvest.array).
 ELSEWHERE: Final = "elsewhere"
 
@@ -55,7 +55,7 @@ class DocumentJob:
 
 @dataclass(frozen=True)
 class ItemJob:
-    """An image to fetch."""
+    """An image to download, with its candidate."""
 
     id: int
     key: str
@@ -135,8 +135,8 @@ class Outcome:
     def is_news(self) -> bool:
         """Whether the set or its report may differ for it.
 
-        A stream's page tells nothing new when all on it was seen before; a failure nothing, when it is the one that
-        the run before met as well.
+        A stream's page tells nothing new when all on it was seen before; a failure nothing, when it is the
+        one that the run before met as well.
         """
         if self.state != "fetched":
             return self.state != "retry-later" and self.reason != self.job.was
@@ -156,14 +156,16 @@ class ItemRow:
     refused: str | None = None
     is_elsewhere: bool = False
     record: str | None = None
-    """The catalogue record that names it, where a record does; a withdrawal of the record is one of the item."""
+    """The catalogue record that names it, where a record does; a withdrawal of the record is one of the
+    item."""
     base: str | None = None
     """The sample key of its identifier, which several images may claim; default: `key`."""
 
 
 @dataclass(frozen=True)
 class LinkRow:
-    """A link on its way into the ledger. `kind` is that of a link, or `unknown`, `table`, `lido` of a root."""
+    """A link on its way into the ledger. `kind` is that of a link, or `unknown`, `table`, `lido` of a
+    root."""
 
     uri: str
     kind: str

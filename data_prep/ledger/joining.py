@@ -1,8 +1,8 @@
 """The ledgers of an array's tasks -> one ledger, from which the set is packed.
 
-Every task reads the lists, and each keeps what they said to it. Where they differ (one could not read a list that
-another could), what the one who read it was told counts, what the others hold of it is kept as former rows, and the
-list counts as not known, so that nothing is withdrawn for it and the next run asks again.
+Every task reads the lists, and each keeps what they said to it. Where they differ (one could not read a list
+that another could), what the one who read it was told counts, what the others hold of it is kept as former
+rows, and the list counts as not known, so that nothing is withdrawn for it and the next run asks again.
 """
 
 from __future__ import annotations
@@ -81,22 +81,23 @@ def forget_what_was_withdrawn(task: sqlite3.Connection, joined: Path) -> None:
     try:
         for table, owner in (("edges", "parent"), ("sightings", "document")):
             task.execute(
-                f"DELETE FROM main.{table} WHERE ordinal >= ?1 AND NOT EXISTS (SELECT 1 FROM main.documents d "
-                "JOIN joined.documents o ON o.uri = d.uri AND o.kind = d.kind "
-                f"JOIN joined.{table} f ON f.{owner} = o.id AND f.ordinal >= ?1 "
-                f"WHERE d.id = main.{table}.{owner})",
+                f"DELETE FROM main.{table} WHERE ordinal >= ?1 AND NOT EXISTS (SELECT 1 FROM main.documents d"
+                f" JOIN joined.documents o ON o.uri = d.uri AND o.kind = d.kind JOIN joined.{table} f ON"
+                f" f.{owner} = o.id AND f.ordinal >= ?1 WHERE d.id = main.{table}.{owner})",
                 (FORMER,),
             )
     finally:
         task.execute("DETACH joined")
 
 
-# Rows of a task's ledger take new numbers; a row that another task knows as `elsewhere` is filled in by its owner.
+# Rows of a task's ledger take new numbers; a row that another task knows as `elsewhere` is filled in by its
+# owner.
 _JOIN: Final = """
 BEGIN;
 CREATE TEMP TABLE states (id INTEGER PRIMARY KEY, state TEXT);
 INSERT INTO states SELECT id, state FROM documents;
-INSERT INTO documents (uri, kind, context, host, depth, state, reason, rounds, not_before, etag, last_modified, sha256,
+INSERT INTO documents (uri, kind, context, host, depth, state, reason, rounds, not_before, etag,
+    last_modified, sha256,
         opt_out, seen_until, was, is_list, is_cut)
     SELECT uri, kind, context, host, depth, state, reason, rounds, not_before, etag, last_modified, sha256,
         opt_out, seen_until, was, is_list, is_cut
@@ -105,33 +106,42 @@ INSERT INTO documents (uri, kind, context, host, depth, state, reason, rounds, n
         context = excluded.context, state = excluded.state, reason = excluded.reason, etag = excluded.etag,
         last_modified = excluded.last_modified, sha256 = excluded.sha256, opt_out = excluded.opt_out,
         seen_until = coalesce(excluded.seen_until, documents.seen_until),
-        is_list = coalesce(excluded.is_list, documents.is_list), is_cut = max(excluded.is_cut, documents.is_cut)
+        is_list = coalesce(excluded.is_list, documents.is_list), is_cut = max(excluded.is_cut,
+        documents.is_cut)
     WHERE excluded.state <> 'elsewhere'
         AND (documents.state = 'elsewhere' OR (documents.state = 'fetched' AND excluded.state <> 'fetched'));
 CREATE TEMP TABLE numbers (theirs INTEGER PRIMARY KEY, ours INTEGER, shift INTEGER NOT NULL DEFAULT 0);
 INSERT INTO numbers SELECT d.id, o.id,
         iif(d.state <> 'fetched' AND (s.state = 'fetched' OR s.id IN (SELECT id FROM mixed)), {shift}, 0)
-    FROM t.documents d JOIN documents o ON o.uri = d.uri AND o.kind = d.kind LEFT JOIN states s ON s.id = o.id;
+    FROM t.documents d JOIN documents o ON o.uri = d.uri AND o.kind = d.kind
+        LEFT JOIN states s ON s.id = o.id;
 INSERT INTO numbers VALUES (0, 0, 0);
 CREATE TEMP TABLE overtaken AS SELECT n.ours AS id FROM t.documents d JOIN numbers n ON n.theirs = d.id
-    JOIN states s ON s.id = n.ours WHERE d.state = 'fetched' AND s.state IN ('not-known', 'pending', 'retry-later')
+    JOIN states s ON s.id = n.ours WHERE d.state = 'fetched' AND s.state IN ('not-known', 'pending',
+        'retry-later')
     AND s.id NOT IN (SELECT id FROM mixed);
 INSERT OR IGNORE INTO mixed SELECT id FROM overtaken;
 INSERT OR IGNORE INTO mixed SELECT n.ours FROM t.documents d JOIN numbers n ON n.theirs = d.id
     JOIN states s ON s.id = n.ours WHERE s.state = 'fetched' AND d.state NOT IN ('fetched', 'elsewhere');
-UPDATE edges SET ordinal = ordinal + {shift} WHERE parent IN (SELECT id FROM overtaken) AND ordinal < {former};
-UPDATE sightings SET ordinal = ordinal + {shift} WHERE document IN (SELECT id FROM overtaken) AND ordinal < {former};
+UPDATE edges SET ordinal = ordinal + {shift} WHERE parent IN (SELECT id FROM overtaken)
+    AND ordinal < {former};
+UPDATE sightings SET ordinal = ordinal + {shift} WHERE document IN (SELECT id FROM overtaken)
+    AND ordinal < {former};
 INSERT OR IGNORE INTO edges
     SELECT p.ours, e.ordinal + p.shift, c.ours, e.record FROM t.edges e
     JOIN numbers p ON p.theirs = e.parent JOIN numbers c ON c.theirs = e.child;
-INSERT INTO items (key, host, candidate, state, reason, rounds, not_before, etag, last_modified, spool, offset, size,
+INSERT INTO items (key, host, candidate, state, reason, rounds, not_before, etag, last_modified, spool,
+    offset, size,
         facts, was, base)
-    SELECT key, host, candidate, state, reason, rounds, not_before, etag, last_modified, spool + {first_spool}, offset,
+    SELECT key, host, candidate, state, reason, rounds, not_before, etag, last_modified,
+        spool + {first_spool}, offset,
         size, facts, was, base
     FROM t.items WHERE true ORDER BY id
     ON CONFLICT (key) DO UPDATE SET
-        candidate = excluded.candidate, state = excluded.state, reason = excluded.reason, etag = excluded.etag,
-        last_modified = excluded.last_modified, spool = excluded.spool, offset = excluded.offset, size = excluded.size,
+        candidate = excluded.candidate, state = excluded.state, reason = excluded.reason,
+            etag = excluded.etag,
+        last_modified = excluded.last_modified, spool = excluded.spool, offset = excluded.offset,
+        size = excluded.size,
         facts = excluded.facts, was = excluded.was
     WHERE items.state = 'elsewhere' AND excluded.state <> 'elsewhere';
 INSERT OR IGNORE INTO sightings
@@ -153,10 +163,13 @@ DROP TABLE states;
 DROP TABLE overtaken;
 COMMIT;
 """
-# What every task took for another's: its owner has not met it, because it could not read the list that names it.
+# What every task took for another's: its owner has not met it, because it could not read the list that names
+# it.
 _NOBODYS: Final = """
-UPDATE documents SET state = 'not-known', reason = 'the task that is to read it could not read the list that names it'
+UPDATE documents SET state = 'not-known',
+    reason = 'the task that is to read it could not read the list that names it'
     WHERE state = 'elsewhere';
-UPDATE items SET state = 'not-known', reason = 'the task that is to fetch it could not read the list that names it'
+UPDATE items SET state = 'not-known',
+    reason = 'the task that is to fetch it could not read the list that names it'
     WHERE state = 'elsewhere';
 """

@@ -1,16 +1,17 @@
 """The ledger of a harvest: every document and item, its state, and where its bytes are. The source of resume.
 
-One SQLite file and, beside it, spools: files to which finished JPEGs are appended until they are packed. A batch is
-committed in this order: bytes to the spool, the spool to the disk, then one transaction. So what the ledger calls
-fetched is there, whatever moment the process died at; bytes past the last committed end are nobody's.
+One SQLite file and, in the same folder, spools: files to which finished JPEGs are appended until they are
+packed. A batch is committed in this order: bytes to the spool, the spool to the disk, then one transaction.
+So what the ledger calls fetched is there, whatever moment the process died at; bytes past the last committed
+end are nobody's.
 
-States: `pending`, `fetched`, `refused` (for good: gone, or forbidden by its rights), `retry-later` (not before a time),
-`not-known` (could not be had; the next run asks again). An item that has `facts` is held: its image is in the spool or
-in the published set, whatever became of the last request.
+States: `pending`, `fetched`, `refused` (for good: gone, or forbidden by its rights), `retry-later` (not
+before a time), `not-known` (could not be had; the next run asks again). An item that has `facts` is held: its
+image is in the spool or in the published set, whatever became of the last request.
 
-Order. Samples are packed in breadth-first order over the documents, each in its own order, so the order follows
-from the documents alone and not from which server was quick. A document or key met twice counts where it stands
-first in that order.
+Order. Samples are packed in breadth-first order over the documents, each in its own order, so the order
+follows from the documents alone and not from which server was quick. A document or key met twice counts where
+it is first in that order.
 """
 
 from __future__ import annotations
@@ -41,10 +42,11 @@ from iconoclip.errors import DamagedData
 from iconoclip.files import disk_full_is_an_answer
 from iconoclip.locks import Hold, require_posix
 
-# What decides which samples a set holds and what they are. The rest (pace, bounds, tries) may change between runs.
+# What decides which samples a set holds and what they are. The rest (pace, bounds, tries) may change between
+# runs.
 IDENTITY_FIELDS = (
-    "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels", "jpeg_quality", "val_share",
-    "test_share", "split_seed", "near_duplicate_bits", "max_shard_bytes", "num_tasks", "task",
+    "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels", "jpeg_quality",
+    "val_share", "test_share", "split_seed", "near_duplicate_bits", "max_shard_bytes", "num_tasks", "task",
 )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the database and the spools."""
         if self.spool:
             self.spool.close()
         self.database.close()
@@ -104,7 +106,7 @@ class Ledger:
     # Meta
 
     def get(self, key: str) -> str | None:
-        """A value of `meta`."""
+        """A value of the table `meta`; None if absent."""
         row = self.database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
@@ -133,7 +135,8 @@ class Ledger:
             ).fetchone():
                 return
             self.database.execute(
-                "INSERT INTO documents (uri, kind, context, host, depth, state) VALUES (?, ?, '{}', '', 0, 'fetched')",
+                "INSERT INTO documents (uri, kind, context, host, depth, state) VALUES (?, ?, '{}', '', 0,"
+                " 'fetched')",
                 (link.uri, link.kind),
             )
             (document,) = self.database.execute("SELECT last_insert_rowid()").fetchone()
@@ -154,7 +157,8 @@ class Ledger:
     def pending(
         self, host: str, after_document: int, after_item: int, limit: int, *, with_items: bool = True
     ) -> list[Job]:
-        """Up to `limit` documents and as many items of a host, in the order they were found, past the given row numbers."""
+        """Up to `limit` documents and as many items of a host, in the order they were found, past the given
+        row numbers."""
         with database_errors(self.folder):
             jobs = self._documents("host = ? AND state = 'pending' AND id > ?", (host, after_document), limit)
             if with_items:
@@ -162,11 +166,14 @@ class Ledger:
         return jobs
 
     def put_off(self, host: str, limit: int, now: float) -> tuple[list[Job], float | None]:
-        """Jobs of a host that were put off and whose time has come, and when the first one's does."""
+        """Jobs of a host that are to be retried now, and the time of the next one."""
         condition = "host = ? AND state = 'retry-later' AND not_before <= ?"
         jobs: list[Job] = self._documents(condition, (host, now), limit)
         jobs += self._items(condition, (host, now), limit)
-        query = "SELECT min(not_before) FROM (SELECT not_before FROM {0} WHERE host = ? AND state = 'retry-later')"
+        query = (
+            "SELECT min(not_before) FROM (SELECT not_before FROM {0} WHERE host = ? AND state ="
+            " 'retry-later')"
+        )
         times = [
             self.database.execute(query.format(table), (host,)).fetchone()[0]
             for table in ("documents", "items")
@@ -182,17 +189,18 @@ class Ledger:
 
     def _documents(self, condition: str, values: tuple[Any, ...], limit: int) -> list[Job]:
         rows = self.database.execute(
-            "SELECT id, uri, kind, context, depth, rounds, etag, last_modified, sha256, is_shared, opt_out, was, is_list, "
-            "EXISTS (SELECT 1 FROM edges WHERE parent = documents.id) "
-            "OR EXISTS (SELECT 1 FROM sightings WHERE document = documents.id) "
-            f"FROM documents WHERE {condition} ORDER BY id LIMIT ?",
+            "SELECT id, uri, kind, context, depth, rounds, etag, last_modified, sha256, is_shared, opt_out,"
+            " was, is_list, EXISTS (SELECT 1 FROM edges WHERE parent = documents.id) OR EXISTS (SELECT 1"
+            f" FROM sightings WHERE document = documents.id) FROM documents WHERE {condition} ORDER BY id"
+            " LIMIT ?",
             (*values, limit),
         )
         return [DocumentJob(row[0], row[1], row[2], json.loads(row[3]), *row[4:]) for row in rows]
 
     def _items(self, condition: str, values: tuple[Any, ...], limit: int) -> list[Job]:
         rows = self.database.execute(
-            f"SELECT id, key, candidate, rounds, etag, last_modified, facts, was FROM items WHERE {condition} ORDER BY id LIMIT ?",
+            f"SELECT id, key, candidate, rounds, etag, last_modified, facts, was FROM items WHERE {condition}"
+            " ORDER BY id LIMIT ?",
             (*values, limit),
         )
         return [ItemJob(*row) for row in rows]
@@ -253,16 +261,22 @@ class Ledger:
                 )
             return
         self.database.execute(
-            "UPDATE documents SET etag = ?, last_modified = ?, sha256 = ?, opt_out = ?, seen_until = ? WHERE id = ?",
+            "UPDATE documents SET etag = ?, last_modified = ?, sha256 = ?, opt_out = ?, seen_until = ? WHERE"
+            " id = ?",
             (
-                outcome.etag, outcome.last_modified, outcome.sha256, " ".join(outcome.opt_out),
-                outcome.found.seen_until, job.id,
+                outcome.etag,
+                outcome.last_modified,
+                outcome.sha256,
+                " ".join(outcome.opt_out),
+                outcome.found.seen_until,
+                job.id,
             ),
-        )  # fmt: skip
+        )
         replace_contents(self.database, job.id, outcome.found, outcome.rows, job.depth + 1, job.context)
 
     def _note_if_context_changed(self, job: DocumentJob) -> None:
-        """While it was read, a document above it was read anew and says something else of it: read it once more."""
+        """While it was read, a document above it was read again and describes it differently: read it once
+        more."""
         (context,) = self.database.execute("SELECT context FROM documents WHERE id = ?", (job.id,)).fetchone()
         known = json.loads(context)
         if any(known.get(name) != job.context.get(name) for name in ("record", "page", "size")):
@@ -296,15 +310,20 @@ class Ledger:
             )
         if outcome.jpeg is not None and outcome.facts is not None:
             self.database.execute(
-                "UPDATE items SET etag = ?, last_modified = ?, spool = ?, offset = ?, size = ?, facts = ? WHERE id = ?",
+                "UPDATE items SET etag = ?, last_modified = ?, spool = ?, offset = ?, size = ?, facts = ?"
+                " WHERE id = ?",
                 (
-                    outcome.etag, outcome.last_modified, *place, len(outcome.jpeg),
-                    FACTS.dump_json(outcome.facts).decode(), job.id,
+                    outcome.etag,
+                    outcome.last_modified,
+                    *place,
+                    len(outcome.jpeg),
+                    FACTS.dump_json(outcome.facts).decode(),
+                    job.id,
                 ),
-            )  # fmt: skip
+            )
 
     def replace_candidate(self, key: str, candidate_json: str, *, again: bool) -> None:
-        """Let another candidate speak for a key; `again`: its image is to be fetched anew."""
+        """Let another candidate speak for a key; `again`: its image is to be downloaded again."""
         with self.transaction():
             self.database.execute("UPDATE items SET candidate = ? WHERE key = ?", (candidate_json, key))
             if again:
@@ -319,7 +338,8 @@ class Ledger:
         """Mark an item to be fetched again from scratch."""
         with self.transaction():
             self.database.execute(
-                "UPDATE items SET state = 'pending', etag = NULL, last_modified = NULL, spool = NULL, facts = NULL WHERE key = ?",
+                "UPDATE items SET state = 'pending', etag = NULL, last_modified = NULL, spool = NULL, facts ="
+                " NULL WHERE key = ?",
                 (key,),
             )
 
@@ -347,7 +367,10 @@ class Ledger:
 
     def holds(self, document: int) -> bool:
         """Whether links or items of a document are held."""
-        query = "SELECT EXISTS (SELECT 1 FROM edges WHERE parent = ?1) OR EXISTS (SELECT 1 FROM sightings WHERE document = ?1)"
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM edges WHERE parent = ?1) OR EXISTS (SELECT 1 FROM sightings WHERE"
+            " document = ?1)"
+        )
         return bool(self.database.execute(query, (document,)).fetchone()[0])
 
     def refusals_of(self, document: int) -> list[tuple[str, str]]:
@@ -380,13 +403,14 @@ class Ledger:
         return row[0] if row else None
 
     def count_host(
-        self, host: str, *, requests: int, num_bytes: int, seconds: float, parked: str | None
+        self, host: str, *, requests: int, num_bytes: int, seconds: float, paused: str | None
     ) -> None:
         """Add to a host's counters."""
         self.database.execute(
-            "INSERT INTO hosts VALUES (?, ?, ?, ?, ?) ON CONFLICT (host) DO UPDATE SET requests = requests + excluded.requests,"
-            " bytes = bytes + excluded.bytes, seconds = seconds + excluded.seconds, parked = excluded.parked",
-            (host, requests, num_bytes, seconds, parked),
+            "INSERT INTO hosts VALUES (?, ?, ?, ?, ?) ON CONFLICT (host) DO UPDATE SET"
+            " requests = requests + excluded.requests, bytes = bytes + excluded.bytes,"
+            " seconds = seconds + excluded.seconds, parked = excluded.parked",
+            (host, requests, num_bytes, seconds, paused),
         )
 
     def _end_of_spools(self) -> Place:

@@ -1,9 +1,10 @@
 """Rounds over the sources: the first harvest is round 0, each refresh one more.
 
-In a new round everything is asked again, with the validators of what there is; but of a change stream only what is new.
-The stream is read from its newest end down to the newest activity seen before, and the last page read is followed by
-the stream as the rounds before knew it (its `history`). Read in that order, the first word about a document is the
-last one said; so documents keep what is known of them, until the stream speaks of them anew.
+In a new round everything is requested again, with the validators of what there is; but of a change stream
+only what is new. The stream is read from its newest end down to the newest activity seen before, and the last
+page read is followed by the stream as the rounds before knew it (its `history`). Read in that order, the
+first word about a document is the last one said; so documents keep what is known of them, until the stream
+names them again.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def _continue_round(ledger: Ledger, condition: str) -> bool:
             if ledger.get("finished"):
                 ledger.database.execute("DELETE FROM meta WHERE key = 'changed'")
             ledger.database.execute("DELETE FROM meta WHERE key IN ('finished', 'fetched')")
-            # An array joins its tasks' ledgers anew when one of them has gone on.
+            # An array joins its tasks' ledgers again when one of them has continued.
             runs = str(int(ledger.get("runs") or 0) + 1)
             ledger.database.execute("INSERT OR REPLACE INTO meta VALUES ('runs', ?)", (runs,))
     ledger.forget_changes()
@@ -120,7 +121,8 @@ def _roots(database: sqlite3.Connection) -> list[int]:
 def _stream(database: sqlite3.Connection, root: int) -> _Stream | None:
     """The stream that a root is, if it is one whose newest activity is known.
 
-    A page that could not be had may hide activities: then what the round before had seen counts, not this one.
+    A page that could not be had may hide activities: then what the round before had seen counts, not this
+    one.
     """
     chain = database.execute(_CHAIN, (root,)).fetchall()
     now = [row for row in chain if _OF_ROUND not in row[1]]
@@ -160,8 +162,8 @@ def _continue(database: sqlite3.Connection, stream: _Stream, number: int) -> Non
     )
     context = json.dumps({"since": stream.since, "history": stream.head})
     database.execute(
-        "INSERT INTO documents (uri, kind, context, host, depth, is_shared) "
-        f"SELECT uri, substr(kind, 1, instr(kind, '{_OF_ROUND}') - 1), ?, host, 0, is_shared FROM documents WHERE id = ?",
+        "INSERT INTO documents (uri, kind, context, host, depth, is_shared) SELECT uri, substr(kind, 1,"
+        f" instr(kind, '{_OF_ROUND}') - 1), ?, host, 0, is_shared FROM documents WHERE id = ?",
         (context, stream.head),
     )
     (head,) = database.execute("SELECT last_insert_rowid()").fetchone()

@@ -1,7 +1,7 @@
 """Spools: files to which finished JPEGs are appended until they are packed.
 
-One `fdatasync` a batch instead of one a file. Bytes past the end that the ledger has committed are nobody's: they are cut
-off when the spool is opened again.
+One `fdatasync` a batch instead of one a file. Bytes past the end that the ledger has committed are nobody's:
+they are cut off when the spool is opened again.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Spool:
         return next(self._folder.glob(f"task-{task - 1:05d}-of-*")) / name
 
     def drop(self) -> None:
-        """Remove all spools, those of an array's tasks as well, and begin anew."""
+        """Remove all spools, those of an array's tasks as well, and begin again."""
         self._file.close()
         for path in (*self._folder.glob("spool-*.bin"), *self._folder.glob("task-*/spool-*.bin")):
             path.unlink()
@@ -88,5 +88,5 @@ class Spool:
         self._file.truncate(0)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file that is open."""
         self._file.close()

@@ -1,7 +1,7 @@
 """The canonical order of a harvest: breadth first over its documents, each in its own order.
 
-It follows from what the documents say alone, so an interrupted, a parallel and an uninterrupted harvest agree on it.
-What a walk must remember stands in temporary tables, so that memory does not grow with the harvest.
+It follows from what the documents say alone, so an interrupted, a parallel and an uninterrupted harvest agree
+on it. What a walk must remember is in temporary tables, so that memory does not grow with the harvest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a key stands first in canonical order."""
+    """The first position of a key in canonical order."""
 
     key: str
     document: int
@@ -46,16 +46,16 @@ class Place:
 def visits(ledger: Ledger) -> Iterator[Visit]:
     """Every document that can be reached, once, in canonical order.
 
-    A withdrawal of a document counts unless one met earlier in the order has already spoken of the same address: change
-    streams are read from their newest end. A withdrawal of a catalogue record counts wherever it stands: lists have no
-    such order.
+    A withdrawal of a document counts unless one met earlier in the order has already spoken of the same
+    address: change streams are read from their newest end. A withdrawal of a catalogue record counts wherever
+    it is: lists have no such order.
     """
     with _withdrawn(ledger) as gone:
         yield from _visits(ledger, gone)
 
 
 def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None) -> Iterator[Place]:
-    """Every key once, where it stands first in canonical order.
+    """Every key once, at its first position in canonical order.
 
     Args:
         repeated: called with the key and the document of every later place.
@@ -88,7 +88,8 @@ def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None)
 
 
 def shared_identifiers(ledger: Ledger) -> frozenset[str]:
-    """The sample keys whose identifier shows more than one image, whether or not each of them could be had."""
+    """The sample keys whose identifier shows more than one image, whether or not each of them could be
+    had."""
     database = ledger.database
     suspects = database.execute("SELECT base FROM items GROUP BY base HAVING count(*) > 1 LIMIT 1").fetchone()
     if suspects is None:
@@ -105,16 +106,16 @@ def _visits(ledger: Ledger, gone: str) -> Iterator[Visit]:
     has_withdrawals = database.execute("SELECT 1 FROM withdrawals LIMIT 1").fetchone() is not None
     with _scratch(ledger, "met", "(position INTEGER PRIMARY KEY, document INTEGER NOT NULL UNIQUE)") as met:
         next_document = (
-            f"SELECT d.id, d.uri, d.state, d.reason, d.opt_out FROM {met} m JOIN documents d ON d.id = m.document "
-            "WHERE m.position = ?"
+            f"SELECT d.id, d.uri, d.state, d.reason, d.opt_out FROM {met} m JOIN documents d ON d.id ="
+            " m.document WHERE m.position = ?"
         )
         children = (
             f"INSERT OR IGNORE INTO {met} (document) SELECT child FROM edges WHERE parent = ? "
             f"AND (record IS NULL OR record NOT IN (SELECT source_id FROM {gone})) ORDER BY ordinal"
         )
         withdrawals = (
-            f"INSERT OR IGNORE INTO {gone} SELECT source_id FROM withdrawals WHERE document = ? AND NOT EXISTS "
-            f"(SELECT 1 FROM documents d JOIN {met} m ON m.document = d.id WHERE d.uri = source_id)"
+            f"INSERT OR IGNORE INTO {gone} SELECT source_id FROM withdrawals WHERE document = ? AND NOT"
+            f" EXISTS (SELECT 1 FROM documents d JOIN {met} m ON m.document = d.id WHERE d.uri = source_id)"
         )
         database.execute(children, (ROOT,))
         for position in itertools.count(1):
@@ -122,7 +123,7 @@ def _visits(ledger: Ledger, gone: str) -> Iterator[Visit]:
             if row is None:
                 return
             document, uri, state, reason, opt_out = row
-            if has_withdrawals and _stands_in(database, gone, uri):
+            if has_withdrawals and _is_in(database, gone, uri):
                 continue
             yield Visit(document, uri, state, reason, tuple(opt_out.split()))
             database.execute(children, (document,))
@@ -148,13 +149,14 @@ def _withdrawn(ledger: Ledger) -> Iterator[str]:
             with _scratch(ledger, "unused", columns) as unused:
                 for visit in _visits(ledger, unused):
                     database.execute(
-                        f"INSERT OR IGNORE INTO {gone} SELECT w.source_id FROM withdrawals w WHERE w.document = ? AND {_OF_RECORDS}",
+                        f"INSERT OR IGNORE INTO {gone} SELECT w.source_id FROM withdrawals w WHERE w.document"
+                        f" = ? AND {_OF_RECORDS}",
                         (visit.document,),
                     )
         yield gone
 
 
-def _stands_in(database: sqlite3.Connection, table: str, source_id: str) -> bool:
+def _is_in(database: sqlite3.Connection, table: str, source_id: str) -> bool:
     return database.execute(f"SELECT 1 FROM {table} WHERE source_id = ?", (source_id,)).fetchone() is not None
 
 
@@ -178,7 +180,8 @@ def settle(ledger: Ledger, refused: Callable[[str], str | None]) -> int:
         refused: why a candidate (JSON) is not wanted for its rights, or None.
 
     Returns:
-        How many items must be fetched again: the candidates show different images, or the rights allow it now.
+        How many items must be fetched again: the candidates show different images, or the rights allow it
+        now.
     """
     database = ledger.database
     if database.execute("SELECT 1 FROM sightings WHERE candidate IS NOT NULL LIMIT 1").fetchone() is None:

@@ -35,7 +35,7 @@ class NotNow(Exception):
         self.wait_seconds = wait_seconds
 
 
-class HostParked(NotNow):
+class HostPaused(NotNow):
     """The host is paused for the rest of this run."""
 
 

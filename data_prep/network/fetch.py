@@ -30,7 +30,7 @@ from data_prep.network import optout
 from data_prep.network.addresses import AllowList, host_of, origin_of
 from data_prep.network.answers import (
     Gone,
-    HostParked,
+    HostPaused,
     HostRefused,
     NotNow,
     Refused,
@@ -194,7 +194,7 @@ class Fetcher:
         raise AssertionError("unreachable")
 
     def _is_worth_a_retry(self, error: Exception) -> bool:
-        if not isinstance(error, NotNow) or isinstance(error, HostParked):
+        if not isinstance(error, NotNow) or isinstance(error, HostPaused):
             return False
         return error.wait_seconds is None or error.wait_seconds <= self._limits.max_wait_seconds
 
@@ -253,10 +253,10 @@ class Fetcher:
     ) -> Fetched | str:
         """One request within the host's rate limit. Returns the answer, or the address of a redirect."""
         gate = self.gate(host_of(uri))
-        if gate.parked:
-            raise HostParked(gate.parked)
+        if gate.paused:
+            raise HostPaused(gate.paused)
         if gate.seconds_closed > self._limits.max_wait_seconds:
-            raise HostParked("the server asks to wait", gate.seconds_closed)
+            raise HostPaused("the server asks to wait", gate.seconds_closed)
         headers = {
             "Host": url.netloc,
             "User-Agent": self._agent,
@@ -271,8 +271,8 @@ class Fetcher:
             extensions={"timeout": self._timeouts()},
         )
         async with gate.turn():
-            if gate.parked:
-                raise HostParked(gate.parked)
+            if gate.paused:
+                raise HostPaused(gate.paused)
             try:
                 return await self._exchange(request, uri, wanted, max_bytes, site, gate)
             except NotNow as error:
@@ -333,7 +333,7 @@ class Fetcher:
                 wait = gate.slow_down(wait)
                 if wait > self._limits.max_wait_seconds:
                     gate.park(f"the server asks to wait {wait:.0f} s ({reason})")
-                    raise HostParked(reason, wait)
+                    raise HostPaused(reason, wait)
             raise NotNow(reason, wait)
         gate.succeeded(0)
         raise Gone(reason) if status in (404, 410) else Refused(reason)

@@ -56,7 +56,7 @@ class HostGate:
         shared: SharedPace | None = None,
     ) -> None:
         self.host, self.pace, self._shared = host, pace, shared
-        self.parked: str | None = None
+        self.paused: str | None = None
         self.num_requests = 0
         self.num_bytes = 0
         self._now = now
@@ -147,8 +147,8 @@ class HostGate:
         """Record a failed request; after many in a row the host is paused for the run."""
         self._failures += 1
         if self._failures >= FAILURES_TO_PARK:
-            self.parked = f"{self._failures} requests in a row failed, the last because: {reason}"
+            self.paused = f"{self._failures} requests in a row failed, the last because: {reason}"
 
     def park(self, reason: str) -> None:
         """Send the host no more requests in this run."""
-        self.parked = reason
+        self.paused = reason

@@ -1,7 +1,7 @@
 """Tars from object storage and web servers, by fsspec: whole, or not at all.
 
-These are addresses that a person types on the command line, not links that a server sends; so they may be on this machine
-or in a private network.
+These are addresses that a person types on the command line, not links that a server sends; so they may be on
+this machine or in a private network.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """IIIF Change Discovery 1.0: a stream of activities, read backwards from its last page.
 
 The algorithm is that of the standard (iiif.io/api/discovery/1.0, section 3.5, "Activity Streams Processing
-Algorithm"): newest first, each document once, stop at what the harvest before has seen. A `Refresh` begins a list of
-all there is: a first harvest needs nothing older, a later one only what was deleted before it.
+Algorithm"): newest first, each document once, stop at what the harvest before has seen. A `Refresh` begins a
+list of all there is: a first harvest needs nothing older, a later one only what was deleted before it.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def read_discovery(
 ) -> Found:
     """Links to changed documents and withdrawals, newest first. Never raises.
 
-    The first word about a document in this order is the last word of the stream: the harvest ignores later links
-    to, and withdrawals of, a document it has already met in the same walk. Links carry the activity's end time in
-    `context["changed"]`. The newest time of all is `Found.seen_until`, the `since` of the next harvest. Times are in
-    UTC to the millisecond, so that they compare as texts.
+    The first word about a document in this order is the last word of the stream: the harvest ignores later
+    links to, and withdrawals of, a document it has already met in the same walk. Links carry the activity's
+    end time in `context["changed"]`. The newest time of all is `Found.seen_until`, the `since` of the next
+    harvest. Times are in UTC to the millisecond, so that they compare as texts.
 
     Args:
-        context: `since` is the time of the newest activity that the harvest before has seen; reading stops at the
-            first activity older than it. `only_deletes` holds once a Refresh was met; `stream` is the address of the
-            stream, which activities of type Add and Remove must name. `history` is the harvest's own, and travels from
-            page to page.
+        context: `since` is the time of the newest activity that the harvest before has seen; reading stops at
+            the first activity older than it. `only_deletes` holds once a Refresh was met; `stream` is the
+            address of the stream, which activities of type Add and Remove must name. `history` is the
+            harvest's own, and travels from page to page.
     """
     value = parse_object(document, uri)
     if isinstance(value, Refusal):
@@ -178,7 +178,8 @@ def _ended(activity: JsonObject) -> str | None:
 
 
 def _utc(value: Any) -> str | None:
-    """A time in UTC to the millisecond, cut and not rounded: what is a little older is read once more, not passed over."""
+    """A time in UTC to the millisecond, cut and not rounded: what is a little older is read once more, not
+    passed over."""
     if not isinstance(value, str):
         return None
     try:

@@ -153,7 +153,8 @@ def _note_making(lido: Element, record: CatalogueRecord) -> None:
 
 
 def _note_resources(lido: Element, record: CatalogueRecord, profile: InstitutionProfile) -> None:
-    """Images and their rights. The rights of the record (`recordRights`) are those of its text, not of the image."""
+    """Images and their rights. The rights of the record (`recordRights`) are those of its text, not of the
+    image."""
     for resource in descendants(lido, "resourceSet"):
         found: list[tuple[int, str]] = []
         for representation in children(resource, "resourceRepresentation"):

@@ -37,7 +37,8 @@ def read_oai_pmh(
 ) -> Found:
     """Candidates, links (manifests, the next page) and withdrawals of one response. Never raises.
 
-    A link to a manifest carries the record in `context["record"]`, with the identifier that a later withdrawal names.
+    A link to a manifest carries the record in `context["record"]`, with the identifier that a later
+    withdrawal names.
 
     Args:
         uri: the request; the next one is built from it.

@@ -86,7 +86,7 @@ def addresses_in(text: str) -> list[str]:
 
 
 def is_image(address: str) -> bool:
-    """Whether an address says by its own name that it is one of an image."""
+    """Whether an address says by its own name that it is the address of an image."""
     try:
         return _IMAGE.search(urlsplit(address).path) is not None
     except ValueError:
@@ -94,7 +94,7 @@ def is_image(address: str) -> bool:
 
 
 def is_other_file(address: str) -> bool:
-    """Whether an address says by its own name that what stands there is no image."""
+    """Whether an address says by its own name that it is not an image."""
     try:
         return _OTHER_FILE.search(urlsplit(address).path) is not None
     except ValueError:
@@ -102,7 +102,8 @@ def is_other_file(address: str) -> bool:
 
 
 def manifest_in(address: str, profile: InstitutionProfile) -> str | None:
-    """The manifest that an address is, names in its query (as viewers do), or leads to by the profile's rules."""
+    """The manifest that an address is, names in its query (as viewers do), or leads to by the profile's
+    rules."""
     try:
         parts = urlsplit(address)
         named = parse_qs(parts.query, max_num_fields=50)

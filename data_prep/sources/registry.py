@@ -1,4 +1,5 @@
-"""Which reader reads what: by the kind of a link, or by looking at a document the user named without saying."""
+"""Which reader reads what: by the kind of a link, or by looking at a document the user named without
+saying."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _record(item: Element, fallback: str, profile: InstitutionProfile) -> Catalo
 
 
 def _content(data: Element, name: str) -> Element | Refusal | None:
-    """The element inside recordData; where the packing is `string`, it stands there escaped."""
+    """The element inside recordData; if the packing is `string`, it is escaped there."""
     content = next(children(data), None)
     text = (data.text or "").strip()
     return parse_xml(text.encode(), name) if content is None and text.startswith("<") else content

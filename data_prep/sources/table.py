@@ -1,7 +1,8 @@
 """A folder of images and a table (CSV, JSONL or Parquet) -> candidates, for partners without IIIF.
 
-Which column holds what is said in the config (data_prep.config.Columns). The texts take the same road as those of a
-manifest: markup, shelfmarks and titles with tails are dealt with once, in data_prep.description.describe.
+Which column holds what is said in the config (data_prep.config.Columns). The texts are processed like those
+of a manifest: markup, shelfmarks and titles with tails are dealt with once, in
+data_prep.description.describe.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class TableReader:
             yield Found(tuple(candidates), refusals=tuple(refusals))
 
     def _check_columns(self, row: Row) -> None:
-        """Columns that the config names itself must exist; rows of JSONL may each have others. A printed config lists
-        the usual names too: they count as named only where they differ from the default."""
+        """Columns that the config names itself must exist; rows of JSONL may each have others. A printed
+        config lists the usual names too: they count as named only where they differ from the default."""
         wanted: list[tuple[str, str | list[str]]] = [("file", self._columns.file)]
         usual = Columns()
         named = {
@@ -184,7 +185,8 @@ class TableReader:
             yield from (Statement(field, text, spoken) for text in self._texts(row, spec))
         others: tuple[tuple[TextField, str | list[str] | None], ...] = (
             ("creator", columns.creators), ("date", columns.date), ("type", columns.object_type),
-            ("iconclass", columns.iconclass), ("attribution", columns.attribution), ("homepage", columns.homepage),
+            ("iconclass", columns.iconclass), ("attribution", columns.attribution),
+            ("homepage", columns.homepage),
         )  # fmt: skip
         for name, column in others:
             yield from (Statement(name, text, None) for text in self._texts(row, column))

@@ -41,7 +41,7 @@ def table_file(path: Path) -> Path:
         raise MissingRequirement(
             "no table here",
             where=path,
-            remedy="put a metadata.csv or metadata.jsonl beside the images, or name the file",
+            remedy="put a metadata.csv or metadata.jsonl next to the images, or name the file",
         )
     if len(tables) > 1:
         raise BadInput(

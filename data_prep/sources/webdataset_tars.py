@@ -1,11 +1,12 @@
 """WebDataset tars that are not ours -> candidates: plain ones, and those that img2dataset writes.
 
-A sample is the members of one key (webdataset's rule): an image, its text in `.txt`, its metadata in `.json`. The
-metadata count as the columns of a table's row, so that a sample takes the way of a row, with the same mapping, rights and
-checks. Images are written to a folder, from which the harvest reads them as it reads those of a table.
+A sample is the members of one key (webdataset's rule): an image, its text in `.txt`, its metadata in `.json`.
+The metadata count as the columns of a table's row, so that a sample takes the way of a row, with the same
+mapping, rights and checks. Images are written to a folder, from which the harvest reads them as it reads
+those of a table.
 
-Every member that cannot be used is refused with a reason. Sizes are bounded, links are not followed, and no name of a
-member becomes a name on this disk.
+Every member that cannot be used is refused with a reason. Sizes are bounded, links are not followed, and no
+name of a member becomes a name on this disk.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Bytes -> an XML tree, safely: no entities of its own, nothing loaded from elsewhere, bounded in size and depth."""
+"""Bytes -> an XML tree, safely: no entities of its own, nothing loaded from elsewhere, bounded in size and
+depth."""
 
 from __future__ import annotations
 
@@ -31,8 +32,9 @@ _AMPERSAND = re.compile(
 def parse_xml(document: bytes, uri: str) -> Element | Refusal:
     """The root element of `document`.
 
-    What often goes wrong on the way is mended: an encoding other than the one declared, control characters, HTML's
-    entities, bare ampersands. Declared entities are refused: no catalogue needs them, and attacks are made of them.
+    What often goes wrong on the way is mended: an encoding other than the one declared, control characters,
+    HTML's entities, bare ampersands. Declared entities are refused: no catalogue needs them, and attacks are
+    made of them.
     """
     if len(document) > MAX_XML_BYTES:
         return Refusal(

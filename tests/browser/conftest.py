@@ -105,7 +105,7 @@ def _note_foreign(url: str, address: str, complaints: list[str]) -> None:
 
 
 def _note_failure(request: Any, complaints: list[str]) -> None:
-    # A picture that was on its way when the reader went on is no fault.
+    # A picture that was still loading when the reader left the page is no fault.
     if request.failure != "net::ERR_ABORTED":
         complaints.append(f"failed: {request.url} {request.failure}")
 

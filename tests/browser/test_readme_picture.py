@@ -27,7 +27,7 @@ pytestmark = pytest.mark.browser
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "search-page.png"
 SIZE = (1280, 860)
-# The README says so beside the picture.
+# The README states the query in the description of the picture.
 QUERY = "Azure, a chevron or between three mullets argent"
 DRAW_FROM = os.environ.get("ICONOCLIP_DRAW_FROM")
 

@@ -76,7 +76,7 @@ def test_a_switch_can_be_turned_off() -> None:
     assert [Trip(serve=False)] == SEEN
 
 
-def test_the_command_line_stands_on_top_of_the_file(tmp_path: pytest.TempPathFactory) -> None:
+def test_the_command_line_overrides_the_file(tmp_path: pytest.TempPathFactory) -> None:
     path = f"{tmp_path}/c.yaml"
     with open(path, "w") as file:  # noqa: PTH123
         file.write("out: file\nsources: [a]\ndry_run: true\n")
@@ -133,7 +133,7 @@ def test_every_verb_has_its_config_and_explains_every_field(
     printed = capsys.readouterr().out
     assert f"iconoclip {name}" in printed
     assert "fields:" in printed
-    # No type of Python's stands in it: it is read by people.
+    # It names no Python type: people read it.
     assert not re.search(r"<class|Annotated|Optional\[|Literal\[|Pydantic|default: null", printed)
 
 
@@ -189,7 +189,7 @@ def test_importing_the_command_is_quick() -> None:
 
 
 class Rates(Config):
-    """A group of fields."""
+    """A group of fields, nested in another."""
 
     renamed: ClassVar[dict[str, str]] = {"lr": "learning_rate"}
     learning_rate: float = Field(1e-3, gt=0, description="peak")

@@ -11,13 +11,13 @@ from iconoclip.config import Config, build, digest, find_config, load, read_yaml
 from iconoclip.errors import ConfigError, MissingRequirement
 
 
-class Manners(Config):
-    rate_per_minute: float = Field(60, gt=0, description="requests a minute")
+class Limits(Config):
+    rate_per_minute: float = Field(60, gt=0, description="requests per minute")
 
 
 class Visit(Config):
     sources: list[str] = Field(default=[], description="where from")
-    manners: Manners = Manners()
+    limits: Limits = Limits()
     limit: int | None = None
 
 
@@ -29,15 +29,15 @@ def test_a_misspelt_key_is_named_with_its_neighbour() -> None:
 
 
 def test_a_misspelt_nested_key_is_named_with_its_path() -> None:
-    with pytest.raises(ConfigError, match=r"unknown config key 'manners\.rate_per_minut'"):
-        build(Visit, {"manners": {"rate_per_minut": 3}}, "visit.yaml")
+    with pytest.raises(ConfigError, match=r"unknown config key 'limits\.rate_per_minut'"):
+        build(Visit, {"limits": {"rate_per_minut": 3}}, "visit.yaml")
 
 
 def test_every_wrong_value_is_listed() -> None:
     with pytest.raises(
-        ConfigError, match=r"limit: .*manners\.rate_per_minute: |manners\.rate_per_minute: .*limit: "
+        ConfigError, match=r"limit: .*limits\.rate_per_minute: |limits\.rate_per_minute: .*limit: "
     ):
-        build(Visit, {"limit": "many", "manners": {"rate_per_minute": 0}}, "visit.yaml")
+        build(Visit, {"limit": "many", "limits": {"rate_per_minute": 0}}, "visit.yaml")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_by_hand() -> None:
 def test_a_model_that_answers_everything_alike_gets_no_credit() -> None:
     ranks = relevant_ranks(np.zeros((1, 100)), np.eye(1, 100, dtype=bool))
     assert ranks[0].tolist() == [100]
-    # Two right answers of one score stand at the last two places.
+    # Two right answers of one score are at the last two places.
     assert ranks_of(np.zeros((1, 10)), [np.array([3, 7])])[0].tolist() == [9, 10]
 
 

@@ -51,7 +51,7 @@ RS = "http://rightsstatements.org/vocab"
         ("http://www.europeana.eu/rights/rr-f/", f"{RS}/InC/1.0/"),
         ("http://www.europeana.eu/rights/out-of-copyright-non-commercial/", f"{RS}/NoC-NC/1.0/"),
         ("http://www.europeana.eu/portal/rights/unknown.html", f"{RS}/UND/1.0/"),
-        # beside other text, and beside an address that is none
+        # with other text, and with an address that is none
         ("domaine public (http://rightsstatements.org/vocab/NoC-OKLR/1.0/)", f"{RS}/NoC-OKLR/1.0/"),
         ("http://creativecommons.org/licenses/by-nc/4.0/ | https://gallica.bnf.fr/html/und/conditions",
          f"{CC}/licenses/by-nc/4.0/"),
@@ -148,7 +148,7 @@ def test_an_opt_out_forbids_training_under_every_policy() -> None:
         assert rights.opt_out == ("noai",)
 
 
-def test_a_record_is_not_believed_but_judged_again() -> None:
+def test_a_record_is_not_trusted_but_judged_again() -> None:
     honest = judge(CANONICAL["CC-BY-NC"], policy="noncommercial")
     assert may_train(honest, "noncommercial")
     assert not may_train(honest, "open")

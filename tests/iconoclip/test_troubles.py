@@ -68,12 +68,25 @@ CASES: list[tuple[str, Callable[[], Any], int, str]] = [
     ("reset", raising(ConnectionResetError(errno.ECONNRESET, "reset")), 75, "closed the connection"),
     ("name of a host", raising(socket.gaierror(-2, "Name or service not known")), 75, "name of a server"),
     ("memory", raising(MemoryError()), 75, "memory"),
-    ("torch's writer", raising(RuntimeError(
-        "[enforce fail at inline_container.cc:815] . PytorchStreamWriter failed writing file data/3: file write failed"
-    )), 75, "cannot be written"),
+    (
+        "torch's writer",
+        raising(
+            RuntimeError(
+                "[enforce fail at inline_container.cc:815] . PytorchStreamWriter failed writing file data/3:"
+                " file write failed"
+            )
+        ),
+        75,
+        "cannot be written",
+    ),
     ("torch's writer, at its end", raising(RuntimeError("unexpected pos 64 vs 0")), 75, "cannot be written"),
     ("torch's allocator", raising(RuntimeError("DefaultCPUAllocator: can't allocate memory")), 75, "memory"),
-    ("torch's loader", raising(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")), 75, "worker"),
+    (
+        "torch's loader",
+        raising(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")),
+        75,
+        "worker",
+    ),
     ("faiss", raising(RuntimeError("Error in write: No space left on device")), 75, "the disk is full"),
     ("a worker killed", raising(BrokenProcessPool("terminated abruptly")), 75, "worker process"),
     ("a wrapped full disk", wrapped(OSError(errno.ENOSPC, "No space left")), 75, "the disk is full"),
@@ -92,7 +105,7 @@ CASES: list[tuple[str, Callable[[], Any], int, str]] = [
     ("a package", lambda: __import__("no_such_package_here"), 4, "no_such_package_here"),
     ("a program", lambda: subprocess.run(["false"], check=True), 4, "a program failed"),
     ("a missing program", lambda: subprocess.run(["/no/such/program"]), 4, "no such file"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "fail", "code", "words"), CASES, ids=[case[0] for case in CASES])
@@ -149,7 +162,9 @@ def test_the_file_is_named_and_an_answer_is_kept() -> None:
     assert as_iconoclip_error(known) is known
 
 
-def test_a_disk_that_is_really_full(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_disk_that_is_really_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
 

@@ -37,7 +37,8 @@ RETIRED = {
 
 
 def kind(annotation: Any) -> str:
-    """What a field takes, apart from its bounds: a path is text on the command line, and null is always extra."""
+    """What a field takes, apart from its bounds: a path is text on the command line, and null is always
+    extra."""
     members = [member for member in alternatives(annotation) if member is not type(None)]
     shown = []
     for member in members:

@@ -1,4 +1,5 @@
-"""A server for harvests to meet: a small IIIF archive over real HTTP on loopback, as well- or ill-mannered as told."""
+"""A server for harvests to meet: a small IIIF archive over real HTTP on loopback, as well- or ill-mannered as
+told."""
 
 from __future__ import annotations
 
@@ -177,8 +178,9 @@ class Archive(Server):
         base = f"{self.origin}/manifest/{number}"
         service = {"id": f"{self.origin}/image/{number}", "type": "ImageService3", "profile": "level2"}
         body = {
-            "id": f"{self.origin}/image/{number}/full/max/0/default.jpg", "type": "Image", "format": "image/jpeg",
-            "width": 96, "height": 80, "service": [{**service, "width": 96, "height": 80}],
+            "id": f"{self.origin}/image/{number}/full/max/0/default.jpg", "type": "Image",
+            "format": "image/jpeg", "width": 96, "height": 80,
+            "service": [{**service, "width": 96, "height": 80}],
         }  # fmt: skip
         painting = {
             "id": f"{base}/a",
@@ -193,7 +195,8 @@ class Archive(Server):
         }  # fmt: skip
         manifest = {
             "@context": "http://iiif.io/api/presentation/3/context.json",
-            "id": base, "type": "Manifest", "label": {"en": [f"A drawing of a ship, number {number}"]}, "items": [canvas],
+            "id": base, "type": "Manifest", "label": {"en": [f"A drawing of a ship, number {number}"]},
+            "items": [canvas],
         }  # fmt: skip
         rights = self.rights.get(number, PDM)
         return {**manifest, "rights": rights} if rights else manifest

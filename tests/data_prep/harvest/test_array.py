@@ -81,11 +81,31 @@ def test_tasks_at_the_same_time(nested, tmp_path):
         harvest(config(nested, tmp_path / "one"))
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "iconoclip.cli", "harvest", nested.collection, "--out", str(tmp_path / "two"),
-             "--harvested_at", CLOCK, "--max_side_pixels", "64", "--num_workers", "1", "--num_tasks", "2", "--task", str(task)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        ) for task in range(2)
-    ]  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "iconoclip.cli",
+                "harvest",
+                nested.collection,
+                "--out",
+                str(tmp_path / "two"),
+                "--harvested_at",
+                CLOCK,
+                "--max_side_pixels",
+                "64",
+                "--num_workers",
+                "1",
+                "--num_tasks",
+                "2",
+                "--task",
+                str(task),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for task in range(2)
+    ]
     codes = sorted(process.wait(120) for process in processes)
     assert codes in ([0, 3], [3, 3]), [process.stderr.read() for process in processes if process.stderr]
     assert files(tmp_path / "two") == files(tmp_path / "one")
@@ -184,9 +204,9 @@ async def _ask(gate: HostGate) -> None:
 
 def test_killed_task_blocks_nobody(tmp_path):
     code = (
-        "import asyncio,sys,pathlib\nfrom data_prep.network.shared_pace import SharedPace\n"
-        "async def hold():\n  async with SharedPace(pathlib.Path(sys.argv[1]), 'h', 1).place():\n    print('held', flush=True)\n    await asyncio.sleep(60)\n"
-        "asyncio.run(hold())"
+        "import asyncio,sys,pathlib\nfrom data_prep.network.shared_pace import SharedPace\nasync def"
+        " hold():\n  async with SharedPace(pathlib.Path(sys.argv[1]), 'h', 1).place():\n    print('held',"
+        " flush=True)\n    await asyncio.sleep(60)\nasyncio.run(hold())"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout

@@ -1,4 +1,4 @@
-"""A collection changes between two harvests: what is asked again, what is stored, what is withdrawn."""
+"""A collection changes between two harvests: what is requested again, what is stored, what is withdrawn."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_page_that_is_lost_loses_nothing_that_was_known(archive, stream, tmp_p
     with pytest.raises(SomeRefused):
         harvest(config(stream.address, tmp_path, refresh=True, harvested_at=SECOND))
     assert numbers(tmp_path) == [0, 1, 2, 3, 4, 5, 8, 9]
-    # The time seen until is not believed: what the lost page said is asked for again.
+    # The time "seen until" is not trusted: what the lost page named is requested again.
     del archive.routes["/page/3"]
     with pytest.raises(SomeRefused):
         harvest(config(stream.address, tmp_path, refresh=True, harvested_at=THIRD))
@@ -203,8 +203,10 @@ def oai(records: str) -> bytes:
 
 
 def record(number: int, relation: str) -> str:
-    return f"""<record><header><identifier>oai:x:{number}</identifier><datestamp>2026-01-01</datestamp></header>
-<metadata><oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" xmlns:dc="http://purl.org/dc/elements/1.1/">
+    return f"""<record><header><identifier>oai:x:{number}</identifier>
+<datestamp>2026-01-01</datestamp></header>
+<metadata><oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/"
+    xmlns:dc="http://purl.org/dc/elements/1.1/">
 <dc:title>A drawing of a ship at anchor, number {number}</dc:title>
 <dc:rights>http://creativecommons.org/publicdomain/mark/1.0/</dc:rights>
 <dc:relation>{relation}</dc:relation></oai_dc:dc></metadata></record>"""

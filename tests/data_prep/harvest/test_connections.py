@@ -104,7 +104,7 @@ def test_an_encrypted_connection_carries_everything(serve, certificate, monkeypa
     assert len(fetch(f"https://localhost:{port}/image", port).body) == 250 * (num_bytes // 250 + 1)
 
 
-def test_a_certificate_nobody_vouches_for_is_not_believed(serve, certificate):
+def test_a_certificate_of_an_unknown_authority_is_not_trusted(serve, certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     port = serve(http(b"x"), context)

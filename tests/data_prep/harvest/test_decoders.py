@@ -90,7 +90,7 @@ FORGED = {
         json.dumps({**FORGED, "sha256": hashlib.sha256(b"x").hexdigest(), "phash": "../../x"}).encode(),
     ],
 )
-def test_process_that_an_image_took_over_is_not_believed(picture, monkeypatch, head):
+def test_process_that_an_image_took_over_is_not_trusted(picture, monkeypatch, head):
     monkeypatch.setattr(
         Decoders, "PROGRAM", (sys.executable, "-c", TAKEN_OVER.format(head=head[:2000], length=len(head)))
     )

@@ -65,7 +65,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (chunked(b"x", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: br\r\n"), Refused,
          "encoded as 'br'"),
     ],
-    ids=["cut short", "stands still", "negative length", "two lengths", "ssh", "nothing", "endless header",
+    ids=["cut short", "stalls", "negative length", "two lengths", "ssh", "nothing", "endless header",
     "slow drip",
          "endless", "huge by its own word", "gzip bomb", "no gzip", "brotli"],
 )  # fmt: skip

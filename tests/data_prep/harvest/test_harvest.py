@@ -127,7 +127,7 @@ def test_sources_that_yield_nothing(server, tmp_path):
         harvest(HarvestConfig(sources=[f"{server.origin}/nowhere"], out=tmp_path, retry_seconds=0.01))
 
 
-def test_local_manifest_stands_where_an_address_would(archive, tmp_path):
+def test_local_manifest_can_replace_an_address(archive, tmp_path):
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(archive.manifest(7)))
     settings = config(archive, tmp_path / "out").model_dump() | {

@@ -33,7 +33,8 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def issues(archive: Any) -> Any:
-    """Manifests 0, 1 and 2 call their canvas alike and show different images; 3 and 4 show one image under one name."""
+    """Manifests 0, 1 and 2 call their canvas alike and show different images; 3 and 4 show one image under
+    one name."""
     good = archive.manifest
 
     def manifest(number: int) -> dict[str, Any]:
@@ -95,7 +96,8 @@ def drawing() -> Image.Image:
 
 @pytest.fixture(params=[2, 3])
 def placeholder(archive: Any, reply: Any, request: Any) -> Any:
-    """A manifest that calls an image of 200x280 one of 100x100, as is its canvas; the comment is on the red field."""
+    """A manifest that calls an image of 200x280 one of 100x100, as is its canvas; the comment is on the red
+    field."""
     version = request.param
     service_id = f"{archive.origin}/image/0"
 

@@ -1,4 +1,4 @@
-"""Bytes from strangers become small, upright sRGB JPEGs, or a reason why not."""
+"""Untrusted bytes become small, upright sRGB JPEGs, or a reason why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""kill -9 at any moment: nothing reported done is lost, nothing is doubled, and the set is the same to the byte."""
+"""kill -9 at any moment: nothing reported done is lost, nothing is doubled, and the set is the same to the
+byte."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ NUM_KILLS = int(os.environ.get("ICONOCLIP_KILLS", "6"))
 FORKER = """
 import os, sys
 from iconoclip.cli import main
-import data_prep.harvest.verb, data_prep.contribute.pack, py3langid, PIL.JpegImagePlugin, httpx2, httpcore2, protego
+import data_prep.harvest.verb, data_prep.contribute.pack
+import py3langid, PIL.JpegImagePlugin, httpx2, httpcore2, protego
 for line in sys.stdin:
     child = os.fork()
     if not child:
@@ -52,7 +54,8 @@ class Forker:
     def run(
         self, words: list[str], until: Callable[[], bool] | float | None = None, number: int = signal.SIGKILL
     ) -> int:
-        """Run a command; send it a signal after some seconds or once something is so. Returns its exit code."""
+        """Run a command; send it a signal after some seconds or once something is so. Returns its exit
+        code."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write("\t".join(words) + "\t\n")
@@ -165,7 +168,7 @@ def test_stopped_politely_keeps_all_that_came(large, tmp_path, forker, number):
     first = images(large)
     assert forker.run(words(large, tmp_path)) == 3
     twice = set(first) & set(images(large)[len(first) :])
-    # Those whose transfer was cut are asked again; eight at most were under way.
+    # Those whose transfer was cut are requested again; eight at most were under way.
     assert len(twice) <= 8
     assert len(ShardSet(tmp_path)) == 119
 

@@ -120,7 +120,8 @@ TREES = st.dictionaries(
 @given(TREES, st.integers(0, 2**32 - 1))
 @settings(max_examples=80, deadline=None)
 def test_the_order_does_not_depend_on_who_answers_first(tree, seed):
-    """The same documents read in any order give the same keys in the same order, each with its first candidate."""
+    """The same documents read in any order give the same keys in the same order, each with its first
+    candidate."""
 
     def walk(order: random.Random | None) -> list[tuple[str, str]]:
         with Ledger(None) as ledger:

@@ -1,4 +1,5 @@
-"""A refresh never withdraws what merely could not be read, and afterwards gives what a fresh harvest gives."""
+"""A refresh never withdraws what merely could not be read, and afterwards gives what a fresh harvest
+gives."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ NUM_TREES = int(os.environ.get("ICONOCLIP_TREES", "40"))
 
 def config(sources: list[str], out: Path, **values: Any) -> HarvestConfig:
     defaults = {
-        "harvested_at": CLOCK, "max_side_pixels": 32, "retry_seconds": 0.0001, "num_workers": 1, "max_attempts": 1,
+        "harvested_at": CLOCK, "max_side_pixels": 32, "retry_seconds": 0.0001, "num_workers": 1,
+        "max_attempts": 1,
     }  # fmt: skip
     return HarvestConfig(sources=sources, out=out, **{**defaults, **values})
 

@@ -38,9 +38,15 @@ def folder(tmp_path, picture) -> Path:
 
 def rows() -> list[dict[str, str]]:
     return [
-        {"Datei": f"scans/{n}.jpg", "Titel": f"Ein Segelschiff vor der Küste, {n}", "Thema": "Schiffe; Küsten",
-         "Rechte": PDM, "Maler": "Dürer, Albrecht"} for n in range(3)
-    ]  # fmt: skip
+        {
+            "Datei": f"scans/{n}.jpg",
+            "Titel": f"Ein Segelschiff vor der Küste, {n}",
+            "Thema": "Schiffe; Küsten",
+            "Rechte": PDM,
+            "Maler": "Dürer, Albrecht",
+        }
+        for n in range(3)
+    ]
 
 
 def write_csv(folder: Path, values: list[dict[str, str]], delimiter: str = ",") -> Path:

@@ -1,4 +1,5 @@
-"""WebDataset tars of others: what webdataset itself and img2dataset write becomes a shard set, or is refused by name."""
+"""WebDataset tars of others: what webdataset itself and img2dataset write becomes a shard set, or is refused
+by name."""
 
 from __future__ import annotations
 
@@ -266,7 +267,7 @@ class Files(BaseHTTPRequestHandler):
             self.wfile.write(data[: len(data) // 2] if trouble == "cut" else data)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write no log of requests."""
 
 
 @pytest.fixture
@@ -317,7 +318,7 @@ def test_a_server_that_does_not_give_it_is_an_answer(
     words = [f"{server.address}/{name}", "--rights", CC0]
     assert pack(tmp_path / "out", *words) == code
     assert says in capsys.readouterr().err
-    # When it heals, the same command goes on.
+    # When it works again, the same command resumes.
     if code == 75:
         assert pack(tmp_path / "out", *words) == 0
         assert len(records(tmp_path / "out")) == 2

@@ -28,8 +28,8 @@ CLOCK = "2026-01-02T03:04:05Z"
 
 def config(archive: Any, out: Path, **values: Any) -> HarvestConfig:
     defaults = {
-        "harvested_at": CLOCK, "max_side_pixels": 64, "retry_seconds": 0.005, "num_workers": 1, "max_attempts": 2,
-        "stall_seconds": 0.4, "max_wait_seconds": 2,
+        "harvested_at": CLOCK, "max_side_pixels": 64, "retry_seconds": 0.005, "num_workers": 1,
+        "max_attempts": 2, "stall_seconds": 0.4, "max_wait_seconds": 2,
     }  # fmt: skip
     return HarvestConfig(sources=[archive.collection], out=out, **{**defaults, **values})
 
@@ -103,7 +103,7 @@ def test_bad_documents_cost_only_themselves(archive, tmp_path, reply):
 
 
 def test_what_could_not_be_read_is_asked_again_by_every_run(archive, tmp_path, reply):
-    """What is gone (404, 410) is asked again by a refresh alone."""
+    """What is gone (404, 410) is requested again by a refresh alone."""
     archive.routes["/manifest/3"] = reply(status=403)
     archive.routes["/manifest/4"] = reply(status=410)
     archive.routes["/manifest/5"] = reply(status=404)
@@ -128,7 +128,7 @@ def test_refused_items_are_tried_again_when_asked(archive, tmp_path, reply):
 
 
 def test_server_that_comes_back_later(archive, tmp_path, reply):
-    """An item that fails is put off and tried again in the same run, after the others."""
+    """An item that fails is retried later in the same run, after the others."""
     left = {"/image/2/": 4}
     good = archive._image
 
@@ -153,7 +153,7 @@ def test_server_that_asks_to_wait_long(archive, tmp_path, reply):
     del archive.prefixes["/image/5/"]
     harvest(config(archive, tmp_path))
     assert len(ShardSet(tmp_path)) == 12
-    # What had come before the wait is not asked again.
+    # What had come before the wait is not requested again.
     assert num_before + len(archive.paths[num_before:]) <= 13 + 12 + 1
 
 
@@ -233,7 +233,7 @@ def test_info_is_asked_where_a_request_fails_without(archive, tmp_path, picture,
 
 
 def test_a_name_that_is_lost_costs_its_images_and_they_can_be_had_later(archive, tmp_path):
-    """The images' host cannot be resolved; once it can, the same folder goes on."""
+    """The images' host cannot be resolved; once it can, the same folder resumes."""
     good = archive.manifest
 
     def elsewhere(number: int) -> dict[str, Any]:
@@ -331,7 +331,7 @@ def test_status_of_what_waits(archive, tmp_path, reply, capsys):
 
 
 def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path, monkeypatch):
-    """Asked from beside, as a person does, while the harvest is under way."""
+    """Status, asked by another process while the harvest runs."""
     monkeypatch.setattr("data_prep.harvest.engine.SECONDS_BETWEEN_PULSES", 0.2)
     archive.num_manifests = 60
     seen: list[Any] = []

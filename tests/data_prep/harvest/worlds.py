@@ -1,4 +1,5 @@
-"""Random archives that change and break between harvests, and what of them exists: the model of the refresh tests.
+"""Random archives that change and break between harvests, and what of them exists: the model of the refresh
+tests.
 
 A world is served by `World.answer`, from memory or through a real server; `World.existing` walks it by hand.
 """
@@ -94,7 +95,8 @@ class World:
             return 404, b"", None
         fault = self.faults.get(slot(target))
         if fault == "304" and "if-none-match" in headers:
-            # To a request without conditions it is wrong, and can be told; a lie about what has changed cannot.
+            # To a request without conditions it is wrong, and can be told; a lie about what has changed
+            # cannot.
             fault = None
         is_leaf = path.startswith(("/m/", "/i/"))
         status, body = (404, b"gone") if path in self.gone else self._good(path, parse_qs(parts.query), fault)
@@ -291,7 +293,8 @@ async def _broken_body(body: bytes, trouble: str) -> AsyncIterator[bytes]:
 
 
 class InlineDecoders:
-    """In place of data_prep.images.decoders.Decoders: decodes here; starting processes would cost most of a test."""
+    """In place of data_prep.images.decoders.Decoders: decodes here; starting processes would cost most of a
+    test."""
 
     def __init__(self, wanted: Wanted, _: int) -> None:
         self._wanted = wanted

@@ -40,13 +40,28 @@ def manifest(annotations: list[Any], size: tuple[int, int] | None = (2000, 1600)
         **({"width": size[0], "height": size[1]} if size else {}),
     }
     canvas = {
-        "id": CANVAS, "type": "Canvas", "width": 1000, "height": 800, "annotations": annotations,
-        "items": [{"type": "AnnotationPage", "items": [{"type": "Annotation", "motivation": "painting", "body": image, "target": CANVAS}]}],
-    }  # fmt: skip
+        "id": CANVAS,
+        "type": "Canvas",
+        "width": 1000,
+        "height": 800,
+        "annotations": annotations,
+        "items": [
+            {
+                "type": "AnnotationPage",
+                "items": [{"type": "Annotation", "motivation": "painting", "body": image, "target": CANVAS}],
+            }
+        ],
+    }
     return json.dumps(
-        {"@context": "http://iiif.io/api/presentation/3/context.json", "id": URI, "type": "Manifest",
-         "label": {"en": ["A book of animals"]}, "rights": "http://creativecommons.org/publicdomain/zero/1.0/", "items": [canvas]}
-    ).encode()  # fmt: skip
+        {
+            "@context": "http://iiif.io/api/presentation/3/context.json",
+            "id": URI,
+            "type": "Manifest",
+            "label": {"en": ["A book of animals"]},
+            "rights": "http://creativecommons.org/publicdomain/zero/1.0/",
+            "items": [canvas],
+        }
+    ).encode()
 
 
 def read(*annotations: dict[str, Any], size: tuple[int, int] | None = (2000, 1600)) -> Found:
@@ -60,12 +75,31 @@ def read(*annotations: dict[str, Any], size: tuple[int, int] | None = (2000, 160
         f"{CANVAS}#xywh=100,200,300,400",
         f"{CANVAS}#xywh=pixel:100,200,300,400",
         f"{CANVAS}#xywh=percent:10,25,30,50",
-        {"type": "SpecificResource", "source": CANVAS, "selector": {"type": "FragmentSelector", "value": "xywh=100,200,300,400"}},
-        {"type": "SpecificResource", "source": {"id": CANVAS, "type": "Canvas"}, "selector": [{"type": "FragmentSelector", "value": "xywh=100,200,300,400"}]},
-        {"type": "SpecificResource", "source": CANVAS, "selector": {"type": "SvgSelector", "value": "<svg><path d='M100,200 l300 0 v400 H100 z'/></svg>"}},
-        {"type": "SpecificResource", "source": "https://example.org/i", "selector": {"type": "ImageApiSelector", "region": "200,400,600,800"}},
+        {
+            "type": "SpecificResource",
+            "source": CANVAS,
+            "selector": {"type": "FragmentSelector", "value": "xywh=100,200,300,400"},
+        },
+        {
+            "type": "SpecificResource",
+            "source": {"id": CANVAS, "type": "Canvas"},
+            "selector": [{"type": "FragmentSelector", "value": "xywh=100,200,300,400"}],
+        },
+        {
+            "type": "SpecificResource",
+            "source": CANVAS,
+            "selector": {
+                "type": "SvgSelector",
+                "value": "<svg><path d='M100,200 l300 0 v400 H100 z'/></svg>",
+            },
+        },
+        {
+            "type": "SpecificResource",
+            "source": "https://example.org/i",
+            "selector": {"type": "ImageApiSelector", "region": "200,400,600,800"},
+        },
     ],
-)  # fmt: skip
+)
 def test_a_region_is_a_candidate_in_pixels_of_the_image(target: Any) -> None:
     page, region = read(comment("A small dog", target)).candidates
     assert page.region is None
@@ -160,13 +194,18 @@ def test_annotations_elsewhere_are_read_with_what_the_manifest_knew(size: tuple[
         "@id": link.uri,
         "resources": [
             {
-                "@type": "oa:Annotation", "motivation": "oa:commenting",
+                "@type": "oa:Annotation",
+                "motivation": "oa:commenting",
                 "resource": {"@type": "dctypes:Text", "format": "text/html", "chars": "<p>A small dog</p>"},
-                "on": {"@type": "oa:SpecificResource", "full": CANVAS, "selector": {"@type": "oa:FragmentSelector", "value": "xywh=100,200,300,400"}},
+                "on": {
+                    "@type": "oa:SpecificResource",
+                    "full": CANVAS,
+                    "selector": {"@type": "oa:FragmentSelector", "value": "xywh=100,200,300,400"},
+                },
             }
         ],
         "next": "https://example.org/list/2",
-    }  # fmt: skip
+    }
     there = read_annotations(json.dumps(old).encode(), link.uri, ANY, context)
     (region,) = there.candidates
     assert region.captions[0].text == "A small dog"

@@ -72,7 +72,7 @@ def test_a_file_takes_the_profile_of_the_host_it_names() -> None:
     ).encode()
     from_file = read_presentation(value, "/home/me/x.json", profile_for("/home/me/x.json"))
     assert from_file.candidates[0].institution.slug == "gallica"
-    # A stranger's server does not speak for the library.
+    # An unknown server does not speak for the library.
     from_web = read_presentation(
         value, "https://evil.example/x.json", profile_for("https://evil.example/x.json")
     )

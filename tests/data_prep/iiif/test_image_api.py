@@ -1,4 +1,5 @@
-"""Requests are built from what a service says of itself; the forms are those of the Image API's own documents."""
+"""Requests are built from what a service says of itself; the forms are those of the Image API's own
+documents."""
 
 from __future__ import annotations
 

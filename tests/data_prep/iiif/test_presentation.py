@@ -178,8 +178,12 @@ def test_rights_in_metadata_and_credit_lines() -> None:
 
 def test_rights_of_the_image_go_first() -> None:
     licensed = image_3("a", rights="http://creativecommons.org/licenses/by-nc/4.0/")
-    service = {"@context": "http://iiif.io/api/image/2/context.json", "@id": "https://img.example.org/b", "license": ["http://rightsstatements.org/vocab/InC/1.0/"],
-               "profile": "http://iiif.io/api/image/2/level2.json"}  # fmt: skip
+    service = {
+        "@context": "http://iiif.io/api/image/2/context.json",
+        "@id": "https://img.example.org/b",
+        "license": ["http://rightsstatements.org/vocab/InC/1.0/"],
+        "profile": "http://iiif.io/api/image/2/level2.json",
+    }
     first, second, third = read(
         manifest_3(
             canvas_3("1", licensed), canvas_3("2", image_3("b", service=service)), canvas_3("3", image_3("c"))
@@ -197,7 +201,8 @@ def test_a_rights_text_that_the_profile_explains_is_followed_by_its_uri() -> Non
 
 
 def test_canvases_of_a_later_sequence_are_read_and_those_it_repeats_are_not():
-    """2.1, section 5.2, wants the later sequences elsewhere; servers embed them, with canvases of their own."""
+    """2.1, section 5.2, wants the later sequences elsewhere; servers embed them, with canvases of their
+    own."""
 
     def canvas(name: str, image: str) -> dict[str, object]:
         body = {"@id": f"https://example.org/{image}.jpg", "@type": "dctypes:Image", "format": "image/jpeg"}
@@ -208,10 +213,15 @@ def test_canvases_of_a_later_sequence_are_read_and_those_it_repeats_are_not():
     first = [canvas("c1", "i1"), canvas("c2", "i2")]
     later = [canvas("c2", "i2"), canvas("c1", "i1"), canvas("c3", "i3"), canvas("c1", "i4")]
     manifest = {
-        "@context": "http://iiif.io/api/presentation/2/context.json", "@id": "https://example.org/m",
-        "@type": "sc:Manifest", "label": "A book in two orders",
-        "sequences": [{"@type": "sc:Sequence", "canvases": first}, {"@type": "sc:Sequence", "canvases": later}],
-    }  # fmt: skip
+        "@context": "http://iiif.io/api/presentation/2/context.json",
+        "@id": "https://example.org/m",
+        "@type": "sc:Manifest",
+        "label": "A book in two orders",
+        "sequences": [
+            {"@type": "sc:Sequence", "canvases": first},
+            {"@type": "sc:Sequence", "canvases": later},
+        ],
+    }
     found = read(manifest)
     assert [one.source.image for one in found.candidates] == [
         f"https://example.org/i{n}.jpg" for n in (1, 2, 3, 4)

@@ -122,11 +122,20 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def _full_manifest() -> dict[str, Any]:
     annotations = [
-        {"id": f"{URI}/list", "type": "AnnotationPage", "items": [
-            {"type": "Annotation", "motivation": "commenting", "body": {"type": "TextualBody", "value": "A small dog", "language": "en"},
-             "target": f"{URI}/canvas/1#xywh=10,20,300,400"}]},
+        {
+            "id": f"{URI}/list",
+            "type": "AnnotationPage",
+            "items": [
+                {
+                    "type": "Annotation",
+                    "motivation": "commenting",
+                    "body": {"type": "TextualBody", "value": "A small dog", "language": "en"},
+                    "target": f"{URI}/canvas/1#xywh=10,20,300,400",
+                }
+            ],
+        },
         {"id": f"{URI}/more", "type": "AnnotationPage"},
-    ]  # fmt: skip
+    ]
     choice = {
         "type": "Choice",
         "items": [

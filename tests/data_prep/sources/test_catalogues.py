@@ -71,11 +71,17 @@ def test_sru_of_the_kb_names_images_by_their_resolver() -> None:
     ("document", "reason"),
     [
         (sru(), "without records"),
-        (b"<searchRetrieveResponse><diagnostics><diagnostic><message>Query syntax error</message></diagnostic></diagnostics></searchRetrieveResponse>", "Query syntax error"),
+        (
+            (
+                b"<searchRetrieveResponse><diagnostics><diagnostic><message>Query syntax"
+                b" error</message></diagnostic></diagnostics></searchRetrieveResponse>"
+            ),
+            "Query syntax error",
+        ),
         (b"<a/>", "not an answer of SRU"),
         (sru("<x>&lt;broken</x>")[:-9], "not XML"),
     ],
-)  # fmt: skip
+)
 def test_sru_says_why_there_is_nothing(document: bytes, reason: str) -> None:
     found = read_sru(document, SRU, ANY)
     assert found.candidates == ()
@@ -156,8 +162,15 @@ def test_europeana_record_in_json() -> None:
     record = {
         "about": "/9200/item_1",
         "proxies": [
-            {"europeanaProxy": True, "dcSubject": {"def": ["http://iconclass.org/46A122", "http://data.europeana.eu/concept/1"]}},
-            {"europeanaProxy": False, "dcTitle": {"en": ["Armorial of Saint-Quentin"]}, "dctermsCreated": {"def": ["ca. 1650"]}},
+            {
+                "europeanaProxy": True,
+                "dcSubject": {"def": ["http://iconclass.org/46A122", "http://data.europeana.eu/concept/1"]},
+            },
+            {
+                "europeanaProxy": False,
+                "dcTitle": {"en": ["Armorial of Saint-Quentin"]},
+                "dctermsCreated": {"def": ["ca. 1650"]},
+            },
         ],
         "concepts": [{"about": "http://data.europeana.eu/concept/1", "prefLabel": {"de": ["Wappenkunde"]}}],
         "aggregations": [
@@ -166,13 +179,23 @@ def test_europeana_record_in_json() -> None:
                 "edmRights": {"def": ["http://creativecommons.org/publicdomain/mark/1.0/"]},
                 "edmIsShownBy": "https://example.org/iiif/1/full/full/0/default.jpg",
                 "webResources": [
-                    {"about": "https://example.org/iiif/1/full/full/0/default.jpg", "ebucoreHasMimeType": "image/jpeg",
-                     "ebucoreWidth": 3000, "ebucoreHeight": 2000, "svcsHasService": ["https://example.org/iiif/1"]}
+                    {
+                        "about": "https://example.org/iiif/1/full/full/0/default.jpg",
+                        "ebucoreHasMimeType": "image/jpeg",
+                        "ebucoreWidth": 3000,
+                        "ebucoreHeight": 2000,
+                        "svcsHasService": ["https://example.org/iiif/1"],
+                    }
                 ],
             }
         ],
-        "services": [{"about": "https://example.org/iiif/1", "doapImplements": ["http://iiif.io/api/image/2/level1.json"]}],
-    }  # fmt: skip
+        "services": [
+            {
+                "about": "https://example.org/iiif/1",
+                "doapImplements": ["http://iiif.io/api/image/2/level1.json"],
+            }
+        ],
+    }
     found = read_europeana(json.dumps({"success": True, "object": record}).encode(), API, ANY)
     (candidate,) = found.candidates
     assert candidate.service is not None
@@ -198,10 +221,12 @@ def test_europeana_errors_are_told() -> None:
 EDM = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/"
  xmlns:dcterms="http://purl.org/dc/terms/" xmlns:edm="http://www.europeana.eu/schemas/edm/" xmlns:ore="http://www.openarchives.org/ore/terms/"
  xmlns:skos="http://www.w3.org/2004/02/skos/core#" xmlns:svcs="http://rdfs.org/sioc/services#" xmlns:doap="http://usefulinc.com/ns/doap#">
- <edm:ProvidedCHO rdf:about="#cho"><dc:title xml:lang="nl">Wapenboek</dc:title><dc:creator rdf:resource="#maker"/><dc:type>tekening</dc:type>
+ <edm:ProvidedCHO rdf:about="#cho"><dc:title xml:lang="nl">Wapenboek</dc:title>
+ <dc:creator rdf:resource="#maker"/><dc:type>tekening</dc:type>
   <edm:type>IMAGE</edm:type><dc:subject rdf:resource="http://iconclass.org/46A122"/></edm:ProvidedCHO>
  <edm:Agent rdf:about="#maker"><skos:prefLabel xml:lang="nl">Anna Schilder</skos:prefLabel></edm:Agent>
- <ore:Aggregation rdf:about="#agg"><edm:aggregatedCHO rdf:resource="#cho"/><edm:dataProvider>Museum</edm:dataProvider>
+ <ore:Aggregation rdf:about="#agg"><edm:aggregatedCHO rdf:resource="#cho"/>
+ <edm:dataProvider>Museum</edm:dataProvider>
   <edm:rights rdf:resource="http://creativecommons.org/licenses/by/4.0/"/><edm:isShownBy rdf:resource="https://example.org/1.jpg"/>
   <edm:hasView rdf:resource="https://example.org/2.jpg"/></ore:Aggregation>
  <edm:WebResource rdf:about="https://example.org/2.jpg"><edm:rights rdf:resource="http://creativecommons.org/licenses/by-nc/4.0/"/>{view}</edm:WebResource>
@@ -241,11 +266,14 @@ LIDO = """<lido:lidoWrap xmlns:lido="http://www.lido-schema.org"><lido:lido><lid
  <lido:titleSet><lido:appellationValue>Wappen der Stadt</lido:appellationValue></lido:titleSet>
  <lido:repositoryName><lido:legalBodyName><lido:appellationValue>Stadtmuseum</lido:appellationValue></lido:legalBodyName></lido:repositoryName>
  <lido:event><lido:eventType><lido:term>Herstellung</lido:term></lido:eventType>
-  <lido:eventActor><lido:nameActorSet><lido:appellationValue>Anna Malerin</lido:appellationValue></lido:nameActorSet></lido:eventActor>
-  <lido:eventActor><lido:nameActorSet><lido:appellationValue>Ein Vorbild</lido:appellationValue></lido:nameActorSet><lido:roleActor><lido:term>nach</lido:term></lido:roleActor></lido:eventActor>
+  <lido:eventActor><lido:nameActorSet><lido:appellationValue>Anna Malerin</lido:appellationValue>
+  </lido:nameActorSet></lido:eventActor>
+  <lido:eventActor><lido:nameActorSet><lido:appellationValue>Ein Vorbild</lido:appellationValue>
+  </lido:nameActorSet><lido:roleActor><lido:term>nach</lido:term></lido:roleActor></lido:eventActor>
   <lido:eventDate><lido:displayDate>um 1650</lido:displayDate></lido:eventDate></lido:event>
  <lido:event><lido:eventType><lido:term>Erwerb</lido:term></lido:eventType><lido:eventDate><lido:displayDate>1900</lido:displayDate></lido:eventDate></lido:event>
- <lido:subjectSet><lido:subjectConcept><lido:conceptID lido:source="Iconclass">46A122</lido:conceptID><lido:term>Heraldik und Wappenkunde</lido:term></lido:subjectConcept></lido:subjectSet>
+ <lido:subjectSet><lido:subjectConcept><lido:conceptID lido:source="Iconclass">46A122</lido:conceptID>
+ <lido:term>Heraldik und Wappenkunde</lido:term></lido:subjectConcept></lido:subjectSet>
 </lido:descriptiveMetadata>
 <lido:administrativeMetadata xml:lang="de">
  <lido:recordRights><lido:rightsType><lido:term>CC0</lido:term></lido:rightsType></lido:recordRights>

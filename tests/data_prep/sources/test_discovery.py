@@ -101,8 +101,8 @@ def test_a_later_harvest_stops_at_what_it_has_seen() -> None:
 
 def test_what_comes_before_a_refresh_matters_only_where_it_was_deleted() -> None:
     stream = [
-        activity("Create", "a", 1), activity("Update", "b", 2), activity("Delete", "c", 3), activity("Refresh", "", 4),
-        activity("Update", "b", 5),
+        activity("Create", "a", 1), activity("Update", "b", 2), activity("Delete", "c", 3),
+        activity("Refresh", "", 4), activity("Update", "b", 5),
     ]  # fmt: skip
     # A first harvest ends at the Refresh: the list after it is complete.
     assert names(walk(stream)) == ["+b"]

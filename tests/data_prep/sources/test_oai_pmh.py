@@ -29,7 +29,8 @@ def answer(
 
 
 def record(dc: str, identifier: str = "oai:example.org:1") -> str:
-    return f"<record><header><identifier>{identifier}</identifier><datestamp>2026-01-01</datestamp></header><metadata>{DC.format(dc)}</metadata></record>"
+    header = f"<header><identifier>{identifier}</identifier><datestamp>2026-01-01</datestamp></header>"
+    return f"<record>{header}<metadata>{DC.format(dc)}</metadata></record>"
 
 
 def listing(*records: str, token: str = "") -> bytes:
@@ -46,7 +47,8 @@ def test_a_record_with_an_image() -> None:
     found = read(
         listing(
             record(
-                '<dc:title xml:lang="fre">Scène de théâtre</dc:title><dc:creator>Anna Graveur</dc:creator><dc:date>1650</dc:date>'
+                '<dc:title xml:lang="fre">Scène de théâtre</dc:title><dc:creator>Anna'
+                " Graveur</dc:creator><dc:date>1650</dc:date>"
                 "<dc:type>estampe</dc:type><dc:identifier>https://example.org/item/1</dc:identifier>"
                 "<dc:relation>vignette : https://example.org/img/1.jpg.</dc:relation>"
                 "<dc:rights>http://creativecommons.org/publicdomain/mark/1.0/</dc:rights>"
@@ -76,8 +78,10 @@ def test_a_record_that_points_to_a_manifest_lends_it_what_it_knows() -> None:
     (link,) = found.links
     assert (link.uri, link.kind) == ("https://example.org/iiif/1/manifest.json", "presentation")
     assert link.context["record"]["id"] == "oai:example.org:1"
-    manifest = b"""{"@context": "http://iiif.io/api/presentation/3/context.json", "id": "https://example.org/iiif/1/manifest.json",
-      "type": "Manifest", "label": {"none": ["PRENT 0141"]}, "items": [{"id": "https://example.org/c", "type": "Canvas", "items": [
+    manifest = b"""{"@context": "http://iiif.io/api/presentation/3/context.json",
+      "id": "https://example.org/iiif/1/manifest.json",
+      "type": "Manifest", "label": {"none": ["PRENT 0141"]},
+      "items": [{"id": "https://example.org/c", "type": "Canvas", "items": [
       {"type": "AnnotationPage", "items": [{"type": "Annotation", "motivation": "painting", "body":
       {"id": "https://example.org/a.jpg", "type": "Image", "format": "image/jpeg"}}]}]}]}"""
     (candidate,) = read_presentation(manifest, link.uri, ANY, link.context).candidates
@@ -86,7 +90,10 @@ def test_a_record_that_points_to_a_manifest_lends_it_what_it_knows() -> None:
 
 
 def test_an_ark_of_gallica_leads_to_its_manifest() -> None:
-    dc = "<dc:identifier>https://gallica.bnf.fr/ark:/12148/btv1b10033406t</dc:identifier><dc:rights>domaine public</dc:rights>"
+    dc = (
+        "<dc:identifier>https://gallica.bnf.fr/ark:/12148/btv1b10033406t</dc:identifier><dc:rights>domaine"
+        " public</dc:rights>"
+    )
     (link,) = read(listing(record(dc)), load_profile("gallica")).links
     assert link.uri == "https://gallica.bnf.fr/iiif/ark:/12148/btv1b10033406t/manifest.json"
 
@@ -98,7 +105,10 @@ def test_titles_of_the_armorial_are_blazons() -> None:
 
 
 def test_deleted_records_are_withdrawn() -> None:
-    deleted = '<record><header status="deleted"><identifier>oai:x:1</identifier><datestamp>2026-02-03</datestamp></header></record>'
+    deleted = (
+        '<record><header status="deleted"><identifier>oai:x:1</identifier>'
+        "<datestamp>2026-02-03</datestamp></header></record>"
+    )
     (withdrawal,) = read(listing(deleted)).withdrawals
     assert (withdrawal.source_id, withdrawal.at) == ("oai:x:1", "2026-02-03")
 
@@ -106,7 +116,8 @@ def test_deleted_records_are_withdrawn() -> None:
 def test_the_token_leads_to_the_next_page() -> None:
     token = '<resumptionToken completeListSize="9">a/b+c=</resumptionToken>'
     (link,) = read(listing(token=token)).links
-    # The token stands alone beside the verb (section 3.5); the key of the API is not the protocol's and stays.
+    # The token is the only argument with the verb (section 3.5); the key of the API is not the protocol's and
+    # stays.
     assert parse_qs(urlsplit(link.uri).query) == {
         "verb": ["ListRecords"],
         "resumptionToken": ["a/b+c="],
@@ -179,9 +190,23 @@ def test_entities_of_html_and_forbidden_characters_are_repaired(title: str) -> N
 
 
 _PIECES = st.sampled_from(
-    ["<record>", "</record>", "<header>", "</header>", "<identifier>x</identifier>", '<header status="deleted">', "<metadata>",
-     "</metadata>", DC.format("<dc:title>T</dc:title>"), "<ListRecords>", "</ListRecords>", "<resumptionToken>t</resumptionToken>", "&", "é"]
-)  # fmt: skip
+    [
+        "<record>",
+        "</record>",
+        "<header>",
+        "</header>",
+        "<identifier>x</identifier>",
+        '<header status="deleted">',
+        "<metadata>",
+        "</metadata>",
+        DC.format("<dc:title>T</dc:title>"),
+        "<ListRecords>",
+        "</ListRecords>",
+        "<resumptionToken>t</resumptionToken>",
+        "&",
+        "é",
+    ]
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,4 +1,4 @@
-"""How the client behaves: who it says it is, what robots.txt asks of it, the pace that a host bears."""
+"""How the client behaves: who it says it is, what robots.txt asks of it, the rate limit of a host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.network.answers import HostParked, NotNow, Refused
+from data_prep.network.answers import HostPaused, NotNow, Refused
 from data_prep.network.fetch import Fetched
 from data_prep.network.hosts import Pace
 from data_prep.network.sites import SiteRules
@@ -103,7 +103,7 @@ def test_rules_of_a_site_outlive_the_process_for_a_day(server, reply):
 # Pace
 
 
-def test_no_more_at_a_time_than_the_host_bears(server, reply):
+def test_no_more_at_a_time_than_the_host_allows(server, reply):
     async def slowly(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
@@ -138,7 +138,7 @@ def test_retry_after_is_kept(server, reply, as_date):
 
 def test_too_long_a_wait_parks_the_host(server, reply):
     server.routes["/a"] = reply(status=429, headers={"Retry-After": "3600"})
-    with pytest.raises(HostParked):
+    with pytest.raises(HostPaused):
         get(server, "/a")
     assert server.paths == ["/a"]
 
