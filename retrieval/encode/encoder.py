@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional
 
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement
-from retrieval.config import Precision
+from iconoclip.vocabulary import Precision
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import Pixels
 from retrieval.encode.towers import ImageTower, text_features
