@@ -14,6 +14,12 @@ from typing import Any
 
 from data_prep.harvest.shards import Packed
 from data_prep.ledger.absence import num_kept_unlisted
+from data_prep.ledger.counts import (
+    items_not_had,
+    num_documents_read,
+    num_items_waiting,
+    requests_by_host,
+)
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.walk import visits
 from iconoclip.errors import BadInput, RightsForbid, SomeRefused, TryAgainLater
@@ -109,21 +115,13 @@ def kind_of_reason(reason: str) -> str:
 
 def refusals_of(ledger: Ledger) -> Iterator[Refused]:
     """Everything refused before packing, in canonical order: documents, what they refused, items."""
-    database = ledger.database
     seen: set[str] = set()
     for visit in visits(ledger):
         if visit.state in ("refused", "not-known"):
             holds = visit.state == "not-known" and ledger.holds(visit.document)
             yield visit.uri, (visit.reason or "refused") + (KEPT if holds else "")
-        yield from database.execute(
-            "SELECT source, reason FROM refusals WHERE document = ? ORDER BY ordinal", (visit.document,)
-        ).fetchall()
-        rows = database.execute(
-            "SELECT s.key, i.candidate, i.facts IS NOT NULL, i.reason FROM sightings s JOIN items i ON i.key"
-            " = s.key WHERE s.document = ? AND i.state IN ('refused', 'not-known') ORDER BY s.ordinal",
-            (visit.document,),
-        ).fetchall()
-        for key, candidate, is_held, reason in rows:
+        yield from ledger.refusals_of(visit.document)
+        for key, candidate, is_held, reason in items_not_had(ledger, visit.document):
             if key not in seen:
                 seen.add(key)
                 yield json.loads(candidate)["source"]["id"], (reason or "refused") + (KEPT if is_held else "")
@@ -132,9 +130,7 @@ def refusals_of(ledger: Ledger) -> Iterator[Refused]:
 def must_wait(paused: dict[str, str], ledger: Ledger) -> TryAgainLater:
     """The error of a harvest whose servers ask to wait: which, and for what."""
     hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(paused.items()))
-    (num_left,) = ledger.database.execute(
-        "SELECT count(*) FROM items WHERE state IN ('pending', 'retry-later')"
-    ).fetchone()
+    num_left = num_items_waiting(ledger)
     return TryAgainLater(
         f"{num_left} known items and what else these servers hold must wait: {hosts}",
         where=ledger.folder,
@@ -146,7 +142,7 @@ def must_wait(paused: dict[str, str], ledger: Ledger) -> TryAgainLater:
 
 def nothing_usable(ledger: Ledger, out: Path) -> BadInput:
     """The error of a harvest without a sample, once its report is written."""
-    report = report_of(refusals_of(ledger), out, num_documents=_num_documents(ledger))
+    report = report_of(refusals_of(ledger), out, num_documents=num_documents_read(ledger))
     path = report.write(out)
     print(report.summary(), file=sys.stderr)
     if report.by_reason and all(reason.startswith("rights:") for reason in report.by_reason):
@@ -169,7 +165,7 @@ def report_of_harvest(ledger: Ledger, packed: Packed, out: Path) -> Report:
         refused,
         out,
         num_samples=packed.num_samples,
-        num_documents=_num_documents(ledger),
+        num_documents=num_documents_read(ledger),
         notes={
             "smaller_than_asked": packed.num_smaller,
             "groups_joined": packed.num_clusters,
@@ -181,24 +177,11 @@ def report_of_harvest(ledger: Ledger, packed: Packed, out: Path) -> Report:
                 "why": "offered more than once: the same identifier, showing the same image",
                 "examples": [{"key": key, "also_in": uri} for key, uri in packed.merged],
             },
-            "hosts": _hosts(ledger),
+            "hosts": requests_by_host(ledger),
         },
     )
     report.write(out)
     return report
-
-
-def _num_documents(ledger: Ledger) -> int:
-    # Pages of a stream as an earlier round knew it (data_prep.ledger.rounds) are not counted twice.
-    (count,) = ledger.database.execute(
-        "SELECT count(*) FROM documents WHERE state = 'fetched' AND kind NOT GLOB '*@*'"
-    ).fetchone()
-    return int(count)
-
-
-def _hosts(ledger: Ledger) -> dict[str, dict[str, int]]:
-    rows = ledger.database.execute("SELECT host, requests, bytes FROM hosts ORDER BY host")
-    return {host: {"requests": requests, "bytes": num_bytes} for host, requests, num_bytes in rows}
 
 
 def say(report: Report, out: Path) -> int:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from data_prep.config import HarvestConfig
 from data_prep.harvest.recording import Recorder, rights_of, rights_refusal, why_invalid
+from data_prep.ledger.holdings import Holding, Published, holding, looks, num_held, perceptual_hashes
 from data_prep.ledger.jobs import CANDIDATE, FACTS, Facts
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.walk import Place, Visit, places, shared_identifiers
@@ -73,13 +74,8 @@ class Packed:
 @dataclass(frozen=True)
 class _Row:
     place: Place
-    base: str
-    state: str
-    candidate_json: str
+    held: Holding
     facts: Facts
-    spool: int | None
-    offset: int
-    size: int
 
 
 class TooManyWithdrawals(BadInput):
@@ -106,7 +102,7 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
     packed.num_told_apart = len(shared)
     written: set[str] = set()
     with (
-        progress("pack", total=_num_fetched(ledger), unit="samples") as meter,
+        progress("pack", total=num_held(ledger), unit="samples") as meter,
         ShardSetWriter(
             staging,
             name=name,
@@ -120,10 +116,10 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
     ):
         for row in _rows(ledger, packed):
             meter.advance()
-            record = _record(row, recorder, clusters, config, packed, is_shared=row.base in shared)
+            record = _record(row, recorder, clusters, config, packed, is_shared=row.held.base in shared)
             if record is None:
                 continue
-            names = (record.key, row.base, row.place.key)
+            names = (record.key, row.held.base, row.place.key)
             if withdrawn := next((before.withdrawn[key] for key in names if key in before.withdrawn), None):
                 packed.refused.append((record.key, f"withdrawn: {withdrawn.reason}"))
                 continue
@@ -139,7 +135,7 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
                 # Parts that were measured on a canvas may prove to be the same part of the image.
                 written.add(record.key)
             packed.num_samples += 1
-            packed.num_held += row.state != "fetched"
+            packed.num_held += row.held.state != "fetched"
         if stored.num_lost:
             raise LostBytes(stored.num_lost)
         tombstones = before.tombstones(recorder.created_at)
@@ -171,11 +167,6 @@ def hand_over(folder: Path, out: Path) -> bool:
     return True
 
 
-def _num_fetched(ledger: Ledger) -> int:
-    (count,) = ledger.database.execute("SELECT count(*) FROM items WHERE facts IS NOT NULL").fetchone()
-    return int(count)
-
-
 def _rows(ledger: Ledger, packed: Packed) -> Iterator[_Row]:
     """What is held, in canonical order."""
 
@@ -185,39 +176,25 @@ def _rows(ledger: Ledger, packed: Packed) -> Iterator[_Row]:
             packed.merged.append((key, visit.uri))
 
     for place in places(ledger, note_merged):
-        row = ledger.database.execute(
-            "SELECT base, state, candidate, facts, spool, offset, size FROM items WHERE key = ?", (place.key,)
-        ).fetchone()
-        if row[3] is None and row[1] != "refused":
-            # Its image was another one before, and the new one could not be had yet: that one is still held.
-            held = ledger.database.execute(
-                "SELECT facts, spool, offset, size FROM items WHERE base = ? AND facts IS NOT NULL "
-                "AND key NOT IN (SELECT key FROM sightings) ORDER BY id DESC", (row[0],),
-            ).fetchone()  # fmt: skip
-            row = (*row[:3], *held) if held else row
-        if row[3] is not None:
-            yield _Row(place, row[0], row[1], row[2], FACTS.validate_json(row[3]), *row[4:])
+        held = holding(ledger, place.key)
+        if held is not None:
+            yield _Row(place, held, FACTS.validate_json(held.facts_json))
 
 
 def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
     clusters = Clusters(config.near_duplicate_bits)
     if config.near_duplicate_bits >= 0:
-        hashes = "SELECT json_extract(facts, '$.phash') FROM items WHERE facts IS NOT NULL"
-        rows = ledger.database.execute(
-            "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), json_extract(facts,"
-            " '$.colours') FROM items WHERE facts IS NOT NULL"
-        )
         # Where equal hashes alone count, only those that come twice are held in memory whole.
-        shared = None if config.near_duplicate_bits else _come_twice(ledger.database.execute(hashes))
-        for group, phash, colours in rows:
+        shared = None if config.near_duplicate_bits else _come_twice(perceptual_hashes(ledger))
+        for group, phash, colours in looks(ledger):
             if shared is None or phash in shared:
                 clusters.add(group, phash, tuple(json.loads(colours)))
     clusters.join()
     return clusters
 
 
-def _come_twice(hashes: Iterable[tuple[str]]) -> set[str]:
-    numbers = np.fromiter((int(phash, 16) for (phash,) in hashes), np.uint64)
+def _come_twice(hashes: Iterable[str]) -> set[str]:
+    numbers = np.fromiter((int(phash, 16) for phash in hashes), np.uint64)
     distinct, counts = np.unique(numbers, return_counts=True)
     return {f"{number:016x}" for number in distinct[counts > 1].tolist()}
 
@@ -231,7 +208,7 @@ def _record(
     *,
     is_shared: bool,
 ) -> Record | None:
-    candidate = CANDIDATE.validate_json(row.candidate_json)
+    candidate = CANDIDATE.validate_json(row.held.candidate_json)
     rights = rights_of(candidate, config.policy, (*row.facts.opt_out, *row.place.opt_out))
     reason = rights_refusal(rights, config.keep)
     if reason is None:
@@ -286,24 +263,24 @@ class _Bytes:
         return None
 
     def _from_spool(self, row: _Row) -> bytes | None:
-        if row.spool is None:
+        if row.held.spool is None:
             return None
         assert self._ledger.spool is not None
-        path = self._ledger.spool.path(row.spool)
-        if row.spool not in self._files:
+        path = self._ledger.spool.path(row.held.spool)
+        if row.held.spool not in self._files:
             if not path.exists():
                 return None
-            self._files[row.spool] = path.open("rb")
-        file = self._files[row.spool]
-        file.seek(row.offset)  # type: ignore[attr-defined]
-        return bytes(file.read(row.size))  # type: ignore[attr-defined]
+            self._files[row.held.spool] = path.open("rb")
+        file = self._files[row.held.spool]
+        file.seek(row.held.offset)  # type: ignore[attr-defined]
+        return bytes(file.read(row.held.size))  # type: ignore[attr-defined]
 
 
 class _Before:
     """The set as it was published before this round, if it was. Its keys are in a temporary table."""
 
     def __init__(self, ledger: Ledger, out: Path) -> None:
-        self._database = ledger.database
+        self._published = Published(ledger.database)
         try:
             self._set: ShardSet | None = ShardSet(out)
         except IconoclipError:
@@ -315,27 +292,19 @@ class _Before:
         self.withdrawn = {key: one for key, one in self._tombstones.items() if one.reason != GONE}
 
     def __enter__(self) -> _Before:
-        self._database.execute(
-            "CREATE TEMP TABLE published (key TEXT PRIMARY KEY, shard TEXT, offset INTEGER, size INTEGER,"
-            " is_kept INTEGER DEFAULT 0)"
-        )
+        self._published.__enter__()
         if self._set is not None:
             table = self._set.table(["key", "shard", "image_offset", "image_size"])
             for batch in table.to_batches(max_chunksize=10_000):
-                rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-                self._database.executemany(
-                    "INSERT OR IGNORE INTO published (key, shard, offset, size) VALUES (?, ?, ?, ?)", rows
-                )
+                self._published.add(zip(*(column.to_pylist() for column in batch.columns), strict=True))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.execute("DROP TABLE published")
+        self._published.__exit__()
 
     def image(self, key: str) -> bytes | None:
         """The stored JPEG of a sample."""
-        place = self._database.execute(
-            "SELECT shard, offset, size FROM published WHERE key = ?", (key,)
-        ).fetchone()
+        place = self._published.place(key)
         try:
             return self._set.read_bytes(*place) if self._set is not None and place else None
         except IconoclipError:
@@ -344,18 +313,14 @@ class _Before:
     def kept(self, key: str) -> None:
         """The sample is in the new set as well."""
         if self._set is not None:
-            self._database.execute("UPDATE published SET is_kept = 1 WHERE key = ?", (key,))
+            self._published.keep(key)
             self._tombstones.pop(key, None)
 
     def tombstones(self, at: str) -> list[Tombstone]:
         """Withdrawals carried over, and one for every sample that was in the set before and is not now."""
-        gone = self._gone()
+        gone = self._published.not_kept()
         new = [Tombstone(key=key, reason=GONE, at=at) for key in gone if key not in self._tombstones]
         return [*self._tombstones.values(), *new]
-
-    def _gone(self) -> list[str]:
-        rows = self._database.execute("SELECT key FROM published WHERE NOT is_kept ORDER BY rowid")
-        return [key for (key,) in rows]
 
     def ask_before_withdrawing(self, folder: Path) -> None:
         """Stop where a large part of a large set would go.
@@ -363,8 +328,8 @@ class _Before:
         Raises:
             TooManyWithdrawals: with the list, in `folder`.
         """
-        gone = [key for key in self._gone() if key not in self.withdrawn]
-        (num_before,) = self._database.execute("SELECT count(*) FROM published").fetchone()
+        gone = [key for key in self._published.not_kept() if key not in self.withdrawn]
+        num_before = len(self._published)
         if num_before <= LARGE_SET or len(gone) <= SHARE_THAT_MAY_GO * num_before:
             return
         path = folder / WITHDRAWALS_NAME

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from data_prep.config import StatusConfig
 from data_prep.harvest.report import kind_of_reason
+from data_prep.ledger.counts import Counts, read_counts
 from iconoclip.errors import DamagedData, MissingRequirement
 
 STATES: Final = ("pending", "retry-later", "fetched", "refused", "not-known")
@@ -69,11 +70,7 @@ def read_status(folder: Path) -> HarvestStatus:
     found = HarvestStatus(is_finished=True)
     for path in paths:
         try:
-            database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
-            try:
-                _add(found, database)
-            finally:
-                database.close()
+            _add(found, read_counts(path))
         except sqlite3.DatabaseError as error:
             raise DamagedData(f"the ledger cannot be read: {error}", where=path) from error
     found.hosts = {host: dict(entry) for host, entry in sorted(found.hosts.items())}
@@ -83,37 +80,20 @@ def read_status(folder: Path) -> HarvestStatus:
     return found
 
 
-def _add(found: HarvestStatus, database: sqlite3.Connection) -> None:
-    meta = dict(database.execute("SELECT key, value FROM meta"))
+def _add(found: HarvestStatus, counts: Counts) -> None:
+    meta = counts.meta
     found.is_finished &= "finished" in meta
-    _count(
-        found.documents,
-        database.execute("SELECT state, count(*) FROM documents WHERE kind NOT GLOB '*@*' GROUP BY state"),
-    )
-    _count(found.items, database.execute("SELECT state, count(*) FROM items GROUP BY state"))
-    for host, state, count in database.execute(
-        "SELECT host, state, count(*) FROM items GROUP BY host, state"
-    ):
-        entry = found.hosts.setdefault(host or "(files)", defaultdict(int))
-        entry[state] += count
-    for host, requests, num_bytes, paused in database.execute(
-        "SELECT host, requests, bytes, parked FROM hosts"
-    ):
+    _count(found.documents, counts.documents)
+    _count(found.items, [(state, count) for _, state, count in counts.items])
+    for host, state, count in counts.items:
+        found.hosts.setdefault(host or "(files)", defaultdict(int))[state] += count
+    for host, requests, num_bytes, paused in counts.hosts:
         entry = found.hosts.setdefault(host or "(files)", defaultdict(int))
         entry["requests"] += requests
         entry["bytes"] += num_bytes
         if paused:
             entry["paused"] = paused
-    for table in ("documents", "items"):
-        rows = database.execute(
-            f"SELECT reason, count(*) FROM {table} WHERE state IN ('refused', 'not-known', 'retry-later')"
-            " GROUP BY reason"
-        )
-        for reason, count in rows:
-            kind = kind_of_reason(reason or "unknown")
-            found.reasons[kind] = found.reasons.get(kind, 0) + count
-    for (reason,) in database.execute("SELECT reason FROM refusals"):
-        found.reasons[kind_of_reason(reason)] = found.reasons.get(kind_of_reason(reason), 0) + 1
+    _count(found.reasons, [(kind_of_reason(reason or "unknown"), count) for reason, count in counts.reasons])
     pulse = json.loads(meta.get("pulse", "{}"))
     if pulse and time.time() - pulse["at"] < STALE_SECONDS and "finished" not in meta:
         found.is_running = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import data_prep
 from data_prep.candidate import Candidate, Found, Refusal, Withdrawal
 from data_prep.ledger.identity import key_of
 from data_prep.ledger.jobs import CANDIDATE, DocumentJob, Facts, FoundRows, ItemJob, ItemRow, LinkRow, Outcome
@@ -199,3 +201,16 @@ def test_document_read_again_replaces_what_it_said(tmp_path: Path):
         commit(ledger, read(document, items=[candidate("2")]))
         assert [place.key for place in places(ledger)] == [key_of(candidate("2"))]
         assert ledger.refusals_of(document.id) == []
+
+
+def test_all_sql_is_in_the_ledger():
+    """Who reads or writes the tables stands beside their definition."""
+    root = Path(data_prep.__file__).parent
+    statement = re.compile(r"[\"'](?:SELECT |INSERT |UPDATE \w+ SET|DELETE FROM|CREATE (?:TEMP )?TABLE)")
+    found = [
+        path.relative_to(root).as_posix()
+        for path in sorted(root.rglob("*.py"))
+        if path.parent.name != "ledger" and statement.search(path.read_text())
+    ]
+    assert found == []
+    assert any(statement.search(path.read_text()) for path in (root / "ledger").glob("*.py"))

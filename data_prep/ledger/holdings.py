@@ -1,0 +1,100 @@
+"""What a ledger holds for a shard set, and the set that was published before: the queries of packing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from data_prep.ledger.ledger import Ledger
+
+
+class Holding(NamedTuple):
+    """An item whose image is held: in the spool (`offset` and `size` in bytes), else in the published set."""
+
+    base: str
+    state: str
+    candidate_json: str
+    facts_json: str
+    spool: int | None
+    offset: int
+    size: int
+
+
+def num_held(ledger: Ledger) -> int:
+    """How many images are held."""
+    (count,) = ledger.database.execute("SELECT count(*) FROM items WHERE facts IS NOT NULL").fetchone()
+    return int(count)
+
+
+def holding(ledger: Ledger, key: str) -> Holding | None:
+    """What is held of an item; None where nothing is.
+
+    If its image was another one before, and the new one could not be had yet, the former one is still held.
+    """
+    row = ledger.database.execute(
+        "SELECT base, state, candidate, facts, spool, offset, size FROM items WHERE key = ?", (key,)
+    ).fetchone()
+    if row[3] is None and row[1] != "refused":
+        former = ledger.database.execute(
+            "SELECT facts, spool, offset, size FROM items WHERE base = ? AND facts IS NOT NULL "
+            "AND key NOT IN (SELECT key FROM sightings) ORDER BY id DESC", (row[0],),
+        ).fetchone()  # fmt: skip
+        row = (*row[:3], *former) if former else row
+    return None if row[3] is None else Holding(*row)
+
+
+def perceptual_hashes(ledger: Ledger) -> Iterator[str]:
+    """The perceptual hash of every image held."""
+    rows = ledger.database.execute("SELECT json_extract(facts, '$.phash') FROM items WHERE facts IS NOT NULL")
+    return (phash for (phash,) in rows)
+
+
+def looks(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
+    """Group, perceptual hash and colours (JSON) of every image held."""
+    return ledger.database.execute(
+        "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), "
+        "json_extract(facts, '$.colours') FROM items WHERE facts IS NOT NULL"
+    )
+
+
+class Published:
+    """The keys of the set as it was published before, in a temporary table. Use as a context manager."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> Published:
+        self._database.execute(
+            "CREATE TEMP TABLE published (key TEXT PRIMARY KEY, shard TEXT, offset INTEGER, size INTEGER, "
+            "is_kept INTEGER DEFAULT 0)"
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.execute("DROP TABLE published")
+
+    def add(self, rows: Iterable[tuple[object, ...]]) -> None:
+        """Note samples: key, shard, offset and size of the image in it."""
+        self._database.executemany(
+            "INSERT OR IGNORE INTO published (key, shard, offset, size) VALUES (?, ?, ?, ?)", rows
+        )
+
+    def place(self, key: str) -> tuple[str, int, int] | None:
+        """Shard, offset and size of a sample's image."""
+        query = "SELECT shard, offset, size FROM published WHERE key = ?"
+        row: tuple[str, int, int] | None = self._database.execute(query, (key,)).fetchone()
+        return row
+
+    def keep(self, key: str) -> None:
+        """Note that the new set holds the sample as well."""
+        self._database.execute("UPDATE published SET is_kept = 1 WHERE key = ?", (key,))
+
+    def not_kept(self) -> list[str]:
+        """The keys that the new set does not hold, in their order."""
+        rows = self._database.execute("SELECT key FROM published WHERE NOT is_kept ORDER BY rowid")
+        return [key for (key,) in rows]
+
+    def __len__(self) -> int:
+        (count,) = self._database.execute("SELECT count(*) FROM published").fetchone()
+        return int(count)
