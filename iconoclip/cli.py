@@ -76,6 +76,8 @@ def run(arguments: list[str]) -> int:
     Raises:
         IconoclipError: whatever the verb refuses.
     """
+    if arguments[:1] == ["help"] and arguments[1:2]:
+        arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
         return 0

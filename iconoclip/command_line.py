@@ -60,8 +60,8 @@ def read_command_line(model: type[BaseModel], arguments: Sequence[str]) -> Comma
     config_files, print_config = typed.pop("config", []), typed.pop("print_config", False)
     named: dict[str, Any] = {}
     for option in options:
-        if (raw := typed.get(_parameter_name(option))) is not None:
-            named = laid_over(named, as_tree({option.name: _value(option, raw)}))
+        if (parameter := _parameter_name(option)) in typed:
+            named = laid_over(named, as_tree({option.name: _value(option, typed[parameter])}))
     positionals = _place_words([option for option in options if option.is_positional], words, named)
     return CommandLine({**positionals, **named}, config_files, print_config)
 

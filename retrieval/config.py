@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from iconoclip.config import Config, positional
 from iconoclip.vocabulary import Device, Precision
@@ -94,6 +94,12 @@ class IndexConfig(Config):
         False, description="fold additions and withdrawals into a new generation of the index there is"
     )
     dry_run: bool = Field(False, description="say what would be built and why, and stop")
+
+    @model_validator(mode="after")
+    def _compacting_takes_no_stores(self) -> IndexConfig:
+        if self.compact and (self.stores or self.add):
+            raise ValueError("`compact` takes no stores: add them first, with `--add`, then compact")
+        return self
 
 
 class SearchConfig(Config):

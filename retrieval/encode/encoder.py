@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional
 
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement
-from iconoclip.vocabulary import Precision
+from iconoclip.vocabulary import Device, Precision
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import Pixels
 from retrieval.encode.towers import ImageTower, text_features
@@ -57,7 +57,7 @@ class Encoder:
             one after the other. With one thread each, nobody waits for anybody.
 
     Raises:
-        MissingRequirement: no model there, or one that needs files from elsewhere.
+        MissingRequirement: no model there, one that needs files from elsewhere, or no GPU where one is asked for.
         DamagedData: weights that do not fit their config.
     """
 
@@ -67,7 +67,7 @@ class Encoder:
         *,
         precision: Precision = "auto",
         num_threads: int | None = None,
-        device: str = "auto",
+        device: Device = "auto",
         side_by_side: bool = False,
     ) -> None:
         self.directory = ModelDirectory(folder)
@@ -77,6 +77,9 @@ class Encoder:
             torch.set_num_threads(num_threads)
         self._num_threads = torch.get_num_threads()
         has_gpu = device != "cpu" and torch.cuda.is_available()
+        if device == "cuda" and not has_gpu:
+            remedy = "run on a machine that has one (`iconoclip submit`), or set device to cpu"
+            raise MissingRequirement("torch sees no GPU on this machine", where="device", remedy=remedy)
         self.device = torch.device("cuda" if has_gpu else "cpu")
         one_by_one = not side_by_side or has_gpu
         self._turn = threading.Lock() if one_by_one else contextlib.nullcontext()

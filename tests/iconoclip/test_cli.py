@@ -114,6 +114,15 @@ def test_print_config_gives_a_commented_file(capsys: pytest.CaptureFixture[str])
     assert "out: here" in printed
 
 
+@pytest.mark.parametrize("words", [["help", "trip"], ["trip", "--help"], ["trip", "a", "-h"]])
+def test_help_of_a_verb(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: iconoclip trip [SOURCES ...] [--config FILE]")
+    assert "--serve, --no_serve" in printed
+    assert SEEN == []
+
+
 def test_too_many_words() -> None:
     class Short(Config):
         model: str = Field(description="which", json_schema_extra=positional())
@@ -251,6 +260,7 @@ def read(line: str) -> Nested:
         ("--out x -- A --b", {"shardsets": ["A", "--b"], "out": "x"}),
         ("A --reusable", {"reusable": True}),
         ("A --no-reusable", {"reusable": False}),
+        ("A --reusable null", {"reusable": None}),
         ("A --reusable false --out x B", {"reusable": False, "out": "x", "shardsets": ["A", "B"]}),
     ],
 )  # fmt: skip

@@ -56,6 +56,7 @@ def test_two_stores_with_two_shard_sets_are_both_in_the_index(words: str, two: P
         ("A --shardset SB", "have no item in common"),
         ("B CA", "no item in common with the stores of images"),
         ("", "no embedding store given"),
+        ("A --compact", "`compact` takes no stores"),
     ],
 )
 def test_what_would_vanish_is_refused(
@@ -66,6 +67,18 @@ def test_what_would_vanish_is_refused(
     assert main(["index", *parts, "--out", str(tmp_path / "index")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "index" / "CURRENT").exists()
+
+
+def test_a_gpu_that_is_not_there_is_missed(
+    two: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    words = ["encode", str(model), str(two / "shards-a"), "--out", str(tmp_path / "s"), "--device", "cuda"]
+    assert main(words) == 4
+    assert "torch sees no GPU" in capsys.readouterr().err
 
 
 def test_captions_of_the_items_are_joined(two: Path, tmp_path: Path) -> None:
