@@ -81,7 +81,7 @@ class JobRecord(_Record):
     joins: bool = False
     config_digest: str
     output: str = Field(description="what the stage writes")
-    evidence: str = Field(description="the file there that says it is finished")
+    evidence: str = Field(description="the file in the output that shows that the stage is finished")
     command: tuple[str, ...]
     needs: tuple[str, ...] = Field((), description="runs that must be finished first")
     work: TaskRecord = TaskRecord()
@@ -233,5 +233,5 @@ def _is_from_before(job: JobRecord) -> bool:
     try:
         return (Path(job.output) / job.evidence).stat().st_mtime < submitted_at
     except OSError:
-        # It was there a moment ago; that says nothing about the run.
+        # It was there a moment ago; that proves nothing about the run.
         return True

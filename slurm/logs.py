@@ -91,7 +91,7 @@ def last_log_line(job_dir: JobDir, *, why: bool = False) -> str:
     lines = [line.strip() for line in re.split(r"[\r\n]+", tail(log)) if line.strip()] if log else []
     if why:
         told = [line for line in lines if line.startswith("iconoclip: ") and not OF_THE_SCRIPT.match(line)]
-        # A program that was killed has told nothing: then what the script says of it.
+        # A program that was killed has printed no error: then the script's own words.
         lines = told or [line for line in lines if not line.startswith("iconoclip: exit code")]
     return lines[-1] if lines else ""
 

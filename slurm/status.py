@@ -125,7 +125,7 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
 def state_of(job_dir: JobDir, job: JobRecord | None, live: list[QueuedJob], *, is_known: bool) -> str:
     """The state in words: the run's own record, and what the queue adds to it.
 
-    `is_known` says whether the queue was asked; then a job that should be there and is not has been lost.
+    `is_known` tells whether the queue was asked: a job that should be in it and is not has then been lost.
     """
     if job is None:
         return str(job_dir.run.job.get("state", "local"))

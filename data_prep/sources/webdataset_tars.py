@@ -31,7 +31,7 @@ IMAGES: Final = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "jp2
 MAX_IMAGE_BYTES: Final[int] = HarvestConfig.model_fields["max_image_bytes"].default
 MAX_TEXT_BYTES: Final = 1_000_000
 MAX_MEMBERS: Final = 1_000_000
-# What a sample says of itself under names that its own metadata cannot have.
+# Columns that this module adds to the metadata of a sample.
 FILE, KEY, TEXT, ADDRESS = "__file__", "__key__", "__text__", "__address__"
 
 

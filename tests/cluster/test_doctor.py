@@ -1,4 +1,4 @@
-"""`iconoclip doctor` on a real cluster: everything is well, or it says what is not."""
+"""`iconoclip doctor` on a real cluster: everything is well, or it reports what is not."""
 
 from __future__ import annotations
 

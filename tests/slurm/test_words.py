@@ -99,7 +99,7 @@ def submitted(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str
         (["optimizer.learning-rate=2"], "optimizer.learning_rate", 2.0),
         (["weights={title: 2}"], "weights", {"title": 2.0}),
         (["weights.title=2", "weights.note=0"], "weights", {"title": 2.0, "note": 0.0}),
-        # The order of the words is free, and a word lies on top of the file.
+        # The order of the words is free, and a word overrides the file.
         (["nested.yaml"], "name", "from the file"),
         (["nested.yaml", "name=typed"], "name", "typed"),
         (["name=typed", "nested.yaml"], "name", "typed"),
@@ -167,7 +167,7 @@ def test_the_script_asks_for_what_the_config_sets(capsys: pytest.CaptureFixture[
 def test_a_shipped_training_starts_on_the_nodes_it_names(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "train/vit-b-16-scratch.yaml", "shardsets=demo/shards"]
     config, script = submitted(capsys, *words, "--site", "leonardo", "--account", "a")
-    # 16 nodes of 4 GPUs: what the file says.
+    # 16 nodes of 4 GPUs: what the file sets.
     assert "#SBATCH --nodes=16\n#SBATCH --ntasks-per-node=4\n" in script
     assert "- demo/shards\n" in yaml.safe_dump(config)
 
