@@ -81,10 +81,15 @@ def canvas_of(hit: Hit, base: str, page: WholePage | None = None) -> Json:
         canvas["homepage"] = [{"id": home, "type": "Text", "label": label, "format": "text/html"}]
     if is_shown(hit):
         canvas["thumbnail"] = [_thumbnail(hit, base)]
-        canvas["items"] = [_painting(hit, identity, base, page)]
+    canvas["items"] = [_painting(hit, identity, base, page) if is_shown(hit) else empty_page(identity)]
     if notes := _captions(hit, identity, page):
         canvas["annotations"] = [{"id": f"{identity}/notes", "type": "AnnotationPage", "items": notes}]
     return canvas
+
+
+def empty_page(canvas: str) -> Json:
+    """Where nothing is painted: a canvas has to have a page all the same (section 5.3)."""
+    return {"id": f"{canvas}/page", "type": "AnnotationPage", "items": []}
 
 
 def _painting(hit: Hit, canvas: str, base: str, page: WholePage | None) -> Json:

@@ -22,6 +22,7 @@ from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.service.api.openapi import REFUSALS, KeyPath, Responses
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
 from retrieval.service.hit_links import outward
+from retrieval.service.iiif import published
 from retrieval.service.iiif.canvases import (
     CAPTION_MOTIVATION,
     Json,
@@ -128,7 +129,8 @@ class _Asked:
             document["ignored"] = self._ignored
         if len(found) > PAGE_SIZE:
             document |= self._neighbours(len(found), start)
-        document["items"] = [annotation for annotation, _ in shown]
+        page = {"id": document["id"], "type": "AnnotationPage"}
+        document["items"] = published.annotations(page, [annotation for annotation, _ in shown])["items"]
         if marked := [mark for _, marks in shown for mark in marks]:
             document["annotations"] = [{"type": "AnnotationPage", "items": marked}]
         return document

@@ -12,10 +12,10 @@ from retrieval.answers import Hit
 from retrieval.service.api.openapi import REFUSALS, KeyPath, Responses
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
 from retrieval.service.hit_links import outward
-from retrieval.service.iiif.canvases import Json, canvas_of, label_of, whole_page
+from retrieval.service.iiif import published
+from retrieval.service.iiif.canvases import Json, canvas_of, empty_page, label_of, whole_page
+from retrieval.service.iiif.published import CONTEXT
 from retrieval.service.params import SearchParams
-
-CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 
 router = APIRouter(responses=REFUSALS, tags=["iiif"])
 
@@ -76,14 +76,16 @@ def object_manifest(key: KeyPath, request: Request, context: InjectedContext, co
     """Every picture here of the object that the item belongs to (the pages of a book), with a search within them."""
     base, hit = context.base_url(request), context.hit(key, concealed)
     hits = tuple(context.hits_of_group(key, concealed))
-    document = manifest_of(
-        canvases_of(hits, context, concealed, base),
-        f"{base}/iiif/{key}/object/manifest.json",
-        label_of(hit.captions, hit.title),
-        len(hits),
-    )
     service = {"id": f"{base}/iiif/{key}/object/search", "type": "SearchService2"}
-    return Iiif(document | {"service": [service]})
+    return Iiif(
+        manifest_of(
+            canvases_of(hits, context, concealed, base),
+            f"{base}/iiif/{key}/object/manifest.json",
+            label_of(hit.captions, hit.title),
+            len(hits),
+            service=[service],
+        )
+    )
 
 
 def canvases_of(
@@ -97,17 +99,14 @@ def canvases_of(
     return [canvas_of(hit, base, page(hit)) for hit in hits]
 
 
-def manifest_of(canvases: list[Json], address: str, label: dict[str, list[str]], num_pictures: int) -> Json:
-    """A Manifest of canvases."""
-    return {
-        "@context": CONTEXT,
-        "id": address,
-        "type": "Manifest",
-        "label": label,
-        "summary": {"en": [f"{num_pictures} pictures found with iconoclip"]},
-        # A manifest may not be without canvases (section 5.2), so an empty result is one empty canvas.
-        "items": canvases or [_nothing(address)],
-    }
+def manifest_of(
+    canvases: list[Json], address: str, label: dict[str, list[str]], num_pictures: int, **more: Any
+) -> Json:
+    """A Manifest of canvases; `more` are further properties of it."""
+    summary = {"en": [f"{num_pictures} pictures found with iconoclip"]}
+    properties = {"id": address, "type": "Manifest", "label": label, "summary": summary, **more}
+    # A manifest may not be without canvases (section 5.2), so an empty result is one empty canvas.
+    return published.manifest(properties, canvases or [_nothing(address)])
 
 
 def collection_of(hits: Iterable[Hit], address: str, label: dict[str, list[str]], base: str) -> Json:
@@ -118,13 +117,8 @@ def collection_of(hits: Iterable[Hit], address: str, label: dict[str, list[str]]
         manifests.setdefault(
             identity, {"id": identity, "type": "Manifest", "label": label_of(hit.captions, hit.title)}
         )
-    return {
-        "@context": CONTEXT,
-        "id": address,
-        "type": "Collection",
-        "label": label,
-        "items": list(manifests.values()),
-    }
+    properties = {"id": address, "type": "Collection", "label": label}
+    return published.collection(properties, list(manifests.values()))
 
 
 def _address(kind: str, request: Request, base: str) -> str:
@@ -138,10 +132,13 @@ def _name(params: SearchParams) -> dict[str, list[str]]:
 
 
 def _nothing(address: str) -> Json:
+    # Not with a fragment: a canvas is referred to with fragments of its own (section 5.3).
+    identity = f"{address.partition('?')[0].removesuffix('.json')}/nothing"
     return {
-        "id": f"{address}#nothing",
+        "id": identity,
         "type": "Canvas",
         "label": {"en": ["Nothing was found"]},
         "width": 1,
         "height": 1,
+        "items": [empty_page(identity)],
     }

@@ -16,7 +16,9 @@ from starlette.testclient import TestClient
 from iconoclip.record import Record
 from retrieval.answers import Hit, RightsInfo
 from retrieval.service.api.exports import csv_of
-from retrieval.service.iiif.canvases import whole_page
+from retrieval.service.iiif.canvases import canvas_of, whole_page
+from retrieval.service.iiif.presentation import manifest_of
+from retrieval.service.iiif.published import MAX_VALIDATED
 from tests.retrieval.service.armorial_index import HARVESTED_AT
 
 
@@ -50,10 +52,10 @@ def test_canvases_keep_the_display_verdict_and_the_way_home(client: TestClient, 
     document = manifest_at(client, "/iiif/search/manifest.json", k=200)
     canvases = {canvas["id"]: canvas for canvas in document["items"]}
     withheld = canvases[f"http://testserver/iiif/{link_key}/canvas"]
-    assert "items" not in withheld
+    assert withheld["items"] == [{"id": f"{withheld['id']}/page", "type": "AnnotationPage", "items": []}]
     assert "thumbnail" not in withheld
     assert withheld["homepage"][0]["id"].startswith("https://")
-    painted = [canvas for canvas in canvases.values() if "items" in canvas]
+    painted = [canvas for canvas in canvases.values() if canvas["items"][0]["items"]]
     assert painted
     for canvas in painted:
         body = canvas["items"][0]["items"][0]["body"]
@@ -171,7 +173,37 @@ def test_every_kind_of_question_is_answered_in_every_form(
 def test_nothing_found_is_still_a_valid_manifest(client: TestClient) -> None:
     document = manifest_at(client, "/iiif/search/manifest.json", creator="nobody at all")
     Manifest(**document)
-    assert len(document["items"]) == 1
+    (canvas,) = document["items"]
+    assert "#" not in canvas["id"]
+    assert canvas["items"][0]["items"] == []
+
+
+def test_what_presentation_3_does_not_allow_is_left_out_and_the_rest_is_published(client: TestClient) -> None:
+    hit = Hit.model_validate(client.get("/api/search?k=1&reusable=true").json()["hits"][0])
+    caption = hit.captions[0].model_copy(update={"language": "no language at all"})
+    odd = hit.model_copy(update={"homepage": "http://[not an address", "captions": (caption,), "width": 10})
+    rights = hit.rights.model_copy(update={"uri": "in copyright"})
+    canvases = [
+        canvas_of(each, "http://here.example")
+        for each in (odd, odd.model_copy(update={"rights": rights}), hit)
+    ]
+    document = manifest_of(canvases, "http://here.example/manifest.json", {"en": ["x"]}, 3)
+    Manifest(**document)
+    assert [canvas["width"] for canvas in document["items"]] == [10, 10, hit.width]
+    assert document["items"][2] == canvases[2]
+    assert "rights" in document["items"][0]
+    assert "rights" not in document["items"][1]
+    assert document["items"][0]["label"] == {"none": [caption.text]}
+
+
+def test_an_object_of_more_pages_than_are_validated_is_published_whole(client: TestClient) -> None:
+    hit = Hit.model_validate(client.get("/api/search?k=1").json()["hits"][0])
+    canvases = [
+        canvas_of(hit.model_copy(update={"key": f"{hit.key}{number}"}), "http://here.example")
+        for number in range(MAX_VALIDATED + 3)
+    ]
+    document = manifest_of(canvases, "http://here.example/manifest.json", {"en": ["x"]}, len(canvases))
+    assert document["items"] == canvases
 
 
 def test_a_content_state_points_at_the_institutions_canvas(client: TestClient, shown_key: str) -> None:
