@@ -77,9 +77,9 @@ class DrawnSource:
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Records in row order, parsed from JSON as a build parses them from its shards."""
         from iconoclip.record import Record
-        from retrieval.generation.catalog import Place
+        from retrieval.generation.catalog import ImageLocation
 
-        place = Place(0, "drawn-000000.tar", 512, 700)
+        place = ImageLocation(0, "drawn-000000.tar", 512, 700)
         for data in drawn_records(self.num_items):
             yield Record.model_validate_json(data), place
 
@@ -191,11 +191,11 @@ def write_index(work: Path, num_items: int, kind: str, threads: int) -> Path:
     from iconoclip.shardset import ShardSet
     from retrieval.config import IndexConfig
     from retrieval.encode.modeldir import ModelDirectory
-    from retrieval.generation.assembly import Facts, write_generation
+    from retrieval.generation.assembly import IndexDescription, write_generation
     from retrieval.generation.stores import reference
 
     shards, model = write_fixture(work)
-    facts = Facts(
+    facts = IndexDescription(
         str(model), ModelDirectory(model).digest, (reference(ShardSet(shards)),), f"{num_items:064x}"
     )
     out = work / f"index-{num_items}"

@@ -99,7 +99,7 @@ class Query(Answer):
 
 
 class Link(Answer):
-    """An address with a name for people."""
+    """An address with the text that links to it."""
 
     label: str
     url: str
@@ -128,7 +128,7 @@ class Provenance(Answer):
 
 
 class Hit(Answer):
-    """One hit of a search: an item with its score."""
+    """One item in a page of results."""
 
     rank: int = Field(ge=1, description="place in the whole result, over all pages")
     score: float = Field(
@@ -159,7 +159,7 @@ class Hit(Answer):
 
 
 class Results(Answer):
-    """One page of hits, best first, with the cursor of the next."""
+    """One page of hits, and how to get the next."""
 
     hits: tuple[Hit, ...]
     total: int = Field(ge=0, description="items that pass the filters")
@@ -171,7 +171,7 @@ class Results(Answer):
 
 
 class Item(Answer):
-    """One item with all that is known of it."""
+    """One item with its record and its neighbours."""
 
     hit: Hit
     record: Record
@@ -212,10 +212,9 @@ class NotationSuggestion(Answer):
     score: float = Field(
         ge=0,
         le=1,
-        description=(
-            "how surely a search for its words would take the image for an answer; each for itself, so that"
-            " they add up to nothing in particular"
-        ),
+        description="how surely a search for its words would take the image for an answer; each for"
+        " itself, so that they add up"
+        " to nothing in particular",
     )
 
 
@@ -252,10 +251,9 @@ class Explanation(Answer):
         (0.0, 0.0, 1.0, 1.0),
         min_length=4,
         max_length=4,
-        description=(
-            "what of the image the map covers: left, top, right, bottom, in shares of its width and height;"
-            " less than the whole where the model sees a square cut from it"
-        ),
+        description="what of the image the map covers: left, top, right, bottom, in shares of its"
+        " width and height;"
+        " less than the whole where the model sees a square cut from it",
     )
     cosine: float
 

@@ -150,7 +150,7 @@ class Client:
             parameters = {**parameters, "cursor": page.next_cursor}
 
     def item(self, key: str) -> Item:
-        """One item with all that is known of it."""
+        """One item with its record and its neighbours."""
         return self._get(f"/api/items/{key}", _ItemAnswer).item
 
     def similar(self, key: str, **parameters: Unpack[Page]) -> Results:

@@ -59,7 +59,8 @@ class IndexConfig(Config):
 
     stores: list[str] = Field(
         [],
-        description="embedding store folders, all made by one model, of images and of captions; they stay on disk",
+        description="embedding store folders, all made by one model, of images and of captions; they"
+        " stay on disk",
         json_schema_extra=positional(),
     )
     shardsets: list[str] = Field(
@@ -115,7 +116,7 @@ class SearchConfig(Config):
     model: str | None = Field(None, description="where the model is now, when it was moved")
     mode: Mode = Field("hybrid", description="by meaning and words, by meaning alone, or by words alone")
     k: int = Field(10, ge=1, le=200, description="number of results")
-    cursor: str | None = Field(None, description="go on after a page, with the cursor it ended with")
+    cursor: str | None = Field(None, description="continue after a page, with the cursor it ended with")
     like: list[str] = Field([], description="keys of items to look like")
     unlike: list[str] = Field([], description="keys of items not to look like")
     plus: list[str] = Field([], description="further texts that should be in the picture")
@@ -162,7 +163,8 @@ class ServeConfig(Config):
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s?#]+$",
-        description="address that readers use, behind a reverse proxy: scheme, host and the path it is published"
+        description="address that readers use, behind a reverse proxy: scheme, host and the path it"
+        " is published"
         " under, which the proxy strips; by default the address of each request",
     )
     rate_limit_per_minute: int = Field(
@@ -188,6 +190,6 @@ class ServeConfig(Config):
     )
     hidden: list[str] = Field([], description="institutions, by slug, that nobody sees")
     token_file: str | None = Field(
-        None, description="file with one token a line that opens the consortium's items"
+        None, description="file with one token per line; each gives access to the consortium's items"
     )
     preload: bool = Field(True, description="load the model in the background as soon as the page answers")

@@ -27,8 +27,8 @@ from retrieval.generation.calibration import likelihoods
 from retrieval.generation.catalog import no_such_item
 from retrieval.generation.columns import Columns
 from retrieval.live.compaction import Compactor
-from retrieval.live.refresh import Views
-from retrieval.live.view import View
+from retrieval.live.refresh import ViewRefresher
+from retrieval.live.view import IndexView
 from retrieval.query.facets import facets_of, notations_in_use
 from retrieval.query.hits import hit_of
 from retrieval.query.judging import Judge
@@ -45,8 +45,8 @@ MAX_SIBLINGS, NUM_SIMILAR = 50, 12
 class SearchEngine:
     """Answers over the current generation of an index. Open it with `SearchEngine.open`."""
 
-    def __init__(self, views: Views, model: LazyModel) -> None:
-        self._views, self._model = views, model
+    def __init__(self, refresher: ViewRefresher, model: LazyModel) -> None:
+        self._refresher, self._model = refresher, model
 
     @classmethod
     def open(
@@ -72,11 +72,12 @@ class SearchEngine:
         from retrieval.encode.modelloader import LazyModel
 
         compactor = Compactor(Path(index_folder), shardsets or ()) if compacts else None
-        views = Views(Path(index_folder), shardsets or (), compactor)
-        manifest = views.current().sealed.manifest
-        return cls(views, LazyModel(model or manifest.model, manifest.model_digest, manifest.dimension))
+        refresher = ViewRefresher(Path(index_folder), shardsets or (), compactor)
+        manifest = refresher.current().sealed.manifest
+        return cls(refresher, LazyModel(model or manifest.model, manifest.model_digest, manifest.dimension))
 
-    # --- questions -----------------------------------------------------------------------------------------------
+    # --- questions
+    # -----------------------------------------------------------------------------------------------
 
     def search(self, query: Query) -> Results:
         """The page of hits that `query` asks for.
@@ -85,7 +86,7 @@ class SearchEngine:
             BadInput: an unknown key, an image that cannot be decoded, a cursor of another query.
         """
         started = time.perf_counter()
-        view = self._views.current()
+        view = self._refresher.current()
         cursor = Cursor.decode(query.cursor, query) if query.cursor else None
         mask_N = view.mask(query.filters)
         wanted = self._query_vector(query, view)
@@ -119,7 +120,7 @@ class SearchEngine:
         Raises:
             BadInput: no such item, it was withdrawn, or its institution is not to appear.
         """
-        view = self._views.current()
+        view = self._refresher.current()
         return self._visible(view, self._row(view, key), without_institution)
 
     def item(self, key: str, *, without_institution: Sequence[str] = ()) -> Item:
@@ -132,7 +133,7 @@ class SearchEngine:
         Raises:
             BadInput: no such item, or it was withdrawn.
         """
-        view = self._views.current()
+        view = self._refresher.current()
         record = self._visible(view, self._row(view, key), without_institution)
         filters = Filters(without_institution=tuple(without_institution))
         similar = self.search(Query(like=(key,), filters=filters, k=NUM_SIMILAR))
@@ -149,14 +150,14 @@ class SearchEngine:
         Raises:
             BadInput: no such item, or it was withdrawn.
         """
-        view = self._views.current()
+        view = self._refresher.current()
         place = view.place(self._row(view, key))
         shardset = view.shardsets.sets[place.shardset]
         return shardset.read_bytes(place.shard, place.offset, place.size)
 
     def facets(self, filters: Filters) -> Facets:
         """Counts over the items that pass `filters`."""
-        return facets_of(self._shown_parts(self._views.current(), filters))
+        return facets_of(self._shown_parts(self._refresher.current(), filters))
 
     def suggest_notations(
         self,
@@ -167,15 +168,15 @@ class SearchEngine:
         k: int = 10,
         without_institution: Sequence[str] = (),
     ) -> tuple[NotationSuggestion, ...]:
-        """Notations below `branch` that the model sees in an item's image, likeliest first: those of Iconclass, and those
-        with names of one's own that items here carry.
+        """Notations below `branch` that the model sees in an item's image, likeliest first: those of
+        Iconclass, and those with names of one's own that items here carry.
 
         Raises:
             BadInput: no such item, or Iconclass has no such branch.
         """
         from retrieval.query.suggest import suggest
 
-        view = self._views.current()
+        view = self._refresher.current()
         image_D = view.backend.vectors(np.array([self._row(view, key)]))[0]
         calibration, statistics = view.sealed.manifest.calibration, view.sealed.statistics
 
@@ -205,8 +206,8 @@ class SearchEngine:
         return self._model.explain(key, self.image(key), text)
 
     def status(self) -> Status:
-        """What is being served."""
-        view = self._views.current()
+        """The generation, model and counts that are served."""
+        view = self._refresher.current()
         manifest = view.sealed.manifest
         return Status(
             generation=manifest.generation,
@@ -234,12 +235,13 @@ class SearchEngine:
         self._model.text("a picture")
 
     def refresh(self) -> None:
-        """Look now for additions, withdrawals and a new generation, instead of within seconds; wait for all of it."""
-        self._views.refresh()
+        """Look now for additions, withdrawals and a new generation, instead of within seconds; wait for all
+        of it."""
+        self._refresher.refresh()
 
     def close(self) -> None:
-        """Close every file."""
-        self._views.close()
+        """Close every file that the index has open."""
+        self._refresher.close()
 
     def __enter__(self) -> SearchEngine:
         return self
@@ -249,29 +251,31 @@ class SearchEngine:
     ) -> None:
         self.close()
 
-    # --- parts of an answer --------------------------------------------------------------------------------------
+    # --- parts of an answer
+    # --------------------------------------------------------------------------------------
 
     @staticmethod
-    def _shown_parts(view: View, filters: Filters) -> list[tuple[Columns, Mask]]:
-        """The columns of the generation and of the additions, each with its rows that pass and may be shown."""
+    def _shown_parts(view: IndexView, filters: Filters) -> list[tuple[Columns, Mask]]:
+        """The columns of the generation and of the additions, each with its rows that pass and may be
+        shown."""
         shown_N = view.shown(view.mask(filters))
         parts = np.split(shown_N, [view.num_sealed]) if len(view.columns) > 1 else [shown_N]
         return list(zip(view.columns, parts, strict=True))
 
-    def _row(self, view: View, key: str) -> int:
+    def _row(self, view: IndexView, key: str) -> int:
         row = view.row_of(key)
         if row is None:
             raise no_such_item(key)
         return row
 
     @staticmethod
-    def _visible(view: View, row: int, without_institution: Sequence[str]) -> Record:
+    def _visible(view: IndexView, row: int, without_institution: Sequence[str]) -> Record:
         record = view.record(row)
         if record.institution.slug in without_institution:
             raise no_such_item(record.key)
         return record
 
-    def _query_vector(self, query: Query, view: View) -> QueryVector | None:
+    def _query_vector(self, query: Query, view: IndexView) -> QueryVector | None:
         def vector_of(key: str) -> Vectors:
             row = self._row(view, key)
             # An item that may not appear may not be asked about either: its neighbours would tell of it.
@@ -291,7 +295,7 @@ class SearchEngine:
         )
 
     @staticmethod
-    def _num_folded(view: View, row: int, shown_N: Mask | None) -> int:
+    def _num_folded(view: IndexView, row: int, shown_N: Mask | None) -> int:
         members = view.cluster_members(row)
         if len(members) == 1:
             return 0

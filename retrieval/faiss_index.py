@@ -1,8 +1,10 @@
-"""Vector indexes with faiss: which kind, how it is built, how it is opened, and a sealed segment to search in.
+"""Vector indexes with faiss: which kind, how it is built, how it is opened, and a sealed segment to search
+in.
 
-A segment is a flat float16 index on disk, mapped and never read into memory, and from some size on an approximate index
-beside it. The approximate index only proposes: every answer is ranked by exact products with the float16 vectors. faiss
-multiplies float16 with the processor's own instructions, twenty times as fast as numpy, which has none.
+A segment is a flat float16 index on disk, mapped and never read into memory, and from some size on an
+approximate index in the same folder. The approximate index only proposes: every answer is ranked by exact
+products with the float16 vectors. faiss multiplies float16 with the processor's own instructions, twenty
+times as fast as numpy, which has none.
 
 Shapes: N vectors, D dimensions, K neighbours, Q queries, C candidates.
 """
@@ -36,8 +38,8 @@ MAX_EXACT_VECTORS = 50_000
 MAX_HNSW_VECTORS = 150_000
 # Below this many rows that pass a filter, all of them are compared.
 MAX_FILTERED_EXACT = 50_000
-# An approximate index proposes this many times the neighbours asked for, and so many besides: the coarser the codes, the
-# more. Product codes under a filter that lets through only what is far from the query need most.
+# An approximate index proposes this many times the neighbours asked for, and so many besides: the coarser the
+# codes, the more. Product codes under a filter that lets through only what is far from the query need most.
 OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 2}
 MORE_CANDIDATES = {"hnsw": 0, "ivf-sq8": 100, "ivf-pq": 400}
 FILTERED_OVERSAMPLING = 8
@@ -59,7 +61,7 @@ REBUILD = "run `iconoclip index` again"
 
 
 @dataclass(frozen=True)
-class Choice:
+class IndexChoice:
     """A kind of index, its size, and why."""
 
     kind: Kind
@@ -67,30 +69,30 @@ class Choice:
     why: str
 
 
-def choose(num_vectors: int, dimension: int, memory_budget_mb: int, kind: str = "auto") -> Choice:
+def choose(num_vectors: int, dimension: int, memory_budget_mb: int, kind: str = "auto") -> IndexChoice:
     """The kind of index for a number of vectors under a memory budget; `kind` other than auto is obeyed."""
     num_lists = max(1, min(65_536, 2 ** round(math.log2(4 * math.sqrt(max(num_vectors, 1))))))
     num_lists = max(1, min(num_lists, num_vectors // 39))
     if kind != "auto":
-        return Choice(kind, num_lists, f"{kind}: set by config")  # type: ignore[arg-type]
+        return IndexChoice(kind, num_lists, f"{kind}: set by config")  # type: ignore[arg-type]
     budget = memory_budget_mb * 1_000_000
     if num_vectors <= MAX_EXACT_VECTORS and 4 * num_vectors * dimension <= budget:
         why = f"exact: {num_vectors} vectors are compared one by one in a few milliseconds"
-        return Choice("exact", 0, why)
+        return IndexChoice("exact", 0, why)
     if num_vectors <= MAX_HNSW_VECTORS and num_vectors * (2 * dimension + 8 * HNSW_LINKS) <= budget:
-        return Choice(
+        return IndexChoice(
             "hnsw", 0, f"hnsw: {num_vectors} vectors with their links fit into {memory_budget_mb} MB"
         )
     if num_vectors * dimension <= 0.6 * budget:
         why = f"ivf-sq8: {num_vectors} vectors at one byte a dimension fit into {memory_budget_mb} MB"
-        return Choice("ivf-sq8", num_lists, why)
+        return IndexChoice("ivf-sq8", num_lists, why)
     why = f"ivf-pq: {num_vectors} vectors of {dimension} bytes would not fit into {memory_budget_mb} MB"
-    return Choice("ivf-pq", num_lists, why)
+    return IndexChoice("ivf-pq", num_lists, why)
 
 
 def build(
     vectors_ND: Stored,
-    choice: Choice,
+    choice: IndexChoice,
     path: Path,
     *,
     num_threads: int | None = None,
@@ -113,7 +115,7 @@ def build(
     faiss.write_index(index, str(path))
 
 
-def _empty(dimension: int, choice: Choice) -> Any:
+def _empty(dimension: int, choice: IndexChoice) -> Any:
     product = faiss.METRIC_INNER_PRODUCT
     if choice.kind == "hnsw":
         index = faiss.IndexHNSWSQ(dimension, faiss.ScalarQuantizer.QT_fp16, HNSW_LINKS, product)  # type: ignore[arg-type]
@@ -128,7 +130,7 @@ def _empty(dimension: int, choice: Choice) -> Any:
     return faiss.index_factory(dimension, f"IVF{choice.num_lists},PQ{num_parts}np", product)
 
 
-def _training_sample(vectors_ND: Stored, choice: Choice) -> Vectors:
+def _training_sample(vectors_ND: Stored, choice: IndexChoice) -> Vectors:
     wanted = min(len(vectors_ND), max(10_000, TRAINING_VECTORS_PER_LIST * choice.num_lists))
     rows = np.sort(np.random.default_rng(0).choice(len(vectors_ND), wanted, replace=False))
     return vectors_ND[rows].astype(np.float32)
@@ -158,8 +160,8 @@ def map_vectors(path: Path, num_vectors: int, dimension: int) -> Stored:
 def read_index(path: Path, kind: str, num_vectors: int, dimension: int) -> Any:
     """Read an index whose checksum was compared before; a flat one (kind "exact") is mapped.
 
-    The file is still not trusted: faiss's limits bound what it may allocate (faiss #5400, #5485), and what comes
-    out must be of the kind, length and dimension that the manifest states.
+    The file is still not trusted: faiss's limits bound what it may allocate (faiss #5400, #5485), and what
+    comes out must be of the kind, length and dimension that the manifest states.
 
     Raises:
         DamagedData: it is anything else.
@@ -226,7 +228,12 @@ class Segment:
     """
 
     def __init__(
-        self, flat: Path, shape: tuple[int, int], choice: Choice, ann: Path | None = None, effort: int = 0
+        self,
+        flat: Path,
+        shape: tuple[int, int],
+        choice: IndexChoice,
+        ann: Path | None = None,
+        effort: int = 0,
     ) -> None:
         self.choice, self.effort = choice, effort
         self._flat = read_index(flat, "exact", *shape)
@@ -247,7 +254,8 @@ class Segment:
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
         """The k best rows of those the mask lets through: as many as there are, whatever the mask."""
         num_passing = len(self) if mask_N is None else int(mask_N.sum())
-        # A graph leads to what is near the query, which a filter may exclude altogether; so do few passing rows.
+        # A graph leads to what is near the query, which a filter may exclude altogether; so do few passing
+        # rows.
         compares_all = mask_N is not None and (
             self.choice.kind == "hnsw" or num_passing <= MAX_FILTERED_EXACT
         )
@@ -291,13 +299,15 @@ class Segment:
         return np.asarray(rows[0][rows[0] >= 0], np.int64)
 
     def _parameters(self, num: int, bitmap: npt.NDArray[np.uint8] | None) -> Any:
-        """Parameters of one search; a shared index is never changed (two threads would change it for each other)."""
+        """Parameters of one search; a shared index is never changed (two threads would change it for each
+        other)."""
         if self.choice.kind == "hnsw":
             return faiss.SearchParametersHNSW(efSearch=max(self.effort, num))  # type: ignore[attr-defined]
         parameters = faiss.SearchParametersIVF()
         parameters.nprobe = self.effort
         if bitmap is not None:
-            # What passes a filter may live in lists far from the query: with a filter every list is looked into.
+            # What passes a filter may live in lists far from the query: with a filter every list is looked
+            # into.
             parameters.nprobe = self.choice.num_lists
             parameters.sel = _selector(bitmap)
         return parameters
@@ -306,9 +316,9 @@ class Segment:
 class _MappedPages:
     """The mapped rows of a flat index, and how much of them counts as this process's memory.
 
-    A page that was looked at once stays in the process until the machine runs short of memory. Beyond a bound they are
-    given back: the kernel keeps what it likes of the file. Single rows of a large file are read, not mapped: a look at a
-    page that is not there costs 20 microseconds, reading a row from the kernel's copy 1.
+    A page that was looked at once stays in the process until the machine runs short of memory. Beyond a bound
+    they are given back: the kernel keeps what it likes of the file. Single rows of a large file are read, not
+    mapped: a look at a page that is not there costs 20 microseconds, reading a row from the kernel's copy 1.
     """
 
     def __init__(self, flat: Any, path: Path) -> None:

@@ -12,7 +12,7 @@ from iconoclip.progress import progress
 from retrieval.config import IndexConfig
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.faiss_index import choose
-from retrieval.generation.assembly import Facts, write_generation
+from retrieval.generation.assembly import IndexDescription, write_generation
 from retrieval.generation.manifest import CURRENT_NAME, current_generation, read_manifest
 from retrieval.generation.stores import StoreSource
 from retrieval.live.changes import add, compact, only_writer
@@ -40,7 +40,7 @@ def index(config: IndexConfig) -> int | None:
         print(f"{add(out, source)} items added to {out}", file=sys.stderr)
         return None
     model = _model_of(source, config)
-    facts = Facts(
+    facts = IndexDescription(
         model=str(model.folder.resolve()),
         model_digest=source.model_digest,
         shardsets=source.references,
@@ -88,7 +88,8 @@ def _model_of(source: StoreSource, config: IndexConfig) -> ModelDirectory:
 
 
 def _inputs_digest(source: StoreSource, config: IndexConfig) -> str:
-    """Of everything the result depends on. What was withdrawn since is no part: the engine honours it itself."""
+    """Of everything the result depends on. What was withdrawn since is no part: the engine honours it
+    itself."""
     inputs = {
         "format": FORMAT,
         "stores": [

@@ -98,7 +98,7 @@ def _cells(hit: Hit) -> tuple[str, ...]:
     title = hit.title if len(hit.title) <= MAX_TITLE_CHARS else f"{hit.title[: MAX_TITLE_CHARS - 1]}…"
     folded = f" (+{hit.num_near_duplicates})" if hit.num_near_duplicates else ""
     link = hit.homepage or hit.manifest or hit.canvas or hit.key
-    # Titles come from strangers: their brackets are no markup.
+    # Titles come from outside: their brackets are no markup.
     return tuple(
         escape(text)
         for text in (

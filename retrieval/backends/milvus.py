@@ -128,7 +128,7 @@ class MilvusBackend:
         return self.search(query_D, k, mask_N)
 
     def vectors(self, rows: Rows) -> Vectors:
-        """The vectors of the given rows, [rows, D]."""
+        """The vectors of rows, float32 [len(rows), D]."""
         wanted = [int(row) for row in rows]
         if not wanted:
             return np.zeros((0, 0), np.float32)

@@ -19,17 +19,17 @@ class NoVectors:
         return 0
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """Find nothing, because there are no vectors."""
+        """No rows and no scores, whatever the query is."""
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
 
     exact = search
 
     def vectors(self, rows: Rows) -> Vectors:
-        """No vectors, because there are no rows."""
+        """An empty array; only no rows may be requested."""
         return np.zeros((len(rows), self._dimension), np.float32)
 
     def close(self) -> None:
-        """Do nothing: no resource is open."""
+        """Do nothing: no file is open."""
 
 
 class Overlay:
@@ -47,7 +47,7 @@ class Overlay:
         return len(self._sealed) + len(self._added_MD)
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The k best rows of both segments, with their scores."""
+        """The k best rows of both parts."""
         return self._with_added(self._sealed.search(query_D, k, self._part(mask_N)), query_D, k, mask_N)
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:

@@ -53,8 +53,8 @@ class Encoder:
             to gain by it, and its vectors stay within a cosine of 0.999 of float32's.
         num_threads: of a forward pass; None leaves torch's own choice.
         device: `auto` takes a GPU where there is one.
-        side_by_side: on a CPU, let the threads that call run their forward passes at the same time, instead of
-            one after the other. With one thread each, nobody waits for anybody.
+        side_by_side: on a CPU, let the threads that call run their forward passes at the same time, instead
+            of one after the other. With one thread each, nobody waits for anybody.
 
     Raises:
         MissingRequirement: no model there, one that needs files from elsewhere, or no GPU where one is asked for.
@@ -106,10 +106,10 @@ class Encoder:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """One thread for the forward pass of the caller, beside those of others.
+        """One thread for the forward pass of the caller, parallel to those of other callers.
 
-        A short text is hundreds of products of a few microseconds each: two threads that wait for each other after every
-        one gain little on an idle machine, and on a busy one lose ten times over.
+        A short text is hundreds of products of a few microseconds each: two threads that wait for each other
+        after every one gain little on an idle machine, and on a busy one lose ten times over.
         """
         torch.set_num_threads(1)
         try:
@@ -124,7 +124,8 @@ class Encoder:
         if precision == "auto" and not (self._gains_by_bfloat16() and self.device.type == "cpu"):
             return "float32"
         reference = self._probe()
-        # In place, matrix by matrix: a server has no room for the model twice. torch's layer_norm sums in float32.
+        # In place, matrix by matrix: a server has no room for the model twice. torch's layer_norm sums in
+        # float32.
         self._model, self._dtype = self._model.to(torch.bfloat16), torch.bfloat16
         self._image_tower = self._make_image_tower()
         fault = self._fault_of_bfloat16(reference)
@@ -171,7 +172,8 @@ def _give_memory_back() -> None:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether torch may use this processor's bfloat16 products (AVX512-BF16 or AMX); elsewhere it emulates them, slowly.
+    """Whether torch may use this processor's bfloat16 products (AVX512-BF16 or AMX); elsewhere it emulates
+    them, slowly.
 
     Whoever limits the instructions, by ATEN_CPU_CAPABILITY or ONEDNN_MAX_CPU_ISA, gets what the limit allows.
     """

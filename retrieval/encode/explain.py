@@ -24,11 +24,11 @@ class ImageAndText(Protocol):
     """The two sides of an encoder."""
 
     def encode_images(self, pixels: list[Pixels]) -> npt.NDArray[np.float32]:
-        """Encode a batch as unit vectors, [B, D]."""
+        """Unit vectors, float32 [B, D]."""
         ...
 
     def encode_texts(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Encode a batch as unit vectors, [B, D]."""
+        """Unit vectors, float32 [B, D]."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A model directory as open_clip's `local-dir:` reads it: what it contains, without loading it.
+"""A model directory as open_clip's `local-dir:` reads it: its contents, without loading the model.
 
 open_clip_config.json         {"model_cfg": ..., "preprocess_cfg": ...}
 open_clip_model.safetensors   weights; no other format is accepted, for safetensors cannot carry code

@@ -85,8 +85,8 @@ def seen(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float, f
         left, top, right, bottom = _centre(size, preprocess.height_width)
     elif preprocess.resize_mode == "longest":
         scale = min(width / size[0], height / size[1])
-        across, above = (width / scale - size[0]) / 2, (height / scale - size[1]) / 2
-        left, top, right, bottom = -across, -above, size[0] + across, size[1] + above
+        across, down = (width / scale - size[0]) / 2, (height / scale - size[1]) / 2
+        left, top, right, bottom = -across, -down, size[0] + across, size[1] + down
     return left / size[0], top / size[1], right / size[0], bottom / size[1]
 
 

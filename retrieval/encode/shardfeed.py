@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Row:
-    """Where one sample's image stands, and what its captions say."""
+class ShardSample:
+    """Where one sample's image is, and the text of its captions."""
 
     key: str
     image_offset: int
@@ -24,22 +24,24 @@ class Row:
     captions: tuple[str, ...]
 
 
-def rows_by_shard(shardset: ShardSet) -> dict[str, list[Row]]:
+def rows_by_shard(shardset: ShardSet) -> dict[str, list[ShardSample]]:
     """The rows of every shard in the order of their bytes, withdrawn samples left out."""
     table = shardset.table(["key", "shard", "image_offset", "image_size", "captions"])
-    rows: dict[str, list[Row]] = {shard.name: [] for shard in shardset.manifest.shards}
+    rows: dict[str, list[ShardSample]] = {shard.name: [] for shard in shardset.manifest.shards}
     for shard, key, offset, size, captions in zip(
         *(table[name].to_pylist() for name in ("shard", "key", "image_offset", "image_size", "captions")),
         strict=True,
     ):
         texts = tuple(caption["text"] for caption in captions or ())
-        rows.setdefault(shard, []).append(Row(key, offset, size, texts))
+        rows.setdefault(shard, []).append(ShardSample(key, offset, size, texts))
     return rows
 
 
-def batches(work: Iterable[tuple[Shard, list[Row]]], size: int) -> Iterator[list[tuple[Shard, Row]]]:
+def batches(
+    work: Iterable[tuple[Shard, list[ShardSample]]], size: int
+) -> Iterator[list[tuple[Shard, ShardSample]]]:
     """The rows of several shards in lists of `size`, across shards; the last may be shorter."""
-    batch: list[tuple[Shard, Row]] = []
+    batch: list[tuple[Shard, ShardSample]] = []
     for shard, rows in work:
         for row in rows:
             batch.append((shard, row))
@@ -51,7 +53,8 @@ def batches(work: Iterable[tuple[Shard, list[Row]]], size: int) -> Iterator[list
 
 
 def side_by_side(inputs: Iterable[S], run: Callable[[S], T], num_workers: int) -> Iterator[T]:
-    """What `run` makes of each input, in order, worked on by threads; by the calling one where there are none.
+    """What `run` makes of each input, in order, computed by threads; by the calling one where there are
+    none.
 
     At most two inputs per worker are taken ahead.
     """

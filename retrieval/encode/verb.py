@@ -1,11 +1,13 @@
-"""`iconoclip encode`: a shard set through a model into an embedding store, shard by shard, so that it can go on.
+"""`iconoclip encode`: a shard set through a model into an embedding store, shard by shard, so that it can
+resume.
 
-STORE/parts/SHA-DIGEST.npz   vectors, keys and refusals of one finished shard, named by the shard's and the model's checksum
+STORE/parts/SHA-DIGEST.npz   vectors, keys and refusals of one finished shard, named by the checksums of
+                             the shard and of the model
 STORE/vectors.npy ...        the store (iconoclip.embeddings), assembled when every shard has its part
 STORE/encoded.json           which shards are in it, and what was refused
 
-A job array gives each task its share of the shards (`--task 3 --num_tasks 8`); a call without a task does what is
-missing and assembles.
+A job array gives each task its share of the shards (`--task 3 --num_tasks 8`); a call without a task does
+what is missing and assembles.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ from iconoclip.shardset import Shard, ShardSet
 from retrieval.config import EncodeConfig
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import prepare
-from retrieval.encode.shardfeed import Row, batches, rows_by_shard, side_by_side
+from retrieval.encode.shardfeed import ShardSample, batches, rows_by_shard, side_by_side
 
 if TYPE_CHECKING:
     from retrieval.encode.encoder import Encoder
 
 ENCODED_NAME, PARTS = "encoded.json", "parts"
 
-Work = list[tuple[Shard, list[Row]]]
+Work = list[tuple[Shard, list[ShardSample]]]
 
 
 def encode(config: EncodeConfig) -> int | None:
@@ -93,7 +95,7 @@ def _refuse_foreign_store(out: Path, digest: str, side: str) -> None:
         raise BadInput(
             f"this store was made by another model, or for another side ({manifest.model}, {manifest.side})",
             where=out,
-            remedy="give another folder with --out; several stores may stand side by side",
+            remedy="give another folder with --out; several stores may be in one parent folder",
         )
 
 
@@ -134,7 +136,8 @@ def _encode_shards(
     )
     if encoder.precision == "bfloat16" and encoder.device.type == "cpu" and not multiplies_bfloat16():
         print(
-            "iconoclip: this processor has no bfloat16 products; torch emulates them, several times slower than"
+            "iconoclip: this processor has no bfloat16 products; torch emulates them, several times"
+            " slower than"
             " float32 (--precision auto chooses the faster one)",
             file=sys.stderr,
         )
@@ -152,13 +155,13 @@ def _encode_shards(
         writer.close()
 
 
-def _verified(shardset: ShardSet, todo: Work) -> Iterator[tuple[Shard, list[Row]]]:
+def _verified(shardset: ShardSet, todo: Work) -> Iterator[tuple[Shard, list[ShardSample]]]:
     for shard, rows in todo:
         shardset.verify_shard(shard)
         yield shard, rows
 
 
-Read = Callable[[ShardSet, Shard, Row], Any]
+Read = Callable[[ShardSet, Shard, ShardSample], Any]
 Embed = Callable[[list[Any]], npt.NDArray[np.float32]]
 
 
@@ -168,11 +171,11 @@ def _functions(side: str, encoder: Encoder) -> tuple[Read, Embed]:
     return _read_captions, partial(_embed_captions, encoder)
 
 
-def _read_image(encoder: Encoder, shardset: ShardSet, shard: Shard, row: Row) -> Any:
+def _read_image(encoder: Encoder, shardset: ShardSet, shard: Shard, row: ShardSample) -> Any:
     return prepare(shardset.read_bytes(shard.name, row.image_offset, row.image_size), encoder.preprocess)
 
 
-def _read_captions(shardset: ShardSet, shard: Shard, row: Row) -> tuple[str, ...]:
+def _read_captions(shardset: ShardSet, shard: Shard, row: ShardSample) -> tuple[str, ...]:
     if not row.captions:
         raise BadInput("no caption")
     return row.captions
@@ -188,14 +191,17 @@ def _embed_captions(encoder: Encoder, captions: list[tuple[str, ...]]) -> npt.ND
 
 @dataclass(frozen=True)
 class _Encoded:
-    """What became of a batch: a shard, key and vector for each good sample; a shard, key and reason for the others."""
+    """What became of a batch: a shard, key and vector for each good sample; a shard, key and reason for the
+    others."""
 
     keys: list[tuple[Shard, str]]
     vectors: list[npt.NDArray[np.float16]]
     refused: list[tuple[Shard, str, str]]
 
 
-def _encode_batch(shardset: ShardSet, read: Read, embed: Embed, batch: list[tuple[Shard, Row]]) -> _Encoded:
+def _encode_batch(
+    shardset: ShardSet, read: Read, embed: Embed, batch: list[tuple[Shard, ShardSample]]
+) -> _Encoded:
     values, encoded = [], _Encoded([], [], [])
     for shard, row in batch:
         try:
@@ -249,7 +255,9 @@ class _PartWriter:
         assert not any(self._left.values()), "every sample has come through"
 
 
-def _assemble(config: EncodeConfig, shardset: ShardSet, rows: dict[str, list[Row]], digest: str) -> None:
+def _assemble(
+    config: EncodeConfig, shardset: ShardSet, rows: dict[str, list[ShardSample]], digest: str
+) -> None:
     """Join the parts into the store, in shard order."""
     out = Path(config.out)
     parts = [_part_path(out, shard, digest) for shard in shardset.manifest.shards]

@@ -19,10 +19,10 @@ from iconoclip.progress import Meter
 from iconoclip.record import Record
 from retrieval import iconography
 from retrieval.config import IndexConfig
-from retrieval.faiss_index import Choice, Segment, build, choose, map_vectors, write_flat
+from retrieval.faiss_index import IndexChoice, Segment, build, choose, map_vectors, write_flat
 from retrieval.generation.calibration import Statistics
 from retrieval.generation.captions import Captions, write_captions
-from retrieval.generation.catalog import CatalogWriter, Place
+from retrieval.generation.catalog import CatalogWriter, ImageLocation
 from retrieval.generation.columns import ColumnsBuilder
 from retrieval.generation.duplicates import cluster
 from retrieval.generation.manifest import (
@@ -42,7 +42,13 @@ from retrieval.generation.manifest import (
     next_name,
     seal,
 )
-from retrieval.generation.measured import NUM_SAMPLED_ITEMS, EncodeTexts, Measured, measure, sampled_queries
+from retrieval.generation.measured import (
+    NUM_SAMPLED_ITEMS,
+    EncodeTexts,
+    Measurements,
+    measure,
+    sampled_queries,
+)
 
 
 class Source(Protocol):
@@ -55,7 +61,7 @@ class Source(Protocol):
         """The vectors in row order, in blocks."""
         ...
 
-    def items(self) -> Iterator[tuple[Record, Place]]:
+    def items(self) -> Iterator[tuple[Record, ImageLocation]]:
         """Each row's record and the place of its image, in row order."""
         ...
 
@@ -65,8 +71,8 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a manifest states in addition to the measurements."""
+class IndexDescription:
+    """What a manifest states in addition to measurements."""
 
     model: str
     model_digest: str
@@ -87,7 +93,7 @@ class _Catalogued:
 def write_generation(
     index: Path,
     source: Source,
-    facts: Facts,
+    facts: IndexDescription,
     config: IndexConfig,
     encode_texts: EncodeTexts | None,
     meter: Meter,
@@ -135,9 +141,9 @@ def write_generation(
 def _manifest(
     name: str,
     segment: Segment,
-    measured: Measured,
+    measured: Measurements,
     captions: CaptionPart | None,
-    facts: Facts,
+    facts: IndexDescription,
     config: IndexConfig,
 ) -> IndexManifest:
     """What the generation says of itself, but for its files."""
@@ -175,7 +181,7 @@ def _write_index_and_catalog(
     draft: Path,
     source: Source,
     vectors_ND: npt.NDArray[np.float16],
-    choice: Choice,
+    choice: IndexChoice,
     config: IndexConfig,
     meter: Meter,
 ) -> _Catalogued:

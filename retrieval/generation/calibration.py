@@ -1,4 +1,4 @@
-"""The meaning of a score: how far it is above the query's own background, and how likely such a score is a
+"""What a score means: how far it stands out from the query's own background, and how likely such a score is a
 match.
 
 A cosine says little by itself: some texts score high with everything, and a text never comes as close to an
@@ -43,20 +43,26 @@ BACKGROUND_SHARE = 0.6
 # Things of our time and of no interest to a picture collection: whatever they score is a score of chance.
 BACKGROUND_TEXTS = (
     "a screenshot of a spreadsheet with quarterly sales", "error message in a web browser",
-    "USB cable connector", "a smartphone lying on a desk", "traffic jam on a motorway at night",
-    "a supermarket shelf with cereal boxes", "an airport departure board",
-    "a programmer in front of two monitors", "barcode label", "laptop keyboard close-up",
+    "USB cable connector",
+    "a smartphone lying on a desk", "traffic jam on a motorway at night",
+    "a supermarket shelf with cereal boxes",
+    "an airport departure board", "a programmer in front of two monitors", "barcode label",
+    "laptop keyboard close-up",
     "a plastic bottle in a recycling bin", "electric scooter", "parking ticket machine",
-    "satellite dish on a roof", "weather radar map", "MRI scan of a knee", "a tax form filled in online",
-    "basketball slam dunk", "pizza delivery", "a wind turbine under a blue sky", "solar panels",
-    "an office meeting with sticky notes", "selfie in a mirror", "frozen vegetables in a bag",
-    "a washing machine manual", "concert with laser lights", "a drone above a stadium",
+    "satellite dish on a roof",
+    "weather radar map", "MRI scan of a knee", "a tax form filled in online", "basketball slam dunk",
+    "pizza delivery",
+    "a wind turbine under a blue sky", "solar panels", "an office meeting with sticky notes",
+    "selfie in a mirror",
+    "frozen vegetables in a bag", "a washing machine manual", "concert with laser lights",
+    "a drone above a stadium",
     "ein Bildschirmfoto einer Fehlermeldung", "Stau auf der Autobahn", "Steckdose mit Ladekabel",
-    "Waschmaschine", "eine Tabelle mit Umsatzzahlen", "Tiefkühlpizza", "un téléphone portable sur une table",
-    "une clé USB", "un embouteillage sur l'autoroute", "une capture d'écran d'un tableur", "machine à laver",
-    "panneaux solaires", "captura de pantalla de un error", "un cavo di ricarica", "telefono cellulare",
-    "lista de la compra", "asdf qwer zxcv", "lorem ipsum dolor sit amet", "404 not found", "http error 500",
-    "xyzzy plugh",
+    "Waschmaschine",
+    "eine Tabelle mit Umsatzzahlen", "Tiefkühlpizza", "un téléphone portable sur une table", "une clé USB",
+    "un embouteillage sur l'autoroute", "une capture d'écran d'un tableur", "machine à laver",
+    "panneaux solaires",
+    "captura de pantalla de un error", "un cavo di ricarica", "telefono cellulare", "lista de la compra",
+    "asdf qwer zxcv", "lorem ipsum dolor sit amet", "404 not found", "http error 500", "xyzzy plugh",
 )  # fmt: skip
 
 
@@ -85,7 +91,7 @@ class Statistics:
         return np.asarray((scores - float(query_D @ self.mean)) / self.deviation(query_D), np.float32)
 
     def save(self, path: Path) -> None:
-        """Write the curves to an .npz file."""
+        """Write the statistics to an .npz file."""
         with atomic_write(path) as file:
             np.savez(file, mean=self.mean, covariance=self.covariance)
 
@@ -105,7 +111,7 @@ class Scores:
 
     @property
     def features(self) -> npt.NDArray[np.float64]:
-        """Both features of each candidate, float64 [C, 2]."""
+        """Both features of each score, float64 [C, 2]."""
         return np.stack([self.cosine, self.z], axis=1).astype(np.float64)
 
 

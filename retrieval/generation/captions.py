@@ -1,7 +1,9 @@
-"""Captions searched by meaning: a second segment of a generation, whose hits stand for the items they describe.
+"""Captions searched by meaning: a second segment of a generation, whose hits stand for the items they
+describe.
 
-A text is nearer to any text than to an image, so scores of the two sides are never compared; their ranks are fused
-(retrieval.query.ranking). What a caption names but a picture does not show, a place or an occasion, is found this way.
+A text is nearer to any text than to an image, so scores of the two sides are never compared; their ranks are
+fused (retrieval.query.ranking). What a caption names but a picture does not show, a place or an occasion, is
+found this way.
 
 captions.faiss        float16 [C, D], unit length: the mean direction of an item's captions
 captions-ann.faiss    approximate index, unless the kind is exact
@@ -21,7 +23,7 @@ import numpy.typing as npt
 from iconoclip.errors import DamagedData
 from iconoclip.files import atomic_write
 from retrieval.backends.interface import Vectors
-from retrieval.faiss_index import Choice, Segment, build, measure_effort, write_flat
+from retrieval.faiss_index import IndexChoice, Segment, build, measure_effort, write_flat
 from retrieval.generation.manifest import (
     CAPTION_ANN_NAME,
     CAPTION_ROWS_NAME,
@@ -42,7 +44,7 @@ class Captions:
 def write_captions(
     draft: Path,
     captions: Captions,
-    choice: Choice,
+    choice: IndexChoice,
     queries_QD: Vectors,
     *,
     target_recall: float,
@@ -66,7 +68,8 @@ def write_captions(
 
 
 class CaptionSegment:
-    """The captions of a generation, opened: their `vectors`, and the `rows` of the items that each describes, int32 [C].
+    """The captions of a generation, opened: their `vectors`, and the `rows` of the items that each describes,
+    int32 [C].
 
     Args:
         folder: the generation's, its checksums compared.
@@ -79,7 +82,7 @@ class CaptionSegment:
     """
 
     def __init__(self, folder: Path, part: CaptionPart, dimension: int, num_rows: int) -> None:
-        choice = Choice(part.kind, part.num_lists, "")
+        choice = IndexChoice(part.kind, part.num_lists, "")
         shape = (part.num_vectors, dimension)
         self.vectors = Segment(
             folder / CAPTION_VECTORS_NAME, shape, choice, folder / CAPTION_ANN_NAME, part.effort

@@ -1,9 +1,10 @@
-"""The catalogue of a generation: records, the positions of their images, and full-text search. One SQLite
+"""The catalogue of a generation: records, the locations of their images, and full-text search. One SQLite
 file.
 
 items   row (the vector's row), key, record (JSON, zlib), shard set number, shard, offset and size of the JPEG
 words   FTS5 without stored content: title, captions, creators, subjects, identifiers; case and diacritics
-folded frequent  words that more than a few items have, and how many have them
+        folded
+frequent  words that more than a few items have, and how many have them
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ WEIGHTS = (4.0, 2.0, 4.0, 1.0, 4.0)
 # A word that more than a tenth of the items have tells none of them apart.
 COMMON_SHARE, COMMON_MIN = 0.1, 2_000
 FREQUENT_MIN = 200
-# Weighing an item's words costs microseconds: so many are weighed, and in a hybrid search so many of those
-# that have every word, and so many of those that have some, the rarest words first.
-MAX_SCORED, MAX_EVERY_HYBRID, MAX_SOME_HYBRID = 20_000, 4_000, 600
+# Scoring an item's words costs microseconds: so many are scored, and next to a semantic search so many of
+# those that have every word, and so many of those that have some, the rarest words first.
+MAX_SCORED, MAX_EVERY_WORD_IN_HYBRID, MAX_SOME_WORDS_IN_HYBRID = 20_000, 4_000, 600
 
 _SCHEMA = """
 CREATE TABLE items(row INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, record BLOB NOT NULL,
-                   shardset INTEGER NOT NULL, shard TEXT NOT NULL,
-                   offset INTEGER NOT NULL, size INTEGER NOT NULL);
+                   shardset INTEGER NOT NULL, shard TEXT NOT NULL, offset INTEGER NOT NULL,
+                   size INTEGER NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(title, captions, creators, subjects, identifiers,
                                       content='', tokenize="unicode61 remove_diacritics 2");
 CREATE TABLE frequent(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT ROWID;
@@ -42,9 +43,8 @@ CREATE TABLE frequent(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT
 
 
 @dataclass(frozen=True)
-class Place:
-    """The position of an item's JPEG: number of the shard set in the index manifest, shard, offset and
-    size."""
+class ImageLocation:
+    """Where an item's JPEG is: number of the shard set in the index manifest, shard, offset and size."""
 
     shardset: int
     shard: str
@@ -74,13 +74,13 @@ class CatalogWriter:
         # A crash leaves a folder that nobody points at: no journal is needed.
         self._connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
 
-    def add(self, row: int, record: Record, place: Place, subjects: str) -> None:
+    def add(self, row: int, record: Record, place: ImageLocation, subjects: str) -> None:
         """Add an item.
 
         Args:
             row: its vector's row.
             record: the record.
-            place: the position of its image.
+            place: where its image is.
             subjects: the words of its Iconclass notations, in any languages.
         """
         insert_item(self._connection, row, record, place, subjects)
@@ -98,7 +98,7 @@ class CatalogWriter:
 
 
 def insert_item(
-    connection: sqlite3.Connection, row: int, record: Record, place: Place, subjects: str
+    connection: sqlite3.Connection, row: int, record: Record, place: ImageLocation, subjects: str
 ) -> None:
     """Insert one item into the tables of a catalogue."""
     packed = zlib.compress(record.model_dump_json(exclude_defaults=False).encode(), 6)
@@ -173,24 +173,24 @@ class Catalog:
         return {key: row for key in keys if (row := self.row_of(key)) is not None}
 
     def record(self, row: int) -> Record:
-        """The record of a row of the catalogue."""
+        """The record of a row, unpacked."""
         (packed,) = self._query("SELECT record FROM items WHERE row=?", (row,)).fetchone()
         return unpack(packed)
 
     def key(self, row: int) -> str:
-        """The sample key of a row of the catalogue."""
+        """The key of the item in a row."""
         return str(self._query("SELECT key FROM items WHERE row=?", (row,)).fetchone()[0])
 
-    def place(self, row: int) -> Place:
-        """The position of the image of a row."""
+    def place(self, row: int) -> ImageLocation:
+        """The location of a row's image."""
         sql = "SELECT shardset, shard, offset, size FROM items WHERE row=?"
-        return Place(*self._query(sql, (row,)).fetchone())
+        return ImageLocation(*self._query(sql, (row,)).fetchone())
 
-    def items(self) -> Iterator[tuple[int, Record, Place]]:
+    def items(self) -> Iterator[tuple[int, Record, ImageLocation]]:
         """Every item in row order."""
         sql = "SELECT row, record, shardset, shard, offset, size FROM items ORDER BY row"
         for row, packed, *place in self._query(sql):
-            yield row, unpack(packed), Place(*place)
+            yield row, unpack(packed), ImageLocation(*place)
 
     def match_words(
         self,
@@ -208,15 +208,14 @@ class Catalog:
             text: anything a person typed; it is never read as a query language.
             limit: of items.
             mask_N: rows that may be found.
-            telling_only: find nothing if every word is common: in a hybrid search, such words distinguish
-                nothing.
-            near: rows found by meaning. Words that thousands of items have are looked for in these rows
-                alone.
+            telling_only: find nothing when every word is common: next to a semantic search, it adds nothing.
+            near: rows found by meaning. In addition to them, words that thousands of items have are looked
+                for in these alone.
         """
         words = words_in(text)
         if telling_only and all(self._is_common(word) for word in words):
             return []
-        if telling_only and words and min(map(self._num_with, words)) > MAX_EVERY_HYBRID:
+        if telling_only and words and min(map(self._num_with, words)) > MAX_EVERY_WORD_IN_HYBRID:
             return self._unweighted(words, near)
         tiers = self._tiers(words, mask_N, limit, telling_only)
         found: dict[int, WordMatch] = {}
@@ -230,14 +229,14 @@ class Catalog:
     ) -> tuple[list[tuple[int, float]], ...]:
         """Rows with their weights: those that hold the phrase, every word, and some word that is not
         common."""
-        most = MAX_EVERY_HYBRID if telling_only else MAX_SCORED
+        most = MAX_EVERY_WORD_IN_HYBRID if telling_only else MAX_SCORED
         needed = [word for word in words if not (telling_only and self._is_common(word))]
         every = self._scored(" ".join(f'"{word}"' for word in needed), mask_N, limit, most) if needed else []
         if len(words) < 2:
             return [], every
         # Where nothing holds every word, nothing holds the phrase.
         phrase = self._scored(f'"{" ".join(words)}"', mask_N, limit, most) if every else []
-        telling = self._telling(words, MAX_SOME_HYBRID if telling_only else MAX_SCORED)
+        telling = self._telling(words, MAX_SOME_WORDS_IN_HYBRID if telling_only else MAX_SCORED)
         if len(every) >= limit or not telling:
             return phrase, every
         return phrase, every, self._scored(" OR ".join(telling), mask_N, limit, most)

@@ -1,8 +1,8 @@
 """What items are filtered and counted by, column by column in memory.
 
 A column of values keeps (row, code) pairs sorted by row, codes sorted by value: a filter is one comparison
-over the codes, a facet is one bincount. At a million items all columns together take about 100 MB, and a
-filter a few milliseconds.
+over the codes, a facet is one bincount. At a million items all columns together
+take about 100 MB, and a filter a few milliseconds.
 
 Shapes: N rows, P (row, value) pairs, V distinct values.
 """
@@ -98,7 +98,7 @@ class Columns:
         return builder.finish()
 
     def mask(self, filters: Filters) -> Mask:
-        """The mask of the rows that pass all filters."""
+        """Which rows pass the filters, bool [N]."""
         parts = [*self._value_masks(filters), *self._plain_masks(filters)]
         mask_N = np.ones(self.num_rows, bool)
         for part_N in parts:
@@ -236,7 +236,7 @@ class ColumnsBuilder:
         self._names[record.institution.slug] = record.institution.name
 
     def finish(self) -> Columns:
-        """The finished columns, ready to be written."""
+        """The columns of all rows added so far."""
         years = np.array(self._years, np.int32).reshape(-1, 2)
         return Columns(
             num_rows=len(years),

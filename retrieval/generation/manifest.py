@@ -9,8 +9,8 @@ gen-000001/columns.npz        what items are filtered and counted by
 gen-000001/clusters.npy       int32 [N]: near-duplicates share a number
 gen-000001/statistics.npz     mean [D] and covariance [D, D] of the vectors: what a score is measured against
 gen-000001/captions*          captions searched by meaning, where there are any
-(retrieval.generation.captions) live.sqlite                   the mutable segment: additions and withdrawals
-since (retrieval.live.log)
+                              (retrieval.generation.captions)
+live.sqlite                   the mutable segment: additions and withdrawals since (retrieval.live.log)
 
 A generation is written under a name that starts with a dot and renamed when it is whole, so that a process
 killed at any moment leaves the last good one. Images stay in the shard sets, which the manifest names by path
@@ -46,11 +46,11 @@ NUM_GENERATIONS_KEPT = 2
 REBUILD = "run `iconoclip index` again"
 
 
-class _Part(BaseModel):
+class _ManifestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
-class ShardSetReference(_Part):
+class ShardSetReference(_ManifestModel):
     """A shard set that images are read from."""
 
     path: str
@@ -60,7 +60,7 @@ class ShardSetReference(_Part):
     )
 
 
-class Curve(_Part):
+class Curve(_ManifestModel):
     """A logistic curve: probability = 1 / (1 + exp(-(cosine * c + z * s + intercept))). All zero: nothing is
     known."""
 
@@ -74,7 +74,7 @@ class Curve(_Part):
         return self.cosine == 0 and self.z == 0
 
 
-class Calibration(_Part):
+class Calibration(_ManifestModel):
     """What scores mean for this model over this collection (retrieval.generation.calibration)."""
 
     text: Curve = Field(description="for queries with a text")
@@ -83,7 +83,7 @@ class Calibration(_Part):
     num_background: int = Field(description="queries known not to")
 
 
-class CaptionPart(_Part):
+class CaptionPart(_ManifestModel):
     """The segment of caption vectors."""
 
     kind: Literal["exact", "hnsw", "ivf-sq8", "ivf-pq"]
@@ -93,7 +93,7 @@ class CaptionPart(_Part):
     num_vectors: int = Field(gt=0)
 
 
-class Settings(_Part):
+class Settings(_ManifestModel):
     """What the person who built the index asked for: a compaction keeps to it."""
 
     kind: Literal["auto", "exact", "hnsw", "ivf-sq8", "ivf-pq"] = "auto"
@@ -102,7 +102,7 @@ class Settings(_Part):
     target_recall: float = 0.95
 
 
-class IndexManifest(_Part):
+class IndexManifest(_ManifestModel):
     """The contents of a generation's `manifest.json`."""
 
     schema_version: Literal[1] = 1
@@ -125,7 +125,7 @@ class IndexManifest(_Part):
     backend: Literal["faiss", "milvus"] = "faiss"
     milvus_uri: str | None = None
     milvus_collection: str | None = None
-    files: dict[str, Sha256] = Field(description="checksum of each file in the folder of the manifest")
+    files: dict[str, Sha256] = Field(description="checksum of each file in the manifest's folder")
     built_at: str
     built_by: str
 

@@ -34,7 +34,7 @@ MIN_Z_OF_OWN_IMAGE, MIN_MATCHING = 1.28, 10
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """Recall at 10 over sampled queries, and the curves of scores where a model was there to fit them."""
 
     recall: float
@@ -47,7 +47,7 @@ def measure(
     sampled: list[tuple[int, str]],
     config: IndexConfig,
     encode_texts: EncodeTexts | None,
-) -> Measured:
+) -> Measurements:
     """Set the segment's effort by queries like the real ones, and learn what scores mean."""
     captions_QD = encode_texts([text for _, text in sampled]) if encode_texts else None
     queries_QD = sampled_queries(segment.vectors_ND, captions_QD)
@@ -55,8 +55,8 @@ def measure(
         segment, queries_QD, target_recall=config.target_recall, fixed_effort=config.num_probes
     )
     if encode_texts is None or captions_QD is None:
-        return Measured(recall, None)
-    return Measured(recall, _calibration(segment, statistics, sampled, captions_QD, encode_texts))
+        return Measurements(recall, None)
+    return Measurements(recall, _calibration(segment, statistics, sampled, captions_QD, encode_texts))
 
 
 def sampled_queries(vectors_ND: npt.NDArray[np.float16], captions_QD: Vectors | None) -> Vectors:

@@ -1,4 +1,5 @@
-"""Embedding stores and the shard sets they were made from, joined item by item: the source of a fresh index."""
+"""Embedding stores and the shard sets they were made from, joined item by item: the source of a fresh
+index."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from iconoclip.record import Record
 from iconoclip.shardset import ShardSet
 from retrieval.faiss_index import BLOCK_ROWS
 from retrieval.generation.captions import Captions
-from retrieval.generation.catalog import Place
+from retrieval.generation.catalog import ImageLocation
 from retrieval.generation.manifest import ShardSetReference
 
 
@@ -51,8 +52,8 @@ class StoreSource:
 
     Raises:
         ConfigError: no store, or a number of shard sets that does not fit.
-        BadInput: the stores were made by different models or hold captions only, or one has no item in common with
-            its shard set.
+        BadInput: the stores were made by different models or hold captions only, or one has no item in
+            common with its shard set.
     """
 
     def __init__(
@@ -109,7 +110,8 @@ class StoreSource:
         for store in stores:
             if store.manifest.model_digest != first.model_digest:
                 raise BadInput(
-                    f"this store was made by another model ({store.manifest.model}) than the first ({first.model})",
+                    f"this store was made by another model ({store.manifest.model}) than the first"
+                    f" ({first.model})",
                     where=store.folder,
                     remedy="encode its shard set with the same model",
                 )
@@ -144,7 +146,7 @@ class StoreSource:
 
     @property
     def keys(self) -> Iterator[str]:
-        """The keys in row order."""
+        """The item keys, in row order."""
         for pair in self.pairs:
             for row in pair.rows:
                 yield pair.store.keys[row.store_row]
@@ -162,13 +164,13 @@ class StoreSource:
         """The vectors of a pair's rows, float16."""
         return pair.store.vectors_ND[np.array([row.store_row for row in pair.rows], np.int64)]
 
-    def items_of(self, pair: StorePair) -> Iterator[tuple[Record, Place]]:
+    def items_of(self, pair: StorePair) -> Iterator[tuple[Record, ImageLocation]]:
         """Record and place of each of a pair's rows."""
         reader = _RecordReader(pair.shardset)
         try:
             for row in pair.rows:
                 record = reader.read(row.shard, row.record_offset, row.record_size)
-                yield record, Place(pair.number, row.shard, row.image_offset, row.image_size)
+                yield record, ImageLocation(pair.number, row.shard, row.image_offset, row.image_size)
         finally:
             reader.close()
 
@@ -205,7 +207,7 @@ class StoreSource:
             for row, key in enumerate(store.keys)
         }
 
-    def items(self) -> Iterator[tuple[Record, Place]]:
+    def items(self) -> Iterator[tuple[Record, ImageLocation]]:
         """Each row's record and place."""
         for pair in self.pairs:
             yield from self.items_of(pair)
@@ -269,7 +271,7 @@ class _RecordReader:
             return Record.model_validate_json(self._file.read(size))
         except ValueError as error:
             raise DamagedData(
-                "a record cannot be read where the index of the set says it stands",
+                "a record cannot be read where the index of the set says it is",
                 where=self._shardset.folder / shard,
                 remedy="`iconoclip check` the shard set, and copy it again",
             ) from error

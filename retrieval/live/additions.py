@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from iconoclip.record import Record
 from retrieval import iconography
-from retrieval.generation.catalog import Place, WordMatch, words_of
+from retrieval.generation.catalog import ImageLocation, WordMatch, words_of
 from retrieval.generation.columns import Columns, Mask
 from retrieval.live.log import Change
 from retrieval.words import folded, words_in
@@ -30,7 +30,7 @@ class Additions:
     dimension: int
     last_seq: int = 0
     records: tuple[Record, ...] = ()
-    places: tuple[Place, ...] = ()
+    places: tuple[ImageLocation, ...] = ()
     vectors: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     position_of: dict[str, int] = field(default_factory=dict)
     withdrawn: frozenset[str] = frozenset()
@@ -61,7 +61,9 @@ class Additions:
             position_of[change.key] = len(records)
             place = change.addition.place
             records.append(change.addition.record)
-            places.append(Place(place.shardset - 1 + shardset_offset, place.shard, place.offset, place.size))
+            places.append(
+                ImageLocation(place.shardset - 1 + shardset_offset, place.shard, place.offset, place.size)
+            )
             vectors.append(change.addition.vector.astype(np.float32))
             texts.append(_text_of(change.addition.record))
             if change.addition.caption is not None:

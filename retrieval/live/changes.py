@@ -1,4 +1,5 @@
-"""Changing an index without a rebuild: add, replace, take down, and compact the changes into the next generation."""
+"""Changing an index without a rebuild: add, replace, take down, and compact the changes into the next
+generation."""
 
 from __future__ import annotations
 
@@ -17,15 +18,15 @@ from iconoclip.progress import progress
 from iconoclip.record import Record
 from retrieval.config import IndexConfig
 from retrieval.faiss_index import BLOCK_ROWS
-from retrieval.generation.assembly import Facts, write_generation
+from retrieval.generation.assembly import IndexDescription, write_generation
 from retrieval.generation.captions import Captions
-from retrieval.generation.catalog import Place
+from retrieval.generation.catalog import ImageLocation
 from retrieval.generation.manifest import current_generation, read_manifest
 from retrieval.generation.stores import StorePair, StoreSource
 from retrieval.live.compaction import is_due
 from retrieval.live.log import Addition, LiveLog
-from retrieval.live.refresh import Views
-from retrieval.live.view import View
+from retrieval.live.refresh import ViewRefresher
+from retrieval.live.view import IndexView
 
 LOCK_NAME = ".lock"
 MAX_ADDITIONS = 20_000
@@ -77,9 +78,9 @@ def add(index: Path, source: StoreSource, *, compacts: bool = True) -> int:
         )
     with (
         only_writer(index),
-        contextlib.closing(Views(index, source.shardset_folders_of(manifest.shardsets))) as views,
+        contextlib.closing(ViewRefresher(index, source.shardset_folders_of(manifest.shardsets))) as refresher,
     ):
-        view = views.current()
+        view = refresher.current()
         additions = [(pair, list(_new_items(view, source, pair))) for pair in source.pairs]
         num_added = sum(len(each) for _, each in additions)
         if len(view.additions) + num_added > MAX_ADDITIONS:
@@ -91,14 +92,14 @@ def add(index: Path, source: StoreSource, *, compacts: bool = True) -> int:
         log = LiveLog(index)
         for pair, each in additions:
             log.add(source.reference_of(pair), each)
-        views.refresh()
-        due = compacts and is_due(views.current())
+        refresher.refresh()
+        due = compacts and is_due(refresher.current())
     if due:
         compact(index, IndexConfig(out=str(index), shardsets=list(source.shardset_folders)))
     return num_added
 
 
-def _new_items(view: View, source: StoreSource, pair: StorePair) -> Iterator[Addition]:
+def _new_items(view: IndexView, source: StoreSource, pair: StorePair) -> Iterator[Addition]:
     for (record, place), vector in zip(source.items_of(pair), source.vectors_of(pair), strict=True):
         addition = Addition(record, vector, place, source.caption_of(record.key))
         row = view.row_of(record.key)
@@ -111,7 +112,7 @@ def _new_items(view: View, source: StoreSource, pair: StorePair) -> Iterator[Add
         yield addition
 
 
-def _has_same_vectors(view: View, row: int, addition: Addition) -> bool:
+def _has_same_vectors(view: IndexView, row: int, addition: Addition) -> bool:
     image_D = view.backend.vectors(np.array([row]))[0].astype(np.float16)
     return _is_same(image_D, addition.vector) and _is_same(view.caption(row), addition.caption)
 
@@ -133,15 +134,15 @@ def withdraw(index: Path, keys: Iterable[str]) -> None:
 def compact(index: Path, config: IndexConfig) -> Path | None:
     """Fold additions, replacements and withdrawals into the next generation; None when there are none.
 
-    Readers go on with the old generation until the new one is whole. Items withdrawn in their shard sets leave the
-    files as well.
+    Readers continue with the old generation until the new one is whole. Items withdrawn in their shard sets
+    leave the files as well.
 
     Raises:
         MissingRequirement: no index here.
         TryAgainLater: another writer.
     """
-    with only_writer(index), contextlib.closing(Views(index, config.shardsets)) as views:
-        view = views.current()
+    with only_writer(index), contextlib.closing(ViewRefresher(index, config.shardsets)) as refresher:
+        view = refresher.current()
         if not len(view.additions) and not view.withdrawn and not view.additions.withdrawn:
             return None
         source = _ViewSource(view)
@@ -150,7 +151,7 @@ def compact(index: Path, config: IndexConfig) -> Path | None:
                 "every item of this index was withdrawn", where=index, remedy="remove the index"
             )
         manifest = view.sealed.manifest
-        facts = Facts(
+        facts = IndexDescription(
             model=manifest.model,
             model_digest=manifest.model_digest,
             shardsets=view.shardsets.references,
@@ -174,7 +175,7 @@ def _next_digest(inputs_digest: str, last_seq: int) -> str:
 class _ViewSource:
     """The items a view shows, as the source of a generation."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: IndexView) -> None:
         self._view = view
         self._rows = np.flatnonzero(view.shown(None))
         self.num_items = len(self._rows)
@@ -199,7 +200,7 @@ class _ViewSource:
             vectors[start : start + len(block)] = self._view.captions.vectors(block)
         return Captions(vectors, places[kept])
 
-    def items(self) -> Iterator[tuple[Record, Place]]:
+    def items(self) -> Iterator[tuple[Record, ImageLocation]]:
         """Each row's record and place."""
         for row in self._rows.tolist():
             yield self._view.record(row), self._view.place(row)

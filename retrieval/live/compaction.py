@@ -1,7 +1,7 @@
-"""When changes are due to be compacted into the next generation, and compaction in a process of its own, next
-to a server.
+"""When changes are due to be folded into the next generation, and doing it next to a running server, in a
+separate process.
 
-Changes cost: additions are compared one by one, and withdrawn items are still in the files. Folding them in
+Changes cost: additions are compared one by one, and what was withdrawn is still in the files. Folding them in
 costs more, so it waits for enough of them, or, for withdrawals, a day.
 """
 
@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from iconoclip import clock
-from retrieval.live.view import View
+from retrieval.live.view import IndexView
 
 log = logging.getLogger(__name__)
 MIN_CHANGES, CHANGED_SHARE = 1_000, 0.05
@@ -26,7 +26,7 @@ WITHDRAWN_MAX_AGE = timedelta(days=1)
 SECONDS_AFTER_FAILURE = 600.0
 
 
-def is_due(view: View) -> bool:
+def is_due(view: IndexView) -> bool:
     """Whether so much was added, replaced or withdrawn, or something withdrawn so long ago, that it should be
     folded in."""
     num_changes = len(view.additions) + len(view.withdrawn)
@@ -63,7 +63,7 @@ class Compactor:
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
 
-    def consider(self, view: View) -> None:
+    def consider(self, view: IndexView) -> None:
         """Start a compaction if the view is due and none is under way. Costs next to nothing when it is
         not."""
         if self._is_running():

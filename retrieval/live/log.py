@@ -6,8 +6,8 @@ that the generation's manifest says is inside it (`compacted_through`).
 
 shardsets  id, path, name, records_sha256: sets that images of additions are read from
 changes    seq, kind (add or withdraw), key, and for an addition its record, vector, place and its captions'
-vector, if any withdrawn  keys withdrawn and not added again: kept for good, so that no rebuild brings an item
-back
+           vector, if any
+withdrawn  keys withdrawn and not added again: kept for good, so that no rebuild brings an item back
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from iconoclip import locks
 from iconoclip.errors import DamagedData, TryAgainLater
 from iconoclip.files import disk_full_is_an_answer
 from iconoclip.record import Record
-from retrieval.generation.catalog import Place, unpack
+from retrieval.generation.catalog import ImageLocation, unpack
 from retrieval.generation.manifest import ShardSetReference
 
 LIVE_NAME = "live.sqlite"
@@ -42,8 +42,10 @@ BEGIN;
 CREATE TABLE IF NOT EXISTS shardsets(id INTEGER PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL,
                                      records_sha256 TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS changes(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,
-                                   key TEXT NOT NULL, record BLOB, vector BLOB, shardset INTEGER,
-                                   shard TEXT, offset INTEGER, size INTEGER, caption BLOB);
+key TEXT NOT NULL,
+                                   record BLOB, vector BLOB, shardset INTEGER, shard TEXT, offset INTEGER,
+                                   size INTEGER,
+                                   caption BLOB);
 CREATE TABLE IF NOT EXISTS withdrawn(key TEXT PRIMARY KEY) WITHOUT ROWID;
 COMMIT;
 """
@@ -55,7 +57,7 @@ class Addition:
 
     record: Record
     vector: npt.NDArray[np.float16]
-    place: Place
+    place: ImageLocation
     caption: npt.NDArray[np.float16] | None = None
 
 
@@ -165,7 +167,9 @@ class LiveLog:
                     yield Change(seq, key, None)
                 else:
                     image_D, caption_D = _vector(vector), None if caption is None else _vector(caption)
-                    yield Change(seq, key, Addition(unpack(record), image_D, Place(*place), caption_D))
+                    yield Change(
+                        seq, key, Addition(unpack(record), image_D, ImageLocation(*place), caption_D)
+                    )
 
     def _has_begun(self) -> bool:
         if not self.path.exists():
@@ -219,9 +223,8 @@ class LiveLog:
             raise DamagedData(
                 f"the log of changes cannot be read or written: {error}",
                 where=self.path,
-                remedy=(
-                    "put it back from a copy, or remove the file: changes since the last compaction are lost"
-                ),
+                remedy="put it back from a copy, or remove the file: changes since the last"
+                " compaction are lost",
             ) from error
 
 

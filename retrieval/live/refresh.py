@@ -19,7 +19,7 @@ from retrieval.generation.manifest import current_generation, read_manifest
 from retrieval.live.additions import Additions
 from retrieval.live.compaction import Compactor
 from retrieval.live.log import LiveLog
-from retrieval.live.view import Sealed, View
+from retrieval.live.view import IndexView, OpenGeneration
 from retrieval.live.withdrawals import WatchedShardSets, moved_folders
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -28,7 +28,7 @@ MAX_OPEN_ATTEMPTS = 5
 log = logging.getLogger(__name__)
 
 
-class Views:
+class ViewRefresher:
     """The current view of an index folder, for any number of threads.
 
     Args:
@@ -51,7 +51,7 @@ class Views:
         self._view = self._open()
         self._looked = time.monotonic()
 
-    def current(self) -> View:
+    def current(self) -> IndexView:
         """The view to answer from."""
         with self._lock:
             if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
@@ -67,7 +67,7 @@ class Views:
             opening.join()
 
     def close(self) -> None:
-        """Close every file that is open."""
+        """Close every file that the index has open."""
         if self._compactor:
             self._compactor.close()
         if self._opening:
@@ -95,7 +95,7 @@ class Views:
         may not answer while the new one is opened, or it would show what was withdrawn."""
         return read_manifest(folder).compacted_through > self._view.additions.last_seq
 
-    def _updated(self, view: View) -> View:
+    def _updated(self, view: IndexView) -> IndexView:
         """The view with what was added and withdrawn since; the same one when nothing was."""
         shardsets, additions = view.shardsets, view.additions
         if self._log.last_seq() > additions.last_seq:
@@ -109,13 +109,13 @@ class Views:
             and view.withdrawn_keys == shardsets.withdrawn
         ):
             return view
-        return View(view.sealed, additions, shardsets, shardsets.withdrawn)
+        return IndexView(view.sealed, additions, shardsets, shardsets.withdrawn)
 
-    def _shardsets(self, sealed: Sealed) -> WatchedShardSets:
+    def _shardsets(self, sealed: OpenGeneration) -> WatchedShardSets:
         references = (*sealed.manifest.shardsets, *self._log.shardsets())
         return WatchedShardSets(references, moved_folders(references, self._given))
 
-    def _open(self) -> View:
+    def _open(self) -> IndexView:
         """Open the current generation with the changes since.
 
         A compaction may replace the generation and drop its changes while it is being opened: then once more.
@@ -123,7 +123,7 @@ class Views:
         for attempt in range(MAX_OPEN_ATTEMPTS):
             folder = current_generation(self.index)
             try:
-                sealed = Sealed.open(folder)
+                sealed = OpenGeneration.open(folder)
                 view = self._with_changes(sealed)
             except (IconoclipError, OSError):
                 if current_generation(self.index) == folder or attempt == MAX_OPEN_ATTEMPTS - 1:
@@ -133,12 +133,12 @@ class Views:
                 return view
         return view
 
-    def _with_changes(self, sealed: Sealed) -> View:
+    def _with_changes(self, sealed: OpenGeneration) -> IndexView:
         manifest = sealed.manifest
         shardsets = self._shardsets(sealed)
         empty = Additions(manifest.dimension, last_seq=manifest.compacted_through)
         additions = empty.replayed(self._log.changes(manifest.compacted_through), len(manifest.shardsets))
-        return View(sealed, additions, shardsets, shardsets.withdrawn)
+        return IndexView(sealed, additions, shardsets, shardsets.withdrawn)
 
     def _open_in_background(self) -> None:
         if self._opening and self._opening.is_alive():
@@ -154,7 +154,7 @@ class Views:
         except (IconoclipError, OSError) as error:
             log.error("the new generation cannot be opened, the old one is served on: %s", error)
 
-    def _show(self, opened: View) -> None:
+    def _show(self, opened: IndexView) -> None:
         """Put a view opened in the background in the place of the one that is shown, unless a compaction or a
         look went past it meanwhile: what left the log for a newer generation, it would never see. The next
         look opens that."""

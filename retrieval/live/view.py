@@ -21,10 +21,10 @@ from iconoclip.record import Record
 from retrieval.answers import Filters
 from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
 from retrieval.backends.overlay import NoVectors, Overlay
-from retrieval.faiss_index import Choice, Segment
+from retrieval.faiss_index import IndexChoice, Segment
 from retrieval.generation.calibration import Statistics
 from retrieval.generation.captions import CaptionSegment
-from retrieval.generation.catalog import Catalog, Place, WordMatch
+from retrieval.generation.catalog import Catalog, ImageLocation, WordMatch
 from retrieval.generation.columns import Columns
 from retrieval.generation.manifest import (
     ANN_NAME,
@@ -45,7 +45,7 @@ MAX_CACHED_MASKS = 64
 
 
 @dataclass(frozen=True)
-class Sealed:
+class OpenGeneration:
     """The files of a generation, opened after their checksums were compared."""
 
     folder: Path
@@ -58,7 +58,7 @@ class Sealed:
     captions: CaptionSegment | None = None
 
     @classmethod
-    def open(cls, folder: Path) -> Sealed:
+    def open(cls, folder: Path) -> OpenGeneration:
         """Open a generation.
 
         Raises:
@@ -96,17 +96,17 @@ def _backend(folder: Path, manifest: IndexManifest) -> VectorBackend:
     return Segment(
         folder / VECTORS_NAME,
         (manifest.num_vectors, manifest.dimension),
-        Choice(manifest.kind, manifest.num_lists, manifest.why),
+        IndexChoice(manifest.kind, manifest.num_lists, manifest.why),
         folder / ANN_NAME,
         manifest.effort,
     )
 
 
 @dataclass(frozen=True)
-class View:
+class IndexView:
     """What is served at one moment: a generation, what was added since, and what must not be shown."""
 
-    sealed: Sealed
+    sealed: OpenGeneration
     additions: Additions
     shardsets: WatchedShardSets
     withdrawn_keys: frozenset[str]
@@ -195,13 +195,13 @@ class View:
         return None if row is None or row in self.withdrawn else row
 
     def record(self, row: int) -> Record:
-        """The record of a row of the catalogue."""
+        """The record of a row, unpacked."""
         if row >= self.num_sealed:
             return self.additions.records[row - self.num_sealed]
         return self.sealed.catalog.record(row)
 
-    def place(self, row: int) -> Place:
-        """The position of the image of a row."""
+    def place(self, row: int) -> ImageLocation:
+        """The location of a row's image."""
         if row >= self.num_sealed:
             return self.additions.places[row - self.num_sealed]
         return self.sealed.catalog.place(row)

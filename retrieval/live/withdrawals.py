@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def moved_folders(references: Sequence[ShardSetReference], given: Sequence[str | Path]) -> dict[str, Path]:
-    """Which shard set is in each of the folders that were named: folder by the checksum that names the set.
+    """Which shard set is in each of the folders a person gave: folder by the checksum that names the set.
 
     Raises:
         MissingRequirement: no shard set there.

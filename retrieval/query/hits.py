@@ -122,5 +122,5 @@ def _links(record: Record) -> tuple[Link, ...]:
 
 
 def _is_web_address(url: str) -> bool:
-    """Records are untrusted: a `javascript:` address must never become a link."""
+    """Records come from outside: a `javascript:` address must never become a link."""
     return url.startswith(("https://", "http://"))

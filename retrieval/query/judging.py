@@ -17,12 +17,12 @@ import numpy as np
 
 from retrieval.backends.interface import Vectors
 from retrieval.generation.calibration import MIN_PROBABILITY, curve_of, likelihoods
-from retrieval.live.view import View
+from retrieval.live.view import IndexView
 from retrieval.query.order import Order
 from retrieval.query.ranking import Entry
 from retrieval.query.vector import QueryVector
 
-# How far a record that holds every word of the query, or some of them, is assumed to answer it.
+# How far a record that holds every word of the query, or some of them, is taken to answer it.
 EVERY_WORD, SOME_WORDS = 0.9, 0.3
 NO_CLAIM = 0.5
 
@@ -31,7 +31,7 @@ NO_CLAIM = 0.5
 class Judge:
     """Judges the hits of one query: `wanted` is its vector, if it has one."""
 
-    view: View
+    view: IndexView
     wanted: QueryVector | None
 
     def judged(self, entries: Sequence[Entry]) -> tuple[Vectors | None, Vectors]:

@@ -15,7 +15,7 @@ from retrieval import iconography
 from retrieval.answers import Filters, Query
 from retrieval.backends.interface import Mask
 from retrieval.generation.catalog import WordMatch
-from retrieval.live.view import View
+from retrieval.live.view import IndexView
 from retrieval.query.ranking import Cursor, Entry, diversified, fuse
 from retrieval.query.vector import QueryVector
 
@@ -55,12 +55,17 @@ class Order:
     """
 
     def __init__(
-        self, view: View, query: Query, wanted: QueryVector | None, mask_N: Mask | None, cursor: Cursor | None
+        self,
+        view: IndexView,
+        query: Query,
+        wanted: QueryVector | None,
+        mask_N: Mask | None,
+        cursor: Cursor | None,
     ) -> None:
         self._view, self._query, self._wanted, self._cursor = view, query, wanted, cursor
-        self._goes_on = cursor is not None and cursor.generation == view.generation
+        self._continues = cursor is not None and cursor.generation == view.generation
         # Rows added since the first page would move what follows: they wait for the next query.
-        self._num_rows = min(cursor.num_rows, view.num_rows) if cursor and self._goes_on else view.num_rows
+        self._num_rows = min(cursor.num_rows, view.num_rows) if cursor and self._continues else view.num_rows
         self._mask_N = self._bounded(mask_N)
         self.asks_for_words = bool(query.text) and query.mode != "semantic"
         self.best_row: int | None = None
@@ -139,9 +144,9 @@ class Order:
 
     def page(self, k: int) -> Page:
         """The next k entries that may be shown, from where the cursor says."""
-        start = self._cursor.position if self._cursor and self._goes_on else 0
+        start = self._cursor.position if self._cursor and self._continues else 0
         # A cursor of an earlier generation continues by count.
-        to_skip = self._cursor.num_shown if self._cursor and not self._goes_on else 0
+        to_skip = self._cursor.num_shown if self._cursor and not self._continues else 0
         num_before = self._cursor.num_shown if self._cursor else 0
         chosen: list[Entry] = []
         for position, entry in enumerate(self._showable(start)):
@@ -152,7 +157,7 @@ class Order:
             chosen.append(entry.entry)
         return Page(chosen, num_before, self._view.generation, self._num_rows, None)
 
-    def _showable(self, start: int) -> Iterator[_Placed]:
+    def _showable(self, start: int) -> Iterator[_PositionedEntry]:
         """Entries from position `start` on that are not withdrawn, not an example, and not folded under
         another."""
         examples = self._example_rows()
@@ -169,7 +174,7 @@ class Order:
                 continue
             if not hidden:
                 seen.add(number)
-                yield _Placed(position, entry)
+                yield _PositionedEntry(position, entry)
 
     def _example_rows(self) -> set[int]:
         """The query's own items: whoever asks for more like this has this already."""
@@ -178,6 +183,6 @@ class Order:
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _PositionedEntry:
     position: int
     entry: Entry

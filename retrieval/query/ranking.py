@@ -1,8 +1,8 @@
 """From lists of rows to pages: fusion, folding of near-duplicates, diversity, and cursors that stay put.
 
-The order of all answers is a function of the query and the generation alone: a window found by meaning and by words,
-fused; behind it the rest, by exact score. Withdrawn items keep their place in the order and are left out when it is
-read, so that a takedown between two pages moves nothing.
+The order of all answers is a function of the query and the generation alone: a window found by meaning and by
+words, fused; behind it the rest, by exact score. Withdrawn items keep their place in the order and are left
+out when it is read, so that a takedown between two pages moves nothing.
 
 Shapes: N rows, C candidates.
 """
@@ -26,7 +26,7 @@ from retrieval.generation.catalog import WordMatch
 
 # Cormack, Clarke and Büttcher 2009: reciprocal rank fusion, with their constant.
 RRF_CONSTANT = 60
-# A match of some words only says little beside one of meaning.
+# A match of some words only says little compared with one of meaning.
 TIER_WEIGHTS = (1.0, 1.0, 0.2)
 MAX_CURSOR_CHARS = 500
 
@@ -91,7 +91,8 @@ def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diver
     return [entries[position] for position in chosen]
 
 
-# What a cursor holds, as JSON. A cursor comes from outside: no number of it may be one that no index has rows for.
+# What a cursor holds, as JSON. A cursor comes from outside: no number of it may be one that no index has rows
+# for.
 _Count = Annotated[int, Field(strict=True, ge=0, lt=2**40)]
 _Name = Annotated[str, Field(max_length=100)]
 _WRITTEN = TypeAdapter(tuple[_Name, _Count, _Count, _Count, _Name])
@@ -99,7 +100,7 @@ _WRITTEN = TypeAdapter(tuple[_Name, _Count, _Count, _Count, _Name])
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page ended: enough to go on, and nothing about the query but a digest."""
+    """Where a page ended: enough to continue, and nothing about the query but a digest."""
 
     generation: str
     position: int
@@ -108,7 +109,7 @@ class Cursor:
     query: str
 
     def encode(self) -> str:
-        """As text for a URL."""
+        """The cursor as text for a URL."""
         values = [self.generation, self.position, self.num_shown, self.num_rows, self.query]
         return (
             base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")

@@ -39,7 +39,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class Part:
+class QueryPart:
     """One part of a query: its weight, its unit vector [D], and whether it is a text or an image."""
 
     weight: float
@@ -52,10 +52,10 @@ class QueryVector:
     """A unit vector [D], and the parts that it is the sum of."""
 
     vector: Vectors
-    parts: tuple[Part, ...]
+    parts: tuple[QueryPart, ...]
 
     @property
-    def wanted(self) -> tuple[Part, ...]:
+    def wanted(self) -> tuple[QueryPart, ...]:
         """The parts that answers should be like."""
         return tuple(part for part in self.parts if part.weight > 0)
 
@@ -86,25 +86,25 @@ def query_vector(
     Raises:
         BadInput: an unknown key, an unreadable image, or parts that cancel each other.
     """
-    parts: list[Part] = []
+    parts: list[QueryPart] = []
     if query.text and query.mode != "keyword":
-        parts.append(Part(QUERY_WEIGHT, model.text(query.text), "text"))
+        parts.append(QueryPart(QUERY_WEIGHT, model.text(query.text), "text"))
     if query.image:
-        parts.append(Part(QUERY_WEIGHT, model.image(query.image), "image"))
+        parts.append(QueryPart(QUERY_WEIGHT, model.image(query.image), "image"))
     if query.region:
         region_D = model.image(cut(item_image(query.region.key), query.region))
-        parts.append(Part(QUERY_WEIGHT, region_D, "image"))
+        parts.append(QueryPart(QUERY_WEIGHT, region_D, "image"))
     for keys, weight in ((query.like, LIKE_WEIGHT), (query.unlike, -UNLIKE_WEIGHT)):
-        parts.extend(Part(weight / len(keys), item_vector(key), "image") for key in keys)
+        parts.extend(QueryPart(weight / len(keys), item_vector(key), "image") for key in keys)
     for term in query.terms:
         if term.text:
-            parts.append(Part(term.weight, model.text(term.text), "text"))
+            parts.append(QueryPart(term.weight, model.text(term.text), "text"))
         else:
-            parts.append(Part(term.weight, item_vector(term.key or ""), "image"))
+            parts.append(QueryPart(term.weight, item_vector(term.key or ""), "image"))
     return QueryVector(_sum(parts, statistics), tuple(parts)) if parts else None
 
 
-def _sum(parts: list[Part], statistics: Statistics) -> Vectors:
+def _sum(parts: list[QueryPart], statistics: Statistics) -> Vectors:
     if len(parts) == 1 and parts[0].weight > 0:
         return parts[0].vector
     total_D = np.sum(

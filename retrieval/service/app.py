@@ -1,4 +1,4 @@
-"""The application: rooms put together, doors closed."""
+"""The application: its routes, its middleware and its error handlers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.service.api import exports, health, images
 from retrieval.service.api import routes as api
-from retrieval.service.api.prometheus import Measured, Measures
+from retrieval.service.api.prometheus import RequestMetrics, ServiceMetrics
 from retrieval.service.context import ServiceContext
 from retrieval.service.guards.limits import BodyLimit, RateLimit, RequestLimit, SecurityHeaders
 from retrieval.service.guards.proxies import BelowRootPath, HeadAsGet, PublicAddress, path_below_root
@@ -37,13 +37,13 @@ from retrieval.service.params import refused
 from retrieval.service.stored_images import is_known
 
 STATIC = Path(__file__).parent / "pages" / "static"
-# Beside the image, a multipart body carries its boundaries and a few field names.
+# In addition to the image, a multipart body carries its boundaries and a few field names.
 MULTIPART_OVERHEAD_BYTES = 10_000
 
 DESCRIPTION = """
-Search pictures by describing them, by showing one, or by pointing at an item. Every hit carries its rights, its
-credit line, its institution and links to the source. Errors have one shape: `{"error": {"code", "what", "where",
-"remedy"}}`. What is stable and what may change: docs/api.md.
+Search pictures by describing them, by showing one, or by pointing at an item. Every hit carries its rights,
+its credit line, its institution and links to the source. Errors have one shape:
+`{"error": {"code", "what", "where", "remedy"}}`. What is stable and what may change: docs/api.md.
 """
 
 
@@ -53,7 +53,7 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
     Raises:
         MissingRequirement, ConfigError: the rules of visibility cannot be read.
     """
-    context, measures = ServiceContext(engine, config), Measures()
+    context, metrics = ServiceContext(engine, config), ServiceMetrics()
     app = FastAPI(
         title=config.title,
         version=version("iconoclip"),
@@ -65,10 +65,10 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         # The address in the OpenAPI document; a request's own prefix is added by the framework.
         servers=[{"url": config.public_url.rstrip("/")}] if config.public_url else None,
         root_path_in_servers=not config.public_url,
-        middleware=_middleware(context, config, measures),
+        middleware=_middleware(context, config, metrics),
         lifespan=_lifespan,
     )
-    app.state.context, app.state.measures = context, measures
+    app.state.context, app.state.metrics = context, metrics
     for room in (api, images, exports, iiif, content_search, health, pages):
         app.include_router(room.router)
     app.mount("/static", Static(directory=STATIC), name="static")
@@ -91,15 +91,16 @@ class Static(StaticFiles):
         return response
 
     def is_not_modified(self, response_headers: Headers, request_headers: Headers) -> bool:
-        """Whether the copy that the client has is still good; its ETag may be weak, one of several, or `*`."""
+        """Whether the copy that the client has is still good; its ETag may be weak, one of several, or
+        `*`."""
         known = request_headers.get("if-none-match")
         if known is not None:
             return is_known(response_headers.get("etag", ""), known)
         return super().is_not_modified(response_headers, request_headers)
 
 
-def _middleware(context: ServiceContext, config: ServeConfig, measures: Measures) -> list[Middleware]:
-    """From the outside in."""
+def _middleware(context: ServiceContext, config: ServeConfig, metrics: ServiceMetrics) -> list[Middleware]:
+    """The middleware, outermost first."""
     stack = [
         Middleware(PublicAddress, public_url=config.public_url, trusted_proxies=config.trusted_proxies),
         Middleware(SecurityHeaders),
@@ -118,7 +119,7 @@ def _middleware(context: ServiceContext, config: ServeConfig, measures: Measures
         )
     return [
         *stack,
-        Middleware(Measured, measures=measures),
+        Middleware(RequestMetrics, metrics=metrics),
         Middleware(RateLimit, per_minute=config.rate_limit_per_minute),
         Middleware(BodyLimit, max_bytes=config.max_upload_bytes + MULTIPART_OVERHEAD_BYTES),
         Middleware(RequestLimit, max_requests=config.max_requests),

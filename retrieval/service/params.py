@@ -116,9 +116,8 @@ class SearchParams(FilterParams):
     term: list[Term] = Field(
         default=[],
         max_length=MAX_TERMS,
-        description=(
-            "a further part with its weight, as WEIGHT:TEXT or WEIGHT:KEY; below zero it is taken away"
-        ),
+        description="a further part with its weight, as WEIGHT:TEXT or WEIGHT:KEY; below zero it is"
+        " taken away",
         examples=[["0.5:winter", "-1:a crowd"]],
     )
     image: str | None = Field(
@@ -179,7 +178,7 @@ class SearchParams(FilterParams):
         return (self.q or "").strip() or None
 
     def query(self, concealed: tuple[str, ...], image: bytes | None = None) -> Query:
-        """The parameters as a query of the engine."""
+        """The question as a query of the engine."""
         words = [(text, 1.0) for text in self.plus] + [(text, -1.0) for text in self.minus]
         terms = [Weighted(text=text, weight=weight) for text, weight in words if text.strip()]
         return Query(

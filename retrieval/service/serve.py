@@ -1,7 +1,7 @@
 """The verb `serve`: take the port, answer, say so, and leave cleanly on Ctrl-C.
 
-The socket is bound before anything is loaded, so that a busy port is known in a moment; the index is opened next,
-and the model behind it in the background (`/api/ready` says when).
+The socket is bound before anything is loaded, so that a busy port is known in a moment; the index is opened
+next, and the model behind it in the background (`/api/ready` says when).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def serve(config: ServeConfig) -> int:
     Raises:
         TryAgainLater: the port is in use.
         MissingRequirement, DamagedData: there is no index, or it is not whole.
-        ConfigError: the host is not an address of this machine, the port may not be taken, or the model is another
-            than the index was built with.
+        ConfigError: the host is not an address of this machine, the port may not be taken, or the model is
+            another than the index was built with.
     """
     with contextlib.closing(bind(config.host, config.port)) as listener:
         # Imported after the port is ours: together they take a second or two.
@@ -93,13 +93,14 @@ def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
 def set_up_logging() -> None:
     """Let be said what becomes of the index folder, to standard error, and nothing else.
 
-    Nothing of a request is logged: neither by uvicorn, whose lines would hold addresses and what was asked, nor by a
-    library below it. Without a handler Python itself would print their warnings.
+    Nothing of a request is logged: neither by uvicorn, whose lines would hold addresses and what was asked,
+    nor by a library below it. Without a handler Python itself would print their warnings.
     """
     logging.getLogger().addHandler(logging.NullHandler())
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("iconoclip: %(message)s"))
-    # No query reaches this room's messages: an index that cannot be opened, withdrawals that cannot be read.
+    # No query reaches the messages of retrieval.live: an index that cannot be opened, withdrawals that cannot
+    # be read.
     logging.getLogger("retrieval.live").addHandler(handler)
 
 
@@ -111,8 +112,8 @@ def bind(host: str, port: int) -> socket.socket:
         ConfigError: no such address here, or a port below 1024 without the right to it.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named, for asyncio sets TCP_NODELAY only then: without it the kernel holds back the end of an answer
-    # until the beginning is acknowledged, 40 ms later.
+    # The protocol is named, for asyncio sets TCP_NODELAY only then: without it the kernel holds back the end
+    # of an answer until the beginning is acknowledged, 40 ms later.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
@@ -141,7 +142,8 @@ def _refused(host: str, port: int, error: OSError) -> Exception:
     return ConfigError(
         f"cannot listen there: {error.strerror or error}",
         where=where,
-        remedy="--host is an address of this machine: 127.0.0.1 for this machine only, 0.0.0.0 for every network",
+        remedy="--host is an address of this machine: 127.0.0.1 for this machine only, 0.0.0.0 for"
+        " every network",
     )
 
 

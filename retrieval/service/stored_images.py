@@ -35,7 +35,7 @@ def refuse_unless_shown(hit: Hit) -> None:
 
 
 def thumbnail(image: bytes) -> bytes:
-    """A JPEG of at most 400 pixels a side; a picture that small already is passed on as it is."""
+    """A JPEG of at most 400 pixels per side; a picture that small already is passed on as it is."""
     with Image.open(io.BytesIO(image), formats=("JPEG",)) as opened:
         if max(opened.size) <= THUMB_SIDE_PIXELS:
             return image
@@ -53,7 +53,8 @@ def etag(image: bytes) -> str:
 
 
 def is_known(tag: str, if_none_match: str) -> bool:
-    """Whether If-None-Match names `tag`: one of a list, weak or strong, or `*` for any (RFC 9110, section 13.1.2)."""
+    """Whether If-None-Match names `tag`: one of a list, weak or strong, or `*` for any (RFC 9110, section
+    13.1.2)."""
     if if_none_match.strip() == "*":
         return True
     known = re.findall(r'(?:W/)?("[^"]*")', if_none_match[:10_000])
@@ -69,7 +70,8 @@ class ThumbCache:
         self._lock = Lock()
 
     def of(self, image: bytes) -> bytes:
-        """The thumbnail of `image`, made or remembered: by its content, so that a replaced picture is a new one."""
+        """The thumbnail of `image`, made or remembered: by its content, so that a replaced picture is a new
+        one."""
         name = etag(image)
         with self._lock:
             if name in self._thumbs:

@@ -128,14 +128,14 @@ def test_why_a_hit_is_one_shows_in_its_card_and_goes_again(page_of: PageOf) -> N
     why.focus()
     page.keyboard.press("Enter")
     expect(card.locator(".said")).to_contain_text("a lion")
-    veil, picture = card.locator("img.veil"), card.locator(".frame img").first
-    expect(veil).to_have_js_property("complete", True)
-    assert veil.evaluate("one => one.naturalWidth") > 100
-    assert veil.bounding_box() == picture.bounding_box(), "the veil lies on the picture"
+    overlay, picture = card.locator("img.overlay"), card.locator(".frame img").first
+    expect(overlay).to_have_js_property("complete", True)
+    assert overlay.evaluate("one => one.naturalWidth") > 100
+    assert overlay.bounding_box() == picture.bounding_box(), "the overlay lies on the picture"
     assert why.get_attribute("aria-expanded") == "true"
     page.keyboard.press("Enter")
     expect(card.locator(".said")).to_have_count(0)
-    expect(card.locator("img.veil")).to_have_count(0)
+    expect(card.locator("img.overlay")).to_have_count(0)
 
 
 def test_these_yes_those_no_and_taken_back(page_of: PageOf) -> None:
@@ -180,7 +180,7 @@ def test_without_javascript_a_hit_is_explained_judged_and_catalogued(page_of: Pa
     page = page_of("/search?q=a+lion&reusable=true", java_script_enabled=False)
     page.locator("#hits > li").first.locator("a[data-why]").click()
     expect(page.locator("#why .said")).to_contain_text("a lion")
-    expect(page.locator(".mount .veil")).to_have_count(1)
+    expect(page.locator(".mount .overlay")).to_have_count(1)
     page.click("summary:has-text('Iconclass')")
     page.fill("#branch", "46A12")
     page.click("text=Suggest >> nth=-1")

@@ -101,7 +101,7 @@ def write_shardset(
 
 
 def samples_of(numbers: Iterable[int], institution: str = "museum") -> list[tuple[Record, bytes]]:
-    """Synthetic samples, as records with their JPEGs."""
+    """Drawn samples, one per number."""
     drawn = ((n, draw(list(COLOURS)[n % 4], SHAPES[n % 3], n)) for n in numbers)
     return [(record_of(n, jpeg, institution), jpeg) for n, jpeg in drawn]
 
@@ -132,7 +132,7 @@ def write_model(folder: Path, seed: int = 0, **changes: Any) -> Path:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a small model."""
+    """The small model, with random weights."""
     return write_model(tmp_path_factory.mktemp("model") / "model")
 
 
@@ -161,7 +161,7 @@ def index_folder(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(index_folder: Path) -> Iterator[SearchEngine]:
-    """An engine over the index, open."""
+    """The index, opened by the engine."""
     with SearchEngine.open(index_folder) as engine:
         yield engine
 

@@ -15,7 +15,7 @@ from retrieval.backends.interface import VectorBackend
 from retrieval.backends.overlay import Overlay
 from retrieval.config import IndexConfig
 from retrieval.engine import SearchEngine
-from retrieval.faiss_index import Choice, Segment, write_flat
+from retrieval.faiss_index import IndexChoice, Segment, write_flat
 from retrieval.index import index
 from retrieval.live.changes import withdraw
 
@@ -35,7 +35,7 @@ def vectors() -> npt.NDArray[np.float32]:
 
 def faiss_backend(folder: Path, sealed: npt.NDArray[np.float32]) -> VectorBackend:
     write_flat([sealed.astype(np.float16)], D, folder / "vectors.faiss")
-    return Segment(folder / "vectors.faiss", sealed.shape, Choice("exact", 0, ""))
+    return Segment(folder / "vectors.faiss", sealed.shape, IndexChoice("exact", 0, ""))
 
 
 def milvus_backend(folder: Path, sealed: npt.NDArray[np.float32]) -> VectorBackend:

@@ -18,7 +18,7 @@ from retrieval.answers import Filters, Query
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
-from retrieval.generation.catalog import Place
+from retrieval.generation.catalog import ImageLocation
 from retrieval.generation.manifest import ShardSetReference
 from retrieval.index import index
 from retrieval.live.changes import withdraw
@@ -182,7 +182,7 @@ def test_a_log_written_before_captions_were_logged_is_read_and_written_on(tmp_pa
     record, _ = samples_of(range(1))[0]
     vector, caption = np.ones(4, np.float16), np.full(4, 0.5, np.float16)
     reference = ShardSetReference(path="/set", name="set", records_sha256="0" * 64)
-    log.add(reference, [Addition(record, vector, Place(1, "a.tar", 0, 9), caption)])
+    log.add(reference, [Addition(record, vector, ImageLocation(1, "a.tar", 0, 9), caption)])
     (change,) = log.changes(1)
     assert change.addition is not None
     assert change.addition.caption is not None

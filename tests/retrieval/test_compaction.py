@@ -49,7 +49,7 @@ def test_many_additions_are_folded_in_at_once_and_as_the_index_was_asked_to_be(
 
 
 @pytest.mark.usefixtures("soon_due")
-def test_a_server_compacts_changes_while_it_answers(
+def test_a_server_folds_changes_in_while_it_answers(
     make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 0.05)

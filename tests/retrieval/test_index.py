@@ -11,7 +11,7 @@ import pytest
 from iconoclip.errors import DamagedData
 from retrieval import faiss_index as vectorindex
 from retrieval.faiss_index import (
-    Choice,
+    IndexChoice,
     Segment,
     build,
     choose,
@@ -132,7 +132,7 @@ def test_the_kind_follows_size_and_memory_and_says_why(
 
 
 class TestHostileFiles:
-    CHOICE = Choice("ivf-sq8", 16, "")
+    CHOICE = IndexChoice("ivf-sq8", 16, "")
 
     @pytest.fixture
     def path(self, vectors: npt.NDArray[np.float16], tmp_path: Path) -> Path:

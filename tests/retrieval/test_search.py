@@ -56,7 +56,7 @@ class TestWords:
     def test_words_that_thousands_have_count_among_what_is_near_in_meaning(
         self, engine: SearchEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("retrieval.generation.catalog.MAX_EVERY_HYBRID", 5)
+        monkeypatch.setattr("retrieval.generation.catalog.MAX_EVERY_WORD_IN_HYBRID", 5)
         monkeypatch.setattr("retrieval.query.order.WINDOW", 20)
         near = keys(engine, Query(text="yellow square", mode="semantic", k=20, fold=False))
         hits = engine.search(Query(text="yellow square", k=20, fold=False)).hits

@@ -59,22 +59,9 @@ def test_json_is_one_object_that_reads_back(index_folder: Path, capsys: pytest.C
 def test_filters_and_pages_on_the_command_line(
     index_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [
-        "search",
-        "red",
-        "--index",
-        str(index_folder),
-        "--mode",
-        "keyword",
-        "--institution",
-        '["library"]',
-        "--reusable",
-        "true",
-        "--k",
-        "2",
-        "--json",
-        "true",
-    ]
+    arguments = ["search", "red", "--index", str(index_folder), "--mode", "keyword", "--institution",
+    '["library"]',
+                 "--reusable", "true", "--k", "2", "--json", "true"]  # fmt: skip
     assert main(arguments) == 0
     first = Results.model_validate_json(capsys.readouterr().out)
     assert {hit.institution for hit in first.hits} == {"library"}
@@ -135,8 +122,8 @@ def test_a_mistake_ends_in_one_message_and_its_code(  # type: ignore[no-untyped-
 
 def test_help_needs_no_torch() -> None:
     code = (
-        "import sys; from iconoclip.cli import main; main(['search', '--help']); sys.exit('torch' in"
-        " sys.modules or 'faiss' in sys.modules)"
+        "import sys; from iconoclip.cli import main; main(['search', '--help']);"
+        " sys.exit('torch' in sys.modules or 'faiss' in sys.modules)"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0

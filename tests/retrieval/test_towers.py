@@ -68,8 +68,8 @@ import sys
 import numpy as np
 from retrieval.encode import encoder
 encoder.MIN_PARAMETERS_FOR_BFLOAT16 = 0
-precisions = ("float32", "bfloat16", "auto")
-plain, short, auto = (encoder.Encoder(sys.argv[1], precision=each) for each in precisions)
+encoders = (encoder.Encoder(sys.argv[1], precision=each) for each in ("float32", "bfloat16", "auto"))
+plain, short, auto = encoders
 texts = ["a red circle", "ein Bild " * 30]
 print(auto.precision, np.sum(plain.encode_texts(texts) * short.encode_texts(texts), axis=1).min() >= 0.999)
 """

@@ -1,4 +1,5 @@
-"""Exports of a result set: CSV for a spreadsheet, JSON-LD for linked data. IIIF is in service/iiif."""
+"""Exports of a set of results: CSV for spreadsheets, JSON-LD for linked data. IIIF has a package of its
+own."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ router = APIRouter(responses=REFUSALS, tags=["exports"])
 COLUMNS = (
     "rank", "score", "key", "title", "institution", "creators", "date", "object_type", "iconclass", "rights",
     "rights_label", "attribution", "may_reuse", "page", "manifest", "canvas", "region", "homepage",
-    "image_service", "source", "harvested_at",
+    "image_service",
+    "source", "harvested_at",
 )  # fmt: skip
 # A spreadsheet would run a cell that begins so as a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -30,12 +32,12 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
     "/api/search.csv",
     summary="The page of hits as CSV",
     response_class=Response,
-    responses={200: {"content": {"text/csv": {}}, "description": "UTF-8, one row a hit (RFC 4180)"}},
+    responses={200: {"content": {"text/csv": {}}, "description": "UTF-8, one row per hit (RFC 4180)"}},
 )
 def as_csv(
     params: Annotated[SearchParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
 ) -> Response:
-    """One row a hit, with a header row."""
+    """One row per hit, with a header row."""
     found = context.search(params, concealed)
     return Response(
         csv_of(found.hits, context.base_url(request)),
@@ -57,10 +59,11 @@ def csv_of(hits: tuple[Hit, ...], base: str) -> str:
 def _row(hit: Hit, base: str) -> tuple[object, ...]:
     return (
         hit.rank, f"{hit.score:.4f}", hit.key, hit.title, hit.institution_name, "; ".join(hit.creators),
-        hit.date, hit.object_type, " ".join(hit.iconclass), hit.rights.uri, hit.rights.label,
-        hit.rights.attribution, "yes" if hit.rights.may_reuse else "no", f"{base}/item/{hit.key}",
-        hit.manifest, hit.canvas, hit.region, hit.homepage, hit.image_service, hit.provenance.source,
-        hit.provenance.harvested_at,
+        hit.date,
+        hit.object_type, " ".join(hit.iconclass), hit.rights.uri, hit.rights.label, hit.rights.attribution,
+        "yes" if hit.rights.may_reuse else "no", f"{base}/item/{hit.key}", hit.manifest, hit.canvas,
+        hit.region,
+        hit.homepage, hit.image_service, hit.provenance.source, hit.provenance.harvested_at,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ router = APIRouter(tags=["operation"])
 
 
 class Alive(BaseModel):
-    """The service answers."""
+    """That the process answers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,8 +38,8 @@ async def health() -> Alive:
     responses={**answered(examples.STATUS), 503: {"model": FaultBody, **REFUSALS[503]}},
 )
 def ready(context: InjectedContext, concealed: Concealed) -> Status:
-    """What is being served, once a query would be answered without waiting for the model; items that the asker may not
-    see are not counted."""
+    """What is being served, once a query would be answered without waiting for the model; items that the
+    asker may not see are not counted."""
     if not context.is_ready:
         raise Refusal(
             503, context.not_ready_because, remedy="ask again in a moment", headers={"Retry-After": "1"}
@@ -50,7 +50,7 @@ def ready(context: InjectedContext, concealed: Concealed) -> Status:
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, include_in_schema=False)
 def metrics(request: Request, context: InjectedContext) -> Response:
     """Counts and times by route; no query, no key, no address."""
-    measures = request.app.state.measures
-    measures.items.set(context.count((*context.visibility.consortium, *context.visibility.hidden)))
-    measures.ready.set(context.is_ready)
-    return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)
+    gathered = request.app.state.metrics
+    gathered.items.set(context.count((*context.visibility.consortium, *context.visibility.hidden)))
+    gathered.ready.set(context.is_ready)
+    return Response(generate_latest(gathered.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,5 @@
-"""Pictures over HTTP: as stored, small, veiled, and those that readers bring along to search with."""
+"""Pictures over HTTP: as stored, small, with an overlay, and those that readers bring along to search
+with."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from retrieval.service.api.openapi import REFUSALS, UPLOAD, KeyPath, Responses
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
 from retrieval.service.guards import uploads
 from retrieval.service.guards.refusals import N_, Refusal, documented
-from retrieval.service.heat import Veil
+from retrieval.service.occlusion import OcclusionOverlay
 
 router = APIRouter(responses=REFUSALS)
 
@@ -32,7 +33,7 @@ _JPEG: Responses = {
         ),
     ),
 }
-# A veil is drawn from its own address and never changes.
+# An overlay is drawn from its own address and never changes.
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -52,7 +53,7 @@ def image(key: KeyPath, request: Request, context: InjectedContext, concealed: C
     "/thumb/{key}.jpg", tags=["items"], summary="A small picture", responses=_JPEG, response_class=Response
 )
 def thumb(key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed) -> Response:
-    """A JPEG of at most 400 pixels a side, where its rights let it be shown."""
+    """A JPEG of at most 400 pixels per side, where its rights let it be shown."""
     return _picture(key, request, context, concealed, small=True)
 
 
@@ -79,14 +80,14 @@ def _cache_control(hit: Hit, context: ServiceContext) -> str:
 Side = Annotated[int, Query(ge=1, le=100_000)]
 
 
-@router.get("/veil/{name}.png", include_in_schema=False)
-def veil(name: str, width: Side, height: Side, box: str | None = None) -> Response:
-    """What the page lays over a picture to show where a text is seen in it; see heat.py."""
-    drawn = Veil.parse(name, box).png(width, height)
+@router.get("/occlusion/{name}.png", include_in_schema=False)
+def occlusion_overlay(name: str, width: Side, height: Side, box: str | None = None) -> Response:
+    """What the page lays over a picture to show where a text is seen in it; see occlusion.py."""
+    drawn = OcclusionOverlay.parse(name, box).png(width, height)
     return Response(drawn, media_type="image/png", headers={"Cache-Control": FOREVER})
 
 
-class Kept(BaseModel):
+class KeptPicture(BaseModel):
     """A picture that is kept for a while, to search with."""
 
     model_config = ConfigDict(frozen=True)
@@ -99,7 +100,7 @@ class Kept(BaseModel):
     "/api/pictures",
     tags=["search"],
     summary="Bring a picture, and get a name to search with",
-    responses=UPLOAD | answered(Kept(image="tFv3Yk2iW0mZ4cQd8sLr1A", seconds=uploads.KEEP_SECONDS)),
+    responses=UPLOAD | answered(KeptPicture(image="tFv3Yk2iW0mZ4cQd8sLr1A", seconds=uploads.KEEP_SECONDS)),
 )
 def bring(
     context: InjectedContext,
@@ -111,10 +112,10 @@ def bring(
         str | None,
         Form(max_length=2_000, description="or its address, at an institution that is searched here"),
     ] = None,
-) -> Kept:
-    """Keeps the picture in memory for half an hour under a name that cannot be guessed. With the name the set that
-    it finds can be asked for page by page, filtered, and taken along as CSV, JSON-LD and IIIF."""
-    return Kept(image=keep(context, concealed, image, url), seconds=uploads.KEEP_SECONDS)
+) -> KeptPicture:
+    """Keeps the picture in memory for half an hour under a name that cannot be guessed. With the name the set
+    that it finds can be asked for page by page, filtered, and exported as CSV, JSON-LD and IIIF."""
+    return KeptPicture(image=keep(context, concealed, image, url), seconds=uploads.KEEP_SECONDS)
 
 
 def keep(

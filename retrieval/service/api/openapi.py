@@ -1,4 +1,4 @@
-"""What several modules of the API share in the OpenAPI document: refusals, and a key in an address."""
+"""What several modules of the API state alike in the OpenAPI document: refusals, and a key in an address."""
 
 from __future__ import annotations
 

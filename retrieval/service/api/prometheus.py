@@ -11,7 +11,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"})
 
 
-class Measures:
+class ServiceMetrics:
     """The numbers of one service, in a registry of its own."""
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class Measures:
         self.ready = Gauge("iconoclip_ready", "1 when the model is loaded", registry=self.registry)
 
 
-class Measured:
+class RequestMetrics:
     """Counts every request under its route's pattern: addresses themselves would hold keys and queries."""
 
-    def __init__(self, app: ASGIApp, measures: Measures) -> None:
-        self.app, self.measures = app, measures
+    def __init__(self, app: ASGIApp, metrics: ServiceMetrics) -> None:
+        self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count its end."""
@@ -53,5 +53,5 @@ class Measured:
             await self.app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self.measures.requests.labels(route, method, str(status)).inc()
-            self.measures.seconds.labels(route).observe(time.perf_counter() - started)
+            self.metrics.requests.labels(route, method, str(status)).inc()
+            self.metrics.seconds.labels(route).observe(time.perf_counter() - started)

@@ -39,7 +39,7 @@ class ItemAnswer(BaseModel):
     )
 
 
-class Written(Response):
+class ModelResponse(Response):
     """An answer that pydantic has written as JSON: checked once, and not taken apart and put together
     again."""
 
@@ -58,10 +58,10 @@ class Written(Response):
 )
 def search(
     params: Annotated[SearchParams, Query()], context: InjectedContext, concealed: Concealed
-) -> Written:
+) -> ModelResponse:
     """One page of hits, best first; `next_cursor` leads on. `matches_well: false` says that nothing really
     fits."""
-    return Written(context.search(params, concealed))
+    return ModelResponse(context.search(params, concealed))
 
 
 @router.post(
@@ -76,10 +76,10 @@ def search_with_image(
     params: Annotated[SearchParams, Query()],
     context: InjectedContext,
     concealed: Concealed,
-) -> Written:
+) -> ModelResponse:
     """As GET, with a picture in a multipart body; send it again with the cursor for the next page."""
     picture = uploads.normalise(image.file.read(), context.config.max_upload_pixels)
-    return Written(context.search(params, concealed, picture))
+    return ModelResponse(context.search(params, concealed, picture))
 
 
 _ITEM = ItemAnswer(
@@ -122,11 +122,11 @@ class SimilarParams(FilterParams):
 )
 def similar(
     params: Annotated[SimilarParams, Query()], context: InjectedContext, concealed: Concealed
-) -> Written:
+) -> ModelResponse:
     """What looks like an item, most alike first, the item itself left out."""
     context.record(params.key, concealed)
     values = params.model_dump(exclude={"key"}, exclude_defaults=True)
-    return Written(context.search(SearchParams(like=[params.key], **values), concealed))
+    return ModelResponse(context.search(SearchParams(like=[params.key], **values), concealed))
 
 
 @router.get(
@@ -196,9 +196,8 @@ class IconclassParams(BaseModel):
         default=None,
         pattern=KEY_PATTERN,
         max_length=100,
-        description=(
-            "key of an item: the answer then holds notations below `notation` that the model sees in it"
-        ),
+        description="key of an item: the answer then holds notations below `notation` that the model"
+        " sees in it",
     )
     k: int = Field(default=10, ge=1, le=50, description="number of suggestions")
 

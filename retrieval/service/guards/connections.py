@@ -1,10 +1,11 @@
-"""Time limits for connections, so that nobody can hold this service by doing nothing.
+"""Time limits for connections, so that idle clients cannot block the service.
 
-uvicorn has a limit for idle connections after an answer, and none for a request that never arrives, a body that comes a
-byte at a time, or an answer that nobody reads; its `limit_concurrency` counts sockets, so that 200 silent ones close a
-service to everyone. A reverse proxy has these limits, and this service is also run without one. hypercorn and granian
-have some of them; neither limits a slow reader, and each would replace the start, the port handling and the shutdown of
-`serve.py`, so the limits are a subclass of uvicorn's own protocol (docs/decisions/0010-service-in-the-open.md).
+uvicorn has a limit for idle connections after an answer, and none for a request that never arrives, a body
+that comes a byte at a time, or an answer that nobody reads; its `limit_concurrency` counts sockets, so that
+200 silent ones close a service to everyone. A reverse proxy has these limits, and this service is also run
+without one. hypercorn and granian have some of them; neither limits a slow reader, and each would replace the
+start, the port handling and the shutdown of `serve.py`, so the limits are a subclass of uvicorn's own
+protocol (docs/decisions/0004-search.md).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ WAITING, RECEIVING, ANSWERING, SENDING = "waiting", "receiving", "answering", "s
 class ConnectionLimits:
     """How long a connection may stay in each stage, in seconds, and how many connections there may be.
 
-    The seconds count from the start of the stage and not from the last byte: a byte now and then does not extend them.
+    The seconds count from the start of the stage and not from the last byte: a byte now and then does not
+    extend them.
     """
 
     header_seconds: float = 10.0
@@ -57,12 +59,12 @@ class LimitedConnection(H11Protocol):
             self._longest_waiting().transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to watch."""
+        """Stop watching the connection."""
         self._next_look.cancel()
         super().connection_lost(exc)
 
     def stage(self) -> Stage:
-        """What the connection is about, and for which request."""
+        """The present stage of the connection, and the request it is in."""
         if self.transport.get_write_buffer_size():
             return SENDING, None
         if self.cycle is None or self.cycle.response_complete:

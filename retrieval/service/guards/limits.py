@@ -1,6 +1,8 @@
-"""What one client may ask for: requests per minute, requests at once, bytes of a body, and what its browser may do.
+"""What one client may ask for: requests per minute, requests at once, bytes of a body, and what its browser
+may do.
 
-Pure ASGI middleware: each looks at a request once, before any route, and holds counters and unfinished bodies in memory.
+Pure ASGI middleware: each looks at a request once, before any route, and holds counters and unfinished bodies
+in memory.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # What says nothing else is asked for again: a withdrawn item must not live on in a cache, nor a member's answer.
+    # By default every answer is requested again: a withdrawn item must not live on in a cache, nor a member's
+    # answer.
     "Cache-Control": "private, no-cache",
 }
 # Asked many times for one page, and cheap.
 UNCOUNTED = (
-    "/static/", "/thumb/", "/image/", "/veil/", "/ratios.css", "/api/health", "/api/ready", "/metrics",
+    "/static/", "/thumb/", "/image/", "/occlusion/", "/ratios.css", "/api/health", "/api/ready", "/metrics",
     "/robots.txt", "/favicon.ico",
 )  # fmt: skip
 # Answered by many looks of the model, or by asking another server: each counts as so many requests.
@@ -67,8 +70,8 @@ class SecurityHeaders:
 class BodyLimit:
     """Receives the whole body before anything works on the request, and refuses one longer than `max_bytes`.
 
-    A body that arrives slowly so holds no more than its own bytes, of which there are `max_held_bytes` at most over all
-    requests. One whose declared length is too large is refused before it is read.
+    A body that arrives slowly so holds no more than its own bytes, of which there are `max_held_bytes` at
+    most over all requests. One whose declared length is too large is refused before it is read.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, max_held_bytes: int | None = None) -> None:
@@ -145,8 +148,8 @@ def _busy(what: str) -> Refusal:
 class RequestLimit:
     """Answers 503 to a request that comes while `max_requests` are being worked on.
 
-    Only work counts: neither a connection that has asked nothing yet, nor a body on its way (`BodyLimit` is outside),
-    nor an answer that its reader is slow to take. Whether the process is alive is always answered.
+    Only work counts: neither a connection that has asked nothing yet, nor a body on its way (`BodyLimit` is
+    outside), nor an answer that its reader is slow to take. Whether the process is alive is always answered.
     """
 
     def __init__(self, app: ASGIApp, max_requests: int) -> None:
@@ -179,7 +182,7 @@ class RequestLimit:
 
 
 class RateLimit:
-    """A token bucket a client: `per_minute` requests on average, bursts of as many.
+    """A token bucket per client: `per_minute` requests on average, bursts of as many.
 
     The client is the peer's address (behind a proxy that the configuration trusts, the address it forwards).
     The buckets live in memory only; the least recently seen go first.
@@ -199,7 +202,7 @@ class RateLimit:
         if wait_seconds > 0:
             refusal = Refusal(
                 429,
-                f"more than {self.per_minute} requests a minute",
+                f"more than {self.per_minute} requests per minute",
                 remedy=f"wait {wait_seconds} s; Retry-After says it too",
                 headers={"Retry-After": str(wait_seconds)},
             )

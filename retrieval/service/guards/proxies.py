@@ -1,9 +1,9 @@
 """The address that the world knows this service by: scheme, host and the path it is published under.
 
 A reverse proxy ends TLS, and may publish the service below a path, which it strips from what it passes on
-(`location /search/ { proxy_pass http://127.0.0.1:8000/; }`). What it stripped becomes ASGI's `root_path`, which every link,
-redirect and cookie of ours begins with. `--public_url` states scheme, host and path once and for all; without it the
-X-Forwarded headers of a trusted proxy do (Proto, For, Host, Prefix).
+(`location /search/ { proxy_pass http://127.0.0.1:8000/; }`). What it stripped becomes ASGI's `root_path`,
+which every link, redirect and cookie of ours begins with. `--public_url` states scheme, host and path once
+and for all; without it the X-Forwarded headers of a trusted proxy do (Proto, For, Host, Prefix).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class PublicAddress:
     Args:
         app: the application.
         public_url: the configured address, if any; it wins over every header.
-        trusted_proxies: addresses whose X-Forwarded headers are believed, with commas between them.
+        trusted_proxies: addresses whose X-Forwarded headers are trusted, with commas between them.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None, trusted_proxies: str) -> None:

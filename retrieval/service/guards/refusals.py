@@ -14,7 +14,7 @@ from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError
 
 
 class Fault(BaseModel):
-    """One refusal."""
+    """One refusal, in the terms of iconoclip.errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,7 +75,7 @@ class Refusal(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON body."""
+        """The JSON body of the answer."""
         return FaultBody(error=self.fault).model_dump()
 
 
@@ -108,8 +108,8 @@ def from_status(status: int, detail: str | None = None) -> Refusal:
 def documented(description: str, example: Refusal) -> dict[str, Any]:
     """A kind of refusal as the OpenAPI document describes it, and one of the kind.
 
-    The schema is named by reference: given as a model, the framework would file it under the media type of the
-    route's success, and a CSV route does not refuse in CSV.
+    The schema is named by reference: given as a model, the framework would file it under the media type of
+    the route's success, and a CSV route does not refuse in CSV.
     """
     schema = {"$ref": "#/components/schemas/FaultBody"}
     content = {"schema": schema, "example": example.body}

@@ -1,6 +1,6 @@
 """A picture by its address: from the hosts of institutions that are searched here, and from nowhere else.
 
-A server that fetches any address a user names can be sent anywhere. So the host must be one that the records
+A server that fetches what anybody names can be sent anywhere. So the host must be one that the records
 themselves name, every address it resolves to must be public, the connection goes to the very address that was
 checked (a second look-up could answer otherwise: DNS rebinding), and each redirect is judged like a new
 address. Bytes and time are bounded. What was asked for is written nowhere.

@@ -1,8 +1,8 @@
 """Hits and records as IIIF Presentation 3 canvases, for Universal Viewer, Mirador and Clover.
 
-A canvas is the picture as stored here. A record about a part of a page is shown in its place where the whole page can
-be had from its institution: the canvas is the page, and the part an annotation on it. A picture that may not be shown
-has an empty canvas that links to its institution. https://iiif.io/api/presentation/3.0/
+A canvas is the picture as stored here. A record about a part of a page is shown in its place where the whole
+page can be had from its institution: the canvas is the page, and the part an annotation on it. A picture that
+may not be shown has an empty canvas that links to its institution. https://iiif.io/api/presentation/3.0/
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class WholePage:
 
 
 def whole_page(record: Record) -> WholePage | None:
-    """The page around a record's region, or None: the record is no part of one, or the page cannot be named."""
+    """The page around a record's region, or None: the record is no part of one, or the page cannot be
+    named."""
     source, image = record.source, record.image
     if source.region is None or image.source_width is None or image.source_height is None:
         return None
@@ -122,7 +123,8 @@ def _thumbnail(hit: Hit, base: str) -> Json:
 
 
 def _captions(hit: Hit, canvas: str, page: WholePage | None) -> list[Json]:
-    """What was found, as notes that viewers list beside the picture; about the region, where the hit is one."""
+    """What was found, as notes that viewers list next to the picture; about the region, where the hit is
+    one."""
     where = f"{canvas}#xywh={hit.region}" if hit.region and page else canvas
     return [caption_note(canvas, number, caption, where) for number, caption in enumerate(hit.captions, 1)]
 

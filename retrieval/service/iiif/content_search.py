@@ -1,8 +1,9 @@
-"""IIIF Content Search 2.0 within an object: the pictures of a book, found by their captions and by what they show.
+"""IIIF Content Search 2.0 within an object: the pictures of a book, found by their captions and by what they
+show.
 
-Captions are the annotations that are searched. First come those that hold every word of the query, with the words
-marked (section 4.3.3 of the text, highlighting); then the captions of pictures that match it by meaning, as far as they
-match well. https://iiif.io/api/search/2.0/
+Captions are the annotations that are searched. First come those that hold every word of the query, with the
+words marked (section 4.3.3 of the text, highlighting); then the captions of pictures that match it by
+meaning, as far as they match well. https://iiif.io/api/search/2.0/
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def search_object(
     key: KeyPath, params: Params, request: Request, context: InjectedContext, concealed: Concealed
 ) -> Annotations:
     """Annotations on the canvases of `/iiif/{key}/object/manifest.json`."""
-    asked = _Asked(context.base_url(request), f"/iiif/{key}/object/search", params)
+    asked = _SearchRequest(context.base_url(request), f"/iiif/{key}/object/search", params)
     return Annotations(asked.answer(context, key, concealed, lambda hit: canvas_id(hit.key, asked.base)))
 
 
@@ -95,16 +96,17 @@ def search_object(
 def search_source(
     key: KeyPath, params: Params, request: Request, context: InjectedContext, concealed: Concealed
 ) -> Annotations:
-    """The same on the canvases of the manifest that the item came from: an institution may name this address as the
-    search service of that manifest, and has a search within it."""
-    asked = _Asked(context.base_url(request), f"/iiif/{key}/source/search", params)
+    """The same on the canvases of the manifest that the item came from: an institution may name this address
+    as the search service of that manifest, and has a search within it."""
+    asked = _SearchRequest(context.base_url(request), f"/iiif/{key}/source/search", params)
     return Annotations(
         asked.answer(context, key, concealed, lambda hit: source_target(hit) if outward(hit.canvas) else None)
     )
 
 
-class _Asked:
-    """One request to one search service: `base` is the address of all of this, `path` that of the service below it."""
+class _SearchRequest:
+    """One request to one search service: `base` is the address of all of this, `path` that of the service
+    below it."""
 
     def __init__(self, base: str, path: str, params: WithinParams) -> None:
         self.base, self._service = base, base + path
@@ -115,7 +117,7 @@ class _Asked:
     def answer(
         self, context: ServiceContext, key: str, concealed: tuple[str, ...], target_of: TargetOf
     ) -> Json:
-        """The annotation page."""
+        """The annotation page as a document."""
         wanted = self._motivation.split()
         found = (
             []
@@ -130,7 +132,7 @@ class _Asked:
         if len(found) > PAGE_SIZE:
             document |= self._neighbours(len(found), start)
         page = {"id": document["id"], "type": "AnnotationPage"}
-        document["items"] = published.annotations(page, [annotation for annotation, _ in shown])["items"]
+        document["items"] = published.annotation_page(page, [annotation for annotation, _ in shown])["items"]
         if marked := [mark for _, marks in shown for mark in marks]:
             document["annotations"] = [{"type": "AnnotationPage", "items": marked}]
         return document

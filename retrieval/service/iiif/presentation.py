@@ -1,4 +1,5 @@
-"""Results, items and whole objects as IIIF Presentation 3: a Manifest with one canvas a hit, or a Collection."""
+"""Results, items and whole objects as IIIF Presentation 3: a Manifest with one canvas a hit, or a
+Collection."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ OK: Responses = {200: {"content": {"application/ld+json": {}}, "description": "I
 def search_manifest(
     params: Annotated[SearchParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
 ) -> Iiif:
-    """One canvas a hit, in the order of the results; a hit that is a part of a page is marked on that page."""
+    """One canvas a hit, in the order of the results; a hit that is a part of a page is marked on that
+    page."""
     base, hits = context.base_url(request), context.search(params, concealed).hits
     canvases = canvases_of(hits, context, concealed, base)
     return Iiif(manifest_of(canvases, _address("manifest", request, base), _name(params), len(hits)))
@@ -73,7 +75,8 @@ def item_manifest(key: KeyPath, request: Request, context: InjectedContext, conc
     responses=OK,
 )
 def object_manifest(key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed) -> Iiif:
-    """Every picture here of the object that the item belongs to (the pages of a book), with a search within them."""
+    """Every picture here of the object that the item belongs to (the pages of a book), with a search within
+    them."""
     base, hit = context.base_url(request), context.hit(key, concealed)
     hits = tuple(context.hits_of_group(key, concealed))
     service = {"id": f"{base}/iiif/{key}/object/search", "type": "SearchService2"}
@@ -122,7 +125,8 @@ def collection_of(hits: Iterable[Hit], address: str, label: dict[str, list[str]]
 
 
 def _address(kind: str, request: Request, base: str) -> str:
-    """The address as it was asked: Clover looks for what it loaded under the very address it loaded it from."""
+    """The address as it was asked: Clover looks for what it loaded under the very address it loaded it
+    from."""
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{base}/iiif/search/{kind}.json{query}"
 

@@ -1,7 +1,7 @@
 """Presentation 3 documents as they leave the service: built, and so validated, by iiif_prezi3.
 
-What a record holds comes from outside. A property that Presentation 3 does not allow there (an address that is none, a
-language that is no tag) is left out of its canvas, and the canvas is published without it.
+What a record holds comes from outside. A property that Presentation 3 does not allow there (an address that
+is none, a language that is no tag) is left out of its canvas, and the canvas is published without it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from iiif_prezi3 import AnnotationPage, Canvas, Collection, Manifest
 from pydantic import ValidationError
 
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"
-# A canvas takes iiif_prezi3 1 to 2 ms. Results end at 200; of an object with more pages, the rest are canvases of the
-# same make, and are published as they are.
+# A canvas takes iiif_prezi3 1 to 2 ms. Results end at 200; of an object with more pages, the rest are
+# canvases of the same make, and are published as they are.
 MAX_VALIDATED = 200
 
 Json = dict[str, Any]
@@ -46,7 +46,7 @@ def collection(properties: Json, manifests: list[Json]) -> Json:
     return {"@context": CONTEXT, **_dumped(built), "items": references}
 
 
-def annotations(properties: Json, notes: list[Json]) -> Json:
+def annotation_page(properties: Json, notes: list[Json]) -> Json:
     """The document of an AnnotationPage, without a context.
 
     Raises:

@@ -9,14 +9,14 @@ from retrieval import iconography
 from retrieval.answers import Facets, FacetValue
 from retrieval.generation.columns import NO_RIGHTS
 from retrieval.service.context import ServiceContext
-from retrieval.service.pages.translations import Wording
+from retrieval.service.pages.translations import Translation
 from retrieval.service.params import SearchParams
 
 MAX_VALUES_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Choice:
+class FacetChoice:
     """One value of a filter, with its count."""
 
     value: str
@@ -26,13 +26,13 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Group:
+class FilterGroup:
     """One filter: several of its values may be chosen, or one."""
 
     name: str
     legend: str
     takes_several: bool
-    choices: tuple[Choice, ...]
+    choices: tuple[FacetChoice, ...]
 
     @property
     def is_any(self) -> bool:
@@ -44,7 +44,7 @@ class Group:
 class SidePanel:
     """Everything at the side."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[FilterGroup, ...]
     num_reusable: int
     earliest: int | None
     latest: int | None
@@ -52,26 +52,26 @@ class SidePanel:
 
 
 def side_panel(
-    context: ServiceContext, params: SearchParams, concealed: tuple[str, ...], wording: Wording
+    context: ServiceContext, params: SearchParams, concealed: tuple[str, ...], translation: Translation
 ) -> SidePanel:
     """The filters with counts; a filter's own values are counted as if it were not set, so that one can
     change it."""
     overall = context.facets(params, concealed)
 
-    def several(name: str, legend: str) -> Group:
+    def several(name: str, legend: str) -> FilterGroup:
         loose = (
             context.facets(params.model_copy(update={name: []}), concealed)
             if getattr(params, name)
             else overall
         )
-        return _group(name, legend, True, getattr(loose, name), getattr(params, name), wording)
+        return _group(name, legend, True, getattr(loose, name), getattr(params, name), translation)
 
-    def single(name: str, legend: str) -> Group:
+    def single(name: str, legend: str) -> FilterGroup:
         chosen = getattr(params, name)
         loose = context.facets(params.model_copy(update={name: None}), concealed) if chosen else overall
-        return _group(name, legend, False, getattr(loose, name), [chosen] if chosen else [], wording)
+        return _group(name, legend, False, getattr(loose, name), [chosen] if chosen else [], translation)
 
-    _ = wording.translations.gettext
+    _ = translation.catalogue.gettext
     reusable = (
         context.facets(params.model_copy(update={"reusable": None}), concealed)
         if params.reusable
@@ -104,31 +104,33 @@ def _group(
     takes_several: bool,
     values: Iterable[FacetValue],
     chosen: list[str],
-    wording: Wording,
-) -> Group:
+    translation: Translation,
+) -> FilterGroup:
     ranked = list(values)
     known = {value.value for value in ranked}
     shown = [value for place, value in enumerate(ranked) if place < MAX_VALUES_SHOWN or value.value in chosen]
     # A chosen value that nothing has must still be seen, or it could not be taken back.
     shown += [FacetValue(value=value, label=value, count=0) for value in chosen if value not in known]
-    return Group(
+    return FilterGroup(
         name,
         legend,
         takes_several,
         tuple(
-            Choice(value.value, value_label(name, value, wording), value.count, value.value in chosen)
+            FacetChoice(
+                value.value, value_label(name, value, translation), value.count, value.value in chosen
+            )
             for value in shown
         ),
     )
 
 
-def value_label(name: str, value: FacetValue, wording: Wording) -> str:
+def value_label(name: str, value: FacetValue, translation: Translation) -> str:
     """A facet's value for people."""
     if name == "language":
-        return wording.language_name(value.value)
+        return translation.language_name(value.value)
     if name == "rights" and value.value == NO_RIGHTS:
-        return str(wording.translations.gettext("No rights statement"))
+        return str(translation.catalogue.gettext("No rights statement"))
     if name == "iconclass" and value.value:
-        words = iconography.shown(value.value, wording.language)
+        words = iconography.shown(value.value, translation.language)
         return f"{value.value} {words}".strip()
     return value.label

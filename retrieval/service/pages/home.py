@@ -8,7 +8,7 @@ from itertools import chain, zip_longest
 from retrieval.answers import Facets, Hit
 from retrieval.service.context import ServiceContext
 from retrieval.service.hit_links import is_shown
-from retrieval.service.pages.translations import Wording
+from retrieval.service.pages.translations import Translation
 from retrieval.service.pages.view_models import primary
 from retrieval.service.params import FilterParams, SearchParams
 
@@ -18,7 +18,7 @@ SHORTEST_EXAMPLE, LONGEST_EXAMPLE = 8, 64
 
 
 @dataclass(frozen=True)
-class Welcome:
+class HomePage:
     """The home page's contents."""
 
     facets: Facets
@@ -26,7 +26,7 @@ class Welcome:
     examples: tuple[str, ...]
 
 
-def welcome(context: ServiceContext, concealed: tuple[str, ...], wording: Wording) -> Welcome:
+def home_page(context: ServiceContext, concealed: tuple[str, ...], translation: Translation) -> HomePage:
     """Counts of everything this reader may see, pictures from every institution in turn, and captions to
     try."""
     counts = context.facets(FilterParams(), concealed)
@@ -38,7 +38,7 @@ def welcome(context: ServiceContext, concealed: tuple[str, ...], wording: Wordin
     ]
     shown = [[hit for hit in hits if is_shown(hit)][: 2 * share] for hits in pages]
     wall = tuple(hit for hit in chain.from_iterable(zip_longest(*shown)) if hit is not None)[:WALL_SIZE]
-    return Welcome(counts, wall, examples(wall, wording.language))
+    return HomePage(counts, wall, examples(wall, translation.language))
 
 
 def examples(hits: tuple[Hit, ...], language: str) -> tuple[str, ...]:

@@ -14,12 +14,13 @@ from starlette.responses import Response
 
 from retrieval import iconography
 from retrieval.service import hit_links
-from retrieval.service.heat import PARTS
+from retrieval.service.occlusion import PARTS
 from retrieval.service.pages import view_models as views
 from retrieval.service.pages.facets import value_label
-from retrieval.service.pages.translations import LANGUAGES, Wording, choose
+from retrieval.service.pages.translations import LANGUAGES, Translation, choose
 
-# The parts of a picture that one may search with, without drawing a frame: name, left and top of a quarter of it.
+# The parts of a picture that one may search with, without drawing a frame: name, left and top of a quarter of
+# it.
 NINE_PARTS = tuple(
     (name, column / 4, row / 4)
     for (row, column), name in zip(product(range(3), repeat=2), PARTS, strict=True)
@@ -39,23 +40,23 @@ def environment(language: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    wording = Wording(language)
-    made.install_gettext_translations(wording.translations, newstyle=True)  # type: ignore[attr-defined]
-    translated = wording.translations.gettext
+    translation = Translation(language)
+    made.install_gettext_translations(translation.catalogue, newstyle=True)  # type: ignore[attr-defined]
+    translated = translation.catalogue.gettext
     made.filters.update(
-        number=wording.number, language_name=wording.language_name, quote=quote, translated=translated
+        number=translation.number, language_name=translation.language_name, quote=quote, translated=translated
     )
     made.globals.update(
-        wording=wording,
-        languages=[Wording(tag) for tag in LANGUAGES],
+        translation=translation,
+        languages=[Translation(tag) for tag in LANGUAGES],
         title_of=lambda hit, asked="": views.title_of(hit, language, asked),
         alt_text=lambda hit: views.alt_text(hit, language),
-        badge=lambda rights: views.badge(rights, wording),
-        captions_by_language=lambda captions: views.grouped(captions, wording),
+        badge=lambda rights: views.badge(rights, translation),
+        captions_by_language=lambda captions: views.grouped(captions, translation),
         notation_label=lambda notation: iconography.shown(notation, language),
         in_readers_words=translated,
         nine_parts=NINE_PARTS,
-        facet_label=lambda name, value: value_label(name, value, wording),
+        facet_label=lambda name, value: value_label(name, value, translation),
         is_shown=hit_links.is_shown,
         frame=views.frame,
         percent=views.percent,
@@ -66,7 +67,7 @@ def environment(language: str) -> Environment:
     return made
 
 
-def wording_for(request: Request) -> Wording:
+def translation_for(request: Request) -> Translation:
     """The language this reader gets."""
     return choose(
         request.query_params.get("lang"),
@@ -76,22 +77,23 @@ def wording_for(request: Request) -> Wording:
 
 
 def render(template: str, request: Request, **context: Any) -> str:
-    """The HTML of a page."""
-    wording = wording_for(request)
+    """The HTML of a page in the reader's language."""
+    translation = translation_for(request)
     pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
 
     def in_language(language: str) -> str:
         return f"{request.url.path}?{urlencode([*pairs, ('lang', language)])}"
 
     return (
-        environment(wording.language)
+        environment(translation.language)
         .get_template(template)
         .render(in_language=in_language, root=root_of(request), **context)
     )
 
 
 def root_of(request: Request) -> str:
-    """The path that the service is published under, without a slash at the end: every address of ours begins so."""
+    """The path that the service is published under, without a slash at the end: every address of ours begins
+    so."""
     return str(request.scope.get("root_path", ""))
 
 

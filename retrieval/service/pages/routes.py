@@ -19,10 +19,10 @@ from retrieval.service.api.images import keep
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext, no_such_item
 from retrieval.service.guards.refusals import N_, Refusal
 from retrieval.service.guards.visibility import COOKIE
-from retrieval.service.heat import Veil
+from retrieval.service.occlusion import OcclusionOverlay
 from retrieval.service.pages import facets
-from retrieval.service.pages.home import Welcome, welcome
-from retrieval.service.pages.jinja import remember_language, render, root_of, wording_for
+from retrieval.service.pages.home import HomePage, home_page
+from retrieval.service.pages.jinja import remember_language, render, root_of, translation_for
 from retrieval.service.pages.layout import ratios_css
 from retrieval.service.params import SearchParams, from_page
 
@@ -30,14 +30,14 @@ router = APIRouter(include_in_schema=False)
 RATIOS_CSS = ratios_css()
 NUM_SUGGESTED = 8
 ICON = Path(__file__).parent / "static" / "icon.svg"
-NOT_FOR_CRAWLERS = ("/search", "/api/", "/iiif/", "/kept/", "/members", "/veil/")
+NOT_FOR_CRAWLERS = ("/search", "/api/", "/iiif/", "/kept/", "/members", "/occlusion/")
 
 
 @router.get("/", response_class=HTMLResponse)
 def home(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
     """The search box, examples, what is here, and a wall of pictures."""
-    wording = wording_for(request)
-    shown: Welcome = welcome(context, concealed, wording)
+    translation = translation_for(request)
+    shown: HomePage = home_page(context, concealed, translation)
     return _page(request, "home.html", shown=shown)
 
 
@@ -51,7 +51,7 @@ def results(request: Request, context: InjectedContext, concealed: Concealed) ->
         "results.html",
         params=params,
         found=found,
-        panel=facets.side_panel(context, params, concealed, wording_for(request)),
+        panel=facets.side_panel(context, params, concealed, translation_for(request)),
         likes=[context.hit(key, concealed) for key in params.like],
         unlikes=[context.hit(key, concealed) for key in params.unlike],
         link=_Linker(params, root_of(request)),
@@ -100,15 +100,15 @@ def kept_image(name: str, context: InjectedContext) -> Response:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenText:
     """Where in a picture a text is seen."""
 
     text: str
-    veil: Veil
+    overlay: OcclusionOverlay
 
 
 @dataclass(frozen=True)
-class Suggested:
+class SuggestedNotations:
     """What a cataloguer asked the model about a picture: notations below a branch."""
 
     branch: str
@@ -130,8 +130,8 @@ def item(
     seen: Annotated[str, Query(max_length=1_000)] = "",
     branch: Annotated[str, Query(max_length=120)] = "",
 ) -> Response:
-    """One item with everything known about it; `seen` shows where in the picture a text is found, `branch` asks for
-    notations below one."""
+    """One item with everything known about it; `seen` shows where in the picture a text is found, `branch`
+    asks for notations below one."""
     if not re.fullmatch(KEY_PATTERN, key):
         raise no_such_item(key)
     found = context.item(key, concealed)
@@ -141,8 +141,8 @@ def item(
         "item.html",
         item=found,
         base=context.base_url(request),
-        seen=Seen(text, Veil.of(context.explain(key, text, concealed))) if text else None,
-        suggested=_suggested(context, key, asked, concealed, wording_for(request).language)
+        seen=SeenText(text, OcclusionOverlay.of(context.explain(key, text, concealed))) if text else None,
+        suggested=_suggested(context, key, asked, concealed, translation_for(request).language)
         if asked
         else None,
         divisions=iconography.children(""),
@@ -151,16 +151,16 @@ def item(
 
 def _suggested(
     context: ServiceContext, key: str, branch: str, concealed: tuple[str, ...], language: str
-) -> Suggested:
+) -> SuggestedNotations:
     if not iconclass.exists(branch):
-        return Suggested(branch, False, ())
+        return SuggestedNotations(branch, False, ())
     found = context.suggest_notations(key, branch, concealed, language=language, k=NUM_SUGGESTED)
-    return Suggested(branch, True, found)
+    return SuggestedNotations(branch, True, found)
 
 
 @router.get("/about", response_class=HTMLResponse)
 def about(request: Request, context: InjectedContext) -> Response:
-    """How the search works, what is kept, and the doors for programs."""
+    """How the search works, what is kept, and the interfaces for programs."""
     return _page(request, "about.html", base=context.base_url(request))
 
 
@@ -199,7 +199,7 @@ def enter(
 
 @router.post("/members/leave")
 def leave(request: Request) -> Response:
-    """Forget the token."""
+    """Delete the cookie that holds the token."""
     response = RedirectResponse(f"{root_of(request)}/", status_code=303)
     response.delete_cookie(COOKIE, path=root_of(request) or "/", httponly=True, samesite="strict")
     return response
@@ -219,10 +219,11 @@ def favicon() -> Response:
 
 @router.get("/robots.txt")
 def robots(request: Request) -> Response:
-    """What crawlers may read: the home page and the items, not the endless combinations of searches (RFC 9309).
+    """What crawlers may read: the home page and the items, not the endless combinations of searches (RFC
+    9309).
 
-    Under a path of another host this file is not the one that crawlers read; the pages of results say the same to
-    them in a `meta` element.
+    Under a path of another host this file is not the one that crawlers read; the pages of results say the
+    same to them in a `meta` element.
     """
     lines = [f"Disallow: {root_of(request)}{path}" for path in NOT_FOR_CRAWLERS]
     return Response("\n".join(["User-agent: *", *lines, ""]), media_type="text/plain")
@@ -236,7 +237,7 @@ def opensearch(request: Request, context: InjectedContext) -> Response:
 
 
 def refusal_page(request: Request, refusal: Refusal) -> Response:
-    """A refusal for people."""
+    """A refusal as a page, for people."""
     response = _page(request, "refusal.html", refusal=refusal)
     response.status_code = refusal.status
     response.headers.update(refusal.headers)

@@ -1,7 +1,7 @@
 """What the page says, in the reader's language.
 
-English is in the templates; every other language is a gettext catalogue in locales/, read as `.po` at start,
-so that a translator's file works as it comes and nothing has to be compiled.
+The English text is in the templates; every other language is a gettext catalogue in locales/, read as `.po`
+at start, so that a translator's file works as it comes and nothing has to be compiled.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LANGUAGES: tuple[str, ...] = (SOURCE_LANGUAGE, *sorted(path.stem for path in LOC
 
 
 @dataclass(frozen=True)
-class Wording:
+class Translation:
     """The words of one interface language."""
 
     language: str
@@ -34,8 +34,8 @@ class Wording:
         return Locale.parse(self.language)
 
     @property
-    def translations(self) -> NullTranslations:
-        """The gettext catalogue of the language."""
+    def catalogue(self) -> NullTranslations:
+        """The gettext catalogue of this language."""
         return _catalogue(self.language)
 
     def number(self, value: float) -> str:
@@ -45,7 +45,7 @@ class Wording:
     def language_name(self, tag: str) -> str:
         """The name of a BCP 47 tag in this language; the tag itself when Babel does not know it."""
         if tag == "und":
-            return str(self.translations.gettext("language not stated"))
+            return str(self.catalogue.gettext("language not stated"))
         try:
             name = Locale.parse(tag, sep="-").get_display_name(self.locale)
         except (UnknownLocaleError, ValueError):
@@ -70,13 +70,13 @@ def _catalogue(language: str) -> NullTranslations:
     return Translations(compiled)
 
 
-def choose(asked: str | None, remembered: str | None, accept_language: str | None) -> Wording:
-    """The wording for a request: `?lang=` first, then the reader's earlier choice, then Accept-Language (RFC
-    9110)."""
+def choose(asked: str | None, remembered: str | None, accept_language: str | None) -> Translation:
+    """The translation for a request: `?lang=` first, then the reader's earlier choice, then Accept-Language
+    (RFC 9110)."""
     for candidate in (asked, remembered):
         if candidate in LANGUAGES:
-            return Wording(str(candidate))
-    return Wording(
+            return Translation(str(candidate))
+    return Translation(
         next((tag for tag in _accepted(accept_language or "") if tag in LANGUAGES), SOURCE_LANGUAGE)
     )
 

@@ -10,7 +10,7 @@ from iconoclip.record import Caption
 from retrieval.answers import Hit, RightsInfo
 from retrieval.service.hit_links import is_shown
 from retrieval.service.pages.layout import ratio_class
-from retrieval.service.pages.translations import Wording
+from retrieval.service.pages.translations import Translation
 
 MAX_ALT_CHARS = 250
 MAX_COMPARED_CHARS = 2_000
@@ -55,13 +55,13 @@ def primary(tag: str) -> str:
     return tag.split("-")[0].lower()
 
 
-def grouped(captions: Iterable[Caption], wording: Wording) -> list[CaptionGroup]:
+def grouped(captions: Iterable[Caption], translation: Translation) -> list[CaptionGroup]:
     """Captions by language, the reader's first, the rest in their given order."""
     by_language: dict[str, list[Caption]] = {}
     for caption in captions:
         by_language.setdefault(caption.language, []).append(caption)
-    tags = sorted(by_language, key=lambda tag: primary(tag) != wording.language)
-    return [CaptionGroup(tag, wording.language_name(tag), tuple(by_language[tag])) for tag in tags]
+    tags = sorted(by_language, key=lambda tag: primary(tag) != translation.language)
+    return [CaptionGroup(tag, translation.language_name(tag), tuple(by_language[tag])) for tag in tags]
 
 
 def title_of(hit: Hit, language: str, asked: str = "") -> Caption:
@@ -82,9 +82,9 @@ def frame(hit: Hit) -> str:
     return ratio_class(hit.width, hit.height) if is_shown(hit) else ratio_class(4, 5)
 
 
-def badge(rights: RightsInfo, wording: Wording) -> str:
+def badge(rights: RightsInfo, translation: Translation) -> str:
     """The rights in two or three words."""
-    _ = wording.translations.gettext
+    _ = translation.catalogue.gettext
     if rights.display == "link":
         return str(_("Link only"))
     if rights.statement == "PDM":

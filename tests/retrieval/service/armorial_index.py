@@ -1,4 +1,5 @@
-"""A small real index of drawn arms: real records, real shards, a real (untrained) model, the real engine's files.
+"""A small real index of drawn arms: real records, real shards, a real (untrained) model, the real engine's
+files.
 
 An untrained model ranks by the look of a picture and answers words by its keyword half; what the tests of the
 service need is that everything is there, not that the model is clever.
@@ -64,7 +65,8 @@ def write_model(folder: Path) -> None:
 
 
 def write_shardset(folder: Path, num_arms: int, width: int) -> None:
-    """Arms of the three invented archives, with one of their items written by a machine and one in full of markup."""
+    """Arms of the three invented archives, with one of their items written by a machine and one in full of
+    markup."""
     writer = ShardSetWriter(
         folder, name="armorial", policy="open@1", created_at=HARVESTED_AT, created_by="iconoclip tests"
     )

@@ -180,7 +180,8 @@ def one_of_each_kind(addresses: set[str]) -> set[str]:
 
 def test_every_address_of_every_page_leads_somewhere(ask: Asking, shown_key: str, link_key: str) -> None:
     starts = ["/", "/about", "/search?q=a+lion&k=6", f"/search?like={shown_key}&reusable=true&k=4",
-              f"/item/{shown_key}", f"/item/{link_key}", f"/item/{shown_key}?seen=a+lion&branch=46A"]  # fmt: skip
+              f"/item/{shown_key}", f"/item/{link_key}",
+              f"/item/{shown_key}?seen=a+lion&branch=46A"]  # fmt: skip
     addresses = set[str]()
     for start in starts:
         page = ask(BASE + start)
@@ -262,8 +263,12 @@ def test_head_is_answered_wherever_get_is(ask: Asking, shown_key: str) -> None:
     paths = {route.path for route in routes if isinstance(route, APIRoute) and "GET" in route.methods}
     assert len(paths) > 20
     for path in [*sorted(paths), "/static/page.js", "/api/openapi.json"]:
-        key = "1-f" if path.startswith("/veil/") else shown_key
-        url = BASE + path.format(key=key, name=key) + {"/veil/{name}.png": "?width=9&height=9"}.get(path, "")
+        key = "1-f" if path.startswith("/occlusion/") else shown_key
+        url = (
+            BASE
+            + path.format(key=key, name=key)
+            + {"/occlusion/{name}.png": "?width=9&height=9"}.get(path, "")
+        )
         got, headed = ask(url), ask(url, "HEAD")
         assert (headed.status, headed.body) == (got.status, b""), path
         if path != "/metrics" and "took_ms" not in got.body.decode(errors="replace"):

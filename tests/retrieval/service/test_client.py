@@ -88,7 +88,7 @@ def test_only_web_addresses_are_asked() -> None:
 
 
 def test_another_service_is_not_mistaken_for_ours() -> None:
-    class OtherServer(BaseHTTPRequestHandler):
+    class AnotherServer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -97,7 +97,7 @@ def test_another_service_is_not_mistaken_for_ours() -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), OtherServer) as server:
+    with HTTPServer(("127.0.0.1", 0), AnotherServer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         client = Client(f"http://127.0.0.1:{server.server_port}")
         for question in (client.facets, client.search, lambda: client.item("a-0123456789abcdef")):

@@ -98,7 +98,8 @@ HELD = {
     "silent": b"",
     "a header without end": b"GET / HTTP/1.1\r\nHost: a\r\n",
     "a body that does not come": b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx",
-    "a body in chunks without end": b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+    "a body in chunks without end": b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"1\r\nx\r\n",
 }
 
 

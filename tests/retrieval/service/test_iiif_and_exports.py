@@ -1,4 +1,4 @@
-"""Sets to take along, read back by others' tools: iiif-prezi3, a CSV reader, a decoder of content states."""
+"""Exported sets, read back by others' tools: iiif-prezi3, a CSV reader, a decoder of content states."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ def test_a_part_of_a_page_is_marked_on_the_page(client: TestClient) -> None:
         region, source = record["source"]["region"], record["image"]
         assert (canvas["width"], canvas["height"]) == (source["source_width"], source["source_height"])
         painted = canvas["items"][0]["items"][0]["body"]
-        # Image API 3.0 and 2.1, section 4: {region}/{size}/{rotation}/{quality}.{format} behind the service's address.
+        # Image API 3.0 and 2.1, section 4: {region}/{size}/{rotation}/{quality}.{format} behind the service's
+        # address.
         assert painted["id"] == f"{record['source']['image_service']}/full/800,/0/default.jpg"
         (note, *_) = canvas["annotations"][0]["items"]
         xywh = f"xywh={region['x']},{region['y']},{region['width']},{region['height']}"
@@ -234,11 +235,13 @@ def test_no_cell_is_a_formula(title: str) -> None:
     )
     hit = Hit.model_validate(
         {
-            "rank": 1, "score": 0.5, "key": "a-0123456789abcdef", "title": title, "captions": [], "institution": "a",
+            "rank": 1, "score": 0.5, "key": "a-0123456789abcdef", "title": title, "captions": [],
+            "institution": "a",
             "institution_name": "A", "creators": [], "date": None, "object_type": None, "rights": rights,
             "manifest": None, "canvas": None, "homepage": None, "image_service": None, "region": None,
             "width": 1, "height": 1,
-            "provenance": {"source": "s", "harvested_at": "t", "harvested_by": "p", "rights_judged_by": "open@1"},
+            "provenance": {"source": "s", "harvested_at": "t", "harvested_by": "p",
+            "rights_judged_by": "open@1"},
         }
     )  # fmt: skip
     (row,) = csv.DictReader(io.StringIO(csv_of((hit,), "http://x").lstrip("\ufeff")))

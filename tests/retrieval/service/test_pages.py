@@ -109,7 +109,7 @@ def test_captions_are_text_whatever_they_hold(client: TestClient) -> None:
     assert marked >= 3, "the collection holds captions that carry markup"
 
 
-def test_untrusted_addresses_become_links_only_when_they_are_web_addresses() -> None:
+def test_addresses_from_outside_become_links_only_when_they_are_web_addresses() -> None:
     from retrieval.service.hit_links import outward
 
     assert outward("https://example.org/a") == "https://example.org/a"
@@ -181,7 +181,7 @@ def test_empty_fields_of_a_form_and_strange_tails_of_an_address_do_no_harm(clien
     # The same page in another language keeps the address as it is.
     links = [link["href"] or "" for link in strange.all("a") if "hreflang" not in link]
     assert [address for address in links if "utm_source" in address] == [], (
-        "no link passes on an unknown query"
+        "no link passes on unknown parameters"
     )
 
 
@@ -248,13 +248,13 @@ def test_where_a_text_is_seen_is_said_in_words_and_laid_over_the_picture(
     said = re.search(r'<p class="said" role="status">(.*?)</p>', text, re.DOTALL)
     assert said is not None
     assert "a lion" in said[1]
-    (veil,) = [image for image in Outline(text).all("img") if image.get("class") == "veil"]
-    assert veil["alt"] == "", "what it shows is in words next to it"
-    drawn = client.get(str(veil["src"]))
+    (overlay,) = [image for image in Outline(text).all("img") if image.get("class") == "overlay"]
+    assert overlay["alt"] == "", "what it shows is said in words next to it"
+    drawn = client.get(str(overlay["src"]))
     assert drawn.headers["content-type"] == "image/png"
-    assert "lion" not in str(veil["src"]), "a veil's address says nothing of the question"
+    assert "lion" not in str(overlay["src"]), "an overlay's address says nothing of the question"
     withheld = page(client, f"/item/{link_key}?seen=a+lion")
-    assert 'class="veil"' not in withheld
+    assert 'class="overlay"' not in withheld
     assert "a lion" in withheld
 
 

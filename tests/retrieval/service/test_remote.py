@@ -97,9 +97,9 @@ def test_a_file_without_end_is_cut_off(museum: int) -> None:
     [
         "http://elsewhere.example/a.jpg", "https://museum.example/a.jpg", "http://127.0.0.1:{port}/picture.jpg",
         "http://museum.example:1/a.jpg", "file:///etc/passwd", "ftp://museum.example/a.jpg",
-        "museum.example/a.jpg", "http://user:secret@museum.example:{port}/picture.jpg",
-        "http://museum.example:{port}@evil.example/", "http://[::1]:{port}/",
-        "http://museum.example.evil.example:{port}/", "http://museum.example:99999/", "http://[",
+        "museum.example/a.jpg",
+        "http://user:secret@museum.example:{port}/picture.jpg", "http://museum.example:{port}@evil.example/",
+        "http://[::1]:{port}/", "http://museum.example.evil.example:{port}/", "http://museum.example:99999/", "http://[",
     ],
 )  # fmt: skip
 def test_whatever_is_no_address_of_an_institution_is_never_asked(museum: int, url: str) -> None:

@@ -1,5 +1,5 @@
-"""What the service once wrote and reads back: cursors, names of pictures, maps in addresses, cookies. Whatever comes
-back instead is refused, never a fault of ours."""
+"""What the service once wrote and reads back: cursors, names of pictures, maps in addresses, cookies.
+Whatever comes back instead is refused, never a fault of ours."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ HEADER_TEXT = st.text(string.printable.strip() + " ", max_size=80)
 KEY_TEXT = st.text(string.ascii_lowercase + string.digits + "-_%.:,", max_size=40)
 
 
+BOXES = (
+    st.none() | st.text(max_size=30) | st.tuples(*[NUMBERS] * 4).map(lambda four: ",".join(map(str, four)))
+)
+
+
 def encoded(value: Any) -> str:
     text = json.dumps(value).replace("Infinity", "1e999")
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -49,7 +54,7 @@ def encoded(value: Any) -> str:
 
 @pytest.fixture(scope="module")
 def digest() -> str:
-    """Of the query `q=lion`, as the service understands it: a cursor with it is believed to be ours."""
+    """Of the query `q=lion`, as the service understands it: a cursor with it passes for one of ours."""
     return query_digest(Query(text="lion"))
 
 
@@ -101,15 +106,14 @@ def test_a_cursor_of_ours_works_from_the_first_page_to_the_last(
 
 
 @FUZZED
-@given(name=KEY_TEXT | st.text(max_size=30), box=st.none() | st.text(max_size=30) | st.tuples(*[NUMBERS] * 4).map(lambda four: ",".join(map(str, four))),
-       width=NUMBERS, height=NUMBERS)  # fmt: skip
+@given(name=KEY_TEXT | st.text(max_size=30), box=BOXES, width=NUMBERS, height=NUMBERS)
 @example(name="1-f", box="0.0000,0.0000,999.0000,999.0000", width=1, height=100_000)
 @example(name="99-" + "f" * 990, box="-999.0000,-999.0000,999.0000,999.0000", width=100_000, height=1)
 @example(name="1-0", box="1.0000,1.0000,0.0000,0.0000", width=1, height=1)
 @example(name="2-f0", box=None, width=1, height=100_000)
 def test_a_map_in_an_address(client: TestClient, name: str, box: str | None, width: Any, height: Any) -> None:
     asked = {"width": str(width), "height": str(height)} | ({} if box is None else {"box": box})
-    assert is_no_fault(client.get(f"/veil/{quoted(name)}.png", params=asked))
+    assert is_no_fault(client.get(f"/occlusion/{quoted(name)}.png", params=asked))
 
 
 def quoted(text: str) -> str:
@@ -122,7 +126,8 @@ def quoted(text: str) -> str:
 @FEW
 @given(name=KEY_TEXT | st.text(max_size=30))
 def test_names_and_keys_in_addresses(client: TestClient, name: str) -> None:
-    for path in ("/kept/{}.jpg", "/image/{}.jpg", "/thumb/{}.jpg", "/item/{}", "/api/items/{}", "/iiif/{}/manifest.json",
+    for path in ("/kept/{}.jpg", "/image/{}.jpg", "/thumb/{}.jpg", "/item/{}", "/api/items/{}",
+                 "/iiif/{}/manifest.json",
                  "/iiif/{}/object/search", "/static/{}"):  # fmt: skip
         assert is_no_fault(client.get(path.format(quoted(name)))), path
     for parameter in ("image", "region", "term", "like", "iconclass", "institution", "rights", "language"):
@@ -146,7 +151,8 @@ def test_pages_of_a_search_within_an_object(
 @example(value="bytes=-1e9")
 @example(value="Bearer ")
 def test_headers_and_cookies(client: TestClient, shown_key: str, value: str) -> None:
-    for name in ("Accept-Language", "If-None-Match", "Authorization", "Range", "If-Range", "Accept", "If-Modified-Since",
+    for name in ("Accept-Language", "If-None-Match", "Authorization", "Range", "If-Range", "Accept",
+                 "If-Modified-Since",
                  "X-Forwarded-For", "Cookie"):  # fmt: skip
         for path in ("/about", f"/thumb/{shown_key}.jpg", "/static/page.js"):
             assert is_no_fault(client.get(path, headers={name: value})), (name, path)

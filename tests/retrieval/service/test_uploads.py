@@ -55,7 +55,7 @@ def test_a_large_picture_is_made_small_and_keeps_its_proportions() -> None:
     assert picture.size == (MAX_SIDE_PIXELS, MAX_SIDE_PIXELS // 2)
 
 
-def test_a_turned_picture_is_upright() -> None:
+def test_a_turned_picture_is_made_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     assert opened(normalise(encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif), 10_000)).size == (20, 40)

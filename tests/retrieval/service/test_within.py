@@ -46,9 +46,7 @@ def test_the_manifest_of_an_object_holds_all_its_pictures_and_names_its_search(
     assert keys == {book, *(sibling["key"] for sibling in siblings)}
 
 
-def test_annotations_contain_the_word_and_are_on_canvases_of_the_manifest(
-    client: TestClient, book: str
-) -> None:
+def test_annotations_hold_the_word_and_are_on_canvases_of_the_manifest(client: TestClient, book: str) -> None:
     """Section 4.3.1: `q=bird` finds annotations whose text holds it."""
     caption = client.get(f"/api/items/{book}").json()["item"]["hit"]["captions"][0]
     word = max(caption["text"].split(), key=len).strip(".,")
@@ -63,7 +61,7 @@ def test_annotations_contain_the_word_and_are_on_canvases_of_the_manifest(
         assert annotation["body"]["type"] == "TextualBody"
 
 
-def test_words_are_marked_where_they_occur_in_the_text(client: TestClient, book: str) -> None:
+def test_words_are_marked_where_they_are_in_the_text(client: TestClient, book: str) -> None:
     """Section 4.3.3, match highlighting: prefix, exact and suffix tell the place within the annotation's
     body."""
     caption = client.get(f"/api/items/{book}").json()["item"]["hit"]["captions"][0]

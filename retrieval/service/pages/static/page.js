@@ -97,21 +97,21 @@ document.addEventListener("click", (event) => {
   show(link.href, { focus: "h1" });
 });
 
-// ---------------------------------------------------------------- why this one: the veil of the item's page, in its card
+// ---------------------------------------------------------------- why this one: the overlay of the item's page, in its card
 
 async function explain(link) {
   const card = link.closest("li");
   const frame = card.querySelector(".frame");
   const old = card.querySelector(".said");
-  if (old) { old.remove(); frame.querySelector(".veil")?.remove(); link.setAttribute("aria-expanded", "false"); return; }
+  if (old) { old.remove(); frame.querySelector(".overlay")?.remove(); link.setAttribute("aria-expanded", "false"); return; }
   if (link.getAttribute("aria-busy") === "true") return;
   link.setAttribute("aria-busy", "true");
   try {
     const page = await fetchPage(link.href);
     const said = page.querySelector("#why .said");
     if (!said) { location.assign(link.href); return; }
-    const veil = page.querySelector("img.veil");
-    if (veil && frame.querySelector("img")) frame.append(document.adoptNode(veil));
+    const overlay = page.querySelector("img.overlay");
+    if (overlay && frame.querySelector("img")) frame.append(document.adoptNode(overlay));
     card.append(document.adoptNode(said));
     link.setAttribute("aria-expanded", "true");
   } catch {

@@ -1,7 +1,7 @@
-"""Why a hit is one, for the eye and in words: a veil that leaves bright what the text is seen in, and where
-that is.
+"""Why a hit is one, for the eye and in words: an overlay that leaves bright what the text is seen in, and
+where that is.
 
-A veil holds nothing of the picture nor of the text: its address carries the coarse map itself, so that
+An overlay holds nothing of the picture nor of the text: its address carries the coarse map itself, so that
 nothing has to be computed twice or remembered.
 """
 
@@ -20,7 +20,7 @@ from retrieval.service.guards.refusals import N_, Refusal
 
 SIDE_PIXELS = 320
 # What a model sees beyond a narrow picture is drawn too; this much of it.
-MAX_VEIL_PIXELS = 4 * SIDE_PIXELS
+MAX_OVERLAY_PIXELS = 4 * SIDE_PIXELS
 DARKEST = 190
 LEVELS = 15
 # Of the nine parts of a picture, row by row.
@@ -35,7 +35,7 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Veil:
+class OcclusionOverlay:
     """A map over a picture: values 0 to 1 row by row, over the box (left, top, right, bottom, in shares) that
     was seen.
 
@@ -47,13 +47,13 @@ class Veil:
     box: Box = WHOLE
 
     @classmethod
-    def of(cls, found: Explanation) -> Veil:
-        """The veil of an explanation."""
+    def of(cls, found: Explanation) -> OcclusionOverlay:
+        """The overlay of an explanation."""
         left, top, right, bottom = found.box
         return cls(found.width, found.heat, (left, top, right, bottom))
 
     @classmethod
-    def parse(cls, name: str, box: str | None) -> Veil:
+    def parse(cls, name: str, box: str | None) -> OcclusionOverlay:
         """Read back what `address` wrote.
 
         Raises:
@@ -73,16 +73,16 @@ class Veil:
         query: dict[str, object] = {"width": width, "height": height}
         if self.box != WHOLE:
             query["box"] = ",".join(f"{share:.4f}" for share in self.box)
-        return f"/veil/{self.num_columns}-{cells}.png?{urlencode(query)}"
+        return f"/occlusion/{self.num_columns}-{cells}.png?{urlencode(query)}"
 
     def png(self, width: int, height: int) -> bytes:
-        """The veil in a picture's proportions: black, more or less transparent."""
+        """The overlay in a picture's proportions: black, more or less transparent."""
         scale = SIDE_PIXELS / max(width, height)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         left, top, right, bottom = (
             round(share * side) for share, side in zip(self.box, (*size, *size), strict=True)
         )
-        if max(right - left, bottom - top) > MAX_VEIL_PIXELS:
+        if max(right - left, bottom - top) > MAX_OVERLAY_PIXELS:
             raise _not_found()
         heat = np.array(self.heat).reshape(-1, self.num_columns)
         # By its root, so that what helps by half is not half as dark as what does not help.
@@ -90,9 +90,9 @@ class Veil:
         alpha = Image.new("L", size, DARKEST)
         if right > left and bottom > top:
             alpha.paste(cells.resize((right - left, bottom - top), Image.Resampling.BICUBIC), (left, top))
-        veil = Image.merge("LA", (Image.new("L", size), alpha))
+        overlay = Image.merge("LA", (Image.new("L", size), alpha))
         written = io.BytesIO()
-        veil.save(written, "PNG")
+        overlay.save(written, "PNG")
         return written.getvalue()
 
     def places(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Why a hit is one: the veil over the picture, and its places in words."""
+"""Why a hit is one: the overlay over the picture, and its places in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from retrieval.encode.modeldir import Preprocess
 from retrieval.encode.pixels import seen
 from retrieval.service.guards.refusals import Refusal
-from retrieval.service.heat import WHOLE, Veil
+from retrieval.service.occlusion import WHOLE, OcclusionOverlay
 
 SHARES = st.floats(0, 1).map(lambda share: round(share * 15) / 15)
 
@@ -26,16 +26,16 @@ def spot(row: int, column: int, side: int = 6) -> tuple[float, ...]:
 
 @given(st.lists(SHARES, min_size=16, max_size=16), st.sampled_from([WHOLE, (0.0, 0.25, 1.0, 0.75)]))
 def test_an_address_says_all_that_a_veil_holds(heat: list[float], box: tuple[float, ...]) -> None:
-    veil = Veil(4, tuple(heat), box)  # type: ignore[arg-type]
-    address = urlsplit(veil.address(300, 400))
+    overlay = OcclusionOverlay(4, tuple(heat), box)  # type: ignore[arg-type]
+    address = urlsplit(overlay.address(300, 400))
     query = parse_qs(address.query)
-    name = address.path.removeprefix("/veil/").removesuffix(".png")
-    assert Veil.parse(name, query.get("box", [None])[0]) == veil
+    name = address.path.removeprefix("/occlusion/").removesuffix(".png")
+    assert OcclusionOverlay.parse(name, query.get("box", [None])[0]) == overlay
     assert (query["width"], query["height"]) == (["300"], ["400"])
 
 
 def test_a_veil_is_clear_where_the_text_is_and_dark_elsewhere() -> None:
-    drawn = Image.open(io.BytesIO(Veil(6, spot(0, 5)).png(200, 400)))
+    drawn = Image.open(io.BytesIO(OcclusionOverlay(6, spot(0, 5)).png(200, 400)))
     assert (drawn.mode, drawn.size) == ("LA", (160, 320))
     alpha = np.asarray(drawn)[:, :, 1]
     assert alpha[5:20, 140:158].max() < 60
@@ -43,7 +43,9 @@ def test_a_veil_is_clear_where_the_text_is_and_dark_elsewhere() -> None:
 
 
 def test_outside_of_what_the_model_sees_a_veil_is_dark() -> None:
-    alpha = np.asarray(Image.open(io.BytesIO(Veil(1, (1.0,), (0.0, 0.25, 1.0, 0.75)).png(100, 200))))[:, :, 1]
+    alpha = np.asarray(
+        Image.open(io.BytesIO(OcclusionOverlay(1, (1.0,), (0.0, 0.25, 1.0, 0.75)).png(100, 200)))
+    )[:, :, 1]
     assert alpha[82:238].max() == 0
     assert alpha[:78].min() == alpha[242:].min() > 150
 
@@ -53,35 +55,36 @@ def test_outside_of_what_the_model_sees_a_veil_is_dark() -> None:
     [(0, 0, "top left"), (0, 3, "top"), (3, 3, "middle"), (5, 0, "bottom left"), (2, 5, "right")],
 )
 def test_a_place_has_a_name(row: int, column: int, place: str) -> None:
-    assert Veil(6, spot(row, column)).places() == (place,)
+    assert OcclusionOverlay(6, spot(row, column)).places() == (place,)
 
 
 def test_what_is_everywhere_or_nowhere_is_no_place() -> None:
-    assert Veil(6, (0.0,) * 36).places() == ()
-    assert Veil(6, (0.5,) * 36).places() == ()
+    assert OcclusionOverlay(6, (0.0,) * 36).places() == ()
+    assert OcclusionOverlay(6, (0.5,) * 36).places() == ()
 
 
 def test_a_place_is_one_of_the_whole_picture_not_of_what_the_model_saw_of_it() -> None:
     lower_half = (0.0, 0.5, 1.0, 1.0)
-    assert Veil(3, spot(0, 0, 3), lower_half).places() == ("left",)
+    assert OcclusionOverlay(3, spot(0, 0, 3), lower_half).places() == ("left",)
 
 
 @pytest.mark.parametrize(
     ("name", "box"),
     [
-        ("", None), ("8", None), ("8-xyz", None), ("3-0000", None), ("0-00", None),
-        ("2-" + "0" * 2_000, None), ("2-0000", "nonsense"), ("2-0000", "0.0000,0.0000,1.0000"),
+        ("", None), ("8", None), ("8-xyz", None), ("3-0000", None), ("0-00", None), ("2-" + "0" * 2_000,
+        None),
+        ("2-0000", "nonsense"), ("2-0000", "0.0000,0.0000,1.0000"),
     ],
 )  # fmt: skip
 def test_an_address_that_is_no_veil_is_not_found(name: str, box: str | None) -> None:
     with pytest.raises(Refusal) as refused:
-        Veil.parse(name, box)
+        OcclusionOverlay.parse(name, box)
     assert refused.value.status == 404
 
 
 def test_a_veil_never_grows_beyond_its_picture() -> None:
     with pytest.raises(Refusal):
-        Veil.parse("2-0000", "-900.0000,-900.0000,900.0000,900.0000").png(400, 400)
+        OcclusionOverlay.parse("2-0000", "-900.0000,-900.0000,900.0000,900.0000").png(400, 400)
 
 
 @given(st.integers(1, 3_000), st.integers(1, 3_000))

@@ -14,8 +14,8 @@ import pytest
 from retrieval.answers import Filters
 from retrieval.engine import SearchEngine
 from retrieval.live.changes import withdraw
-from retrieval.live.refresh import Views
-from retrieval.live.view import View
+from retrieval.live.refresh import ViewRefresher
+from retrieval.live.view import IndexView
 
 from .changing import compact, everything
 from .conftest import samples_of
@@ -43,16 +43,16 @@ class _PausedOpening:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_open, self.may_show = threading.Event(), threading.Event()
-        really_open = Views._open
+        really_open = ViewRefresher._open
 
-        def paused(views: Views) -> View:
+        def paused(views: ViewRefresher) -> IndexView:
             view = really_open(views)
             if threading.current_thread().name == "open-generation":
                 self.is_open.set()
                 assert self.may_show.wait(30)
             return view
 
-        monkeypatch.setattr(Views, "_open", paused)
+        monkeypatch.setattr(ViewRefresher, "_open", paused)
 
     def begin(self, engine: SearchEngine, folder: Path, gone: str) -> None:
         """Withdraw an item and compact, and ask, so that the new generation is opened, and not yet shown."""
@@ -76,8 +76,8 @@ def test_a_generation_opened_slowly_does_not_replace_a_newer_one(
         assert everything(engine).isdisjoint({first, second}), "opened while the query waited"
         monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 3600.0)
         opening.may_show.set()
-        assert engine._views._opening is not None
-        engine._views._opening.join(30)
+        assert engine._refresher._opening is not None
+        engine._refresher._opening.join(30)
         assert engine.status().generation == "gen-000003"
         assert everything(engine).isdisjoint({first, second})
 
@@ -95,8 +95,8 @@ def test_a_generation_that_was_replaced_before_it_is_shown_is_not_shown(
         monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 3600.0)
         compact(folder)
         opening.may_show.set()
-        assert engine._views._opening is not None
-        engine._views._opening.join(30)
+        assert engine._refresher._opening is not None
+        engine._refresher._opening.join(30)
         assert everything(engine).isdisjoint({first, second})
         engine.refresh()
         assert engine.status().generation == "gen-000003"
@@ -113,7 +113,7 @@ def test_a_disk_that_fails_while_a_generation_is_opened_leaves_the_old_one_serve
         assert gone not in everything(engine)
         compact(folder)
         with monkeypatch.context() as failing:
-            failing.setattr(Views, "_open", _fail_to_read)
+            failing.setattr(ViewRefresher, "_open", _fail_to_read)
             engine.refresh()
         assert "the old one is served on: [Errno 5] no such luck" in caplog.text
         assert len(everything(engine)) == 11
@@ -121,7 +121,7 @@ def test_a_disk_that_fails_while_a_generation_is_opened_leaves_the_old_one_serve
         assert engine.status().generation == "gen-000002"
 
 
-def _fail_to_read(_: Views) -> View:
+def _fail_to_read(_: ViewRefresher) -> IndexView:
     raise OSError(errno.EIO, "no such luck")
 
 
@@ -130,7 +130,7 @@ def test_filters_are_remembered_by_many_threads_at_once(
 ) -> None:
     monkeypatch.setattr("retrieval.live.view.MAX_CACHED_MASKS", 1)
     with SearchEngine.open(make_index(samples_of(range(12)))) as engine:
-        view = engine._views.current()
+        view = engine._refresher.current()
         wanted = [Filters(earliest=year) for year in range(1400, 1404)]
         truth = {filters: view.sealed.columns.mask(filters).tolist() for filters in wanted}
 

@@ -11,7 +11,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import retrieval.service
-from retrieval.service.pages.translations import LANGUAGES, LOCALES, SOURCE_LANGUAGE, Wording, choose
+from retrieval.service.pages.translations import LANGUAGES, LOCALES, SOURCE_LANGUAGE, Translation, choose
 
 SERVICE = Path(retrieval.service.__file__).parent
 METHODS = [("pages/templates/**", "jinja2"), ("**.py", "python")]
@@ -74,9 +74,9 @@ def test_the_reader_gets_the_language_asked_for(
 
 
 def test_languages_have_names_and_numbers_have_the_readers_form() -> None:
-    assert Wording("fr").language_name("de") == "Allemand"
-    assert Wording("de").language_name("la") == "Latein"
-    assert Wording("en").language_name("und") == "language not stated"
-    assert Wording("en").language_name("not a tag") == "not a tag"
-    assert Wording("de").number(6000) == "6.000"
-    assert Wording("fr").own_name() == "Français"
+    assert Translation("fr").language_name("de") == "Allemand"
+    assert Translation("de").language_name("la") == "Latein"
+    assert Translation("en").language_name("und") == "language not stated"
+    assert Translation("en").language_name("not a tag") == "not a tag"
+    assert Translation("de").number(6000) == "6.000"
+    assert Translation("fr").own_name() == "Français"
