@@ -176,8 +176,8 @@ class ServiceContext:
         if not self._long_answers.acquire(timeout=MAX_WAIT_SECONDS):
             raise Refusal(
                 503,
-                N_("others are waiting for the same thing"),
-                remedy=N_("ask again in a moment"),
+                N_("the service is busy with other long requests"),
+                remedy=N_("try again in a moment"),
                 headers={"Retry-After": "10"},
             )
         try:

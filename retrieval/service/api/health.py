@@ -42,7 +42,7 @@ def ready(context: InjectedContext, concealed: Concealed) -> Status:
     asker may not see are not counted."""
     if not context.is_ready:
         raise Refusal(
-            503, context.not_ready_because, remedy="ask again in a moment", headers={"Retry-After": "1"}
+            503, context.not_ready_because, remedy="try again in a moment", headers={"Retry-After": "1"}
         )
     return context.engine.status().model_copy(update={"num_items": context.count(concealed)})
 

@@ -48,7 +48,7 @@ REFUSALS: Responses = {
     ),
     503: documented(
         "something needed is not there at the moment",
-        Refusal(503, "the model is being loaded", remedy="ask again in a moment"),
+        Refusal(503, "the model is being loaded", remedy="try again in a moment"),
     ),
 }
 UPLOAD: Responses = {

@@ -141,7 +141,7 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
 
 def _busy(what: str) -> Refusal:
     return Refusal(
-        503, what, remedy="ask again in a moment", headers={"Retry-After": "1", "Connection": "close"}
+        503, what, remedy="try again in a moment", headers={"Retry-After": "1", "Connection": "close"}
     )
 
 

@@ -10,7 +10,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from retrieval.service.guards.limits import SECURITY_HEADERS, BodyLimit, RateLimit, SecurityHeaders, cost
+from retrieval.service.guards.limits import (
+    SECURITY_HEADERS,
+    BodyLimit,
+    RateLimit,
+    RequestLimit,
+    SecurityHeaders,
+    cost,
+)
 
 
 class Clock:
@@ -113,3 +120,23 @@ def test_every_answer_carries_the_security_headers() -> None:
             assert answer.headers[name] == value
     assert "default-src 'self'" in SECURITY_HEADERS["Content-Security-Policy"]
     assert "unsafe" not in SECURITY_HEADERS["Content-Security-Policy"]
+
+
+def test_bodies_that_are_on_their_way_hold_a_bounded_amount_of_memory() -> None:
+    limit = BodyLimit(Starlette(), max_bytes=10, max_held_bytes=25)
+    limit.held_bytes = 20
+    client = TestClient(limit)
+    refused = client.post("/", content=b"x" * 6)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+    assert int(refused.headers["retry-after"]) > 0
+    assert limit.held_bytes == 20, "what was refused is let go of"
+
+
+def test_more_requests_at_once_than_allowed_are_told_to_come_back() -> None:
+    limit = RequestLimit(Starlette(routes=[Route("/", count_bytes), Route("/api/health", count_bytes)]), 1)
+    client = TestClient(limit)
+    assert client.get("/").status_code == 200
+    limit.num_requests = 1
+    assert client.get("/").status_code == 503
+    assert client.get("/api/health").status_code == 200
+    assert limit.num_requests == 1
