@@ -27,12 +27,13 @@ class EncodeConfig(Config):
     precision: Precision = Field(
         "auto", description="auto takes bfloat16 where the hardware computes it, else float32"
     )
-    batch_size: int = Field(64, ge=1, le=4096, description="images a forward pass; formed across shards")
+    batch_size: int = Field(64, ge=1, le=4096, description="images per forward pass; formed across shards")
     num_workers: int | None = Field(
         None,
         ge=0,
         le=256,
-        description="threads that read, decode and encode one batch each, in parallel; 0 works in the calling "
+        description="threads that read, decode and encode one batch each, in parallel; 0 works in"
+        " the calling "
         "thread; one per core if not given",
     )
     num_threads: int | None = Field(
@@ -65,7 +66,8 @@ class IndexConfig(Config):
     )
     shardsets: list[str] = Field(
         [],
-        description="shard set of each store, in the same order, or one for all; default: those the stores name",
+        description="shard set of each store, in the same order, or one for all; default: those the"
+        " stores name",
     )
     model: str | None = Field(
         None, description="model directory that made the stores; by default the one they name"

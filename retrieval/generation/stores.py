@@ -87,13 +87,15 @@ class StoreSource:
             )
 
     def _check_every_store_counts(self, of_images: list[EmbeddingStore]) -> None:
-        """Nothing that was named may vanish: each store has items in its shard set, each caption store in the others."""
+        """Nothing that was named may vanish: each store has items in its shard set, each caption store in the
+        others."""
         for store, folder in zip(of_images, self.shardset_folders, strict=True):
             if not set(store.keys).intersection(_keys(self.shardsets[folder])):
                 raise BadInput(
                     f"the store {store.folder} and the shard set {folder} have no item in common",
                     where=store.folder,
-                    remedy="give the shard set that the store was made from, with --shardset, in the order of the stores",
+                    remedy="give the shard set that the store was made from, with --shardset, in the"
+                    " order of the stores",
                 )
         keys = {key for store in of_images for key in store.keys}
         for store in self.caption_stores:

@@ -82,5 +82,6 @@ def test_a_gpu_that_is_not_there_is_missed(
 
 
 def test_captions_of_the_items_are_joined(two: Path, tmp_path: Path) -> None:
-    assert main(["index", str(two / "a"), str(two / "ca"), "--shardset", str(two / "shards-a"), "--out", str(tmp_path / "i")]) == 0  # fmt: skip
+    stores = [str(two / "a"), str(two / "ca")]
+    assert main(["index", *stores, "--shardset", str(two / "shards-a"), "--out", str(tmp_path / "i")]) == 0
     assert read_manifest(current_generation(tmp_path / "i")).num_vectors == 20
