@@ -66,7 +66,7 @@ def ask(work: Path, num_items: int, num_queries: int) -> dict[str, Any]:
         )
     result["text_tower_ms"] = latency(engine._model.text, texts)
     result["memory_after_queries"] = memory_mb(os.getpid())
-    view, generator = engine._views.current(), np.random.default_rng(7)
+    view, generator = engine._refresher.current(), np.random.default_rng(7)
     vectors = view.backend.vectors(np.sort(generator.choice(num_items, 100, replace=False)))
     noisy = vectors + 0.3 * generator.normal(size=vectors.shape).astype(np.float32) / np.sqrt(D)
     queries = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)

@@ -36,7 +36,7 @@ LONGEST_FIRST = (
     "browser/test_search_page.py", "corpus/test_road.py", "data_prep/harvest/test_kill.py",
     "training/test_configs.py", "training/test_accounting.py", "test_wheel.py", "training/test_train.py",
     "retrieval/test_meaning.py", "data_prep/harvest/test_array.py", "retrieval/test_compaction.py",
-    "data_prep/harvest/test_harvest.py", "retrieval/test_views.py", "corpus/test_harvest.py",
+    "data_prep/harvest/test_harvest.py", "retrieval/test_refresh.py", "corpus/test_harvest.py",
 )  # fmt: skip
 # Folders that one worker takes whole: their tests share something that is slow to start, such as a cluster.
 TAKEN_WHOLE = ("cluster",)

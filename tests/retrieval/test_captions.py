@@ -61,7 +61,7 @@ def rank_of(title: str, engine: SearchEngine) -> int:
 
 def test_a_text_finds_the_item_whose_caption_means_it(folder: Path, tmp_path: Path) -> None:
     with SearchEngine.open(folder) as engine, SearchEngine.open(tmp_path / "index") as of_images:
-        view = engine._views.current()
+        view = engine._refresher.current()
         titles = [view.record(row).title for row in range(0, 60, 7)]
         assert [view.match_captions(engine._model.text(t), 1, None) for t in titles] == [
             [n] for n in range(0, 60, 7)
@@ -77,7 +77,7 @@ def test_a_text_finds_the_item_whose_caption_means_it(folder: Path, tmp_path: Pa
 
 def test_filters_withdrawals_and_compaction_hold_for_captions(folder: Path) -> None:
     with SearchEngine.open(folder) as engine:
-        view = engine._views.current()
+        view = engine._refresher.current()
         text_D = engine._model.text(view.record(7).title)
         assert view.match_captions(text_D, 1, None) == [7]
         prints = view.mask(Filters(object_type="print"))
@@ -88,7 +88,7 @@ def test_filters_withdrawals_and_compaction_hold_for_captions(folder: Path) -> N
         withdraw(folder, [gone.key])
         index(IndexConfig(out=str(folder), compact=True))
         engine.refresh()
-        after = engine._views.current()
+        after = engine._refresher.current()
         assert (after.generation, after.sealed.manifest.captions.num_vectors) == ("gen-000002", 59)  # type: ignore[union-attr]
         (row,) = after.match_captions(engine._model.text(kept.title), 1, None)
         assert after.record(row) == kept
@@ -117,7 +117,7 @@ def test_captions_of_added_items_are_found_at_once_and_after_a_compaction(
     index(IndexConfig(stores=added_stores(samples, model, tmp_path / "more"), out=str(folder), add=True))
     with SearchEngine.open(folder) as engine:
         for _ in range(2):
-            view = engine._views.current()
+            view = engine._refresher.current()
             for record in (samples[0][0], samples[5][0], view.record(7)):
                 text_D = engine._model.text(record.title)
                 assert [view.record(row) for row in view.match_captions(text_D, 1, None)] == [record]
@@ -149,7 +149,7 @@ def test_captions_can_be_added_to_an_index_that_has_none(
     index(both.model_copy(update={"stores": [str(tmp_path / "store")]}))
     assert "0 items added" in capsys.readouterr().err, "captions stay where a store says nothing of them"
     with SearchEngine.open(folder) as engine:
-        view = engine._views.current()
+        view = engine._refresher.current()
         (row,) = view.match_captions(engine._model.text(samples[4][0].title), 1, None)
         assert view.record(row) == samples[4][0]
         assert engine.search(Query()).total == 12

@@ -78,10 +78,10 @@ def test_a_compaction_that_fails_is_said_and_not_tried_again_at_once(
         withdraw(folder, [record.key for record, _ in samples[:4]])
         engine.refresh()
         compactor = Compactor(folder)
-        compactor.consider(engine._views.current())
+        compactor.consider(engine._refresher.current())
         assert compactor._process is not None
         assert compactor._process.wait(60) == 75, "another process is writing"
-        compactor.consider(engine._views.current())
+        compactor.consider(engine._refresher.current())
         assert compactor._process is None
     assert f"iconoclip index --out {folder} --compact true" in caplog.text
     assert "exit code 75" in caplog.text

@@ -111,7 +111,7 @@ def test_a_question_of_several_parts_is_judged_part_by_part(engine: SearchEngine
 def test_an_example_is_no_answer_to_itself(make_index: Callable[..., Path]) -> None:
     """Whether anything matches well is judged by the best of what is shown."""
     with SearchEngine.open(make_index(samples_of(range(12)))) as engine:
-        view = engine._views.current()
+        view = engine._refresher.current()
         row_of = {record.key: row for row, (record, _) in enumerate(samples_of(range(12)))}
         (key, row), *_ = row_of.items()
         wanted = engine._query_vector(Query(like=(key,)), view)
