@@ -41,7 +41,7 @@ def items_not_had(ledger: Ledger, document: int) -> list[tuple[str, str, bool, s
 
 @dataclass(frozen=True)
 class Counts:
-    """A ledger in numbers."""
+    """The numbers of documents and items in a ledger, by state."""
 
     meta: dict[str, str]
     documents: list[tuple[str, int]]

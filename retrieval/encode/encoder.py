@@ -57,7 +57,8 @@ class Encoder:
             of one after the other. With one thread each, nobody waits for anybody.
 
     Raises:
-        MissingRequirement: no model there, one that needs files from elsewhere, or no GPU where one is asked for.
+        MissingRequirement: no model there, one that needs files from elsewhere, or no GPU where one is asked
+            for.
         DamagedData: weights that do not fit their config.
     """
 

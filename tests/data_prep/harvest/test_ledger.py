@@ -204,7 +204,7 @@ def test_document_read_again_replaces_what_it_said(tmp_path: Path):
 
 
 def test_all_sql_is_in_the_ledger():
-    """Who reads or writes the tables stands beside their definition."""
+    """Code that reads or writes the tables is next to their definition."""
     root = Path(data_prep.__file__).parent
     statement = re.compile(r"[\"'](?:SELECT |INSERT |UPDATE \w+ SET|DELETE FROM|CREATE (?:TEMP )?TABLE)")
     found = [
