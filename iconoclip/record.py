@@ -30,13 +30,13 @@ Redistribute = Literal["yes", "share-alike", "noncommercial", "unaltered", "no"]
 Train = Literal["yes", "review", "no"]
 
 
-class Part(BaseModel):
+class RecordModel(BaseModel):
     """Base of a record and of its parts: immutable, and no field it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Institution(Part):
+class Institution(RecordModel):
     """The institution that holds the object."""
 
     slug: Slug = Field(description="short name in lower case; the first part of every sample key")
@@ -44,7 +44,7 @@ class Institution(Part):
     isil: str | None = Field(None, description="ISO 15511 identifier, where known", max_length=32)
 
 
-class Region(Part):
+class Region(RecordModel):
     """A rectangle in pixels of the full-size source image, origin at the top left."""
 
     x: int = Field(ge=0)
@@ -56,7 +56,7 @@ class Region(Part):
         return f"{self.x},{self.y},{self.width},{self.height}"
 
 
-class Source(Part):
+class Source(RecordModel):
     """Where the image came from."""
 
     id: Text = Field(
@@ -72,7 +72,7 @@ class Source(Part):
     region: Region | None = Field(None, description="the part of the source image this record is about")
 
 
-class Caption(Part):
+class Caption(RecordModel):
     """One text about the image."""
 
     text: Text
@@ -86,7 +86,7 @@ class Caption(Part):
     )
 
 
-class Date(Part):
+class Date(RecordModel):
     """When the object was made."""
 
     edtf: str | None = Field(
@@ -97,7 +97,7 @@ class Date(Part):
     latest: int | None = Field(None, description="last year, astronomical numbering")
 
 
-class Rights(Part):
+class Rights(RecordModel):
     """What may be done with the image, and why we think so."""
 
     raw: str | None = Field(None, description="the value as found", max_length=5_000)
@@ -119,7 +119,7 @@ class Rights(Part):
         return self.train == "yes" and not self.opt_out
 
 
-class Image(Part):
+class Image(RecordModel):
     """The stored image and what it was made from. Sizes are width, height in pixels."""
 
     width: int = Field(gt=0)
@@ -135,7 +135,7 @@ class Image(Part):
     )
 
 
-class Record(Part):
+class Record(RecordModel):
     """One sample: an image or a region of one, with everything that is known about it."""
 
     schema_version: Literal[1] = 1

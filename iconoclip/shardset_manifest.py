@@ -20,11 +20,11 @@ MAX_SHARD_BYTES = 1_000_000_000
 MAX_MANIFEST_BYTES = 256_000_000
 
 
-class _Part(BaseModel):
+class _ManifestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Shard(_Part):
+class Shard(_ManifestModel):
     """One tar of a shard set."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*-[0-9]{6}\.tar$")
@@ -33,7 +33,7 @@ class Shard(_Part):
     num_samples: int = Field(gt=0)
 
 
-class Totals(_Part):
+class Totals(_ManifestModel):
     """Counts of samples, in total and by institution."""
 
     num_samples: int = 0
@@ -48,7 +48,7 @@ class Totals(_Part):
     by_split: dict[str, int] = Field(default_factory=dict)
 
 
-class Tombstone(_Part):
+class Tombstone(_ManifestModel):
     """A withdrawn sample: its bytes may still be in a tar, but no reader may return it."""
 
     key: str
@@ -56,14 +56,14 @@ class Tombstone(_Part):
     at: str = Field(description="ISO 8601 time, UTC")
 
 
-class Parent(_Part):
+class Parent(_ManifestModel):
     """A shard set this one was merged from."""
 
     name: str
     digest: Sha256
 
 
-class ShardSetManifest(_Part):
+class ShardSetManifest(_ManifestModel):
     """The contents of `shardset.json`."""
 
     schema_version: Literal[1] = 1

@@ -24,7 +24,7 @@ MAX_DEPTH = 3
 
 
 @dataclass(frozen=True)
-class Row:
+class RunRow:
     """One line of the table. Empty text where nothing is known."""
 
     run: str
@@ -95,7 +95,7 @@ def find_runs(folder: Path, depth: int = 0) -> Iterator[Path]:
             yield from find_runs(path, depth + 1)
 
 
-def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> Row:
+def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> RunRow:
     """What is known of a run; a damaged record is said to be one, and hides no other run."""
     name = os.path.relpath(run, base) if run != base else run.name
     job_dir = JobDir(run)
@@ -105,10 +105,10 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
         live = [one for job_id in job_ids for one in (queued or {}).get(job_id, [])]
         state = state_of(job_dir, job, live, is_known=queued is not None)
     except (IconoclipError, ValueError) as error:
-        return Row(name, "?", f"damaged record: {error}".splitlines()[0])
+        return RunRow(name, "?", f"damaged record: {error}".splitlines()[0])
     metrics = last_metrics(run)
     schedule = _schedule(job_dir.run) if metrics else None
-    return Row(
+    return RunRow(
         run=name,
         stage=job.stage if job else "train",
         state=state,
@@ -207,7 +207,7 @@ def _epoch(metrics: dict[str, Any], schedule: Schedule | None) -> str:
     )
 
 
-def _print_table(rows: list[Row]) -> None:
+def _print_table(rows: list[RunRow]) -> None:
     """Print columns as wide as their widest cell, without the empty ones. On a terminal, lines are cut."""
     cells = [{name: plain(_shown(value)) for name, value in vars(row).items()} for row in rows]
     columns = [name for name in cells[0] if any(row[name] for row in cells)]

@@ -15,7 +15,7 @@ from slurm.config import LogsConfig, StatusConfig
 from slurm.job import JobDir, TaskRecord
 from slurm.logs import last_metrics, logs
 from slurm.scheduler import QueuedJob
-from slurm.status import Row, find_runs, plain, row_of, status
+from slurm.status import RunRow, find_runs, plain, row_of, status
 
 from .test_attempt import make_run
 
@@ -111,7 +111,7 @@ def test_the_row_shows_where_training_is(tmp_path: Path) -> None:
     assert "\x1b" not in _shown_in_table(row)
 
 
-def _shown_in_table(row: Row) -> str:
+def _shown_in_table(row: RunRow) -> str:
     return "".join(plain(str(value)) for value in asdict(row).values())
 
 
