@@ -148,7 +148,7 @@ def run_iconoclip(collection: str, out: Path, num_bytes: Any) -> Result:
     """The seconds and bytes of harvesting a collection with iconoclip."""
     words = [
         sys.executable, "-m", "iconoclip.cli", "harvest", collection, "--out", str(out),
-        "--max_side_pixels", str(STORED_SIDE), "--jpeg_quality", "90",
+        "--max_side_pixels", str(STORED_SIDE), "--storage.jpeg_quality", "90",
     ]  # fmt: skip
     seconds, fetched = timed(words, num_bytes)
     return Result(seconds, len(ShardSet(out)), fetched)

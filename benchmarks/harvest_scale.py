@@ -33,14 +33,14 @@ from data_prep.config import HarvestConfig
 from data_prep.harvest.documents import item_row
 from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import profile_for
-from data_prep.ledger.jobs import DocumentJob, Facts, FoundRows, ItemJob, LinkRow, Outcome
+from data_prep.ledger.jobs import DocumentJob, FoundRows, ImageFacts, ItemJob, LinkRow, Outcome
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.walk import places
 
 HOST_NAME = "library.example"
 HOST = f"https://{HOST_NAME}"
 CONFIG, PROFILE = HarvestConfig(sources=[HOST], dry_run=True), profile_for(HOST)
-FACTS = Facts(500, 333, "a" * 64, "b" * 64, "0" * 16, (0,) * 12, (512, 341))
+FACTS = ImageFacts(500, 333, "a" * 64, "b" * 64, "0" * 16, (0,) * 12, (512, 341))
 MANIFESTS_OF_A_COLLECTION, BATCH = 1_000, 200
 PHASES = {
     "read": "a manifest read and committed",

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from data_prep.config_groups import Network, ShardLimits, Split, Storage
 from iconoclip.config import Config, positional
 from iconoclip.record import SLUG_PATTERN
 from iconoclip.rights import PolicyName
@@ -17,6 +18,16 @@ SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru",
 
 class Storing(Config):
     """How an image is stored, and on which side of a split it falls; shared by `harvest` and `pack`."""
+
+    renamed: ClassVar[dict[str, str]] = {
+        "jpeg_quality": "storage.jpeg_quality",
+        "max_pixels": "storage.max_pixels",
+        "max_shard_bytes": "storage.max_shard_bytes",
+        "val_share": "split.val_share",
+        "test_share": "split.test_share",
+        "split_seed": "split.seed",
+        "near_duplicate_bits": "split.near_duplicate_bits",
+    }
 
     name: str | None = Field(
         None,
@@ -37,27 +48,6 @@ class Storing(Config):
     max_side_pixels: int = Field(
         512, description="longer side of a stored image; nothing is enlarged", ge=16, le=8192
     )
-    jpeg_quality: int = Field(90, description="quality of a stored JPEG", ge=50, le=100)
-    max_pixels: int = Field(
-        400_000_000, description="an image that claims more pixels is refused before it is decoded", ge=1
-    )
-    val_share: float = Field(0.05, description="share of the groups that go to validation", ge=0, lt=1)
-    test_share: float = Field(
-        0.10, description="share of the groups that are held out for the test", ge=0, lt=1
-    )
-    split_seed: int = Field(0, description="another seed gives another split")
-    near_duplicate_bits: int = Field(
-        0,
-        description=(
-            "images whose perceptual hashes differ in at most so many of 64 bits share one side of a split; "
-            "0: equal hashes only; -1: never"
-        ),
-        ge=-1,
-        le=8,
-    )
-    max_shard_bytes: int = Field(
-        1_000_000_000, description="a shard is closed before it grows past this", ge=100_000, le=4_000_000_000
-    )
     harvested_at: str | None = Field(
         None,
         description="time to write into records (ISO 8601, UTC), so that a repeat gives the same bytes; "
@@ -70,16 +60,26 @@ class Storing(Config):
         description="processes that decode images, at least one: an image may kill its decoder; "
         "one per core if not given",
     )
-
-    @model_validator(mode="after")
-    def _shares_leave_something_to_train_on(self) -> Storing:
-        if self.val_share + self.test_share >= 1:
-            raise ValueError("val_share and test_share together must stay below 1")
-        return self
+    storage: Storage = Field(default_factory=Storage, description="how images become samples of shards")
+    split: Split = Field(default_factory=Split, description="which side of the split a sample falls on")
 
 
 class HarvestConfig(Storing):
     """Pull images and captions from collections into a shard set."""
+
+    renamed: ClassVar[dict[str, str]] = {
+        "allow_hosts": "network.allow_hosts",
+        "proxy": "network.proxy",
+        "requests_per_minute": "network.requests_per_minute",
+        "concurrency": "network.concurrency",
+        "max_attempts": "network.max_attempts",
+        "retry_seconds": "network.retry_seconds",
+        "stall_seconds": "network.stall_seconds",
+        "max_wait_seconds": "network.max_wait_seconds",
+        "max_document_bytes": "network.max_document_bytes",
+        "max_image_bytes": "network.max_image_bytes",
+        "max_depth": "network.max_depth",
+    }
 
     sources: list[str] = Field(
         description=(
@@ -105,15 +105,6 @@ class HarvestConfig(Storing):
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
     )
-    allow_hosts: list[str] = Field(
-        [], description="private or loopback hosts that may be asked, as HOST or HOST:PORT"
-    )
-    proxy: str | None = Field(
-        None,
-        description="address of the HTTP proxy that leads out of this network, as http://HOST:PORT; hosts of "
-        "`allow_hosts` are asked directly. The environment's HTTPS_PROXY is not read",
-        pattern=r"^https?://[^/@\s]+/?$",
-    )
     dry_run: bool = Field(False, description="list the records; fetch no image and write nothing")
     json: bool = Field(  # type: ignore[assignment]
         False, description='print one JSON object a line: {"record": ...} or {"refused": ...}'
@@ -138,33 +129,12 @@ class HarvestConfig(Storing):
         1, description="tasks that share this harvest, as a job array does", ge=1, le=100_000
     )
     task: int | None = Field(None, description="which of them this is, from 0", ge=0)
-    requests_per_minute: float | None = Field(
-        None, description="pace for hosts that no profile knows; default 60, unbounded on this machine", gt=0
-    )
-    concurrency: int | None = Field(
-        None,
-        description="requests at a time for hosts that no profile knows; default 2, on this machine 8",
-        ge=1,
-        le=64,
-    )
-    max_attempts: int = Field(
-        4, description="tries of one request before it is retried later or given up", ge=1, le=20
-    )
-    retry_seconds: float = Field(
-        0.5, description="first pause before a request is tried again; it doubles each time", gt=0
-    )
-    stall_seconds: float = Field(
-        30, description="a transfer that moves less than 1 KiB in so many seconds is dropped", gt=0
-    )
-    max_wait_seconds: float = Field(
-        120, description="longest pause a server may ask for; longer ones end the run with code 75", ge=0
-    )
-    max_document_bytes: int = Field(100_000_000, description="larger documents are refused", ge=1_000)
-    max_image_bytes: int = Field(200_000_000, description="larger images are refused", ge=1_000)
     pack_incomplete: bool = Field(
         False, description="pack what is there, although servers still ask to wait for the rest"
     )
-    max_depth: int = Field(100_000, description="links followed in a row", ge=1)
+    network: Network = Field(
+        default_factory=Network, description="which servers may be asked, how often, and for how much"
+    )
 
     @model_validator(mode="after")
     def _out_and_task_fit(self) -> HarvestConfig:
@@ -307,6 +277,8 @@ class SignConfig(Config):
 class MergeConfig(Config):
     """Join shard sets into one."""
 
+    renamed: ClassVar[dict[str, str]] = {"max_shard_bytes": "storage.max_shard_bytes"}
+
     shardsets: list[Path] = Field(
         description="folders of shard sets, in the order of the result",
         min_length=1,
@@ -320,7 +292,7 @@ class MergeConfig(Config):
     duplicates: Literal["refuse", "first"] = Field(
         "refuse", description="a key in two sets: an error, or the first set's sample counts"
     )
-    max_shard_bytes: int = Field(1_000_000_000, ge=100_000, le=4_000_000_000, description="as in harvest")
+    storage: ShardLimits = Field(default_factory=ShardLimits, description="as in harvest")
     created_at: str | None = Field(
         None, description="time to write (ISO 8601, UTC); default: SOURCE_DATE_EPOCH, else now"
     )

@@ -7,8 +7,10 @@ may also be given without its name. YAML never names a class to import.
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import json
+import operator
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -268,7 +270,28 @@ def with_present_names(model: type[BaseModel], values: Mapping[str, Any]) -> dic
 
 def digest(config: BaseModel) -> str:
     """The SHA-256 of a resolved config: equal for equal values, whatever file or order they came from."""
-    canonical = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return _digest(config.model_dump(mode="json"))
+
+
+def older_digest(config: BaseModel) -> str:
+    """The digest of the same values under the retired names of their fields, as an earlier version took
+    it."""
+    values = config.model_dump(mode="json")
+    for old, new in renamed_fields(type(config)).items():
+        *groups, own = new.split(".")
+        holder = functools.reduce(operator.getitem, groups, values)
+        values[old] = holder.pop(own)
+    return _digest(
+        {name: value for name, value in values.items() if value != {} or not _is_group(config, name)}
+    )
+
+
+def _is_group(config: BaseModel, name: str) -> bool:
+    return name in type(config).model_fields and isinstance(getattr(config, name), BaseModel)
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -48,7 +48,7 @@ def merge(config: MergeConfig) -> int:
             created_by=created_by(),
             parents=parents,
             tombstones=tombstones.values(),
-            max_shard_bytes=config.max_shard_bytes,
+            max_shard_bytes=config.storage.max_shard_bytes,
         ) as writer,
     ):
         num_moved = _add_all(sets, writer, config, tombstones, meter.advance)

@@ -24,7 +24,7 @@ from data_prep.ledger.ledger import Ledger
 from data_prep.sources.table import TableReader
 from data_prep.sources.webdataset_tars import TarReader, tars_of
 from iconoclip import clock
-from iconoclip.config import digest
+from iconoclip.config import digest, older_digest
 from iconoclip.errors import DamagedData
 from iconoclip.progress import progress
 
@@ -95,7 +95,7 @@ def _begin(ledger: Ledger, config: PackConfig, reader: TableReader) -> None:
             where=reader.path,
             remedy="choose another --out",
         )
-    if known["pack_config"] not in (None, identity["pack_config"]):
+    if known["pack_config"] not in (None, identity["pack_config"], older_digest(config)):
         raise DamagedData(
             "the settings have changed since this pack was begun",
             where=config.out,

@@ -58,8 +58,8 @@ class DocumentReader:
         Raises:
             Refused, NotNow: it cannot be had.
         """
-        if job.depth > self._config.max_depth:
-            raise Refused(f"more than {self._config.max_depth} links deep")
+        if job.depth > self._config.network.max_depth:
+            raise Refused(f"more than {self._config.network.max_depth} links deep")
         is_file = not job.uri.startswith(("http://", "https://"))
         fetched, is_known = (self._file(job), True) if is_file else await self._ask(job)
         sha256 = hashlib.sha256(fetched.body).hexdigest()
@@ -91,7 +91,7 @@ class DocumentReader:
         """A file the user named. Only such are ever read: a document that links to a file is refused."""
         if job.depth:
             raise Refused("a document may not point to a file")
-        return read_file(Path(job.uri), self._config.max_document_bytes)
+        return read_file(Path(job.uri), self._config.network.max_document_bytes)
 
     def _why_not_known(self, found: Found, job: DocumentJob) -> str | None:
         """Why what came is no answer to go by, where it is none."""
@@ -115,7 +115,7 @@ class DocumentReader:
         fetched = await self._fetcher.fetch(
             job.uri,
             wanted="xml" if job.kind in ("oai-pmh", "sru", "lido") else "json",
-            max_bytes=self._config.max_document_bytes,
+            max_bytes=self._config.network.max_document_bytes,
             etag=job.etag,
             last_modified=job.last_modified,
         )

@@ -154,7 +154,7 @@ class Engine:
         if not jobs:
             # Jobs to retry later, and documents to be read again: a change stream names them while it is
             # read.
-            late, _ = self._ledger.put_off(queue.host, BUFFER_JOBS, time.time())
+            late, _ = self._ledger.to_retry_later(queue.host, BUFFER_JOBS, time.time())
             late += self._ledger.pending(
                 queue.host, 0, 0, BUFFER_JOBS + MAX_UNCOMMITTED, with_items=self._items is not None
             )
@@ -163,7 +163,7 @@ class Engine:
 
     async def _wait(self, queue: HostQueue) -> None:
         """Wait until there is news for the queue, or until it is time to retry a job."""
-        _, next_time = self._ledger.put_off(queue.host, 1, 0)
+        _, next_time = self._ledger.to_retry_later(queue.host, 1, 0)
         timeout = None if next_time is None else max(0.05, next_time - time.time())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
@@ -277,12 +277,13 @@ class Engine:
         except HostPaused:
             raise
         except NotNow as later:
-            return self._put_off(job, str(later))
+            return self._retry_later(job, str(later))
 
-    def _put_off(self, job: Job, reason: str) -> Outcome:
+    def _retry_later(self, job: Job, reason: str) -> Outcome:
         if job.rounds + 1 >= MAX_ROUNDS:
             return Outcome(job, "not-known", f"given up: {reason}")
-        pause = min(self._config.retry_seconds * 10 * 4**job.rounds, self._config.max_wait_seconds)
+        network = self._config.network
+        pause = min(network.retry_seconds * 10 * 4**job.rounds, network.max_wait_seconds)
         return Outcome(job, "retry-later", reason, not_before=time.time() + pause * random.uniform(0.8, 1.2))
 
 

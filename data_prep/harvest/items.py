@@ -22,7 +22,7 @@ from data_prep.iiif.image_api import (
 )
 from data_prep.images.decoders import Decoders
 from data_prep.images.store import StoredImage
-from data_prep.ledger.jobs import Facts, ItemJob, Outcome
+from data_prep.ledger.jobs import ImageFacts, ItemJob, Outcome
 from data_prep.ledger.ledger import Ledger
 from data_prep.network.addresses import host_of
 from data_prep.network.answers import Gone, NotNow, Refused
@@ -121,9 +121,9 @@ class ItemFetcher:
                 raise NotNow(str(refused)) from None
             raise Refused(str(refused)) from None
 
-    def _facts(self, answer: _Answer, stored: StoredImage, candidate: Candidate) -> Facts:
+    def _facts(self, answer: _Answer, stored: StoredImage, candidate: Candidate) -> ImageFacts:
         uri = answer.request.uri
-        return Facts(
+        return ImageFacts(
             width=stored.width,
             height=stored.height,
             sha256=stored.sha256,
@@ -201,11 +201,12 @@ class ItemFetcher:
 
     async def _bytes(self, uri: str, job: ItemJob) -> Fetched:
         if self._image_folder is not None and host_of(uri) == LOCAL:
-            return await asyncio.to_thread(_read_image, self._image_folder, uri, self._config.max_image_bytes)
+            max_bytes = self._config.network.max_image_bytes
+            return await asyncio.to_thread(_read_image, self._image_folder, uri, max_bytes)
         return await self._fetcher.fetch(
             uri,
             wanted="image",
-            max_bytes=self._config.max_image_bytes,
+            max_bytes=self._config.network.max_image_bytes,
             etag=job.etag,
             last_modified=job.last_modified,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from data_prep.harvest.shards import hand_over
 from data_prep.ledger.database import LEDGER_NAME
 from data_prep.ledger.jobs import LinkRow
 from data_prep.ledger.joining import forget_what_was_withdrawn
-from data_prep.ledger.ledger import IDENTITY_FIELDS, Ledger
+from data_prep.ledger.ledger import IDENTITY_FIELDS, Ledger, identity_of
 from data_prep.ledger.rounds import begin_round, retry_not_known, retry_refused
 from data_prep.sources.registry import roots
 from iconoclip import clock
@@ -48,19 +47,14 @@ def prepare(ledger: Ledger, session: Session) -> bool:
 
 def same_harvest(ledger: Ledger, config: HarvestConfig) -> None:
     """Refuse to mix two harvests in one folder."""
-    values = {
-        name: value for name, value in config.model_dump(mode="json").items() if name in IDENTITY_FIELDS
-    }
-    known = ledger.get("config")
-    if known is None:
+    before, values = ledger.begun_with(), identity_of(config)
+    if before is None:
         return
-    before = json.loads(known)
-    differing = [name for name in IDENTITY_FIELDS if before.get(name) != values.get(name)]
+    differing = [name for name in IDENTITY_FIELDS if before.get(name) != values[name]]
     if differing:
         name = differing[0]
         raise ConfigError(
-            f"this folder holds a harvest with another `{name}`: {before.get(name)!r}, now"
-            f" {values.get(name)!r}",
+            f"this folder holds a harvest with another `{name}`: {before.get(name)!r}, now {values[name]!r}",
             where=config.out,
             remedy="choose another --out, or give the same settings to resume",
         )

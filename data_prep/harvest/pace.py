@@ -21,10 +21,11 @@ def pace_of(host: str, config: HarvestConfig, profile_of: Callable[[str], Instit
         return Pace(
             60 / limit.requests_per_minute, limit.concurrency, limit.cool_down_seconds, limit.refusal_is_final
         )
+    network = config.network
     if is_loopback(name):
-        interval = 60 / config.requests_per_minute if config.requests_per_minute else 0.0
-        return Pace(interval, config.concurrency or 8, cool_down_seconds=1.0)
-    return Pace(60 / (config.requests_per_minute or 60), config.concurrency or 2)
+        interval = 60 / network.requests_per_minute if network.requests_per_minute else 0.0
+        return Pace(interval, network.concurrency or 8, cool_down_seconds=1.0)
+    return Pace(60 / (network.requests_per_minute or 60), network.concurrency or 2)
 
 
 def _limit_of(host: str, profile: InstitutionProfile) -> HostLimit | None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from data_prep.candidate import Candidate
 from data_prep.config import Storing
 from data_prep.ledger.identity import told_apart
-from data_prep.ledger.jobs import Facts
+from data_prep.ledger.jobs import ImageFacts
 from iconoclip.record import Image, Record, Rights, Source, sample_key, split_of
 from iconoclip.rights import POLICY_VERSION, PolicyName, judge, statement
 
@@ -42,7 +42,7 @@ def rights_refusal(rights: Rights, keep: str) -> str | None:
     return "rights: no statement" if not rights.raw else "rights: the statement is not one we know"
 
 
-def source_of(candidate: Candidate, facts: Facts | None, *, is_shared: bool) -> Source:
+def source_of(candidate: Candidate, facts: ImageFacts | None, *, is_shared: bool) -> Source:
     """Where a record is from: the part as it was cut, the image in the identifier where that shows
     several."""
     source = told_apart(candidate.source) if is_shared else candidate.source
@@ -68,7 +68,7 @@ class Recorder:
     def record(
         self,
         candidate: Candidate,
-        facts: Facts,
+        facts: ImageFacts,
         *,
         group: str | None = None,
         opt_out: tuple[str, ...] = (),
@@ -128,7 +128,10 @@ class Recorder:
             "rights": rights_of(candidate, config.policy, opt_out),
             "group": group,
             "split": split_of(
-                group, val_share=config.val_share, test_share=config.test_share, seed=config.split_seed
+                group,
+                val_share=config.split.val_share,
+                test_share=config.split.test_share,
+                seed=config.split.seed,
             ),
             "harvested_at": at,
             "harvested_by": self.created_by,

@@ -80,7 +80,7 @@ class Session:
 
     async def _run(self, ledger: Ledger, meter: Meter) -> dict[str, str]:
         config = self.config
-        wanted = Wanted(config.max_side_pixels, config.jpeg_quality, config.max_pixels)
+        wanted = Wanted(config.max_side_pixels, config.storage.jpeg_quality, config.storage.max_pixels)
         async with (
             fetcher_for(config, ledger, self.profile_of) as fetcher,
             Decoders(wanted, config.num_workers) as decoders,
@@ -99,14 +99,15 @@ def fetcher_for(
     config: HarvestConfig, ledger: Ledger, profile_of: Callable[[str], InstitutionProfile]
 ) -> Fetcher:
     """The client of this harvest."""
+    network = config.network
     return Fetcher(
         contact=config.contact,
-        allowed=AllowList(config.allow_hosts, config.sources),
+        allowed=AllowList(network.allow_hosts, config.sources),
         pace_of=lambda host: pace_of(host, config, profile_of),
         limits=Limits(
-            config.max_attempts, config.stall_seconds, config.max_wait_seconds, config.retry_seconds
+            network.max_attempts, network.stall_seconds, network.max_wait_seconds, network.retry_seconds
         ),
         memory=ledger,
         pace_folder=config.out / LEDGER_FOLDER / PACE_FOLDER if config.num_tasks > 1 and config.out else None,
-        proxy=config.proxy,
+        proxy=network.proxy,
     )

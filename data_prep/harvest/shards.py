@@ -22,9 +22,9 @@ from pydantic import ValidationError
 from data_prep.config import HarvestConfig
 from data_prep.harvest.recording import Recorder, rights_of, rights_refusal, why_invalid
 from data_prep.ledger.holdings import Holding, Published, holding, looks, num_held, perceptual_hashes
-from data_prep.ledger.jobs import CANDIDATE, FACTS, Facts
+from data_prep.ledger.jobs import CANDIDATE, FACTS, ImageFacts
 from data_prep.ledger.ledger import Ledger
-from data_prep.ledger.walk import Place, Visit, places, shared_identifiers
+from data_prep.ledger.walk import SourcePosition, Visit, places, shared_identifiers
 from data_prep.near_duplicates import Clusters
 from iconoclip.errors import BadInput, IconoclipError
 from iconoclip.files import atomic_write, write_json
@@ -72,10 +72,10 @@ class Packed:
 
 
 @dataclass(frozen=True)
-class _Row:
-    place: Place
+class _SampleRow:
+    place: SourcePosition
     held: Holding
-    facts: Facts
+    facts: ImageFacts
 
 
 class TooManyWithdrawals(BadInput):
@@ -109,7 +109,7 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
             policy=recorder.policy,
             created_at=recorder.created_at,
             created_by=recorder.created_by,
-            max_shard_bytes=config.max_shard_bytes,
+            max_shard_bytes=config.storage.max_shard_bytes,
         ) as writer,
         before,
         _Bytes(ledger, before) as stored,
@@ -167,7 +167,7 @@ def hand_over(folder: Path, out: Path) -> bool:
     return True
 
 
-def _rows(ledger: Ledger, packed: Packed) -> Iterator[_Row]:
+def _rows(ledger: Ledger, packed: Packed) -> Iterator[_SampleRow]:
     """What is held, in canonical order."""
 
     def note_merged(key: str, visit: Visit) -> None:
@@ -178,14 +178,14 @@ def _rows(ledger: Ledger, packed: Packed) -> Iterator[_Row]:
     for place in places(ledger, note_merged):
         held = holding(ledger, place.key)
         if held is not None:
-            yield _Row(place, held, FACTS.validate_json(held.facts_json))
+            yield _SampleRow(place, held, FACTS.validate_json(held.facts_json))
 
 
 def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
-    clusters = Clusters(config.near_duplicate_bits)
-    if config.near_duplicate_bits >= 0:
+    clusters = Clusters(config.split.near_duplicate_bits)
+    if config.split.near_duplicate_bits >= 0:
         # Where equal hashes alone count, only those that come twice are held in memory whole.
-        shared = None if config.near_duplicate_bits else _come_twice(perceptual_hashes(ledger))
+        shared = None if config.split.near_duplicate_bits else _come_twice(perceptual_hashes(ledger))
         for group, phash, colours in looks(ledger):
             if shared is None or phash in shared:
                 clusters.add(group, phash, tuple(json.loads(colours)))
@@ -200,7 +200,7 @@ def _come_twice(hashes: Iterable[str]) -> set[str]:
 
 
 def _record(
-    row: _Row,
+    row: _SampleRow,
     recorder: Recorder,
     clusters: Clusters,
     config: HarvestConfig,
@@ -245,7 +245,7 @@ class _Bytes:
         for file in self._files.values():
             file.close()  # type: ignore[attr-defined]
 
-    def read(self, row: _Row, names: Sequence[str]) -> bytes | None:
+    def read(self, row: _SampleRow, names: Sequence[str]) -> bytes | None:
         """The bytes, or None (and the item marked to be fetched again) when they are not what was committed.
 
         Args:
@@ -262,7 +262,7 @@ class _Bytes:
         self.num_lost += 1
         return None
 
-    def _from_spool(self, row: _Row) -> bytes | None:
+    def _from_spool(self, row: _SampleRow) -> bytes | None:
         if row.held.spool is None:
             return None
         assert self._ledger.spool is not None

@@ -40,7 +40,7 @@ def harvest(config: HarvestConfig) -> int:
         TooManyWithdrawals: a refresh would withdraw much of a large set, and nobody has confirmed it.
         RightsForbid: everything was refused for its rights.
         ConfigError: a host beyond this machine, and no contact.
-        TryAgainLater: the disk is full, or servers ask to wait longer than `max_wait_seconds`.
+        TryAgainLater: the disk is full, or servers ask to wait longer than `network.max_wait_seconds`.
     """
     if config.dry_run:
         return dry_run(config)

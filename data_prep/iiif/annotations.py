@@ -22,7 +22,7 @@ from data_prep.description.describe import describe
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, parse_object, type_of, web_address
 from data_prep.iiif.image_api import region_in_image
 from data_prep.iiif.language_map import first_text, texts
-from data_prep.iiif.selectors import Part, parts_of
+from data_prep.iiif.selectors import CanvasPart, parts_of
 from data_prep.iiif.upgrade import upgrade
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import Caption, Region
@@ -141,7 +141,7 @@ def page_annotations(
     """What annotations say: captions of the whole page, and candidates of its parts (or why a part is
     none)."""
     of_page: list[Statement] = []
-    of_parts: dict[Part, list[Statement]] = {}
+    of_parts: dict[CanvasPart, list[Statement]] = {}
     for annotation in _annotations(pages):
         statements = _statements(annotation)
         for part in parts_of(annotation.get("target"), page.size) if statements is not None else ():
@@ -198,7 +198,7 @@ def _said(body: JsonObject | str) -> Iterator[Statement]:
         yield Statement("caption" if len(text) <= _SHORT_CHARS else "description", text, language)
 
 
-def _placed(part: Part, page: Page) -> Region | str:
+def _placed(part: CanvasPart, page: Page) -> Region | str:
     """Where a part lies on the image, as far as its size is known; or why nowhere."""
     region = part.region
     if region is None:
@@ -221,7 +221,7 @@ def _placed(part: Part, page: Page) -> Region | str:
 
 
 def _find(
-    part: Part,
+    part: CanvasPart,
     placed: Region,
     said: list[Statement],
     page: Page,

@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Part:
+class CanvasPart:
     """The part of `source` that an annotation is about."""
 
     source: str
@@ -42,7 +42,7 @@ class Part:
     """Whether the region is measured in pixels of the image (ImageApiSelector), not on the canvas."""
 
 
-def parts_of(target: Any, size: tuple[int, int] | None) -> Iterator[Part]:
+def parts_of(target: Any, size: tuple[int, int] | None) -> Iterator[CanvasPart]:
     """The parts that a target names; none where a target names a point, a time, or nothing that can be read.
 
     Args:
@@ -57,7 +57,7 @@ def parts_of(target: Any, size: tuple[int, int] | None) -> Iterator[Part]:
             yield from _of_object(item, size)
 
 
-def _of_object(item: JsonObject, size: tuple[int, int] | None) -> Iterator[Part]:
+def _of_object(item: JsonObject, size: tuple[int, int] | None) -> Iterator[CanvasPart]:
     source, _, fragment = (id_of(item.get("source")) or id_of(item) or "").partition("#")
     if type_of(item) == "Annotation":
         return
@@ -80,17 +80,17 @@ def _flat(value: Any, depth: int) -> Iterator[JsonObject | str]:
             yield item
 
 
-def _of_fragment(source: str, fragment: str, size: tuple[int, int] | None) -> Part | None:
+def _of_fragment(source: str, fragment: str, size: tuple[int, int] | None) -> CanvasPart | None:
     if not source:
         return None
     if not fragment:
-        return Part(source, None)
+        return CanvasPart(source, None)
     match = _XYWH.search(fragment)
     region = _region(match[1] or "pixel", match.groups()[1:], size) if match else None
-    return Part(source, region) if region else None
+    return CanvasPart(source, region) if region else None
 
 
-def _of_selector(source: str, selector: JsonObject | str, size: tuple[int, int] | None) -> Part | None:
+def _of_selector(source: str, selector: JsonObject | str, size: tuple[int, int] | None) -> CanvasPart | None:
     if isinstance(selector, str):
         return _of_fragment(source, selector, size)
     kind, value = type_of(selector), selector.get("value", selector.get("region"))
@@ -99,11 +99,11 @@ def _of_selector(source: str, selector: JsonObject | str, size: tuple[int, int] 
     if kind == "ImageApiSelector":
         match = _API_REGION.fullmatch(value)
         region = _region("percent" if match[1] else "pixel", match.groups()[1:], None) if match else None
-        return Part(source, region, is_image_space=True) if region else None
+        return CanvasPart(source, region, is_image_space=True) if region else None
     if kind == "SvgSelector" or value.lstrip().startswith("<svg"):
         box = bounding_box(value)
         found = _as_region(box) if box else None
-        return Part(source, found) if found else None
+        return CanvasPart(source, found) if found else None
     return _of_fragment(source, value, size)
 
 

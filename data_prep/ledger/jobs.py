@@ -69,7 +69,7 @@ class ItemJob:
     """Why it was not had in the run before."""
 
     @property
-    def facts(self) -> Facts | None:
+    def facts(self) -> ImageFacts | None:
         """What fetching it before taught."""
         return FACTS.validate_json(self.facts_json) if self.facts_json else None
 
@@ -88,7 +88,7 @@ def is_leaf(context: dict[str, Any]) -> bool:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ImageFacts:
     """What fetching an item taught, beyond its bytes; stored as JSON."""
 
     width: int
@@ -107,7 +107,7 @@ class Facts:
     """The part that was cut, in pixels of the full image, where it is other than what the candidate says."""
 
 
-FACTS: Final = TypeAdapter(Facts)
+FACTS: Final = TypeAdapter(ImageFacts)
 
 
 @dataclass
@@ -125,7 +125,7 @@ class Outcome:
     found: Found | None = None
     rows: FoundRows | None = None
     jpeg: bytes | None = None
-    facts: Facts | None = None
+    facts: ImageFacts | None = None
     services: dict[str, bytes] = field(default_factory=dict)
     is_unchanged: bool = False
     is_restated: bool = False

@@ -17,7 +17,9 @@ it is first in that order.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +40,7 @@ from data_prep.ledger.identity import item_key_of_json
 from data_prep.ledger.jobs import FACTS, DocumentJob, FoundRows, ItemJob, Job, LinkRow, Outcome
 from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
+from iconoclip.config import renamed_fields
 from iconoclip.errors import DamagedData
 from iconoclip.files import disk_full_is_an_answer
 from iconoclip.locks import Hold, require_posix
@@ -45,9 +48,16 @@ from iconoclip.locks import Hold, require_posix
 # What decides which samples a set holds and what they are. The rest (pace, bounds, tries) may change between
 # runs.
 IDENTITY_FIELDS = (
-    "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels", "jpeg_quality",
-    "val_share", "test_share", "split_seed", "near_duplicate_bits", "max_shard_bytes", "num_tasks", "task",
+    "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels",
+    "storage.jpeg_quality", "split.val_share", "split.test_share", "split.seed", "split.near_duplicate_bits",
+    "storage.max_shard_bytes", "num_tasks", "task",
 )  # fmt: skip
+
+
+def identity_of(config: HarvestConfig) -> dict[str, Any]:
+    """The values of `IDENTITY_FIELDS`, by their dotted names."""
+    values = config.model_dump(mode="json")
+    return {name: functools.reduce(operator.getitem, name.split("."), values) for name in IDENTITY_FIELDS}
 
 
 class Ledger:
@@ -117,15 +127,21 @@ class Ledger:
 
     # Work to do
 
+    def begun_with(self) -> dict[str, Any] | None:
+        """What `identity_of` gave when this harvest was begun; None if it was not.
+
+        An earlier version wrote fields that are in groups now under their own names alone.
+        """
+        stored = self.get("config")
+        if stored is None:
+            return None
+        present = renamed_fields(HarvestConfig)
+        return {present.get(name, name): value for name, value in json.loads(stored).items()}
+
     def begin(self, config: HarvestConfig, started_at: str, **more: str) -> None:
         """Note the settings that decide what this set holds, once."""
         if self.get("config") is None:
-            values = {
-                name: value
-                for name, value in config.model_dump(mode="json").items()
-                if name in IDENTITY_FIELDS
-            }
-            self.note(config=json.dumps(values), round="0", round_0_at=started_at, **more)
+            self.note(config=json.dumps(identity_of(config)), round="0", round_0_at=started_at, **more)
 
     def add_chunk(self, number: int, link: LinkRow, found: Found, rows: FoundRows) -> None:
         """A part of a table, read already, as a document of its own; nothing happens when it is there."""
@@ -165,7 +181,7 @@ class Ledger:
                 jobs += self._items("host = ? AND state = 'pending' AND id > ?", (host, after_item), limit)
         return jobs
 
-    def put_off(self, host: str, limit: int, now: float) -> tuple[list[Job], float | None]:
+    def to_retry_later(self, host: str, limit: int, now: float) -> tuple[list[Job], float | None]:
         """Jobs of a host that are to be retried now, and the time of the next one."""
         condition = "host = ? AND state = 'retry-later' AND not_before <= ?"
         jobs: list[Job] = self._documents(condition, (host, now), limit)
@@ -181,7 +197,7 @@ class Ledger:
         return jobs, min((at for at in times if at is not None), default=None)
 
     def hosts_with_work(self, *, with_items: bool = True) -> list[str]:
-        """Hosts with pending or put-off jobs."""
+        """Hosts with jobs that are pending or to be retried later."""
         query = "SELECT DISTINCT host FROM {0} WHERE state IN ('pending', 'retry-later')"
         tables = ("documents", "items") if with_items else ("documents",)
         with database_errors(self.folder):

@@ -34,7 +34,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Place:
+class SourcePosition:
     """The first position of a key in canonical order."""
 
     key: str
@@ -54,7 +54,7 @@ def visits(ledger: Ledger) -> Iterator[Visit]:
         yield from _visits(ledger, gone)
 
 
-def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None) -> Iterator[Place]:
+def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None) -> Iterator[SourcePosition]:
     """Every key once, at its first position in canonical order.
 
     Args:
@@ -82,7 +82,7 @@ def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None)
         for visit in _visits(ledger, gone):
             for ordinal, key in database.execute(here, (visit.document,)).fetchall():
                 if database.execute(f"INSERT OR IGNORE INTO {placed} VALUES (?)", (key,)).rowcount:
-                    yield Place(key, visit.document, ordinal, visit.opt_out)
+                    yield SourcePosition(key, visit.document, ordinal, visit.opt_out)
                 elif repeated is not None:
                     repeated(key, visit)
 

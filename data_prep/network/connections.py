@@ -155,4 +155,4 @@ async def resolve(host: str, port: int, allowed: AllowList) -> list[str]:
 def why_private(host: str, address: str) -> str:
     """Why a host is refused, as the report words it."""
     shown = host if host == address else f"{host} ({address})"
-    return f"{shown} is a private address; --allow_hosts {host} would allow it"
+    return f"{shown} is a private address; --network.allow_hosts {host} would allow it"

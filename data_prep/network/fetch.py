@@ -84,7 +84,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one fetcher; HarvestConfig describes each."""
+    """Limits of one fetcher; `Network` in data_prep.config_groups describes each."""
 
     max_attempts: int = 4
     stall_seconds: float = 30.0
@@ -332,7 +332,7 @@ class Fetcher:
             if status in SLOW_DOWN or status == 403 or wait is not None:
                 wait = gate.slow_down(wait)
                 if wait > self._limits.max_wait_seconds:
-                    gate.park(f"the server asks to wait {wait:.0f} s ({reason})")
+                    gate.pause_host(f"the server asks to wait {wait:.0f} s ({reason})")
                     raise HostPaused(reason, wait)
             raise NotNow(reason, wait)
         gate.succeeded(0)

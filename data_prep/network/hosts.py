@@ -23,7 +23,7 @@ MAX_LEVEL: Final = 5.0
 # Without a rate limit (this machine) a slow-down still needs something to double.
 SMALLEST_INTERVAL_SECONDS: Final = 0.01
 # After so many failures in a row a host is paused for the rest of the run.
-FAILURES_TO_PARK: Final = 40
+FAILURES_TO_PAUSE: Final = 40
 PAGES_OF_A_FIREWALL: Final = 4
 MAX_CRAWL_DELAY_SECONDS: Final = 300.0
 
@@ -146,9 +146,9 @@ class HostGate:
     def failed(self, reason: str) -> None:
         """Record a failed request; after many in a row the host is paused for the run."""
         self._failures += 1
-        if self._failures >= FAILURES_TO_PARK:
+        if self._failures >= FAILURES_TO_PAUSE:
             self.paused = f"{self._failures} requests in a row failed, the last because: {reason}"
 
-    def park(self, reason: str) -> None:
+    def pause_host(self, reason: str) -> None:
         """Send the host no more requests in this run."""
         self.paused = reason

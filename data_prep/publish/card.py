@@ -42,7 +42,7 @@ def card(config: CardConfig) -> int:
 
 def card_text(shardset: ShardSet, config: CardConfig) -> str:
     """The dataset card in Markdown."""
-    facts = _Facts(shardset)
+    facts = _CardFacts(shardset)
     title = config.title or shardset.manifest.name
     parts = [
         _head(shardset, facts, title),
@@ -61,7 +61,7 @@ def card_text(shardset: ShardSet, config: CardConfig) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-class _Facts:
+class _CardFacts:
     """Counts over the samples that are not withdrawn."""
 
     def __init__(self, shardset: ShardSet) -> None:
@@ -84,7 +84,7 @@ class _Facts:
         self.examples = firsts[::step][:NUM_EXAMPLES]
 
 
-def _head(shardset: ShardSet, facts: _Facts, title: str) -> str:
+def _head(shardset: ShardSet, facts: _CardFacts, title: str) -> str:
     """The YAML front matter that the Hub reads."""
     languages = sorted(
         {
@@ -121,7 +121,7 @@ def _size_category(count: int) -> str:
     return next((name for limit, name in steps if count < limit), "n>10M")
 
 
-def _summary(facts: _Facts) -> str:
+def _summary(facts: _CardFacts) -> str:
     span = f", from {facts.years[0]} to {facts.years[1]}" if facts.years else ""
     return (
         f"{facts.num_samples} images with {facts.languages.total()} captions in {len(facts.languages)}"
@@ -136,7 +136,7 @@ def _counts(title: str, column: str, counts: Counter[str]) -> str:
     return f"## {title}\n\n| {column} | count |\n|---|---:|\n{rows}{more}" if counts else ""
 
 
-def _rights(facts: _Facts, config: CardConfig) -> str:
+def _rights(facts: _CardFacts, config: CardConfig) -> str:
     rows = []
     for uri, count in facts.rights.most_common():
         allowed = terms(None if uri == "none" else uri)
@@ -172,7 +172,7 @@ def _rights(facts: _Facts, config: CardConfig) -> str:
     return "\n".join(lines)
 
 
-def _examples(facts: _Facts) -> str:
+def _examples(facts: _CardFacts) -> str:
     rows = [
         f"- ({caption['language']}, {caption['field']}) {_cell(caption['text'])[:300]}"
         for caption in facts.examples

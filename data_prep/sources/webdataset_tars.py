@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from data_prep.candidate import Candidate, Found, Refusal
-from data_prep.config import Columns, HarvestConfig, PackConfig
+from data_prep.config import Columns, PackConfig
+from data_prep.config_groups import Network
 from data_prep.network.tars import fetch_tar, is_remote
 from data_prep.sources.table import TableReader
 from iconoclip.errors import ConfigError, MissingRequirement
 
 IMAGES: Final = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "jp2", "jxl", "avif")
-MAX_IMAGE_BYTES: Final[int] = HarvestConfig.model_fields["max_image_bytes"].default
+MAX_IMAGE_BYTES: Final[int] = Network.model_fields["max_image_bytes"].default
 MAX_TEXT_BYTES: Final = 1_000_000
 MAX_MEMBERS: Final = 1_000_000
 # Columns that this module adds to the metadata of a sample.

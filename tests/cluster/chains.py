@@ -38,7 +38,7 @@ def describe(folder: Path, iiif: list[str], oai: str) -> Path:
         "hardware": {"device": "cpu", "precision": "float32", "num_threads": 1}, "log": {"wandb": False},
         "validation": {"split": "none"},
     }  # fmt: skip
-    small = {"max_side_pixels": 64, "val_share": 0.1, "test_share": 0.3, "num_workers": 1}
+    small = {"max_side_pixels": 64, "split": {"val_share": 0.1, "test_share": 0.3}, "num_workers": 1}
     steps = {
         "iiif": {"stage": "harvest", "num_tasks": 2, "fields": {"sources": iiif, **small}},
         "oai": {

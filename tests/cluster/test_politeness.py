@@ -30,7 +30,8 @@ def archive() -> Iterator[Archive]:
 
 def test_the_tasks_of_an_array_keep_one_pace(cluster: LocalCluster, archive: Archive, tmp_path: Path) -> None:
     run = tmp_path / "harvest"
-    fields = [f"sources=[{archive.collection}]", f"requests_per_minute={REQUESTS_A_MINUTE}", "num_workers=1"]
+    fields = [f"sources=[{archive.collection}]", "num_workers=1"]
+    fields += [f"network.requests_per_minute={REQUESTS_A_MINUTE}"]
     submit(SubmitConfig(stage="harvest", overrides=fields, run_dir=run, num_tasks=2))
     wait_until_finished(JobDir(run))
     ledgers = sorted((run / "out" / ".harvest").glob("task-*/ledger.sqlite"))

@@ -17,6 +17,7 @@ from data_prep.harvest.status import read_status
 from data_prep.harvest.verb import harvest
 from data_prep.network.hosts import HostGate, Pace
 from data_prep.network.shared_pace import SharedPace
+from iconoclip.config import as_tree
 from iconoclip.errors import ConfigError, SomeRefused
 from iconoclip.shardset import ShardSet
 
@@ -24,8 +25,10 @@ CLOCK = "2026-01-02T03:04:05Z"
 
 
 def config(archive: Any, out: Path, **values: Any) -> HarvestConfig:
-    defaults = {"harvested_at": CLOCK, "max_side_pixels": 64, "retry_seconds": 0.01, "num_workers": 1}
-    return HarvestConfig(sources=[archive.collection], out=out, **{**defaults, **values})
+    defaults: dict[str, Any] = {
+        "harvested_at": CLOCK, "max_side_pixels": 64, "network.retry_seconds": 0.01, "num_workers": 1,
+    }  # fmt: skip
+    return HarvestConfig(sources=[archive.collection], out=out, **as_tree(defaults | values))
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ import pytest
 
 from data_prep.config import HarvestConfig
 from data_prep.harvest.verb import harvest
+from iconoclip.config import as_tree
 from iconoclip.errors import SomeRefused
 from iconoclip.shardset import ShardSet
 
@@ -17,8 +18,10 @@ FIRST, SECOND, THIRD = "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-04-
 
 
 def config(address: str, out: Path, **values: Any) -> HarvestConfig:
-    defaults = {"harvested_at": FIRST, "max_side_pixels": 64, "retry_seconds": 0.01, "num_workers": 1}
-    return HarvestConfig(sources=[address], out=out, **{**defaults, **values})
+    defaults: dict[str, Any] = {
+        "harvested_at": FIRST, "max_side_pixels": 64, "network.retry_seconds": 0.01, "num_workers": 1,
+    }  # fmt: skip
+    return HarvestConfig(sources=[address], out=out, **as_tree(defaults | values))
 
 
 def numbers(out: Path) -> list[int]:

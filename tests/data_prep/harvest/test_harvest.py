@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from data_prep.config import HarvestConfig
 from data_prep.harvest.verb import harvest
+from iconoclip.config import as_tree
 from iconoclip.errors import BadInput, ConfigError, RightsForbid, SomeRefused
 from iconoclip.rights import may_train
 from iconoclip.shardset import ShardSet
@@ -18,8 +21,10 @@ CLOCK = "2026-01-02T03:04:05Z"
 
 
 def config(archive: Any, out: Path, **values: Any) -> HarvestConfig:
-    defaults = {"harvested_at": CLOCK, "max_side_pixels": 64, "retry_seconds": 0.01, "num_workers": 2}
-    return HarvestConfig(sources=[archive.collection], out=out, **{**defaults, **values})
+    defaults: dict[str, Any] = {
+        "harvested_at": CLOCK, "max_side_pixels": 64, "network.retry_seconds": 0.01, "num_workers": 2,
+    }  # fmt: skip
+    return HarvestConfig(sources=[archive.collection], out=out, **as_tree(defaults | values))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -60,7 +65,7 @@ def test_finished_harvest_asks_nothing_again(archive, tmp_path, capsys):
 
 def test_two_harvests_of_one_archive_give_the_same_bytes(archive, tmp_path):
     harvest(config(archive, tmp_path / "one"))
-    harvest(config(archive, tmp_path / "two", concurrency=1, num_workers=1))
+    harvest(config(archive, tmp_path / "two", network={"concurrency": 1}, num_workers=1))
     one, two = files(tmp_path / "one"), files(tmp_path / "two")
     assert one["shardset.json"] == two["shardset.json"]
     assert {name for name in one if name.endswith(".tar")} == {"127-0-0-1-000000.tar"}
@@ -100,6 +105,26 @@ def test_another_harvest_in_the_same_folder_is_refused(archive, tmp_path):
     harvest(config(archive, tmp_path))
     with pytest.raises(ConfigError, match="max_side_pixels"):
         harvest(config(archive, tmp_path, max_side_pixels=32))
+    with pytest.raises(ConfigError, match=r"another `split\.seed`: 0, now 1"):
+        harvest(config(archive, tmp_path, split={"seed": 1}))
+
+
+def test_a_harvest_that_an_earlier_version_began_is_continued(archive, tmp_path):
+    """Before there were groups, the ledger kept these fields under their own names alone."""
+    harvest(config(archive, tmp_path, split={"val_share": 0.1, "seed": 7}))
+    flat = {
+        "sources": [archive.collection], "source": "auto", "institution": None, "name": None,
+        "policy": "open", "keep": "usable", "max_side_pixels": 64, "jpeg_quality": 90, "val_share": 0.1,
+        "test_share": 0.1,
+        "split_seed": 7, "near_duplicate_bits": 0, "max_shard_bytes": 1_000_000_000, "num_tasks": 1,
+        "task": None,
+    }  # fmt: skip
+    with contextlib.closing(sqlite3.connect(tmp_path / ".harvest" / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE meta SET value = ? WHERE key = 'config'", (json.dumps(flat),))
+    refresh = {"refresh": True, "split": {"val_share": 0.1, "seed": 7}}
+    assert harvest(config(archive, tmp_path, **refresh)) == 0
+    with pytest.raises(ConfigError, match=r"another `split\.seed`: 7, now 0"):
+        harvest(config(archive, tmp_path, split={"val_share": 0.1}))
 
 
 def test_a_real_host_needs_a_contact(tmp_path):
@@ -123,8 +148,9 @@ def test_refresh_sends_validators_and_drops_what_is_gone(archive, tmp_path):
 
 
 def test_sources_that_yield_nothing(server, tmp_path):
+    address = f"{server.origin}/nowhere"
     with pytest.raises(BadInput, match="nothing usable"):
-        harvest(HarvestConfig(sources=[f"{server.origin}/nowhere"], out=tmp_path, retry_seconds=0.01))
+        harvest(HarvestConfig(sources=[address], out=tmp_path, network={"retry_seconds": 0.01}))
 
 
 def test_local_manifest_can_replace_an_address(archive, tmp_path):
@@ -132,7 +158,7 @@ def test_local_manifest_can_replace_an_address(archive, tmp_path):
     path.write_text(json.dumps(archive.manifest(7)))
     settings = config(archive, tmp_path / "out").model_dump() | {
         "sources": [str(path)],
-        "allow_hosts": ["127.0.0.1"],
+        "network": {"allow_hosts": ["127.0.0.1"]},
     }
     harvest(HarvestConfig(**settings))
     assert [record.source.manifest for record, _ in ShardSet(tmp_path / "out").samples()] == [

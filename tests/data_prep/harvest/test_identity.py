@@ -12,6 +12,7 @@ from PIL import Image
 
 from data_prep.config import HarvestConfig
 from data_prep.harvest.verb import harvest
+from iconoclip.config import as_tree
 from iconoclip.record import sample_key
 from iconoclip.shardset import ShardSet
 
@@ -19,8 +20,10 @@ CLOCK = "2026-02-01T00:00:00Z"
 
 
 def config(archive: Any, out: Path, **values: Any) -> HarvestConfig:
-    defaults = {"harvested_at": CLOCK, "max_side_pixels": 64, "retry_seconds": 0.01, "num_workers": 1}
-    return HarvestConfig(sources=[archive.collection], out=out, **{**defaults, **values})
+    defaults: dict[str, Any] = {
+        "harvested_at": CLOCK, "max_side_pixels": 64, "network.retry_seconds": 0.01, "num_workers": 1,
+    }  # fmt: skip
+    return HarvestConfig(sources=[archive.collection], out=out, **as_tree(defaults | values))
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -93,7 +93,7 @@ def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
 def words(archive: Any, out: Path) -> list[str]:
     options = {
         "out": out, "harvested_at": "2026-01-02T03:04:05Z", "max_side_pixels": 64, "num_workers": 1,
-        "retry_seconds": 0.01, "max_shard_bytes": 150_000,
+        "network.retry_seconds": 0.01, "storage.max_shard_bytes": 150_000,
     }  # fmt: skip
     return [
         "harvest",

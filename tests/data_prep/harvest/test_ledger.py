@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 import data_prep
 from data_prep.candidate import Candidate, Found, Refusal, Withdrawal
 from data_prep.ledger.identity import key_of
-from data_prep.ledger.jobs import CANDIDATE, DocumentJob, Facts, FoundRows, ItemJob, ItemRow, LinkRow, Outcome
+from data_prep.ledger.jobs import (
+    CANDIDATE,
+    DocumentJob,
+    FoundRows,
+    ImageFacts,
+    ItemJob,
+    ItemRow,
+    LinkRow,
+    Outcome,
+)
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.rounds import begin_round
 from data_prep.ledger.walk import places, settle, visits
@@ -50,8 +59,8 @@ def link(name: str) -> LinkRow:
     return LinkRow(f"https://h.example/{name}", "presentation", "h.example")
 
 
-def facts() -> Facts:
-    return Facts(
+def facts() -> ImageFacts:
+    return ImageFacts(
         width=9,
         height=9,
         sha256="a" * 64,

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 
 from data_prep.config import HarvestConfig
 from data_prep.harvest.verb import harvest
+from iconoclip.config import as_tree
 from iconoclip.errors import BadInput, MissingRequirement, SomeRefused
 from iconoclip.shardset import ShardSet
 from tests.data_prep.harvest.worlds import FakePool, InlineDecoders, World, histories
@@ -25,11 +26,11 @@ NUM_TREES = int(os.environ.get("ICONOCLIP_TREES", "40"))
 
 
 def config(sources: list[str], out: Path, **values: Any) -> HarvestConfig:
-    defaults = {
-        "harvested_at": CLOCK, "max_side_pixels": 32, "retry_seconds": 0.0001, "num_workers": 1,
-        "max_attempts": 1,
+    defaults: dict[str, Any] = {
+        "harvested_at": CLOCK, "max_side_pixels": 32, "network.retry_seconds": 0.0001, "num_workers": 1,
+        "network.max_attempts": 1,
     }  # fmt: skip
-    return HarvestConfig(sources=sources, out=out, **{**defaults, **values})
+    return HarvestConfig(sources=sources, out=out, **as_tree(defaults | values))
 
 
 def identifiers(out: Path) -> set[str]:
@@ -61,7 +62,7 @@ def from_memory() -> Iterator[None]:
         patch.setattr("data_prep.harvest.engine.MAX_ROUNDS", 1)
         patch.setattr("data_prep.harvest.engine.SECONDS_BETWEEN_COMMITS", 0.0)
         patch.setattr("data_prep.network.hosts.PAGES_OF_A_FIREWALL", 10_000)
-        patch.setattr("data_prep.network.hosts.FAILURES_TO_PARK", 10_000)
+        patch.setattr("data_prep.network.hosts.FAILURES_TO_PAUSE", 10_000)
         yield
 
 

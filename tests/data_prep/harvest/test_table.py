@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +16,7 @@ from data_prep.config import Columns, PackConfig
 from data_prep.contribute.pack import pack
 from data_prep.sources.table import TableReader
 from data_prep.sources.table_rows import table_file
-from iconoclip.errors import BadInput, ConfigError, MissingRequirement, SomeRefused
+from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, SomeRefused
 from iconoclip.record import Region
 from iconoclip.shardset import ShardSet
 from tests import without_locks
@@ -219,3 +222,24 @@ def test_unreadable_tables(folder, tmp_path, text):
     path.write_bytes(text)
     with pytest.raises(BadInput):
         TableReader(config(path, tmp_path / "out", columns=Columns(file="Datei")))
+
+
+def test_a_pack_that_an_earlier_version_began_is_continued(folder, tmp_path):
+    """Before there were groups, the digest of the settings was that of the flat fields."""
+    settings = config(write_csv(folder, rows()), tmp_path / "out", split={"seed": 3})
+    pack(settings)
+    flat = settings.model_dump(mode="json")
+    storage, split = flat.pop("storage"), flat.pop("split")
+    flat |= {**storage, **split, "split_seed": split["seed"]}
+    del flat["seed"]
+    canonical = json.dumps(flat, sort_keys=True, separators=(",", ":"))
+    values = [(hashlib.sha256(canonical.encode()).hexdigest(),), ("0" * 64,)]
+    with contextlib.closing(sqlite3.connect(tmp_path / "out/.harvest/ledger.sqlite")) as ledger, ledger:
+        ledger.execute("DELETE FROM meta WHERE key = 'finished'")
+        ledger.execute("UPDATE meta SET value = ? WHERE key = 'pack_config'", values[0])
+    assert pack(settings) == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "out/.harvest/ledger.sqlite")) as ledger, ledger:
+        ledger.execute("DELETE FROM meta WHERE key = 'finished'")
+        ledger.execute("UPDATE meta SET value = ? WHERE key = 'pack_config'", values[1])
+    with pytest.raises(DamagedData, match="settings have changed"):
+        pack(settings)

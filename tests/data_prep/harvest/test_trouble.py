@@ -19,6 +19,7 @@ import pytest
 from data_prep.config import HarvestConfig, StatusConfig
 from data_prep.harvest.status import read_status, status
 from data_prep.harvest.verb import harvest
+from iconoclip.config import as_tree
 from iconoclip.errors import DamagedData, MissingRequirement, SomeRefused, TryAgainLater
 from iconoclip.shardset import ShardSet, ShardSetWriter
 from tests import without_locks
@@ -27,11 +28,11 @@ CLOCK = "2026-01-02T03:04:05Z"
 
 
 def config(archive: Any, out: Path, **values: Any) -> HarvestConfig:
-    defaults = {
-        "harvested_at": CLOCK, "max_side_pixels": 64, "retry_seconds": 0.005, "num_workers": 1,
-        "max_attempts": 2, "stall_seconds": 0.4, "max_wait_seconds": 2,
+    defaults: dict[str, Any] = {
+        "harvested_at": CLOCK, "max_side_pixels": 64, "network.retry_seconds": 0.005, "num_workers": 1,
+        "network.max_attempts": 2, "network.stall_seconds": 0.4, "network.max_wait_seconds": 2,
     }  # fmt: skip
-    return HarvestConfig(sources=[archive.collection], out=out, **{**defaults, **values})
+    return HarvestConfig(sources=[archive.collection], out=out, **as_tree(defaults | values))
 
 
 def refused(out: Path) -> dict[str, str]:
@@ -146,7 +147,7 @@ def test_server_that_comes_back_later(archive, tmp_path, reply):
 def test_server_that_asks_to_wait_long(archive, tmp_path, reply):
     archive.prefixes = {"/image/5/": reply(status=429, headers={"Retry-After": "5000"}), **archive.prefixes}
     with pytest.raises(TryAgainLater, match="the server asks to wait 5000 s") as later:
-        harvest(config(archive, tmp_path, concurrency=1))
+        harvest(config(archive, tmp_path, network={"concurrency": 1}))
     assert later.value.exit_code == 75
     assert not (tmp_path / "shardset.json").exists()
     num_before = len(archive.paths)
@@ -159,7 +160,7 @@ def test_server_that_asks_to_wait_long(archive, tmp_path, reply):
 
 def test_make_do_with_what_is_there(archive, tmp_path, reply):
     archive.prefixes = {"/image/5/": reply(status=429, headers={"Retry-After": "5000"}), **archive.prefixes}
-    settings = config(archive, tmp_path, concurrency=1)
+    settings = config(archive, tmp_path, network={"concurrency": 1})
     with pytest.raises(TryAgainLater):
         harvest(settings)
     harvest(settings.model_copy(update={"pack_incomplete": True}))
@@ -243,7 +244,9 @@ def test_a_name_that_is_lost_costs_its_images_and_they_can_be_had_later(archive,
         )
 
     archive.manifest = elsewhere
-    settings = config(archive, tmp_path, contact="mail@library.example", requests_per_minute=60_000)
+    settings = config(
+        archive, tmp_path, contact="mail@library.example", network={"requests_per_minute": 60_000}
+    )
     with pytest.raises(SomeRefused):
         harvest(settings)
     assert len(ShardSet(tmp_path)) == 9
@@ -322,7 +325,7 @@ def test_status_of_a_harvest(archive, tmp_path, capsys, reply):
 def test_status_of_what_waits(archive, tmp_path, reply, capsys):
     archive.prefixes = {"/image/5/": reply(status=429, headers={"Retry-After": "5000"}), **archive.prefixes}
     with pytest.raises(TryAgainLater):
-        harvest(config(archive, tmp_path, concurrency=1))
+        harvest(config(archive, tmp_path, network={"concurrency": 1}))
     found = read_status(tmp_path)
     assert not found.is_finished
     assert found.items["pending"] > 0
@@ -344,7 +347,7 @@ def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path, monk
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    harvest(config(archive, tmp_path, requests_per_minute=3000))
+    harvest(config(archive, tmp_path, network={"requests_per_minute": 3000}))
     watcher.join(10)
     running = [found for found in seen if found.seconds_left is not None]
     assert running
