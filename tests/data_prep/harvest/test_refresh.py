@@ -53,7 +53,8 @@ def contents(out: Path) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
+# A class scope is one test here, and hypothesis takes it; the tests below need real connections.
+@pytest.fixture(scope="class")
 def from_memory() -> Iterator[None]:
     """No socket, no process, no pause: what is left is the harvest itself."""
     with pytest.MonkeyPatch.context() as patch:
