@@ -54,7 +54,7 @@ def describe(folder: Path, iiif: list[str], oai: str) -> Path:
         },
         "encode": {"num_tasks": 2, "fields": {"model": "{export}", "shardset": "{merge}", "num_threads": 1}},
         "index": {
-            "fields": {"stores": ["{encode}"], "shardset": "{merge}", "model": "{export}", "num_threads": 1}
+            "fields": {"stores": ["{encode}"], "shardsets": "{merge}", "model": "{export}", "num_threads": 1}
         },
     }
     file = folder / "chain.yaml"
