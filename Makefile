@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Half of what the tests do is waiting, for schedulers, servers and browsers: four workers keep two cores busy. One
+# Half of what the tests do is waiting, for schedulers, servers and browsers: three workers keep two cores busy. One
 # needs about 2 GB of memory, and what it starts a little more; a small machine gets two.
 WORKERS ?= $(shell awk '/^MemAvailable/ { print ($$2 > 12000000) ? 3 : 2; found = 1 } END { if (!found) print 2 }' /proc/meminfo 2>/dev/null || echo 2)
 

@@ -22,7 +22,7 @@ def test_the_road_is_not_paved_for_the_demo_only(
     table = str(material / "images" / "metadata.jsonl")
     road = [
         ["pack", table, "--out", shards, "--config", "harvest/table.yaml", "--max-side-pixels", "256"],
-        ["train", shards, "--run-dir", run, "--config", "train/smoke.yaml", "--max-steps", "3"],
+        ["train", shards, "--run-dir", run, "--config", "train/smoke.yaml", "--schedule.max-steps", "3"],
         ["export", run, "--out", model],
         ["encode", model, shards, "--out", embeddings],
         ["index", embeddings, "--shardset", shards, "--model", model, "--out", index],
