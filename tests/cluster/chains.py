@@ -64,9 +64,12 @@ def describe(folder: Path, iiif: list[str], oai: str) -> Path:
     return file
 
 
-def kill_task(cluster: LocalCluster, task: int) -> None:
-    """End the stage of one task as a machine out of memory does: SIGKILL."""
-    wanted = f"SLURM_ARRAY_TASK_ID={task}".encode()
+def kill_task(cluster: LocalCluster, run: Path, task: int) -> None:
+    """End the stage of one task of a run as a machine out of memory does: SIGKILL.
+
+    Other tests run harvests of their own on the same cluster: the command line names the folder of the run.
+    """
+    wanted, folder = f"SLURM_ARRAY_TASK_ID={task}".encode(), str(run).encode()
     found: list[int] = []
 
     def is_there() -> bool:
@@ -76,7 +79,8 @@ def kill_task(cluster: LocalCluster, task: int) -> None:
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if wanted in variables and b"iconoclip.cli" in words and b"srun" not in words[0]:
+            is_stage = b"iconoclip.cli" in words and b"srun" not in words[0]
+            if is_stage and wanted in variables and any(word.startswith(folder) for word in words):
                 found.append(pid)
         return bool(found)
 
@@ -90,7 +94,7 @@ def start_chain(cluster: LocalCluster, folder: Path, iiif: list[str], oai: str) 
     # Its first step may be over before the last one is submitted.
     submitting = subprocess.Popen(command_of(file))
     harvest = JobDir(folder / "runs" / "iiif")
-    kill_task(cluster, 1)
+    kill_task(cluster, harvest.run.folder, 1)
     assert submitting.wait(timeout=600) == 0
     wait_until(
         lambda: harvest.work_of(1).state == "failed" and harvest.work_of(0).state == "finished",
