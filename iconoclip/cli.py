@@ -1,6 +1,7 @@
 """The one command: `iconoclip VERB [ARG ...] [--config FILE] [--field value ...]`.
 
-Errors become one message and an exit code; see iconoclip.errors.
+Errors become one message and an exit code; see iconoclip.errors. Each step imports what it needs: the list of
+verbs is printed without pydantic, the help of a verb without cyclopts, and neither needs torch.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from iconoclip import verbs
-from iconoclip.config import Config, build, check_keys, find_config, laid_over, nearest, read_yaml
 from iconoclip.errors import ConfigError, IconoclipError, TryAgainLater
-from iconoclip.help_text import overview, verb_help
-from iconoclip.troubles import as_iconoclip_error
+
+if TYPE_CHECKING:
+    from iconoclip.config import Config
 
 # What a shell says of any program that wrote to a pipe nobody reads any more: 128 and the number of SIGPIPE.
 READER_LEFT = 141
@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Python must not complain at exit either. The verb did not end: the code is not 0.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return READER_LEFT
+        from iconoclip.troubles import as_iconoclip_error
+
         if (trouble := as_iconoclip_error(error)) is not None and TRACEBACK_SWITCH not in os.environ:
             print(f"iconoclip: {trouble}", file=sys.stderr)
             return trouble.exit_code
@@ -79,13 +81,17 @@ def run(arguments: list[str]) -> int:
     if arguments[:1] == ["help"] and arguments[1:2]:
         arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(overview())
+        print(verbs.overview())
         return 0
     if arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
         print(f"iconoclip {version('iconoclip')}")
         return 0
     name = arguments[0]
     if name not in verbs.VERBS:
+        from iconoclip.config import nearest
+
         known = nearest(name, list(verbs.VERBS))
         raise ConfigError(f"unknown verb '{name}'", remedy=f"{known} `iconoclip --help` lists them")
     return verbs.call(name, parse(name, arguments[1:]))
@@ -101,10 +107,12 @@ def parse(name: str, arguments: Sequence[str]) -> Config:
     model = verbs.config_model(name)
     before_words = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if {"-h", "--help"} & set(before_words):
+        from iconoclip.help_text import verb_help
+
         print(verb_help(name, verbs.VERBS[name].summary, model))
         raise SystemExit(0)
-    # Imported here: the help needs none of it.
     from iconoclip.command_line import read_command_line
+    from iconoclip.config import build, check_keys, find_config, laid_over, read_yaml
 
     line = read_command_line(model, arguments)
     values: dict[str, object] = {}

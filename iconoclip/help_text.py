@@ -1,4 +1,4 @@
-"""What `--help` prints: the verbs, or the fields of one verb in their groups."""
+"""What `iconoclip VERB --help` prints: the fields of one verb in their groups."""
 
 from __future__ import annotations
 
@@ -11,32 +11,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from iconoclip.options import Option, options_of
-from iconoclip.verbs import VERBS
 
 NAME_WIDTH, MAX_WIDTH = 30, 110
 _WORDS: dict[Any, str] = {int: "NUMBER", float: "NUMBER", Path: "PATH", str: "TEXT"}
-
-
-def overview() -> str:
-    """The text of `iconoclip --help`."""
-    width = max(map(len, VERBS))
-    rows = [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()]
-    return "\n".join(
-        [
-            "iconoclip: from the picture collections of libraries and museums to a search engine over them",
-            "",
-            "usage: iconoclip VERB [ARG ...] [--config FILE] [--field value ...]",
-            "",
-            *rows,
-            "",
-            (
-                "`iconoclip VERB --help` lists a verb's fields; `--print_config` prints them as a commented"
-                " file."
-            ),
-            "Exit codes: 0 done, 1 a bug, 2 bad input or config, 3 some items refused, 4 something missing,",
-            "75 try again later.",
-        ]
-    )
 
 
 def verb_help(name: str, summary: str, model: type[BaseModel]) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from iconoclip.config import Config
 from iconoclip.errors import MissingRequirement
+
+if TYPE_CHECKING:
+    from iconoclip.config import Config
 
 
 @dataclass(frozen=True)
@@ -145,3 +147,25 @@ def resolve(target: str) -> Any:
             where=target,
             remedy="pip install iconoclip, in this environment",
         ) from error
+
+
+def overview() -> str:
+    """The text of `iconoclip --help`."""
+    width = max(map(len, VERBS))
+    rows = [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "iconoclip: from the picture collections of libraries and museums to a search engine over them",
+            "",
+            "usage: iconoclip VERB [ARG ...] [--config FILE] [--field value ...]",
+            "",
+            *rows,
+            "",
+            (
+                "`iconoclip VERB --help` lists a verb's fields; `--print_config` prints them as a commented"
+                " file."
+            ),
+            "Exit codes: 0 done, 1 a bug, 2 bad input or config, 3 some items refused, 4 something missing,",
+            "75 try again later.",
+        ]
+    )
