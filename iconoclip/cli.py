@@ -134,7 +134,12 @@ def parse(name: str, arguments: Sequence[str]) -> Config:
 def console() -> NoReturn:
     """The entry point of the `iconoclip` script."""
     _end_as_ctrl_c_does()
-    sys.exit(main())
+    code = main()
+    # A Ctrl-C during exec() of a string, which dataclass() runs, leaves a note in Python: a module started
+    # with -m then ends by SIGINT, although main() caught it. The next exec() clears that note
+    # (run_eval_code_obj in CPython's pythonrun.c).
+    exec("")  # noqa: S102
+    sys.exit(code)
 
 
 def _end_as_ctrl_c_does() -> None:

@@ -342,3 +342,19 @@ def test_every_verb_reads_back_the_config_it_prints(
     path = tmp_path / "c.yaml"
     path.write_text(capsys.readouterr().out)
     assert cli.parse(name, ["--config", str(path)]) == cli.parse(name, words)
+
+
+def test_ctrl_c_while_a_dataclass_is_made_is_code_75_too(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(
+        "import os, signal\n"
+        "from iconoclip import cli\n"
+        "def run(arguments):\n"
+        "    exec('os.kill(os.getpid(), signal.SIGINT)\\nfor turn in range(100): pass')\n"
+        "cli.run = run\n"
+        "cli.console()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 75, done
+    assert "interrupted" in done.stderr
