@@ -1,0 +1,235 @@
+"""Whether a label only tells where an image is in its book: a folio, a part of the binding, "7 of 31".
+
+A small grammar over words that configs/labels/page-labels.yaml lists per language. A text is a page label if
+every word is known and together they designate: a page, a part or a side does so alone; a counter ("Fig.",
+"Tav.") needs a number; what is a thing of its own ("Head") only adds to a part ("head of the spine").
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Final
+
+from iconoclip.config import read_yaml, shipped_config
+
+WORDS_FILE: Final = "labels/page-labels.yaml"
+
+
+class Kind(IntEnum):
+    """What a word does in a page label. Where languages differ, the higher kind holds."""
+
+    LINK = 1
+    ADDITION = 2
+    DATE = 3
+    AMBIGUOUS = 4
+    NUMBER = 5
+    COUNTER = 6
+    SIDE = 7
+    PAGE = 8
+    PART = 9
+
+
+_KINDS = {
+    "pages": Kind.PAGE, "counters": Kind.COUNTER, "parts": Kind.PART, "sides": Kind.SIDE,
+    "numbers": Kind.NUMBER, "with": Kind.ADDITION, "ambiguous": Kind.AMBIGUOUS, "links": Kind.LINK,
+}  # fmt: skip
+_INFLECTED = (Kind.PAGE, Kind.PART, Kind.SIDE)
+_MIN_STEM_CHARS = 4
+_MAX_WORDS = 24
+_MAX_PHRASE = 4
+
+# Words of dates: "18 november 1568" is the label of a letter's page.
+_DATES_TEXT = """
+    january february march april may june july august september october november december jan feb mar apr jun
+    jul aug sep sept oct nov dec januar februar märz mai juni juli oktober dezember janvier février mars avril
+    juin juillet août septembre octobre novembre décembre januari februari maart mei augustus gennaio febbraio
+    marzo aprile maggio giugno luglio agosto settembre ottobre dicembre enero febrero abril mayo junio julio
+    septiembre octubre noviembre diciembre tammikuuta monday tuesday wednesday thursday friday saturday sunday
+    montag dienstag mittwoch donnerstag freitag samstag sonntag lundi mardi mercredi jeudi vendredi samedi
+    dimanche ca circa um vers bc ad chr
+    """
+# "The Table", "Der Spiegel": the label of a page does not begin with an article.
+_ARTICLES_TEXT = "the a an der die das ein eine le la les un une het een il lo el"
+_ARTICLES = frozenset(_ARTICLES_TEXT.split())
+
+# Of Maltese it does: "il-qoxra" is the cover.
+_ARTICLE_ALONE = re.compile(r"\W*\w+[^\w-]")
+
+_PLAIN_LETTERS = str.maketrans(
+    {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
+)
+_CAMEL_CASE = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")
+_VOICING = "\u3099\u309a"
+# Numbers of Hebrew (כ״ג) and Greek (ιβ΄) letters carry a mark.
+_LETTER_NUMBER = re.compile(r"[א-ת]{1,3}[\"״׳'][א-ת]?(?![א-ת])|[α-ω]{1,3}[΄ʹ´](?!\w)")
+_WORD = re.compile(r"\d{1,8}-[^\W\d_]{1,3}(?![^\W_])|[^\W_]+")
+_NUMBER = re.compile(
+    r"\d{1,8}(?:[^\W\d]{0,2}|ere|eme|ste|tes|ter)|\d{1,8}-[^\W\d]{1,3}|\d{1,8}[a-z]?\d?[rv]?[a-d]?|[rv]\d{1,6}"
+    r"|[a-z]{1,2}\d{1,6}[rv]?[ab]?"
+    r"|c{0,3}(?:x[cl]|l?x{0,4})(?:ix|iv|v?i{1,4}|v)[rv]?|c{0,3}(?:x[cl]|lx{0,4}|x{1,4})[rv]?"
+)
+_CAPITAL_ROMAN = re.compile(
+    r"\b(?=[MDCLXVI]{3,}\b)M{0,3}(?:CM|CD|D?C{0,4})(?:XC|XL|L?X{0,4})(?:IX|IV|V?I{0,4})\b"
+)
+_CAPITALS = re.compile(r"\b[A-Z]{1,3}\b")
+_RUNS = re.compile(r"\d+|[^\W\d_]+")
+_CJK = re.compile(r"[\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+_CJK_NUMERALS = frozenset("〇零一二三四五六七八九十百千壱弐参壹貳叁廿卅")
+_YEAR_AFTER_A_COMMA = re.compile(r"[,(\[]\s*(?:c\w{0,4}\.?\s*)?(?:\w+\s+)?(?:1\d{3}|20\d\d)\b")
+
+
+@functools.lru_cache(maxsize=16_384)
+def is_page_label(text: str) -> bool:
+    """Whether `text` designates a page, a folio, a part of the binding, a side or a number alone."""
+    # Only capitals count as initials here ("FC (frontCover)"), and only where the rest is in small letters.
+    has_small_letters = any(letter.islower() for letter in text)
+    plain = _CAPITAL_ROMAN.sub("1", unicodedata.normalize("NFKC", text))
+    plain = _CAPITALS.sub(_initials, plain) if has_small_letters else plain
+    words = _WORD.findall(fold(_CAMEL_CASE.sub(" ", plain)))
+    if not words or len(words) > _MAX_WORDS:
+        return False
+    if words[0] in _ARTICLES and _ARTICLE_ALONE.match(text) and not any(map(str.isdigit, text)):
+        return False
+    kinds = _kinds_of(words)
+    return kinds is not None and _designates(kinds, text)
+
+
+def _designates(kinds: set[Kind], text: str) -> bool:
+    if kinds & {Kind.PART, Kind.PAGE, Kind.SIDE}:
+        return Kind.AMBIGUOUS not in kinds or Kind.PART in kinds
+    if Kind.NUMBER not in kinds or Kind.AMBIGUOUS in kinds:
+        return False
+    # "Figure, 1923" is a title with its date.
+    return Kind.COUNTER not in kinds or not _YEAR_AFTER_A_COMMA.search(text)
+
+
+def _initials(match: re.Match[str]) -> str:
+    known = _vocabulary().get((fold(match[0]),))
+    return match[0] if known or _NUMBER.fullmatch(fold(match[0])) else " "
+
+
+def fold(text: str) -> str:
+    """`text` without case, accents and ligatures, so that "PŘÍDEŠTÍ" and "přídeští" are one word.
+
+    The marks that tell Japanese syllables apart stay.
+    """
+    text = _LETTER_NUMBER.sub("1", text.casefold())
+    letters = (
+        letter
+        for letter in unicodedata.normalize("NFKD", text)
+        if letter in _VOICING or not unicodedata.combining(letter)
+    )
+    return unicodedata.normalize("NFKC", "".join(letters)).translate(_PLAIN_LETTERS)
+
+
+def _kinds_of(words: list[str]) -> set[Kind] | None:
+    """What the words do; None if one of them is unknown. The longest phrase goes first."""
+    known = _vocabulary()
+    found: set[Kind] = set()
+    place = 0
+    while place < len(words):
+        for length in range(min(_MAX_PHRASE, len(words) - place), 0, -1):
+            if (kind := known.get(tuple(words[place : place + length]))) is not None:
+                found.add(kind)
+                # "ív" is a sheet in Hungarian, "IV" a number everywhere.
+                if kind is Kind.COUNTER and length == 1 and _NUMBER.fullmatch(words[place]):
+                    found.add(Kind.NUMBER)
+                place += length
+                break
+        else:
+            kinds = _kinds_in(words[place])
+            if not kinds:
+                return None
+            found |= kinds
+            place += 1
+    return found
+
+
+def _kinds_in(word: str) -> set[Kind]:
+    """What a word does that is not listed itself: a number, a run like `fol12v`, a run of Chinese."""
+    if len(word) == 1 or _NUMBER.fullmatch(word):
+        return (
+            set() if len(word) == 1 and _CJK.fullmatch(word) and word not in _CJK_NUMERALS else {Kind.NUMBER}
+        )
+    if _CJK.search(word):
+        return _segmented(word)
+    runs = _RUNS.findall(word)
+    return _all_known(runs) if len(runs) > 1 else _without_article(word)
+
+
+def _all_known(runs: list[str]) -> set[Kind]:
+    found: set[Kind] = set()
+    for run in runs:
+        kind = _vocabulary().get((run,), Kind.NUMBER if run.isdigit() or len(run) == 1 else None)
+        if kind is None:
+            return set()
+        found.add(kind)
+    return found
+
+
+def _without_article(word: str) -> set[Kind]:
+    """The Arabic article and conjunctions are written with their word."""
+    for prefix in ("وال", "بال", "لل", "ال", "و"):
+        if word.startswith(prefix) and (kind := _vocabulary().get((word.removeprefix(prefix),))):
+            return {kind}
+    return set()
+
+
+def _segmented(word: str) -> set[Kind]:
+    """What the words do of which a text without spaces consists; nothing if there is no way to divide it."""
+    ways: list[set[Kind] | None] = [set(), *[None] * len(word)]
+    for end in range(1, len(word) + 1):
+        for start in range(max(0, end - 8), end):
+            before, kind = ways[start], _kind_of_piece(word[start:end])
+            if before is not None and kind is not None:
+                ways[end] = before | {kind}
+                break
+    return ways[-1] or set()
+
+
+def _kind_of_piece(piece: str) -> Kind | None:
+    if piece.isdigit() or all(letter in _CJK_NUMERALS for letter in piece):
+        return Kind.NUMBER
+    if len(piece) == 1 and piece.isascii():
+        return Kind.NUMBER
+    return _vocabulary().get((piece,))
+
+
+@functools.cache
+def _vocabulary() -> dict[tuple[str, ...], Kind]:
+    """Folded words and phrases of all languages -> what they do."""
+    found: dict[tuple[str, ...], Kind] = {}
+    for words in word_lists().values():
+        for phrase, kind in _of_language(words):
+            key = tuple(_WORD.findall(fold(phrase)))
+            if key and found.get(key, 0) < kind:
+                found[key] = kind
+    for word in _DATES_TEXT.split():
+        found.setdefault((fold(word),), Kind.DATE)
+    return found
+
+
+def _of_language(words: dict[str, list[str]]) -> Iterator[tuple[str, Kind]]:
+    """The words of one language with their kinds, and the forms made by its endings and prefixes."""
+    for name, kind in _KINDS.items():
+        for word in words.get(name, []):
+            yield word, kind
+            if kind in _INFLECTED and len(word) >= _MIN_STEM_CHARS and " " not in word:
+                yield from ((word + ending, kind) for ending in words.get("endings", []))
+                yield from ((prefix + word, kind) for prefix in words.get("prefixes", []))
+    for prefix in words.get("prefixes", []):
+        yield prefix, Kind.ADDITION
+
+
+@functools.cache
+def word_lists() -> dict[str, dict[str, list[str]]]:
+    """Language -> class of words -> its words, as configs/labels/page-labels.yaml lists them."""
+    data = read_yaml(shipped_config(WORDS_FILE))
+    return {
+        language: {name: [word.strip() for word in text.split(",")] for name, text in classes.items()}
+        for language, classes in data.items()
+    }
