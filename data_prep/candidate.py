@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from iconoclip.record import Caption, Date, Institution, Region, Source
+from iconoclip.record import Caption, Date, Institution, RawPair, Region, Source
 
 LinkKind = Literal["presentation", "annotations", "image-info", "oai-pmh", "discovery", "sru", "europeana"]
 
@@ -54,6 +54,11 @@ class Candidate:
     creators: tuple[str, ...] = ()
     date: Date | None = None
     object_type: str | None = None
+    raw: tuple[RawPair, ...] = ()
+    """What the source said, bounded; data_prep.description.raw computes the description above from it."""
+    raw_num_dropped: int = 0
+    num_images: int | None = None
+    """Images of the object at its source, where that is known."""
     service: ImageService | None = None
     image_uri: str | None = None
     source_size: tuple[int, int] | None = None

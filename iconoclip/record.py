@@ -28,6 +28,25 @@ Split = Literal["train", "val", "test"]
 Display = Literal["yes", "unaltered", "link"]
 Redistribute = Literal["yes", "share-alike", "noncommercial", "unaltered", "no"]
 Train = Literal["yes", "review", "no"]
+CaptionLevel = Literal["region", "page", "item", "work", "collection"]
+CaptionRole = Literal[
+    "descriptive",
+    "title",
+    "subject",
+    "person",
+    "place",
+    "technique",
+    "note",
+    "administrative",
+    "relation",
+    "placeholder",
+    "thesaurus",
+    "rights",
+]
+LanguageSource = Literal["source", "siblings", "profile", "detected"]
+PairLevel = Literal["collection", "manifest", "record", "canvas", "image", "annotation"]
+MAX_LABEL_CHARS = 200
+MAX_VALUE_CHARS = 10_000
 
 
 class RecordModel(BaseModel):
@@ -84,6 +103,46 @@ class Caption(RecordModel):
     language_detected: bool = Field(
         False, description="the tag was guessed by a program, not given by the source"
     )
+    language_source: LanguageSource | None = Field(
+        None,
+        description=(
+            "where the tag comes from: the source; the other texts of the same record; the institution's"
+            " profile; or a detection. null in sets of older versions"
+        ),
+    )
+    level: CaptionLevel | None = Field(
+        None,
+        description=(
+            "what the text is about: a region of the picture; its page; the item, where the object has one"
+            " picture; the work that the page is part of; or a collection. null in sets of older versions"
+        ),
+    )
+    role: CaptionRole | None = Field(
+        None, description="what the text does; null in sets of older versions and for machine captions"
+    )
+
+
+class RawPair(RecordModel):
+    """One label and value as the source wrote them, before any mapping."""
+
+    label: str = Field(
+        description="the label; for a property of a standard, its name: `summary`, `dc:title`, a column",
+        max_length=MAX_LABEL_CHARS,
+    )
+    value: str = Field(description="as found, with its markup", max_length=MAX_VALUE_CHARS)
+    language: str | None = Field(None, description="the tag as found", max_length=100)
+    level: PairLevel = Field(
+        description=(
+            "what states it: a collection, a manifest, a catalogue record or row, a canvas, an image (or an"
+            " annotation on all of it), an annotation on a part"
+        )
+    )
+    field: str | None = Field(
+        None,
+        description="what the standard or the table's mapping says it is; null: the label alone tells",
+        max_length=64,
+    )
+    num_cut: int = Field(0, ge=0, description="characters that were cut off the end of the value")
 
 
 class Date(RecordModel):
@@ -147,6 +206,15 @@ class Record(RecordModel):
     creators: tuple[str, ...] = ()
     date: Date | None = None
     object_type: str | None = Field(None, max_length=500)
+    raw: tuple[RawPair, ...] = Field(
+        (), description="what the source said, as it said it; a remap reads it again"
+    )
+    raw_num_dropped: int = Field(
+        0, ge=0, description="pairs that were left out of `raw`: there were too many"
+    )
+    num_images: int | None = Field(
+        None, ge=1, description="images that the object has at its source, where that is known"
+    )
     rights: Rights
     image: Image
     group: str = Field(

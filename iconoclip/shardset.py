@@ -25,7 +25,14 @@ from pydantic import ValidationError
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.files import sha256_of
 from iconoclip.record import Record
-from iconoclip.shardset_index import RECORDS_SCHEMA, index_row, totals_of
+from iconoclip.shardset_index import (
+    RECORDS_SCHEMA,
+    as_of_today,
+    columns_there,
+    index_row,
+    raw_digest,
+    totals_of,
+)
 from iconoclip.shardset_manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
@@ -60,6 +67,7 @@ __all__ = [
     "Tombstone",
     "Totals",
     "index_row",
+    "raw_digest",
     "totals_of",
     "unseal",
     "with_tombstones",
@@ -102,11 +110,27 @@ class ShardSet:
         if not path.is_file() or sha256_of(path) != self.manifest.records_sha256:
             raise DamagedData("the index does not match shardset.json", where=path, remedy=_COPY_AGAIN)
         wanted = None if columns is None else list(dict.fromkeys([*columns, "key"]))
-        table = pq.read_table(path, columns=wanted)
+        try:
+            table = as_of_today(
+                pq.read_table(path, columns=columns_there(pq.read_schema(path), wanted)),
+                wanted or RECORDS_SCHEMA.names,
+            )
+        except pa.ArrowException as error:
+            raise DamagedData(
+                f"the index is not one of a shard set: {str(error)[:200]}", where=path, remedy=_COPY_AGAIN
+            ) from error
         if self.withdrawn:
             keep = [key not in self.withdrawn for key in table["key"].to_pylist()]
             table = table.filter(pa.array(keep))
         return table if columns is None or "key" in columns else table.drop_columns(["key"])
+
+    def raw_digests(self) -> Iterator[tuple[str, bytes]]:
+        """Key and `raw_digest` of every sample, read a batch at a time: raw pairs are most of an index."""
+        with pq.ParquetFile(self.folder / RECORDS_NAME) as file:
+            for batch in file.iter_batches(1_000, columns=columns_there(file.schema_arrow, ["key", "raw"])):
+                table = as_of_today(pa.Table.from_batches([batch]), ("key", "raw"))
+                digests = (raw_digest(pairs) for pairs in table["raw"].to_pylist())
+                yield from zip(table["key"].to_pylist(), digests, strict=True)
 
     def verify(self) -> None:
         """Compare every file with its checksum.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,8 +13,17 @@ import pyarrow as pa
 from iconoclip.record import Record
 from iconoclip.shardset_manifest import Totals
 
-_CAPTION = pa.struct(
-    [("text", pa.string()), ("language", pa.string()), ("field", pa.string()), ("origin", pa.string())]
+_CAPTION_FIELDS = ("text", "language", "field", "origin", "language_source", "level", "role")
+_CAPTION = pa.struct([(name, pa.string()) for name in _CAPTION_FIELDS])
+_RAW_PAIR = pa.struct(
+    [
+        ("label", pa.string()),
+        ("value", pa.string()),
+        ("language", pa.string()),
+        ("level", pa.string()),
+        ("field", pa.string()),
+        ("num_cut", pa.int32()),
+    ]
 )
 
 # The columns a loader, an index or a catalogue decides on; everything else stays in the record's JSON.
@@ -41,8 +52,12 @@ RECORDS_SCHEMA = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("image_sha256", pa.string(), nullable=False),
         pa.field("phash", pa.string()),
+        pa.field("raw", pa.list_(_RAW_PAIR)),
+        pa.field("raw_num_dropped", pa.int32()),
     ]
 )
+# Columns that older versions did not write; a set without them is read as if they were empty.
+LATER_COLUMNS = ("raw", "raw_num_dropped")
 
 
 def index_row(record: Record, **place: Any) -> dict[str, Any]:
@@ -51,10 +66,7 @@ def index_row(record: Record, **place: Any) -> dict[str, Any]:
         **place,
         "key": record.key,
         "institution": record.institution.slug,
-        "captions": [
-            {"text": c.text, "language": c.language, "field": c.field, "origin": c.origin}
-            for c in record.captions
-        ],
+        "captions": [{name: getattr(one, name) for name in _CAPTION_FIELDS} for one in record.captions],
         "iconclass": list(record.iconclass),
         "group": record.group,
         "split": record.split,
@@ -70,7 +82,42 @@ def index_row(record: Record, **place: Any) -> dict[str, Any]:
         "height": record.image.height,
         "image_sha256": record.image.sha256,
         "phash": record.image.phash,
+        "raw": [pair.model_dump() for pair in record.raw],
+        "raw_num_dropped": record.raw_num_dropped,
     }
+
+
+def columns_there(schema: pa.Schema, wanted: list[str] | None) -> list[str] | None:
+    """The wanted columns without those that an older version did not write; None means all."""
+    if wanted is None:
+        return None
+    return [name for name in wanted if name in schema.names or name not in LATER_COLUMNS]
+
+
+def as_of_today(table: pa.Table, wanted: Iterable[str]) -> pa.Table:
+    """A table of any version of the index with the `wanted` columns in their present types.
+
+    What an older version did not write is null, or an empty list where the column holds lists.
+    """
+    for name in wanted:
+        if name not in RECORDS_SCHEMA.names:
+            continue
+        field = RECORDS_SCHEMA.field(name)
+        if name in table.column_names:
+            column = table.column(name)
+            if column.type != field.type:
+                place = table.column_names.index(name)
+                table = table.set_column(place, field, column.cast(field.type))
+        elif name in LATER_COLUMNS:
+            empty: Any = [] if pa.types.is_list(field.type) else 0
+            table = table.append_column(field, pa.array([empty] * len(table), field.type))
+    return table
+
+
+def raw_digest(pairs: list[dict[str, Any]]) -> bytes:
+    """Eight bytes by which two values of the column `raw` are compared."""
+    text = json.dumps(pairs or [], ensure_ascii=False, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
 class Counts:

@@ -33,6 +33,8 @@ from iconoclip.shardset_manifest import (
 )
 
 ROWS_OF_A_GROUP: Final = 10_000
+# A row group is closed at this many bytes of JSON, so that long catalogue entries do not fill the memory.
+BYTES_OF_A_GROUP: Final = 64_000_000
 
 
 class ShardSetWriter:
@@ -241,6 +243,7 @@ class _IndexWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._rows: list[bytes] = []
+        self._num_bytes = 0
         self._keys: set[str] = set()
         self._written: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
         self._file: IO[bytes] | None = None
@@ -256,7 +259,8 @@ class _IndexWriter:
             raise _duplicate(row["key"])
         self._keys.add(row["key"])
         self._rows.append(json.dumps(row, ensure_ascii=False).encode())
-        if len(self._rows) >= ROWS_OF_A_GROUP:
+        self._num_bytes += len(self._rows[-1])
+        if len(self._rows) >= ROWS_OF_A_GROUP or self._num_bytes >= BYTES_OF_A_GROUP:
             self._flush()
 
     def _flush(self) -> None:
@@ -271,7 +275,7 @@ class _IndexWriter:
             self._file = self.path.open("wb")
             self._writer = pq.ParquetWriter(self._file, RECORDS_SCHEMA, compression="zstd")
         self._writer.write_table(_table(self._rows))
-        self._rows, self._keys = [], set()
+        self._rows, self._num_bytes, self._keys = [], 0, set()
 
     def abandon(self) -> None:
         """Close the file, finished or not; a second time does nothing."""

@@ -14,7 +14,7 @@ from data_prep.description import languages
 from data_prep.description.designations import is_designation, without_shelfmark
 from data_prep.description.plain_text import plain_text
 from data_prep.institutions import CAPTION_FIELDS, InstitutionProfile, TextField
-from iconoclip.record import Caption
+from iconoclip.record import Caption, CaptionLevel, CaptionRole
 
 MAX_CAPTIONS = 64
 MAX_PER_FIELD = 12
@@ -22,6 +22,14 @@ MAX_CAPTION_CHARS = 5_000
 
 _RANK = {field: rank for rank, field in enumerate(CAPTION_FIELDS)}
 _TITLES = ("title", "caption", "contents")
+ROLES: dict[TextField, CaptionRole] = {
+    "blazon": "descriptive",
+    "title": "title",
+    "caption": "descriptive",
+    "description": "descriptive",
+    "subject": "subject",
+    "contents": "title",
+}
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,13 @@ class Statement:
     """As found, with its markup."""
     language: str | None = None
     """The tag as found; None where there is none."""
+    label: str = ""
+    """Under which label, element or column it was found."""
 
 
-def captions_from(statements: Iterable[Statement], profile: InstitutionProfile) -> tuple[Caption, ...]:
+def captions_from(
+    statements: Iterable[Statement], profile: InstitutionProfile, level: CaptionLevel = "item"
+) -> tuple[Caption, ...]:
     """The captions among `statements`: blazons first, then titles, then what is longer or looser.
 
     Equal texts are kept once. A text that is tagged with several languages is in at most one of them, so its
@@ -52,7 +64,7 @@ def captions_from(statements: Iterable[Statement], profile: InstitutionProfile) 
         if same in found or num_in_field[field] >= MAX_PER_FIELD:
             continue
         num_in_field[field] += 1
-        found[same] = _caption(text, field, tags, profile)
+        found[same] = _caption(text, field, tags, profile, level)
     return tuple(found.values())[:MAX_CAPTIONS]
 
 
@@ -73,11 +85,19 @@ def tidy_title(title: str) -> str:
     return title
 
 
-def _caption(text: str, field: TextField, tags: list[str | None], profile: InstitutionProfile) -> Caption:
+def _caption(
+    text: str, field: TextField, tags: list[str | None], profile: InstitutionProfile, level: CaptionLevel
+) -> Caption:
     known = list(dict.fromkeys(tag for given in tags if (tag := languages.canonical_tag(given))))
     language, detected = languages.tag_text(text, known[0] if len(known) == 1 else None, profile.language)
     if len(known) > 1 and language not in known:
         language, detected = known[0], True
     return Caption(
-        text=text, language=language, field=field, origin="institution", language_detected=detected
+        text=text,
+        language=language,
+        field=field,
+        origin="institution",
+        language_detected=detected,
+        level=level,
+        role=ROLES[field],
     )

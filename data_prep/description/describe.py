@@ -15,7 +15,7 @@ from data_prep.description.dates import parse_date
 from data_prep.description.iconclass import captions_of, find_notations
 from data_prep.description.plain_text import plain_text
 from data_prep.institutions import InstitutionProfile
-from iconoclip.record import Caption, Date
+from iconoclip.record import Caption, CaptionLevel, Date
 from iconoclip.rights import MAX_RAW_CHARS, canonical_uri
 
 # A licence of the catalogue's texts does not apply to its images.
@@ -61,10 +61,16 @@ class Statements:
 
     items: list[Statement] = field(default_factory=list)
 
-    def add(self, name: str, text: str, language: str | None = None) -> None:
-        """Add one statement; `name` is a field of data_prep.institutions.TextField."""
+    def add(self, name: str, text: str, language: str | None = None, label: str = "") -> None:
+        """Add one statement.
+
+        Args:
+            name: a field of data_prep.institutions.TextField, or one that the profile decides on
+                (data_prep.description.raw).
+            label: the element or column it was found in.
+        """
         if text:
-            self.items.append(Statement(name, text, language))  # type: ignore[arg-type]
+            self.items.append(Statement(name, text, language, label))  # type: ignore[arg-type]
 
     def texts(self, name: str) -> list[str]:
         """The texts of one field, as found."""
@@ -72,18 +78,23 @@ class Statements:
 
 
 def describe(
-    statements: Iterable[Statement], profile: InstitutionProfile, rights: Iterable[str] = ()
+    statements: Iterable[Statement],
+    profile: InstitutionProfile,
+    rights: Iterable[str] = (),
+    *,
+    level: CaptionLevel = "item",
 ) -> Description:
     """The description that `statements` make under an institution's profile.
 
     Args:
         rights: the values of the document's own rights property; they take precedence over the metadata.
+        level: what the statements are about.
     """
     found = Statements(list(statements))
     notations = _notations(found)
-    captions = captions_from(found.items, profile)
+    captions = captions_from(found.items, profile, level)
     if profile.iconclass_captions:
-        captions += captions_of(notations)
+        captions += captions_of(notations, level)
     return Description(
         captions=captions,
         iconclass=notations,

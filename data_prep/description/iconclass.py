@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 from iconoclip.iconclass import MAX_NOTATION_CHARS, labels
-from iconoclip.record import Caption
+from iconoclip.record import Caption, CaptionLevel
 
 MAX_TEXT_CHARS = 5_000
 
@@ -45,10 +45,18 @@ def find_notations(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def captions_of(notations: Iterable[str]) -> tuple[Caption, ...]:
+def captions_of(notations: Iterable[str], level: CaptionLevel = "item") -> tuple[Caption, ...]:
     """The texts of notations as captions, in every language; a notation that does not exist has none."""
     return tuple(
-        Caption(text=text, language=tag, field="iconclass", origin="iconclass", language_detected=False)
+        Caption(
+            text=text,
+            language=tag,
+            field="iconclass",
+            origin="iconclass",
+            language_source="source",
+            level=level,
+            role="subject",
+        )
         for notation in notations
         for tag, text in labels(notation).items()
     )

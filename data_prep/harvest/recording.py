@@ -125,6 +125,9 @@ class Recorder:
             "creators": candidate.creators,
             "date": candidate.date,
             "object_type": candidate.object_type,
+            "raw": candidate.raw,
+            "raw_num_dropped": candidate.raw_num_dropped,
+            "num_images": candidate.num_images,
             "rights": rights_of(candidate, config.policy, opt_out),
             "group": group,
             "split": split_of(

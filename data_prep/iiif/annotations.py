@@ -17,15 +17,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from data_prep.candidate import Candidate, Found, Link, Refusal
-from data_prep.description.captions import Statement, captions_from
-from data_prep.description.describe import describe
+from data_prep.description import raw
+from data_prep.description.captions import Statement
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, parse_object, type_of, web_address
 from data_prep.iiif.image_api import region_in_image
 from data_prep.iiif.language_map import first_text, texts
 from data_prep.iiif.selectors import CanvasPart, parts_of
 from data_prep.iiif.upgrade import upgrade
 from data_prep.institutions import InstitutionProfile
-from iconoclip.record import Caption, Region
+from iconoclip.record import RawPair, Region
 
 MAX_ANNOTATIONS = 20_000
 MAX_REGIONS = 500
@@ -33,6 +33,7 @@ MIN_SIDE_PIXELS = 24
 # A part that covers more of the page than this is the page.
 _WHOLE = 0.95
 _SHORT_CHARS = 200
+LABEL = "annotation"
 
 _OF_THE_IMAGE = {
     "commenting",
@@ -137,9 +138,8 @@ def page_links(value: Any, page: Page, base: str) -> Iterator[Link]:
 
 def page_annotations(
     pages: list[JsonObject], page: Page, profile: InstitutionProfile
-) -> tuple[tuple[Caption, ...], list[Candidate | Refusal]]:
-    """What annotations say: captions of the whole page, and candidates of its parts (or why a part is
-    none)."""
+) -> tuple[list[RawPair], list[Candidate | Refusal]]:
+    """What annotations say of the whole page, and candidates of its parts (or why a part is none)."""
     of_page: list[Statement] = []
     of_parts: dict[CanvasPart, list[Statement]] = {}
     for annotation in _annotations(pages):
@@ -158,7 +158,7 @@ def page_annotations(
             finds.append(Refusal(f"{part.source}#xywh={part.region}", placed))
         else:
             finds.append(_find(part, placed, said, page, profile))
-    return captions_from(of_page, profile), finds
+    return raw.raw_pairs(of_page, "image"), finds
 
 
 def _annotations(pages: list[JsonObject]) -> Iterator[JsonObject]:
@@ -189,13 +189,13 @@ def _statements(annotation: JsonObject) -> list[Statement] | None:
 def _said(body: JsonObject | str) -> Iterator[Statement]:
     address = id_of(body) or (id_of(body.get("source")) if isinstance(body, dict) else None) or ""
     if "iconclass.org/" in address:
-        yield Statement("iconclass", address)
+        yield Statement("iconclass", address, None, LABEL)
     if not isinstance(body, dict) or type_of(body) in ("Image", "Dataset", "Feature", "Video", "Sound"):
         return
     if str(body.get("purpose", "")).split(":")[-1] not in _OF_THE_IMAGE:
         return
     for text, language in texts(body if "value" in body else body.get("label")):
-        yield Statement("caption" if len(text) <= _SHORT_CHARS else "description", text, language)
+        yield Statement("caption" if len(text) <= _SHORT_CHARS else "description", text, language, LABEL)
 
 
 def _placed(part: CanvasPart, page: Page) -> Region | str:
@@ -233,16 +233,18 @@ def _find(
     # directly.
     space = None if part.is_image_space else page.size
     is_known = page.image.source_size is not None or space is None
-    own = describe(said, profile)
-    is_picture = not said or any(_PICTURES.search(statement.text) for statement in said)
-    captions = own.captions or (page.image.captions if is_picture else ())
-    if not captions and not own.iconclass:
+    own = raw.raw_pairs(said, "annotation")
+    if not said or any(_PICTURES.search(statement.text) for statement in said):
+        own.append(raw.raw_pair(LABEL, "", None, "annotation", raw.PICTURE))
+    described = raw.Describer(profile).described(
+        [*own, *page.image.raw], page.image.num_images, page.image.raw_num_dropped
+    )
+    if not described.description.captions and not described.description.iconclass:
         return Refusal(f"{part.source}#xywh={part.region}", "an annotation that describes nothing")
     return dataclasses.replace(
         page.image,
         source=page.image.source.model_copy(update={"region": placed if is_known else None}),
-        captions=captions,
-        iconclass=own.iconclass,
+        **described.fields,
         region=placed,
         region_space=None if is_known else space,
         drawn=part.region if space else None,

@@ -4,54 +4,73 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_prep.description.captions import Statement
-from data_prep.description.describe import Statements
+from data_prep.description import raw
 from data_prep.description.plain_text import plain_text
+from data_prep.description.raw import raw_pair
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, web_address
 from data_prep.iiif.language_map import first_text, texts
 from data_prep.iiif.upgrade import metadata
 from data_prep.institutions import InstitutionProfile
-from iconoclip.record import Date, Institution
+from iconoclip.record import Institution, PairLevel, RawPair
 
 
-def statements_of(
-    resource: JsonObject, profile: InstitutionProfile, identity: str, label_field: str
-) -> tuple[list[Statement], list[str]]:
-    """What a Manifest or a Canvas says of itself, and what its rights property holds."""
-    found = Statements()
-    for text, language in texts(resource.get("label")):
-        found.add(label_field, text, language)
-    for text, language in texts(resource.get("summary")):
-        found.add(profile.summary, text, language)
+def pairs_of(resource: JsonObject, level: PairLevel, label_field: str) -> list[RawPair]:
+    """What a Manifest or a Canvas says of itself, as it says it.
+
+    Args:
+        label_field: what the label is (data_prep.description.raw).
+    """
+    found = [raw_pair("label", *text, level, label_field) for text in texts(resource.get("label"))]
+    found += [raw_pair("summary", *text, level, raw.SUMMARY) for text in texts(resource.get("summary"))]
     pairs = resource.get("metadata")
     for pair in objects(metadata(pairs) if isinstance(pairs, dict) else pairs):
-        _add_pair(found, pair, profile)
+        label = raw.LABELS_JOIN.join(dict.fromkeys(text for text, _ in texts(pair.get("label"))))
+        found += [raw_pair(label, *text, level) for text in texts(pair.get("value"))]
     for statement in objects(resource.get("requiredStatement")):
-        for text, language in texts(statement.get("value")):
-            found.add("attribution", text, language)
-    return found.items, rights_of(resource)
+        found += [
+            raw_pair("requiredStatement", *text, level, "attribution")
+            for text in texts(statement.get("value"))
+        ]
+    return found + [raw_pair("rights", text, None, level, "rights") for text in rights_of(resource)]
 
 
-def _add_pair(found: Statements, pair: JsonObject, profile: InstitutionProfile) -> None:
-    for label, _ in texts(pair.get("label")):
-        name, language_name = profile.field_of(plain_text(label, 200))
-        if name != "ignore":
-            for text, language in texts(pair.get("value")):
-                found.add(name, text, language_name or language)
-            return
+def pairs_of_manifest(manifest: JsonObject, identity: str, record: Any = None) -> list[RawPair]:
+    """What a Manifest says, and what a catalogue record said that led to it.
+
+    Args:
+        record: see data_prep.sources.offers.as_context.
+    """
+    found = pairs_of(manifest, "manifest", raw.MANIFEST_LABEL)
+    for item in as_list(manifest.get("homepage")):
+        if address := web_address(id_of(item), identity):
+            found.append(raw_pair("homepage", address, None, "manifest", "homepage"))
+            break
+    if isinstance(value := manifest.get("navDate"), str) and value:
+        found.append(raw_pair("navDate", value, None, "manifest", raw.NAVIGATION_DATE))
+    return found + _pairs_of_record(record)
 
 
-def of_record(record: Any) -> tuple[list[Statement], list[str], str | None]:
-    """What a catalogue record said of the manifest it led to (see data_prep.sources.offers.as_context)."""
+def _pairs_of_record(record: Any) -> list[RawPair]:
     if not isinstance(record, dict):
-        return [], [], None
-    statements = [
-        Statement(item[0], item[1], item[2] if isinstance(item[2], str) else None)
-        for item in as_list(record.get("statements"))
-        if isinstance(item, (list, tuple)) and len(item) == 3 and isinstance(item[1], str)
+        return []
+    found = [
+        raw_pair(str(label), text, language if isinstance(language, str) else None, "record", str(field))
+        # Ledgers of older versions hold no label.
+        for field, text, language, label in (
+            [*item, item[0]][:4]
+            for item in as_list(record.get("statements"))
+            if isinstance(item, (list, tuple)) and 3 <= len(item) <= 4
+        )
+        if isinstance(text, str)
     ]
-    rights = [text for text in as_list(record.get("rights")) if isinstance(text, str)]
-    return statements, rights, web_address(id_of(record.get("homepage")))
+    found += [
+        raw_pair("rights", text, None, "record", "rights")
+        for text in as_list(record.get("rights"))
+        if isinstance(text, str)
+    ]
+    if page := web_address(id_of(record.get("homepage"))):
+        found.append(raw_pair("homepage", page, None, "record", "homepage"))
+    return found
 
 
 def rights_of(resource: JsonObject) -> list[str]:
@@ -70,20 +89,3 @@ def institution_of(manifest: JsonObject, profile: InstitutionProfile) -> Institu
             if name := plain_text(first_text(provider.get("label")) or "", 200):
                 return Institution(slug=profile.slug, name=name, isil=profile.isil)
     return profile.institution
-
-
-def homepage_of(manifest: JsonObject, identity: str) -> str | None:
-    """The page about the object, for people."""
-    for item in as_list(manifest.get("homepage")):
-        if address := web_address(id_of(item), identity):
-            return address
-    return None
-
-
-def navigation_date(manifest: JsonObject) -> Date | None:
-    """The date by which viewers sort the object: better than none."""
-    value = manifest.get("navDate")
-    if isinstance(value, str) and len(value) >= 10 and value[:4].isdigit() and value[4:5] == "-":
-        year = int(value[:4])
-        return Date(edtf=value[:10], text=value[:40], earliest=year, latest=year)
-    return None

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_prep.candidate import Candidate, ImageService, Link, Refusal
-from data_prep.description.captions import MAX_CAPTIONS, Statement, captions_from
-from data_prep.description.describe import Description, describe, rights_value
+from data_prep.description import raw
+from data_prep.description.captions import Statement
+from data_prep.description.raw import Describer
 from data_prep.iiif.annotations import Page, page_annotations, page_links
-from data_prep.iiif.descriptive import homepage_of, institution_of, navigation_date, of_record, statements_of
+from data_prep.iiif.descriptive import institution_of, pairs_of, pairs_of_manifest
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
-from data_prep.iiif.language_map import texts
 from data_prep.iiif.painting import Painting, paintings
 from data_prep.iiif.ranges import contents_by_canvas
 from data_prep.institutions import InstitutionProfile
-from iconoclip.record import Caption, Source
+from iconoclip.record import RawPair, Source
 
 MAX_CANVASES = 50_000
 
@@ -30,12 +30,10 @@ class ManifestReader:
         self.manifest = manifest
         self.identity = identity
         self.profile = profile
-        statements, rights = statements_of(manifest, profile, identity, profile.manifest_label)
-        known, known_rights, known_page = of_record(record)
-        self.shared = describe([*statements, *known], profile, rights or known_rights)
+        self.describer = Describer(profile)
+        self.shared = pairs_of_manifest(manifest, identity, record)
         self.institution = institution_of(manifest, profile)
-        self.homepage = homepage_of(manifest, identity) or web_address(self.shared.homepage) or known_page
-        self.date = self.shared.date or navigation_date(manifest)
+        self.num_images = 1
         self.seen: set[str] = set()
 
     def read(self) -> Iterator[Candidate | Link | Refusal]:
@@ -45,6 +43,7 @@ class ManifestReader:
             yield Refusal(self.identity, "a manifest without canvases", "emptied")
         if len(canvases) > MAX_CANVASES:
             yield Refusal(self.identity, f"more than {MAX_CANVASES} canvases; the rest is left out", "rest")
+        self.num_images = max(1, len(canvases))
         contents = contents_by_canvas(self.manifest, num_canvases=len(canvases))
         for number, canvas in enumerate(canvases[:MAX_CANVASES], 1):
             if type_of(canvas) in ("Canvas", ""):
@@ -59,7 +58,8 @@ class ManifestReader:
     ) -> Iterator[Candidate | Link | Refusal]:
         identity = web_address(id_of(canvas), self.identity)
         name = identity or f"{self.identity}#canvas-{number}"
-        own = self._own_description(canvas, contents.get(id_of(canvas) or "", []))
+        own = pairs_of(canvas, "canvas", raw.CANVAS_LABEL)
+        own += raw.raw_pairs(contents.get(id_of(canvas) or "", []), "canvas")
         candidates: list[Candidate] = []
         num_images = 0
         for painting in paintings(canvas, self.identity):
@@ -75,25 +75,14 @@ class ManifestReader:
         else:
             yield from candidates
 
-    def _own_description(self, canvas: JsonObject, contents: list[Statement]) -> Description:
-        if not contents and not any(
-            key in canvas for key in ("metadata", "summary", "rights", "requiredStatement")
-        ):
-            label = [Statement(self.profile.canvas_label, *text) for text in texts(canvas.get("label"))]
-            return Description(captions=captions_from(label, self.profile)) if label else Description()
-        statements, rights = statements_of(canvas, self.profile, self.identity, self.profile.canvas_label)
-        return describe([*statements, *contents], self.profile, rights)
-
-    def _candidate(self, painting: Painting, name: str, canvas: str | None, own: Description) -> Candidate:
-        shared = self.shared
+    def _candidate(self, painting: Painting, name: str, canvas: str | None, own: list[RawPair]) -> Candidate:
         if name in self.seen:
             name = f"{name}#{painting.identity}"
         self.seen.add(name)
-        captions = merged_captions(own.captions, shared.captions)
-        if painting.label:
-            # "X-ray of the panel": it tells one image of a page from another, after what they have in common.
-            views = [Statement("caption", *text) for text in painting.label]
-            captions = merged_captions(captions, captions_from(views, self.profile))
+        # "X-ray of the panel": it tells one image of a page from another, after what they have in common.
+        views = [raw.raw_pair("label", *text, "image", "caption") for text in painting.label]
+        views += [raw.raw_pair("rights", text, None, "image", "rights") for text in painting.rights]
+        described = self.describer.described([*own, *views, *self.shared], self.num_images)
         return Candidate(
             institution=self.institution,
             source=Source(
@@ -102,25 +91,17 @@ class ManifestReader:
                 manifest=self.identity,
                 image_service=painting.service.id if painting.service else None,
                 image=painting.image_uri,
-                homepage=self.homepage,
+                homepage=web_address(described.description.homepage),
                 region=painting.region,
             ),
             group=self.identity,
-            rights_raw=self._rights_of(painting) or own.rights_raw or shared.rights_raw,
-            attribution=own.attribution or shared.attribution,
-            captions=captions,
-            iconclass=tuple(dict.fromkeys((*own.iconclass, *shared.iconclass))),
-            creators=own.creators or shared.creators,
-            date=own.date or self.date,
-            object_type=own.object_type or shared.object_type,
+            **described.fields,
+            num_images=self.num_images,
             service=_sized(painting),
             image_uri=painting.image_uri,
             source_size=painting.size,
             region=painting.region,
         )
-
-    def _rights_of(self, painting: Painting) -> str | None:
-        return rights_value(list(painting.rights), [], [], self.profile) if painting.rights else None
 
     def _annotated(
         self, canvas: JsonObject, candidates: list[Candidate]
@@ -130,10 +111,11 @@ class ManifestReader:
         page = Page(candidates[0], (width, height) if width and height else None)
         listed = as_list(canvas.get("annotations"))
         embedded = [item for item in listed if isinstance(item, dict) and item.get("items")]
-        captions, finds = page_annotations(embedded, page, self.profile)
-        if captions:
+        said, finds = page_annotations(embedded, page, self.profile)
+        if said:
             first = candidates[0]
-            candidates[0] = dataclasses.replace(first, captions=merged_captions(first.captions, captions))
+            described = self.describer.described([*first.raw, *said], self.num_images, first.raw_num_dropped)
+            candidates[0] = dataclasses.replace(first, **described.fields)
         yield from candidates
         yield from finds
         for item in listed:
@@ -147,12 +129,3 @@ def _sized(painting: Painting) -> ImageService | None:
     if service is None or service.width or painting.size is None:
         return service
     return dataclasses.replace(service, width=painting.size[0], height=painting.size[1])
-
-
-def merged_captions(own: tuple[Caption, ...], shared: tuple[Caption, ...]) -> tuple[Caption, ...]:
-    """Blazons, then what is said of the page, then what is said of the whole."""
-    if not own:
-        return shared
-    known = {caption.text.casefold() for caption in own}
-    both = [*own, *(caption for caption in shared if caption.text.casefold() not in known)]
-    return tuple(sorted(both, key=lambda caption: caption.field != "blazon"))[:MAX_CAPTIONS]

@@ -25,7 +25,9 @@ def contents_by_canvas(manifest: JsonObject, *, num_canvases: int) -> dict[str, 
             break
         if 0 < len(canvases) <= MAX_CANVASES_OF_HEADING:
             for canvas in canvases:
-                found.setdefault(canvas, []).extend(Statement("contents", *heading) for heading in headings)
+                found.setdefault(canvas, []).extend(
+                    Statement("contents", *heading, "structures") for heading in headings
+                )
     return found
 
 

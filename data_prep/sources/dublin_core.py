@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from data_prep.description.raw import RECORD_SUBJECT, RECORD_TITLE
 from data_prep.institutions import InstitutionProfile
 from data_prep.sources.offers import CatalogueRecord, addresses_in
 from data_prep.sources.xml_document import Element, attribute, children, language_of, local_name, text_of
 
 # Element of dc, dcterms or the KB's dcx -> field. `created` is the object's date; `issued` that of the scan.
 _FIELDS = {
+    "title": RECORD_TITLE,
     "alternative": "title",
     "description": "description",
     "abstract": "description",
-    "subject": "subject",
+    "subject": RECORD_SUBJECT,
     "creator": "creator",
     "date": "date",
     "created": "date",
@@ -53,11 +55,7 @@ def _note(item: Element, record: CatalogueRecord, profile: InstitutionProfile) -
     elif name in _IMAGES:
         for address in addresses_in(text):
             record.note_image(address)
-    elif name == "title":
-        record.statements.add(profile.titles_are, text, language_of(item))
     elif (field := _FIELDS.get(name, "ignore")) == "rights":
         record.rights.append(text)
-    elif field != "ignore":
-        record.statements.add(field, text, language_of(item))
-        if name == "subject" and profile.iconclass_in_subjects:
-            record.statements.add("iconclass", text)
+    else:
+        record.statements.add(field, text, language_of(item), f"dc:{name}")

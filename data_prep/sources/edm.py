@@ -63,16 +63,17 @@ class _Graph:
 
     def statements(self, item: Element, field: str) -> Iterator[Statement]:
         """What a property says: its text, or the labels of the concept or agent it points to."""
+        name = local_name(item)
         if text := text_of(item):
-            yield Statement(field, text, language_of(item))  # type: ignore[arg-type]
+            yield Statement(field, text, language_of(item), name)  # type: ignore[arg-type]
             return
         address = attribute(item, "resource") or ""
         if field == "subject" and "iconclass.org/" in address:
-            yield Statement("iconclass", address)
+            yield Statement("iconclass", address, None, name)
         for thing in self.by_address.get(address, []):
             for label in children(thing, "prefLabel"):
                 if text := text_of(label):
-                    yield Statement(field, text, language_of(label))  # type: ignore[arg-type]
+                    yield Statement(field, text, language_of(label), name)  # type: ignore[arg-type]
 
 
 def edm_records(root: Element, profile: InstitutionProfile) -> Iterator[CatalogueRecord]:
@@ -97,7 +98,7 @@ def _record(graph: _Graph, aggregation: Element, profile: InstitutionProfile) ->
     record.rights = list(graph.resources(aggregation, "rights"))
     record.keeper = _name(graph, aggregation, "dataProvider") or _name(graph, aggregation, "provider")
     if record.keeper:
-        record.statements.add("attribution", record.keeper)
+        record.statements.add("attribution", record.keeper, label="dataProvider")
     record.homepage = next(filter(web_address, graph.resources(aggregation, "isShownAt")), None)
     _note_images(graph, aggregation, record, profile)
     return record

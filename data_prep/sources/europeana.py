@@ -112,7 +112,7 @@ def _found_item(item: JsonObject, uri: str, profile: InstitutionProfile) -> Iter
     for aware, plain, field in _SEARCH_FIELDS:
         for text, language in texts(item.get(aware)) or texts(item.get(plain)):
             if not text.startswith(("http://", "https://")):
-                record.statements.add(field, text, language)
+                record.statements.add(field, text, language, aware)
     record.rights = [text for text, _ in texts(item.get("rights"))]
     _name_keeper(record, [text for text, _ in texts(item.get("dataProvider"))])
     record.homepage = next(
@@ -139,7 +139,7 @@ def _name_keeper(record: CatalogueRecord, names: list[str]) -> None:
     names = [name for name in names if not name.startswith("http")]
     if names:
         record.keeper = names[0]
-        record.statements.add("attribution", names[0])
+        record.statements.add("attribution", names[0], label="dataProvider")
 
 
 def _next_page(value: JsonObject, uri: str, num_items: int) -> Iterator[Find]:
@@ -182,11 +182,11 @@ def _record(item: JsonObject, uri: str, profile: InstitutionProfile) -> Catalogu
         for name, field in _PROXY_FIELDS.items():
             for text, language in texts(proxy.get(name)):
                 if "iconclass.org/" in text:
-                    record.statements.add("iconclass", text)
+                    record.statements.add("iconclass", text, label=name)
                 for label, tag in labels.get(
                     text, [] if text.startswith("http") else [(text, _tag(language))]
                 ):
-                    record.statements.add(field, label, tag)
+                    record.statements.add(field, label, tag, name)
     services = {id_of_about(service): service for service in objects(item.get("services"))}
     for aggregation in objects(item.get("aggregations")):
         record.rights += [text for text, _ in texts(aggregation.get("edmRights"))]

@@ -102,33 +102,33 @@ def _identity(lido: Element) -> str | None:
 def _note_object(lido: Element, record: CatalogueRecord) -> None:
     for title_set in descendants(lido, "titleSet"):
         for value in children(title_set, "appellationValue"):
-            record.statements.add("title", text_of(value), language_of(value))
+            record.statements.add("title", text_of(value), language_of(value), "appellationValue")
     for kind in descendants(lido, "objectWorkType"):
         for term in children(kind, "term"):
-            record.statements.add("type", text_of(term), language_of(term))
+            record.statements.add("type", text_of(term), language_of(term), "objectWorkType")
     for note in descendants(lido, "descriptiveNoteValue"):
-        record.statements.add("description", text_of(note), language_of(note))
+        record.statements.add("description", text_of(note), language_of(note), "descriptiveNoteValue")
     for name in descendants(lido, "repositoryName"):
         for value in descendants(name, "appellationValue"):
             record.keeper = record.keeper or text_of(value) or None
     for line in descendants(lido, "creditLine"):
-        record.statements.add("attribution", text_of(line), language_of(line))
+        record.statements.add("attribution", text_of(line), language_of(line), "creditLine")
 
 
 def _note_subjects(lido: Element, record: CatalogueRecord) -> None:
     for subject in descendants(lido, "subjectSet"):
         for shown in children(subject, "displaySubject"):
-            record.statements.add("caption", text_of(shown), language_of(shown))
+            record.statements.add("caption", text_of(shown), language_of(shown), "displaySubject")
         for concept in descendants(subject, "subjectConcept"):
             for identity in children(concept, "conceptID"):
                 source = (attribute(identity, "source") or "").casefold()
                 if "iconclass" in source or "iconclass" in text_of(identity).casefold():
-                    record.statements.add("iconclass", text_of(identity))
+                    record.statements.add("iconclass", text_of(identity), label="conceptID")
             for term in children(concept, "term"):
-                record.statements.add("subject", text_of(term), language_of(term))
+                record.statements.add("subject", text_of(term), language_of(term), "subjectConcept")
         for name in descendants(subject, "subjectActor", "subjectPlace", "subjectObject"):
             for value in descendants(name, "appellationValue", "displayActorInRole", "displayPlace"):
-                record.statements.add("subject", text_of(value), language_of(value))
+                record.statements.add("subject", text_of(value), language_of(value), local_name(name))
 
 
 def _note_making(lido: Element, record: CatalogueRecord) -> None:
@@ -140,16 +140,19 @@ def _note_making(lido: Element, record: CatalogueRecord) -> None:
             if any(_AFTER.search(text_of(role)) for role in descendants(actor, "roleActor")):
                 continue
             for value in descendants(actor, "nameActorSet"):
-                record.statements.add("creator", text_of(child(value, "appellationValue")))
+                record.statements.add(
+                    "creator", text_of(child(value, "appellationValue")), None, "eventActor"
+                )
         for date in children(event, "eventDate"):
             for shown in children(date, "displayDate"):
-                record.statements.add("date", text_of(shown), language_of(shown))
+                record.statements.add("date", text_of(shown), language_of(shown), "displayDate")
             earliest, latest = (
                 text_of(child(date, "date", "earliestDate")),
                 text_of(child(date, "date", "latestDate")),
             )
             if earliest or latest:
-                record.statements.add("date", f"{earliest or latest}/{latest or earliest}")
+                span = f"{earliest or latest}/{latest or earliest}"
+                record.statements.add("date", span, None, "eventDate")
 
 
 def _note_resources(lido: Element, record: CatalogueRecord, profile: InstitutionProfile) -> None:

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from data_prep.candidate import Candidate, ImageService, Link, Refusal
 from data_prep.description.captions import Statement
-from data_prep.description.describe import Statements, describe
+from data_prep.description.describe import Statements
+from data_prep.description.raw import Describer, raw_pair, raw_pairs
 from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import Institution, Source
@@ -138,7 +139,7 @@ def as_context(record: CatalogueRecord) -> dict[str, Any]:
         "id": record.id,
         "rights": [text[:MAX_STATEMENT_CHARS] for text in record.rights[:10]],
         "statements": [
-            [item.field, item.text[:MAX_STATEMENT_CHARS], item.language]
+            [item.field, item.text[:MAX_STATEMENT_CHARS], item.language, item.label]
             for item in record.statements.items[:MAX_STATEMENTS]
         ],
         **({"homepage": record.homepage} if record.homepage else {}),
@@ -146,13 +147,18 @@ def as_context(record: CatalogueRecord) -> dict[str, Any]:
 
 
 def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Candidate]:
-    shared = describe(record.statements.items, profile, record.rights)
+    shared = raw_pairs(record.statements.items, "record")
+    shared += [raw_pair("rights", text, None, "record", "rights") for text in record.rights]
+    if record.homepage:
+        shared.append(raw_pair("homepage", record.homepage, None, "record", "homepage"))
+    describer = Describer(profile)
     institution = profile.institution
     if record.keeper:
         institution = Institution(slug=profile.slug, name=record.keeper[:500], isil=None)
     for number, image in enumerate(record.images):
-        own = describe([*image.statements, *record.statements.items], profile, image.rights or record.rights)
-        described = own if image.statements or image.rights else shared
+        own = raw_pairs(image.statements, "image")
+        own += [raw_pair("rights", text, None, "image", "rights") for text in image.rights]
+        described = describer.described([*own, *shared], len(record.images))
         place = image.service.id if image.service else image.uri
         yield Candidate(
             institution=institution,
@@ -162,17 +168,12 @@ def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterato
                 manifest=None,
                 image_service=image.service.id if image.service else None,
                 image=image.uri,
-                homepage=record.homepage or web_address(shared.homepage),
+                homepage=web_address(described.description.homepage),
                 region=None,
             ),
             group=record.id,
-            rights_raw=described.rights_raw,
-            attribution=described.attribution,
-            captions=described.captions,
-            iconclass=described.iconclass,
-            creators=described.creators,
-            date=described.date,
-            object_type=described.object_type,
+            **described.fields,
+            num_images=len(record.images),
             service=image.service,
             image_uri=image.uri,
             source_size=image.size,

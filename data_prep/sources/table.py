@@ -17,7 +17,7 @@ from typing import Any, Final
 from data_prep.candidate import Candidate, Found, Refusal
 from data_prep.config import Columns, PackConfig
 from data_prep.description.captions import Statement
-from data_prep.description.describe import describe
+from data_prep.description.raw import PICTURE, Describer, raw_pair, raw_pairs
 from data_prep.institutions import (
     CAPTION_FIELDS,
     InstitutionProfile,
@@ -30,7 +30,7 @@ from iconoclip.config import nearest
 from iconoclip.errors import BadInput, ConfigError
 from iconoclip.files import sha256_of
 from iconoclip.pictures import ImageRefused, header_size
-from iconoclip.record import Caption, Region, Source, is_slug
+from iconoclip.record import Region, Source, is_slug
 
 MAX_REGIONS: Final = 500
 
@@ -46,6 +46,7 @@ class TableReader:
         self.path = table_file(Path(config.table))
         self._config, self._columns = config, config.columns
         self._profiles: dict[str, InstitutionProfile] = {}
+        self._describers: dict[str, Describer] = {}
         first = next((row for _, row in rows(self.path) if not isinstance(row, str)), None)
         if first is None:
             raise BadInput("the table holds no rows", where=self.path, remedy="is this the right file?")
@@ -110,8 +111,12 @@ class TableReader:
 
     def _texts(self, row: Row, spec: str | list[str] | None) -> list[str]:
         """The texts in the first filled one of the columns."""
+        return [text for _, text in self._cells(row, spec)]
+
+    def _cells(self, row: Row, spec: str | list[str] | None) -> list[tuple[str, str]]:
+        """The texts in the first filled one of the columns, each with the column's name."""
         for name in [spec] if isinstance(spec, str) else spec or []:
-            if texts := [text for value in _values(row.get(name)) for text in self._split(value)]:
+            if texts := [(name, text) for value in _values(row.get(name)) for text in self._split(value)]:
                 return texts
         return []
 
@@ -144,7 +149,8 @@ class TableReader:
     def _candidate(self, row: Row, name: str) -> Candidate:
         columns = self._columns
         profile = self._profile(self._text(row, columns.institution))
-        description = describe(self._statements(row), profile, self._rights(row))
+        pairs = raw_pairs(self._statements(row), "record")
+        described = self._describer(profile).described(pairs, None)
         identity = self._text(row, columns.id) or name
         manifest = self._text(row, columns.manifest)
         size = _size(self._text(row, columns.source_width), self._text(row, columns.source_height))
@@ -155,18 +161,12 @@ class TableReader:
                 canvas=self._text(row, columns.canvas),
                 manifest=manifest,
                 image=self._text(row, columns.image) or name,
-                homepage=description.homepage,
+                homepage=described.description.homepage,
                 image_service=None,
                 region=None,
             ),
             group=self._text(row, columns.group) or manifest or identity,
-            rights_raw=description.rights_raw,
-            attribution=description.attribution,
-            captions=description.captions,
-            iconclass=description.iconclass,
-            creators=description.creators,
-            date=description.date,
-            object_type=description.object_type,
+            **described.fields,
             image_uri=name,
             source_size=size,
         )
@@ -182,19 +182,21 @@ class TableReader:
                     remedy=nearest(field, CAPTION_FIELDS),
                 )
             spoken = columns.caption_languages.get(field, language)
-            yield from (Statement(field, text, spoken) for text in self._texts(row, spec))
+            yield from (Statement(field, text, spoken, label) for label, text in self._cells(row, spec))
         others: tuple[tuple[TextField, str | list[str] | None], ...] = (
             ("creator", columns.creators), ("date", columns.date), ("type", columns.object_type),
             ("iconclass", columns.iconclass), ("attribution", columns.attribution),
             ("homepage", columns.homepage),
         )  # fmt: skip
         for name, column in others:
-            yield from (Statement(name, text, None) for text in self._texts(row, column))
+            yield from (Statement(name, text, None, label) for label, text in self._cells(row, column))
+        rights = [Statement("rights", text, None, label) for label, text in self._cells(row, columns.rights)]
+        if not rights and self._config.rights:
+            rights = [Statement("rights", self._config.rights, None, "rights")]
+        yield from rights
 
-    def _rights(self, row: Row) -> list[str]:
-        return self._texts(row, self._columns.rights) or (
-            [self._config.rights] if self._config.rights else []
-        )
+    def _describer(self, profile: InstitutionProfile) -> Describer:
+        return self._describers.setdefault(profile.slug, Describer(profile))
 
     def _profile(self, name: str | None) -> InstitutionProfile:
         """The institution of a row: its own name's, else the one configured."""
@@ -236,14 +238,17 @@ class TableReader:
     def _region(self, region: dict[str, Any], place: Region, row: Row, page: Candidate) -> Candidate:
         profile = self._profile(self._text(row, self._columns.institution))
         language = self._text(row, self._columns.language) or self._config.language
-        labels = [
-            Statement("caption", text, language) for text in _values(region.get(self._columns.region_label))
+        column = self._columns.region_label
+        pairs = [
+            raw_pair(column, text, language, "annotation", "caption") for text in _values(region.get(column))
         ]
-        own = describe(labels, profile).captions
+        # Without words of its own a region has those of its row.
+        pairs.append(raw_pair(column, "", None, "annotation", PICTURE))
+        described = self._describer(profile).described([*pairs, *page.raw], None, page.raw_num_dropped)
         return replace(
             page,
             source=page.source.model_copy(update={"region": place}),
-            captions=_own_first(own, page.captions),
+            **described.fields,
             region=place,
         )
 
@@ -262,11 +267,6 @@ class TableReader:
             if right > left and bottom > top:
                 return Region(x=left, y=top, width=right - left, height=bottom - top)
         return None
-
-
-def _own_first(own: tuple[Caption, ...], shared: tuple[Caption, ...]) -> tuple[Caption, ...]:
-    known = {caption.text.casefold() for caption in own}
-    return (*own, *(caption for caption in shared if caption.text.casefold() not in known))
 
 
 def _names(spec: str | list[str] | None) -> Iterable[str]:

@@ -101,7 +101,9 @@ def test_an_ark_of_gallica_leads_to_its_manifest() -> None:
 def test_titles_of_the_armorial_are_blazons() -> None:
     dc = '<dc:title xml:lang="en">Azure, a chevron or</dc:title><dc:relation>http://127.0.0.1:9/iiif/m/1/manifest.json</dc:relation><dc:subject>46A122(LION)</dc:subject>'
     (link,) = read(listing(record(dc)), load_profile("armorial-valcendre")).links
-    assert link.context["record"]["statements"][0] == ["blazon", "Azure, a chevron or", "en"]
+    said = link.context["record"]["statements"][0]
+    assert said == ["record-title", "Azure, a chevron or", "en", "dc:title"]
+    assert load_profile("armorial-valcendre").titles_are == "blazon"
 
 
 def test_deleted_records_are_withdrawn() -> None:

@@ -1,0 +1,220 @@
+"""What a source said, kept as it was said, and the one function that makes a description of it.
+
+Readers turn documents into raw pairs (iconoclip.record.RawPair). A harvest and `iconoclip remap` both call
+`Describer.describe` on them and on nothing else. So a remapped set equals a fresh harvest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from data_prep.description.captions import MAX_CAPTIONS, Statement
+from data_prep.description.describe import Description, describe
+from data_prep.description.plain_text import plain_text
+from data_prep.institutions import InstitutionProfile, TextField
+from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionLevel, Date, PairLevel, RawPair
+
+# Bounds of what one record keeps. Of real manifests the largest says 18 KB in 160 pairs about one page.
+MAX_PAIRS: Final = 400
+MAX_BYTES: Final = 64_000
+# The labels of one pair in several languages are joined by this.
+LABELS_JOIN: Final = " | "
+
+# What a standard says a text is, where the institution's profile decides what that means.
+MANIFEST_LABEL: Final = "manifest-label"
+CANVAS_LABEL: Final = "canvas-label"
+SUMMARY: Final = "summary"
+RECORD_TITLE: Final = "record-title"
+RECORD_SUBJECT: Final = "record-subject"
+NAVIGATION_DATE: Final = "navigation-date"
+# A region that shows a picture: without words of its own, it has those of its page.
+PICTURE: Final = "picture"
+# Kept first when a record says too much: without it the item could not be used at all.
+_FIRST: Final = ("rights", "attribution")
+_MAX_LANGUAGE_CHARS: Final = 100
+
+
+def raw_pair(
+    label: str, value: str, language: str | None, level: PairLevel, field: str | None = None
+) -> RawPair:
+    """A pair within the bounds of a record; what is cut off a long value is counted in it."""
+    return RawPair(
+        label=label[:MAX_LABEL_CHARS],
+        value=value[:MAX_VALUE_CHARS],
+        language=language if language and len(language) <= _MAX_LANGUAGE_CHARS else None,
+        level=level,
+        field=field,
+        num_cut=max(0, len(value) - MAX_VALUE_CHARS),
+    )
+
+
+def raw_pairs(statements: Iterable[Statement], level: PairLevel) -> list[RawPair]:
+    """The pairs of statements whose meaning their format or mapping defines."""
+    return [raw_pair(one.label or one.field, one.text, one.language, level, one.field) for one in statements]
+
+
+def bounded(pairs: Sequence[RawPair]) -> tuple[tuple[RawPair, ...], int]:
+    """At most MAX_PAIRS pairs and MAX_BYTES bytes, in their order, and how many were left out.
+
+    Rights and credits are kept before everything else; of the rest, what comes first.
+    """
+    order = sorted(range(len(pairs)), key=lambda number: pairs[number].field not in _FIRST)
+    kept: list[int] = []
+    size = 0
+    for number in order[:MAX_PAIRS]:
+        size += len(pairs[number].label.encode()) + len(pairs[number].value.encode())
+        if size > MAX_BYTES:
+            break
+        kept.append(number)
+    return tuple(pairs[number] for number in sorted(kept)), len(pairs) - len(kept)
+
+
+@dataclass(frozen=True)
+class Described:
+    """A description with the pairs it was made from."""
+
+    description: Description
+    raw: tuple[RawPair, ...]
+    num_dropped: int
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a candidate, by name."""
+        told = self.description
+        return {
+            "rights_raw": told.rights_raw,
+            "attribution": told.attribution,
+            "captions": told.captions,
+            "iconclass": told.iconclass,
+            "creators": told.creators,
+            "date": told.date,
+            "object_type": told.object_type,
+            "raw": self.raw,
+            "raw_num_dropped": self.num_dropped,
+        }
+
+
+class Describer:
+    """Describes the records of one institution.
+
+    Pages of one work share what its manifest says. That is worked out once, as long as it stays the same.
+
+    Args:
+        profile: what the institution's labels mean.
+    """
+
+    def __init__(self, profile: InstitutionProfile) -> None:
+        self._profile = profile
+        self._known: dict[tuple[tuple[RawPair, ...], CaptionLevel], Description] = {}
+
+    def described(self, pairs: Sequence[RawPair], num_images: int | None, num_dropped: int = 0) -> Described:
+        """The pairs as far as a record keeps them, and the description of just these.
+
+        Args:
+            num_dropped: pairs that were left out before.
+        """
+        kept, num_more = bounded(pairs)
+        return Described(self.describe(kept, num_images), kept, num_dropped + num_more)
+
+    def describe(self, pairs: Sequence[RawPair], num_images: int | None) -> Description:
+        """The description of one image or region.
+
+        Args:
+            pairs: everything that was said of it and of what it is part of.
+            num_images: images of the object; with several, its manifest speaks of the work, not of an item.
+        """
+        whole: CaptionLevel = "work" if (num_images or 1) > 1 else "item"
+        shared = self._part(pairs, ("manifest", "record"), whole)
+        collection = self._part(pairs, ("collection",), "collection")
+        page = self._part(pairs, ("canvas",), "page")
+        image = self._part(pairs, ("image",), "page")
+        captions = merged_captions(page.captions, shared.captions)
+        captions = merged_captions(captions, image.captions) if image.captions else captions
+        captions = merged_captions(captions, collection.captions) if collection.captions else captions
+        iconclass = tuple(dict.fromkeys((*page.iconclass, *image.iconclass, *shared.iconclass)))
+        region = [pair for pair in pairs if pair.level == "annotation"]
+        if region:
+            part = self._part(pairs, ("annotation",), "region")
+            is_picture = any(pair.field == PICTURE for pair in region)
+            captions = part.captions or (captions if is_picture else ())
+            iconclass = part.iconclass
+        return Description(
+            captions=captions,
+            iconclass=iconclass,
+            creators=page.creators or shared.creators,
+            date=page.date or shared.date or _navigation_date(pairs),
+            object_type=page.object_type or shared.object_type,
+            rights_raw=image.rights_raw or page.rights_raw or shared.rights_raw,
+            attribution=page.attribution or shared.attribution,
+            homepage=_homepage(pairs, shared),
+        )
+
+    def _part(
+        self, pairs: Sequence[RawPair], levels: tuple[PairLevel, ...], level: CaptionLevel
+    ) -> Description:
+        mine = tuple(pair for pair in pairs if pair.level in levels)
+        if not mine:
+            return Description()
+        known = self._known.get((mine, level))
+        if known is None:
+            if len(self._known) >= 64:
+                self._known.clear()
+            known = self._known[mine, level] = self._describe(mine, level)
+        return known
+
+    def _describe(self, pairs: tuple[RawPair, ...], level: CaptionLevel) -> Description:
+        statements = [statement for pair in pairs for statement in self._statements(pair)]
+        stated = [pair.value for pair in pairs if pair.field == "rights" and pair.level != "record"]
+        known = [pair.value for pair in pairs if pair.field == "rights" and pair.level == "record"]
+        return describe(statements, self._profile, stated or known, level=level)
+
+    def _statements(self, pair: RawPair) -> Iterator[Statement]:
+        """What a pair says under the institution's profile."""
+        profile, field, language = self._profile, pair.field, pair.language
+        if field is None:
+            field, language = self._by_label(pair)
+        elif field == RECORD_SUBJECT:
+            field = "subject"
+            if profile.iconclass_in_subjects:
+                yield Statement("iconclass", pair.value)
+        else:
+            field = {
+                MANIFEST_LABEL: profile.manifest_label,
+                CANVAS_LABEL: profile.canvas_label,
+                SUMMARY: profile.summary,
+                RECORD_TITLE: profile.titles_are,
+            }.get(field, field)
+        if field not in ("ignore", "rights", NAVIGATION_DATE, PICTURE) or pair.field is None:
+            yield Statement(field, pair.value, language, pair.label)  # type: ignore[arg-type]
+
+    def _by_label(self, pair: RawPair) -> tuple[TextField, str | None]:
+        for label in pair.label.split(LABELS_JOIN):
+            field, language = self._profile.field_of(plain_text(label, MAX_LABEL_CHARS))
+            if field != "ignore":
+                return field, language or pair.language
+        return "ignore", pair.language
+
+
+def merged_captions(own: tuple[Caption, ...], shared: tuple[Caption, ...]) -> tuple[Caption, ...]:
+    """Blazons, then what is said of the part, then what is said of the whole."""
+    if not own:
+        return shared
+    known = {caption.text.casefold() for caption in own}
+    both = [*own, *(caption for caption in shared if caption.text.casefold() not in known)]
+    return tuple(sorted(both, key=lambda caption: caption.field != "blazon"))[:MAX_CAPTIONS]
+
+
+def _homepage(pairs: Sequence[RawPair], shared: Description) -> str | None:
+    stated = {pair.level: pair.value for pair in reversed(pairs) if pair.field == "homepage"}
+    return stated.get("manifest") or shared.homepage or stated.get("record")
+
+
+def _navigation_date(pairs: Sequence[RawPair]) -> Date | None:
+    """The date by which viewers sort the object: better than none."""
+    value = next((pair.value for pair in pairs if pair.field == NAVIGATION_DATE), "")
+    if len(value) >= 10 and value[:4].isdigit() and value[4:5] == "-":
+        year = int(value[:4])
+        return Date(edtf=value[:10], text=value[:40], earliest=year, latest=year)
+    return None
