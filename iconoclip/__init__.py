@@ -1,1 +1,1 @@
-"""The contracts of iconoclip and its one command: what the stages agree on, and nothing else."""
+"""The `iconoclip` command, the formats on disk, and the code that several stages share."""

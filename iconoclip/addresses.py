@@ -1,12 +1,11 @@
-"""Network addresses: which ones belong to the public internet, and how a URL names a host. No network access
-here.
+"""Network addresses: which ones are public, and which host a URL names. Nothing here accesses the network.
 
-Whoever fetches what a document or a reader names must not be led into our own network. An address is judged
-by every
-IPv4 address that it carries: a gateway unpacks it, and what looks public leads inside. Sources: the IANA
-special-purpose address registries (RFC 6890), and for each form of embedding the RFC named next to it.
+A document or a user can name any address, and must not make us send requests into our own network. An IPv6
+address may embed IPv4 addresses, which a gateway unpacks; so it counts as public only if all of them are
+public. Sources: the IANA special-purpose address registries (RFC 6890), and for each form of embedding the
+RFC named next to it.
 
-The tables are written here and not taken from `ipaddress`, whose own differ between Python releases.
+The tables are written out here, because those of the `ipaddress` module differ between Python releases.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ _NOT_PUBLIC_V4: Final = tuple(
         ),
     )
 )
-# Only 2000::/3 has been given out as global unicast (RFC 4291); the registry then lists what of it is not
-# reachable.
+# Only 2000::/3 is assigned as global unicast (RFC 4291); the registry lists the parts of it that are not
+# globally reachable.
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6: Final = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 _PUBLIC_IN_2001: Final = tuple(
@@ -68,8 +67,8 @@ _ANY: Final = IPv4Network("0.0.0.0/8")
 def is_public(address: str) -> bool:
     """Whether an IP address, in any spelling, belongs to the public internet.
 
-    One that carries IPv4 addresses is public if all of them are. What is no address, or belongs to one
-    interface of this machine (`fe80::1%eth0`), is not public.
+    An address that embeds IPv4 addresses is public if all of them are. Text that is no address is not public,
+    nor is an address of one interface of this machine (`fe80::1%eth0`).
     """
     parsed = literal_address(address)
     return parsed is not None and _is_public(parsed)
@@ -91,7 +90,7 @@ def _is_public(address: IPAddress) -> bool:
 
 
 def embedded(address: IPv6Address) -> Iterator[IPv4Address]:
-    """The IPv4 addresses that an IPv6 address carries; none where it is an address of its own."""
+    """The IPv4 addresses that an IPv6 address embeds, if any."""
     bits = int(address)
     if any(address in network for network in _LAST_32_BITS):
         yield IPv4Address(bits & 0xFFFFFFFF)
@@ -107,11 +106,11 @@ def embedded(address: IPv6Address) -> Iterator[IPv4Address]:
 
 
 def _translated(bits: int) -> Iterator[IPv4Address]:
-    """What an address of the local NAT64 prefix (RFC 8215) may carry.
+    """The IPv4 addresses that an address with the local NAT64 prefix (RFC 8215) may embed.
 
-    The operator chooses a prefix of 48, 56, 64 or 96 bits, and the address does not tell which (RFC 6052,
-    section 2.2): so every reading counts that has something in it. Bits 64 to 71 are never part of the
-    address.
+    The operator chooses a prefix of 48, 56, 64 or 96 bits, and the address does not show which one (RFC 6052,
+    section 2.2). So every reading that gives an address other than zero counts. Bits 64 to 71 are never part
+    of the address.
     """
     without_gap = (bits >> 64) << 56 | bits & ((1 << 56) - 1)  # 120 bits
     readings = [IPv4Address(without_gap >> (120 - length - 32) & 0xFFFFFFFF) for length in (48, 56, 64)]
@@ -121,7 +120,7 @@ def _translated(bits: int) -> Iterator[IPv4Address]:
 
 @functools.lru_cache(maxsize=4096)
 def literal_address(host: str) -> IPAddress | None:
-    """The address that a host part spells out, or None when it is a name.
+    """The IP address that the host part of a URL spells out, or None if it is a name.
 
     IPv4 is read as browsers and `getaddrinfo` read it: `0x7f.1`, `0177.0.0.1` and `2130706433` are all
     127.0.0.1 (WHATWG URL Standard, section 3.5), and full-width digits are digits.
@@ -166,10 +165,10 @@ def is_loopback(host: str) -> bool:
 
 
 def host_and_port(parts: SplitResult) -> tuple[str, int]:
-    """Which host and port an http(s) URL names: lower case, without the dot of the DNS root.
+    """The host and port of an http(s) URL; the host in lower case, without the trailing dot of the DNS root.
 
     Raises:
-        ValueError: it names none, or its port is no number.
+        ValueError: the URL has no host, or its port is not a number.
     """
     host = (parts.hostname or "").lower().removesuffix(".")
     if parts.scheme not in DEFAULT_PORTS or not host:

@@ -1,7 +1,8 @@
 """The one command: `iconoclip VERB [ARG ...] [--config FILE] [--field value ...]`.
 
-Errors become one message and an exit code; see iconoclip.errors. Each step imports what it needs: the list of
-verbs is printed without pydantic, the help of a verb without cyclopts, and neither needs torch.
+Errors become one message and an exit code; see iconoclip.errors. Modules are imported only when they are
+needed: the list of verbs is printed without importing pydantic, the help of a verb without cyclopts, and
+both without torch.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from iconoclip.errors import ConfigError, IconoclipError, TryAgainLater
 if TYPE_CHECKING:
     from iconoclip.config import Config
 
-# What a shell says of any program that wrote to a pipe nobody reads any more: 128 and the number of SIGPIPE.
+# The exit code that shells report for a program that wrote to a closed pipe: 128 plus the number of SIGPIPE.
 READER_LEFT = 141
-# Set in the environment, it shows where in the code a trouble of the machine arose.
+# If this environment variable is set, errors also show the traceback.
 TRACEBACK_SWITCH = "ICONOCLIP_TRACEBACK"
 INTERRUPTED = TryAgainLater("interrupted", remedy="run the same command again; it continues from here")
 
@@ -63,9 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _reader_left() -> bool:
-    """Whether whoever read our standard output has gone, as in `| head`; a child or a server may also break a
-    pipe."""
-    with contextlib.suppress(OSError, ValueError):  # a standard output that is no file has no reader
+    """Whether the reader of our standard output has closed it, as `head` does. Other pipes can break too:
+    those to child processes and servers.
+    """
+    with contextlib.suppress(OSError, ValueError):  # standard output that is not a file has no reader
         output = select.poll()
         output.register(sys.stdout.fileno(), 0)
         return any(event & select.POLLERR for _, event in output.poll(0))
@@ -102,7 +104,7 @@ def parse(name: str, arguments: Sequence[str]) -> Config:
 
     Raises:
         ConfigError: an unknown key or a value that does not fit.
-        SystemExit: the help or the config was asked for; it is printed.
+        SystemExit: the help or the config was requested, and has been printed.
     """
     model = verbs.config_model(name)
     before_words = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -143,16 +145,18 @@ def console() -> NoReturn:
 
 
 def _end_as_ctrl_c_does() -> None:
-    """Let SIGTERM, and in a SLURM job the warning before its time limit, end a verb as Ctrl-C does: saved,
-    code 75."""
+    """Make SIGTERM, and the warning before the time limit of a SLURM job, end a verb in the same way as
+    Ctrl-C: the state is saved and the exit code is 75.
+    """
     warnings = [signal.SIGTERM, signal.SIGUSR1] if "SLURM_JOB_ID" in os.environ else [signal.SIGTERM]
     for warning in warnings:
         signal.signal(warning, signal.default_int_handler)
 
 
 def _leave_working_folder_out() -> None:
-    """Take the working directory, which `python -m` puts first, off the path: a user's own folder `training`
-    there must not come before ours."""
+    """Remove the working directory, which `python -m` puts first, from the import path: a user's own folder
+    `training` must not hide our package.
+    """
     root = Path(__file__).resolve().parents[1]
     if sys.path and sys.path[0] in ("", str(Path.cwd())) and Path.cwd() != root:
         sys.path.pop(0)

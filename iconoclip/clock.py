@@ -1,4 +1,4 @@
-"""The time as every file we write records it: ISO 8601, UTC, whole seconds, `2026-11-28T09:30:00Z`.
+"""The time format of every file that we write: ISO 8601, UTC, whole seconds, `2026-11-28T09:30:00Z`.
 
 Readers accept `+00:00` and other offsets as well: earlier versions wrote those.
 """
@@ -13,7 +13,7 @@ from iconoclip.errors import ConfigError
 
 # reproducible-builds.org/specs/source-date-epoch: seconds since 1970, in place of now.
 EPOCH_VARIABLE: Final = "SOURCE_DATE_EPOCH"
-# 9999-12-31T23:59:59Z, the last second that has a form in ISO 8601 of four digits.
+# 9999-12-31T23:59:59Z, the last second with a four-digit year.
 MAX_EPOCH: Final = 253_402_300_799
 
 
@@ -43,17 +43,17 @@ def now(fixed: str | None = None) -> str:
 
 
 def wall_now() -> str:
-    """The true time even under SOURCE_DATE_EPOCH: for records of when a job ran."""
+    """The true time even if SOURCE_DATE_EPOCH is set: for records of when a job ran."""
     return written(datetime.now(UTC))
 
 
 def written(moment: datetime) -> str:
-    """A moment with its offset, as files record it. A fraction of a second is cut."""
+    """A datetime with an offset in the format of our files. Fractions of a second are cut off."""
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def parse(text: str) -> datetime:
-    """The moment that a recorded time names, in UTC; one without an offset is in UTC.
+    """The recorded time as a datetime in UTC. A time without an offset is read as UTC.
 
     Raises:
         ValueError: it is not ISO 8601.

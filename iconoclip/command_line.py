@@ -1,8 +1,9 @@
-"""A verb's command line, read by cyclopts: which words belong to which field. pydantic then judges the
-values.
+"""The command line of a verb, read by cyclopts, which assigns words to fields. pydantic then
+validates the values.
 
-Every field of the config model, at any depth, is one option that takes plain words. Only what was typed is
-returned, so that a value typed can be told from a default. Why cyclopts: docs/decisions/0005-command-line.md.
+Every field of the config model, at any depth, is one option that takes plain words. Only
+the fields that were typed are returned, so callers can distinguish them from defaults.
+Why cyclopts: docs/decisions/0005-command-line.md.
 """
 
 from __future__ import annotations
@@ -47,13 +48,12 @@ class CommandLine:
 def read_command_line(model: type[BaseModel], arguments: Sequence[str]) -> CommandLine:
     """Sort the words after a verb into the fields of `model`.
 
-    Dashes in a name may be written for underscores. A list takes every word up to the next option, and what
-    several options of its name give. A switch stands alone, or with `true` or `false`; `--no-FIELD` turns it
-    off.
+    A name may be typed with dashes instead of underscores. A list takes every word up to the next option; if
+    the option is repeated, the words are joined. A switch needs no value, but may have `true` or `false`;
+    `--no-FIELD` turns it off.
 
     Raises:
-        ConfigError: an unknown option, one without its value or given twice, or a word that belongs to no
-            field.
+        ConfigError: an option is unknown, lacks its value or is given twice; or a word belongs to no field.
     """
     options = list(options_of(model))
     words, typed = _parse(model, options, _with_joined_switches(options, arguments))
@@ -67,8 +67,7 @@ def read_command_line(model: type[BaseModel], arguments: Sequence[str]) -> Comma
 
 
 def _with_joined_switches(options: Iterable[Option], arguments: Sequence[str]) -> list[str]:
-    """`--dry-run false` as `--dry-run=false`: a word after a switch belongs to it when it can be nothing
-    else."""
+    """Write `--dry-run false` as `--dry-run=false`: for cyclopts a switch takes no separate word."""
     switches = {name for option in options if option.kind == "switch" for name in option.names}
     joined: list[str] = []
     for word in arguments:
@@ -84,7 +83,7 @@ def _with_joined_switches(options: Iterable[Option], arguments: Sequence[str]) -
 def _parse(
     model: type[BaseModel], options: list[Option], arguments: list[str]
 ) -> tuple[list[str], dict[str, Any]]:
-    """The words without a name, and what was typed for each parameter."""
+    """The positional words, and the values typed for each parameter."""
     app = App(name="iconoclip", help_flags=(), version_flags=(), result_action="return_value")
     app.default(_function(options))
     try:
@@ -147,13 +146,13 @@ def _annotation(option: Option) -> Any:
 
 
 def _words_of_keys(_: Any, tokens: Any) -> dict[str, list[str]]:
-    """The words of a mapping under their keys; those of the option as a whole are under no key."""
+    """The words of a mapping by key; the words of the option as a whole have the key ""."""
     by_key: dict[str, Sequence[Token]] = tokens if isinstance(tokens, dict) else {"": tokens}
     return {key: [token.value for token in words] for key, words in by_key.items()}
 
 
 def _value(option: Option, raw: Any) -> Any:
-    """The words of an option as a value that pydantic can judge."""
+    """The words of an option as a value that pydantic can validate."""
     if option.kind == "switch":
         return raw
     if option.kind == "mapping":
@@ -175,8 +174,7 @@ def _mapping(option: Option, raw: dict[str, list[str]]) -> Any:
 
 
 def _listed(option: Option, raw: list[str]) -> Any:
-    """The words of a list; `[a, b]` as in YAML is a list too, and so is each mapping of a list of
-    mappings."""
+    """The words of a list. `[a, b]` as in YAML is also read, and so is a mapping in a list of mappings."""
     if len(raw) == 1 and raw[0] == "null" and option.may_be_null:
         return None
     items: list[Any] = []
@@ -200,8 +198,9 @@ def _from_yaml(option: Option, text: str) -> Any:
 
 
 def _place_words(positionals: list[Option], words: list[str], named: dict[str, Any]) -> dict[str, Any]:
-    """Give the words without a name to the positional fields that have no value yet, in order; a list takes
-    all."""
+    """Assign the positional words, in order, to the positional fields that have no value yet. A list takes
+    all of them.
+    """
     placed: dict[str, Any] = {}
     for option in positionals:
         if not words or option.name in named:

@@ -1,5 +1,6 @@
-"""What `--print_config` prints: every field with its value, its description above it, as YAML that `--config`
-takes."""
+"""The output of `--print_config`: every field with its value, below its description, as YAML that
+`--config` can read.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ WIDTH = 100
 
 
 def commented_yaml(model: type[BaseModel], values: Mapping[str, Any], where: str) -> str:
-    """The fields of `model` with `values`, defaults for the rest, as a commented file.
+    """The fields of `model` as a commented YAML file, with `values` and otherwise their defaults.
 
     A required field that has no value is a comment, so that the file can be completed.
 
@@ -49,7 +50,7 @@ def _lines(model: type[BaseModel], values: Mapping[str, Any], where: str, depth:
 
 
 def _plain(option: Option, value: Any, where: str) -> Any:
-    """The value as it is after pydantic has judged it, in terms of YAML."""
+    """The value after validation by pydantic, in the types of YAML."""
     try:
         field: Any = Annotated[option.info.annotation, option.info]
         adapter: TypeAdapter[Any] = TypeAdapter(field)

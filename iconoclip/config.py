@@ -31,9 +31,9 @@ MAX_CONFIG_BYTES = 1_000_000
 
 
 class Config(BaseModel):
-    """Base of every configuration: immutable, and no key it does not know.
+    """Base of every configuration: immutable; unknown keys are refused.
 
-    A single value for a field that holds a list is a list of one, wherever it comes from.
+    A single value for a list field becomes a list of one, in YAML and on the command line.
 
     Attributes:
         renamed: retired names of fields, each with its present name (dotted where it moved into a group). A
@@ -45,9 +45,9 @@ class Config(BaseModel):
 
     @classmethod
     def from_older(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values as an earlier version wrote them into a folder of ours, under the present names.
+        """Translate values that an earlier version wrote into one of our folders to the present names.
 
-        What a person writes is refused instead, with the new name.
+        Retired names that a person types are refused instead, with a message that gives the new name.
         """
         return with_present_names(cls, values)
 
@@ -58,7 +58,7 @@ class Config(BaseModel):
 
 
 def one_is_a_list_of_one(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, each single one for a field that holds a list in a list of its own."""
+    """The values, where a single value of a list field is replaced by a list of one."""
     return {
         name: [value] if _wants_a_list(model, name) and _is_single(value) else value
         for name, value in values.items()
@@ -101,8 +101,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def check_keys(model: type[BaseModel], values: Mapping[str, Any], where: str, prefix: str = "") -> None:
-    """Refuse a key that `model` does not have, naming the nearest valid one, or the present name of a retired
-    one.
+    """Refuse keys that `model` does not have. The message gives the nearest valid name, or the present name
+    of a retired one.
 
     Raises:
         ConfigError: an unknown or retired key, at any depth, in lists of mappings too.
@@ -128,7 +128,7 @@ def _unknown_key(model: type[BaseModel], key: str, where: str, prefix: str) -> C
 
 
 def renamed_fields(model: type[BaseModel]) -> dict[str, str]:
-    """The retired names of a model's fields, each with its present name; those of its bases count too."""
+    """The retired names of a model's fields and their present names, including those of its base classes."""
     tables = [vars(base).get("renamed", {}) for base in reversed(model.__mro__)]
     return {old: new for table in tables for old, new in table.items()}
 
@@ -140,7 +140,7 @@ def _in_groups(model: type[BaseModel], key: str) -> list[str]:
 
 
 def alternatives(annotation: Any) -> Iterator[Any]:
-    """The members of a union, or the annotation itself; `Annotated` is looked through."""
+    """The members of a union type, or the annotation itself, without `Annotated`."""
     if get_origin(annotation) is Annotated:
         yield from alternatives(get_args(annotation)[0])
     elif get_origin(annotation) in (Union, UnionType):
@@ -151,10 +151,10 @@ def alternatives(annotation: Any) -> Iterator[Any]:
 
 
 def nested_model(annotation: Any) -> type[BaseModel] | None:
-    """The model whose fields are below a field of this type: itself, an optional one, or that of a list's
-    items.
+    """The config model in a field's type: the type itself, the model in an optional type, or that of
+    a list's items.
 
-    A mapping has none: its keys are the user's own, and pydantic checks the values.
+    None for a mapping: the user chooses its keys, and pydantic checks the values.
     """
     for member in alternatives(annotation):
         if isinstance(member, type) and issubclass(member, BaseModel):
@@ -177,7 +177,7 @@ def laid_over(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
 
 
 def as_tree(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as nested mappings: `{"data.seed": 1}` is `{"data": {"seed": 1}}`."""
+    """Turn dotted names into nested mappings: `{"data.seed": 1}` is `{"data": {"seed": 1}}`."""
     tree: dict[str, Any] = {}
     for name, value in values.items():
         for part in reversed(name.split(".")):
@@ -187,7 +187,7 @@ def as_tree(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, read without constructing anything but plain values.
+    """The mapping in a YAML file; only plain values are constructed.
 
     Raises:
         MissingRequirement: no such file.
@@ -241,8 +241,8 @@ def load(model: type[ConfigT], path: Path, **overrides: Any) -> ConfigT:
 
 
 def load_stored(model: type[ConfigT], path: Path) -> ConfigT:
-    """Read a config that an earlier version may have written: retired names and values are taken for the
-    present ones.
+    """Read a config that an earlier version may have written: retired names and values are translated to
+    the present ones.
 
     Raises:
         MissingRequirement: no such file.
@@ -252,7 +252,7 @@ def load_stored(model: type[ConfigT], path: Path) -> ConfigT:
 
 
 def with_present_names(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values under the present names of their fields, with the present words for retired values."""
+    """The values with retired field names and retired values replaced by the present ones."""
     renamed = renamed_fields(model)
     tree: dict[str, Any] = {}
     for old, value in values.items():
@@ -269,13 +269,12 @@ def with_present_names(model: type[BaseModel], values: Mapping[str, Any]) -> dic
 
 
 def digest(config: BaseModel) -> str:
-    """The SHA-256 of a resolved config: equal for equal values, whatever file or order they came from."""
+    """The SHA-256 of a resolved config. Equal values give an equal digest, whatever their order or source."""
     return _digest(config.model_dump(mode="json"))
 
 
 def older_digest(config: BaseModel) -> str:
-    """The digest of the same values under the retired names of their fields, as an earlier version took
-    it."""
+    """The digest of the same values under their retired field names, as an earlier version computed it."""
     values = config.model_dump(mode="json")
     for old, new in renamed_fields(type(config)).items():
         *groups, own = new.split(".")
@@ -303,7 +302,7 @@ def to_yaml(config: BaseModel) -> str:
 def shipped_config(name: str) -> Path:
     """The path of a file or folder that iconoclip ships, e.g. `train/demo.yaml`.
 
-    In a wheel the configs travel inside this package; in a checkout they are at its root.
+    In a wheel the configs are inside this package; in a checkout they are in its root.
 
     Raises:
         MissingRequirement: no config of that name is shipped.
@@ -317,11 +316,11 @@ def shipped_config(name: str) -> Path:
 
 
 def find_config(text: str) -> Path:
-    """A YAML file of the user's, or else one that iconoclip ships: `train/demo.yaml`, also as
-    `configs/train/demo.yaml`.
+    """The path of a user's YAML file or, if there is none of that name, of one that iconoclip ships:
+    `train/demo.yaml`, which may also be written `configs/train/demo.yaml`.
 
     Raises:
-        MissingRequirement: neither; the remedy names those of the same folder that are shipped.
+        MissingRequirement: there is neither; the remedy lists the shipped configs of the same folder.
     """
     if Path(text).is_file():
         return Path(text)

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a config, in plain sentences: `learning_rate: 'abc' is not a number`."""
+"""Turns pydantic's validation errors into plain sentences: `learning_rate: 'abc' is not a number`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 MAX_VALUE_CHARS = 60
 
-# By the type of pydantic's error (https://docs.pydantic.dev/latest/errors/validation_errors/), from the value
-# as it is shown and the error's context.
+# For each type of error (https://docs.pydantic.dev/latest/errors/validation_errors/) a function from the
+# value, as it is shown, and the error's context to a sentence.
 _SENTENCES: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
     "missing": lambda value, limits: "is required",
     "extra_forbidden": lambda value, limits: "is not a field here",
@@ -56,7 +56,9 @@ _SENTENCES: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
 
 
 def problems_of(error: ValidationError) -> list[str]:
-    """Every problem as `FIELD: sentence`, each once; alternatives of one field are joined by "or"."""
+    """Every problem as `FIELD: sentence`, without duplicates. The problems of the alternatives of a union are
+    joined by "or".
+    """
     said: dict[str, list[str]] = {}
     for problem in error.errors(include_url=False):
         field = ".".join(str(part) for part in problem["loc"] if not _is_branch(part))
@@ -67,8 +69,9 @@ def problems_of(error: ValidationError) -> list[str]:
 
 
 def _is_branch(part: int | str) -> bool:
-    """Whether a part of an error's place names an alternative of a union, as `list[str]` does, and no
-    field."""
+    """Whether a part of an error's location names an alternative of a union, such as `list[str]`, and
+    not a field.
+    """
     return isinstance(part, str) and (
         part in ("str", "int", "float", "bool", "none", "path", "dict", "function-wrap[wrap()]")
         or part.startswith(("list[", "tuple[", "dict[", "constrained-", "function-", "literal[", "nullable["))
@@ -97,7 +100,7 @@ def _choices(limits: Mapping[str, Any]) -> str:
 
 
 def yaml_problem(error: yaml.YAMLError) -> str:
-    """Where a YAML file is wrong, in a sentence: `line 3, column 5: expected ...`."""
+    """The position and kind of a YAML error as a sentence: `line 3, column 5: expected ...`."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return f"{place}{problem or ' '.join(str(error).split())}"

@@ -1,7 +1,7 @@
 """The demo: the whole pipeline on the built-in armorial collection, one verb after the other.
 
-It knows the stages as the command line does: each step is a verb with its options, printed before it runs, so
-that a reader can run the same commands by hand. Only the archives' server is extra: a child process.
+Each step is a verb with its options, printed before it runs, so that a reader can run the same commands by
+hand. In addition, a child process serves the archives.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ USUAL_PORTS, ANY_PORTS = (8601, 8602, 8603), (0, 0, 0)
 class DemoConfig(Config):
     """The whole pipeline on the built-in collection, from the archives' server to the search page."""
 
-    folder: Path = Field(Path("demo"), description="where everything the demo makes is kept")
-    num_arms: int = Field(6600, ge=30, description="coats of arms to draw; fewer is quicker and teaches less")
-    seed: int = Field(1, ge=0, description="of the collection; another seed draws other arms")
+    folder: Path = Field(Path("demo"), description="folder for everything that the demo makes")
+    num_arms: int = Field(
+        6600, ge=30, description="coats of arms to draw; fewer is faster, but the model learns less"
+    )
+    seed: int = Field(1, ge=0, description="seed of the collection; another seed draws other arms")
     train: Path = Field(Path("train/demo.yaml"), description="config of the training run")
     serve: bool = Field(
         True, description="serve the search page at the end; --no-serve ends after the evaluation"
@@ -50,7 +52,7 @@ class Archive:
 
 
 def demo(config: DemoConfig) -> int:
-    """Run every step; what is done already is not done again.
+    """Run every step; finished steps are skipped.
 
     Returns:
         0.
@@ -81,7 +83,7 @@ def demo(config: DemoConfig) -> int:
         )
         with contextlib.ExitStack() as stack:
             try:
-                # The archives are served as long as the page, so that its links to manifests work.
+                # The archives are served as long as the page is, so that its links to manifests work.
                 stack.enter_context(archives(config))
             except TryAgainLater as busy:
                 console.print(f"[yellow]the links to the archives will not work: {busy.what}[/]")
@@ -124,7 +126,7 @@ def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
     try:
         return verbs.call(verb, cli.parse(verb, arguments))
     except SomeRefused as refused:
-        # The rights of some arms forbid any use: refusing them is part of the demonstration.
+        # The rights of some arms forbid any use; the demo shows how they are refused.
         console.print(f"[yellow]{refused}[/]")
         return 0
 
@@ -133,8 +135,8 @@ def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
 def archives(config: DemoConfig) -> Iterator[list[Archive]]:
     """Serve the invented archives from a child process while the block runs.
 
-    A canvas is named by its address, and sample keys follow from that: later runs use the first run's ports.
-    The first run takes the usual ports, so that two machines get the same keys, or any that are free.
+    The id of a canvas is its address, and sample keys are derived from it, so later runs use the ports of the
+    first run. The first run takes the usual ports, so that two machines get the same keys, or else free ones.
 
     Raises:
         TryAgainLater: a port that an earlier run took is in use.

@@ -1,5 +1,5 @@
-"""Embedding store: a folder with one unit vector per sample, the keys in the same order, and which model made
-them.
+"""Embedding store: a folder with one unit vector per sample, the keys in the same order, and the digest of
+the model that made the vectors.
 
 vectors.npy    float16 [N, D], unit length
 keys.parquet   one column `key`, N rows, in the order of the vectors
@@ -46,7 +46,7 @@ class StoreManifest(BaseModel):
 
 
 class EmbeddingStore:
-    """An embedding store on disk, opened for reading; the vectors stay on disk until they are touched.
+    """An embedding store on disk, opened for reading. The vectors are memory-mapped.
 
     Raises:
         MissingRequirement: the folder holds no store.
@@ -87,7 +87,7 @@ class EmbeddingStore:
 
 def _open_vectors(path: Path) -> npt.NDArray[np.float16]:
     try:
-        # allow_pickle stays off: an array file from elsewhere must not run code.
+        # allow_pickle stays off: an array file from outside must not run code.
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
     except ValueError as error:
         raise DamagedData(f"not a plain array: {error}", where=path, remedy=_ENCODE_AGAIN) from error
@@ -115,7 +115,7 @@ def write_store(
     """Write an embedding store; `store.json` comes last.
 
     Args:
-        folder: where; created if need be.
+        folder: where to write; created if it does not exist.
         vectors_ND: unit vectors, any float type; stored as float16.
         keys: the sample keys in the same order.
         facts: the remaining fields of `StoreManifest`.
@@ -124,11 +124,11 @@ def write_store(
         BadInput: vectors that are not unit length or not finite, or keys that do not match them.
     """
     if vectors_ND.ndim != 2 or len(keys) != len(vectors_ND) or len(set(keys)) != len(keys):
-        raise BadInput("an embedding store needs one distinct key a vector", where=folder)
+        raise BadInput("an embedding store needs one distinct key per vector", where=folder)
     lengths_N = np.linalg.norm(vectors_ND.astype(np.float32), axis=1)
     if not np.all(np.abs(lengths_N - 1) < UNIT_TOLERANCE):
         raise BadInput(
-            "an embedding store holds finite unit vectors only", where=folder, remedy="normalise them first"
+            "an embedding store accepts only finite unit vectors", where=folder, remedy="normalise them first"
         )
     target = Path(folder)
     (target / STORE_NAME).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""The error tree. Every error states what happened, where, and what to do; its class has the exit code.
+"""The error classes. Every error states what happened, where, and what to do; its class sets the exit code.
 
 Exit codes (sysexits.h is the source of 75): 0 done, 1 a bug, 2 bad input or config, 3 finished with some
-items refused, 4 something needed is missing, 75 try again later. (Also 141, as from any program,
-when the reader of its output closes the pipe early.)
+items refused, 4 something required is missing, 75 try again later. (Also 141, as with any Unix program, when
+the reader of the output closes the pipe early.)
 
 IconoclipError
 ├── BadInput (2)          what the user gave cannot be used
@@ -25,7 +25,7 @@ class IconoclipError(Exception):
     Args:
         what: the fact, in one sentence.
         where: the file, address, key or field it was found at.
-        remedy: what the reader should do next.
+        remedy: what the user should do next.
     """
 
     exit_code = 1

@@ -1,4 +1,4 @@
-"""How every stage writes files: under a temporary name in the same folder, then one rename."""
+"""Writing files, for every stage: under a temporary name in the same folder, then one rename."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import IO, Any
 
 from iconoclip.errors import IconoclipError, TryAgainLater
 
-# What a full disk, an exhausted quota or a limit on a file's size (`ulimit -f`) looks like to a process.
+# The error numbers of a full disk, an exhausted quota and a limit on file size (`ulimit -f`).
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error means that a disk is full.
 
-    Libraries wrap the operating system's answer: torch's writer raises RuntimeError with the OSError as its
-    context, those written in Rust (safetensors, tokenizers) raise errors of their own whose text ends with
+    Libraries wrap the operating system's error: torch's writer raises RuntimeError with the OSError as its
+    context; libraries written in Rust (safetensors, tokenizers) raise their own errors, whose text ends with
     "(os error 28)".
     """
     seen: BaseException | None = error
@@ -38,7 +38,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def disk_full_is_an_answer(where: Path) -> Iterator[None]:
-    """Turn "no space left", in whatever words a library reports it, into an error with a remedy.
+    """Turn "no space left", however a library reports it, into an error with a remedy.
 
     Raises:
         TryAgainLater: the disk that holds `where` is full.
@@ -59,7 +59,7 @@ def disk_full_is_an_answer(where: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open `path` for writing in binary; it appears whole when the block ends, or not at all.
+    """Open `path` for writing in binary mode. When the block ends, the file appears complete, or not at all.
 
     Raises:
         TryAgainLater: the disk is full (the temporary file is removed).

@@ -1,4 +1,4 @@
-"""What `iconoclip VERB --help` prints: the fields of one verb in their groups."""
+"""The output of `iconoclip VERB --help`: the fields of one verb in their groups."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
 """Iconclass (iconclass.org): what a notation means, its texts, and its place in the tree. Offline.
 
 The classification and its texts (en, de, fr, it, pt, ja) come with the `iconclass` package and are read on
-first use. The package's own look-up is not used: it asks Wikidata over the network for some names, puts a
-name into every bracket of a text, and fails on keys that a notation does not take.
+first use. The package's own look-up is not used: it queries Wikidata over the network for some names, inserts
+a name into every bracket of a text, and fails on keys that a notation does not allow.
 
-A notation is a base (`25F23`), with or without a name (`25F23(LION)`), digits after it (`11H(PAUL)34`) and
-keys (`25F23(LION)(+46)`). Names are free where the classification has a `(...)`; keys are listed for each
-base. Catalogues
-write it in many ways: spaces between its parts, letters in lower case, names in another case. All are read
-alike.
+A notation is a base (`25F23`), optionally with a name (`25F23(LION)`), digits after the name (`11H(PAUL)34`)
+and keys (`25F23(LION)(+46)`). Names are free where the classification has a `(...)`; keys are listed for each
+base. Catalogues write notations in many ways: with spaces between the parts, in lower case, with names in
+another case. All of these are accepted.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Any, Final
 LANGUAGES: Final = {"en": "en", "de": "de", "fr": "fr", "it": "it", "pt": "pt", "ja": "jp"}
 MAX_NOTATION_CHARS: Final = 200
 MAX_LABEL_CHARS: Final = 1_000
-# The classification's entry for any name.
+# The marker in the classification for a free name.
 _ANY_NAME: Final = "(...)"
 
 _KEY = re.compile(r"\(\+([0-9a-z]{1,8})\)")
@@ -31,7 +30,7 @@ _NAME = re.compile(r"\((?!\+)[^()]*\)")
 _WIKIDATA = re.compile(r"\(wd:q\d*\)", re.IGNORECASE)
 _PARTS = re.compile(r"\([^()]*\)|[^()]+|[()]")
 _LAST_PART = re.compile(r"(\([^()]*\)?|.)\Z", re.DOTALL)
-# The place that a text keeps for the name: "(with NAME)", "(mit NAMEN des Autors)", "(名前を伴う)".
+# The placeholder for the name in a text: "(with NAME)", "(mit NAMEN des Autors)", "(名前を伴う)".
 _PLACE_OF_NAME = re.compile(
     r"\((?:with|mit|avec|col|con|com) [^()]*\)|\([^()]*(?:伴う|付き)\)", re.IGNORECASE
 )
@@ -39,12 +38,12 @@ _PLACE_OF_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Resolved:
-    """A notation taken apart: what the classification knows of it."""
+    """A notation split into the parts that the classification knows."""
 
     notation: str
     """As the classification writes it."""
     base: str
-    """The entry whose text it has; a free name is written `(...)`."""
+    """The entry that has its text; a free name is written `(...)`."""
     names: tuple[str, ...]
     """Free names, as given; empty where the classification lists the notation itself."""
     keys: tuple[str, ...]
@@ -53,7 +52,7 @@ class Resolved:
 
 @functools.lru_cache(maxsize=65_536)
 def resolve(notation: str) -> Resolved | None:
-    """What a notation means, or None where the classification has no such base or no such key."""
+    """The parts of a notation, or None if the classification has no such base or key."""
     notation = _tidied(notation[: 2 * MAX_NOTATION_CHARS])
     if len(notation) > MAX_NOTATION_CHARS:
         return None
@@ -76,14 +75,16 @@ def resolve(notation: str) -> Resolved | None:
 
 
 def _tidied(notation: str) -> str:
-    """Capitals and no spaces outside of brackets, single spaces inside; without names from Wikidata."""
+    """The notation in capitals, without spaces outside of brackets and with single spaces inside, without
+    names from Wikidata.
+    """
     parts = _PARTS.findall(_WIKIDATA.sub("", notation.strip()))
     return "".join(_tidied_name(part) if part[0] == "(" else _tidied_letters(part) for part in parts)
 
 
 def _tidied_name(part: str) -> str:
     inside = " ".join(part[1:-1].split())
-    # A key is written without spaces; elsewhere `( +46)` would be a name.
+    # Keys are written without spaces; otherwise `( +46)` would be read as a name.
     return f"({inside})" if part.endswith(")") else part
 
 
@@ -97,7 +98,7 @@ def _compact(base: str) -> str:
 
 @functools.cache
 def _listed_names() -> dict[str, str]:
-    """The entries with a name by their capitals without spaces: `11H(CROWNEDMARTYRS,FOUR)`."""
+    """The entries with a name, by their form in capitals without spaces: `11H(CROWNEDMARTYRS,FOUR)`."""
     return {_compact(entry): entry for entry in _classification()._D if entry and "(" in entry}
 
 
@@ -134,12 +135,14 @@ def labels(notation: str) -> dict[str, str]:
 
 
 def label(notation: str, language: str = "en") -> str:
-    """The text of a notation in one language; "" where it does not exist or has none in that language."""
+    """The text of a notation in one language; "" if the notation does not exist or has no text
+    in that language.
+    """
     return labels(notation).get(language, "")
 
 
 def _named(text: str, names: tuple[str, ...]) -> str:
-    """A text with its free names in the place kept for them, or after it where the translation kept none."""
+    """A text with its free names in the placeholder, or at the end if the translation has no placeholder."""
     for name in names:
         if name == "...":
             continue
@@ -153,7 +156,7 @@ def _named(text: str, names: tuple[str, ...]) -> str:
 def path(notation: str) -> tuple[str, ...]:
     """The notations from the main division down to this one; empty for one that does not exist.
 
-    Places for free names are left out: nothing is catalogued under `25F23(...)`. A key has its own path:
+    Entries for free names are left out: nothing is catalogued under `25F23(...)`. A key has its own path:
     `(+46)` is below `(+4)`.
     """
     resolved = resolve(notation)
@@ -177,7 +180,7 @@ def ancestors(notation: str) -> tuple[str, ...]:
 
 
 def children(notation: str) -> tuple[str, ...]:
-    """The notations directly below one; below "" the ten divisions. Places for free names are left out."""
+    """The notations directly below one; for "", the ten divisions. Entries for free names are left out."""
     if not notation:
         entry = _classification()._D[None]
     else:
@@ -189,8 +192,9 @@ def children(notation: str) -> tuple[str, ...]:
 def is_beneath(notation: str, branch: str) -> bool:
     """Whether a notation is a branch or below it.
 
-    The path tells: 31AA and 12CC13 (doubled letters) are below 31A and 12C13, but 25FF (fabulous animals) is
-    next to 25F (animals). What does not exist is below that with which it begins.
+    The path decides: 31AA and 12CC13 (doubled letters) are below 31A and 12C13, but 25FF (fabulous animals)
+    is next to 25F (animals). A notation that does not exist is below a branch if its text begins with that
+    of the branch.
     """
     steps = path(notation)
     return branch in steps if steps else notation.startswith(branch)
@@ -206,7 +210,8 @@ def listed(language: str) -> Iterator[tuple[str, str]]:
 
 @functools.cache
 def _classification() -> Any:
-    # Imported here: reading it takes a third of a second, and many indexes and shard sets hold no notation.
+    # Imported here: reading it takes a third of a second, and many indexes and shard sets contain
+    # no notation.
     from iconclass import Iconclass
 
     return Iconclass()
@@ -218,6 +223,6 @@ def texts_in(language: str) -> dict[str, str]:
     classification, name = _classification(), LANGUAGES[language]
     classification.load(name)
     texts: dict[str, str] = classification.texts[name]
-    # Keywords fill as much memory as texts, and nothing here asks for them.
+    # Keywords use as much memory as texts, and nothing here needs them.
     classification.keywords.pop(name, None)
     return texts

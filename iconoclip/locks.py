@@ -1,10 +1,10 @@
 """Exclusive locks between processes, on file systems with file locks and on those without.
 
-`flock` is the first choice: the operating system lets go of it when the process ends, however it ends. Lustre
-mounted without `-o flock`, and NFS without a lock daemon, answer ENOSYS or ENOLCK. There a marker file takes
-its place (`filelock.SoftFileLock`: created with O_EXCL, names host, process and its start). A marker whose
-process is gone is taken
-over where that can be known: on the same host, and by a later start of the same SLURM job.
+`flock` is the first choice: the operating system releases it when the process ends, however it ends. Lustre
+mounted without `-o flock` and NFS without a lock daemon answer ENOSYS or ENOLCK. There a marker file is used
+instead (`filelock.SoftFileLock`: created with O_EXCL; it contains the host, the process and its start time).
+The marker of a dead process is taken over only if it is certain that the process has ended: on the same host,
+or by a later start of the same SLURM job.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Hold:
         self._file, self._marker = file, marker
 
     def close(self) -> None:
-        """Release the lock; a second time does nothing."""
+        """Release the lock. A second call does nothing."""
         self._file.close()
         if self._marker is not None:
             self._marker.release()
@@ -62,16 +62,16 @@ class Hold:
 
 
 def hold(path: Path, busy: Callable[[str], IconoclipError], *, timeout_seconds: float = 0.0) -> Hold:
-    """Hold the lock of the file `path`, which stays in its place and records who holds it.
+    """Take the lock of the file `path`. The file is never removed, and records who holds the lock.
 
     Args:
         path: the lock's file; its folder is created.
-        busy: makes the error for a lock that is held, from words for its holder: "process 7 on node3, since
-            ...".
-        timeout_seconds: how long to wait for it.
+        busy: makes the error if the lock is held, from a description of its holder: "process 7 on
+            node3, since ...".
+        timeout_seconds: how long to wait for the lock.
 
     Raises:
-        IconoclipError: what `busy` made: another process holds it.
+        IconoclipError: another process holds the lock; the error is the one that `busy` made.
         MissingRequirement: the folder cannot be written.
         TryAgainLater: the disk is full, or the file system does not answer.
     """
@@ -109,7 +109,7 @@ def _take(path: Path) -> Hold | None:
 
 
 def _opened(path: Path) -> IO[str]:
-    """The lock's file, as it is: a holder's record in it must not be lost to those who only try."""
+    """Open the lock's file without truncating it: it contains the record of the present holder."""
     try:
         with disk_full_is_an_answer(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,11 +125,11 @@ def _opened(path: Path) -> IO[str]:
 
 
 def lock_file(descriptor: int, *, waits: bool = False) -> bool:
-    """Lock an open file for this process alone; False where another process holds it.
+    """Lock an open file for this process alone; False if another process holds the lock.
 
     Args:
         descriptor: an open file; closing it releases the lock.
-        waits: until the lock is free.
+        waits: wait until the lock is free.
 
     Raises:
         LocksUnsupported: its file system has no file locks.
@@ -165,7 +165,7 @@ def _unsupported(where: str | Path, error: OSError, what: str = "file locks") ->
 
 
 def _marker(path: Path) -> filelock.SoftFileLock | None:
-    """The marker file that takes a lock's place; None where another process holds it."""
+    """Take the marker file that replaces the lock; None if another process holds it."""
     # Imported here: few file systems need it, and it takes a tenth of a second.
     import filelock
 
@@ -185,7 +185,7 @@ def _marker_of(path: Path) -> Path:
 
 
 def _is_earlier_start(record: dict[str, object]) -> bool:
-    """Whether a lock was taken by an earlier start of this SLURM job, which the scheduler has ended."""
+    """Whether the lock belongs to an earlier start of this SLURM job, which the scheduler has ended."""
     job, restart = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
     earlier = record.get("restart")
     return bool(job) and record.get("job") == job and isinstance(earlier, int) and earlier < int(restart)
@@ -221,7 +221,7 @@ def _holder_of(path: Path) -> str:
 
 
 def require(folder: Path) -> None:
-    """Refuse a folder on a file system without file locks, where no marker file can take their place.
+    """Refuse a folder on a file system without file locks, for uses where a marker file cannot replace them.
 
     Raises:
         LocksUnsupported: it has none.
@@ -232,8 +232,8 @@ def require(folder: Path) -> None:
 
 
 def require_posix(folder: Path) -> None:
-    """Refuse a folder on a file system without POSIX locks, which SQLite takes: it would only see a busy
-    file.
+    """Refuse a folder on a file system without POSIX locks. SQLite needs them, and without them would report
+    only a busy file.
 
     Raises:
         LocksUnsupported: it has none.
@@ -257,9 +257,10 @@ def _probe(folder: Path) -> IO[bytes]:
 
 
 def missing_in(folder: Path) -> str | None:
-    """Which file locks the file system of a folder lacks, in words; None where it has them.
+    """A description of the file locks that a folder's file system lacks; None if it has them all.
 
-    POSIX locks come first: more depends on them, and a file system without them mostly lacks `flock` as well.
+    POSIX locks are tried first: more depends on them, and a file system without them usually lacks
+    `flock` as well.
 
     Raises:
         MissingRequirement: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""What this machine offers to the process."""
+"""The resources of this machine that the process may use."""
 
 from __future__ import annotations
 
@@ -6,5 +6,7 @@ import os
 
 
 def num_cores() -> int:
-    """The CPU cores that this process may use, which in a job or a container are fewer than there are."""
+    """The number of CPU cores that this process may use; in a job or a container it may be smaller
+    than the machine's.
+    """
     return len(os.sched_getaffinity(0))

@@ -1,8 +1,8 @@
 """The one definition of every retrieval number the project publishes.
 
-Shapes: Q queries, N items, K cut-off. Ranks start at 1. Ties are counted against the query: an item that
-scores the same as the relevant one is placed before it, so that a model that answers everything alike gets no
-credit.
+Shapes: Q queries, N items, K cut-off. Ranks start at 1. Ties are counted against the query: an item with
+the same score as the relevant one is placed before it, so that a model that gives every item the same score
+gets no credit.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ def relevant_ranks(scores_QN: FloatArray, relevant_QN: BoolArray) -> list[IntArr
 
 
 def ranks_of(scores_QN: FloatArray, relevant: Sequence[IntArray]) -> list[IntArray]:
-    """As `relevant_ranks`, with each query's relevant items given by their positions.
+    """Like `relevant_ranks`, but each query's relevant items are given by their positions.
 
-    Counts instead of sorting: a query with few relevant items costs one pass over its scores for each of
-    them.
+    It counts instead of sorting: a query with few relevant items needs one pass over its scores per item.
 
     Raises:
         ValueError: a score is not finite, or there are not as many queries as rows.
@@ -52,15 +51,14 @@ def ranks_of(scores_QN: FloatArray, relevant: Sequence[IntArray]) -> list[IntArr
     for scores_N, positions in zip(scores_QN, relevant, strict=True):
         own = np.sort(scores_N[positions])[::-1]
         num_at_least = np.array([np.count_nonzero(scores_N >= score) for score in own], dtype=np.int64)
-        # Of those, the relevant ones are not "others"; the rest ranks before, ties included.
+        # Relevant items among those do not count; all others rank before, including ties.
         num_own_at_least = np.array([np.count_nonzero(own >= score) for score in own], dtype=np.int64)
         ranks.append(num_at_least - num_own_at_least + np.arange(1, len(own) + 1))
     return ranks
 
 
 def recall_at_k(ranks: Sequence[IntArray], k: int) -> float:
-    """The share of queries with a relevant item among the first k, as the retrieval literature on CLIP counts
-    it.
+    """The share of queries with a relevant item among the first k, as in the literature on CLIP.
 
     (Karpathy and Fei-Fei 2015, arXiv 1412.2306; clip-benchmark counts the same.) Queries without a relevant
     item are left out; NaN when none is left.
@@ -101,8 +99,8 @@ def bootstrap_interval(
 
     Args:
         cluster_Q: queries with the same number are drawn together (Field and Welsh 2007, Bootstrapping
-            clustered data): members of one cluster are one piece of evidence. A single cluster tells
-            nothing and is not heeded.
+            clustered data): members of one cluster are one piece of evidence. A single cluster is ignored: it
+            would give no interval.
 
     Returns:
         (low, high); (NaN, NaN) without values.

@@ -1,5 +1,4 @@
-"""What a config model takes from the command line: one option per field, with dotted names for those of its
-groups."""
+"""The command-line options of a config model: one per field, with dotted names for fields in groups."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ Kind = Literal["switch", "list", "mapping", "group", "value"]
 
 @dataclass(frozen=True)
 class Option:
-    """A field as the command line knows it.
+    """A field of a config model as a command-line option.
 
     Attributes:
         path: the names of the groups it is in, and its own.
@@ -37,7 +36,7 @@ class Option:
 
     @cached_property
     def members(self) -> list[Any]:
-        """The types that the field may have; `None` is left out."""
+        """The types that the field may have, without `None`."""
         return [member for member in alternatives(self.info.annotation) if member is not type(None)]
 
     @property
@@ -47,7 +46,7 @@ class Option:
 
     @property
     def is_positional(self) -> bool:
-        """Whether the command line also takes it without its name."""
+        """Whether it may also be given without its name."""
         return len(self.path) == 1 and is_positional(self.model, self.path[0])
 
     @property
@@ -71,7 +70,9 @@ class Option:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its names as options; a list whose name is a plural has the singular too, and `follow` has `-f`."""
+        """Its names as options. A list with a plural name can also be given by the singular, and
+        `follow` by `-f`.
+        """
         *parents, own = self.path
         names = [self.name]
         if self.kind == "list" and (one := singular(own)) not in (None, *self.model.model_fields):
@@ -89,7 +90,7 @@ def options_of(model: type[BaseModel], parents: tuple[str, ...] = ()) -> Iterato
 
 
 def retired_options(model: type[BaseModel], parents: tuple[str, ...] = ()) -> dict[str, str]:
-    """Every retired name with its present one, both dotted, at any depth."""
+    """Every retired name and its present one, as dotted names, at any depth."""
     prefix = "".join(f"{parent}." for parent in parents)
     retired = {prefix + old: prefix + new for old, new in renamed_fields(model).items()}
     for name, info in model.model_fields.items():
@@ -99,7 +100,7 @@ def retired_options(model: type[BaseModel], parents: tuple[str, ...] = ()) -> di
 
 
 def singular(name: str) -> str | None:
-    """The singular of a field's name: `stores` gives `store`. None where the name is no plural."""
+    """The singular of a field's name: `stores` gives `store`. None if the name is not a plural."""
     if name.endswith("ies"):
         return f"{name[:-3]}y"
     return name[:-1] if name.endswith("s") and not name.endswith(("ss", "us")) else None

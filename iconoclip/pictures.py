@@ -1,8 +1,8 @@
-"""Image bytes from anywhere -> pixels: bounded, upright, in sRGB or grey, transparency on white.
+"""Turns untrusted image bytes into pixels: limited in size, upright, in sRGB or grey, transparency on white.
 
-The harvest, the uploads of the search service, the encoder and training all decode here, so that one file
-gives the same picture everywhere. Nothing is decoded before its header was checked. A decoder is C code over
-hostile bytes: the harvest calls this in processes of their own (`data_prep.images.decoders`).
+The harvest, the uploads of the search service, the encoder and training all use this module, so that a file
+gives the same picture everywhere. The header is checked before anything is decoded. Decoders are C code that
+reads hostile bytes, so the harvest calls this module in separate processes (`data_prep.images.decoders`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-# Formats whose decoders foreign bytes may reach. No PDF, PostScript or vector format.
+# The formats that are decoded. No PDF, PostScript or vector format.
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "JPEG2000", "GIF", "WEBP", "BMP")
 WHITE: Final = (255, 255, 255, 255)
 ORIENTATION: Final = 0x0112
@@ -35,9 +35,9 @@ REDUCING_GAP: Final = 3.0
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _ROWS_AT_ONCE: Final = 256
 
-# Our own bound is checked before any pixel is decoded, and names the number that was exceeded.
+# Pillow's own limit is off: ours is checked before any pixel is decoded, and its message gives the limit.
 Image.MAX_IMAGE_PIXELS = None
-# Pillow warns about damaged tags, which nobody can act on in a harvest of millions of images.
+# Pillow warns about damaged tags; in a harvest of millions of images nobody can act on that.
 warnings.filterwarnings("ignore", module="PIL")
 
 
@@ -51,10 +51,10 @@ class TooManyPixels(ImageRefused):
 
 @contextlib.contextmanager
 def refusing() -> Iterator[None]:
-    """Turn everything that decoding raises into a refusal.
+    """Turn every exception of a decoder into a refusal.
 
     Raises:
-        ImageRefused: the only error that leaves the block.
+        ImageRefused: in place of any exception in the block.
     """
     try:
         yield
@@ -63,7 +63,8 @@ def refusing() -> Iterator[None]:
     except MemoryError:
         raise ImageRefused("the image does not fit into memory") from None
     except Exception as error:
-        # Decoders of hostile input raise nearly everything: OSError, SyntaxError, struct.error, KeyError, ...
+        # With hostile input, decoders raise almost any exception: OSError, SyntaxError, struct.error,
+        # KeyError, ...
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageRefused(f"the image cannot be decoded: {reason[:200]}") from error
 
@@ -81,10 +82,10 @@ def decode(
     Args:
         data: the file's bytes.
         max_pixels: refuse an image whose header claims more.
-        at_least: (width, height) in pixels that are needed; a JPEG may be decoded at a reduced scale that
-            covers them.
-        max_side: shrink to at most so many pixels on the longer side.
-        formats: those that are allowed.
+        at_least: the (width, height) needed, in pixels; a JPEG may be decoded at a reduced scale
+            that covers it.
+        max_side: shrink to at most this many pixels on the longer side.
+        formats: the formats that are allowed.
 
     Raises:
         ImageRefused: not an image of these formats, truncated, or too large; nothing else.
@@ -124,16 +125,16 @@ def open_image(data: bytes, *, max_pixels: int, formats: tuple[str, ...] = FORMA
         raise ImageRefused("the image has no pixels")
     if width * height > max_pixels:
         raise TooManyPixels(f"the image claims {width}x{height} pixels, more than the {max_pixels} allowed")
-    # A scan of 14 bytes can ask for a pass over all pixels, and a progressive JPEG may have thousands of
-    # them. Counting takes as long as a twentieth of decoding; the passes of a sequential JPEG cost a
-    # fiftieth.
+    # A scan of 14 bytes can cause a pass over all pixels, and a progressive JPEG may have thousands of scans.
+    # Counting them takes a twentieth of the time of decoding. Sequential JPEGs need no check: all their
+    # passes together take a fiftieth.
     if image.info.get("progressive") and (num_scans := data.count(START_OF_SCAN)) > MAX_SCANS:
         raise ImageRefused(f"the JPEG has {num_scans} scans, more than the {MAX_SCANS} allowed")
     return image
 
 
 def header_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image file in pixels, as its header gives them: as stored, not turned.
+    """Width and height of an image file in pixels, from its header: as stored, before any rotation.
 
     Raises:
         ImageRefused: not an image of these formats.
@@ -163,7 +164,9 @@ def _magic(data: bytes) -> str:
 
 
 def draft(image: Image.Image, data: bytes, max_side: int) -> None:
-    """Let the decoder itself drop what the target does not need: JPEG by its DCT, JPEG 2000 by its levels."""
+    """Let the decoder skip resolution that the target does not need: JPEG through its DCT, JPEG 2000
+    through its levels.
+    """
     scale = max_side / max(image.size)
     if scale >= 1:
         return
@@ -176,8 +179,9 @@ def draft(image: Image.Image, data: bytes, max_side: int) -> None:
 def _levels_to_drop(size: tuple[int, int], factor: float, data: bytes) -> int:
     """How many resolution levels of a JPEG 2000 to leave out.
 
-    As many as the file has (COD marker, ISO/IEC 15444-1, A.6.1), and such that Pillow's rounding of the
-    smaller size agrees with the codec's, which rounds up; else it reports a broken file.
+    At most as many as the file has (COD marker, ISO/IEC 15444-1, A.6.1), and only so many that Pillow's
+    rounding of the smaller size agrees with that of the codec, which rounds up; otherwise Pillow reports
+    a broken file.
     """
     marker = data.find(b"\xff\x52")
     available = data[marker + 9] if 0 <= marker < len(data) - 9 else 0
@@ -200,7 +204,9 @@ def shrink(image: Image.Image, max_side: int) -> Image.Image:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """How a loaded image has to be turned, 1 to 8. Pillow's TIFF reader has turned the image already."""
+    """The EXIF orientation, 1 to 8, that still has to be applied to a loaded image. Pillow's TIFF reader has
+    already applied it.
+    """
     if image.format == "TIFF" or not ("exif" in image.info or "XML:com.adobe.xmp" in image.info):
         return 1
     value = image.getexif().get(ORIENTATION, 1)
@@ -219,12 +225,12 @@ _TURNS: Final = {
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The image as it is to be looked at."""
+    """The image rotated and mirrored as its EXIF orientation requires."""
     return image if orientation == 1 else image.transpose(_TURNS[orientation])
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Width and height after turning."""
+    """Width and height after the EXIF orientation is applied."""
     return (size[1], size[0]) if orientation >= 5 else size
 
 
@@ -251,7 +257,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     grey = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        # Not finite means not measured: black, as raster programs show it.
+        # Values that are not finite mean "not measured"; shown black, as raster programs do.
         scaled = np.nan_to_num(values[rows].astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0) * (
             255 / white
         )
@@ -265,7 +271,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def _white_of(mode: str, values: npt.NDArray[Any]) -> float:
-    """The value of white: 65535 for 16 bits; 32-bit modes do not define theirs, so the data decide."""
+    """The value of white: 65535 for 16 bits. 32-bit modes do not define it, so the data decide."""
     if mode.startswith("I;16"):
         return 65535.0
     highest = float(np.max(values, initial=0, where=np.isfinite(values)))

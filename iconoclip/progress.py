@@ -1,4 +1,4 @@
-"""How every long verb shows where it is: a bar on a terminal, a plain line now and then in a log."""
+"""Progress of every long verb: a bar on a terminal, or a plain line from time to time in a log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS_BETWEEN_LOG_LINES = 15.0
 
 
 class Meter:
-    """Counts items of one piece of work; `advance` and `note` may be called at any rate."""
+    """Counts the items of one piece of work; `advance` and `note` may be called as often as you like."""
 
     def __init__(self, what: str, total: int | None, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit

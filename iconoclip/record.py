@@ -1,9 +1,8 @@
-"""Record: one image (or one region of one), its captions, its rights and where it all came from.
+"""Record: one image (or one region of an image), its captions, its rights and its sources.
 
-A record is written once, next to its image in a shard, as JSON (`KEY.json`). Everything a later stage decides
-on
-is here: may it be trained on, what must stay on one side of a split, whom to credit, where to link.
-Its JSON Schema is docs/schemas/record.schema.json.
+A record is written once, next to its image in a shard, as JSON (`KEY.json`). It contains everything that
+later stages need for their decisions: whether it may be used for training, which records must be in the same
+split, whom to credit, where to link. Its JSON Schema is docs/schemas/record.schema.json.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}$"
 SLUG_PATTERN = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
 
-# With `.json` behind it a key must fit into a tar's name field, 100 bytes (POSIX.1-1988, ustar).
+# A key with `.json` must fit into the name field of a tar header, 100 bytes (POSIX.1-1988, ustar).
 Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN, max_length=95)]
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=64)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -50,7 +49,7 @@ MAX_VALUE_CHARS = 10_000
 
 
 class RecordModel(BaseModel):
-    """Base of a record and of its parts: immutable, and no field it does not know."""
+    """Base of a record and of its parts: immutable; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -174,7 +173,7 @@ class Rights(RecordModel):
 
     @property
     def may_train(self) -> bool:
-        """Whether a training set may contain the sample. Anything but a plain yes is a no."""
+        """Whether a training set may contain the sample. Anything other than "yes" means no."""
         return self.train == "yes" and not self.opt_out
 
 
@@ -231,7 +230,7 @@ class Record(RecordModel):
 
 
 def sample_key(institution: str, source_id: str, region: Region | None = None) -> str:
-    """The key of a source item: the same item and region always get the same one.
+    """The key of a source item; the same item and region always get the same key.
 
     Returns:
         `<institution>-<16 hexadecimal digits>`, the digits from SHA-256 of the source id and the region.
@@ -241,9 +240,9 @@ def sample_key(institution: str, source_id: str, region: Region | None = None) -
 
 
 def split_of(group: str, *, val_share: float, test_share: float, seed: int = 0) -> Split:
-    """The side of the split that a group falls on: a function of its name and the seed alone.
+    """The split (train, val or test) of a group: a function of its name and the seed alone.
 
-    Shares are fractions of the groups. A group never moves when others are added.
+    Shares are fractions of the groups. A group never changes its split when others are added.
     """
     digits = hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()[:13]
     position = int(digits, 16) / 16**13

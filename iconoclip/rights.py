@@ -1,5 +1,5 @@
-"""Rights: any spelling of a statement -> its canonical URI -> what may be done, under a named, versioned
-policy.
+"""Rights: from any spelling of a statement to its canonical URI, and from that to what is allowed under a
+named, versioned policy.
 
 The default is no. The table is an engineering table, not legal advice; it follows the statements' own texts
 (creativecommons.org/licenses, rightsstatements.org/page/1.0) and, for research bodies, Article 3 of
@@ -19,13 +19,13 @@ PolicyName = Literal["open", "noncommercial", "research"]
 POLICY_VERSION: Final = 1
 POLICIES: Final[tuple[PolicyName, ...]] = get_args(PolicyName)
 
-# Longer values are prose, and prose is kept but not read.
+# Longer values are prose: stored, but not interpreted.
 MAX_RAW_CHARS = 5_000
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a statement allows. `train_under` names the policies under which training is a plain yes."""
+    """What a statement allows. `train_under` names the policies under which training is allowed."""
 
     train_under: frozenset[PolicyName]
     redistribute: Redistribute
@@ -86,7 +86,7 @@ _LICENCE = re.compile(
     re.IGNORECASE,
 )
 _DEDICATION = re.compile(r"(?:www\.)?creativecommons\.org/publicdomain/(mark|zero)(?![a-z-])", re.IGNORECASE)
-# A badge, and the pages that explain the two public-domain tools: some libraries link these alone.
+# A badge, and the pages that explain the two public-domain tools: some libraries link only to these.
 _BADGE = re.compile(
     r"(?:i\.creativecommons\.org|licensebuttons\.net)/(l|p)/([a-z-]+)/(\d\.\d)/", re.IGNORECASE
 )
@@ -127,7 +127,8 @@ def _candidates(raw: str) -> list[str]:
 
 
 def _one_uri(candidate: str) -> str | None:
-    # The host must be the publisher's own: an address that only contains one names no statement.
+    # The host must be the publisher's own; an address that only contains such a URL does not name
+    # a statement.
     candidate = _SCHEME.sub("", candidate)
     if match := _BADGE.match(candidate):
         folder = "licenses" if match[1].lower() == "l" else "publicdomain"
@@ -164,7 +165,7 @@ def statement(uri: str | None) -> str | None:
 
 
 def terms(uri: str | None) -> Terms:
-    """What the statement behind a canonical URI allows; an unknown or missing one allows a link."""
+    """What the statement of a canonical URI allows; an unknown or missing one allows only a link."""
     return TERMS.get(statement(uri) or "", UNKNOWN)
 
 
@@ -175,7 +176,7 @@ def judge(
     attribution: str | None = None,
     opt_out: tuple[str, ...] = (),
 ) -> Rights:
-    """The rights of one item: what was found, what it means, and the verdict under `policy`.
+    """The rights of one item: the value found, its meaning, and the decision under `policy`.
 
     Args:
         raw: the value as found at the source.
@@ -200,10 +201,10 @@ def judge(
 
 
 def may_train(rights: Rights, policy: PolicyName) -> bool:
-    """Judge again, under `policy`, from the canonical URI alone: what a shard set itself claims is not
-    trusted.
+    """Decide again, under `policy`, from the canonical URI alone: a permission that a shard set claims
+    is not trusted.
 
-    The record's own verdict must allow it as well: a stricter harvest is never loosened here.
+    The decision in the record must allow training as well: a stricter harvest stays strict.
     """
     return (
         rights.may_train

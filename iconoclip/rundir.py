@@ -43,8 +43,8 @@ class RunDir:
     def locked(self) -> Iterator[None]:
         """Keep every other process from training in this folder while the block runs.
 
-        The lock ends with the process, however it ends (see `iconoclip.locks` for file systems without file
-        locks).
+        The lock is released when the process ends, however it ends. For file systems without file
+        locks see `iconoclip.locks`.
 
         Raises:
             TryAgainLater: another process holds it.
@@ -73,7 +73,8 @@ class RunDir:
             ) from error
 
     def start(self, config: BaseModel, *, data: dict[str, Any], resuming: bool) -> None:
-        """Write what is known before the first step. A resumed run keeps its first config.
+        """Write config, environment and data digests before the first step. A resumed run keeps
+        its first config.
 
         Raises:
             MissingRequirement: the folder cannot be written.
@@ -99,7 +100,7 @@ class RunDir:
             file.write(line + "\n")
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines of `metrics.jsonl`; a last line cut short by a crash is left out.
+        """The lines of `metrics.jsonl`, without a last line that a crash has truncated.
 
         Raises:
             DamagedData: a line before the last is not JSON.

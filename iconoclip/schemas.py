@@ -13,7 +13,7 @@ from iconoclip.files import write_json
 from iconoclip.record import Record
 from iconoclip.shardset import ShardSetManifest
 
-# The name of each schema file and the model that is the format.
+# The name of each schema file, and the model that defines the format.
 FORMATS: dict[str, type[BaseModel]] = {"record": Record, "shardset": ShardSetManifest, "store": StoreManifest}
 
 

@@ -1,15 +1,16 @@
-"""Shard set: a folder of WebDataset tars, an index of every sample, and one file that vouches for all of it.
+"""Shard set: a folder of WebDataset tars, an index of every sample, and a file with all checksums.
 
     shardset.json       schema version, sha256 of every file, totals, policy, parents, tombstones
-    records.parquet     one row a sample: where its bytes are, and what a loader decides on
+    records.parquet     one row per sample: the position of its bytes, and the fields a loader selects by
     INSTITUTION-000000.tar ...   KEY.jpg, KEY.json (the Record), KEY.txt (the first caption), adjacent
     shardset.json.sig   a detached signature, if the publisher has signed the set
-    README.md  croissant.json  quality.html   the dataset card, the same for machines, a report with
-    pictures
+    README.md           the dataset card
+    croissant.json      the same for machines
+    quality.html        a report with pictures
 
 The tars are plain: any WebDataset trainer reads them. They are also canonical (fixed owner, mode and mtime),
-so that the same samples in the same order give the same bytes. Here a set is read; `shardset_manifest` and
-`shardset_index` define its two files, `shardset_writer` writes it.
+so that the same samples in the same order give the same bytes. This module reads a set; `shardset_manifest`
+and `shardset_index` define its two files, and `shardset_writer` writes it.
 """
 
 from __future__ import annotations
@@ -90,21 +91,21 @@ class ShardSet:
         self.withdrawn = frozenset(tombstone.key for tombstone in self.manifest.tombstones)
 
     def __len__(self) -> int:
-        """The number of samples that may be handed out: all, less the withdrawn."""
+        """The number of samples without the withdrawn ones."""
         # Tombstones also mark samples that a merge or a new harvest has left out: those are not among
         # the totals.
         return self.table(["key"]).num_rows if self.withdrawn else self.manifest.totals.num_samples
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of `shardset.json`, which names the checksum of everything else."""
+        """The SHA-256 of `shardset.json`, which lists the checksums of all other files."""
         return sha256_of(self.folder / MANIFEST_NAME)
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         """The rows of `records.parquet` in shard order, withdrawn samples left out.
 
         Raises:
-            DamagedData: the index is missing, or not the one the manifest vouches for.
+            DamagedData: the index is missing, or does not match its checksum in the manifest.
         """
         path = self.folder / RECORDS_NAME
         if not path.is_file() or sha256_of(path) != self.manifest.records_sha256:

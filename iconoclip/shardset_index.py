@@ -1,4 +1,6 @@
-"""`records.parquet`: one row per sample, with the place of its bytes and what other stages filter by."""
+"""`records.parquet`: one row per sample, with the position of its bytes and the fields that other
+stages filter by.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ _RAW_PAIR = pa.struct(
     ]
 )
 
-# The columns a loader, an index or a catalogue decides on; everything else stays in the record's JSON.
+# The columns that a loader, an index or a catalogue selects by; all other fields are only in the
+# record's JSON.
 RECORDS_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
@@ -121,7 +124,7 @@ def raw_digest(pairs: list[dict[str, Any]]) -> bytes:
 
 
 class Counts:
-    """Counts over rows of the index, as they come."""
+    """Counts over the rows of the index, added one by one."""
 
     def __init__(self) -> None:
         self._institutions, self._languages = Counter[str](), Counter[str]()

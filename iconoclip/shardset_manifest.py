@@ -12,8 +12,8 @@ from iconoclip.record import Sha256
 
 MANIFEST_NAME = "shardset.json"
 RECORDS_NAME = "records.parquet"
-# A detached signature of shardset.json, and a report with pictures of samples. Both are of the set as it was:
-# `unseal` explains why they are removed with it.
+# A detached signature of shardset.json, and a report with pictures of samples. They describe the set before a
+# change; `unseal` explains why they are removed with the manifest.
 SIGNATURE_NAME = "shardset.json.sig"
 QUALITY_NAME = "quality.html"
 MAX_SHARD_BYTES = 1_000_000_000
@@ -79,14 +79,15 @@ class ShardSetManifest(_ManifestModel):
 
 
 def unseal(folder: Path) -> None:
-    """Remove what vouches for a set before its files change: its manifest, so that no reader sees half a set,
-    and what speaks of the set as it was; a withdrawn picture would still be shown."""
+    """Remove the manifest of a set before its files change, so that no reader sees half a set. Also remove
+    the signature and the report, which describe the old set: the report would still show a withdrawn picture.
+    """
     for name in (MANIFEST_NAME, SIGNATURE_NAME, QUALITY_NAME):
         (folder / name).unlink(missing_ok=True)
 
 
 def with_tombstones(manifest: ShardSetManifest, tombstones: Iterable[Tombstone]) -> ShardSetManifest:
-    """The manifest with more samples withdrawn; a key withdrawn before keeps its first tombstone."""
+    """The manifest with more samples withdrawn. A key that was withdrawn before keeps its first tombstone."""
     known = {tombstone.key for tombstone in manifest.tombstones}
     added = tuple(tombstone for tombstone in tombstones if tombstone.key not in known)
     return manifest.model_copy(update={"tombstones": manifest.tombstones + added})

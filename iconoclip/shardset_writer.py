@@ -41,9 +41,9 @@ class ShardSetWriter:
     """Writes a shard set in one pass; `shardset.json` appears last, so a reader never sees half a set.
 
     Args:
-        folder: where; created if need be.
-        name: of the set, and the first part of every shard's name.
-        policy: the rights policy of the verdicts, as name@version.
+        folder: where to write; created if it does not exist.
+        name: the name of the set, and the first part of every shard's name.
+        policy: the rights policy of the decisions, as name@version.
         created_at: ISO 8601 time, UTC.
         created_by: program and version.
         max_shard_bytes: a shard is closed before it would grow past this.
@@ -51,7 +51,7 @@ class ShardSetWriter:
     Use as a context manager: leaving it without an error writes the index and the manifest.
 
     Raises:
-        BadInput: a key twice, or no sample at all.
+        BadInput: a key occurs twice, or there is no sample at all.
         TryAgainLater: the disk is full.
     """
 
@@ -186,11 +186,11 @@ def _padded(size: int) -> int:
 
 
 class _TarWriter:
-    """Writes files of no owner and no time into a tar.
+    """Writes files without owner and time into a tar.
 
-    The bytes are those of `tarfile` (POSIX.1-1988 ustar), which takes a third of the time of packing a
-    harvest to put a
-    header together: here name, size and checksum are set into one it made.
+    The bytes are the same as those of `tarfile` (POSIX.1-1988 ustar). `tarfile` needs a third of the
+    time of packing a harvest to build the headers; here name, size and checksum are set in a header that
+    it made once.
     """
 
     TEMPLATE: Final = tarfile.TarInfo("-").tobuf(tarfile.USTAR_FORMAT)
@@ -201,7 +201,7 @@ class _TarWriter:
         self.offset = 0
 
     def add(self, name: str, data: bytes) -> int:
-        """Append a file; returns where its bytes begin."""
+        """Append a file and return the offset of its bytes."""
         start = self.offset + tarfile.BLOCKSIZE
         padding = bytes(_padded(len(data)) - len(data))
         self._file.write(b"".join((self._header(name, len(data)), data, padding)))
@@ -210,7 +210,7 @@ class _TarWriter:
 
     def _header(self, name: str, size: int) -> bytes:
         encoded = name.encode()
-        # Longer names, and files of 8 GiB, are written differently; keys are shorter (iconoclip.record),
+        # Longer names, and files of 8 GiB, would need another header; keys are shorter (iconoclip.record) and
         # shards smaller.
         assert len(encoded) <= self.MAX_NAME_BYTES
         assert size < 8**11
@@ -222,7 +222,7 @@ class _TarWriter:
         return bytes(header)
 
     def close(self) -> None:
-        """End the archive, in whole records, as tar wants it."""
+        """End the archive and fill its last record, as the tar format requires."""
         end = 2 * tarfile.BLOCKSIZE
         self._file.write(bytes(end + -(self.offset + end) % tarfile.RECORDSIZE))
         self._file.close()
@@ -234,10 +234,10 @@ class _TarWriter:
 
 
 class _IndexWriter:
-    """Appends rows to a Parquet file, a row group at a time, and sees to it that no key comes twice.
+    """Appends rows to a Parquet file, one row group after the other, and refuses duplicate keys.
 
-    Of the keys written already eight bytes each are kept: a digest. Two keys of one digest among a million
-    samples happen once in 40 million sets, and would be refused as duplicates.
+    For each key written, an eight-byte digest stays in memory. Among a million samples, two keys have the
+    same digest in one of 40 million sets; they would be refused as duplicates.
     """
 
     def __init__(self, path: Path) -> None:
@@ -278,7 +278,7 @@ class _IndexWriter:
         self._rows, self._num_bytes, self._keys = [], 0, set()
 
     def abandon(self) -> None:
-        """Close the file, finished or not; a second time does nothing."""
+        """Close the file, finished or not. A second call does nothing."""
         self._rows = []
         with contextlib.suppress(OSError, pa.ArrowException):
             self.close()
@@ -296,8 +296,9 @@ class _IndexWriter:
 
 
 def _table(rows: list[bytes]) -> pa.Table:
-    """Rows as JSON -> a table. Arrow's conversion of Python values would import pandas where it is
-    installed."""
+    """Convert rows to a table through JSON. Arrow's conversion of Python values would import pandas if
+    it is installed.
+    """
     lines = b"\n".join(rows)
     table = pyarrow.json.read_json(
         io.BytesIO(lines),

@@ -1,4 +1,4 @@
-"""`iconoclip status FOLDER`: a harvest's state or a table of runs, whichever the folder holds."""
+"""`iconoclip status FOLDER`: the state of a harvest, or a table of runs, depending on the folder."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The machine's and the user's troubles in our own words: what the operating system, a file or a library
-raises becomes an error with a remedy and an exit code. What is left over is a bug.
+"""Translates exceptions of the operating system, of file formats and of libraries into errors with a remedy
+and an exit code. An exception that this module does not know is a bug.
 
-A stage that knows more (which field helps, which file it was) raises an `IconoclipError` itself; this is the
-last place before the user.
+A stage that knows more (which field helps, which file it was) raises an `IconoclipError` itself. This module
+handles all others.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ Kind = type[IconoclipError]
 AGAIN = "run the same command again; it continues from here"
 FREE_SPACE = "free some space and run the same command again; it continues from here"
 
-# By the operating system's number: the class, the sentence, the remedy.
+# For each error number of the operating system: the class, the sentence, the remedy.
 BY_NUMBER: dict[int, tuple[Kind, str, str]] = {
     errno.ENOSPC: (TryAgainLater, "the disk is full", FREE_SPACE),
     errno.EDQUOT: (TryAgainLater, "the disk quota is used up", FREE_SPACE),
     errno.EFBIG: (
         MissingRequirement,
-        "the file system does not take a file of this size",
+        "the file system does not allow a file of this size",
         "use another disk",
     ),
-    errno.ENOMEM: (TryAgainLater, "the memory is used up", "end other programs, or take a larger machine"),
+    errno.ENOMEM: (TryAgainLater, "out of memory", "end other programs, or use a machine with more memory"),
     errno.ENOENT: (MissingRequirement, "no such file or folder", "check the path"),
-    errno.ENOTDIR: (BadInput, "a part of this path is a file, not a folder", "check the path"),
+    errno.ENOTDIR: (BadInput, "part of this path is a file, not a folder", "check the path"),
     errno.EISDIR: (BadInput, "this is a folder, and a file is needed", "name a file"),
-    errno.EEXIST: (BadInput, "this is there already", "choose another path, or remove it"),
+    errno.EEXIST: (BadInput, "this already exists", "choose another path, or remove it"),
     errno.ENOTEMPTY: (BadInput, "this folder is not empty", "choose another path, or empty it"),
     errno.ENAMETOOLONG: (BadInput, "this path is too long for the file system", "choose a shorter one"),
-    errno.ELOOP: (BadInput, "this path is a circle of links", "check the links"),
+    errno.ELOOP: (BadInput, "this path contains a loop of symbolic links", "check the links"),
     errno.EACCES: (MissingRequirement, "no permission to use this", "check its owner and mode (ls -l)"),
     errno.EPERM: (MissingRequirement, "no permission to do this here", "check the owner and mode (ls -l)"),
     errno.EROFS: (
         MissingRequirement,
-        "the file system can only be read",
+        "the file system is read-only",
         "choose a folder that can be written",
     ),
     errno.EXDEV: (
@@ -58,7 +58,7 @@ BY_NUMBER: dict[int, tuple[Kind, str, str]] = {
     errno.ENFILE: (TryAgainLater, "too many open files on this machine", "try again later"),
     errno.EBUSY: (TryAgainLater, "this is in use", AGAIN),
     errno.ETXTBSY: (TryAgainLater, "this is in use", AGAIN),
-    errno.EAGAIN: (TryAgainLater, "the machine has no room for this now", AGAIN),
+    errno.EAGAIN: (TryAgainLater, "the operating system has no resources for this now", AGAIN),
     errno.EIO: (
         TryAgainLater,
         "the disk or the network file system failed",
@@ -84,10 +84,10 @@ BY_NUMBER: dict[int, tuple[Kind, str, str]] = {
     errno.ENETUNREACH: (TryAgainLater, "the network cannot be reached", "check the network, then try again"),
     errno.EADDRINUSE: (TryAgainLater, "the port is in use", "choose another port, or try again later"),
     errno.EADDRNOTAVAIL: (BadInput, "this is not an address of this machine", "choose another address"),
-    errno.ENODEV: (MissingRequirement, "the device is not there", "check the machine"),
+    errno.ENODEV: (MissingRequirement, "the device does not exist", "check the machine"),
 }
 
-# By words in the message, for libraries that raise RuntimeError and the like: torch's and safetensors'
+# For words in the message, for libraries that raise RuntimeError and the like: torch's and safetensors'
 # writers, faiss, pyarrow, SQLite, torch's loader.
 BY_WORDS: tuple[tuple[str, tuple[Kind, str, str]], ...] = (
     ("no space left on device", BY_NUMBER[errno.ENOSPC]),
@@ -101,9 +101,15 @@ BY_WORDS: tuple[tuple[str, tuple[Kind, str, str]], ...] = (
     ("unexpected pos", (TryAgainLater, "a file cannot be written; the disk may be full", FREE_SPACE)),
     ("can't allocate memory", BY_NUMBER[errno.ENOMEM]),
     ("cannot allocate memory", BY_NUMBER[errno.ENOMEM]),
-    ("out of memory", (TryAgainLater, "the memory of the device is used up", "make the batches smaller")),
-    ("is killed by signal", (TryAgainLater, "a worker process was killed; the memory may be used up", AGAIN)),
-    ("exited unexpectedly", (TryAgainLater, "a worker process ended; the memory may be used up", AGAIN)),
+    ("out of memory", (TryAgainLater, "the device is out of memory", "make the batches smaller")),
+    (
+        "is killed by signal",
+        (TryAgainLater, "a worker process was killed; the machine may be out of memory", AGAIN),
+    ),
+    (
+        "exited unexpectedly",
+        (TryAgainLater, "a worker process ended; the machine may be out of memory", AGAIN),
+    ),
     ("unable to open shared memory", (MissingRequirement, "no shared memory", "make /dev/shm larger")),
     (
         "database is locked",
@@ -119,7 +125,7 @@ BY_WORDS: tuple[tuple[str, tuple[Kind, str, str]], ...] = (
 WORDY = (RuntimeError, OSError)
 WORDY_NAMES = {"SafetensorError", "OperationalError", "DatabaseError", "ArrowException", "OutOfMemoryError"}
 
-# By the name of a class, for libraries that are not imported here.
+# For names of classes, for libraries that are not imported here.
 DAMAGED = {
     "ReadError", "BadZipFile", "BadGzipFile", "LZMAError", "ArrowInvalid", "UnidentifiedImageError",
     "HeaderError", "XMLSyntaxError", "ParseError", "SafetensorError",
@@ -146,9 +152,10 @@ OURS = {"iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_col
 
 
 def as_iconoclip_error(error: BaseException) -> IconoclipError | None:
-    """The trouble in our words, or None where it can only be a bug.
+    """The error to show for an exception, or None if the exception can only be a bug.
 
-    What a library raised because of another error (`raise ... from`) is judged by that one too.
+    An exception that was raised because of another one (`raise ... from`) is also recognised by
+    the other one.
     """
     for cause in _chain(error):
         if isinstance(cause, IconoclipError):
@@ -172,23 +179,21 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _judged(error: BaseException) -> IconoclipError | None:
     if isinstance(error, BrokenPipeError):
-        # Whoever reads our output is dealt with by the command; any other pipe is one of ours.
+        # The command handles a closed standard output; any other pipe leads to one of our own processes.
         return None
     return _of_input(error) or _of_system(error) or _of_library(error)
 
 
 def _of_input(error: BaseException) -> IconoclipError | None:
-    """What is wrong with a file or a value."""
+    """Errors in a file or a value."""
     match error:
         case ValidationError():
-            return BadInput(
-                "; ".join(problems_of(error)), remedy="mend the file or the value that holds this"
-            )
+            return BadInput("; ".join(problems_of(error)), remedy="correct the file or the value")
         case yaml.YAMLError():
             return BadInput(f"not valid YAML: {yaml_problem(error)}", remedy="mend the file")
         case json.JSONDecodeError():
             said = f"not valid JSON in line {error.lineno}, column {error.colno}"
-            return DamagedData(said, remedy="mend the file, or copy it again")
+            return DamagedData(said, remedy="repair the file, or copy it again")
         case UnicodeError():
             return BadInput("a text is not UTF-8", remedy="save the file as UTF-8, or rename it")
         case EOFError():
@@ -197,7 +202,7 @@ def _of_input(error: BaseException) -> IconoclipError | None:
 
 
 def _of_system(error: BaseException) -> IconoclipError | None:
-    """What the operating system cannot give."""
+    """Errors of the operating system."""
     match error:
         case socket.gaierror():
             return TryAgainLater(
@@ -211,7 +216,7 @@ def _of_system(error: BaseException) -> IconoclipError | None:
         case MemoryError():
             return _made(BY_NUMBER[errno.ENOMEM])
         case BrokenExecutor():
-            return TryAgainLater("a worker process ended; the memory may be used up", remedy=AGAIN)
+            return TryAgainLater("a worker process ended; the machine may be out of memory", remedy=AGAIN)
         case subprocess.CalledProcessError() | subprocess.TimeoutExpired():
             program = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
             return MissingRequirement("a program failed", where=program, remedy="run it by hand to see why")
@@ -224,7 +229,7 @@ def _of_system(error: BaseException) -> IconoclipError | None:
 
 
 def _of_library(error: BaseException) -> IconoclipError | None:
-    """What other packages raise."""
+    """Errors of other packages."""
     name, package = type(error).__name__, type(error).__module__.partition(".")[0]
     if isinstance(error, WORDY) or name in WORDY_NAMES:
         text = str(error).lower()
@@ -255,6 +260,6 @@ def _where(error: BaseException) -> str | None:
 
 
 def _is_ours(module: str | None) -> bool:
-    """Whether a module that could not be imported should be there: it is ours, or it is installed."""
+    """Whether a module that failed to import should exist: it is ours, or it is installed."""
     top = (module or "").partition(".")[0]
     return top in OURS or (bool(top) and top != module and importlib.util.find_spec(top) is not None)

@@ -1,6 +1,7 @@
-"""The verbs of the command: what each is for, its config model and its function.
+"""The verbs of the command, each with its purpose, its config model and its function.
 
-Both are named as text and imported only when the verb is called, so that `--help` needs no torch.
+Model and function are given as text and imported only when the verb is called, so that `--help`
+needs no torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fields that several verbs have: one word, and one set of values for it, in all of them."""
+"""Fields that several verbs share, with the same name and the same values in all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-# Values that were renamed, by the present name of their field.
+# Values that were renamed, for each field by its present name.
 RETIRED_VALUES: dict[str, dict[str, str]] = {
     "precision": {"bf16": "bfloat16"},
     "device": {"gpu": "cuda"},

@@ -54,7 +54,7 @@ CASES: list[tuple[str, Callable[[], Any], int, str]] = [
     ("stale handle", os_error(errno.ESTALE), 75, "lost this file"),
     ("no permission", os_error(errno.EACCES), 4, "no permission"),
     ("not permitted", os_error(errno.EPERM), 4, "no permission"),
-    ("read-only", os_error(errno.EROFS), 4, "can only be read"),
+    ("read-only", os_error(errno.EROFS), 4, "read-only"),
     ("no locks", os_error(errno.ENOLCK), 4, "no file locks"),
     ("not supported", os_error(errno.ENOSYS), 4, "does not support"),
     ("number unknown to us", os_error(errno.EUCLEAN), 4, "the system refuses this"),
