@@ -1,1 +1,1 @@
-"""Models and shard sets to search: encode, index, serve."""
+"""Search over shard sets with a model: encode, index, serve."""

@@ -1,4 +1,4 @@
-"""What goes into the search engine and what comes out: the types that the terminal and the service share."""
+"""Input and output types of the search engine, shared by the terminal and the service."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Year = Annotated[int, Field(ge=-100_000, le=10_000)]
 
 
 class Answer(BaseModel):
-    """Base of everything here: immutable, and no field it does not know."""
+    """Base of all types here: immutable; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Filters(Answer):
-    """What an item must be, whatever the query says. Several values of one field mean any of them."""
+    """Conditions that every item in the results must meet. Several values of one field mean any of them."""
 
     institution: tuple[Word, ...] = Field((), max_length=1000, description="slugs")
     without_institution: tuple[Word, ...] = Field(
@@ -51,12 +51,12 @@ class Filters(Answer):
 
     @property
     def is_empty(self) -> bool:
-        """Whether every item passes."""
+        """Whether there are no conditions, so that every item passes."""
         return self == Filters()
 
 
 class RegionOf(Answer):
-    """A part of an item's stored image, as shares of its width and height."""
+    """A part of an item's stored image, in fractions of its width and height."""
 
     key: KeyText
     x: float = Field(ge=0, lt=1)
@@ -80,7 +80,7 @@ class Weighted(Answer):
 
 
 class Query(Answer):
-    """A question to the engine. Without text, image, examples or terms it lists the filtered set."""
+    """A query to the engine. Without text, image, examples or terms it lists the filtered set."""
 
     text: str | None = Field(None, max_length=MAX_TEXT_CHARS)
     image: bytes | None = Field(None, max_length=MAX_IMAGE_BYTES, description="an image file, still encoded")
@@ -106,7 +106,7 @@ class Link(Answer):
 
 
 class RightsInfo(Answer):
-    """What may be done with the image, for people and for programs."""
+    """What is allowed with the image, in a form for people and for programs."""
 
     uri: str | None = Field(description="canonical URI of the statement")
     statement: str | None = Field(description="its short name: PDM, CC-BY-SA, InC")
@@ -117,7 +117,7 @@ class RightsInfo(Answer):
 
 
 class Provenance(Answer):
-    """Where a record came from, and how it got here."""
+    """Where a record came from, and how it was harvested."""
 
     source: str = Field(description="what identifies the item at its source")
     harvested_at: str = Field(description="ISO 8601 time, UTC")
@@ -159,7 +159,7 @@ class Hit(Answer):
 
 
 class Results(Answer):
-    """One page of hits, and how to get the next."""
+    """One page of hits, and the cursor of the next page."""
 
     hits: tuple[Hit, ...]
     total: int = Field(ge=0, description="items that pass the filters")
@@ -226,7 +226,7 @@ class Term(Answer):
 
 
 class Notation(Answer):
-    """An Iconclass notation, its place in the hierarchy, and what of it is here."""
+    """An Iconclass notation, its place in the hierarchy, and the number of items here that have it."""
 
     notation: str
     label: str

@@ -6,8 +6,8 @@
     for hit in library.hits("a lion holding a rose", reusable=True, limit=100):
         print(hit.score, hit.title, hit.rights.attribution)
 
-It needs nothing beyond the standard library and the types it returns. What a search takes is typed as well: a
-misspelt parameter is an error in the editor already, and one of the service at the latest.
+It needs only the standard library and the types it returns. Parameters are typed too: a type checker finds a
+misspelt one, and the service refuses it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Texts = str | list[str]
 
 
 class FilterBy(TypedDict, total=False):
-    """The filters of docs/api.md; several values of one mean any of them."""
+    """The filters of docs/api.md. Several values of one filter mean any of them."""
 
     institution: Texts
     language: str
@@ -67,7 +67,7 @@ class AskFor(FilterBy, total=False):
 
 
 class Page(FilterBy, total=False):
-    """Filters, and which page of how many hits."""
+    """Filters, the number of hits per page, and the cursor."""
 
     k: int
     cursor: str | None
@@ -85,15 +85,15 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
 class Client:
-    """One service.
+    """A client of one search service.
 
     Args:
-        address: where it is, as `iconoclip serve` prints it.
-        token: opens the consortium's items, where there are any.
-        timeout_seconds: how long to wait for an answer to begin.
+        address: the address of the service, as `iconoclip serve` prints it.
+        token: gives access to the consortium's items, if there are any.
+        timeout_seconds: how long to wait for a response to begin.
 
-    Every method raises BadInput for a question that was refused, TryAgainLater when the service asks to wait
-    or cannot be reached, and DamagedData when what answers is not an iconoclip service.
+    Every method raises BadInput if the request was refused, TryAgainLater if the service asks to wait or
+    cannot be reached, and DamagedData if the response is not that of an iconoclip service.
     """
 
     def __init__(self, address: str, *, token: str | None = None, timeout_seconds: float = 30.0) -> None:
@@ -118,7 +118,7 @@ class Client:
 
         Args:
             text: what to look for, in any language the model knows.
-            image: a picture to look like: its bytes, or the path of its file.
+            image: a picture to search with: its bytes, or the path of its file.
             parameters: any other of /api/search (docs/api.md): `like`, `institution`, `reusable`, `k`,
                 `cursor`, ...
         """
@@ -136,7 +136,7 @@ class Client:
         limit: int | None = None,
         **parameters: Unpack[AskFor],
     ) -> Iterator[Hit]:
-        """Hit after hit, asking for the next page whenever one is used up; at most `limit`."""
+        """At most `limit` hits, one after the other; further pages are requested as needed."""
         return islice(self._all_hits(text, image, parameters), limit)
 
     def _all_hits(
@@ -154,7 +154,7 @@ class Client:
         return self._get(f"/api/items/{key}", _ItemAnswer).item
 
     def similar(self, key: str, **parameters: Unpack[Page]) -> Results:
-        """What looks like an item."""
+        """Items that look like the given one."""
         return self._get(_with_query("/api/similar", {"key": key, **parameters}), Results)
 
     def facets(self, **filters: Unpack[FilterBy]) -> Facets:
@@ -164,8 +164,9 @@ class Client:
     def notation(
         self, notation: str, *, language: str = "en", suggest_for: str | None = None, k: int = 10
     ) -> Notation:
-        """An Iconclass notation (or the notations that hold some words); what of it the model sees in an
-        item."""
+        """An Iconclass notation, or the notations whose text contains some words; with an
+        item, suggestions for it.
+        """
         asked = {"notation": notation, "language": language, "suggest_for": suggest_for, "k": k}
         return self._get(_with_query("/api/iconclass", asked), Notation)
 
@@ -180,8 +181,9 @@ class Client:
         image: bytes | str | Path | None = None,
         **parameters: Unpack[AskFor],
     ) -> str:
-        """One page of hits as a table, for a spreadsheet; a picture is brought first, and kept for half an
-        hour."""
+        """One page of hits as a table, for a spreadsheet. A picture is uploaded first; the service
+        keeps it for half an hour.
+        """
         kept = None if image is None else self._bring(image)
         path = _with_query("/api/search.csv", {"q": text, "image": kept, **parameters})
         return self._send(path).decode("utf-8-sig")
@@ -192,14 +194,14 @@ class Client:
         return _parsed(answer, _Kept, self.address).image
 
     def image(self, key: str) -> bytes:
-        """The JPEG of an item, where its rights let it be shown."""
+        """The JPEG of an item, if its rights allow showing it."""
         return self._send(f"/image/{key}.jpg")
 
     def _get(self, path: str, kind: type[AnswerT]) -> AnswerT:
         return _parsed(self._send(path), kind, self.address)
 
     def _send(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
-        # The scheme was checked: no `file:` and no other surprise of urllib's.
+        # The scheme was checked, so urllib does not open `file:` or other kinds of URL.
         request = urllib.request.Request(
             self.address + path, data=body, headers=self._headers | (headers or {})
         )

@@ -1,4 +1,4 @@
-"""What a person may set for `encode`, `index`, `search` and `serve`."""
+"""The fields of `encode`, `index`, `search` and `serve`."""
 
 from __future__ import annotations
 

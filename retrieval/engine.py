@@ -43,7 +43,7 @@ MAX_SIBLINGS, NUM_SIMILAR = 50, 12
 
 
 class SearchEngine:
-    """Answers over the current generation of an index. Open it with `SearchEngine.open`."""
+    """Answers queries from the current generation of an index. Open it with `SearchEngine.open`."""
 
     def __init__(self, refresher: ViewRefresher, model: LazyModel) -> None:
         self._refresher, self._model = refresher, model
@@ -60,13 +60,14 @@ class SearchEngine:
         """Open an index: checksums are verified, the model is loaded when the first query needs it.
 
         Args:
-            index_folder: the folder that holds CURRENT.
-            shardsets: where the shard sets are now, in the order of the manifest, when they were moved.
-            model: where the model directory is now, when it was moved.
-            compacts: fold changes into the next generation when they are due, in a process of its own.
+            index_folder: the folder that contains CURRENT.
+            shardsets: the present folders of the shard sets, in the order of the
+                manifest, if they were moved.
+            model: the present model directory, if it was moved.
+            compacts: fold changes into the next generation when that is due, in a separate process.
 
         Raises:
-            MissingRequirement: no index here, or a shard set it names was moved.
+            MissingRequirement: there is no index, or one of its shard sets was moved.
             DamagedData: a file differs from its checksum.
         """
         from retrieval.encode.modelloader import LazyModel
@@ -80,7 +81,7 @@ class SearchEngine:
     # -----------------------------------------------------------------------------------------------
 
     def search(self, query: Query) -> Results:
-        """The page of hits that `query` asks for.
+        """The page of hits of a query.
 
         Raises:
             BadInput: an unknown key, an image that cannot be decoded, a cursor of another query.
@@ -115,16 +116,17 @@ class SearchEngine:
         )
 
     def record(self, key: str, *, without_institution: Sequence[str] = ()) -> Record:
-        """One item's record: all there is to know before it may be shown, in a fraction of a millisecond.
+        """One item's record, in a fraction of a millisecond. It is enough to decide
+        whether the item may be shown.
 
         Raises:
-            BadInput: no such item, it was withdrawn, or its institution is not to appear.
+            BadInput: no such item, it was withdrawn, or its institution must not appear.
         """
         view = self._refresher.current()
         return self._visible(view, self._row(view, key), without_institution)
 
     def item(self, key: str, *, without_institution: Sequence[str] = ()) -> Item:
-        """One item with its siblings and what is similar.
+        """One item with its siblings and similar items.
 
         Args:
             key: the item's key.
@@ -145,7 +147,7 @@ class SearchEngine:
         )
 
     def image(self, key: str) -> bytes:
-        """The JPEG bytes of an item's stored image. Whether it may be shown is the caller's to check.
+        """The JPEG bytes of an item's stored image. The caller must check whether it may be shown.
 
         Raises:
             BadInput: no such item, or it was withdrawn.
@@ -168,8 +170,8 @@ class SearchEngine:
         k: int = 10,
         without_institution: Sequence[str] = (),
     ) -> tuple[NotationSuggestion, ...]:
-        """Notations below `branch` that the model sees in an item's image, likeliest first: those of
-        Iconclass, and those with names of one's own that items here carry.
+        """Notations below `branch` that the model sees in an item's image, likeliest first: those that
+        Iconclass lists, and those with free names that items here have.
 
         Raises:
             BadInput: no such item, or Iconclass has no such branch.
@@ -196,7 +198,7 @@ class SearchEngine:
         )
 
     def explain(self, key: str, text: str) -> Explanation:
-        """Where in an item's image the model sees `text`.
+        """The parts of an item's image in which the model sees `text`.
 
         Raises:
             BadInput: no such item, or no text.
@@ -206,7 +208,7 @@ class SearchEngine:
         return self._model.explain(key, self.image(key), text)
 
     def status(self) -> Status:
-        """The generation, model and counts that are served."""
+        """The generation and the model that are served, and the number of items."""
         view = self._refresher.current()
         manifest = view.sealed.manifest
         return Status(
@@ -222,11 +224,11 @@ class SearchEngine:
         )
 
     def check_model(self) -> None:
-        """Make sure that the model is the one that the index was built with, without loading it.
+        """Check, without loading the model, that it is the one that the index was built with.
 
         Raises:
-            MissingRequirement: it is not there.
-            ConfigError: another model is.
+            MissingRequirement: it does not exist.
+            ConfigError: it is another model.
         """
         self._model.check()
 
@@ -235,8 +237,7 @@ class SearchEngine:
         self._model.text("a picture")
 
     def refresh(self) -> None:
-        """Look now for additions, withdrawals and a new generation, instead of within seconds; wait for all
-        of it."""
+        """Check at once for additions, withdrawals and a new generation, and wait until they are served."""
         self._refresher.refresh()
 
     def close(self) -> None:
@@ -256,8 +257,7 @@ class SearchEngine:
 
     @staticmethod
     def _shown_parts(view: IndexView, filters: Filters) -> list[tuple[Columns, Mask]]:
-        """The columns of the generation and of the additions, each with its rows that pass and may be
-        shown."""
+        """The columns of the generation and of the additions, with the rows of each that may be shown."""
         shown_N = view.shown(view.mask(filters))
         parts = np.split(shown_N, [view.num_sealed]) if len(view.columns) > 1 else [shown_N]
         return list(zip(view.columns, parts, strict=True))
@@ -278,7 +278,7 @@ class SearchEngine:
     def _query_vector(self, query: Query, view: IndexView) -> QueryVector | None:
         def vector_of(key: str) -> Vectors:
             row = self._row(view, key)
-            # An item that may not appear may not be asked about either: its neighbours would tell of it.
+            # An item that must not appear must not be used in a query either: its neighbours would reveal it.
             self._visible(view, row, query.filters.without_institution)
             return np.asarray(view.backend.vectors(np.array([row]))[0])
 

@@ -1,10 +1,9 @@
-"""Vector indexes with faiss: which kind, how it is built, how it is opened, and a sealed segment to search
-in.
+"""Vector indexes with faiss: choosing the kind, building, opening, and searching in a sealed segment.
 
-A segment is a flat float16 index on disk, mapped and never read into memory, and from some size on an
-approximate index in the same folder. The approximate index only proposes: every answer is ranked by exact
-products with the float16 vectors. faiss multiplies float16 with the processor's own instructions, twenty
-times as fast as numpy, which has none.
+A segment is a flat float16 index on disk, memory-mapped and never read completely, and above a certain size
+also an approximate index in the same folder. The approximate index only proposes candidates: the ranking
+always uses exact products with the float16 vectors. faiss multiplies float16 with instructions of the
+processor, twenty times as fast as numpy, which does not use them.
 
 Shapes: N vectors, D dimensions, K neighbours, Q queries, C candidates.
 """
@@ -38,8 +37,8 @@ MAX_EXACT_VECTORS = 50_000
 MAX_HNSW_VECTORS = 150_000
 # Below this many rows that pass a filter, all of them are compared.
 MAX_FILTERED_EXACT = 50_000
-# An approximate index proposes this many times the neighbours asked for, and so many besides: the coarser the
-# codes, the more. Product codes under a filter that lets through only what is far from the query need most.
+# An approximate index proposes this many candidates per requested neighbour, and this many in addition: the
+# coarser the codes, the more. Product codes need most if a filter allows only items far from the query.
 OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 2}
 MORE_CANDIDATES = {"hnsw": 0, "ivf-sq8": 100, "ivf-pq": 400}
 FILTERED_OVERSAMPLING = 8
@@ -47,7 +46,7 @@ HNSW_LINKS, HNSW_BUILD_EFFORT = 32, 120
 TRAINING_VECTORS_PER_LIST = 64
 BLOCK_ROWS = 16_384
 MAX_MAPPED_BYTES = 300_000_000
-# What Linux maps around a page that is looked at (fault_around_bytes).
+# The bytes that Linux maps around a page that is read (fault_around_bytes).
 BYTES_MAPPED_A_LOOK = 65_536
 
 _CLASSES = {
@@ -62,7 +61,7 @@ REBUILD = "run `iconoclip index` again"
 
 @dataclass(frozen=True)
 class IndexChoice:
-    """A kind of index, its size, and why."""
+    """A kind of index, its size, and the reason for the choice."""
 
     kind: Kind
     num_lists: int
@@ -70,7 +69,9 @@ class IndexChoice:
 
 
 def choose(num_vectors: int, dimension: int, memory_budget_mb: int, kind: str = "auto") -> IndexChoice:
-    """The kind of index for a number of vectors under a memory budget; `kind` other than auto is obeyed."""
+    """The kind of index for a number of vectors under a memory budget. A `kind` other
+    than auto is used as it is.
+    """
     num_lists = max(1, min(65_536, 2 ** round(math.log2(4 * math.sqrt(max(num_vectors, 1))))))
     num_lists = max(1, min(num_lists, num_vectors // 39))
     if kind != "auto":
@@ -120,7 +121,7 @@ def _empty(dimension: int, choice: IndexChoice) -> Any:
     if choice.kind == "hnsw":
         index = faiss.IndexHNSWSQ(dimension, faiss.ScalarQuantizer.QT_fp16, HNSW_LINKS, product)  # type: ignore[arg-type]
         index.hnsw.efConstruction = HNSW_BUILD_EFFORT
-        # float16 codes need no training; faiss wants the call all the same.
+        # float16 codes need no training, but faiss requires the call.
         index.train(np.eye(1, dimension, dtype=np.float32))
         return index
     if choice.kind == "ivf-sq8":
@@ -158,17 +159,17 @@ def map_vectors(path: Path, num_vectors: int, dimension: int) -> Stored:
 
 
 def read_index(path: Path, kind: str, num_vectors: int, dimension: int) -> Any:
-    """Read an index whose checksum was compared before; a flat one (kind "exact") is mapped.
+    """Read an index whose checksum has already been compared. A flat one (kind "exact") is memory-mapped.
 
-    The file is still not trusted: faiss's limits bound what it may allocate (faiss #5400, #5485), and what
-    comes out must be of the kind, length and dimension that the manifest states.
+    The file is still not trusted: faiss's limits bound how much it may allocate (faiss #5400, #5485), and the
+    index must have the kind, length and dimension that the manifest states.
 
     Raises:
-        DamagedData: it is anything else.
+        DamagedData: it is not such an index.
     """
     faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1_000_000))
     faiss.set_deserialization_loop_limit(max(1_000_000, 2 * num_vectors))
-    # The precomputed table serves L2 distances only, and would not fit the limit.
+    # The precomputed table is only for L2 distances, and would exceed the limit.
     flags = faiss.IO_FLAG_MMAP_IFC if kind == "exact" else faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
     try:
         index = faiss.read_index(str(path), flags)
@@ -187,7 +188,7 @@ def read_index(path: Path, kind: str, num_vectors: int, dimension: int) -> Any:
 def exact_top(
     vectors_ND: npt.NDArray[Any], query_D: Vectors, k: int, rows: Rows | None = None
 ) -> tuple[Rows, Vectors]:
-    """The k rows with the highest product, best first, ties by row; all of `rows` are compared.
+    """The k of `rows` with the highest product, best first, ties by row number. All are compared.
 
     Returns:
         rows int64 [K] and scores float32 [K].
@@ -203,7 +204,7 @@ def exact_top(
 
 
 def top_order(scores_N: Vectors, k: int) -> Rows:
-    """Positions of the k highest scores, best first; equal scores stay in their order."""
+    """Positions of the k highest scores, best first; equal scores keep their order."""
     if k < len(scores_N):
         threshold = np.partition(scores_N, len(scores_N) - k)[len(scores_N) - k]
         candidates = np.flatnonzero(scores_N >= threshold)
@@ -214,17 +215,17 @@ def top_order(scores_N: Vectors, k: int) -> Rows:
 
 
 class Segment:
-    """A sealed set of vectors, searched in the way its kind says.
+    """A sealed set of vectors, searched according to its kind.
 
     Args:
-        flat: path of the flat index.
-        shape: of the vectors, (N, D).
-        choice: the kind.
-        ann: path of the approximate index, unless exact.
-        effort: lists to look into (IVF) or candidates to keep open (HNSW).
+        flat: the path of the flat index.
+        shape: the shape of the vectors, (N, D).
+        choice: the kind of index.
+        ann: the path of the approximate index, unless the kind is exact.
+        effort: the number of lists to search (IVF) or of candidates to keep (HNSW).
 
     Raises:
-        DamagedData: a file is not what it should be.
+        DamagedData: a file is not such an index.
     """
 
     def __init__(
@@ -252,10 +253,10 @@ class Segment:
         return self._pages.rows(rows).astype(np.float32)
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The k best rows of those the mask lets through: as many as there are, whatever the mask."""
+        """The k best of the rows that the mask allows, or all of them if there are fewer."""
         num_passing = len(self) if mask_N is None else int(mask_N.sum())
-        # A graph leads to what is near the query, which a filter may exclude altogether; so do few passing
-        # rows.
+        # A graph leads to vectors near the query, and a filter may exclude all of them. With few allowed
+        # rows, comparing each of them is better, too.
         compares_all = mask_N is not None and (
             self.choice.kind == "hnsw" or num_passing <= MAX_FILTERED_EXACT
         )
@@ -270,11 +271,11 @@ class Segment:
         return rows[order], scores_C[order]
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The same by comparing every row that the mask lets through."""
+        """The same, by comparing every row that the mask allows."""
         num = min(k, len(self))
         if not num:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        # faiss reads the bitmap while it searches: it must outlive the call.
+        # faiss reads the bitmap while it searches, so it must exist until the call returns.
         _use_one_thread()
         num_passing = 0 if mask_N is None else int(mask_N.sum())
         bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
@@ -284,7 +285,7 @@ class Segment:
         return _ordered(rows[0], scores[0])
 
     def close(self) -> None:
-        """Nothing to do: the mapped file goes with the last reference to it."""
+        """Does nothing: the mapping ends with the last reference to it."""
 
     def _propose(self, query_D: Vectors, k: int, mask_N: Mask | None) -> Rows:
         kind = self.choice.kind
@@ -299,30 +300,31 @@ class Segment:
         return np.asarray(rows[0][rows[0] >= 0], np.int64)
 
     def _parameters(self, num: int, bitmap: npt.NDArray[np.uint8] | None) -> Any:
-        """Parameters of one search; a shared index is never changed (two threads would change it for each
-        other)."""
+        """Parameters of one search. The shared index itself is never changed, because
+        other threads use it too.
+        """
         if self.choice.kind == "hnsw":
             return faiss.SearchParametersHNSW(efSearch=max(self.effort, num))  # type: ignore[attr-defined]
         parameters = faiss.SearchParametersIVF()
         parameters.nprobe = self.effort
         if bitmap is not None:
-            # What passes a filter may live in lists far from the query: with a filter every list is looked
-            # into.
+            # The allowed items may be in lists far from the query, so with a filter every list is searched.
             parameters.nprobe = self.choice.num_lists
             parameters.sel = _selector(bitmap)
         return parameters
 
 
 class _MappedPages:
-    """The mapped rows of a flat index, and how much of them counts as this process's memory.
+    """The mapped rows of a flat index, with a limit on how much of them counts as this process's memory.
 
-    A page that was looked at once stays in the process until the machine runs short of memory. Beyond a bound
-    they are given back: the kernel keeps what it likes of the file. Single rows of a large file are read, not
-    mapped: a look at a page that is not there costs 20 microseconds, reading a row from the kernel's copy 1.
+    A page that was read once counts as memory of the process until the machine runs short of memory.
+    Above a limit, the pages are released; the kernel may keep them in its page cache. Single rows of a
+    large file are read, not mapped: touching a page that is not mapped takes 20 microseconds, reading a
+    row from the page cache takes 1.
     """
 
     def __init__(self, flat: Any, path: Path) -> None:
-        # Kept: the memory goes with it.
+        # A reference is kept, because the mapping ends with it.
         self._flat = flat
         self._file = path.open("rb", buffering=0)
         self._offset = path.stat().st_size - int(flat.codes.size())
@@ -331,7 +333,7 @@ class _MappedPages:
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        """The rows float16 [N, D], where they are; an array made of this keeps the mapping alive."""
+        """The rows, float16 [N, D], without a copy. An array made from this keeps the mapping open."""
         shape = (self._flat.ntotal, self._flat.d)
         return {"shape": shape, "typestr": "<f2", "data": (self._address, True), "version": 3}
 
@@ -344,7 +346,7 @@ class _MappedPages:
         return np.frombuffer(b"".join(read), np.float16).reshape(len(rows), self._flat.d)
 
     def touched(self, num_rows: int) -> None:
-        """Count rows that were looked at; give all pages back when they may have become too many."""
+        """Count rows that were read, and release all pages when there may be too many."""
         if self._size <= MAX_MAPPED_BYTES:
             return
         self._touched += min(self._size, num_rows * BYTES_MAPPED_A_LOOK)
@@ -362,9 +364,10 @@ def _libc() -> ctypes.CDLL:
 
 
 def _use_one_thread() -> None:
-    """One query uses one core: it takes milliseconds, queries come side by side, and waiting threads spin.
+    """Use one core per query: a query takes milliseconds, several run at the same time, and
+    waiting OpenMP threads spin.
 
-    OpenMP keeps the number for each calling thread, so this says nothing to a build in another.
+    OpenMP stores the number per calling thread, so this does not affect a build in another thread.
     """
     faiss.omp_set_num_threads(1)
 
@@ -374,7 +377,7 @@ def _selector(bitmap: npt.NDArray[np.uint8]) -> Any:
 
 
 def _ordered(rows: npt.NDArray[np.int64], scores: Vectors) -> tuple[Rows, Vectors]:
-    """Best first, ties by row, without the places that faiss left empty."""
+    """Results best first, ties by row number, without the places that faiss left empty."""
     found = rows >= 0
     rows, scores = rows[found], scores[found]
     order = np.lexsort((rows, -scores))
@@ -384,7 +387,8 @@ def _ordered(rows: npt.NDArray[np.int64], scores: Vectors) -> tuple[Rows, Vector
 def measure_effort(
     segment: Segment, queries_QD: Vectors, *, target_recall: float, fixed_effort: int = 0
 ) -> float:
-    """Set the least effort that reaches the recall@10 aimed at over `queries_QD`; the recall it reaches.
+    """Set the smallest effort that reaches the required recall@10 over `queries_QD`;
+    returns the recall reached.
 
     Efforts are powers of two. Recall is against exact search; an exact segment has 1.0.
     """

@@ -1,6 +1,6 @@
-"""Iconclass for search: what is shown of a notation, its neighbours, and notations from words.
+"""Iconclass for search: the text to show for a notation, its neighbours, and finding notations by words.
 
-What a notation means is in `iconoclip.iconclass`.
+The meaning of notations is in `iconoclip.iconclass`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _SHAPE = re.compile(r"[0-9]{1,2}([A-Z]{1,2}[0-9]*)?(\([^()]*\)[0-9]*)*")
 
 
 def shown(notation: str, language: str = "en") -> str:
-    """The text to show for a notation: its own or that of its nearest ancestor, in English where the language
-    has none.
+    """The text to show for a notation: its own or that of its nearest ancestor, in English if
+    there is none in the language.
 
-    Empty where neither exists.
+    Empty if there is neither.
     """
     texts = iconclass.labels(nearest(notation) or "")
     return texts.get(language) or texts.get("en", "")
@@ -52,7 +52,7 @@ def _words(notation: str) -> str:
 
 
 def below(notation: str, limit: int) -> tuple[str, ...]:
-    """A notation and what is below it, level by level, at most `limit`."""
+    """A notation and those below it, level by level, at most `limit`."""
     found = {notation: None} if iconclass.exists(notation) else {}
     level = [notation]
     while level and len(found) < limit:
@@ -62,8 +62,7 @@ def below(notation: str, limit: int) -> tuple[str, ...]:
 
 
 def look_up(notation: str, language: str) -> Notation:
-    """A notation's words and neighbours; what is found of it here and what is suggested are left for others
-    to add.
+    """A notation's text and neighbours; the caller adds counts and suggestions.
 
     Raises:
         BadInput: Iconclass has no such notation.
@@ -87,11 +86,11 @@ def look_up(notation: str, language: str) -> Notation:
 
 
 def branches(text: str) -> tuple[str, ...]:
-    """The notation that a text is, or those whose text in some language holds every word of it; without
-    spaces.
+    """The notation that a text spells or, if it spells none, the notations whose text in some language
+    contains every word of it.
 
-    Whatever is below one of them belongs to it; a notation below another of them is left out. A text that is
-    written like a notation is taken for one, whether it exists or not.
+    Only the topmost notations are returned, since each includes everything below it. A text written like a
+    notation is read as one, whether it exists or not. Notations are returned without spaces.
     """
     compact = text.replace(" ", "")
     if _SHAPE.fullmatch(compact):
@@ -102,19 +101,18 @@ def branches(text: str) -> tuple[str, ...]:
     for notation in sorted(found, key=len):
         if not notation.startswith(tuple(kept)):
             kept.append(notation)
-    # Rows are compared without spaces, those in names included.
+    # The notations of rows are compared without spaces, also inside names.
     return tuple(notation.replace(" ", "") for notation in kept)
 
 
 def is_notation(text: str) -> bool:
-    """Whether a text is written like a notation, with more than digits, and Iconclass has it."""
+    """Whether a text is a notation that Iconclass has, and contains more than digits."""
     compact = text.replace(" ", "")
     return bool(_SHAPE.fullmatch(compact)) and not compact.isdigit() and iconclass.exists(text)
 
 
 class _Lines:
-    """The texts of one language, folded, as one string to search in: a hundred times as fast as text by
-    text."""
+    """The texts of one language, folded, as one string: a hundred times as fast to search as one by one."""
 
     def __init__(self, language: str) -> None:
         texts = dict(iconclass.listed(language))
@@ -124,17 +122,17 @@ class _Lines:
         self._starts = array("I", [0])
         for line in lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
-        # Written without spaces between words.
+        # Japanese is written without spaces between words.
         self._is_spaced = language != "ja"
 
     @classmethod
     @cache
     def of(cls, language: str) -> _Lines:
-        """Those of a language, made once."""
+        """The lines of a language, made once and cached."""
         return cls(language)
 
     def holding(self, tokens: list[str]) -> set[str]:
-        """Notations whose text holds every token as a word."""
+        """The notations whose text contains every token as a word."""
         found = [self._lines_with(token) for token in tokens]
         return {self._notations[number] for number in set.intersection(*found)} if found else set()
 

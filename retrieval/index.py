@@ -1,4 +1,4 @@
-"""`iconoclip index`: embedding stores and their shard sets into the next generation of an index."""
+"""`iconoclip index`: builds the next generation of an index from embedding stores and their shard sets."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def index(config: IndexConfig) -> int | None:
     """Run the verb.
 
     Raises:
-        MissingRequirement: no store, shard set or model there.
-        BadInput: stores of different models, or a model that is not theirs.
+        MissingRequirement: a store, shard set or model does not exist.
+        BadInput: the stores were made by different models, or not by this one.
         DamagedData: a checksum differs.
     """
     out = Path(config.out)
     if config.compact:
         _compact(out, config)
         return None
-    # What was taken out of this index stays out; adding says otherwise.
+    # Items withdrawn from this index stay withdrawn, unless they are added again explicitly.
     skip = frozenset() if config.add else LiveLog(out).withdrawn()
     source = StoreSource(config.stores, config.shardsets, skip)
     if config.add:
@@ -45,7 +45,7 @@ def index(config: IndexConfig) -> int | None:
         model_digest=source.model_digest,
         shardsets=source.references,
         inputs_digest=_inputs_digest(source, config),
-        # A rebuild starts from the stores given: additions made before are no part of it.
+        # A rebuild starts from the given stores; earlier additions are not part of it.
         compacted_through=LiveLog(out).last_seq(),
     )
     choice = choose(source.num_items, source.dimension, config.memory_budget_mb, config.kind)
@@ -55,7 +55,7 @@ def index(config: IndexConfig) -> int | None:
     if config.dry_run:
         print(f"would index {source.num_items} items into {out}; {choice.why}")
         return None
-    # Imported here: torch takes seconds, and finished work needs none of it.
+    # Imported here: torch takes seconds to import, and finished work does not need it.
     from retrieval.encode.encoder import Encoder
 
     encoder = Encoder(model.folder, num_threads=config.num_threads)
@@ -88,8 +88,9 @@ def _model_of(source: StoreSource, config: IndexConfig) -> ModelDirectory:
 
 
 def _inputs_digest(source: StoreSource, config: IndexConfig) -> str:
-    """Of everything the result depends on. What was withdrawn since is no part: the engine honours it
-    itself."""
+    """The digest of everything that the result depends on. Later withdrawals are not part of it: the
+    engine applies them itself.
+    """
     inputs = {
         "format": FORMAT,
         "stores": [
@@ -115,5 +116,5 @@ def _is_finished(out: Path, inputs_digest: str) -> bool:
     try:
         return read_manifest(current_generation(out)).inputs_digest == inputs_digest
     except DamagedData:
-        # Damaged, or of an older format: this build is the remedy.
+        # The manifest is damaged or of an older format: this build replaces it.
         return False

@@ -27,7 +27,7 @@ def search(config: SearchConfig) -> int | None:
     """Run the verb.
 
     Raises:
-        MissingRequirement: no index there, or a model or shard set was moved.
+        MissingRequirement: there is no index, or its model or a shard set was moved.
         BadInput: a query that cannot be answered.
     """
     with SearchEngine.open(config.index, shardsets=config.shardsets or None, model=config.model) as engine:
@@ -98,7 +98,7 @@ def _cells(hit: Hit) -> tuple[str, ...]:
     title = hit.title if len(hit.title) <= MAX_TITLE_CHARS else f"{hit.title[: MAX_TITLE_CHARS - 1]}…"
     folded = f" (+{hit.num_near_duplicates})" if hit.num_near_duplicates else ""
     link = hit.homepage or hit.manifest or hit.canvas or hit.key
-    # Titles come from outside: their brackets are no markup.
+    # Titles come from outside: their brackets are not markup.
     return tuple(
         escape(text)
         for text in (

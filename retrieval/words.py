@@ -1,4 +1,4 @@
-"""What counts as a word, and as the same word: as SQLite's unicode61 tokenizer splits and folds them."""
+"""Splits and folds words in the same way as SQLite's unicode61 tokenizer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def folded(text: str) -> str:
 
 
 def words_in(text: str) -> list[str]:
-    """The words of a text, lower case, in its order and at most 32."""
+    """The words of a text in lower case, in their order, at most 32."""
     lowered = (word.strip("_") for word in re.findall(r"\w+", text.lower()))
     return [word for word in lowered if word][:MAX_WORDS]

@@ -1,1 +1,1 @@
-"""Where vectors are held and searched: one interface, several backends."""
+"""Vector stores that are searched: one interface, several backends."""

@@ -1,8 +1,8 @@
-"""What the engine asks of whatever holds a generation's vectors.
+"""The interface of a vector store: what the engine needs from it.
 
-Rows are the engine's numbers of items, from 0: a backend keeps a unit vector for each and knows nothing else
-of it. One conformance suite (tests/retrieval/test_backends.py) holds every backend to what is written here.
-Shapes: N rows, D dimensions, K neighbours.
+Rows are the engine's numbers of items, from 0. A backend stores one unit vector per row and knows nothing
+else about the item. One conformance suite (tests/retrieval/test_backends.py) tests every backend against this
+description. Shapes: N rows, D dimensions, K neighbours.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ class VectorBackend(Protocol):
         ...
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The k rows with the highest product among those the mask lets through, best first, with exact
-        scores.
+        """The k rows with the highest inner product among those that the mask allows, best
+        first, with exact scores.
 
-        As many as there are, up to k, whatever the mask. An approximate backend may miss some of the best.
+        It returns k rows, or all allowed rows if there are fewer. An approximate backend
+        may miss some of the best.
         """
         ...
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The same, as exactly as the backend can."""
+        """The same as `search`, but as exact as the backend allows."""
         ...
 
     def vectors(self, rows: Rows) -> Vectors:
-        """The vectors of rows, float32 [len(rows), D], in their order."""
+        """The vectors of the given rows, float32 [len(rows), D], in that order."""
         ...
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close all files and connections."""
         ...

@@ -1,8 +1,8 @@
 """Vectors in Milvus: an embedded file (Milvus Lite) or a cluster by its URI.
 
-Milvus Lite 3.2 knows no templated filters, so rows are named in the expression itself; Milvus bounds both the
-expression and the number of results, so a filter that names too many rows is asked in parts and the parts are
-joined here.
+Milvus Lite 3.2 has no filter templates, so the row numbers are in the filter expression itself. Milvus limits
+the length of the expression and the number of results. So a filter with too many rows is sent in several
+queries, and their results are joined here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_RESULTS = 16_384
 MAX_ROWS_NAMED = 10_000
 INSERT_ROWS = 5_000
 LITE_NAME = "milvus.db"
-# Not configured by a .env file that happens to lie in the working directory.
+# Ignore a .env file that happens to be in the working directory.
 os.environ.setdefault("PYMILVUS_SKIP_DOTENV", "1")
 
 
@@ -32,7 +32,7 @@ def connect(uri: str) -> Any:
 
     Raises:
         MissingRequirement: pymilvus is not installed.
-        TryAgainLater: nobody answers at the URI.
+        TryAgainLater: no server answers at the URI.
     """
     try:
         from pymilvus import MilvusClient, MilvusException
@@ -53,12 +53,12 @@ def connect(uri: str) -> Any:
 def create(uri: str, collection: str, blocks: Iterable[npt.NDArray[np.floating]], dimension: int) -> None:
     """Make a collection of unit vectors, row by row in the order of the blocks.
 
-    One of the same name goes (a build that was killed left it), and so do all but the newest of the same
-    prefix.
+    An existing collection of the same name (left by a build that was killed) is dropped, and so are all
+    others with the same prefix except the newest.
 
     Raises:
         MissingRequirement: pymilvus is not installed.
-        TryAgainLater: nobody answers at the URI.
+        TryAgainLater: no server answers at the URI.
     """
     client = connect(uri)
     try:
@@ -85,16 +85,16 @@ def create(uri: str, collection: str, blocks: Iterable[npt.NDArray[np.floating]]
 
 
 class MilvusBackend:
-    """A collection as the engine's backend.
+    """A Milvus collection as a backend of the engine.
 
     Args:
-        uri: of the cluster, or the path of a Milvus Lite file.
+        uri: the URI of the cluster, or the path of a Milvus Lite file.
         collection: its name.
         num_vectors: rows it must hold.
 
     Raises:
         MissingRequirement: pymilvus is not installed, or no such collection.
-        DamagedData: it holds another number of rows.
+        DamagedData: the collection has another number of rows.
     """
 
     def __init__(self, uri: str, collection: str, num_vectors: int) -> None:
@@ -116,7 +116,7 @@ class MilvusBackend:
         return self._num
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The k best rows that the mask lets through."""
+        """The k best rows that the mask allows."""
         found = [self._ask(query_D, k, each) for each in self._expressions(k, mask_N)]
         rows = np.concatenate([rows for rows, _ in found] or [np.zeros(0, np.int64)])
         scores = np.concatenate([scores for _, scores in found] or [np.zeros(0, np.float32)])
@@ -124,7 +124,7 @@ class MilvusBackend:
         return rows[order], scores[order]
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The same: the collection's index is flat, which compares all."""
+        """The same as `search`: the collection's index is flat, so every row is compared."""
         return self.search(query_D, k, mask_N)
 
     def vectors(self, rows: Rows) -> Vectors:
@@ -144,7 +144,7 @@ class MilvusBackend:
         self._client.close()
 
     def _expressions(self, k: int, mask_N: Mask | None) -> Iterator[str]:
-        """Filters that together let through what the mask does, each within Milvus's bounds."""
+        """Filter expressions that together allow the rows of the mask, each within the limits of Milvus."""
         passing = np.arange(self._num) if mask_N is None else np.flatnonzero(mask_N)
         failing_num = self._num - len(passing)
         if k <= MAX_RESULTS and failing_num <= MAX_ROWS_NAMED:
@@ -174,13 +174,14 @@ def collection_name(index: Path, generation: str) -> str:
 
 
 def _outdated(existing: Iterable[str], collection: str) -> list[str]:
-    """Collections to drop before `collection` is made. The newest stays: it is being served."""
+    """The collections to drop before `collection` is made. The newest is kept, because it is being served."""
     prefix = collection.rpartition("_")[0]
     older = sorted(name for name in existing if name.startswith(f"{prefix}_") and name != collection)
     return [*older[:-1], *(name for name in existing if name == collection)]
 
 
 def default_uri(index: Path) -> str:
-    """Where Milvus Lite keeps an index's vectors when no cluster is named. One process at a time may open
-    it."""
+    """The path of an index's Milvus Lite file, used when no cluster is named. Only one
+    process at a time may open it.
+    """
     return str(index / LITE_NAME)

@@ -1,4 +1,6 @@
-"""Additions over any backend: the mutable segment, small and in memory, compared whole."""
+"""Added vectors on top of any backend: the mutable segment, which is small, in
+memory, and compared completely.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,7 @@ from retrieval.faiss_index import exact_top, top_order
 
 
 class NoVectors:
-    """A backend that holds nothing, of any dimension: what additions lie over where a generation has no such
-    vectors."""
+    """An empty backend of any dimension, used under additions if a generation has no vectors of that kind."""
 
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
@@ -19,13 +20,13 @@ class NoVectors:
         return 0
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """No rows and no scores, whatever the query is."""
+        """No rows and no scores, for any query."""
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
 
     exact = search
 
     def vectors(self, rows: Rows) -> Vectors:
-        """An empty array; only no rows may be requested."""
+        """An empty array; `rows` must be empty."""
         return np.zeros((len(rows), self._dimension), np.float32)
 
     def close(self) -> None:
@@ -33,10 +34,11 @@ class NoVectors:
 
 
 class Overlay:
-    """A sealed backend with added vectors behind it: its rows keep their numbers, those of additions follow.
+    """A sealed backend and added vectors. The rows of the backend keep their numbers;
+    those of the additions follow.
 
     Args:
-        sealed: holds the generation's vectors.
+        sealed: the backend with the generation's vectors.
         added_MD: unit vectors added since, float32.
     """
 
@@ -51,11 +53,11 @@ class Overlay:
         return self._with_added(self._sealed.search(query_D, k, self._part(mask_N)), query_D, k, mask_N)
 
     def exact(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
-        """The k best of both, every row compared."""
+        """The k best rows of both parts; every row is compared."""
         return self._with_added(self._sealed.exact(query_D, k, self._part(mask_N)), query_D, k, mask_N)
 
     def vectors(self, rows: Rows) -> Vectors:
-        """Vectors from whichever holds them."""
+        """The vectors of rows of both parts."""
         is_sealed = rows < len(self._sealed)
         if is_sealed.all():
             return self._sealed.vectors(rows)

@@ -1,1 +1,3 @@
-"""The model at work: images and texts to vectors, and a shard set to an embedding store. torch lives here."""
+"""Running the model: images and texts to vectors, a shard set to an embedding store. Only this package
+of retrieval imports torch.
+"""

@@ -1,4 +1,4 @@
-"""The model at work: images and texts to unit vectors.
+"""The encoder: images and texts to unit vectors.
 
 Shapes: B images or texts in a batch, L tokens, D dimensions, H and W the model's input size.
 """
@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-# A model directory is all a model may need: nothing is fetched while one loads. Set before the import below.
+# A model directory must contain everything that the model needs: nothing is downloaded while it loads.
+# Set before the import below.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
@@ -28,7 +29,7 @@ from retrieval.encode.pixels import Pixels
 from retrieval.encode.towers import ImageTower, text_features
 
 MIN_COSINE = 0.999
-# Below this, moving numbers costs more than multiplying them, and float32 is as fast.
+# For smaller models, memory transfers take longer than the arithmetic, and float32 is as fast.
 MIN_PARAMETERS_FOR_BFLOAT16 = 20_000_000
 MAX_TEXTS_OF_A_QUERY = 4
 PROBE_TEXTS = ("a coat of arms: azure, a lion rampant or", "Frau mit Kind", "un paysage")
@@ -37,7 +38,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Tokenizer(Protocol):
-    """open_clip's tokenizers: texts to int64 [B, L]."""
+    """The interface of open_clip's tokenizers: texts to int64 [B, L]."""
 
     def __call__(self, texts: list[str]) -> torch.Tensor:
         """Tokens, padded to the model's context length."""
@@ -49,16 +50,16 @@ class Encoder:
 
     Args:
         folder: the model directory.
-        precision: `auto` takes bfloat16 where the processor multiplies it natively, the model is large enough
-            to gain by it, and its vectors stay within a cosine of 0.999 of float32's.
-        num_threads: of a forward pass; None leaves torch's own choice.
-        device: `auto` takes a GPU where there is one.
-        side_by_side: on a CPU, let the threads that call run their forward passes at the same time, instead
-            of one after the other. With one thread each, nobody waits for anybody.
+        precision: `auto` takes bfloat16 if the processor multiplies it natively, the model is large enough to
+            gain from it, and the cosine of its vectors to those of float32 is at least 0.999.
+        num_threads: threads of a forward pass; None leaves torch's own choice.
+        device: `auto` takes a GPU if there is one.
+        side_by_side: on a CPU, run the forward passes of several calling threads at the same time instead of
+            one after the other. With one thread per pass, no thread waits for another.
 
     Raises:
-        MissingRequirement: no model there, one that needs files from elsewhere, or no GPU where one is asked
-            for.
+        MissingRequirement: there is no model, it needs files that its directory does not contain, or a GPU is
+            requested and there is none.
         DamagedData: weights that do not fit their config.
     """
 
@@ -97,7 +98,7 @@ class Encoder:
             return _unit(self._image_tower(pixels_BHWC, self._dtype))
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors float32 [B, D] of texts; each is cut at the model's context length."""
+        """Unit vectors float32 [B, D] of texts; each text is truncated to the model's context length."""
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
         tokens_BL = self._tokenize(list(texts)).to(self.device)
@@ -107,10 +108,11 @@ class Encoder:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """One thread for the forward pass of the caller, parallel to those of other callers.
+        """Run the caller's forward pass in one thread, parallel to those of other callers.
 
-        A short text is hundreds of products of a few microseconds each: two threads that wait for each other
-        after every one gain little on an idle machine, and on a busy one lose ten times over.
+        A short text needs hundreds of matrix products of a few microseconds each. Two threads
+        that wait for each other after each product gain little on an idle machine, and take ten
+        times as long on a busy one.
         """
         torch.set_num_threads(1)
         try:
@@ -119,14 +121,14 @@ class Encoder:
             torch.set_num_threads(self._num_threads)
 
     def _settle(self, precision: Precision) -> str:
-        """Decide the precision, and change to it."""
+        """Choose the precision and convert the model to it."""
         if precision == "float32":
             return "float32"
         if precision == "auto" and not (self._gains_by_bfloat16() and self.device.type == "cpu"):
             return "float32"
         reference = self._probe()
-        # In place, matrix by matrix: a server has no room for the model twice. torch's layer_norm sums in
-        # float32.
+        # Convert in place, matrix by matrix: a server does not have memory for two copies of the model.
+        # torch's layer_norm sums in float32 anyway.
         self._model, self._dtype = self._model.to(torch.bfloat16), torch.bfloat16
         self._image_tower = self._make_image_tower()
         fault = self._fault_of_bfloat16(reference)
@@ -139,10 +141,10 @@ class Encoder:
         return "float32"
 
     def _fault_of_bfloat16(self, reference: Vectors) -> str | None:
-        """Why the model, now in bfloat16, must not be used so; None where it may."""
+        """The reason why the model, now in bfloat16, must not be used in this precision; None if it may."""
         try:
             cosine = float(np.min(np.sum(reference * self._probe(), axis=1)))
-        # torch raises it for an operation that it does not have in bfloat16 on this processor.
+        # torch raises this for an operation that has no bfloat16 version on this processor.
         except RuntimeError as error:
             return f"torch cannot compute this model in bfloat16 here: {str(error)[:200]}"
         if cosine < MIN_COSINE:
@@ -167,16 +169,18 @@ class Encoder:
 
 
 def _give_memory_back() -> None:
-    """Loading held the weights twice; glibc keeps what it once got (250 MB for ViT-B-32) unless asked."""
+    """Return free memory to the system. Loading needs the weights twice, and glibc otherwise keeps the freed
+    memory (250 MB for ViT-B-32).
+    """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether torch may use this processor's bfloat16 products (AVX512-BF16 or AMX); elsewhere it emulates
-    them, slowly.
+    """Whether torch may use native bfloat16 products of this processor (AVX512-BF16 or AMX); otherwise
+    it emulates them, slowly.
 
-    Whoever limits the instructions, by ATEN_CPU_CAPABILITY or ONEDNN_MAX_CPU_ISA, gets what the limit allows.
+    The limits that ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA set are respected.
     """
     has: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
@@ -200,7 +204,7 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
             where=directory.folder,
             remedy="export the model again, with its tokenizer",
         ) from error
-    # What a config or weights from elsewhere can make open_clip and torch raise has no common base.
+    # The exceptions that open_clip and torch raise for foreign configs and weights have no common base class.
     except Exception as error:
         raise DamagedData(
             f"open_clip cannot load this model: {str(error)[:300]}",

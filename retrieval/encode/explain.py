@@ -1,8 +1,8 @@
-"""Why this hit: which parts of an image a text's score depends on, found by covering them up.
+"""Explains a hit: which parts of an image the score of a text depends on, found by covering them.
 
-Occlusion (Zeiler and Fergus 2014) asks the model itself, works for every architecture, and means what it
-shows: the score falls by so much when this part is gone. Attention maps of CLIP are known to point at the
-background instead (Li et al. 2023, arXiv 2304.05653).
+Occlusion (Zeiler and Fergus 2014) runs the model itself, works for every architecture, and has a clear
+meaning: by how much the score falls when this part is covered. Attention maps of CLIP are known to point to
+the background instead (Li et al. 2023, arXiv 2304.05653).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from retrieval.answers import Explanation
 from retrieval.encode.pixels import Pixels
 
 GRID = 8
-# A window covers two by two cells and moves by one.
+# A window covers two by two cells and moves by one cell.
 WINDOW_CELLS = 2
 
 
@@ -37,7 +37,7 @@ def occlusion_map(encoder: ImageAndText, key: str, pixels: Pixels, text: str) ->
 
     Args:
         encoder: the model.
-        key: of the item.
+        key: the key of the item.
         pixels: the image as the model sees it, uint8 [H, W, 3].
         text: what to look for.
     """

@@ -1,7 +1,8 @@
-"""A model directory as open_clip's `local-dir:` reads it: its contents, without loading the model.
+"""A model directory in the format that open_clip loads with `local-dir:`, inspected
+without loading the model.
 
 open_clip_config.json         {"model_cfg": ..., "preprocess_cfg": ...}
-open_clip_model.safetensors   weights; no other format is accepted, for safetensors cannot carry code
+open_clip_model.safetensors   the weights; no other format is accepted, because this one cannot contain code
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ CONFIG_NAME, WEIGHTS_NAME = "open_clip_config.json", "open_clip_model.safetensor
 MAX_CONFIG_BYTES = 1_000_000
 MAX_SIDE_PIXELS = 4_096
 
-# OpenAI's CLIP statistics, which open_clip takes where a config gives none.
+# OpenAI's CLIP statistics, which open_clip uses if a config gives none.
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 class Preprocess(BaseModel):
-    """How an image becomes the model's input: the fields of open_clip's `preprocess_cfg` that matter."""
+    """How an image becomes the model's input: the fields of `preprocess_cfg` that are used here."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -42,11 +43,11 @@ class Preprocess(BaseModel):
 
 
 class ModelDirectory:
-    """A model directory that has been looked at.
+    """A model directory whose files and config have been checked.
 
     Raises:
         MissingRequirement: no such folder, no config, or no weights.
-        DamagedData: the config is not one.
+        DamagedData: the config is not valid.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -64,7 +65,9 @@ class ModelDirectory:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 over the weights' bytes followed by the config's: which model made a vector."""
+        """The SHA-256 of the weights' bytes followed by those of the config. It identifies the
+        model that made a vector.
+        """
         with self.weights_path.open("rb") as file:
             checksum = hashlib.file_digest(file, "sha256")
         checksum.update(self.config_path.read_bytes())
@@ -72,7 +75,7 @@ class ModelDirectory:
 
     @property
     def dimension(self) -> int:
-        """The length of its vectors."""
+        """The dimension of the model's vectors."""
         return int(self.config["model_cfg"]["embed_dim"])
 
     def _read_config(self) -> dict[str, Any]:
@@ -93,7 +96,7 @@ class ModelDirectory:
         vision = self.config["model_cfg"].get("vision_cfg")
         if not isinstance(given, dict) or not isinstance(vision, dict):
             raise self._damaged("no vision_cfg, or a preprocess_cfg that is not an object")
-        # open_clip lets the tower's own size win over the one in preprocess_cfg.
+        # In open_clip the size of the tower takes precedence over the one in preprocess_cfg.
         size = vision.get("image_size") or given.get("size")
         known = {key: value for key, value in {**given, "size": size}.items() if value is not None}
         try:

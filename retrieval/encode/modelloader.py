@@ -1,4 +1,4 @@
-"""The model of an index, loaded once and only when something has to be encoded."""
+"""The model of an index, loaded once, when something has to be encoded for the first time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Vectors = npt.NDArray[np.float32]
 
 
 class LazyModel:
-    """A model directory that becomes an encoder at the first question.
+    """A model directory that is loaded at the first query.
 
     Args:
         folder: the model directory.
-        digest: of the model that made the index's vectors.
-        dimension: of those vectors.
+        digest: the digest of the model that made the index's vectors.
+        dimension: the dimension of those vectors.
     """
 
     def __init__(self, folder: str | Path, digest: str, dimension: int) -> None:
@@ -72,11 +72,12 @@ class LazyModel:
             return self._encoder
 
     def check(self) -> None:
-        """Compare the model with the index, without loading it: reads the weights once, and not again.
+        """Check that the model belongs to the index, without loading it. The weights are
+        read only the first time.
 
         Raises:
-            MissingRequirement: the model directory is not there, or holds no weights.
-            ConfigError: another model is there.
+            MissingRequirement: the model directory does not exist, or contains no weights.
+            ConfigError: the directory contains another model.
         """
         if self._is_checked:
             return
@@ -105,7 +106,7 @@ class LazyModel:
 
     def _load(self) -> Encoder:
         self.check()
-        # Imported here: torch takes seconds, and listing or keyword search needs none of it.
+        # Imported here: torch takes seconds to import, and listing or keyword search does not need it.
         from retrieval.encode.encoder import Encoder
 
         return Encoder(self.folder)

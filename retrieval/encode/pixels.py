@@ -1,4 +1,4 @@
-"""Image bytes -> the model's input, as open_clip prepares it, but decoding no more pixels than it needs.
+"""Turns image bytes into the model's input as open_clip does, but decodes no more pixels than needed.
 
 Shapes: B images, H and W the model's input size.
 """
@@ -25,7 +25,7 @@ def decode(data: bytes, *, at_least: tuple[int, int] | None = None) -> Image.Ima
     """An image file as RGB, upright, transparency on white.
 
     Args:
-        data: the file's bytes, from anywhere.
+        data: the file's bytes, which are not trusted.
         at_least: (width, height); a JPEG may be decoded at a reduced scale that still covers both sides.
 
     Raises:
@@ -46,7 +46,7 @@ def decode(data: bytes, *, at_least: tuple[int, int] | None = None) -> Image.Ima
 def fit(image: Image.Image, preprocess: Preprocess) -> Pixels:
     """Resize and crop an RGB image to uint8 [H, W, 3], as open_clip's inference transform does, within one
     step of 255."""
-    # Imported here: torch takes seconds, and whoever only decodes needs none of it.
+    # Imported here: torch takes seconds to import, and decoding alone does not need it.
     from retrieval.encode.resize import resized
 
     height, width = preprocess.height_width
@@ -60,7 +60,7 @@ def fit(image: Image.Image, preprocess: Preprocess) -> Pixels:
 
 
 def _centre(size: tuple[int, int], height_width: tuple[int, int]) -> tuple[float, float, float, float]:
-    """What the centre crop keeps of an image: left, top, right, bottom in its pixels."""
+    """The part of an image that the centre crop keeps: left, top, right, bottom in pixels."""
     height, width = height_width
     scaled = _scaled_to_cover(size, (width, height))
     left, top = round((scaled[0] - width) / 2.0), round((scaled[1] - height) / 2.0)
@@ -74,10 +74,10 @@ def _centre(size: tuple[int, int], height_width: tuple[int, int]) -> tuple[float
 
 
 def seen(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float, float, float]:
-    """What of an image of `size` (width, height) the model's input covers: left, top, right, bottom in
-    shares.
+    """The part of an image of `size` (width, height) that the model's input covers: left, top,
+    right, bottom, as fractions.
 
-    A centre crop covers less than the image, a letterbox more.
+    A centre crop covers less than the image; a letterbox covers more.
     """
     height, width = preprocess.height_width
     left, top, right, bottom = 0.0, 0.0, float(size[0]), float(size[1])
@@ -115,7 +115,7 @@ def prepare(data: bytes, preprocess: Preprocess) -> Pixels:
     """Image bytes to uint8 [H, W, 3], decoded at the smallest scale that still covers the input.
 
     Raises:
-        BadInput: as `decode`.
+        BadInput: the same cases as for `decode`.
     """
     height, width = preprocess.height_width
     return fit(decode(data, at_least=(width, height)), preprocess)

@@ -1,4 +1,4 @@
-"""Samples of a shard set in batches across shards, worked on by threads side by side, in their order."""
+"""Batches of samples across shards, processed by parallel threads; the results are in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ShardSample:
-    """Where one sample's image is, and the text of its captions."""
+    """The location of one sample's image, and the text of its captions."""
 
     key: str
     image_offset: int
@@ -53,10 +53,10 @@ def batches(
 
 
 def side_by_side(inputs: Iterable[S], run: Callable[[S], T], num_workers: int) -> Iterator[T]:
-    """What `run` makes of each input, in order, computed by threads; by the calling one where there are
-    none.
+    """The result of `run` for each input, in order, computed by threads, or by the calling
+    thread if there are none.
 
-    At most two inputs per worker are taken ahead.
+    At most two inputs per worker are read in advance.
     """
     if num_workers == 0:
         yield from map(run, inputs)

@@ -1,4 +1,4 @@
-"""The two towers of an open_clip model at inference, without the work that does not change the result.
+"""The two towers of an open_clip model at inference, without computations that do not affect the result.
 
 Two savings, each exact up to rounding. They use public torch calls only:
 
@@ -21,8 +21,7 @@ from torch import nn
 
 
 def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
-    """Text features [B, D], not normalised. Where the tower is causal, padding after the last token is left
-    out."""
+    """Text features [B, D], not normalised. In a causal tower, padding after the last token is left out."""
     tower = getattr(model, "text", model)
     pool = getattr(model, "text_pool_type", getattr(tower, "pool_type", None))
     eos_id: Any = getattr(model, "text_eos_id", getattr(tower, "eos_id", None))
@@ -32,7 +31,7 @@ def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
     length = int(ends_B.max()) + 1
     x_BLD = tower.token_embedding(tokens_BL[:, :length]) + tower.positional_embedding[:length]
     x_BLD = tower.transformer(x_BLD, attn_mask=tower.attn_mask[:length, :length].to(x_BLD.dtype))
-    # The norm works on each token alone: only the pooled one needs it.
+    # Layer norm treats each token separately, so only the pooled token needs it.
     pooled_BD = tower.ln_final(x_BLD[torch.arange(len(x_BLD), device=x_BLD.device), ends_B])
     projection = tower.text_projection
     if projection is None:
@@ -53,12 +52,12 @@ def _is_plain_causal(tower: Any) -> bool:
 class ImageTower:
     """The image side of a model, from pixels to features.
 
-    Where it is open_clip's own vision transformer and pools its class token, pixels go into the first matrix
-    as they are (mean and deviation are folded into it), and the last block computes that token alone.
+    If it is open_clip's own vision transformer and pools its class token, the first layer takes the pixels as
+    bytes (mean and deviation are folded into its matrix), and the last block computes only that token.
 
     Args:
-        model: any open_clip model, in the precision and on the device it is to run in.
-        mean, std: of the model's normalisation, for channels from 0 to 1.
+        model: any open_clip model, already in its final precision and on its device.
+        mean, std: those of the model's normalisation, for channel values from 0 to 1.
     """
 
     def __init__(self, model: Any, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -105,7 +104,7 @@ def _pools_class_token(tower: Any) -> bool:
 
 
 def _first_token(block: Any, x_BLD: torch.Tensor) -> torch.Tensor:
-    """The first token [B, D] as a block leaves it; the others are only looked at."""
+    """The output [B, D] of a block for the first token; the other tokens are only attended to."""
     normed_BLD, first_BLD = block.ln_1(x_BLD), x_BLD[:, :1]
     attended = block.attention(q_x=normed_BLD[:, :1], k_x=normed_BLD, v_x=normed_BLD)
     first_BLD = first_BLD + block.ls_1(attended)
@@ -113,9 +112,9 @@ def _first_token(block: Any, x_BLD: torch.Tensor) -> torch.Tensor:
 
 
 class _PatchMatrix(nn.Module):
-    """A convolution whose stride is its size, as one matrix over bytes, with the normalisation folded in.
+    """A convolution whose stride equals its size, as one matrix over bytes that includes the normalisation.
 
-    Bytes are shifted to -128...127, which bfloat16 holds exactly and which keeps the folded bias small.
+    Bytes are shifted to -128...127, which bfloat16 represents exactly and which keeps the folded bias small.
     """
 
     def __init__(self, convolution: nn.Conv2d, mean: torch.Tensor, std: torch.Tensor) -> None:

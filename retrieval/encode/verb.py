@@ -1,13 +1,12 @@
-"""`iconoclip encode`: a shard set through a model into an embedding store, shard by shard, so that it can
-resume.
+"""`iconoclip encode`: encodes a shard set into an embedding store, shard by shard, so that it can resume.
 
 STORE/parts/SHA-DIGEST.npz   vectors, keys and refusals of one finished shard, named by the checksums of
                              the shard and of the model
 STORE/vectors.npy ...        the store (iconoclip.embeddings), assembled when every shard has its part
 STORE/encoded.json           which shards are in it, and what was refused
 
-A job array gives each task its share of the shards (`--task 3 --num_tasks 8`); a call without a task does
-what is missing and assembles.
+In a job array each task encodes its share of the shards (`--task 3 --num_tasks 8`). A call without a task
+encodes the missing shards and assembles the store.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def encode(config: EncodeConfig) -> int | None:
     """Run the verb.
 
     Raises:
-        MissingRequirement: no model or no shard set there.
+        MissingRequirement: the model or the shard set does not exist.
         BadInput: the store was made by another model.
         SomeRefused: finished, but some images could not be read; `encoded.json` lists them.
     """
@@ -100,8 +99,9 @@ def _refuse_foreign_store(out: Path, digest: str, side: str) -> None:
 
 
 def _is_finished(out: Path, digest: str, shardset: ShardSet) -> bool:
-    """Whether the store holds every shard of the set as it is now. Withdrawals since do not matter: the index
-    honours them itself."""
+    """Whether the store contains every shard of the set in its present state. Later withdrawals do not
+    matter: the index applies them itself.
+    """
     path = out / ENCODED_NAME
     if not (out / STORE_NAME).is_file() or not path.is_file():
         return False
@@ -124,7 +124,7 @@ def _part_path(out: Path, shard: Shard, digest: str) -> Path:
 def _encode_shards(
     config: EncodeConfig, shardset: ShardSet, todo: Work, digest: str, num_samples: int
 ) -> None:
-    # Imported here: torch takes seconds, and finished work needs none of it.
+    # Imported here: torch takes seconds to import, and finished work does not need it.
     from retrieval.encode.encoder import Encoder, multiplies_bfloat16
 
     encoder = Encoder(
@@ -191,8 +191,9 @@ def _embed_captions(encoder: Encoder, captions: list[tuple[str, ...]]) -> npt.ND
 
 @dataclass(frozen=True)
 class _Encoded:
-    """What became of a batch: a shard, key and vector for each good sample; a shard, key and reason for the
-    others."""
+    """The result of a batch: shard, key and vector of each good sample; shard, key and
+    reason for each of the others.
+    """
 
     keys: list[tuple[Shard, str]]
     vectors: list[npt.NDArray[np.float16]]
@@ -215,7 +216,7 @@ def _encode_batch(
 
 
 class _PartWriter:
-    """Gathers vectors by shard, and writes each shard's part when its last sample has come."""
+    """Collects vectors by shard, and writes the part of a shard when its last sample is done."""
 
     def __init__(self, out: Path, digest: str, todo: Work) -> None:
         self._out, self._digest = out, digest

@@ -1,2 +1,1 @@
-"""What a generation of an index holds, and how it is written: vectors, catalogue, columns, curves,
-manifest."""
+"""One generation of an index and how it is written: vectors, catalogue, columns, curves, manifest."""

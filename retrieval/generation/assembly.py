@@ -1,5 +1,6 @@
-"""Writing a generation: vectors, approximate index, catalogue, columns, clusters, statistics, and what
-vouches for them."""
+"""Writes a generation: vectors, approximate index, catalogue, columns, clusters,
+statistics, and the manifest.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ from retrieval.generation.measured import (
 
 
 class Source(Protocol):
-    """Where a generation's items come from: a build from stores, or a compaction."""
+    """The source of a generation's items: a build from stores, or a compaction."""
 
     num_items: int
     dimension: int
@@ -62,17 +63,17 @@ class Source(Protocol):
         ...
 
     def items(self) -> Iterator[tuple[Record, ImageLocation]]:
-        """Each row's record and the place of its image, in row order."""
+        """Each row's record and the location of its image, in row order."""
         ...
 
     def captions(self) -> Captions | None:
-        """The vectors of captions, where there are any."""
+        """The vectors of captions, if there are any."""
         ...
 
 
 @dataclass(frozen=True)
 class IndexDescription:
-    """What a manifest states in addition to measurements."""
+    """The fields of a manifest that are not measured."""
 
     model: str
     model_digest: str
@@ -98,16 +99,16 @@ def write_generation(
     encode_texts: EncodeTexts | None,
     meter: Meter,
 ) -> Path:
-    """Write the next generation of an index and make it the one that is served.
+    """Write the next generation of an index and make it current.
 
     Args:
         index: the index folder.
         source: the items.
-        facts: what to say of their origin.
-        config: kind, memory budget, recall to reach.
-        encode_texts: the model's text side, for calibration and realistic queries; None keeps the calibration
-            of `facts`.
-        meter: counts items; three passes over each.
+        facts: the description of the items' origin.
+        config: the kind, the memory budget and the recall to reach.
+        encode_texts: the model's text tower, for calibration and realistic queries; None keeps
+            the calibration of `facts`.
+        meter: counts items; there are three passes over each.
 
     Returns:
         The generation's folder.
@@ -123,7 +124,7 @@ def write_generation(
         statistics = Statistics.of(vectors_ND)
         statistics.save(draft / STATISTICS_NAME)
         captions = source.captions()
-        # Images and captions share the memory evenly.
+        # Images and captions each get half of the memory.
         budget_mb = config.memory_budget_mb // (1 if captions is None else 2)
         choice = choose(len(vectors_ND), source.dimension, budget_mb, config.kind)
         catalogued = _write_index_and_catalog(draft, source, vectors_ND, choice, config, meter)
@@ -146,7 +147,7 @@ def _manifest(
     facts: IndexDescription,
     config: IndexConfig,
 ) -> IndexManifest:
-    """What the generation says of itself, but for its files."""
+    """The manifest of the generation, still without its files."""
     return IndexManifest(
         generation=name,
         kind=segment.choice.kind,
@@ -185,8 +186,9 @@ def _write_index_and_catalog(
     config: IndexConfig,
     meter: Meter,
 ) -> _Catalogued:
-    """Both at once: faiss lets go of Python's lock while it computes, and one core writes the catalogue
-    meanwhile."""
+    """Write both at the same time: faiss releases Python's lock while it computes, and one
+    core writes the catalogue.
+    """
     meter.note(choice.kind)
     with ThreadPoolExecutor(1, thread_name_prefix="catalogue") as pool:
         cataloguing = pool.submit(_write_catalog, draft, source, meter)
@@ -243,8 +245,8 @@ def _write_catalog(draft: Path, source: Source, meter: Meter) -> _Catalogued:
 
 
 def _fill_milvus(index: Path, name: str, vectors_ND: npt.NDArray[np.float16], config: IndexConfig) -> str:
-    """Copy the vectors into a collection of their own; one Milvus holds several generations."""
-    # Imported here: pymilvus is an extra.
+    """Copy the vectors into a new collection; one Milvus contains several generations."""
+    # Imported here: pymilvus is an optional dependency.
     from retrieval.backends.milvus import collection_name, create, default_uri
 
     collection = collection_name(index, name)

@@ -1,18 +1,16 @@
-"""What a score means: how far it stands out from the query's own background, and how likely such a score is a
-match.
+"""Calibration of scores: how far a score is above the query's own background, and how likely it is a match.
 
-A cosine says little by itself: some texts score high with everything, and a text never comes as close to an
-image as another image does. So a score is also measured against the query's own scores over the whole
-collection, whose mean and variance follow from the vectors' mean m and covariance S without looking at a
-single item:
+A cosine alone says little: some texts score high with everything, and a text is never as close to an image as
+another image is. So a score is also compared with the query's scores over the whole collection. Their mean
+and variance follow from the vectors' mean m and covariance S, without reading any item:
 
     z = (q.x - q.m) / sqrt(q' S q)
 
-z in turn knows nothing of a query that is near to a whole tenth of the collection, or to nothing at all. Both
-go into a logistic curve, fitted at build time, whose value is a probability. For texts it separates the best
-score of captions (whole, and cut to a few words) that something here does answer from the best score of
-background texts, about things no library catalogued; for images it separates an item's nearest neighbour from
-random pairs.
+z alone is not enough either: it cannot recognise a query that is near to a whole tenth of the collection, or
+near to nothing. Both values go into a logistic curve that is fitted at build time and gives a probability.
+For texts, it separates the best score of captions (whole, and shortened to a few words), which have a match
+here, from the best score of background texts, about things that no library catalogues. For images, it
+separates an item's nearest neighbour from random pairs.
 
 Shapes: Q queries, N items, D dimensions.
 """
@@ -36,11 +34,11 @@ Side = Literal["text", "image"]
 
 STATISTICS_ROWS = 50_000
 MIN_PROBABILITY = 0.5
-# Of a text's evidence. To show chance as a match misleads more than to doubt a match, which is shown all the
-# same.
+# The weight of the background texts when the curve of texts is fitted. A chance hit that is presented as a
+# match misleads more than a match that is presented as doubtful, because the latter is still shown.
 BACKGROUND_SHARE = 0.6
 
-# Things of our time and of no interest to a picture collection: whatever they score is a score of chance.
+# Modern things that no picture collection contains: whatever they score is chance.
 BACKGROUND_TEXTS = (
     "a screenshot of a spreadsheet with quarterly sales", "error message in a web browser",
     "USB cable connector",
@@ -75,7 +73,7 @@ class Statistics:
 
     @classmethod
     def of(cls, vectors_ND: npt.NDArray[np.float16]) -> Statistics:
-        """From at most 50,000 of the vectors, evenly spread."""
+        """The statistics of at most 50,000 vectors, evenly spread over the collection."""
         step = max(1, len(vectors_ND) // STATISTICS_ROWS)
         sample_ND = vectors_ND[::step].astype(np.float32)
         mean_D = sample_ND.mean(axis=0)
@@ -83,7 +81,7 @@ class Statistics:
         return cls(mean_D, centred_ND.T @ centred_ND / max(1, len(sample_ND) - 1))
 
     def deviation(self, query_D: Vectors) -> float:
-        """Standard deviation of the query's products with the collection."""
+        """The standard deviation of the query's inner products with the collection."""
         return math.sqrt(max(float(query_D @ self.covariance @ query_D), 1e-12))
 
     def z(self, query_D: Vectors, scores: npt.NDArray[np.float32]) -> Vectors:
@@ -116,7 +114,7 @@ class Scores:
 
 
 def scores_of(statistics: Statistics, query_D: Vectors, cosines: Vectors) -> Scores:
-    """Cosines of one query with what they mean against its background."""
+    """The cosines of one query, each with its z."""
     return Scores(cosines, statistics.z(query_D, cosines))
 
 
@@ -128,33 +126,34 @@ def joined(scores: Sequence[Scores]) -> Scores:
 
 
 def probabilities(curve: Curve, scores: Scores) -> Vectors:
-    """How surely each score is a match, 0 to 1."""
+    """The probability that each score is a match."""
     return _sigmoid(scores.features @ np.array([curve.cosine, curve.z]) + curve.intercept)
 
 
 def likelihoods(
     calibration: Calibration | None, statistics: Statistics, query_D: Vectors, side: Side, cosines: Vectors
 ) -> Vectors:
-    """How surely items of these cosines answer a query, 0 to 1; of an index without curves, the cosines on
-    that scale."""
+    """The probability that items with these cosines answer a query. For an index without curves, the
+    cosines scaled to 0 to 1.
+    """
     if calibration is None:
         return np.asarray((cosines + 1) / 2, np.float32)
     return probabilities(curve_of(calibration, side), scores_of(statistics, query_D, cosines))
 
 
 def curve_of(calibration: Calibration, side: Side) -> Curve:
-    """The curve that scores of this side are judged by."""
+    """The curve for scores of this side (text or image)."""
     return calibration.text if side == "text" else calibration.image
 
 
 def fit_curve(matching: Scores, background: Scores, background_share: float = 0.5) -> Curve:
     """The logistic curve that separates scores known to match from scores known not to.
 
-    `background_share` is how much the latter weigh together, of 1: the probability, before anything is seen,
-    that there is no match.
+    `background_share` is the total weight of the latter, between 0 and 1: the prior
+    probability that there is no match.
 
-    A feature that points the wrong way is left out; when both do, the model tells a match from chance no
-    better than a coin, and the curve is flat: every probability is one half.
+    A feature whose weight has the wrong sign is left out. If both have, the model cannot distinguish a match
+    from chance, and the curve is flat: every probability is one half.
     """
     used = [0, 1]
     while used:
@@ -169,8 +168,8 @@ def fit_curve(matching: Scores, background: Scores, background_share: float = 0.
 def _fit(
     matching_CF: npt.NDArray[np.float64], background_CF: npt.NDArray[np.float64], background_share: float
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Weights [F] and intercept of a logistic regression in which each set weighs what its share says,
-    whatever its size.
+    """Weights [F] and intercept of a logistic regression in which each set has the weight of its
+    share, independent of its size.
 
     Newton's method with a small ridge, so that separable sets give finite weights.
     """
@@ -195,5 +194,5 @@ def _sigmoid(x: npt.NDArray[np.floating]) -> Vectors:
 
 
 def shortened(caption: str) -> str:
-    """The first three words of a caption: closer to what people type."""
+    """The first three words of a caption, which are closer to what people type."""
     return " ".join(caption.split()[:3])

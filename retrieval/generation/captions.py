@@ -1,9 +1,9 @@
-"""Captions searched by meaning: a second segment of a generation, whose hits stand for the items they
-describe.
+"""Captions searched by meaning: a second segment of a generation. A hit on a caption
+counts as a hit on its item.
 
-A text is nearer to any text than to an image, so scores of the two sides are never compared; their ranks are
-fused (retrieval.query.ranking). What a caption names but a picture does not show, a place or an occasion, is
-found this way.
+A text is nearer to any text than to an image, so the scores of the two segments are never compared; their
+ranks are fused (retrieval.query.ranking). This finds things that a caption names but a picture does not show,
+such as a place or an occasion.
 
 captions.faiss        float16 [C, D], unit length: the mean direction of an item's captions
 captions-ann.faiss    approximate index, unless the kind is exact
@@ -50,7 +50,7 @@ def write_captions(
     target_recall: float,
     num_threads: int | None,
 ) -> CaptionPart:
-    """Write the segment into a drafted generation; what its manifest says of it."""
+    """Write the segment into a draft generation; returns its entry for the manifest."""
     vectors_CD = captions.vectors
     write_flat([vectors_CD], vectors_CD.shape[1], draft / CAPTION_VECTORS_NAME)
     build(vectors_CD, choice, draft / CAPTION_ANN_NAME, num_threads=num_threads)
@@ -72,13 +72,13 @@ class CaptionSegment:
     int32 [C].
 
     Args:
-        folder: the generation's, its checksums compared.
-        part: what its manifest says.
-        dimension: of the vectors.
-        num_rows: rows of the generation.
+        folder: the folder of the generation, whose checksums have been compared.
+        part: the entry of the manifest.
+        dimension: the dimension of the vectors.
+        num_rows: the number of rows of the generation.
 
     Raises:
-        DamagedData: a file is not what it should be.
+        DamagedData: a file does not match the manifest.
     """
 
     def __init__(self, folder: Path, part: CaptionPart, dimension: int, num_rows: int) -> None:

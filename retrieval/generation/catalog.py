@@ -4,7 +4,7 @@ file.
 items   row (the vector's row), key, record (JSON, zlib), shard set number, shard, offset and size of the JPEG
 words   FTS5 without stored content: title, captions, creators, subjects, identifiers; case and diacritics
         folded
-frequent  words that more than a few items have, and how many have them
+frequent  words that more than a few items have, and the number of these items
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from retrieval.generation.columns import Mask
 from retrieval.words import folded, words_in
 
 MAX_RECORD_BYTES = 8_000_000
-# bm25 weights of title, captions, creators, subjects, identifiers.
+# The bm25 weights of title, captions, creators, subjects, identifiers.
 WEIGHTS = (4.0, 2.0, 4.0, 1.0, 4.0)
-# A word that more than a tenth of the items have tells none of them apart.
+# A word that more than a tenth of the items have does not distinguish them.
 COMMON_SHARE, COMMON_MIN = 0.1, 2_000
 FREQUENT_MIN = 200
-# Scoring an item's words costs microseconds: so many are scored, and next to a semantic search so many of
-# those that have every word, and so many of those that have some, the rarest words first.
+# Scoring the words of an item takes microseconds. These limits say how many items are scored: in a
+# keyword search; in a hybrid search, of those that have every word; and of those that have some
+# words, the rarest words first.
 MAX_SCORED, MAX_EVERY_WORD_IN_HYBRID, MAX_SOME_WORDS_IN_HYBRID = 20_000, 4_000, 600
 
 _SCHEMA = """
@@ -44,7 +45,9 @@ CREATE TABLE frequent(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT
 
 @dataclass(frozen=True)
 class ImageLocation:
-    """Where an item's JPEG is: number of the shard set in the index manifest, shard, offset and size."""
+    """The location of an item's JPEG: number of the shard set in the index
+    manifest, shard, offset and size.
+    """
 
     shardset: int
     shard: str
@@ -63,7 +66,7 @@ class WordMatch:
 
 
 class CatalogWriter:
-    """Writes a catalogue in one pass, row by row, from any one thread. `close` makes it searchable.
+    """Writes a catalogue in one pass, row by row, from one thread. `close` makes it searchable.
 
     Args:
         path: the file; must not exist.
@@ -71,22 +74,22 @@ class CatalogWriter:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path)
-        # A crash leaves a folder that nobody points at: no journal is needed.
+        # A crash leaves a draft folder that CURRENT does not name, so no journal is needed.
         self._connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
 
     def add(self, row: int, record: Record, place: ImageLocation, subjects: str) -> None:
         """Add an item.
 
         Args:
-            row: its vector's row.
+            row: the row of its vector.
             record: the record.
-            place: where its image is.
+            place: the location of its image.
             subjects: the words of its Iconclass notations, in any languages.
         """
         insert_item(self._connection, row, record, place, subjects)
 
     def close(self) -> None:
-        """Finish: note the frequent words, pack the full-text index, close the file."""
+        """Finish: store the frequent words, optimise the full-text index, close the file."""
         connection = self._connection
         connection.execute("INSERT INTO words(words) VALUES('optimize')")
         connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
@@ -113,7 +116,7 @@ def insert_item(
 
 
 def words_of(record: Record) -> tuple[str, str, str]:
-    """Title, captions and creators as full text."""
+    """The title, captions and creators of a record as text for full-text search."""
     return (
         record.title,
         "\n".join(caption.text for caption in record.captions[1:]),
@@ -130,10 +133,10 @@ class Catalog:
 
     Args:
         path: the file.
-        immutable: promised never to change while open, which spares locks.
+        immutable: the file never changes while it is open, so no locks are needed.
 
     Raises:
-        DamagedData: not a catalogue.
+        DamagedData: the file is not a catalogue.
     """
 
     def __init__(self, path: Path, *, immutable: bool = True) -> None:
@@ -157,7 +160,7 @@ class Catalog:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
-            # The file may come from elsewhere: no function in its schema is run.
+            # The file may come from outside: no function in its schema is run.
             connection.execute("PRAGMA trusted_schema=OFF")
             self._local.connection = connection
             self._all.append(connection)
@@ -169,7 +172,7 @@ class Catalog:
         return None if found is None else int(found[0])
 
     def rows_of(self, keys: Iterable[str]) -> dict[str, int]:
-        """The rows of the keys that are here."""
+        """The rows of those keys that are in the catalogue."""
         return {key: row for key in keys if (row := self.row_of(key)) is not None}
 
     def record(self, row: int) -> Record:
@@ -201,16 +204,15 @@ class Catalog:
         telling_only: bool = False,
         near: Sequence[int] = (),
     ) -> list[WordMatch]:
-        """Items that hold the words of `text`: the phrase first, then every word, then some; best first in
-        each.
+        """Items that contain the words of `text`: first those with the phrase, then with every word, then
+        with some words; best first in each group.
 
         Args:
-            text: anything a person typed; it is never read as a query language.
-            limit: of items.
+            text: what a person typed; it is never read as a query language.
+            limit: the largest number of items.
             mask_N: rows that may be found.
-            telling_only: find nothing when every word is common: next to a semantic search, it adds nothing.
-            near: rows found by meaning. In addition to them, words that thousands of items have are looked
-                for in these alone.
+            telling_only: find nothing if every word is common, as it would add nothing to a semantic search.
+            near: rows found by meaning. Words that thousands of items have are searched only in these rows.
         """
         words = words_in(text)
         if telling_only and all(self._is_common(word) for word in words):
@@ -227,14 +229,15 @@ class Catalog:
     def _tiers(
         self, words: list[str], mask_N: Mask | None, limit: int, telling_only: bool
     ) -> tuple[list[tuple[int, float]], ...]:
-        """Rows with their weights: those that hold the phrase, every word, and some word that is not
-        common."""
+        """Rows with their weights: those that contain the phrase, every word, or
+        some word that is not common.
+        """
         most = MAX_EVERY_WORD_IN_HYBRID if telling_only else MAX_SCORED
         needed = [word for word in words if not (telling_only and self._is_common(word))]
         every = self._scored(" ".join(f'"{word}"' for word in needed), mask_N, limit, most) if needed else []
         if len(words) < 2:
             return [], every
-        # Where nothing holds every word, nothing holds the phrase.
+        # If no item contains every word, none contains the phrase.
         phrase = self._scored(f'"{" ".join(words)}"', mask_N, limit, most) if every else []
         telling = self._telling(words, MAX_SOME_WORDS_IN_HYBRID if telling_only else MAX_SCORED)
         if len(every) >= limit or not telling:
@@ -242,7 +245,9 @@ class Catalog:
         return phrase, every, self._scored(" OR ".join(telling), mask_N, limit, most)
 
     def _telling(self, words: list[str], most: int) -> list[str]:
-        """The rarest words, quoted: so many that at most about `most` items have one."""
+        """The rarest words, quoted: as many as possible such that at most about
+        `most` items have one of them.
+        """
         telling, num_scored = [], 0
         for word in sorted(set(words), key=lambda word: (self._num_with(word), word)):
             num_scored += self._num_with(word)
@@ -252,8 +257,9 @@ class Catalog:
         return telling
 
     def _unweighted(self, words: list[str], near: Sequence[int]) -> list[WordMatch]:
-        """Those of some rows that have every word that is not common. bm25 would count every item that has
-        one."""
+        """Those of the given rows that have every word that is not common, without a score: bm25 would count
+        every item that has one of the words.
+        """
         expression = " ".join(f'"{word}"' for word in words if not self._is_common(word))
         wanted, cursor = set(near), self._query("SELECT rowid FROM words WHERE words MATCH ?", (expression,))
         return [WordMatch(row, 1, 0.0) for (row,) in cursor if row in wanted]
@@ -265,10 +271,10 @@ class Catalog:
         return self._frequent.get(folded(word), FREQUENT_MIN)
 
     def _scored(self, expression: str, mask_N: Mask | None, limit: int, most: int) -> list[tuple[int, float]]:
-        """The best rows that the mask lets through, each with its weight."""
+        """The best rows that the mask allows, each with its weight."""
         weights = ",".join(map(str, WEIGHTS))
-        # Rounded, so that equal texts tie whatever order their words were summed in. Sorted by SQLite, which
-        # weighs and sorts faster than Python reads.
+        # Rounded, so that equal texts tie whatever the order in which their words were summed. SQLite sorts,
+        # because that is faster than reading all rows in Python.
         sql = (
             f"SELECT rowid, score FROM (SELECT rowid, round(bm25(words,{weights}), 6) AS score FROM words"
             " WHERE words MATCH ? LIMIT ?) ORDER BY score, rowid"
@@ -287,7 +293,7 @@ def unpack(packed: bytes) -> Record:
     """A record from its compressed JSON.
 
     Raises:
-        DamagedData: it is none, or unpacks to more than 8 MB.
+        DamagedData: it is not a record, or is larger than 8 MB uncompressed.
     """
     decompressor = zlib.decompressobj()
     try:
@@ -302,5 +308,5 @@ def unpack(packed: bytes) -> Record:
 
 
 def no_such_item(key: str) -> BadInput:
-    """The error for a key that is not here, or no longer."""
+    """The error for a key that is unknown or withdrawn."""
     return BadInput(f"no item '{key}' here, or it was withdrawn", where=key, remedy="check the key")

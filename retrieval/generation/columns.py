@@ -1,8 +1,8 @@
-"""What items are filtered and counted by, column by column in memory.
+"""The columns that items are filtered and counted by, in memory.
 
-A column of values keeps (row, code) pairs sorted by row, codes sorted by value: a filter is one comparison
-over the codes, a facet is one bincount. At a million items all columns together
-take about 100 MB, and a filter a few milliseconds.
+A column of values stores (row, code) pairs sorted by row; codes are sorted by value. So a filter is one
+comparison over the codes, and a facet is one bincount. For a million items all columns together take about
+100 MB, and a filter takes a few milliseconds.
 
 Shapes: N rows, P (row, value) pairs, V distinct values.
 """
@@ -39,8 +39,9 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ValueColumn:
-    """The values of one field, any number a row: sorted values [V], and int32 rows [P] and codes [P] of the
-    pairs."""
+    """The values of one field, any number per row: sorted values [V], and the pairs as
+    int32 rows [P] and codes [P].
+    """
 
     values: list[str]
     rows: npt.NDArray[np.int32]
@@ -48,7 +49,7 @@ class ValueColumn:
 
     @classmethod
     def of(cls, values_by_row: Iterable[Sequence[str]]) -> ValueColumn:
-        """From the values of each row, in row order."""
+        """A column from the values of each row, in row order."""
         codes: dict[str, int] = {}
         rows, found = [], []
         for row, values in enumerate(values_by_row):
@@ -79,7 +80,7 @@ class ValueColumn:
 
 @dataclass
 class Columns:
-    """Every column of a set of items; the plain ones are arrays [N]."""
+    """All columns of a set of items; columns with one value per row are arrays [N]."""
 
     num_rows: int
     values: dict[str, ValueColumn]
@@ -91,7 +92,7 @@ class Columns:
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Columns:
-        """From records, in row order."""
+        """The columns of records, in row order."""
         builder = ColumnsBuilder()
         for record in records:
             builder.add(record)
@@ -150,7 +151,7 @@ class Columns:
         return mask_N
 
     def _mask_of(self, name: str, wanted: Sequence[str]) -> Mask:
-        """Rows with one of the values; case and diacritics do not count."""
+        """The rows that have one of the values; case and diacritics are ignored."""
         column, keys = self.values[name], {folded(value) for value in wanted}
         codes = [code for code, value in enumerate(column.values) if folded(value) in keys]
         return column.mask(codes, self.num_rows)
@@ -165,8 +166,9 @@ class Columns:
         return column.mask(codes, self.num_rows)
 
     def _branch_mask(self, branches: tuple[str, ...]) -> Mask:
-        """Rows with a notation of one of the branches. A doubled letter (25FF2) is below the single one
-        (25F2)."""
+        """The rows with a notation of one of the branches. A doubled letter (25FF2) counts as
+        below the single one (25F2).
+        """
         column = self.values["iconclass"]
         codes = [
             code
@@ -176,7 +178,7 @@ class Columns:
         return column.mask(codes, self.num_rows)
 
     def save(self, path: Path) -> None:
-        """Write the columns as one .npz file without pickles; texts go in as JSON."""
+        """Write the columns as one .npz file without pickles; texts are stored as JSON."""
         texts = {name: column.values for name, column in self.values.items()}
         names = {"texts": texts, "institution_names": self.institution_names}
         arrays = {
@@ -216,7 +218,7 @@ class Columns:
 
 
 class ColumnsBuilder:
-    """Gathers columns record by record, so that a million records need not be in memory."""
+    """Collects columns record by record, so that a million records need not be in memory."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[tuple[str, ...]]] = {name: [] for name in VALUE_FIELDS}
@@ -250,7 +252,7 @@ class ColumnsBuilder:
 
 
 def values_of(record: Record) -> dict[str, tuple[str, ...]]:
-    """A record's values in each of the value columns."""
+    """The values of a record for each of the value columns."""
     return {
         "institution": (record.institution.slug,),
         "language": tuple(dict.fromkeys(caption.language for caption in record.captions)),
@@ -264,7 +266,7 @@ def values_of(record: Record) -> dict[str, tuple[str, ...]]:
 
 
 def years_of(record: Record) -> tuple[int, int]:
-    """Earliest and latest year; one known bound stands for both, none is unknown."""
+    """The earliest and latest year of a record. If only one is known, it is used for both."""
     earliest = record.date.earliest if record.date else None
     latest = record.date.latest if record.date else None
     first, last = (earliest if earliest is not None else latest), (latest if latest is not None else earliest)

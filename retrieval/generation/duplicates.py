@@ -1,8 +1,8 @@
-"""Which items are near-duplicates of each other: shown as one hit with a count.
+"""Finds near-duplicates, which are shown as one hit with a count.
 
-Two items are, when they belong to one group and look alike to the model, or nearly alike to it and to the
-perceptual hash; or when their stored bytes are equal. Reused woodblocks in different groups stay apart: they
-are finds.
+Two items are near-duplicates if their stored bytes are equal, or if they belong to one group and are similar
+to the model, or somewhat less similar to the model but also similar by perceptual hash. Reused woodblocks in
+different groups stay separate, because they are interesting results.
 
 Shapes: N items, M members of a group, D dimensions.
 """
@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 MIN_COSINE = 0.985
 MIN_COSINE_WITH_HASH, MAX_HASH_DISTANCE = 0.9, 4
-# A codex of two thousand pages is compared within itself; a larger group in parts of that size.
+# Up to two thousand pages of a codex are compared with each other; a larger group is
+# compared in parts of that size.
 MAX_COMPARED = 2_000
 
 Clusters = npt.NDArray[np.int32]
@@ -28,13 +29,13 @@ def cluster(
     phashes: Sequence[str | None],
     checksums: Sequence[str],
 ) -> Clusters:
-    """A number for each item; near-duplicates share it. It is the row of the cluster's first member.
+    """A number per item, equal for near-duplicates: the row of the cluster's first member.
 
     Args:
         vectors_ND: unit vectors.
         groups: a number for each item's group, int32 [N].
         phashes: 64-bit perceptual hashes in hexadecimal.
-        checksums: of the stored bytes.
+        checksums: the checksums of the stored bytes.
     """
     parents = np.arange(len(vectors_ND), dtype=np.int32)
     first_by_checksum: dict[str, int] = {}

@@ -1,20 +1,19 @@
-"""The index folder: generations that never change, and one small file that says which of them is served.
+"""The index folder: generations that never change, and one small file that names the current one.
 
 CURRENT                       the name of the generation to serve, replaced by one rename
-gen-000001/manifest.json      what the generation is made of, with a checksum of each file below
+gen-000001/manifest.json      the sources of the generation, and a checksum of each file below
 gen-000001/vectors.faiss      float16 [N, D], unit length; a row is an item
 gen-000001/ann.faiss          approximate index, unless the kind is exact
 gen-000001/catalog.sqlite     records and full text
-gen-000001/columns.npz        what items are filtered and counted by
+gen-000001/columns.npz        the columns that items are filtered and counted by
 gen-000001/clusters.npy       int32 [N]: near-duplicates share a number
-gen-000001/statistics.npz     mean [D] and covariance [D, D] of the vectors: what a score is measured against
-gen-000001/captions*          captions searched by meaning, where there are any
-                              (retrieval.generation.captions)
+gen-000001/statistics.npz     mean [D] and covariance [D, D] of the vectors, for calibration
+gen-000001/captions*          captions searched by meaning, if any (retrieval.generation.captions)
 live.sqlite                   the mutable segment: additions and withdrawals since (retrieval.live.log)
 
-A generation is written under a name that starts with a dot and renamed when it is whole, so that a process
-killed at any moment leaves the last good one. Images stay in the shard sets, which the manifest names by path
-and checksum.
+A generation is written under a name that starts with a dot and renamed when it is complete. So a process
+that is killed at any moment leaves the last complete one. Images stay in the shard sets, which the manifest
+names by path and checksum.
 """
 
 from __future__ import annotations
@@ -61,8 +60,9 @@ class ShardSetReference(_ManifestModel):
 
 
 class Curve(_ManifestModel):
-    """A logistic curve: probability = 1 / (1 + exp(-(cosine * c + z * s + intercept))). All zero: nothing is
-    known."""
+    """A logistic curve: probability = 1 / (1 + exp(-(cosine * c + z * s +
+    intercept))). All zero means unknown.
+    """
 
     cosine: float = Field(ge=0)
     z: float = Field(ge=0)
@@ -70,12 +70,12 @@ class Curve(_ManifestModel):
 
     @property
     def is_flat(self) -> bool:
-        """Whether it tells nothing apart."""
+        """Whether it gives every score the same probability."""
         return self.cosine == 0 and self.z == 0
 
 
 class Calibration(_ManifestModel):
-    """What scores mean for this model over this collection (retrieval.generation.calibration)."""
+    """The calibration of scores for this model and this collection (retrieval.generation.calibration)."""
 
     text: Curve = Field(description="for queries with a text")
     image: Curve = Field(description="for queries of images and items alone")
@@ -94,7 +94,7 @@ class CaptionPart(_ManifestModel):
 
 
 class Settings(_ManifestModel):
-    """What the person who built the index asked for: a compaction keeps to it."""
+    """The settings that the index was built with; a compaction uses them again."""
 
     kind: Literal["auto", "exact", "hnsw", "ivf-sq8", "ivf-pq"] = "auto"
     memory_budget_mb: int = 800
@@ -134,8 +134,8 @@ def current_generation(index: Path) -> Path:
     """The folder of the generation to serve.
 
     Raises:
-        MissingRequirement: no index here.
-        DamagedData: CURRENT names something else.
+        MissingRequirement: there is no index in the folder.
+        DamagedData: CURRENT does not name a generation.
     """
     try:
         name = (index / CURRENT_NAME).read_text(encoding="ascii", errors="replace")[:64].strip()
@@ -154,7 +154,7 @@ def read_manifest(generation: Path) -> IndexManifest:
     """The manifest of a generation.
 
     Raises:
-        DamagedData: there is none, or it is not one.
+        DamagedData: there is no manifest, or it is not valid.
     """
     path = generation / MANIFEST_NAME
     try:
@@ -171,7 +171,7 @@ def verify_files(generation: Path, manifest: IndexManifest) -> None:
     """Compare every file of a generation with its checksum.
 
     Raises:
-        DamagedData: a file is missing, differs, or has a name that no generation has.
+        DamagedData: a file is missing, differs, or has an unknown name.
     """
     for name, checksum in manifest.files.items():
         path = generation / name
@@ -186,7 +186,7 @@ def next_name(index: Path) -> str:
 
 
 def draft_folder(index: Path, name: str) -> Path:
-    """An empty folder to write generation `name` into; leftovers of killed builds are removed."""
+    """Make an empty folder to write generation `name` into; leftovers of killed builds are removed."""
     for leftover in index.glob(".gen-*.partial"):
         shutil.rmtree(leftover)
     draft = index / f".{name}.partial"
@@ -195,9 +195,9 @@ def draft_folder(index: Path, name: str) -> Path:
 
 
 def seal(index: Path, draft: Path, manifest: IndexManifest) -> Path:
-    """Make a drafted generation the one that is served, and remove generations nobody reads any more.
+    """Make a draft generation current, and remove old generations that are no longer read.
 
-    The manifest's checksums must be of the files in the draft.
+    The checksums in the manifest must be those of the files in the draft.
     """
     write_json(draft / MANIFEST_NAME, manifest.model_dump(mode="json"))
     for name in manifest.files:
@@ -211,7 +211,7 @@ def seal(index: Path, draft: Path, manifest: IndexManifest) -> Path:
 
 
 def checksums(draft: Path) -> dict[str, str]:
-    """The checksum of each file in a drafted generation."""
+    """The checksum of each file in a draft generation."""
     return {name: sha256_of(draft / name) for name in FILE_NAMES if (draft / name).is_file()}
 
 
@@ -221,8 +221,9 @@ def _flush(path: Path) -> None:
 
 
 def _remove_old(index: Path) -> None:
-    """Keep the newest two: a reader may still be opening the one before. An open file survives its
-    removal."""
+    """Keep the newest two, because a reader may still be opening the previous one. Files that are already
+    open stay readable after their removal.
+    """
     names = sorted(path.name for path in index.glob("gen-*") if re.match(GENERATION_PATTERN, path.name))
     for name in names[:-NUM_GENERATIONS_KEPT]:
         shutil.rmtree(index / name)

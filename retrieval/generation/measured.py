@@ -1,4 +1,5 @@
-"""What is measured of a fresh generation: how near its index comes to exact search, and what its scores mean.
+"""Measurements of a new generation: the recall of its index against exact search, and the
+calibration of its scores.
 
 Shapes: Q queries, N items, D dimensions.
 """
@@ -29,13 +30,13 @@ Vectors = npt.NDArray[np.float32]
 EncodeTexts = Callable[[Sequence[str]], Vectors]
 
 NUM_SAMPLED_ITEMS = 200
-# A score in the upper tenth of a normal spread.
+# The z above which a tenth of a normal distribution lies.
 MIN_Z_OF_OWN_IMAGE, MIN_MATCHING = 1.28, 10
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Recall at 10 over sampled queries, and the curves of scores where a model was there to fit them."""
+    """Recall at 10 over sampled queries, and the curves of scores if there was a model to fit them."""
 
     recall: float
     calibration: Calibration | None
@@ -48,7 +49,7 @@ def measure(
     config: IndexConfig,
     encode_texts: EncodeTexts | None,
 ) -> Measurements:
-    """Set the segment's effort by queries like the real ones, and learn what scores mean."""
+    """Set the segment's effort with realistic queries, and calibrate its scores."""
     captions_QD = encode_texts([text for _, text in sampled]) if encode_texts else None
     queries_QD = sampled_queries(segment.vectors_ND, captions_QD)
     recall = measure_effort(
@@ -60,7 +61,7 @@ def measure(
 
 
 def sampled_queries(vectors_ND: npt.NDArray[np.float16], captions_QD: Vectors | None) -> Vectors:
-    """Queries like the real ones: captions, and images that are near an item without being it."""
+    """Realistic queries: captions, and vectors near those of items but not equal to them."""
     generator = np.random.default_rng(0)
     rows = generator.choice(len(vectors_ND), min(len(vectors_ND), NUM_SAMPLED_ITEMS // 2), replace=False)
     images_QD = vectors_ND[np.sort(rows)].astype(np.float32)
@@ -83,7 +84,8 @@ def _calibration(
     images_QD = segment.vectors(rows)
     short_QD = encode_texts([shortened(text) for _, text in sampled])
     pairs = [pair for texts in (captions_QD, short_QD) for pair in zip(texts, images_QD, strict=True)]
-    # A shelfmark or "page 7" says nothing that can be seen: a caption counts when it is about its own image.
+    # A shelfmark or "page 7" does not describe what is visible, so a caption is used only if
+    # it matches its own image.
     seen = [
         text_D for text_D, image_D in pairs if _pair(statistics, text_D, image_D).z[0] >= MIN_Z_OF_OWN_IMAGE
     ]

@@ -1,5 +1,6 @@
-"""Embedding stores and the shard sets they were made from, joined item by item: the source of a fresh
-index."""
+"""Embedding stores joined, item by item, with the shard sets they were made from:
+the source of a new index.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +44,18 @@ class StorePair:
 
 
 class StoreSource:
-    """Items of several stores one after the other. A key in two of them is taken from the later.
+    """The items of several stores, one store after the other. If a key is in two of
+    them, the later store counts.
 
     Args:
-        folders: of the stores. A store of captions adds to the items of the others a way to be found.
-        shardset_folders: of their shard sets: none, one for all, or one for each.
-        skip: keys to leave out.
+        folders: the folders of the stores. A store of captions adds caption vectors to the
+            items of the other stores.
+        shardset_folders: the folders of their shard sets: none, one for all, or one for each.
+        skip: the keys to leave out.
 
     Raises:
-        ConfigError: no store, or a number of shard sets that does not fit.
-        BadInput: the stores were made by different models or hold captions only, or one has no item in
+        ConfigError: there is no store, or the number of shard sets does not fit.
+        BadInput: the stores were made by different models or contain only captions, or one has no item in
             common with its shard set.
     """
 
@@ -87,8 +90,9 @@ class StoreSource:
             )
 
     def _check_every_store_counts(self, of_images: list[EmbeddingStore]) -> None:
-        """Nothing that was named may vanish: each store has items in its shard set, each caption store in the
-        others."""
+        """Refuse stores that would have no effect: each store must have items of its shard set, and each
+        store of captions must have items of the others.
+        """
         for store, folder in zip(of_images, self.shardset_folders, strict=True):
             if not set(store.keys).intersection(_keys(self.shardsets[folder])):
                 raise BadInput(
@@ -154,12 +158,12 @@ class StoreSource:
                 yield pair.store.keys[row.store_row]
 
     def shardset_folders_of(self, references: Sequence[ShardSetReference]) -> list[str]:
-        """The folders given here whose shard sets an index names: where those are now."""
+        """Those of the given folders that contain shard sets of an index: their present locations."""
         known = {each.records_sha256 for each in references}
         return [folder for folder, each in self.shardsets.items() if each.manifest.records_sha256 in known]
 
     def reference_of(self, pair: StorePair) -> ShardSetReference:
-        """How an index manifest names the shard set of a pair."""
+        """The reference to a pair's shard set for an index manifest."""
         return reference(pair.shardset)
 
     def vectors_of(self, pair: StorePair) -> npt.NDArray[np.float16]:
@@ -167,7 +171,7 @@ class StoreSource:
         return pair.store.vectors_ND[np.array([row.store_row for row in pair.rows], np.int64)]
 
     def items_of(self, pair: StorePair) -> Iterator[tuple[Record, ImageLocation]]:
-        """Record and place of each of a pair's rows."""
+        """The record and image location of each row of a pair."""
         reader = _RecordReader(pair.shardset)
         try:
             for row in pair.rows:
@@ -184,7 +188,7 @@ class StoreSource:
                 yield pair.store.vectors_ND[rows[start : start + BLOCK_ROWS]]
 
     def captions(self) -> Captions | None:
-        """The caption vectors of the items here."""
+        """The caption vectors of these items."""
         found = [
             (row, vector_D)
             for row, key in enumerate(self.keys)
@@ -197,7 +201,7 @@ class StoreSource:
         )
 
     def caption_of(self, key: str) -> npt.NDArray[np.float16] | None:
-        """The vector of an item's captions, float16 [D], from the last store that has one."""
+        """The vector of an item's captions, float16 [D], from the last store that has it."""
         place = self._caption_places.get(key)
         return None if place is None else self.caption_stores[place[0]].vectors_ND[place[1]]
 
@@ -210,13 +214,13 @@ class StoreSource:
         }
 
     def items(self) -> Iterator[tuple[Record, ImageLocation]]:
-        """Each row's record and place."""
+        """The record and image location of each row."""
         for pair in self.pairs:
             yield from self.items_of(pair)
 
 
 def reference(shardset: ShardSet) -> ShardSetReference:
-    """How an index manifest names a shard set."""
+    """The reference to a shard set for an index manifest."""
     return ShardSetReference(
         path=str(shardset.folder.resolve()),
         name=shardset.manifest.name,
@@ -247,7 +251,7 @@ def _rows(store: EmbeddingStore, shardset: ShardSet, seen: set[str]) -> list[_Ro
     places = dict(zip(columns[0], zip(*columns[1:], strict=True), strict=True))
     rows = []
     for store_row, key in enumerate(store.keys):
-        # A key without a place was withdrawn since it was encoded.
+        # A key without a location was withdrawn after it was encoded.
         if key in places and key not in seen:
             rows.append(_Row(store_row, *places[key]))
             seen.add(key)

@@ -1,2 +1,1 @@
-"""What changes between generations: additions, withdrawals, compaction, and the view that a query is answered
-from."""
+"""Changes between generations: additions, withdrawals, compaction, and the view that queries read."""

@@ -1,7 +1,7 @@
-"""The mutable segment in memory: what the log says, replayed onto a generation.
+"""The mutable segment in memory: the changes of the log, applied to a generation.
 
-Rows of additions follow the sealed ones in the order of the log. They are only ever appended: a replaced or
-withdrawn addition keeps its row, hidden, so that an order once given stays an order.
+Rows of additions follow the sealed ones in the order of the log. Rows are only appended. A replaced or
+withdrawn addition keeps its row, hidden, so that an order that was returned stays valid.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from retrieval.words import folded, words_in
 
 @dataclass(frozen=True)
 class Additions:
-    """Additions and withdrawals since a generation was built. Never changed; `replayed` makes the next one.
+    """Additions and withdrawals since a generation was built. Immutable; `replayed` makes the next state.
 
-    `captions` are the vectors of captions [C, D], `captioned` the positions that they describe.
+    `captions` contains the vectors of captions [C, D], `captioned` the positions of
+    the additions they describe.
     """
 
     dimension: int
@@ -45,7 +46,7 @@ class Additions:
         """The state after more changes.
 
         Args:
-            changes: in order.
+            changes: the changes, in order.
             shardset_offset: what to add to the log's ids (from 1) to get the engine's numbers of shard sets.
         """
         records, places, texts = list(self.records), list(self.places), list(self.texts)
@@ -87,21 +88,23 @@ class Additions:
 
     @property
     def columns(self) -> Columns:
-        """What additions are filtered and counted by."""
+        """The columns that additions are filtered and counted by."""
         return Columns.of(self.records)
 
     @property
     def superseded(self) -> frozenset[int]:
-        """Positions that a later change replaced or withdrew."""
+        """The positions that a later change replaced or withdrew."""
         return frozenset(range(len(self))) - frozenset(self.position_of.values())
 
     @property
     def hides(self) -> frozenset[str]:
-        """Keys whose sealed row must not be shown: withdrawn, or replaced by an addition."""
+        """The keys whose row in the generation must not be shown: withdrawn, or replaced by an addition."""
         return self.withdrawn | frozenset(record.key for record in self.records)
 
     def match_words(self, text: str, mask_M: Mask | None) -> list[tuple[int, int]]:
-        """Positions that hold words of `text`, with the tier that Catalog.match_words would give them."""
+        """The positions that contain words of `text`, each with the tier that
+        Catalog.match_words would give it.
+        """
         words = [folded(word) for word in words_in(text)]
         phrase = f" {' '.join(words)} "
         found = []
@@ -131,7 +134,7 @@ def _text_of(record: Record) -> str:
 def merged(
     sealed: list[WordMatch], added: list[tuple[int, int]], first_row: int, limit: int
 ) -> list[WordMatch]:
-    """Word matches of both segments. An addition ranks with the best of its tier until it is compacted."""
+    """The word matches of both segments. Until compaction, an addition ranks with the best of its tier."""
     best = {tier: min((m.bm25 for m in sealed if m.tier == tier), default=0.0) for tier in (0, 1, 2)}
     matches = sealed + [WordMatch(first_row + position, tier, best[tier]) for position, tier in added]
     return sorted(matches, key=lambda match: (match.tier, match.bm25, match.row))[:limit]

@@ -1,5 +1,6 @@
-"""Changing an index without a rebuild: add, replace, take down, and compact the changes into the next
-generation."""
+"""Changes an index without a rebuild: add, replace, withdraw, and compact the changes
+into the next generation.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ MAX_ADDITIONS = 20_000
 
 @contextlib.contextmanager
 def only_writer(index: Path) -> Iterator[None]:
-    """Lock the index folder for one writer; readers do not wait. The lock ends with its process.
+    """Lock the index folder for one writer; readers do not wait. The lock is released when its process ends.
 
     Raises:
         TryAgainLater: another process is writing.
@@ -48,7 +49,7 @@ def only_writer(index: Path) -> Iterator[None]:
             remedy="run the same command when it is done",
         )
 
-    # The log of changes is SQLite's, and readers read while it is written.
+    # The log of changes is a SQLite file, and readers read it while it is written.
     locks.require_posix(index)
     with locks.hold(index / LOCK_NAME, busy):
         yield
@@ -59,15 +60,15 @@ def add(index: Path, source: StoreSource, *, compacts: bool = True) -> int:
 
     Args:
         index: the index folder.
-        source: the items.
-        compacts: fold everything into the next generation where so much has changed that it is due.
+        source: the items to add.
+        compacts: fold everything into the next generation if so much has changed that this is due.
 
     Returns:
-        How many were added or replaced.
+        The number of items added or replaced.
 
     Raises:
         BadInput: the stores were made by another model.
-        TryAgainLater: too many at once for the mutable segment, or another writer.
+        TryAgainLater: there are too many for the mutable segment, or another process is writing.
     """
     manifest = read_manifest(current_generation(index))
     if source.model_digest != manifest.model_digest:
@@ -122,10 +123,10 @@ def _is_same(one: npt.NDArray[np.float16] | None, other: npt.NDArray[np.float16]
 
 
 def withdraw(index: Path, keys: Iterable[str]) -> None:
-    """Take items out of an index's answers at once. (A shard set's own tombstones need no such call.)
+    """Remove items from the results of an index at once. (The tombstones of a shard set need no such call.)
 
     Raises:
-        MissingRequirement: no index here.
+        MissingRequirement: there is no index.
     """
     current_generation(index)
     LiveLog(index).withdraw(keys)
@@ -134,12 +135,12 @@ def withdraw(index: Path, keys: Iterable[str]) -> None:
 def compact(index: Path, config: IndexConfig) -> Path | None:
     """Fold additions, replacements and withdrawals into the next generation; None when there are none.
 
-    Readers continue with the old generation until the new one is whole. Items withdrawn in their shard sets
-    leave the files as well.
+    Readers continue with the old generation until the new one is complete. Items that were withdrawn in their
+    shard sets are removed from the files as well.
 
     Raises:
-        MissingRequirement: no index here.
-        TryAgainLater: another writer.
+        MissingRequirement: there is no index.
+        TryAgainLater: another process is writing.
     """
     with only_writer(index), contextlib.closing(ViewRefresher(index, config.shardsets)) as refresher:
         view = refresher.current()
@@ -159,7 +160,7 @@ def compact(index: Path, config: IndexConfig) -> Path | None:
             compacted_through=view.additions.last_seq,
             calibration=manifest.calibration,
         )
-        # The next generation is as the last one was asked to be, and lives in the same place.
+        # The next generation has the same settings as the last one, and is in the same folder.
         place = {"backend": manifest.backend, "milvus_uri": manifest.milvus_uri}
         config = config.model_copy(update={**manifest.settings.model_dump(), **place})
         with progress("compact", total=3 * source.num_items, unit="steps") as meter:
@@ -173,7 +174,7 @@ def _next_digest(inputs_digest: str, last_seq: int) -> str:
 
 
 class _ViewSource:
-    """The items a view shows, as the source of a generation."""
+    """The visible items of a view, as the source of a generation."""
 
     def __init__(self, view: IndexView) -> None:
         self._view = view
@@ -187,7 +188,7 @@ class _ViewSource:
             yield self._view.backend.vectors(self._rows[start : start + BLOCK_ROWS]).astype(np.float16)
 
     def captions(self) -> Captions | None:
-        """Those of the items that are shown, numbered by their place among them."""
+        """The caption vectors of the visible items, numbered by the position of the item among them."""
         place_of = np.full(self._view.num_rows, -1, np.int32)
         place_of[self._rows] = np.arange(self.num_items, dtype=np.int32)
         places = place_of[self._view.caption_rows]
@@ -201,6 +202,6 @@ class _ViewSource:
         return Captions(vectors, places[kept])
 
     def items(self) -> Iterator[tuple[Record, ImageLocation]]:
-        """Each row's record and place."""
+        """The record and image location of each row."""
         for row in self._rows.tolist():
             yield self._view.record(row), self._view.place(row)

@@ -1,8 +1,8 @@
-"""When changes are due to be folded into the next generation, and doing it next to a running server, in a
-separate process.
+"""Decides when changes are folded into the next generation, and does it in a separate process
+next to a running server.
 
-Changes cost: additions are compared one by one, and what was withdrawn is still in the files. Folding them in
-costs more, so it waits for enough of them, or, for withdrawals, a day.
+Changes have a cost: additions are compared one by one, and withdrawn items are still in the files. Folding
+them in costs more, so it waits until there are enough changes or, after a withdrawal, for a day.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ SECONDS_AFTER_FAILURE = 600.0
 
 
 def is_due(view: IndexView) -> bool:
-    """Whether so much was added, replaced or withdrawn, or something withdrawn so long ago, that it should be
-    folded in."""
+    """Whether enough was added, replaced or withdrawn, or a withdrawal is old
+    enough, to fold the changes in.
+    """
     num_changes = len(view.additions) + len(view.withdrawn)
     if num_changes >= max(MIN_CHANGES, CHANGED_SHARE * view.num_sealed):
         return True
@@ -37,11 +38,12 @@ def is_due(view: IndexView) -> bool:
 
 
 class Compactor:
-    """Runs `iconoclip index --compact` at low priority, one at a time, whenever a view is due.
+    """Runs `iconoclip index --compact` at low priority, one process at a time, when a
+    view is due for compaction.
 
     Args:
         index: the index folder.
-        shardsets: where shard sets are that were moved.
+        shardsets: the present folders of shard sets that were moved.
     """
 
     def __init__(self, index: Path, shardsets: Sequence[str | Path] = ()) -> None:
@@ -64,15 +66,14 @@ class Compactor:
         self._not_before = 0.0
 
     def consider(self, view: IndexView) -> None:
-        """Start a compaction if the view is due and none is under way. Costs next to nothing when it is
-        not."""
+        """Start a compaction if the view is due and none is running. The check itself is cheap."""
         if self._is_running():
             return
         self._say_how_it_went()
         if time.monotonic() < self._not_before or not is_due(view):
             return
-        # Whatever comes of it, the next look may not start another at once: its generation has to be opened
-        # first.
+        # Whatever the result, the next check must not start another compaction before the new
+        # generation has been opened.
         self._not_before = time.monotonic() + SECONDS_AFTER_FAILURE
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -82,7 +83,7 @@ class Compactor:
         return self._process is not None and self._process.poll() is None
 
     def _say_how_it_went(self) -> None:
-        """What the command itself said is not kept: run by hand it says it again."""
+        """The output of the command is not stored; it can be run by hand to see the error."""
         if self._process is not None and self._process.returncode:
             command = f"iconoclip index --out {self._index} --compact true"
             log.warning(
@@ -91,7 +92,7 @@ class Compactor:
         self._process = None
 
     def close(self) -> None:
-        """End a compaction that is under way: what it has written so far is nobody's."""
+        """Stop a running compaction. The draft that it has written is not used."""
         if self._process is not None and self._is_running():
             self._process.terminate()
             self._process.wait()

@@ -1,8 +1,8 @@
 """The mutable segment on disk: a log of additions and withdrawals since the last compaction, in SQLite.
 
-SQLite's write-ahead log gives what a log needs: a change is there whole or not at all, whatever happens to
-the process, and readers in other processes see it at once. Whoever reads replays the changes after the one
-that the generation's manifest says is inside it (`compacted_through`).
+SQLite's write-ahead log has the properties that are needed: whatever happens to the process, a change is
+complete or absent, and readers in other processes see it at once. A reader applies the changes after the last
+one that the generation contains (`compacted_through` in its manifest).
 
 shardsets  id, path, name, records_sha256: sets that images of additions are read from
 changes    seq, kind (add or withdraw), key, and for an addition its record, vector, place and its captions'
@@ -30,12 +30,12 @@ from retrieval.generation.catalog import ImageLocation, unpack
 from retrieval.generation.manifest import ShardSetReference
 
 LIVE_NAME = "live.sqlite"
-# Somebody else writes, or the disk is full: nothing is wrong with the file.
+# Another process is writing, or the disk is full; the file itself is not damaged.
 FOR_LATER = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 BUSY_TIMEOUT_SECONDS = 30.0
 
-# One transaction: a process killed while it makes the file leaves an empty one, which says that nothing
-# changed.
+# One transaction: a process that is killed while it makes the file leaves an empty one, which means
+# that there are no changes.
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
 BEGIN;
@@ -53,7 +53,9 @@ COMMIT;
 
 @dataclass(frozen=True)
 class Addition:
-    """An item added or replaced. The number in its place is the id of a row of `shardsets`."""
+    """An item that was added or replaced. The shard set number in its location is the
+    id of a row of `shardsets`.
+    """
 
     record: Record
     vector: npt.NDArray[np.float16]
@@ -71,13 +73,13 @@ class Change:
 
 
 class LiveLog:
-    """The log of an index folder. Open one for each use; it is cheap."""
+    """The log of an index folder. Open a new one for each use; this is cheap."""
 
     def __init__(self, index: Path) -> None:
         self.path = index / LIVE_NAME
 
     def add(self, reference: ShardSetReference, additions: Iterable[Addition]) -> int:
-        """Append additions whose images are in one shard set, all or none of them; the number appended.
+        """Append additions whose images are in one shard set, all or none of them. Returns their number.
 
         Raises:
             TryAgainLater: the disk is full, or another command writes.
@@ -118,20 +120,20 @@ class LiveLog:
             connection.executemany("INSERT OR IGNORE INTO withdrawn VALUES (?)", rows)
 
     def forget(self, through: int) -> None:
-        """Drop the changes that a generation has taken in."""
+        """Delete the changes that a generation contains."""
         if self._has_begun():
             with self._writing() as connection:
                 connection.execute("DELETE FROM changes WHERE seq <= ?", (through,))
 
     def withdrawn(self) -> frozenset[str]:
-        """Every key ever withdrawn here and not added again."""
+        """Every key that was ever withdrawn here and not added again."""
         if not self._has_begun():
             return frozenset()
         with self._reading() as connection:
             return frozenset(key for (key,) in connection.execute("SELECT key FROM withdrawn"))
 
     def last_seq(self) -> int:
-        """The number of the last change; 0 when there never was one."""
+        """The number of the last change; 0 if there has never been one."""
         if not self._has_begun():
             return 0
         with self._reading() as connection:
@@ -192,8 +194,8 @@ class LiveLog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with disk_full_is_an_answer(self.path), self._connection() as connection:
             connection.executescript(_SCHEMA)
-            # One transaction: all of it is there after a crash, or none. Immediate: of two that find an old
-            # log, the second looks when the first is done.
+            # One transaction: after a crash, all of it is there or nothing. Immediate: if two processes find
+            # an old log, the second one checks again when the first is done.
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 if not _has_caption_column(connection):
@@ -213,7 +215,7 @@ class LiveLog:
                 yield connection
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in FOR_LATER:
-                # Without file locks SQLite reports a busy file, and would for ever.
+                # Without file locks SQLite always reports a busy file.
                 locks.require_posix(self.path.parent)
                 raise TryAgainLater(
                     f"the log of changes cannot be written now: {error}",
@@ -229,7 +231,9 @@ class LiveLog:
 
 
 def _has_caption_column(connection: sqlite3.Connection) -> bool:
-    """Logs of the first indexes have none, and the withdrawals in them are to last."""
+    """Whether the log has the column for captions. The first indexes had none, and their
+    withdrawals must stay valid.
+    """
     return any(name == "caption" for _, name, *_ in connection.execute("PRAGMA table_info(changes)"))
 
 

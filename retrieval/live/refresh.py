@@ -1,9 +1,8 @@
-"""Keeping the view current: additions and withdrawals within seconds, a new generation as soon as it is
-opened.
+"""Keeps the view current: additions and withdrawals within seconds, a new generation as soon as it is open.
 
-Looking costs a few system calls and is done by whichever query comes two seconds after the last look. A new
-generation takes longer to open (its checksums are compared): that happens in a thread, while the old one
-answers.
+A check takes a few system calls; the first query two seconds or more after the last check does it. A
+new generation takes longer to open, because its checksums are compared. That happens in a thread, while
+the old one still answers.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ class ViewRefresher:
 
     Args:
         index: the index folder.
-        moved: folders of shard sets that are elsewhere than the index says.
-        compactor: folds changes in when they are due; None leaves that to others.
+        moved: the present folders of shard sets that were moved.
+        compactor: folds changes in when that is due; None leaves it to other processes.
 
     Raises:
-        MissingRequirement: no index, or a shard set it reads from is not there.
+        MissingRequirement: there is no index, or one of its shard sets does not exist.
         DamagedData: a file differs from its checksum.
     """
 
@@ -52,14 +51,14 @@ class ViewRefresher:
         self._looked = time.monotonic()
 
     def current(self) -> IndexView:
-        """The view to answer from."""
+        """The view that queries should read."""
         with self._lock:
             if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
                 self._look()
             return self._view
 
     def refresh(self) -> None:
-        """Look now, and wait until everything found is served."""
+        """Check now, and wait until all changes are served."""
         with self._lock:
             self._look()
             opening = self._opening
@@ -87,16 +86,18 @@ class ViewRefresher:
             if self._compactor:
                 self._compactor.consider(self._view)
         except (IconoclipError, OSError) as error:
-            # Whatever happened to the folder, what is open still answers. No query is part of this message.
+            # Whatever happened to the folder, the open files still work. The message contains no query.
             log.error("the index folder cannot be read again: %s", error)
 
     def _has_taken_in_unseen(self, folder: Path) -> bool:
-        """Whether changes that the view has not seen yet left the log for that generation: then the old one
-        may not answer while the new one is opened, or it would show what was withdrawn."""
+        """Whether that generation contains changes that the view has not seen, and which are no
+        longer in the log. Then the old view must not answer while the new generation is opened: it
+        could show withdrawn items.
+        """
         return read_manifest(folder).compacted_through > self._view.additions.last_seq
 
     def _updated(self, view: IndexView) -> IndexView:
-        """The view with what was added and withdrawn since; the same one when nothing was."""
+        """The view with the additions and withdrawals since; the same view if there are none."""
         shardsets, additions = view.shardsets, view.additions
         if self._log.last_seq() > additions.last_seq:
             shardsets = self._shardsets(view.sealed)
@@ -116,9 +117,10 @@ class ViewRefresher:
         return WatchedShardSets(references, moved_folders(references, self._given))
 
     def _open(self) -> IndexView:
-        """Open the current generation with the changes since.
+        """Open the current generation with the later changes.
 
-        A compaction may replace the generation and drop its changes while it is being opened: then once more.
+        A compaction may replace the generation and delete its changes while it is being
+        opened. Then it is opened again.
         """
         for attempt in range(MAX_OPEN_ATTEMPTS):
             folder = current_generation(self.index)
@@ -152,12 +154,13 @@ class ViewRefresher:
             with self._lock:
                 self._show(self._updated(view))
         except (IconoclipError, OSError) as error:
-            log.error("the new generation cannot be opened, the old one is served on: %s", error)
+            log.error("the new generation cannot be opened, so the old one is still served: %s", error)
 
     def _show(self, opened: IndexView) -> None:
-        """Put a view opened in the background in the place of the one that is shown, unless a compaction or a
-        look went past it meanwhile: what left the log for a newer generation, it would never see. The next
-        look opens that."""
+        """Replace the current view by one that was opened in the background, unless a compaction or a check
+        has already made a newer one. The older view would never see changes that have moved from the log into
+        a newer generation. The next check opens that one.
+        """
         is_current = opened.sealed.folder == current_generation(self.index)
         if is_current and opened.additions.last_seq >= self._view.additions.last_seq:
             self._view = opened

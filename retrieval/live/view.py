@@ -1,7 +1,7 @@
-"""A generation opened for reading: what the engine sees at one moment.
+"""A generation opened for reading: the consistent state that the engine sees at one moment.
 
-A view never changes. When something does (a new generation, an addition, a withdrawal), the engine makes
-another and lets the old one go, so that a query that has begun ends on what it began with.
+A view never changes. After a change (a new generation, an addition, a withdrawal) the engine makes a new view
+and drops the old one. So a query reads the same view from beginning to end.
 
 Shapes: N rows.
 """
@@ -62,7 +62,7 @@ class OpenGeneration:
         """Open a generation.
 
         Raises:
-            DamagedData: a file is not what the manifest vouches for.
+            DamagedData: a file does not match its checksum in the manifest.
         """
         manifest = read_manifest(folder)
         verify_files(folder, manifest)
@@ -88,7 +88,7 @@ class OpenGeneration:
 
 def _backend(folder: Path, manifest: IndexManifest) -> VectorBackend:
     if manifest.backend == "milvus":
-        # Imported here: pymilvus is an extra, and takes a second.
+        # Imported here: pymilvus is an optional dependency, and takes a second to import.
         from retrieval.backends.milvus import MilvusBackend, default_uri
 
         uri = manifest.milvus_uri or default_uri(folder.parent)
@@ -104,7 +104,7 @@ def _backend(folder: Path, manifest: IndexManifest) -> VectorBackend:
 
 @dataclass(frozen=True)
 class IndexView:
-    """What is served at one moment: a generation, what was added since, and what must not be shown."""
+    """The state at one moment: a generation, the additions since, and the rows that must not be shown."""
 
     sealed: OpenGeneration
     additions: Additions
@@ -119,22 +119,22 @@ class IndexView:
 
     @property
     def num_sealed(self) -> int:
-        """Rows of the generation; those of additions follow."""
+        """The number of rows of the generation; those of additions follow."""
         return len(self.sealed.vectors)
 
     @property
     def num_rows(self) -> int:
-        """Rows of both, hidden ones included."""
+        """The number of rows of both, including hidden ones."""
         return self.num_sealed + len(self.additions)
 
     @cached_property
     def backend(self) -> VectorBackend:
-        """What holds the vectors."""
+        """The backend with the vectors of images."""
         return Overlay(self.sealed.vectors, self.additions.vectors)
 
     @cached_property
     def captions(self) -> VectorBackend:
-        """What holds the vectors of captions; its rows are numbers of captions."""
+        """The backend with the vectors of captions; its rows are numbers of captions."""
         sealed = self.sealed.captions
         held = sealed.vectors if sealed else NoVectors(self.sealed.manifest.dimension)
         return Overlay(held, self.additions.captions)
@@ -153,15 +153,16 @@ class IndexView:
 
     @cached_property
     def columns(self) -> tuple[Columns, ...]:
-        """What rows are filtered and counted by: of the generation, and of the additions where there are
-        any."""
+        """The columns that rows are filtered and counted by: those of the generation, and those of the
+        additions if there are any.
+        """
         return (
             (self.sealed.columns, self.additions.columns) if len(self.additions) else (self.sealed.columns,)
         )
 
     @cached_property
     def withdrawn(self) -> frozenset[int]:
-        """The rows that no answer may show: withdrawn or replaced."""
+        """The rows that no result may contain: withdrawn or replaced."""
         hidden = self.sealed.catalog.rows_of(self.withdrawn_keys | self.additions.hides).values()
         tombstoned = {
             n for n, record in enumerate(self.additions.records) if record.key in self.withdrawn_keys
@@ -170,7 +171,7 @@ class IndexView:
 
     @cached_property
     def clusters(self) -> npt.NDArray[np.int32]:
-        """A number for each row; near-duplicates share it. Additions stand alone until they are compacted."""
+        """A number per row, equal for near-duplicates. Additions are separate until they are compacted."""
         own = np.arange(self.num_sealed, self.num_rows, dtype=np.int32)
         return np.concatenate([self.sealed.clusters, own])
 
@@ -189,7 +190,7 @@ class IndexView:
         return self._cluster_order[low:high]
 
     def row_of(self, key: str) -> int | None:
-        """The row of a key that may be shown, or None."""
+        """The row of a key, or None if it is unknown or must not be shown."""
         position = self.additions.position_of.get(key)
         row = self.sealed.catalog.row_of(key) if position is None else self.num_sealed + position
         return None if row is None or row in self.withdrawn else row
@@ -215,7 +216,7 @@ class IndexView:
         telling_only: bool = False,
         near: Sequence[int] = (),
     ) -> list[WordMatch]:
-        """Rows whose words match, best first; `telling_only` and `near` as in the catalogue."""
+        """The rows whose words match, best first; for `telling_only` and `near` see the catalogue."""
         sealed = self.sealed.catalog.match_words(text, limit, mask_N, telling_only=telling_only, near=near)
         if not len(self.additions):
             return sealed
@@ -223,7 +224,7 @@ class IndexView:
         return merged(sealed, added, self.num_sealed, limit)
 
     def match_captions(self, text_D: Vectors, limit: int, mask_N: Mask | None) -> list[int]:
-        """Rows whose captions mean what a text means, best first."""
+        """The rows whose captions have a similar meaning to a text, best first."""
         mask_C = None if mask_N is None else mask_N[self.caption_rows]
         found, _ = self.captions.search(text_D, limit, mask_C)
         return [int(row) for row in self.caption_rows[found]]
@@ -237,14 +238,15 @@ class IndexView:
         return np.asarray(self.captions.vectors(order[place : place + 1])[0], np.float16)
 
     def mask(self, filters: Filters) -> Mask | None:
-        """Which rows pass, hidden ones included; None when all do. Only filters are remembered, never
-        queries."""
+        """Which rows pass, including hidden ones; None if all do. Only masks of filters
+        are cached, never queries.
+        """
         if filters.is_empty:
             return None
         mask_N = self._masks.get(filters)
         if mask_N is None:
             mask_N = np.concatenate([columns.mask(filters) for columns in self.columns])
-            # Other threads do the same: what one stores, another may clear at once.
+            # Other threads do the same, and may clear the cache at any time.
             if len(self._masks) >= MAX_CACHED_MASKS:
                 self._masks.clear()
             self._masks[filters] = mask_N

@@ -1,4 +1,4 @@
-"""The tombstones of the shard sets an index reads from, looked at again when asked."""
+"""The tombstones of the shard sets of an index, read again on request."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 
 def moved_folders(references: Sequence[ShardSetReference], given: Sequence[str | Path]) -> dict[str, Path]:
-    """Which shard set is in each of the folders a person gave: folder by the checksum that names the set.
+    """The given folders, by the checksum that identifies the shard set in each.
 
     Raises:
-        MissingRequirement: no shard set there.
-        DamagedData: none that the index was built from.
+        MissingRequirement: a folder contains no shard set.
+        DamagedData: a shard set is not one that the index was built from.
     """
     known = {reference.records_sha256: reference.name for reference in references}
     moved = {}
@@ -38,12 +38,12 @@ class WatchedShardSets:
     """The shard sets of an index, opened; a changed `shardset.json` is read again.
 
     Args:
-        references: what the index says, in the order of its numbers.
-        moved: where sets are now that are elsewhere than the index says, by checksum.
+        references: the references in the index, in the order of their numbers.
+        moved: the present folders of sets that were moved, by checksum.
 
     Raises:
-        MissingRequirement: a set is not where it was.
-        DamagedData: another set is there.
+        MissingRequirement: a set is not at its recorded location.
+        DamagedData: the folder contains another set.
     """
 
     def __init__(
@@ -53,19 +53,19 @@ class WatchedShardSets:
         self._folders = [(moved or {}).get(each.records_sha256, Path(each.path)) for each in references]
         self.sets = [self._open(number) for number in range(len(references))]
         self._stamps = [self._stamp(number) for number in range(len(references))]
-        # What could not be read, so that it is said once and not at every look.
+        # Sets that could not be read, so that each is reported once and not at every check.
         self._unread: dict[int, tuple[int, int]] = {}
 
     @property
     def withdrawn(self) -> frozenset[str]:
-        """The keys that no answer may show."""
+        """The keys that no result may contain."""
         return frozenset().union(*(shardset.withdrawn for shardset in self.sets))
 
     def look(self) -> bool:
-        """Read again what has changed; True when the withdrawn keys are others.
+        """Read changed manifests again; True if the withdrawn keys have changed.
 
-        A set that cannot be read at the moment (it is being replaced) keeps its last state: what was
-        withdrawn stays withdrawn.
+        A set that cannot be read at the moment (because it is being replaced) keeps its last state:
+        withdrawn items stay withdrawn.
         """
         before = self.withdrawn
         for number in range(len(self.sets)):
@@ -79,7 +79,7 @@ class WatchedShardSets:
             self.sets[number] = self._open(number)
         except (DamagedData, MissingRequirement) as error:
             if self._unread.get(number) != stamp:
-                log.warning("withdrawals since the last look are not known: %s", error)
+                log.warning("withdrawals since the last check are not known: %s", error)
             self._unread[number] = stamp
             return
         self._stamps[number] = stamp

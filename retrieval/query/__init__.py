@@ -1,1 +1,1 @@
-"""From a question to a page of hits: the vector, the order, the fusion, the facets."""
+"""From a query to a page of hits: the vector, the order, the fusion, the facets."""

@@ -1,4 +1,4 @@
-"""Counts over a filtered set, for narrowing it."""
+"""Facets: counts over a filtered set, for narrowing it further."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retrieval.generation.columns import NO_RIGHTS, UNKNOWN_EARLIEST, Columns, M
 from retrieval.query.hits import rights_label
 
 MAX_VALUES = 50
-# Iconclass is counted by its second or third level: 25F (animals), 46A (social classes).
+# Iconclass is counted at its second or third level: 25F (animals), 46A (social classes).
 BRANCH_CHARS = 3
 
 
@@ -42,7 +42,7 @@ def facets_of(parts: Sequence[tuple[Columns, Mask]]) -> Facets:
 
 
 def notations_in_use(parts: Sequence[tuple[Columns, Mask]], branch: str) -> tuple[str, ...]:
-    """The notations below a branch that rows which are shown carry, most frequent first."""
+    """The notations below a branch that visible rows have, most frequent first."""
     counts = _counts(parts, "iconclass")
     below = (notation for notation in counts if notation.startswith(branch))
     return tuple(sorted(below, key=lambda notation: (-counts[notation], notation)))
@@ -70,13 +70,13 @@ def _counts(parts: Sequence[tuple[Columns, Mask]], name: str) -> Counter[str]:
 
 
 def _top(counts: Counter[str], label: Callable[[str], str]) -> tuple[FacetValue, ...]:
-    """Most frequent first, ties in alphabetical order."""
+    """The values with the highest counts, most frequent first, ties in alphabetical order."""
     best = heapq.nsmallest(MAX_VALUES, counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(FacetValue(value=value, label=label(value), count=count) for value, count in best)
 
 
 def _branches(columns: Columns, shown_N: Mask) -> Counter[str]:
-    """Items by branch; an item with two notations of one branch counts once."""
+    """The number of items per branch; an item with two notations of one branch counts once."""
     column = columns.values["iconclass"]
     if not column.values:
         return Counter()
@@ -90,7 +90,7 @@ def _branches(columns: Columns, shown_N: Mask) -> Counter[str]:
 
 
 def _centuries(years_M: np.ndarray[tuple[int], np.dtype[np.int32]]) -> tuple[FacetValue, ...]:
-    """Items by the century of their first year: value 1500 holds the years 1500 to 1599."""
+    """The number of items per century of their first year: value 1500 means the years 1500 to 1599."""
     starts, counts = np.unique(years_M // 100 * 100, return_counts=True)
     return tuple(
         FacetValue(value=str(start), label=f"{start}–{start + 99}", count=int(count))

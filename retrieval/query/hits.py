@@ -1,4 +1,4 @@
-"""From a record to what people see of it."""
+"""Turns a record into a hit: the part of it that people see."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iconoclip.rights import statement
 from retrieval.answers import Hit, Link, Provenance, RightsInfo
 from retrieval.generation.columns import NO_RIGHTS, REUSABLE
 
-# The names that creativecommons.org and rightsstatements.org give their statements.
+# The names of the statements on creativecommons.org and rightsstatements.org.
 STATEMENT_LABELS: Final = {
     "PDM": "Public Domain Mark 1.0",
     "CC0": "CC0 1.0",
@@ -30,12 +30,12 @@ STATEMENT_LABELS: Final = {
 }
 
 
-# Of two years, as EDTF writes it, level 0.
+# An interval of two years in EDTF, level 0.
 _INTERVAL: Final = re.compile(r"(?<=^\d{4})/(?=\d{4}$)")
 
 
 def rights_label(name: str | None, uri: str | None = None) -> str:
-    """A statement's name for people; licences carry the version their URI gives."""
+    """A statement's name for people; the names of licences include the version in their URI."""
     if name is None:
         return STATEMENT_LABELS[NO_RIGHTS]
     if name in STATEMENT_LABELS:
@@ -46,7 +46,7 @@ def rights_label(name: str | None, uri: str | None = None) -> str:
 
 
 def rights_info(rights: Rights) -> RightsInfo:
-    """What a hit says of an item's rights."""
+    """The rights of an item, for a hit."""
     name = statement(rights.uri)
     return RightsInfo(
         uri=rights.uri,
@@ -59,7 +59,7 @@ def rights_info(rights: Rights) -> RightsInfo:
 
 
 def date_text(date: Date | None) -> str | None:
-    """A date as its source writes it, else from EDTF or the years."""
+    """The date as the source writes it; otherwise from EDTF or the years."""
     if date is None:
         return None
     if date.text or date.edtf:
@@ -122,5 +122,7 @@ def _links(record: Record) -> tuple[Link, ...]:
 
 
 def _is_web_address(url: str) -> bool:
-    """Records come from outside: a `javascript:` address must never become a link."""
+    """Whether an address is http(s). Records come from outside, and a `javascript:` address
+    must never become a link.
+    """
     return url.startswith(("https://", "http://"))

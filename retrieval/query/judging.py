@@ -1,9 +1,9 @@
-"""How surely hits answer a query, and whether anything here does.
+"""Scores of hits: the probability that a hit matches a query, and whether anything here matches.
 
-A picture answers a question of several parts as far as it answers each of them: the parts that are wanted are
-judged one by one, each by the curve of its side (retrieval.generation.calibration), and averaged by their
-weights. No curve could judge their sum, which is neither like a text nor like an image. What is not wanted
-moves hits down the order, and says nothing of those that stay.
+In a query of several parts, each wanted part is scored separately, with the curve for texts or for
+images (retrieval.generation.calibration), and the score of a hit is the weighted mean. No curve fits the
+sum of the parts, which is neither like a text nor like an image. Unwanted parts move hits down the
+order, and do not affect their scores.
 
 Shapes: C hits, D dimensions.
 """
@@ -22,22 +22,22 @@ from retrieval.query.order import Order
 from retrieval.query.ranking import Entry
 from retrieval.query.vector import QueryVector
 
-# How far a record that holds every word of the query, or some of them, is taken to answer it.
+# The probability that a record matches the query if it contains every word of it, or some of them.
 EVERY_WORD, SOME_WORDS = 0.9, 0.3
 NO_CLAIM = 0.5
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges the hits of one query: `wanted` is its vector, if it has one."""
+    """Scores the hits of one query; `wanted` is its vector, if it has one."""
 
     view: IndexView
     wanted: QueryVector | None
 
     def judged(self, entries: Sequence[Entry]) -> tuple[Vectors | None, Vectors]:
-        """Cosines of hits with the query, where it has a vector, and their scores, 0 to 1.
+        """The cosines of hits with the query, if it has a vector, and their scores, 0 to 1.
 
-        Two witnesses, the model and the record's own words, are joined as if independent.
+        The evidence of the model and that of the record's words are combined as if they were independent.
         """
         if self.wanted is None or not entries:
             return None, np.array([_likelihood_by_words(entry) for entry in entries], np.float32)
@@ -48,8 +48,9 @@ class Judge:
         return np.asarray(vectors_CD @ self.wanted.vector, np.float32), scores
 
     def matches_well(self, order: Order) -> bool | None:
-        """Whether anything answers the query, None where nothing can be said; a record that holds all of its
-        words does."""
+        """Whether anything matches the query; None if unknown. A record that contains
+        all of its words matches.
+        """
         if order.has_every_word:
             return True
         if self.wanted is None:
@@ -79,7 +80,7 @@ class Judge:
 
 
 def _likelihood_by_words(entry: Entry) -> float:
-    """The score of a hit where no vector was asked for; a mere listing answers itself."""
+    """The score of a hit of a query without a vector. In a plain listing every item scores 1."""
     if not entry.has_some_words:
         return 1.0
     return EVERY_WORD if entry.has_every_word else SOME_WORDS

@@ -1,7 +1,7 @@
-"""The order of all answers to one query, computed as far as it is read, and its pages.
+"""The order of all hits of one query, computed only as far as it is read, and its pages.
 
-First a window: the best by meaning and the best by words, fused. Behind it the rest, every row compared
-exactly. How far a page reaches in does not change the order before it.
+First comes a window: the best by meaning and the best by words, fused. After it comes the rest, where every
+row is compared exactly. The order does not depend on how far it is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from retrieval.live.view import IndexView
 from retrieval.query.ranking import Cursor, Entry, diversified, fuse
 from retrieval.query.vector import QueryVector
 
-# How many rows by meaning, and how many by words, are fused.
+# The number of rows by meaning, and by words, that are fused.
 WINDOW = 300
 FIRST_DEPTH = 2_000
 NUM_DIVERSIFIED = 200
@@ -27,7 +27,7 @@ NUM_DIVERSIFIED = 200
 
 @dataclass(frozen=True)
 class Page:
-    """Entries of one page, and where the next begins."""
+    """The entries of one page, and the position where the next page begins."""
 
     entries: list[Entry]
     num_before: int
@@ -44,14 +44,14 @@ class Page:
 
 
 class Order:
-    """The order of all answers to a query.
+    """The order of all hits of a query.
 
     Args:
-        view: what is served.
+        view: the view to read.
         query: the query.
-        wanted: its vector, if it has one.
+        wanted: the query's vector, if it has one.
         mask_N: rows that pass the filters, or None for all.
-        cursor: where an earlier page of the same query ended.
+        cursor: the position where an earlier page of the same query ended.
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class Order:
     ) -> None:
         self._view, self._query, self._wanted, self._cursor = view, query, wanted, cursor
         self._continues = cursor is not None and cursor.generation == view.generation
-        # Rows added since the first page would move what follows: they wait for the next query.
+        # Rows that were added after the first page would move later hits, so they
+        # appear only in the next query.
         self._num_rows = min(cursor.num_rows, view.num_rows) if cursor and self._continues else view.num_rows
         self._mask_N = self._bounded(mask_N)
         self.asks_for_words = bool(query.text) and query.mode != "semantic"
@@ -103,7 +104,7 @@ class Order:
         return self._view.match_words(text, WINDOW, self._mask_N, telling_only=is_hybrid, near=semantic)
 
     def _in_branch(self, notation: str) -> list[WordMatch]:
-        """Whoever types a notation means it and everything below it."""
+        """Rows of an Iconclass notation: a query that is a notation means it and everything below it."""
         mask_N = self._view.mask(Filters(iconclass=notation))
         assert mask_N is not None
         rows = np.flatnonzero(mask_N if self._mask_N is None else mask_N & self._mask_N)
@@ -120,7 +121,7 @@ class Order:
         return entries
 
     def _entries(self) -> Iterator[Entry]:
-        """Every entry, withdrawn ones included."""
+        """Every entry, including withdrawn ones."""
         yield from self._window
         if self._wanted is None and not self.asks_for_words:
             rows = np.arange(self._num_rows) if self._mask_N is None else np.flatnonzero(self._mask_N)
@@ -129,7 +130,7 @@ class Order:
             yield from self._rest(self._wanted)
 
     def _rest(self, wanted: QueryVector) -> Iterator[Entry]:
-        """What follows the window, in steps that are the same however far anyone reads."""
+        """The entries after the window, in steps that do not depend on how far the order is read."""
         done = {entry.row for entry in self._window}
         depth = FIRST_DEPTH
         while True:
@@ -143,9 +144,9 @@ class Order:
             depth *= 8
 
     def page(self, k: int) -> Page:
-        """The next k entries that may be shown, from where the cursor says."""
+        """The next k entries that may be shown, from the position of the cursor."""
         start = self._cursor.position if self._cursor and self._continues else 0
-        # A cursor of an earlier generation continues by count.
+        # With a cursor of an earlier generation, only its count of entries can be used.
         to_skip = self._cursor.num_shown if self._cursor and not self._continues else 0
         num_before = self._cursor.num_shown if self._cursor else 0
         chosen: list[Entry] = []
@@ -158,8 +159,9 @@ class Order:
         return Page(chosen, num_before, self._view.generation, self._num_rows, None)
 
     def _showable(self, start: int) -> Iterator[_PositionedEntry]:
-        """Entries from position `start` on that are not withdrawn, not an example, and not folded under
-        another."""
+        """The entries from position `start` that are not withdrawn, not an example of the query, and
+        not folded under another.
+        """
         examples = self._example_rows()
         clusters, seen = self._view.clusters, set[int]()
         for position, entry in enumerate(self._entries()):
@@ -168,7 +170,8 @@ class Order:
             if self._query.fold and number in seen:
                 continue
             if position < start:
-                # Counted as seen even if withdrawn since: its copies were folded under it on an earlier page.
+                # Counted as seen even if it has been withdrawn: its copies were folded
+                # under it on an earlier page.
                 if entry.row not in examples:
                     seen.add(number)
                 continue
@@ -177,7 +180,7 @@ class Order:
                 yield _PositionedEntry(position, entry)
 
     def _example_rows(self) -> set[int]:
-        """The query's own items: whoever asks for more like this has this already."""
+        """The rows of the items in the query: a user who asks for more like this one already has this one."""
         keys = {*self._query.like, *self._query.unlike}
         return {row for key in keys if (row := self._view.row_of(key)) is not None}
 

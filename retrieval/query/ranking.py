@@ -1,8 +1,8 @@
-"""From lists of rows to pages: fusion, folding of near-duplicates, diversity, and cursors that stay put.
+"""From lists of rows to pages: fusion, diversity, and cursors that stay valid.
 
-The order of all answers is a function of the query and the generation alone: a window found by meaning and by
-words, fused; behind it the rest, by exact score. Withdrawn items keep their place in the order and are left
-out when it is read, so that a takedown between two pages moves nothing.
+The order of all hits is a function of the query and the generation alone: first a window found by meaning and
+by words, fused; then the rest, by exact score. Withdrawn items keep their place in the order and are skipped
+when it is read, so that a takedown between two pages moves nothing.
 
 Shapes: N rows, C candidates.
 """
@@ -24,9 +24,9 @@ from iconoclip.errors import BadInput
 from retrieval.answers import Query
 from retrieval.generation.catalog import WordMatch
 
-# Cormack, Clarke and Büttcher 2009: reciprocal rank fusion, with their constant.
+# The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009).
 RRF_CONSTANT = 60
-# A match of some words only says little compared with one of meaning.
+# A match of only some words is weak evidence compared with one of meaning.
 TIER_WEIGHTS = (1.0, 1.0, 0.2)
 MAX_CURSOR_CHARS = 500
 
@@ -36,7 +36,7 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Entry:
-    """A row in the order, and what found it."""
+    """A row in the order, and how it was found."""
 
     row: int
     by_meaning: bool
@@ -69,14 +69,14 @@ def fuse(semantic: Sequence[int], words: Sequence[WordMatch], captions: Sequence
 
 
 def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diversity: float) -> list[Entry]:
-    """The entries again, each next one also unlike those before it.
+    """The entries in a new order in which each is also unlike those before it.
 
     Maximal marginal relevance (Carbonell and Goldstein 1998), with relevance falling evenly over the list.
 
     Args:
         entries: best first.
-        vectors_CD: their unit vectors.
-        diversity: 0 keeps the order, 1 minds nothing but difference.
+        vectors_CD: the unit vectors of the entries.
+        diversity: 0 keeps the order, 1 considers only difference.
     """
     relevance_C = np.linspace(1, 0, len(entries))
     likeness_C = np.zeros(len(entries))
@@ -91,8 +91,8 @@ def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diver
     return [entries[position] for position in chosen]
 
 
-# What a cursor holds, as JSON. A cursor comes from outside: no number of it may be one that no index has rows
-# for.
+# The content of a cursor, as JSON. Cursors come from outside, so its numbers are
+# limited to possible row numbers.
 _Count = Annotated[int, Field(strict=True, ge=0, lt=2**40)]
 _Name = Annotated[str, Field(max_length=100)]
 _WRITTEN = TypeAdapter(tuple[_Name, _Count, _Count, _Count, _Name])
@@ -100,7 +100,7 @@ _WRITTEN = TypeAdapter(tuple[_Name, _Count, _Count, _Count, _Name])
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page ended: enough to continue, and nothing about the query but a digest."""
+    """The end of a page: enough to continue, with only a digest of the query."""
 
     generation: str
     position: int
@@ -117,10 +117,10 @@ class Cursor:
 
     @classmethod
     def decode(cls, text: str, query: Query) -> Cursor:
-        """Read a cursor back.
+        """Decode a cursor.
 
         Raises:
-            BadInput: it is none, or it belongs to another query.
+            BadInput: the text is not a cursor, or the cursor belongs to another query.
         """
         try:
             padded = text + "=" * (-len(text) % 4)
@@ -135,7 +135,7 @@ class Cursor:
 
 
 def query_digest(query: Query) -> str:
-    """Eight bytes that tell queries apart; page size and cursor do not count."""
+    """Eight bytes that identify a query, ignoring page size and cursor."""
     fixed = query.model_copy(update={"cursor": None, "k": 1, "image": None})
     image = hashlib.sha256(query.image or b"").digest()
     return hashlib.sha256(fixed.model_dump_json().encode() + image).hexdigest()[:16]

@@ -36,19 +36,19 @@ def suggest(
     language: str,
     k: int,
 ) -> tuple[NotationSuggestion, ...]:
-    """The k likeliest notations of a branch for an image.
+    """The k likeliest notations of a branch for an image, each with its score.
 
-    Each is judged alone, as a search for its words would judge the image: a softmax over the branch would
-    have to give the whole of certainty to somebody, and does, however little of the branch is to be seen.
+    Each notation is scored separately, as a search for its words would score the image. A softmax over the
+    branch would always add up to 1, even if nothing of the branch is visible.
 
     Args:
         image_D: the image's unit vector.
         branch: an Iconclass notation.
         model: encodes the words of notations.
-        likelihood: how surely the image answers a text, given the text's vector.
-        in_use: notations of the branch that items here carry, those with names of one's own among them.
-        language: of the words.
-        k: how many, at most.
+        likelihood: the probability that the image matches a text, given the text's vector.
+        in_use: notations of the branch that items here have, including those with free names.
+        language: the language of the words.
+        k: the largest number of notations.
 
     Raises:
         BadInput: Iconclass has no such branch.

@@ -1,8 +1,8 @@
-"""What a query looks for, as one unit vector: texts, images, items and regions, summed with weights.
+"""The vector of a query: the weighted sum of its texts, images, items and regions, as one unit vector.
 
-A text's products with images spread less than an image's do. Added as they are, the image would drown the
-text; so each part is first scaled to the spread of its own products with the collection
-(retrieval.generation.calibration), and weights mean what they say.
+The inner products of a text with images vary less than those of an image. Without scaling, an image would
+therefore dominate a text. So each part is first scaled by the standard deviation of its own products with the
+collection (retrieval.generation.calibration), and equal weights have equal effect.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from retrieval.generation.calibration import Side, Statistics
 
 Vectors = npt.NDArray[np.float32]
 
-# Rocchio's weights as Manning et al. 2008, ch. 9.1.1, recommend them: the query, what it likes, what it does
-# not.
+# Rocchio's weights as recommended by Manning et al. 2008, ch. 9.1.1: for the query, for liked
+# items, for disliked ones.
 QUERY_WEIGHT, LIKE_WEIGHT, UNLIKE_WEIGHT = 1.0, 0.75, 0.25
 
 
 class Model(Protocol):
-    """The two sides of the model that a query may need."""
+    """The two towers of the model that a query may need."""
 
     def text(self, text: str) -> Vectors:
         """The unit vector of a text, float32 [D]."""
@@ -49,19 +49,19 @@ class QueryPart:
 
 @dataclass(frozen=True)
 class QueryVector:
-    """A unit vector [D], and the parts that it is the sum of."""
+    """A unit vector [D], and the parts that were summed."""
 
     vector: Vectors
     parts: tuple[QueryPart, ...]
 
     @property
     def wanted(self) -> tuple[QueryPart, ...]:
-        """The parts that answers should be like."""
+        """The parts that hits should resemble."""
         return tuple(part for part in self.parts if part.weight > 0)
 
     @property
     def text(self) -> Vectors | None:
-        """The vector of a text [D] where that is all there is."""
+        """The vector [D] of the text, if the query consists of one text."""
         alone = len(self.parts) == 1 and self.wanted and self.parts[0].side == "text"
         return self.vector if alone else None
 
@@ -74,14 +74,14 @@ def query_vector(
     item_image: Callable[[str], bytes],
     statistics: Statistics,
 ) -> QueryVector | None:
-    """The vector a query asks for, or None when it asks for none.
+    """The vector of a query, or None if it has no text, image, item or region.
 
     Args:
         query: the query.
         model: loaded only when a text or an image has to be encoded.
-        item_vector: the vector of an item's key.
-        item_image: the JPEG of an item's key.
-        statistics: of the collection.
+        item_vector: gives the vector of an item by its key.
+        item_image: gives the JPEG of an item by its key.
+        statistics: the statistics of the collection.
 
     Raises:
         BadInput: an unknown key, an unreadable image, or parts that cancel each other.
@@ -120,7 +120,7 @@ def cut(jpeg: bytes, region: RegionOf) -> bytes:
     """The part of an image that a region names, as JPEG.
 
     Raises:
-        BadInput: nothing of it lies inside.
+        BadInput: the region is outside of the image.
     """
     image = decode(jpeg)
     left, top = round(region.x * image.width), round(region.y * image.height)

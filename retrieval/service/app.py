@@ -37,7 +37,7 @@ from retrieval.service.params import refused
 from retrieval.service.stored_images import is_known
 
 STATIC = Path(__file__).parent / "pages" / "static"
-# In addition to the image, a multipart body carries its boundaries and a few field names.
+# In addition to the image, a multipart body contains its boundaries and a few field names.
 MULTIPART_OVERHEAD_BYTES = 10_000
 
 DESCRIPTION = """
@@ -48,7 +48,7 @@ its credit line, its institution and links to the source. Errors have one shape:
 
 
 def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
-    """The service over an open engine; the caller closes the engine.
+    """Build the service for an open engine; the caller closes the engine.
 
     Raises:
         MissingRequirement, ConfigError: the rules of visibility cannot be read.
@@ -62,7 +62,7 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         # The framework's own reference pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
-        # The address in the OpenAPI document; a request's own prefix is added by the framework.
+        # The address in the OpenAPI document; the framework adds the prefix of a request.
         servers=[{"url": config.public_url.rstrip("/")}] if config.public_url else None,
         root_path_in_servers=not config.public_url,
         middleware=_middleware(context, config, metrics),
@@ -76,23 +76,22 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _apologise)
-    # An upload stays in memory: the parser would otherwise spool it to a file on disk from 1 MB on.
+    # Uploads stay in memory; without this, the parser writes uploads above 1 MB to a file on disk.
     MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, config.max_upload_bytes + 1)
     return app
 
 
 class Static(StaticFiles):
-    """Our own files, asked about again after an hour."""
+    """Our own static files; browsers revalidate them after an hour."""
 
     def file_response(self, *arguments: Any, **options: Any) -> Response:
-        """The file with its time to live."""
+        """The response with its Cache-Control header."""
         response = super().file_response(*arguments, **options)
         response.headers["Cache-Control"] = "public, max-age=3600"
         return response
 
     def is_not_modified(self, response_headers: Headers, request_headers: Headers) -> bool:
-        """Whether the copy that the client has is still good; its ETag may be weak, one of several, or
-        `*`."""
+        """Whether the client's copy is still valid. Its ETag may be weak, one of several, or `*`."""
         known = request_headers.get("if-none-match")
         if known is not None:
             return is_known(response_headers.get("etag", ""), known)
@@ -106,7 +105,8 @@ def _middleware(context: ServiceContext, config: ServeConfig, metrics: ServiceMe
         Middleware(SecurityHeaders),
     ]
     if config.cors_origins:
-        # No credentials: a page elsewhere may read what is public, and nothing a reader's cookie opens.
+        # Without credentials: pages of other sites may read what is public, but nothing
+        # that needs a user's cookie.
         stack.append(
             Middleware(
                 CORSMiddleware,
@@ -123,7 +123,7 @@ def _middleware(context: ServiceContext, config: ServeConfig, metrics: ServiceMe
         Middleware(RateLimit, per_minute=config.rate_limit_per_minute),
         Middleware(BodyLimit, max_bytes=config.max_upload_bytes + MULTIPART_OVERHEAD_BYTES),
         Middleware(RequestLimit, max_requests=config.max_requests),
-        # The fifth level takes a third of the time of the ninth, for a few per cent more bytes.
+        # Level 5 takes a third of the time of level 9, for a few per cent more bytes.
         Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
         Middleware(HeadAsGet),
         Middleware(BelowRootPath),
@@ -158,13 +158,15 @@ def _refuse(request: Request, error: Exception) -> Response:
 
 
 def _apologise(request: Request, error: Exception) -> Response:
-    """A bug: the operator gets its kind and where it happened; its message might hold what was asked."""
+    """Answer after a bug. The operator's log gets the type and location of the exception, but not its
+    message, which may contain the query.
+    """
     frames = "".join(traceback.format_tb(error.__traceback__))
     print(f"iconoclip: a bug: {type(error).__name__}\n{frames}", file=sys.stderr, flush=True)
     return _refuse(request, error)
 
 
 def _wants_page(request: Request) -> bool:
-    """Whether a person asked: a browser, outside the addresses meant for programs."""
+    """Whether the client is a browser, and the address is not one for programs."""
     is_for_programs = path_below_root(request).startswith(("/api/", "/iiif/", "/metrics"))
     return not is_for_programs and "text/html" in request.headers.get("accept", "")

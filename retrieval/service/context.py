@@ -1,4 +1,4 @@
-"""What every route shares, made once when the service starts: the engine, the rules, caches."""
+"""Objects that all routes share, made once when the service starts: engine, visibility rules, caches."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MAX_OBJECT_PAGES = 10
 
 
 class ServiceContext:
-    """The engine, the rules, and the little that is kept in memory between requests."""
+    """The engine, the visibility rules, and the few things that stay in memory between requests."""
 
     def __init__(self, engine: SearchEngine, config: ServeConfig) -> None:
         self.engine, self.config = engine, config
@@ -55,7 +55,7 @@ class ServiceContext:
         self.not_ready_because = "the model is being loaded"
 
     def warm_up(self) -> None:
-        """Load the model in a thread of its own; `is_ready` and `not_ready_because` tell how it went."""
+        """Load the model in a separate thread; `is_ready` and `not_ready_because` give the result."""
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     def _warm_up(self) -> None:
@@ -69,9 +69,9 @@ class ServiceContext:
         self.is_ready = True
         print(f"iconoclip: ready after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
         if self.engine.facets(Filters()).iconclass:
-            # Reading its words takes two seconds, which no reader should wait for.
+            # Reading the texts of Iconclass takes two seconds; no user should have to wait for that.
             iconography.branches("lion")
-        # What has been loaded stays: the collector need not look through it again in the middle of an answer.
+        # The loaded objects stay in memory, so the garbage collector need not scan them during a request.
         gc.collect()
         gc.freeze()
 
@@ -81,14 +81,14 @@ class ServiceContext:
         """Ask the engine.
 
         Args:
-            params: the question.
-            concealed: slugs of institutions that this reader may not see.
-            picture: a picture that came with the question; else the kept one that `params.image` names, if
-                any.
+            params: the query.
+            concealed: slugs of institutions that this user may not see.
+            picture: a picture that was sent with the query; otherwise the stored one that
+                `params.image` names, if any.
 
         Raises:
-            Refusal: the engine's error as an answer; 404 for an item in the question that this reader may not
-                see.
+            Refusal: the engine's error as a response; 404 if the query contains an item
+                that this user may not see.
         """
         for key in params.keys if concealed else ():
             self.record(key, concealed)
@@ -98,41 +98,41 @@ class ServiceContext:
             return self.engine.search(params.query(concealed, picture))
 
     def facets(self, params: FilterParams, concealed: tuple[str, ...]) -> Facets:
-        """Counts over what passes the filters and this reader may see."""
+        """Counts over the items that pass the filters and that this user may see."""
         with engine_errors():
             return self.engine.facets(params.filters(concealed))
 
     def count(self, concealed: tuple[str, ...]) -> int:
-        """How many items a reader may see."""
+        """The number of items that a user may see."""
         return self.engine.search(Query(filters=Filters(without_institution=concealed), k=1)).total
 
     def item(self, key: str, concealed: tuple[str, ...]) -> Item:
-        """One item that this reader may see, with its neighbours.
+        """One item that this user may see, with similar items and others of the same object.
 
         Raises:
-            Refusal: 404, for an item that is unknown, withdrawn or concealed alike.
+            Refusal: 404, whether the item is unknown, withdrawn or concealed.
         """
         with engine_errors(key):
             return self.engine.item(key, without_institution=concealed)
 
     def record(self, key: str, concealed: tuple[str, ...]) -> Record:
-        """As `item`, but the record alone: a look-up, not a search."""
+        """Like `item`, but only the record: a look-up, not a search."""
         with engine_errors(key):
             return self.engine.record(key, without_institution=concealed)
 
     def hit(self, key: str, concealed: tuple[str, ...]) -> Hit:
-        """As `record`, as it is shown."""
+        """Like `record`, as a hit."""
         return hit_of(self.record(key, concealed), rank=1, score=1.0)
 
     def image(self, key: str) -> bytes:
-        """The stored bytes of a picture whose record has been looked up before."""
+        """The stored bytes of a picture whose record has already been checked."""
         with engine_errors(key):
             return self.engine.image(key)
 
     def search_group(
         self, key: str, text: str | None, concealed: tuple[str, ...], *, mode: Mode = "hybrid"
     ) -> Results:
-        """The best of the items of one object: those of the same group as `key`."""
+        """Search among the items of one object: those of the same group as `key`."""
         group = self.record(key, concealed).group
         filters = Filters(group=group, without_institution=concealed)
         with engine_errors():
@@ -151,7 +151,7 @@ class ServiceContext:
             query = query.model_copy(update={"cursor": found.next_cursor})
 
     def explain(self, key: str, text: str, concealed: tuple[str, ...]) -> Explanation:
-        """Where in an item's picture a text is seen: some fifty looks of the model."""
+        """Where in an item's picture a text is seen. This runs the model some fifty times."""
         self.record(key, concealed)
         with self._at_length(), engine_errors():
             return self.engine.explain(key, text)
@@ -159,7 +159,9 @@ class ServiceContext:
     def suggest_notations(
         self, key: str, branch: str, concealed: tuple[str, ...], *, language: str, k: int
     ) -> tuple[NotationSuggestion, ...]:
-        """Iconclass notations below `branch` that the model sees in an item's picture: some hundred texts."""
+        """Iconclass notations below `branch` that the model sees in an item's picture. This
+        encodes several hundred texts.
+        """
         self.record(key, concealed)
         with self._at_length(), engine_errors():
             return self.engine.suggest_notations(
@@ -168,10 +170,11 @@ class ServiceContext:
 
     @contextlib.contextmanager
     def _at_length(self) -> Iterator[None]:
-        """Answers that take the model long are given two at a time, so that quick ones do not wait for them.
+        """Run at most two requests that take the model long at the same time, so that quick
+        ones do not wait for them.
 
         Raises:
-            Refusal: 503, others have been waiting for too long.
+            Refusal: 503, if the request has waited for too long.
         """
         if not self._long_answers.acquire(timeout=MAX_WAIT_SECONDS):
             raise Refusal(
@@ -186,13 +189,15 @@ class ServiceContext:
             self._long_answers.release()
 
     def base_url(self, request: Request) -> str:
-        """The address of this service as the world knows it, without a slash at the end."""
+        """The public address of this service, without a slash at the end."""
         return (self.config.public_url or str(request.base_url)).rstrip("/")
 
 
 @contextlib.contextmanager
 def engine_errors(key: str | None = None) -> Iterator[None]:
-    """Turns the engine's errors into answers; with a `key`, bad input is an item that is not there."""
+    """Turn the engine's errors into responses. If `key` is given, BadInput means
+    that there is no such item.
+    """
     try:
         yield
     except IconoclipError as error:
@@ -202,7 +207,7 @@ def engine_errors(key: str | None = None) -> Iterator[None]:
 
 
 def no_such_item(key: str) -> Refusal:
-    """The one answer for an item that is unknown, withdrawn or not for this reader."""
+    """The same response for an item that is unknown, withdrawn or not visible to this user."""
     return Refusal(
         404,
         N_("there is no such item here"),
@@ -211,8 +216,8 @@ def no_such_item(key: str) -> Refusal:
     )
 
 
-# Both are a look at the request: awaited where they are, for a thread of its own would cost each as much as a
-# search.
+# Both only read the request. They are async functions, because running each in a thread would
+# take as long as a search.
 async def _context(request: Request) -> ServiceContext:
     context: ServiceContext = request.app.state.context
     return context

@@ -1,4 +1,4 @@
-"""Where a hit leads: whether its picture may be shown, and the addresses at the institution."""
+"""Links of a hit: whether its picture may be shown, and the addresses at the institution."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ def is_shown(hit: Hit) -> bool:
 
 
 def outward(url: str | None) -> str | None:
-    """An address that a page may link to: web addresses only, whatever the record says."""
+    """The address if a page may link to it, which must be a web address; otherwise None."""
     if url is not None and url.lower().startswith(("https://", "http://")):
         return url
     return None
 
 
 def home_of(hit: Hit) -> str | None:
-    """The best address at the institution: the page for people, else the manifest, else the canvas."""
+    """The best address at the institution: the page for people, otherwise the
+    manifest, otherwise the canvas.
+    """
     return next((url for url in map(outward, (hit.homepage, hit.manifest, hit.canvas)) if url), None)
 
 
@@ -31,7 +33,7 @@ def content_state(record: Record) -> str | None:
     """A IIIF Content State 1.0 (section 2.2.1) for the record's canvas or region, base64url-encoded (section
     6).
 
-    Universal Viewer and Clover open it; a region is a canvas with `#xywh=` and a `partOf` its manifest.
+    Universal Viewer and Clover open it. A region is a canvas with `#xywh=`, and `partOf` gives its manifest.
     """
     source = record.source
     if not (source.canvas and source.manifest):

@@ -1,8 +1,8 @@
-"""Why a hit is one, for the eye and in words: an overlay that leaves bright what the text is seen in, and
-where that is.
+"""Shows why an item is a hit, as an overlay that leaves bright the parts in which the
+text is seen, and in words.
 
-An overlay holds nothing of the picture nor of the text: its address carries the coarse map itself, so that
-nothing has to be computed twice or remembered.
+An overlay contains nothing of the picture or the text. Its address contains the coarse map itself, so that
+nothing has to be computed again or stored.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from retrieval.answers import Explanation
 from retrieval.service.guards.refusals import N_, Refusal
 
 SIDE_PIXELS = 320
-# What a model sees beyond a narrow picture is drawn too; this much of it.
+# A model with a letterbox also sees a margin around a narrow picture. The margin is drawn up to this size.
 MAX_OVERLAY_PIXELS = 4 * SIDE_PIXELS
 DARKEST = 190
 LEVELS = 15
-# Of the nine parts of a picture, row by row.
+# The names of the nine parts of a picture, row by row.
 PARTS = (
     N_("top left"), N_("top"), N_("top right"), N_("left"), N_("middle"), N_("right"),
     N_("bottom left"), N_("bottom"), N_("bottom right"),
 )  # fmt: skip
-# A part is named when it holds nearly as much as the fullest; more of them than this are no place at all.
+# A part is named if its value is nearly as high as the highest. If there are more parts
+# than this, none is named.
 NEARLY, MAX_NAMED = 0.7, 4
 Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
@@ -36,10 +37,10 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class OcclusionOverlay:
-    """A map over a picture: values 0 to 1 row by row, over the box (left, top, right, bottom, in shares) that
-    was seen.
+    """A map over a picture: values from 0 to 1, row by row, for the box (left, top, right, bottom, as
+    fractions) that the model saw.
 
-    The box may reach beyond the picture, where a model sees it with a margin.
+    The box may extend beyond the picture, if the model sees it with a margin.
     """
 
     num_columns: int
@@ -54,10 +55,10 @@ class OcclusionOverlay:
 
     @classmethod
     def parse(cls, name: str, box: str | None) -> OcclusionOverlay:
-        """Read back what `address` wrote.
+        """Read an overlay from the text that `address` wrote.
 
         Raises:
-            Refusal: 404, it is none.
+            Refusal: 404, it is not such a text.
         """
         parsed = re.fullmatch(r"([1-9]\d?)-([0-9a-f]{1,1024})", name)
         shares = re.fullmatch(",".join([r"(-?\d{1,3}\.\d{4})"] * 4), box or "")
@@ -68,7 +69,7 @@ class OcclusionOverlay:
         return cls(int(parsed[1]), heat, (left, top, right, bottom))
 
     def address(self, width: int, height: int) -> str:
-        """Where the service draws it for a picture of that size."""
+        """The address of the overlay for a picture of this size."""
         cells = "".join(f"{round(LEVELS * min(1.0, max(0.0, value))):x}" for value in self.heat)
         query: dict[str, object] = {"width": width, "height": height}
         if self.box != WHOLE:
@@ -76,7 +77,7 @@ class OcclusionOverlay:
         return f"/occlusion/{self.num_columns}-{cells}.png?{urlencode(query)}"
 
     def png(self, width: int, height: int) -> bytes:
-        """The overlay in a picture's proportions: black, more or less transparent."""
+        """The overlay with the proportions of a picture: black, more or less transparent."""
         scale = SIDE_PIXELS / max(width, height)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         left, top, right, bottom = (
@@ -85,7 +86,7 @@ class OcclusionOverlay:
         if max(right - left, bottom - top) > MAX_OVERLAY_PIXELS:
             raise _not_found()
         heat = np.array(self.heat).reshape(-1, self.num_columns)
-        # By its root, so that what helps by half is not half as dark as what does not help.
+        # The square root of the value: a part with half the effect is darkened by less than half.
         cells = Image.fromarray(((1 - np.sqrt(heat)) * DARKEST).astype(np.uint8))
         alpha = Image.new("L", size, DARKEST)
         if right > left and bottom > top:
@@ -96,8 +97,7 @@ class OcclusionOverlay:
         return written.getvalue()
 
     def places(self) -> tuple[str, ...]:
-        """The parts of the picture that are brightest, brightest first; none if none is brighter than the
-        rest."""
+        """The brightest parts of the picture, brightest first. Empty if none is brighter than the rest."""
         num_rows = len(self.heat) // self.num_columns
         left, top, right, bottom = self.box
         held, counted = np.zeros(9), np.zeros(9)

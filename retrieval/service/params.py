@@ -1,8 +1,8 @@
-"""What a request may ask: the bounded, named parameters of the API and of the page, and the engine's query
-they mean.
+"""The parameters of the API and of the page, with their limits, and their conversion
+to a query of the engine.
 
-An unknown parameter is refused by the API (a misspelt filter would otherwise silently find everything) and
-ignored by the page (people arrive with all sorts of tails on an address).
+The API refuses unknown parameters (with a misspelt filter it would otherwise silently find everything). The
+page ignores them (other sites append parameters to addresses).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from retrieval.config import Mode
 from retrieval.service.guards.refusals import Refusal
 
 MAX_K = 200
-# Together they stay below what the engine takes in one question.
+# Together they stay below the limit of the engine for one query.
 MAX_TERMS = 16
 MAX_VALUES = 50
 MAX_KEY_CHARS = 100
@@ -36,7 +36,7 @@ def _printable(text: str) -> str:
 
 
 def _weighted(term: str) -> Weighted:
-    """`WEIGHT:TEXT` or `WEIGHT:KEY` as the engine takes it."""
+    """Parse `WEIGHT:TEXT` or `WEIGHT:KEY` into a term of the engine."""
     parsed = _TERM.fullmatch(term)
     if parsed is None or not parsed[2].strip() or abs(float(parsed[1])) > MAX_WEIGHT:
         raise ValueError(
@@ -90,13 +90,13 @@ class FilterParams(BaseModel):
     has_region: bool | None = Field(default=None, description="true: only records about a part of an image")
 
     def filters(self, concealed: tuple[str, ...]) -> Filters:
-        """The engine's filters, without the institutions that this reader may not see."""
+        """The engine's filters, which also exclude the institutions that this user may not see."""
         values = {name: getattr(self, name) for name in FilterParams.model_fields}
         return Filters(**values, without_institution=concealed)
 
 
 class SearchParams(FilterParams):
-    """A whole question. With filters alone it lists the filtered set."""
+    """A complete query. With filters alone it lists the filtered set."""
 
     q: Text | None = Field(
         default=None,
@@ -161,24 +161,24 @@ class SearchParams(FilterParams):
 
     @property
     def is_listing(self) -> bool:
-        """Whether nothing is asked for, so that there is nothing to match."""
+        """Whether the query has no text, picture or item, so that there is nothing to match."""
         asked = (self.text, self.like, self.unlike, self.plus, self.minus, self.term, self.region, self.image)
         return not any(asked)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Every item that the question names."""
+        """The keys of all items in the query."""
         region = self._region()
         terms = tuple(key for term in self.term if (key := _weighted(term).key))
         return (*self.like, *self.unlike, *terms, *((region.key,) if region else ()))
 
     @property
     def text(self) -> str | None:
-        """The question's words, or None when there are none."""
+        """The text of the query, or None if it has none."""
         return (self.q or "").strip() or None
 
     def query(self, concealed: tuple[str, ...], image: bytes | None = None) -> Query:
-        """The question as a query of the engine."""
+        """These parameters as a query of the engine."""
         words = [(text, 1.0) for text in self.plus] + [(text, -1.0) for text in self.minus]
         terms = [Weighted(text=text, weight=weight) for text, weight in words if text.strip()]
         return Query(
@@ -197,8 +197,9 @@ class SearchParams(FilterParams):
         )
 
     def query_string(self, **changes: Any) -> str:
-        """These parameters as a query string with `changes` made; a changed question starts at its first
-        page."""
+        """These parameters as a query string with `changes` applied. A changed query
+        starts at its first page.
+        """
         values = self.model_dump(exclude_defaults=True, exclude={"cursor"})
         values.update(changes)
         pairs = []
@@ -230,7 +231,7 @@ def from_page(query: QueryParams) -> SearchParams:
 
 
 def refused(errors: Any) -> Refusal:
-    """Validation errors of pydantic as one refusal, about the first of them."""
+    """The first of pydantic's validation errors as an error response."""
     first = errors[0]
     place = [str(part) for part in first["loc"] if part not in ("query", "body", "path", "header")]
     where = ".".join(place) or None

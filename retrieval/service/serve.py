@@ -1,7 +1,7 @@
-"""The verb `serve`: take the port, answer, say so, and leave cleanly on Ctrl-C.
+"""The verb `serve`: binds the port, serves, prints the address, and ends cleanly on Ctrl-C.
 
-The socket is bound before anything is loaded, so that a busy port is known in a moment; the index is opened
-next, and the model behind it in the background (`/api/ready` says when).
+The socket is bound before anything is loaded, so that a busy port is reported at once. Then the index is
+opened, and the model is loaded in the background (`/api/ready` shows when it is ready).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def serve(config: ServeConfig) -> int:
 
     Raises:
         TryAgainLater: the port is in use.
-        MissingRequirement, DamagedData: there is no index, or it is not whole.
-        ConfigError: the host is not an address of this machine, the port may not be taken, or the model is
-            another than the index was built with.
+        MissingRequirement, DamagedData: there is no index, or it is not complete.
+        ConfigError: the host is not an address of this machine, the port is not permitted, or the model is
+            not the one that the index was built with.
     """
     with contextlib.closing(bind(config.host, config.port)) as listener:
-        # Imported after the port is ours: together they take a second or two.
+        # Imported after the port is bound, because together they take a second or two.
         from retrieval.engine import SearchEngine
         from retrieval.service.app import create_app
 
@@ -50,13 +50,14 @@ def serve(config: ServeConfig) -> int:
 
 
 def _check_model(engine: SearchEngine, config: ServeConfig) -> None:
-    """Do not start with a model that answers no question.
+    """Refuse to start with a model that cannot answer queries.
 
-    A model that is not where the index says may still come; until then keyword searches and lists work.
+    A model that is missing at its recorded location may be copied there later; until then
+    keyword searches and lists work.
 
     Raises:
-        ConfigError: another model than the index was built with.
-        MissingRequirement: no model where `--model` says.
+        ConfigError: the model is not the one that the index was built with.
+        MissingRequirement: there is no model at `--model`.
     """
     try:
         engine.check_model()
@@ -80,44 +81,46 @@ def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        # The application reads X-Forwarded headers itself, together with those that uvicorn does not know.
+        # The application reads X-Forwarded headers itself, including those that uvicorn does not support.
         proxy_headers=False,
     )
     try:
         _announcing(settings, address(listener)).run(sockets=[listener])
     except KeyboardInterrupt:
-        # The answers under way are finished by now: Ctrl-C is how one stops a server, not a fault.
+        # All running requests are finished at this point. Ctrl-C is the normal way to
+        # stop a server, not an error.
         print("\niconoclip: stopped", file=sys.stderr, flush=True)
 
 
 def set_up_logging() -> None:
-    """Let be said what becomes of the index folder, to standard error, and nothing else.
+    """Log only messages about the index folder, to standard error.
 
-    Nothing of a request is logged: neither by uvicorn, whose lines would hold addresses and what was asked,
-    nor by a library below it. Without a handler Python itself would print their warnings.
+    Nothing about requests is logged: neither by uvicorn, whose lines would contain addresses and queries, nor
+    by a library. Without a handler, Python itself would print their warnings.
     """
     logging.getLogger().addHandler(logging.NullHandler())
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("iconoclip: %(message)s"))
-    # No query reaches the messages of retrieval.live: an index that cannot be opened, withdrawals that cannot
-    # be read.
+    # The messages of retrieval.live contain no queries: they report an index that cannot be opened or
+    # withdrawals that cannot be read.
     logging.getLogger("retrieval.live").addHandler(handler)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Open a listening socket.
 
     Raises:
-        TryAgainLater: another program holds the port.
-        ConfigError: no such address here, or a port below 1024 without the right to it.
+        TryAgainLater: another program uses the port.
+        ConfigError: this machine does not have the address, or the user may not use the port (below 1024).
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named, for asyncio sets TCP_NODELAY only then: without it the kernel holds back the end
-    # of an answer until the beginning is acknowledged, 40 ms later.
+    # The protocol is named, because asyncio sets TCP_NODELAY only then. Without it the kernel delays the end
+    # of a response until the beginning is acknowledged, 40 ms later.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
-            # Without it a restart within a minute meets the kernel's TIME_WAIT; it never steals a live port.
+            # Without it, a restart within a minute fails because of the kernel's TIME_WAIT. It never
+            # takes a port that is in use.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(socket.SOMAXCONN)
@@ -160,7 +163,7 @@ def _announcing(config: uvicorn.Config, url: str) -> uvicorn.Server:
     import uvicorn
 
     class Announcing(uvicorn.Server):
-        """A server that prints its address once it answers, and not a moment before."""
+        """A server that prints its address as soon as it accepts requests, and not earlier."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)

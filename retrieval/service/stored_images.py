@@ -1,4 +1,4 @@
-"""The stored images and their thumbnails, as far as their rights let them be shown."""
+"""The stored images and their thumbnails, if their rights allow showing them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ THUMB_CACHE_BYTES = 64_000_000
 
 
 def refuse_unless_shown(hit: Hit) -> None:
-    """Obey the display verdict.
+    """Check that the rights allow showing the picture.
 
     Raises:
-        Refusal: 403, the institution lets the picture be linked to, not shown.
+        Refusal: 403, the rights allow only a link to the picture.
     """
     if not is_shown(hit):
         home = home_of(hit)
@@ -35,7 +35,7 @@ def refuse_unless_shown(hit: Hit) -> None:
 
 
 def thumbnail(image: bytes) -> bytes:
-    """A JPEG of at most 400 pixels per side; a picture that small already is passed on as it is."""
+    """A JPEG of at most 400 pixels per side; a smaller picture is returned unchanged."""
     with Image.open(io.BytesIO(image), formats=("JPEG",)) as opened:
         if max(opened.size) <= THUMB_SIDE_PIXELS:
             return image
@@ -53,8 +53,7 @@ def etag(image: bytes) -> str:
 
 
 def is_known(tag: str, if_none_match: str) -> bool:
-    """Whether If-None-Match names `tag`: one of a list, weak or strong, or `*` for any (RFC 9110, section
-    13.1.2)."""
+    """Whether If-None-Match contains `tag`, weak or strong, or is `*` (RFC 9110, section 13.1.2)."""
     if if_none_match.strip() == "*":
         return True
     known = re.findall(r'(?:W/)?("[^"]*")', if_none_match[:10_000])
@@ -62,7 +61,7 @@ def is_known(tag: str, if_none_match: str) -> bool:
 
 
 class ThumbCache:
-    """Thumbnails made lately, up to 64 MB, the least recently shown going first."""
+    """A cache of thumbnails, up to 64 MB; the least recently used are dropped first."""
 
     def __init__(self, max_bytes: int = THUMB_CACHE_BYTES) -> None:
         self._max_bytes, self._num_bytes = max_bytes, 0
@@ -70,8 +69,9 @@ class ThumbCache:
         self._lock = Lock()
 
     def of(self, image: bytes) -> bytes:
-        """The thumbnail of `image`, made or remembered: by its content, so that a replaced picture is a new
-        one."""
+        """The thumbnail of `image`, made or from the cache. The cache key is the content, so a replaced
+        picture gets a new thumbnail.
+        """
         name = etag(image)
         with self._lock:
             if name in self._thumbs:

@@ -1,7 +1,7 @@
-"""Examples of the API's main answers, for the OpenAPI document: what the service says of one drawn item.
+"""Examples of the API's main responses, for the OpenAPI document, all about one invented item.
 
-Hits, facets and notations are made from the record by the same functions as those of a real collection, or
-compared with what they make in a test, so that no example can grow old.
+Hits, facets and notations are made by the functions that also serve a real collection, or a test compares
+them with those, so that no example can become outdated.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ RECORD = Record(
 )
 
 _HIT = hit_of(RECORD, rank=1, score=0.934, cosine=0.3127, matched=("meaning", "words"))
-# With a cursor: what is null would be left out of the document, and a page always says whether another
-# follows.
+# With a cursor: null values are left out of the document, and this field is always in a real page.
 _CURSOR = Cursor("gen-000003", position=1, num_shown=1, num_rows=57, query="8f14e45fceea167a").encode()
 RESULTS = Results(hits=(_HIT,), total=57, next_cursor=_CURSOR, matches_well=True, took_ms=6.4)
 ITEM = Item(hit=hit_of(RECORD, rank=1, score=1.0), record=RECORD)
@@ -131,5 +130,5 @@ STATUS = Status(
 
 
 def answered(example: BaseModel) -> dict[int | str, dict[str, Any]]:
-    """A route's success with an example, for its `responses`."""
+    """The successful response of a route with an example, for the route's `responses`."""
     return {200: {"content": {"application/json": {"example": example.model_dump(mode="json")}}}}

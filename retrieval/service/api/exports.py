@@ -1,5 +1,4 @@
-"""Exports of a set of results: CSV for spreadsheets, JSON-LD for linked data. IIIF has a package of its
-own."""
+"""Exports of a set of results: CSV for spreadsheets, JSON-LD for linked data. IIIF is in another package."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ COLUMNS = (
     "image_service",
     "source", "harvested_at",
 )  # fmt: skip
-# A spreadsheet would run a cell that begins so as a formula (OWASP, "CSV Injection").
+# A spreadsheet would run a cell that begins with one of these as a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -47,7 +46,7 @@ def as_csv(
 
 
 def csv_of(hits: tuple[Hit, ...], base: str) -> str:
-    """The table, with the byte order mark that spreadsheets need to see UTF-8."""
+    """The table, with the byte order mark that spreadsheets need to recognise UTF-8."""
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow(COLUMNS)
@@ -73,7 +72,7 @@ def _cell(value: object) -> str:
 
 
 class JsonLd(JSONResponse):
-    """JSON with linked data's media type."""
+    """JSON with the media type of JSON-LD."""
 
     media_type = "application/ld+json"
 
@@ -96,7 +95,7 @@ def as_jsonld(
 
 
 def jsonld_of(hits: tuple[Hit, ...], base: str) -> dict[str, Any]:
-    """The list in schema.org's terms."""
+    """The list of hits in schema.org's terms."""
     elements = [{"@type": "ListItem", "position": hit.rank, "item": _artwork(hit, base)} for hit in hits]
     return {
         "@context": "https://schema.org",
@@ -127,7 +126,7 @@ def _artwork(hit: Hit, base: str) -> dict[str, Any]:
         "thumbnailUrl": f"{base}/thumb/{hit.key}.jpg" if is_shown(hit) else None,
         "sameAs": [url for url in (outward(hit.canvas), outward(hit.manifest)) if url],
         "url": home_of(hit),
-        # Of the description, not of the work: what it was taken from, and when.
+        # Source and date of the description, not of the work.
         "isBasedOn": outward(hit.manifest) or outward(hit.homepage),
         "sdDatePublished": hit.provenance.harvested_at,
     }

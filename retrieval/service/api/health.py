@@ -1,4 +1,4 @@
-"""For whoever runs the service: is it alive, is it ready, how is it doing."""
+"""Endpoints for the operator: is the service alive, is it ready, and metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(tags=["operation"])
 
 
 class Alive(BaseModel):
-    """That the process answers."""
+    """The response that shows that the process is alive."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,12 +34,13 @@ async def health() -> Alive:
 @router.get(
     "/api/ready",
     summary="Is the model loaded?",
-    # Given as a model, the shape of refusals is in the document; every other route names it.
+    # With a model here, the schema of errors is in the document; every other route refers to it.
     responses={**answered(examples.STATUS), 503: {"model": FaultBody, **REFUSALS[503]}},
 )
 def ready(context: InjectedContext, concealed: Concealed) -> Status:
-    """What is being served, once a query would be answered without waiting for the model; items that the
-    asker may not see are not counted."""
+    """Describes what is served, as soon as queries need not wait for the model. Items that the client
+    may not see are not counted.
+    """
     if not context.is_ready:
         raise Refusal(
             503, context.not_ready_because, remedy="try again in a moment", headers={"Retry-After": "1"}
@@ -49,7 +50,7 @@ def ready(context: InjectedContext, concealed: Concealed) -> Status:
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, include_in_schema=False)
 def metrics(request: Request, context: InjectedContext) -> Response:
-    """Counts and times by route; no query, no key, no address."""
+    """Counts and times by route. No queries, keys or addresses."""
     gathered = request.app.state.metrics
     gathered.items.set(context.count((*context.visibility.consortium, *context.visibility.hidden)))
     gathered.ready.set(context.is_ready)

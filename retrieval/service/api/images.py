@@ -1,5 +1,4 @@
-"""Pictures over HTTP: as stored, small, with an overlay, and those that readers bring along to search
-with."""
+"""Pictures over HTTP: as stored, as thumbnails, overlays, and pictures that users upload to search with."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ _JPEG: Responses = {
         ),
     ),
 }
-# An overlay is drawn from its own address and never changes.
+# An overlay is drawn only from its address, so it never changes.
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -45,7 +44,7 @@ FOREVER = "public, max-age=31536000, immutable"
     response_class=Response,
 )
 def image(key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed) -> Response:
-    """The JPEG from the shard set, where its rights let it be shown."""
+    """The JPEG from the shard set, if its rights allow showing it."""
     return _picture(key, request, context, concealed, small=False)
 
 
@@ -53,7 +52,7 @@ def image(key: KeyPath, request: Request, context: InjectedContext, concealed: C
     "/thumb/{key}.jpg", tags=["items"], summary="A small picture", responses=_JPEG, response_class=Response
 )
 def thumb(key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed) -> Response:
-    """A JPEG of at most 400 pixels per side, where its rights let it be shown."""
+    """A JPEG of at most 400 pixels per side, if its rights allow showing it."""
     return _picture(key, request, context, concealed, small=True)
 
 
@@ -62,7 +61,7 @@ def _picture(
 ) -> Response:
     hit = context.hit(key, concealed)
     stored_images.refuse_unless_shown(hit)
-    # A thumbnail is an alteration; a licence that forbids those gets the stored picture, whole.
+    # A thumbnail is an alteration. If the licence forbids alterations, the stored picture is served instead.
     stored = context.image(key)
     data = context.thumbs.of(stored) if small and hit.rights.display != "unaltered" else stored
     headers = {"ETag": stored_images.etag(data), "Cache-Control": _cache_control(hit, context)}
@@ -72,7 +71,8 @@ def _picture(
 
 
 def _cache_control(hit: Hit, context: ServiceContext) -> str:
-    # A withdrawn picture must be gone within a minute: a cache may keep its copy that long unasked.
+    # A withdrawn picture must disappear within a minute, so a cache may use its copy for that
+    # long without revalidation.
     who = "private" if hit.institution in context.visibility.consortium else "public"
     return f"{who}, max-age=60, must-revalidate"
 
@@ -82,7 +82,7 @@ Side = Annotated[int, Query(ge=1, le=100_000)]
 
 @router.get("/occlusion/{name}.png", include_in_schema=False)
 def occlusion_overlay(name: str, width: Side, height: Side, box: str | None = None) -> Response:
-    """What the page lays over a picture to show where a text is seen in it; see occlusion.py."""
+    """The overlay that shows where a text is seen in a picture; see occlusion.py."""
     drawn = OcclusionOverlay.parse(name, box).png(width, height)
     return Response(drawn, media_type="image/png", headers={"Cache-Control": FOREVER})
 
@@ -113,18 +113,19 @@ def bring(
         Form(max_length=2_000, description="or its address, at an institution that is searched here"),
     ] = None,
 ) -> KeptPicture:
-    """Keeps the picture in memory for half an hour under a name that cannot be guessed. With the name the set
-    that it finds can be asked for page by page, filtered, and exported as CSV, JSON-LD and IIIF."""
+    """Keeps the picture in memory for half an hour under a name that cannot be guessed. With this name, the
+    results can be paged, filtered, and exported as CSV, JSON-LD and IIIF.
+    """
     return KeptPicture(image=keep(context, concealed, image, url), seconds=uploads.KEEP_SECONDS)
 
 
 def keep(
     context: ServiceContext, concealed: tuple[str, ...], image: UploadFile | None, url: str | None
 ) -> str:
-    """Read, bound and keep a picture that came as a file or as an address; returns its name.
+    """Read, check and keep a picture that was sent as a file or as an address. Returns its name.
 
     Raises:
-        Refusal: neither or both were given, or it is no picture that may be read.
+        Refusal: neither or both were given, or the picture cannot be accepted.
     """
     data = image.file.read() if image is not None and image.size else None
     address = (url or "").strip()

@@ -1,4 +1,4 @@
-"""What several modules of the API state alike in the OpenAPI document: refusals, and a key in an address."""
+"""Parts of the OpenAPI document that several modules share: error responses, and the key in an address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics: how many, how long, how it ended. Never what was asked, nor by whom."""
+"""Prometheus metrics: number, duration and status of requests. Never a query or a client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"}
 
 
 class ServiceMetrics:
-    """The numbers of one service, in a registry of its own."""
+    """The metrics of one service, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -30,13 +30,15 @@ class ServiceMetrics:
 
 
 class RequestMetrics:
-    """Counts every request under its route's pattern: addresses themselves would hold keys and queries."""
+    """Counts every request under the pattern of its route, because full addresses would
+    contain keys and queries.
+    """
 
     def __init__(self, app: ASGIApp, metrics: ServiceMetrics) -> None:
         self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and count its end."""
+        """Pass the request on, and count it when it ends."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

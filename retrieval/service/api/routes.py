@@ -1,4 +1,4 @@
-"""The JSON API: search, one item, more like it, facets, Iconclass, and why a hit is one."""
+"""The JSON API: search, one item, similar items, facets, Iconclass, and explanations of hits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_NOTATIONS = 100
 
 
 class ItemAnswer(BaseModel):
-    """One item, whole, with the addresses this service adds."""
+    """One complete item, with the addresses that this service adds."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,8 +40,9 @@ class ItemAnswer(BaseModel):
 
 
 class ModelResponse(Response):
-    """An answer that pydantic has written as JSON: checked once, and not taken apart and put together
-    again."""
+    """A response that pydantic has serialised to JSON, so that FastAPI does not
+    validate and serialise it again.
+    """
 
     media_type = "application/json"
 
@@ -59,8 +60,9 @@ class ModelResponse(Response):
 def search(
     params: Annotated[SearchParams, Query()], context: InjectedContext, concealed: Concealed
 ) -> ModelResponse:
-    """One page of hits, best first; `next_cursor` leads on. `matches_well: false` says that nothing really
-    fits."""
+    """One page of hits, best first; `next_cursor` gives the next page. `matches_well: false`
+    means that nothing fits well.
+    """
     return ModelResponse(context.search(params, concealed))
 
 
@@ -77,7 +79,7 @@ def search_with_image(
     context: InjectedContext,
     concealed: Concealed,
 ) -> ModelResponse:
-    """As GET, with a picture in a multipart body; send it again with the cursor for the next page."""
+    """Like GET, with a picture in a multipart body. Send it again with the cursor for the next page."""
     picture = uploads.normalise(image.file.read(), context.config.max_upload_pixels)
     return ModelResponse(context.search(params, concealed, picture))
 
@@ -93,7 +95,7 @@ _ITEM = ItemAnswer(
 
 @router.get("/api/items/{key}", tags=["items"], summary="One item, whole", responses=answered(_ITEM))
 def item(key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed) -> ItemAnswer:
-    """The record with captions, rights and provenance, others of the same object, and what is similar."""
+    """The record with captions, rights and provenance, other items of the same object, and similar items."""
     found, base = context.item(key, concealed), context.base_url(request)
     shown = is_shown(found.hit)
     return ItemAnswer(
@@ -106,7 +108,7 @@ def item(key: KeyPath, request: Request, context: InjectedContext, concealed: Co
 
 
 class SimilarParams(FilterParams):
-    """An item, and what the similar ones must be."""
+    """An item, and filters for the similar ones."""
 
     key: str = Field(pattern=KEY_PATTERN, max_length=100, description="key of the item")
     k: int = Field(default=24, ge=1, le=200, description="hits on a page")
@@ -123,7 +125,7 @@ class SimilarParams(FilterParams):
 def similar(
     params: Annotated[SimilarParams, Query()], context: InjectedContext, concealed: Concealed
 ) -> ModelResponse:
-    """What looks like an item, most alike first, the item itself left out."""
+    """Items that look like this one, most similar first, without the item itself."""
     context.record(params.key, concealed)
     values = params.model_dump(exclude={"key"}, exclude_defaults=True)
     return ModelResponse(context.search(SearchParams(like=[params.key], **values), concealed))
@@ -143,7 +145,7 @@ def facets(
 
 
 class ExplainParams(BaseModel):
-    """A hit and the text it was found by."""
+    """A hit, and the text that it was found by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -160,15 +162,15 @@ class ExplainParams(BaseModel):
 def explain(
     params: Annotated[ExplainParams, Query()], context: InjectedContext, concealed: Concealed
 ) -> Explanation:
-    """A coarse map over the image, row by row, values from 0 to 1; computed on demand."""
+    """A coarse map over the image, row by row, with values from 0 to 1, computed on demand."""
     return context.explain(params.key, params.q, concealed)
 
 
 def _look_up(text: str, language: str) -> Notation:
-    """A notation, or the notations that hold the words of a text.
+    """A notation, or the notations whose text contains the words of a text.
 
     Raises:
-        Refusal: 404, Iconclass has neither.
+        Refusal: 404, Iconclass has neither of them.
     """
     try:
         return iconography.look_up(text.replace(" ", ""), language)
@@ -211,7 +213,9 @@ class IconclassParams(BaseModel):
 def iconclass(
     params: Annotated[IconclassParams, Query()], context: InjectedContext, concealed: Concealed
 ) -> Notation:
-    """A notation's words, what is above and below it, and how many items here carry it or one below."""
+    """A notation's text, the notations above and below it, and the number of items here
+    that have it or one below.
+    """
     if params.language not in iconography.LANGUAGES:
         raise Refusal(
             422,

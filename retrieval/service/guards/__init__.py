@@ -1,1 +1,1 @@
-"""What protects the service: limits, refusals, visibility, uploads, and pictures fetched by address."""
+"""Protection of the service: limits, errors, visibility, uploads, and pictures fetched by address."""

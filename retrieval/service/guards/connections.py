@@ -1,11 +1,11 @@
 """Time limits for connections, so that idle clients cannot block the service.
 
-uvicorn has a limit for idle connections after an answer, and none for a request that never arrives, a body
-that comes a byte at a time, or an answer that nobody reads; its `limit_concurrency` counts sockets, so that
-200 silent ones close a service to everyone. A reverse proxy has these limits, and this service is also run
-without one. hypercorn and granian have some of them; neither limits a slow reader, and each would replace the
-start, the port handling and the shutdown of `serve.py`, so the limits are a subclass of uvicorn's own
-protocol (docs/decisions/0004-search.md).
+uvicorn limits idle connections after a response. It has no limit for a request that never arrives, a body
+that arrives byte by byte, or a response that the client does not read. Its `limit_concurrency` counts open
+sockets, so that 200 idle ones block the service for everyone. A reverse proxy has these limits, but this
+service is also run without one. hypercorn and granian have some of them. Neither limits a slow reader, and
+either would replace the start, the port handling and the shutdown of `serve.py`. So the limits are a subclass
+of uvicorn's own protocol (docs/decisions/0010-service-in-the-open.md).
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ WAITING, RECEIVING, ANSWERING, SENDING = "waiting", "receiving", "answering", "s
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """How long a connection may stay in each stage, in seconds, and how many connections there may be.
+    """The seconds that a connection may spend in each stage, and the number of connections.
 
-    The seconds count from the start of the stage and not from the last byte: a byte now and then does not
-    extend them.
+    The seconds count from the start of the stage, not from the last byte, so single bytes do not extend them.
     """
 
     header_seconds: float = 10.0
@@ -35,11 +34,11 @@ class ConnectionLimits:
 
     @property
     def seconds_between_looks(self) -> float:
-        """How often each connection is looked at: late by a tenth at most."""
+        """The interval between checks of each connection: a limit is exceeded by at most a tenth."""
         return min(1.0, min(self.header_seconds, self.body_seconds, self.send_seconds) / 10)
 
     def seconds_of(self, stage: str) -> float:
-        """The limit of a stage; our own work on an answer has none."""
+        """The limit of a stage. Our own work on a response has none."""
         limits = {WAITING: self.header_seconds, RECEIVING: self.body_seconds, SENDING: self.send_seconds}
         return limits.get(stage, float("inf"))
 
@@ -50,7 +49,9 @@ class LimitedConnection(H11Protocol):
     limits = ConnectionLimits()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to watch; where there are too many connections, close the one that has waited longest."""
+        """Start to watch the connection. If there are too many, close the one that
+        has been idle for longest.
+        """
         super().connection_made(transport)
         self._stage: Stage = (WAITING, None)
         self._deadline = self.loop.time() + self.limits.header_seconds
@@ -64,7 +65,7 @@ class LimitedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def stage(self) -> Stage:
-        """The present stage of the connection, and the request it is in."""
+        """The present stage of the connection, and the request that it belongs to."""
         if self.transport.get_write_buffer_size():
             return SENDING, None
         if self.cycle is None or self.cycle.response_complete:
@@ -76,7 +77,7 @@ class LimitedConnection(H11Protocol):
         if stage[0] != self._stage[0] or stage[1] is not self._stage[1]:
             self._stage, self._deadline = stage, now + self.limits.seconds_of(stage[0])
         if now >= self._deadline:
-            # Not `close`: that waits until everything is sent, for as long as the reader likes.
+            # Not `close`, which waits until everything is sent, however slowly the client reads.
             self.transport.abort()
         else:
             self._next_look = self.loop.call_later(self.limits.seconds_between_looks, self._look)

@@ -1,8 +1,8 @@
-"""What one client may ask for: requests per minute, requests at once, bytes of a body, and what its browser
-may do.
+"""Limits for clients: requests per minute, parallel requests, bytes of a body; and
+security headers for browsers.
 
-Pure ASGI middleware: each looks at a request once, before any route, and holds counters and unfinished bodies
-in memory.
+Pure ASGI middleware: each checks a request once, before any route. Counters and
+unfinished bodies are in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrieval.service.guards.refusals import Refusal
 
-# Nothing is loaded from elsewhere, nothing is inline, nobody frames us. `data:` is not needed by any page.
+# Nothing is loaded from other hosts, nothing is inline, no other site may frame a
+# page. No page needs `data:`.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
@@ -29,16 +30,15 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # By default every answer is requested again: a withdrawn item must not live on in a cache, nor a member's
-    # answer.
+    # By default caches must revalidate every response: it may contain withdrawn items, or items for members.
     "Cache-Control": "private, no-cache",
 }
-# Asked many times for one page, and cheap.
+# Requested many times for one page, and cheap.
 UNCOUNTED = (
     "/static/", "/thumb/", "/image/", "/occlusion/", "/ratios.css", "/api/health", "/api/ready", "/metrics",
     "/robots.txt", "/favicon.ico",
 )  # fmt: skip
-# Answered by many looks of the model, or by asking another server: each counts as so many requests.
+# These run the model many times, or send a request to another server. Each counts as this many requests.
 LONG_ANSWERS = 10
 LONG_PATHS = ("/api/explain", "/api/pictures", "/search/image")
 LONG_PARAMETERS = ("seen", "branch", "suggest_for")
@@ -49,13 +49,13 @@ ALWAYS_ANSWERED = ("/api/health", "/metrics")
 
 
 class SecurityHeaders:
-    """Adds the security headers to every answer."""
+    """Adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; complete the answer's headers."""
+        """Pass the request on, and add headers to the response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -68,10 +68,10 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Receives the whole body before anything works on the request, and refuses one longer than `max_bytes`.
+    """Receives the whole body before the request is handled, and refuses bodies longer than `max_bytes`.
 
-    A body that arrives slowly so holds no more than its own bytes, of which there are `max_held_bytes` at
-    most over all requests. One whose declared length is too large is refused before it is read.
+    So a body that arrives slowly uses only memory for its own bytes, at most `max_held_bytes` over all
+    requests. If the declared length is too large, the request is refused before the body is read.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, max_held_bytes: int | None = None) -> None:
@@ -80,7 +80,7 @@ class BodyLimit:
         self.held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its body at hand."""
+        """Pass the request on together with its whole body."""
         headers = Headers(scope=scope) if scope["type"] == "http" else {}
         if "content-length" not in headers and "transfer-encoding" not in headers:
             await self.app(scope, receive, send)
@@ -100,7 +100,7 @@ class BodyLimit:
             self.held_bytes -= len(body)
 
     async def _fill(self, body: bytearray, receive: Receive) -> Refusal | None:
-        """Read the body; what there is to say where it is not taken."""
+        """Read the body. Returns the error if it is not accepted."""
         more = True
         while more:
             message = await receive()
@@ -128,7 +128,7 @@ class BodyLimit:
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the whole body first."""
+    """A `receive` function that returns the whole body first."""
     first: Message | None = {"type": "http.request", "body": body, "more_body": False}
 
     async def replay() -> Message:
@@ -146,10 +146,11 @@ def _busy(what: str) -> Refusal:
 
 
 class RequestLimit:
-    """Answers 503 to a request that comes while `max_requests` are being worked on.
+    """Answers 503 while `max_requests` other requests are being handled.
 
-    Only work counts: neither a connection that has asked nothing yet, nor a body on its way (`BodyLimit` is
-    outside), nor an answer that its reader is slow to take. Whether the process is alive is always answered.
+    Only requests that are being handled count: not a connection without a request, not a body that is
+    still arriving (`BodyLimit` comes first), and not a response that the client reads slowly.
+    /api/health is always answered.
     """
 
     def __init__(self, app: ASGIApp, max_requests: int) -> None:
@@ -182,10 +183,11 @@ class RequestLimit:
 
 
 class RateLimit:
-    """A token bucket per client: `per_minute` requests on average, bursts of as many.
+    """A token bucket per client: `per_minute` requests per minute on average, in bursts
+    of up to the same number.
 
-    The client is the peer's address (behind a proxy that the configuration trusts, the address it forwards).
-    The buckets live in memory only; the least recently seen go first.
+    The client is the peer's address or, behind a proxy that the configuration trusts, the address that it
+    forwards. The buckets are only in memory; the least recently used are dropped first.
     """
 
     def __init__(self, app: ASGIApp, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -211,7 +213,9 @@ class RateLimit:
         await self.app(scope, receive, send)
 
     def take(self, client: str, num_tokens: int = 1) -> int:
-        """Take tokens of `client`; 0 when there were as many, else the whole seconds until there are."""
+        """Take tokens of `client`. Returns 0 if there were enough, otherwise the
+        whole seconds until there are.
+        """
         now, per_second = self.clock(), self.per_minute / 60
         tokens, seen = self._buckets.pop(client, (float(self.per_minute), now))
         tokens = min(self.per_minute, tokens + (now - seen) * per_second)
@@ -219,12 +223,12 @@ class RateLimit:
         self._buckets[client] = (tokens - num_tokens if allowed else tokens, now)
         if len(self._buckets) > MAX_CLIENTS:
             self._buckets.popitem(last=False)
-        # Rounded first: 30.000000001 seconds are thirty.
+        # Rounded first: 30.000000001 seconds count as thirty.
         return 0 if allowed else math.ceil(round((num_tokens - tokens) / per_second, 6))
 
 
 def cost(scope: Scope) -> int:
-    """How many requests one counts as."""
+    """The number of requests that a request counts as."""
     named = QueryParams(scope["query_string"]).keys() if scope["query_string"] else ()
     is_long = scope["path"] in LONG_PATHS or any(name in named for name in LONG_PARAMETERS)
     return LONG_ANSWERS if is_long else 1

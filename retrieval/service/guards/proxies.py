@@ -1,9 +1,9 @@
-"""The address that the world knows this service by: scheme, host and the path it is published under.
+"""The public address of this service: scheme, host and the path that it is published under.
 
-A reverse proxy ends TLS, and may publish the service below a path, which it strips from what it passes on
-(`location /search/ { proxy_pass http://127.0.0.1:8000/; }`). What it stripped becomes ASGI's `root_path`,
-which every link, redirect and cookie of ours begins with. `--public_url` states scheme, host and path once
-and for all; without it the X-Forwarded headers of a trusted proxy do (Proto, For, Host, Prefix).
+A reverse proxy terminates TLS, and may publish the service below a path, which it strips from the requests
+(`location /search/ { proxy_pass http://127.0.0.1:8000/; }`). The stripped path becomes ASGI's `root_path`,
+and all our links, redirects and cookie paths begin with it. `--public_url` sets scheme, host and path;
+without it they come from the X-Forwarded headers of a trusted proxy (Proto, For, Host, Prefix).
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\
 
 
 class PublicAddress:
-    """Outermost: gives each request the public scheme, host and `root_path`, and the client behind the proxy.
+    """The outermost middleware: gives each request the public scheme, host and `root_path`, and
+    the client behind the proxy.
 
     Args:
         app: the application.
-        public_url: the configured address, if any; it wins over every header.
-        trusted_proxies: addresses whose X-Forwarded headers are trusted, with commas between them.
+        public_url: the configured address, if any; it takes precedence over all headers.
+        trusted_proxies: addresses whose X-Forwarded headers are trusted, separated by commas.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None, trusted_proxies: str) -> None:
@@ -37,7 +38,7 @@ class PublicAddress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on under its public address."""
         client = scope.get("client")
-        # Asked before uvicorn's middleware puts the client in the place of the proxy.
+        # Checked before uvicorn's middleware replaces the address of the proxy by that of the client.
         if scope["type"] == "http" and client and client[0] in self._forwarded.trusted_hosts:
             _take_over(scope)
         await self._forwarded(scope, receive, send)  # type: ignore[arg-type]
@@ -50,7 +51,7 @@ class PublicAddress:
 
 
 def _take_over(scope: Scope) -> None:
-    """What X-Forwarded-Host and X-Forwarded-Prefix of a trusted proxy say, as far as it is well-formed."""
+    """Apply X-Forwarded-Host and X-Forwarded-Prefix of a trusted proxy, if they are well-formed."""
     headers = Headers(scope=scope)
     prefix = headers.get("x-forwarded-prefix", "").strip().rstrip("/")
     if _PREFIX.fullmatch(prefix) and ".." not in prefix:
@@ -61,7 +62,9 @@ def _take_over(scope: Scope) -> None:
 
 
 class BelowRootPath:
-    """Innermost: makes `path` begin with `root_path`, as ASGI has it and Starlette's router expects."""
+    """The innermost middleware: makes `path` begin with `root_path`, as ASGI specifies and
+    Starlette's router expects.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -69,7 +72,7 @@ class BelowRootPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its whole path."""
         if scope["type"] == "http" and scope.get("root_path"):
-            # In place: what the router writes into the scope is read outside.
+            # Changed in place: outer middleware reads what the router writes into the scope.
             scope["path"] = scope["root_path"] + scope["path"]
         await self.app(scope, receive, send)
 
@@ -81,7 +84,7 @@ class HeadAsGet:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a HEAD on as a GET, and keep the body of the answer back."""
+        """Pass a HEAD on as a GET, and drop the body of the response."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
@@ -96,6 +99,6 @@ class HeadAsGet:
 
 
 def path_below_root(request: Request) -> str:
-    """The path of a request as the routes are written, whatever the service is published under."""
+    """The path of a request without `root_path`, as the routes are written."""
     root_path, path = request.scope.get("root_path", ""), str(request.scope["path"])
     return path.removeprefix(root_path)

@@ -1,4 +1,4 @@
-"""How the service says no: one error shape for every route, in JSON for programs and as a page for people.
+"""Error responses: the same shape for every route, in JSON for programs and as a page for people.
 
 {"error": {"code": "bad_request", "what": "...", "where": "k", "remedy": "..."}}
 """
@@ -14,7 +14,7 @@ from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError
 
 
 class Fault(BaseModel):
-    """One refusal, in the terms of iconoclip.errors."""
+    """One error, with the fields of iconoclip.errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +29,7 @@ class Fault(BaseModel):
 
 
 class FaultBody(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every error response."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class Refusal(Exception):
     Args:
         status: the HTTP status.
         what, where, remedy: as in iconoclip.errors.
-        headers: further headers of the answer.
+        headers: further headers of the response.
     """
 
     def __init__(
@@ -80,15 +80,19 @@ class Refusal(Exception):
 
 
 def from_engine(error: IconoclipError) -> Refusal:
-    """An error of the engine as an answer: what the client gave is a 400, what the server lacks a 503."""
+    """An error of the engine as a response: 400 if the client's input is wrong, 503 if
+    the server lacks something.
+    """
     is_clients = isinstance(error, BadInput) and not isinstance(error, (ConfigError, DamagedData))
     status = 400 if is_clients else 503
-    # A path on the server is nobody's business outside; the parameter is said by `what`.
+    # Clients must not see paths on the server; `what` names the parameter.
     return Refusal(status, error.what, remedy=error.remedy if status == 400 else "try again in a moment")
 
 
 def N_(text: str) -> str:
-    """Marks a sentence that readers of the page see too, so that the catalogues of locales/ hold it."""
+    """Marks a sentence that users of the page also see, so that it is extracted into
+    the catalogues in locales/.
+    """
     return text
 
 
@@ -100,16 +104,16 @@ _BY_STATUS = {
 
 
 def from_status(status: int, detail: str | None = None) -> Refusal:
-    """A refusal of the framework's own: an unknown address, a method that is not allowed."""
+    """An error of the framework: an unknown address, or a method that is not allowed."""
     what, remedy = _BY_STATUS.get(status, (detail or HTTPStatus(status).phrase, None))
     return Refusal(status, what, remedy=remedy)
 
 
 def documented(description: str, example: Refusal) -> dict[str, Any]:
-    """A kind of refusal as the OpenAPI document describes it, and one of the kind.
+    """The description of a kind of error for the OpenAPI document, with an example.
 
-    The schema is named by reference: given as a model, the framework would file it under the media type of
-    the route's success, and a CSV route does not refuse in CSV.
+    The schema is given by reference: with a model, the framework would list it under the media type of the
+    successful response, but the errors of a CSV route are not CSV.
     """
     schema = {"$ref": "#/components/schemas/FaultBody"}
     content = {"schema": schema, "example": example.body}

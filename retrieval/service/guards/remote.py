@@ -1,9 +1,9 @@
-"""A picture by its address: from the hosts of institutions that are searched here, and from nowhere else.
+"""Fetches a picture by its address, but only from hosts of the institutions that are searched here.
 
-A server that fetches what anybody names can be sent anywhere. So the host must be one that the records
-themselves name, every address it resolves to must be public, the connection goes to the very address that was
-checked (a second look-up could answer otherwise: DNS rebinding), and each redirect is judged like a new
-address. Bytes and time are bounded. What was asked for is written nowhere.
+A server that fetches any address could be used to attack others. So the host must occur in the records, all
+addresses that it resolves to must be public, the connection goes to the very address that was checked (a
+second look-up could give another one: DNS rebinding), and each redirect is checked like a new address. Bytes
+and time are limited. The address is not logged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from retrieval.service.guards.refusals import N_, Refusal
 MAX_REDIRECTS = 3
 STALL_SECONDS, MAX_SECONDS = 5.0, 20.0
 CHUNK_BYTES = 65_536
-# Addresses of one institution's records differ little: so many of them tell its hosts.
+# The records of one institution use few hosts; this many records are enough to find them.
 NUM_SAMPLED, KEEP_HOSTS_SECONDS = 50, 600.0
 
 Host = tuple[str, int]
@@ -33,8 +33,9 @@ Addresses = list[str]
 
 
 class Hosts:
-    """The hosts that the records of a reader's institutions name: image services, manifests, canvases,
-    pages."""
+    """The hosts in the records of the institutions that a user may see: of image services,
+    manifests, canvases, pages.
+    """
 
     def __init__(self, engine: SearchEngine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._clock, self._lock = engine, clock, Lock()
@@ -79,9 +80,9 @@ class RemotePictures:
     """Fetches pictures of indexed institutions.
 
     Args:
-        hosts: where they may come from, for a reader who may not see some institutions.
-        max_bytes: of one picture.
-        resolve, is_public: how names become addresses, and which of those may be asked.
+        hosts: the allowed hosts, for a user who may not see some institutions.
+        max_bytes: the largest size of a picture.
+        resolve, is_public: resolve names to addresses, and decide which of these may be contacted.
     """
 
     def __init__(
@@ -99,7 +100,8 @@ class RemotePictures:
         """The bytes behind an address.
 
         Raises:
-            Refusal: 422, it is not of an institution here, or cannot be had; 413, more bytes than allowed.
+            Refusal: 422, if the host is not allowed or the picture cannot be
+                fetched; 413, if it is too large.
         """
         until = time.monotonic() + MAX_SECONDS
         try:
@@ -109,12 +111,12 @@ class RemotePictures:
                     return answer
                 url = urljoin(url, answer)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # The error may hold the address; what it says stays here.
+            # The error may contain the address, so its text is not passed on.
             raise _cannot_be_had() from error
         raise _cannot_be_had()
 
     def _ask(self, url: str, concealed: tuple[str, ...], until: float) -> bytes | str:
-        """The picture, or the address that the server sends us to."""
+        """The picture, or the address that the server redirects to."""
         parsed = urlsplit(url)
         try:
             host = _host(parsed)
@@ -158,16 +160,16 @@ _HEADERS = {
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to one address under its name: what was checked is what is asked."""
+    """A connection to the very IP address that was checked, with the host's name."""
 
     def __init__(self, host: Host, address: str, *, is_secure: bool) -> None:
-        # Names the port in the Host header only where it is not the scheme's own.
+        # The Host header contains the port only if it is not the default of the scheme.
         self.default_port = DEFAULT_PORTS["https" if is_secure else "http"]
         super().__init__(*host, timeout=STALL_SECONDS)
         self._address, self._is_secure = address, is_secure
 
     def connect(self) -> None:
-        """Connect to the address, not to whatever the name means by now."""
+        """Connect to the checked address, without resolving the name again."""
         self.sock = socket.create_connection((self._address, self.port), STALL_SECONDS)
         if self._is_secure:
             context = ssl.create_default_context()

@@ -1,5 +1,6 @@
-"""Pictures that readers upload: bounded before they are decoded, kept in memory for a while, never on
-disk."""
+"""Pictures that users upload: checked for size before they are decoded, kept in memory
+for a while, never on disk.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +14,7 @@ from threading import Lock
 from iconoclip import pictures
 from retrieval.service.guards.refusals import N_, Refusal
 
-# Without JPEG 2000: its decoder is the one with the longest list of holes, and here it would run in the
-# server.
+# Without JPEG 2000: its decoder has had the most vulnerabilities, and here it would run inside the server.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 MAX_SIDE_PIXELS = 768
 KEEP_SECONDS = 30 * 60
@@ -22,8 +22,8 @@ MAX_KEPT = 200
 
 
 def normalise(data: bytes, max_pixels: int) -> bytes:
-    """An uploaded image as an upright sRGB JPEG of at most 768 pixels per side, decoded as the harvest
-    decodes.
+    """An uploaded image as an upright sRGB JPEG of at most 768 pixels per side, decoded in the
+    same way as in a harvest.
 
     The size is read from the header and refused before a pixel is decoded.
 
@@ -60,9 +60,11 @@ def _not_an_image() -> Refusal:
 
 
 class KeptImages:
-    """The pictures readers search with, each under a random name, so that filters and the back button work.
+    """The pictures that users search with, each under a random name, so that filters
+    and the back button work.
 
-    In memory only, for half an hour, the oldest going first; the name is the only way to one.
+    They are only in memory, for half an hour; the oldest are dropped first. A picture can
+    be read only by its name.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,7 +85,7 @@ class KeptImages:
         """The image of that name.
 
         Raises:
-            Refusal: 404, it is gone or never was.
+            Refusal: 404, it is no longer stored, or never was.
         """
         with self._lock:
             until, image = self._images.get(name, (0.0, b""))

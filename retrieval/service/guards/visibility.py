@@ -1,7 +1,7 @@
-"""Who sees what: an institution's items are public, for holders of a token, or hidden.
+"""Visibility: the items of an institution are public, only for people with a token, or hidden.
 
-What a reader may not see is absent everywhere: results, facets, items, images, exports. The answer for a
-concealed item is the same as for one that does not exist.
+Items that a user may not see are absent everywhere: in results, facets, items, images, exports. The response
+for a concealed item is the same as for one that does not exist.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MAX_TOKEN_FILE_BYTES = 1_000_000
 
 
 class Visibility:
-    """The rules of one server.
+    """The visibility rules of one server.
 
     Args:
-        consortium: slugs whose items only the holder of a token sees.
-        hidden: slugs whose items nobody sees.
-        tokens: the tokens that open the consortium's items.
+        consortium: slugs whose items are visible only with a token.
+        hidden: slugs whose items are visible to nobody.
+        tokens: the tokens that give access to the consortium's items.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class Visibility:
 
     @classmethod
     def from_config(cls, config: ServeConfig) -> Visibility:
-        """Read the rules and the file of tokens.
+        """Make the rules from the config and the file of tokens.
 
         Raises:
-            MissingRequirement: the file is not there, or institutions need a token and there is no file.
-            ConfigError: a token is too short to keep anything closed.
+            MissingRequirement: the file does not exist, or institutions need a token and no file is named.
+            ConfigError: a token is too short to be secure.
         """
         tokens = _read_tokens(Path(config.token_file)) if config.token_file else ()
         if config.consortium and not tokens:
@@ -53,14 +53,14 @@ class Visibility:
         return cls(tuple(config.consortium), tuple(config.hidden), tokens)
 
     def is_member(self, token: str) -> bool:
-        """Whether `token` opens the consortium's items; compared in constant time."""
+        """Whether `token` gives access to the consortium's items; compared in constant time."""
         return sum(hmac.compare_digest(token.encode(), known) for known in self._tokens) > 0
 
     def concealed_from(self, request: Request) -> tuple[str, ...]:
         """The slugs that the sender of `request` may not see.
 
         Raises:
-            Refusal: it carries a token that is not one of ours (better said than silently ignored).
+            Refusal: the request has an unknown token, which must not be ignored silently.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":

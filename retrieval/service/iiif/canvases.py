@@ -1,8 +1,8 @@
 """Hits and records as IIIF Presentation 3 canvases, for Universal Viewer, Mirador and Clover.
 
-A canvas is the picture as stored here. A record about a part of a page is shown in its place where the whole
-page can be had from its institution: the canvas is the page, and the part an annotation on it. A picture that
-may not be shown has an empty canvas that links to its institution. https://iiif.io/api/presentation/3.0/
+A canvas is the picture as stored here. For a record about a part of a page, the canvas is the whole page if
+the institution serves it, and the part is an annotation on it. A picture that may not be shown has an empty
+canvas that links to its institution. https://iiif.io/api/presentation/3.0/
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from retrieval.answers import Hit
 from retrieval.service.hit_links import home_of, is_shown, outward
 
 THUMB_SIDE_PIXELS = 400
-# Enough to read a page by; the Image API knows this size at level 1 in versions 2 and 3 alike (sizeByW).
+# Large enough to read a page. Image API 2 and 3 both support this form of size at level 1 (sizeByW).
 PAGE_WIDTH_PIXELS = 1_500
 CAPTION_MOTIVATION = "commenting"
 
@@ -32,8 +32,9 @@ class WholePage:
 
 
 def whole_page(record: Record) -> WholePage | None:
-    """The page around a record's region, or None: the record is no part of one, or the page cannot be
-    named."""
+    """The page around a record's region. None if the record is not about a part of a page, or the
+    page has no known address.
+    """
     source, image = record.source, record.image
     if source.region is None or image.source_width is None or image.source_height is None:
         return None
@@ -48,7 +49,7 @@ def whole_page(record: Record) -> WholePage | None:
 
 
 def canvas_id(key: str, base: str) -> str:
-    """The identity of an item's canvas here."""
+    """The id of an item's canvas in this service."""
     return f"{base}/iiif/{key}/canvas"
 
 
@@ -57,8 +58,8 @@ def canvas_of(hit: Hit, base: str, page: WholePage | None = None) -> Json:
 
     Args:
         hit: the hit.
-        base: address of this service.
-        page: the whole page that the hit's region is a part of, where it can be had.
+        base: the address of this service.
+        page: the whole page that contains the hit's region, if the institution serves it.
     """
     identity = canvas_id(hit.key, base)
     page = page if is_shown(hit) else None
@@ -89,7 +90,7 @@ def canvas_of(hit: Hit, base: str, page: WholePage | None = None) -> Json:
 
 
 def empty_page(canvas: str) -> Json:
-    """Where nothing is painted: a canvas has to have a page all the same (section 5.3)."""
+    """An annotation page without a picture: a canvas must have one (section 5.3)."""
     return {"id": f"{canvas}/page", "type": "AnnotationPage", "items": []}
 
 
@@ -123,14 +124,13 @@ def _thumbnail(hit: Hit, base: str) -> Json:
 
 
 def _captions(hit: Hit, canvas: str, page: WholePage | None) -> list[Json]:
-    """What was found, as notes that viewers list next to the picture; about the region, where the hit is
-    one."""
+    """The captions as annotations that viewers list next to the picture; on the region, if the hit is one."""
     where = f"{canvas}#xywh={hit.region}" if hit.region and page else canvas
     return [caption_note(canvas, number, caption, where) for number, caption in enumerate(hit.captions, 1)]
 
 
 def caption_note(canvas: str, number: int, caption: Caption, target: str) -> Json:
-    """The annotation that a caption is: the same in a manifest and in a search within it."""
+    """The annotation of a caption: the same in a manifest and in a search within it."""
     return {
         "id": f"{canvas}/caption/{number}",
         "type": "Annotation",
@@ -147,9 +147,9 @@ def text_body(caption: Caption) -> Json:
 
 
 def _see_also(hit: Hit, base: str) -> list[Json]:
-    """The record here, and the institution's own manifest: what a program reads on with.
+    """Links for programs: to the record here, and to the institution's own manifest.
 
-    Not as a linking annotation: viewers list those as notes without a text.
+    They are not linking annotations, because viewers list those as notes without text.
     """
     record = {"id": f"{base}/api/items/{hit.key}", "type": "Dataset", "format": "application/json"}
     manifest = outward(hit.manifest)
@@ -161,7 +161,7 @@ def _see_also(hit: Hit, base: str) -> list[Json]:
 
 
 def source_target(hit: Hit) -> str:
-    """The institution's canvas, or the region of it that the hit is about."""
+    """The institution's canvas, or the region of it that the hit shows."""
     return f"{hit.canvas}#xywh={hit.region}" if hit.region else str(hit.canvas)
 
 
@@ -179,7 +179,7 @@ def _metadata(hit: Hit) -> list[Json]:
 
 
 def label_of(captions: tuple[Caption, ...], title: str) -> dict[str, list[str]]:
-    """A label in every language that there is one."""
+    """The label in every language in which there is one."""
     label: dict[str, list[str]] = {}
     for caption in captions:
         label.setdefault("none" if caption.language == "und" else caption.language, []).append(caption.text)

@@ -1,9 +1,9 @@
-"""IIIF Content Search 2.0 within an object: the pictures of a book, found by their captions and by what they
-show.
+"""IIIF Content Search 2.0 within an object: finds the pictures of a book by their
+captions and by their content.
 
-Captions are the annotations that are searched. First come those that hold every word of the query, with the
-words marked (section 4.3.3 of the text, highlighting); then the captions of pictures that match it by
-meaning, as far as they match well. https://iiif.io/api/search/2.0/
+It searches captions as annotations. First come those that contain every word of the query, with the words
+marked (section 4.3.3 of the specification, highlighting); then the captions of pictures that match well
+by meaning. https://iiif.io/api/search/2.0/
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from retrieval.words import folded, words_in
 
 CONTEXT = "http://iiif.io/api/search/2/context.json"
 PAGE_SIZE = 50
-# So much text before and after a word tells its place in a caption.
+# The number of characters before and after a word that show its place in a caption.
 CONTEXT_CHARS = 30
 
 router = APIRouter(responses=REFUSALS, tags=["iiif"])
@@ -46,13 +46,13 @@ TargetOf = Callable[[Hit], str | None]
 
 
 class Annotations(JSONResponse):
-    """JSON with linked data's media type."""
+    """JSON with the media type of JSON-LD."""
 
     media_type = f'application/ld+json;profile="{CONTEXT}"'
 
 
 class WithinParams(BaseModel):
-    """A request of the Content Search API (section 4.1). What it does not know it leaves alone."""
+    """A request of the Content Search API (section 4.1). Unknown parameters are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,7 +66,7 @@ class WithinParams(BaseModel):
 
     @property
     def ignored(self) -> list[str]:
-        """The names of parameters that were given and are not read."""
+        """The names of the given parameters that are not supported."""
         return [name for name, value in (("date", self.date), ("user", self.user)) if value]
 
 
@@ -96,8 +96,9 @@ def search_object(
 def search_source(
     key: KeyPath, params: Params, request: Request, context: InjectedContext, concealed: Concealed
 ) -> Annotations:
-    """The same on the canvases of the manifest that the item came from: an institution may name this address
-    as the search service of that manifest, and has a search within it."""
+    """The same on the canvases of the manifest that the item came from. An institution may name this address
+    as the search service of its manifest.
+    """
     asked = _SearchRequest(context.base_url(request), f"/iiif/{key}/source/search", params)
     return Annotations(
         asked.answer(context, key, concealed, lambda hit: source_target(hit) if outward(hit.canvas) else None)
@@ -105,8 +106,9 @@ def search_source(
 
 
 class _SearchRequest:
-    """One request to one search service: `base` is the address of all of this, `path` that of the service
-    below it."""
+    """One request to one search service. `base` is the address of the whole service, `path` that of
+    the search service below it.
+    """
 
     def __init__(self, base: str, path: str, params: WithinParams) -> None:
         self.base, self._service = base, base + path
@@ -140,7 +142,7 @@ class _SearchRequest:
     def _found(
         self, context: ServiceContext, key: str, concealed: tuple[str, ...], target_of: TargetOf
     ) -> list[tuple[Json, list[Json]]]:
-        """Annotations with the marks of their words, best first."""
+        """The annotations, with marks for the words found, best first."""
         found = []
         for hit in self._hits(context, key, concealed):
             target = target_of(hit)
@@ -163,7 +165,9 @@ class _SearchRequest:
                 yield hit
 
     def _captions(self, hit: Hit) -> list[tuple[int, Caption]]:
-        """The captions that hold a word of the query; the first one where the picture itself was found."""
+        """The captions that contain a word of the query; the first caption if the
+        picture was found by meaning.
+        """
         numbered = list(enumerate(hit.captions, 1))
         if not self._words:
             return numbered
@@ -188,7 +192,7 @@ class _SearchRequest:
             }
 
     def _neighbours(self, total: int, start: int) -> Json:
-        """The properties of one page among several (section 4.2.2)."""
+        """The paging properties of one page among several (section 4.2.2)."""
         last = -(-total // PAGE_SIZE)
 
         def reference(number: int) -> Json:
@@ -206,7 +210,7 @@ class _SearchRequest:
         return properties
 
     def _address(self, page: int | None) -> str:
-        """The address of a page; the first has no number, None stands for the whole."""
+        """The address of a page. The first has no number; None means the whole list."""
         given = {"q": self._q, "motivation": self._motivation, "page": page if page and page > 1 else None}
         query = urlencode({name: value for name, value in given.items() if value})
         return f"{self._service}?{query}" if query else self._service

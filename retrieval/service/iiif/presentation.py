@@ -1,5 +1,6 @@
-"""Results, items and whole objects as IIIF Presentation 3: a Manifest with one canvas a hit, or a
-Collection."""
+"""Results, items and whole objects as IIIF Presentation 3: a Manifest with one canvas
+per hit, or a Collection.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ router = APIRouter(responses=REFUSALS, tags=["iiif"])
 
 
 class Iiif(JSONResponse):
-    """JSON with the media type of the Presentation API, section 6.2 of its text."""
+    """JSON with the media type of the Presentation API (its section 6.2)."""
 
     media_type = f'application/ld+json;profile="{CONTEXT}"'
 
@@ -36,8 +37,9 @@ OK: Responses = {200: {"content": {"application/ld+json": {}}, "description": "I
 def search_manifest(
     params: Annotated[SearchParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
 ) -> Iiif:
-    """One canvas a hit, in the order of the results; a hit that is a part of a page is marked on that
-    page."""
+    """One canvas per hit, in the order of the results. A hit that is a part of a
+    page is marked on that page.
+    """
     base, hits = context.base_url(request), context.search(params, concealed).hits
     canvases = canvases_of(hits, context, concealed, base)
     return Iiif(manifest_of(canvases, _address("manifest", request, base), _name(params), len(hits)))
@@ -52,7 +54,7 @@ def search_manifest(
 def search_collection(
     params: Annotated[SearchParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
 ) -> Iiif:
-    """The institutions' own manifests, each once; where there is none, the manifest this service makes."""
+    """The institutions' own manifests, each once. For items without one, the manifest of this service."""
     base = context.base_url(request)
     hits = context.search(params, concealed).hits
     return Iiif(collection_of(hits, _address("collection", request, base), _name(params), base))
@@ -60,7 +62,7 @@ def search_collection(
 
 @router.get("/iiif/{key}/manifest.json", summary="One item as a Manifest", response_class=Iiif, responses=OK)
 def item_manifest(key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed) -> Iiif:
-    """One canvas: the picture as stored here, or the page that it is a part of."""
+    """A Manifest with one canvas: the picture as stored here, or the page that it is a part of."""
     hit, base = context.hit(key, concealed), context.base_url(request)
     canvases = canvases_of((hit,), context, concealed, base)
     return Iiif(
@@ -75,8 +77,9 @@ def item_manifest(key: KeyPath, request: Request, context: InjectedContext, conc
     responses=OK,
 )
 def object_manifest(key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed) -> Iiif:
-    """Every picture here of the object that the item belongs to (the pages of a book), with a search within
-    them."""
+    """All pictures in this service of the object that the item belongs to (such as the pages of a
+    book), with a search service.
+    """
     base, hit = context.base_url(request), context.hit(key, concealed)
     hits = tuple(context.hits_of_group(key, concealed))
     service = {"id": f"{base}/iiif/{key}/object/search", "type": "SearchService2"}
@@ -94,7 +97,7 @@ def object_manifest(key: KeyPath, request: Request, context: InjectedContext, co
 def canvases_of(
     hits: Iterable[Hit], context: ServiceContext, concealed: tuple[str, ...], base: str
 ) -> list[Json]:
-    """A canvas for each hit, whole pages where the hits are parts of one."""
+    """A canvas per hit; the whole page for hits that are parts of one."""
 
     def page(hit: Hit) -> Any:
         return whole_page(context.record(hit.key, concealed)) if hit.region else None
@@ -105,10 +108,10 @@ def canvases_of(
 def manifest_of(
     canvases: list[Json], address: str, label: dict[str, list[str]], num_pictures: int, **more: Any
 ) -> Json:
-    """A Manifest of canvases; `more` are further properties of it."""
+    """A Manifest of canvases; `more` contains further properties."""
     summary = {"en": [f"{num_pictures} pictures found with iconoclip"]}
     properties = {"id": address, "type": "Manifest", "label": label, "summary": summary, **more}
-    # A manifest may not be without canvases (section 5.2), so an empty result is one empty canvas.
+    # A manifest must have a canvas (section 5.2), so an empty result has one empty canvas.
     return published.manifest(properties, canvases or [_nothing(address)])
 
 
@@ -125,8 +128,7 @@ def collection_of(hits: Iterable[Hit], address: str, label: dict[str, list[str]]
 
 
 def _address(kind: str, request: Request, base: str) -> str:
-    """The address as it was asked: Clover looks for what it loaded under the very address it loaded it
-    from."""
+    """The address as it was requested: Clover looks up a document by exactly the address that it loaded."""
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{base}/iiif/search/{kind}.json{query}"
 
@@ -136,7 +138,7 @@ def _name(params: SearchParams) -> dict[str, list[str]]:
 
 
 def _nothing(address: str) -> Json:
-    # Not with a fragment: a canvas is referred to with fragments of its own (section 5.3).
+    # Without a fragment, because references to a canvas add their own (section 5.3).
     identity = f"{address.partition('?')[0].removesuffix('.json')}/nothing"
     return {
         "id": identity,

@@ -1,7 +1,7 @@
-"""Presentation 3 documents as they leave the service: built, and so validated, by iiif_prezi3.
+"""Presentation 3 documents that the service publishes: built, and so validated, by iiif_prezi3.
 
-What a record holds comes from outside. A property that Presentation 3 does not allow there (an address that
-is none, a language that is no tag) is left out of its canvas, and the canvas is published without it.
+Records come from outside. A property that Presentation 3 does not allow (text that is not an address, a
+language that is not a tag) is left out of its canvas; the canvas is published without it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from iiif_prezi3 import AnnotationPage, Canvas, Collection, Manifest
 from pydantic import ValidationError
 
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"
-# A canvas takes iiif_prezi3 1 to 2 ms. Results end at 200; of an object with more pages, the rest are
-# canvases of the same make, and are published as they are.
+# iiif_prezi3 takes 1 to 2 ms per canvas. Results have at most 200. In an object with more pages, the further
+# canvases are made by the same code, but not validated.
 MAX_VALIDATED = 200
 
 Json = dict[str, Any]
@@ -23,7 +23,7 @@ def manifest(properties: Json, canvases: list[Json]) -> Json:
     """The document of a Manifest.
 
     Args:
-        properties: of the manifest itself.
+        properties: the properties of the manifest itself.
         canvases: its canvases, at least one.
 
     Raises:
@@ -36,10 +36,10 @@ def manifest(properties: Json, canvases: list[Json]) -> Json:
 
 
 def collection(properties: Json, manifests: list[Json]) -> Json:
-    """The document of a Collection that refers to manifests; one whose address is none is left out.
+    """The document of a Collection that refers to manifests; references without a valid address are left out.
 
     Raises:
-        pydantic.ValidationError: as `manifest`.
+        pydantic.ValidationError: the same case as for `manifest`.
     """
     built = Collection(**properties, items=[])
     references = [each for each in manifests if _is_allowed({**properties, "items": [each]})]
@@ -50,13 +50,13 @@ def annotation_page(properties: Json, notes: list[Json]) -> Json:
     """The document of an AnnotationPage, without a context.
 
     Raises:
-        pydantic.ValidationError: as `manifest`.
+        pydantic.ValidationError: the same case as for `manifest`.
     """
     return _dumped(AnnotationPage(**properties, items=notes))
 
 
 def _allowed(kind: type[Any], properties: Json) -> Any:
-    """The resource with the properties that Presentation 3 allows."""
+    """The resource with only those properties that Presentation 3 allows."""
     try:
         return kind(**properties)
     except ValidationError as error:

@@ -1,1 +1,1 @@
-"""The HTML pages: templates, translations, static files, and what the templates show."""
+"""The HTML pages: templates, translations, static files, and the data for the templates."""

@@ -1,4 +1,4 @@
-"""The filters at the side of the results: their values, counts, and which are chosen."""
+"""The filters next to the results: their values, their counts, and which ones are chosen."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FacetChoice:
 
 @dataclass(frozen=True)
 class FilterGroup:
-    """One filter: several of its values may be chosen, or one."""
+    """One filter, for which either several values or one may be chosen."""
 
     name: str
     legend: str
@@ -36,13 +36,13 @@ class FilterGroup:
 
     @property
     def is_any(self) -> bool:
-        """Whether nothing of it is chosen."""
+        """Whether none of its values is chosen."""
         return not any(choice.is_chosen for choice in self.choices)
 
 
 @dataclass(frozen=True)
 class SidePanel:
-    """Everything at the side."""
+    """All filters of the side panel."""
 
     groups: tuple[FilterGroup, ...]
     num_reusable: int
@@ -54,8 +54,9 @@ class SidePanel:
 def side_panel(
     context: ServiceContext, params: SearchParams, concealed: tuple[str, ...], translation: Translation
 ) -> SidePanel:
-    """The filters with counts; a filter's own values are counted as if it were not set, so that one can
-    change it."""
+    """The filters with counts. The values of a filter are counted as if it were not set, so
+    that users can change it.
+    """
     overall = context.facets(params, concealed)
 
     def several(name: str, legend: str) -> FilterGroup:
@@ -109,7 +110,7 @@ def _group(
     ranked = list(values)
     known = {value.value for value in ranked}
     shown = [value for place, value in enumerate(ranked) if place < MAX_VALUES_SHOWN or value.value in chosen]
-    # A chosen value that nothing has must still be seen, or it could not be taken back.
+    # A chosen value must be visible even if no item has it, so that users can remove it.
     shown += [FacetValue(value=value, label=value, count=0) for value in chosen if value not in known]
     return FilterGroup(
         name,

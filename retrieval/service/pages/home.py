@@ -1,4 +1,4 @@
-"""What the home page shows of the collection: its size, its parts, some of its pictures, and words to try."""
+"""The content of the home page: size and parts of the collection, some of its pictures, and words to try."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class HomePage:
 
 
 def home_page(context: ServiceContext, concealed: tuple[str, ...], translation: Translation) -> HomePage:
-    """Counts of everything this reader may see, pictures from every institution in turn, and captions to
-    try."""
+    """Counts of all items that this user may see, pictures from each institution in
+    turn, and captions to try.
+    """
     counts = context.facets(FilterParams(), concealed)
     slugs = [value.value for value in counts.institution[:WALL_SIZE]]
     share = -(-WALL_SIZE // max(1, len(slugs)))
@@ -42,9 +43,9 @@ def home_page(context: ServiceContext, concealed: tuple[str, ...], translation: 
 
 
 def examples(hits: tuple[Hit, ...], language: str) -> tuple[str, ...]:
-    """Short captions in the reader's language, as the collection itself words them; none when there are none.
+    """Short captions of the collection in the user's language; empty if there are none.
 
-    A description of what is seen comes before a title, which often names a person or a shelfmark.
+    Descriptions of what is visible come before titles, which often name a person or a shelfmark.
     """
     captions = [caption for hit in hits for caption in hit.captions if primary(caption.language) == language]
     fit = [caption for caption in captions if SHORTEST_EXAMPLE <= len(caption.text) <= LONGEST_EXAMPLE]

@@ -1,4 +1,6 @@
-"""Jinja for the pages: one environment a language, every value escaped, an unknown name an error."""
+"""Jinja for the pages: one environment per language; every value is escaped, and an
+unknown name is an error.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from retrieval.service.pages import view_models as views
 from retrieval.service.pages.facets import value_label
 from retrieval.service.pages.translations import LANGUAGES, Translation, choose
 
-# The parts of a picture that one may search with, without drawing a frame: name, left and top of a quarter of
-# it.
+# The parts of a picture that users can search with, without drawing a frame: name, left and top of
+# a quarter of the picture.
 NINE_PARTS = tuple(
     (name, column / 4, row / 4)
     for (row, column), name in zip(product(range(3), repeat=2), PARTS, strict=True)
@@ -68,7 +70,7 @@ def environment(language: str) -> Environment:
 
 
 def translation_for(request: Request) -> Translation:
-    """The language this reader gets."""
+    """The translation for this user."""
     return choose(
         request.query_params.get("lang"),
         request.cookies.get(LANGUAGE_COOKIE),
@@ -77,7 +79,7 @@ def translation_for(request: Request) -> Translation:
 
 
 def render(template: str, request: Request, **context: Any) -> str:
-    """The HTML of a page in the reader's language."""
+    """The HTML of a page in the user's language."""
     translation = translation_for(request)
     pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
 
@@ -92,13 +94,14 @@ def render(template: str, request: Request, **context: Any) -> str:
 
 
 def root_of(request: Request) -> str:
-    """The path that the service is published under, without a slash at the end: every address of ours begins
-    so."""
+    """The path that the service is published under, without a slash at the end. All
+    our addresses begin with it.
+    """
     return str(request.scope.get("root_path", ""))
 
 
 def remember_language(request: Request, response: Response) -> None:
-    """Keep a language that was asked for by name; the only cookie a reader gets without a token."""
+    """Store a language that the user chose, in the only cookie of users without a token."""
     asked = request.query_params.get("lang")
     if asked in LANGUAGES:
         response.set_cookie(

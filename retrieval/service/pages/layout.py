@@ -1,8 +1,7 @@
-"""Proportions without inline styles: the content security policy allows none, and the gallery needs each
-one's.
+"""Proportions of pictures for the gallery, without inline styles, which the content security policy forbids.
 
-A picture's ratio is rounded to a step of two per cent and becomes a class; ratios.css says what each class
-means.
+The ratio of a picture is rounded to a step of two per cent and becomes a CSS class;
+ratios.css defines these classes.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import math
 
 STEP = 1.02
-# Beyond these a picture keeps its proportions inside a frame of this ratio: a scroll must not fill the page.
+# Narrower or wider pictures are fitted into a frame of this ratio, so that a scroll does not fill the page.
 NARROWEST, WIDEST = 0.62, 2.6
 
 

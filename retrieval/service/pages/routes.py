@@ -35,7 +35,7 @@ NOT_FOR_CRAWLERS = ("/search", "/api/", "/iiif/", "/kept/", "/members", "/occlus
 
 @router.get("/", response_class=HTMLResponse)
 def home(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
-    """The search box, examples, what is here, and a wall of pictures."""
+    """The home page: the search box, examples, counts, and some of the pictures."""
     translation = translation_for(request)
     shown: HomePage = home_page(context, concealed, translation)
     return _page(request, "home.html", shown=shown)
@@ -43,7 +43,7 @@ def home(request: Request, context: InjectedContext, concealed: Concealed) -> Re
 
 @router.get("/search", response_class=HTMLResponse)
 def results(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
-    """A page of hits with filters at the side."""
+    """The results: a page of hits, with filters next to it."""
     params = from_page(request.query_params)
     found = context.search(params, concealed)
     return _page(
@@ -59,7 +59,7 @@ def results(request: Request, context: InjectedContext, concealed: Concealed) ->
 
 
 class _Linker:
-    """Addresses of the same question, changed a little."""
+    """Addresses of the same query with small changes."""
 
     def __init__(self, params: SearchParams, root: str) -> None:
         self._params, self._root = params, root
@@ -69,12 +69,12 @@ class _Linker:
         return f"{self._root}{path}?{query}" if query else self._root + path
 
     def adding(self, name: str, value: str) -> str:
-        """The question with one more value of a list."""
+        """The query with one more value in a list."""
         values = [*getattr(self._params, name), value]
         return self(**{name: list(dict.fromkeys(values))})
 
     def without(self, name: str, value: str) -> str:
-        """The question with one value less."""
+        """The query without one value of a list."""
         return self(**{name: [each for each in getattr(self._params, name) if each != value]})
 
 
@@ -86,14 +86,14 @@ def search_by_image(
     image: Annotated[UploadFile | None, File()] = None,
     url: Annotated[str | None, Form(max_length=2_000)] = None,
 ) -> Response:
-    """Keep a picture in memory for a while and show what resembles it."""
+    """Keep a picture in memory for a while, and show similar pictures."""
     name = keep(context, concealed, image, url)
     return RedirectResponse(f"{root_of(request)}/search?image={name}", status_code=303)
 
 
 @router.get("/kept/{name}.jpg")
 def kept_image(name: str, context: InjectedContext) -> Response:
-    """The picture a reader searched with, for that reader's own page."""
+    """The picture that a user searched with, for that user's own page."""
     return Response(
         context.kept_images.get(name), media_type="image/jpeg", headers={"Cache-Control": "private, no-store"}
     )
@@ -101,7 +101,7 @@ def kept_image(name: str, context: InjectedContext) -> Response:
 
 @dataclass(frozen=True)
 class SeenText:
-    """Where in a picture a text is seen."""
+    """The parts of a picture in which a text is seen."""
 
     text: str
     overlay: OcclusionOverlay
@@ -109,7 +109,7 @@ class SeenText:
 
 @dataclass(frozen=True)
 class SuggestedNotations:
-    """What a cataloguer asked the model about a picture: notations below a branch."""
+    """Notations below a branch that the model suggests for a picture, for cataloguers."""
 
     branch: str
     is_known: bool
@@ -117,7 +117,7 @@ class SuggestedNotations:
 
     @property
     def is_unsure(self) -> bool:
-        """Whether none of them is likelier than not."""
+        """Whether none of them has a probability of one half."""
         return all(each.score < MIN_PROBABILITY for each in self.notations)
 
 
@@ -130,8 +130,9 @@ def item(
     seen: Annotated[str, Query(max_length=1_000)] = "",
     branch: Annotated[str, Query(max_length=120)] = "",
 ) -> Response:
-    """One item with everything known about it; `seen` shows where in the picture a text is found, `branch`
-    asks for notations below one."""
+    """The page of one item. `seen` shows where in the picture a text is found; `branch`
+    suggests notations below it.
+    """
     if not re.fullmatch(KEY_PATTERN, key):
         raise no_such_item(key)
     found = context.item(key, concealed)
@@ -160,16 +161,16 @@ def _suggested(
 
 @router.get("/about", response_class=HTMLResponse)
 def about(request: Request, context: InjectedContext) -> Response:
-    """How the search works, what is kept, and the interfaces for programs."""
+    """The page about the search: how it works, what is stored, and the interfaces for programs."""
     return _page(request, "about.html", base=context.base_url(request))
 
 
 @router.get("/members", response_class=HTMLResponse)
 def members(request: Request, context: InjectedContext) -> Response:
-    """Where a member of the consortium shows a token, where there is a consortium.
+    """The page where members of a consortium enter their token.
 
     Raises:
-        Refusal: 404, everything here is public.
+        Refusal: 404, there is no consortium.
     """
     if not context.visibility.consortium:
         raise Refusal(404, "everything here is public", where="/members")
@@ -180,7 +181,7 @@ def members(request: Request, context: InjectedContext) -> Response:
 def enter(
     token: Annotated[str, Form(max_length=500)], request: Request, context: InjectedContext
 ) -> Response:
-    """Remember a token that is known, in a cookie that only this service reads."""
+    """Store a valid token in a cookie that only this service reads."""
     if not context.visibility.is_member(token.strip()):
         raise Refusal(
             401, N_("the token is not known here"), where="token", remedy=N_("ask the consortium for one")
@@ -207,13 +208,13 @@ def leave(request: Request) -> Response:
 
 @router.get("/ratios.css")
 def ratios() -> Response:
-    """The proportions of the gallery's frames."""
+    """The stylesheet with the proportions of the gallery's frames."""
     return Response(RATIOS_CSS, media_type="text/css", headers={"Cache-Control": "public, max-age=86400"})
 
 
 @router.get("/favicon.ico")
 def favicon() -> Response:
-    """The icon, for whoever asks for it where icons used to be."""
+    """The icon at the traditional address /favicon.ico."""
     return FileResponse(ICON, media_type="image/svg+xml", headers={"Cache-Control": "public, max-age=86400"})
 
 
@@ -222,8 +223,8 @@ def robots(request: Request) -> Response:
     """What crawlers may read: the home page and the items, not the endless combinations of searches (RFC
     9309).
 
-    Under a path of another host this file is not the one that crawlers read; the pages of results say the
-    same to them in a `meta` element.
+    If the service is published under a path, crawlers do not read this file; the pages of results contain the
+    same rule in a `meta` element.
     """
     lines = [f"Disallow: {root_of(request)}{path}" for path in NOT_FOR_CRAWLERS]
     return Response("\n".join(["User-agent: *", *lines, ""]), media_type="text/plain")
@@ -237,7 +238,7 @@ def opensearch(request: Request, context: InjectedContext) -> Response:
 
 
 def refusal_page(request: Request, refusal: Refusal) -> Response:
-    """A refusal as a page, for people."""
+    """An error as a page for people."""
     response = _page(request, "refusal.html", refusal=refusal)
     response.status_code = refusal.status
     response.headers.update(refusal.headers)
@@ -248,7 +249,7 @@ def _page(request: Request, template: str, **values: Any) -> Response:
     context: ServiceContext = request.app.state.context
     values |= {"title": context.config.title, "has_members": bool(context.visibility.consortium)}
     response = HTMLResponse(render(template, request, **values))
-    # The language decides the text, and a consortium's cookie what is seen.
+    # The page depends on the language and on the consortium's cookie.
     response.headers["Vary"] = "Accept-Language, Cookie, Authorization"
     response.headers["Cache-Control"] = "private, no-cache"
     remember_language(request, response)

@@ -1,7 +1,7 @@
-"""What the page says, in the reader's language.
+"""The texts of the page in the user's language.
 
-The English text is in the templates; every other language is a gettext catalogue in locales/, read as `.po`
-at start, so that a translator's file works as it comes and nothing has to be compiled.
+The English text is in the templates. Every other language is a gettext catalogue in locales/. The `.po` files
+are read at start, so a translator's file works without being compiled.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Translation:
 
     @property
     def locale(self) -> Locale:
-        """Babel's locale: names of languages, forms of numbers."""
+        """Babel's locale, for names of languages and formats of numbers."""
         return Locale.parse(self.language)
 
     @property
@@ -39,11 +39,11 @@ class Translation:
         return _catalogue(self.language)
 
     def number(self, value: float) -> str:
-        """A number as this language writes it: 6,000 or 6 000 or 6.000."""
+        """A number in the format of this language: 6,000 or 6 000 or 6.000."""
         return str(format_decimal(value, locale=self.locale))
 
     def language_name(self, tag: str) -> str:
-        """The name of a BCP 47 tag in this language; the tag itself when Babel does not know it."""
+        """The name of a BCP 47 tag in this language, or the tag itself if Babel does not know it."""
         if tag == "und":
             return str(self.catalogue.gettext("language not stated"))
         try:
@@ -53,7 +53,7 @@ class Translation:
         return name[0].upper() + name[1:] if name else tag
 
     def own_name(self) -> str:
-        """What the language calls itself."""
+        """The name of the language in that language."""
         name = self.locale.get_display_name() or self.language
         return str(name[0].upper() + name[1:])
 
@@ -71,8 +71,9 @@ def _catalogue(language: str) -> NullTranslations:
 
 
 def choose(asked: str | None, remembered: str | None, accept_language: str | None) -> Translation:
-    """The translation for a request: `?lang=` first, then the reader's earlier choice, then Accept-Language
-    (RFC 9110)."""
+    """The translation for a request: by `?lang=`, then the user's earlier choice, then
+    Accept-Language (RFC 9110).
+    """
     for candidate in (asked, remembered):
         if candidate in LANGUAGES:
             return Translation(str(candidate))

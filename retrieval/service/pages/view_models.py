@@ -1,4 +1,6 @@
-"""What the templates show of the engine's answers: captions in the reader's language, badges, addresses."""
+"""Data for the templates, made from the engine's results: captions in the user's
+language, badges, addresses.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ _FIELD_ORDER = {"title": 0, "blazon": 1, "caption": 2, "description": 3, "subjec
 
 @dataclass(frozen=True)
 class CaptionGroup:
-    """The captions of one language, for people."""
+    """The captions of one language, with its name."""
 
     language: str
     name: str
@@ -28,8 +30,10 @@ class CaptionGroup:
 
 
 def best_caption(captions: Iterable[Caption], language: str, asked: str = "") -> Caption | None:
-    """The caption to show a reader of `language`: theirs before others', then the one that says most of what
-    was `asked`, the institution's before a machine's, a title before a description."""
+    """The caption to show to a reader of `language`. Captions in that language come first, then those
+    with the most words of the query `asked`, those of the institution before those of a machine, and
+    titles before descriptions.
+    """
     words = _words(asked)
 
     def order(pair: tuple[int, Caption]) -> tuple[bool, int, bool, int, int]:
@@ -56,7 +60,7 @@ def primary(tag: str) -> str:
 
 
 def grouped(captions: Iterable[Caption], translation: Translation) -> list[CaptionGroup]:
-    """Captions by language, the reader's first, the rest in their given order."""
+    """Captions by language: the user's language first, the others in the given order."""
     by_language: dict[str, list[Caption]] = {}
     for caption in captions:
         by_language.setdefault(caption.language, []).append(caption)
@@ -65,20 +69,22 @@ def grouped(captions: Iterable[Caption], translation: Translation) -> list[Capti
 
 
 def title_of(hit: Hit, language: str, asked: str = "") -> Caption:
-    """The text over a hit; the engine's title where it has no caption."""
+    """The heading of a hit; the engine's title if it has no caption."""
     return best_caption(hit.captions, language, asked) or Caption(
         text=hit.title, language="und", field="title", origin="institution", language_detected=False
     )
 
 
 def alt_text(hit: Hit, language: str) -> str:
-    """What a screen reader says in place of the picture."""
+    """The text that a screen reader reads in place of the picture."""
     text = " ".join(title_of(hit, language).text.split())
     return text if len(text) <= MAX_ALT_CHARS else text[: MAX_ALT_CHARS - 1].rsplit(" ", 1)[0] + "…"
 
 
 def frame(hit: Hit) -> str:
-    """The class that gives a hit's frame its proportions; a withheld picture gets an upright card."""
+    """The CSS class with the proportions of a hit's frame. A picture that may not be
+    shown gets an upright card.
+    """
     return ratio_class(hit.width, hit.height) if is_shown(hit) else ratio_class(4, 5)
 
 
@@ -97,5 +103,5 @@ def badge(rights: RightsInfo, translation: Translation) -> str:
 
 
 def percent(score: float) -> int:
-    """A calibrated score as a whole number of a hundred."""
+    """A calibrated score in per cent, as a whole number."""
     return round(100 * score)
