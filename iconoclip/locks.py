@@ -24,8 +24,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Final, Self
 
 from iconoclip import clock
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import IconoclipError, MissingRequirement, TryAgainLater
-from iconoclip.files import disk_full_is_an_answer
 
 if TYPE_CHECKING:
     import filelock

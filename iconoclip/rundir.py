@@ -23,8 +23,9 @@ from pydantic import BaseModel
 
 from iconoclip import locks
 from iconoclip.config import to_yaml
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import ConfigError, DamagedData, MissingRequirement, TryAgainLater
-from iconoclip.files import atomic_write, disk_full_is_an_answer, write_json
+from iconoclip.files import atomic_write, write_json
 
 
 class RunDir:

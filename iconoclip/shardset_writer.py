@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import BadInput
-from iconoclip.files import disk_full_is_an_answer, sha256_of, write_json
+from iconoclip.files import sha256_of, write_json
 from iconoclip.record import Record
 from iconoclip.shardset_index import RECORDS_SCHEMA, Counts, index_row
 from iconoclip.shardset_manifest import (

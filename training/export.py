@@ -13,7 +13,6 @@ import contextlib
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -21,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from iconoclip import clock
 from iconoclip.config import load_stored
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import BadInput, MissingRequirement
-from iconoclip.files import disk_full_is_an_answer, sha256_of, write_json
+from iconoclip.files import sha256_of, write_json
+from iconoclip.leftovers import locked_folder, remove_leftovers
 from iconoclip.rundir import RunDir
 from training.card import model_card
 from training.checkpoint import folder as checkpoints
@@ -111,16 +112,14 @@ def _exported(folder: Path) -> dict[str, Any] | None:
 def _new_folder(target: Path) -> Iterator[Path]:
     """A folder that replaces `target` when the block ends without an error, and is removed otherwise."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
-    try:
+    with locked_folder(target) as scratch:
+        remove_leftovers(target.parent, now=scratch.stat().st_mtime)
         with disk_full_is_an_answer(target):
             yield scratch
         scratch.chmod(0o755)
         if target.exists():
             shutil.rmtree(target)
         scratch.replace(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _write(

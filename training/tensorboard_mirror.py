@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import MissingRequirement
-from iconoclip.files import disk_full_is_an_answer
 from iconoclip.rundir import RunDir
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import BadInput, IconoclipError, TryAgainLater
-from iconoclip.files import disk_full_is_an_answer
 from training.ranks import is_distributed
 
 NO_MEMORY = re.compile(

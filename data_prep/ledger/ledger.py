@@ -41,8 +41,8 @@ from data_prep.ledger.jobs import FACTS, DocumentJob, FoundRows, ItemJob, Job, L
 from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
 from iconoclip.config import renamed_fields
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import DamagedData
-from iconoclip.files import disk_full_is_an_answer
 from iconoclip.locks import Hold, require_posix
 
 # What decides which samples a set holds and what they are. The rest (pace, bounds, tries) may change between

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from iconoclip.files import disk_full_is_an_answer
+from iconoclip.disk_full import disk_full_is_an_answer
 
 # A joined ledger numbers the spools of task n from (n + 1) times this.
 SPOOLS_OF_A_TASK: Final = 1_000_000

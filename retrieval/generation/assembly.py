@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip import clock
-from iconoclip.files import atomic_write, disk_full_is_an_answer
+from iconoclip.disk_full import disk_full_is_an_answer
+from iconoclip.files import atomic_write
 from iconoclip.progress import Meter
 from iconoclip.record import Record
 from retrieval import iconography

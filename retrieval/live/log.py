@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip import locks
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import DamagedData, TryAgainLater
-from iconoclip.files import disk_full_is_an_answer
 from iconoclip.record import Record
 from retrieval.generation.catalog import ImageLocation, unpack
 from retrieval.generation.manifest import ShardSetReference

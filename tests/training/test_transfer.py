@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from iconoclip.disk_full import is_disk_full
 from iconoclip.errors import DamagedData, MissingRequirement, TryAgainLater
-from iconoclip.files import is_disk_full
 from training.config import TrainConfig
 from training.data import transfer
 from training.data.samples import load

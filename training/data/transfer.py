@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from iconoclip.disk_full import is_disk_full
 from iconoclip.errors import DamagedData, IconoclipError, MissingRequirement, TryAgainLater
-from iconoclip.files import is_disk_full
 
 T = TypeVar("T")
 # Half a minute in all; a longer trouble is left to whoever starts the command again.

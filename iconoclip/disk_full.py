@@ -1,0 +1,53 @@
+"""A full disk, in whatever words a library reports it, is no bug: an answer with a remedy."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from iconoclip.errors import IconoclipError, TryAgainLater
+
+# The error numbers of a full disk, an exhausted quota and a limit on file size (`ulimit -f`).
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error means that a disk is full.
+
+    Libraries wrap the operating system's error: torch's writer raises RuntimeError with the OSError as its
+    context; libraries written in Rust (safetensors, tokenizers) raise their own errors, whose text ends with
+    "(os error 28)".
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in NO_SPACE:
+            return True
+        found = re.search(r"\(os error (\d+)\)", str(seen))
+        if found and int(found[1]) in NO_SPACE:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+@contextlib.contextmanager
+def disk_full_is_an_answer(where: Path) -> Iterator[None]:
+    """Turn "no space left", however a library reports it, into an error with a remedy.
+
+    Raises:
+        TryAgainLater: the disk that holds `where` is full.
+    """
+    try:
+        yield
+    except IconoclipError:
+        raise
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise TryAgainLater(
+            "the disk is full",
+            where=where,
+            remedy="free some space and run the same command again; it continues from here",
+        ) from error
