@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import processor_time
+from tests import commands, processor_time
 
 ROOT = Path(__file__).resolve().parent.parent
 MATERIAL = ROOT.parent / "shared" / "material"
@@ -58,6 +58,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {unit: place for place, unit in enumerate(LONGEST_FIRST)}
     here = Path(__file__).parent
     items.sort(key=lambda item: places.get(unit_of(item.path.relative_to(here).as_posix()), len(places)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start what forks commands, once everything is imported; the process that hands out tests runs none."""
+    if session.items:
+        commands.start_server()
+
+
+def pytest_unconfigure() -> None:
+    """End what forks commands."""
+    commands.stop_server()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import commands
+
 PATCH = """
 import errno, fcntl, os
 def flock(file, operation):
@@ -39,12 +41,24 @@ def run(folder: Path, *words: object, number: int = errno.ENOSYS) -> subprocess.
     program = [] if words[0] == "-c" else ["-m", "iconoclip.cli"]
     return subprocess.run(
         [sys.executable, *program, *map(str, words)],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]),
-            "FLOCK_ERRNO": str(number),
-        },
+        env=_environment(folder, number),
         capture_output=True,
         text=True,
         timeout=120,
     )
+
+
+def run_forked(folder: Path, *words: object, number: int = errno.ENOSYS) -> subprocess.CompletedProcess[str]:
+    """As run(), for a command that imports torch; see tests/commands.py."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(PATCH)
+    script = folder / "patched.py"
+    script.write_text(f"{PATCH}\nfrom iconoclip.cli import console\nconsole()\n")
+    command = commands.Command([script, *words], env=_environment(folder, number))
+    code = command.wait()
+    return subprocess.CompletedProcess(command.words, code, command.stdout, command.stderr)
+
+
+def _environment(folder: Path, number: int) -> dict[str, str]:
+    path = os.pathsep.join([str(folder), *sys.path])
+    return {**os.environ, "PYTHONPATH": path, "FLOCK_ERRNO": str(number)}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from slurm import scheduler
 from slurm.config import StatusConfig
 from slurm.job import JobDir
 from slurm.status import status
+from tests import commands
 
 from .chains import Chained, submit_chain
 from .waiting import log_of, wait_until
@@ -65,17 +64,7 @@ def test_the_chain_ends_in_an_index_that_answers(
         "index",
     }
     assert {row["state"] for row in rows} == {"finished"}
-    command = [
-        sys.executable,
-        "-m",
-        "iconoclip.cli",
-        "search",
-        "azure",
-        "--index",
-        str(chained.runs / "index/out"),
-        "--json",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = commands.run(["search", "azure", "--index", chained.runs / "index/out", "--json"])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
 

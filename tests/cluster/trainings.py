@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from slurm.config import SubmitConfig
 from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
 from slurm.submit import submit
+from tests.commands import THE_COMMAND, Command
 
 from .tiny import NUM_STEPS, train_fields
 from .waiting import log_of, wait_until
@@ -29,7 +27,7 @@ class Trained:
     two_nodes: Path
     sliced: Path
     requeued: Path
-    process: subprocess.Popen[bytes]
+    process: Command
 
     def finish(self, cluster: LocalCluster) -> Trained:
         """Interrupt one of them, and wait for all."""
@@ -57,10 +55,8 @@ def start_trainings(folder: Path) -> Trained:
                 stage="train", config_file=str(config_file), overrides=words, run_dir=folder / name, nodes=2
             )
         )
-    command = [sys.executable, "-m", "iconoclip.cli", "train", "--config", str(config_file)]
-    process = subprocess.Popen(
-        [*command, "--run_dir", str(folder / "alone")], env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    words = ["train", "--config", config_file, "--run_dir", folder / "alone"]
+    process = Command([*THE_COMMAND, *words])
     names = ("alone", "two_nodes", "sliced", "requeued")
     return Trained(*(folder / name for name in names), process)
 

@@ -160,9 +160,9 @@ def test_two_writers_do_not_meet(make_index: Callable[..., Path]) -> None:
 
 def test_an_index_is_built_and_changed_where_there_are_no_file_locks(store: Path, tmp_path: Path) -> None:
     out = tmp_path / "index"
-    built = without_locks.run(tmp_path / "patch", "index", store, "--out", out)
+    built = without_locks.run_forked(tmp_path / "patch", "index", store, "--out", out)
     assert (built.returncode, (out / "CURRENT").exists()) == (0, True), built.stderr
-    compacted = without_locks.run(tmp_path / "patch", "index", "--out", out, "--compact", "true")
+    compacted = without_locks.run_forked(tmp_path / "patch", "index", "--out", out, "--compact", "true")
     assert compacted.returncode == 0, compacted.stderr
     assert not list(out.glob("*.marker"))
 

@@ -5,36 +5,20 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.commands import Command
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "retrieval_load.py"
 
 
 def test_changes_under_load_show_no_error_no_wrong_answer_and_nothing_withdrawn() -> None:
-    root = str(BENCHMARK.parents[1])
-    command = [
-        sys.executable,
-        str(BENCHMARK),
-        "--seconds",
-        "6",
-        "--items",
-        "80",
-        "--clients",
-        "2",
-        "--grace",
-        "4",
-    ]
-    done = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    report = json.loads(done.stdout)
+    options = ["--seconds", "6", "--items", "80", "--clients", "2", "--grace", "4"]
+    load = Command([BENCHMARK, *options], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    code = load.wait(300)
+    report = json.loads(load.stdout)
     assert report["wrong"] == []
-    assert done.returncode == 0
+    assert code == 0, load.stderr
     assert report["generation"] == "gen-000003"
     assert report["withdrawn"] == 16
     assert sum(report["asked"].values()) > 50

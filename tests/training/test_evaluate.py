@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from iconoclip import metrics
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement
 from iconoclip.record import Caption
 from iconoclip.shardset import ShardSet
+from tests import commands
 from training.config import EvaluateConfig, ExportConfig
 from training.data.samples import load
 from training.evaluate import evaluate
@@ -192,10 +190,7 @@ def test_two_ranks_measure_what_one_does(
     words = ["evaluate", str(trained[1]), str(shapes_set), "--split", "all", "--device", "cpu"]
     values: dict[str, Any] = {"shardsets": [str(shapes_set)], "split": "all", "device": "cpu"}
     evaluate(EvaluateConfig(model=str(trained[1]), out=tmp_path / "alone", **values))
-    done = subprocess.run(
-        [sys.executable, "-m", "iconoclip.cli", *words, "--devices", "2", "--out", str(tmp_path / "both")],
-        capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    done = commands.run([*words, "--devices", "2", "--out", tmp_path / "both"])
     assert done.returncode == 0, done.stderr
     alone, both = (
         json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("alone", "both")

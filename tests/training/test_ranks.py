@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import torch.nn.functional as F
 
 from iconoclip.config import to_yaml
 from iconoclip.rundir import RunDir
+from tests.commands import Command
 from training.checkpoint.file import read_checkpoint
 from training.checkpoint.folder import latest_sound
 from training.config import TrainConfig
@@ -120,16 +119,9 @@ def launch(
         "MASTER_PORT": str(free_port()),
         **variables,
     }
-    done = subprocess.run(
-        [sys.executable, *words, "--config", str(path)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == code, done.stderr
-    return done.stderr
+    command = Command([*words, "--config", path], cwd=folder, env=environment)
+    assert command.wait(200) == code, command.stderr
+    return command.stderr
 
 
 def losses(config: TrainConfig) -> list[float]:

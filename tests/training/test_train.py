@@ -7,8 +7,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ import torch
 from iconoclip.config import to_yaml
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, TryAgainLater
 from iconoclip.rundir import RunDir
+from tests.commands import THE_COMMAND, Command
 from tests.without_locks import take_locks_away
 from training.checkpoint import folder as checkpoints
 from training.checkpoint.file import AtomicCheckpointIO, read_checkpoint
@@ -162,13 +161,11 @@ def test_weights_that_hold_code_or_are_cut_short_are_refused(make_config: MakeCo
         train(make_config(pretrained=str(tmp_path / "weights.safetensors")))
 
 
-def start(config: TrainConfig, folder: Path) -> subprocess.Popen[str]:
+def start(config: TrainConfig, folder: Path) -> Command:
     """The command as a person would start it, in a process of its own."""
     path = folder / "config.yaml"
     path.write_text(to_yaml(config))
-    words = [sys.executable, "-m", "iconoclip.cli", "train", "--config", str(path)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    return Command([*THE_COMMAND, "train", "--config", path])
 
 
 def wait_for_step(run: Path, step: int) -> None:
@@ -191,12 +188,12 @@ def test_signals_and_kills_lose_nothing(make_config: MakeConfig, tmp_path: Path)
         process = start(stopped, tmp_path)
         wait_for_step(stopped.run_dir, step)
         process.send_signal(sign)
-        _, said = process.communicate(timeout=60)
+        process.wait(60)
         if sign == signal.SIGKILL:
             assert process.returncode == -9
         else:
-            assert process.returncode == 75, said
-            assert f"stopped by {sign.name}" in said
+            assert process.returncode == 75, process.stderr
+            assert f"stopped by {sign.name}" in process.stderr
             assert RunDir(stopped.run_dir).job["state"] == "stopped"
         assert all(
             checkpoints.is_sound(path) for path in checkpoints.checkpoints_in(stopped.run_dir / "checkpoints")

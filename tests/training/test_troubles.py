@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import resource
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +14,7 @@ import torch
 from iconoclip.config import to_yaml
 from iconoclip.errors import BadInput, DamagedData
 from iconoclip.rundir import RunDir
+from tests import commands
 from training.checkpoint import folder as checkpoints
 from training.config import EvaluateConfig, ExportConfig, TrainConfig
 from training.data.loader import TrainingSamples
@@ -33,19 +30,6 @@ from .test_train import assert_same_run
 MakeConfig = Callable[..., TrainConfig]
 
 
-def limited(bytes_of_a_file: int) -> Callable[[], None]:
-    """No file may grow past this: what a full disk looks like to a writer, without filling one."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_of_a_file, bytes_of_a_file))
-
-
-def command(words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "iconoclip.cli", *words],
-        env=environment, capture_output=True, text=True, timeout=200, **options,
-    )  # fmt: skip
-
-
 def test_a_disk_that_is_full_keeps_the_last_checkpoint(make_config: MakeConfig, tmp_path: Path) -> None:
     config = make_config(max_steps=4, validation_split="none")
     train(config)
@@ -53,7 +37,7 @@ def test_a_disk_that_is_full_keeps_the_last_checkpoint(make_config: MakeConfig, 
     longer = tmp_path / "longer.yaml"
     longer.write_text(to_yaml(changed(config, max_steps=8)))
     # The checkpoint has megabytes (a vocabulary of 49,408 rows), everything else a few kilobytes.
-    done = command(["train", "--config", str(longer)], preexec_fn=limited(1_000_000))
+    done = commands.run(["train", "--config", longer], max_file_bytes=1_000_000)
     assert done.returncode == 75, done.stderr
     assert "the disk is full" in done.stderr
     assert "Traceback" not in done.stderr
@@ -61,7 +45,7 @@ def test_a_disk_that_is_full_keeps_the_last_checkpoint(make_config: MakeConfig, 
     found, damaged = checkpoints.latest_sound(config.run_dir / "checkpoints")
     assert (found and checkpoints.step_of(found), damaged) == (4, [])
     model = tmp_path / "model"
-    done = command(["export", str(config.run_dir), "--out", str(model)], preexec_fn=limited(1_000_000))
+    done = commands.run(["export", config.run_dir, "--out", model], max_file_bytes=1_000_000)
     assert done.returncode == 75, done.stderr
     assert not list(tmp_path.glob("*model*"))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
 from retrieval.service.serve import serve
+from tests import commands
 from tests.retrieval.conftest import write_model
 
 WEIGHTS = "open_clip_model.safetensors"
@@ -40,10 +39,7 @@ def other_dimension(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_ends_with_2_and_says_which_model(index_folder: Path, other_weights: Path) -> None:
-    command = [sys.executable, "-m", "iconoclip.cli", "serve", str(index_folder), "--port", "0"]
-    done = subprocess.run(
-        [*command, "--model", str(other_weights)], capture_output=True, text=True, timeout=120
-    )
+    done = commands.run(["serve", index_folder, "--port", "0", "--model", other_weights])
     assert done.returncode == 2, done.stderr
     assert "not the model that the index was built with" in done.stderr
     assert str(other_weights) in done.stderr

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +19,7 @@ from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
 from retrieval.service.guards.visibility import COOKIE
+from tests import commands
 from tests.retrieval.service.conftest import ClientOf
 
 TOKEN = "a-token-that-is-long-enough"
@@ -164,29 +163,23 @@ SECRET = "zyzzyva"
 def test_the_verb_serves_logs_nothing_of_what_is_asked_and_stops_on_ctrl_c(
     index_folder: Path, tmp_path: Path
 ) -> None:
-    log, verb = tmp_path / "log", [sys.executable, "-m", "iconoclip.cli", "serve", str(index_folder)]
-    with log.open("wb") as written:
-        server = subprocess.Popen(
-            [*verb, "--port", "0", "--preload", "false"],
-            stdout=written,
-            stderr=subprocess.STDOUT,
-            cwd=tmp_path,
-        )
+    words = ["serve", index_folder, "--port", "0", "--preload", "false"]
+    server = commands.Command([*commands.THE_COMMAND, *words], cwd=tmp_path)
     try:
-        address = _address_in(log)
+        address = _address_in(server)
         _ask_well(address)
         _ask_badly(address)
         _upload_badly(address)
     finally:
         server.send_signal(signal.SIGINT)
         status = server.wait(30)
-    text = log.read_text()
+    text = server.stdout + server.stderr
     assert status == 0, text
     assert [line for line in text.splitlines() if line] == [
         f"iconoclip: serving at {address}  (Ctrl-C stops it)",
         "iconoclip: stopped",
     ], "not a word of what was asked, and none of any library's"
-    assert [path.name for path in tmp_path.iterdir()] == ["log"], "nothing was written but the log"
+    assert not list(tmp_path.iterdir()), "nothing was written"
 
 
 def _ask_well(address: str) -> None:
@@ -234,9 +227,9 @@ def _refusal(request: urllib.request.Request) -> urllib.error.HTTPError:
     return refused.value
 
 
-def _address_in(log: Path, seconds: float = 60.0) -> str:
+def _address_in(server: commands.Command, seconds: float = 60.0) -> str:
     until = time.monotonic() + seconds
-    while "serving at " not in log.read_text():
-        assert time.monotonic() < until, log.read_text()
+    while "serving at " not in (said := server.stdout + server.stderr):
+        assert time.monotonic() < until, said
         time.sleep(0.1)
-    return log.read_text().split("serving at ")[1].split()[0]
+    return said.split("serving at ")[1].split()[0]

@@ -1,0 +1,246 @@
+"""Runs command lines of `iconoclip` in processes that have torch imported already.
+
+Importing torch, lightning and open_clip costs about ten seconds of a slow processor. Each test worker
+therefore forks a server once its tests are collected, with all that they imported and before any of them ran;
+the server forks a process per command. A command reads its arguments, its environment and its working folder,
+writes to its own standard streams, gets signals and returns its exit code as any process does.
+
+What it does not test is the start of Python itself: variables that a library reads while it is imported, and
+which modules a command imports. Tests of these start Python with `subprocess`; so do SLURM, torchrun and
+Lightning with each further rank.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import gc
+import json
+import os
+import resource
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+THE_COMMAND = ("-m", "iconoclip.cli")
+# A request and its open files in one message: larger than any command line and environment of a test.
+MESSAGE_BYTES = 200_000
+
+_server: tuple[socket.socket, int] | None = None
+_processor_seconds = 0.0
+
+
+def processor_seconds() -> float:
+    """Processor seconds of all commands that ended; the system does not count them as children of this
+    process."""
+    return _processor_seconds
+
+
+def start_server() -> None:
+    """Fork the server of this process; what is imported now is imported in every command."""
+    global _server
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gc.collect()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _serve(theirs)
+    theirs.close()
+    _server = ours, pid
+
+
+def stop_server() -> None:
+    """End the server of this process, if there is one; commands that still run are left alone."""
+    global _server
+    if _server is not None:
+        address, pid = _server
+        address.close()
+        os.waitpid(pid, 0)
+        _server = None
+
+
+class Command:
+    """A command that was started. What it writes is kept in memory files, so that it never waits for a
+    reader."""
+
+    def __init__(
+        self,
+        words: Sequence[object],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        max_file_bytes: int | None = None,
+    ) -> None:
+        """Start Python with `words`: `-m MODULE ARGUMENT...` or `SCRIPT ARGUMENT...`.
+
+        `max_file_bytes` is what a full disk looks like to a writer: no file may grow past it.
+        """
+        assert _server is not None, "no server: pytest starts it after collection, see tests/conftest.py"
+        self.words = [str(word) for word in words]
+        self.returncode: int | None = None
+        self._streams = [os.memfd_create(name) for name in ("stdout", "stderr")]
+        # Each message of this kind of socket is read by itself.
+        self._status, status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        request = {
+            "words": self.words,
+            "cwd": str(cwd or Path.cwd()),
+            "env": dict(os.environ if env is None else env),
+            "max_file_bytes": max_file_bytes,
+        }
+        socket.send_fds(_server[0], [json.dumps(request).encode()], [*self._streams, status.fileno()])
+        status.close()
+        self.pid = int(self._message(60))
+
+    @property
+    def stdout(self) -> str:
+        """What it wrote to its standard output so far."""
+        return _text(self._streams[0])
+
+    @property
+    def stderr(self) -> str:
+        """What it wrote to its standard error so far."""
+        return _text(self._streams[1])
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait(self, timeout: float = 120) -> int:
+        """Wait for its end. Returns its exit code, or minus the number of the signal that ended it.
+
+        Raises:
+            subprocess.TimeoutExpired: it still ran after `timeout` seconds, and was killed.
+        """
+        global _processor_seconds
+        if self.returncode is None:
+            message = self._message(timeout)
+            if not message:
+                self.send_signal(signal.SIGKILL)
+                self._message(60)
+                raise subprocess.TimeoutExpired(self.words, timeout, self.stdout, self.stderr)
+            self.returncode, seconds = json.loads(message)
+            _processor_seconds += seconds
+        return self.returncode
+
+    def _message(self, timeout: float) -> bytes:
+        """The next message of its keeper; empty if none comes in time."""
+        ready, _, _ = select.select([self._status], [], [], timeout)
+        return self._status.recv(100) if ready else b""
+
+    def __del__(self) -> None:
+        for number in self._streams:
+            os.close(number)
+
+
+def run(
+    words: Sequence[object],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120,
+    max_file_bytes: int | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run `iconoclip` with `words` to its end; see Command for the options.
+
+    Raises:
+        subprocess.TimeoutExpired: it still ran after `timeout` seconds, and was killed.
+    """
+    command = Command([*THE_COMMAND, *words], cwd=cwd, env=env, max_file_bytes=max_file_bytes)
+    code = command.wait(timeout)
+    return subprocess.CompletedProcess(command.words, code, command.stdout, command.stderr)
+
+
+def _text(number: int) -> str:
+    return os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace")
+
+
+def _serve(address: socket.socket) -> NoReturn:
+    """Fork a keeper for each request until the worker closes its end or dies."""
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are not waited for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when this ends
+    while True:
+        message, numbers, _, _ = socket.recv_fds(address, MESSAGE_BYTES, 3)
+        if not message:
+            os._exit(0)
+        if os.fork() == 0:
+            address.close()
+            _keep(json.loads(message), numbers)
+        for number in numbers:
+            os.close(number)
+
+
+def _keep(request: dict[str, object], numbers: list[int]) -> NoReturn:
+    """Fork the command, tell its process id, wait for it, and tell its exit code and processor seconds."""
+    *streams, status = numbers
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        os.close(status)
+        _become(request, streams)
+    os.write(status, str(child).encode())
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    os.write(status, json.dumps([code, used.ru_utime + used.ru_stime]).encode())
+    os._exit(0)
+
+
+def _become(request: dict[str, object], streams: list[int]) -> NoReturn:
+    """Turn this process into the command, and end as Python would."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, stream in zip((1, 2), streams, strict=True):
+        os.dup2(stream, number)
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
+    sys.stderr = open(2, "w", errors="backslashreplace", buffering=1)  # noqa: SIM115
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    faulthandler.disable()
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore", DeprecationWarning)
+    sys.excepthook = sys.__excepthook__
+    atexit._clear()
+    code = 1
+    try:
+        os.environ.clear()
+        os.environ.update(request["env"])  # type: ignore[call-overload]
+        os.chdir(str(request["cwd"]))
+        if limit := request["max_file_bytes"]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # type: ignore[arg-type]
+        code = _run_python(list(request["words"]))  # type: ignore[call-overload]
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+    os._exit(code)
+
+
+def _run_python(words: list[str]) -> int:
+    """Do what `python WORDS` does; returns the exit code."""
+    is_module = words[0] == "-m"
+    name = words[1] if is_module else words[0]
+    sys.argv = [name, *words[2 if is_module else 1 :]]
+    sys.path.insert(0, str(Path.cwd()) if is_module else str(Path(name).parent))
+    try:
+        if is_module:
+            sys.modules.pop(name, None)  # runpy warns of what is imported already
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(name, run_name="__main__")
+    except SystemExit as leave:
+        if leave.code is None or isinstance(leave.code, int):
+            return leave.code or 0
+        print(leave.code, file=sys.stderr)
+        return 1
+    return 0
