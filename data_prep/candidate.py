@@ -72,6 +72,8 @@ class Candidate:
     """The region as it was drawn, in units of the canvas: the manifest may state a wrong image size."""
     drawn_on: tuple[int, int] | None = None
     """Width and height of that canvas."""
+    turn: int = 1
+    """How the canvas shows the image or its part: an orientation as EXIF numbers them, 1 for as it is."""
 
     @property
     def measured(self) -> tuple[Region, tuple[int, int] | None] | None:

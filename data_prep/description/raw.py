@@ -134,18 +134,20 @@ class Describer:
         captions = merged_captions(captions, image.captions) if image.captions else captions
         captions = merged_captions(captions, collection.captions) if collection.captions else captions
         iconclass = tuple(dict.fromkeys((*page.iconclass, *image.iconclass, *shared.iconclass)))
+        object_type = page.object_type or shared.object_type
         region = [pair for pair in pairs if pair.level == "annotation"]
         if region:
             part = self._part(pairs, ("annotation",), "region")
             is_picture = any(pair.field == PICTURE for pair in region)
             captions = part.captions or (captions if is_picture else ())
             iconclass = part.iconclass
+            object_type = part.object_type or object_type
         return Description(
             captions=captions,
             iconclass=iconclass,
             creators=page.creators or shared.creators,
             date=page.date or shared.date or _navigation_date(pairs),
-            object_type=page.object_type or shared.object_type,
+            object_type=object_type,
             rights_raw=image.rights_raw or page.rights_raw or shared.rights_raw,
             attribution=page.attribution or shared.attribution,
             homepage=_homepage(pairs, shared),

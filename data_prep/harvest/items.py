@@ -114,7 +114,9 @@ class ItemFetcher:
         measured = candidate.measured
         space = answer.request.size or (measured and measured[1]) or candidate.source_size
         try:
-            return await self._decoders.store(answer.fetched.body, crop, space if crop else None)
+            return await self._decoders.store(
+                answer.fetched.body, crop, space if crop else None, candidate.turn
+            )
         except ImageRefused as refused:
             # A transfer may be cut short once; a file stays as it is.
             if "truncated" in str(refused) and job.rounds == 0 and answer.fetched.uri != LOCAL:

@@ -18,22 +18,27 @@ from pydantic import TypeAdapter, ValidationError
 
 from data_prep.candidate import Candidate, Found, Link, Refusal
 from data_prep.description import raw
-from data_prep.description.captions import Statement
+from data_prep.description.raw import raw_pair
+from data_prep.iiif.descriptive import pairs_of
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, parse_object, type_of, web_address
 from data_prep.iiif.image_api import region_in_image
 from data_prep.iiif.language_map import first_text, texts
 from data_prep.iiif.selectors import CanvasPart, parts_of
+from data_prep.iiif.turns import before_turning
 from data_prep.iiif.upgrade import upgrade
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import RawPair, Region
 
 MAX_ANNOTATIONS = 20_000
 MAX_REGIONS = 500
+MAX_CHOICES = 100
 MIN_SIDE_PIXELS = 24
 # A part that covers more of the page than this is the page.
 _WHOLE = 0.95
 _SHORT_CHARS = 200
 LABEL = "annotation"
+# EXIF numbers the orientations that swap width and height from 5 on.
+_FIRST_QUARTER_TURN = 5
 
 _OF_THE_IMAGE = {
     "commenting",
@@ -52,12 +57,33 @@ _TEXT = re.compile(
 _PICTURES = re.compile(r"image|figure|illustration|picture|photo|abbildung|miniatur|bild", re.IGNORECASE)
 
 
+_PICTURE_ALONE = re.compile(
+    r"(?:images?|figures?|illustrations?|pictures?|photos?|abbildung(?:en)?|miniatur(?:e|en|es|a|as)?s?|miniatuur|bild(?:er)?)",
+    re.IGNORECASE,
+)
+_MAX_DEPTH = 6
+_MAX_NAMED_REFUSALS = 100
+
+
 @dataclass(frozen=True)
 class Page:
     """The canvas that annotations speak of: its image, and the size of the space they are measured in."""
 
     image: Candidate
     size: tuple[int, int] | None
+
+    @property
+    def image_space(self) -> tuple[int, int] | None:
+        """`size` as it is before the canvas turns the image: regions are cut there."""
+        across = self.size and (self.size[1], self.size[0])
+        return across if self.image.turn >= _FIRST_QUARTER_TURN else self.size
+
+    def before_turning(self, part: CanvasPart) -> CanvasPart:
+        """A part of the canvas as a part of the image, where the canvas shows it turned."""
+        if part.region is None or part.is_image_space or self.size is None:
+            return part
+        region, _ = before_turning(part.region, self.size, self.image.turn)
+        return dataclasses.replace(part, region=region)
 
     @functools.cached_property
     def context(self) -> dict[str, Any]:
@@ -113,7 +139,7 @@ def read_annotations(
         return Found(
             refusals=(Refusal(uri, "annotations without their manifest: of which image is not known"),)
         )
-    _, finds = page_annotations([value], page, profile)
+    _, finds = page_annotations([value], page, profile, uri)
     candidates = tuple(find for find in finds if isinstance(find, Candidate))
     refusals = tuple(find for find in finds if isinstance(find, Refusal))
     return Found(candidates, tuple(_following(value, page, uri)), refusals)
@@ -137,18 +163,33 @@ def page_links(value: Any, page: Page, base: str) -> Iterator[Link]:
 
 
 def page_annotations(
-    pages: list[JsonObject], page: Page, profile: InstitutionProfile
+    pages: list[JsonObject], page: Page, profile: InstitutionProfile, uri: str
 ) -> tuple[list[RawPair], list[Candidate | Refusal]]:
-    """What annotations say of the whole page, and candidates of its parts (or why a part is none)."""
-    of_page: list[Statement] = []
-    of_parts: dict[CanvasPart, list[Statement]] = {}
+    """What annotations say of the whole page, and candidates of its parts (or why a part is none).
+
+    An annotation about the image that gives neither is refused with the reason. `uri` is what they are in.
+    """
+    of_page: list[RawPair] = []
+    of_parts: dict[CanvasPart, list[RawPair]] = {}
+    refused: list[Refusal] = []
     for annotation in _annotations(pages):
-        statements = _statements(annotation)
-        for part in parts_of(annotation.get("target"), page.size) if statements is not None else ():
+        if not _is_of_the_image(annotation):
+            continue
+        name = id_of(annotation) or uri
+        said = _pairs(annotation)
+        if isinstance(said, str):
+            refused.append(Refusal(name, said))
+            continue
+        parts = list(parts_of(annotation.get("target"), page.size, page.image.source_size))
+        if not parts:
+            refused.append(Refusal(name, "an annotation of a point, a time, or nothing on the page"))
+        for part in map(page.before_turning, parts):
             if part.region is None:
-                of_page += statements or []
-            elif len(of_parts) < MAX_REGIONS:
-                of_parts.setdefault(part, []).extend(statements or [])
+                of_page += said
+            elif part in of_parts or len(of_parts) < MAX_REGIONS:
+                of_parts.setdefault(part, []).extend(said)
+            else:
+                refused.append(Refusal(name, f"more than {MAX_REGIONS} regions on one page"))
     finds: list[Candidate | Refusal] = []
     for part, said in of_parts.items():
         placed = _placed(part, page)
@@ -158,7 +199,16 @@ def page_annotations(
             finds.append(Refusal(f"{part.source}#xywh={part.region}", placed))
         else:
             finds.append(_find(part, placed, said, page, profile))
-    return raw.raw_pairs(of_page, "image"), finds
+    return _of_the_page(of_page), [*finds, *_counted(refused)]
+
+
+def _counted(refused: list[Refusal]) -> list[Refusal]:
+    """The first hundred refusals, and how many more there are."""
+    num_more = len(refused) - _MAX_NAMED_REFUSALS
+    if num_more <= 0:
+        return refused
+    last = Refusal(refused[-1].source, f"and {num_more} more refused annotations of the same page")
+    return [*refused[:_MAX_NAMED_REFUSALS], last]
 
 
 def _annotations(pages: list[JsonObject]) -> Iterator[JsonObject]:
@@ -171,31 +221,76 @@ def _annotations(pages: list[JsonObject]) -> Iterator[JsonObject]:
             yield annotation
 
 
-def _statements(annotation: JsonObject) -> list[Statement] | None:
-    """What an annotation says of its target; None where it is none of our business (a transcription, a
-    link)."""
-    motivations = {str(item).split(":")[-1] for item in as_list(annotation.get("motivation"))} or {""}
-    if not motivations <= _OF_THE_IMAGE:
-        return None
+def _is_of_the_image(annotation: JsonObject) -> bool:
+    """Whether it describes what is to be seen. Transcriptions and links are as many as there are lines, and
+    what speaks of another annotation, or of nothing, belongs to a viewer's own structure."""
+    motivations = _purposes(annotation.get("motivation")) or {""}
+    bodies = objects(annotation.get("body"))
+    purposes = [_purposes(body.get("purpose")) for body in bodies]
+    is_foreign = bool(bodies) and all(purpose and not purpose & _OF_THE_IMAGE for purpose in purposes)
+    targets = [target for target in as_list(annotation.get("target")) if type_of(target) != "Annotation"]
+    return motivations <= _OF_THE_IMAGE and not is_foreign and bool(targets)
+
+
+def _purposes(value: Any) -> set[str]:
+    return {str(item).split(":")[-1] for item in as_list(value)}
+
+
+def _pairs(annotation: JsonObject) -> list[RawPair] | str:
+    """What an annotation says of its target, in its bodies or of itself; or why it says nothing."""
     bodies = [body for body in as_list(annotation.get("body")) if isinstance(body, (dict, str))]
-    found = [statement for body in bodies for statement in _said(body)]
+    found = [pair for body in bodies for pair in _said(body, 0)]
+    if isinstance(value := annotation.get("bodyValue"), str):
+        found.append(_worded(value, None))
+    # A label next to a body often is a number of the list; without one it is all there is.
+    own = pairs_of(annotation, "annotation", "ignore" if found else "caption")
+    # Its rights are those of the note, not of the picture.
+    found += [_as_kind(pair) for pair in own if pair.field not in ("rights", "attribution")]
     is_picture = any(
         type_of(body) == "Image" and not id_of(body) for body in bodies if isinstance(body, dict)
     )
-    names_picture = any(_PICTURES.search(statement.text) for statement in found)
-    return found if found or is_picture or names_picture else None
+    if found or is_picture:
+        return found
+    if bodies:
+        return "an annotation whose body is not text"
+    return "an annotation without a body and without a label"
 
 
-def _said(body: JsonObject | str) -> Iterator[Statement]:
-    address = id_of(body) or (id_of(body.get("source")) if isinstance(body, dict) else None) or ""
-    if "iconclass.org/" in address:
-        yield Statement("iconclass", address, None, LABEL)
+def _as_kind(pair: RawPair) -> RawPair:
+    """A label that only says "Miniature" names the kind of thing."""
+    is_kind = pair.field == "caption" and _PICTURE_ALONE.fullmatch(pair.value.strip())
+    return pair.model_copy(update={"field": "type"}) if is_kind else pair
+
+
+def _said(body: JsonObject | str, depth: int) -> Iterator[RawPair]:
+    """What a body says: a text, each text of a choice, or what a specific resource is of."""
+    if depth > _MAX_DEPTH:
+        return
+    source = body.get("source") if isinstance(body, dict) else None
+    for address in (id_of(body), id_of(source)):
+        if "iconclass.org/" in (address or ""):
+            yield raw_pair(LABEL, str(address), None, "annotation", "iconclass")
     if not isinstance(body, dict) or type_of(body) in ("Image", "Dataset", "Feature", "Video", "Sound"):
         return
-    if str(body.get("purpose", "")).split(":")[-1] not in _OF_THE_IMAGE:
+    if not _purposes(body.get("purpose")) <= _OF_THE_IMAGE:
         return
+    # Choice of Web Annotation and of 3.0; drafts and servers also nest lists.
+    for inner in as_list(body.get("items"))[:MAX_CHOICES]:
+        if isinstance(inner, (dict, str)):
+            yield from _said(inner, depth + 1)
+    if isinstance(source, dict):
+        yield from _said(source, depth + 1)
     for text, language in texts(body if "value" in body else body.get("label")):
-        yield Statement("caption" if len(text) <= _SHORT_CHARS else "description", text, language, LABEL)
+        yield _worded(text, language)
+
+
+def _worded(text: str, language: str | None) -> RawPair:
+    field = "caption" if len(text) <= _SHORT_CHARS else "description"
+    return raw_pair(LABEL, text, language, "annotation", field)
+
+
+def _of_the_page(pairs: list[RawPair]) -> list[RawPair]:
+    return [pair.model_copy(update={"level": "image"}) for pair in pairs]
 
 
 def _placed(part: CanvasPart, page: Page) -> Region | str:
@@ -204,7 +299,7 @@ def _placed(part: CanvasPart, page: Page) -> Region | str:
     if region is None:
         return "whole"
     image_size = page.image.source_size
-    space = image_size if part.is_image_space else page.size
+    space = image_size if part.is_image_space else page.image_space
     if part.is_image_space and page.image.service and part.source != page.image.service.id:
         return "a part of another image than the page's first"
     if space is not None:
@@ -223,7 +318,7 @@ def _placed(part: CanvasPart, page: Page) -> Region | str:
 def _find(
     part: CanvasPart,
     placed: Region,
-    said: list[Statement],
+    said: list[RawPair],
     page: Page,
     profile: InstitutionProfile,
 ) -> Candidate | Refusal:
@@ -231,10 +326,10 @@ def _find(
     page."""
     # Cut on the size that the service states, whatever the manifest says of it: canvas units go there
     # directly.
-    space = None if part.is_image_space else page.size
+    space = None if part.is_image_space else page.image_space
     is_known = page.image.source_size is not None or space is None
-    own = raw.raw_pairs(said, "annotation")
-    if not said or any(_PICTURES.search(statement.text) for statement in said):
+    own = list(said)
+    if not said or any(_PICTURES.search(pair.value) for pair in said):
         own.append(raw.raw_pair(LABEL, "", None, "annotation", raw.PICTURE))
     described = raw.Describer(profile).described(
         [*own, *page.image.raw], page.image.num_images, page.image.raw_num_dropped

@@ -13,7 +13,7 @@ from data_prep.description.raw import Describer
 from data_prep.iiif.annotations import Page, page_annotations, page_links
 from data_prep.iiif.descriptive import institution_of, pairs_of, pairs_of_manifest
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
-from data_prep.iiif.painting import Painting, paintings
+from data_prep.iiif.painting import Painting, each_view_once, paintings
 from data_prep.iiif.ranges import contents_by_canvas
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import RawPair, Source
@@ -62,7 +62,7 @@ class ManifestReader:
         own += raw.raw_pairs(contents.get(id_of(canvas) or "", []), "canvas")
         candidates: list[Candidate] = []
         num_images = 0
-        for painting in paintings(canvas, self.identity):
+        for painting in each_view_once(list(paintings(canvas, self.identity))):
             num_images += 1
             if isinstance(painting, str):
                 yield Refusal(name, painting)
@@ -71,7 +71,7 @@ class ManifestReader:
         if num_images == 0:
             yield Refusal(name, "a canvas without an image")
         if candidates and self.profile.regions and "annotations" in canvas:
-            yield from self._annotated(canvas, candidates)
+            yield from self._annotated(canvas, candidates, name)
         else:
             yield from candidates
 
@@ -92,7 +92,7 @@ class ManifestReader:
                 image_service=painting.service.id if painting.service else None,
                 image=painting.image_uri,
                 homepage=web_address(described.description.homepage),
-                region=painting.region,
+                region=None if painting.region_space else painting.region,
             ),
             group=self.identity,
             **described.fields,
@@ -101,17 +101,19 @@ class ManifestReader:
             image_uri=painting.image_uri,
             source_size=painting.size,
             region=painting.region,
+            region_space=painting.region_space,
+            turn=painting.turn,
         )
 
     def _annotated(
-        self, canvas: JsonObject, candidates: list[Candidate]
+        self, canvas: JsonObject, candidates: list[Candidate], name: str
     ) -> Iterator[Candidate | Link | Refusal]:
         """The images of a canvas with what annotations say of them, then the parts that they point out."""
         width, height = whole_number(canvas.get("width")), whole_number(canvas.get("height"))
         page = Page(candidates[0], (width, height) if width and height else None)
         listed = as_list(canvas.get("annotations"))
         embedded = [item for item in listed if isinstance(item, dict) and item.get("items")]
-        said, finds = page_annotations(embedded, page, self.profile)
+        said, finds = page_annotations(embedded, page, self.profile, name)
         if said:
             first = candidates[0]
             described = self.describer.described([*first.raw, *said], self.num_images, first.raw_num_dropped)

@@ -13,6 +13,8 @@ from data_prep.iiif.descriptive import rights_of
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
 from data_prep.iiif.image_services import asks_for_login, image_service
 from data_prep.iiif.language_map import TaggedText, texts
+from data_prep.iiif.selectors import api_part, fragment_part
+from data_prep.iiif.turns import UPRIGHT, turn_of
 from iconoclip.record import Region
 
 MAX_IMAGES = 64
@@ -20,7 +22,11 @@ _MAX_DEPTH = 6
 
 _FULL_SIZE = re.compile(r"/full/(?:full|max)/0/(?:native|default|color|gray)\.\w{2,5}$")
 _IMAGE_NAME = re.compile(r"\.(?:jpe?g|png|tiff?|jp2|gif|webp)(?:$|\?)", re.IGNORECASE)
-_API_REGION = re.compile(r"(\d{1,7}),(\d{1,7}),(\d{1,7}),(\d{1,7})")
+# Of a part in percent of an image whose size is not known: hundredths of a percent.
+_PERCENT_SPACE = (10_000, 10_000)
+_API_ADDRESS = re.compile(
+    r"/(?P<region>[\d.,]+|pct:[\d.,]+|full|square)/(?P<size>[^/]{1,40})/(?P<rotation>!?[\d.]{1,8})/\w{1,20}\.\w{2,5}$"
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,10 @@ class Painting:
     size: tuple[int, int] | None
     """Of the full image, where the manifest tells it."""
     region: Region | None = None
-    """The part of the image that is used, in its own pixels."""
+    """The part of the image that is used, in its own pixels; in those of `region_space` where that is set."""
+    region_space: tuple[int, int] | None = None
+    turn: int = UPRIGHT
+    """How the canvas shows it: an orientation as EXIF numbers them."""
     label: tuple[TaggedText, ...] = ()
     rights: tuple[str, ...] = ()
     """What the image or its service states, which goes before what its page and its manifest do."""
@@ -53,6 +62,25 @@ def paintings(canvas: JsonObject, base: str) -> Iterator[Painting | str]:
                 yield f"more than {MAX_IMAGES} images on one canvas"
                 return
             yield painting
+
+
+def each_view_once(found: list[Painting | str]) -> list[Painting | str]:
+    """`found` without second views of an image: of one that is there upright and turned, the upright is kept.
+
+    In place of the others is the reason why they are left out.
+    """
+    views: dict[tuple[str, Region | None], Painting] = {}
+    for painting in found:
+        if not isinstance(painting, str):
+            kept = views.setdefault((painting.identity, painting.region), painting)
+            if kept.turn != UPRIGHT and painting.turn == UPRIGHT:
+                views[painting.identity, painting.region] = painting
+    return [
+        painting
+        if isinstance(painting, str) or painting.turn == views[painting.identity, painting.region].turn
+        else "the same image again, turned or mirrored: one view of it is used"
+        for painting in found
+    ]
 
 
 def _bodies(canvas: JsonObject) -> Iterator[Any]:
@@ -77,7 +105,7 @@ def _images(body: Any, base: str, depth: int) -> Iterator[Painting | str]:
             yield from _images(choice, base, depth + 1)
     elif type_of(body) == "SpecificResource" or "source" in body:
         for painting in _images(body.get("source"), base, depth + 1):
-            yield painting if isinstance(painting, str) else _with_region(painting, body.get("selector"))
+            yield painting if isinstance(painting, str) else _selected(painting, body.get("selector"))
     else:
         yield _image(body, base)
 
@@ -103,7 +131,8 @@ def _image(body: JsonObject, base: str) -> Painting | str:
         return "the image service asks for a login"
     rights = tuple(text for holder in (body, *services) for text in rights_of(holder))
     label = tuple(texts(body.get("label")))
-    return Painting(image_uri, service, _full_size(body, service, image_uri), label=label, rights=rights)
+    painting = Painting(image_uri, service, _full_size(body, service, image_uri), label=label, rights=rights)
+    return _as_addressed(painting)
 
 
 def _why_no_image(body: JsonObject, service: ImageService | None) -> str | None:
@@ -129,20 +158,51 @@ def _full_size(
     width, height = whole_number(body.get("width")), whole_number(body.get("height"))
     if not width or not height:
         return None
-    is_full = service is None or (image_uri is not None and _FULL_SIZE.search(image_uri) is not None)
+    # Some manifests give the service's own address for the image's.
+    is_full = (
+        service is None
+        or image_uri in (None, service.id)
+        or (image_uri is not None and _FULL_SIZE.search(image_uri) is not None)
+    )
     return (width, height) if is_full else None
 
 
-def _with_region(painting: Painting, selector: Any) -> Painting:
+def _as_addressed(painting: Painting) -> Painting | str:
+    """The image as its own address shows it: a part of what the service holds, or turned."""
+    service, address = painting.service, painting.image_uri or ""
+    if service is None or not address.startswith(f"{service.id}/"):
+        return painting
+    match = _API_ADDRESS.fullmatch(address.removeprefix(service.id))
+    if match is None or (match["region"] in ("full", "square") and turn_of(match["rotation"]) == UPRIGHT):
+        return painting
+    # The service is asked for what is as it is; its own address would give it turned already.
+    selector = dict(match.groupdict(), type="ImageApiSelector")
+    return _selected(dataclasses.replace(painting, image_uri=None), selector)
+
+
+def _selected(painting: Painting, selector: Any) -> Painting | str:
+    """The part of an image that a selector names, turned as it says."""
     for item in objects(selector):
-        text = str(item.get("region") or item.get("value") or "").removeprefix("xywh=").removeprefix("pixel:")
-        if match := _API_REGION.fullmatch(text):
-            x, y, width, height = map(int, match.groups())
-            if width and height and not _covers(painting.size, width, height):
-                region = Region(x=x, y=y, width=width, height=height)
-                return dataclasses.replace(painting, region=region)
+        if rotation := str(item.get("rotation") or ""):
+            turn = turn_of(rotation)
+            if turn is None:
+                return f"an image turned by {rotation[:12]} degrees, which is no quarter"
+            painting = dataclasses.replace(painting, turn=turn)
+        value = item.get("region") or item.get("value")
+        if isinstance(value, str):
+            painting = _with_region(painting, value, is_api=type_of(item) == "ImageApiSelector")
     return painting
 
 
-def _covers(size: tuple[int, int] | None, width: int, height: int) -> bool:
-    return size is not None and width >= size[0] and height >= size[1]
+def _with_region(painting: Painting, value: str, *, is_api: bool) -> Painting:
+    size = painting.size or _PERCENT_SPACE
+    is_percent = value.startswith(("pct:", "percent:", "xywh=percent:", "xywh=pct:"))
+    region = api_part(value, size) if is_api else fragment_part(value, size)
+    if region is None or (painting.size and _covers(painting.size, region.width, region.height)):
+        return painting
+    space = size if is_percent and painting.size is None else None
+    return dataclasses.replace(painting, region=region, region_space=space)
+
+
+def _covers(size: tuple[int, int], width: int, height: int) -> bool:
+    return width >= size[0] and height >= size[1]

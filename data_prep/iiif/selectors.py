@@ -42,11 +42,14 @@ class CanvasPart:
     """Whether the region is measured in pixels of the image (ImageApiSelector), not on the canvas."""
 
 
-def parts_of(target: Any, size: tuple[int, int] | None) -> Iterator[CanvasPart]:
+def parts_of(
+    target: Any, size: tuple[int, int] | None, image_size: tuple[int, int] | None = None
+) -> Iterator[CanvasPart]:
     """The parts that a target names; none where a target names a point, a time, or nothing that can be read.
 
     Args:
         size: width and height of the canvas, for regions in percent.
+        image_size: those of the image, for an ImageApiSelector in percent.
     """
     for item in as_list(target):
         if isinstance(item, str):
@@ -54,10 +57,12 @@ def parts_of(target: Any, size: tuple[int, int] | None) -> Iterator[CanvasPart]:
             if part := _of_fragment(source, fragment, size):
                 yield part
         elif isinstance(item, dict):
-            yield from _of_object(item, size)
+            yield from _of_object(item, size, image_size)
 
 
-def _of_object(item: JsonObject, size: tuple[int, int] | None) -> Iterator[CanvasPart]:
+def _of_object(
+    item: JsonObject, size: tuple[int, int] | None, image_size: tuple[int, int] | None
+) -> Iterator[CanvasPart]:
     source, _, fragment = (id_of(item.get("source")) or id_of(item) or "").partition("#")
     if type_of(item) == "Annotation":
         return
@@ -67,7 +72,7 @@ def _of_object(item: JsonObject, size: tuple[int, int] | None) -> Iterator[Canva
             yield part
         return
     for selector in selectors:
-        if part := _of_selector(source, selector, size):
+        if part := _of_selector(source, selector, size, image_size):
             yield part
             return
 
@@ -85,26 +90,42 @@ def _of_fragment(source: str, fragment: str, size: tuple[int, int] | None) -> Ca
         return None
     if not fragment:
         return CanvasPart(source, None)
-    match = _XYWH.search(fragment)
-    region = _region(match[1] or "pixel", match.groups()[1:], size) if match else None
+    region = fragment_part(fragment, size) if "xywh=" in fragment else None
     return CanvasPart(source, region) if region else None
 
 
-def _of_selector(source: str, selector: JsonObject | str, size: tuple[int, int] | None) -> CanvasPart | None:
+def _of_selector(
+    source: str, selector: JsonObject | str, size: tuple[int, int] | None, image_size: tuple[int, int] | None
+) -> CanvasPart | None:
     if isinstance(selector, str):
         return _of_fragment(source, selector, size)
     kind, value = type_of(selector), selector.get("value", selector.get("region"))
     if not isinstance(value, str):
         return None
     if kind == "ImageApiSelector":
-        match = _API_REGION.fullmatch(value)
-        region = _region("percent" if match[1] else "pixel", match.groups()[1:], None) if match else None
+        region = api_part(value, image_size)
         return CanvasPart(source, region, is_image_space=True) if region else None
     if kind == "SvgSelector" or value.lstrip().startswith("<svg"):
         box = bounding_box(value)
         found = _as_region(box) if box else None
         return CanvasPart(source, found) if found else None
     return _of_fragment(source, value, size)
+
+
+def api_part(value: str, size: tuple[int, int] | None) -> Region | None:
+    """The part that a region of the Image API names (`x,y,w,h`, `pct:x,y,w,h`); None for all, or for none.
+
+    Args:
+        size: width and height of the image, for regions in percent.
+    """
+    match = _API_REGION.fullmatch(value)
+    return _region("percent" if match[1] else "pixel", match.groups()[1:], size) if match else None
+
+
+def fragment_part(value: str, size: tuple[int, int] | None) -> Region | None:
+    """The part that a fragment names (`xywh=...`, in pixels or percent of `size`); None: it names none."""
+    match = _XYWH.search(value if "xywh=" in value else f"xywh={value}")
+    return _region(match[1] or "pixel", match.groups()[1:], size) if match else None
 
 
 def _region(unit: str, numbers: tuple[Any, ...], size: tuple[int, int] | None) -> Region | None:

@@ -262,6 +262,10 @@ def _annotation(old: JsonObject) -> JsonObject:
     new["body"] = bodies[0] if len(bodies) == 1 else bodies
     if "label" in old:
         new["label"] = language_map(old["label"])
+    if "metadata" in old:
+        new["metadata"] = metadata(old["metadata"])
+    if old.get("description"):
+        new["summary"] = language_map(old["description"])
     targets = [
         _target(item) for item in as_list(old.get("on", old.get("target"))) if isinstance(item, (dict, str))
     ]

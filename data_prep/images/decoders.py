@@ -51,13 +51,14 @@ class _Job:
     body: bytes
     crop: Region | None
     crop_space: tuple[int, int] | None
+    turn: int
     done: asyncio.Future[StoredImage]
     num_deaths: int = 0
 
     def message(self) -> bytes:
         crop = self.crop
         box = None if crop is None else (crop.x, crop.y, crop.width, crop.height)
-        return message({"crop": box, "space": self.crop_space}, self.body)
+        return message({"crop": box, "space": self.crop_space, "turn": self.turn}, self.body)
 
     def answered(self, facts: dict[str, Any], jpeg: bytes) -> None:
         if "refused" in facts:
@@ -176,7 +177,11 @@ class Decoders:
             program.wait()
 
     async def store(
-        self, body: bytes, crop: Region | None = None, crop_space: tuple[int, int] | None = None
+        self,
+        body: bytes,
+        crop: Region | None = None,
+        crop_space: tuple[int, int] | None = None,
+        turn: int = 1,
     ) -> StoredImage:
         """As `data_prep.images.store.store_image`, elsewhere.
 
@@ -185,7 +190,7 @@ class Decoders:
         """
         if self._failure:
             raise self._failure
-        job = _Job(body, crop, crop_space, asyncio.get_running_loop().create_future())
+        job = _Job(body, crop, crop_space, turn, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self.give_work()
         return await job.done

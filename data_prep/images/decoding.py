@@ -67,7 +67,7 @@ def _answer(head: dict[str, Any], body: bytes, wanted: Wanted) -> tuple[dict[str
     crop = Cut(*head["crop"]) if head["crop"] else None
     space = tuple(head["space"]) if head["space"] else None
     try:
-        stored = store_image(body, wanted, crop, space)
+        stored = store_image(body, wanted, crop, space, head["turn"])
     except ImageRefused as refused:
         return {"refused": str(refused)}, b""
     facts = asdict(stored)

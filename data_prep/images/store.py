@@ -72,7 +72,11 @@ class StoredImage:
 
 
 def store_image(
-    data: bytes, wanted: Wanted, crop: Rectangle | None = None, crop_space: tuple[int, int] | None = None
+    data: bytes,
+    wanted: Wanted,
+    crop: Rectangle | None = None,
+    crop_space: tuple[int, int] | None = None,
+    turn: int = 1,
 ) -> StoredImage:
     """Decode, set upright, convert to sRGB, cut, shrink, encode and hash one image.
 
@@ -82,19 +86,21 @@ def store_image(
         crop: the part to keep, in pixels of the upright image.
         crop_space: the size of the image that `crop` was measured on; default: the image as received.
 
+        turn: how to turn what is left in the end: an orientation as EXIF numbers them.
+
     Raises:
         ImageRefused: not an image, truncated, a bomb, or empty; never anything else.
     """
     with pictures.refusing():
-        return _store(data, wanted, crop, crop_space)
+        return _store(data, wanted, crop, crop_space, turn)
 
 
 def _store(
-    data: bytes, wanted: Wanted, crop: Rectangle | None, crop_space: tuple[int, int] | None
+    data: bytes, wanted: Wanted, crop: Rectangle | None, crop_space: tuple[int, int] | None, turn: int
 ) -> StoredImage:
     image = pictures.open_image(data, max_pixels=wanted.max_pixels)
     header_size, was_mode = image.size, image.mode
-    as_wanted = crop is None and _is_as_wanted(image, data, wanted)
+    as_wanted = crop is None and turn == 1 and _is_as_wanted(image, data, wanted)
     pictures.draft(image, data, _needed_side(image, wanted, crop, crop_space))
     image.load()
     orientation = pictures.orientation_of(image)
@@ -105,7 +111,7 @@ def _store(
         orientation = 1
     profile = image.info.get("icc_profile")
     small = pictures.shrink(pictures.plain_mode(image), wanted.max_side)
-    pixels = pictures.upright(pictures.to_srgb(small, profile), orientation)
+    pixels = pictures.upright(pictures.upright(pictures.to_srgb(small, profile), orientation), turn)
     if min(pixels.size) < 1 or min(received) < MIN_SIDE_PIXELS:
         raise ImageRefused(f"the image is {received[0]}x{received[1]} pixels, too small to show anything")
     jpeg = data if as_wanted and pixels.mode == was_mode else _encode(pixels, wanted.quality)
