@@ -120,6 +120,12 @@ class InstitutionProfile(Config):
         default=True, description="whether Iconclass notations add their labels as captions"
     )
     regions: bool = Field(default=True, description="whether annotations on parts of a page become records")
+    sources: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "public files that the labels and exceptions were read from, each as `owner/repository: path`"
+        ),
+    )
 
     @field_validator("trim", "manifests", "images")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ REQUIRED = {
     "harvard",
 }
 ARMORIAL = {"armorial-wexcombe", "armorial-aldersheim", "armorial-valcendre"}
+# Written before the sources of labels were recorded.
+NO_PUBLIC_SOURCE = {"kb"}
 
 
 def test_the_promised_profiles_are_shipped() -> None:
@@ -39,6 +42,22 @@ def test_a_shipped_profile_is_sound(name: str) -> None:
     listed = [label for labels in profile.labels.values() for label in labels]
     assert len(listed) == len(set(listed)), "a label means one thing"
     assert name in ARMORIAL or profile.hosts
+    assert all(profile.labels.values()), "a field without a label says nothing"
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+: \S.*", source) for source in profile.sources)
+
+
+def test_labels_come_from_public_files_that_are_named() -> None:
+    assert {name for name in shipped_names() if not load_profile(name).sources} == ARMORIAL | NO_PUBLIC_SOURCE
+
+
+def test_a_host_belongs_to_one_institution() -> None:
+    listed = [(host, name) for name in shipped_names() for host in load_profile(name).hosts]
+    owner = dict(listed)
+    assert len(listed) == len(owner)
+    for host, name in listed:
+        for dots in range(1, host.count(".")):
+            parent = host.split(".", dots)[-1]
+            assert owner.get(parent, name) == name, f"{host} is within {parent}"
 
 
 def test_every_shipped_file_opens_with_what_it_is_for() -> None:
