@@ -1,1 +1,1 @@
-"""Shard sets to models: Lightning around open_clip."""
+"""Trains models on shard sets: Lightning around open_clip."""

@@ -1,4 +1,4 @@
-"""What happens around the steps: the record of the run, its checkpoints, its validation, and a clean stop."""
+"""Lightning callbacks: the record of the run, its checkpoints, error checks, and a clean stop."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from training.module import ContrastiveModule
 from training.ranks import any_rank, joined_list
 from training.world import World
 
-# A line of metrics.jsonl with the pairs of a damaged sample's key and that of its neighbour, for each time it
-# came.
-DAMAGED_EVENT = "damaged pictures: a neighbour took the place of each"
+# A line of metrics.jsonl with a pair of keys for each use of a damaged sample: its own key
+# and that of its replacement.
+DAMAGED_EVENT = "damaged pictures: each was replaced by a neighbour"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 class Agreement(Callback):
-    """Before the first step: are all ranks here that were asked for, and do they do the same run?"""
+    """Checks before the first step that all requested ranks have started and that they train the same run."""
 
     def __init__(self, asked: World, facts: Mapping[str, Any]) -> None:
         self._asked, self._facts = asked, facts
@@ -45,14 +45,14 @@ class Agreement(Callback):
         """Compare them.
 
         Raises:
-            ConfigError: they differ.
+            ConfigError: the ranks differ.
         """
         check_agreement(self._asked, self._facts)
 
 
 class Stopwatch(Callback):
-    """Measures where the time goes: in steps, or in waiting for data. The first step of a process is left
-    out.
+    """Measures how much time steps take and how much is spent waiting for data. The first step of
+    a process does not count.
     """
 
     def __init__(self) -> None:
@@ -65,14 +65,14 @@ class Stopwatch(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """The batch is here: what passed since the last step ended was waiting."""
+        """The batch has arrived: the time since the last step was spent waiting for data."""
         self._before = time.perf_counter()
         self._waited = self._before - self._ended
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Count the step that is done."""
+        """Count the finished step and its time."""
         now = time.perf_counter()
         if not self._is_first:
             self.num_samples += len(batch) * trainer.world_size
@@ -82,32 +82,32 @@ class Stopwatch(Callback):
         self._ended = now
 
     def pause(self) -> None:
-        """What passed since the last step was neither training nor waiting (a checkpoint, a validation)."""
+        """Ignore the time since the last step: it was used for a checkpoint or a validation."""
         self._ended = time.perf_counter()
 
     @property
     def samples_per_second(self) -> float:
-        """Samples of all ranks over wall time, in steps and in waiting for data."""
+        """The samples of all ranks divided by the wall-clock time of steps and of waiting for data."""
         return self.num_samples / self.seconds if self.seconds else 0.0
 
     @property
     def data_wait_share(self) -> float:
-        """The share of that time that was waiting for data."""
+        """The share of that time that was spent waiting for data."""
         return self.waited_seconds / self.seconds if self.seconds else 0.0
 
 
 class Mirror(Protocol):
-    """Where the lines of metrics.jsonl go as well."""
+    """Another destination of the lines of metrics.jsonl."""
 
     def log(self, values: dict[str, Any]) -> None:
-        """Take one line of metrics."""
+        """Copy one line of metrics."""
 
     def close(self) -> None:
-        """Write what is left; the run is over."""
+        """Write the remaining lines at the end of the run."""
 
 
 class Recorder(Callback):
-    """Writes metrics.jsonl, mirrors it, and shows the bar. On the first rank only."""
+    """Writes metrics.jsonl, copies it to the mirrors, and shows the progress bar. Only on the first rank."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Recorder(Callback):
 
 
 class SampleGuard(Callback):
-    """Before each step: has every rank loaded its share, and which pictures were damaged?
+    """Checks before each step whether every rank has loaded its share, and which pictures were damaged.
 
     The ranks decide together, so that all of them end with the same message and exit code, or none.
     """
@@ -168,11 +168,11 @@ class SampleGuard(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Look at the batch that is here.
+        """Check the batch of this step.
 
         Raises:
-            IconoclipError: what kept a rank from loading its share.
-            DamagedData: more pictures are damaged than allowed; all of them are listed.
+            IconoclipError: a rank could not load its share.
+            DamagedData: more pictures are damaged than allowed; the message lists them.
         """
         assert isinstance(pl_module, ContrastiveModule)
         if not any_rank(batch.problem is not None or bool(batch.damaged)):
@@ -206,7 +206,9 @@ class SampleGuard(Callback):
 
 
 class BadStepGuard(Callback):
-    """Reports each step that is skipped for a non-finite loss or gradient; too many of them end the run."""
+    """Reports each step that is skipped because of a non-finite loss or gradient, and
+    ends the run after too many.
+    """
 
     def __init__(self, samples: Samples, recorder: Recorder, max_bad_steps: int) -> None:
         self._samples, self._recorder, self._max = samples, recorder, max_bad_steps
@@ -214,10 +216,10 @@ class BadStepGuard(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Look at the step that just ended.
+        """Check the step that has just ended.
 
         Raises:
-            BadInput: more steps than allowed were bad.
+            BadInput: more steps than allowed were skipped.
         """
         assert isinstance(pl_module, ContrastiveModule)
         assert pl_module.last
@@ -239,7 +241,7 @@ class BadStepGuard(Callback):
 
 
 class Checkpointer(Callback):
-    """Saves every so many steps or minutes, and at the end."""
+    """Saves a checkpoint after a number of steps or minutes, and at the end."""
 
     def __init__(
         self,
@@ -256,17 +258,17 @@ class Checkpointer(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Save when it is time to."""
+        """Save if a checkpoint is due."""
         assert isinstance(pl_module, ContrastiveModule)
         is_time = time.monotonic() - self._saved_at > 60 * self._when.minutes
         if trainer.world_size > 1:
-            # Clocks differ; saving is a joint act.
+            # The clocks of ranks differ, but all must save at the same step.
             is_time = bool(trainer.strategy.broadcast(is_time))
         if pl_module.step % self._when.every == 0 or is_time:
             self.save(trainer, pl_module)
 
     def save(self, trainer: pl.Trainer, module: ContrastiveModule) -> None:
-        """Write the checkpoint of the present step, unless it is there, and remove old ones.
+        """Write the checkpoint of the present step, unless it exists, and remove old ones.
 
         Raises:
             TryAgainLater: the disk is full, on every rank.
@@ -275,7 +277,7 @@ class Checkpointer(Callback):
             return
         self._files.problem = None
         trainer.save_checkpoint(checkpoint_path(self._run.checkpoints, module.step))
-        # A disk that is full for the first rank ends all of them.
+        # If the disk is full for the first rank, all ranks end.
         if (problem := trainer.strategy.broadcast(self._files.problem)) is not None:
             raise problem
         if trainer.is_global_zero:
@@ -285,9 +287,9 @@ class Checkpointer(Callback):
 
 
 class StopSignals(Callback):
-    """On a signal, ends the run after the step that is being done. A second Ctrl-C stops at once.
+    """After a signal, ends the run when the present step is done. A second Ctrl-C stops at once.
 
-    Nothing is saved inside the handler: a handler runs between any two instructions, and a save there can
+    Nothing is saved inside the signal handler: it runs between any two instructions, and saving there can
     hang (pytorch-lightning #21406). All ranks agree on the step to stop at.
     """
 
@@ -297,7 +299,7 @@ class StopSignals(Callback):
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """Listen while the block runs."""
+        """Handle signals while the block runs."""
         self._install()
         try:
             yield
@@ -320,13 +322,13 @@ class StopSignals(Callback):
         self.received = signal.Signals(number)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning has put its own handler in place of ours: put ours back."""
+        """Restore our handler, which Lightning has replaced by its own."""
         self._install()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Stop if any rank has been asked to."""
+        """Stop if any rank has received a signal."""
         is_asked = self.received is not None
         if trainer.world_size > 1:
             is_asked = bool(trainer.strategy.reduce_boolean_decision(is_asked, all=False))
@@ -344,7 +346,7 @@ class StepLimit(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Stop when it is reached."""
+        """Stop if this was the last step."""
         assert isinstance(pl_module, ContrastiveModule)
         if pl_module.step >= self._last_step:
             trainer.should_stop = True

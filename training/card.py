@@ -1,6 +1,4 @@
-"""The model card, written from the run: what data made the model, what it cost, how it scores, what it is
-for.
-"""
+"""The model card, generated from the run: data, cost, scores and intended use of the model."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ def model_card(
 
 
 def _head(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-    """The block that a Hugging Face model card opens with: huggingface.co/docs/hub/model-cards."""
+    """The metadata block at the start of a Hugging Face model card: huggingface.co/docs/hub/model-cards."""
     languages = sorted({tag.partition("-")[0] for tag in data["by_language"]} - {"und", "mul", "zxx"})
     lines = [
         "---",
@@ -82,7 +80,7 @@ def _table(name: str, what: str, counts: Mapping[str, int]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text from a collection, made harmless inside a table."""
+    """Text from a collection, escaped for use in a table."""
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 

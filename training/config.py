@@ -1,4 +1,4 @@
-"""What a person can set: of a training run, of an evaluation, of an export."""
+"""The fields of `train`, `evaluate`, `export` and `seen`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from iconoclip.vocabulary import Device, Precision
 
 Relation = Literal["group", "iconclass"]
 Tower = Literal["image", "text"]
-# Groups whose name was that of a field once, and where its value is now.
+# Names of groups that were once fields, and the present field for the value.
 HEADS = {"model": "name", "loss": "function"}
 
 
 class DataConfig(Config):
-    """Which samples are trained on, and how they are read."""
+    """Which samples are used for training, and how they are read."""
 
     policy: PolicyName = Field(
         "open", description="rights policy that every sample must pass, whatever its set records"
@@ -103,22 +103,22 @@ class ModelConfig(Config):
 
 
 class LossConfig(Config):
-    """The loss, and what counts as an answer to what."""
+    """The loss, and which pairs of image and text are positive."""
 
     function: Literal["clip", "siglip"] = Field(
         "clip", description="softmax over the batch, or one yes-or-no question per pair"
     )
     repeated: Literal["negative", "ignore", "positive"] = Field(
-        "ignore", description="what two samples with the same caption are to each other"
+        "ignore", description="how the loss treats two samples with the same caption"
     )
     related_by: list[Relation] = Field(
-        default_factory=list, description="what counts as the same caption too: group, iconclass"
+        default_factory=list, description="further relations that count as the same caption: group, iconclass"
     )
     max_logit_scale: float = Field(100.0, gt=1, description="the logit scale is kept below this")
 
 
 class OptimizerConfig(Config):
-    """AdamW, and which steps it takes."""
+    """AdamW: learning rate, decay and limits."""
 
     learning_rate: float = Field(5e-4, gt=0, description="peak learning rate")
     weight_decay: float = Field(
@@ -134,19 +134,21 @@ class OptimizerConfig(Config):
 
 
 class ScheduleConfig(Config):
-    """How long is trained, in which batches, and how the learning rate runs."""
+    """The length of training, the batch size, and the schedule of the learning rate."""
 
-    epochs: float = Field(1.0, gt=0, description="how often each sample is seen")
+    epochs: float = Field(1.0, gt=0, description="how many times each sample is used")
     max_steps: int | None = Field(
-        None, gt=0, description="stop after this many steps, though the schedule is for all epochs"
+        None, gt=0, description="stop after this many steps; the schedule still covers all epochs"
     )
-    batch_size: int = Field(256, ge=2, description="of the whole batch, over all ranks")
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    batch_size: int = Field(256, ge=2, description="samples in the whole batch, over all ranks")
+    warmup: float = Field(
+        0.05, ge=0, lt=1, description="share of the steps during which the learning rate rises"
+    )
     min_learning_rate: float = Field(0.0, ge=0, description="learning rate at the end of the schedule")
 
 
 class AdaptConfig(Config):
-    """Fine-tuning that keeps what the base knows."""
+    """Fine-tuning that preserves what the base model learned."""
 
     locked: list[Tower] = Field(
         default_factory=list,
@@ -156,17 +158,17 @@ class AdaptConfig(Config):
         None,
         ge=0,
         lt=1,
-        description="share of the steps after which locked towers open, the top layers first; never if not "
-        "given",
+        description="share of the steps after which locked towers are unlocked, the top layers first; "
+        "never if not given",
     )
     unfreeze_until: float = Field(
-        1.0, gt=0, le=1, description="share of the steps after which they are open to the bottom"
+        1.0, gt=0, le=1, description="share of the steps after which all their layers are unlocked"
     )
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="a layer learns at this factor of the rate of the layer above it"
     )
     lora_rank: int = Field(
-        0, ge=0, description="rank of the adapters that learn in place of the weights; 0 for none"
+        0, ge=0, description="rank of the adapters (LoRA) that are trained instead of the weights; 0 for none"
     )
     lora_alpha: float = Field(16.0, gt=0, description="adapters are scaled by lora_alpha / lora_rank")
     lora_towers: list[Tower] = Field(
@@ -182,9 +184,9 @@ class AdaptConfig(Config):
 
 
 class HardwareConfig(Config):
-    """Where and how the run is computed; none of it changes what is learned, except by rounding."""
+    """Where and how the run is computed. These fields change the result only by rounding."""
 
-    device: Device = Field("auto", description="what to train on")
+    device: Device = Field("auto", description="the device to train on")
     precision: Precision = Field(
         "auto", description="auto takes bfloat16 where the hardware computes it, else float32"
     )
@@ -214,27 +216,27 @@ class HardwareConfig(Config):
 
 
 class ValidationConfig(Config):
-    """How often and on what the run is measured."""
+    """How often the run is validated, and on which samples."""
 
     every: int = Field(0, ge=0, description="steps between validations; 0 validates at the end only")
     split: Literal["train", "val", "test", "all", "none"] = Field(
         "val", description="the part of the split to validate on; none skips validation"
     )
-    max_samples: int = Field(2000, ge=1, description="at most this many samples are validated on")
+    max_samples: int = Field(2000, ge=1, description="use at most this many samples for validation")
 
 
 class CheckpointConfig(Config):
-    """When the run is saved, and how much of it is kept."""
+    """When checkpoints are written, and how many are kept."""
 
     every: int = Field(200, ge=1, description="steps between checkpoints")
     minutes: float = Field(15.0, gt=0, description="minutes after which a checkpoint is written anyway")
     num_kept: int = Field(
-        2, ge=2, description="checkpoints that are kept; two, so that a damaged one has a predecessor"
+        2, ge=2, description="checkpoints to keep; with two, there is another one if the last is damaged"
     )
 
 
 class LogConfig(Config):
-    """What is recorded of the run, and where it is mirrored."""
+    """What is recorded about the run, and where it is copied to."""
 
     every: int = Field(10, ge=1, description="steps between lines of metrics.jsonl")
     wandb: bool = Field(
@@ -250,44 +252,43 @@ class LogConfig(Config):
 
 
 class TrainConfig(Config):
-    """A training run: data, model, loss, schedule, and what is kept."""
+    """Train or fine-tune an OpenCLIP model on shard sets."""
 
     shardsets: list[str] = Field(
         description="shard sets to train on", min_length=1, json_schema_extra=positional()
     )
-    run_dir: Path = Field(description="where the run is kept; a run that stopped continues from here")
+    run_dir: Path = Field(description="folder of the run; a run that stopped continues from here")
     data: DataConfig = Field(
-        default_factory=DataConfig, description="which samples are trained on, and how they are read"
+        default_factory=DataConfig, description="which samples are used for training, and how they are read"
     )
     model: ModelConfig = Field(default_factory=ModelConfig, description="the model that is trained")
     loss: LossConfig = Field(
-        default_factory=LossConfig, description="the loss, and what counts as an answer to what"
+        default_factory=LossConfig, description="the loss, and which pairs of image and text are positive"
     )
     optimizer: OptimizerConfig = Field(
-        default_factory=OptimizerConfig, description="adamW, and which steps it takes"
+        default_factory=OptimizerConfig, description="AdamW: learning rate, decay and limits"
     )
     schedule: ScheduleConfig = Field(
         default_factory=ScheduleConfig,
-        description="how long is trained, in which batches, and how the learning rate runs",
+        description="the length of training, the batch size, and the schedule of the learning rate",
     )
     adapt: AdaptConfig = Field(
-        default_factory=AdaptConfig, description="fine-tuning that keeps what the base knows"
+        default_factory=AdaptConfig, description="fine-tuning that preserves what the base model learned"
     )
     hardware: HardwareConfig = Field(
         default_factory=HardwareConfig,
-        description="where and how the run is computed; none of it changes what is learned, except by "
-        "rounding",
+        description="where and how the run is computed; these fields change the result only by rounding",
     )
     validation: ValidationConfig = Field(
-        default_factory=ValidationConfig, description="how often and on what the run is measured"
+        default_factory=ValidationConfig, description="how often the run is validated, and on which samples"
     )
     checkpoint: CheckpointConfig = Field(
-        default_factory=CheckpointConfig, description="when the run is saved"
+        default_factory=CheckpointConfig, description="when checkpoints are written"
     )
     log: LogConfig = Field(
-        default_factory=LogConfig, description="what is recorded of the run, and where it is mirrored"
+        default_factory=LogConfig, description="what is recorded about the run, and where it is copied to"
     )
-    seed: int = Field(0, ge=0, description="of the weights, the order, the captions and the crops")
+    seed: int = Field(0, ge=0, description="seed of the weights, the order, the captions and the crops")
     dry_run: bool = Field(False, description="measure what the run would need and cost, and stop")
     json: bool = Field(False, description="print the dry run as JSON")  # type: ignore[assignment]
 
@@ -357,7 +358,7 @@ class TrainConfig(Config):
 
     @classmethod
     def from_older(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values as an earlier version wrote them into a run's folder, under the present names."""
+        """Translate values that an earlier version wrote into a run's folder to the present names."""
         present = dict(values)
         for name, leaf in HEADS.items():
             if isinstance(present.get(name), str):
@@ -425,7 +426,7 @@ class EvaluateConfig(Config):
         "too (WiSE-FT)",
     )
     interpolation_points: int = Field(
-        6, ge=2, le=21, description="how many points of that line, both ends included"
+        6, ge=2, le=21, description="number of points on that line, including both ends"
     )
     num_examples: int = Field(
         3,
@@ -435,16 +436,18 @@ class EvaluateConfig(Config):
         "language",
     )
     batch_size: int = Field(128, ge=1, description="images or texts encoded at once")
-    num_workers: int = Field(0, ge=0, description="processes that load images; 0 loads in this one")
+    num_workers: int = Field(
+        0, ge=0, description="processes that load images; 0 loads in the calling process"
+    )
     precision: Precision = Field(
         "float32", description="float32 or bfloat16; auto takes bfloat16 where the hardware computes it"
     )
-    device: Device = Field("auto", description="what to compute on")
+    device: Device = Field("auto", description="the device to compute on")
     devices: int = Field(1, ge=1, description="processes on each node, one per device; each does its share")
     num_nodes: int = Field(1, ge=1, description="nodes")
     renamed: ClassVar[dict[str, str]] = {"accelerator": "device"}
 
-    force: bool = Field(False, description="evaluate again though the folder holds the same evaluation")
+    force: bool = Field(False, description="evaluate again even if the folder contains the same evaluation")
 
 
 class ExportConfig(Config):
@@ -453,7 +456,7 @@ class ExportConfig(Config):
     run_dir: Path = Field(description="the run to export", json_schema_extra=positional())
     out: Path = Field(description="the model directory to write")
     step: int | None = Field(
-        None, ge=0, description="the checkpoint to export; the last sound one if not given"
+        None, ge=0, description="the checkpoint to export; by default the last one that is not damaged"
     )
     weights: Literal["auto", "last", "average"] = Field(
         "auto",
@@ -477,16 +480,16 @@ class ExportConfig(Config):
         None,
         description="repository to upload the folder to, as OWNER/NAME; on huggingface.co or $HF_ENDPOINT",
     )
-    public: bool = Field(False, description="make a repository that --push creates public")
-    force: bool = Field(False, description="write again though the folder holds the same export")
+    public: bool = Field(False, description="make a new repository of --push public")
+    force: bool = Field(False, description="write again even if the folder contains the same export")
 
 
 class SeenConfig(Config):
-    """Say whether a run has trained on some items."""
+    """Report how often a run has trained on some items."""
 
-    run_dir: Path = Field(description="the run to ask", json_schema_extra=positional())
+    run_dir: Path = Field(description="the run to check", json_schema_extra=positional())
     keys: list[str] = Field(description="sample keys", min_length=1, json_schema_extra=positional())
     step: int | None = Field(
-        None, ge=0, description="up to which step; that of the last sound checkpoint if not given"
+        None, ge=0, description="up to which step; by default that of the last checkpoint that is not damaged"
     )
     json: bool = Field(False, description="print JSON")  # type: ignore[assignment]

@@ -1,6 +1,4 @@
-"""What a run costs in energy, and what that comes to in carbon dioxide: an estimate that names its
-assumptions.
-"""
+"""The energy that a run uses and the resulting carbon dioxide: an estimate that states its assumptions."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ WATTS_PER_GPU = 300.0
 
 
 def watts_of(device: torch.device, num_threads: int) -> tuple[float, str]:
-    """The power that one rank draws at this moment, and where the number is from."""
+    """The power that one rank uses at this moment, and the source of the number."""
     if device.type != "cuda":
         return WATTS_PER_CPU_THREAD * num_threads, f"{WATTS_PER_CPU_THREAD:.0f} W per CPU thread, assumed"
     try:
@@ -23,18 +21,18 @@ def watts_of(device: torch.device, num_threads: int) -> tuple[float, str]:
             device
         ) / 1000, "power draw of a GPU as its driver reports it in training"
     except Exception as error:
-        # Without pynvml, or with a driver or a container that does not tell: each raises an error of its own.
+        # Without pynvml, or if the driver or container does not report it. Each case raises another error.
         reason = f"the driver reports none ({type(error).__name__})"
         return WATTS_PER_GPU, f"{WATTS_PER_GPU:.0f} W per GPU, assumed: {reason}"
 
 
 class EnergyMeter:
-    """The energy of a run so far, from the mean of the power that one rank draws whenever it is asked.
+    """The energy used by a run so far, from the mean power of one rank over all readings.
 
     Args:
-        seconds_before: that earlier processes of the run have trained.
-        num_ranks: that draw as much.
-        grams_per_kwh: carbon intensity of the electricity.
+        seconds_before: the training time of earlier processes of the run.
+        num_ranks: the number of ranks, each of which uses the same power.
+        grams_per_kwh: the carbon intensity of the electricity.
     """
 
     def __init__(self, *, seconds_before: float, num_ranks: int, grams_per_kwh: float) -> None:
@@ -42,7 +40,7 @@ class EnergyMeter:
         self._watts_sum, self._num_asked = 0.0, 0
 
     def run_seconds(self, seconds: float) -> float:
-        """What all processes of the run have trained, after `seconds` of this one's training."""
+        """The training time of all processes of the run, after `seconds` of this one."""
         return self._seconds_before + seconds
 
     def read(self, seconds: float, device: torch.device) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`iconoclip train --dry-run`: what the run would be, measured on real samples, and what it would cost."""
+"""`iconoclip train --dry-run`: size, time and memory of the run, measured on real samples."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from training.fit import Plan
 
 FLOAT_BYTES = 4
-# Samples that are tried on a processor when the GPU is in another machine.
+# The number of samples that are tried on the CPU if the GPU is in another machine.
 TRIED_ELSEWHERE = 8
 
 
 def dry_run(plan: Plan) -> int:
-    """Measure and print; writes nothing.
+    """Measure and print the facts of the run; nothing is written.
 
     Returns:
         0.
@@ -45,7 +45,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     """The facts of the dry run: sizes in bytes or megabytes, times in seconds."""
     from training.fit import load_for_training, make_dataset
 
-    # What compiling gains is not known before the minutes it takes.
+    # Compiling takes minutes, and its gain is not known before.
     config = plan.config.model_copy(
         update={"hardware": plan.config.hardware.model_copy(update={"compile": False})}
     )
@@ -57,7 +57,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     module = ContrastiveModule(loaded, config, plan.num_steps).to(device)
     share = config.schedule.batch_size // plan.num_ranks
     micro = min(config.hardware.micro_batch_size or share, share)
-    # A processor takes the place of the GPU: a few samples give the size of the rest.
+    # The CPU is used instead of the GPU, with a few samples from which the rest is extrapolated.
     num_tried = min(micro, TRIED_ELSEWHERE) if is_elsewhere else micro
     dataset = make_dataset(plan, loaded)
     batches = [
@@ -66,7 +66,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     ]
     with autocast(precision, device), quick_attention(device):
         seconds, activations = _try(module, batches)
-    # Cached features cost a second forward pass, about a third of forward and backward together.
+    # Cached features need a second forward pass, about a third of the time of forward and backward together.
     rate = num_tried * plan.num_ranks / seconds * (3 / 4 if micro < share else 1)
     size = num_parameters(loaded.model)
     return {
@@ -90,7 +90,9 @@ def measure(plan: Plan) -> dict[str, Any]:
 
 
 def memory_estimate(plan: Plan, model: nn.Module, activation_bytes: float) -> dict[str, float]:
-    """Megabytes that a rank needs: weights, gradients with AdamW's moments (and the average), activations."""
+    """The megabytes that a rank needs: weights, gradients with AdamW's moments (and
+    the average), activations.
+    """
     config = plan.config
     num_slices = plan.num_ranks if config.hardware.strategy == "fsdp" else 1
     learning = _num_trainable(model) * FLOAT_BYTES
@@ -104,10 +106,11 @@ def memory_estimate(plan: Plan, model: nn.Module, activation_bytes: float) -> di
 
 
 def disk_estimate(plan: Plan, model: nn.Module) -> float:
-    """Megabytes of the run's folder: checkpoints of all weights and of what AdamW and the average keep of
-    those that learn.
+    """The megabytes of the run's folder: checkpoints with all weights, and with the state of AdamW and of the
+    average for the trainable weights.
 
-    One checkpoint more than are kept, for the next is whole before the oldest goes.
+    This includes one checkpoint more than are kept, because the next is complete
+    before the oldest is removed.
     """
     config = plan.config
     learning = _num_trainable(model) * FLOAT_BYTES
@@ -120,7 +123,7 @@ def _num_trainable(model: nn.Module) -> int:
 
 
 def _try(module: ContrastiveModule, batches: list[Batch]) -> tuple[float, int]:
-    """The seconds of a step, the first one not counted, and the bytes that it keeps for the backward pass."""
+    """The seconds of a step, without the first one, and the bytes that it stores for the backward pass."""
     optimizer = module.configure_optimizers()
     known = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
     kept: dict[int, int] = {}

@@ -1,7 +1,7 @@
-"""`iconoclip evaluate`: any open_clip model's retrieval on shard sets, ours or theirs, by the same code.
+"""`iconoclip evaluate`: measures the retrieval of any open_clip model on shard sets.
 
-Only samples whose rights allow training under the policy are used, so that a published score needs no image
-that could not be shown to have been used lawfully.
+Only samples whose rights allow training under the policy are used, so that a published score does not depend
+on images without a clear permission.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ EVALUATION_NAME, REPORT_NAME = "evaluation.json", "report.html"
 
 
 def evaluate(config: EvaluateConfig) -> int:
-    """Evaluate a model and write evaluation.json and report.html; say so and stop if that is done.
+    """Evaluate a model and write evaluation.json and report.html. If the folder contains the same
+    evaluation, only report that.
 
     Returns:
         0.
 
     Raises:
-        IconoclipError: a model or shard set that cannot be used, or no caption to ask with.
+        IconoclipError: a model or shard set cannot be used, or there is no caption to use as a query.
     """
     asked = World(config.devices, config.num_nodes)
     now = check_world(asked)
@@ -44,7 +45,7 @@ def evaluate(config: EvaluateConfig) -> int:
     if not config.force and path.is_file() and _facts_in(path, facts) == facts:
         print(f"evaluated already: {path}", file=sys.stderr)
     else:
-        # Imported here: torch takes seconds, and an evaluation that is done needs none of it.
+        # Imported here: torch takes seconds to import, and a finished evaluation does not need it.
         from training.evaluation.measure import measure
         from training.evaluation.report import write_report
         from training.hardware import launched
@@ -68,7 +69,7 @@ def evaluate(config: EvaluateConfig) -> int:
 
 
 def _facts(config: EvaluateConfig) -> dict[str, Any]:
-    """What decides the numbers."""
+    """Everything that the numbers depend on."""
     asked = config.model_copy(
         update={
             "out": Path(),
@@ -108,7 +109,7 @@ def _facts_in(path: Path, wanted: Iterable[str]) -> dict[str, Any]:
 
 
 def show(evaluation: dict[str, Any]) -> None:
-    """Print an evaluation as a table; ± is half of the 95 % interval."""
+    """Print an evaluation as a table; ± is half the width of the 95 % interval."""
     table = Table(
         title=f"{evaluation['model']} on {evaluation['num_images']:,} images ({evaluation['split']})",
         title_justify="left",

@@ -1,4 +1,4 @@
-"""`iconoclip export`: a run's checkpoint -> a model directory that plain open_clip loads.
+"""`iconoclip export`: writes a run's checkpoint as a model directory that plain open_clip loads.
 
 open_clip_config.json        the architecture and the preprocessing that training used
 open_clip_model.safetensors  the weights
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROVENANCE_NAME = "provenance.json"
-# What of the config decides the folder, next to the checkpoint and the evaluations.
+# The fields of the config that the folder depends on, in addition to the checkpoint and the evaluations.
 CHOICES = ("weights", "interpolate_with", "interpolation", "licence")
 
 
 def export(config: ExportConfig) -> int:
-    """Export a run, unless that is done, and upload it if asked to.
+    """Export a run, unless the same export exists, and upload it if requested.
 
     Returns:
         0.
 
     Raises:
-        MissingRequirement: no run, none of its checkpoints is sound, or no hub.
-        BadInput: the output folder holds something else, an evaluation is of another model, or the hub
-            refuses.
+        MissingRequirement: there is no run, all its checkpoints are damaged, or the hub cannot be reached.
+        BadInput: the output folder contains something else, an evaluation is of another
+            model, or the hub refuses.
     """
     run = RunDir(config.run_dir)
     if not run.config_path.is_file():
@@ -77,7 +77,7 @@ def _export(run: RunDir, path: Path, config: ExportConfig, source: dict[str, Any
             where=config.out,
             remedy="choose another with --out",
         )
-    # Imported here: torch takes seconds, and an export that is done needs none of it.
+    # Imported here: torch takes seconds to import, and a finished export does not need it.
     from training.checkpoint.file import read_checkpoint
 
     checkpoint = read_checkpoint(path)
@@ -98,7 +98,7 @@ def _checkpoint(run: RunDir, step: int | None) -> Path:
 
 
 def _exported(folder: Path) -> dict[str, Any] | None:
-    """What the folder was exported from, if it is whole."""
+    """The provenance of the folder, if it is complete."""
     try:
         found = json.loads((folder / PROVENANCE_NAME).read_text())
         is_whole = all(sha256_of(folder / name) == known for name, known in found["files"].items())
@@ -156,10 +156,10 @@ def _write(
 
 
 def _evaluation(path: Path, folder: Path) -> dict[str, Any]:
-    """What the card shows of an evaluation.
+    """The parts of an evaluation that the card shows.
 
     Raises:
-        BadInput: it is none, or of other weights than those in the folder.
+        BadInput: it is not an evaluation, or its weights are not those in the folder.
     """
     try:
         found = json.loads(path.read_text())
@@ -179,7 +179,7 @@ def _evaluation(path: Path, folder: Path) -> dict[str, Any]:
 
 
 def final_weights(checkpoint: dict[str, Any], train: TrainConfig, config: ExportConfig) -> dict[str, Tensor]:
-    """The weights to export: averaged, with their adapters added, interpolated, as the configs say.
+    """The weights to export: averaged, merged with the adapters and interpolated, as the configs set.
 
     Raises:
         BadInput: the run kept no average, or the base is of another architecture.
@@ -208,5 +208,5 @@ def final_weights(checkpoint: dict[str, Any], train: TrainConfig, config: Export
 
         base = load_weighted_model(config.interpolate_with).model.state_dict()
         state = finetune.interpolated(base, state, config.interpolation)
-    # Safetensors refuses tensors that share memory; a copy of each does not.
+    # Safetensors refuses tensors that share memory, so each is copied.
     return {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}

@@ -1,14 +1,13 @@
-"""Fine-tuning that holds: locked towers, gradual unfreezing, low-rank adapters, averaged and interpolated
-weights.
+"""Fine-tuning: locked towers, gradual unfreezing, low-rank adapters, averaged and interpolated weights.
 
 Locked towers     LiT, Zhai et al. 2021, arXiv 2111.07991
 Adapters          LoRA, Hu et al. 2021, arXiv 2106.09685
 Interpolation     WiSE-FT, Wortsman et al. 2021, arXiv 2109.01903
 
 Adapters are parametrizations of the weights they adapt: W becomes W + scale * up @ down wherever it is read.
-peft's adapter of nn.MultiheadAttention, which open_clip's towers are made of, adds to the base weights before
-each forward and subtracts after it, so that they drift by rounding and no resume is exact. On a linear layer
-both are the same (tests/training/test_finetune.py).
+peft's adapter for nn.MultiheadAttention, which open_clip's towers use, adds the update to the base weights
+before each forward pass and subtracts it afterwards. The weights then drift by rounding, and no resume is
+exact. On a linear layer both are the same (tests/training/test_finetune.py).
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ class LowRank(nn.Module):
 
     Args:
         weight: [out, in].
-        rank: of the update.
-        scale: of the update; alpha / rank.
+        rank: the rank of the update.
+        scale: the scale of the update, alpha / rank.
     """
 
     def __init__(self, weight: Tensor, rank: int, scale: float) -> None:
@@ -55,10 +54,11 @@ class LowRank(nn.Module):
 
 
 def prepare(model: nn.Module, adapt: AdaptConfig, hardware: HardwareConfig) -> None:
-    """Lock and adapt the towers as the config sets it; what may learn afterwards has `requires_grad`.
+    """Lock and adapt the towers according to the config. Afterwards the trainable
+    parameters have `requires_grad`.
 
     Raises:
-        ConfigError: nothing is left that could learn.
+        ConfigError: no parameter is left to train.
     """
     if hardware.gradient_checkpointing:
         model.set_grad_checkpointing(True)  # type: ignore[operator]
@@ -81,16 +81,17 @@ def prepare(model: nn.Module, adapt: AdaptConfig, hardware: HardwareConfig) -> N
 
 
 def _compile(model: nn.Module) -> None:
-    """Compile the towers in place: the names of the weights stay what they are."""
+    """Compile the towers in place, so that the names of the weights do not change."""
     model.visual.compile()  # type: ignore[union-attr]
     text = model.text if hasattr(model, "text") else model
-    # Captions differ in length from batch to batch; without this each length would be compiled again.
+    # Captions differ in length from batch to batch; without this, the model would be
+    # compiled for each length.
     text.transformer.compile(dynamic=True)  # type: ignore[union-attr]
 
 
 def _adapt(model: nn.Module, adapt: AdaptConfig) -> None:
-    """Give every matrix inside the layers of the chosen towers an adapter; of those towers nothing else
-    learns.
+    """Give every matrix inside the layers of the chosen towers an adapter. Nothing else
+    in those towers is trained.
     """
     targets = list(_layer_matrices(model, adapt.lora_towers))
     if not targets:
@@ -104,13 +105,13 @@ def _adapt(model: nn.Module, adapt: AdaptConfig) -> None:
             parameter.requires_grad_(False)
     for owner, attribute in targets:
         weight = getattr(owner, attribute)
-        # `unsafe` only skips a trial run; the shapes are right by construction.
+        # `unsafe` only skips a check; the shapes are correct by construction.
         adapter = LowRank(weight, adapt.lora_rank, adapter_scale(adapt))
         parametrize.register_parametrization(owner, attribute, adapter, unsafe=True)
 
 
 def adapter_scale(adapt: AdaptConfig) -> float:
-    """What an adapter's update is multiplied with: alpha / rank."""
+    """The factor of an adapter's update: alpha / rank."""
     return adapt.lora_alpha / adapt.lora_rank
 
 
@@ -122,7 +123,7 @@ def _layer_matrices(model: nn.Module, towers: Sequence[Tower]) -> Iterator[tuple
 
 
 def unfreeze_steps(model: nn.Module, adapt: AdaptConfig, num_steps: int) -> dict[str, int]:
-    """The step from which each parameter of a locked tower learns: the top layers first."""
+    """The step from which each parameter of a locked tower is trained, the top layers first."""
     if adapt.unfreeze_from is None:
         return {}
     first, last = adapt.unfreeze_from * num_steps, adapt.unfreeze_until * num_steps
@@ -146,10 +147,10 @@ def merged(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
 
 
 def interpolated(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], weight: float) -> dict[str, Tensor]:
-    """The base's weights at 0, the tuned model's at 1, on the line between them else.
+    """Interpolated weights: those of the base at 0, those of the tuned model at 1.
 
     Raises:
-        BadInput: the two are not of one architecture.
+        BadInput: the two have different architectures.
     """
     differing = [
         name
@@ -171,11 +172,12 @@ def interpolated(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], weight
 
 
 class MovingAverage:
-    """An exponential moving average of what learns (Polyak averaging), slower to move the longer it has run.
+    """An exponential moving average of the trainable parameters (Polyak averaging). Its
+    decay grows at the beginning.
 
     Args:
-        parameters: (name, parameter) of what learns.
-        decay: of the average; early on it is (1 + steps) / (10 + steps) if that is less.
+        parameters: the (name, parameter) pairs of the trainable parameters.
+        decay: the decay of the average; at the beginning (1 + steps) / (10 + steps), if that is less.
     """
 
     def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], decay: float) -> None:
@@ -185,7 +187,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the present weights in."""
+        """Update the average with the present weights."""
         decay = min(self._decay, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates += 1
         averages = [own_part(average) for average in self.average.values()]
@@ -195,18 +197,18 @@ class MovingAverage:
         )
 
     def slice_like(self, model: nn.Module) -> None:
-        """Follow a model whose weights have been sliced over ranks."""
+        """Slice the average in the same way as a model whose weights are sliced over ranks."""
         self._parameters = {name: p for name, p in model.named_parameters() if name in self.average}
         for name, parameter in self._parameters.items():
             self.average[name] = sliced_like(self.average[name], parameter.detach())
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps."""
+        """The state of the average for a checkpoint."""
         state: dict[str, Tensor] = gathered(self.average)
         return {**state, "num_updates": torch.tensor(self.num_updates)}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Continue with the average of a checkpoint."""
+        """Restore the average from a checkpoint."""
         self.num_updates = int(state["num_updates"])
         for name, average in self.average.items():
             average.copy_(state[name])

@@ -1,4 +1,4 @@
-"""The run itself: everything is decided in a Plan, then Lightning carries out the steps."""
+"""The training run: a Plan contains all decisions, then Lightning executes the steps."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Plan:
 
     @property
     def last_step(self) -> int:
-        """The step this command stops at."""
+        """The step that this command stops at."""
         return min(self.num_steps, self.config.schedule.max_steps or self.num_steps)
 
     @property
@@ -84,7 +84,7 @@ class Plan:
 
 
 def asked_of(config: TrainConfig) -> World:
-    """The ranks that a config asks for."""
+    """The ranks that a config requests."""
     return World(config.hardware.devices, config.hardware.num_nodes)
 
 
@@ -92,17 +92,17 @@ def fit(config: TrainConfig, run: RunDir, found: Path | None, now: Started) -> i
     """Train from the checkpoint `found`, or from the start.
 
     Args:
-        config: of the run.
-        run: its folder.
-        found: the checkpoint to continue from.
+        config: the config of the run.
+        run: the folder of the run.
+        found: the checkpoint to continue from, if any.
         now: how this process was started.
 
     Returns:
         0.
 
     Raises:
-        TryAgainLater: a signal stopped the run; it is saved.
-        IconoclipError: data, rights, a model or a config that cannot be trained on or with.
+        TryAgainLater: a signal stopped the run, which has been saved.
+        IconoclipError: the data, rights, model or config do not allow training.
     """
     _quiet_libraries()
     stop = StopSignals()
@@ -118,10 +118,10 @@ def fit(config: TrainConfig, run: RunDir, found: Path | None, now: Started) -> i
 
 
 def make_plan(config: TrainConfig) -> Plan:
-    """Open the data and lay out the schedule.
+    """Open the data and compute the schedule.
 
     Raises:
-        BadInput: the batch is larger than the training set, or the ranks are more.
+        BadInput: there are fewer samples than the batch needs, or than there are ranks.
     """
     samples = load_samples(config.shardsets, split=config.data.split, policy=config.data.policy)
     num_ranks = asked_of(config).size
@@ -221,7 +221,7 @@ def _mirrors(run: RunDir, config: TrainConfig, first_step: int) -> list[Mirror]:
 
 
 def load_for_training(config: TrainConfig) -> LoadedModel:
-    """The model a run starts from; random weights are a function of the seed."""
+    """The model that a run starts from; random weights are a function of the seed."""
     torch.manual_seed(config.seed)
     preprocess = {"resize_mode": config.model.resize_mode} if config.model.resize_mode else None
     changes = Changes(preprocess, config.model.image_size, logit_bias=config.loss.function == "siglip")
@@ -238,13 +238,13 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
         **plan.samples.counts(),
     }
     if run.config_path.exists() and not resuming:
-        # A run that was stopped before its first checkpoint starts again.
+        # A run that was stopped before its first checkpoint starts from the beginning.
         run.config_path.unlink()
     run.start(plan.config, data=data, resuming=resuming)
     run.rewind(first_step)
     if keep_keys(run, plan.samples, first_step):
         notice = (
-            "the training set is not the one the run began with; from here on the order of samples is another"
+            "the training set has changed since the run began; from here the order of samples is different"
         )
         run.log(step=first_step, event=notice)
         print(f"{run.folder}: {notice}", file=sys.stderr)
@@ -293,7 +293,7 @@ def _loader(
 
 
 def make_dataset(plan: Plan, loaded: LoadedModel) -> TrainingSamples:
-    """The training samples as the config wants them drawn and cut."""
+    """The training samples, with captions and crops as the config sets them."""
     config, samples = plan.config, plan.samples
     weights = caption_weights(
         samples.captions, language_temperature=config.data.language_temperature,
@@ -334,7 +334,7 @@ def _trainer(
         num_nodes=config.hardware.num_nodes,
         strategy=_strategy(config) if asked_of(config).size > 1 else "auto",
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
-        max_epochs=1,  # one Lightning epoch is the whole run; ours are in the schedule
+        max_epochs=1,  # one Lightning epoch is the whole run; the real epochs are in the schedule
         callbacks=callbacks,
         plugins=[files, cluster_environment(asked_of(config), now)],
         logger=False,
@@ -352,7 +352,7 @@ def _strategy(config: TrainConfig) -> str | ShardedStrategy:
 
 
 def _quiet_libraries() -> None:
-    """Lightning speaks about itself; a run speaks through its bar and its messages."""
+    """Silence Lightning's own messages; a run reports through its progress bar and our messages."""
     for name in (
         "lightning.pytorch",
         "lightning.fabric",

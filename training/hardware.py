@@ -1,4 +1,4 @@
-"""What the machine can do: where to train, in which precision, with how many threads."""
+"""The hardware to train on: device, precision, number of threads."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from training.world import Started, World
 
 
 def device_of(kind: Device) -> torch.device:
-    """The first device of the wanted kind.
+    """The first device of the requested kind.
 
     Raises:
-        MissingRequirement: a GPU is wanted, and none is here.
+        MissingRequirement: a GPU is requested, and there is none.
     """
     has_gpu = torch.cuda.is_available()
     if kind == "cuda" and not has_gpu:
@@ -31,7 +31,9 @@ def device_of(kind: Device) -> torch.device:
 
 @contextlib.contextmanager
 def launched(kind: Device, asked: World, now: Started) -> Iterator[torch.device | None]:
-    """Start the other ranks, unless a launcher has, and yield this one's device; None for a process alone."""
+    """Start the other ranks, unless a launcher has done so, and yield the device of this one;
+    None for a single process.
+    """
     if asked.size == 1:
         yield None
         return
@@ -56,8 +58,8 @@ def launched(kind: Device, asked: World, now: Started) -> Iterator[torch.device 
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """`auto` is bfloat16 where the hardware multiplies it natively: recent GPUs, CPUs with AVX512-BF16 or
-    AMX.
+    """`auto` means bfloat16 if the hardware multiplies it natively: recent GPUs,
+    CPUs with AVX512-BF16 or AMX.
     """
     if precision != "auto":
         return precision
@@ -80,13 +82,13 @@ def set_threads(num_threads: int | None, num_ranks: int) -> int:
 
 @contextlib.contextmanager
 def autocast(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Compute matrix products in bfloat16 inside the block, where `precision` asks for it."""
+    """Compute matrix products in bfloat16 inside the block, if `precision` is bfloat16."""
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         yield
 
 
 def peak_memory_megabytes(device: torch.device) -> float:
-    """The most memory this process has held: on the GPU, or resident on the CPU."""
+    """The peak memory of this process: on the GPU, or resident on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     import resource

@@ -1,8 +1,9 @@
-"""How Lightning meets the ranks of a run: those that a launcher started, or those that this process starts
-itself.
+"""Connects Lightning with the ranks of a run: those that a launcher started, or those
+that this process starts.
 
-Lightning's own detection takes SLURM's variables for SLURM's launcher, so that torchrun inside an allocation
-makes two first ranks, and a batch script one of two. Here `training.world` decides, and Lightning follows.
+Lightning's own detection concludes from SLURM's variables that srun was used. Then torchrun inside
+an allocation makes two first ranks, and a batch script makes one rank of two. Here
+`training.world` decides instead.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from iconoclip.errors import ConfigError
 from training.ranks import is_distributed
 from training.world import PARENT_VARIABLE, Started, World
 
-# What Lightning's launcher leaves in the environment of the process that starts the others.
+# The variables that Lightning's launcher leaves in the environment of the process that starts the others.
 LAUNCHER_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -35,7 +36,7 @@ class LaunchedRanks(ClusterEnvironment):
 
     @property
     def creates_processes_externally(self) -> bool:
-        """They are there already."""
+        """True: the launcher has created them."""
         return True
 
     @property
@@ -46,13 +47,13 @@ class LaunchedRanks(ClusterEnvironment):
 
     @property
     def main_port(self) -> int:
-        """The port it listens at: $MASTER_PORT, or one that follows from the job's number."""
+        """The port of the first rank: $MASTER_PORT, or one derived from the job's number."""
         job = int(os.environ.get("SLURM_JOB_ID", "0"))
         return int(os.environ.get("MASTER_PORT") or 20_000 + job * 7 % 12_000)
 
     @staticmethod
     def detect() -> bool:
-        """Never by Lightning: see training.world."""
+        """False: training.world detects the launcher, not Lightning."""
         return False
 
     def world_size(self) -> int:
@@ -60,17 +61,17 @@ class LaunchedRanks(ClusterEnvironment):
         return self._now.size or 1
 
     def set_world_size(self, size: int) -> None:
-        """The launcher has decided it."""
+        """Does nothing: the launcher has set it."""
 
     def global_rank(self) -> int:
-        """This process among all."""
+        """The number of this process among all."""
         return self._now.rank
 
     def set_global_rank(self, rank: int) -> None:
-        """The launcher has decided it."""
+        """Does nothing: the launcher has set it."""
 
     def local_rank(self) -> int:
-        """This process on its node."""
+        """The number of this process on its node."""
         return self._now.local_rank
 
     def node_rank(self) -> int:
@@ -92,25 +93,25 @@ class OwnRanks(LightningEnvironment):
 
 
 def cluster_environment(asked: World, now: Started) -> ClusterEnvironment:
-    """How Lightning finds the ranks."""
+    """The environment object through which Lightning finds the ranks."""
     is_launched = now.launcher in ("torchrun", "srun") and asked.size > 1
     return LaunchedRanks(now) if is_launched else OwnRanks(now)
 
 
 @contextlib.contextmanager
 def rank_variables() -> Iterator[None]:
-    """Mark the processes that are started inside the block as ranks of this one, and let them import the same
-    code.
+    """Mark processes that are started inside the block as ranks of this one, and make
+    them import the same code.
 
-    A folder `training` in the working directory would come before ours where a command is run with `python
-    -m`: PYTHONSAFEPATH keeps the working directory from the front of the path.
+    With `python -m`, a folder `training` in the working directory would hide our package. PYTHONSAFEPATH
+    keeps the working directory out of the import path.
     """
     names = (*LAUNCHER_VARIABLES, PARENT_VARIABLE, "PYTHONSAFEPATH", "PYTHONPATH")
     before = {name: os.environ.get(name) for name in names}
     os.environ[PARENT_VARIABLE], os.environ["PYTHONSAFEPATH"] = str(os.getpid()), "1"
     root = Path(iconoclip.__file__).resolve().parents[1]
     if root == Path.cwd():
-        # Run from a checkout: the code was found by the working directory alone, perhaps.
+        # In a checkout, the code may have been found only through the working directory.
         paths = [str(root), *filter(None, [before["PYTHONPATH"]])]
         os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     try:
@@ -124,14 +125,15 @@ def rank_variables() -> Iterator[None]:
 
 
 def check_agreement(asked: World, facts: Mapping[str, Any]) -> None:
-    """Make sure, once the ranks have met, that they are as many as asked for and that all do the same work.
+    """Check, once the ranks are connected, that their number is the requested one and
+    that all do the same work.
 
     Args:
-        asked: by the config.
-        facts: of this rank, by the name that a message gives them; plain values.
+        asked: the world that the config requests.
+        facts: plain values of this rank, by the name to use in a message.
 
     Raises:
-        ConfigError: on every rank, when any two differ.
+        ConfigError: on every rank, if any two differ.
     """
     size = dist.get_world_size() if is_distributed() else 1
     if size != asked.size:

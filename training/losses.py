@@ -1,11 +1,10 @@
-"""CLIP and SigLIP losses over all ranks, for captions that repeat.
+"""CLIP and SigLIP losses over all ranks, with support for captions that repeat.
 
-Heritage captions repeat ("Portrait", "View of the town"): a batch holds images that the same words describe,
-and calling them negatives of each other teaches the model to tell apart what cannot be told apart. Related
-pairs are therefore left out of the negatives, or taken as positives, by choice. A text and an image are
-related when the image has that text, in whatever language or field, be it the caption that was drawn or
-another. Without related pairs both losses equal open_clip's, in value and in gradient
-(tests/training/test_losses.py).
+Captions of collections repeat ("Portrait", "View of the town"): the same words describe several images of a
+batch. If these are negatives of each other, the model is trained to separate what cannot be separated. So
+related pairs can be left out of the negatives, or count as positives. A text and an image are related if the
+image has that text, in any language or field, whether or not that caption was drawn. Without related pairs
+both losses equal those of open_clip, in value and in gradient (tests/training/test_losses.py).
 
 Letters: B samples of this rank, G samples of all ranks, K captions drawn of an image, M captions of it that
 are compared at most, D embedding dimension, R relations.
@@ -28,7 +27,7 @@ Repeated = Literal["negative", "ignore", "positive"]
 
 @dataclass(frozen=True)
 class Relations:
-    """What makes two samples of a batch answers to each other."""
+    """The relations that make pairs of a batch positive or ignored."""
 
     rows_B: Tensor
     """int64: the same row is the same sample"""
@@ -42,16 +41,18 @@ class Relations:
     """
 
     def gathered(self) -> Relations:
-        """Those of all ranks' samples, in rank order."""
+        """The relations of all ranks' samples, in rank order."""
         carried = None if self.carried_BM is None else gather_plain(self.carried_BM)
         rows, texts, labels = (gather_plain(part) for part in (self.rows_B, self.texts_BK, self.labels_BR))
         return Relations(rows, texts, labels, carried)
 
     def carries(self, others: Relations, caption: int) -> Tensor:
-        """Whether these images have the others' texts that were drawn as number `caption`, [B, G]."""
+        """Whether each of these images has the text that each other sample drew as
+        number `caption`, [B, G].
+        """
         texts_G = others.texts_BK[:, caption]
         carries_BG = torch.zeros(len(self.rows_B), len(texts_G), dtype=torch.bool, device=texts_G.device)
-        # One caption after the other: with all at once the largest batch of a run would not fit into memory.
+        # One caption after the other; all at once, the largest batch would not fit into memory.
         for part in (self.texts_BK, self.carried_BM):
             for text_B in part.unbind(1) if part is not None else ():
                 carries_BG |= text_B[:, None] == texts_G
@@ -94,10 +95,10 @@ class ContrastiveLoss:
 
     Args:
         kind: "clip" (Radford et al. 2021, arXiv 2103.00020) or "siglip" (Zhai et al. 2023, arXiv 2303.15343).
-        repeated: what related pairs are: "negative" as in open_clip, "ignore" (neither), or "positive"
+        repeated: how related pairs count: "negative" as in open_clip, "ignore" (neither), or "positive"
             (several positives share the target, as in SupCon, Khosla et al. 2020, arXiv 2004.11362).
 
-    The same sample met twice in a batch is never its own negative, whatever `repeated` is.
+    A sample that occurs twice in a batch is never its own negative, whatever `repeated` is.
     """
 
     def __init__(self, kind: Literal["clip", "siglip"], repeated: Repeated) -> None:
@@ -106,7 +107,7 @@ class ContrastiveLoss:
     def __call__(
         self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, relations: Relations
     ) -> Tensor:
-        """The loss of unit-length features; with K captions per image, the mean over them.
+        """The loss of unit-length features; with K captions per image, the mean over the captions.
 
         Args:
             scale: the logit scale itself, not its logarithm.
@@ -124,7 +125,7 @@ class ContrastiveLoss:
             if self.kind == "siglip":
                 losses.append(_sigmoid(image_logits_BG, *targets))
                 continue
-            # Asked by text, it is the others' images that may have it.
+            # For a text as the query, the images of other samples may have it.
             carried_BG = everyone.carries(relations, k).T
             text_targets = self._targets(own_BG, same_row_BG, related_BG | carried_BG)
             text_logits_BG = logits(texts_BKD[:, k], images_GD, scale, bias)
@@ -136,7 +137,7 @@ class ContrastiveLoss:
         return torch.arange(num_own, device=device)[:, None] + first == torch.arange(num_all, device=device)
 
     def _targets(self, own_BG: Tensor, same_row_BG: Tensor, related_BG: Tensor) -> tuple[Tensor, Tensor]:
-        """Which pairs are positive, and which count at all."""
+        """Which pairs are positive, and which pairs count at all."""
         if self.repeated == "positive":
             return own_BG | related_BG, torch.ones_like(own_BG)
         left_out_BG = same_row_BG if self.repeated == "negative" else related_BG

@@ -1,4 +1,5 @@
-"""Any open_clip model by one name: an architecture, a JSON file, a model directory, or a hub repository.
+"""Loads any open_clip model by one name: an architecture, a JSON file, a model
+directory, or a hub repository.
 
 Letters: B images or texts, D embedding dimension, L context length, S image side.
 """
@@ -34,7 +35,7 @@ MAX_CONFIG_BYTES = 1_000_000
 
 @dataclass
 class LoadedModel:
-    """A model with everything that goes along with it into a model directory."""
+    """A model with everything else that a model directory contains."""
 
     model: nn.Module
     model_config: dict[str, Any]
@@ -65,13 +66,13 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a run may change about a model before its weights are loaded.
+    """The changes that a run may make to a model before its weights are loaded.
 
     Args:
-        preprocess: entries of the preprocess config.
+        preprocess: entries that replace those of the preprocess config.
         image_size: side of the input in pixels; position embeddings are interpolated.
-        logit_bias: give the model a logit bias if it has none, for the sigmoid loss; it starts as SigLIP's
-            does.
+        logit_bias: give the model a logit bias if it has none, for the sigmoid loss,
+            with SigLIP's initial value.
     """
 
     preprocess: dict[str, Any] | None = None
@@ -86,7 +87,7 @@ class Changes:
         return config | self._bias(config)
 
     def options(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of `open_clip.create_model` that make them."""
+        """The arguments of `open_clip.create_model` for these changes."""
         # A Hugging Face tower starts from its own weights, unless its config sets something else.
         has_weights = config["text_cfg"].get("hf_model_pretrained", True)
         return {
@@ -105,21 +106,21 @@ class Changes:
 def load_model(
     name: str, *, pretrained: str | None = None, changes: Changes | None = None, load_weights: bool = True
 ) -> LoadedModel:
-    """Create the model that `name` means and load its weights, if it has any.
+    """Create the model with this name and load its weights, if it has any.
 
     Args:
-        name: an architecture open_clip or iconoclip knows, with or without `:TAG` of its weights; a `.json`
-            file of one, a model directory (with or without `local-dir:`), or
-            `hf-hub:ORGANISATION/REPOSITORY`.
-        pretrained: a tag open_clip knows for the architecture, or a file of weights; for a name without a
-            scheme only.
-        changes: what to change about it.
+        name: an architecture of open_clip or iconoclip, optionally with the `:TAG` of its
+            weights; the `.json` file of one; a model directory (with or without
+            `local-dir:`); or `hf-hub:ORGANISATION/REPOSITORY`.
+        pretrained: open_clip's tag of weights for the architecture, or a file of weights; only
+            for a name without a scheme.
+        changes: the changes to make.
         load_weights: False leaves the weights random.
 
     Raises:
-        ConfigError: no such model; the nearest names are offered.
-        MissingRequirement: a model directory without weights, or a download that failed.
-        BadInput: weights that do not fit the model; the layers are named.
+        ConfigError: there is no such model; the message gives the nearest names.
+        MissingRequirement: a model directory has no weights, or a download failed.
+        BadInput: the weights do not fit the model; the message names the layers.
     """
     changes = changes or Changes()
     name, pretrained = _split_tag(name, pretrained)
@@ -143,11 +144,11 @@ def load_model(
 
 
 def load_weighted_model(name: str, pretrained: str | None = None) -> LoadedModel:
-    """A model to measure or to interpolate with: one whose weights are not random.
+    """Load a model with trained weights, to evaluate or to interpolate with.
 
     Raises:
-        ConfigError: it is an architecture alone.
-        IconoclipError: as `load_model`.
+        ConfigError: the name is only an architecture.
+        IconoclipError: the same cases as for `load_model`.
     """
     loaded = load_model(name, pretrained=pretrained)
     if not loaded.has_weights:
@@ -160,7 +161,7 @@ def load_weighted_model(name: str, pretrained: str | None = None) -> LoadedModel
 
 
 def _split_tag(name: str, pretrained: str | None) -> tuple[str, str | None]:
-    """`ViT-B-32:laion2b_s34b_b79k` is an architecture and a tag of its weights."""
+    """Split `ViT-B-32:laion2b_s34b_b79k` into an architecture and a tag of its weights."""
     architecture, _, tag = name.partition(":")
     is_architecture = architecture.replace("/", "-") in open_clip.list_models()
     return (architecture, tag) if tag and is_architecture and not pretrained else (name, pretrained)
@@ -174,7 +175,9 @@ def _loaded(
 
 
 def _source_of(name: str) -> str | Path | dict[str, Any]:
-    """A hub or open_clip name as it is, a folder as a path, a JSON config as its contents."""
+    """The source of a model: a hub or open_clip name unchanged, a folder as a path, a
+    JSON config as its contents.
+    """
     if name.startswith("hf-hub:"):
         return name
     if name.startswith("local-dir:"):
@@ -239,7 +242,7 @@ def _load_folder(folder: Path, name: str, changes: Changes, *, load_weights: boo
 
 
 def _build(config: dict[str, Any], name: str, changes: Changes, *, weights: str | None) -> LoadedModel:
-    """Build a model from a config's contents, by way of the folder that open_clip reads one from."""
+    """Build a model from a config's contents, through a temporary folder that open_clip reads."""
     model_config = config["model_cfg"]
     with tempfile.TemporaryDirectory() as scratch:
         Path(scratch, CONFIG_NAME).write_text(json.dumps(config))
@@ -248,7 +251,7 @@ def _build(config: dict[str, Any], name: str, changes: Changes, *, weights: str 
             model = open_clip.create_model(scheme, load_weights=False, **changes.options(model_config))
             if weights:
                 open_clip.load_checkpoint(model, weights, weights_only=True)
-            # A Hugging Face tokenizer is where the config names it, not in the scratch folder.
+            # A Hugging Face tokenizer is where the config names it, not in the temporary folder.
             wanted = model_config["text_cfg"].get("hf_tokenizer_name")
             tokenizer = (
                 _hub_tokenizer(model_config["text_cfg"]) if wanted else open_clip.get_tokenizer(scheme)
@@ -265,7 +268,7 @@ def _hub_tokenizer(text_config: dict[str, Any]) -> Any:
 
 
 def load_tokenizer(name: str) -> Any:
-    """The tokenizer of the model that `name` means.
+    """The tokenizer of the model with this name.
 
     Raises:
         ConfigError: no such model.
@@ -283,14 +286,13 @@ def load_tokenizer(name: str) -> Any:
 
 @contextlib.contextmanager
 def _open_clip_errors(name: str) -> Iterator[None]:
-    """Turn open_clip's errors into ours, and keep its log of every step to itself."""
+    """Turn open_clip's errors into ours, and suppress its log of every step."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         yield
     except UnpicklingError as error:
-        # torch refuses by itself whatever is not a tensor; its advice to load it all the same is not passed
-        # on.
+        # torch refuses everything that is not a tensor. Its advice to load it anyway is not shown.
         raise DamagedData(
             "the file of weights holds more than plain tensors: it may run code, and is not loaded",
             where=name,
@@ -337,7 +339,7 @@ def num_parameters(module: nn.Module) -> int:
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
-    """What autocast narrowed, widened again; float64, which tests of exactness use, stays."""
+    """Convert results of autocast back to float32; float64, which exact tests use, is kept."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 

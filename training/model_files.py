@@ -1,4 +1,4 @@
-"""The files of a model directory, and the digest that identifies a model. Needs no torch."""
+"""The files of a model directory, and the digest that identifies a model. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WEIGHTS_NAME = "open_clip_model.safetensors"
 
 
 def model_digest(name: str) -> str | None:
-    """The SHA-256 over a model directory's config and weights; None for a model that is no directory."""
+    """The SHA-256 over a model directory's config and weights; None for a model that is not a directory."""
     folder = Path(name.removeprefix("local-dir:"))
     paths = [folder / CONFIG_NAME, *sorted(folder.glob("*.safetensors"))]
     if len(paths) < 2 or not all(path.is_file() for path in paths):

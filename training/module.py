@@ -1,10 +1,10 @@
 """The training step as a LightningModule: features, loss, a gradient that is checked before it is applied.
 
-The step is written out (Lightning's manual optimization), because a contrastive batch cannot be cut up and
-summed: with micro-batches the features of the whole batch are computed first, without a graph, then the loss
-and its gradient with respect to the features, then each micro-batch again with that gradient pushed through
-it (Gao et al. 2021, arXiv 2101.06983). The gradients of logit_scale and logit_bias come from the one loss, so
-they are right as well.
+It uses Lightning's manual optimization, because the loss of a contrastive batch is not the sum of the losses
+of its parts. With micro-batches, the features of the whole batch are computed first, without a graph; then
+the loss and its gradient with respect to the features; then each micro-batch again, to propagate that
+gradient (Gao et al. 2021, arXiv 2101.06983). The gradients of logit_scale and logit_bias come from the loss
+of the whole batch, so they are exact as well.
 
 Letters: B samples of this rank, K captions per image, L context length, D embedding dimension, S image side.
 """
@@ -34,7 +34,7 @@ from training.text import encode_texts
 
 
 class StepResult(NamedTuple):
-    """What one step came to, the same on every rank."""
+    """The result of one step, equal on every rank."""
 
     loss: float
     """of the whole batch"""
@@ -47,24 +47,24 @@ class ContrastiveModule(pl.LightningModule):
 
     Args:
         loaded: the model with its preprocess config.
-        config: of the run.
-        num_steps: of the whole schedule.
+        config: the config of the run.
+        num_steps: the number of steps of the whole schedule.
     """
 
     def __init__(self, loaded: LoadedModel, config: TrainConfig, num_steps: int) -> None:
         super().__init__()
         self.automatic_optimization = False
-        # Pixels come as the JPEG decoder wrote them, channels last; convolutions are quickest when weights
-        # agree.
+        # Pixels have the layout of the JPEG decoder, channels last; convolutions are fastest if the
+        # weights have the same layout.
         self.model: nn.Module = loaded.model.to(memory_format=torch.channels_last)
         self.config, self.num_steps = config, num_steps
         finetune.prepare(loaded.model, config.adapt, config.hardware)
         self.contrastive_loss = ContrastiveLoss(config.loss.function, config.loss.repeated)
         self.step = 0
-        """Steps done, skipped ones too."""
+        """The number of steps done, including skipped ones."""
         self.num_bad_steps = 0
         self.damaged: dict[str, str] = {}
-        """What is wrong with the picture of each key that another took the place of."""
+        """The reason for each key whose picture was replaced by another."""
         self.mean: Tensor
         self.std: Tensor
         learning = [
@@ -79,7 +79,7 @@ class ContrastiveModule(pl.LightningModule):
     # Lightning's hooks
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW over what is trainable."""
+        """AdamW over the trainable parameters."""
         optimizer, adapt = self.config.optimizer, self.config.adapt
         groups = parameter_groups(
             self.model,
@@ -95,13 +95,13 @@ class ContrastiveModule(pl.LightningModule):
         return batch.to(device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """One step: it is applied only if the loss and every gradient are finite."""
+        """Do one step. It is applied only if the loss and every gradient are finite."""
         optimizer = self.optimizers()
         optimizer.zero_grad()  # type: ignore[union-attr]
         with quick_attention(self.device):
             loss = self.backward_whole(batch)
         norm = self._clip_gradients()
-        # The ranks decide together: a step that some take and some skip would make their weights differ.
+        # The ranks decide together: if only some of them skipped a step, their weights would differ.
         loss = self.mean_over_ranks(loss)
         is_finite = math.isfinite(loss) and math.isfinite(norm)
         if is_finite:
@@ -116,7 +116,9 @@ class ContrastiveModule(pl.LightningModule):
         self.step += 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The progress of the run. No random state is kept: every draw is a function of the step."""
+        """Save the progress of the run. No random state is needed, because every draw
+        is a function of the step.
+        """
         checkpoint["iconoclip"] = {
             "step": self.step, "num_bad_steps": self.num_bad_steps, "damaged": dict(self.damaged),
         }  # fmt: skip
@@ -124,17 +126,17 @@ class ContrastiveModule(pl.LightningModule):
             checkpoint["iconoclip"]["average"] = self.average.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue from a checkpoint's progress."""
+        """Restore the progress from a checkpoint."""
         self.step = checkpoint["iconoclip"]["step"]
         self.num_bad_steps = checkpoint["iconoclip"]["num_bad_steps"]
         self.damaged = dict(checkpoint["iconoclip"].get("damaged", {}))
         if self.average:
             self.average.load(checkpoint["iconoclip"]["average"])
-        # Lightning's own count of epochs and batches: one of its epochs is what one command trains.
+        # Lightning's own count of epochs and batches: the steps of one command are one of its epochs.
         checkpoint.pop("loops", None)
 
     def train(self, mode: bool = True) -> ContrastiveModule:
-        """Training mode, except that the batch norms of a tower that stays locked keep their statistics."""
+        """Set training mode, except that the batch norms of a locked tower keep their statistics."""
         super().train(mode)
         if mode and self.config.adapt.unfreeze_from is None:
             for name, part in self.model.named_modules():
@@ -181,7 +183,7 @@ class ContrastiveModule(pl.LightningModule):
                 if is_last:
                     outputs += [leaf for leaf in (self.scale(), self.bias()) if leaf is not None]
                     wanted += grads[2:]
-                # A scalar whose gradient is the wanted one; ranks synchronise in the last backward only.
+                # A scalar with the required gradient; ranks synchronise only in the last backward pass.
                 self.manual_backward(
                     torch.stack([(o * w).sum() for o, w in zip(outputs, wanted, strict=True)]).sum()
                 )
@@ -195,7 +197,7 @@ class ContrastiveModule(pl.LightningModule):
         return images_BD, texts_BKD
 
     def normalised(self, images_BSS3: Tensor) -> Tensor:
-        """uint8 pixels as the model wants them, float32 [B, 3, S, S]."""
+        """Pixels uint8 converted to the model's normalised input, float32 [B, 3, S, S]."""
         return (images_BSS3.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
     def scale(self) -> Tensor:
@@ -210,7 +212,7 @@ class ContrastiveModule(pl.LightningModule):
     def loss_of(
         self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, batch: Batch
     ) -> Tensor:
-        """This rank's share of the loss, in float32 whatever the features were computed in."""
+        """This rank's share of the loss, in float32, whatever the precision of the features."""
         relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR, batch.carried_BM)
         with torch.autocast(images_BD.device.type, enabled=False):
             return self.contrastive_loss(images_BD, texts_BKD, at_least_float32(scale), bias, relations)
@@ -221,7 +223,7 @@ class ContrastiveModule(pl.LightningModule):
         return features
 
     def _seed(self, part: int) -> None:
-        """Dropout draws the same in both passes over a part, and after a resume."""
+        """Seed dropout, so that both passes over a part, and a resumed run, draw the same values."""
         torch.manual_seed(int(mix(self.config.seed, STEP, self.step, self.global_rank, part)) >> 1)
 
     def _unsynchronised(self) -> contextlib.AbstractContextManager[Any]:
@@ -261,7 +263,7 @@ class ContrastiveModule(pl.LightningModule):
         self.model.logit_scale.clamp_(0, math.log(self.config.loss.max_logit_scale))  # type: ignore[operator]
 
     def mean_over_ranks(self, value: float) -> float:
-        """The mean of a number over ranks, on every rank."""
+        """The mean of a number over all ranks; every rank gets it."""
         if not is_distributed():
             return value
         return float(self.trainer.strategy.reduce(torch.tensor(value, device=self.device), reduce_op="mean"))
@@ -269,8 +271,8 @@ class ContrastiveModule(pl.LightningModule):
 
 @contextlib.contextmanager
 def quick_attention(device: torch.device) -> Iterator[None]:
-    """On a CPU, attention by plain matrix products: for sequences as short as CLIP's the flash kernel's
-    backward takes several times as long (a quarter of the whole step of the demo's model).
+    """On a CPU, use attention by plain matrix products. For sequences as short as CLIP's, the backward pass
+    of the flash kernel takes several times as long (a quarter of the whole step of the demo's model).
     """
     with sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else contextlib.nullcontext():
         yield
@@ -278,7 +280,7 @@ def quick_attention(device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def averaged(module: ContrastiveModule) -> Iterator[None]:
-    """The moving average in the place of the weights inside the block, if the run keeps one."""
+    """Replace the weights by the moving average inside the block, if the run has one."""
     if module.average is None:
         yield
         return
@@ -297,7 +299,7 @@ def averaged(module: ContrastiveModule) -> Iterator[None]:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode, without gradients, inside the block."""
+    """Set evaluation mode, without gradients, inside the block."""
     was_training = module.training
     module.eval()
     try:

@@ -1,4 +1,4 @@
-"""AdamW with weight decay where it belongs, and a cosine schedule with warm-up."""
+"""AdamW with weight decay for matrices only, and a cosine schedule with warm-up."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def parameter_groups(
     layer_decay: float = 1.0,
     unfreeze_steps: Mapping[str, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Trainable parameters in groups of equal learning rate and weight decay; scalars in one of their own.
+    """The trainable parameters in groups of equal learning rate and weight decay;
+    scalars are a separate group.
 
-    Norms, biases, embeddings and scalars are not decayed: decay pulls towards zero, which for them is no
-    simplicity (Loshchilov and Hutter 2019 leave it open; this is the practice of CLIP, arXiv 2103.00020,
-    section 2.5).
+    Norms, biases, embeddings and scalars are not decayed, because values near zero are not simpler for them
+    (Loshchilov and Hutter 2019 leave it open; CLIP does the same, arXiv 2103.00020, section 2.5).
 
     Args:
         layer_decay: below 1, a layer n steps below the top of its tower learns at learning_rate *
             layer_decay^n (ELECTRA, Clark et al. 2020, arXiv 2003.10555).
-        unfreeze_steps: the step before which a parameter's learning rate is zero.
+        unfreeze_steps: for each parameter, the step before which its learning rate is zero.
     """
     depths = layer_depths(model) if layer_decay != 1.0 else {}
     groups: dict[tuple[float, float, int, bool], dict[str, Any]] = {}
@@ -41,7 +41,7 @@ def parameter_groups(
         decay = weight_decay if is_decayed(name, parameter) else 0.0
         opens = (unfreeze_steps or {}).get(name, 0)
         facts = {"lr": rate, "initial_lr": rate, "weight_decay": decay, "unfreeze_step": opens}
-        # One fused step takes either slices of weights or whole ones, and sharding leaves the scalars whole.
+        # A fused step takes either sliced or whole tensors, and sharding does not slice the scalars.
         group = groups.setdefault((rate, decay, opens, name in SCALARS), {"params": [], **facts})
         group["params"].append(parameter)
     return list(groups.values())
@@ -53,8 +53,8 @@ def is_decayed(name: str, parameter: nn.Parameter) -> bool:
 
 
 def layer_depths(model: nn.Module) -> dict[str, int]:
-    """How many layers each parameter is below the top of its tower; 0 for the top and for what has no
-    layer.
+    """The number of layers that each parameter is below the top of its tower; 0 for the top and for
+    parameters outside of layers.
     """
     depths = {}
     for tower, names in _towers(model).items():
@@ -77,9 +77,7 @@ def _towers(model: nn.Module) -> dict[str, list[str]]:
 
 
 def layer_number(name: str) -> int | None:
-    """The layer a parameter belongs to: the number after `resblocks`, `layers`, `blocks` or `layer` in a
-    parameter's name.
-    """
+    """The layer of a parameter: the number after `resblocks`, `layers`, `blocks` or `layer` in its name."""
     parts = name.split(".")
     for word, number in itertools.pairwise(parts):
         if word in ("resblocks", "layers", "blocks", "layer", "stages") and number.isdigit():

@@ -1,4 +1,4 @@
-"""A model directory -> a repository on a hub (huggingface.co, or the one that $HF_ENDPOINT names)."""
+"""Uploads a model directory to a hub (huggingface.co, or the one that $HF_ENDPOINT names)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from iconoclip.errors import BadInput, MissingRequirement
 
 
 def push(folder: Path, repository: str, *, is_public: bool) -> str:
-    """Upload a model directory as one commit; the repository is made if need be.
+    """Upload a model directory as one commit; the repository is created if it does not exist.
 
-    The token is the hub client's own: $HF_TOKEN, or what `hf auth login` has kept.
+    The token is that of the hub's client: $HF_TOKEN, or the one that `hf auth login` stored.
 
     Returns:
         The address of the repository.
@@ -20,7 +20,7 @@ def push(folder: Path, repository: str, *, is_public: bool) -> str:
         BadInput: the hub refuses the name, the token, or the files.
         MissingRequirement: the hub cannot be reached.
     """
-    # Imported here: it takes a second that an export without a push does not need.
+    # Imported here: it takes a second, and an export without a push does not need it.
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""Work that every rank does a share of, and whose result every rank has."""
+"""Work that is shared among ranks, and whose result every rank gets."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def is_distributed() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this is the rank that speaks and writes."""
+    """Whether this is the first rank, which prints and writes."""
     return not is_distributed() or dist.get_rank() == 0
 
 
 def share(num: int) -> slice:
-    """This rank's part of `num` things: neighbours, and as many as any other rank's to within one."""
+    """This rank's part of `num` things: consecutive ones, and the same number per rank to within one."""
     if not is_distributed():
         return slice(0, num)
     rank, size = dist.get_rank(), dist.get_world_size()
@@ -38,7 +38,7 @@ def joined_rows(parts: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]
 
 
 def joined_list(part: list[T]) -> list[T]:
-    """The lists of all ranks, end to end."""
+    """The lists of all ranks, concatenated in rank order."""
     return [one for each in _of_all(part) for one in each] if is_distributed() else part
 
 
@@ -49,7 +49,7 @@ def _of_all(part: T) -> list[T]:
 
 
 def any_rank(is_so: bool) -> bool:
-    """Whether something is so on any rank; all ranks must ask together."""
+    """Whether a condition is true on any rank; all ranks must call this together."""
     if not is_distributed():
         return is_so
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
@@ -59,7 +59,9 @@ def any_rank(is_so: bool) -> bool:
 
 
 def share_buffers(module: nn.Module) -> None:
-    """Give every rank the first one's buffers: batch norms differ in what they have seen."""
+    """Give every rank the buffers of the first one, because the statistics of batch
+    norms differ between ranks.
+    """
     if is_distributed():
         for buffer in module.buffers():
             if isinstance(buffer, Tensor):

@@ -1,5 +1,5 @@
-"""What a run's folder holds already: the checkpoint to continue from, and whether the run is finished. Needs
-no torch.
+"""The state of a run's folder: the checkpoint to continue from, and whether the run is
+finished. Does not import torch.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from iconoclip.rundir import RunDir
 from training.checkpoint import folder as checkpoints
 from training.config import TrainConfig
 
-# What may differ between a run's first command and the one that resumes it: where and how it is computed, not
-# what. A group's name includes all its fields.
+# The fields that may differ between a run's first command and the one that resumes it: where and how it is
+# computed. The name of a group includes all its fields.
 FREE_TO_CHANGE = {
     "run_dir",
     "shardsets",
@@ -34,10 +34,10 @@ FREE_TO_CHANGE = {
 
 
 def existing(run: RunDir, config: TrainConfig) -> Path | None:
-    """The checkpoint to continue from, if the folder holds this run.
+    """The checkpoint to continue from, if the folder contains this run.
 
     Raises:
-        ConfigError: it holds another run.
+        ConfigError: the folder contains another run.
     """
     if not run.config_path.exists():
         return None
@@ -72,7 +72,7 @@ def _is_free(name: str) -> bool:
 
 
 def is_finished(run: RunDir, config: TrainConfig, found: Path | None) -> bool:
-    """Whether a run has done all its steps; reports it if it has."""
+    """Whether a run has done all its steps; if so, this is printed."""
     num_steps = run.job.get("num_steps")
     if found is None or num_steps is None:
         return False

@@ -1,7 +1,7 @@
-"""`iconoclip seen`: has a run trained on an item, and how often? Answered from the run directory alone.
+"""`iconoclip seen`: reports how often a run has trained on an item, from the run directory alone.
 
-The order of samples is a function of the seed, and the run keeps the keys of its training set; so the answer
-is exact for every step, and stays so when the shard sets are gone or the item has been withdrawn from them.
+The order of samples is a function of the seed, and the run stores the keys of its training set. So the answer
+is exact for every step, even after the shard sets are gone or the item has been withdrawn from them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def seen(config: SeenConfig) -> int:
         0.
 
     Raises:
-        MissingRequirement: no run, or one that kept no keys.
+        MissingRequirement: there is no run, or it did not store keys.
     """
     run = RunDir(config.run_dir)
     if not run.config_path.is_file() or not keys_files(run):
@@ -50,15 +50,15 @@ def seen(config: SeenConfig) -> int:
 
 
 def keys_files(run: RunDir) -> list[tuple[int, Path]]:
-    """The lists of keys of a run, with the step that each is valid from."""
+    """The lists of keys of a run, each with the step from which it is valid."""
     return sorted((int(path.stem.removeprefix("keys-")), path) for path in run.folder.glob("keys-*.parquet"))
 
 
 def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
-    """Write down which samples a run trains on from `first_step` on, in the order of their rows.
+    """Store which samples a run trains on from `first_step`, in the order of their rows.
 
     Returns:
-        Whether they are others than before: items were withdrawn, or the sets are not the same.
+        Whether they have changed, because items were withdrawn or the sets are different.
     """
     table = pa.table(
         {
@@ -68,7 +68,7 @@ def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
         }
     )
     known = keys_files(run)
-    # What a run that starts again from an earlier step would have trained on later does not count.
+    # If a run resumes from an earlier step, lists for later steps are no longer valid.
     for step, path in known:
         if step > first_step or first_step == 0:
             path.unlink()
@@ -81,7 +81,7 @@ def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
 
 
 def times_seen(run: RunDir, keys: Sequence[str], step: int) -> dict[str, int]:
-    """How often each key has been trained on after `step` steps."""
+    """The number of times that each key has been trained on after `step` steps."""
     config = load_stored(TrainConfig, run.config_path)
     files = keys_files(run)
     ends = [min(first, step) for first, _ in files[1:]] + [step]
@@ -94,7 +94,7 @@ def times_seen(run: RunDir, keys: Sequence[str], step: int) -> dict[str, int]:
             if end > first:
                 counts[key] += schedule.times_seen(rows[key], end) - schedule.times_seen(rows[key], first)
     for damaged, neighbour in _replaced(run, step):
-        # The neighbour was trained on in its place.
+        # The neighbour was used in its place.
         for key, change in ((damaged, -1), (neighbour, 1)):
             if key in counts:
                 counts[key] += change
@@ -102,7 +102,7 @@ def times_seen(run: RunDir, keys: Sequence[str], step: int) -> dict[str, int]:
 
 
 def _replaced(run: RunDir, step: int) -> Iterator[tuple[str, str]]:
-    """The key of each damaged sample, as often as it came up to a step, with the key that took its place."""
+    """The key of each damaged sample with the key of its replacement, once for each use up to a step."""
     for line in run.metrics():
         if line.get("step", 0) <= step:
             yield from (tuple(pair) for pair in line.get("damaged", ()))

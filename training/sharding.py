@@ -1,12 +1,12 @@
 """Fully sharded training: each rank keeps a slice of the weights, the gradients and the optimizer's state.
 
-torch's `fully_shard` (FSDP2; Zhao et al. 2023, arXiv 2304.11277) under Lightning's DDP strategy, which still
-starts the ranks. Lightning's own sharded strategies want a GPU, and files of their own. Here a checkpoint is
-gathered whole: it is the same file whatever the strategy, a run may continue with the other one, and export
-never notices.
+This is torch's `fully_shard` (FSDP2; Zhao et al. 2023, arXiv 2304.11277) under Lightning's DDP strategy,
+which still starts the ranks. Lightning's own sharded strategies need a GPU and their own checkpoint format.
+Here a checkpoint is gathered completely. It is the same file for both strategies, so a run may continue with
+the other one, and export needs no special case.
 
-The logit scale and bias are scalars, which cannot be sliced: every rank keeps them, and their gradients are
-averaged.
+The logit scale and bias are scalars, which cannot be sliced. Every rank has them, and
+their gradients are averaged.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from training.optimizer import SCALARS, layer_number
 
 
 def shard(module: nn.Module, device: torch.device) -> None:
-    """Slice the weights of a module over all ranks: each layer of a tower by itself, then the rest."""
-    # Slices are cut along the first dimension, and want the others in order.
+    """Slice the weights of a module over all ranks: first each layer of a tower separately, then the rest."""
+    # Slices are cut along the first dimension, and need the others to be contiguous.
     module.to(memory_format=torch.contiguous_format)
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     kept = {parameter for name, parameter in module.named_parameters() if name.rpartition(".")[2] in SCALARS}
@@ -50,12 +50,12 @@ def is_sharded(module: nn.Module) -> bool:
 
 
 def own_part(tensor: Tensor) -> Tensor:
-    """The slice that this rank keeps; a tensor that is not sliced as it is."""
+    """The slice of this rank; a tensor that is not sliced is returned unchanged."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def sliced_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor, equal on every rank, sliced as another one is."""
+    """A whole tensor, equal on every rank, sliced in the same way as another one."""
     if not isinstance(like, DTensor) or isinstance(tensor, DTensor) or tensor.shape != like.shape:
         return tensor
     tensor = tensor.to(like.device).contiguous()
@@ -63,14 +63,14 @@ def sliced_like(tensor: Tensor, like: Tensor) -> Tensor:
 
 
 def gathered(value: Any) -> Any:
-    """The same mappings and lists with every sliced tensor whole; all ranks must ask together.
+    """The same mappings and lists with every sliced tensor gathered; all ranks must call this together.
 
-    Only the first rank, which writes the checkpoint, is given the tensors that were sliced.
+    Only the first rank, which writes the checkpoint, gets the gathered tensors.
     """
     if isinstance(value, DTensor):
         whole = value.full_tensor()
-        # Kernels are laid out in memory as the module keeps them when nothing is sliced; the fused AdamW
-        # reads its state blindly.
+        # Kernels get the memory layout that they have without slicing, because the fused AdamW does not
+        # check the layout of its state.
         layout = torch.channels_last if whole.ndim == 4 else torch.contiguous_format
         return whole.detach().cpu().contiguous(memory_format=layout) if dist.get_rank() == 0 else None
     if isinstance(value, Mapping):
@@ -80,7 +80,7 @@ def gathered(value: Any) -> Any:
 
 @torch.no_grad()
 def average_scalars(module: nn.Module) -> None:
-    """Average the gradients of what every rank keeps."""
+    """Average the gradients of the parameters that every rank has."""
     for parameter in module.parameters():
         if not isinstance(parameter, DTensor) and parameter.grad is not None:
             dist.all_reduce(parameter.grad)
@@ -89,7 +89,9 @@ def average_scalars(module: nn.Module) -> None:
 
 @torch.no_grad()
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> Tensor:
-    """Scale all gradients down to a norm, as torch.nn.utils.clip_grad_norm_ does; returns the norm before."""
+    """Scale all gradients down to a norm, as torch.nn.utils.clip_grad_norm_ does.
+    Returns the norm before scaling.
+    """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     sliced = [own_part(gradient) for gradient in gradients if isinstance(gradient, DTensor)]
     kept = [gradient for gradient in gradients if not isinstance(gradient, DTensor)]
@@ -103,7 +105,9 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> T
 
 @contextlib.contextmanager
 def whole(module: nn.Module) -> Iterator[None]:
-    """Every rank holds all the weights inside the block, and may use any part of the module by itself."""
+    """Gather the weights: inside the block every rank has all of them, and may use any part
+    of the module separately.
+    """
     parts = [part for part in module.modules() if isinstance(part, FSDPModule)]
     for part in parts:
         part.set_reshard_after_forward(False, recurse=False)
@@ -113,15 +117,15 @@ def whole(module: nn.Module) -> Iterator[None]:
     finally:
         for part in parts:
             part.reshard()
-            # As fully_shard sets it: the root keeps its weights from the forward to the backward pass.
+            # As fully_shard sets it: the root module keeps its weights from the forward to the backward pass.
             part.set_reshard_after_forward(part is not module, recurse=False)
 
 
 class ShardedStrategy(DDPStrategy):
-    """Lightning's DDP with sliced weights in the place of the wrapper that averages gradients."""
+    """Lightning's DDP strategy with sliced weights instead of the wrapper that averages gradients."""
 
     def configure_ddp(self) -> None:
-        """Slice the module; its moving average, too, if it keeps one."""
+        """Slice the module, and its moving average if it has one."""
         assert self.model is not None
         shard(self.model, self.root_device)
         average = getattr(self.model, "average", None)
@@ -134,12 +138,12 @@ class ShardedStrategy(DDPStrategy):
         return state
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        """The optimizer's state, whole."""
+        """The gathered state of the optimizer."""
         state: dict[str, Tensor] = gathered(super().optimizer_state(optimizer))
         return state
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """Slice the state of a checkpoint as the weights are."""
+        """Slice the optimizer state of a checkpoint in the same way as the weights."""
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             parameters = [one for group in optimizer.param_groups for one in group["params"]]
             sliced = {

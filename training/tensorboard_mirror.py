@@ -1,5 +1,5 @@
-"""The metrics once more, as TensorBoard's event files in the run's folder: `tensorboard --logdir
-RUN_DIR/tensorboard`.
+"""Copies the metrics into TensorBoard event files in the run's folder:
+`tensorboard --logdir RUN_DIR/tensorboard`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class TensorBoardMirror:
 
     Args:
         run: the run.
-        first_step: the step the run continues from; what an earlier process wrote after it no longer counts.
+        first_step: the step that the run continues from; later entries of an earlier process no longer count.
 
     Raises:
         MissingRequirement: the package `tensorboard` is not installed.
@@ -44,6 +44,6 @@ class TensorBoardMirror:
                     self._writer.add_scalar(name, value, global_step=values["step"])
 
     def close(self) -> None:
-        """Write what is left in the buffers."""
+        """Write the remaining data in the buffers."""
         with disk_full_is_an_answer(self._folder):
             self._writer.close()

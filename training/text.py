@@ -1,10 +1,10 @@
-"""Encode texts without computing what nobody reads.
+"""Encodes texts without computing values that are not used.
 
-A causal text tower reads its answer at the end-of-text token; what follows that token changes nothing. Texts
-are sorted by length and encoded in parts, each cut to its longest: captions fill a quarter of a context of
-77, so most of a text tower's work is saved. The last block is computed at the end-of-text token alone, which
-saves about half of that block. The result equals open_clip's `encode_text` to rounding
-(tests/training/test_text.py).
+A causal text tower takes its output at the end-of-text token, and later tokens do not affect it. So
+texts are sorted by length and encoded in parts, each truncated to its longest text. Captions fill a
+quarter of a context of 77, so this saves most of the work. The last block is computed only for the
+end-of-text token, which saves about half of that block. The result equals open_clip's `encode_text`
+to rounding (tests/training/test_text.py).
 
 Letters: T texts, L context length, W width, D embedding dimension.
 """
@@ -34,7 +34,7 @@ def encode_texts(model: nn.Module, tokens_TL: Tensor) -> Tensor:
 
 
 def _without_masked(model: nn.Module, tokens_TL: Tensor) -> Tensor:
-    """Hugging Face towers mask padding: what is padding in every text can go."""
+    """Remove columns that are padding in every text; Hugging Face towers mask padding."""
     tower = getattr(model, "text", None)
     if not isinstance(tower, HFTextEncoder) or len(tokens_TL) == 0:
         return tokens_TL
@@ -43,7 +43,9 @@ def _without_masked(model: nn.Module, tokens_TL: Tensor) -> Tensor:
 
 
 def _causal_tower(model: nn.Module) -> CLIP | TextTransformer | None:
-    """The part of the model that holds the text tower, if skipping the padding cannot change its answer."""
+    """The part of the model that contains the text tower, if skipping the padding
+    cannot change its output.
+    """
     tower = model.text if isinstance(model, CustomTextCLIP) else model
     if isinstance(tower, CLIP):
         is_plain = tower.attn_mask is not None and tower.text_pool_type in ("argmax", "eos")
@@ -72,7 +74,7 @@ def _encode_sorted(tower: CLIP | TextTransformer, tokens_TL: Tensor) -> Tensor:
     turns_T = torch.argsort(end_T, stable=True)
     longest = int(end_T.max()) + 1
     tokens_TL, end_T = tokens_TL[turns_T, :longest], end_T[turns_T]
-    # One look-up for all parts: each would make a gradient as large as the vocabulary.
+    # One embedding look-up for all parts, because each makes a gradient as large as the vocabulary.
     embedded_TLW = tower.token_embedding(tokens_TL)
     parts = []
     for first in range(0, len(tokens_TL), TEXTS_PER_PART):
@@ -96,7 +98,7 @@ def _encode_part(tower: CLIP | TextTransformer, embedded_TLW: Tensor, end_T: Ten
 
 
 def _pooled(transformer: Transformer, hidden_TLW: Tensor, mask_LL: Tensor, end_T: Tensor) -> Tensor:
-    """The transformer's answer at the end-of-text tokens, [T, W]."""
+    """The transformer's output at the end-of-text tokens, [T, W]."""
     texts_T, length = torch.arange(len(end_T), device=end_T.device), hidden_TLW.shape[1]
     mask_LL = mask_LL[:length, :length]
     if not _can_skip_positions(transformer):
@@ -107,7 +109,7 @@ def _pooled(transformer: Transformer, hidden_TLW: Tensor, mask_LL: Tensor, end_T
         hidden_TLW = block(hidden_TLW, attn_mask=mask_LL)
     read_TW, keys_TLW = hidden_TLW[texts_T, end_T], last.ln_1(hidden_TLW)
     queries_T1W = keys_TLW[texts_T, end_T].unsqueeze(1)
-    # The mask's row of the position that is read: it differs from text to text, as a mask of keys does.
+    # The row of the mask for the position that is read. It differs between texts, like a key mask.
     mask_TL = mask_LL[end_T].to(queries_T1W.dtype)
     heard_T1W, _ = last.attn(queries_T1W, keys_TLW, keys_TLW, key_padding_mask=mask_TL, need_weights=False)
     read_TW = read_TW + last.ls_1(heard_T1W.squeeze(1))

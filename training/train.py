@@ -1,6 +1,7 @@
-"""`iconoclip train`: shard sets -> a run directory. The same command again continues where the run stopped.
+"""`iconoclip train`: trains a model on shard sets and writes a run directory. The same
+command resumes a stopped run.
 
-This module is light: a finished run is reported without loading torch.
+A finished run is reported without importing torch.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from training.world import Started, World, check_world
 
 
 def train(config: TrainConfig) -> int:
-    """Train, or continue training; report and stop if the run is finished.
+    """Train, or continue training. If the run is finished, only report that.
 
     Returns:
         0.
 
     Raises:
-        TryAgainLater: a signal stopped the run; it is saved.
-        IconoclipError: data, rights, a model or a config that cannot be trained on or with.
+        TryAgainLater: a signal stopped the run, which has been saved.
+        IconoclipError: the data, rights, model or config do not allow training.
     """
     asked = World(config.hardware.devices, config.hardware.num_nodes)
     # A dry run may be for another machine.
@@ -28,7 +29,7 @@ def train(config: TrainConfig) -> int:
     found = existing(run, config)
     if not config.dry_run and is_finished(run, config, found):
         return 0
-    # Imported here: torch takes seconds, and the lines above need none of it.
+    # Imported here: torch takes seconds to import, and the lines above do not need it.
     if config.dry_run:
         from training.dry_run import dry_run
         from training.fit import make_plan

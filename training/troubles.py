@@ -1,4 +1,4 @@
-"""What a machine does to a run, as a sentence with a remedy instead of a traceback of torch's."""
+"""Turns failures of the machine into a message with a remedy instead of a traceback of torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.ranks import is_distributed
 NO_MEMORY = re.compile(
     r"can't allocate memory|not enough memory|CUDA out of memory|CUBLAS_STATUS_ALLOC_FAILED"
 )
-# What gloo, NCCL and the store that ranks meet at say when a rank has gone.
+# Messages of gloo, NCCL and the rendezvous store after a rank has ended.
 RANK_LOST = re.compile(
     r"connection (was )?(closed|reset|refused)|broken pipe|remote process exited|recvvalue failed"
     r"|socket timeout|timed out waiting|store.{0,20}timeout|ncclremoteerror|watchdog",
@@ -26,15 +26,15 @@ RANK_LOST = re.compile(
 
 @contextlib.contextmanager
 def machine_troubles(where: Path, remedy: str) -> Iterator[None]:
-    """Turn a machine's ordinary troubles inside the block into errors that a person can act on.
+    """Turn common failures of the machine inside the block into errors that a person can act on.
 
     Args:
-        where: what is being written.
-        remedy: the fields that make the work smaller.
+        where: the file or folder that is being written.
+        remedy: the fields that reduce memory use.
 
     Raises:
-        BadInput: the device has too little memory for what is asked of it.
-        TryAgainLater: the disk is full, or another rank has gone.
+        BadInput: the device has too little memory.
+        TryAgainLater: the disk is full, or another rank has ended.
     """
     try:
         with disk_full_is_an_answer(where):

@@ -1,4 +1,4 @@
-"""Recall at k on the validation side, per language, by the code that evaluates any model."""
+"""Recall at k on the validation split, per language, with the code of `iconoclip evaluate`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training.module import ContrastiveModule, averaged, evaluating
 
 
 def validation_samples(config: TrainConfig) -> tuple[Samples, list[int]] | None:
-    """The rows to validate on, or None when the set has no such side."""
+    """The rows to validate on, or None if the set has no such split."""
     if config.validation.split == "none":
         return None
     try:
@@ -35,7 +35,7 @@ def validation_samples(config: TrainConfig) -> tuple[Samples, list[int]] | None:
 
 
 class Validation(Callback):
-    """Validates every so many steps and at the last one; each rank embeds and ranks its share."""
+    """Validates after a number of steps and at the end; each rank embeds and ranks its share."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Validation(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Validate when it is time to."""
+        """Validate if it is due at this step."""
         assert isinstance(pl_module, ContrastiveModule)
         every = self._config.validation.every
         is_time = pl_module.step == pl_module.num_steps or (every > 0 and pl_module.step % every == 0)
@@ -64,7 +64,7 @@ class Validation(Callback):
         self._stopwatch.pause()
 
     def measure(self, module: ContrastiveModule) -> dict[str, float]:
-        """validation/LANGUAGE/recall@k of text-to-image retrieval."""
+        """The values validation/LANGUAGE/recall@k of text-to-image retrieval."""
         assert self._found
         samples, rows = self._found
         options: dict[str, Any] = {"device": module.device, "precision": self._precision, "batch_size": 128}

@@ -1,7 +1,7 @@
-"""The metrics once more, for wandb: offline unless WANDB_MODE is set to something else, silent, one wandb run
-for one run directory however often it is resumed or requeued.
+"""Copies the metrics to wandb: offline unless WANDB_MODE is set to something else, silently, and as one wandb
+run per run directory, however often it is resumed or requeued.
 
-metrics.jsonl stays the truth; `wandb sync` uploads an offline run later.
+metrics.jsonl stays the authoritative record; `wandb sync` uploads an offline run later.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 
 from iconoclip.rundir import RunDir
 
-# A login or a server that does not answer must not hold up a run: wandb's own limits are none and 90 s.
+# A login or a server that does not answer must not delay a run. wandb's own time limits are none and 90 s.
 INIT_SECONDS, FINISH_SECONDS = 30.0, 120.0
 
 
 class WandbMirror:
-    """Sends each line of metrics.jsonl to wandb as well. Never the reason for a run to fail, or to wait."""
+    """Sends each line of metrics.jsonl to wandb as well. It never makes a run fail or wait."""
 
     def __init__(self, run: RunDir, project: str, config: dict[str, Any]) -> None:
         import wandb
@@ -33,14 +33,14 @@ class WandbMirror:
         self._run: Any = None
         for attempt in dict.fromkeys((mode, "offline")):
             if attempt != mode:
-                # wandb reads the variable itself, and its service remembers the run that it could not start.
+                # wandb reads the variable itself, and its service remembers a run that it could not start.
                 os.environ["WANDB_MODE"] = attempt
                 wandb.teardown()
             try:
                 self._run = _init(run, project, config, identity, attempt)
                 return
             except Exception as error:
-                # No key, no network, no such mode, no room: each raises an error of its own.
+                # No key, no network, no such mode, no disk space: each raises another error.
                 self._say(f"wandb cannot start in the mode {attempt}", error, attempt)
 
     @staticmethod
@@ -66,8 +66,8 @@ class WandbMirror:
         try:
             what(self._run)
         except Exception as error:
-            # wandb's service is a process of its own: a scheduler that ends a job may end it before the run
-            # has saved.
+            # wandb's service is a separate process: a scheduler that ends a job may end it
+            # before the run has saved.
             self._run = None
             self._say("wandb is lost", error, "offline")
 
@@ -90,7 +90,7 @@ def _init(run: RunDir, project: str, config: dict[str, Any], identity: str, mode
             x_disable_stats=True,
             x_disable_meta=True,
             init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_SECONDS)),
-            # Where a terminal is asked for a key.
+            # wandb would ask for a key on the terminal here.
             login_timeout=INIT_SECONDS,
             finish_timeout=FINISH_SECONDS,
         ),

@@ -1,21 +1,24 @@
-"""The processes that train together: how many were asked for, how many were started, and by whom.
+"""The processes that train together: how many are requested, how many were started, and by which launcher.
 
-A rank that takes itself for the only one trains on its share of every batch and reports a finished run. So
-each process compares what its launcher started with what the config asks for, before anything else is done.
-Needs no torch.
+A rank that does not know about the others would train on its share of every batch and report a finished run.
+So each process first compares what its launcher started with what the config requests. Does not import torch.
 
-| launcher | recognised by | started |
-|---|---|---|
-| torchrun, or variables set by hand | RANK and WORLD_SIZE | WORLD_SIZE; LOCAL_WORLD_SIZE per node |
-| srun | SLURM_STEP_NUM_TASKS, without the terminal of `srun --pty` | that many; SLURM_STEP_TASKS_PER_NODE |
-| mpirun, jsrun | their own sizes | that many; they give no address to meet at |
-| a batch script of SLURM (sbatch, also of an array or a notebook server) | SLURM_PROCID without a step | one
-|
-| the process itself: a plain shell, salloc, `srun --pty` | none of these | one per device on this node |
+launcher                      recognised by                     number of processes
+torchrun, or variables        RANK and WORLD_SIZE               WORLD_SIZE; LOCAL_WORLD_SIZE per node
+    set by hand
+srun                          SLURM_STEP_NUM_TASKS, without     SLURM_STEP_NUM_TASKS;
+                              the terminal of `srun --pty`      SLURM_STEP_TASKS_PER_NODE per node
+mpirun, jsrun                 their own size variables          that size; refused, because they set no
+                                                                address of the first rank
+a batch script of SLURM       SLURM_PROCID without a step       one
+    (sbatch, also of an array
+    or a notebook server)
+the process itself: a shell,  none of these                     one per device on this node
+    salloc, `srun --pty`
 
-A process that starts the others itself marks them with its own number in PARENT_VARIABLE, which comes before
-all others. torchrun is next because it is also used inside SLURM allocations, where SLURM's variables are
-inherited.
+A process that starts the others itself marks them with its own process number in PARENT_VARIABLE, which is
+checked first. torchrun is checked next, because it is also used inside SLURM allocations, where processes
+inherit SLURM's variables.
 """
 
 from __future__ import annotations
@@ -32,22 +35,22 @@ from typing import Literal
 from iconoclip.errors import ConfigError
 
 Launcher = Literal["torchrun", "srun", "mpirun", "batch", "itself"]
-# The size of the world as Open MPI, MVAPICH and IBM's jsrun set it. MPICH and Intel set PMI_SIZE, as srun may
-# do.
+# The number of processes as set by Open MPI, MVAPICH and IBM's jsrun. MPICH and Intel set
+# PMI_SIZE, but srun may do so too.
 MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "JSM_NAMESPACE_SIZE")
-# Steps that are no tasks of srun: 2^32 minus a few, for interactive, batch and external steps (slurm.h).
+# Step ids that are not srun's: 2^32 minus a few, for interactive, batch and external steps (slurm.h).
 FIRST_SPECIAL_STEP = 0xFFFFFFF0
-# Names the process that started this one, of which it is a rank.
+# The number of the process that started this one as a rank.
 PARENT_VARIABLE = "ICONOCLIP_RANK_OF"
 
 
 @dataclass(frozen=True)
 class World:
-    """What is asked for.
+    """The processes that are requested.
 
     Args:
-        devices: processes per node.
-        num_nodes: nodes.
+        devices: the number of processes per node.
+        num_nodes: the number of nodes.
     """
 
     devices: int
@@ -64,15 +67,15 @@ class World:
 
 @dataclass(frozen=True)
 class Started:
-    """What the environment tells about this process.
+    """What the environment variables say about this process.
 
     Args:
-        launcher: who started it.
-        size: how many processes the launcher started; None when this process starts the others.
-        per_node: how many of them on each node, where known.
-        rank: of this process among all; 0 speaks and writes.
-        local_rank: of this process on its node.
-        node_rank: of its node.
+        launcher: the launcher that started it.
+        size: the number of processes that the launcher started; None if this process starts the others.
+        per_node: their number on each node, if known.
+        rank: the number of this process among all; 0 prints and writes.
+        local_rank: the number of this process on its node.
+        node_rank: the number of its node.
     """
 
     launcher: Launcher
@@ -84,11 +87,11 @@ class Started:
 
 
 def started(environment: Mapping[str, str] | None = None) -> Started:
-    """How this process came to be, from its environment variables."""
+    """How this process was started, from its environment variables."""
     found = os.environ if environment is None else environment
     if found.get(PARENT_VARIABLE) == str(os.getppid()):
         local_rank, node_rank = _number(found, "LOCAL_RANK"), _number(found, "NODE_RANK")
-        # Never the first: that is the process that started it.
+        # Never rank 0, which is the process that started this one.
         return Started("itself", _number(found, "WORLD_SIZE"), None, local_rank, local_rank, node_rank)
     if "RANK" in found and "WORLD_SIZE" in found:
         return _by_torchrun(found)
@@ -126,11 +129,11 @@ def _is_task_of_srun(found: Mapping[str, str]) -> bool:
 
 
 def _has_terminal(found: Mapping[str, str]) -> bool:
-    """Whether this is a shell that a person types into: `srun --pty`, or salloc's own step."""
+    """Whether this is an interactive shell: `srun --pty`, or salloc's own step."""
     step = found.get("SLURM_STEP_ID", "")
     if step.isdigit() and int(step) >= FIRST_SPECIAL_STEP:
         return True
-    # The tasks of a second srun, typed into such a shell, inherit the variable.
+    # The tasks of a second srun, started in such a shell, inherit the variable.
     return "SLURM_PTY_PORT" in found and _number(found, "SLURM_STEP_NUM_TASKS", default=1) == 1
 
 
@@ -148,7 +151,7 @@ def _by_srun(found: Mapping[str, str]) -> Started:
 
 
 def tasks_per_node(layout: str) -> tuple[int, ...]:
-    """SLURM's short form of the tasks on each node: "2(x3),1" is (2, 2, 2, 1)."""
+    """Read SLURM's short form of the tasks on each node: "2(x3),1" is (2, 2, 2, 1)."""
     counts: list[int] = []
     for tasks, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", layout):
         counts += [int(tasks)] * int(times or 1)
@@ -156,7 +159,7 @@ def tasks_per_node(layout: str) -> tuple[int, ...]:
 
 
 def _number(found: Mapping[str, str], *names: str, default: int = 0) -> int:
-    """The first of some variables that holds a number."""
+    """The value of the first of some variables that contains a number."""
     return next((int(found[name]) for name in names if found.get(name, "").isdigit()), default)
 
 
@@ -167,13 +170,13 @@ def check_world(
     command: str | None = None,
     is_notebook: bool | None = None,
 ) -> Started:
-    """Compare the world that was started with the one that was asked for.
+    """Compare the processes that were started with those that are requested.
 
     Args:
-        asked: by the config.
-        environment: variables of this process; default: the real ones.
-        command: what was typed, for the remedy; default: the real command line.
-        is_notebook: whether this process is an interactive Python; default: looked up.
+        asked: what the config requests.
+        environment: the variables of this process; by default the real ones.
+        command: the command line, for the remedy; by default the real one.
+        is_notebook: whether this process is an interactive Python; by default this is detected.
 
     Returns:
         How this process was started.
@@ -242,7 +245,7 @@ def _difference(asked: World, now: Started) -> str:
 
 def _remedy(asked: World, now: Started, found: Mapping[str, str], command: str) -> str:
     if asked.size == 1:
-        # Several were started on purpose, most likely, and the config does not know.
+        # Several were probably started on purpose, and the config does not match.
         nodes = len(now.per_node or (1,))
         return (
             f"to train on all of them set devices to {(now.size or 1) // nodes} and num_nodes to {nodes}; "
@@ -257,17 +260,17 @@ def _remedy(asked: World, now: Started, found: Mapping[str, str], command: str) 
 
 
 def _line(launcher: Launcher, asked: World, command: str) -> str:
-    """The command that starts what is asked for."""
+    """The command that starts the requested processes."""
     if launcher == "torchrun":
         command = re.sub(r"^iconoclip ", "-m iconoclip.cli ", command)
         nodes = f" --nnodes={asked.num_nodes}" if asked.num_nodes > 1 else ""
         return f"torchrun{nodes} --nproc-per-node={asked.devices} {command}"
-    # --ntasks as well: an allocation's SLURM_NTASKS would otherwise win over --ntasks-per-node.
+    # --ntasks as well, because an allocation's SLURM_NTASKS would take precedence over --ntasks-per-node.
     return f"srun --nodes={asked.num_nodes} --ntasks={asked.size} --ntasks-per-node={asked.devices} {command}"
 
 
 def typed_command() -> str:
-    """The command line as it was typed; that of the verb in general where this is another program."""
+    """The command line that was typed, or a general one if this is another program."""
     program = Path(sys.argv[0])
     if program.name == "iconoclip" or program.parts[-2:] == ("iconoclip", "cli.py"):
         return shlex.join(["iconoclip", *sys.argv[1:]])

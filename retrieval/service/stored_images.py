@@ -28,7 +28,7 @@ def refuse_unless_shown(hit: Hit) -> None:
         home = home_of(hit)
         raise Refusal(
             403,
-            "the rights of this picture allow a link to it, not showing it here",
+            "the rights of this picture allow a link to it, but do not allow showing it here",
             where=hit.key,
             remedy=f"see it at its institution: {home}" if home else "ask its institution",
         )

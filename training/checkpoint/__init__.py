@@ -1,1 +1,1 @@
-"""A run's checkpoints: which there are, and how one is written and read."""
+"""The checkpoints of a run: finding, writing and reading them."""

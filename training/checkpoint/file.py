@@ -1,5 +1,5 @@
-"""Checkpoints that are whole or not there: written under a temporary name and renamed, with a checksum,
-loaded as data only.
+"""Checkpoint files that are complete or absent: written under a temporary name and renamed, with a
+checksum, and loaded as data only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         MissingRequirement: no such file.
-        DamagedData: it does not match its checksum, or holds anything but data.
+        DamagedData: it does not match its checksum, or contains something other than data.
     """
     if not path.is_file():
         raise MissingRequirement("no such checkpoint", where=path, remedy="`iconoclip train` writes them")
@@ -42,7 +42,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 class _HashingWriter:
-    """Hashes what passes through to a file."""
+    """Writes to a file and computes the hash of the bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.sha256 = file, hashlib.sha256()
@@ -58,8 +58,8 @@ class _HashingWriter:
 class AtomicCheckpointIO(CheckpointIO):
     """Writes Lightning's checkpoints atomically, with a checksum, and reads them as data only.
 
-    Only the first rank writes. What keeps it from writing is kept in `problem`, so that all ranks can end
-    together: an error of one would leave the others waiting for it.
+    Only the first rank writes. If it fails, the error is stored in `problem`, so that all ranks can end
+    together. If one rank raised it, the others would wait for that rank.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint; a crash at any moment leaves the earlier ones as they were."""
+        """Write a checkpoint. A crash at any moment leaves the earlier ones unchanged."""
         try:
             self.write(checkpoint, Path(path))
         except IconoclipError as error:
@@ -78,7 +78,7 @@ class AtomicCheckpointIO(CheckpointIO):
         """Write a checkpoint and its checksum, or nothing.
 
         Raises:
-            TryAgainLater: the disk is full; the checkpoints before it stay.
+            TryAgainLater: the disk is full; earlier checkpoints are kept.
         """
         with atomic_write(path) as file:
             writer = _HashingWriter(file)

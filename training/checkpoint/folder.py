@@ -1,7 +1,8 @@
-"""The checkpoints of a run: their names, their checksums, and which of them is sound. Needs no torch.
+"""The checkpoints of a run: names, checksums, and which ones are undamaged. Does not import torch.
 
-A checkpoint is `step-00001200.ckpt` with `step-00001200.ckpt.sha256`; the checksum is written first, so that
-a checkpoint without one cannot appear. One that does not match is left alone and the one before it is used.
+A checkpoint is `step-00001200.ckpt` with `step-00001200.ckpt.sha256`. The checksum is written
+first, so that there is never a checkpoint without one. A checkpoint that does not match is kept,
+but the previous one is used.
 """
 
 from __future__ import annotations

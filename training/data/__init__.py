@@ -1,1 +1,1 @@
-"""Shard sets -> batches: which samples, in which order, with which caption, cropped how."""
+"""Turns shard sets into batches: which samples, in which order, with which captions and crops."""

@@ -1,4 +1,4 @@
-"""Which captions of an image are trained on: drawn by weight, as a function of (seed, epoch, position) alone.
+"""Draws the captions of an image for training by weight, as a function of (seed, epoch, position) alone.
 
 Letters: B samples of a batch, K captions per image, C captions of all samples.
 """
@@ -24,10 +24,10 @@ def caption_weights(
 ) -> npt.NDArray[np.float64]:
     """The weight of each caption, [C].
 
-    A weight is the product of its language's, its field's and its origin's. A language with a share s of the
-    captions weighs s^(1/T - 1): T = 1 leaves languages as frequent as they are, a larger T makes rare ones
+    A weight is the product of the weights of language, field and origin. A language with a share s of the
+    captions has the weight s^(1/T - 1): T = 1 keeps the languages' frequencies, a larger T makes rare ones
     more likely within an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An origin
-    `machine:NAME` that is not listed takes the weight of `machine`.
+    `machine:NAME` that is not listed has the weight of `machine`.
     """
     shares = _shares(captions.language)
     found = [
@@ -45,7 +45,7 @@ def _shares(column: pa.Array) -> dict[str, float]:
 
 
 def _weigh(column: pa.Array, weight: Callable[[str], float]) -> npt.NDArray[np.float64]:
-    """The weight of each entry of a column, [C]; each distinct value is weighed once."""
+    """The weight of each entry of a column, [C]; computed once per distinct value."""
     encoded = column.dictionary_encode()
     weights = np.array([weight(value) for value in encoded.dictionary.to_pylist()], dtype=np.float64)
     found: npt.NDArray[np.float64] = weights[encoded.indices.to_numpy(zero_copy_only=False)]
@@ -59,8 +59,8 @@ def _origin_weight(origin: str, weights: Mapping[str, float]) -> float:
 class CaptionSampler:
     """Draws K captions of each sample without replacement, in proportion to their weights.
 
-    An image with fewer than K usable captions repeats them. Captions of weight zero are never drawn, unless
-    the image has no other.
+    If an image has fewer than K usable captions, they are repeated. Captions with weight zero are drawn only
+    if the image has no others.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class CaptionSampler:
     def draw(self, rows: Sequence[int], positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The caption numbers of each sample, [B, K].
 
-        Keys u^(1/w) and the largest first: weighted sampling without replacement (Efraimidis and Spirakis
-        2006).
+        The captions with the largest keys u^(1/w): weighted sampling without replacement
+        (Efraimidis and Spirakis 2006).
         """
         first_B, count_B = self._captions.first_N[rows], np.diff(self._captions.first_N)[rows]
         owner = np.repeat(np.arange(len(rows)), count_B)
@@ -83,7 +83,7 @@ class CaptionSampler:
         draws = uniform(self._seed, CAPTION, positions[owner], within)
         with np.errstate(divide="ignore"):
             keys = np.where(weights > 0, np.log(np.maximum(draws, 2.0**-60)) / weights, -np.inf)
-        # What has no weight comes last; it is drawn only where nothing else is.
+        # Captions without weight come last, and are drawn only if there is nothing else.
         turns = np.lexsort((within, -keys, owner))
         usable_B = np.bincount(owner[weights > 0], minlength=len(rows))
         usable_B = np.where(usable_B > 0, usable_B, count_B)

@@ -1,9 +1,9 @@
-"""Image bytes -> pixels for training: decoded no larger than needed, cropped gently, colour and sides
-untouched.
+"""Turns image bytes into pixels for training: decoded no larger than needed and cropped gently;
+colours and sides do not change.
 
-A picture of a saint or a shield means something else mirrored or recoloured, so there are no flips and no
-colour jitter. Evaluation does not come here: it uses open_clip's own transform of the model's preprocess
-config.
+A mirrored or recoloured picture of a saint or a shield means something else, so there are no flips
+and no colour jitter. Evaluation does not use this module, but open_clip's own transform for the
+model's preprocess config.
 
 Letters: S side of the square input, H and W of a decoded image.
 """
@@ -22,7 +22,7 @@ from iconoclip.errors import DamagedData
 
 UInt8Array = npt.NDArray[np.uint8]
 ResizeMode = Literal["squash", "shortest", "longest"]
-# Enough for a folio at 20,000 by 15,000; more is an attack or an accident.
+# Enough for a folio of 20,000 by 15,000 pixels; more is an attack or an accident.
 MAX_PIXELS = 300_000_000
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -60,7 +60,7 @@ class Crop:
         left = (width - frame_width) / 2 + draws[2] * (frame_width - wide)
         top = (height - frame_height) / 2 + draws[3] * (frame_height - high)
         if self.resize_mode == "shortest":
-            # The square may lie anywhere on the longer side, so that nothing is never seen.
+            # The square may be anywhere along the longer side, so that every part is used at some time.
             left = draws[2] * (width - wide)
             top = draws[3] * (height - high)
         return left, top, left + wide, top + high
@@ -89,18 +89,19 @@ class Crop:
 
     @property
     def decode_side(self) -> int:
-        """The shorter side that a decoded image needs, so that its smallest crop is still not enlarged."""
+        """The shorter side that a decoded image needs, so that even its smallest crop is not enlarged."""
         return int(np.ceil(self.size / (self.min_area / self.aspect_jitter) ** 0.5))
 
 
 class UndecodableImage(DamagedData):
-    """Bytes that are no picture, a truncated one, or one too large to decode."""
+    """The bytes are not a picture, or the picture is truncated or too large to decode."""
 
 
 def decode(data: bytes, *, min_side: int, where: str) -> Image.Image:
     """JPEG bytes as an RGB image whose shorter side is at least `min_side` when the stored one's is.
 
-    The JPEG decoder scales by 1/2, 1/4 or 1/8 while it decodes (Pillow's draft mode), which costs a fraction.
+    The JPEG decoder scales by 1/2, 1/4 or 1/8 while it decodes (Pillow's draft mode), which
+    takes a fraction of the time.
 
     Raises:
         UndecodableImage: not an image, truncated, or larger than MAX_PIXELS.
@@ -118,4 +119,4 @@ def decode(data: bytes, *, min_side: int, where: str) -> Image.Image:
         ) from error
 
 
-_REMEDY = "`iconoclip check` finds every such sample; `iconoclip takedown` takes it out"
+_REMEDY = "`iconoclip check` finds every such sample; `iconoclip takedown` withdraws it"

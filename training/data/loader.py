@@ -1,4 +1,4 @@
-"""Batches: pixels and tokens of the samples that the schedule names, the same whoever loads them.
+"""Batches: pixels and tokens of the samples in the schedule, independent of the process that loads them.
 
 Letters: B samples of a rank's batch, K captions drawn of an image, M captions of it that are compared at
 most, L context length, S image side.
@@ -31,7 +31,7 @@ from training.data.samples import Samples
 from training.data.storage import ShardReader, ShortShard
 
 BATCHES_AHEAD = 3
-# Rows that are tried in the place of a damaged one before the batch is given up.
+# The number of rows that are tried in place of a damaged one before the batch fails.
 MAX_NEIGHBOURS = 1000
 Tokenize = Callable[[list[str]], Tensor]
 
@@ -61,8 +61,8 @@ class Batch:
     def failed(cls, problem: IconoclipError) -> Batch:
         """A batch that could not be loaded.
 
-        The error travels with the batch instead of being raised: ranks must end together, and torch would put
-        a traceback around an error of a loading process.
+        The error is stored in the batch instead of being raised: ranks must end together, and torch would
+        wrap an error of a loading process in a traceback.
         """
         return cls(*(torch.zeros(0, 0, dtype=torch.int64) for _ in range(6)), problem=problem)
 
@@ -75,7 +75,7 @@ class Batch:
         return self._with(tensor.pin_memory() for tensor in self._tensors())
 
     def part(self, start: int, end: int) -> Batch:
-        """Samples `start` up to `end`."""
+        """The samples from `start` up to `end`."""
         return Batch(*(tensor[start:end] for tensor in self._tensors()))
 
     def _with(self, tensors: Iterable[Tensor]) -> Batch:
@@ -89,21 +89,20 @@ class Batch:
 
 
 class TrainingSamples(Dataset[Batch]):
-    """Makes whole batches from (position, row) pairs. Holds no state that a draw depends on.
+    """Makes whole batches from (position, row) pairs. Draws do not depend on any state.
 
-    A row whose picture cannot be decoded gives its place to the next row that can be: which one depends on
-    the data alone, so ranks, workers and resumes agree, and neither the order nor the size of a batch
-    changes.
+    A row whose picture cannot be decoded is replaced by the next row that can be. Which row that is
+    depends on the data alone, so ranks, workers and resumed runs agree, and neither the order nor
+    the size of a batch changes.
 
     Args:
         samples: the training set.
         captions: draws captions.
         crop: cuts images.
-        tokenize: list of texts -> int64 [num, L].
-        seed: of the run.
-        relations: of "group" and "iconclass", which make samples related in addition to equal text.
-        cache_megabytes: decoded images kept in memory by each process; nothing is kept when the whole set
-            does not fit.
+        tokenize: turns a list of texts into int64 [num, L].
+        seed: the seed of the run.
+        relations: those of "group" and "iconclass" that relate samples in addition to equal text.
+        cache_megabytes: memory for decoded images in each process; unused if the whole set does not fit.
     """
 
     def __init__(
@@ -130,7 +129,7 @@ class TrainingSamples(Dataset[Batch]):
         return len(self.samples)
 
     def __getitems__(self, pairs: list[tuple[int, int]]) -> Batch:
-        """The batch of these (position, row) pairs, in their order, or one that carries what went wrong."""
+        """The batch of these (position, row) pairs, in their order, or a batch that contains the error."""
         try:
             return self._batch(pairs)
         except IconoclipError as error:
@@ -204,7 +203,7 @@ class TrainingSamples(Dataset[Batch]):
 
 
 class DecodedImages:
-    """Decoded images kept in memory, when the whole set fits the budget."""
+    """A cache of decoded images in memory, used if the whole set fits."""
 
     def __init__(self, samples: Samples, budget_megabytes: int) -> None:
         pixels = (
@@ -216,19 +215,19 @@ class DecodedImages:
         self._images: dict[int, npt.NDArray[np.uint8]] = {}
 
     def get(self, row: int) -> Image.Image | None:
-        """The image of a row, if it is here."""
+        """The image of a row, if it is in the cache."""
         pixels = self._images.get(row)
         return None if pixels is None else Image.fromarray(pixels)
 
     def put(self, row: int, image: Image.Image) -> None:
-        """Keep a decoded image, if the set fits."""
+        """Store a decoded image, if the set fits."""
         if self.is_on:
             self._images[row] = np.asarray(image)
 
 
 def reason(error: DamagedData) -> str:
-    """What is wrong with a picture, the same in every process: Pillow names the object it reads by its
-    address.
+    """The reason why a picture cannot be decoded, without the memory address that Pillow puts into it, so
+    that all processes give the same text.
     """
     return re.sub(r" <[^<>]* object at 0x[0-9a-f]+>", "", error.what)
 
@@ -248,10 +247,10 @@ def make_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> DataLoader[Batch] | Ahead:
-    """One rank's batches from `first_step` on: a resume starts there, it replays nothing.
+    """One rank's batches from `first_step`. A resumed run starts there, without replaying earlier ones.
 
-    Without workers a thread loads ahead: decoding and resizing leave Python's lock to the step that is being
-    done.
+    Without workers, a thread loads in advance: decoding and resizing release Python's lock,
+    so that the step can run.
     """
     batches = RankBatches(
         schedule, first_step=first_step, num_steps=num_steps, rank=rank, num_ranks=num_ranks
@@ -269,7 +268,7 @@ def make_loader(
 
 
 class Ahead:
-    """Iterates a loader in a thread, a few batches ahead of whoever asks."""
+    """Iterates a loader in a thread, a few batches in advance."""
 
     def __init__(self, loader: DataLoader[Batch], num_ahead: int) -> None:
         self._loader, self._num_ahead = loader, num_ahead
@@ -301,15 +300,16 @@ class Ahead:
                 ready.put(batch)
             ready.put(None)
         except BaseException as error:
-            # Whatever it is, it belongs to the thread that waits for the batch.
+            # Any exception is raised in the thread that waits for the batch.
             ready.put(error)
 
 
 def _as_worker(worker: int) -> None:
-    """One thread, and no reaction to the rank's signals: it ends its workers itself, once it has saved.
+    """Set up a worker: one thread, and signals for the rank are ignored. The rank ends its workers
+    itself, after it has saved.
 
-    A scheduler tells every process of a job to end, workers too, and a rank without its workers cannot finish
-    the step. The second SIGTERM counts: it is the rank's own.
+    A scheduler sends SIGTERM to every process of a job, including workers, but a rank cannot finish the step
+    without its workers. So a worker ends at the second SIGTERM, which comes from the rank.
     """
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGUSR1):

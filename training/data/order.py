@@ -1,9 +1,10 @@
 """The order of samples: a function of (seed, epoch) alone, the same for any number of workers and ranks.
 
-An epoch shuffles blocks of neighbouring samples, then the samples within a window of blocks: as random as a
-shuffle buffer the size of a window, and read in runs of a block, which suits a parallel file system. Epochs
-follow one another without a gap, and a global batch may straddle two of them: every sample comes exactly once
-per epoch, every batch is full, and no rank ever has one batch more than another.
+An epoch shuffles blocks of neighbouring samples, then the samples within a window of blocks. This is
+as random as a shuffle buffer of the size of a window, and reads whole blocks at a time, which suits a
+parallel file system. Epochs follow each other without a gap, and a global batch may contain samples
+of two epochs. So every sample comes exactly once per epoch, every batch is full, and no rank ever has
+one batch more than another.
 
 Letters: N samples, S shards, B global batch.
 """
@@ -28,12 +29,12 @@ class EpochOrder:
     """The order of every epoch of a training set.
 
     Args:
-        shard_lengths_S: samples of each shard, in the order of the rows.
-        seed: of the run.
-        block_samples: neighbouring samples that are read in one go.
-        window_blocks: blocks whose samples are shuffled together.
-        institution_quotas: for each institution its rows and how many of them one epoch draws; None takes
-            each sample once.
+        shard_lengths_S: the number of samples of each shard, in the order of the rows.
+        seed: the seed of the run.
+        block_samples: the number of neighbouring samples that are read together.
+        window_blocks: the number of blocks whose samples are shuffled together.
+        institution_quotas: for each institution, its rows and how many samples of it an epoch contains;
+            None takes each sample once.
     """
 
     shard_lengths_S: tuple[int, ...]
@@ -65,8 +66,8 @@ class EpochOrder:
         return np.concatenate(starts), np.concatenate(stops)
 
     def repeats(self, epoch: int) -> IntArray | None:
-        """How often each row comes in an epoch: its institution's quota, spread as evenly as whole numbers
-        go.
+        """How often each row comes in an epoch: its institution's quota, distributed as
+        evenly as whole numbers allow.
         """
         if self.institution_quotas is None:
             return None
@@ -79,12 +80,12 @@ class EpochOrder:
 
 
 class Epoch:
-    """One epoch's order, laid out window by window: out of a hundred million samples one rank needs a few
-    thousand at once.
+    """The order of one epoch, computed window by window: of a hundred million samples, a rank needs only
+    a few thousand at a time.
 
     Args:
-        order: of every epoch.
-        number: of this one.
+        order: the order of all epochs.
+        number: the number of this epoch.
     """
 
     def __init__(self, order: EpochOrder, number: int) -> None:
@@ -122,10 +123,10 @@ class Epoch:
 
 
 def quotas(institution_N: npt.NDArray[np.integer], alpha: float) -> tuple[tuple[IntArray, int], ...] | None:
-    """How many samples of each institution one epoch draws, in proportion to n^alpha, N in all.
+    """The number of samples of each institution in an epoch, in proportion to n^alpha, N in total.
 
-    alpha = 1 takes every sample once (None is returned), 0 gives every institution the same number. The
-    remainder goes to the largest fractions (Hamilton's method).
+    alpha = 1 takes every sample once (None is returned); alpha = 0 gives every institution the same number.
+    The remainder goes to the largest fractions (Hamilton's method).
     """
     if alpha == 1.0:
         return None
@@ -142,11 +143,11 @@ def quotas(institution_N: npt.NDArray[np.integer], alpha: float) -> tuple[tuple[
 
 
 class Schedule:
-    """Which row is at which position of the endless stream of epochs, and which rows make a batch.
+    """Gives the row at each position in the endless sequence of epochs, and the rows of each batch.
 
     Args:
-        order: of each epoch.
-        batch_size: of the global batch, over all ranks.
+        order: the order of the epochs.
+        batch_size: the size of the global batch, over all ranks.
     """
 
     def __init__(self, order: EpochOrder, batch_size: int) -> None:
@@ -155,13 +156,13 @@ class Schedule:
         self._epoch = lru_cache(maxsize=2)(lambda number: Epoch(order, number))
 
     def num_steps(self, epochs: float) -> int:
-        """Steps after which every sample has come `epochs` times; the last batch is filled up from the next
-        epoch.
+        """The number of steps after which every sample has come `epochs` times. The last batch is
+        filled up from the next epoch.
         """
         return -(-round(epochs * self.order.num_samples) // self.batch_size)
 
     def batch(self, step: int, rank: int = 0, num_ranks: int = 1) -> list[tuple[int, int]]:
-        """(position, row) of each sample that `rank` trains on at `step`."""
+        """The (position, row) of each sample that `rank` trains on at `step`."""
         share = self.batch_size // num_ranks
         first = step * self.batch_size + rank * share
         positions = range(first, first + share)
@@ -187,7 +188,7 @@ class Schedule:
 
 
 class RankBatches(Sequence[list[tuple[int, int]]]):
-    """The batches of one rank from `first_step` on; torch's DataLoader takes it as a batch sampler."""
+    """The batches of one rank from `first_step`, as a batch sampler for torch's DataLoader."""
 
     def __init__(
         self, schedule: Schedule, *, first_step: int, num_steps: int, rank: int, num_ranks: int

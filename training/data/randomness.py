@@ -1,8 +1,8 @@
-"""Randomness without state: every draw is a hash of what it is for.
+"""Random numbers without state: every draw is a hash of its purpose and position.
 
-A draw for (seed, epoch, sample) is the same whatever process makes it and whatever was drawn before. That is
-what makes a run the same for any number of workers and ranks, and a resume exact without a saved generator.
-The mixer is splitmix64 (Steele, Lea and Flood 2014, OOPSLA), chained over its inputs.
+A draw for (seed, epoch, sample) does not depend on the process or on earlier draws. So a run is the same for
+any number of workers and ranks, and resuming is exact without a saved generator. The hash is splitmix64
+(Steele, Lea and Flood 2014, OOPSLA), chained over its inputs.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ UInt64Array = npt.NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
-# What a draw is for; two purposes never share a stream.
+# The purpose of a draw; two purposes never use the same stream.
 ORDER, WINDOW, CAPTION, CROP, QUOTA, STEP = range(6)
 
 
 def mix(*parts: int | npt.NDArray[np.integer]) -> UInt64Array:
-    """Hash integers, or arrays of them that broadcast, into uniform 64-bit values."""
+    """Hash integers, or broadcastable arrays of them, into uniform 64-bit values."""
     state: UInt64Array = np.zeros((), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for part in parts:

@@ -1,9 +1,9 @@
 """Shard sets on object storage, through fsspec, with a cache on this machine.
 
-`s3://bucket/set`, `gs://...`, `https://...`: the index comes first, each shard when a sample of it is first
-read. A shard is kept only if its checksum is the one the manifest vouches for; it appears whole or not at
-all, so that many processes may share a cache. When the cache grows past its bound, the shards that were read
-longest ago go.
+`s3://bucket/set`, `gs://...`, `https://...`: the index is downloaded first, and each shard when one of its
+samples is first read. A shard is kept only if it matches its checksum in the manifest. It appears
+completely or not at all, so that many processes may share a cache. If the cache becomes too large, the
+least recently used shards are removed.
 """
 
 from __future__ import annotations
@@ -29,27 +29,28 @@ def is_remote(location: str) -> bool:
 
 
 def cache_folder() -> Path:
-    """Where remote shards are kept: $ICONOCLIP_CACHE, or ~/.cache/iconoclip."""
+    """The folder for remote shards: $ICONOCLIP_CACHE, or ~/.cache/iconoclip."""
     return Path(os.environ.get("ICONOCLIP_CACHE") or Path.home() / ".cache" / "iconoclip")
 
 
 def cache_bytes() -> int:
-    """How much is kept: $ICONOCLIP_CACHE_GB, or 200 GB."""
+    """The size of the cache: $ICONOCLIP_CACHE_GB, or 200 GB."""
     return int(float(os.environ.get("ICONOCLIP_CACHE_GB") or 200) * _GIGABYTE)
 
 
 def open_set(location: str) -> ShardSet:
-    """A shard set by path or address; of a remote one only the index is fetched.
+    """Open a shard set by path or address. For a remote one only the index is downloaded.
 
     Raises:
-        MissingRequirement: there is none, it may not be read, or fsspec has no reader for such addresses.
-        TryAgainLater: the server stays in trouble.
-        DamagedData: it is not a sound one.
+        MissingRequirement: there is no shard set, it may not be read, or fsspec has no
+            reader for such addresses.
+        TryAgainLater: the server still fails after all retries.
+        DamagedData: it is damaged.
     """
     if not is_remote(location):
         return ShardSet(location)
     manifest = transfer.read(f"{location.rstrip('/')}/{MANIFEST_NAME}")
-    # A set is named by its manifest's checksum: one that has changed gets a folder of its own.
+    # The folder's name is the checksum of the manifest, so a changed set gets another folder.
     folder = cache_folder() / hashlib.sha256(manifest).hexdigest()
     if not (folder / MANIFEST_NAME).is_file():
         index = transfer.read(f"{location.rstrip('/')}/{RECORDS_NAME}", sha256=_index_sha256(manifest))
@@ -64,8 +65,8 @@ def open_set(location: str) -> ShardSet:
 
 
 def _index_sha256(manifest: bytes) -> str | None:
-    """The checksum that a manifest gives for its index; None for one that is not a manifest, which is refused
-    where it is opened.
+    """The checksum of the index in a manifest; None if the file is not a manifest, which is
+    refused when it is opened.
     """
     try:
         return str(json.loads(manifest)["records_sha256"])
@@ -74,20 +75,20 @@ def _index_sha256(manifest: bytes) -> str | None:
 
 
 def is_cached(one: ShardSet) -> bool:
-    """Whether a set is the local end of a remote one; its shards are checked when they come."""
+    """Whether a set is the local copy of a remote one, whose shards are checked when they are downloaded."""
     return (one.folder / ORIGIN_NAME).is_file()
 
 
 def fetch_shard(owner: ShardSet, name: str) -> bool:
-    """Fetch a shard of a remote set into the cache.
+    """Download a shard of a remote set into the cache.
 
     Returns:
-        False when the set is not a remote one.
+        False if the set is not a remote one.
 
     Raises:
-        DamagedData: what came is not what the manifest vouches for.
-        MissingRequirement: it is not there, or may not be read.
-        TryAgainLater: the server stays in trouble, or the disk is full.
+        DamagedData: the shard does not match its checksum in the manifest.
+        MissingRequirement: it does not exist, or may not be read.
+        TryAgainLater: the server still fails after all retries, or the disk is full.
     """
     if not is_cached(owner):
         return False
@@ -105,7 +106,7 @@ def fetch_shard(owner: ShardSet, name: str) -> bool:
 
 
 def _make_room(num_bytes: int) -> None:
-    """Remove the shards that were read longest ago until another fits."""
+    """Remove the least recently used shards until another one fits."""
     found = []
     for path in cache_folder().glob("*/*.tar"):
         with contextlib.suppress(FileNotFoundError):
@@ -115,6 +116,6 @@ def _make_room(num_bytes: int) -> None:
     for _, size, path in sorted(found):
         if excess <= 0:
             return
-        # A process that has it open keeps reading it.
+        # A process that has it open can still read it.
         path.unlink(missing_ok=True)
         excess -= size

@@ -1,8 +1,9 @@
-"""The samples a run may use: rows of the shard sets' indexes, less everything that rights or withdrawal
-forbid.
+"""The samples that a run may use: the rows of the shard sets' indexes that neither
+rights nor withdrawals forbid.
 
-A shard set's own record of the rights is not trusted: each row is judged again from its rights statement
-under the run's policy (iconoclip.rights.may_train). A key withdrawn from one set is withdrawn from all.
+A permission that a shard set records is not trusted: each row is checked again from its rights
+statement under the run's policy (iconoclip.rights.may_train). A key that is withdrawn from one
+set is withdrawn from all.
 
 Letters: N samples, C captions of all samples together, B some samples, M captions of a sample at most.
 """
@@ -47,7 +48,7 @@ COLUMNS = [
     "object_type",
     "display",
 ]
-# Captions of an image that are compared with the texts of a batch.
+# The number of captions of an image that are compared with the texts of a batch.
 MOST_CAPTIONS = 32
 
 
@@ -62,7 +63,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Samples:
-    """Rows in shard order, and where each one's bytes lie."""
+    """The rows in shard order, with the position of each one's bytes."""
 
     sets: tuple[ShardSet, ...]
     table: pa.Table
@@ -75,12 +76,12 @@ class Samples:
 
     @cached_property
     def offset_N(self) -> npt.NDArray[np.int64]:
-        """Where each image's bytes start in its shard."""
+        """The offset of each image's bytes in its shard."""
         return _numbers(self.table["image_offset"])
 
     @cached_property
     def size_N(self) -> npt.NDArray[np.int64]:
-        """How many bytes each image has."""
+        """The number of bytes of each image."""
         return _numbers(self.table["image_size"])
 
     @cached_property
@@ -100,7 +101,7 @@ class Samples:
 
     @cached_property
     def notation_N(self) -> npt.NDArray[np.int64]:
-        """A number for each sample's set of Iconclass notations; -1 - row when it has none."""
+        """A number for each sample's set of Iconclass notations; -1 - row if it has none."""
         joined = [" | ".join(sorted(notations or [])) for notations in self.table["iconclass"].to_pylist()]
         code_N = codes(pa.array(joined))
         none_N = np.array([not text for text in joined], dtype=bool)
@@ -154,11 +155,11 @@ class Captions:
 
     @cached_property
     def most(self) -> int:
-        """M, the captions of the sample that has most, or MOST_CAPTIONS."""
+        """M, the largest number of captions of a sample, but at most MOST_CAPTIONS."""
         return int(min(MOST_CAPTIONS, np.diff(self.first_N).max(initial=1)))
 
     def texts_of(self, row_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The numbers of the texts of some rows' captions, filled up with -1, [B, M]."""
+        """The text numbers of some rows' captions, filled up with -1, [B, M]."""
         first_B, last_B = self.first_N[row_B], self.first_N[row_B + 1]
         caption_BM = first_B[:, None] + np.arange(self.most)
         is_there_BM = caption_BM < last_B[:, None]
@@ -166,7 +167,7 @@ class Captions:
 
     @cached_property
     def text_C(self) -> npt.NDArray[np.int64]:
-        """A number for each distinct text, equal for equal texts whatever their case and spacing."""
+        """A number for each distinct text; case and spacing are ignored."""
         plain = pc.utf8_trim_whitespace(pc.utf8_lower(self.text))
         return codes(pc.replace_substring_regex(plain, r"\s+", " "))
 
@@ -175,14 +176,14 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
     """Open shard sets and keep the samples of `split` that `policy` allows to train on.
 
     Args:
-        folders: shard sets, by path or address; a key that is in two of them counts once, from the first.
+        folders: shard sets, by path or address. If a key is in two of them, that of the first is used.
         split: train, val, test, or all.
         policy: see iconoclip.rights.
 
     Raises:
-        MissingRequirement, DamagedData: a folder that is not a sound shard set.
-        RightsForbid: the policy leaves no sample.
-        BadInput: no sample in the split, or none with a caption.
+        MissingRequirement, DamagedData: a folder contains no shard set, or a damaged one.
+        RightsForbid: the policy allows no sample.
+        BadInput: the split has no sample, or none with a caption.
     """
     sets = tuple(open_set(folder) for folder in folders)
     withdrawn = frozenset[str]().union(*(one.withdrawn for one in sets))
@@ -230,7 +231,7 @@ def _drop(table: pa.Table, is_out_N: npt.NDArray[np.bool_], left_out: Counter[st
 
 def _is_repeated_or_withdrawn(keys: pa.ChunkedArray, withdrawn: frozenset[str]) -> npt.NDArray[np.bool_]:
     code_N = codes(keys)
-    # Codes count up in the order of first appearance: one that is not above all before it has been there.
+    # Codes are numbered by first appearance, so a code that is not larger than all before it is a repetition.
     highest_N = np.maximum.accumulate(np.append(-1, code_N))[:-1]
     is_withdrawn = pc.is_in(_one_array(keys), value_set=pa.array(sorted(withdrawn), pa.string()))
     found: npt.NDArray[np.bool_] = (code_N <= highest_N) | is_withdrawn.to_numpy(zero_copy_only=False)
@@ -238,7 +239,7 @@ def _is_repeated_or_withdrawn(keys: pa.ChunkedArray, withdrawn: frozenset[str]) 
 
 
 def _is_forbidden(table: pa.Table, policy: PolicyName) -> npt.NDArray[np.bool_]:
-    """Judge each distinct combination of rights values once."""
+    """Check each distinct combination of rights values once."""
     opt_out = pc.binary_join(pc.cast(table["opt_out"], pa.list_(pa.string())), "\n")
     columns = [
         codes(column) for column in (table["rights_raw"], table["rights_uri"], table["train"], opt_out)
@@ -278,7 +279,7 @@ def _allows(
 
 
 def _number_shards(table: pa.Table) -> tuple[tuple[Shard, ...], npt.NDArray[np.int32]]:
-    """Number the shards in the order of their first row; rows of one shard are neighbours."""
+    """Number the shards in the order of their first row. The rows of a shard must be neighbours."""
     name_N, set_N = codes(table["shard"]), _numbers(table["set_number"])
     shard_N = codes(pa.array(set_N * (name_N.max() + 1) + name_N))
     if (np.diff(shard_N) < 0).any():
@@ -292,7 +293,7 @@ def _number_shards(table: pa.Table) -> tuple[tuple[Shard, ...], npt.NDArray[np.i
 
 
 def codes(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """A number for each distinct value of a column, nothing among them, in the order of first appearance."""
+    """A number for each distinct value of a column, including null, in the order of first appearance."""
     return _numbers(_one_array(column).dictionary_encode(null_encoding="encode").indices)
 
 

@@ -1,4 +1,6 @@
-"""Reading slices of shards: one open file a shard, positioned reads, no seek shared between threads."""
+"""Reads slices of shards: one open file per shard, with positioned reads, so that
+threads share no file position.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,11 @@ _COPY_AGAIN = "copy the shard set again from where it came; `iconoclip check` re
 
 
 class ShortShard(DamagedData):
-    """A picture's bytes are not in its shard: the shard ends before them."""
+    """A shard ends before the bytes of a picture."""
 
 
 class ShardReader:
-    """Reads image bytes by row. Keeps a few shards open; safe to fork before the first read."""
+    """Reads image bytes by row, and keeps a few shards open. A process may fork before the first read."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
@@ -32,7 +34,7 @@ class ShardReader:
 
         Raises:
             ShortShard: the shard is shorter than the index states.
-            DamagedData: the shard is missing, or the index cannot be right.
+            DamagedData: the shard is missing, or the index is impossible.
         """
         size = int(self._samples.size_N[row])
         if not 0 < size <= MAX_SHARD_BYTES:
@@ -68,7 +70,7 @@ class ShardReader:
     def _opened(self, owner: ShardSet, name: str) -> int:
         path = owner.folder / name
         for _ in range(FETCHES):
-            # Another process may make room in the cache between the fetch and the opening.
+            # Between download and opening, another process may remove the shard from the cache.
             with contextlib.suppress(FileNotFoundError):
                 return os.open(path, os.O_RDONLY)
             if not fetch_shard(owner, name):

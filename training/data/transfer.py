@@ -1,10 +1,9 @@
-"""Reading from object storage and web servers through fsspec, whatever the file system.
+"""Reads from object storage and web servers through fsspec.
 
-A busy server, a broken connection or a body cut short is tried again after a growing pause; then the run ends
-with exit code 75, and the same command continues it. A refusal, or a file that is not there, is reported at
-once. The file systems of fsspec raise the errors of their own clients (aiohttp, botocore, google, azure), few
-of which are
-OSErrors: they are distinguished by the HTTP status that they carry.
+A busy server, a broken connection or a truncated body is retried with growing pauses. Then the run ends with
+exit code 75, and the same command resumes it. A refusal or a missing file is reported at once. The file
+systems of fsspec raise the errors of their own clients (aiohttp, botocore, google, azure), few of which are
+OSErrors. They are distinguished by their HTTP status.
 """
 
 from __future__ import annotations
@@ -20,31 +19,32 @@ from iconoclip.disk_full import is_disk_full
 from iconoclip.errors import DamagedData, IconoclipError, MissingRequirement, TryAgainLater
 
 T = TypeVar("T")
-# Half a minute in all; a longer trouble is left to whoever starts the command again.
+# Half a minute in total; after longer failures the command must be started again.
 PAUSES_SECONDS: tuple[float, ...] = (0.5, 1, 2, 4, 8, 15)
-# A wall-clock limit on a whole file would be a hidden limit on its size: only silence counts.
+# A time limit on a whole file would be a hidden limit on its size, so only the time without data is limited.
 CONNECT_SECONDS, SILENCE_SECONDS = 30, 60
-# Answers below 500 that say "later": Request Timeout, Too Early, Too Many Requests (RFC 9110, 8470, 6585).
+# Status codes below 500 that mean "later": Request Timeout, Too Early, Too Many
+# Requests (RFC 9110, 8470, 6585).
 LATER: Final = {408, 425, 429}
 NO_CREDENTIALS: Final = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
 BUGS: Final = (TypeError, AttributeError, NameError, LookupError, NotImplementedError)
 
 
 class CutShort(Exception):
-    """What arrived is not the whole file."""
+    """The file that arrived is truncated."""
 
 
 def read(address: str, *, sha256: str | None = None) -> bytes:
     """The bytes of a file that fits into memory.
 
     Args:
-        address: of the file.
-        sha256: of its bytes, where that is known.
+        address: the address of the file.
+        sha256: the checksum of its bytes, if known.
 
     Raises:
         MissingRequirement: no such file, no permission, or no reader for such addresses.
-        TryAgainLater: the server stays in trouble.
-        DamagedData: the bytes are not those, however often they are read.
+        TryAgainLater: the server still fails after all retries.
+        DamagedData: the bytes do not match, even after retries.
     """
     system, path = _file_system(address)
 
@@ -61,8 +61,8 @@ def download(address: str, target: Path, num_bytes: int) -> None:
     """Write a file of a known size to `target`.
 
     Raises:
-        MissingRequirement, TryAgainLater: as `read`.
-        DamagedData: the file has another size, however often it is read.
+        MissingRequirement, TryAgainLater: the same cases as for `read`.
+        DamagedData: the file has another size, even after retries.
     """
     system, path = _file_system(address)
 
@@ -109,13 +109,13 @@ def _retried(address: str, attempt: Callable[[], T]) -> T:
                 raise refusal from error
             if pause is None:
                 raise _given_up(error, address) from error
-            # Spread out: all ranks and their workers may be waiting for the same server.
+            # Random pauses, because all ranks and their workers may be waiting for the same server.
             time.sleep(pause * random.uniform(0.5, 1.0))
     raise AssertionError("unreachable")
 
 
 def refusal_of(error: BaseException, address: str) -> MissingRequirement | None:
-    """The error to end with, if trying again would give the same answer."""
+    """The error to raise, if a retry would give the same result."""
     status = status_of(error)
     if status in (404, 410) or (status is None and _is_missing(error)):
         return MissingRequirement("no such file", where=address, remedy="check the address of the shard set")
@@ -147,7 +147,7 @@ def _given_up(error: Exception, address: str) -> IconoclipError:
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error, or one that it came from, carries."""
+    """The HTTP status of an error, or of one that caused it."""
     for one in _chain(error):
         response = getattr(one, "response", None)
         if isinstance(response, dict):  # botocore
@@ -155,7 +155,7 @@ def status_of(error: BaseException) -> int | None:
             if isinstance(response, int):
                 return response
         if type(one).__module__.startswith("aiohttp.http"):
-            # Its parser counts what it cannot read, such as a body cut short, as a 400 of its own.
+            # Its parser reports a response that it cannot read, such as a truncated body, as status 400.
             continue
         for owner, name in ((one, "status"), (one, "status_code"), (one, "code"), (response, "status_code")):
             value = getattr(owner, name, None)
@@ -165,8 +165,8 @@ def status_of(error: BaseException) -> int | None:
 
 
 def _is_missing(error: BaseException) -> bool:
-    """Whether a file is not there; fsspec's HTTP reader raises the same error for whatever went wrong before
-    it.
+    """Whether the error means that a file does not exist. fsspec's HTTP reader raises the same
+    error for other failures.
     """
     if not isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return False

@@ -1,1 +1,1 @@
-"""How a model scores: what it is asked, where it puts the answers, and the report of it."""
+"""Measuring a model: the queries, the ranks of the relevant items, and the report."""

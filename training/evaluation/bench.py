@@ -1,4 +1,4 @@
-"""What an evaluation works on: a model, and the images and captions that it is asked about.
+"""The input of an evaluation: a model, images, and captions as queries.
 
 Letters: N images, T distinct texts, D embedding dimension.
 """
@@ -28,7 +28,7 @@ Advance = Callable[[int], object]
 
 @dataclass(frozen=True)
 class Bench:
-    """One model at work on one choice of images and queries."""
+    """One model with a selection of images and queries."""
 
     config: EvaluateConfig
     loaded: LoadedModel
@@ -41,8 +41,8 @@ class Bench:
     """called with how many images and texts are embedded"""
 
     def sound(self) -> tuple[Bench, FloatArray, dict[str, str]]:
-        """The same without the pictures that cannot be decoded, the features of the others, [N, D], and what
-        is wrong.
+        """The same without the pictures that cannot be decoded; the features of the
+        others, [N, D]; and the reasons.
         """
         images_ND, rows, damaged = self._embedded()
         if not damaged:
@@ -90,7 +90,7 @@ class Bench:
 
     @property
     def num_embeddings(self) -> int:
-        """Images and texts to embed."""
+        """The number of images and texts to embed."""
         return len(self.rows) + sum(len(queries.texts) for queries in self.languages)
 
 
@@ -98,10 +98,10 @@ def make_bench(config: EvaluateConfig, device: torch.device | None) -> Bench:
     """Load the model and choose images and queries.
 
     Args:
-        device: to work on; the first of the config's kind if None.
+        device: the device to use; if None, the first one of the kind in the config.
 
     Raises:
-        BadInput: no caption to ask with.
+        BadInput: there is no caption to use as a query.
         ConfigError: the model has no weights.
     """
     samples = load(config.shardsets, split=config.split, policy=config.policy)

@@ -1,10 +1,10 @@
-"""Images and captions of a shard set -> unit vectors, in the order of the rows. Used by validation and
-evaluation.
+"""Embeds the images and captions of a shard set as unit vectors, in the order of the rows, for
+validation and evaluation.
 
-Each rank embeds a share, and has the whole in the end.
+Each rank embeds a share, and all ranks get the complete result.
 
-Images go through open_clip's own evaluation transform, so that the numbers hold for anyone who loads the
-model with open_clip.
+Images use open_clip's own evaluation transform, so that anyone who loads the model with
+open_clip gets the same numbers.
 
 Letters: N images, T texts, D embedding dimension, S image side.
 """
@@ -32,13 +32,13 @@ from training.model import encode_images
 from training.ranks import joined_list, joined_rows, share
 from training.text import encode_texts
 
-# Decoding at full size: the draft mode's pixels differ slightly from those anyone else would get.
+# Decoded at full size, because the pixels of draft mode differ slightly from those that others get.
 _FULL_SIZE = 1_000_000
 Advance = Callable[[int], object]
 
 
 class Embedded(NamedTuple):
-    """The features of pictures, and which pictures they are."""
+    """The features of pictures, with their row numbers."""
 
     features_ND: npt.NDArray[np.float32]
     """unit length"""
@@ -49,9 +49,7 @@ class Embedded(NamedTuple):
 
 
 class EvaluationImages(Dataset[tuple[Tensor, str]]):
-    """The images of some rows, transformed, float [3, S, S], each with what is wrong with it: nothing,
-    usually.
-    """
+    """The transformed images of some rows, float [3, S, S], each with the error if it cannot be decoded."""
 
     def __init__(self, samples: Samples, rows: Sequence[int], transform: Callable[[Any], Tensor]) -> None:
         self._samples, self._rows, self._transform = samples, rows, transform
@@ -82,7 +80,7 @@ def embed_images(
     num_workers: int = 0,
     advance: Advance | None = None,
 ) -> Embedded:
-    """The features of the images of `rows`; pictures that cannot be decoded are left out and listed.
+    """The features of the images of `rows`. Pictures that cannot be decoded are left out and listed.
 
     Raises:
         DamagedData: none of them can be decoded, or a shard is missing.

@@ -1,5 +1,4 @@
-"""Queries for the report: some that the model answers well and some that it answers worst, with what it
-found.
+"""Example queries for the report: some with good results and those with the worst, with the images found.
 
 Letters: N images, T distinct texts, D embedding dimension.
 """
@@ -26,7 +25,7 @@ THUMBNAIL_PIXELS = 192
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as the report shows it."""
+    """An image in the report."""
 
     key: str
     data_uri: str
@@ -37,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Example:
-    """A query, the image it was written for, and the first answers."""
+    """A query, the image that it describes, and the first results."""
 
     language: str
     text: str
@@ -47,14 +46,14 @@ class Example:
 
 
 class Thumbnails:
-    """Small JPEGs as data URIs, of images that may be shown."""
+    """Makes small JPEGs as data URIs, of images that may be shown."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples, self._reader = samples, ShardReader(samples)
         self._display = samples.table["display"].to_pylist()
 
     def of(self, row: int) -> str:
-        """A data URI, or nothing when the rights allow a link only."""
+        """A data URI, or an empty text if the rights allow only a link."""
         if self._display[row] == "link":
             return ""
         image = decode(
@@ -67,7 +66,9 @@ class Thumbnails:
 
 
 def choose(ranks: Ranks, queries: LanguageQueries, num: int) -> tuple[list[int], list[int]]:
-    """The positions of queries answered well (a fixed draw among rank 1) and worst, no text twice."""
+    """The positions of queries with good results (a fixed draw among rank 1) and with the worst,
+    without repeating a text.
+    """
     first = np.array([r[0] for r in ranks.ranks])
     turns = shuffled(len(first), 0)
     turns = turns[np.sort(np.unique(queries.text_Q[turns], return_index=True)[1])]
@@ -86,7 +87,7 @@ def examples(
     rows: Sequence[int],
     thumbnails: Thumbnails,
 ) -> list[Example]:
-    """The text-to-image queries at these positions, with their answers."""
+    """The text-to-image queries at these positions, with their results."""
     found = []
     for position in at:
         text, wanted = int(queries.text_Q[position]), int(queries.image_Q[position])

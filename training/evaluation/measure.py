@@ -1,4 +1,5 @@
-"""The numbers of an evaluation: embed a side of some shard sets, rank, and sum up by language and by slice.
+"""The numbers of an evaluation: embeds a split of some shard sets, ranks, and summarises
+by language and by slice.
 
 Letters: N images, T distinct texts, Q queries, D embedding dimension.
 """
@@ -38,7 +39,7 @@ MIN_CLUSTERS_PER_SLICE = 10
 
 @dataclass
 class Measured:
-    """What an evaluation came to, and what its report shows."""
+    """The results of an evaluation, and the data for its report."""
 
     scores: dict[str, Any] = field(default_factory=lambda: {"languages": {}, "zero_shot": {}})
     ranks: dict[str, tuple[Ranks, Ranks]] = field(default_factory=dict)
@@ -51,7 +52,7 @@ def measure(config: EvaluateConfig, device: torch.device | None = None) -> Measu
     """Embed and rank: scores by language and direction, and by institution and century within them.
 
     Raises:
-        BadInput: nothing to ask with, labels that fit no image, or a base of another architecture.
+        BadInput: there is no query, the labels fit no image, or the base has another architecture.
     """
     label_sets = [zero_shot.read_labels(path) for path in config.labels]
     bench = make_bench(config, device)
@@ -134,7 +135,7 @@ def _classify(bench: Bench, labels: zero_shot.LabelSet, images_ND: FloatArray) -
 
 
 def _interpolate(bench: Bench, base_name: str) -> list[dict[str, Any]]:
-    """Scores of the weights at some points between the base and this model."""
+    """The scores of interpolated weights at some points between the base and this model."""
     model = bench.loaded.model
     tuned = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     base = {
@@ -176,7 +177,7 @@ def century(earliest: int | None, latest: int | None) -> str:
 
 
 def _by_slice(ranks: Ranks, slice_N: npt.NDArray[np.str_]) -> dict[str, Any]:
-    """A summary for each slice that has enough evidence to say anything."""
+    """A summary for each slice with enough queries."""
     slice_Q = slice_N[ranks.image_Q]
     slices = {str(name): ranks.of(slice_Q == name) for name in np.unique(slice_Q)}
     return {

@@ -1,5 +1,5 @@
-"""The evaluation as one HTML file that needs nothing else: tables, intervals drawn, and queries answered well
-and badly.
+"""The evaluation as one self-contained HTML file: tables, drawn intervals, and queries
+with good and bad results.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from iconoclip.files import atomic_write
 from training.evaluation.examples import Example
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map")
-# Of the curve's drawing, in its own units.
+# The size of the drawing of the curves, in its own units.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 48, 640, 12, 280
 LABEL_HEIGHT = 21
 DASHES = ("", "7 4", "2 4", "10 3 2 3")
@@ -41,7 +41,7 @@ def write_report(
 
 
 def _names(evaluation: Mapping[str, Any]) -> dict[str, str]:
-    """The English name of each language; its tag where there is none."""
+    """The English name of each language; its tag if it has none."""
     tags = {*evaluation["languages"], *(tag for one in evaluation["zero_shot"].values() for tag in one)}
     names = {}
     for tag in tags:
@@ -51,7 +51,9 @@ def _names(evaluation: Mapping[str, Any]) -> dict[str, str]:
 
 
 def curves(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where to draw each language's recall@1 over the interpolation weight; None without an interpolation."""
+    """The coordinates of each language's recall@1 over the interpolation weight; None
+    without an interpolation.
+    """
     points = evaluation.get("interpolation")
     if not points:
         return None
@@ -96,7 +98,7 @@ def curves(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _axis(values: Sequence[float]) -> tuple[float, float, float]:
-    """Round ends of an axis that holds the values, and the step between its marks."""
+    """Round end values of an axis that contains the values, and the step between its marks."""
     span = max(max(values) - min(values), 0.05)
     step = next(one for one in (0.01, 0.02, 0.05, 0.1, 0.2) if span / one <= 6)
     low = math.floor(min(values) / step) * step
@@ -105,7 +107,7 @@ def _axis(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _set_labels_apart(lines: list[dict[str, Any]]) -> None:
-    """Give each curve a label near its end, none on top of another."""
+    """Give each curve a label near its end, without overlaps."""
     floor = -math.inf
     for line in sorted(lines, key=lambda one: float(one["end"])):
         line["label_y"] = round(max(line["end"] + 4, floor), 1)

@@ -1,8 +1,8 @@
 """Text-to-image and image-to-text retrieval of one model on one set of images, by language.
 
-A query is one caption of one image in one language. Images that have a caption of equal text are all right
-answers, for no model could tell which was meant. For image-to-text the items are the distinct texts of the
-language.
+A query is one caption of one image in one language. All images with a caption of equal text are
+relevant, because no model could know which one was meant. For image-to-text the items are the
+distinct texts of the language.
 
 Letters: N images, T distinct texts, Q queries of a chunk, D embedding dimension.
 """
@@ -28,7 +28,7 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LanguageQueries:
-    """The captions of one language: at most one an image, and which texts are equal."""
+    """The captions of one language, at most one per image, and which texts are equal."""
 
     language: str
     image_Q: npt.NDArray[np.int64]
@@ -42,7 +42,9 @@ class LanguageQueries:
 
     @property
     def cluster_Q(self) -> npt.NDArray[np.int64]:
-        """Which queries count as one: those of a group, or those of a text, whichever are fewer."""
+        """Which queries count as one piece of evidence: those of a group, or those of a
+        text, whichever gives fewer.
+        """
         if self.group_Q is None or len(np.unique(self.group_Q)) > len(self.texts):
             return self.text_Q
         return self.group_Q
@@ -51,7 +53,7 @@ class LanguageQueries:
 def choose_queries(
     samples: Samples, rows: Sequence[int], *, fields: Sequence[str] = (), languages: Sequence[str] = ()
 ) -> list[LanguageQueries]:
-    """One caption per language and row: of the first of `fields` that it has, or its first caption."""
+    """One caption per language and row: that of the first of `fields` that it has, or its first caption."""
     captions = samples.captions
     language_C, field_C = captions.language.to_pylist(), captions.field.to_pylist()
     chosen: dict[str, list[tuple[int, int]]] = {}
@@ -89,7 +91,7 @@ def _language_queries(
 
 @dataclass(frozen=True)
 class Ranks:
-    """The ranks of each query's right answers, and which image each query belongs to."""
+    """The ranks of each query's relevant items, and the image that each query belongs to."""
 
     direction: Direction
     language: str
@@ -121,7 +123,7 @@ def text_to_image(queries: LanguageQueries, texts_TD: FloatArray, images_ND: Flo
 
 
 def image_to_text(queries: LanguageQueries, texts_TD: FloatArray, images_ND: FloatArray) -> Ranks:
-    """Rank the distinct texts of the language for each image that has one."""
+    """Rank the distinct texts of the language for each image that has a text."""
     relevant = [np.array([text]) for text in queries.text_Q]
     ranks = tuple(_ranks(images_ND[queries.image_Q], texts_TD, relevant))
     return Ranks("image_to_text", queries.language, queries.image_Q, ranks, queries.cluster_Q)
@@ -138,8 +140,8 @@ def _members(
 def _ranks(
     queries_QD: FloatArray, items_ND: FloatArray, relevant: Sequence[npt.NDArray[np.int64]]
 ) -> list[npt.NDArray[np.integer]]:
-    """Each rank its share of the queries, chunk by chunk: a hundred thousand images need no matrix of their
-    square.
+    """The ranks of the relevant items. Each process computes its share of the queries in chunks, so that a
+    hundred thousand images need no square matrix.
     """
     own = share(len(queries_QD))
     found: list[npt.NDArray[np.integer]] = []
@@ -150,19 +152,19 @@ def _ranks(
 
 
 def summary(ranks: Ranks, *, num_resamples: int = 1000) -> dict[str, Any]:
-    """recall@1/5/10, MRR and mAP with 95 % bootstrap intervals over what is one piece of evidence."""
+    """recall@1/5/10, MRR and mAP with 95 % bootstrap intervals over independent pieces of evidence."""
     found = _with_intervals(_by_query(ranks), ranks.cluster_Q, num_resamples)
     return {"num_queries": len(ranks.ranks), **found}
 
 
 def difference(before: Ranks, after: Ranks) -> dict[str, Any]:
-    """How much better `after` answers the same queries, with paired 95 % bootstrap intervals."""
+    """The improvement of `after` on the same queries, with paired 95 % bootstrap intervals."""
     then_Q, now_Q = _by_query(before), _by_query(after)
     return _with_intervals({name: now_Q[name] - then_Q[name] for name in now_Q}, after.cluster_Q, 1000)
 
 
 def _by_query(ranks: Ranks) -> dict[str, npt.NDArray[np.float64]]:
-    """What each query adds to the mean of each measure of iconoclip.metrics, [Q]."""
+    """The contribution of each query to the mean of each measure of iconoclip.metrics, [Q]."""
     first_Q = np.array([one[0] for one in ranks.ranks], dtype=np.float64)
     found = {f"recall@{k}": (first_Q <= k).astype(np.float64) for k in CUTOFFS}
     found["mrr"] = 1 / first_Q

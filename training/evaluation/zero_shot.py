@@ -1,4 +1,4 @@
-"""Zero-shot classification: which of some classes is a picture of, asked by prompts in several languages.
+"""Zero-shot classification of pictures by prompts in several languages.
 
 The classes are in a YAML file:
 
@@ -11,8 +11,8 @@ The classes are in a YAML file:
       "46A122(LION)": {en: [lion], fr: [un lion]}
       "46A122(EAGLE)": {}    # labels from Iconclass itself, where `of` is iconclass
 
-With `of: iconclass` a class is a branch: a picture belongs to it when one of its notations is on it. A
-picture may belong to several classes; one that belongs to none is left out.
+With `of: iconclass` a class is a branch: a picture belongs to it if one of its notations is in the branch. A
+picture may belong to several classes; a picture without a class is left out.
 
 Letters: N images, C classes, D embedding dimension.
 """
@@ -53,7 +53,7 @@ class LabelSet(Config):
     )
 
     def labels(self, name: str, language: str) -> list[str]:
-        """The labels of a class in a language; from Iconclass where the file gives none."""
+        """The labels of a class in a language; from Iconclass if the file gives none."""
         given = self.classes[name].get(language)
         if given:
             return given
@@ -98,7 +98,7 @@ def truth(samples: Samples, rows: Sequence[int], labels: LabelSet) -> npt.NDArra
             else value.casefold() == name.casefold()
         )
 
-    # Values repeat, and there may be thousands of classes: each value is compared once.
+    # Values repeat, and there may be thousands of classes, so each value is compared only once.
     members = {
         value: np.array([number for number, name in enumerate(classes) if belongs(value, name)], dtype=int)
         for value in {value for row in rows for value in values[row]}
@@ -121,8 +121,8 @@ def _values(samples: Samples, of: str) -> list[list[str]]:
 
 
 def class_vectors(labels: LabelSet, language: str, embed: EmbedTexts) -> FloatArray:
-    """One unit vector a class, [C, D]: the mean over its prompts, as in CLIP (arXiv 2103.00020, section
-    3.1.4).
+    """One unit vector per class, [C, D]: the mean over its prompts, as in CLIP (arXiv
+    2103.00020, section 3.1.4).
     """
     texts = [
         [
@@ -144,13 +144,13 @@ def classify(
     truth_NC: npt.NDArray[np.bool_],
     group_N: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, Any]:
-    """Accuracy at 1 and 5, and the mean recall of classes, over images that belong to some class.
+    """Accuracy at 1 and 5, and the mean recall of classes, over images that belong to a class.
 
     Args:
-        group_N: images of one group are one piece of evidence to the interval.
+        group_N: images of one group count as one piece of evidence for the interval.
 
     Raises:
-        BadInput: no image belongs to any.
+        BadInput: no image belongs to any class.
     """
     known_N = truth_NC.any(axis=1)
     if not known_N.any():

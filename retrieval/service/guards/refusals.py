@@ -99,7 +99,7 @@ def N_(text: str) -> str:
 _BY_STATUS = {
     400: (N_("the request cannot be read"), N_("send it again")),
     404: (N_("there is nothing at this address"), N_("check the address")),
-    405: (N_("this address does not take that method"), N_("the Allow header lists the methods")),
+    405: (N_("this address does not allow that method"), N_("the Allow header lists the methods")),
 }
 
 

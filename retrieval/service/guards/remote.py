@@ -179,7 +179,7 @@ class _Pinned(http.client.HTTPConnection):
 def _not_from_there() -> Refusal:
     return Refusal(
         422,
-        N_("pictures are fetched from the institutions that are searched here only"),
+        N_("pictures are fetched only from the institutions that are searched here"),
         where="url",
         remedy=N_("save the picture and send the file"),
     )
@@ -188,7 +188,7 @@ def _not_from_there() -> Refusal:
 def _cannot_be_had() -> Refusal:
     return Refusal(
         422,
-        N_("the picture cannot be had from its institution"),
+        N_("the institution does not deliver the picture"),
         where="url",
         remedy=N_("save the picture and send the file"),
     )

@@ -95,6 +95,6 @@ class KeptImages:
                     404,
                     N_("the picture you searched with is no longer here"),
                     where="image",
-                    remedy=N_("send it again; pictures are kept in memory for half an hour and nowhere else"),
+                    remedy=N_("send it again; pictures are kept only in memory, for half an hour"),
                 )
             return image

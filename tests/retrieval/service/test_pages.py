@@ -201,7 +201,7 @@ def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(client: Te
 
 
 def test_nothing_that_fits_is_said_in_words(client: TestClient) -> None:
-    assert "Nothing here fits all of this." in page(client, "/search?creator=nobody")
+    assert "No picture here matches all of this." in page(client, "/search?creator=nobody")
 
 
 def test_an_uploaded_picture_is_searched_with_and_can_be_filtered(client: TestClient, shown_key: str) -> None:

@@ -203,7 +203,10 @@ def _ask_badly(address: str) -> None:
         assert _refusal(urllib.request.Request(f"{address}{path}")).code in (404, 422), path
     by_address = f"url=http://{SECRET}.example/".encode()
     refused = _refusal(urllib.request.Request(f"{address}api/pictures", data=by_address))
-    assert "from the institutions that are searched here only" in json.loads(refused.read())["error"]["what"]
+    assert (
+        "fetched only from the institutions that are searched here"
+        in json.loads(refused.read())["error"]["what"]
+    )
 
 
 def _upload_badly(address: str) -> None:
