@@ -1,5 +1,5 @@
-"""Claim: `iconoclip evaluate` and clip-benchmark report the same recall for the same images, captions and
-model.
+"""Claim: `iconoclip evaluate` and clip-benchmark report the same recall for the same
+images, captions and model.
 
     python benchmarks/evaluate_clip_benchmark.py MODEL_DIR SHARDSET --peer FOLDER [--split test] [--language
     en] [--field blazon]
@@ -72,8 +72,9 @@ def main() -> None:
 
 
 def singled_out(options: argparse.Namespace, target: Path) -> list[tuple[str, bytes]]:
-    """Write the set again with one caption per image, of those that no two share; returns captions and
-    images."""
+    """Write the set again with one caption per image, of those that no two share;
+    returns captions and images.
+    """
     old = ShardSet(options.shardset)
     chosen: list[tuple[Record, bytes]] = []
     for record, image in old.samples():

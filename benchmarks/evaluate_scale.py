@@ -2,9 +2,9 @@
 
     python benchmarks/evaluate_scale.py [--pictures 10000 100000]
 
-Generates small images with one caption each, evaluates a tiny model with random weights on them (the cost of
-ranking does not depend on the weights), and prints time and peak memory of the process, embeddings of width
-512 included.
+Generates small images with one caption each, evaluates a tiny model with random weights on them (the
+cost of ranking does not depend on the weights), and prints time and peak memory of the process,
+embeddings of width 512 included.
 """
 
 from __future__ import annotations

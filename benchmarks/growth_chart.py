@@ -29,8 +29,9 @@ class Panel:
 
 
 def chart(about: str, panels: list[Panel], unit: str) -> str:
-    """An SVG of at most two panels; `about` is its description for screen readers, `unit` names what the
-    sizes count."""
+    """An SVG of at most two panels; `about` is its description for screen readers, `unit`
+    names what the sizes count.
+    """
     drawn = "".join(
         _panel(panel, colour, unit, WIDTH * number)
         for number, (panel, colour) in enumerate(zip(panels, ("first", "second"), strict=False))

@@ -1,9 +1,9 @@
-"""Images per second and bytes downloaded: `iconoclip harvest` and img2dataset, from one loopback server, in
-one run.
+"""Images per second and bytes downloaded: `iconoclip harvest` and img2dataset, from one
+loopback server, in one run.
 
-Both store the same 1024-pixel JPEGs at 512 pixels as WebDataset shards, without rate limits. iconoclip also
-reads a manifest per image, checks rights, computes hashes, and writes records; img2dataset is given a list of
-addresses.
+Both store the same 1024-pixel JPEGs at 512 pixels as WebDataset shards, without rate limits. iconoclip
+also reads a manifest per image, checks rights, computes hashes, and writes records; img2dataset is
+given a list of addresses.
 
     python benchmarks/harvest_img2dataset.py --peer /path/to/venv/bin/img2dataset
 
@@ -11,8 +11,8 @@ The peer needs an environment of its own:
 
     python3.11 -m venv peer && peer/bin/pip install img2dataset==1.47.0 "setuptools<81"
 
-Runs alternate, so that a busy machine slows both; the median of each is printed, including the start of the
-program.
+Runs alternate, so that a busy machine slows both; the median of each is printed, including
+the start of the program.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Result:
 def picture(number: int, side: int) -> bytes:
     """A JPEG with the detail of a scanned page: smooth ground, lines, grain.
 
-    At 1024 pixels about 1.4 bits per pixel; 152 digitised images of several libraries, 500 to 1,100 pixels
-    wide as their image services send them, had 0.7 to 2.1 (first and last decile), with a median of 1.15.
-    With more grain, nearly all of the time goes into reading the bytes of a JPEG, which costs every program
-    the same.
+    At 1024 pixels about 1.4 bits per pixel; 152 digitised images of several libraries, 500 to 1,100
+    pixels wide as their image services send them, had 0.7 to 2.1 (first and last decile), with a
+    median of 1.15. With more grain, nearly all of the time goes into reading the bytes of a JPEG,
+    which costs every program the same.
     """
     rng = np.random.default_rng(number)
     coarse = Image.fromarray(rng.integers(60, 220, (24, 24, 3), dtype=np.uint8)).resize(

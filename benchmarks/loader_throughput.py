@@ -1,5 +1,5 @@
-"""Claim: on one core our loader produces batches at least twice as fast as webdataset with open_clip's own
-transform.
+"""Claim: on one core our loader produces batches at least twice as fast as webdataset with
+open_clip's own transform.
 
     python benchmarks/loader_throughput.py [--shardset SET] [--samples 1500]
 

@@ -1,5 +1,5 @@
-"""Synthetic data for the retrieval benchmarks: vectors and records, a model of ViT-B-32's size, and an index
-of them.
+"""Synthetic data for the retrieval benchmarks: vectors and records, a model of ViT-B-32's
+size, and an index of them.
 
 Vectors are unit vectors of 512 dimensions around 2,000 centres in a space of 96 dimensions, similar to
 embeddings of images, with noise in the other dimensions. Records have an English and a German caption of

@@ -1,14 +1,14 @@
-"""Images per second from shards to vectors, compared with clip-retrieval's inference: same shards, model and
-cores.
+"""Images per second from shards to vectors, compared with clip-retrieval's inference:
+same shards, model and cores.
 
     python benchmarks/retrieval_encode.py --work /tmp/encode --peer_python /path/to/peers/bin/python
 
 The peer (clip-retrieval 2.45.0) needs an environment of its own: numpy 1.26, webdataset 0.2.111,
 setuptools<81 and a torch whose torchvision imports. Its command line downloads models by name; the driver
-below gives it the same model directory instead and changes nothing else. Start-up is excluded: each program
-runs over a small and over a large shard set, and the rate comes from the difference. "bare" is the model
-alone over tensors that are already in memory. The programs take turns, `--rounds` times, and the best rate of
-each counts.
+below gives it the same model directory instead and changes nothing else. Start-up is excluded: each
+program runs over a small and over a large shard set, and the rate comes from the difference. "bare" is the
+model alone over tensors that are already in memory. The programs take turns, `--rounds` times, and the
+best rate of each counts.
 
 Images are synthetic: 512 pixels on the longer side, coloured noise smoothed at several scales, JPEG quality
 90 (about 60 kB), which costs a decoder about as much as scanned pages.

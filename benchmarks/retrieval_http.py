@@ -1,5 +1,5 @@
-"""The time of a text query over HTTP, including the metadata of the hits, compared with clip-retrieval's back
-end.
+"""The time of a text query over HTTP, including the metadata of the hits, compared with
+clip-retrieval's back end.
 
     python benchmarks/retrieval_http.py --sizes 100000 1000000 --peer_python /path/to/peers/bin/python
 

@@ -203,8 +203,9 @@ def change(work: Path, index: Path, sets: dict[str, list[str]], load: Load, seco
 
 
 def prepare(work: Path, num_items: int) -> dict[str, list[str]]:
-    """Write a model, three shard sets with their stores, and an index of the first; return the keys of each
-    set."""
+    """Write a model, three shard sets with their stores, and an index of the first;
+    return the keys of each set.
+    """
     from retrieval.config import EncodeConfig, IndexConfig
     from retrieval.encode.verb import encode
     from retrieval.index import index
@@ -227,8 +228,9 @@ def prepare(work: Path, num_items: int) -> dict[str, list[str]]:
 
 
 def served_at_last(port: int, index: Path, wrong: list[str]) -> str:
-    """The generation that is served after the promised time; the server looks for a new one when it is
-    queried."""
+    """The generation that is served after the promised time; the server looks for a
+    new one when it is queried.
+    """
     from retrieval.generation.manifest import current_generation
 
     newest, end = current_generation(index).name, time.monotonic() + SWAP_SECONDS

@@ -1,5 +1,5 @@
-"""Claim: the service adds less than 3 ms to the engine's time for a search, including the page of hits as
-JSON.
+"""Claim: the service adds less than 3 ms to the engine's time for a search, including
+the page of hits as JSON.
 
     python benchmarks/service_overhead.py INDEX
 

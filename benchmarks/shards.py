@@ -1,5 +1,6 @@
-"""Shard sets for benchmarks: synthetic images with the detail of photographs, and one English caption
-each."""
+"""Shard sets for benchmarks: synthetic images with the detail of photographs, and
+one English caption each.
+"""
 
 from __future__ import annotations
 

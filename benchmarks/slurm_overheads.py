@@ -1,11 +1,11 @@
-"""Claims: submitting adds less than two seconds to `sbatch`, and `status` over 200 runs takes less than one
-second.
+"""Claims: submitting adds less than two seconds to `sbatch`, and `status` over 200 runs
+takes less than one second.
 
     python benchmarks/slurm_overheads.py [--runs 200] [--repeats 7]
 
-Whole processes on a two-node SLURM that this script starts on this machine (slurmctld, slurmd, slurm-client,
-munge). The peers are SLURM's own commands: `sbatch` of the very script that `iconoclip submit` writes, and
-`squeue`.
+Whole processes on a two-node SLURM that this script starts on this machine (slurmctld, slurmd,
+slurm-client, munge). The peers are SLURM's own commands: `sbatch` of the very script that `iconoclip
+submit` writes, and `squeue`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ def main() -> None:
 
 
 def submissions(folder: Path, environment: dict[str, str], repeats: int) -> dict[str, list[float]]:
-    """Seconds of submitting, with and without iconoclip. The jobs are held, so that none runs during the
-    measurement."""
+    """Seconds of submitting, with and without iconoclip. The jobs are held, so that none
+    runs during the measurement.
+    """
     picture_set(folder / "shards", num_samples=20, side=64)
     rows: dict[str, list[float]] = {"sbatch": [], "iconoclip submit": []}
     for number in range(repeats):

@@ -1,5 +1,5 @@
-"""Claim: on a GPU, images per second, memory, model FLOPs utilisation and data wait of ViT-B-32 and ViT-L-14
-in bf16.
+"""Claim: on a GPU, images per second, memory, model FLOPs utilisation and data wait of
+ViT-B-32 and ViT-L-14 in bf16.
 
     python benchmarks/train_gpu.py [--models ViT-B-32 ViT-L-14] [--batch-size 1024] [--micro-batch-size 256]
     [--steps 60]
@@ -76,8 +76,9 @@ def main() -> None:
 def measure(
     model: str, shards: Path, folder: Path, options: argparse.Namespace
 ) -> tuple[float, float, float]:
-    """Samples per second of wall-clock time without the first step, peak memory in MB, the share of waiting
-    for data."""
+    """Samples per second of wall-clock time without the first step, peak memory in MB, the
+    share of waiting for data.
+    """
     values = {
         "shardsets": [str(shards)],
         "run_dir": folder / Path(model).stem,

@@ -1,5 +1,5 @@
-"""Claim: a run that is killed (SIGKILL) at random moments ends with the losses and weights of an undisturbed
-run.
+"""Claim: a run that is killed (SIGKILL) at random moments ends with the losses and
+weights of an undisturbed run.
 
     python benchmarks/train_kills.py [--kills 20]
 

@@ -1,5 +1,5 @@
-"""Claim: training is no slower than open_clip's own trainer; in float32 on two CPU cores at least 1.15 times
-as fast.
+"""Claim: training is no slower than open_clip's own trainer; in float32 on two CPU cores at
+least 1.15 times as fast.
 
     python benchmarks/train_throughput.py --peer /PEER/bin/python [--shardset SET] [--steps 40]
 

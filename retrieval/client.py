@@ -119,8 +119,8 @@ class Client:
         Args:
             text: what to look for, in any language the model knows.
             image: a picture to search with: its bytes, or the path of its file.
-            parameters: any other of /api/search (docs/api.md): `like`, `institution`, `reusable`, `k`,
-                `cursor`, ...
+            parameters: any other of /api/search (docs/api.md): `like`, `institution`,
+                `reusable`, `k`, `cursor`, ...
         """
         path = _with_query("/api/search", {"q": text, **parameters})
         if image is None:

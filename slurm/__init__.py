@@ -1,1 +1,1 @@
-"""Stages to SLURM jobs: render, submit, follow, resume."""
+"""Runs stages as SLURM jobs: render, submit, follow, resume."""

@@ -1,4 +1,4 @@
-"""What a job's script reports, and what follows from it: the state machine of a run.
+"""The state machine of a run: what a job's script reports, and the state that follows.
 
   python -m slurm.attempt begin RUN [--task N]
       exit code 0: continue; 100: finished already; otherwise: do not start, the message says why
@@ -15,7 +15,7 @@ submitted ------> running ------------------------> finished
                    |           SLURM itself starts it again: preemption, a node's failure, `scontrol requeue`
                interrupted
 
-In a job array whose parts are put together, the task that ends last is `joining` until that has ended.
+In a job array whose parts are joined, the task that ends last is `joining` until that is done.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def begin(job_dir: JobDir, task: int | None) -> int:
     """Record the start of an attempt.
 
     Returns:
-        0 to continue, 100 when the work is finished already, 2 when something it needs is not finished.
+        0 to continue, 100 if the work is already finished, 2 if a run that it needs is not finished.
     """
     job = job_dir.read()
     if unmet := job_dir.unmet_needs(job):
@@ -59,7 +59,7 @@ def begin(job_dir: JobDir, task: int | None) -> int:
         print("iconoclip: finished already, by the run's own records")
         return FINISHED_ALREADY
     if work.state == "joining":
-        # Its node died while it joined the parts, which no other task does.
+        # Its node failed while it joined the parts, and no other task does that.
         job_dir.joining_path.unlink(missing_ok=True)
     attempt = Attempt(
         job_id=int(os.environ.get("SLURM_JOB_ID", 0)),
@@ -99,7 +99,8 @@ def end(job_dir: JobDir, task: int | None, *, code: int, stop: str, joined: bool
     if joined and state != "finished":
         job_dir.joining_path.unlink(missing_ok=True)
     if state == "finished" and is_part and job.joins:
-        # First its own record, then a look at the others': of two tasks that end at once, one sees both.
+        # First it writes its own record, then it reads those of the others: if two tasks end at the same
+        # time, one of them sees both.
         job_dir.write_work(task, TaskRecord(state="joining", attempts=attempts))
         if _joins(job_dir, job):
             return "join"
@@ -114,7 +115,7 @@ def _verdict(
 ) -> tuple[State, str]:
     last = attempts[-1]
     if last.exit_code in (0, SOME_REFUSED):
-        # A task of an array has written a part; the evidence appears when the parts are put together.
+        # A task of an array has written a part; the evidence appears when the parts are joined.
         if is_part or has_evidence(job):
             return "finished", ""
         return (
@@ -133,23 +134,23 @@ def _verdict(
 
 
 def is_stuck(attempts: tuple[Attempt, ...]) -> bool:
-    """Whether the last attempts left no more than the one before them: another would do no better."""
+    """Whether the last attempts have made no progress, so that another one would not help."""
     sizes = [0] + [attempt.progress for attempt in attempts]
     return len(attempts) >= MAX_IDLE_ATTEMPTS and len(set(sizes[-MAX_IDLE_ATTEMPTS - 1 :])) == 1
 
 
 def _reason_of(code: int | None) -> str:
     if code == 137:
-        return "killed (exit code 137): out of memory, most likely"
+        return "killed (exit code 137): probably out of memory"
     return f"the stage left with exit code {code}"
 
 
 def _joins(job_dir: JobDir, job: JobRecord) -> bool:
-    """Whether every task has done its share, and this one is to put the parts together."""
+    """Whether every task has done its share, and this one has to join the parts."""
     if any(job_dir.work_of(task).state != "joining" for task in job_dir.missing_tasks(job)):
         return False
     try:
-        # Two tasks may end at once: the one that makes the file joins them.
+        # Two tasks may end at the same time: the one that creates the file joins the parts.
         os.close(os.open(job_dir.joining_path, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return False
@@ -157,10 +158,12 @@ def _joins(job_dir: JobDir, job: JobRecord) -> bool:
 
 
 def progress_of(job: JobRecord) -> int:
-    """What grows while a run makes progress: the steps of a training, or else the bytes of the output."""
+    """A number that grows while a run makes progress: the steps of a training, or
+    otherwise the bytes of the output.
+    """
     root = Path(job.output)
     if job.stage == "train":
-        # Not its bytes: the logs are in the same folder, and grow with every attempt.
+        # Not the bytes: the logs are in the same folder, and grow with every attempt.
         steps = (last_metrics(root).get("step"), RunDir(root).job.get("step"))
         return max(int(step or 0) for step in steps)
     return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
@@ -172,7 +175,7 @@ def resubmitted(job_dir: JobDir, task: int | None, job_id: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the three reports, and return the exit code."""
+    """Run one of the three commands, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m slurm.attempt", description=__doc__)
     parser.add_argument("report", choices=("begin", "end", "resubmitted"))
     parser.add_argument("run")

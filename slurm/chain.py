@@ -1,4 +1,4 @@
-"""`iconoclip chain`: several stages as one description file, each job waiting for what it needs.
+"""`iconoclip chain`: submits several stages from one file; each job waits for those that it needs.
 
     folder: runs/armorial            # the runs of the steps are in it, under the steps' names
     site: local
@@ -10,7 +10,7 @@
         config: configs/train/demo.yaml
         fields: {shardsets: ["{harvest}"]}      # {step} is what that step writes; this one waits for it
 
-Run again, it submits only what is neither finished nor in the queue.
+If it is run again, it submits only the steps that are neither finished nor in the queue.
 """
 
 from __future__ import annotations

@@ -13,25 +13,21 @@ TIME_PATTERN = r"^(\d+-)?\d{1,3}(:\d{2}){0,2}$"
 
 
 class Placement(Config):
-    """Where a job runs and what it asks for. What is left out comes from the site."""
+    """Where a job runs and which resources it requests. Fields that are not given come from the site."""
 
     site: str | None = Field(
         None,
         description="a shipped site by name, one of yours (~/.config/iconoclip/sites/NAME.yaml), "
         "or a YAML file; default: the environment's ICONOCLIP_SITE, else `generic`",
     )
-    account: str | None = Field(None, description="project that is charged for the time; default: the site's")
+    account: str | None = Field(None, description="project account that is charged; default: the site's")
     partition: str | None = Field(None, description="partition; default: the site's")
-    qos: str | None = Field(
-        None, description="quality of service; default: the site's, and none where it has none"
-    )
+    qos: str | None = Field(None, description="quality of service; default: the site's, if it has one")
     time: str | None = Field(
         None, description="time limit of one job, as SLURM writes it (MINUTES, HH:MM:SS, D-HH:MM:SS)",
         pattern=TIME_PATTERN,
     )  # fmt: skip
-    gpus_per_node: int | None = Field(
-        None, description="GPUs per node to ask for; default: all of a node", ge=0
-    )
+    gpus_per_node: int | None = Field(None, description="GPUs per node; default: all of a node", ge=0)
     tasks_per_node: int | None = Field(
         None, description="processes per node; default: the config's `devices`, or one per GPU, or one", ge=1
     )
@@ -70,8 +66,8 @@ class SubmitConfig(Placement):
         None,
         description="start when these have finished: run folders or job ids, separated by commas",
     )
-    new_code: bool = Field(False, description="use the code as it is now, not as the run froze it")
-    dry_run: bool = Field(False, description="print the script and what would be done, and do nothing")
+    new_code: bool = Field(False, description="use the present code instead of the copy that the run froze")
+    dry_run: bool = Field(False, description="print the script and what would be done, without doing it")
 
 
 class ChainConfig(Config):
@@ -79,10 +75,12 @@ class ChainConfig(Config):
 
     chain: str = Field(description="YAML file that describes the chain", json_schema_extra=positional())
     site: str | None = Field(None, description="site to use instead of the file's")
-    account: str | None = Field(None, description="project that is charged for the time; default: the site's")
+    account: str | None = Field(None, description="project account that is charged; default: the site's")
     folder: Path | None = Field(None, description="folder for the runs, instead of the file's")
-    new_code: bool = Field(False, description="use the code as it is now, not as the runs froze it")
-    dry_run: bool = Field(False, description="print what would be submitted, and do nothing")
+    new_code: bool = Field(
+        False, description="use the present code instead of the copies that the runs froze"
+    )
+    dry_run: bool = Field(False, description="print what would be submitted, without submitting it")
 
 
 class StatusConfig(Config):
@@ -95,16 +93,16 @@ class StatusConfig(Config):
 
 
 class LogsConfig(Config):
-    """Show the log of a run, and follow it if asked."""
+    """Show the log of a run, or follow it."""
 
     renamed: ClassVar[dict[str, str]] = {"run": "run_dir"}
 
     run_dir: Path = Field(description="the run's folder", json_schema_extra=positional())
     follow: bool = Field(False, description="keep printing lines as they come, until the run is over (-f)")
     task: int | None = Field(
-        None, description="which task of a job array; default: the log written last", ge=0
+        None, description="task of a job array; default: the one with the newest log", ge=0
     )
-    num_lines: int = Field(50, description="lines to begin with; 0: all", ge=0)
+    num_lines: int = Field(50, description="number of last lines to print; 0: all", ge=0)
 
 
 class ResumeConfig(Config):
@@ -114,8 +112,8 @@ class ResumeConfig(Config):
 
     run_dir: Path = Field(description="the run's folder", json_schema_extra=positional())
     time: str | None = Field(None, description="another time limit", pattern=TIME_PATTERN)
-    new_code: bool = Field(False, description="use the code as it is now, not as the run froze it")
-    dry_run: bool = Field(False, description="print what would be submitted, and do nothing")
+    new_code: bool = Field(False, description="use the present code instead of the copy that the run froze")
+    dry_run: bool = Field(False, description="print what would be submitted, without submitting it")
 
 
 class CancelConfig(Config):
@@ -124,7 +122,7 @@ class CancelConfig(Config):
     renamed: ClassVar[dict[str, str]] = {"run": "run_dir"}
 
     run_dir: Path = Field(description="the run's folder", json_schema_extra=positional())
-    timeout_seconds: float = Field(120, description="how long to wait until its processes are gone", gt=0)
+    timeout_seconds: float = Field(120, description="seconds to wait until its processes have ended", gt=0)
 
 
 class DoctorConfig(Placement):
@@ -132,6 +130,6 @@ class DoctorConfig(Placement):
 
     nodes: int = Field(2, description="nodes of the test job", ge=1)
     submit: bool = Field(
-        True, description="run a test job of a minute on the nodes; without it only check from here"
+        True, description="run a test job of a minute on the nodes; otherwise check only from this machine"
     )
-    timeout_seconds: float = Field(600, description="how long the test job may wait and run", gt=0)
+    timeout_seconds: float = Field(600, description="seconds that the test job may wait and run", gt=0)

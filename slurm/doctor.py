@@ -1,6 +1,7 @@
 """`iconoclip doctor`: check a cluster account before the first job.
 
-First what can be seen from here, then a test job of a minute in which the nodes add numbers together.
+First it checks what is visible from this machine; then it runs a test job of a minute in which
+the nodes do an all-reduce.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check, with a remedy where there is one."""
+    """The result of one check, with a remedy if there is one."""
 
     verdict: Verdict
     check: str
@@ -74,7 +75,7 @@ def doctor(config: DoctorConfig) -> int:
 
 
 def findings(config: DoctorConfig) -> Iterator[Finding]:
-    """The results of the checks, each as soon as it is there."""
+    """The results of the checks, each as soon as it is known."""
     site = load_site(config.site)
     yield _about_site(site)
     yield _about_package()
@@ -150,8 +151,7 @@ def _about_writing(folder: Path) -> Finding:
 
 
 def _about_locks(folder: Path) -> Iterator[Finding]:
-    """Whether files can be locked where runs are written, and here: a shared file system may be mounted
-    without."""
+    """Checks file locks in the folders of runs: a shared file system may be mounted without locks."""
     for each in dict.fromkeys((folder, Path.cwd())):
         try:
             missing = locks.missing_in(each)
@@ -177,12 +177,12 @@ def _about_disk(folder: Path) -> Finding:
     free = shutil.disk_usage(folder if folder.is_dir() else Path.cwd()).free
     verdict: Verdict = "ok" if free >= FREE_BYTES_WANTED else "note"
     return Finding(
-        verdict, "disk", f"{free / 1e9:.0f} GB free", "checkpoints of a large model want 20 GB and more"
+        verdict, "disk", f"{free / 1e9:.0f} GB free", "checkpoints of a large model need 20 GB and more"
     )
 
 
 def _probe(config: DoctorConfig, site: Site, folder: Path) -> Submission:
-    """The test job: it runs where a training would, without a config of its own."""
+    """The stage of the test job, which runs in the same queue as a training."""
     stage = Stage("doctor", STAGES["train"].queue, "finished.json", multi_node=True)
     queue = site.queue(stage.queue)
     run_dir = folder.absolute() / "iconoclip-doctor" / time.strftime("%Y%m%d-%H%M%S")
@@ -245,7 +245,7 @@ def _wait(is_over: Callable[[], bool], seconds: float) -> bool:
 
 
 def _about_their_package(ranks: list[dict[str, Any]], plan: Plan) -> Finding:
-    """Whether every rank ran the very code that was submitted, in the same Python."""
+    """Checks that every rank ran the submitted code, in the same Python."""
     expected = str(Path(plan.run_dir) / "job" / "code" / "iconoclip")
     others = sorted({rank["package"] for rank in ranks} - {expected})
     if others:

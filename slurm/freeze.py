@@ -1,5 +1,4 @@
-"""What a run freezes at submission: its config, its code and its script. Edits made while it waits or runs
-change nothing.
+"""Freezes config, code and script of a run at submission, so that later edits do not change the run.
 
 The packages are copied into the run's folder (a megabyte or two) and come first on the job's PYTHONPATH; the
 commit and the uncommitted edits are recorded next to them.
@@ -61,13 +60,13 @@ def freeze(request: Request, plan: Plan) -> None:
 
 
 def _write_config(path: Path, config: BaseModel) -> None:
-    """Write a resolved config, as a verb's --config reads it."""
+    """Write a resolved config in the format of --config."""
     with atomic_write(path) as file:
         file.write(to_yaml(config).encode())
 
 
 def write_script(job_dir: JobDir, plan: Plan) -> None:
-    """Write the plan, and the script that it renders to."""
+    """Write the plan and its script."""
     with atomic_write(job_dir.plan_path) as file:
         file.write((plan.model_dump_json(indent=2) + "\n").encode())
     with atomic_write(job_dir.script_path) as file:
@@ -121,8 +120,8 @@ def check_same_run(job_dir: JobDir, request: Request) -> None:
 def differing_fields(frozen: dict[str, Any], config: Config) -> list[tuple[str, Any, Any]]:
     """The fields whose values differ, by dotted name, with both values.
 
-    A field that a newer version brought does not differ while it has its default: a chain continues after an
-    upgrade. A field that a newer version moved into a group is found by its old name.
+    A field that a newer version added does not differ if it has its default, so that a chain continues after
+    an upgrade. A field that a newer version moved into a group is found by its old name.
     """
     before = _flat(frozen)
     differing = []
@@ -145,7 +144,7 @@ def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _with_defaults(config: BaseModel, prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Default and value of every field, by dotted name, as JSON writes them."""
+    """Default and value of every field, by dotted name, in the types of JSON."""
     values = config.model_dump(mode="json")
     found: dict[str, tuple[Any, Any]] = {}
     for name, field in type(config).model_fields.items():
@@ -171,9 +170,7 @@ def print_if_code_differs(job_dir: JobDir) -> None:
 
 
 def freeze_code(job_dir: JobDir) -> None:
-    """Copy packages and configs to job/code, and record in code.json and code.diff which commit and edits
-    they are.
-    """
+    """Copy packages and configs to job/code, and record their commit and edits in code.json and code.diff."""
     partial = job_dir.folder / "code.partial"
     shutil.rmtree(partial, ignore_errors=True)
     for name, source in package_folders().items():
@@ -192,13 +189,14 @@ def freeze_code(job_dir: JobDir) -> None:
 
 
 def _root() -> Path:
-    """The folder that holds our packages: the root of a checkout, or site-packages."""
+    """The folder that contains our packages: the root of a checkout, or site-packages."""
     return Path(iconoclip.__file__).resolve().parent.parent
 
 
 def package_folders() -> dict[str, Path]:
-    """Where each of our packages is: next to the one that runs. The path of imports does not count, because a
-    folder called `training` in the working folder may come first on it."""
+    """The folder of each of our packages, next to the one that runs. The import path is not used, because a
+    folder called `training` in the working folder may come first on it.
+    """
     folders = {name: _root() / name for name in PACKAGES}
     return {name: folder for name, folder in folders.items() if (folder / "__init__.py").is_file()}
 
@@ -233,7 +231,7 @@ def _git(root: Path, *arguments: str) -> bytes | None:
 
 
 def digest_of(folder: Path) -> str:
-    """The SHA-256 over the names and bytes of all files below `folder`, compiled ones left out."""
+    """The SHA-256 over the names and bytes of all files below `folder`, without compiled ones."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
@@ -242,7 +240,7 @@ def digest_of(folder: Path) -> str:
 
 
 def code_facts(job_dir: JobDir) -> dict[str, object]:
-    """The contents of job/code.json; empty when nothing was frozen."""
+    """The contents of job/code.json; empty if no code was frozen."""
     path = job_dir.code_facts_path
     facts: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
     return facts

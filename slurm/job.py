@@ -1,4 +1,4 @@
-"""The record of a run's jobs: what SLURM was asked, what came of it, and whether the work is finished.
+"""The record of a run's jobs: what was submitted, the attempts, and whether the work is finished.
 
 The record is in the run's own folder: under `slurm` in job.json, the rest in job/:
 
@@ -11,8 +11,8 @@ The record is in the run's own folder: under `slurm` in job.json, the rest in jo
     job/tasks/00000.json  of a job array: each task's own record
     job/join.yaml         the config of the call that puts the tasks' work together
 
-job.json is written before sbatch by the command that submits, then by the job alone, then by `cancel` when
-the job is gone: one writer at a time.
+There is only one writer of job.json at any time: before sbatch the command that submits, then the job, and
+`cancel` after the job has ended.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ State = Literal[
 
 
 class _Record(BaseModel):
-    """Base of what is written to disk: immutable, and no key it does not know."""
+    """Base of the records on disk: immutable; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,7 +69,7 @@ class TaskRecord(_Record):
 
 
 class JobRecord(_Record):
-    """What is known of a run before its first job starts, and the state of its work."""
+    """The facts about a run that are known before its first job starts, and the state of its work."""
 
     schema_version: Literal[1] = 1
     stage: str
@@ -88,7 +88,7 @@ class JobRecord(_Record):
 
 
 class JobDir:
-    """The `job/` side of a run's folder."""
+    """The `job/` part of a run's folder."""
 
     def __init__(self, run_dir: str | Path) -> None:
         self.run = RunDir(run_dir)
@@ -116,7 +116,7 @@ class JobDir:
 
         Raises:
             MissingRequirement: nothing was submitted from this folder.
-            DamagedData: the record is not one.
+            DamagedData: the record is not valid.
         """
         record = self.run.job.get("slurm")
         if record is None:
@@ -135,7 +135,7 @@ class JobDir:
             ) from error
 
     def write(self, job: JobRecord) -> None:
-        """Replace the record; whatever else is in job.json stays."""
+        """Replace the record; other keys of job.json are kept."""
         self.run.update_job(slurm=job.model_dump(mode="json"))
 
     def work_of(self, task: int | None) -> TaskRecord:
@@ -157,15 +157,15 @@ class JobDir:
         self.write_work(task, self.work_of(task).model_copy(update={"state": state, "reason": ""}))
 
     def mark_submitted(self) -> list[int] | None:
-        """Record that what is missing is about to be submitted; returns the tasks, or None for a run without
-        tasks.
+        """Record that the missing work is about to be submitted. Returns the tasks, or
+        None for a run without tasks.
         """
         job = self.read()
         self.cancelled_path.unlink(missing_ok=True)
         self.joining_path.unlink(missing_ok=True)
         tasks = None
         if job.num_tasks is not None:
-            # All tasks may be done and only the joining missing: the last one runs again, and joins.
+            # If all tasks are done and only the joining is missing, the last task runs again and joins.
             tasks = self.missing_tasks(job) or [job.num_tasks - 1]
             for task in tasks:
                 self.set_state(task, "submitted")
@@ -190,7 +190,7 @@ class JobDir:
         return [int(line["job_id"]) for line in self._submissions()]
 
     def queued(self) -> list[int]:
-        """The ids of its jobs that wait or run, by one look at SLURM's queue."""
+        """The ids of its jobs that wait or run, from one query of SLURM's queue."""
         queued = queued_ids()
         return [job_id for job_id in self.job_ids() if job_id in queued]
 
@@ -204,9 +204,9 @@ class JobDir:
     def is_finished(self, job: JobRecord | None = None) -> bool:
         """Whether the run's own records show that the work is finished.
 
-        An output that was there before the run was submitted proves nothing, until an attempt has ended well:
-        a harvest that is to ask what has changed begins with a finished one. For an array the tasks' records
-        decide: the task that joins the others is not finished before the joining has ended.
+        An output that existed before the run was submitted proves nothing until an attempt has succeeded: a
+        refresh of a harvest starts from a finished output. For an array, the records of the tasks decide: the
+        task that joins the parts is not finished until they are joined.
         """
         job = job or self.read()
         if job.num_tasks is not None:
@@ -220,7 +220,9 @@ class JobDir:
 
 
 def has_evidence(job: JobRecord) -> bool:
-    """Whether the stage's own last file is there; for a training, whether it states that it is finished."""
+    """Whether the file that the stage writes last exists; for a training, whether its record
+    states that it is finished.
+    """
     path = Path(job.output) / job.evidence
     if job.stage != "train":
         return path.exists()
@@ -233,5 +235,5 @@ def _is_from_before(job: JobRecord) -> bool:
     try:
         return (Path(job.output) / job.evidence).stat().st_mtime < submitted_at
     except OSError:
-        # It was there a moment ago; that proves nothing about the run.
+        # The file disappeared between two checks; that proves nothing about the run.
         return True

@@ -1,5 +1,4 @@
-"""A real SLURM of two nodes on one machine, to try things on and to test with. No systemd, no cgroups, no
-root needed.
+"""A real SLURM with two nodes on one machine, for trials and tests. It needs no systemd, cgroups or root.
 
     python -m slurm.local_cluster start FOLDER     # prints the line to paste into the shell
     python -m slurm.local_cluster stop FOLDER
@@ -32,9 +31,8 @@ NODES = ("node1", "node2")
 CPUS_PER_NODE = 8
 SECONDS_TO_START = 30.0
 
-# cred_expire: a requeued job waits as long as its credential lives, two minutes by default.
-# batch_sched_delay, bf_interval, sched_interval: a test should not wait for a scheduler made for thousands of
-# jobs.
+# cred_expire: a requeued job waits until its credential expires, by default two minutes. batch_sched_delay,
+# bf_interval, sched_interval: the defaults are for thousands of jobs, and too slow for tests.
 CONFIGURATION = """\
 ClusterName=iconoclip
 SlurmctldHost={host}(127.0.0.1)
@@ -79,12 +77,14 @@ def _which(name: str) -> str | None:
 
 
 class LocalCluster:
-    """The cluster whose files lie in `folder`.
+    """A cluster whose files are in `folder`.
 
     Args:
-        folder: where; created if need be. Keep it short: a socket's path may hold 107 bytes.
-        kill_wait_seconds: between SIGTERM and SIGKILL when a job is ended. ends_with_parent: whether the
-        daemons end when the process that started them does, however that happens.
+        folder: where its files are; created if it does not exist. The path must be short, because the path of
+            a socket has at most 107 bytes.
+        kill_wait_seconds: time between SIGTERM and SIGKILL when a job is ended.
+        ends_with_parent: whether the daemons end together with the process that
+            started them, however it ends.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class LocalCluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a shell needs to talk to this cluster."""
+        """The environment variables that a shell needs to use this cluster."""
         return {"SLURM_CONF": str(self.conf)}
 
     def start(self) -> None:
@@ -151,7 +151,7 @@ class LocalCluster:
         path = _which(program)
         assert path is not None
         with (self.folder / f"{program}.out").open("ab") as log:
-            # A session of its own: Ctrl-C in the shell that started the cluster must not end it.
+            # A separate session: Ctrl-C in the shell that started the cluster must not end it.
             daemon = subprocess.Popen(
                 [path, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -177,7 +177,7 @@ class LocalCluster:
             time.sleep(0.05)
 
     def node_states(self) -> dict[str, str]:
-        """The state of each node as sinfo names it; empty while nobody answers."""
+        """The state of each node as sinfo prints it; empty while slurmctld does not answer."""
         done = self.run("sinfo", "-h", "-N", "-o", "%N %t", check=False)
         return dict(line.split() for line in done.stdout.splitlines()) if done.returncode == 0 else {}
 
@@ -188,8 +188,8 @@ class LocalCluster:
         )
 
     def processes(self, job_id: int | None = None) -> list[int]:
-        """Processes of jobs on this cluster, or of one: their environment names its slurm.conf and the
-        job.
+        """The processes of all jobs on this cluster, or of one job, found by slurm.conf and
+        job id in their environment.
         """
         marker = f"SLURM_CONF={self.conf}".encode()
         daemons = self._daemons()
@@ -205,8 +205,8 @@ class LocalCluster:
         return found
 
     def step_daemons(self) -> list[int]:
-        """The slurmstepd of this cluster, which wipe their environment: they hold a log in its folder
-        open.
+        """The slurmstepd processes of this cluster. They clear their environment, so they are
+        found by their open log files.
         """
         return [pid for pid in _pids_of(b"slurmstepd") if _holds_open(pid, self.folder)]
 
@@ -242,7 +242,7 @@ class LocalCluster:
 
 
 def _end_with_parent() -> None:
-    # prctl(2): PR_SET_PDEATHSIG is 1. A test run that is killed tears nothing down.
+    # prctl(2): PR_SET_PDEATHSIG is 1. A test run that is killed cannot stop the cluster itself.
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -264,7 +264,7 @@ def _holds_open(pid: int, folder: Path) -> bool:
 
 
 def _is_ours(pid: int, folder: Path) -> bool:
-    # The pid may belong to another program by now: end only what runs from this folder.
+    # The pid may belong to another program by now, so only processes that run from this folder are ended.
     with contextlib.suppress(OSError):
         return str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False

@@ -1,8 +1,7 @@
-"""The plan of a job: everything its script states, from the request and the site; and the script, from the
-plan.
+"""The plan of a job, which contains everything that its script states, and the script.
 
-The template is job.sbatch.jinja. The script needs nothing of this package but `python -m slurm.attempt`,
-which keeps the record.
+The template is job.sbatch.jinja. The only part of this package that the script uses is `python -m
+slurm.attempt`, which keeps the record.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class Plan(Config):
 
 
 def array_of(tasks: list[int], max_running: int | None) -> str:
-    """Tasks as sbatch writes them: [0, 1, 2, 5] is `0-2,5`, and `%N` when at most N may run."""
+    """Tasks in the syntax of sbatch: [0, 1, 2, 5] is `0-2,5`, with `%N` if at most N may run."""
     spans: list[list[int]] = []
     for task in tasks:
         if spans and task == spans[-1][1] + 1:
@@ -139,7 +138,7 @@ def _account(site: Site, queue: Queue, asked: SubmitConfig) -> str | None:
 
 
 def _check_limits(site: Site, queue: Queue, asked: SubmitConfig, nodes: int, time: str) -> None:
-    # The limits that we know are those of the site's own partition and qos.
+    # The known limits are those of the site's own partition and qos.
     is_ours = not asked.partition and not asked.qos
     if is_ours and queue.max_time and seconds_of(time) > seconds_of(queue.max_time):
         raise ConfigError(
@@ -164,7 +163,7 @@ def _check_limits(site: Site, queue: Queue, asked: SubmitConfig, nodes: int, tim
 
 
 def _job_name(verb: str, run_dir: Path) -> str:
-    # What squeue shows; a name with other characters would need quoting in everything people pipe it through.
+    # The job name in squeue. Other characters would need quoting in the user's own scripts.
     name = "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-"
         for letter in run_dir.name
@@ -176,7 +175,7 @@ def render(plan: Plan) -> str:
     """The script of a plan, as text.
 
     Raises:
-        ConfigError: a path that no #SBATCH line can hold.
+        ConfigError: a path cannot be written on an #SBATCH line.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent),
@@ -187,8 +186,8 @@ def render(plan: Plan) -> str:
         autoescape=False,
     )
     environment.filters.update(quote=shlex.quote, directive=_directive, expandable=_expandable)
-    # A container may start with a clean environment: what keeps the frozen code first is set again inside of
-    # it.
+    # A container may start with a clean environment, so the variables that put the frozen code
+    # first are set again inside it.
     inside = 'env PYTHONSAFEPATH=1 PYTHONPATH="$PYTHONPATH"'
     prefix = f"{plan.container} {inside} " if plan.container else ""
     return environment.get_template(TEMPLATE_NAME).render(
@@ -220,7 +219,7 @@ def _directive(value: str) -> str:
 
 
 def _expandable(value: str) -> str:
-    """A value in which the shell fills in variables, as in `$SCRATCH`, and does nothing else."""
+    """A value in which the shell expands variables, such as `$SCRATCH`, and nothing else."""
     return '"' + re.sub(r'(["`\\]|\$\()', r"\\\1", value) + '"'
 
 
@@ -232,8 +231,8 @@ def in_words(time: str) -> str:
 
 
 def seconds_of(time: str) -> int:
-    """The seconds in a time limit as SLURM writes it: MINUTES, MINUTES:SECONDS, H:MM:SS, D-HH, D-HH:MM,
-    D-HH:MM:SS.
+    """The seconds in a time limit as SLURM writes it: MINUTES, MINUTES:SECONDS, H:MM:SS,
+    D-HH, D-HH:MM, D-HH:MM:SS.
 
     Source: sbatch(1), --time.
     """

@@ -1,5 +1,4 @@
-"""What is asked for: a stage with its config, read from a file and from NAME=VALUE words, complete and
-checked.
+"""The request: a stage with its complete, checked config, read from a file and from NAME=VALUE words.
 
 A field in a nested group has a dotted name, `optimizer.learning_rate`. The words are read by the code that
 reads the stage's own command line, so that `submit train seed=1` and `train --seed 1` mean the same.
@@ -40,11 +39,11 @@ class Request:
 
     Attributes:
         stage: what runs.
-        asked: where, and with how many nodes or tasks, as the user wrote it.
+        asked: the options of `submit` as the user wrote them.
         queue: the queue of the site in which it runs.
         size: the size of the job.
         config: the config of the stage, complete.
-        join_config: that of the call that puts the parts of a job array together, where a stage needs one.
+        join_config: the config of the call that joins the parts of a job array, for stages that need one.
         task_option: the option by which a task of a job array is told its number.
         run_dir: the folder of the run.
         output: what the stage writes.
@@ -98,7 +97,7 @@ def read_words(words: list[str], model: type[BaseModel]) -> tuple[str | None, di
 
 
 def _known(name: str, word: str, model: type[BaseModel]) -> str:
-    """The name of a field as the model has it."""
+    """The name of a field in the spelling of the model."""
     name = name.replace("-", "_")
     if not name.replace(".", "_").isidentifier():
         raise ConfigError(f"'{word}' is not NAME=VALUE", where=WHERE, remedy="write FIELD=VALUE")
@@ -116,7 +115,7 @@ def _known(name: str, word: str, model: type[BaseModel]) -> str:
 
 
 def _unquoted(value: str) -> str:
-    """A value without the quotes around it: the shell leaves those within `'name="a, b"'`."""
+    """A value without the quotes around it, which the shell leaves in `'name="a, b"'`."""
     is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     return value[1:-1] if is_quoted else value
 
@@ -124,10 +123,10 @@ def _unquoted(value: str) -> str:
 def request_of(
     asked: SubmitConfig, site: Site, file_name: str | None, overrides: dict[str, Any], needs: tuple[str, ...]
 ) -> Request:
-    """The stage that is asked for, with a complete config: checked now, and not after hours in the queue.
+    """The requested stage with a complete config, checked now and not after hours in the queue.
 
     Args:
-        asked: which stage, with how many nodes or tasks; its own words are not read here.
+        asked: the options of `submit`; the words after the stage are not read here.
         site: where the stage runs.
         file_name: YAML file of the stage's fields.
         overrides: fields on top of the file, nested as in the file or with dotted names.
@@ -153,7 +152,7 @@ def request_of(
     if asked.num_tasks is not None:
         _check_shares(stage)
         fields.set("num_tasks", asked.num_tasks)
-        # Each task's command line fills in its own number.
+        # The command line of each task sets its own number.
         fields.set("task", 0)
     where = str(path) if path else f"iconoclip submit {stage.verb}"
     config = fields.build(where)
@@ -176,8 +175,7 @@ def request_of(
 
 
 class _Fields:
-    """The fields of a stage while its config is put together: those of the file, and those set by hand on
-    top.
+    """The fields of a stage while its config is built: those of the file, overridden by those set by hand.
 
     A field is found by its own name, at the top of the model or in one of its groups.
     """
@@ -212,7 +210,7 @@ class _Fields:
         """The config, complete and checked.
 
         Raises:
-            ConfigError: a field that does not fit.
+            ConfigError: a value does not fit its field.
         """
         return build(self._model, laid_over(self._written, as_tree(self._set)), where)
 
@@ -240,8 +238,8 @@ def _run_dir(stage: Stage, asked: SubmitConfig, fields: _Fields, path: Path | No
 
 
 def _size(stage: Stage, queue: Queue, asked: SubmitConfig, fields: _Fields) -> Size:
-    """The size of the job: as the options ask for, else as the stage's own fields set it, else the site's
-    default.
+    """The size of the job: from the options, otherwise from the stage's own fields,
+    otherwise the site's default.
 
     Raises:
         ConfigError: option and field contradict each other, or the stage cannot run in this size.
@@ -255,7 +253,9 @@ def _size(stage: Stage, queue: Queue, asked: SubmitConfig, fields: _Fields) -> S
 
 
 def _agreed(stage: Stage, fields: _Fields, name: str | None, option: str, asked: int | None) -> int | None:
-    """What an option of `submit` and the field that repeats it agree on; None where neither sets a number."""
+    """The number that an option of `submit` and the corresponding field agree on;
+    None if neither sets one.
+    """
     if name is None:
         return asked
     by_hand = _whole_number(fields.by_hand(name))
@@ -269,17 +269,17 @@ def _agreed(stage: Stage, fields: _Fields, name: str | None, option: str, asked:
 
 
 def _whole_number(value: Any) -> int | None:
-    """A number that a field sets by itself; `auto` and other words set none."""
+    """The number that a field sets; None for `auto` and other words."""
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() else None
 
 
 def size_in(queue: Queue, stage: Stage, asked: Placement, nodes: int, tasks_per_node: int | None) -> Size:
-    """The size of a job in a queue. Without `tasks_per_node` a multi-node stage runs one process per GPU, or
-    one.
+    """The size of a job in a queue. Without `tasks_per_node`, a multi-node stage runs one process per GPU,
+    or one if there is no GPU.
 
     Raises:
-        ConfigError: another number of processes than there are GPUs: each process drives one.
+        ConfigError: the number of processes is not that of GPUs; each process uses one GPU.
     """
     gpus = queue.gpus_per_node if asked.gpus_per_node is None else asked.gpus_per_node
     if not stage.multi_node:

@@ -1,4 +1,4 @@
-"""The few SLURM commands in use, and the meaning of their answers. Nothing else in the project calls them."""
+"""The SLURM commands that are used, and the interpretation of their output. No other module calls them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_here() -> bool:
 
 
 def require(purpose: str) -> None:
-    """Refuse to continue where there is no SLURM.
+    """Refuse to continue if there is no SLURM.
 
     Raises:
         MissingRequirement: no sbatch on the PATH.
@@ -70,7 +70,7 @@ def _message_of(done: subprocess.CompletedProcess[str]) -> str:
 
 def _refusal(done: subprocess.CompletedProcess[str], where: Path | str) -> Exception:
     message = _message_of(done)
-    # What slurmctld being down or overloaded looks like; everything else is about the request.
+    # Messages if slurmctld is down or overloaded; all others are about the request.
     if any(
         text in message for text in ("Unable to contact", "timed out", "Connection refused", "temporarily")
     ):
@@ -99,7 +99,7 @@ def sbatch(script: Path, *options: str) -> int:
 
 
 def would_accept(script: Path, *options: str) -> str:
-    """SLURM's answer to a script that it is not to run: when and where it would start.
+    """Submit a script with --test-only: SLURM's message when and where it would start.
 
     Raises:
         BadInput: SLURM would refuse it.
@@ -144,7 +144,7 @@ def _queued(line: str) -> QueuedJob:
 
 
 def cancel(job_ids: Iterable[int]) -> None:
-    """Cancel jobs; one that is over already is no error.
+    """Cancel jobs; a job that has already ended is not an error.
 
     Raises:
         TryAgainLater: the scheduler does not answer.
@@ -158,5 +158,5 @@ def cancel(job_ids: Iterable[int]) -> None:
 
 
 def version() -> str:
-    """What `sbatch --version` prints."""
+    """The output of `sbatch --version`."""
     return _call("sbatch", "--version").stdout.strip()

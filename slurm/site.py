@@ -1,4 +1,4 @@
-"""Sites: the names of a cluster's queues and what its jobs must ask for, as data.
+"""Sites: descriptions of clusters, with the names of their queues and the options that jobs need, as data.
 
 A shipped site is a YAML file in sites/, next to this module. A user's own sites are in
 ~/.config/iconoclip/sites/NAME.yaml; such a file may begin with `extends: leonardo` and add only an account.
@@ -24,37 +24,37 @@ QueueName = Literal["gpu", "cpu", "internet"]
 
 
 class Queue(Config):
-    """One kind of queue: a partition, with everything that a job there must ask for."""
+    """One kind of queue: a partition, with the options that a job there needs."""
 
     partition: str | None = Field(None, description="partition; none: the cluster's default")
     qos: str | None = Field(None, description="quality of service, where the site has them")
-    account_suffix: str = Field("", description="what this queue adds to the account's name")
-    constraint: str | None = Field(None, description="node feature to ask for")
+    account_suffix: str = Field("", description="suffix of the account's name for this queue")
+    constraint: str | None = Field(None, description="node feature (--constraint)")
     gpus_per_node: int = Field(0, description="GPUs of a node", ge=0)
     gpu_request: str | None = Field(
         None, description="the option that asks for GPUs, with {gpus} for their number on a node"
     )
     cpus_per_task: int = Field(1, description="cores for each process", ge=1)
-    memory: str | None = Field(None, description="memory of a node to ask for, as --mem takes it; 0: all")
+    memory: str | None = Field(None, description="memory per node, as --mem takes it; 0: all")
     default_time: str = Field(
-        "1:00:00", description="time limit where the user names none", pattern=TIME_PATTERN
+        "1:00:00", description="time limit if the user gives none", pattern=TIME_PATTERN
     )
     max_time: str | None = Field(None, description="longest time limit allowed", pattern=TIME_PATTERN)
     max_nodes: int | None = Field(None, description="largest job allowed", ge=1)
-    internet: bool = Field(False, description="whether a job here reaches hosts outside")
+    internet: bool = Field(False, description="whether a job here has internet access")
     modules: tuple[str, ...] = Field((), description="modules to load, after the site's")
     options: tuple[str, ...] = Field((), description="further sbatch options, as written on its command line")
 
 
 class Site(Config):
-    """A cluster: its queues, their limits and how it wants jobs to be submitted."""
+    """A cluster: its queues, their limits, and how jobs must be submitted."""
 
     name: str
     system: str = Field(description="the machine and who runs it")
     sources: tuple[str, ...] = Field((), description="pages these facts were taken from")
-    read_on: datetime.date | None = Field(None, description="when they were read")
+    read_on: datetime.date | None = Field(None, description="the date when they were read")
     notes: str = Field("", description="what a user should know before the first job")
-    account: str | None = Field(None, description="project the time is charged to")
+    account: str | None = Field(None, description="project account that is charged")
     account_required: bool = Field(False, description="whether a job without an account is refused")
     queues: dict[QueueName, Queue] = Field(description="the queues, by what they are for", min_length=1)
     modules: tuple[str, ...] = Field((), description="modules to load")
@@ -68,7 +68,7 @@ class Site(Config):
         None,
         description="the interpreter on the nodes; default: the one that submits, which then must be shared",
     )
-    scratch: str | None = Field(None, description="where large files belong, for `doctor` to try")
+    scratch: str | None = Field(None, description="folder for large files, which `doctor` checks")
     requeue: bool = Field(True, description="whether a job may requeue itself")
     warning_seconds: int = Field(
         300, description="seconds before the time limit at which a job is warned: enough to save", ge=1
@@ -79,7 +79,7 @@ class Site(Config):
     )
 
     def queue(self, wanted: QueueName) -> Queue:
-        """The queue for a kind of work. Where a site has no queue of that kind, another one that can do it.
+        """The queue for a kind of work. If a site has no queue of that kind, another one that can do it.
 
         Raises:
             ConfigError: the site has no such queue.
@@ -105,7 +105,7 @@ def own_sites() -> Path:
 
 
 def known_sites() -> list[str]:
-    """The names `--site` takes."""
+    """The names that `--site` accepts."""
     return sorted({path.stem for folder in (SHIPPED, own_sites()) for path in folder.glob("*.yaml")})
 
 
@@ -113,7 +113,7 @@ def load_site(name: str | None) -> Site:
     """The site called `name`, or in the YAML file `name`.
 
     Raises:
-        ConfigError: no such site, or a file that is not one.
+        ConfigError: there is no such site, or the file does not describe one.
         MissingRequirement: no such file.
     """
     name = name or os.environ.get("ICONOCLIP_SITE") or "generic"

@@ -1,4 +1,6 @@
-"""The stages as command lines: what each reads, writes and needs. This is all that `slurm` knows of them."""
+"""The stages as command lines: what each reads, writes and needs. This is all that
+`slurm` knows about them.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,21 @@ class Stage:
     """A verb that can run as a job.
 
     Attributes:
-        verb: its name on the command line. queue: the kind of queue it runs in. out: the field that names its
-        output. evidence: the file that the stage writes last into its output. A run whose evidence is missing
-        is not finished,
-            whatever the exit code or the scheduler reports.
-        multi_node: whether it may span nodes. shares: whether it has the fields `task` and `num_tasks`, so
-        that the tasks of a job array share its work. joins: whether the verb, called again without `task`,
-        puts the tasks' parts together. The last task of a harvest
-            does that by itself.
+        verb: its name on the command line.
+        queue: the kind of queue it runs in.
+        out: the field that names its output.
+        evidence: the file that the stage writes last into its output. A run without this file is not
+            finished, whatever the exit code or the scheduler reports.
+        multi_node: whether it may use several nodes.
+        shares: whether it has the fields `task` and `num_tasks`, so that the tasks of a
+            job array share its work.
+        joins: whether the verb, called again without `task`, joins the parts of the tasks. (The last task of
+            a harvest joins them by itself.)
         program: the command line; default: the verb's own.
-        model: of the fields; default: the verb's own.
+        model: the model of the fields; default: the verb's own.
         world: the fields that repeat the size of the job (nodes, processes per node) and must agree with it.
 
-    `out`, `world`, `task` and `num_tasks` are names of fields; a field may lie in a nested group of the
-    model.
+    `out`, `world`, `task` and `num_tasks` are names of fields; a field may be in a nested group.
     """
 
     verb: str
@@ -70,7 +73,7 @@ def stage_called(name: str) -> Stage:
     """The stage of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such stage.
     """
     if name not in STAGES:
         raise ConfigError(

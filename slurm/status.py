@@ -1,4 +1,4 @@
-"""`iconoclip status`: one table of all runs, from their own records and one look at the queue."""
+"""`iconoclip status`: one table of all runs, from their own records and one query of the queue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_DEPTH = 3
 
 @dataclass(frozen=True)
 class RunRow:
-    """One line of the table. Empty text where nothing is known."""
+    """One line of the table. Unknown values are empty text."""
 
     run: str
     stage: str
@@ -96,7 +96,7 @@ def find_runs(folder: Path, depth: int = 0) -> Iterator[Path]:
 
 
 def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> RunRow:
-    """What is known of a run; a damaged record is said to be one, and hides no other run."""
+    """The facts about a run. A damaged record is reported in its line, and does not hide other runs."""
     name = os.path.relpath(run, base) if run != base else run.name
     job_dir = JobDir(run)
     try:
@@ -125,7 +125,8 @@ def row_of(run: Path, queued: dict[int, list[QueuedJob]] | None, base: Path) -> 
 def state_of(job_dir: JobDir, job: JobRecord | None, live: list[QueuedJob], *, is_known: bool) -> str:
     """The state in words: the run's own record, and what the queue adds to it.
 
-    `is_known` tells whether the queue was asked: a job that should be in it and is not has then been lost.
+    `is_known` says whether the queue could be queried. If so, a job that should be in it
+    and is not has been lost.
     """
     if job is None:
         return str(job_dir.run.job.get("state", "local"))
@@ -172,7 +173,7 @@ def _rate(metrics: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a training is to be: the steps of all its epochs, and the step after which it ends."""
+    """The length of a training: the steps of all its epochs, and the step after which it ends."""
 
     num_steps: int
     last_step: int
@@ -180,7 +181,7 @@ class Schedule:
 
 
 def _schedule(run: RunDir) -> Schedule | None:
-    """Two lines of its config are enough; YAML takes its time over 200 runs."""
+    """Reads only two lines of the config, because parsing the YAML of 200 runs would be slow."""
     num_steps = run.job.get("num_steps")
     if not isinstance(num_steps, int) or not run.config_path.exists():
         return None
@@ -200,7 +201,7 @@ def _left(metrics: dict[str, Any], schedule: Schedule | None) -> str:
 
 
 def _epoch(metrics: dict[str, Any], schedule: Schedule | None) -> str:
-    """How many epochs are behind the run."""
+    """The number of epochs that the run has done."""
     step = metrics.get("step")
     return (
         f"{step / schedule.num_steps * schedule.epochs:.1f}/{schedule.epochs:g}" if step and schedule else ""
@@ -208,7 +209,9 @@ def _epoch(metrics: dict[str, Any], schedule: Schedule | None) -> str:
 
 
 def _print_table(rows: list[RunRow]) -> None:
-    """Print columns as wide as their widest cell, without the empty ones. On a terminal, lines are cut."""
+    """Print columns as wide as their widest cell, without empty columns. On a
+    terminal, lines are truncated.
+    """
     cells = [{name: plain(_shown(value)) for name, value in vars(row).items()} for row in rows]
     columns = [name for name in cells[0] if any(row[name] for row in cells)]
     widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in columns}
@@ -219,5 +222,5 @@ def _print_table(rows: list[RunRow]) -> None:
 
 
 def plain(text: str) -> str:
-    """Text of a log, fit for a table: without control characters."""
+    """Text of a log without control characters, for a table."""
     return "".join(letter for letter in text if letter.isprintable())

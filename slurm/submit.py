@@ -1,7 +1,7 @@
-"""Verbs that put a run into SLURM's queue or take it out: `submit`, `resume` and `cancel`.
+"""The verbs `submit`, `resume` and `cancel`, which put a run into SLURM's queue or remove it.
 
-A submission passes from the words through the site, the request, the plan and its script to the run's folder,
-where everything is frozen before SLURM hears of it:
+A submission goes from the words through the site, the request, the plan and its script to the run's folder,
+where everything is frozen before it is sent to SLURM:
 
     words -> site.py -> request.py -> plan.py -> freeze.py -> scheduler.py
 """
@@ -37,7 +37,7 @@ SECONDS_BETWEEN_LOOKS = 0.2
 
 
 class Submission(NamedTuple):
-    """What is to be submitted: the request, and the plan of its job."""
+    """The request that is submitted, and the plan of its job."""
 
     request: Request
     plan: Plan
@@ -52,7 +52,7 @@ def submit(config: SubmitConfig) -> int:
     """Submit a stage, or print that it is in the queue or finished already.
 
     Raises:
-        ConfigError: the stage's config, or what is asked of the site, does not fit.
+        ConfigError: the stage's config does not fit, or the site does not allow the job.
         MissingRequirement: no SLURM on this machine (a dry run needs none).
         BadInput: SLURM refuses the job.
     """
@@ -84,10 +84,10 @@ def _after(after: str | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
 def prepare(
     asked: SubmitConfig, file_name: str | None, fields: dict[str, Any], needs: tuple[str, ...]
 ) -> Submission:
-    """Check everything that can be checked before SLURM hears of a job. Nothing is written.
+    """Check everything that can be checked before a job is submitted. Nothing is written.
 
     Args:
-        asked: stage, site and size; its own words are not read here.
+        asked: stage, site and size; the words after the stage are not read here.
         file_name: YAML file of the stage's fields.
         fields: fields on top of the file.
         needs: folders of runs that must be finished first.
@@ -104,7 +104,7 @@ def dependencies_of(needs: tuple[str, ...], job_ids: tuple[int, ...], *, ask: bo
     """The sbatch options that make a job wait: for runs that are not finished yet, and for plain jobs.
 
     Raises:
-        ConfigError: a run that neither is finished nor has a job in the queue.
+        ConfigError: a run is not finished and has no job in the queue.
     """
     waiting = list(job_ids)
     queued = scheduler.queued_ids() if ask and needs else set()
@@ -121,12 +121,12 @@ def dependencies_of(needs: tuple[str, ...], job_ids: tuple[int, ...], *, ask: bo
         waiting += live
     if not waiting:
         return []
-    # A job whose dependency failed would wait for ever.
+    # Without this, a job whose dependency failed would wait for ever.
     return [f"--dependency=afterok:{':'.join(map(str, waiting))}", "--kill-on-invalid-dep=yes"]
 
 
 def show(submission: Submission, dependencies: list[str]) -> None:
-    """Print the script exactly as it would be submitted; what would be done goes to standard error."""
+    """Print the script exactly as it would be submitted, and to standard error what would be done."""
     plan, job_dir = submission.plan, submission.job_dir
     array = [f"--array={plan.array}"] if plan.array else []
     command = ["sbatch", "--parsable", *array, *dependencies, str(job_dir.script_path)]
@@ -162,7 +162,7 @@ def place(submission: Submission, *, job_ids: tuple[int, ...] = (), new_code: bo
 
 
 def send(job_dir: JobDir, plan: Plan, dependencies: list[str]) -> int:
-    """Hand the run's script to SLURM, for what is still missing, and record the job's id."""
+    """Submit the run's script for the work that is still missing, and record the job's id."""
     tasks = job_dir.mark_submitted()
     array = None if tasks is None else array_of(tasks, plan.max_running)
     options = [*([f"--array={array}"] if array else []), *dependencies]
@@ -174,7 +174,7 @@ def send(job_dir: JobDir, plan: Plan, dependencies: list[str]) -> int:
 
 
 def resume(config: ResumeConfig) -> int:
-    """Submit what is missing of a run again, in the same folder, with the config that it began with.
+    """Submit the missing work of a run again, in the same folder, with its original config.
 
     Raises:
         MissingRequirement: nothing was submitted from this folder, or no SLURM on this machine.
@@ -204,7 +204,8 @@ def resume(config: ResumeConfig) -> int:
 
 
 def cancel(config: CancelConfig) -> int:
-    """Cancel a run's jobs, and wait until their processes are gone. `resume` continues from what was saved.
+    """Cancel a run's jobs, and wait until their processes have ended. `resume`
+    continues from the saved state.
 
     Raises:
         MissingRequirement: nothing was submitted from this folder, or no SLURM on this machine.
@@ -217,7 +218,7 @@ def cancel(config: CancelConfig) -> int:
         return 0
     scheduler.require("cancel")
     live = job_dir.queued()
-    # Before scancel: a job that is told to end reads it and does not requeue itself.
+    # Before scancel: a job that is ended reads this state and does not requeue itself.
     job_dir.cancelled_path.touch()
     scheduler.cancel(live)
     _wait_until_gone(job_dir, config.timeout_seconds)
@@ -229,7 +230,9 @@ def cancel(config: CancelConfig) -> int:
 
 
 def _wait_until_gone(job_dir: JobDir, timeout_seconds: float) -> None:
-    """Wait: SLURM keeps a job in the queue, as COMPLETING, until all its processes are gone."""
+    """Wait until the jobs are gone. SLURM keeps a job in the queue, as COMPLETING, until all
+    its processes have ended.
+    """
     until = time.monotonic() + timeout_seconds
     while job_dir.queued():
         if time.monotonic() > until:

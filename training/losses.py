@@ -90,8 +90,8 @@ def gather_rows(rows: Tensor) -> Tensor:
 
 
 class ContrastiveLoss:
-    """The contrastive loss of this rank's share of the batch; its mean over ranks is the loss of the whole
-    batch.
+    """The contrastive loss of this rank's share of the batch; its mean over ranks is
+    the loss of the whole batch.
 
     Args:
         kind: "clip" (Radford et al. 2021, arXiv 2103.00020) or "siglip" (Zhai et al. 2023, arXiv 2303.15343).

@@ -117,8 +117,8 @@ def _pooled(transformer: Transformer, hidden_TLW: Tensor, mask_LL: Tensor, end_T
 
 
 def _can_skip_positions(transformer: Transformer) -> bool:
-    """Whether the blocks are open_clip's plain ones and nothing (sharding, compilation, recomputation) wraps
-    them.
+    """Whether the blocks are open_clip's plain ones and nothing (sharding, compilation,
+    recomputation) wraps them.
     """
     last = transformer.resblocks[-1]
     is_wrapped = transformer._compiled_call_impl is not None or transformer.grad_checkpointing

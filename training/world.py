@@ -40,7 +40,7 @@ Launcher = Literal["torchrun", "srun", "mpirun", "batch", "itself"]
 MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "JSM_NAMESPACE_SIZE")
 # Step ids that are not srun's: 2^32 minus a few, for interactive, batch and external steps (slurm.h).
 FIRST_SPECIAL_STEP = 0xFFFFFFF0
-# The number of the process that started this one as a rank.
+# Contains the number of the process that started this one, which is a rank of that process.
 PARENT_VARIABLE = "ICONOCLIP_RANK_OF"
 
 

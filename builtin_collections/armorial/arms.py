@@ -1,8 +1,7 @@
 """The model of a coat of arms: a field, at most one ordinary, and one to three charges.
 
-The repertoire is closed: every `Arms` that passes `check` can be blazoned in three languages and
-drawn as blazoned. Terms are those of English heraldry; sides are the bearer's (dexter is the
-viewer's left).
+The repertoire is closed: every `Arms` that passes `check` can be blazoned in three languages and drawn as
+blazoned. Terms are those of English heraldry; sides are the bearer's (dexter is the viewer's left).
 """
 
 from __future__ import annotations

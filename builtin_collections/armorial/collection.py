@@ -1,7 +1,7 @@
-"""The collection: which archive keeps which coat, and what its catalogue has on it.
+"""The collection: which archive owns which coat of arms, and the catalogue entry of each.
 
-Archives, families, places and painters are invented. One item is one coat, with one drawing of it or
-two; no coat is kept twice, so that whatever splits by manifest never puts one coat on both sides.
+Archives, families, places and painters are invented. One item is one coat, with one or two drawings. No coat
+occurs in two items, so that a split by manifest never puts one coat on both sides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from builtin_collections.armorial.names import family_and_place
 NUM_ARMS = 7_200
 """Arms of the default collection, all archives together."""
 NUM_WITHDRAWN = 12
-"""Items that each archive once published and has withdrawn; they come on top of the arms asked for."""
+"""Items that each archive once published and has withdrawn, in addition to the requested number of arms."""
 ITEMS_PER_ROLL = 150
 _SECOND_COPY_SHARE = 0.1
 
@@ -41,7 +41,7 @@ _MINUTES_BETWEEN = 97
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One coat of arms as an archive keeps it."""
+    """One coat of arms in the catalogue of an archive."""
 
     number: int
     """The coat's number in the whole collection; with seed and copy it fixes the drawing."""
@@ -64,7 +64,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What one archive keeps."""
+    """The items of one archive."""
 
     archive: Archive
     seed: int
@@ -73,12 +73,12 @@ class Holdings:
 
     @cached_property
     def by_identifier(self) -> Mapping[str, Item]:
-        """Every item, the withdrawn too."""
+        """Every item by its identifier, including withdrawn ones."""
         return {item.identifier: item for item in (*self.items, *self.withdrawn)}
 
     @cached_property
     def by_modified(self) -> Sequence[Item]:
-        """Every item, the withdrawn too, the oldest change first."""
+        """Every item, including withdrawn ones, the oldest change first."""
         return sorted((*self.items, *self.withdrawn), key=lambda item: (item.modified, item.number))
 
     @cached_property

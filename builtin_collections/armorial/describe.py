@@ -1,4 +1,4 @@
-"""What every protocol tells of an item, in neutral form: title, blazons, notations, pairs."""
+"""The description of an item for all protocols: title, blazons, notations, metadata pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOTATION = "46A122"
 
 
 def title(archive: Archive, item: Item) -> str:
-    """The catalogue's title, which names the family and says nothing of the picture."""
+    """The catalogue's title, which names the family and does not describe the picture."""
     return archive.title.format(family=item.family, place=item.place)
 
 

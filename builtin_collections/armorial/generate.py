@@ -1,4 +1,4 @@
-"""Distinct coats of arms, drawn by lot from the repertoire; the same seed gives the same coats."""
+"""Distinct coats of arms, chosen at random from the repertoire; the same seed gives the same coats."""
 
 from __future__ import annotations
 

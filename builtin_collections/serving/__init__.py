@@ -1,5 +1,5 @@
-"""What any built-in collection needs to be served: HTTP, IIIF, OAI-PMH and a process of its own.
+"""Serves built-in collections: HTTP, IIIF, OAI-PMH, in a separate process.
 
-Nothing here knows what a collection holds. A collection hands in its documents, its entries, and a function
-that draws a picture.
+This package knows no particular collection. A collection provides its documents, its entries, and a
+function that draws a picture.
 """

@@ -28,7 +28,7 @@ class ChangeStream:
     """The change stream of one archive, below `base` (scheme, host and port; no slash at the end).
 
     Args:
-        changes: the oldest first.
+        changes: the changes, the oldest first.
     """
 
     def __init__(self, base: str, changes: Sequence[Change]) -> None:
@@ -36,7 +36,7 @@ class ChangeStream:
 
     @property
     def num_pages(self) -> int:
-        """How many pages the stream has; an empty one has one."""
+        """The number of pages of the stream; an empty stream has one."""
         return max(1, -(-len(self._changes) // PAGE_SIZE))
 
     def collection(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""HTTP requests and answers as plain values, and the ASGI application that serves them.
+"""HTTP requests and responses as plain values, and the ASGI application that serves them.
 
 Handlers are functions from Request to Answer and never touch a socket or a file.
 """
@@ -30,7 +30,7 @@ _Send = Callable[[_Message], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `path` is as it came: still percent-encoded."""
+    """One request. `path` is unchanged, and so still percent-encoded."""
 
     method: str
     path: str
@@ -40,7 +40,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. A `body` that must be worked for is a function, called only if it has to be sent."""
+    """One response. A `body` that takes time to make is a function, which is called
+    only if it has to be sent.
+    """
 
     status: int = 200
     body: bytes | Callable[[], bytes] = b""
@@ -66,7 +68,7 @@ def redirect(location: str) -> Answer:
 def json_answer(
     document: Mapping[str, Any], content_type: str, *, modified: datetime | None = None
 ) -> Answer:
-    """A JSON document, tagged by its own bytes."""
+    """A JSON document, with an entity tag computed from its bytes."""
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     return Answer(200, body, content_type, etag=tag(body), modified=modified)
 
@@ -78,7 +80,7 @@ def tag(*parts: object) -> str:
 
 
 def conditional(request: Request, answer: Answer) -> Answer:
-    """`answer`, or 304 where the client has it already (RFC 9110, section 13)."""
+    """The response, or 304 if the client already has it (RFC 9110, section 13)."""
     if answer.status != 200:
         return answer
     known = request.headers.get("if-none-match")

@@ -1,7 +1,7 @@
 """IIIF Image API requests: from the text of a URL to a region, a size, a rotation, a quality, a format.
 
-Follows Image API 3.0 (section 4) and 2.1 (section 4). What is malformed is 400; what is well formed but
-not offered at the service's level is 501 (section 4 and 5.3; 7.2 in 2.1).
+Follows Image API 3.0 (section 4) and 2.1 (section 4). A malformed request gives 400; a well-formed one that
+the service's level does not include gives 501 (section 4 and 5.3; 7.2 in 2.1).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Region(NamedTuple):
 
 @dataclass(frozen=True)
 class Offer:
-    """What one archive's image service can do."""
+    """The features of one archive's image service."""
 
     version: int
     level: int
@@ -58,7 +58,7 @@ class ImageRequest:
     format: str
 
 
-# Longer numbers can only be nonsense, and would cost time to read.
+# Longer numbers cannot be valid, and would take time to read.
 _INTEGER = r"\d{1,6}"
 _DECIMAL = r"\d{1,6}(?:\.\d{1,10})?"
 _PIXELS = re.compile(rf"({_INTEGER}),({_INTEGER}),({_INTEGER}),({_INTEGER})")

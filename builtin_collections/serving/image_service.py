@@ -23,7 +23,7 @@ from builtin_collections.serving.image_request import (
 
 _TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 _TILE_WIDTH = 256
-# A narrower drawing has no room for details; smaller requests are reduced from this width.
+# A narrower drawing would have no details; smaller requests are reduced from this width.
 _LEAST_WIDTH = 32
 
 

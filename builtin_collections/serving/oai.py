@@ -1,7 +1,7 @@
 """OAI-PMH 2.0 (openarchives.org/OAI/openarchivesprotocol.html) over any list of entries, in oai_dc.
 
-Resumption tokens hold the whole request, so the server keeps no state. Withdrawn entries are answered as
-deleted records, permanently. Datestamps have the granularity of seconds; requests may use days.
+Resumption tokens contain the whole request, so the server has no state. Withdrawn entries are permanently
+reported as deleted records. Datestamps have the granularity of seconds; requests may use days.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TOKEN = re.compile(r"(oai_dc)\.(\d{1,9})\.([^.]{0,20})\.([^.]{0,20})\.([a-z0-9:
 
 
 class OaiError(Exception):
-    """An error of the protocol: its code and what to tell."""
+    """An error of the protocol, with its code and message."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -65,7 +65,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Selection:
-    """What a list request asks for. Times are as given; "" is without limit."""
+    """The selection of a list request. Times are as given; "" means no limit."""
 
     prefix: str
     start: int
@@ -82,11 +82,11 @@ class Repository:
     """The OAI-PMH interface of one archive.
 
     Args:
-        name: of the repository, as Identify gives it.
+        name: the name of the repository in the response to Identify.
         uri: the base URL.
         domain: the namespace of its identifiers, as in oai:DOMAIN:LOCAL.
-        entries: the oldest change first.
-        sets: setSpec to setName.
+        entries: the entries, the oldest change first.
+        sets: the setName of each setSpec.
     """
 
     def __init__(
@@ -298,7 +298,9 @@ def _stamp(moment: datetime) -> str:
 
 
 def _short(text: str) -> str:
-    """The text as an error may echo it: bounded, and nothing XML forbids."""
+    """The text in a form that an error may repeat: of limited length, and without
+    characters that XML forbids.
+    """
     return repr(text[:60])
 
 

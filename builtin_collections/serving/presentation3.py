@@ -1,4 +1,4 @@
-"""IIIF Presentation 3.0 documents, built by iiif_prezi3: what the standard refuses is not published."""
+"""IIIF Presentation 3.0 documents, built by iiif_prezi3: an invalid document is not published."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONTENT_TYPE = f'application/ld+json;profile="{CONTEXT}"'
 
 Document = dict[str, Any]
 
-# The order in which people read a document; iiif_prezi3 writes that of its own classes.
+# The order in which people read a document; iiif_prezi3 writes properties in the order of its classes.
 _ORDER = (
     "@context", "id", "type", "label", "value", "summary", "metadata", "requiredStatement", "rights",
     "provider", "partOf", "homepage", "seeAlso", "thumbnail", "format", "language", "width", "height",
@@ -30,7 +30,8 @@ def published(properties: Mapping[str, Any]) -> Document:
     """The JSON document of a Manifest or a Collection, its "@context" included.
 
     Args:
-        properties: of the resource, with nested resources as plain values; None leaves a property out.
+        properties: the properties of the resource, with nested resources as plain values;
+            None leaves a property out.
 
     Raises:
         pydantic.ValidationError: Presentation 3.0 does not allow it.

@@ -1,4 +1,4 @@
-"""Collections served by a process of their own: start it, learn its addresses, and be sure that it ends.
+"""Serves collections in a separate process: starts it, reads its addresses, and ensures that it ends.
 
 The child is `python -m` some module. It writes one line of JSON when its sockets listen, and ends when its
 standard input closes, so that it never outlives the program that started it.
@@ -27,13 +27,13 @@ _STOP_SECONDS = 10
 
 @contextmanager
 def child(module: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Run `module` as a child process while the block runs; yields what it announced.
+    """Run `module` as a child process while the block runs; yields the JSON line that it wrote.
 
-    The module must know the options --json and --until-stdin-closes (`serve` does what the latter asks).
+    The module must have the options --json and --until-stdin-closes (`serve` implements the latter).
 
     Raises:
         TryAgainLater: a port is in use.
-        BadInput: the collection cannot be made as the arguments ask.
+        BadInput: the collection cannot be made with these arguments.
     """
     command = [sys.executable, "-P", "-m", module, "--until-stdin-closes", "--json", *arguments]
     process = subprocess.Popen(
@@ -96,7 +96,8 @@ def serve(
     """Serve one handler per port in this process until told to stop.
 
     Args:
-        make_handlers: the base URLs, in the order of `ports`, to their handlers; called once they are bound.
+        make_handlers: makes the handlers from the base URLs, in the order of `ports`; called
+            once the ports are bound.
         ports: 0 takes a free one.
         announce: called with the base URLs once the sockets listen.
 
@@ -123,7 +124,7 @@ def serve(
 
 
 def _listen(port: int) -> socket.socket:
-    # asyncio turns Nagle's delay (40 ms per answer) off only where the protocol is named.
+    # asyncio turns off Nagle's delay (40 ms per response) only if the protocol is named.
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -68,8 +68,8 @@ def write_captions(
 
 
 class CaptionSegment:
-    """The captions of a generation, opened: their `vectors`, and the `rows` of the items that each describes,
-    int32 [C].
+    """The captions of a generation, opened: their `vectors`, and the `rows` of the items that
+    each describes, int32 [C].
 
     Args:
         folder: the folder of the generation, whose checksums have been compared.

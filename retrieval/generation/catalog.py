@@ -1,5 +1,5 @@
-"""The catalogue of a generation: records, the locations of their images, and full-text search. One SQLite
-file.
+"""The catalogue of a generation: records, the locations of their images, and
+full-text search. One SQLite file.
 
 items   row (the vector's row), key, record (JSON, zlib), shard set number, shard, offset and size of the JPEG
 words   FTS5 without stored content: title, captions, creators, subjects, identifiers; case and diacritics
@@ -57,8 +57,9 @@ class ImageLocation:
 
 @dataclass(frozen=True)
 class WordMatch:
-    """An item that full-text search found. Lower tiers are better: 0 the phrase, 1 every word, 2 some
-    words."""
+    """An item that full-text search found. Lower tiers are better: 0 the phrase, 1
+    every word, 2 some words.
+    """
 
     row: int
     tier: int

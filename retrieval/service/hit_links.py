@@ -30,8 +30,8 @@ def home_of(hit: Hit) -> str | None:
 
 
 def content_state(record: Record) -> str | None:
-    """A IIIF Content State 1.0 (section 2.2.1) for the record's canvas or region, base64url-encoded (section
-    6).
+    """A IIIF Content State 1.0 (section 2.2.1) for the record's canvas or region,
+    base64url-encoded (section 6).
 
     Universal Viewer and Clover open it. A region is a canvas with `#xywh=`, and `partOf` gives its manifest.
     """

@@ -1,7 +1,8 @@
-"""A program that `iconoclip doctor` sends to the nodes: who am I, what do I see, can we add numbers together?
+"""The program that `iconoclip doctor` runs on the nodes: reports host, Python and
+GPUs, and does an all-reduce.
 
-It is no module of the package, and the one program here that needs torch. Each rank writes one JSON file into
-the folder it is given; rank 0 writes `finished.json` when the sum was right on every rank.
+It is not imported by the package, and is the only program here that needs torch. Each rank writes one JSON
+file into the given folder; rank 0 writes `finished.json` if the sum was correct on every rank.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import Any
 
 
 def main() -> int:
-    """Say who this rank is, add with the others, and say how it went."""
+    """Report this rank, do the all-reduce, and report the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
-    # The script of every job passes the frozen config; nothing in it is needed here.
+    # The script of every job passes the frozen config, which is not needed here.
     parser.add_argument("--config")
     out = parser.parse_args().out
     rank, world = int(os.environ.get("SLURM_PROCID", 0)), int(os.environ.get("SLURM_NTASKS", 1))
@@ -36,7 +37,7 @@ def main() -> int:
 
 
 def whoami(rank: int) -> dict[str, Any]:
-    """The host, its clock, and which Python and package answer here."""
+    """The host, its clock, and the Python and package in use."""
     import iconoclip
 
     return {
@@ -51,7 +52,7 @@ def whoami(rank: int) -> dict[str, Any]:
 
 
 def reduce(rank: int, world: int) -> dict[str, Any]:
-    """What this rank sees: its GPUs, and, where there are other ranks, whether a sum over all is right."""
+    """The GPUs that this rank sees and, if there are other ranks, whether the sum over all is correct."""
     import torch
     import torch.distributed as dist
 
@@ -83,7 +84,7 @@ def reduce(rank: int, world: int) -> dict[str, Any]:
 
 
 def write(path: Path, facts: dict[str, Any]) -> None:
-    """Write JSON that appears whole: the doctor reads while ranks write."""
+    """Write JSON atomically, because the doctor reads while ranks write."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(facts))
     partial.replace(path)

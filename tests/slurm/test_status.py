@@ -60,9 +60,9 @@ def test_a_run_that_stopped_for_want_of_another_names_it(tmp_path: Path) -> None
         ),
         (
             "iconoclip: encode, task 1 of 2, job 4 on node1, attempt 1\nsrun: error: node1: task 0: Killed\n"
-            "iconoclip: killed (exit code 137): out of memory, most likely\n"
+            "iconoclip: killed (exit code 137): probably out of memory\n"
             "iconoclip: exit code 137, failed\n",
-            "iconoclip: killed (exit code 137): out of memory, most likely",
+            "iconoclip: killed (exit code 137): probably out of memory",
         ),
         (
             "bash: python: command not found\niconoclip: exit code 127, failed\n",

@@ -1,7 +1,7 @@
-"""The hand that draws: all that differs between two drawings of one coat.
+"""The hand that draws: everything that differs between two drawings of one coat.
 
-Everything is drawn by lot from (seed, coat, copy) in source pixels, never from the size asked for, so
-that a thumbnail is the same drawing as the full picture.
+Everything is random from (seed, coat, copy), in source pixels, and independent of the requested size, so that
+a thumbnail is the same drawing as the full picture.
 """
 
 from __future__ import annotations

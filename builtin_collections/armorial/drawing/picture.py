@@ -1,7 +1,7 @@
 """A coat of arms to pixels.
 
-The picture is painted at a few times the size asked for and reduced, so that edges are smooth; all
-geometry is in source pixels, so that every size shows the same drawing.
+The picture is painted at a few times the requested size and reduced, so that edges are smooth. All geometry
+is in source pixels, so that every size shows the same drawing.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class _Painter:
         return flat
 
     def _trace_all(self, shapes: Sequence[Points]) -> list[list[float]]:
-        """Many outlines in one pass over their points, which is what a drawing's time goes into."""
+        """Many outlines in one pass over their points, because this takes most of the time of a drawing."""
         flat = self._trace(np.concatenate(shapes))
         ends = np.cumsum([2 * len(shape) for shape in shapes]).tolist()
         return [flat[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
@@ -148,7 +148,7 @@ class _Painter:
 
 
 def _detail_ink(chosen: Hand, fill: Colour | None) -> Colour:
-    """Ink for lines within a charge; on a dark one a lighter line, or it would not show."""
+    """The ink for lines within a charge; lighter on a dark charge, so that the line is visible."""
     if fill is None or sum(fill) > 210:
         return chosen.ink
     return _mixed(fill, chosen.parchment, 0.45)

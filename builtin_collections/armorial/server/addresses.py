@@ -1,4 +1,4 @@
-"""Where an archive's documents live: the one place that makes and reads its URLs."""
+"""The URLs of an archive's documents. Only this module makes and reads them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from builtin_collections.armorial.collection import Item
 class Addresses:
     """One archive's URLs below `base` (scheme, host and port; no slash at the end).
 
-    `image_prefix` goes before an image's identifier; where it holds a slash, the identifier is sent
-    percent-encoded, as the Image API asks (3.0 section 3.2).
+    `image_prefix` comes before an image's identifier. If it contains a slash, the identifier is
+    percent-encoded, as the Image API requires (3.0 section 3.2).
     """
 
     base: str

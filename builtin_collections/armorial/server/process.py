@@ -1,4 +1,4 @@
-"""The armorial's server as a process of its own, `python -m builtin_collections.armorial`."""
+"""The armorial's server as a separate process, `python -m builtin_collections.armorial`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iconoclip.errors import BadInput
 
 @dataclass(frozen=True)
 class ServedArmorial:
-    """Where the three archives answer. Base URLs have no slash at the end."""
+    """The addresses of the three archives. Base URLs have no slash at the end."""
 
     wexcombe: str
     aldersheim: str

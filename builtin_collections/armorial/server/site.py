@@ -1,4 +1,4 @@
-"""One archive's site: from a path to the document that lives there. No path ever touches a file."""
+"""The web site of an archive: maps paths to documents. No path refers to a file."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Wexcombe(Site):
         self._changes = records.change_stream(holdings, self.addresses)
 
     def routes(self) -> list[tuple[str, Callable[..., Answer]]]:
-        """As of any site, and its own."""
+        """The routes of every site, and those of this archive."""
         return [
             *super().routes(),
             (r"/collection/top", self._top),
@@ -167,7 +167,7 @@ class Aldersheim(Site):
     offer = images.LEVEL_0
 
     def routes(self) -> list[tuple[str, Callable[..., Answer]]]:
-        """As of any site, and its own."""
+        """The routes of every site, and those of this archive."""
         return [
             *super().routes(),
             (r"/collection/top", self._top),
@@ -202,7 +202,7 @@ class Valcendre(Site):
         self._repository = records.repository(holdings, self.addresses)
 
     def routes(self) -> list[tuple[str, Callable[..., Answer]]]:
-        """As of any site, and its own."""
+        """The routes of every site, and those of this archive."""
         return [*super().routes(), (r"/oai", self._oai)]
 
     def _oai(self, request: Request) -> Answer:

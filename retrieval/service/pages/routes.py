@@ -220,8 +220,8 @@ def favicon() -> Response:
 
 @router.get("/robots.txt")
 def robots(request: Request) -> Response:
-    """What crawlers may read: the home page and the items, not the endless combinations of searches (RFC
-    9309).
+    """What crawlers may read: the home page and the items, not the endless
+    combinations of searches (RFC 9309).
 
     If the service is published under a path, crawlers do not read this file; the pages of results contain the
     same rule in a `meta` element.
