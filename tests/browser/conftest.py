@@ -24,7 +24,9 @@ DESKTOP, PHONE = (1280, 860), (390, 844)
 PageOf = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+# One worker takes the whole folder (TAKEN_WHOLE in tests/conftest.py): one index, service and Chromium.
+# Its __init__.py makes it the package of these fixtures, so they end with its last test.
+@pytest.fixture(scope="package")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the service over a small index of drawn arms."""
     index = build_index(tmp_path_factory.mktemp("armorial"), num_arms=72)
@@ -54,7 +56,7 @@ class running:  # noqa: N801
 
 # Not for the whole session: as long as it lives, Playwright keeps an event loop running in this thread, and
 # no other test on this worker could start one.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
@@ -63,7 +65,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def item_key(address: str) -> str:
     """An item that may be shown."""
     with urllib.request.urlopen(f"{address}/api/search?reusable=true&k=1") as answer:
