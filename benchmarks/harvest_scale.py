@@ -1,6 +1,6 @@
-"""Ledger and manifest parsing as a harvest grows: time per item and peak memory, which must both stay flat.
+"""Ledger and manifest parsing as a harvest grows: time per item and peak memory, which must not grow with it.
 
-Each size runs in a process of its own: manifests are read, rows are committed in batches as in a harvest,
+Each size runs in a separate process: manifests are read, rows are committed in batches as in a harvest,
 images are recorded as downloaded, and the canonical order is walked once. No network, no pixels.
 
     python benchmarks/harvest_scale.py --sizes 10000 100000 1000000 --docs docs

@@ -3,8 +3,8 @@ open_clip's own transform.
 
     python benchmarks/loader_throughput.py [--shardset SET] [--samples 1500]
 
-Read, decode 512-pixel JPEGs, augment to 224 pixels, batch: the same shards, the same core, one after the
-other, twice; the better of each two is printed. Tokenizing is left out of both.
+Both read and decode 512-pixel JPEGs, augment them to 224 pixels and make batches, from the same shards on the
+same core, in turn, twice each. The better of the two rates is printed. Neither tokenizes.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@ size, and an index of them.
 
 Vectors are unit vectors of 512 dimensions around 2,000 centres in a space of 96 dimensions, similar to
 embeddings of images, with noise in the other dimensions. Records have an English and a German caption of
-eight words. The model has
-random weights: its speed is real, its results are not.
+eight words each. The model has random weights: its speed is realistic, its results are not.
 """
 
 from __future__ import annotations

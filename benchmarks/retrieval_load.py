@@ -6,7 +6,7 @@ Three kinds of processes, all real: `iconoclip serve`; this one, whose threads q
 pause; and the commands that change the index (`iconoclip index --add`, `iconoclip takedown`, `iconoclip index
 --compact`). A response is wrong if its status is not 200, if it shows an item twice or too few items, if it
 misses the item whose own words were the query, or if it shows one that was withdrawn `--grace` seconds before
-the query. Images are synthetic, the model is small and random.
+the query. Images are synthetic; the model is small, with random weights.
 
 Exits with 1 if any response was wrong.
 """

@@ -3,9 +3,9 @@
     python benchmarks/retrieval_scale.py --sizes 10000 100000 1000000 --out scale.json
 
 The data is synthetic (benchmarks/retrieval_drawn.py). The text tower has the size of ViT-B-32's and random
-weights: its speed is real, its results are not, so recall is measured with vectors generated like the items'.
-Each size is built and searched in processes of their own, so that memory is measured separately. One million
-items need 5 GB of disk.
+weights: its speed is realistic, its results are not. So recall is measured with vectors generated like those
+of the items. Each size is built and searched in processes of their own, so that memory is measured
+separately. One million items need 5 GB of disk.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@ the page of hits as JSON.
 
     python benchmarks/service_overhead.py INDEX
 
-Calls /api/search as a server would, over ASGI in this process, with an engine that has its answer ready, so
-that only the service is measured. Then over a socket on loopback, on one connection, which includes the
-kernel. Prints medians and 99th percentiles in milliseconds.
+First calls /api/search over ASGI in this process, with an engine whose result is already computed, so that
+only the service is measured. Then over a loopback socket on one connection, which includes the kernel. Prints
+medians and 99th percentiles in milliseconds.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ Reads a shard set of the armorial (`iconoclip demo` makes one) and shortens each
 "Per pale gules and vert"): dozens of images then share a caption, as with "Portrait" and "View of the town"
 in catalogues; in a batch of 128 an image finds its own caption nine times more. Trains the demo's model on
 it, from random weights, with related pairs as negatives, ignored, and as positives, and prints mean average
-precision of text-to-image on the test side, where every image with the caption is a right answer. With
-several languages an image has its field in each of them and one is chosen; the others then occur in the batch
-as captions of other images. Nine runs of 120 steps take five minutes on two idle cores.
+precision of text-to-image on the test side, where every image with the caption is relevant. With several
+languages an image has its field in each of them and one is chosen; the others then occur in the batch as
+captions of other images. Nine runs of 120 steps take five minutes on two idle cores.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ least 1.15 times as fast.
     python benchmarks/train_throughput.py --peer /PEER/bin/python [--shardset SET] [--steps 40]
 
 PEER is a Python with open_clip_torch 3.3.0 and webdataset 0.2.86 (later ones fail in its loader), and the
-same torch. Both train the same model (ViT, 64 pixels, 9 M parameters, context of 77 as open_clip's are) on
-the same shards, with one caption per image, the same batch, precision and number of steps, one after the
-other. The rate is all samples after the first step over wall-clock time, measured by this script from the
-lines that each trainer writes after each step.
+same torch. Both train the same model (ViT, 64 pixels, 9 M parameters, context of 77, as in open_clip) on the
+same shards, with one caption per image, the same batch, precision and number of steps, one after the other.
+The rate is all samples after the first step over wall-clock time, measured by this script from the lines that
+each trainer writes after each step.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def _scores(provenance: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]])
         return "\n\n".join(_evaluated(one) for one in evaluations)
     found = [line for line in metrics if any(name.startswith("validation/") for name in line)]
     if not found:
-        return "The run had no validation side. `iconoclip evaluate` measures any side."
+        return "The run had no validation split. `iconoclip evaluate` measures any split."
     last = {
         name.removeprefix("validation/"): value
         for name, value in found[-1].items()
@@ -120,14 +120,14 @@ def _scores(provenance: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]])
     }
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in sorted(last.items()))
     return (
-        f"Text-to-image retrieval on the validation side, at step {found[-1]['step']:,}:\n\n"
+        f"Text-to-image retrieval on the validation split, at step {found[-1]['step']:,}:\n\n"
         f"| measure | value |\n|---|---:|\n{rows}"
     )
 
 
 def _evaluated(found: Mapping[str, Any]) -> str:
     sets = ", ".join(f"`{one['name']}` (SHA-256 `{one['digest'][:16]}…`)" for one in found["shardsets"])
-    opening = f"On {found['num_images']:,} images of {sets}, {found['split']} side; 95 % intervals."
+    opening = f"On {found['num_images']:,} images of {sets}, {found['split']}  split; 95 % intervals."
     rows = []
     for language, entry in found["languages"].items():
         for direction in ("text_to_image", "image_to_text"):
@@ -143,7 +143,7 @@ def _evaluated(found: Mapping[str, Any]) -> str:
         for name, languages in found.get("zero_shot", {}).items()
         for language, one in languages.items()
     )
-    head = "| side | recall@1 | recall@5 | mAP | queries |\n|---|---|---|---|---:|\n"
+    head = "| slice | recall@1 | recall@5 | mAP | queries |\n|---|---|---|---|---:|\n"
     return f"{opening}\n\n{head}{table}" + (f"\n\nZero-shot classification:\n{classes}" if classes else "")
 
 
