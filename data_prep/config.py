@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 
 from data_prep.config_groups import Network, ShardLimits, Split, Storage
 from iconoclip.config import Config, positional
-from iconoclip.record import SLUG_PATTERN
-from iconoclip.rights import PolicyName
+from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
 
 SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru", "lido"]
 

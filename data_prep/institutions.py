@@ -18,7 +18,8 @@ from pydantic import Field, field_validator
 
 from iconoclip.config import Config, load, nearest, read_yaml, shipped_config
 from iconoclip.errors import ConfigError, MissingRequirement
-from iconoclip.record import SLUG_PATTERN, Institution
+from iconoclip.record import Institution
+from iconoclip.vocabulary import SLUG_PATTERN
 
 FOLDER = "institutions"
 GENERIC = "generic"

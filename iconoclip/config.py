@@ -17,7 +17,6 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from iconoclip.config_messages import problems_of, yaml_problem
@@ -40,7 +39,10 @@ class Config(BaseModel):
             config that uses one is refused with the new name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+    # The help of a verb never validates: the validators are built when the first values are.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, protected_namespaces=(), defer_build=True
+    )
     renamed: ClassVar[dict[str, str]] = {}
 
     @classmethod
@@ -193,6 +195,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         MissingRequirement: no such file.
         ConfigError: not YAML, not a mapping, or too large.
     """
+    import yaml  # here, as in `to_yaml`, because the help of a verb needs no YAML
+
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ConfigError(
@@ -296,6 +300,8 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 def to_yaml(config: BaseModel) -> str:
     """The resolved config as YAML that `load` reads back to an equal one."""
+    import yaml
+
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 

@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from iconoclip.vocabulary import SLUG_PATTERN
+
 # No dot: WebDataset splits a member's name at its first dot. Lower case: some file systems merge cases.
 KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}$"
-SLUG_PATTERN = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
 
 # A key with `.json` must fit into the name field of a tar header, 100 bytes (POSIX.1-1988, ustar).
 Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN, max_length=95)]

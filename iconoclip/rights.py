@@ -11,11 +11,11 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from iconoclip.record import Display, Redistribute, Rights, Train
+from iconoclip.vocabulary import PolicyName
 
-PolicyName = Literal["open", "noncommercial", "research"]
 POLICY_VERSION: Final = 1
 POLICIES: Final[tuple[PolicyName, ...]] = get_args(PolicyName)
 

@@ -1,10 +1,17 @@
-"""Fields that several verbs share, with the same name and the same values in all of them."""
+"""Fields that several verbs share, with the same name and the same values in all of them.
+
+The help of a verb imports this module, so it must stay cheap: no model and nothing of our own.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
+
+PolicyName = Literal["open", "noncommercial", "research"]
+# The name of an institution or of a shard set.
+SLUG_PATTERN = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
 
 # Values that were renamed, for each field by its present name.
 RETIRED_VALUES: dict[str, dict[str, str]] = {

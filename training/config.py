@@ -9,8 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from iconoclip.config import Config, positional
-from iconoclip.rights import PolicyName
-from iconoclip.vocabulary import Device, Precision
+from iconoclip.vocabulary import Device, PolicyName, Precision
 
 Relation = Literal["group", "iconclass"]
 Tower = Literal["image", "text"]

@@ -27,7 +27,7 @@ from iconoclip.machine import num_cores
 from iconoclip.pictures import ImageRefused
 from iconoclip.progress import Meter, progress
 from iconoclip.record import Record, sample_key
-from iconoclip.rights import PolicyName, judge
+from iconoclip.rights import judge
 from iconoclip.shardset import (
     MAX_RECORD_BYTES,
     RECORDS_SCHEMA,
@@ -38,6 +38,7 @@ from iconoclip.shardset import (
     raw_digest,
     totals_of,
 )
+from iconoclip.vocabulary import PolicyName
 
 MAX_FINDINGS: Final = 10_000
 MAX_IMAGE_BYTES: Final = 100_000_000

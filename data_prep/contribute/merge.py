@@ -16,8 +16,9 @@ from iconoclip import clock
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError
 from iconoclip.progress import progress
 from iconoclip.record import Record, Rights, Split
-from iconoclip.rights import POLICY_VERSION, PolicyName, judge
+from iconoclip.rights import POLICY_VERSION, judge
 from iconoclip.shardset import Parent, ShardSet, ShardSetManifest, ShardSetWriter, Tombstone
+from iconoclip.vocabulary import PolicyName
 
 
 def merge(config: MergeConfig) -> int:

@@ -14,7 +14,8 @@ from data_prep.config import Storing
 from data_prep.ledger.identity import told_apart
 from data_prep.ledger.jobs import ImageFacts
 from iconoclip.record import Image, Record, Rights, Source, sample_key, split_of
-from iconoclip.rights import POLICY_VERSION, PolicyName, judge, statement
+from iconoclip.rights import POLICY_VERSION, judge, statement
+from iconoclip.vocabulary import PolicyName
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -23,8 +23,9 @@ import pyarrow.compute as pc
 
 from iconoclip.errors import BadInput, RightsForbid
 from iconoclip.record import Rights
-from iconoclip.rights import POLICY_VERSION, PolicyName, may_train
+from iconoclip.rights import POLICY_VERSION, may_train
 from iconoclip.shardset import ShardSet
+from iconoclip.vocabulary import PolicyName
 from training.data.remote import open_set
 
 COLUMNS = [
