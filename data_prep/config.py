@@ -6,9 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from data_prep.config_groups import Network, ShardLimits, Split, Storage
+from data_prep.institutions import TEXT_FIELDS
 from iconoclip.config import Config, positional
 from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
 
@@ -42,6 +43,12 @@ class Storing(Config):
         description=(
             "`usable`: store what may be trained on or passed on; `all`: store everything, for work that "
             "is not published (the verdicts are kept all the same)"
+        ),
+    )
+    composition: str = Field(
+        "default",
+        description=(
+            "how a catalogue's texts become captions: the name of a file in configs/captions/, or a YAML file"
         ),
     )
     max_side_pixels: int = Field(
@@ -295,6 +302,43 @@ class MergeConfig(Config):
     created_at: str | None = Field(
         None, description="time to write (ISO 8601, UTC); default: SOURCE_DATE_EPOCH, else now"
     )
+
+
+class RemapConfig(Config):
+    """Map what the sources of a shard set said again, offline, and rewrite its records."""
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    institution: str | None = Field(
+        None,
+        description="a shipped profile by name, or a YAML file; default: that of each record's institution",
+    )
+    composition: str = Field(
+        "default",
+        description=(
+            "how a catalogue's texts become captions: the name of a file in configs/captions/, or a YAML file"
+        ),
+    )
+    read_as: dict[str, str] = Field(
+        {},
+        description=(
+            "label, column or element -> the field its texts are read as (title, subject, ignore, ...),"
+            " whatever the table's mapping or the standard said"
+        ),
+    )
+    policy: PolicyName | None = Field(
+        None, description="judge the rights under this policy; default: the set's own"
+    )
+    storage: ShardLimits = Field(default_factory=ShardLimits, description="as in harvest")
+    dry_run: bool = Field(False, description="show what would change and write nothing")
+    yes: bool = Field(False, description="write without asking")
+
+    @field_validator("read_as")
+    @classmethod
+    def _fields_are_known(cls, read_as: dict[str, str]) -> dict[str, str]:
+        for field in read_as.values():
+            if field not in TEXT_FIELDS:
+                raise ValueError(f"'{field}' is no field; known are {', '.join(TEXT_FIELDS)}")
+        return read_as
 
 
 class TakedownConfig(Config):

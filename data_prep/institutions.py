@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from iconoclip.config import Config, load, nearest, read_yaml, shipped_config
+from data_prep.composition import Composition, composition
+from iconoclip.config import Config, laid_over, load, nearest, read_yaml, shipped_config
 from iconoclip.errors import ConfigError, MissingRequirement
 from iconoclip.record import Institution
 from iconoclip.vocabulary import SLUG_PATTERN
@@ -31,6 +33,10 @@ TextField = Literal[
     "description",
     "subject",
     "contents",
+    "person",
+    "place",
+    "technique",
+    "note",
     "type",
     "creator",
     "date",
@@ -40,8 +46,20 @@ TextField = Literal[
     "homepage",
     "ignore",
 ]
-# The fields whose texts are captions, in the order that a record lists them.
-CAPTION_FIELDS: tuple[TextField, ...] = ("blazon", "title", "caption", "description", "subject", "contents")
+TEXT_FIELDS: tuple[str, ...] = get_args(TextField)
+# The fields whose texts may be captions or enter one, in the order that a record lists them.
+CAPTION_FIELDS: tuple[TextField, ...] = (
+    "blazon",
+    "title",
+    "caption",
+    "description",
+    "contents",
+    "note",
+    "subject",
+    "person",
+    "place",
+    "technique",
+)
 
 _LANGUAGE_SUFFIX = re.compile(r"^(.{2,60}?)\s*\(([^\W\d_]{2,24})\)$")
 
@@ -127,6 +145,16 @@ class InstitutionProfile(Config):
             "public files that the labels and exceptions were read from, each as `owner/repository: path`"
         ),
     )
+    composition: dict[str, Any] = Field(
+        default={}, description="what differs here from configs/captions: roles, templates, limits"
+    )
+
+    @field_validator("composition")
+    @classmethod
+    def _composition_is_one(cls, changes: dict[str, Any]) -> dict[str, Any]:
+        if changes:
+            composition(changes)
+        return changes
 
     @field_validator("trim", "manifests", "images")
     @classmethod
@@ -137,6 +165,18 @@ class InstitutionProfile(Config):
             except re.error as error:
                 raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
         return patterns
+
+    @functools.cached_property
+    def composed(self) -> Composition:
+        """How the texts of this institution become captions."""
+        return composition(self.composition) if self.composition else _shipped_composition()
+
+    def with_composition(self, changes: Mapping[str, Any]) -> InstitutionProfile:
+        """This profile for a harvest that composes captions in its own way; the profile's own come last."""
+        if not changes:
+            return self
+        own = laid_over(changes, self.composition)
+        return InstitutionProfile.model_validate({**self.model_dump(), "composition": own})
 
     @functools.cached_property
     def institution(self) -> Institution:
@@ -204,6 +244,11 @@ def normal_label(label: str) -> str:
 
 
 @functools.cache
+def _shipped_composition() -> Composition:
+    return composition({})
+
+
+@functools.cache
 def _generic_labels() -> dict[TextField, tuple[str, ...]]:
     return load(InstitutionProfile, shipped_config(f"{FOLDER}/{GENERIC}.yaml")).labels
 
@@ -234,6 +279,15 @@ def shipped_names() -> tuple[str, ...]:
     """The names of the profiles that iconoclip ships."""
     folder = shipped_config(f"{FOLDER}/{GENERIC}.yaml").parent
     return tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != GENERIC))
+
+
+@functools.cache
+def profile_by_slug(slug: str) -> InstitutionProfile | None:
+    """The shipped profile of the institution with this slug; None where there is none."""
+    for name in shipped_names():
+        if name == slug or read_yaml(shipped_config(f"{FOLDER}/{name}.yaml")).get("slug") == slug:
+            return load_profile(name)
+    return None
 
 
 @functools.cache

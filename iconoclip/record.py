@@ -197,7 +197,9 @@ class Image(RecordModel):
 class Record(RecordModel):
     """One sample: an image or a region of one, with everything that is known about it."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = Field(
+        2, description="2: with raw pairs, and with level and role of captions; 1: without"
+    )
     key: Key
     institution: Institution
     source: Source

@@ -172,6 +172,23 @@ class ShardSet:
             if file:
                 file.close()
 
+    def records(self) -> Iterator[Record]:
+        """Every record in shard order without its image, withdrawn samples left out."""
+        columns = ["shard", "record_offset", "record_size"]
+        table = self.table(columns)
+        shard_name, file = "", None
+        try:
+            for shard, offset, size in zip(*(table[name].to_pylist() for name in columns), strict=True):
+                if shard != shard_name:
+                    if file:
+                        file.close()
+                    shard_name, file = shard, self._open_shard(shard)
+                assert file is not None
+                yield _parse_record(self._slice(file, offset, size), file.name)
+        finally:
+            if file:
+                file.close()
+
     def read_bytes(self, shard: str, offset: int, size: int) -> bytes:
         """`size` bytes of `shard` from `offset`, as the index gives them.
 

@@ -66,7 +66,7 @@ class Parent(_ManifestModel):
 class ShardSetManifest(_ManifestModel):
     """The contents of `shardset.json`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = Field(2, description="2: records may be of version 2")
     name: str
     records_sha256: Sha256 = Field(description="of records.parquet")
     shards: tuple[Shard, ...]

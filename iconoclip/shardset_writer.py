@@ -100,6 +100,8 @@ class ShardSetWriter:
 
     def add(self, record: Record, image: bytes) -> None:
         """Append a sample: the record and the JPEG bytes of its image."""
+        # A record of an older version is written with the fields of this one, whatever it leaves empty.
+        record = record.model_copy(update={"schema_version": 2})
         members = {
             "jpg": image,
             "json": (record.model_dump_json(indent=None) + "\n").encode(),

@@ -57,6 +57,11 @@ VERBS: dict[str, Verb] = {
         "data_prep.config:MergeConfig",
         "data_prep.contribute.merge:merge",
     ),
+    "remap": Verb(
+        "apply another mapping to a shard set, offline",
+        "data_prep.config:RemapConfig",
+        "data_prep.contribute.remap:remap",
+    ),
     "takedown": Verb(
         "withdraw items from a shard set",
         "data_prep.config:TakedownConfig",

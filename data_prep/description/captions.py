@@ -1,6 +1,8 @@
 """Statements of a catalogue -> captions: plain text with its language and field, most descriptive first.
 
-Texts that merely designate (a folio, a shelfmark, a file name) are dropped; see designations.py. The language
+Texts that merely designate (a folio, a shelfmark, a file name) are dropped; see designations.py. What a text
+does is its role (roles.py); which roles are captions and which are joined into a sentence (sentences.py) is a
+matter of configuration. The language
 comes from its tag if that is right, is guessed if it is missing or plainly wrong, and a guess is marked; see
 languages.py.
 """
@@ -13,23 +15,19 @@ from dataclasses import dataclass
 from data_prep.description import languages
 from data_prep.description.designations import is_designation, without_shelfmark
 from data_prep.description.plain_text import plain_text
+from data_prep.description.roles import role_of
+from data_prep.description.sentences import Circumstances, sentences_from, terms_in
 from data_prep.institutions import CAPTION_FIELDS, InstitutionProfile, TextField
 from iconoclip.record import Caption, CaptionLevel, CaptionRole
 
 MAX_CAPTIONS = 64
+NOTHING_ELSE = Circumstances()
 MAX_PER_FIELD = 12
 MAX_CAPTION_CHARS = 5_000
 
 _RANK = {field: rank for rank, field in enumerate(CAPTION_FIELDS)}
 _TITLES = ("title", "caption", "contents")
-ROLES: dict[TextField, CaptionRole] = {
-    "blazon": "descriptive",
-    "title": "title",
-    "caption": "descriptive",
-    "description": "descriptive",
-    "subject": "subject",
-    "contents": "title",
-}
+_LISTS = ("subject", "person", "place", "technique")
 
 
 @dataclass(frozen=True)
@@ -45,27 +43,73 @@ class Statement:
     """Under which label, element or column it was found."""
 
 
-def captions_from(
-    statements: Iterable[Statement], profile: InstitutionProfile, level: CaptionLevel = "item"
-) -> tuple[Caption, ...]:
-    """The captions among `statements`: blazons first, then titles, then what is longer or looser.
+@dataclass(frozen=True)
+class _Text:
+    """A plain text of a field with its role and the tags it was found under."""
 
-    Equal texts are kept once. A text that is tagged with several languages is in at most one of them, so its
-    language is guessed.
+    field: TextField
+    role: CaptionRole
+    text: str
+    tags: tuple[str | None, ...]
+
+
+def captions_from(
+    statements: Iterable[Statement],
+    profile: InstitutionProfile,
+    level: CaptionLevel = "item",
+    around: Circumstances = NOTHING_ELSE,
+    siblings: str | None = None,
+) -> tuple[Caption, ...]:
+    """The captions among `statements`: blazons first, then titles, then what is longer or looser; last the
+    sentences that join terms and names.
+
+    Which roles are captions is a matter of the profile's composition. Equal texts are kept once. A text that
+    is tagged with several languages is in at most one of them, so its language is guessed.
+
+    Args:
+        level: what the statements are about.
+        around: what may enter a sentence besides the terms.
+        siblings: the language of what is said of the whole, where these statements are about a part.
     """
-    texts: dict[tuple[TextField, str], list[str | None]] = {}
-    for statement in statements:
-        if statement.field in _RANK and (text := caption_text(statement.text, statement.field, profile)):
-            texts.setdefault((statement.field, text), []).append(statement.language)
+    composed = profile.composed
+    texts = _texts(statements, profile)
+    siblings = languages.dominant((one.text, tag) for one in texts for tag in one.tags) or siblings
     found: dict[str, Caption] = {}
     num_in_field = dict.fromkeys(CAPTION_FIELDS, 0)
-    for (field, text), tags in sorted(texts.items(), key=lambda item: _RANK[item[0][0]]):
-        same = text.casefold().rstrip(".")
-        if same in found or num_in_field[field] >= MAX_PER_FIELD:
+    for one in texts:
+        same = one.text.casefold().rstrip(".")
+        if one.role not in composed.captions or same in found or num_in_field[one.field] >= MAX_PER_FIELD:
             continue
-        num_in_field[field] += 1
-        found[same] = _caption(text, field, tags, profile, level)
-    return tuple(found.values())[:MAX_CAPTIONS]
+        num_in_field[one.field] += 1
+        found[same] = _caption(one, profile, siblings, level)
+    terms = [
+        term
+        for one in texts
+        if one.role in composed.sentence and one.role not in composed.captions
+        for term in terms_in(one.role, one.text, one.tags)
+    ]
+    sentences = sentences_from(
+        terms,
+        around,
+        composed,
+        level=level,
+        default=profile.language,
+        siblings=siblings,
+        known=frozenset(found),
+    )
+    return (*found.values(), *sentences)[:MAX_CAPTIONS]
+
+
+def _texts(statements: Iterable[Statement], profile: InstitutionProfile) -> list[_Text]:
+    """The texts that may be captions or terms, equal ones of a field joined, in the order of their fields."""
+    tags: dict[tuple[TextField, str], list[str | None]] = {}
+    for statement in statements:
+        if statement.field in _RANK and (text := caption_text(statement.text, statement.field, profile)):
+            tags.setdefault((statement.field, text), []).append(statement.language)
+    return [
+        _Text(field, role_of(field, text), text, tuple(given))
+        for (field, text), given in sorted(tags.items(), key=lambda item: _RANK[item[0][0]])
+    ]
 
 
 def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> str | None:
@@ -73,7 +117,9 @@ def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> s
     text = plain_text(value, MAX_CAPTION_CHARS)
     if field in _TITLES:
         text = tidy_title(profile.trimmed(text))
-    return None if not text or is_designation(text) else text
+    if field not in _LISTS and is_designation(text):
+        return None
+    return text or None
 
 
 def tidy_title(title: str) -> str:
@@ -85,19 +131,19 @@ def tidy_title(title: str) -> str:
     return title
 
 
-def _caption(
-    text: str, field: TextField, tags: list[str | None], profile: InstitutionProfile, level: CaptionLevel
-) -> Caption:
-    known = list(dict.fromkeys(tag for given in tags if (tag := languages.canonical_tag(given))))
-    language, detected = languages.tag_text(text, known[0] if len(known) == 1 else None, profile.language)
-    if len(known) > 1 and language not in known:
-        language, detected = known[0], True
+def _caption(one: _Text, profile: InstitutionProfile, siblings: str | None, level: CaptionLevel) -> Caption:
+    known = list(dict.fromkeys(tag for given in one.tags if (tag := languages.canonical_tag(given))))
+    given = known[0] if len(known) == 1 else None
+    spoken = languages.spoken(one.text, given, profile.language, siblings)
+    if len(known) > 1 and spoken.tag not in known:
+        spoken = languages.Spoken(known[0], "detected")
     return Caption(
-        text=text,
-        language=language,
-        field=field,
+        text=one.text,
+        language=spoken.tag,
+        field=one.field,
         origin="institution",
-        language_detected=detected,
+        language_detected=spoken.is_guess,
+        language_source=spoken.source,
         level=level,
-        role=ROLES[field],
+        role=one.role,
     )

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 
 from data_prep.description.captions import Statement, captions_from
 from data_prep.description.dates import parse_date
+from data_prep.description.designations import is_designation
 from data_prep.description.iconclass import captions_of, find_notations
 from data_prep.description.plain_text import plain_text
+from data_prep.description.roles import role_of
+from data_prep.description.sentences import Circumstances
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import Caption, CaptionLevel, Date
 from iconoclip.rights import MAX_RAW_CHARS, canonical_uri
@@ -83,23 +86,27 @@ def describe(
     rights: Iterable[str] = (),
     *,
     level: CaptionLevel = "item",
+    siblings: str | None = None,
 ) -> Description:
     """The description that `statements` make under an institution's profile.
 
     Args:
         rights: the values of the document's own rights property; they take precedence over the metadata.
         level: what the statements are about.
+        siblings: the language of what is said of the whole, where the statements are about a part.
     """
     found = Statements(list(statements))
     notations = _notations(found)
-    captions = captions_from(found.items, profile, level)
+    creators, date = _makers(found.texts("creator")), _date(found.texts("date"))
+    around = Circumstances(creators, date, _types(found))
+    captions = captions_from(found.items, profile, level, around, siblings)
     if profile.iconclass_captions:
         captions += captions_of(notations, level)
     return Description(
         captions=captions,
         iconclass=notations,
-        creators=_makers(found.texts("creator")),
-        date=_date(found.texts("date")),
+        creators=creators,
+        date=date,
         object_type=next(iter(_plain(found.texts("type"), 500)), None),
         rights_raw=rights_value(list(rights), found.texts("rights"), found.texts("attribution"), profile),
         attribution=next(iter(_plain(found.texts("attribution"), 2_000)), None),
@@ -109,6 +116,17 @@ def describe(
 
 def _plain(values: list[str], max_chars: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for value in values if (text := plain_text(value, max_chars))))
+
+
+def _types(found: Statements) -> tuple[tuple[str, str | None], ...]:
+    """Kinds of object that mean something to a reader, each with its language tag."""
+    types = [(plain_text(one.text, 80), one.language) for one in found.items if one.field == "type"]
+    return tuple((text, tag) for text, tag in types if _means_a_kind(text))
+
+
+def _means_a_kind(text: str) -> bool:
+    is_word = bool(text) and not is_designation(text) and "/" not in text
+    return is_word and role_of("subject", text) == "subject"
 
 
 def _makers(values: list[str]) -> tuple[str, ...]:

@@ -12,8 +12,12 @@ import functools
 import importlib
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from iconoclip.record import LanguageSource
 
 UNKNOWN = "und"
 
@@ -38,6 +42,29 @@ _NUM_LETTERS_TO_CONTRADICT = 40
 _SURE = 0.6
 _VERY_SURE = 0.98
 _PRIOR_WORTH = 0.1
+# A title of four words is short for a detector; its articles and prepositions still tell.
+_SMALL_WORDS_WORTH = 0.02
+_SMALL_WORDS = {
+    language: frozenset(words.split())
+    for language, words in {
+        "en": "the of and with from his her their by for at an on after before in to",
+        "de": "der die das und mit von vom zum zur ein eine einer im am an des dem den in auf nach bei aus",
+        "fr": "le la les du et une un aux au des de à dans sur d l pour par avec en",
+        "nl": "het een van en de voor met bij op aan door uit naar te in",
+        "it": "il lo la gli le della del di dei delle con nel nella un una e da in",
+        "es": "el la los las y del de con en un una por para al",
+        "pt": "o os as da do das dos em um uma com de e no na",
+        "sv": "och på av från med i en ett till det den för vid",
+        "da": "og på af fra med i en et til det den for ved",
+        "la": "et in de ad cum sive seu ex pro super per ab liber libri",
+    }.items()
+}
+_WORD = re.compile(r"[^\W\d_]+")
+_SURE_OF_SIBLING = 0.9
+_SHARE_OF_SIBLINGS = 2 / 3
+_LATIN_ENDING = re.compile(
+    r"(?:us|um|ae|arum|orum|ibus|ensis|ones|ale|alia|io|ia|tas|trix|ris|eca)\W*$", re.IGNORECASE
+)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -79,19 +106,68 @@ def _by_name(name: str) -> str | None:
     return None
 
 
-def tag_text(text: str, given: str | None, default: str | None = None) -> tuple[str, bool]:
-    """The language of `text` and whether it was guessed.
+@dataclass(frozen=True)
+class Spoken:
+    """The language of a text, and where that is known from."""
+
+    tag: str
+    source: LanguageSource | None
+    """None where the tag is `und`."""
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether a program chose the tag, not the source."""
+        return self.source not in ("source", None)
+
+
+def spoken(text: str, given: str | None, default: str | None = None, siblings: str | None = None) -> Spoken:
+    """The language of `text`.
+
+    Its tag counts, unless the text plainly contradicts it. Without a tag a detection counts that is sure, or
+    that is possible and in the language of the siblings; then the siblings, then the institution's default.
+    One word that looks Latin may be Latin in a catalogue of any language: it stays `und`.
 
     Args:
         given: the tag that the source gives, in any spelling.
-        default: the language of most texts of the institution; it decides if the text is too short to detect.
+        default: the language of most texts of the institution.
+        siblings: the language of most texts of the same record.
     """
     tag = canonical_tag(given)
     if tag is not None:
         contradiction = _contradiction(text, tag)
-        return (contradiction, True) if contradiction else (tag, False)
-    found = guess(text, default) or default
-    return (found, True) if found else (UNKNOWN, False)
+        return Spoken(contradiction, "detected") if contradiction else Spoken(tag, "source")
+    is_one_word = len(text.split()) == 1
+    if is_one_word and _LATIN_ENDING.search(text):
+        return Spoken(UNKNOWN, None)
+    if not is_one_word and (found := guess(text, siblings or default)):
+        return Spoken(found, "detected")
+    if siblings:
+        return Spoken(siblings, "siblings")
+    if default:
+        return Spoken(default, "profile")
+    found = guess(text)
+    return Spoken(found, "detected") if found else Spoken(UNKNOWN, None)
+
+
+def dominant(texts: Iterable[tuple[str, str | None]]) -> str | None:
+    """The language of most of the tagged texts, by their letters; None where no language has two thirds.
+
+    Long texts without a tag count by what is detected, as far as that is sure.
+    """
+    letters: Counter[str] = Counter()
+    for text, given in texts:
+        tag = canonical_tag(given)
+        num = _num_letters(text)
+        if tag is None and num >= _NUM_LETTERS_TO_CONTRADICT:
+            shares = _shares(text)
+            best = max(shares, key=shares.__getitem__)
+            tag = best if shares[best] >= _SURE_OF_SIBLING else None
+        if tag is not None:
+            letters[tag] += num
+    if not letters:
+        return None
+    tag, num = letters.most_common(1)[0]
+    return tag if num >= _SHARE_OF_SIBLINGS * letters.total() else None
 
 
 def _contradiction(text: str, tag: str) -> str | None:
@@ -107,12 +183,24 @@ def _contradiction(text: str, tag: str) -> str | None:
 def guess(text: str, default: str | None = None) -> str | None:
     """The language that `text` is probably in, or None when it is too short or too doubtful to say."""
     if _num_letters(text) < _NUM_LETTERS_TO_GUESS:
-        return None
+        return _by_small_words(text)
     shares = _shares(text)
     best = max(shares, key=shares.__getitem__)
     if default is not None and shares.get(default.split("-")[0], 0.0) >= _PRIOR_WORTH:
         return default
-    return best if shares[best] >= _SURE else None
+    if shares[best] >= _SURE:
+        return best
+    small = _by_small_words(text)
+    return small if small and shares[small] >= _SMALL_WORDS_WORTH else None
+
+
+def _by_small_words(text: str) -> str | None:
+    """The language that most articles and prepositions of a text belong to, where it is one language."""
+    words = set(_WORD.findall(text.casefold()))
+    counts = {language: len(words & small) for language, small in _SMALL_WORDS.items()}
+    most = max(counts.values())
+    leaders = [language for language, count in counts.items() if count == most]
+    return leaders[0] if most and len(leaders) == 1 else None
 
 
 def _num_letters(text: str) -> int:
@@ -123,7 +211,9 @@ def _num_letters(text: str) -> int:
 @functools.lru_cache(maxsize=8192)
 def _shares(text: str) -> Mapping[str, float]:
     """Probability of each detectable language."""
-    ranked: list[tuple[str, float]] = _identifier().rank(text[:400])
+    # The detector has learned from running text: capitals alone mislead it.
+    plain = text.lower() if text.isupper() else text
+    ranked: list[tuple[str, float]] = _identifier().rank(plain[:400])
     return {language: (0.0 if math.isnan(share) else float(share)) for language, share in ranked}
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from data_prep.description.captions import MAX_CAPTIONS, Statement
 from data_prep.description.describe import Description, describe
+from data_prep.description.languages import dominant
 from data_prep.description.plain_text import plain_text
 from data_prep.institutions import InstitutionProfile, TextField
 from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionLevel, Date, PairLevel, RawPair
@@ -19,6 +20,8 @@ from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionL
 # Bounds of what one record keeps. Of real manifests the largest says 18 KB in 160 pairs about one page.
 MAX_PAIRS: Final = 400
 MAX_BYTES: Final = 64_000
+# Descriptions of parts that are remembered: those of a few works and their pages.
+MAX_REMEMBERED: Final = 64
 # The labels of one pair in several languages are joined by this.
 LABELS_JOIN: Final = " | "
 
@@ -29,6 +32,8 @@ SUMMARY: Final = "summary"
 RECORD_TITLE: Final = "record-title"
 RECORD_SUBJECT: Final = "record-subject"
 NAVIGATION_DATE: Final = "navigation-date"
+# The label of what annotations say; tables have columns instead.
+ANNOTATION: Final = "annotation"
 # A region that shows a picture: without words of its own, it has those of its page.
 PICTURE: Final = "picture"
 # Kept first when a record says too much: without it the item could not be used at all.
@@ -107,7 +112,7 @@ class Describer:
 
     def __init__(self, profile: InstitutionProfile) -> None:
         self._profile = profile
-        self._known: dict[tuple[tuple[RawPair, ...], CaptionLevel], Description] = {}
+        self._known: dict[tuple[tuple[RawPair, ...], CaptionLevel, str | None], Description] = {}
 
     def described(self, pairs: Sequence[RawPair], num_images: int | None, num_dropped: int = 0) -> Described:
         """The pairs as far as a record keeps them, and the description of just these.
@@ -128,8 +133,9 @@ class Describer:
         whole: CaptionLevel = "work" if (num_images or 1) > 1 else "item"
         shared = self._part(pairs, ("manifest", "record"), whole)
         collection = self._part(pairs, ("collection",), "collection")
-        page = self._part(pairs, ("canvas",), "page")
-        image = self._part(pairs, ("image",), "page")
+        spoken = _language_of(shared)
+        page = self._part(pairs, ("canvas",), "page", spoken)
+        image = self._part(pairs, ("image",), "page", spoken)
         captions = merged_captions(page.captions, shared.captions)
         captions = merged_captions(captions, image.captions) if image.captions else captions
         captions = merged_captions(captions, collection.captions) if collection.captions else captions
@@ -137,7 +143,7 @@ class Describer:
         object_type = page.object_type or shared.object_type
         region = [pair for pair in pairs if pair.level == "annotation"]
         if region:
-            part = self._part(pairs, ("annotation",), "region")
+            part = self._part(pairs, ("annotation",), "region", spoken)
             is_picture = any(pair.field == PICTURE for pair in region)
             captions = part.captions or (captions if is_picture else ())
             iconclass = part.iconclass
@@ -154,23 +160,27 @@ class Describer:
         )
 
     def _part(
-        self, pairs: Sequence[RawPair], levels: tuple[PairLevel, ...], level: CaptionLevel
+        self,
+        pairs: Sequence[RawPair],
+        levels: tuple[PairLevel, ...],
+        level: CaptionLevel,
+        siblings: str | None = None,
     ) -> Description:
         mine = tuple(pair for pair in pairs if pair.level in levels)
         if not mine:
             return Description()
-        known = self._known.get((mine, level))
+        known = self._known.get((mine, level, siblings))
         if known is None:
-            if len(self._known) >= 64:
+            if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
-            known = self._known[mine, level] = self._describe(mine, level)
+            known = self._known[mine, level, siblings] = self._describe(mine, level, siblings)
         return known
 
-    def _describe(self, pairs: tuple[RawPair, ...], level: CaptionLevel) -> Description:
+    def _describe(self, pairs: tuple[RawPair, ...], level: CaptionLevel, siblings: str | None) -> Description:
         statements = [statement for pair in pairs for statement in self._statements(pair)]
         stated = [pair.value for pair in pairs if pair.field == "rights" and pair.level != "record"]
         known = [pair.value for pair in pairs if pair.field == "rights" and pair.level == "record"]
-        return describe(statements, self._profile, stated or known, level=level)
+        return describe(statements, self._profile, stated or known, level=level, siblings=siblings)
 
     def _statements(self, pair: RawPair) -> Iterator[Statement]:
         """What a pair says under the institution's profile."""
@@ -199,6 +209,13 @@ class Describer:
         return "ignore", pair.language
 
 
+def why_no_region(pairs: Sequence[RawPair], told: Description) -> str | None:
+    """Why an annotation on a part makes no record, or None where it does, or where there is none."""
+    is_annotated = any(pair.level == "annotation" and pair.label == ANNOTATION for pair in pairs)
+    is_empty = not told.captions and not told.iconclass
+    return "an annotation that describes nothing" if is_annotated and is_empty else None
+
+
 def merged_captions(own: tuple[Caption, ...], shared: tuple[Caption, ...]) -> tuple[Caption, ...]:
     """Blazons, then what is said of the part, then what is said of the whole."""
     if not own:
@@ -206,6 +223,12 @@ def merged_captions(own: tuple[Caption, ...], shared: tuple[Caption, ...]) -> tu
     known = {caption.text.casefold() for caption in own}
     both = [*own, *(caption for caption in shared if caption.text.casefold() not in known)]
     return tuple(sorted(both, key=lambda caption: caption.field != "blazon"))[:MAX_CAPTIONS]
+
+
+def _language_of(shared: Description) -> str | None:
+    """The language of most of what is said of the whole, for pages whose own texts are too short to tell."""
+    captions = (caption for caption in shared.captions if caption.origin == "institution")
+    return dominant((caption.text, caption.language) for caption in captions)
 
 
 def _homepage(pairs: Sequence[RawPair], shared: Description) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from data_prep.composition import changes_in
 from data_prep.config import HarvestConfig
 from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
 from data_prep.network.hosts import Pace
@@ -36,7 +37,16 @@ def _limit_of(host: str, profile: InstitutionProfile) -> HostLimit | None:
 
 def profiles(config: HarvestConfig) -> Callable[[str], InstitutionProfile]:
     """Which institution a document belongs to: the one the config names, else by its address."""
-    if config.institution is None:
-        return profile_for
-    profile = load_profile(config.institution)
-    return lambda _: profile
+    changes = changes_in(config.composition)
+    if config.institution is not None:
+        profile = load_profile(config.institution).with_composition(changes)
+        return lambda _: profile
+    composed: dict[str, InstitutionProfile] = {}
+
+    def by_address(uri: str) -> InstitutionProfile:
+        profile = profile_for(uri)
+        if profile.slug not in composed:
+            composed[profile.slug] = profile.with_composition(changes)
+        return composed[profile.slug]
+
+    return by_address if changes else profile_for

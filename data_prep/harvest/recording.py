@@ -112,7 +112,7 @@ class Recorder:
         common = self._common(candidate, source, candidate.group, opt_out, self.created_at)
         fields = {**common, "source": source}
         plain = {name: _json(value) for name, value in fields.items()}
-        return {"schema_version": 1, **plain, "image": None}
+        return {"schema_version": 2, **plain, "image": None}
 
     def _common(
         self, candidate: Candidate, source: Source, group: str, opt_out: tuple[str, ...], at: str

@@ -36,7 +36,7 @@ MIN_SIDE_PIXELS = 24
 # A part that covers more of the page than this is the page.
 _WHOLE = 0.95
 _SHORT_CHARS = 200
-LABEL = "annotation"
+LABEL = raw.ANNOTATION
 # EXIF numbers the orientations that swap width and height from 5 on.
 _FIRST_QUARTER_TURN = 5
 
@@ -334,8 +334,8 @@ def _find(
     described = raw.Describer(profile).described(
         [*own, *page.image.raw], page.image.num_images, page.image.raw_num_dropped
     )
-    if not described.description.captions and not described.description.iconclass:
-        return Refusal(f"{part.source}#xywh={part.region}", "an annotation that describes nothing")
+    if reason := raw.why_no_region(described.raw, described.description):
+        return Refusal(f"{part.source}#xywh={part.region}", reason)
     return dataclasses.replace(
         page.image,
         source=page.image.source.model_copy(update={"region": placed if is_known else None}),

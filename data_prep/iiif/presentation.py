@@ -39,7 +39,7 @@ def read_presentation(
     kind = type_of(value)
     identity = web_address(id_of(value), uri) or uri
     if host_of(uri) is None and profile.is_generic and host_of(identity):
-        profile = profile_for(identity)
+        profile = profile_for(identity).with_composition(profile.composition)
     if kind == "Manifest":
         return _bounded(ManifestReader(value, identity, profile, (context or {}).get("record")).read())
     if kind == "Canvas":

@@ -50,7 +50,7 @@ from iconoclip.locks import Hold, require_posix
 IDENTITY_FIELDS = (
     "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels",
     "storage.jpeg_quality", "split.val_share", "split.test_share", "split.seed", "split.near_duplicate_bits",
-    "storage.max_shard_bytes", "num_tasks", "task",
+    "storage.max_shard_bytes", "num_tasks", "task", "composition",
 )  # fmt: skip
 
 
@@ -130,13 +130,15 @@ class Ledger:
     def begun_with(self) -> dict[str, Any] | None:
         """What `identity_of` gave when this harvest was begun; None if it was not.
 
-        An earlier version wrote fields that are in groups now under their own names alone.
+        An earlier version wrote fields that are in groups now under their own names alone, and none that it
+        did not know.
         """
         stored = self.get("config")
         if stored is None:
             return None
         present = renamed_fields(HarvestConfig)
-        return {present.get(name, name): value for name, value in json.loads(stored).items()}
+        values = {present.get(name, name): value for name, value in json.loads(stored).items()}
+        return {"composition": HarvestConfig.model_fields["composition"].default, **values}
 
     def begin(self, config: HarvestConfig, started_at: str, **more: str) -> None:
         """Note the settings that decide what this set holds, once."""

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from data_prep.candidate import Candidate, Found, Refusal
+from data_prep.composition import changes_in
 from data_prep.config import Columns, PackConfig
 from data_prep.description.captions import Statement
 from data_prep.description.raw import PICTURE, Describer, raw_pair, raw_pairs
+from data_prep.iiif.document import web_address
 from data_prep.institutions import (
     CAPTION_FIELDS,
     InstitutionProfile,
@@ -45,13 +47,18 @@ class TableReader:
     def __init__(self, config: PackConfig) -> None:
         self.path = table_file(Path(config.table))
         self._config, self._columns = config, config.columns
-        self._profiles: dict[str, InstitutionProfile] = {}
-        self._describers: dict[str, Describer] = {}
+        self._institutions(config)
         first = next((row for _, row in rows(self.path) if not isinstance(row, str)), None)
         if first is None:
             raise BadInput("the table holds no rows", where=self.path, remedy="is this the right file?")
         self._check_columns(first)
         self.folder = self._image_folder(first)
+
+    def _institutions(self, config: PackConfig) -> None:
+        """What is known of the institutions of rows, and how their texts become captions."""
+        self._profiles: dict[str, InstitutionProfile] = {}
+        self._describers: dict[str, Describer] = {}
+        self._changes = changes_in(config.composition)
 
     def identity(self) -> str:
         """What tells this table from another: its SHA-256."""
@@ -161,7 +168,7 @@ class TableReader:
                 canvas=self._text(row, columns.canvas),
                 manifest=manifest,
                 image=self._text(row, columns.image) or name,
-                homepage=described.description.homepage,
+                homepage=web_address(described.description.homepage),
                 image_service=None,
                 region=None,
             ),
@@ -202,7 +209,7 @@ class TableReader:
         """The institution of a row: its own name's, else the one configured."""
         key = name or ""
         if key not in self._profiles:
-            self._profiles[key] = self._find_profile(name)
+            self._profiles[key] = self._find_profile(name).with_composition(self._changes)
         return self._profiles[key]
 
     def _find_profile(self, name: str | None) -> InstitutionProfile:

@@ -98,7 +98,7 @@ class TarReader(TableReader):
         self.folder = folder or Path()
         self._writes = folder is not None
         self._config, self._columns = config, columns_of_samples(config.columns)
-        self._profiles = {}
+        self._institutions(config)
 
     def identity(self) -> str:
         """What tells these tars from others: their names and, on this disk, sizes."""

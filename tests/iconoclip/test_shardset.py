@@ -165,7 +165,7 @@ def test_a_missing_shard_and_a_changed_index_are_named(
         shardset.table()
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"schema_version": 2}', '{"shards": 5'])
+@pytest.mark.parametrize("text", ["", "[]", '{"schema_version": 3}', '{"shards": 5'])
 def test_a_foreign_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / MANIFEST_NAME).write_text(text)
     with pytest.raises(DamagedData, match=r"not a shardset\.json"):

@@ -1,0 +1,113 @@
+"""How a catalogue's texts become captions: which roles, joined how. All of it is data, in configs/captions/.
+
+Every verb that makes captions takes such a file, and an institution's profile may change parts of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, field_validator
+
+from iconoclip.config import Config, build, laid_over, read_yaml, shipped_config
+from iconoclip.errors import ConfigError, MissingRequirement
+from iconoclip.record import CaptionRole
+
+FOLDER: Final = "captions"
+DEFAULT: Final = "default"
+NAMES: Final = ("subject", "person", "place", "technique", "type", "creator", "date")
+
+_NAME = re.compile(r"\{(\w+)\}")
+_JOINERS: Final = " ,;:.-–、，；،؛。"
+
+
+class Template(Config):
+    """How the terms of one language are joined into a caption."""
+
+    sentences: tuple[str, ...] = Field(description="sentences with names in braces, such as `{subject}`")
+    joint: str = Field(default="; ", description="between several values of one name")
+    stop: str = Field(default=". ", description="between sentences")
+
+    @field_validator("sentences")
+    @classmethod
+    def _names_are_known(cls, sentences: tuple[str, ...]) -> tuple[str, ...]:
+        for name in (name for sentence in sentences for name in _NAME.findall(sentence)):
+            if name not in NAMES:
+                raise ValueError(f"'{{{name}}}' is no name of a template; known are {', '.join(NAMES)}")
+        return sentences
+
+    def render(self, values: Mapping[str, Sequence[str]]) -> str:
+        """The caption that these values make; empty where there are none."""
+        filled = [self._sentence(sentence, values) for sentence in self.sentences]
+        return self.stop.join(sentence for sentence in filled if sentence)
+
+    def _sentence(self, sentence: str, values: Mapping[str, Sequence[str]]) -> str:
+        parts = _NAME.split(sentence)
+        text = ""
+        # Of `re.split` with a group, every second part is a name; the one before it is what joins it.
+        for before, name in zip(parts[0::2], parts[1::2], strict=False):
+            value = self.joint.join(values.get(name, ()))
+            if value:
+                text += (before if text else before.lstrip(_JOINERS)) + value
+        return text + parts[-1] if text else ""
+
+
+class Composition(Config):
+    """Which texts are captions, and how terms are joined."""
+
+    captions: tuple[CaptionRole, ...] = Field(description="roles whose texts are captions by themselves")
+    sentence: tuple[CaptionRole, ...] = Field(
+        description="roles whose texts are joined into one caption per language"
+    )
+    needs: tuple[CaptionRole, ...] = Field(description="roles of which one must be there for a sentence")
+    max_terms: int = Field(description="terms of one role in a sentence, at most", ge=1, le=100)
+    templates: dict[str, Template] = Field(description="language -> template; `default` for all others")
+
+    @field_validator("templates")
+    @classmethod
+    def _has_a_default(cls, templates: dict[str, Template]) -> dict[str, Template]:
+        if DEFAULT not in templates:
+            raise ValueError("there is no template `default`")
+        return templates
+
+    def template(self, language: str) -> Template:
+        """The template of a language, else of its primary language, else the default one."""
+        for name in (language, language.split("-")[0]):
+            if name in self.templates:
+                return self.templates[name]
+        return self.templates[DEFAULT]
+
+
+def composition(changes: Mapping[str, Any]) -> Composition:
+    """The shipped composition with `changes` laid over it.
+
+    Raises:
+        ConfigError: a change is not valid.
+    """
+    shipped = read_yaml(shipped_config(f"{FOLDER}/{DEFAULT}.yaml"))
+    return build(Composition, laid_over(shipped, changes), "composition")
+
+
+def changes_in(name_or_path: str | None) -> dict[str, Any]:
+    """The values of a composition file: one that iconoclip ships, by name, or a YAML file; empty for none.
+
+    Raises:
+        MissingRequirement: no such file.
+        ConfigError: a value in it is not valid.
+    """
+    if name_or_path is None or name_or_path == DEFAULT:
+        return {}
+    if name_or_path.endswith((".yaml", ".yml")):
+        values = read_yaml(Path(name_or_path))
+    else:
+        try:
+            values = read_yaml(shipped_config(f"{FOLDER}/{name_or_path}.yaml"))
+        except MissingRequirement:
+            raise ConfigError(
+                f"no composition '{name_or_path}'", remedy="give the path of a YAML file, or `default`"
+            ) from None
+    composition(values)
+    return values

@@ -1,0 +1,101 @@
+"""What a text does: describe, name, or only administer. Its field tells, unless the text itself does.
+
+The words are data: configs/labels/caption-roles.yaml.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from data_prep.institutions import TextField
+from iconoclip.config import read_yaml, shipped_config
+from iconoclip.record import CaptionRole
+
+WORDS_FILE: Final = "labels/caption-roles.yaml"
+MAX_CONTAINS_CHARS: Final = 400
+
+ROLE_OF_FIELD: Final[dict[TextField, CaptionRole]] = {
+    "blazon": "descriptive",
+    "title": "title",
+    "caption": "descriptive",
+    "description": "descriptive",
+    "contents": "title",
+    "subject": "subject",
+    "person": "person",
+    "place": "place",
+    "technique": "technique",
+    "note": "note",
+}
+_SPACE_BEFORE_COLON = re.compile(r"\s+:")
+# AAT's guide terms: "<visual works by medium>".
+_GUIDE_TERM = re.compile(r"<[^<>]{2,80}>")
+
+
+@dataclass(frozen=True)
+class _Words:
+    role: CaptionRole
+    whole: frozenset[str]
+    starts: re.Pattern[str] | None
+    contains: re.Pattern[str] | None
+    ends: tuple[str, ...]
+
+    def match(self, text: str) -> bool:
+        if text in self.whole or (self.starts and self.starts.match(text)):
+            return True
+        if self.ends and text.endswith(self.ends):
+            return True
+        return bool(self.contains and len(text) <= MAX_CONTAINS_CHARS and self.contains.search(text))
+
+
+@functools.cache
+def _words() -> tuple[_Words, ...]:
+    return tuple(_read())
+
+
+def _read() -> Iterator[_Words]:
+    for role, lists in read_yaml(shipped_config(WORDS_FILE)).items():
+        yield _Words(
+            role=role,  # type: ignore[arg-type]
+            whole=frozenset(lists.get("whole", ())),
+            starts=_pattern(lists.get("starts", ()), r"(?:{})(?!\w)"),
+            contains=_pattern(lists.get("contains", ()), r"(?<!\w)(?:{})"),
+            ends=tuple(lists.get("ends", ())),
+        )
+
+
+def _pattern(phrases: list[str], form: str) -> re.Pattern[str] | None:
+    if not phrases:
+        return None
+    longest_first = sorted(phrases, key=len, reverse=True)
+    # After a colon anything may follow.
+    return re.compile(
+        "|".join(
+            form.replace(r"(?!\w)", "" if phrase.endswith(":") else r"(?!\w)").format(re.escape(phrase))
+            for phrase in longest_first
+        )
+    )
+
+
+@functools.lru_cache(maxsize=16_384)
+def role_of(field: TextField, text: str) -> CaptionRole:
+    """The role of a plain text that was found in a field.
+
+    A blazon is never anything else: its language is formal, and "none" may be part of it.
+    """
+    if field == "blazon":
+        return "descriptive"
+    plain = _SPACE_BEFORE_COLON.sub(":", " ".join(text.casefold().split())).rstrip(" .")
+    if plain.startswith("[") and plain.endswith("]"):
+        plain = plain[1:-1].strip()
+    if _GUIDE_TERM.fullmatch(plain):
+        return "thesaurus"
+    for words in _words():
+        if words.role == "thesaurus" and field not in ("subject", "person", "place"):
+            continue
+        if words.match(plain):
+            return words.role
+    return ROLE_OF_FIELD.get(field, "note")

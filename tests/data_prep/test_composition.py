@@ -1,0 +1,203 @@
+"""Terms and names become one sentence per language, by templates; what does not describe is no caption."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.composition import Composition, Template, changes_in, composition
+from data_prep.description import languages
+from data_prep.description.captions import Statement
+from data_prep.description.describe import describe
+from data_prep.description.raw import Describer, raw_pair
+from data_prep.description.roles import role_of
+from data_prep.description.sentences import shown_name
+from data_prep.institutions import InstitutionProfile
+from iconoclip.errors import ConfigError
+
+ANY = InstitutionProfile(slug="any", name="Any")
+GERMAN = InstitutionProfile(slug="any", name="Any", language="de")
+
+
+def texts(*statements: Statement, profile: InstitutionProfile = ANY) -> list[tuple[str, str, str]]:
+    captions = describe(statements, profile).captions
+    return [(caption.role or "", caption.language, caption.text) for caption in captions]
+
+
+def test_terms_type_creator_and_date_make_one_sentence() -> None:
+    assert texts(
+        Statement("subject", "Shepherds", "en"),
+        Statement("subject", "flock", "en"),
+        Statement("subject", "evening", "en"),
+        Statement("type", "Drawing", "en"),
+        Statement("creator", "Jacque, Charles (1813-1894)"),
+        Statement("date", "1849"),
+    ) == [("subject", "en", "Shepherds; flock; evening. Drawing, Charles Jacque, 1849")]
+
+
+def test_each_language_has_a_sentence_of_its_own_terms() -> None:
+    assert texts(
+        Statement("subject", "Ploughing; Horses", "en"),
+        Statement("subject", "Ackerbau; Pferde", "de"),
+        Statement("type", "Print", "en"),
+        Statement("type", "Druckgrafik", "de"),
+        Statement("person", "Adler, Rosa", None),
+    ) == [
+        ("subject", "en", "Ploughing; Horses. Print"),
+        ("subject", "de", "Ackerbau; Pferde. Druckgrafik"),
+        ("subject", "und", "Rosa Adler"),
+    ]
+
+
+def test_circumstances_alone_describe_nothing() -> None:
+    assert (
+        texts(Statement("technique", "Etching", "en"), Statement("place", "Ghent"), Statement("date", "1777"))
+        == []
+    )
+
+
+def test_a_term_that_repeats_the_title_is_left_out() -> None:
+    assert texts(Statement("title", "Windmills", "en"), Statement("subject", "windmills; dykes", "en")) == [
+        ("title", "en", "Windmills"),
+        ("subject", "en", "dykes"),
+    ]
+
+
+def test_a_profile_changes_the_template_of_a_language_and_the_roles() -> None:
+    changed = InstitutionProfile.model_validate(
+        {
+            "slug": "any",
+            "name": "Any",
+            "composition": {
+                "captions": ["descriptive", "title", "note"],
+                "templates": {"nl": {"sentences": ["{type} door {creator}: {subject}"]}},
+            },
+        }
+    )
+    said = (
+        Statement("subject", "schapen", "nl"),
+        Statement("creator", "Jan Vos"),
+        Statement("note", "Zelden getoond", "nl"),
+    )
+    assert texts(*said, profile=changed) == [
+        ("note", "nl", "Zelden getoond"),
+        ("subject", "nl", "door Jan Vos: schapen"),
+    ]
+    assert texts(*said) == [("subject", "nl", "schapen. Jan Vos")]
+
+
+def test_a_composition_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no name of a template"):
+        composition({"templates": {"en": {"sentences": ["{subject} of {maker}"]}}})
+    with pytest.raises(ConfigError, match="no composition 'unheard'"):
+        changes_in("unheard")
+    with pytest.raises(ValueError, match="default"):
+        Composition.model_validate({**composition({}).model_dump(), "templates": {}})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"subject": ["a", "b"], "date": ["1900"]}, "a; b. 1900"),
+        ({"creator": ["X"], "date": ["1900"]}, "X, 1900"),
+        ({"subject": ["a"]}, "a"),
+        ({}, ""),
+    ],
+)
+def test_a_name_without_value_vanishes_with_what_joins_it(
+    values: dict[str, list[str]], expected: str
+) -> None:
+    template = Template(sentences=("{subject}", "{type}, {creator}, {date}"))
+    assert template.render(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("Appartient à l'ensemble documentaire : PG00123", "relation"),
+        ("Ancien possesseur : Dupont, Pierre", "relation"),
+        ("Référence bibliographique : Lang 44", "relation"),
+        ("Teil von: Nachlass Meier", "relation"),
+        ("Maakt deel uit van de collectie Vos", "relation"),
+        ("[Title not known]", "placeholder"),
+        ("Summary not supplied.", "placeholder"),
+        ("Ohne Titel", "placeholder"),
+        ("bez názvu", "placeholder"),
+        ("無題", "placeholder"),
+        ("Digitised by the Friends of the Library", "administrative"),
+        ("Description by a curator (2004).", "administrative"),
+        ("Available to readers under the conditions of the Archive.", "rights"),
+        ("Alle Rechte vorbehalten", "rights"),
+        ("CC BY 4.0", "rights"),
+        ("Domaine public", "rights"),
+        ("Copyrights at sea", "title"),
+        ("Rights of Man", "title"),
+        ("Cote d'Azur", "title"),
+        ("Gift of the Magi", "title"),
+        ("Part of the harbour", "title"),
+        ("Unknown man in a boat", "title"),
+        ("Untitled (blue and grey)", "title"),
+        ("The Unknown Soldier", "title"),
+        ("Collection of butterflies", "title"),
+        ("Topic", "title"),
+    ],
+)
+def test_the_role_of_a_text_in_a_title_field(text: str, role: str) -> None:
+    assert role_of("title", text) == role
+    is_caption = role == "title"
+    assert bool(texts(Statement("title", text))) == is_caption
+
+
+@pytest.mark.parametrize("text", ["Iconclass", "Objects Facet", "<visual works by form>", "Topic", "Images"])
+def test_roots_of_thesauri_are_no_terms(text: str) -> None:
+    assert role_of("subject", text) == "thesaurus"
+    assert texts(Statement("subject", text), Statement("subject", "a heron", "en")) == [
+        ("subject", "en", "a heron")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Thomson, John, 1837-1921", "John Thomson"),
+        ("Vos, Jan de (1700?-1761). Graveur", "Jan de Vos"),
+        ("Artist: Anna Fenn, Dutch, 1853 - 1890", "Anna Fenn, Dutch"),
+        ("Anna Fenn", "Anna Fenn"),
+        ("Master of the Marsh", "Master of the Marsh"),
+    ],
+)
+def test_names_as_people_write_them(name: str, expected: str) -> None:
+    assert shown_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "default", "siblings", "expected"),
+    [
+        ("Herbarium", None, "de", "de", ("und", None)),
+        ("Sermones", None, "fr", None, ("und", None)),
+        ("Herbarium", "la", "de", "de", ("la", "source")),
+        ("Hirtin", None, None, "de", ("de", "siblings")),
+        ("Poupée", None, "fr", None, ("fr", "profile")),
+        ("Poupée", None, None, None, ("und", None)),
+        ("The Railway", None, None, None, ("en", "detected")),
+        ("A shepherdess with her flock in the evening", None, "de", None, ("en", "detected")),
+        ("A shepherdess with her flock in the evening", "fra", None, None, ("fr", "source")),
+    ],
+)
+def test_the_language_is_known_from_somewhere_and_says_from_where(
+    text: str, given: str | None, default: str | None, siblings: str | None, expected: tuple[str, str | None]
+) -> None:
+    found = languages.spoken(text, given, default, siblings)
+    assert (found.tag, found.source) == expected
+    assert found.is_guess == (expected[1] not in ("source", None))
+
+
+def test_short_texts_of_a_page_have_the_language_of_their_work() -> None:
+    pairs = [
+        raw_pair("label", "Vogeljagd", None, "canvas", "canvas-label"),
+        raw_pair("label", "Ein Buch von der Jagd auf Wasservögel", "de", "manifest", "manifest-label"),
+    ]
+    page, work = Describer(ANY).describe(pairs, 20).captions
+    assert (page.level, page.language, page.language_source) == ("page", "de", "siblings")
+    assert (work.level, work.language, work.language_source) == ("work", "de", "source")
+    assert page.language_detected
+    assert not work.language_detected
