@@ -1,12 +1,11 @@
-"""Groups joined by near-duplicate images, so that one picture is never on both sides of a split.
+"""Joins groups that have near-duplicate images, so that one picture is never in two splits.
 
-Two images are near-duplicates when their perceptual hashes differ in at most `bits` of 64 bits and the
-colours of
-their four quarters are alike: the hash sees only light and dark, and two coats of arms that differ in
-tincture alone have the same one. Nothing is deleted: reused woodblocks are legitimate twins.
+Two images are near-duplicates if their perceptual hashes differ in at most `bits` of 64 bits and the colours
+of their four quarters are similar. The hash sees only brightness, so two coats of arms that differ only in
+tincture have the same hash. Nothing is deleted, because reused woodblocks are legitimate duplicates.
 
-A hash that many groups share (blank pages, colour targets) joins nothing, or one blank page would chain every
-manuscript to every other.
+A hash that many groups share (blank pages, colour targets) does not join them. Otherwise one blank page would
+link every manuscript to every other.
 """
 
 from __future__ import annotations
@@ -48,13 +47,12 @@ class Clusters:
         self._images.add((int(phash, 16), number, colours))
 
     def name(self, group: str) -> str:
-        """The name of the cluster a group belongs to: the first of its groups' names in alphabetical
-        order."""
+        """The name of a group's cluster: the first of its groups' names in alphabetical order."""
         number = self._index.get(group)
         return group if number is None else self._names[self._root(number)]
 
     def join(self) -> None:
-        """Join groups with near-duplicate images. Time grows with the images, not with their pairs."""
+        """Join groups with near-duplicate images. The time grows with the number of images, not of pairs."""
         if self._bits < 0:
             return
         common = self._common_hashes()
@@ -71,14 +69,15 @@ class Clusters:
         return {phash for phash, members in groups.items() if len(members) > MAX_GROUPS_OF_A_HASH}
 
     def _buckets(self, images: Iterable[_Image]) -> Iterable[list[_Image]]:
-        """Images that may be near: hashes within k bits agree in at least one of k + 1 bands."""
+        """Images that may be near-duplicates: hashes within k bits agree in at least one of k + 1 bands."""
         num_bands = self._bits + 1
         buckets: dict[tuple[int, int], list[_Image]] = defaultdict(list)
         for image in images:
             for band in range(num_bands):
                 low, high = band * HASH_BITS // num_bands, (band + 1) * HASH_BITS // num_bands
                 buckets[band, (image[0] >> low) & ((1 << (high - low)) - 1)].append(image)
-        # A band's value that thousands share distinguishes nothing, and would cost their pairs.
+        # A value of a band that thousands of images share distinguishes nothing, and comparing
+        # their pairs would be slow.
         return [bucket for bucket in buckets.values() if 1 < len(bucket) <= 512]
 
     def _are_near(self, one: _Image, other: _Image) -> bool:

@@ -1,12 +1,12 @@
-"""A harvest shared out over the tasks of a job array.
+"""A harvest that is divided among the tasks of a job array.
 
-Every task reads the documents that lead to others (collections, pages of lists); each such document is asked
-for once and kept for the others on the shared file system. What they lead to is shared out: a Manifest
-belongs to the task that the hash of its address says, an item named by a list to the task that the hash of
-its group says. So no task waits for another, and any of them can be run again.
+Every task reads the documents that lead to others (collections, pages of lists). Each such document is
+requested once and stored for the other tasks on the shared file system. Manifests and items are divided: the
+hash of a Manifest's address decides its task, and for an item in a list the hash of its group. So no task
+waits for another, and any task can be run again.
 
-Each task has its own ledger and spool. The task that finishes last joins the ledgers and packs; the set is
-the same, to the byte, as that of one task.
+Each task has its own ledger and spool. The task that finishes last joins the ledgers and packs. The set is
+identical to that of one task, byte for byte.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ PACE_FOLDER: Final = "pace"
 
 
 class Share:
-    """What one task of an array is to do.
+    """The share of one task of an array.
 
     Args:
-        task: which one, from 0.
-        num_tasks: of how many.
-        folder: `.harvest` of the whole array.
+        task: the number of the task, from 0.
+        num_tasks: the number of tasks.
+        folder: the `.harvest` folder of the whole array.
     """
 
     def __init__(self, task: int, num_tasks: int, folder: Path) -> None:
         self.task, self.num_tasks, self.folder = task, num_tasks, folder
 
     def owns(self, identity: str) -> bool:
-        """Whether what is so called is this task's."""
+        """Whether the document or item with this name belongs to this task."""
         digits = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return int(digits, 16) % self.num_tasks == self.task
 
     def recall(self, uri: str, kind: str, round_number: int) -> Fetched | None:
-        """A document that some task has asked for already."""
+        """A document that some task has already requested."""
         try:
             head, _, body = self._path(uri, kind, round_number).read_bytes().partition(b"\n")
         except FileNotFoundError:
@@ -54,7 +54,7 @@ class Share:
         return Fetched(body=body, **{**known, "opt_out": tuple(known["opt_out"])})
 
     def keep(self, uri: str, kind: str, round_number: int, fetched: Fetched) -> None:
-        """Keep a document for the other tasks."""
+        """Store a document for the other tasks."""
         head = {
             "uri": fetched.uri, "media_type": fetched.media_type, "etag": fetched.etag,
             "last_modified": fetched.last_modified, "opt_out": fetched.opt_out,
@@ -69,10 +69,10 @@ class Share:
 
 
 def task_folder(folder: Path, task: int, num_tasks: int) -> Path:
-    """Where a task keeps its ledger.
+    """The folder of a task's ledger.
 
     Raises:
-        ConfigError: the folder holds a harvest that was shared out otherwise.
+        ConfigError: the folder contains a harvest with another number of tasks.
     """
     wanted = f"-of-{num_tasks:05d}"
     others = [path for path in folder.glob("task-*-of-*") if not path.name.endswith(wanted)]
@@ -86,7 +86,7 @@ def task_folder(folder: Path, task: int, num_tasks: int) -> Path:
 
 
 def waiting_for(folder: Path, config: HarvestConfig) -> list[int]:
-    """The tasks that have not fetched all of their share, in the round that the foremost has begun."""
+    """The tasks that have not finished their share, in the newest round that a task has begun."""
     metas = [
         meta_of(task_folder(folder, task, config.num_tasks) / LEDGER_NAME) for task in range(config.num_tasks)
     ]
@@ -101,7 +101,7 @@ def waiting_for(folder: Path, config: HarvestConfig) -> list[int]:
 
 
 def join(folder: Path, config: HarvestConfig) -> None:
-    """Join the tasks' ledgers into `.harvest/ledger.sqlite`; nothing happens when that is done already."""
+    """Join the tasks' ledgers into `.harvest/ledger.sqlite`, unless this has already been done."""
     tasks = range(config.num_tasks)
     paths = [task_folder(folder, task, config.num_tasks) / LEDGER_NAME for task in tasks]
     join_ledgers(folder / LEDGER_NAME, paths)

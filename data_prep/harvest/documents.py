@@ -1,4 +1,4 @@
-"""One document: asked for or read from a file, told apart, and turned into rows of the ledger."""
+"""One document: requests it or reads a file, detects its kind, and turns it into rows of the ledger."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from data_prep.network.answers import Gone, NotNow, Refused
 from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.sources import registry
 
-# The host of what is read from a file, and the address such a document has instead of a fetched one's.
+# The host of documents that are read from a file, and the address that such a document has.
 LOCAL: Final = ""
 
 
@@ -30,13 +30,13 @@ class DocumentReader:
     """Reads documents.
 
     Args:
-        config: bounds and policy.
-        fetcher: asks servers.
-        profile_of: the institution of a document, by its address.
-        follow_files: whether links of local documents are followed; not in a dry run, which then asks no
-            server.
-        share: what of the work is this task's, in an array.
-        round_number: of this run over the sources.
+        config: the limits and the policy.
+        fetcher: sends requests.
+        profile_of: gives the institution of a document by its address.
+        follow_files: whether links of local documents are followed; in a dry run they are not,
+            so that no request is sent.
+        share: this task's share of the work in an array.
+        round_number: the number of this round over the sources.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class DocumentReader:
         """Fetch and read one document.
 
         Raises:
-            Refused, NotNow: it cannot be had.
+            Refused, NotNow: it cannot be fetched.
         """
         if job.depth > self._config.network.max_depth:
             raise Refused(f"more than {self._config.network.max_depth} links deep")
@@ -78,7 +78,7 @@ class DocumentReader:
         return Outcome(
             job,
             "fetched",
-            # A list that was cut short is asked for in full the next time.
+            # A list that was truncated is requested in full the next time.
             etag=None if found.is_cut else fetched.etag,
             last_modified=None if found.is_cut else fetched.last_modified,
             sha256=None if found.is_cut else sha256,
@@ -88,13 +88,13 @@ class DocumentReader:
         )
 
     def _file(self, job: DocumentJob) -> Fetched:
-        """A file the user named. Only such are ever read: a document that links to a file is refused."""
+        """A file that the user named. No other files are read: a document that links to a file is refused."""
         if job.depth:
             raise Refused("a document may not point to a file")
         return read_file(Path(job.uri), self._config.network.max_document_bytes)
 
     def _why_not_known(self, found: Found, job: DocumentJob) -> str | None:
-        """Why what came is no answer to go by, where it is none."""
+        """The reason why the response cannot be used, or None."""
         if found.unread:
             return found.unread
         if found.emptied and job.holds and not self._config.confirm_withdrawals:
@@ -102,14 +102,15 @@ class DocumentReader:
         return None
 
     async def _ask(self, job: DocumentJob) -> tuple[Fetched, bool]:
-        """Ask for a document; one that all tasks of an array read is asked for once and kept for the others.
+        """Request a document. If all tasks of an array read it, it is requested once
+        and stored for the others.
 
         Returns:
-            What came, and whether there is no need to keep it for other tasks.
+            The response, and whether it need not be stored for other tasks.
         """
         share = self._share if job.is_shared else None
         known = share.recall(job.uri, job.kind, self._round) if share else None
-        # That nothing has changed is of no use to a task that has nothing.
+        # A response "not modified" is of no use to a task that does not have the document.
         if known and (job.sha256 is not None or not known.not_modified):
             return known, True
         fetched = await self._fetcher.fetch(
@@ -130,7 +131,7 @@ class DocumentReader:
 
 
 def item_row(candidate: Candidate, config: HarvestConfig, share: Share | None = None) -> ItemRow:
-    """A candidate on its way into the ledger; refused there and then where its rights leave no use."""
+    """The row of a candidate for the ledger; refused at once if its rights allow no use."""
     asked = candidate.service.id if candidate.service else candidate.image_uri or ""
     return ItemRow(
         item_key_of(candidate),
@@ -144,7 +145,7 @@ def item_row(candidate: Candidate, config: HarvestConfig, share: Share | None = 
 
 
 def refused_for_rights(candidate: Candidate, config: HarvestConfig) -> str | None:
-    """Why a candidate is refused before its image is asked for; None when it is not."""
+    """The reason why a candidate is refused before its image is requested, or None."""
     try:
         return rights_refusal(rights_of(candidate, config.policy), config.keep)
     except ValidationError as error:
@@ -165,7 +166,7 @@ def _link_row(link: Link, job: DocumentJob, share: Share | None) -> LinkRow:
 
 
 def read_file(path: Path, max_bytes: int) -> Fetched:
-    """A local file as if it had been fetched.
+    """Read a local file in the form of a response.
 
     Raises:
         Gone: there is no such file in the folder.
@@ -176,14 +177,16 @@ def read_file(path: Path, max_bytes: int) -> Fetched:
             raise Refused(f"larger than {max_bytes} bytes")
         return Fetched(LOCAL, path.read_bytes())
     except FileNotFoundError:
-        # A folder that is not there may be a disk that is not mounted.
+        # If the folder does not exist, perhaps a disk is not mounted.
         raise (Gone("no such file") if path.parent.is_dir() else Refused("no such folder")) from None
     except OSError as error:
         raise Refused(f"cannot be read: {error.strerror}") from None
 
 
 def _unchanged(job: DocumentJob, fetched: Fetched) -> Outcome:
-    """Nothing new but, it may be, what the server reserves: an answer of 304 need not repeat it."""
+    """The outcome for an unchanged document; only its reservations may be new. A 304
+    response need not repeat them.
+    """
     opt_out = {*fetched.opt_out, *(job.opt_out.split() if fetched.not_modified else ())}
     stated = tuple(sorted(opt_out))
     return Outcome(
@@ -196,7 +199,9 @@ def _unchanged(job: DocumentJob, fetched: Fetched) -> Outcome:
 
 
 def _not_followed(found: Found, uri: str) -> Found:
-    """A dry run over local files asks no server; of a document that only leads to others it says so."""
+    """The refusal of a document that only leads to others, in a dry run over local
+    files, which sends no requests.
+    """
     if found.candidates or not found.links:
         return replace(found, links=())
     count = len(found.links)

@@ -1,8 +1,8 @@
-"""`iconoclip harvest --dry-run`: the records that a harvest would make, without asking for an image.
+"""`iconoclip harvest --dry-run`: prints the records that a harvest would make, without requesting images.
 
-Over local files no server is asked at all; over addresses, documents are, as politely as ever. With `--json`
-each line is `{"record": {...}}` or `{"refused": {"source": ..., "reason": ...}}`. A record is as in
-docs/schemas/record.schema.json, but `image` is null: nobody has seen it yet.
+For local files no request is sent; for addresses, documents are requested, with the same rate limits. With
+`--json` each line is `{"record": {...}}` or `{"refused": {"source": ..., "reason": ...}}`. A record follows
+docs/schemas/record.schema.json, but `image` is null, because it has not been downloaded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def dry_run(config: HarvestConfig) -> int:
 
     Raises:
         SomeRefused: something was refused; it is among the lines printed.
-        BadInput: everything was.
+        BadInput: everything was refused.
     """
     profile_of = profiles(config)
     with Ledger(None) as ledger:
@@ -60,7 +60,7 @@ def list_records(ledger: Ledger, recorder: Recorder, *, as_json: bool) -> int:
 
     Raises:
         SomeRefused: something was refused; it is among the lines printed.
-        BadInput: everything was.
+        BadInput: everything was refused.
     """
     report = _list(ledger, recorder, as_json)
     print(report.summary(), file=sys.stderr)

@@ -1,9 +1,9 @@
-"""Downloading: one queue per host, with as many workers as the host allows; results go to the ledger in
-batches.
+"""Downloading: one queue per host, with as many workers as the host allows; results go
+to the ledger in batches.
 
-A worker takes a job, has it done (data_prep.harvest.documents, data_prep.harvest.items), and hands over an
-outcome. A committer writes outcomes: bytes first, then one transaction. Nothing counts as done before that,
-and nobody waits for it but the progress bar.
+A worker takes a job, does it (data_prep.harvest.documents, data_prep.harvest.items), and passes the outcome
+to a committer. The committer writes outcomes: bytes first, then one transaction. Nothing counts as done
+before that, but workers do not wait for it.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class HostQueue:
 
 
 class Engine:
-    """Does the work that a ledger holds until none is left, or none that can be done now.
+    """Does the work in a ledger until none is left, or none that can be done now.
 
     Args:
-        config: bounds.
-        ledger: where work comes from and results go to.
-        fetcher: asks servers, and knows how many requests each host allows at once.
+        config: the limits.
+        ledger: the source of the work, and the destination of the results.
+        fetcher: sends requests, and knows how many each host allows at the same time.
         documents: reads documents.
-        items: fetches images; None lists them only (a dry run).
-        meter: counts items that are settled; documents in a dry run.
+        items: downloads images; None only lists them (a dry run).
+        meter: counts finished items, or documents in a dry run.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Engine:
         """Work until nothing is left that can be done now.
 
         Returns:
-            The hosts that were paused, with the reason; their work is still in the ledger.
+            The hosts that were paused, each with the reason; their work is still in the ledger.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -175,7 +175,7 @@ class Engine:
         while not self._is_done():
             await self._has_outcomes.wait()
             self._has_outcomes.clear()
-            # Documents bring new work and are committed at once; images gather.
+            # Documents bring new work, so they are committed at once; images are collected into batches.
             if (
                 not any(isinstance(outcome.job, DocumentJob) for outcome in self._done)
                 and len(self._done) < MAX_UNCOMMITTED // 2
@@ -190,7 +190,7 @@ class Engine:
         try:
             places = await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # Interrupted with bytes on their way to the disk: they came, so they count.
+            # Interrupted while bytes were written to the disk: they are complete, so they count.
             self._ledger.commit(batch, await writing)
             raise
         self._committed(batch, places)
@@ -224,7 +224,7 @@ class Engine:
             self._meter.advance(sum(isinstance(outcome.job, DocumentJob) for outcome in batch))
 
     def _pulse(self) -> None:
-        """Tell `iconoclip status` now and then how fast it goes."""
+        """Record the speed from time to time, for `iconoclip status`."""
         now = time.time()
         if now - self._pulse_at >= SECONDS_BETWEEN_PULSES:
             self._pulse_at = now
@@ -241,7 +241,7 @@ class Engine:
         return not with_work
 
     def _commit_rest(self) -> None:
-        """What was finished when the work was cut short is kept as well."""
+        """Commit also the work that was finished when the run was interrupted."""
         batch, self._done = self._done, []
         if batch:
             self._ledger.commit(batch, self._ledger.append(batch))
@@ -269,7 +269,7 @@ class Engine:
             assert self._items is not None
             return await self._items.fetch(job)
         except Gone as gone:
-            # A list that is gone says nothing of what it listed.
+            # That a list is gone says nothing about the objects that it listed.
             is_object = isinstance(job, ItemJob) or job.is_leaf
             return Outcome(job, "refused" if is_object else "not-known", str(gone))
         except Refused as refused:
@@ -288,14 +288,14 @@ class Engine:
 
 
 def _interleaved(jobs: list[Job]) -> list[Job]:
-    """Documents and items in turn: while the one is read, the other is decoded elsewhere."""
+    """Documents and items in turn: while a document is read, an image can be decoded in another process."""
     documents = [job for job in jobs if isinstance(job, DocumentJob)]
     items = [job for job in jobs if not isinstance(job, DocumentJob)]
     return [job for pair in zip_longest(documents, items) for job in pair if job is not None]
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first real failure of a group: an interruption before all, a cancellation last."""
+    """The most important exception of a group: an interruption first, a cancellation last."""
     leaves: list[BaseException] = []
     for failure in failures.exceptions:
         leaves.append(_first(failure) if isinstance(failure, BaseExceptionGroup) else failure)

@@ -20,8 +20,7 @@ from iconoclip.errors import ConfigError
 
 
 def prepare(ledger: Ledger, session: Session) -> bool:
-    """Get a ledger ready to work with. Returns False when its harvest is finished and nothing more is
-    wanted."""
+    """Prepare a ledger for work. Returns False if its harvest is finished and no more is requested."""
     config = session.config
     same_harvest(ledger, config)
     if config.num_tasks == 1:
@@ -32,7 +31,7 @@ def prepare(ledger: Ledger, session: Session) -> bool:
     if is_done and not _begin_round(ledger, config):
         return config.num_tasks > 1
     if not is_done and ledger.get("config") is not None:
-        # What ended without a set is examined again by a refresh; what broke off is continued.
+        # A refresh examines a harvest again that ended without a set; an interrupted harvest is continued.
         if config.refresh and ledger.get("stopped"):
             begin_round(ledger, clock.now(config.harvested_at))
         else:
@@ -61,7 +60,7 @@ def same_harvest(ledger: Ledger, config: HarvestConfig) -> None:
 
 
 def take_over(ledger: Ledger, out: Path) -> None:
-    """Finish what a killed process had packed and not yet put into place."""
+    """Move a set into place that a killed process had packed but not yet moved."""
     if ledger.folder and hand_over(ledger.folder, out):
         finish(ledger)
 
@@ -80,7 +79,7 @@ def _need_contact(config: HarvestConfig, links: list[LinkRow]) -> None:
 
 
 def _begin_round(ledger: Ledger, config: HarvestConfig) -> bool:
-    """Put everything back to pending for a refresh, or the refused alone for another try."""
+    """Set everything back to pending for a refresh, or only refused items for another attempt."""
     if config.refresh:
         begin_round(ledger, clock.now(config.harvested_at))
         return True
@@ -88,6 +87,6 @@ def _begin_round(ledger: Ledger, config: HarvestConfig) -> bool:
 
 
 def finish(ledger: Ledger) -> None:
-    """The set is in place: nothing more is to be done, and the spools are not needed any more."""
+    """Mark the harvest as finished: the set is in place, and the spools are no longer needed."""
     ledger.note(finished="yes")
     ledger.drop_spools()

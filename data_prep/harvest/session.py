@@ -1,4 +1,4 @@
-"""What a harvest needs, put together once from its config; and one run of its engine."""
+"""The objects that a harvest needs, made once from its config; and one run of its engine."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LEDGER_FOLDER = ".harvest"
 
 @dataclass(frozen=True)
 class Session:
-    """A harvest that is to write a shard set.
+    """A harvest that writes a shard set.
 
     Args:
-        config: its settings.
-        out: folder of the shard set.
-        profile_of: the institution of a document, by its address.
-        image_folder: where images without an http address are read from; only a table's are.
-        share: what of the work is this task's, in an array; None: all of it.
+        config: the settings of the harvest.
+        out: the folder of the shard set.
+        profile_of: gives the institution of a document by its address.
+        image_folder: the folder of images without an http address, which only tables have.
+        share: this task's share of the work in an array; None means all of it.
     """
 
     config: HarvestConfig
@@ -61,12 +61,12 @@ class Session:
 
     @property
     def folder(self) -> Path:
-        """Where the ledger is, or those of an array's tasks."""
+        """The folder of the ledger, or of the ledgers of an array's tasks."""
         return self.out / LEDGER_FOLDER
 
     @property
     def name(self) -> str:
-        """The set's name: as configured, else the institution's slug, else the folder's name."""
+        """The set's name: from the config, otherwise the institution's slug, otherwise the folder's name."""
         if self.config.name:
             return self.config.name
         slug = self.profile_of(self.config.sources[0]).slug
@@ -74,8 +74,9 @@ class Session:
         return own if self.config.institution is None and slug == "local" and is_slug(own) else slug
 
     def run(self, ledger: Ledger, meter: Meter) -> dict[str, str]:
-        """Fetch until nothing is left that can be done now. Returns the hosts that are paused, with the
-        reason."""
+        """Download until nothing is left that can be done now. Returns the paused
+        hosts, each with the reason.
+        """
         return uvloop.run(self._run(ledger, meter))
 
     async def _run(self, ledger: Ledger, meter: Meter) -> dict[str, str]:
@@ -98,7 +99,7 @@ class Session:
 def fetcher_for(
     config: HarvestConfig, ledger: Ledger, profile_of: Callable[[str], InstitutionProfile]
 ) -> Fetcher:
-    """The client of this harvest."""
+    """The HTTP client of this harvest."""
     network = config.network
     return Fetcher(
         contact=config.contact,

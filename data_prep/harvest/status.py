@@ -19,7 +19,7 @@ from data_prep.ledger.counts import Counts, read_counts
 from iconoclip.errors import DamagedData, MissingRequirement
 
 STATES: Final = ("pending", "retry-later", "fetched", "refused", "not-known")
-# A run that has written nothing for so long is not running.
+# A run that has written nothing for this long is not running.
 STALE_SECONDS: Final = 60.0
 
 
@@ -42,7 +42,7 @@ def status(config: StatusConfig) -> int:
     """Print the state of a harvest.
 
     Raises:
-        MissingRequirement: no harvest there.
+        MissingRequirement: there is no harvest.
         DamagedData: its ledger cannot be read.
     """
     found = read_status(config.folder)
@@ -54,14 +54,14 @@ def status(config: StatusConfig) -> int:
 
 
 def ledgers_of(folder: Path) -> list[Path]:
-    """The ledgers of a harvest: one, or one a task."""
+    """The ledgers of a harvest: one, or one per task."""
     return sorted(folder.glob(".harvest/ledger.sqlite")) or sorted(
         folder.glob(".harvest/task-*/ledger.sqlite")
     )
 
 
 def read_status(folder: Path) -> HarvestStatus:
-    """The state of the harvest in `folder`, all its tasks together."""
+    """The state of the harvest in `folder`, over all its tasks."""
     paths = ledgers_of(folder)
     if not paths:
         raise MissingRequirement(

@@ -1,5 +1,6 @@
-"""`iconoclip harvest`: collections in, a shard set out. Stopped at any moment, the same command continues
-it."""
+"""`iconoclip harvest`: downloads collections into a shard set. After an interruption,
+the same command resumes.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +36,11 @@ def harvest(config: HarvestConfig) -> int:
     """Harvest `config.sources` into the shard set `config.out`.
 
     Raises:
-        SomeRefused: done, but some items were refused; the report says which.
-        BadInput: nothing usable, or the folder holds another harvest.
-        TooManyWithdrawals: a refresh would withdraw much of a large set, and nobody has confirmed it.
-        RightsForbid: everything was refused for its rights.
-        ConfigError: a host beyond this machine, and no contact.
+        SomeRefused: finished, but some items were refused; the report lists them.
+        BadInput: there is nothing usable, or the folder contains another harvest.
+        TooManyWithdrawals: a refresh would withdraw a large part of the set, and this was not confirmed.
+        RightsForbid: everything was refused because of its rights.
+        ConfigError: a source is on another machine, and no contact is configured.
         TryAgainLater: the disk is full, or servers ask to wait longer than `network.max_wait_seconds`.
     """
     if config.dry_run:
@@ -54,7 +55,7 @@ def harvest(config: HarvestConfig) -> int:
 
 
 def _harvest_share(session: Session) -> int:
-    """One task's share of an array; the last to finish packs."""
+    """Do one task's share of an array. The last task to finish packs the set."""
     config = session.config
     task = config.task or 0
     # The tasks share each host's rate limit through file locks.
@@ -78,7 +79,8 @@ def _pack_joined(session: Session) -> int:
     try:
         lock = exclusive_lock(session.folder / "join.lock")
     except BadInput:
-        # Two tasks may end at once. Should the other die over it, any task that runs again packs.
+        # Two tasks may end at the same time. If the other one fails while packing, any
+        # task that is run again packs.
         print(f"task {config.task} of {config.num_tasks} has fetched its share; another packs")
         return 0
     with lock:
@@ -91,10 +93,10 @@ def _pack_joined(session: Session) -> int:
 
 
 def fetch_and_pack(ledger: Ledger, session: Session, *, name: str) -> int:
-    """Do what the ledger still holds, then pack; the common path of every source.
+    """Do the remaining work in the ledger, then pack. All kinds of source use this function.
 
     Args:
-        name: of the shard set.
+        name: the name of the shard set.
     """
     config, out = session.config, session.out
     recorder = Recorder(config, round_times(ledger))
@@ -126,8 +128,9 @@ def fetch_and_pack(ledger: Ledger, session: Session, *, name: str) -> int:
 
 
 def _fetch_everything(ledger: Ledger, session: Session) -> dict[str, str]:
-    """Fetch until nothing is left; then settle which candidate counts for each key, and fetch what that
-    changed."""
+    """Download until nothing is left; then decide which candidate counts for each key, and
+    download what that changed.
+    """
     config = session.config
     while True:
         with progress("harvest", unit="images") as meter, _terminate_as_interrupt():
@@ -141,7 +144,7 @@ def _fetch_everything(ledger: Ledger, session: Session) -> dict[str, str]:
 
 
 def forget_what_is_no_longer_listed(ledger: Ledger) -> None:
-    """What lists do not name any more is withdrawn, where all of them were read to their end."""
+    """Withdraw items that are no longer listed, if all lists were read to their end."""
     with ledger.transaction():
         is_news = drop_what_is_no_longer_listed(ledger.database)
     if is_news:
@@ -150,7 +153,7 @@ def forget_what_is_no_longer_listed(ledger: Ledger) -> None:
 
 @contextmanager
 def _terminate_as_interrupt() -> Iterator[None]:
-    """A scheduler's SIGTERM ends a harvest as Ctrl-C does: what is finished is kept."""
+    """Make a scheduler's SIGTERM end a harvest in the same way as Ctrl-C: finished work is kept."""
 
     def interrupt(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)

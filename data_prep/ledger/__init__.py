@@ -1,1 +1,1 @@
-"""What a harvest knows and has still to do, on disk; and the order in which it counts."""
+"""The state of a harvest on disk: what is known, what is still to do, and the canonical order."""

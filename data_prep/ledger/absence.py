@@ -1,9 +1,10 @@
-"""What is no longer listed: when that means withdrawn, and when it means only that a list could not be read.
+"""Items that are no longer listed: decides whether they are withdrawn, or whether a
+list just could not be read.
 
-A list that is read again keeps what it held before as former rows (data_prep.ledger.contents). They are
-dropped once every list below the same source was read to its end in this round; until then an object may have
-moved to where nobody could look. An object that is itself gone (404, 410; a deletion in a stream or a
-catalogue) needs no list.
+When a list is read again, its earlier entries are kept as former rows (data_prep.ledger.contents). They are
+dropped once every list below the same source has been read to its end in this round; until then, an object
+may have moved to a list that could not be read. An object that is itself gone (404, 410; a deletion in a
+stream or a catalogue) is withdrawn without looking at lists.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Final
 
 from data_prep.ledger.contents import FORMER, ROOT
 
-# A list that was not read to its end. A Manifest that could not be read hides nothing but itself; a
-# Collection that was never there (a dangling link) hides nothing.
+# A list that was not read to its end. An unreadable Manifest affects only itself; a Collection that never
+# existed (a dangling link) affects nothing.
 _UNREAD_LIST: Final = """
 (d.state <> 'fetched' OR d.is_cut) AND d.kind NOT GLOB '*@*' AND (
     d.is_list OR (d.is_list IS NULL AND d.state <> 'refused' AND d.kind <> 'annotations'
@@ -33,8 +34,7 @@ _EVERYTHING: Final = (1 << 63) - 1
 
 
 def drop_what_is_no_longer_listed(database: sqlite3.Connection) -> bool:
-    """Forget what lists held before, where they were read to their end. Returns whether anything was
-    forgotten."""
+    """Delete the former rows of lists that were read to their end. Returns whether anything was deleted."""
     if not _has_former(database):
         return False
     database.execute("CREATE TEMP TABLE uncertain (id INTEGER PRIMARY KEY)")
@@ -61,7 +61,7 @@ def drop_what_is_no_longer_listed(database: sqlite3.Connection) -> bool:
 
 
 def num_kept_unlisted(database: sqlite3.Connection) -> int:
-    """How many items are kept although no list names them any more."""
+    """The number of items that are kept although no list contains them any more."""
     if not _has_former(database):
         return 0
     counts = [
@@ -82,10 +82,10 @@ def _has_former(database: sqlite3.Connection) -> bool:
 
 
 def drop_unreachable(database: sqlite3.Connection) -> None:
-    """Forget documents that no source leads to any more, and their items: should they come back, they are
-    new.
+    """Delete documents that no source leads to any more, and their items. If they come back, they are new.
 
-    An item whose identifier shows another image since, which could not be had yet, is kept in its place.
+    If an identifier now shows another image which could not be downloaded yet, the item of
+    the former image is kept.
     """
     database.execute("CREATE TEMP TABLE reached (id INTEGER PRIMARY KEY)")
     database.execute(

@@ -1,8 +1,8 @@
-"""What a document held, in the ledger's tables: links, items, refusals, withdrawals. Read again, it is
-replaced.
+"""The contents of documents in the ledger's tables: links, items, refusals, withdrawals. They are replaced
+when a document is read again.
 
-What a list held before and does not hold any more stays behind what it holds now, as rows whose ordinals
-begin at FORMER, until data_prep.ledger.absence knows that everything above it was read to its end.
+Former entries of a list are kept after its present ones, as rows whose ordinals begin at FORMER, until
+data_prep.ledger.absence finds that all lists of the source were read to their end.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Final
 from data_prep.candidate import Found
 from data_prep.ledger.jobs import ELSEWHERE, FoundRows, ItemRow, LinkRow
 
-# What the parent of a source given by the user is called in `edges`.
+# The id in `edges` of the parent of the user's sources.
 ROOT: Final = 0
-# Ordinals from here on are those of what a list held in an earlier round.
+# Ordinals from here on are those of entries from an earlier round.
 FORMER: Final = 1 << 40
 
 
@@ -29,11 +29,11 @@ def replace_contents(
     depth: int,
     context: Mapping[str, Any],
 ) -> None:
-    """Write what a document holds in place of what it held before.
+    """Replace the contents of a document.
 
     Args:
-        depth: of what it links to.
-        context: of the link that led to it.
+        depth: the depth of the documents that it links to.
+        context: the context of the link that led to it.
     """
     if "changed" in context:
         _ask_for_images_again(database, document)
@@ -65,8 +65,9 @@ def replace_contents(
 
 
 def _ask_for_images_again(database: sqlite3.Connection, document: int) -> None:
-    """Where a stream says that a Manifest changed, its images may have; they are asked with their
-    validators."""
+    """If a stream says that a Manifest changed, its images may have changed too. They are
+    requested with their validators.
+    """
     database.execute(
         "UPDATE items SET state = 'pending', rounds = 0 WHERE state = 'fetched' "
         "AND key IN (SELECT key FROM sightings WHERE document = ?)",
@@ -89,7 +90,7 @@ def _become_former(database: sqlite3.Connection, document: int) -> None:
 
 
 def _drop_former_twins(database: sqlite3.Connection, document: int) -> None:
-    """What the list holds now as well, and what it held twice."""
+    """Drop former rows that the list still contains, and duplicates among them."""
     for table, owner, what in (("edges", "parent", "child"), ("sightings", "document", "key")):
         database.execute(
             f"DELETE FROM {table} WHERE {owner} = ?1 AND ordinal >= ?2 AND EXISTS (SELECT 1 FROM {table}"
@@ -100,8 +101,7 @@ def _drop_former_twins(database: sqlite3.Connection, document: int) -> None:
 
 
 def _links_alone(database: sqlite3.Connection, document: int) -> dict[tuple[str, str], int]:
-    """The documents that this one links to and no other does: what it says of them is what is known of
-    them."""
+    """The documents that only this one links to, so that it alone provides their context."""
     rows = database.execute(
         "SELECT d.uri, d.kind, d.id FROM edges e JOIN documents d ON d.id = e.child WHERE e.parent = ?1 "
         "AND (d.context GLOB '*\"record\"*' OR d.context GLOB '*\"page\"*') "
@@ -113,10 +113,12 @@ def _links_alone(database: sqlite3.Connection, document: int) -> dict[tuple[str,
 def _renew_contexts(
     database: sqlite3.Connection, children: Mapping[tuple[str, str], int], links: Iterable[LinkRow]
 ) -> None:
-    """A catalogue record or a page says something else of what it links to: that is read again."""
+    """If a catalogue record or a page describes its links differently now, the linked
+    documents are read again.
+    """
     children = dict(children)
     for row in links:
-        # Of two links to one document the first counts.
+        # If there are two links to one document, the first counts.
         child = children.pop((row.uri, row.kind), None)
         if child is not None:
             context = _as_json(row.context)
@@ -132,7 +134,7 @@ def _as_json(context: Mapping[str, Any]) -> str:
 
 
 def clear_contents(database: sqlite3.Connection, document: int) -> None:
-    """The document holds nothing."""
+    """Delete the contents of a document."""
     for table in ("sightings", "refusals", "withdrawals"):
         database.execute(f"DELETE FROM {table} WHERE document = ?", (document,))
     database.execute("DELETE FROM edges WHERE parent = ?", (document,))
@@ -141,14 +143,15 @@ def clear_contents(database: sqlite3.Connection, document: int) -> None:
 def add_history(
     database: sqlite3.Connection, document: int, context: Mapping[str, Any], ordinal: int = 0
 ) -> None:
-    """The stream as it was known follows the last page that was read of it, or the one that is yet to be
-    read."""
+    """Append the known part of a stream after the last page that was read, or after
+    the page that is read next.
+    """
     if "history" in context:
         database.execute("INSERT INTO edges VALUES (?, ?, ?, NULL)", (document, ordinal, context["history"]))
 
 
 def add_links(database: sqlite3.Connection, parent: int, links: Iterable[LinkRow], depth: int) -> None:
-    """What a document links to, in its order; a document that is known already is not entered twice."""
+    """Insert the links of a document, in its order. A known document is not inserted twice."""
     for ordinal, row in enumerate(links):
         context = _as_json(row.context)
         state = ELSEWHERE if row.is_elsewhere else "pending"
@@ -169,7 +172,7 @@ def add_links(database: sqlite3.Connection, parent: int, links: Iterable[LinkRow
 
 
 def _ask_again(database: sqlite3.Connection, row: LinkRow, context: str) -> None:
-    """A change stream says when a document changed: what was read before that is to be read again."""
+    """Mark a document as pending if it was read before the time of change that a stream gives."""
     database.execute(
         "UPDATE documents SET context = ?, rounds = 0, state = iif(state = ?, state, 'pending') "
         "WHERE uri = ? AND kind = ? AND coalesce(json_extract(context, '$.changed'), '') < ?",

@@ -1,4 +1,4 @@
-"""What a ledger counts, for reports and for `iconoclip status`."""
+"""Counts over a ledger, for reports and for `iconoclip status`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from data_prep.ledger.ledger import Ledger
 
 
 def num_documents_read(ledger: Ledger) -> int:
-    """How many documents were read."""
-    # Pages of a stream as an earlier round knew it (data_prep.ledger.rounds) are not counted twice.
+    """The number of documents that were read."""
+    # Pages of a stream from an earlier round (data_prep.ledger.rounds) are not counted again.
     query = "SELECT count(*) FROM documents WHERE state = 'fetched' AND kind NOT GLOB '*@*'"
     return int(ledger.database.execute(query).fetchone()[0])
 
 
 def num_items_waiting(ledger: Ledger) -> int:
-    """How many known items are still to be fetched."""
+    """The number of known items that are still to be downloaded."""
     query = "SELECT count(*) FROM items WHERE state IN ('pending', 'retry-later')"
     return int(ledger.database.execute(query).fetchone()[0])
 
@@ -30,7 +30,9 @@ def requests_by_host(ledger: Ledger) -> dict[str, dict[str, int]]:
 
 
 def items_not_had(ledger: Ledger, document: int) -> list[tuple[str, str, bool, str | None]]:
-    """The items of a document that were refused or not had: key, candidate (JSON), whether held, reason."""
+    """The items of a document that were refused or could not be downloaded: key, candidate (JSON), whether
+    an image is stored, reason.
+    """
     rows = ledger.database.execute(
         "SELECT s.key, i.candidate, i.facts IS NOT NULL, i.reason FROM sightings s "
         "JOIN items i ON i.key = s.key WHERE s.document = ? AND i.state IN ('refused', 'not-known') "

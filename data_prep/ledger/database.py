@@ -1,4 +1,4 @@
-"""The ledger's SQLite file: its tables, how it is opened, and what its errors mean to a person."""
+"""The ledger's SQLite file: its tables, opening it, and translating its errors into messages."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def open_database(path: str) -> sqlite3.Connection:
     """Open a ledger's file, or a new one; `:memory:` as well.
 
     Raises:
-        sqlite3.DatabaseError: it is none, or damaged.
+        sqlite3.DatabaseError: the file is not a ledger, or is damaged.
     """
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     # WAL: readers (`iconoclip status`) never wait. NORMAL: a killed process loses nothing that was committed;
@@ -85,7 +85,7 @@ def open_database(path: str) -> sqlite3.Connection:
     return database
 
 
-# From version 2, which knew neither what of a document was unknown nor two images under one identifier.
+# From version 2, which had neither the state `not-known` nor two images of one identifier.
 _FROM_2: Final = """
 BEGIN;
 ALTER TABLE documents ADD COLUMN was TEXT;
@@ -122,8 +122,8 @@ def migrate(database: sqlite3.Connection, item_key: Callable[[str, str], str]) -
     """Bring a ledger of version 2 to this version, in one transaction.
 
     Args:
-        item_key: a candidate as JSON, and the key it had -> the key that tells its image from others of its
-            identifier.
+        item_key: a candidate as JSON, and the key it had -> the key that tells its image from
+            others of its identifier.
     """
     database.create_function("item_key", 2, item_key, deterministic=True)
     database.executescript(_FROM_2)
@@ -148,7 +148,7 @@ def exclusive_lock(path: Path) -> locks.Hold:
 
 @contextlib.contextmanager
 def database_errors(where: Path | None) -> Iterator[None]:
-    """Tell what a fault of the database in this block means.
+    """Turn database errors inside the block into errors with a remedy.
 
     Raises:
         TryAgainLater: the disk is full.

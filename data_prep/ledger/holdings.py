@@ -1,4 +1,4 @@
-"""What a ledger holds for a shard set, and the set that was published before: the queries of packing."""
+"""The queries for packing: images in the ledger, and the set that was published before."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Holding(NamedTuple):
 
 
 def num_held(ledger: Ledger) -> int:
-    """How many images are held."""
+    """The number of images that are stored."""
     (count,) = ledger.database.execute("SELECT count(*) FROM items WHERE facts IS NOT NULL").fetchone()
     return int(count)
 
 
 def holding(ledger: Ledger, key: str) -> Holding | None:
-    """What is held of an item; None where nothing is.
+    """The stored image of an item; None if there is none.
 
-    If its image was another one before, and the new one could not be had yet, the former one is still held.
+    If the item had another image before, and the new one could not be downloaded yet, it is the former one.
     """
     row = ledger.database.execute(
         "SELECT base, state, candidate, facts, spool, offset, size FROM items WHERE key = ?", (key,)
@@ -45,13 +45,13 @@ def holding(ledger: Ledger, key: str) -> Holding | None:
 
 
 def perceptual_hashes(ledger: Ledger) -> Iterator[str]:
-    """The perceptual hash of every image held."""
+    """The perceptual hash of every stored image."""
     rows = ledger.database.execute("SELECT json_extract(facts, '$.phash') FROM items WHERE facts IS NOT NULL")
     return (phash for (phash,) in rows)
 
 
 def looks(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
-    """Group, perceptual hash and colours (JSON) of every image held."""
+    """Group, perceptual hash and colours (JSON) of every stored image."""
     return ledger.database.execute(
         "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), "
         "json_extract(facts, '$.colours') FROM items WHERE facts IS NOT NULL"
@@ -59,7 +59,7 @@ def looks(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
 
 
 class Published:
-    """The keys of the set as it was published before, in a temporary table. Use as a context manager."""
+    """The keys of the previously published set, in a temporary table. Use as a context manager."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -75,7 +75,7 @@ class Published:
         self._database.execute("DROP TABLE published")
 
     def add(self, rows: Iterable[tuple[object, ...]]) -> None:
-        """Note samples: key, shard, offset and size of the image in it."""
+        """Add samples: key, shard, offset and size of the image in it."""
         self._database.executemany(
             "INSERT OR IGNORE INTO published (key, shard, offset, size) VALUES (?, ?, ?, ?)", rows
         )
@@ -87,11 +87,11 @@ class Published:
         return row
 
     def keep(self, key: str) -> None:
-        """Note that the new set holds the sample as well."""
+        """Record that the new set also contains the sample."""
         self._database.execute("UPDATE published SET is_kept = 1 WHERE key = ?", (key,))
 
     def not_kept(self) -> list[str]:
-        """The keys that the new set does not hold, in their order."""
+        """The keys that the new set does not contain, in their order."""
         rows = self._database.execute("SELECT key FROM published WHERE NOT is_kept ORDER BY rowid")
         return [key for (key,) in rows]
 

@@ -1,9 +1,9 @@
-"""What an item is called: by its identifier, and by its identifier and the image it shows.
+"""The keys of an item: from its identifier, and from its identifier together with its image.
 
-The identifier alone makes the sample key, as long as everybody who uses it shows the same image. Where the
-same canvas id shows different images (newspapers whose issues number their canvases alike), the image's
-service or address joins the identifier. The ledger keeps items apart from the first by `item_key_of`;
-data_prep.harvest.shards decides which name a sample gets, once everything has been read.
+The sample key is made from the identifier alone, as long as all documents with this identifier show the same
+image. If a canvas id shows different images (as in newspapers whose issues number their canvases in the same
+way), the image's service or address is added to it. The ledger separates items by `item_key_of` from the
+start; data_prep.harvest.shards decides which key a sample gets, when everything has been read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def key_of(candidate: Candidate) -> str:
 
 
 def item_key_of(candidate: Candidate) -> str:
-    """The key of a candidate that tells its image from others of the same identifier."""
+    """The key of a candidate that distinguishes its image from others with the same identifier."""
     return sample_key(
         candidate.institution.slug,
         told_apart(candidate.source).id,
@@ -30,7 +30,7 @@ def item_key_of(candidate: Candidate) -> str:
 
 
 def item_key_of_json(candidate_json: str | None, key: str) -> str:
-    """`item_key_of` a candidate in JSON; `key` where there is none or it cannot be read."""
+    """`item_key_of` for a candidate in JSON; `key` if there is none or it cannot be read."""
     try:
         return item_key_of(CANDIDATE.validate_json(candidate_json or ""))
     except ValueError:
@@ -48,6 +48,8 @@ def told_apart(source: Source) -> Source:
 
 
 def image_of(source: Source) -> str:
-    """What tells the image from another: its service, else its address; http and https are the same."""
+    """What distinguishes the image from others: its service, otherwise its address; http
+    and https count as equal.
+    """
     place = source.image_service or source.image or ""
     return f"https://{place.removeprefix('http://')}" if place.startswith("http://") else place

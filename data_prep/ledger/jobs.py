@@ -1,4 +1,4 @@
-"""What goes between the ledger and whoever does the work: jobs out, outcomes back."""
+"""The types between the ledger and the workers: jobs from the ledger, outcomes back to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iconoclip.record import Region
 State = Literal["pending", "fetched", "refused", "retry-later", "not-known"]
 """`refused` is for good: gone (404, 410), or forbidden by its rights. `not-known` is everything else that
 could not be had: what is held of it is kept, and the next run asks again."""
-# Of a document or item that is another task's (data_prep.harvest.array).
+# The state of documents and items of another task (data_prep.harvest.array).
 ELSEWHERE: Final = "elsewhere"
 
 CANDIDATE: Final = TypeAdapter(Candidate)
@@ -47,7 +47,7 @@ class DocumentJob:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it describes one object, so that its absence (404, 410) is that of the object."""
+        """Whether it describes one object, so that its absence (404, 410) means that the object is gone."""
         if self.is_list is not None:
             return not self.is_list
         return self.kind == "annotations" or is_leaf(self.context)
@@ -75,7 +75,7 @@ class ItemJob:
 
     @property
     def candidate(self) -> Candidate:
-        """What the source offered."""
+        """The candidate that the source offered."""
         return CANDIDATE.validate_json(self.candidate_json)
 
 
@@ -89,7 +89,7 @@ def is_leaf(context: dict[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What fetching an item taught, beyond its bytes; stored as JSON."""
+    """Facts about a downloaded image, in addition to its bytes; stored as JSON."""
 
     width: int
     height: int
@@ -133,10 +133,10 @@ class Outcome:
 
     @property
     def is_news(self) -> bool:
-        """Whether the set or its report may differ for it.
+        """Whether the set or its report may change because of it.
 
-        A stream's page tells nothing new when all on it was seen before; a failure nothing, when it is the
-        one that the run before met as well.
+        A page of a stream is no news if all its entries were seen before, nor is a failure that also
+        occurred in the run before.
         """
         if self.state != "fetched":
             return self.state != "retry-later" and self.reason != self.job.was
@@ -147,7 +147,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ItemRow:
-    """A candidate on its way into the ledger."""
+    """A candidate to be written into the ledger."""
 
     key: str
     """Tells the item from every other, the images of one identifier from each other as well."""
@@ -164,8 +164,9 @@ class ItemRow:
 
 @dataclass(frozen=True)
 class LinkRow:
-    """A link on its way into the ledger. `kind` is that of a link, or `unknown`, `table`, `lido` of a
-    root."""
+    """A link to be written into the ledger. `kind` is that of a link, or `unknown`,
+    `table`, `lido` for a root.
+    """
 
     uri: str
     kind: str
@@ -179,7 +180,7 @@ class LinkRow:
 
 @dataclass(frozen=True)
 class FoundRows:
-    """What one document held, ready to be written."""
+    """The contents of one document, ready to be written."""
 
     items: Sequence[ItemRow]
     links: Sequence[LinkRow]

@@ -1,8 +1,8 @@
-"""The ledgers of an array's tasks -> one ledger, from which the set is packed.
+"""Joins the ledgers of an array's tasks into one ledger, from which the set is packed.
 
-Every task reads the lists, and each keeps what they said to it. Where they differ (one could not read a list
-that another could), what the one who read it was told counts, what the others hold of it is kept as former
-rows, and the list counts as not known, so that nothing is withdrawn for it and the next run asks again.
+Every task reads the lists and stores what it read. If tasks differ (one could not read a list that another
+could), the contents from the task that read it count, those of the others are kept as former rows, and the
+list counts as not known. So nothing is withdrawn because of it, and the next run requests it again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from data_prep.ledger.spool import SPOOLS_OF_A_TASK
 
 
 def meta_of(path: Path) -> dict[str, str]:
-    """The `meta` of a ledger that another process may be writing; empty where it is not there yet."""
+    """The `meta` of a ledger that another process may be writing; empty if it does not exist yet."""
     if not path.exists():
         return {}
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
@@ -32,7 +32,7 @@ def meta_of(path: Path) -> dict[str, str]:
 
 
 def join_ledgers(joined: Path, paths: Sequence[Path]) -> None:
-    """Join the ledgers `paths` into `joined`; nothing happens when that is done already."""
+    """Join the ledgers `paths` into `joined`, unless this has already been done."""
     metas = [meta_of(path) for path in paths]
     state = json.dumps([[meta.get("round"), meta.get("runs")] for meta in metas])
     if meta_of(joined).get("joined_rounds") == state:
@@ -41,7 +41,7 @@ def join_ledgers(joined: Path, paths: Sequence[Path]) -> None:
     partial.unlink(missing_ok=True)
     database = sqlite3.connect(partial, isolation_level=None)
     database.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-    # Lists that some tasks could read and others could not.
+    # Lists that some tasks could read, but others could not.
     database.execute("CREATE TEMP TABLE mixed (id INTEGER PRIMARY KEY)")
     for task, path in enumerate(paths):
         database.execute("ATTACH ? AS t", (str(path),))
@@ -90,8 +90,8 @@ def forget_what_was_withdrawn(task: sqlite3.Connection, joined: Path) -> None:
         task.execute("DETACH joined")
 
 
-# Rows of a task's ledger take new numbers; a row that another task knows as `elsewhere` is filled in by its
-# owner.
+# Rows of a task's ledger get new numbers. A row that is `elsewhere` in other tasks is
+# filled in from its owner.
 _JOIN: Final = """
 BEGIN;
 CREATE TEMP TABLE states (id INTEGER PRIMARY KEY, state TEXT);
@@ -163,8 +163,8 @@ DROP TABLE states;
 DROP TABLE overtaken;
 COMMIT;
 """
-# What every task took for another's: its owner has not met it, because it could not read the list that names
-# it.
+# Rows that are `elsewhere` in every task: the owner does not know them, because it could not read
+# the list that contains them.
 _NOBODYS: Final = """
 UPDATE documents SET state = 'not-known',
     reason = 'the task that is to read it could not read the list that names it'

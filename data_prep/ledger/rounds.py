@@ -1,10 +1,9 @@
 """Rounds over the sources: the first harvest is round 0, each refresh one more.
 
-In a new round everything is requested again, with the validators of what there is; but of a change stream
-only what is new. The stream is read from its newest end down to the newest activity seen before, and the last
-page read is followed by the stream as the rounds before knew it (its `history`). Read in that order, the
-first word about a document is the last one said; so documents keep what is known of them, until the stream
-names them again.
+In a new round everything is requested again, with validators; but from a change stream only new activities
+are read. The stream is read from its newest end down to the newest activity seen before. After the last page
+that was read follows the stream as it was known from earlier rounds (its `history`). In that order, the first
+mention of a document is the newest one. So documents keep their contents until the stream names them again.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ INSERT INTO temp.asked SELECT id FROM asked
 
 @dataclass(frozen=True)
 class _Stream:
-    """A change stream that is to be read from where the round before ended."""
+    """A change stream that is read down to where the previous round began."""
 
     head: int
     since: str
@@ -49,10 +48,10 @@ class _Stream:
 
 
 def begin_round(ledger: Ledger, at: str) -> None:
-    """Put everything back to pending but what is refused for its rights.
+    """Set everything back to pending, except what was refused because of its rights.
 
     Args:
-        at: ISO 8601 time; what is fetched in this round carries it.
+        at: ISO 8601 time, recorded with everything that is downloaded in this round.
     """
     database = ledger.database
     number = int(ledger.get("round") or 0)
@@ -71,17 +70,17 @@ def begin_round(ledger: Ledger, at: str) -> None:
 
 
 def round_times(ledger: Ledger) -> list[str]:
-    """When each round over the sources began; what was fetched in a round carries its time."""
+    """The time at which each round over the sources began."""
     return [ledger.get(f"round_{number}_at") or "" for number in range(int(ledger.get("round") or 0) + 1)]
 
 
 def retry_refused(ledger: Ledger) -> bool:
-    """What was refused by a server or given up is to be tried again. Returns whether there is any."""
+    """Set what a server refused, or what was given up, back to pending. Returns whether there is any."""
     return _continue_round(ledger, _NOT_FOR_RIGHTS)
 
 
 def retry_not_known(ledger: Ledger) -> bool:
-    """What could not be had is to be tried again, by every run. Returns whether there is any."""
+    """Set everything that is `not-known` back to pending, as every run does. Returns whether there is any."""
     return _continue_round(ledger, "state = 'not-known'")
 
 
@@ -93,7 +92,7 @@ def _continue_round(ledger: Ledger, condition: str) -> bool:
             if ledger.get("finished"):
                 ledger.database.execute("DELETE FROM meta WHERE key = 'changed'")
             ledger.database.execute("DELETE FROM meta WHERE key IN ('finished', 'fetched')")
-            # An array joins its tasks' ledgers again when one of them has continued.
+            # An array joins its tasks' ledgers again if one of them has continued.
             runs = str(int(ledger.get("runs") or 0) + 1)
             ledger.database.execute("INSERT OR REPLACE INTO meta VALUES ('runs', ?)", (runs,))
     ledger.forget_changes()
@@ -119,10 +118,10 @@ def _roots(database: sqlite3.Connection) -> list[int]:
 
 
 def _stream(database: sqlite3.Connection, root: int) -> _Stream | None:
-    """The stream that a root is, if it is one whose newest activity is known.
+    """The stream of a root, if the root is a stream whose newest activity is known.
 
-    A page that could not be had may hide activities: then what the round before had seen counts, not this
-    one.
+    A page that could not be read may contain activities. Then the newest activity of the previous round is
+    used, not that of this one.
     """
     chain = database.execute(_CHAIN, (root,)).fetchall()
     now = [row for row in chain if _OF_ROUND not in row[1]]
@@ -131,13 +130,13 @@ def _stream(database: sqlite3.Connection, root: int) -> _Stream | None:
     newest = max((seen for *_, seen in counted if seen), default=None)
     if newest is None:
         return None
-    # A stream that dates an activity in the future would hide all that come before that day.
+    # If a stream dated an activity in the future, all later activities before that date would be missed.
     today = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return _Stream(root, min(newest, today), tuple(row[0] for row in now))
 
 
 def _ask_all_but(database: sqlite3.Connection, streams: list[_Stream]) -> None:
-    """Everything that is known, less what only streams lead to."""
+    """Set everything back to pending, except what only streams lead to."""
     database.execute("CREATE TEMP TABLE heads (id INTEGER PRIMARY KEY)")
     database.execute("CREATE TEMP TABLE asked (id INTEGER PRIMARY KEY)")
     database.executemany("INSERT INTO temp.heads VALUES (?)", [(stream.head,) for stream in streams])
@@ -155,7 +154,7 @@ def _ask_all_but(database: sqlite3.Connection, streams: list[_Stream]) -> None:
 
 
 def _continue(database: sqlite3.Connection, stream: _Stream, number: int) -> None:
-    """Put a new head before the stream as it is known, to be read down to what was seen."""
+    """Put a new head before the known part of the stream, to be read down to the newest activity seen."""
     database.executemany(
         f"UPDATE documents SET kind = kind || '{_OF_ROUND}{number}' WHERE id = ?",
         [(document,) for document in stream.of_this_round],

@@ -1,7 +1,8 @@
 """The canonical order of a harvest: breadth first over its documents, each in its own order.
 
-It follows from what the documents say alone, so an interrupted, a parallel and an uninterrupted harvest agree
-on it. What a walk must remember is in temporary tables, so that memory does not grow with the harvest.
+It depends only on the contents of the documents, so an interrupted, a parallel and an
+uninterrupted harvest have the same order. The state of a walk is in temporary tables, so that
+memory does not grow with the harvest.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class SourcePosition:
 def visits(ledger: Ledger) -> Iterator[Visit]:
     """Every document that can be reached, once, in canonical order.
 
-    A withdrawal of a document counts unless one met earlier in the order has already spoken of the same
-    address: change streams are read from their newest end. A withdrawal of a catalogue record counts wherever
-    it is: lists have no such order.
+    A withdrawal of a document counts unless the same address occurred earlier in the order, because change
+    streams are read from their newest end. A withdrawal of a catalogue record counts wherever it is, because
+    lists have no such order.
     """
     with _withdrawn(ledger) as gone:
         yield from _visits(ledger, gone)
@@ -67,7 +68,7 @@ def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None)
         _scratch(ledger, "placed", columns) as placed,
         _scratch(ledger, "named", columns) as named,
     ):
-        # What a list held before gives way to what is said of the same identifier now.
+        # Present entries take precedence over former entries with the same identifier.
         database.execute(
             f"INSERT OR IGNORE INTO {named} SELECT i.base FROM sightings f JOIN items i ON i.key = f.key "
             "WHERE f.ordinal >= ?1 AND EXISTS (SELECT 1 FROM items o JOIN sightings s ON s.key = o.key "
@@ -88,8 +89,9 @@ def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None)
 
 
 def shared_identifiers(ledger: Ledger) -> frozenset[str]:
-    """The sample keys whose identifier shows more than one image, whether or not each of them could be
-    had."""
+    """The sample keys whose identifier shows more than one image, including images
+    that could not be downloaded.
+    """
     database = ledger.database
     suspects = database.execute("SELECT base FROM items GROUP BY base HAVING count(*) > 1 LIMIT 1").fetchone()
     if suspects is None:
@@ -131,7 +133,7 @@ def _visits(ledger: Ledger, gone: str) -> Iterator[Visit]:
                 database.execute(withdrawals, (document,))
 
 
-# Withdrawals of what a catalogue record named: a manifest it points to, or an image of its own.
+# Withdrawals of things that a catalogue record named: a manifest that it points to, or its own image.
 _OF_RECORDS: Final = (
     "(w.source_id IN (SELECT record FROM edges WHERE record IS NOT NULL) "
     "OR w.source_id IN (SELECT record FROM sightings WHERE record IS NOT NULL))"
@@ -140,12 +142,14 @@ _OF_RECORDS: Final = (
 
 @contextmanager
 def _withdrawn(ledger: Ledger) -> Iterator[str]:
-    """A table of what is withdrawn: at first the records that one document names and another takes back."""
+    """Make the table of withdrawals; at first with the records that one document
+    contains and another withdraws.
+    """
     database = ledger.database
     columns = "(source_id TEXT PRIMARY KEY) WITHOUT ROWID"
     with _scratch(ledger, "gone", columns) as gone:
         if database.execute(f"SELECT 1 FROM withdrawals w WHERE {_OF_RECORDS} LIMIT 1").fetchone():
-            # Only what can still be reached has a say.
+            # Only documents that can still be reached count.
             with _scratch(ledger, "unused", columns) as unused:
                 for visit in _visits(ledger, unused):
                     database.execute(
@@ -162,26 +166,26 @@ def _is_in(database: sqlite3.Connection, table: str, source_id: str) -> bool:
 
 @contextmanager
 def _scratch(ledger: Ledger, name: str, columns: str) -> Iterator[str]:
-    """A temporary table of a walk's own: several walks may be under way at a time."""
+    """A temporary table for one walk; several walks may run at the same time."""
     table = f"{name}_{next(_NUMBERS)}"
     ledger.database.execute(f"CREATE TEMP TABLE {table} {columns}")
     try:
         yield f"temp.{table}"
     finally:
-        # A walk that was broken off may end after its ledger was closed.
+        # An interrupted walk may end after its ledger was closed.
         with suppress(sqlite3.ProgrammingError):
             ledger.database.execute(f"DROP TABLE temp.{table}")
 
 
 def settle(ledger: Ledger, refused: Callable[[str], str | None]) -> int:
-    """Give every key the candidate of its first place, where another came first or a document was read again.
+    """Give every key the candidate of its first place in the order, if it has another one.
 
     Args:
-        refused: why a candidate (JSON) is not wanted for its rights, or None.
+        refused: gives the reason why a candidate (JSON) is refused because of its rights, or None.
 
     Returns:
-        How many items must be fetched again: the candidates show different images, or the rights allow it
-        now.
+        The number of items to download again: the candidates show different images,
+            or the rights now allow it.
     """
     database = ledger.database
     if database.execute("SELECT 1 FROM sightings WHERE candidate IS NOT NULL LIMIT 1").fetchone() is None:

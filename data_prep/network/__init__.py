@@ -1,1 +1,3 @@
-"""Asking servers: politely, truthfully, and never an address inside."""
+"""The HTTP client of the harvest: rate-limited, with a User-Agent that states the contact, and
+never to private addresses.
+"""

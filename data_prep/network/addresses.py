@@ -1,4 +1,4 @@
-"""Private hosts that the user named, and how the harvest names hosts."""
+"""Private hosts that the user allowed, and the names of hosts in the harvest."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ def _origin(source: str, *, names_too: bool) -> str | None:
 
 
 def host_of(uri: str) -> str:
-    """Host, and the port where it is not the scheme's own: the key of a host's queue and of its profile."""
+    """The host, with the port if it is not the default of the scheme: the key of a host's
+    queue and of its profile.
+    """
     parts = urlsplit(uri)
-    # With the dot of the DNS root at its end it is the same host, and must not get a second rate limit.
+    # With a trailing dot (the DNS root) it is the same host, and must not get a second rate limit.
     host = (parts.hostname or "").lower().removesuffix(".")
     try:
         port = parts.port
@@ -49,6 +51,6 @@ def host_of(uri: str) -> str:
 
 
 def origin_of(uri: str) -> str:
-    """Scheme, host and port: what one robots.txt applies to."""
+    """Scheme, host and port, to which one robots.txt applies."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"

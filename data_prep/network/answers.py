@@ -40,7 +40,7 @@ class HostPaused(NotNow):
 
 
 def phrase(status: int) -> str:
-    """What HTTP calls a status code."""
+    """The name of a status code in HTTP."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -60,10 +60,10 @@ def retry_after(value: str | None) -> float | None:
 
 
 def redirect_target(uri: str, status: int, headers: Mapping[str, str]) -> str:
-    """Where an answer of 3xx leads.
+    """The target of a 3xx response.
 
     Raises:
-        Refused: nowhere.
+        Refused: the response has no valid target.
     """
     location = headers.get("location")
     if status not in (301, 302, 303, 307, 308) or not location:
@@ -75,7 +75,7 @@ def redirect_target(uri: str, status: int, headers: Mapping[str, str]) -> str:
 
 
 def network_reason(error: Exception) -> str:
-    """What went wrong between here and a server, in words for the report."""
+    """A description of a network error, for the report."""
     if isinstance(error, httpcore2.ConnectTimeout):
         return "the server does not answer"
     if isinstance(error, httpcore2.TimeoutException):
@@ -88,7 +88,7 @@ def network_reason(error: Exception) -> str:
 async def read_body(
     headers: Mapping[str, str], stream: AsyncIterable[bytes], *, max_bytes: int, stall_seconds: float
 ) -> bytes:
-    """The body, decompressed; bounded in bytes on the wire and after.
+    """The decompressed body, with a limit on its bytes before and after decompression.
 
     Raises:
         Refused: larger than allowed, or in an encoding that was not offered.

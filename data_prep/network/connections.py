@@ -1,5 +1,5 @@
-"""Connections to checked addresses only: a name is resolved and checked here, and the connection goes to the
-checked address.
+"""Connections to checked addresses only: names are resolved and checked here, and the connection
+goes to the checked address.
 
 The connection pool and the streams are httpcore2's.
 """
@@ -25,7 +25,7 @@ from iconoclip.addresses import is_public, literal_address
 MAX_ADDRESSES_TRIED: Final = 4
 
 
-# Everything that can go wrong between here and a server.
+# The exceptions of network errors.
 NETWORK_ERRORS: Final = (
     httpcore2.TimeoutException,
     httpcore2.NetworkError,
@@ -78,7 +78,7 @@ class CheckedPool:
                 await self._proxied.aclose()
 
     async def ask(self, request: httpcore2.Request) -> httpcore2.Response:
-        """Send a request, directly or through the proxy. The response is to be closed.
+        """Send a request, directly or through the proxy. The caller must close the response.
 
         Raises:
             Refused: the host has no public address.
@@ -111,7 +111,7 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """Connect to the first of the host's addresses that answers.
+        """Connect to the first address of the host that accepts a connection.
 
         Raises:
             Refused: the host has no public address, and is not among those the user named.
@@ -153,6 +153,6 @@ async def resolve(host: str, port: int, allowed: AllowList) -> list[str]:
 
 
 def why_private(host: str, address: str) -> str:
-    """Why a host is refused, as the report words it."""
+    """The reason why a host is refused, for the report."""
     shown = host if host == address else f"{host} ({address})"
     return f"{shown} is a private address; --network.allow_hosts {host} would allow it"

@@ -164,8 +164,8 @@ class Fetcher:
 
         Raises:
             Refused: it cannot be fetched.
-            NotNow: it cannot be fetched now; tried `max_attempts` times, or the server asks to wait longer
-                than allowed.
+            NotNow: it cannot be fetched now; tried `max_attempts` times, or the server asks to
+                wait longer than allowed.
             ConfigError: the host is not this machine, and no contact is configured.
         """
         conditions = {}

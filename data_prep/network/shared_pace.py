@@ -3,9 +3,8 @@
 There are two kinds of files per host: its places (`HOST.0`, `HOST.1`, ...), one per request under way, locked
 while it lasts; and its clock (`HOST.clock`), which holds when the next request may go out. Locks end with the
 process that holds them, so a killed task blocks nobody. File locks hold across nodes on NFSv4, Lustre
-(mounted with `flock`) and GPFS; where
-there are none the harvest is refused: a marker file of a killed task on another node would block a host for
-good.
+(mounted with `flock`) and GPFS; where there are none the harvest is refused: a marker file of a killed task
+on another node would block a host for good.
 """
 
 from __future__ import annotations
