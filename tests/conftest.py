@@ -31,16 +31,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # What takes longest on two slow cores, longest first: a long file that starts last keeps one worker busy
 # while the others have nothing to do. `make test ARGS=--durations=50` lists what is slow today.
 LONGEST_FIRST = (
-    "cluster", "training/test_ranks.py", "test_demo.py", "browser",
+    "cluster", "training/test_ranks.py", "demo", "browser",
     "training/test_compile.py", "retrieval/test_load.py", "data_prep/harvest/test_changes.py",
     "corpus/test_road.py", "data_prep/harvest/test_kill.py",
-    "training/test_configs.py", "training/test_accounting.py", "test_wheel.py", "training/test_train.py",
+    "training/test_configs.py", "training/test_accounting.py", "training/test_train.py",
     "retrieval/test_meaning.py", "data_prep/harvest/test_array.py", "retrieval/test_compaction.py",
     "data_prep/harvest/test_harvest.py", "retrieval/test_refresh.py", "corpus/test_harvest.py",
 )  # fmt: skip
-# Folders that one worker takes whole: their tests share something that is slow to start, such as a cluster or
-# a browser.
-TAKEN_WHOLE = ("cluster", "browser")
+# Folders that one worker takes whole: their tests share something that is slow to start, such as a cluster,
+# a browser or a whole demo.
+TAKEN_WHOLE = ("cluster", "browser", "demo")
 
 
 def unit_of(path: str) -> str:

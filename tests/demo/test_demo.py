@@ -3,57 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from iconoclip.shardset import ShardSet
-
-SMALL = ["--num-arms", "60", "--train", "train/smoke.yaml"]
-
-
-def iconoclip(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "iconoclip.cli", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
-@dataclass(frozen=True)
-class Walked:
-    """A demo that was interrupted in its first harvest, and run again to its end."""
-
-    folder: Path
-    """where the commands ran"""
-    code_when_interrupted: int
-    output_when_interrupted: str
-
-
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
-    folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "iconoclip.cli", "demo", "--no-serve", *SMALL]
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
-    ) as first:
-        assert first.stdout is not None
-        for line in first.stdout:
-            if "iconoclip harvest" in line:
-                break
-        time.sleep(0.5)
-        first.send_signal(signal.SIGINT)
-        output = first.stdout.read()
-    done = iconoclip(folder, "demo", "--no-serve", *SMALL)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return Walked(folder, first.returncode, output)
+from tests.demo.conftest import SMALL, Environment, Walked
 
 
 def test_an_interrupted_demo_continues(walked: Walked) -> None:
@@ -92,18 +52,18 @@ def test_no_coat_is_on_two_sides_of_the_split(walked: Walked) -> None:
     assert all(len(found) == 1 for found in [*sides.values(), *blazons.values()])
 
 
-def test_another_collection_is_not_mixed_in(walked: Walked) -> None:
-    done = iconoclip(walked.folder, "demo", "--no-serve", "--num-arms", "61", "--train", "train/smoke.yaml")
-    assert done.returncode == 2
-    assert "another collection" in done.stderr
+def test_another_collection_is_not_mixed_in(elsewhere: Environment, walked: Walked) -> None:
+    others = ["--num-arms", "61", "--train", "train/smoke.yaml"]
+    code, output = elsewhere.run(walked.folder, "iconoclip", "demo", "--no-serve", *others)
+    assert code == 2
+    assert "another collection" in output
 
 
 @pytest.fixture(scope="module")
-def page(walked: Walked) -> Iterator[str]:
-    """The address the second demo serves at."""
-    command = [sys.executable, "-u", "-m", "iconoclip.cli", "demo", "--port", "0", *SMALL]
-    with subprocess.Popen(
-        command, cwd=walked.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+def page(elsewhere: Environment, walked: Walked) -> Iterator[str]:
+    """The address that the demo serves at when it is run once more, to the page."""
+    with elsewhere.start(
+        walked.folder, "python", "-u", "-m", "iconoclip.cli", "demo", "--port", "0", *SMALL
     ) as server:
         assert server.stdout is not None
         address, lines = "", []
