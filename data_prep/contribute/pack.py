@@ -1,8 +1,8 @@
 """`iconoclip pack`: a folder of images and a table, or WebDataset tars -> a shard set.
 
-A table's images pass through the pipeline of a harvest: the same ledger, decoder, rights and packing; only
-that they are read from a folder. So a pack that was stopped resumes as well, and a broken image is refused,
-not fatal.
+A table's images go through the pipeline of a harvest, with the same ledger, decoder, rights and
+packing, but are read from a folder. So an interrupted pack can be resumed, and a broken image is
+refused and does not stop the pack.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def pack(config: PackConfig) -> int:
     """Pack a folder of images and its table into the shard set `config.out`.
 
     Raises:
-        SomeRefused: done, but some rows were refused; the report says which.
+        SomeRefused: finished, but some rows were refused; the report lists them.
         BadInput: the table cannot be read, or contains nothing usable.
         RightsForbid: every row was refused for its rights.
         ConfigError: a mapped column is missing; the folder contains another pack.

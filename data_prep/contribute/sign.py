@@ -50,8 +50,8 @@ def sign(config: SignConfig) -> int:
 
 
 def wrong_signature(shardset: ShardSet, signers: Path | None) -> str | None:
-    """What is wrong with a set's signature, in words; None when nothing is, or when none exists and none is
-    required.
+    """A description of what is wrong with a set's signature; None if it is valid, or if none
+    exists and none is required.
 
     Args:
         signers: an `allowed_signers` file; then one of them must have signed the set. Without it, a signature

@@ -92,7 +92,7 @@ def _keys_in(path: Path | None) -> list[str]:
 
 
 def _resolve(shardset: ShardSet, wanted: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The keys that are meant, and the names that are not in the set."""
+    """The keys of the given names, and the names that are not in the set."""
     known = {*shardset.table(["key"])["key"].to_pylist(), *shardset.withdrawn}
     found: list[str] = []
     addresses: list[str] = []

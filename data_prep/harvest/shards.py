@@ -1,9 +1,10 @@
-"""From the ledger and its spools to the shard set: canonical order, clusters, records, shards, and a safe
-handover.
+"""Builds the shard set from the ledger and its spools: canonical order, clusters, records, shards, and
+moving it into place safely.
 
 The set is first built in another folder (`.harvest/packing`), renamed when it is complete
-(`.harvest/packed`), then moved over file by file, `shardset.json` last. A process killed in between is
-resumed: an unfinished build is thrown away and built again from the ledger, a finished one is moved over.
+(`.harvest/packed`), then moved into place file by file, `shardset.json` last. A process killed
+in between is resumed: an unfinished build is thrown away and built again from the ledger, a
+finished one is moved into place.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from iconoclip.shardset import (
 )
 
 GONE = "no longer offered by its source"
-# A refresh that would withdraw more than a tenth of a larger set stops, and asks.
+# A refresh that would withdraw more than a tenth of a larger set stops and needs confirmation.
 LARGE_SET = 100
 SHARE_THAT_MAY_GO = 0.1
 WITHDRAWALS_NAME = "withdrawals.jsonl"
@@ -48,12 +49,12 @@ NUM_SHOWN = 20
 
 
 class LostBytes(Exception):
-    """Stored images are no longer what the ledger says; they are marked to be fetched again."""
+    """Stored images do not match the ledger; they are marked to be downloaded again."""
 
 
 @dataclass
 class Packed:
-    """What became of the items that were fetched."""
+    """The results for the items that were downloaded."""
 
     num_samples: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -79,16 +80,16 @@ class _SampleRow:
 
 
 class TooManyWithdrawals(BadInput):
-    """A refresh would withdraw so much of a set that somebody should look first."""
+    """A refresh would withdraw so much of a set that a person must confirm it."""
 
 
 def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, name: str) -> Packed:
     """Build the shard set of everything fetched, and put it into `out`.
 
     Raises:
-        TooManyWithdrawals: more than a tenth of a set of more than a hundred, and nobody has confirmed it.
-        BadInput: nothing usable.
-        LostBytes: a spool was damaged; what it held is pending again.
+        TooManyWithdrawals: more than a tenth of a set of more than a hundred, without confirmation.
+        BadInput: there is nothing usable.
+        LostBytes: a spool was damaged; its items are pending again.
         TryAgainLater: the disk is full.
     """
     assert ledger.folder is not None
@@ -168,7 +169,7 @@ def hand_over(folder: Path, out: Path) -> bool:
 
 
 def _rows(ledger: Ledger, packed: Packed) -> Iterator[_SampleRow]:
-    """What is held, in canonical order."""
+    """The stored items, in canonical order."""
 
     def note_merged(key: str, visit: Visit) -> None:
         packed.num_merged += 1
@@ -184,7 +185,7 @@ def _rows(ledger: Ledger, packed: Packed) -> Iterator[_SampleRow]:
 def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
     clusters = Clusters(config.split.near_duplicate_bits)
     if config.split.near_duplicate_bits >= 0:
-        # Where equal hashes alone count, only those that come twice are held in memory whole.
+        # If only equal hashes count, only repeated ones are fully stored in memory.
         shared = None if config.split.near_duplicate_bits else _come_twice(perceptual_hashes(ledger))
         for group, phash, colours in looks(ledger):
             if shared is None or phash in shared:
@@ -231,7 +232,7 @@ def _record(
 
 
 class _Bytes:
-    """Reads the JPEG of a row: from its spool, or from the shard set of the round before."""
+    """Reads the JPEG of a row, from its spool or from the shard set of the previous round."""
 
     def __init__(self, ledger: Ledger, before: _Before) -> None:
         self._ledger, self._before = ledger, before
@@ -246,12 +247,13 @@ class _Bytes:
             file.close()  # type: ignore[attr-defined]
 
     def read(self, row: _SampleRow, names: Sequence[str]) -> bytes | None:
-        """The bytes, or None (and the item marked to be fetched again) when they are not what was committed.
+        """The bytes; or None if they do not match what was committed, and then the item is
+        marked to be downloaded again.
 
         Args:
             names: the keys under which the sample may have been published before.
         """
-        # After a round is packed its spools are gone; what has not changed since is in the shards.
+        # The spools of a round are removed when it is packed; unchanged images are in the shards.
         sources: list[Callable[[], bytes | None]] = [functools.partial(self._from_spool, row)]
         sources += [functools.partial(self._before.image, key) for key in names]
         for source in sources:
@@ -277,7 +279,7 @@ class _Bytes:
 
 
 class _Before:
-    """The set as it was published before this round, if it was. Its keys are in a temporary table."""
+    """The set that was published before this round, if any. Its keys are in a temporary table."""
 
     def __init__(self, ledger: Ledger, out: Path) -> None:
         self._published = Published(ledger.database)
@@ -288,7 +290,7 @@ class _Before:
         self._tombstones = (
             {} if self._set is None else {one.key: one for one in self._set.manifest.tombstones}
         )
-        # What its source had dropped may come back; what a person withdrew may not.
+        # Items that the source had dropped may come back; items that a person withdrew may not.
         self.withdrawn = {key: one for key, one in self._tombstones.items() if one.reason != GONE}
 
     def __enter__(self) -> _Before:
@@ -311,19 +313,19 @@ class _Before:
             return None
 
     def kept(self, key: str) -> None:
-        """The sample is in the new set as well."""
+        """Record that the sample is in the new set as well."""
         if self._set is not None:
             self._published.keep(key)
             self._tombstones.pop(key, None)
 
     def tombstones(self, at: str) -> list[Tombstone]:
-        """Withdrawals carried over, and one for every sample that was in the set before and is not now."""
+        """The earlier withdrawals, and one for every sample that was in the set before and is not now."""
         gone = self._published.not_kept()
         new = [Tombstone(key=key, reason=GONE, at=at) for key in gone if key not in self._tombstones]
         return [*self._tombstones.values(), *new]
 
     def ask_before_withdrawing(self, folder: Path) -> None:
-        """Stop where a large part of a large set would go.
+        """Stop if a large part of a large set would be withdrawn.
 
         Raises:
             TooManyWithdrawals: with the list, in `folder`.

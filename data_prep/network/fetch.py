@@ -1,4 +1,5 @@
-"""The only HTTP client of the harvest: it names itself, obeys robots.txt and rate limits, and trusts nothing.
+"""The only HTTP client of the harvest: it identifies itself, obeys robots.txt and rate
+limits, and trusts no server.
 
 - Addresses: names are resolved here, each address is checked, and the connection goes to the checked address,
   so a name cannot point elsewhere the second time (DNS rebinding). Every hop of a redirect is checked again.
@@ -139,7 +140,7 @@ class Fetcher:
         """The rate limiter of a host, named as by `host_of`."""
         if host not in self.gates:
             pace = self._pace_of(host)
-            # Without a pace there is nothing to share: this machine asks itself.
+            # Without a rate limit there is nothing to share: the server is on this machine.
             folder = self._pace_folder if pace.interval_seconds > 0 else None
             shared = SharedPace(folder, host, pace.concurrency) if folder else None
             self.gates[host] = HostGate(host, pace, shared=shared)
@@ -154,7 +155,7 @@ class Fetcher:
         etag: str | None = None,
         last_modified: str | None = None,
     ) -> Fetched:
-        """Request a resource, with retries while they may help.
+        """Request a resource, with retries as long as they may help.
 
         Args:
             uri: http or https.
@@ -169,13 +170,15 @@ class Fetcher:
             ConfigError: the host is not this machine, and no contact is configured.
         """
         conditions = {}
-        # A validator in other letters cannot be sent back: headers are ASCII (RFC 9110, section 5.5).
+        # A validator with other characters cannot be sent back, because headers are
+        # ASCII (RFC 9110, section 5.5).
         if etag and etag.isascii():
             conditions["If-None-Match"] = etag
         if last_modified and last_modified.isascii():
             conditions["If-Modified-Since"] = last_modified
         try:
-            # Nearly every request succeeds at once, and the retry library costs as much as a small answer.
+            # Nearly every request succeeds at once, and calling the retry library takes as
+            # long as a small response.
             return await self._follow(uri, wanted, max_bytes, conditions)
         except NotNow as error:
             if self._limits.max_attempts == 1 or not self._is_worth_a_retry(error):
@@ -251,7 +254,9 @@ class Fetcher:
         conditions: Mapping[str, str],
         site: SiteRules | None,
     ) -> Fetched | str:
-        """One request within the host's rate limit. Returns the answer, or the address of a redirect."""
+        """Send one request within the host's rate limit. Returns the response, or
+        the address of a redirect.
+        """
         gate = self.gate(host_of(uri))
         if gate.paused:
             raise HostPaused(gate.paused)
@@ -339,7 +344,7 @@ class Fetcher:
         raise Gone(reason) if status in (404, 410) else Refused(reason)
 
     async def _site(self, uri: str) -> SiteRules:
-        """The rules of the site, requested once; all who wait for them share one request."""
+        """The rules of the site, requested once; all callers that wait for them share the request."""
         origin = origin_of(uri)
         task = self._sites.get(origin)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):

@@ -20,7 +20,7 @@ from data_prep.network.shared_pace import SharedPace
 HALF_LIFE_SECONDS: Final = 120.0
 RELIEF_OF_A_SUCCESS: Final = 0.1
 MAX_LEVEL: Final = 5.0
-# Without a rate limit (this machine) a slow-down still needs something to double.
+# The interval that a slow-down doubles if there is no rate limit (on this machine).
 SMALLEST_INTERVAL_SECONDS: Final = 0.01
 # After so many failures in a row a host is paused for the rest of the run.
 FAILURES_TO_PAUSE: Final = 40
@@ -75,7 +75,7 @@ class HostGate:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a free slot and for the rate limit, then hold the slot while the block runs."""
+        """Wait for a free slot and for the rate limit, then keep the slot while the block runs."""
         async with self._slots, self._shared.place() if self._shared else contextlib.nullcontext():
             while (wait := self._reserve()) > 0:
                 await asyncio.sleep(wait)
@@ -99,7 +99,7 @@ class HostGate:
 
     @property
     def level(self) -> float:
-        """How many doublings of the interval are in force now."""
+        """The number of doublings of the interval that apply now."""
         decayed = self._level * 0.5 ** ((self._now() - self._level_at) / HALF_LIFE_SECONDS)
         return decayed if decayed > 0.05 else 0.0
 
@@ -112,18 +112,20 @@ class HostGate:
 
     @property
     def seconds_open(self) -> float:
-        """How long ago the first request was made."""
+        """The seconds since the first request."""
         return self._now() - self._opened_at
 
     @property
     def seconds_closed(self) -> float:
-        """How many seconds from now the host is to get no request."""
+        """The seconds from now during which the host must get no request."""
         return max(0.0, self._closed_until - self._now())
 
     def slow_down(self, retry_after: float | None = None) -> float:
-        """Slow down because the server asked for it. Returns how many seconds the host gets no request."""
+        """Slow down because the server asked for it. Returns the seconds during which
+        the host gets no request.
+        """
         now = self._now()
-        # Answers to requests that were sent at the same time count as one, not as several.
+        # Responses to requests that were sent at the same time count only once.
         if self._closed_until <= now:
             self._level, self._level_at = min(self.level + 1, MAX_LEVEL), now
         wait = self.pace.cool_down_seconds * random.uniform(1.0, 1.25) if retry_after is None else retry_after

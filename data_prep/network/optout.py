@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 PRODUCT: Final = "iconoclip"
-# What a crawler must look at when a category is not mentioned: from the specific to the general.
+# The categories to check, from the specific to the general, if one is not mentioned.
 _CATEGORIES: Final = ("train-ai", "ai", "tdm", "bots")
 
 
@@ -60,9 +60,9 @@ def forbids_training(content_usage: str) -> bool:
 
 
 def content_usage_rules(robots_txt: str) -> list[tuple[str, str]]:
-    """The Content-Usage rules of the group of robots.txt that is for us, as (path pattern, usage).
+    """The Content-Usage rules in robots.txt that apply to us, as (path pattern, usage).
 
-    A group that names us counts alone; else the one for everybody (RFC 9309, section 2.2.1).
+    If a group names us, only that group counts; otherwise the group for all (RFC 9309, section 2.2.1).
     """
     groups: dict[str, list[tuple[str, str]]] = {}
     agents: list[str] = []
@@ -87,7 +87,7 @@ def content_usage_rules(robots_txt: str) -> list[tuple[str, str]]:
 
 
 def usage_for(rules: Iterable[tuple[str, str]], path: str) -> str | None:
-    """The Content-Usage that applies to a path: of the longest pattern that matches, all that is said."""
+    """The Content-Usage that applies to a path: all rules of the longest pattern that matches."""
     matching = [(pattern, usage) for pattern, usage in rules if matches(pattern, path)]
     longest = max((len(pattern) for pattern, _ in matching), default=0)
     return ", ".join(usage for pattern, usage in matching if len(pattern) == longest) or None
@@ -114,6 +114,8 @@ def tdmrep_rules(body: bytes) -> list[tuple[str, bool]]:
 
 
 def tdmrep_reserves(rules: Iterable[tuple[str, bool]], path: str) -> bool:
-    """Whether the most specific matching rule reserves; of two equally specific ones the reserving wins."""
+    """Whether the most specific matching rule reserves. Of two equally specific rules,
+    the reserving one counts.
+    """
     matching = [(len(pattern), reserved) for pattern, reserved in rules if matches(pattern, path)]
     return max(matching, default=(0, False))[1]

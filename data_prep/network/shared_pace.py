@@ -1,10 +1,10 @@
 """One rate limit per host, shared by all tasks of a job array through files on a shared file system.
 
-There are two kinds of files per host: its places (`HOST.0`, `HOST.1`, ...), one per request under way, locked
-while it lasts; and its clock (`HOST.clock`), which holds when the next request may go out. Locks end with the
-process that holds them, so a killed task blocks nobody. File locks hold across nodes on NFSv4, Lustre
-(mounted with `flock`) and GPFS; where there are none the harvest is refused: a marker file of a killed task
-on another node would block a host for good.
+There are two kinds of files per host. Slots (`HOST.0`, `HOST.1`, ...) are locked during a request, one slot
+per request. The clock (`HOST.clock`) contains the time from which the next request may be sent. Locks are
+released when their process ends, so a killed task blocks no other. File locks work across nodes on NFSv4,
+Lustre (mounted with `flock`) and GPFS. On a file system without them the harvest is refused: the marker file
+of a killed task on another node would block a host for ever.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SECONDS_BETWEEN_LOOKS: Final = 0.05
 
 
 class SharedPace:
-    """The places and the clock of one host.
+    """The slots and the clock of one host.
 
     Args:
-        folder: on the shared file system.
+        folder: a folder on the shared file system.
         host: name and port.
-        concurrency: requests under way at a time, all tasks together.
+        concurrency: the number of concurrent requests, over all tasks.
 
     Raises:
-        LocksUnsupported: by `place` and `reserve`, where the file system has no file locks.
+        LocksUnsupported: by `place` and `reserve`, if the file system has no file locks.
     """
 
     def __init__(self, folder: Path, host: str, concurrency: int) -> None:
@@ -43,7 +43,7 @@ class SharedPace:
 
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Hold one of the host's places while the block runs; waits for one to be free."""
+        """Wait for a free slot of the host, and hold it while the block runs."""
         while (held := self._take()) is None:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
         try:
@@ -53,7 +53,7 @@ class SharedPace:
 
     def _take(self) -> int | None:
         for path in self._places:
-            # A file object of each attempt's own: locks belong to the open file, not to the process.
+            # Each attempt opens the file itself, because locks belong to the open file, not to the process.
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             is_held = False
             try:
@@ -66,11 +66,12 @@ class SharedPace:
         return None
 
     def reserve(self, interval: float, closed_until: float) -> float:
-        """Take the next place in time. Returns 0, or how many seconds to wait before asking again.
+        """Reserve the next time for a request. Returns 0, or the seconds to wait before another attempt.
 
         Args:
             interval: seconds between two requests.
-            closed_until: seconds since 1970 until which this task knows the host to want no request.
+            closed_until: the time, in seconds since 1970, until which the host must get no request,
+                as far as this task knows.
         """
         with self._locked_clock() as handle:
             now = time.time()

@@ -1,7 +1,7 @@
 """`iconoclip card`: the dataset card for people (README.md), the same for machines (croissant.json), and a
 quality report with images (quality.html).
 
-Their only sources are shardset.json and the index; nothing is written by hand, so nothing goes stale
+Their only sources are shardset.json and the index. Nothing is written by hand, so nothing becomes outdated
 unnoticed. The card's front matter is that of the Hugging Face Hub (huggingface.co/docs/hub/datasets-cards).
 """
 
@@ -53,7 +53,7 @@ def card_text(shardset: ShardSet, config: CardConfig) -> str:
         _counts("Captions", "language (BCP 47)", facts.languages),
         _counts("Caption fields", "field", facts.fields),
         _counts("Splits", "split", facts.splits)
-        + "\n\nImages of one object, and near-duplicates across objects, are on one side of a split.",
+        + "\n\nImages of one object, and near-duplicates across objects, are in the same split.",
         _examples(facts),
         _provenance(shardset),
         _use(shardset),

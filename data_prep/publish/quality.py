@@ -1,5 +1,4 @@
-"""The quality report of a shard set: one page with images (quality.html) by which a curator can judge the
-set.
+"""The quality report of a shard set: one page with images (quality.html) that lets a curator assess the set.
 
 It is self-contained: images, style and charts are in the file, and it loads nothing from a server. It shows
 only images whose rights allow display. The same set gives the same bytes.
@@ -155,8 +154,8 @@ def _rows(shardset: ShardSet) -> Iterator[Row]:
 
 
 class _Chooser:
-    """Chooses images to show in one pass over the rows: equally many per institution, evenly over its
-    samples.
+    """Chooses images to show in one pass over the rows: the same number per institution,
+    evenly spread over its samples.
 
     For each institution every `step`-th sample is kept; when there are too many, every other one is dropped
     and the step doubles. So memory is bounded, and the choice depends on the set alone.
@@ -170,7 +169,7 @@ class _Chooser:
         self.num_hidden = 0
 
     def offer(self, row: Row) -> None:
-        """Offer a row for choice; a row whose image may not be shown is only counted."""
+        """Consider a row. A row whose image may not be shown is only counted."""
         if row["display"] != "yes":
             self.num_hidden += 1
             return
@@ -233,7 +232,7 @@ def _tables(quality: Quality) -> list[tuple[str, str, list[tuple[str, int, float
         ("Rights", "images", rights),
         ("Languages", "captions", quality.languages),
         ("Kinds of caption", "captions", quality.fields),
-        ("Sides of the split", "images", quality.splits),
+        ("Splits", "images", quality.splits),
     )
     return [(title, unit, *_ranked(counts)) for title, unit, counts in tables if counts]
 
@@ -247,7 +246,9 @@ def _ranked(counts: Counter[str]) -> tuple[list[tuple[str, int, float]], int]:
 
 
 def _remarks(quality: Quality) -> list[tuple[int, str]]:
-    """What a person should look at before publishing or training: the number of images, and the reason."""
+    """Remarks that a person should check before publishing or training: the number
+    of images, and the reason.
+    """
     remarks = (
         (quality.num_without_caption, "have no caption, so a model learns nothing from them"),
         (
@@ -263,7 +264,7 @@ def _remarks(quality: Quality) -> list[tuple[int, str]]:
         ),
         (
             quality.num_twins,
-            "look like another one: they are on one side of the split, or are one object twice",
+            "look like another one: they are in the same split, or are one object twice",
         ),
         (quality.num_small, f"are under {SMALL_IMAGE_PIXELS} pixels on their shorter side"),
         (quality.num_without_date, "have no date that could be read"),

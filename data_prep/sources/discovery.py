@@ -1,8 +1,9 @@
 """IIIF Change Discovery 1.0: a stream of activities, read backwards from its last page.
 
-The algorithm is that of the standard (iiif.io/api/discovery/1.0, section 3.5, "Activity Streams Processing
-Algorithm"): newest first, each document once, stop at what the harvest before has seen. A `Refresh` begins a
-list of all there is: a first harvest needs nothing older, a later one only what was deleted before it.
+The algorithm is that of the standard (iiif.io/api/discovery/1.0, section 3.5, "Activity Streams
+Processing Algorithm"): newest first, each document once, stopping at the newest activity that the
+previous harvest has seen. A `Refresh` begins a list of all documents: a first harvest needs nothing
+older, a later one only older deletions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MAX_ACTIVITIES = 100_000
 _GIVES = ("Create", "Update", "Add", "Move")
 _TAKES = ("Delete", "Remove")
 _READABLE = ("Manifest", "Collection", "")
-# What of a link's context one page hands to the page before it.
+# The parts of a link's context that one page passes to the page before it.
 _STATE = ("since", "only_deletes", "stream", "history")
 
 
@@ -30,10 +31,10 @@ def read_discovery(
 ) -> Found:
     """Links to changed documents and withdrawals, newest first. Never raises.
 
-    The first word about a document in this order is the last word of the stream: the harvest ignores later
-    links to, and withdrawals of, a document it has already met in the same walk. Links carry the activity's
-    end time in `context["changed"]`. The newest time of all is `Found.seen_until`, the `since` of the next
-    harvest. Times are in UTC to the millisecond, so that they compare as texts.
+    In this order, the first mention of a document is the newest one: the harvest ignores later links to, and
+    withdrawals of, a document that has already occurred in the same walk. Links carry the activity's end time
+    in `context["changed"]`. The newest time of all is `Found.seen_until`, the `since` of the next harvest.
+    Times are in UTC to the millisecond, so that they compare as texts.
 
     Args:
         context: `since` is the time of the newest activity that the harvest before has seen; reading stops at
@@ -173,13 +174,14 @@ def _name(activity: JsonObject, uri: str) -> str:
 
 
 def _ended(activity: JsonObject) -> str | None:
-    """When an activity was over, or else the next best time it names."""
+    """The time when an activity ended, or otherwise the next best time that it gives."""
     return _utc(activity.get("endTime") or activity.get("published") or activity.get("startTime"))
 
 
 def _utc(value: Any) -> str | None:
-    """A time in UTC to the millisecond, cut and not rounded: what is a little older is read once more, not
-    passed over."""
+    """A time in UTC to the millisecond, truncated and not rounded, so that a slightly older activity is read
+    twice rather than missed.
+    """
     if not isinstance(value, str):
         return None
     try:

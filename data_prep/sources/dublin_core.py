@@ -1,4 +1,4 @@
-"""Dublin Core, as OAI-PMH and SRU carry it -> a catalogue record."""
+"""Reads Dublin Core in OAI-PMH and SRU as a catalogue record."""
 
 from __future__ import annotations
 

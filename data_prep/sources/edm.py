@@ -1,4 +1,4 @@
-"""EDM, the Europeana Data Model, in RDF/XML -> catalogue records.
+"""Reads EDM, the Europeana Data Model, in RDF/XML as catalogue records.
 
 Source: the EDM definition 5.2.8 and Europeana's profile for IIIF (a svcs:Service on a web resource, or
 dcterms:isReferencedBy to a manifest).
@@ -62,7 +62,7 @@ class _Graph:
                 yield address
 
     def statements(self, item: Element, field: str) -> Iterator[Statement]:
-        """What a property says: its text, or the labels of the concept or agent it points to."""
+        """The texts of a property: its own text, or the labels of the concept or agent that it points to."""
         name = local_name(item)
         if text := text_of(item):
             yield Statement(field, text, language_of(item), name)  # type: ignore[arg-type]

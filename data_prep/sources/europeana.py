@@ -1,7 +1,7 @@
 """Europeana's APIs: Search (JSON, with a cursor) and Record (JSON, or EDM in RDF/XML).
 
-Source: europeana.atlassian.net, Search API and Record API documentation. Rights are those of edm:rights,
-record by record; the data provider is who keeps the object and must be named.
+Source: europeana.atlassian.net, Search API and Record API documentation. Rights are those in edm:rights of
+each record. The data provider is the institution that owns the object, and must be named.
 """
 
 from __future__ import annotations

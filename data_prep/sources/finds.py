@@ -1,4 +1,4 @@
-"""What readers yield -> Found."""
+"""Collects the finds that readers yield into a Found."""
 
 from __future__ import annotations
 

@@ -85,7 +85,9 @@ def lido_record(lido: Element, profile: InstitutionProfile, uri: str = "") -> Ca
 
 
 def _identity(lido: Element) -> str | None:
-    """The record's own number, made unique by who keeps it: `lidoRecID` is a placeholder in some exports."""
+    """The record's own number, made unique by the institution: `lidoRecID` is a
+    placeholder in some exports.
+    """
     keeper = next((text_of(item) for item in descendants(lido, "repositoryName") if text_of(item)), "")
     published = next(
         (text for item in children(lido, "objectPublishedID") if (text := web_address(text_of(item)))), None
@@ -156,8 +158,9 @@ def _note_making(lido: Element, record: CatalogueRecord) -> None:
 
 
 def _note_resources(lido: Element, record: CatalogueRecord, profile: InstitutionProfile) -> None:
-    """Images and their rights. The rights of the record (`recordRights`) are those of its text, not of the
-    image."""
+    """Images and their rights. The rights of the record (`recordRights`) are those of
+    its text, not of the image.
+    """
     for resource in descendants(lido, "resourceSet"):
         found: list[tuple[int, str]] = []
         for representation in children(resource, "resourceRepresentation"):

@@ -1,6 +1,6 @@
 """OAI-PMH 2.0 responses: oai_dc and EDM records, resumption tokens, deletions.
 
-Only the answers are read here; asking, and waiting between two requests, is the harvest's. Source:
+This module only reads responses; the harvest sends the requests and waits between them. Source:
 openarchives.org/OAI/openarchivesprotocol.html, sections 3.5 (flow control) and 3.6 (errors).
 """
 
@@ -37,8 +37,8 @@ def read_oai_pmh(
 ) -> Found:
     """Candidates, links (manifests, the next page) and withdrawals of one response. Never raises.
 
-    A link to a manifest carries the record in `context["record"]`, with the identifier that a later
-    withdrawal names.
+    A link to a manifest carries the record in `context["record"]`, with the identifier that
+    a later withdrawal names.
 
     Args:
         uri: the request; the next one is built from it.
@@ -61,7 +61,7 @@ def read_oai_pmh(
 def _finds(root: Element, uri: str, profile: InstitutionProfile, context: dict[str, Any]) -> Iterator[Find]:
     for error in children(root, "error"):
         code, words = error.get("code") or "an error without a code", text_of(error)[:300]
-        # An answer to a request for what there is: nothing. Every other error says that we do not know.
+        # The response to a list request for an empty list. After any other error the contents are unknown.
         hides: Hides = "emptied" if code == "noRecordsMatch" else "everything"
         yield Refusal(uri, f"{code}{': ' + words if words else ''}", hides)
     for answer in children(root, "ListRecords", "GetRecord", "ListIdentifiers"):
@@ -162,14 +162,14 @@ def _next_page(answer: Element, root: Element, uri: str, context: dict[str, Any]
         yield Refusal(uri, "the repository repeats its resumption token; the list would never end", "rest")
         return
     query = {"verb": local_name(answer), "resumptionToken": token}
-    # A server that goes round in circles does so in small ones.
+    # If a server repeats its tokens, it does so after a few.
     yield Link(
         _with_query(uri, query), "oai-pmh", {"tokens": [*known, token][-8:], "prefix": context["prefix"]}
     )
 
 
 def _request(root: Element, uri: str) -> dict[str, str]:
-    """The arguments of the request: as sent, else as the answer repeats them."""
+    """The arguments of the request: as sent, or otherwise as the response repeats them."""
     echo = child(root, "request")
     arguments = dict(echo.attrib) if echo is not None else {}
     try:
@@ -180,7 +180,9 @@ def _request(root: Element, uri: str) -> dict[str, str]:
 
 
 def _with_query(uri: str, query: dict[str, str]) -> str:
-    """The address of the repository with another query; what is not of the protocol (an API key) stays."""
+    """The address of the repository with another query; parameters outside of the
+    protocol (an API key) are kept.
+    """
     parts = urlsplit(uri)
     of_protocol = {"verb", "identifier", "metadataPrefix", "from", "until", "set", "resumptionToken"}
     kept = {name: values[0] for name, values in parse_qs(parts.query).items() if name not in of_protocol}

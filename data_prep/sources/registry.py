@@ -1,5 +1,6 @@
-"""Which reader reads what: by the kind of a link, or by looking at a document the user named without
-saying."""
+"""Selects the reader of a document: by the kind of the link, or by the contents if the user named a
+document without its kind.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +36,10 @@ READERS: Final[dict[str, Reader]] = {
     "europeana": read_europeana,
     "lido": read_lido,
 }
-# What lists records or further pages. An IIIF document says by its type whether it is a Collection.
+# The kinds that list records or further pages. An IIIF document states in its type
+# whether it is a Collection.
 LISTS: Final = frozenset({"annotations", "oai-pmh", "sru", "europeana", "lido"})
-# The kind a document has until one has looked at it.
+# The kind of a document before its contents are known.
 UNKNOWN: Final = "unknown"
 KIND_OF_SOURCE: Final = {"auto": UNKNOWN, "iiif": "presentation"}
 
@@ -63,9 +65,10 @@ _LOOK_BYTES: Final = 65_536
 
 
 def read(kind: str, body: bytes, uri: str, profile: InstitutionProfile, context: dict[str, Any]) -> Found:
-    """Everything a document holds. A kind that is not known is told from the document itself.
+    """Everything that a document contains. An unknown kind is detected from its contents.
 
-    One document that a reader stumbles over must not end a harvest of a million: it is refused, and says so.
+    A document on which a reader fails must not end a harvest of a million documents: it
+    is refused with a reason.
     """
     if not body.strip():
         return Found(refusals=(Refusal(uri, "the document is empty", "everything"),))
@@ -79,13 +82,13 @@ def read(kind: str, body: bytes, uri: str, profile: InstitutionProfile, context:
 
 
 def look(body: bytes) -> str:
-    """The kind of a document, from its first 64 KiB; a presentation document when nothing else fits."""
+    """The kind of a document, from its first 64 KiB; a presentation document if nothing else fits."""
     start = body[:_LOOK_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"<"):
         return next((kind for kind, pattern in _LOOKS[:4] if pattern.search(start)), "presentation")
     for kind, pattern in _LOOKS[3:]:
         match = pattern.search(start)
-        # A manifest may embed annotation pages: what comes first in the document names the whole.
+        # A manifest may embed annotation pages, so the type that comes first in the document counts.
         if match and (kind != "annotations" or _first_type(start) == match.start()):
             return kind
     return "presentation"

@@ -85,7 +85,9 @@ def _content(data: Element, name: str) -> Element | Refusal | None:
 
 
 def _identity(item: Element, content: Element) -> str | None:
-    """The record's own identifier. Gallica answers the same word, `ark`, for every record: that is none."""
+    """The record's own identifier. Gallica returns the same word, `ark`, for every record,
+    which is not an identifier.
+    """
     for element in (*descendants(content, "recordIdentifier"), *children(item, "recordIdentifier")):
         text = text_of(element)
         if len(text) > 3:
@@ -98,7 +100,7 @@ def _next_page(root: Element, uri: str, num_found: int) -> Iterator[Link]:
     query = {name: values[0] for name, values in _query(uri).items()}
     start = int(query["startRecord"]) if query.get("startRecord", "").isdigit() else 1
     following = int(stated) if stated.isdigit() else start + num_found
-    # A position that does not go forward would lead round in circles.
+    # A position that does not advance would cause an endless loop.
     if following <= start or (total.isdigit() and following > int(total)):
         return
     parts = urlsplit(uri)

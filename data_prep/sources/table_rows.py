@@ -1,4 +1,4 @@
-"""The rows of a table, whatever file it is kept in: CSV, TSV, JSONL or Parquet."""
+"""The rows of a table in a CSV, TSV, JSONL or Parquet file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def rows(path: Path) -> Iterator[tuple[int, Row | str]]:
     """The rows of a table with their numbers, from 1; a text instead of a row says why it cannot be read.
 
     Raises:
-        BadInput: the file is not what its name says.
+        BadInput: the file is not of the kind that its name says.
     """
     suffix = path.suffix.lower()
     try:

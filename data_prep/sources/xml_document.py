@@ -1,5 +1,6 @@
-"""Bytes -> an XML tree, safely: no entities of its own, nothing loaded from elsewhere, bounded in size and
-depth."""
+"""Parses bytes into an XML tree safely: no declared entities, nothing loaded from
+outside, limited size and depth.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +33,8 @@ _AMPERSAND = re.compile(
 def parse_xml(document: bytes, uri: str) -> Element | Refusal:
     """The root element of `document`.
 
-    What often goes wrong on the way is mended: an encoding other than the one declared, control characters,
-    HTML's entities, bare ampersands. Declared entities are refused: no catalogue needs them, and attacks are
-    made of them.
+    Frequent errors are repaired: an encoding other than the declared one, control characters, HTML entities,
+    bare ampersands. Declared entities are refused: no catalogue needs them, and attacks use them.
     """
     if len(document) > MAX_XML_BYTES:
         return Refusal(
