@@ -8,18 +8,18 @@ Directive (EU) 2019/790.
 
 from __future__ import annotations
 
-import html
-import re
+import functools
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from iconoclip.record import Display, Redistribute, Rights, Train
+from iconoclip.rights_text.reading import PartKind, is_closed, parts_of
 from iconoclip.vocabulary import PolicyName
 
 POLICY_VERSION: Final = 1
 POLICIES: Final[tuple[PolicyName, ...]] = get_args(PolicyName)
 
-# Longer values are prose: stored, but not interpreted.
+# Longer values are prose: stored, but not interpreted. What was cut off might take the rest back.
 MAX_RAW_CHARS = 5_000
 
 
@@ -63,91 +63,86 @@ TERMS: Final[dict[str, Terms]] = {
 }
 UNKNOWN: Final = Terms(_NOBODY, "no", "link")
 
-_STATEMENTS = (
-    "InC",
-    "InC-OW-EU",
-    "InC-EDU",
-    "InC-NC",
-    "InC-RUU",
-    "NoC-CR",
-    "NoC-NC",
-    "NoC-OKLR",
-    "NoC-US",
-    "CNE",
-    "UND",
-    "NKC",
-)
-_STATEMENT_BY_LOWER = {name.lower(): name for name in _STATEMENTS}
-_RIGHTS_STATEMENT = re.compile(
-    r"(?:www\.)?rightsstatements\.org/(?:vocab|page|data)/([a-z-]+)(?:/1\.0)?(?:[/?#]|$)", re.IGNORECASE
-)
-_LICENCE = re.compile(
-    r"(?:www\.)?creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-nd|-sa)?|by-nd-nc)(?:/(\d\.\d))?(?:/([a-z]{2,3}))?(?![a-z-])",
-    re.IGNORECASE,
-)
-_DEDICATION = re.compile(r"(?:www\.)?creativecommons\.org/publicdomain/(mark|zero)(?![a-z-])", re.IGNORECASE)
-# A badge, and the pages that explain the two public-domain tools: some libraries link only to these.
-_BADGE = re.compile(
-    r"(?:i\.creativecommons\.org|licensebuttons\.net)/(l|p)/([a-z-]+)/(\d\.\d)/", re.IGNORECASE
-)
-_ABOUT = re.compile(
-    r"(?:www\.)?creativecommons\.org/(?:about|choose)/(pdm|cc0|mark|zero)(?![a-z0-9-])", re.IGNORECASE
-)
-_ABOUT_NAMES = {"pdm": "mark", "cc0": "zero", "mark": "mark", "zero": "zero"}
-_SCHEME = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
-_HREF = re.compile(r"""href\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
-# Europeana retired these addresses in favour of RightsStatements.org (Europeana Licensing Framework,
-# 2015-2016).
-_RETIRED_EUROPEANA = {
-    "rr-f": "InC", "rr-p": "InC", "rr-r": "InC", "unknown": "UND",
-    "out-of-copyright-non-commercial": "NoC-NC",
-    "orphan-work-eu": "InC-OW-EU",
-    "test-orphan-work-test": "InC-OW-EU",
-}  # fmt: skip
-_EUROPEANA = re.compile(r"(?:www\.)?europeana\.eu/(?:portal/)?rights/([a-z-]+?)(?:\.html|/|$)", re.IGNORECASE)
+
+@dataclass(frozen=True)
+class Reading:
+    """What a rights value means as a whole."""
+
+    uri: str | None
+    """The canonical URI of its statement; None where it makes none that is understood."""
+    problem: Problem | None = None
+
+
+Problem = Literal["missing", "not understood", "contradictory", "forbids", "conditions elsewhere"]
+"""Why a value is no plain statement. `conditions elsewhere`: it names a statement and links to general
+conditions that nobody has read: a person decides."""
 
 
 def canonical_uri(raw: str | None) -> str | None:
-    """The canonical URI of a rights value in any spelling: https, `.de` deeds, HTML links, retired addresses.
+    """The canonical URI of a rights value in any spelling: https, `.de` deeds, HTML links, retired addresses,
+    names.
 
     Returns:
         The `http://` URI that the statement's own publisher calls canonical, or None when no statement is
-        named, or when the value names several that differ.
+        named, when the value names several that differ, or when it says anything else that is not understood.
     """
-    found = {uri for candidate in _candidates(raw or "") if (uri := _one_uri(candidate))}
-    return found.pop() if len(found) == 1 else None
+    return read(raw).uri
 
 
-def _candidates(raw: str) -> list[str]:
-    text = html.unescape(raw[:MAX_RAW_CHARS])
-    return _HREF.findall(text) + re.findall(
-        r"(?:https?:)?//[^\s<>\"']+|(?<![/.])\b(?:www\.)?(?:creativecommons|rightsstatements)\.org/[^\s<>\"']+",
-        text,
+@functools.lru_cache(maxsize=10_000)
+def read(raw: str | None) -> Reading:
+    """What `raw` means: one value, or several with ` | ` between them.
+
+    Of several statements the strictest counts. One value that is not understood spoils all: nobody knows what
+    it takes away. A credit line says nothing against a licence, but contradicts "no copyright".
+    """
+    if not raw or not raw.strip():
+        return Reading(None, "missing")
+    if len(raw) >= MAX_RAW_CHARS:
+        return Reading(None, "not understood")
+    parts = parts_of(raw)
+    kinds = {part.kind for part in parts}
+    uris = {part.uri for part in parts if part.uri}
+    uri = _strictest(uris)
+    if uri is not None and is_closed(uri):
+        kinds -= {"forbids", "notice", "terms-page"}
+    if "forbids" in kinds:
+        return Reading(None, "forbids")
+    if "not-understood" in kinds:
+        return Reading(None, "not understood")
+    if uri is None:
+        return Reading(None, "contradictory" if uris else _PROBLEM_ALONE[_loudest(kinds)])
+    if "notice" in kinds and any("/licenses/" not in one for one in uris):
+        return Reading(None, "contradictory")
+    return Reading(uri, "conditions elsewhere" if "terms-page" in kinds else None)
+
+
+_PROBLEM_ALONE: Final[dict[str, Problem]] = {
+    "notice": "forbids", "terms-page": "not understood", "silent": "missing",
+}  # fmt: skip
+
+
+def _loudest(kinds: set[PartKind]) -> str:
+    return next((kind for kind in _PROBLEM_ALONE if kind in kinds), "silent")
+
+
+_SHOWING: Final[tuple[Display, ...]] = ("yes", "unaltered", "link")
+
+
+def _strictest(uris: set[str]) -> str | None:
+    """The URI of which every term is at least as strict as in the others; None where there is no such one."""
+    return next((uri for uri in sorted(uris) if all(_is_as_strict(uri, other) for other in uris)), None)
+
+
+def _is_as_strict(uri: str, other: str) -> bool:
+    mine, others = terms(uri), terms(other)
+    if statement(uri) == statement(other):
+        return True
+    return (
+        mine.train_under <= others.train_under
+        and (mine.redistribute in ("no", others.redistribute) or others.redistribute == "yes")
+        and _SHOWING.index(mine.display) >= _SHOWING.index(others.display)
     )
-
-
-def _one_uri(candidate: str) -> str | None:
-    # The host must be the publisher's own; an address that only contains such a URL does not name
-    # a statement.
-    candidate = _SCHEME.sub("", candidate)
-    if match := _BADGE.match(candidate):
-        folder = "licenses" if match[1].lower() == "l" else "publicdomain"
-        candidate = f"creativecommons.org/{folder}/{match[2]}/{match[3]}/"
-    if match := _ABOUT.match(candidate):
-        return f"http://creativecommons.org/publicdomain/{_ABOUT_NAMES[match[1].lower()]}/1.0/"
-    if match := _DEDICATION.match(candidate):
-        return f"http://creativecommons.org/publicdomain/{match[1].lower()}/1.0/"
-    if match := _LICENCE.match(candidate):
-        elements = match[1].lower().replace("by-nd-nc", "by-nc-nd")
-        port = f"{match[3].lower()}/" if match[3] and (match[2] or "4.0") < "4" else ""
-        return f"http://creativecommons.org/licenses/{elements}/{match[2] or '4.0'}/{port}"
-    if match := _EUROPEANA.match(candidate):
-        name = _RETIRED_EUROPEANA.get(match[1].lower())
-        return f"http://rightsstatements.org/vocab/{name}/1.0/" if name else None
-    if match := _RIGHTS_STATEMENT.match(candidate):
-        name = _STATEMENT_BY_LOWER.get(match[1].lower())
-        return f"http://rightsstatements.org/vocab/{name}/1.0/" if name else None
-    return None
 
 
 def statement(uri: str | None) -> str | None:
@@ -185,12 +180,14 @@ def judge(
         attribution: the credit line the source asks for.
         opt_out: reservations seen (TDMRep, noai, ...). Any of them forbids training, under every policy.
     """
-    uri = canonical_uri(raw)
-    allowed = terms(uri)
+    reading = read(raw)
+    allowed = terms(reading.uri)
     train: Train = "yes" if policy in allowed.train_under else allowed.otherwise
+    if train == "yes" and reading.problem:
+        train = "review"
     return Rights(
         raw=raw[:MAX_RAW_CHARS] if raw else None,
-        uri=uri,
+        uri=reading.uri,
         policy=f"{policy}@{POLICY_VERSION}",
         train="no" if opt_out else train,
         redistribute=allowed.redistribute,
@@ -201,13 +198,10 @@ def judge(
 
 
 def may_train(rights: Rights, policy: PolicyName) -> bool:
-    """Decide again, under `policy`, from the canonical URI alone: a permission that a shard set claims
-    is not trusted.
+    """Decide again, under `policy`, from the raw value alone: a permission that a shard set claims is not
+    trusted.
 
     The decision in the record must allow training as well: a stricter harvest stays strict.
     """
-    return (
-        rights.may_train
-        and canonical_uri(rights.raw or rights.uri) == rights.uri
-        and policy in terms(rights.uri).train_under
-    )
+    reading = read(rights.raw or rights.uri)
+    return rights.may_train and reading == Reading(rights.uri) and policy in terms(rights.uri).train_under

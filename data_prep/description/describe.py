@@ -6,7 +6,6 @@ fields.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -19,10 +18,8 @@ from data_prep.description.roles import role_of
 from data_prep.description.sentences import Circumstances
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import Caption, CaptionLevel, Date
-from iconoclip.rights import MAX_RAW_CHARS, canonical_uri
-
-# A licence of the catalogue's texts does not apply to its images.
-_ABOUT_METADATA = re.compile(r"meta-?dat|métadonnées|metadatos|metadaten", re.IGNORECASE)
+from iconoclip.rights import MAX_RAW_CHARS, canonical_uri, read
+from iconoclip.rights_text.reading import SEPARATOR
 
 # Words that catalogues write when the maker is unknown.
 _NOBODY = frozenset(
@@ -41,6 +38,8 @@ _NOBODY = frozenset(
     )
 )
 MAX_CREATORS = 20
+# The label of a statement that IIIF wants shown (2.1: attribution).
+REQUIRED_STATEMENT = "requiredStatement"
 MAX_NOTATIONS = 30
 
 
@@ -91,7 +90,7 @@ def describe(
     """The description that `statements` make under an institution's profile.
 
     Args:
-        rights: the values of the document's own rights property; they take precedence over the metadata.
+        rights: the values of the document's own rights property; those of the metadata are kept with them.
         level: what the statements are about.
         siblings: the language of what is said of the whole, where the statements are about a part.
     """
@@ -109,7 +108,7 @@ def describe(
         date=date,
         object_type=next(iter(_plain(found.texts("type"), 500)), None),
         rights_raw=rights_value(list(rights), found.texts("rights"), found.texts("attribution"), profile),
-        attribution=next(iter(_plain(found.texts("attribution"), 2_000)), None),
+        attribution=joined_credits(_plain(_credits(found), 2_000)),
         homepage=next(iter(found.texts("homepage")), None),
     )
 
@@ -149,24 +148,58 @@ def _date(values: list[str]) -> Date | None:
     return next((date for date in dates if date.earliest is not None), dates[0] if dates else None)
 
 
+def _credits(found: Statements) -> list[str]:
+    """The credit lines, first the one that must be shown with the object."""
+    lines = [item for item in found.items if item.field == "attribution"]
+    return [item.text for item in sorted(lines, key=lambda item: item.label != REQUIRED_STATEMENT)]
+
+
+def joined_credits(texts: Iterable[str | None]) -> str | None:
+    """All credit lines that a source asks for, in one text: none replaces another."""
+    kept: list[str] = []
+    for text in texts:
+        if text and not any(text in other for other in kept):
+            kept.append(text)
+    return " | ".join(kept)[:2_000] or None
+
+
 def rights_value(
     stated: list[str], in_metadata: list[str], in_attribution: list[str], profile: InstitutionProfile
 ) -> str | None:
-    """The rights as found, in one text: the document's statement, else that of its metadata or its credit
+    """The rights as found, in one text: the document's statement and that of its metadata, else its credit
     line.
 
-    A text that the institution's profile explains is followed by the URI it means, so that the record can be
-    evaluated later without the profile.
+    All values are kept: one that says nothing must not hide one that does, and of two that differ the
+    stricter counts (iconoclip.rights.read). A text that the institution's profile explains is followed by the
+    URI it means, so that the record can be evaluated later without the profile.
     """
-    for values in (stated, [text for text in in_metadata if not _ABOUT_METADATA.search(text)]):
-        if joined := _joined(values, profile):
-            return joined
-    joined = _joined([text for text in in_attribution if not _ABOUT_METADATA.search(text)], profile)
+    if joined := _joined([*stated, *in_metadata], profile):
+        return joined
+    joined = _joined(in_attribution, profile)
     return joined if joined and canonical_uri(joined) else None
 
 
+def most_specific_rights(*values: str | None) -> str | None:
+    """The rights of the image, else of its canvas, else of its manifest. A value that makes no statement is
+    kept, together with the next that may."""
+    kept: list[str] = []
+    for value in filter(None, values):
+        if value not in kept:
+            kept.append(value)
+        if read(value).problem not in ("missing", "not understood"):
+            break
+    return SEPARATOR.join(kept)[:MAX_RAW_CHARS] or None
+
+
 def _joined(values: list[str], profile: InstitutionProfile) -> str | None:
-    texts = list(dict.fromkeys(text.strip() for text in values if text.strip()))
-    explained = [profile.rights_uri(text) for text in texts]
-    both = [text if uri is None else f"{text} ({uri})" for text, uri in zip(texts, explained, strict=True)]
-    return " | ".join(both)[:MAX_RAW_CHARS] or None
+    texts = dict.fromkeys(" ".join(text.split()) for text in values if text.strip())
+    return SEPARATOR.join(_explained(text, profile) for text in texts)[:MAX_RAW_CHARS] or None
+
+
+def _explained(text: str, profile: InstitutionProfile) -> str:
+    """A rights text, with the URI that the institution's profile says it means."""
+    uri = profile.rights_uri(text)
+    if uri is None:
+        return text
+    short = f"{text} ({uri})"
+    return short if canonical_uri(short) == uri else f"{text} [profile: {uri}]"

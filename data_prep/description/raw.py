@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from data_prep.description.captions import MAX_CAPTIONS, Statement
-from data_prep.description.describe import Description, describe
+from data_prep.description.describe import (
+    Description,
+    describe,
+    joined_credits,
+    most_specific_rights,
+)
 from data_prep.description.languages import dominant
 from data_prep.description.plain_text import plain_text
 from data_prep.institutions import InstitutionProfile, TextField
@@ -154,8 +159,8 @@ class Describer:
             creators=page.creators or shared.creators,
             date=page.date or shared.date or _navigation_date(pairs),
             object_type=object_type,
-            rights_raw=image.rights_raw or page.rights_raw or shared.rights_raw,
-            attribution=page.attribution or shared.attribution,
+            rights_raw=most_specific_rights(image.rights_raw, page.rights_raw, shared.rights_raw),
+            attribution=joined_credits((page.attribution, shared.attribution)),
             homepage=_homepage(pairs, shared),
         )
 
@@ -178,9 +183,8 @@ class Describer:
 
     def _describe(self, pairs: tuple[RawPair, ...], level: CaptionLevel, siblings: str | None) -> Description:
         statements = [statement for pair in pairs for statement in self._statements(pair)]
-        stated = [pair.value for pair in pairs if pair.field == "rights" and pair.level != "record"]
-        known = [pair.value for pair in pairs if pair.field == "rights" and pair.level == "record"]
-        return describe(statements, self._profile, stated or known, level=level, siblings=siblings)
+        rights = [_whole(pair) for pair in pairs if pair.field == "rights"]
+        return describe(statements, self._profile, rights, level=level, siblings=siblings)
 
     def _statements(self, pair: RawPair) -> Iterator[Statement]:
         """What a pair says under the institution's profile."""
@@ -199,7 +203,8 @@ class Describer:
                 RECORD_TITLE: profile.titles_are,
             }.get(field, field)
         if field not in ("ignore", "rights", NAVIGATION_DATE, PICTURE) or pair.field is None:
-            yield Statement(field, pair.value, language, pair.label)  # type: ignore[arg-type]
+            value = _whole(pair) if field == "rights" else pair.value
+            yield Statement(field, value, language, pair.label)  # type: ignore[arg-type]
 
     def _by_label(self, pair: RawPair) -> tuple[TextField, str | None]:
         for label in pair.label.split(LABELS_JOIN):
@@ -229,6 +234,11 @@ def _language_of(shared: Description) -> str | None:
     """The language of most of what is said of the whole, for pages whose own texts are too short to tell."""
     captions = (caption for caption in shared.captions if caption.origin == "institution")
     return dominant((caption.text, caption.language) for caption in captions)
+
+
+def _whole(pair: RawPair) -> str:
+    """A value; one that was cut says so, so that nobody takes its beginning for all of it."""
+    return f"{pair.value} [cut off]" if pair.num_cut else pair.value
 
 
 def _homepage(pairs: Sequence[RawPair], shared: Description) -> str | None:

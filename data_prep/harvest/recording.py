@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -14,8 +14,11 @@ from data_prep.config import Storing
 from data_prep.ledger.identity import told_apart
 from data_prep.ledger.jobs import ImageFacts
 from iconoclip.record import Image, Record, Rights, Source, sample_key, split_of
-from iconoclip.rights import POLICY_VERSION, judge, statement
+from iconoclip.rights import POLICY_VERSION, judge, read, statement
 from iconoclip.vocabulary import PolicyName
+
+# Of a rights text in a refusal: enough to find it at the source.
+MAX_SHOWN_CHARS: Final = 120
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -39,8 +42,34 @@ def rights_refusal(rights: Rights, keep: str) -> str | None:
     if rights.opt_out:
         return f"rights: reserved by {', '.join(rights.opt_out)}"
     if rights.uri:
-        return f"rights: {statement(rights.uri)} allows neither training nor passing on under {rights.policy}"
-    return "rights: no statement" if not rights.raw else "rights: the statement is not one we know"
+        name = statement(rights.uri)
+        return f"rights: forbids: {name} allows neither training nor passing on under {rights.policy}"
+    problem = read(rights.raw).problem
+    if problem == "forbids":
+        return f"rights: forbids: the source reserves its rights: '{_shown(rights.raw)}'"
+    return f"rights: {problem}: '{_shown(rights.raw)}'" if rights.raw else "rights: missing"
+
+
+def _shown(raw: str | None) -> str:
+    text = " ".join((raw or "").split())
+    return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "..."
+
+
+RIGHTS_REMEDIES: Final = {
+    "rights: missing": "ask the institution to state the rights in a picture; if you know what holds for all"
+    " rows of a table, give --rights",
+    "rights: not understood": "write the address or name of a licence (CC BY 4.0, Public Domain Mark 1.0);"
+    " if you know what the institution's text means, explain it under `rights` in its profile",
+    "rights: contradictory": "ask the institution which of its statements holds",
+    "rights: forbids": "another --policy may suit your institution, if its conditions apply to you",
+    "rights: reserved": "ask the institution: its servers reserve these pictures from training",
+}
+"""What to do about each kind of refusal, by the beginning of its reason."""
+
+
+def rights_remedy(reason: str) -> str | None:
+    """What to do about a refusal for its rights; None for any other."""
+    return next((text for start, text in RIGHTS_REMEDIES.items() if reason.startswith(start)), None)
 
 
 def source_of(candidate: Candidate, facts: ImageFacts | None, *, is_shared: bool) -> Source:

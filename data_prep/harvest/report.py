@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_prep.harvest.recording import rights_remedy
 from data_prep.harvest.shards import Packed
 from data_prep.ledger.absence import num_kept_unlisted
 from data_prep.ledger.counts import (
@@ -60,7 +61,10 @@ class Report:
         lines = [
             f"{self.num_samples} samples from {self.num_documents} documents, {self.num_refused} refused"
         ]
-        lines += [f"  {count:>8}  {reason}" for reason, count in list(self.by_reason.items())[:20]]
+        for reason, count in list(self.by_reason.items())[:20]:
+            lines.append(f"  {count:>8}  {reason}")
+            if remedy := rights_remedy(reason):
+                lines.append(f"            remedy: {remedy}")
         if len(self.by_reason) > 20:
             lines.append(f"            ... and {len(self.by_reason) - 20} reasons more")
         return "\n".join(lines)
@@ -106,7 +110,9 @@ _PREFIXES = ("rights", "given up", "info.json", "withdrawn")
 
 def kind_of_reason(reason: str) -> str:
     """A reason without its particulars, so that equal kinds are counted together; status codes stay."""
-    if "HTTP " in reason or reason.startswith("rights:"):
+    if reason.startswith("rights:"):
+        return reason.split(": '")[0][:160]
+    if "HTTP " in reason:
         return reason[:160]
     parts = reason.split(": ")
     kept = 2 if parts[0] in _PREFIXES else 1
@@ -146,15 +152,22 @@ def nothing_usable(ledger: Ledger, out: Path) -> BadInput:
     path = report.write(out)
     print(report.summary(), file=sys.stderr)
     if report.by_reason and all(reason.startswith("rights:") for reason in report.by_reason):
-        return RightsForbid(
-            f"the rights of all {report.num_refused} items forbid their use",
-            where=path,
-            remedy=(
-                "see the report; another --policy may suit your institution, if its conditions apply to you"
-            ),
-        )
+        return _no_rights(report, path)
     return BadInput(
         "nothing usable in the sources", where=path, remedy="the report says why each item was refused"
+    )
+
+
+def _no_rights(report: Report, path: Path) -> RightsForbid:
+    """The error of a harvest that refused all items for their rights: why, and what to do about each."""
+    why = "; ".join(
+        f"{count} {reason.removeprefix('rights: ')}" for reason, count in report.by_reason.items()
+    )
+    remedies = dict.fromkeys(filter(None, map(rights_remedy, report.by_reason)))
+    return RightsForbid(
+        f"the rights of all {report.num_refused} items leave nothing to use: {why}",
+        where=path,
+        remedy="; ".join(remedies),
     )
 
 

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iconoclip.rights import POLICIES, TERMS, canonical_uri, judge, may_train, statement, terms
+from iconoclip.rights import (
+    MAX_RAW_CHARS,
+    POLICIES,
+    TERMS,
+    canonical_uri,
+    judge,
+    may_train,
+    read,
+    statement,
+    terms,
+)
+from iconoclip.rights_text.tables import rows
 
 MATERIAL = Path(__file__).parents[2].parent / "shared" / "material"
 CC = "http://creativecommons.org"
@@ -67,8 +78,8 @@ def test_spellings(raw: str, expected: str) -> None:
         None,
         "",
         "All rights reserved",
-        "public domain",
-        "CC BY 4.0",
+        "not public domain",
+        "CC BY 4.0, with permission",
         # two that differ: which one holds is not ours to choose
         "http://creativecommons.org/licenses/by/4.0/ http://creativecommons.org/licenses/by-nc/4.0/",
         # not the publisher's address
@@ -139,6 +150,70 @@ def test_a_canonical_uri_is_its_own(name: str) -> None:
 def test_who_may_train_on_what(name: str, under: set[str]) -> None:
     found = {policy for policy in POLICIES if judge(CANONICAL[name], policy=policy).may_train}
     assert found == under
+
+
+STATEMENTS = [
+    tuple(line.split("\t"))
+    for line in Path(__file__).with_name("rights_statements.tsv").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+][1:]
+
+
+def test_the_table_of_statements_is_of_a_size_to_trust() -> None:
+    assert len(STATEMENTS) >= 300
+    assert len({value for *_, value in STATEMENTS}) == len(STATEMENTS)
+
+
+@pytest.mark.parametrize(("train", "name", "problem", "value"), STATEMENTS)
+def test_statements_as_people_write_them(train: str, name: str, problem: str, value: str) -> None:
+    rights = judge(value)
+    assert (rights.train, statement(rights.uri) or "-", read(value).problem or "-") == (train, name, problem)
+    assert rights.raw == value
+    assert may_train(rights, "open") == (train == "yes")
+    if name == "-":
+        assert (rights.redistribute, rights.display) == ("no", "link")
+
+
+@pytest.mark.parametrize("text", [name for *_, name in rows("names.tsv")])
+def test_a_name_counts_alone_and_not_next_to_words_that_take_it_back(text: str) -> None:
+    uri = canonical_uri(text)
+    assert uri is not None
+    assert canonical_uri(uri) == uri
+    for spoiled in (
+        f"not {text}",
+        f"{text} expired",
+        f"probably {text}",
+        f"{text} unless stated",
+        f"if {text}",
+    ):
+        if spoiled != "not In Copyright":  # a name of its own: no copyright
+            assert not judge(spoiled, policy="research").may_train
+    for more in (f"{text}. Contact us", f"{text}, permission required", f"{text} quite xyzzy"):
+        assert not judge(more).may_train
+    assert not judge(f"Metadata: {text}", policy="research").may_train
+
+
+@given(st.lists(st.sampled_from([value for *_, value in STATEMENTS]), min_size=2, max_size=3, unique=True))
+def test_several_values_never_allow_more_than_the_strictest_of_them(values: list[str]) -> None:
+    together = judge(" | ".join(values), policy="noncommercial")
+    silent = [value for value in values if read(value).problem == "missing"]
+    speaking = [judge(value, policy="noncommercial") for value in values if value not in silent]
+    if together.train == "yes":
+        assert speaking
+        assert all(one.train == "yes" or read(one.raw).problem == "forbids" for one in speaking)
+
+
+def test_a_value_that_was_cut_off_is_not_read() -> None:
+    long = "http://creativecommons.org/publicdomain/zero/1.0/" + " " * MAX_RAW_CHARS + "is not the licence"
+    assert judge(long).train == "no"
+    assert not may_train(judge(long), "open")
+    assert judge(judge(long).raw).train == "no"
+
+
+def test_a_profile_explains_a_text_that_would_be_refused() -> None:
+    text = "Nutzung nur nach den Regeln des Hauses"
+    assert canonical_uri(text) is None
+    assert canonical_uri(f"{text} [profile: {CC}/licenses/by-nc/4.0/]") == f"{CC}/licenses/by-nc/4.0/"
 
 
 def test_an_opt_out_forbids_training_under_every_policy() -> None:

@@ -308,4 +308,4 @@ def test_rights_that_were_granted_since_bring_the_image(archive, tmp_path):
         harvest(config(archive.collection, tmp_path, refresh=True, harvested_at=SECOND))
     assert numbers(tmp_path) == [0, 1, 2, 3, 4, *range(6, 12)]
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["by_reason"] == {"rights: no statement": 1}
+    assert report["by_reason"] == {"rights: missing": 1}

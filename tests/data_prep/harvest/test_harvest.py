@@ -79,8 +79,8 @@ def test_items_without_rights_are_refused_and_listed(archive, tmp_path):
     report = json.loads(Path(refused.value.where or "").read_text())
     assert report["num_samples"] == 10
     assert report["by_reason"] == {
-        "rights: no statement": 1,
-        "rights: InC allows neither training nor passing on under open@1": 1,
+        "rights: missing": 1,
+        "rights: forbids: InC allows neither training nor passing on under open@1": 1,
     }
     assert not [path for path in archive.paths if path.startswith(("/image/3/", "/image/5/"))]
 

@@ -315,7 +315,7 @@ def test_status_of_a_harvest(archive, tmp_path, capsys, reply):
     host = archive.origin.removeprefix("http://")
     assert found.hosts[host]["fetched"] == 10
     assert found.hosts[host]["requests"] == len(archive.requests)
-    assert found.reasons == {"HTTP 404 Not Found": 1, "rights: no statement": 1}
+    assert found.reasons == {"HTTP 404 Not Found": 1, "rights: missing": 1}
     capsys.readouterr()
     status(StatusConfig(folder=tmp_path, json=True))
     assert json.loads(capsys.readouterr().out)["is_finished"]

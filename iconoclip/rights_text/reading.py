@@ -1,0 +1,266 @@
+"""Reads a rights value: which statement it makes, and whether that is all it says.
+
+A value is understood only as a whole. Words that are not in the tables, that negate, restrict, or speak of
+the metadata mean that no statement is found: the default is no. The tables are data: names.tsv (names of
+statements in many languages), licences.tsv (elements of Creative Commons licences) and words.tsv (the words
+around them).
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from iconoclip.rights_text.addresses import addresses_in, is_about_terms, is_statement_like, statement_uri
+from iconoclip.rights_text.names import Found, names_at
+from iconoclip.rights_text.tables import rows
+from iconoclip.rights_text.tokens import Token, phrase, tokens_of
+
+# Between the values that a source states in several places (see data_prep.description.describe).
+SEPARATOR: Final = " | "
+# What an institution's profile says a text means; written by iconoclip, not by the source.
+EXPLAINED: Final = re.compile(r"\[profile: (?P<uri>\S+)\]\s*$")
+
+PartKind = Literal["statement", "notice", "terms-page", "silent", "forbids", "not-understood"]
+"""`notice`: a credit or copyright line alone; `terms-page`: the address of general conditions; `silent`: says
+nothing of the rights in the picture (a placeholder, a licence of the metadata)."""
+
+_TAG = re.compile(r"<[a-zA-Z/!][^>]*>?")
+_HIDDEN_ADDRESS = re.compile(r"""\b(?:href|src)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"(?:(?:iiif|default|my|your|some|a|the|image|dc|edm)?[ _.-]*licen[cs]es?"
+    r"(?:[ _.-]*(?:here|text|url|uri))?"
+    r"|null|nil|undefined|tbd|[-?._/ ]*)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one of several values says."""
+
+    kind: PartKind
+    uri: str | None = None
+
+
+@dataclass
+class _Words:
+    """The words of a value that name no statement, by kind."""
+
+    kinds: set[str] = field(default_factory=set)
+    unknown: list[Token] = field(default_factory=list)
+
+
+def parts_of(raw: str) -> list[Part]:
+    """What each of the values in `raw` says, in their order."""
+    return [_part(value.strip()) for value in raw.split(SEPARATOR) if value.strip()]
+
+
+def _part(value: str) -> Part:
+    if explained := EXPLAINED.search(value):
+        uri = statement_uri(explained["uri"])
+        return Part("statement", uri) if uri else Part("not-understood")
+    if _PLACEHOLDER.fullmatch(value):
+        return Part("silent")
+    text = html.unescape(html.unescape(value))
+    hidden = _HIDDEN_ADDRESS.findall(text)
+    text = _TAG.sub(" ", text)
+    shown = addresses_in(text)
+    for address in shown:
+        text = text.replace(address, " ", 1)
+    uris = {uri for address in (*hidden, *shown) if (uri := statement_uri(address))}
+    unknown = [address for address in (*hidden, *shown) if not statement_uri(address)]
+    unknown = [address for address in unknown if not (uris and _is_badge(address))]
+    return _judged(uris, unknown, list(tokens_of(text)))
+
+
+def _is_badge(address: str) -> bool:
+    return re.search(r"\.(?:png|svg|gif|jpe?g)$", address, re.IGNORECASE) is not None
+
+
+def _judged(uris: set[str], others: list[str], tokens: list[Token]) -> Part:
+    """The meaning of a value: the statements of its addresses, its other addresses, its words."""
+    names, words = _split(tokens)
+    about = _address_kinds(others)
+    kinds = words.kinds | about
+    if not uris and not names and not tokens and others:
+        if "reserves" in about:
+            return Part("forbids")
+        return Part("terms-page" if all(map(is_about_terms, others)) else "not-understood")
+    if any(map(is_statement_like, others)) and not names and not uris:
+        return Part("not-understood")
+    if "text" in kinds:
+        return Part("not-understood" if "image" in kinds else "silent")
+    uri = _one(uris, names)
+    if uri is None:
+        return Part(_without_statement(uris, names, kinds, words))
+    if any(map(is_statement_like, others)):
+        return Part("not-understood")
+    return _allowed(uri, not uris and all(name.is_loose for name in names), kinds, words)
+
+
+def _without_statement(
+    uris: set[str], names: list[Found], kinds: set[str], words: _Words
+) -> Literal["forbids", "notice", "silent", "not-understood"]:
+    if uris or names:
+        return "not-understood"  # several that differ
+    if "reserves" in kinds or "noncommercial" in kinds:
+        return "forbids"
+    if "negates" in kinds or (words.unknown and "access" in kinds):
+        return "not-understood"
+    if "copyright" in kinds and _is_credit(words):
+        return "notice"
+    return "silent" if "access" in kinds and kinds <= {"access", "neutral"} else "not-understood"
+
+
+def _allowed(uri: str, is_loose: bool, kinds: set[str], words: _Words) -> Part:
+    """A statement, unless the words around it say more than its table knows."""
+    closed = is_closed(uri)
+    if "reserves" in kinds:
+        return Part("statement", uri) if closed else Part("forbids")
+    if "negates" in kinds:
+        return Part("not-understood")
+    if "noncommercial" in kinds and not closed and not ("-nc" in uri or "NoC-NC" in uri):
+        return Part("forbids")
+    if words.unknown and not (_is_credit(words) and not (is_loose and "holder" not in kinds)):
+        return Part("not-understood")
+    if "copyright" in kinds and not closed and "/licenses/" not in uri:
+        return Part("not-understood")  # a claim of copyright next to "public domain"
+    return Part("statement", uri)
+
+
+def is_closed(uri: str) -> bool:
+    """Whether a statement reserves all use, so that a further restriction changes nothing."""
+    return re.search(r"/vocab/(?:InC|CNE|UND|NKC)", uri) is not None
+
+
+def _is_credit(words: _Words) -> bool:
+    """Whether the words that are in no table are the name of a holder: capitals, marked as a credit."""
+    if any(not token.is_name for token in words.unknown):
+        return False
+    return not words.unknown or bool(words.kinds & {"credit", "holder", "copyright"})
+
+
+def _one(uris: set[str], names: list[Found]) -> str | None:
+    """The one statement of the addresses and the names; None where there is none, or several that differ."""
+    if len(uris) > 1:
+        return None
+    uri = next(iter(uris), None)
+    for name in names:
+        if uri is None or _same(uri, name.uri):
+            uri = uri or name.uri
+        elif name.is_loose and _is_of_free_work(uri):
+            continue
+        elif _is_of_free_work(name.uri) and _is_loose_name(uri, names):
+            uri = name.uri
+        else:
+            return None
+    return uri
+
+
+def _same(one: str, other: str) -> bool:
+    return _short(one) == _short(other)
+
+
+def _short(uri: str) -> str:
+    """The statement without its version and port."""
+    return re.sub(r"(?<=[a-zA-Z])/\d\.\d/.*", "", uri)
+
+
+def _is_of_free_work(uri: str) -> bool:
+    """Whether "public domain" and the statement can both be true: the work is free, its picture as stated."""
+    return re.search(r"/publicdomain/|/vocab/(?:NoC|NKC)", uri) is not None
+
+
+def _is_loose_name(uri: str, names: list[Found]) -> bool:
+    return any(name.is_loose and name.uri == uri for name in names)
+
+
+def _split(tokens: list[Token]) -> tuple[list[Found], _Words]:
+    """The statements that a text names, and the words around them."""
+    names: list[Found] = []
+    words = _Words()
+    place = 0
+    while place < len(tokens):
+        if found := names_at(tokens, place):
+            names.append(found)
+            place += found.length
+        else:
+            place += _note(tokens, place, words)
+    return names, words
+
+
+def _note(tokens: list[Token], place: int, words: _Words) -> int:
+    """Note the word or the phrase at `place`; the number of tokens it has."""
+    table = _word_table()
+    for length in range(min(_longest(), len(tokens) - place), 0, -1):
+        key = tuple(token.lower for token in tokens[place : place + length])
+        if kind := table.get(key):
+            words.kinds.add(kind)
+            if kind == "credit" and key[0] in ("©", "copyright", "copyrighted"):
+                words.kinds.add("copyright")
+            if key in _ACCESS:
+                words.kinds.add("access")
+            return length
+    token = tokens[place]
+    if token.is_number:
+        return 1
+    if token.lower.startswith("n'"):
+        words.kinds.add("negates")
+        return 1
+    if token.is_name and any(stem in token.lower for stem in _holder_stems()):
+        words.kinds.add("holder")
+    words.unknown.append(token)
+    return 1
+
+
+# Who may look is no question of rights: these alone say nothing, and take nothing away.
+_ACCESS = frozenset(
+    phrase(text)
+    for text in (
+        "open access",
+        "openaccess",
+        "accès libre",
+        "libre accès",
+        "info:eu-repo/semantics/openAccess",
+    )
+)
+
+
+def _address_kinds(addresses: list[str]) -> set[str]:
+    """The kinds of words in addresses: `/all-rights-reserved` restricts as the words do."""
+    kinds: set[str] = set()
+    for address in addresses:
+        words = _split(list(tokens_of(re.sub(r"[/_.?=&#+-]", " ", address))))[1]
+        kinds |= words.kinds & {"reserves"}
+    return kinds
+
+
+@functools.cache
+def _word_table() -> dict[tuple[str, ...], str]:
+    """Word or phrase -> its kind. Of a word that is in several rows the most cautious kind counts."""
+    table: dict[tuple[str, ...], str] = {}
+    for kind, _, listed in rows("words.tsv"):
+        if kind != "holder":
+            for text in listed.split("|"):
+                key = phrase(text)
+                table[key] = min(kind, table.get(key, kind), key=_CAUTION.index)
+    return table
+
+
+_CAUTION = ("noncommercial", "reserves", "negates", "text", "image", "credit", "neutral")
+
+
+@functools.cache
+def _longest() -> int:
+    return max(map(len, _word_table()))
+
+
+@functools.cache
+def _holder_stems() -> tuple[str, ...]:
+    return tuple(
+        stem for kind, _, listed in rows("words.tsv") if kind == "holder" for stem in listed.split("|")
+    )
