@@ -51,6 +51,15 @@ class DataConfig(Config):
         default_factory=dict,
         description="weight of captions by origin: institution, iconclass, machine; 1 where not listed",
     )
+    level_weights: dict[str, float] = Field(
+        default_factory=lambda: {"work": 0.3, "collection": 0.1},
+        description="weight of captions by what they are about: region, page, item, work, collection; 1 where"
+        " not listed. A whole book's title is true of each of its pages and describes none",
+    )
+    role_weights: dict[str, float] = Field(
+        default_factory=dict,
+        description="weight of captions by what they do, e.g. {title: 1, subject: 0.5}; 1 where not listed",
+    )
     min_crop_area: float = Field(
         0.9, gt=0, le=1, description="the smallest share of the picture that a random crop keeps"
     )

@@ -132,6 +132,10 @@ def show(evaluation: dict[str, Any]) -> None:
     console = Console()
     console = Console(width=max(console.width, 92))
     console.print(table)
+    for language, entry in evaluation["languages"].items():
+        if levels := {name: num for name, num in entry.get("levels", {}).items() if name != "unknown"}:
+            shown = ", ".join(f"{num:,} {name}" for name, num in levels.items())
+            console.print(f"[bold]{language}[/]  what the captions are about: {shown}")
     for name, languages in evaluation.get("zero_shot", {}).items():
         console.print(
             f"{name}: zero-shot classification of {next(iter(languages.values()))['num_images']:,} images"

@@ -298,6 +298,7 @@ def make_dataset(plan: Plan, loaded: LoadedModel) -> TrainingSamples:
     weights = caption_weights(
         samples.captions, language_temperature=config.data.language_temperature,
         field_weights=config.data.field_weights, origin_weights=config.data.origin_weights,
+        level_weights=config.data.level_weights, role_weights=config.data.role_weights,
     )  # fmt: skip
     crop = Crop(
         loaded.image_size,

@@ -274,13 +274,15 @@ class _RecordReader:
         assert self._file is not None
         self._file.seek(offset)
         try:
-            return Record.model_validate_json(self._file.read(size))
+            record = Record.model_validate_json(self._file.read(size))
         except ValueError as error:
             raise DamagedData(
                 "a record cannot be read where the index of the set says it is",
                 where=self._shardset.folder / shard,
                 remedy="`iconoclip check` the shard set, and copy it again",
             ) from error
+        # What its source said is for another mapping of the set; nothing here searches it or shows it.
+        return record.model_copy(update={"raw": ()})
 
     def _open(self, shard: str) -> IO[bytes]:
         path = Path(self._shardset.folder) / shard

@@ -16,12 +16,14 @@ from iconoclip.files import write_json
 from iconoclip.record import Caption, Rights
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
+from training.config import DataConfig
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop, decode
 from training.data.loader import TrainingSamples, make_loader
 from training.data.order import EpochOrder, Schedule
 from training.data.samples import load
 from training.data.storage import ShardReader
+from training.evaluation.retrieval_score import choose_queries
 
 from .conftest import PUBLIC_DOMAIN, jpeg, make_record, shapes, write_set
 
@@ -256,3 +258,25 @@ def test_an_error_in_the_loading_thread_reaches_the_step_that_waits(shapes_set: 
     dataset._reader.image_bytes = lambda row: 1 // 0  # type: ignore[assignment, method-assign]
     with pytest.raises(ZeroDivisionError):
         next(iter(make_loader(dataset, schedule, first_step=0, num_steps=3)))
+
+
+def test_captions_about_the_whole_work_weigh_less_and_are_asked_with_last(tmp_path: Path) -> None:
+    said = [("work", "A book of birds"), ("page", "A heron"), ("region", "Its nest")]
+    captions = tuple(
+        Caption(text=text, language="en", field="title", level=level, role="title") for level, text in said
+    )
+    pages = [captions, captions[:1], (Caption(text="Of an older set", language="en", field="title"),)]
+    records = [(make_record(n, DATA, {}, captions=one), DATA) for n, one in enumerate(pages)]
+    samples = load([str(write_set(tmp_path / "set", records))], split="train", policy="open")
+    weights = caption_weights(
+        samples.captions,
+        language_temperature=1,
+        field_weights={},
+        origin_weights={},
+        level_weights=DataConfig().level_weights,
+        role_weights={"title": 0.5},
+    )
+    assert weights.tolist() == pytest.approx([0.15, 0.5, 0.5, 0.15, 1])
+    (queries,) = choose_queries(samples, range(3))
+    assert queries.texts == ("A heron", "A book of birds", "Of an older set")
+    assert queries.levels == {"page": 1, "unknown": 1, "work": 1}

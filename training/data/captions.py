@@ -21,19 +21,24 @@ def caption_weights(
     language_temperature: float,
     field_weights: Mapping[str, float],
     origin_weights: Mapping[str, float],
+    level_weights: Mapping[str, float] | None = None,
+    role_weights: Mapping[str, float] | None = None,
 ) -> npt.NDArray[np.float64]:
     """The weight of each caption, [C].
 
-    A weight is the product of the weights of language, field and origin. A language with a share s of the
-    captions has the weight s^(1/T - 1): T = 1 keeps the languages' frequencies, a larger T makes rare ones
-    more likely within an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An origin
-    `machine:NAME` that is not listed has the weight of `machine`.
+    A weight is the product of the weights of language, field, origin, level and role. A language with a share
+    s of the captions has the weight s^(1/T - 1): T = 1 keeps the languages' frequencies, a larger T makes
+    rare ones more likely within an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An origin
+    `machine:NAME` that is not listed has the weight of `machine`. Captions of sets of older versions have no
+    level and no role: their weight is 1.
     """
     shares = _shares(captions.language)
     found = [
         _weigh(captions.language, lambda name: shares[name] ** (1 / language_temperature - 1)),
         _weigh(captions.field, lambda name: field_weights.get(name, 1.0)),
         _weigh(captions.origin, lambda name: _origin_weight(name, origin_weights)),
+        _weigh(captions.level, lambda name: (level_weights or {}).get(name, 1.0)),
+        _weigh(captions.role, lambda name: (role_weights or {}).get(name, 1.0)),
     ]
     weights: npt.NDArray[np.float64] = np.prod(found, axis=0)
     return weights

@@ -137,6 +137,8 @@ class Captions:
     language: pa.Array
     field: pa.Array
     origin: pa.Array
+    level: pa.Array
+    role: pa.Array
     first_N: npt.NDArray[np.int64]
 
     @classmethod
@@ -145,7 +147,10 @@ class Captions:
         counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
         flat = pc.list_flatten(lists)
         text, language, kind, origin = (flat.field(name) for name in ("text", "language", "field", "origin"))
-        return cls(text, language, kind, origin, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
+        # Older versions marked neither; an empty text has the weight 1.
+        level, role = (pc.fill_null(flat.field(name), "") for name in ("level", "role"))
+        first_N = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        return cls(text, language, kind, origin, level, role, first_N)
 
     def __len__(self) -> int:
         return len(self.text)

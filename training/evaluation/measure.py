@@ -89,7 +89,7 @@ def _measure_model(
         texts_TD = bench.texts(queries.texts)
         forward = text_to_image(queries, texts_TD, images_ND)
         backward = image_to_text(queries, texts_TD, images_ND)
-        entry: dict[str, Any] = {"num_texts": len(queries.texts)}
+        entry: dict[str, Any] = {"num_texts": len(queries.texts), "levels": queries.levels}
         for ranks in (forward, backward):
             entry[ranks.direction] = summary(ranks) | {
                 name: _by_slice(ranks, code_N) for name, code_N in slices.items()

@@ -9,8 +9,9 @@ Letters: N images, T distinct texts, Q queries of a chunk, D embedding dimension
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,10 @@ Direction = Literal["text_to_image", "image_to_text"]
 FloatArray = npt.NDArray[np.float32]
 
 
+# Captions of these levels are about more than the picture.
+WHOLE = ("work", "collection")
+
+
 @dataclass(frozen=True)
 class LanguageQueries:
     """The captions of one language, at most one per image, and which texts are equal."""
@@ -39,6 +44,8 @@ class LanguageQueries:
     """T distinct texts"""
     group_Q: npt.NDArray[np.int64] | None = None
     """the group of each query's image: what a split keeps together"""
+    levels: dict[str, int] = field(default_factory=dict)
+    """what the queries are about, counted: page, item, work, ...; `unknown` in sets of older versions"""
 
     @property
     def cluster_Q(self) -> npt.NDArray[np.int64]:
@@ -53,16 +60,21 @@ class LanguageQueries:
 def choose_queries(
     samples: Samples, rows: Sequence[int], *, fields: Sequence[str] = (), languages: Sequence[str] = ()
 ) -> list[LanguageQueries]:
-    """One caption per language and row: that of the first of `fields` that it has, or its first caption."""
+    """One caption per language and row: that of the first of `fields` that it has, or its first caption.
+
+    A caption of the picture itself goes before one of the whole work or collection: the title of a book
+    cannot find one of its pages.
+    """
     captions = samples.captions
     language_C, field_C = captions.language.to_pylist(), captions.field.to_pylist()
+    level_C = captions.level.to_pylist()
     chosen: dict[str, list[tuple[int, int]]] = {}
     for position, row in enumerate(rows):
-        best: dict[str, tuple[int, int]] = {}
+        best: dict[str, tuple[tuple[bool, int], int]] = {}
         for number in captions.of_row(row):
             if fields and field_C[number] not in fields:
                 continue
-            rank = fields.index(field_C[number]) if fields else 0
+            rank = (level_C[number] in WHOLE, fields.index(field_C[number]) if fields else 0)
             known = best.get(language_C[number])
             if known is None or rank < known[0]:
                 best[language_C[number]] = (rank, number)
@@ -86,7 +98,9 @@ def _language_queries(
             texts.append(captions.text[caption].as_py())
         text_Q.append(numbers[code])
     image_Q = np.array([position for position, _ in pairs])
-    return LanguageQueries(language, image_Q, np.array(text_Q), tuple(texts), group_N[image_Q])
+    levels = Counter(captions.level[caption].as_py() or "unknown" for _, caption in pairs)
+    counted = dict(sorted(levels.items()))
+    return LanguageQueries(language, image_Q, np.array(text_Q), tuple(texts), group_N[image_Q], counted)
 
 
 @dataclass(frozen=True)
