@@ -28,7 +28,8 @@ def caption_weights(
 
     A weight is the product of the weights of language, field, origin, level and role. A language with a share
     s of the captions has the weight s^(1/T - 1): T = 1 keeps the languages' frequencies, a larger T makes
-    rare ones more likely within an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An origin
+    rare ones more likely within an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An
+    origin
     `machine:NAME` that is not listed has the weight of `machine`. Captions of sets of older versions have no
     level and no role: their weight is 1.
     """
