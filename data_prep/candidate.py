@@ -17,6 +17,15 @@ LinkKind = Literal["presentation", "annotations", "image-info", "oai-pmh", "disc
 
 
 @dataclass(frozen=True)
+class TileSet:
+    """Tiles that a service has: their width and height in pixels, and by what the image may be divided."""
+
+    width: int
+    height: int
+    scale_factors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ImageService:
     """An IIIF image service as a manifest or its info.json describes it."""
 
@@ -26,6 +35,7 @@ class ImageService:
     width: int | None = None
     height: int | None = None
     sizes: tuple[tuple[int, int], ...] = ()
+    tiles: tuple[TileSet, ...] = ()
     max_width: int | None = None
     max_height: int | None = None
     max_area: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,9 @@ from data_prep.iiif.image_api import (
     read_info,
     region_in_image,
 )
+from data_prep.iiif.tiles import without_whole
 from data_prep.images.decoders import Decoders
+from data_prep.images.mosaic import Place
 from data_prep.images.store import StoredImage
 from data_prep.ledger.jobs import ImageFacts, ItemJob, Outcome
 from data_prep.ledger.ledger import Ledger
@@ -45,6 +48,8 @@ class _Answer:
     """Of the full image, as the service or the manifest states it."""
     service: ImageService | None = None
     """That was asked; None: the image's own address was."""
+    places: tuple[Place, ...] = ()
+    """Where each of the files belongs, where they are the tiles of an image."""
     is_all: bool = False
     """Whether what came from its own address is the image itself, and not a version of what a service
     holds."""
@@ -115,7 +120,7 @@ class ItemFetcher:
         space = answer.request.size or (measured and measured[1]) or candidate.source_size
         try:
             return await self._decoders.store(
-                answer.fetched.body, crop, space if crop else None, candidate.turn
+                answer.fetched.body, crop, space if crop else None, candidate.turn, answer.places
             )
         except ImageRefused as refused:
             # A transfer may be cut short once; a file stays as it is.
@@ -151,9 +156,17 @@ class ItemFetcher:
         try:
             if needs_info(service) or candidate.region is not None or _may_be_a_guess(service):
                 service = await self._info(service, services)
+            if self._is_dearer_in_tiles(service, candidate):
+                with contextlib.suppress(Refused):
+                    return await self._whole(candidate, job)
             return await self._sized(service, candidate, job)
         except Refused as refused:
             refusals.append(refused)
+        for fewer in _stocks(service):
+            try:
+                return await self._sized(fewer, candidate, job)
+            except Refused as refused:
+                refusals.append(refused)
         if not service.is_info and str(refusals[0]).startswith(ASK_INFO_AFTER):
             try:
                 return await self._sized(await self._info(service, services), candidate, job)
@@ -166,6 +179,13 @@ class ItemFetcher:
                 refusals.append(refused)
         # Gone only when everybody who was asked says so.
         raise next((one for one in refusals if not isinstance(one, Gone)), refusals[-1])
+
+    def _is_dearer_in_tiles(self, service: ImageService, candidate: Candidate) -> bool:
+        """Whether the image takes several tiles, and has a file of its own next to its service."""
+        own = candidate.image_uri
+        if candidate.region is not None or not own or own.startswith(f"{service.id}/"):
+            return False
+        return bool(image_request(service, max_side=self._config.max_side_pixels).tiles)
 
     async def _whole(self, candidate: Candidate, job: ItemJob) -> _Answer:
         """The image at its own address, in whatever size; a region is cut out here."""
@@ -197,9 +217,30 @@ class ItemFetcher:
         request = image_request(service, max_side=self._config.max_side_pixels, region=region)
         if known is not None and known.request.uri == request.uri:
             fetched = known.fetched
+        elif request.tiles:
+            return await self._tiles(request, service, size or candidate.source_size)
         else:
             fetched = await self._bytes(request.uri, job)
         return _Answer(request, fetched, size or candidate.source_size, service=service)
+
+    async def _tiles(self, request: ImageRequest, service: ImageService, size: Size | None) -> _Answer:
+        """The image from its tiles, requested one after the other within the bounds of one image.
+
+        A host's rate limit counts each of them. They have no validators: a refresh asks for them again.
+        """
+        files: list[bytes] = []
+        opt_out: set[str] = set()
+        for tile in request.tiles:
+            left = self._config.network.max_image_bytes - sum(map(len, files))
+            fetched = await self._fetcher.fetch(tile.uri, wanted="image", max_bytes=max(1, left))
+            files.append(fetched.body)
+            opt_out.update(fetched.opt_out)
+        whole = Fetched(request.uri, b"".join(files), opt_out=tuple(sorted(opt_out)))
+        places = tuple(
+            (tile.x, tile.y, tile.width, tile.height, len(file))
+            for tile, file in zip(request.tiles, files, strict=True)
+        )
+        return _Answer(request, whole, size, service=service, places=places)
 
     async def _bytes(self, uri: str, job: ItemJob) -> Fetched:
         if self._image_folder is not None and host_of(uri) == LOCAL:
@@ -267,6 +308,18 @@ def _if_unchanged(job: ItemJob, answer: _Answer) -> Outcome | None:
         is_unchanged=is_same,
         facts=None if is_same else after,
     )
+
+
+def _stocks(service: ImageService) -> list[ImageService]:
+    """What a tile set may hold where its first files are missing: finer tiles, and the full image.
+
+    By the standard level 0 has the full image; vips dzsave leaves it out.
+    """
+    if not service.is_info or service.level != 0 or not service.tiles:
+        return []
+    finer = without_whole(service)
+    stocks = [] if finer == service or not finer.tiles else [finer]
+    return [*stocks, replace(service, tiles=())]
 
 
 def _may_be_a_guess(service: ImageService) -> bool:

@@ -14,8 +14,11 @@ from dataclasses import dataclass, replace
 from data_prep.candidate import ImageService, Refusal
 from data_prep.iiif.document import JsonObject, id_of, parse_object, type_of, web_address
 from data_prep.iiif.image_services import image_service, version_of
+from data_prep.iiif.tiles import Tile, mosaic, whole_sizes
 from iconoclip.record import Region
 
+# What vips dzsave writes for an id unless it is told another one (RFC 2606 reserves these names).
+_DOCUMENTATION = re.compile(r"https?://(?:[\w-]+\.)*example\.(?:com|org|net)(?:[:/]|$)", re.IGNORECASE)
 _ERROR_XML = re.compile(rb"<text>([^<]{1,200})</text>")
 
 Size = tuple[int, int]
@@ -32,6 +35,8 @@ class ImageRequest:
     """The part asked for, in source pixels; None for the full image."""
     crop: Region | None = None
     """What the receiver must still cut out, in pixels of what comes, where the service cannot cut regions."""
+    tiles: tuple[Tile, ...] = ()
+    """What to ask for instead of `uri`, where the service holds tiles alone; they make up `size`."""
 
 
 def read_info(document: bytes, uri: str) -> ImageService | Refusal:
@@ -51,7 +56,8 @@ def read_info(document: bytes, uri: str) -> ImageService | Refusal:
         return value
     if reason := _why_no_info(value):
         return Refusal(uri, reason)
-    if web_address(id_of(value), uri) is None:
+    identity = web_address(id_of(value), uri)
+    if identity is None or (_DOCUMENTATION.match(identity) and not _DOCUMENTATION.match(uri)):
         value = {**value, "id": uri, "@id": uri}
     service = image_service(value, base=uri)
     if service is None:
@@ -152,8 +158,11 @@ def _from_stock(
     wanted_side = max_side / part
     if full is not None:
         wanted_side = min(wanted_side, max(full))
-    sizes = sorted(service.sizes, key=max)
-    size = next((size for size in sizes if max(size) >= wanted_side), sizes[-1] if sizes else None)
+    sizes = sorted({*service.sizes, *whole_sizes(service)}, key=max)
+    size = next((size for size in sizes if max(size) >= wanted_side), None)
+    if size is None and (tiled := mosaic(service, max_side, region)):
+        return ImageRequest(service.id, tiled.size, None, tiled.crop, tiled.tiles)
+    size = size or (sizes[-1] if sizes else None)
     if size is None or (full is not None and size == full):
         return _stocked(service, full, region, full, "max" if service.version == 3 else "full")
     # 2.1 had no canonical `w,h`; the feature was named for it, by several names.

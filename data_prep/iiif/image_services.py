@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from data_prep.candidate import ImageService
+from data_prep.candidate import ImageService, TileSet
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
 
 MAX_SIZES = 64
+MAX_TILE_SETS = 16
 
 Version = Literal[1, 2, 3]
 Level = Literal[0, 1, 2]
@@ -84,6 +85,7 @@ def image_service(value: JsonObject, *, base: str = "", image_uri: str | None = 
         width=whole_number(value.get("width")),
         height=whole_number(value.get("height")),
         sizes=_sizes(value.get("sizes")),
+        tiles=_tiles(value),
         max_width=_first_number(limits, "maxWidth"),
         max_height=_first_number(limits, "maxHeight"),
         max_area=_first_number(limits, "maxArea", 10**12),
@@ -109,6 +111,24 @@ def _sizes(value: Any) -> tuple[tuple[int, int], ...]:
         if width and height:
             found.add((width, height))
     return tuple(sorted(found))
+
+
+def _tiles(value: JsonObject) -> tuple[TileSet, ...]:
+    """The tile sets; version 1 had one, under names of its own."""
+    first = {
+        "width": value.get("tile_width"),
+        "height": value.get("tile_height"),
+        "scaleFactors": value.get("scale_factors"),
+    }
+    found = []
+    for item in [*objects(value.get("tiles")), first][:MAX_TILE_SETS]:
+        width = whole_number(item.get("width"), 65_536)
+        listed = as_list(item.get("scaleFactors"))[:64]
+        factors = {number for factor in listed if (number := whole_number(factor, 65_536))}
+        if width and factors:
+            height = whole_number(item.get("height"), 65_536) or width
+            found.append(TileSet(width, height, tuple(sorted(factors))))
+    return tuple(found)
 
 
 def _first_number(holders: list[JsonObject], name: str, maximum: int = 1_000_000) -> int | None:

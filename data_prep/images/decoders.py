@@ -27,6 +27,7 @@ from typing import Any, Final, Self, cast
 from pydantic import TypeAdapter
 
 from data_prep.images.decoding import LENGTHS, MAX_SECONDS, message
+from data_prep.images.mosaic import Place
 from data_prep.images.store import StoredImage, Wanted
 from iconoclip.machine import num_cores
 from iconoclip.pictures import ImageRefused
@@ -52,13 +53,15 @@ class _Job:
     crop: Region | None
     crop_space: tuple[int, int] | None
     turn: int
+    tiles: tuple[Place, ...]
     done: asyncio.Future[StoredImage]
     num_deaths: int = 0
 
     def message(self) -> bytes:
         crop = self.crop
         box = None if crop is None else (crop.x, crop.y, crop.width, crop.height)
-        return message({"crop": box, "space": self.crop_space, "turn": self.turn}, self.body)
+        head = {"crop": box, "space": self.crop_space, "turn": self.turn, "tiles": self.tiles}
+        return message(head, self.body)
 
     def answered(self, facts: dict[str, Any], jpeg: bytes) -> None:
         if "refused" in facts:
@@ -182,15 +185,20 @@ class Decoders:
         crop: Region | None = None,
         crop_space: tuple[int, int] | None = None,
         turn: int = 1,
+        tiles: tuple[Place, ...] = (),
     ) -> StoredImage:
         """As `data_prep.images.store.store_image`, elsewhere.
+
+        Args:
+            tiles: where each of the files in `body` belongs, where it is several; see
+                data_prep.images.mosaic.
 
         Raises:
             ImageRefused: as there, or because the image kills whatever decodes it.
         """
         if self._failure:
             raise self._failure
-        job = _Job(body, crop, crop_space, turn, asyncio.get_running_loop().create_future())
+        job = _Job(body, crop, crop_space, turn, tiles, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self.give_work()
         return await job.done

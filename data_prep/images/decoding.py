@@ -13,6 +13,7 @@ harvest checks them like any other outside data.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -23,7 +24,8 @@ import traceback
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
-from data_prep.images.store import Wanted, store_image
+from data_prep.images.mosaic import assembled
+from data_prep.images.store import Wanted, opt_out_of, store_image
 from iconoclip.pictures import ImageRefused
 
 LENGTHS: Final = struct.Struct(">II")
@@ -64,13 +66,18 @@ def serve(end: socket.socket, wanted: Wanted) -> None:
 
 
 def _answer(head: dict[str, Any], body: bytes, wanted: Wanted) -> tuple[dict[str, Any], bytes]:
+    received = body
     crop = Cut(*head["crop"]) if head["crop"] else None
     space = tuple(head["space"]) if head["space"] else None
     try:
+        if head["tiles"]:
+            body = assembled(received, head["tiles"])
         stored = store_image(body, wanted, crop, space, head["turn"])
     except ImageRefused as refused:
         return {"refused": str(refused)}, b""
     facts = asdict(stored)
+    if head["tiles"]:
+        facts |= {"source_sha256": hashlib.sha256(received).hexdigest(), "opt_out": opt_out_of(received)}
     jpeg = facts.pop("jpeg")
     # Bytes that are stored as received need not be sent back.
     return facts, b"" if jpeg is body else jpeg

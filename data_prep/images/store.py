@@ -125,8 +125,13 @@ def _store(
         source_sha256=hashlib.sha256(data).hexdigest(),
         phash=looks.phash,
         colours=looks.quarters,
-        opt_out=("plus-data-mining",) if DATA_MINING_PROHIBITED in data else (),
+        opt_out=opt_out_of(data),
     )
+
+
+def opt_out_of(data: bytes) -> tuple[str, ...]:
+    """The reservations that image files state in their own metadata."""
+    return ("plus-data-mining",) if DATA_MINING_PROHIBITED in data else ()
 
 
 def looks_like_html(data: bytes) -> bool:

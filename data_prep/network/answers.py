@@ -16,7 +16,14 @@ MIN_BYTES_PER_STALL: Final = 1024
 
 
 class Refused(Exception):
-    """The resource cannot be fetched, now or later; the message is the reason in the report."""
+    """The resource cannot be fetched, now or later; the message is the reason in the report.
+
+    `status` is the HTTP status of the answer, where that is why.
+    """
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class Gone(Refused):

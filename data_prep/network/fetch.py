@@ -65,6 +65,8 @@ ACCEPT: Final[Mapping[Wanted, str]] = {
     "image": "image/jpeg, image/*;q=0.8",
     "any": "application/ld+json, application/json;q=0.9, application/xml;q=0.8, */*;q=0.1",
 }
+ANYTHING: Final = "*/*"
+"""No preference (RFC 9110, section 12.5.1), as curl sends it; some firewalls want the header."""
 # Temporary: retried later. 202: the server is still preparing the answer.
 FOR_LATER: Final = frozenset({202, 408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524})
 SLOW_DOWN: Final = frozenset({429, 503, 509})
@@ -209,7 +211,7 @@ class Fetcher:
             site = await self._site(uri)
             if site.robots_txt and not site.robots.can_fetch(uri, optout.PRODUCT):
                 raise Refused("robots.txt forbids it")
-            answer = await self._ask(uri, url, wanted, max_bytes, conditions, site)
+            answer = await self._ask_plainly(uri, url, wanted, max_bytes, conditions, site)
             if isinstance(answer, Fetched):
                 return answer
             uri = answer
@@ -245,6 +247,36 @@ class Fetcher:
                 remedy="name a contact for them: --contact you@your.institution, or a page about the harvest",
             )
 
+    async def _ask_plainly(
+        self,
+        uri: str,
+        url: httpx2.URL,
+        wanted: Wanted,
+        max_bytes: int,
+        conditions: Mapping[str, str],
+        site: SiteRules | None,
+    ) -> Fetched | str:
+        """One request, and one more without the Accept header where that may be what the server minds.
+
+        Some servers route by it, and answer 404 or 406 to every media type that they do not know.
+        """
+        gate = self.gate(host_of(uri))
+        if gate.wants_no_accept:
+            return await self._ask(uri, url, wanted, max_bytes, conditions, site, accept=ANYTHING)
+        try:
+            return await self._ask(uri, url, wanted, max_bytes, conditions, site)
+        except Refused as refused:
+            if not gate.may_mind_accept(refused.status):
+                raise
+            first = refused
+        try:
+            answer = await self._ask(uri, url, wanted, max_bytes, conditions, site, accept=ANYTHING)
+        except Refused:
+            gate.tried_without_accept(has_helped=False)
+            raise first from None
+        gate.tried_without_accept(has_helped=True)
+        return answer
+
     async def _ask(
         self,
         uri: str,
@@ -253,6 +285,7 @@ class Fetcher:
         max_bytes: int,
         conditions: Mapping[str, str],
         site: SiteRules | None,
+        accept: str | None = None,
     ) -> Fetched | str:
         """Send one request within the host's rate limit. Returns the response, or
         the address of a redirect.
@@ -265,7 +298,7 @@ class Fetcher:
         headers = {
             "Host": url.netloc,
             "User-Agent": self._agent,
-            "Accept": ACCEPT[wanted],
+            "Accept": accept or ACCEPT[wanted],
             "Accept-Encoding": "identity" if wanted == "image" else "gzip, deflate",
             **conditions,
         }
@@ -341,7 +374,7 @@ class Fetcher:
                     raise HostPaused(reason, wait)
             raise NotNow(reason, wait)
         gate.succeeded(0)
-        raise Gone(reason) if status in (404, 410) else Refused(reason)
+        raise Gone(reason, status) if status in (404, 410) else Refused(reason, status)
 
     async def _site(self, uri: str) -> SiteRules:
         """The rules of the site, requested once; all callers that wait for them share the request."""

@@ -25,6 +25,8 @@ SMALLEST_INTERVAL_SECONDS: Final = 0.01
 # After so many failures in a row a host is paused for the rest of the run.
 FAILURES_TO_PAUSE: Final = 40
 PAGES_OF_A_FIREWALL: Final = 4
+# So many files that are missing with an Accept header are looked for without one.
+TRIES_WITHOUT_ACCEPT: Final = 3
 MAX_CRAWL_DELAY_SECONDS: Final = 300.0
 
 
@@ -67,6 +69,23 @@ class HostGate:
         self._level, self._level_at = 0.0, 0.0
         self._failures = self._firewall_pages = 0
         self._opened_at = now()
+        self.wants_no_accept = False
+        """Whether its documents only come to requests without a specific Accept header."""
+        self._num_accept_tries = 0
+
+    def may_mind_accept(self, status: int | None) -> bool:
+        """Whether an answer of 404 or 406 may be due to the Accept header: one more request is worth it.
+
+        A host whose missing files are missing without the header as well is not asked twice for all of them.
+        """
+        if self.wants_no_accept or status not in (404, 406):
+            return False
+        return status == 406 or self._num_accept_tries < TRIES_WITHOUT_ACCEPT
+
+    def tried_without_accept(self, *, has_helped: bool) -> None:
+        """Record what a request without a specific Accept header gave."""
+        self.wants_no_accept = self.wants_no_accept or has_helped
+        self._num_accept_tries += 1
 
     def respect_crawl_delay(self, seconds: float | None) -> None:
         """Slow down to the crawl delay that robots.txt asks for."""

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from data_prep.network.answers import HostPaused, NotNow, Refused
-from data_prep.network.fetch import Fetched
+from data_prep.network.addresses import AllowList
+from data_prep.network.answers import Gone, HostPaused, NotNow, Refused
+from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.network.hosts import Pace
 from data_prep.network.sites import SiteRules
 from iconoclip.errors import ConfigError
-from tests.data_prep.harvest.fetching import JSON, PATIENT, get
+from tests.data_prep.harvest.fetching import FAST, JSON, PATIENT, get
 
 # Who we are
 
@@ -165,7 +166,7 @@ def test_passing_trouble_is_tried_again(server, reply, status):
     assert get(server, "/a").body == b"{}"
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 501])
+@pytest.mark.parametrize("status", [400, 401, 403, 410, 451, 501])
 def test_a_plain_no_is_taken_once(server, reply, status):
     server.routes["/a"] = reply(status=status)
     with pytest.raises(Refused, match=f"HTTP {status}"):
@@ -198,3 +199,52 @@ def test_robots_txt_that_is_redirected_to_nowhere_is_none(server, reply):
     server.routes["/robots.txt"] = reply(status=302)
     server.routes["/a"] = reply(b"{}", headers=JSON)
     assert get(server, "/a").body == b"{}"
+
+
+# Servers that route by the Accept header
+
+
+def minds_accept(reply, status):
+    def answer(seen):
+        if seen.headers.get("accept", "*/*") != "*/*":
+            return reply(b"no route for this media type", status)
+        return reply(b"{}", headers=JSON)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [404, 406])
+def test_a_server_that_minds_the_accept_header_is_asked_without_it_from_then_on(server, reply, status):
+    server.prefixes["/m/"] = minds_accept(reply, status)
+
+    async def run():
+        fetcher = Fetcher(
+            contact=None,
+            allowed=AllowList((f"127.0.0.1:{server.port}",)),
+            pace_of=lambda _: FAST,
+            limits=PATIENT,
+        )
+        async with fetcher:
+            return [
+                await fetcher.fetch(f"{server.origin}/m/{n}", wanted="json", max_bytes=99) for n in range(4)
+            ]
+
+    assert [fetched.body for fetched in asyncio.run(run())] == [b"{}"] * 4
+    assert server.paths == ["/m/0", "/m/0", "/m/1", "/m/2", "/m/3"]
+
+
+def test_what_is_missing_is_asked_for_twice_at_three_documents_of_a_host_at_most(server):
+    async def run():
+        fetcher = Fetcher(
+            contact=None,
+            allowed=AllowList((f"127.0.0.1:{server.port}",)),
+            pace_of=lambda _: FAST,
+            limits=PATIENT,
+        )
+        async with fetcher:
+            for n in range(6):
+                with pytest.raises(Gone, match="404"):
+                    await fetcher.fetch(f"{server.origin}/m/{n}", wanted="json", max_bytes=99)
+
+    asyncio.run(run())
+    assert server.paths == ["/m/0", "/m/0", "/m/1", "/m/1", "/m/2", "/m/2", "/m/3", "/m/4", "/m/5"]
