@@ -17,7 +17,7 @@ SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru",
 
 
 class Storing(Config):
-    """How an image is stored, and on which side of a split it falls; shared by `harvest` and `pack`."""
+    """How an image is stored, and which split it belongs to; shared by `harvest` and `pack`."""
 
     renamed: ClassVar[dict[str, str]] = {
         "jpeg_quality": "storage.jpeg_quality",
@@ -42,7 +42,7 @@ class Storing(Config):
         "usable",
         description=(
             "`usable`: store what may be trained on or passed on; `all`: store everything, for work that "
-            "is not published (the verdicts are kept all the same)"
+            "is not published (the decisions on rights stay the same)"
         ),
     )
     composition: str = Field(
@@ -67,7 +67,9 @@ class Storing(Config):
         "one per core if not given",
     )
     storage: Storage = Field(default_factory=Storage, description="how images become samples of shards")
-    split: Split = Field(default_factory=Split, description="which side of the split a sample falls on")
+    split: Split = Field(
+        default_factory=Split, description="how samples are divided into train, val and test"
+    )
 
 
 class HarvestConfig(Storing):
@@ -96,32 +98,35 @@ class HarvestConfig(Storing):
     )
     out: Path | None = Field(None, description="folder of the shard set; not needed for a dry run")
     source: SourceKind = Field(
-        "auto", description="what the sources are; `auto` tells by the address and the content"
+        "auto", description="kind of the sources; `auto` detects it from the address and the content"
     )
     institution: str | None = Field(
-        None, description="a shipped profile by name, or a YAML file; default: by the host of each source"
+        None,
+        description="a shipped profile by name, or a YAML file; default: chosen by the host of each source",
     )
     contact: str | None = Field(
         None,
         description=(
-            "mail address or web page of whoever runs this harvest; servers see it in the User-Agent. "
-            "Needed for every host but this machine"
+            "your mail address or a web page about the harvest, for the User-Agent; "
+            "required for every host except this machine"
         ),
         min_length=3,
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
     )
-    dry_run: bool = Field(False, description="list the records; fetch no image and write nothing")
+    dry_run: bool = Field(
+        False, description="list the records, without downloading images or writing anything"
+    )
     json: bool = Field(  # type: ignore[assignment]
-        False, description='print one JSON object a line: {"record": ...} or {"refused": ...}'
+        False, description='print one JSON object per line: {"record": ...} or {"refused": ...}'
     )
     refresh: bool = Field(
-        False, description="ask again for everything, with If-None-Match and If-Modified-Since"
+        False, description="request everything again, with If-None-Match and If-Modified-Since"
     )
     retry_refused: bool = Field(
         False,
         description=(
-            "ask again for what was gone as well (404, 410); what could not be read, every run asks for again"
+            "also request again what was gone (404, 410); every run requests again what could not be read"
         ),
     )
     confirm_withdrawals: bool = Field(
@@ -132,14 +137,15 @@ class HarvestConfig(Storing):
         ),
     )
     num_tasks: int = Field(
-        1, description="tasks that share this harvest, as a job array does", ge=1, le=100_000
+        1, description="number of tasks that share this harvest, as in a job array", ge=1, le=100_000
     )
-    task: int | None = Field(None, description="which of them this is, from 0", ge=0)
+    task: int | None = Field(None, description="number of this task, from 0", ge=0)
     pack_incomplete: bool = Field(
-        False, description="pack what is there, although servers still ask to wait for the rest"
+        False, description="pack what has been downloaded, even if servers ask to wait for the rest"
     )
     network: Network = Field(
-        default_factory=Network, description="which servers may be asked, how often, and for how much"
+        default_factory=Network,
+        description="which servers may be contacted, how often, and limits of sizes and times",
     )
 
     @model_validator(mode="after")
@@ -154,13 +160,15 @@ class HarvestConfig(Storing):
 
 
 class Columns(Config):
-    """Which column of a table holds what. A name may be a list of names; the first that is filled counts."""
+    """The meaning of the columns of a table. A name may be a list of names; the first
+    column with a value is used.
+    """
 
     file: str | list[str] = Field(
         default="file", description="path of the image, relative to the table's folder"
     )
     id: str | list[str] | None = Field(
-        default=None, description="what identifies the item; default: the file's path"
+        default=None, description="identifier of the item; default: the file's path"
     )
     captions: dict[str, str | list[str]] = Field(
         default={"title": "title", "caption": "caption", "description": "description"},
@@ -168,14 +176,14 @@ class Columns(Config):
     )
     language: str | list[str] | None = Field(default=None, description="BCP 47 tag of the captions")
     caption_languages: dict[str, str] = Field(
-        default={}, description="caption field -> its language, where a column has one of its own"
+        default={}, description="caption field -> its language, if it differs from `language`"
     )
     rights: str | list[str] | None = Field(
         default="rights", description="rights statement or licence, in any spelling"
     )
-    attribution: str | list[str] | None = Field(default=None, description="credit line that must go along")
+    attribution: str | list[str] | None = Field(default=None, description="credit line that must be shown")
     date: str | list[str] | None = Field(
-        default=None, description="when it was made, as the institution writes it"
+        default=None, description="date of the object, as the institution writes it"
     )
     creators: str | list[str] | None = Field(default=None, description="who made it")
     iconclass: str | list[str] | None = Field(default=None, description="Iconclass notations")
@@ -187,7 +195,8 @@ class Columns(Config):
         default=None, description="address the image came from; default: the file's path"
     )
     group: str | list[str] | None = Field(
-        default=None, description="what stays on one side of a split; default: the manifest, else the item"
+        default=None,
+        description="group whose samples stay in one split; default: the manifest, else the item",
     )
     institution: str | list[str] | None = Field(
         default=None, description="name of the institution, where rows differ"
@@ -217,33 +226,35 @@ class PackConfig(Storing):
         json_schema_extra=positional(),
     )
     more_tars: list[str] = Field(
-        [], description="further tars, as a shell makes them of a brace list", json_schema_extra=positional()
+        [],
+        description="further tars, for brace lists that the shell has expanded",
+        json_schema_extra=positional(),
     )
     out: Path | None = Field(default=None, description="folder of the shard set; not needed for a dry run")
     images: Path | None = Field(
-        None, description="folder the file column starts from; default: the table's own"
+        None, description="folder that the paths in the file column are relative to; default: the table's own"
     )
-    columns: Columns = Field(default_factory=Columns, description="which column holds what")
+    columns: Columns = Field(default_factory=Columns, description="meaning of the columns")
     institution: str | None = Field(
         None, description="a shipped profile by name, or a YAML file; or see institution_names"
     )
     institution_names: dict[str, str] = Field(
-        {}, description="name of an institution as the table writes it -> its slug"
+        {}, description="name of an institution in the table -> its slug"
     )
-    rights: str | None = Field(None, description="rights statement of rows that carry none")
-    language: str | None = Field(None, description="BCP 47 tag of captions that carry none")
+    rights: str | None = Field(None, description="rights statement of rows without one")
+    language: str | None = Field(None, description="BCP 47 tag of captions without one")
     regions: Literal["off", "records"] = Field(
         "off", description="`records`: each region becomes a sample of its own, cut from the image"
     )
     min_region_pixels: int = Field(
-        32, description="regions with a shorter side are left out, and listed", ge=1
+        32, description="regions whose shorter side is smaller are left out, and listed", ge=1
     )
     list_separator: str | None = Field(
-        None, description="what separates several values in one cell of a CSV, for example `;`"
+        None, description="separator of several values in one cell of a CSV, for example `;`"
     )
     dry_run: bool = Field(False, description="list what would be packed and write nothing")
     json: bool = Field(  # type: ignore[assignment]
-        False, description='print one JSON object a line: {"record": ...} or {"refused": ...}'
+        False, description='print one JSON object per line: {"record": ...} or {"refused": ...}'
     )
 
     @model_validator(mode="after")
@@ -260,9 +271,11 @@ class CheckConfig(Config):
 
     shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
     policy: PolicyName | None = Field(
-        None, description="judge the rights again under this policy; default: the set's own"
+        None, description="check the rights under this policy; default: the set's own"
     )
-    decode_images: bool = Field(True, description="decode every image, not only compare checksums")
+    decode_images: bool = Field(
+        True, description="also decode every image, in addition to comparing checksums"
+    )
     signers: Path | None = Field(
         None,
         description="an `allowed_signers` file of OpenSSH: the set must be signed by one of those in it; "
@@ -293,7 +306,7 @@ class MergeConfig(Config):
     out: Path = Field(description="folder of the new shard set")
     name: str = Field("merged", description="name of the new set", pattern=SLUG_PATTERN, max_length=64)
     policy: PolicyName = Field(
-        "open", description="the verdicts of all sets are computed again under this policy"
+        "open", description="policy under which the rights of all sets are checked again"
     )
     duplicates: Literal["refuse", "first"] = Field(
         "refuse", description="a key in two sets: an error, or the first set's sample counts"
@@ -348,8 +361,8 @@ class TakedownConfig(Config):
     keys: list[str] = Field(
         [], description="sample keys, source ids, manifest or canvas URIs", json_schema_extra=positional()
     )
-    keys_file: Path | None = Field(None, description="a file with one of them a line")
-    reason: str = Field(description="why, in words for a person", min_length=3, max_length=2_000)
+    keys_file: Path | None = Field(None, description="a file with one of them per line")
+    reason: str = Field(description="the reason, in words", min_length=3, max_length=2_000)
     at: str | None = Field(None, description="time to write (ISO 8601, UTC); default: now")
 
 
@@ -360,14 +373,14 @@ class CardConfig(Config):
     title: str | None = Field(None, description="title for people; default: the set's name")
     description: str | None = Field(None, description="a paragraph about the set", max_length=10_000)
     licence: str | None = Field(
-        None, description="licence of the set as a whole, where there is one; default: each item's own"
+        None, description="licence of the set as a whole, if it has one; default: each item has its own"
     )
     url: str | None = Field(None, description="where the set is published")
-    contact: str | None = Field(None, description="whom to write to about an item")
+    contact: str | None = Field(None, description="contact for questions about an item")
 
 
 class StatusConfig(Config):
     """Show the state of a harvest."""
 
     folder: Path = Field(description="folder of the harvest", json_schema_extra=positional())
-    json: bool = Field(False, description="print it as one JSON object")  # type: ignore[assignment]
+    json: bool = Field(False, description="print the state as one JSON object")  # type: ignore[assignment]
