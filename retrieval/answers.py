@@ -94,7 +94,10 @@ class Query(Answer):
     mode: Mode = "hybrid"
     fold: bool = Field(True, description="show near-duplicates as one hit with a count")
     diversity: float = Field(
-        0.0, ge=0, le=1, description="0: the best first; towards 1: the first page differs more in itself"
+        0.0,
+        ge=0,
+        le=1,
+        description=("0: the best first; towards 1: the hits of the first page differ more from each other"),
     )
 
 
@@ -112,7 +115,7 @@ class RightsInfo(Answer):
     statement: str | None = Field(description="its short name: PDM, CC-BY-SA, InC")
     label: str = Field(description="its name for people: Public Domain Mark 1.0")
     display: Display = Field(description="may the image be shown: yes, unaltered only, or as a link")
-    attribution: str | None = Field(description="the credit line that must go along")
+    attribution: str | None = Field(description="the credit line that must be shown")
     may_reuse: bool = Field(description="whether the image may be passed on, share-alike included")
 
 
@@ -123,7 +126,7 @@ class Provenance(Answer):
     harvested_at: str = Field(description="ISO 8601 time, UTC")
     harvested_by: str = Field(description="the program and its version")
     rights_judged_by: str = Field(
-        description="the policy that gave the verdict on its rights, as name@version"
+        description="the policy under which its rights were checked, as name@version"
     )
 
 
@@ -132,7 +135,9 @@ class Hit(Answer):
 
     rank: int = Field(ge=1, description="place in the whole result, over all pages")
     score: float = Field(
-        ge=0, le=1, description="calibrated: how surely the image answers the query. Not always descending."
+        ge=0,
+        le=1,
+        description=("calibrated: the probability that the image matches the query. Not always descending."),
     )
     cosine: float | None = Field(None, description="similarity to the query vector, where there is one")
     matched: tuple[str, ...] = Field((), description="what found it: meaning, captions, words")
@@ -155,7 +160,9 @@ class Hit(Answer):
     height: int
     links: tuple[Link, ...] = ()
     provenance: Provenance
-    num_near_duplicates: int = Field(0, ge=0, description="items folded under this one")
+    num_near_duplicates: int = Field(
+        0, ge=0, description=("number of near-duplicates hidden behind this one")
+    )
 
 
 class Results(Answer):
@@ -163,7 +170,7 @@ class Results(Answer):
 
     hits: tuple[Hit, ...]
     total: int = Field(ge=0, description="items that pass the filters")
-    next_cursor: str | None = Field(description="the next page; null on the last")
+    next_cursor: str | None = Field(description="cursor of the next page; null on the last page")
     matches_well: bool | None = Field(
         description="false: nothing here matches well; null: nothing to judge by"
     )
@@ -212,9 +219,10 @@ class NotationSuggestion(Answer):
     score: float = Field(
         ge=0,
         le=1,
-        description="how surely a search for its words would take the image for an answer; each for"
-        " itself, so that they add up"
-        " to nothing in particular",
+        description=(
+            "score that a search for its words would give the image; each notation is scored "
+            "separately, and the scores do not add up to 1"
+        ),
     )
 
 
@@ -231,9 +239,13 @@ class Notation(Answer):
     notation: str
     label: str
     language: str
-    broader: tuple[Term, ...] = Field(description="from the top of Iconclass down to just above the notation")
+    broader: tuple[Term, ...] = Field(
+        description=("from the top of Iconclass down to just above the notation")
+    )
     narrower: tuple[Term, ...] = Field(description="one step below")
-    num_items: int = Field(0, ge=0, description="items here that carry the notation or one below it")
+    num_items: int = Field(
+        0, ge=0, description=("number of items here that have the notation or one below it")
+    )
     suggested: tuple[NotationSuggestion, ...] = Field(
         (), description="notations below that the model sees in the item asked about"
     )
@@ -251,9 +263,10 @@ class Explanation(Answer):
         (0.0, 0.0, 1.0, 1.0),
         min_length=4,
         max_length=4,
-        description="what of the image the map covers: left, top, right, bottom, in shares of its"
-        " width and height;"
-        " less than the whole where the model sees a square cut from it",
+        description=(
+            "part of the image that the map covers: left, top, right, bottom, as fractions of its "
+            "width and height; less than the whole if the model sees only a square part"
+        ),
     )
     cosine: float
 

@@ -25,32 +25,41 @@ class EncodeConfig(Config):
     out: str = Field(description="folder of the embedding store")
     side: Literal["image", "text"] = Field("image", description="what to embed: the image, or its captions")
     precision: Precision = Field(
-        "auto", description="auto takes bfloat16 where the hardware computes it, else float32"
+        "auto", description="auto takes bfloat16 if the hardware computes it natively, otherwise float32"
     )
-    batch_size: int = Field(64, ge=1, le=4096, description="images per forward pass; formed across shards")
+    batch_size: int = Field(
+        64,
+        ge=1,
+        le=4096,
+        description=("images per forward pass; a batch may contain images of several shards"),
+    )
     num_workers: int | None = Field(
         None,
         ge=0,
         le=256,
-        description="threads that read, decode and encode one batch each, in parallel; 0 works in"
-        " the calling "
-        "thread; one per core if not given",
+        description=(
+            "threads that each read, decode and encode a batch; 0 works in the calling thread; "
+            "one per core if not given"
+        ),
     )
     num_threads: int | None = Field(
         1,
         ge=1,
         le=256,
-        description="CPU threads of each worker's forward pass; null takes every core",
+        description="CPU threads of each worker's forward pass; null means all cores",
     )
-    device: Device = Field("auto", description="where the model runs; auto takes a GPU where there is one")
+    device: Device = Field("auto", description="device of the model; auto takes a GPU if there is one")
     task: int | None = Field(
         None, ge=0, description="number of this task in a job array; it encodes its share of the shards"
     )
     num_tasks: int = Field(
-        1, ge=1, le=100_000, description="tasks in the job array; a call without a task assembles"
+        1,
+        ge=1,
+        le=100_000,
+        description=("number of tasks in the job array; a call without a task assembles the store"),
     )
     verify_shards: bool = Field(True, description="compare each shard with its checksum before reading it")
-    dry_run: bool = Field(False, description="say what would be encoded, and stop")
+    dry_run: bool = Field(False, description="print what would be encoded, and stop")
 
 
 class IndexConfig(Config):
@@ -74,29 +83,35 @@ class IndexConfig(Config):
     )
     out: str = Field(description="index folder")
     kind: IndexKind = Field(
-        "auto", description="how vectors are searched; auto decides by size and memory, and says why"
+        "auto", description="kind of index; auto chooses by size and memory, and prints the reason"
     )
-    memory_budget_mb: int = Field(800, ge=64, description="memory the server may use for vectors, in MB")
+    memory_budget_mb: int = Field(
+        800, ge=64, description=("memory that the server may use for vectors, in MB")
+    )
     num_probes: int = Field(
-        0, ge=0, le=65536, description="lists an IVF index looks into; 0 measures what recall needs"
+        0,
+        ge=0,
+        le=65536,
+        description=("number of lists that an IVF index searches; 0 measures how many the recall needs"),
     )
     target_recall: float = Field(
-        0.95, ge=0.5, le=1.0, description="recall@10 against exact search that the index must reach"
+        0.95, ge=0.5, le=1.0, description="recall@10, compared with exact search, that the index must reach"
     )
     num_threads: int | None = Field(
         None, ge=1, le=256, description="CPU threads of the build; all cores if not given"
     )
-    backend: Literal["faiss", "milvus"] = Field("faiss", description="what holds the vectors")
+    backend: Literal["faiss", "milvus"] = Field("faiss", description="the vector store")
     milvus_uri: str | None = Field(
         None, description="address of a Milvus cluster; by default Milvus Lite in a file of the index"
     )
     add: bool = Field(
-        False, description="add the stores to the index there is, without a rebuild, instead of replacing it"
+        False,
+        description=("add the stores to the existing index, without a rebuild, instead of replacing it"),
     )
     compact: bool = Field(
-        False, description="fold additions and withdrawals into a new generation of the index there is"
+        False, description="fold additions and withdrawals into a new generation of the existing index"
     )
-    dry_run: bool = Field(False, description="say what would be built and why, and stop")
+    dry_run: bool = Field(False, description="print what would be built and why, and stop")
 
     @model_validator(mode="after")
     def _compacting_takes_no_stores(self) -> IndexConfig:
@@ -111,19 +126,21 @@ class SearchConfig(Config):
     renamed: ClassVar[dict[str, str]] = {"shardset": "shardsets", "institution": "institutions"}
 
     text: str | None = Field(
-        None, description="what to look for, in any language the model knows", json_schema_extra=positional()
+        None,
+        description=("what to look for, in any language the model knows"),
+        json_schema_extra=positional(),
     )
     index: str = Field(description="index folder")
-    shardsets: list[str] = Field([], description="where the shard sets are now, when they were moved")
-    model: str | None = Field(None, description="where the model is now, when it was moved")
+    shardsets: list[str] = Field([], description="present folders of the shard sets, if they were moved")
+    model: str | None = Field(None, description="present folder of the model, if it was moved")
     mode: Mode = Field("hybrid", description="by meaning and words, by meaning alone, or by words alone")
     k: int = Field(10, ge=1, le=200, description="number of results")
-    cursor: str | None = Field(None, description="continue after a page, with the cursor it ended with")
-    like: list[str] = Field([], description="keys of items to look like")
-    unlike: list[str] = Field([], description="keys of items not to look like")
+    cursor: str | None = Field(None, description="continue after a page, with the cursor that it printed")
+    like: list[str] = Field([], description="keys of items that hits should resemble")
+    unlike: list[str] = Field([], description="keys of items that hits should not resemble")
     plus: list[str] = Field([], description="further texts that should be in the picture")
-    minus: list[str] = Field([], description="texts that should not")
-    image: str | None = Field(None, description="image file to look like")
+    minus: list[str] = Field([], description="further texts that should not be in the picture")
+    image: str | None = Field(None, description="image file to search with")
     institutions: list[str] = Field([], description="only items of these institutions, by slug")
     language: str | None = Field(None, description="only items with a caption in this language")
     earliest: int | None = Field(None, description="made in this year or later")
@@ -135,8 +152,13 @@ class SearchConfig(Config):
     creator: str | None = Field(None, description="maker, as the record names them")
     has_region: bool | None = Field(None, description="only records about a part of an image")
     fold: bool = Field(True, description="show near-duplicates as one result with a count")
-    diversity: float = Field(0.0, ge=0, le=1, description="towards 1: the page differs more in itself")
-    json: bool = Field(False, description="print one JSON object instead of a table")  # type: ignore[assignment]
+    diversity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description=("0: the best first; towards 1: the hits of a page differ more from each other"),
+    )
+    json: bool = Field(False, description=("print one JSON object instead of a table"))  # type: ignore[assignment]
 
 
 class ServeConfig(Config):
@@ -147,30 +169,37 @@ class ServeConfig(Config):
     index: str = Field(description="index folder", json_schema_extra=positional())
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    shardsets: list[str] = Field([], description="where the shard sets are now, when they were moved")
-    model: str | None = Field(None, description="where the model is now, when it was moved")
-    max_requests: int = Field(200, ge=1, le=10_000, description="requests worked on at the same time")
+    shardsets: list[str] = Field([], description="present folders of the shard sets, if they were moved")
+    model: str | None = Field(None, description="present folder of the model, if it was moved")
+    max_requests: int = Field(
+        200, ge=1, le=10_000, description=("requests handled at the same time; further ones are answered 503")
+    )
     max_connections: int = Field(
         500,
         ge=2,
         le=100_000,
-        description="open connections; one more closes the one that has been silent for longest",
+        description="open connections; a further one closes the one that has been idle for longest",
     )
     trusted_proxies: str = Field(
         "127.0.0.1",
-        description="addresses of proxies whose X-Forwarded headers (Proto, For, Host, Prefix) are trusted,"
-        " with commas between",
+        description=(
+            "addresses of proxies whose X-Forwarded headers (Proto, For, Host, Prefix) are "
+            "trusted, separated by commas"
+        ),
     )
-    title: str = Field("iconoclip", max_length=120, description="name of the collection, shown on every page")
+    title: str = Field(
+        "iconoclip", max_length=120, description=("name of the collection, shown on every page")
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s?#]+$",
-        description="address that readers use, behind a reverse proxy: scheme, host and the path it"
-        " is published"
-        " under, which the proxy strips; by default the address of each request",
+        description=(
+            "public address behind a reverse proxy: scheme, host and path (which the proxy "
+            "strips); by default the address of each request"
+        ),
     )
     rate_limit_per_minute: int = Field(
-        300, ge=0, le=1_000_000, description="requests per client and minute; 0 does not count them"
+        300, ge=0, le=1_000_000, description="requests per client and minute; 0 means no limit"
     )
     max_upload_bytes: int = Field(
         10_000_000, ge=1_000, le=20_000_000, description="size of an uploaded picture, in bytes"
@@ -180,18 +209,20 @@ class ServeConfig(Config):
     )
     fetch_pictures: bool = Field(
         True,
-        description="fetch a picture that is named by its address, from hosts of the institutions here; "
-        "false: the service sends no request to anybody",
+        description=(
+            "fetch pictures that users name by address, from hosts of the institutions here; "
+            "false: the service sends no requests"
+        ),
     )
     cors_origins: list[str] = Field(
         [],
-        description="origins whose pages may read the API; `*` for all, as a IIIF viewer elsewhere needs",
+        description=(
+            "origins of other sites whose pages may read the API, such as a IIIF viewer; `*` for all"
+        ),
     )
-    consortium: list[str] = Field(
-        [], description="institutions, by slug, that only the holder of a token sees"
-    )
+    consortium: list[str] = Field([], description="institutions, by slug, that only people with a token see")
     hidden: list[str] = Field([], description="institutions, by slug, that nobody sees")
     token_file: str | None = Field(
         None, description="file with one token per line; each gives access to the consortium's items"
     )
-    preload: bool = Field(True, description="load the model in the background as soon as the page answers")
+    preload: bool = Field(True, description="load the model in the background at start")

@@ -85,7 +85,9 @@ class FilterParams(BaseModel):
         description="Iconclass notation, or words of one; everything below it is found too",
         examples=["46A122", "lion"],
     )
-    object_type: Value | None = Field(default=None, description="type of the object, as the facet writes it")
+    object_type: Value | None = Field(
+        default=None, description=("type of the object, as the facet writes it")
+    )
     creator: Value | None = Field(default=None, description="maker, as the facet writes it")
     has_region: bool | None = Field(default=None, description="true: only records about a part of an image")
 
@@ -104,10 +106,12 @@ class SearchParams(FilterParams):
         examples=["a lion holding a rose"],
     )
     like: list[KeyText] = Field(
-        default=[], max_length=MAX_VALUES, description="key of an item to look like; may be repeated"
+        default=[],
+        max_length=MAX_VALUES,
+        description=("key of an item that hits should resemble; may be repeated"),
     )
     unlike: list[KeyText] = Field(
-        default=[], max_length=MAX_VALUES, description="key of an item not to look like"
+        default=[], max_length=MAX_VALUES, description="key of an item that hits should not resemble"
     )
     plus: list[Text] = Field(
         default=[], max_length=MAX_TERMS, description="a further text that should be in the picture"
@@ -116,21 +120,22 @@ class SearchParams(FilterParams):
     term: list[Term] = Field(
         default=[],
         max_length=MAX_TERMS,
-        description="a further part with its weight, as WEIGHT:TEXT or WEIGHT:KEY; below zero it is"
-        " taken away",
+        description=(
+            "a further part with its weight, as WEIGHT:TEXT or WEIGHT:KEY; a negative weight subtracts it"
+        ),
         examples=[["0.5:winter", "-1:a crowd"]],
     )
     image: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_-]{22}$",
         max_length=22,
-        description="a picture to look like, by the name that POST /api/pictures gave it",
+        description="a picture to search with, by the name that POST /api/pictures returned",
     )
     region: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9_-]{1,100}:[0-9.]{1,12}(,[0-9.]{1,12}){3}$",
         max_length=160,
-        description="a part of an item's image, as KEY:x,y,width,height in shares of the image (0 to 1)",
+        description="a part of an item's image, as KEY:x,y,width,height in fractions of the image (0 to 1)",
         examples=["staatsarchiv-0123456789abcdef:0.25,0,0.5,0.5"],
     )
     mode: Mode = Field(
@@ -140,7 +145,10 @@ class SearchParams(FilterParams):
     cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before")
     fold: bool = Field(default=True, description="show near-duplicates as one hit with a count")
     diversity: float = Field(
-        default=0.0, ge=0, le=1, description="0: the best first; towards 1: a page differs more in itself"
+        default=0.0,
+        ge=0,
+        le=1,
+        description=("0: the best first; towards 1: the hits of a page differ more from each other"),
     )
 
     @model_validator(mode="after")

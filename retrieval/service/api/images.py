@@ -21,12 +21,12 @@ router = APIRouter(responses=REFUSALS)
 
 _JPEG: Responses = {
     200: {"content": {"image/jpeg": {}}, "description": "the picture"},
-    304: {"description": "the copy you have is still good"},
+    304: {"description": "your copy is still valid"},
     403: documented(
-        "its rights allow a link only",
+        "its rights allow only a link",
         Refusal(
             403,
-            "the rights of this picture allow a link only",
+            "the rights of this picture allow only a link",
             where="staatsarchiv-0123456789abcdef",
             remedy="see it at https://archives.example/objects/a-12",
         ),
@@ -93,13 +93,13 @@ class KeptPicture(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     image: str = Field(description="its name, for the parameter `image` of a search and of every export")
-    seconds: int = Field(description="how long it is kept; in memory, and nowhere else")
+    seconds: int = Field(description="how long it is kept, only in memory")
 
 
 @router.post(
     "/api/pictures",
     tags=["search"],
-    summary="Bring a picture, and get a name to search with",
+    summary="Send a picture, and get a name to search with",
     responses=UPLOAD | answered(KeptPicture(image="tFv3Yk2iW0mZ4cQd8sLr1A", seconds=uploads.KEEP_SECONDS)),
 )
 def bring(

@@ -12,7 +12,7 @@ from retrieval.service.guards.refusals import Refusal, documented
 Responses = dict[int | str, dict[str, Any]]
 REFUSALS: Responses = {
     400: documented(
-        "a cursor of another question, or a body that cannot be read",
+        "a cursor of another query, or a body that cannot be read",
         Refusal(400, "this cursor belongs to another query", remedy="repeat the query unchanged"),
     ),
     401: documented(
@@ -25,7 +25,7 @@ REFUSALS: Responses = {
         ),
     ),
     404: documented(
-        "no such item, or it was withdrawn, or it is not for you",
+        "no such item, or it was withdrawn, or you may not see it",
         Refusal(
             404,
             "there is no such item here",

@@ -95,7 +95,7 @@ _ITEM = ItemAnswer(
 
 @router.get("/api/items/{key}", tags=["items"], summary="One item, whole", responses=answered(_ITEM))
 def item(key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed) -> ItemAnswer:
-    """The record with captions, rights and provenance, other items of the same object, and similar items."""
+    """The record with captions, rights and provenance, other items of the object, and similar items."""
     found, base = context.item(key, concealed), context.base_url(request)
     shown = is_shown(found.hit)
     return ItemAnswer(
@@ -190,7 +190,9 @@ class IconclassParams(BaseModel):
     notation: Value = Field(
         min_length=1,
         max_length=120,
-        description="an Iconclass notation; or words, and `narrower` lists the notations that hold them all",
+        description=(
+            "an Iconclass notation; or words, and `narrower` lists the notations whose text contains them all"
+        ),
         examples=["46A122", "coat of arms"],
     )
     language: str = Field(default="en", pattern=r"^[a-z]{2}$", description="language of the labels")
@@ -198,8 +200,9 @@ class IconclassParams(BaseModel):
         default=None,
         pattern=KEY_PATTERN,
         max_length=100,
-        description="key of an item: the answer then holds notations below `notation` that the model"
-        " sees in it",
+        description=(
+            "key of an item: the response then contains notations below `notation` that the model sees in it"
+        ),
     )
     k: int = Field(default=10, ge=1, le=50, description="number of suggestions")
 
