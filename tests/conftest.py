@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The workers share the cores: a thread pool in each would only slow the others down.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests start many processes, and each would compile the packages again. pytest asks `sys` before it stores
+# the test files with their rewritten assertions.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# Next to nothing of what is imported before the tests are collected becomes garbage; looking for it takes a
+# tenth of the time. pytest_collection_finish enables it again.
+gc.disable()
 
 # What takes longest on two slow cores, longest first: a long file that starts last keeps one worker busy
 # while the others have nothing to do. `make test ARGS=--durations=50` lists what is slow today.
@@ -63,8 +73,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start what forks commands, once everything is imported; the process that hands out tests runs none."""
+    gc.enable()
     if session.items:
         commands.start_server()
+    # What lives now lives to the end: no collection needs to look at it again.
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

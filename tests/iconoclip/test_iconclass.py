@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 
@@ -15,23 +16,32 @@ from iconoclip import iconclass
 from retrieval import iconography
 from training.evaluation.zero_shot import LabelSet
 
-CLASSIFICATION = Iconclass()
-LISTED = [notation for notation in CLASSIFICATION._D if notation]
+
+# Read when a test first asks: it takes a second, and every worker imports this file.
+@functools.cache
+def classification() -> Iconclass:
+    return Iconclass()
 
 
-def some_notations(number: int) -> list[str]:
+@functools.cache
+def listed() -> list[str]:
+    return [notation for notation in classification()._D if notation]
+
+
+@functools.cache
+def some_notations(number: int = 120) -> list[str]:
     """Of every kind: listed, with listed and free names, doubled letters, keys, and what does not exist."""
     random_ = random.Random(7)
-    free = [notation for notation in LISTED if "(...)" in notation]
-    found = random_.sample([n for n in LISTED if "(...)" not in n], number)
+    free = [notation for notation in listed() if "(...)" in notation]
+    found = random_.sample([n for n in listed() if "(...)" not in n], number)
     found += [
         n.replace("(...)", f"({name})")
         for n in random_.sample(free, number)
         for name in ("NAPOLEON", "A B & C")
     ]
-    found += random_.sample([n for n in LISTED if re.search(r"([A-Z])\1", n)], number // 2)
-    for notation in random_.sample([n for n in LISTED if CLASSIFICATION._D[n].get("k")], number):
-        key = random_.choice(CLASSIFICATION._D[notation]["k"]["s"])
+    found += random_.sample([n for n in listed() if re.search(r"([A-Z])\1", n)], number // 2)
+    for notation in random_.sample([n for n in listed() if classification()._D[n].get("k")], number):
+        key = random_.choice(classification()._D[notation]["k"]["s"])
         found.append(f"{notation.replace('(...)', '(X)')}(+{key})")
     return [
         *found,
@@ -45,12 +55,9 @@ def some_notations(number: int) -> list[str]:
     ]
 
 
-NOTATIONS = some_notations(120)
-
-
 def test_the_same_notation_has_the_same_text_whoever_asks() -> None:
     labels = LabelSet(name="x", of="iconclass", prompts={"en": ["{}"]}, classes={"25F": {}, "31A": {}})
-    for notation in NOTATIONS:
+    for notation in some_notations():
         captions = {caption.language: caption.text for caption in captions_of([notation])}
         named = labels.model_copy(update={"classes": {notation: {}}})
         for language in iconclass.LANGUAGES:
@@ -64,9 +71,9 @@ def test_the_same_notation_has_the_same_text_whoever_asks() -> None:
 def test_listed_notations_have_the_text_of_the_classification() -> None:
     """Against the package's own texts."""
     for language, name in iconclass.LANGUAGES.items():
-        CLASSIFICATION.load(name)
-        for notation in NOTATIONS[:120]:
-            assert iconclass.label(notation, language) == CLASSIFICATION.texts[name].get(notation, "")
+        classification().load(name)
+        for notation in some_notations()[:120]:
+            assert iconclass.label(notation, language) == classification().texts[name].get(notation, "")
 
 
 def spellings(notation: str) -> list[str]:
@@ -83,17 +90,17 @@ def spellings(notation: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("notation", NOTATIONS[:-7:5])
-def test_spaces_and_lower_case_change_nothing(notation: str) -> None:
-    wanted = iconclass.resolve(notation)
-    assert wanted is not None
-    for spelling in spellings(notation):
-        assert iconclass.resolve(spelling) == wanted, spelling
-        assert iconclass.labels(spelling) == iconclass.labels(notation)
-        assert iconclass.path(spelling) == iconclass.path(notation)
-    if not wanted.names:
-        assert iconclass.resolve(notation.replace(" ", "")) == wanted
-        assert iconclass.resolve(notation.lower()) == wanted
+def test_spaces_and_lower_case_change_nothing() -> None:
+    for notation in some_notations()[:-7:5]:
+        wanted = iconclass.resolve(notation)
+        assert wanted is not None, notation
+        for spelling in spellings(notation):
+            assert iconclass.resolve(spelling) == wanted, spelling
+            assert iconclass.labels(spelling) == iconclass.labels(notation), spelling
+            assert iconclass.path(spelling) == iconclass.path(notation), spelling
+        if not wanted.names:
+            assert iconclass.resolve(notation.replace(" ", "")) == wanted, notation
+            assert iconclass.resolve(notation.lower()) == wanted, notation
 
 
 @pytest.mark.parametrize(
@@ -124,7 +131,7 @@ def test_paths(notation: str, path: tuple[str, ...]) -> None:
 
 def test_children_and_parents_agree() -> None:
     assert iconclass.children("") == tuple("0123456789")
-    for notation in random.Random(3).sample([n for n in LISTED if "(...)" not in n], 200):
+    for notation in random.Random(3).sample([n for n in listed() if "(...)" not in n], 200):
         for child in iconclass.children(notation):
             # A doubled letter is listed as a child of the single one, and often has a path of its own.
             is_doubled = re.search(r"([A-Z])\1", child) and not re.search(r"([A-Z])\1", notation)

@@ -58,8 +58,6 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (chunked(*[b"x"] * 200, pause=0.02), NotNow, "stalled"),
         (chunked(*[b"x" * 50_000] * 60), Refused, "larger than"),
         (raw(OK + b"Content-Length: 99999999999\r\n\r\n"), Refused, "larger than"),
-        (chunked(gzip.compress(b"\0" * 300_000_000),
-         head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"), Refused, "larger than"),
         (chunked(b"not gzip", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"), Refused,
          "damaged"),
         (chunked(b"x", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: br\r\n"), Refused,
@@ -67,7 +65,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
     ],
     ids=["cut short", "stalls", "negative length", "two lengths", "ssh", "nothing", "endless header",
     "slow drip",
-         "endless", "huge by its own word", "gzip bomb", "no gzip", "brotli"],
+         "endless", "huge by its own word", "no gzip", "brotli"],
 )  # fmt: skip
 def test_bodies_that_cannot_be_used(server, reply, script, error, reason):
     server.routes["/a"] = reply(script=script)
@@ -75,6 +73,18 @@ def test_bodies_that_cannot_be_used(server, reply, script, error, reason):
     with pytest.raises(error, match=reason):
         get(server, "/a", limits=IMPATIENT)
     assert time.monotonic() - started < 5
+
+
+def test_a_gzip_bomb_is_refused(server, reply):
+    # Not among the cases above: it takes a second to make, and every worker imports this file.
+    bomb = gzip.compress(b"\0" * 300_000_000)
+    test_bodies_that_cannot_be_used(
+        server,
+        reply,
+        chunked(bomb, head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"),
+        Refused,
+        "larger than",
+    )
 
 
 def test_dripping_header_ends(server, reply):

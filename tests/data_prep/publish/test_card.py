@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import mlcroissant
 import pytest
 import yaml
 
@@ -63,6 +62,9 @@ def test_texts_of_outsiders_are_no_markup(shardset):
 
 
 def test_croissant_is_valid_and_yields_the_rows(shardset):
+    # Imported here, as it takes half a second and every worker imports this file.
+    import mlcroissant
+
     card(CardConfig(shardset=shardset.folder))
     dataset = mlcroissant.Dataset(shardset.folder / "croissant.json")
     assert not dataset.metadata.issues.errors

@@ -17,7 +17,6 @@ from retrieval.query.facets import facets_of
 from retrieval.service.api import examples
 from retrieval.service.app import create_app
 from retrieval.service.guards.refusals import CODES
-from tests.retrieval.service.fuzzing import fuzz
 
 NUM_CASES = 8
 
@@ -25,6 +24,9 @@ NUM_CASES = 8
 def test_generated_requests_never_meet_a_server_error(
     engine: SearchEngine, index_folder: Path, client: TestClient, shown_key: str, link_key: str
 ) -> None:
+    # Imported here: schemathesis takes more than a second, and every worker imports this file.
+    from tests.retrieval.service.fuzzing import fuzz
+
     app = create_app(
         engine, ServeConfig(index=str(index_folder), rate_limit_per_minute=0, max_upload_bytes=100_000)
     )
