@@ -1,5 +1,5 @@
 """The words that catalogues write dates with, in English, German, French, Dutch, Italian, Spanish and
-Swedish.
+Swedish. Those of other languages are in date_terms.tsv.
 
 Everything is in lower case. This file only contains tables of words; data_prep/description/dates.py uses
 them.
@@ -95,7 +95,22 @@ CENTURY = (
     "sajand",
 )  # fmt: skip
 # Before the number: "secolo XV", "s. XVI".
-CENTURY_BEFORE = ("century", "secolo", "sec", "siglo", "século", "s", "saec", "saeculum")
+CENTURY_BEFORE = (
+    "century",
+    "centuries",
+    "siglos",
+    "secoli",
+    "secc",
+    "séculos",
+    "séc",
+    "secolo",
+    "sec",
+    "siglo",
+    "século",
+    "s",
+    "saec",
+    "saeculum",
+)
 BEFORE_CHRIST = (
     "bce", "b.c.e", "bc", "b.c", "v. chr", "v.chr", "v chr", "vor christus", "av. j.-c", "av. j.c",
     "avant j.-c", "avant jésus-christ", "av jc", "a.c", "a. c", "a.c.n", "voor christus", "f.kr", "f. kr",
@@ -103,6 +118,7 @@ BEFORE_CHRIST = (
 
 # Part of a century: word -> first and last of its hundred years.
 PARTS = {
+    "frühe": (0, 32), "frühen": (0, 32), "späte": (67, 99), "späten": (67, 99),
     "early": (0, 32), "earlier": (0, 49), "beginning": (0, 24), "anfang": (0, 24), "beginn": (0, 24),
     "frühes": (0, 32), "früh": (0, 32), "début": (0, 24), "debut": (0, 24), "begin": (0, 24),
     "vroeg": (0, 32), "inizio": (0, 24), "principios": (0, 24), "mid": (40, 60), "middle": (40, 60),
@@ -134,4 +150,20 @@ FRACTIONS = {
     for word in words.split()
 }
 DECADE = ("er jahre", "er-jahre", "er jaren", "er", "s", "'s", "ies")
-DECADE_BEFORE = ("années", "jaren", "anni", "années", "years", "decade of")
+# Of a copy: "1880 (printed 1950)", "c.1916-7, cast 1955-6". Its date is not that of the making.
+COPIES = (
+    "cast", "casting", "recast", "reprinted", "reprint", "printed", "print of", "later print",
+    "digitized", "digitised", "digitization", "digitisation", "scanned", "photographed", "restored",
+    "facsimile", "copy of", "copied", "copy", "after a", "after an", "original", "gedruckt",
+    "druck von", "nachdruck", "neudruck", "abguss", "guss", "kopie", "digitalisat", "digitalisiert",
+    "gescannt", "restauriert", "nach einem", "nach einer", "tirage", "réimpression", "réimprimé",
+    "numérisé", "numérisée", "numérisation", "fonte", "copie", "d'après", "herdruk", "afdruk",
+    "gegoten", "gedigitaliseerd", "ristampa", "fusione", "copia", "digitalizzato", "reimpresión",
+    "reimpreso", "digitalizado", "tryckt", "avgjutning", "digitaliserad", "digitaliseret",
+    "digitalisert", "přetisk", "digitalizováno", "przedruk", "odlew", "kopia", "zdigitalizowano",
+    "переиздание", "копия",
+)  # fmt: skip
+DECADE_BEFORE = (
+    "années", "jaren", "anni", "years", "decade of", "decade", "década de", "años", "δεκαετία του", "lata",
+    "léta",
+)  # fmt: skip

@@ -15,11 +15,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from data_prep.description import date_words as words
+from data_prep.description.date_translation import translated
 from iconoclip.record import Date
 
 MAX_TEXT_CHARS: Final = 500
 LAST_YEAR: Final = 2040
 _FIRST_LONE_YEAR: Final = 400
+# A date from here on is that of a scan if the source gives an older one as well.
+FIRST_YEAR_OF_SCANS: Final = 1990
+_PLACEHOLDER = re.compile(r"\d{4}-01-01(?:[T ]|$)")
+_YEAR_AS_TIME = re.compile(r"(\d{4})-01-01[t ]00:00:00(?:\.0+)?(?:z|[+-]00:?00)?")
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,25 @@ _BC_YEAR = re.compile(rf"(?<!\d)(?P<year>\d{{1,4}})\s*(?P<bc>{_any(words.BEFORE_
 _ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
 _REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
 _LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")
+_COPY = re.compile(rf"[\s,;(\[]+{_any(words.COPIES)}(?!\w)[^;,)\]]*[)\]]?")
+# "188." and "[ca 188.]", as French libraries write the 1880s: a full stop for the missing digit.
+_OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$)")
+_ARTICLES = r"(?:\s+(?:of|the|des|du|de|del|della|dell'|van|het|der|do|da|la|le|el))*\s*"
+_TWO_CENTURIES = re.compile(
+    rf"(?<!\w)(?:(?P<part>{_any(words.PARTS)}){_ARTICLES})?(?P<first>{_NUMBER}){_ORDINAL}\s*"
+    rf"(?:{_any(words.CENTURY)}\s*)?(?:/|-|or|oder|ou|and|und|et|to|bis|of|o|e|y|i|a)\s*"
+    rf"(?P<last_part>{_any(words.PARTS)}){_ARTICLES}(?P<last>{_NUMBER}){_ORDINAL}[\s-]*{_any(words.CENTURY)}(?![a-z])"
+)
+_TURN = re.compile(
+    rf"turn of(?: the| der| du)?\s+(?P<first>{_NUMBER}){_ORDINAL}(?:\s*century)?\s*"
+    rf"(?:[-/]|to|and|zum|und|a|i|и|et|au|e|y|en|og|och|ja|és)\s*(?P<last>{_NUMBER})"
+)
+_DECADES = re.compile(
+    r"(?<!\d)(?P<first>\d{3}0)(?:er|s|'s)?\s*(?:-|/|to|or|and|bis|und|oder)\s*(?P<last>(?:\d\d)?\d0)(?:s|'s|er)(?![a-z])"
+)
+_DECADE_IN_CENTURY = re.compile(
+    rf"(?<!\d)(?P<tens>\d0)s\s+(?:of\s+)?(?:the\s+)?(?P<century>{_NUMBER}){_ORDINAL}\s*{_any(words.CENTURY)}"
+)
 _ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
 
 
@@ -99,7 +123,8 @@ def parse_date(text: str) -> Date | None:
     if not text:
         return None
     plain = _normal(text)
-    if plain in words.UNDATED:
+    # Year 0 is what databases write for no date.
+    if plain in words.UNDATED or plain.startswith("0000-"):
         return Date(edtf=None, text=text, earliest=None, latest=None)
     for read in _READERS:
         span = read(plain)
@@ -108,10 +133,35 @@ def parse_date(text: str) -> Date | None:
     return Date(edtf=None, text=text, earliest=None, latest=None)
 
 
+def best_date(values: Iterable[str]) -> Date | None:
+    """The date of making among what a source says; the first text where none can be read.
+
+    Sources also give the day of digitisation, and 1938-01-01 where they mean 1938: these count only where
+    there is nothing better.
+    """
+    dates = [date for value in values if (date := parse_date(value))]
+    readable = [date for date in dates if date.earliest is not None or date.latest is not None]
+    if not readable:
+        return dates[0] if dates else None
+    return min(readable, key=lambda date: (_is_recent(date), _PLACEHOLDER.match(date.text or "") is not None))
+
+
+def _is_recent(date: Date) -> bool:
+    return (date.earliest or 0) >= FIRST_YEAR_OF_SCANS
+
+
 def _normal(text: str) -> str:
-    text = re.sub(r"[‐-―−]", "-", text.casefold())
+    text = _without_copies(re.sub(r"[‐-―−]", "-", text.casefold()))
+    text = _OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
     text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
-    return " ".join(text.split()).strip(" .,;:")
+    text = " ".join(text.split()).strip(" .,;:")
+    return " ".join(translated(re.sub(r"^\?\s*(?=c|\d)", "", text)).split())
+
+
+def _without_copies(text: str) -> str:
+    """A date without what it says of copies, casts and scans, if another date is left."""
+    rest = _COPY.sub(" ", text)
+    return rest if re.search(r"\d", rest) else text
 
 
 def _is_sound(span: _Span) -> bool:
@@ -121,6 +171,8 @@ def _is_sound(span: _Span) -> bool:
 
 def _iso(text: str) -> _Span | None:
     """`1859-09-15`, `1859-09`, `1600/1650`: but `1911-12` is two years, as catalogues mean it."""
+    if only_year := _YEAR_AS_TIME.fullmatch(text):
+        return _Span(int(only_year[1]), int(only_year[1]), only_year[1])
     halves = [_ISO.fullmatch(half.strip()) for half in text.split("/")]
     if len(halves) > 2 or not all(halves):
         return None
@@ -164,7 +216,36 @@ def _century(text: str) -> _Span | None:
         return _interval(1 - max(first, last) * 100, -(min(first, last) - 1) * 100)
     if first != last:
         return _interval((first - 1) * 100, (last - 1) * 100 + 99)
-    return _hundred(last, text[: match.start()])
+    before, after = text[: match.start()], text[match.end() :]
+    return _hundred(last, before if _has_part(before) else after[:40])
+
+
+def _has_part(text: str) -> bool:
+    return _FRACTION.search(text) is not None or _PART.search(text) is not None
+
+
+def _decade_in_century(text: str) -> _Span | None:
+    """`lata 20. XX w.`, once it is in English: `20s 20th century`."""
+    match = _DECADE_IN_CENTURY.search(text)
+    if match is None:
+        return None
+    start = (_number(match["century"]) - 1) * 100 + int(match["tens"])
+    return _Span(start, start + 9, f"{start // 10:03d}X")
+
+
+def _two_centuries(text: str) -> _Span | None:
+    """`late 15th or early 16th century`, `přelom 15. a 16. století`: over the turn of a century."""
+    if match := _TURN.search(text):
+        first, last = _number(match["first"]), _number(match["last"])
+        return _interval((first - 1) * 100 + 75, (last - 1) * 100 + 24) if 0 < first <= last <= 21 else None
+    match = _TWO_CENTURIES.search(text)
+    if match is None:
+        return None
+    first, last = _number(match["first"]), _number(match["last"])
+    if not 0 < first <= last <= 21:
+        return None
+    start = words.PARTS[match["part"]][0] if match["part"] else 0
+    return _interval((first - 1) * 100 + start, (last - 1) * 100 + words.PARTS[match["last_part"]][1])
 
 
 def _hundred(century: int, modifiers: str) -> _Span:
@@ -196,14 +277,22 @@ def _roman(text: str) -> int:
 
 
 def _decade(text: str) -> _Span | None:
+    if match := _DECADES.search(text):
+        first = int(match["first"])
+        last = int(match["last"]) if len(match["last"]) == 4 else first - first % 100 + int(match["last"])
+        return _interval(first, last + 9) if first < last else None
     match = _DECADE.search(text)
     if match is None:
         return None
     year = int(match["before"] or match["year"])
     if others := _LONE_YEAR.findall(text[: match.start()] + " " + text[match.end() :]):
         return _interval(min(year, *map(int, others)), max(year + 9, *map(int, others)))
-    if year % 100 == 0 and match["year"] and text.startswith(match[0]):
-        return _Span(year, year + 99, f"{year // 100:02d}XX")
+    if year % 100 == 0 and match["year"] and (text.startswith(match[0]) or _has_part(text[: match.start()])):
+        return _hundred(year // 100 + 1, text[: match.start()])
+    if part := _PART.search(text[: match.start()]):
+        first, last = words.PARTS[part["part"]]
+        first, last = (0, 3) if first == 0 else (3, 6) if last < 75 else (6, 9)
+        return _interval(year + first, year + last)
     return _Span(year, year + 9, f"{year // 10:03d}X")
 
 
@@ -321,6 +410,8 @@ _READERS: tuple[Callable[[str], _Span | None], ...] = (
     _iso,
     _unspecified,
     _one,
+    _decade_in_century,
+    _two_centuries,
     _century,
     _decade,
     _before_christ,

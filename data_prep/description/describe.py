@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data_prep.description.captions import Statement, captions_from
-from data_prep.description.dates import parse_date
+from data_prep.description.dates import best_date
 from data_prep.description.designations import is_designation
 from data_prep.description.iconclass import captions_of, find_notations
 from data_prep.description.plain_text import plain_text
@@ -96,7 +96,7 @@ def describe(
     """
     found = Statements(list(statements))
     notations = _notations(found)
-    creators, date = _makers(found.texts("creator")), _date(found.texts("date"))
+    creators, date = _makers(found.texts("creator")), best_date(_plain(found.texts("date"), 500)[:10])
     around = Circumstances(creators, date, _types(found))
     captions = captions_from(found.items, profile, level, around, siblings)
     if profile.iconclass_captions:
@@ -140,12 +140,6 @@ def _notations(found: Statements) -> tuple[str, ...]:
     ]
     notations = dict.fromkeys(notation for text in texts for notation in find_notations(plain_text(text)))
     return tuple(notations)[:MAX_NOTATIONS]
-
-
-def _date(values: list[str]) -> Date | None:
-    """The first date that can be read; the first text where none can."""
-    dates = [date for value in _plain(values, 500)[:10] if (date := parse_date(value))]
-    return next((date for date in dates if date.earliest is not None), dates[0] if dates else None)
 
 
 def _credits(found: Statements) -> list[str]:

@@ -157,7 +157,7 @@ class Describer:
             captions=captions,
             iconclass=iconclass,
             creators=page.creators or shared.creators,
-            date=page.date or shared.date or _navigation_date(pairs),
+            date=_first_read(page.date, shared.date, _navigation_date(pairs)),
             object_type=object_type,
             rights_raw=most_specific_rights(image.rights_raw, page.rights_raw, shared.rights_raw),
             attribution=joined_credits((page.attribution, shared.attribution)),
@@ -246,10 +246,19 @@ def _homepage(pairs: Sequence[RawPair], shared: Description) -> str | None:
     return stated.get("manifest") or shared.homepage or stated.get("record")
 
 
+def _first_read(*dates: Date | None) -> Date | None:
+    """The first date with years; without one, the first text."""
+    known = [date for date in dates if date]
+    return next(
+        (one for one in known if (one.earliest, one.latest) != (None, None)), known[0] if known else None
+    )
+
+
 def _navigation_date(pairs: Sequence[RawPair]) -> Date | None:
-    """The date by which viewers sort the object: better than none."""
+    """The date by which viewers sort the object: better than none. January 1 mostly means the year."""
     value = next((pair.value for pair in pairs if pair.field == NAVIGATION_DATE), "")
-    if len(value) >= 10 and value[:4].isdigit() and value[4:5] == "-":
+    if len(value) >= 10 and value[:4].isdigit() and value[4:5] == "-" and value[:4] != "0000":
         year = int(value[:4])
-        return Date(edtf=value[:10], text=value[:40], earliest=year, latest=year)
+        edtf = value[:4] if value[4:10] == "-01-01" else value[:10]
+        return Date(edtf=edtf, text=value[:40], earliest=year, latest=year)
     return None

@@ -113,6 +113,8 @@ def _without_statement(
         return "not-understood"
     if "copyright" in kinds and _is_credit(words):
         return "notice"
+    if "holder" in kinds and words.unknown and _is_credit(words) and kinds <= {"holder", "credit", "neutral"}:
+        return "silent"  # only who keeps it
     return "silent" if "access" in kinds and kinds <= {"access", "neutral"} else "not-understood"
 
 

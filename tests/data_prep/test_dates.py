@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.description.dates import parse_date
+from data_prep.description.dates import best_date, parse_date
 
 CASES: dict[str, tuple[str | None, int | None, int | None]] = {
     # years
@@ -100,6 +101,48 @@ def test_dates(text: str, expected: tuple[str | None, int | None, int | None]) -
     assert date is not None
     assert (date.edtf, date.earliest, date.latest) == expected
     assert date.text == text
+
+
+EXPRESSIONS = [
+    line.split("\t")
+    for line in Path(__file__).with_name("dates.tsv").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+][1:]
+
+
+def test_the_table_of_dates_has_many_in_many_languages() -> None:
+    assert len(EXPRESSIONS) >= 400
+    assert len({text for *_, text in EXPRESSIONS}) == len(EXPRESSIONS)
+    languages = [language for language, *_ in EXPRESSIONS]
+    assert sum(languages.count(language) >= 10 for language in set(languages)) >= 12
+
+
+@pytest.mark.parametrize(("language", "earliest", "latest", "text"), EXPRESSIONS)
+def test_dates_in_many_languages(language: str, earliest: str, latest: str, text: str) -> None:
+    date = parse_date(text)
+    assert date is not None
+    years = tuple("-" if year is None else str(year) for year in (date.earliest, date.latest))
+    assert years == (earliest, latest), f"in {language}"
+    assert date.text == text
+
+
+@pytest.mark.parametrize(
+    ("values", "edtf"),
+    [
+        (["1938-01-01", "[ca 1938]"], "1938~"),
+        (["1938-01-01T00:00:00Z"], "1938"),
+        (["2016-05-03T10:12:44Z", "1650"], "1650"),
+        (["2011", "17. Jh."], "16XX"),
+        (["s.d.", "1701"], "1701"),
+        (["before 1650", "1999-01-01"], "../1650"),
+        (["1996"], "1996"),
+        (["1914-07-28", "1914"], "1914-07-28"),
+    ],
+)
+def test_of_several_dates_that_of_the_making_counts(values: list[str], edtf: str) -> None:
+    date = best_date(values)
+    assert date is not None
+    assert date.edtf == edtf
 
 
 def test_no_text_is_no_date() -> None:

@@ -1,0 +1,113 @@
+"""Words for time in some thirty languages -> English, so that one grammar reads them
+(data_prep.description.dates).
+
+The words are data: date_terms.tsv. Here is only what no word for word translation can do: numerals of
+centuries, suffixes of decades, and the Japanese and Chinese order of words.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+from typing import Final
+
+_ROMAN = r"[ivx]{1,6}"
+_CJK_CENTURY = re.compile(
+    r"(?P<number>\d{1,2}|二?十[一二三四五六七八九]?)\s*世[紀纪](?P<part>[前後后]半|初[頭期]?|末期?|中[葉叶期])?"
+)
+_CJK_DIGITS: Final = {digit: value for value, digit in enumerate("一二三四五六七八九", 1)}
+_CJK_PARTS: Final = {
+    "前": "first half", "後": "second half", "后": "second half", "初": "beginning", "末": "end", "中": "mid",
+}  # fmt: skip
+_CJK_DATE = re.compile(r"(?P<year>\d{4})年(?:(?P<month>\d{1,2})月(?:(?P<day>\d{1,2})日)?)?(?!代)")
+_CJK_DECADE = re.compile(r"(\d{3}0)年代")
+# Lithuanian "XVIII a."; elsewhere "a." is too short to mean anything.
+_LITHUANIAN = re.compile(rf"(?<!\w)({_ROMAN})\s+a\.?$")
+# Swedish 1700-talet, Danish 1700-tallet, Finnish 1700-luku.
+_HUNDREDS = re.compile(r"(?<!\d)(?P<century>\d{1,2})00-(?:tal(?:l?ets?|s)?|lu[kv]u\w*)(?!\w)")
+_TENS = re.compile(
+    r"(?<!\d)(?P<year>\d{3}0)(?:-tal(?:l?ets?|s)?|-lu[kv]u\w*|-år(?:ene|a)|'?erne|-[ех](?:\s*гг)?|-ті)(?!\w)"
+)
+_DECADE_OF_CENTURY = re.compile(
+    r"(?:(?:lata|léta|roky|годы)\s*(?P<after>\d0)\.?|(?P<before>\d0)\.?\s*(?:léta|roky|годы))(?=\s)"
+)
+
+
+def translated(text: str) -> str:
+    """A date's text in lower case, with the words that are known in English."""
+    if text.isascii() and not re.search(r"[a-z]", text):
+        return text
+    text = _CJK_CENTURY.sub(_century_of, text)
+    text = _CJK_DECADE.sub(r"\1s", text)
+    text = _CJK_DATE.sub(_iso_of, text)
+    text = _DECADE_OF_CENTURY.sub(lambda match: f"{match['after'] or match['before']}s", text)
+    text = _LITHUANIAN.sub(r"\1 century", text)
+    text = _HUNDREDS.sub(lambda match: f"{int(match['century']) + 1}th century", text)
+    text = _TENS.sub(r"\g<year>s", text)
+    plain, before, after = _patterns()
+    text = after[0].sub(lambda match: _after(match, after[1]), text)
+    text = before[0].sub(lambda match: f"{before[1][match[1]]} ", text)
+    return plain[0].sub(lambda match: plain[1].get(match[1]) or plain[1][_numbered(match[1])], text)
+
+
+def _numbered(term: str) -> str:
+    """A term as in the table, where `2. pol` and `2.pol` are `2 pol`."""
+    return re.sub(r"^(\d|i+)\.?\s*", r"\1 ", term)
+
+
+def _after(match: re.Match[str], english: dict[str, str]) -> str:
+    """`XVIII w.` is `18th century`, `1650 körül` is `circa 1650`."""
+    word = english[match["term"]]
+    if word == "century":
+        return f"{match['number']}th century"
+    return f"{word} {match['number']}"
+
+
+def _century_of(match: re.Match[str]) -> str:
+    number = match["number"]
+    if not number.isdigit():
+        tens, _, ones = number.partition("十")
+        number = str((2 if tens else 1) * 10 + _CJK_DIGITS.get(ones, 0))
+    parts = {
+        "前": "first half",
+        "後": "second half",
+        "后": "second half",
+        "初": "beginning",
+        "末": "end",
+        "中": "mid",
+    }
+    return f"{parts.get((match['part'] or ' ')[0], '')} {number}th century"
+
+
+def _iso_of(match: re.Match[str]) -> str:
+    return "-".join(part.zfill(2) for part in match.groups() if part)
+
+
+_Pattern = tuple[re.Pattern[str], dict[str, str]]
+
+
+@functools.cache
+def _patterns() -> tuple[_Pattern, _Pattern, _Pattern]:
+    """Terms that count anywhere, before a number, and after one; each with its English."""
+    plain: dict[str, str] = {}
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
+    text = resources.files("data_prep.description").joinpath("date_terms.tsv").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")][1:]
+    for english, _, terms in (line.split("\t") for line in lines):
+        for term in terms.casefold().split("|"):
+            table = before if term.endswith("^") else after if term.endswith("$") else plain
+            table.setdefault(term.rstrip("^$"), english)
+    number = rf"(?<![\w.])(?P<number>\d{{1,4}}|{_ROMAN})(?:\.|-?(?![ivx]+\b)[^\W\d_]{{1,4}}\.?)??"
+    return (
+        (re.compile(rf"(?<!\w)({_any(plain)})(?!\w)\.?"), plain),
+        (re.compile(rf"(?<!\w)({_any(before)})(?!\w)\.?[\s-]*(?=\d|{_ROMAN}\b|circa|ca\b)"), before),
+        (re.compile(rf"{number}[\s.]\s*(?P<term>{_any(after)})(?!\w)\.?"), after),
+    )
+
+
+def _any(terms: dict[str, str]) -> str:
+    """An alternation, the longest first; "2 pol" also matches "2. pol"."""
+    ordered = sorted(terms, key=len, reverse=True)
+    return "|".join(re.sub(r"^(\d|i+)(?:\\ )", r"\1\\.?\\s*", re.escape(term)) for term in ordered)
