@@ -26,8 +26,9 @@ from data_prep.institutions import InstitutionProfile, load_profile, profile_by_
 from iconoclip.errors import BadInput, ConfigError
 from iconoclip.progress import progress
 from iconoclip.record import RawPair, Record, Rights
-from iconoclip.rights import POLICY_VERSION, PolicyName, judge
+from iconoclip.rights import POLICY_VERSION, judge
 from iconoclip.shardset import SIGNATURE_NAME, ShardSet, ShardSetWriter
+from iconoclip.vocabulary import PolicyName
 
 STAGING: Final = ".remap"
 

@@ -48,18 +48,23 @@ _SMALL_WORDS = {
     language: frozenset(words.split())
     for language, words in {
         "en": "the of and with from his her their by for at an on after before in to",
-        "de": "der die das und mit von vom zum zur ein eine einer im am an des dem den in auf nach bei aus",
-        "fr": "le la les du et une un aux au des de à dans sur d l pour par avec en",
+        "de": "der die das und mit von vom zum zur ein eine einer im am an des dem den in auf nach bei aus"
+        " vor über unter zwischen",
+        "fr": "le la les du et une un aux au des de à dans sur pour par avec en",
         "nl": "het een van en de voor met bij op aan door uit naar te in",
-        "it": "il lo la gli le della del di dei delle con nel nella un una e da in",
+        "it": "il lo la gli le della del di dei delle con nel nella un una da in",
         "es": "el la los las y del de con en un una por para al",
-        "pt": "o os as da do das dos em um uma com de e no na",
-        "sv": "och på av från med i en ett till det den för vid",
-        "da": "og på af fra med i en et til det den for ved",
+        "pt": "os as da do das dos em um uma com de no na",
+        "sv": "och på av från med en ett till det den för vid",
+        "da": "og på af fra med en et til det den for ved",
         "la": "et in de ad cum sive seu ex pro super per ab liber libri",
     }.items()
 }
 _WORD = re.compile(r"[^\W\d_]+")
+# A detection of one word is a hint. It outweighs what the record's other texts are in where it is this many
+# times as probable, and the institution's default sooner: a French page in an English library is common.
+_SIBLINGS_OUTWEIGH = 10
+_DEFAULT_OUTWEIGHS = 4
 _SURE_OF_SIBLING = 0.9
 _SHARE_OF_SIBLINGS = 2 / 3
 _LATIN_ENDING = re.compile(
@@ -136,17 +141,33 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
     if tag is not None:
         contradiction = _contradiction(text, tag)
         return Spoken(contradiction, "detected") if contradiction else Spoken(tag, "source")
+    if default and _has_words_of_others(text, default):
+        default = None
     is_one_word = len(text.split()) == 1
     if is_one_word and _LATIN_ENDING.search(text):
         return Spoken(UNKNOWN, None)
     if not is_one_word and (found := guess(text, siblings or default)):
         return Spoken(found, "detected")
-    if siblings:
+    if siblings and _is_possible(text, siblings, _SIBLINGS_OUTWEIGH):
         return Spoken(siblings, "siblings")
-    if default:
+    if default and _is_possible(text, default, _DEFAULT_OUTWEIGHS):
         return Spoken(default, "profile")
     found = guess(text)
     return Spoken(found, "detected") if found else Spoken(UNKNOWN, None)
+
+
+def _has_words_of_others(text: str, tag: str) -> bool:
+    """Whether a text has articles or prepositions of other languages and none of this one: "Le marin"."""
+    words = set(_WORD.findall(text.casefold()))
+    mine = _SMALL_WORDS.get(tag.split("-")[0])
+    return mine is not None and not words & mine and any(words & small for small in _SMALL_WORDS.values())
+
+
+def _is_possible(text: str, tag: str, factor: float) -> bool:
+    """Whether no language is more than `factor` times as probable for a text as the one expected of it."""
+    shares = _shares(text)
+    expected = shares.get(tag.split("-")[0])
+    return expected is None or max(shares.values()) <= factor * expected
 
 
 def dominant(texts: Iterable[tuple[str, str | None]]) -> str | None:
