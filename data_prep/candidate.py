@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 from iconoclip.record import Caption, Date, Institution, RawPair, Region, Source
 
-LinkKind = Literal["presentation", "annotations", "image-info", "oai-pmh", "discovery", "sru", "europeana"]
+LinkKind = Literal[
+    "presentation", "annotations", "image-info", "oai-pmh", "discovery", "sru", "europeana", "library-xml"
+]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from data_prep.institutions import TEXT_FIELDS
 from iconoclip.config import Config, positional
 from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
 
-SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru", "lido"]
+SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru", "lido", "library-xml"]
 
 
 class Storing(Config):

@@ -115,7 +115,7 @@ class DocumentReader:
             return known, True
         fetched = await self._fetcher.fetch(
             job.uri,
-            wanted="xml" if job.kind in ("oai-pmh", "sru", "lido") else "json",
+            wanted="xml" if job.kind in ("oai-pmh", "sru", "lido", "library-xml") else "json",
             max_bytes=self._config.network.max_document_bytes,
             etag=job.etag,
             last_modified=job.last_modified,

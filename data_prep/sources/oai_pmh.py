@@ -1,4 +1,4 @@
-"""OAI-PMH 2.0 responses: oai_dc and EDM records, resumption tokens, deletions.
+"""OAI-PMH 2.0 responses: records of every format that libraries serve, resumption tokens, deletions.
 
 This module only reads responses; the harvest sends the requests and waits between them. Source:
 openarchives.org/OAI/openarchivesprotocol.html, sections 3.5 (flow control) and 3.6 (errors).
@@ -15,6 +15,7 @@ from data_prep.institutions import InstitutionProfile
 from data_prep.sources.dublin_core import dublin_core_record
 from data_prep.sources.edm import edm_records
 from data_prep.sources.finds import Find, sorted_finds
+from data_prep.sources.library_xml import record_of
 from data_prep.sources.lido import lido_record
 from data_prep.sources.offers import CatalogueRecord, offers
 from data_prep.sources.xml_document import (
@@ -103,7 +104,7 @@ def _record(item: Element, uri: str, profile: InstitutionProfile) -> Iterator[Fi
     if content is None:
         yield Refusal(identifier, "a record without metadata")
         return
-    record = _read_metadata(content, identifier, profile)
+    record = _read_metadata(content, identifier, uri, profile)
     if isinstance(record, Refusal):
         yield record
     else:
@@ -111,9 +112,11 @@ def _record(item: Element, uri: str, profile: InstitutionProfile) -> Iterator[Fi
 
 
 def _read_metadata(
-    content: Element, identifier: str, profile: InstitutionProfile
+    content: Element, identifier: str, uri: str, profile: InstitutionProfile
 ) -> CatalogueRecord | Refusal:
     name = local_name(content)
+    if (structured := record_of(content, identifier, uri, profile)) is not None:
+        return structured
     if name in ("dc", "qualifieddc", "simpledc", "oai_dc", "record", "dcx"):
         return dublin_core_record(content, identifier, profile)
     if name == "RDF":
@@ -132,7 +135,10 @@ def _read_metadata(
     }:
         inner = next(descendants(content, "dc"))
         return dublin_core_record(inner, identifier, profile)
-    return Refusal(identifier, f"metadata in <{name[:60]}>, which is neither Dublin Core, EDM nor LIDO")
+    return Refusal(
+        identifier,
+        f"metadata in <{name[:60]}>, which is none of Dublin Core, EDM, LIDO, METS, MODS, TEI and DIDL",
+    )
 
 
 def _is_deleted(header: Element) -> bool:

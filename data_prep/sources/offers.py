@@ -22,6 +22,9 @@ MAX_STATEMENT_CHARS = 5_000
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"\]|]+")
 _IMAGE = re.compile(r"\.(?:jpe?g|png|tiff?|jp2|gif|webp)$", re.IGNORECASE)
+_IIIF_ADDRESS = re.compile(
+    r"(?P<id>https?://[^?#\s]{1,1500})/full/[^/?#]{1,30}/0/(?P<quality>default|native|color|gray)\.(?:jpe?g|png|tiff?|jp2)"
+)
 _OTHER_FILE = re.compile(
     r"\.(?:x?html?|pdf|xml|json|txt|mp[34]|wav|og[gv]|webm|mov|avi|m4[av]|glb|gltf|obj|stl|nxs|zip|epub|djvu)$",
     re.IGNORECASE,
@@ -54,6 +57,8 @@ class CatalogueRecord:
     homepage: str | None = None
     keeper: str | None = None
     """Name of the institution that keeps the object, where the record tells it."""
+    parts: list[str] = field(default_factory=list)
+    """Addresses of documents in the same format that describe its parts, as the METS of a work's volumes."""
     kind: str | None = None
     """What the record says it is about, where that is nothing to look at."""
 
@@ -73,6 +78,14 @@ class CatalogueRecord:
         """Note an image by its address, once."""
         if all(image.uri != address for image in self.images) and len(self.images) < MAX_IMAGES:
             self.images.append(Image(uri=address))
+
+
+def service_of(address: str) -> ImageService | None:
+    """The IIIF image service behind an address that is a request to one: it can size the image for us."""
+    match = _IIIF_ADDRESS.fullmatch(address)
+    if match is None:
+        return None
+    return ImageService(id=match["id"], version=1 if match["quality"] == "native" else 2)
 
 
 def _append(values: list[str], value: str) -> None:
@@ -128,6 +141,9 @@ def offers(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Can
             yield Link(manifest, "presentation", {"record": as_context(record)})
     elif record.images:
         yield from _candidates(record, profile)
+    elif record.parts:
+        for part in record.parts:
+            yield Link(part, "library-xml")
     else:
         what = f"a record of type {record.kind}" if record.kind else "a record"
         yield Refusal(record.id, f"{what} without a manifest and without an image")

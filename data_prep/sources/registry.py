@@ -20,6 +20,7 @@ from data_prep.ledger.jobs import LinkRow
 from data_prep.network.addresses import host_of
 from data_prep.sources.discovery import read_discovery
 from data_prep.sources.europeana import read_europeana
+from data_prep.sources.library_xml import read_library_xml
 from data_prep.sources.lido import read_lido
 from data_prep.sources.oai_pmh import read_oai_pmh
 from data_prep.sources.sru import read_sru
@@ -35,6 +36,7 @@ READERS: Final[dict[str, Reader]] = {
     "sru": read_sru,
     "europeana": read_europeana,
     "lido": read_lido,
+    "library-xml": read_library_xml,
 }
 # The kinds that list records or further pages. An IIIF document states in its type
 # whether it is a Collection.
@@ -48,6 +50,10 @@ _LOOKS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
     ("oai-pmh", re.compile(rb"<(?:\w+:)?(?:OAI-PMH|dc)[\s>]")),
     ("sru", re.compile(rb"<(?:\w+:)?searchRetrieveResponse[\s>]")),
     ("lido", re.compile(rb"<(?:\w+:)?lido(?:Wrap)?[\s>]")),
+    (
+        "library-xml",
+        re.compile(rb"<(?:\w+:)?(?:mets|mods|modsCollection|TEI|teiCorpus|teiHeader|DIDL)[\s>]"),
+    ),
     (
         "europeana",
         re.compile(rb"<rdf:RDF[\s>]|\"apikey\"\s*:|\"itemsCount\"\s*:|\"object\"\s*:\s*\{\s*\"about\""),
@@ -85,8 +91,10 @@ def look(body: bytes) -> str:
     """The kind of a document, from its first 64 KiB; a presentation document if nothing else fits."""
     start = body[:_LOOK_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"<"):
-        return next((kind for kind, pattern in _LOOKS[:4] if pattern.search(start)), "presentation")
-    for kind, pattern in _LOOKS[3:]:
+        # One format is carried inside another: what comes first names the whole.
+        found = [(match.start(), kind) for kind, pattern in _LOOKS[:5] if (match := pattern.search(start))]
+        return min(found)[1] if found else "presentation"
+    for kind, pattern in _LOOKS[4:]:
         match = pattern.search(start)
         # A manifest may embed annotation pages, so the type that comes first in the document counts.
         if match and (kind != "annotations" or _first_type(start) == match.start()):

@@ -10,6 +10,7 @@ from data_prep.candidate import Found, Link, Refusal
 from data_prep.institutions import InstitutionProfile
 from data_prep.sources.dublin_core import dublin_core_record
 from data_prep.sources.finds import Find, sorted_finds
+from data_prep.sources.library_xml import record_of
 from data_prep.sources.offers import CatalogueRecord, offers
 from data_prep.sources.xml_document import (
     Element,
@@ -71,6 +72,8 @@ def _record(item: Element, fallback: str, profile: InstitutionProfile) -> Catalo
         return Refusal(fallback, "a record without data")
     if isinstance(content, Refusal):
         return content
+    if (structured := record_of(content, _identity(item, content), fallback, profile)) is not None:
+        return structured
     record = dublin_core_record(content, _identity(item, content) or fallback, profile)
     if record.id == fallback and record.homepage:
         record.id = record.homepage
