@@ -18,7 +18,7 @@ from iconoclip.progress import Meter, progress
 from iconoclip.rundir import RunDir
 from training.checkpoint.file import AtomicCheckpointIO
 from training.checkpoint.folder import checkpoint_path, prune
-from training.config import CheckpointConfig, TrainConfig
+from training.config import CheckpointConfig
 from training.cost import EnergyMeter
 from training.data.loader import Batch
 from training.data.samples import Samples
@@ -107,18 +107,29 @@ class Mirror(Protocol):
 
 
 class Recorder(Callback):
-    """Writes metrics.jsonl, copies it to the mirrors, and shows the progress bar. Only on the first rank."""
+    """Writes metrics.jsonl, copies it to the mirrors, and shows the progress bar. Only on the first rank.
+
+    Args:
+        run: the folder of the run.
+        every: steps between lines.
+        batch_size: samples per step, over all ranks.
+        stopwatch, energy: measure the steps.
+        meter: the progress bar, if one is shown.
+        mirrors: get a copy of each line.
+    """
 
     def __init__(
         self,
         run: RunDir,
-        config: TrainConfig,
+        every: int,
+        batch_size: int,
         stopwatch: Stopwatch,
         energy: EnergyMeter,
         meter: Meter | None,
         mirrors: Sequence[Mirror],
     ) -> None:
-        self._run, self._config, self._stopwatch, self._energy = run, config, stopwatch, energy
+        self._run, self._every, self._batch_size = run, every, batch_size
+        self._stopwatch, self._energy = stopwatch, energy
         self._meter, self._mirrors = meter, mirrors
 
     def on_train_batch_end(
@@ -130,18 +141,18 @@ class Recorder(Callback):
         step = pl_module.step
         if self._meter:
             self._meter.text = f"loss {pl_module.last.loss:.3f}"
-            self._meter.advance(self._config.schedule.batch_size)
-        is_time = step % self._config.log.every == 0 or step == pl_module.num_steps
+            self._meter.advance(self._batch_size)
+        is_time = step % self._every == 0 or step == pl_module.num_steps
         if is_time and trainer.is_global_zero:
             self.record(step=step, **self._values(pl_module))
 
     def _values(self, module: ContrastiveModule) -> dict[str, Any]:
         assert module.last
         return {
-            "samples": module.step * self._config.schedule.batch_size,
+            "samples": module.step * self._batch_size,
             "loss": _finite(module.last.loss),
             "grad_norm": _finite(module.last.grad_norm),
-            "learning_rate": self._config.optimizer.learning_rate * module.learning_rate_factor(),
+            "learning_rate": module.learning_rate(),
             "logit_scale": module.scale().item(),
             "samples_per_second": self._stopwatch.samples_per_second,
             "data_wait_share": self._stopwatch.data_wait_share,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -15,9 +16,7 @@ from training.data.loader import Batch
 from training.hardware import autocast, device_of, resolve_precision, set_threads
 from training.model import num_parameters
 from training.module import ContrastiveModule, quick_attention
-
-if TYPE_CHECKING:
-    from training.fit import Plan
+from training.plan import Plan, load_for_training, make_dataset
 
 FLOAT_BYTES = 4
 # The number of samples that are tried on the CPU if the GPU is in another machine.
@@ -43,18 +42,15 @@ def dry_run(plan: Plan) -> int:
 
 def measure(plan: Plan) -> dict[str, Any]:
     """The facts of the dry run: sizes in bytes or megabytes, times in seconds."""
-    from training.fit import load_for_training, make_dataset
-
     # Compiling takes minutes, and its gain is not known before.
-    config = plan.config.model_copy(
-        update={"hardware": plan.config.hardware.model_copy(update={"compile": False})}
-    )
+    config = plan.config
+    recipe = replace(plan.recipe, hardware=config.hardware.model_copy(update={"compile": False}))
     is_elsewhere = config.hardware.device == "cuda" and not torch.cuda.is_available()
     device = torch.device("cpu") if is_elsewhere else device_of(config.hardware.device)
     precision = resolve_precision(config.hardware.precision, device)
     threads = set_threads(config.hardware.num_threads, config.hardware.devices if device.type == "cpu" else 1)
-    loaded = load_for_training(config)
-    module = ContrastiveModule(loaded, config, plan.num_steps).to(device)
+    loaded = load_for_training(config.model, config.loss, config.seed)
+    module = ContrastiveModule(loaded, recipe).to(device)
     share = config.schedule.batch_size // plan.num_ranks
     micro = min(config.hardware.micro_batch_size or share, share)
     # The CPU is used instead of the GPU, with a few samples from which the rest is extrapolated.

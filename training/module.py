@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training import finetune, sharding
-from training.config import TrainConfig
+from training.config import AdaptConfig, HardwareConfig, LossConfig, OptimizerConfig, ScheduleConfig
 from training.data.loader import Batch
 from training.data.randomness import STEP, mix
 from training.finetune import MovingAverage
@@ -42,24 +43,40 @@ class StepResult(NamedTuple):
     is_applied: bool
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What the steps need to know of a run's config.
+
+    Args:
+        num_steps: the number of steps of the whole schedule.
+    """
+
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    adapt: AdaptConfig
+    hardware: HardwareConfig
+    seed: int
+    num_steps: int
+
+
 class ContrastiveModule(pl.LightningModule):
     """An open_clip model in training.
 
     Args:
         loaded: the model with its preprocess config.
-        config: the config of the run.
-        num_steps: the number of steps of the whole schedule.
+        recipe: how it is trained.
     """
 
-    def __init__(self, loaded: LoadedModel, config: TrainConfig, num_steps: int) -> None:
+    def __init__(self, loaded: LoadedModel, recipe: Recipe) -> None:
         super().__init__()
         self.automatic_optimization = False
         # Pixels have the layout of the JPEG decoder, channels last; convolutions are fastest if the
         # weights have the same layout.
         self.model: nn.Module = loaded.model.to(memory_format=torch.channels_last)
-        self.config, self.num_steps = config, num_steps
-        finetune.prepare(loaded.model, config.adapt, config.hardware)
-        self.contrastive_loss = ContrastiveLoss(config.loss.function, config.loss.repeated)
+        self.recipe, self.num_steps = recipe, recipe.num_steps
+        finetune.prepare(loaded.model, recipe.adapt, recipe.hardware)
+        self.contrastive_loss = ContrastiveLoss(recipe.loss.function, recipe.loss.repeated)
         self.step = 0
         """The number of steps done, including skipped ones."""
         self.num_bad_steps = 0
@@ -70,7 +87,7 @@ class ContrastiveModule(pl.LightningModule):
         learning = [
             (name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad
         ]
-        self.average = MovingAverage(learning, config.adapt.ema_decay) if config.adapt.ema_decay else None
+        self.average = MovingAverage(learning, recipe.adapt.ema_decay) if recipe.adapt.ema_decay else None
         self.last: StepResult | None = None
         for name in ("mean", "std"):
             value = torch.tensor(loaded.preprocess[name], dtype=torch.float32).view(3, 1, 1) * 255
@@ -80,7 +97,7 @@ class ContrastiveModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW over the trainable parameters."""
-        optimizer, adapt = self.config.optimizer, self.config.adapt
+        optimizer, adapt = self.recipe.optimizer, self.recipe.adapt
         groups = parameter_groups(
             self.model,
             learning_rate=optimizer.learning_rate,
@@ -138,11 +155,11 @@ class ContrastiveModule(pl.LightningModule):
     def train(self, mode: bool = True) -> ContrastiveModule:
         """Set training mode, except that the batch norms of a locked tower keep their statistics."""
         super().train(mode)
-        if mode and self.config.adapt.unfreeze_from is None:
+        if mode and self.recipe.adapt.unfreeze_from is None:
             for name, part in self.model.named_modules():
                 if (
                     isinstance(part, nn.modules.batchnorm._BatchNorm)
-                    and finetune.tower_of(name) in self.config.adapt.locked
+                    and finetune.tower_of(name) in self.recipe.adapt.locked
                 ):
                     part.eval()
         return self
@@ -151,7 +168,7 @@ class ContrastiveModule(pl.LightningModule):
 
     def backward_whole(self, batch: Batch) -> float:
         """Accumulate the gradient of the whole batch's loss; returns this rank's share of the loss."""
-        micro = self.config.hardware.micro_batch_size or len(batch)
+        micro = self.recipe.hardware.micro_batch_size or len(batch)
         if micro >= len(batch):
             self._seed(0)
             images_BD, texts_BKD = self(batch)
@@ -224,7 +241,7 @@ class ContrastiveModule(pl.LightningModule):
 
     def _seed(self, part: int) -> None:
         """Seed dropout, so that both passes over a part, and a resumed run, draw the same values."""
-        torch.manual_seed(int(mix(self.config.seed, STEP, self.step, self.global_rank, part)) >> 1)
+        torch.manual_seed(int(mix(self.recipe.seed, STEP, self.step, self.global_rank, part)) >> 1)
 
     def _unsynchronised(self) -> contextlib.AbstractContextManager[Any]:
         strategy = self.trainer.strategy
@@ -235,7 +252,7 @@ class ContrastiveModule(pl.LightningModule):
         )
 
     def _clip_gradients(self) -> float:
-        limit = self.config.optimizer.clip_grad_norm
+        limit = self.recipe.optimizer.clip_grad_norm
         if sharding.is_sharded(self.model):
             sharding.average_scalars(self.model)
             return float(sharding.clip_gradients(self.model.parameters(), limit))
@@ -245,13 +262,17 @@ class ContrastiveModule(pl.LightningModule):
 
     def learning_rate_factor(self) -> float:
         """The schedule's factor on the learning rate for the coming step."""
-        config = self.config
+        schedule = self.recipe.schedule
         return cosine_with_warmup(
             self.step,
-            num_warmup_steps=round(config.schedule.warmup * self.num_steps),
+            num_warmup_steps=round(schedule.warmup * self.num_steps),
             num_steps=self.num_steps,
-            floor=config.schedule.min_learning_rate / config.optimizer.learning_rate,
+            floor=schedule.min_learning_rate / self.recipe.optimizer.learning_rate,
         )
+
+    def learning_rate(self) -> float:
+        """The learning rate of the coming step, before any decay by layer."""
+        return self.recipe.optimizer.learning_rate * self.learning_rate_factor()
 
     def _set_learning_rate(self) -> None:
         factor = self.learning_rate_factor()
@@ -260,7 +281,7 @@ class ContrastiveModule(pl.LightningModule):
 
     @torch.no_grad()
     def _clamp_logit_scale(self) -> None:
-        self.model.logit_scale.clamp_(0, math.log(self.config.loss.max_logit_scale))  # type: ignore[operator]
+        self.model.logit_scale.clamp_(0, math.log(self.recipe.loss.max_logit_scale))  # type: ignore[operator]
 
     def mean_over_ranks(self, value: float) -> float:
         """The mean of a number over all ranks; every rank gets it."""

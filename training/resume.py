@@ -12,7 +12,7 @@ from iconoclip.config import Config, load_stored
 from iconoclip.errors import ConfigError
 from iconoclip.rundir import RunDir
 from training.checkpoint import folder as checkpoints
-from training.config import TrainConfig
+from training.config import ScheduleConfig, TrainConfig
 
 # The fields that may differ between a run's first command and the one that resumes it: where and how it is
 # computed. The name of a group includes all its fields.
@@ -71,13 +71,13 @@ def _is_free(name: str) -> bool:
     return name in FREE_TO_CHANGE or name.partition(".")[0] in FREE_TO_CHANGE
 
 
-def is_finished(run: RunDir, config: TrainConfig, found: Path | None) -> bool:
+def is_finished(run: RunDir, schedule: ScheduleConfig, found: Path | None) -> bool:
     """Whether a run has done all its steps; if so, this is printed."""
     num_steps = run.job.get("num_steps")
     if found is None or num_steps is None:
         return False
     step = checkpoints.step_of(found)
-    if step < min(int(num_steps), config.schedule.max_steps or int(num_steps)):
+    if step < min(int(num_steps), schedule.max_steps or int(num_steps)):
         return False
     print(f"finished already: {run.folder}, {step} steps", file=sys.stderr)
     return True

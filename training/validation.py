@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,10 +11,10 @@ from lightning.pytorch.callbacks import Callback
 
 from iconoclip import metrics
 from iconoclip.errors import BadInput
-from iconoclip.vocabulary import Precision
+from iconoclip.vocabulary import PolicyName, Precision
 from training import ranks, sharding
 from training.callbacks import Recorder, Stopwatch
-from training.config import TrainConfig
+from training.config import ValidationConfig
 from training.data.loader import Batch
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load
@@ -22,40 +23,53 @@ from training.model import LoadedModel
 from training.module import ContrastiveModule, averaged, evaluating
 
 
-def validation_samples(config: TrainConfig) -> tuple[Samples, list[int]] | None:
-    """The rows to validate on, or None if the set has no such split."""
-    if config.validation.split == "none":
+def validation_samples(
+    shardsets: Sequence[str], config: ValidationConfig, policy: PolicyName
+) -> tuple[Samples, list[int]] | None:
+    """The rows to validate on, or None if the sets have no such split."""
+    if config.split == "none":
         return None
     try:
-        samples = load(config.shardsets, split=config.validation.split, policy=config.data.policy)
+        samples = load(shardsets, split=config.split, policy=policy)
     except BadInput:
         return None
-    rows = sorted(shuffled(len(samples), 0)[: config.validation.max_samples].tolist())
+    rows = sorted(shuffled(len(samples), 0)[: config.max_samples].tolist())
     return samples, rows
 
 
 class Validation(Callback):
-    """Validates after a number of steps and at the end; each rank embeds and ranks its share."""
+    """Validates after a number of steps and at the end; each rank embeds and ranks its share.
+
+    Args:
+        loaded: the model with its transform and its tokenizer.
+        found: the samples and the rows of them to validate on; without them, nothing is done.
+        every: steps between validations; 0 for the end only.
+        fields: the fields to take captions from; all if empty.
+        precision: of the forward passes.
+        recorder: takes the values.
+        stopwatch: is paused meanwhile.
+    """
 
     def __init__(
         self,
         loaded: LoadedModel,
-        config: TrainConfig,
+        found: tuple[Samples, list[int]] | None,
+        every: int,
+        fields: Sequence[str],
         precision: Precision,
         recorder: Recorder,
         stopwatch: Stopwatch,
     ) -> None:
-        self._loaded, self._config, self._precision = loaded, config, precision
-        self._recorder, self._stopwatch = recorder, stopwatch
-        self._found = validation_samples(config)
+        self._loaded, self._found, self._every, self._fields = loaded, found, every, fields
+        self._precision, self._recorder, self._stopwatch = precision, recorder, stopwatch
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Validate if it is due at this step."""
         assert isinstance(pl_module, ContrastiveModule)
-        every = self._config.validation.every
-        is_time = pl_module.step == pl_module.num_steps or (every > 0 and pl_module.step % every == 0)
+        is_due = self._every > 0 and pl_module.step % self._every == 0
+        is_time = is_due or pl_module.step == pl_module.num_steps
         if not is_time or self._found is None:
             return
         found = self.measure(pl_module)
@@ -68,14 +82,13 @@ class Validation(Callback):
         assert self._found
         samples, rows = self._found
         options: dict[str, Any] = {"device": module.device, "precision": self._precision, "batch_size": 128}
-        fields = [name for name, weight in self._config.data.field_weights.items() if weight > 0]
         found: dict[str, float] = {}
         ranks.share_buffers(module.model)
         with evaluating(module), averaged(module), sharding.whole(module):
             images_ND, rows, damaged = embed.embed_images(
                 module.model, samples, rows, self._loaded.evaluation_transform(), **options
             )
-            for queries in retrieval_score.choose_queries(samples, rows, fields=fields):
+            for queries in retrieval_score.choose_queries(samples, rows, fields=self._fields):
                 texts_TD = embed.embed_texts(module.model, queries.texts, self._loaded.tokenize, **options)
                 scored = retrieval_score.text_to_image(queries, texts_TD, images_ND)
                 for k in retrieval_score.CUTOFFS:

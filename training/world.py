@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Literal
 
 from iconoclip.errors import ConfigError
+from training.config import HardwareConfig
 
 Launcher = Literal["torchrun", "srun", "mpirun", "batch", "itself"]
 # The number of processes as set by Open MPI, MVAPICH and IBM's jsrun. MPICH and Intel set
@@ -63,6 +64,11 @@ class World:
 
     def __str__(self) -> str:
         return f"{_processes(self.size)} (devices {self.devices}, num_nodes {self.num_nodes})"
+
+
+def asked_of(hardware: HardwareConfig) -> World:
+    """The processes that a config requests."""
+    return World(hardware.devices, hardware.num_nodes)
 
 
 @dataclass(frozen=True)

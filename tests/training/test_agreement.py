@@ -16,8 +16,8 @@ from open_clip.loss import ClipLoss, SigLipLoss
 from open_clip.transform import Normalize
 
 from training.config import TrainConfig
-from training.fit import load_for_training, make_dataset, make_plan
 from training.module import ContrastiveModule
+from training.plan import load_for_training, make_dataset, make_plan
 
 from .conftest import SMALL_MODEL
 
@@ -50,9 +50,10 @@ def test_loss_and_gradients_are_open_clips(
         path.write_text(json.dumps({"model_cfg": RESNET, "preprocess_cfg": SMALL_MODEL["preprocess_cfg"]}))
         changes["model"] = str(path)
     config = make_config(**changes)
-    plan, loaded = make_plan(config), load_for_training(config)
+    plan = make_plan(config)
+    loaded = load_for_training(config.model, config.loss, config.seed)
     theirs = copy.deepcopy(loaded.model).to(dtype)
-    module = ContrastiveModule(loaded, config, 10).to(dtype)
+    module = ContrastiveModule(loaded, plan.recipe).to(dtype)
     module.manual_backward = lambda value: value.backward()  # type: ignore[method-assign, misc]
     type(module).global_rank = 0  # type: ignore[assignment, method-assign]
     batch = make_dataset(plan, loaded).__getitems__(plan.schedule.batch(0))

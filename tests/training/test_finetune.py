@@ -21,9 +21,9 @@ from training.checkpoint import folder as checkpoints
 from training.checkpoint.file import read_checkpoint
 from training.config import ExportConfig, TrainConfig
 from training.export import export
-from training.fit import load_for_training
 from training.module import ContrastiveModule
 from training.optimizer import cosine_with_warmup, parameter_groups
+from training.plan import load_for_training, make_plan
 from training.train import train
 
 from .conftest import changed
@@ -42,7 +42,7 @@ def trained(config: TrainConfig) -> dict[str, torch.Tensor]:
 
 def moved(config: TrainConfig) -> set[str]:
     """Which parameters a short run changes."""
-    before = load_for_training(config).model.state_dict()
+    before = load_for_training(config.model, config.loss, config.seed).model.state_dict()
     after = finetune.merged(trained(config), config.adapt.lora_alpha / max(config.adapt.lora_rank, 1))
     assert after.keys() == before.keys()
     return {name for name in before if not torch.equal(before[name], after[name])}
@@ -59,7 +59,7 @@ def test_a_locked_tower_opens_from_the_top(make_config: MakeConfig) -> None:
     names = {name for name in moved(config) if name.startswith("visual.")}
     assert "visual.proj" in names
     assert "visual.conv1.weight" not in names
-    model = load_for_training(config).model
+    model = load_for_training(config.model, config.loss, config.seed).model
     steps = finetune.unfreeze_steps(model, config.adapt, 13)
     assert steps["visual.proj"] == 2
     assert steps["visual.conv1.weight"] == 13
@@ -83,7 +83,8 @@ def test_adapters_train_alone_and_are_added_at_export(make_config: MakeConfig, t
     export(ExportConfig(run_dir=config.run_dir, out=tmp_path / "model"))
     model = open_clip.create_model(f"local-dir:{tmp_path / 'model'}")
     # The adapted model in training and the plain model of the export give the same features.
-    adapted = ContrastiveModule(load_for_training(config), config, 13)
+    loaded = load_for_training(config.model, config.loss, config.seed)
+    adapted = ContrastiveModule(loaded, make_plan(config).recipe)
     path, _ = checkpoints.latest_sound(config.run_dir / "checkpoints")
     assert path
     adapted.load_state_dict(read_checkpoint(path)["state_dict"])

@@ -268,8 +268,8 @@ def test_too_many_bad_steps_end_the_run(make_config: MakeConfig, monkeypatch: py
 def test_cached_features_give_the_gradients_of_the_whole_batch(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    from training.fit import load_for_training, make_dataset, make_plan
     from training.module import ContrastiveModule
+    from training.plan import load_for_training, make_dataset, make_plan
 
     grads = []
     for micro in (None, 3):
@@ -279,8 +279,9 @@ def test_cached_features_give_the_gradients_of_the_whole_batch(
             repeated="positive",
             model=str(with_bias(make_config(), tmp_path)),
         )
-        plan, loaded = make_plan(config), load_for_training(config)
-        module = ContrastiveModule(loaded, config, 10).double()
+        plan = make_plan(config)
+        loaded = load_for_training(config.model, config.loss, config.seed)
+        module = ContrastiveModule(loaded, plan.recipe).double()
         module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
         module._unsynchronised = torch.enable_grad  # type: ignore[method-assign]
         type(module).global_rank = 0  # type: ignore[assignment, method-assign]

@@ -1,0 +1,131 @@
+"""The plan of a training run: the config with its data opened and its schedule computed.
+
+`fit.py` executes a plan, `dry_run.py` measures it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from iconoclip.errors import BadInput
+from training.config import LossConfig, ModelConfig, TrainConfig
+from training.data.captions import CaptionSampler, caption_weights
+from training.data.images import Crop
+from training.data.loader import TrainingSamples
+from training.data.order import EpochOrder, Schedule, quotas
+from training.data.samples import Samples
+from training.data.samples import load as load_samples
+from training.model import Changes, LoadedModel, load_model
+from training.module import Recipe
+from training.world import World, asked_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before the first step."""
+
+    config: TrainConfig
+    samples: Samples
+    schedule: Schedule
+    num_steps: int
+    """of the schedule, whatever max_steps is"""
+
+    @property
+    def last_step(self) -> int:
+        """The step that this command stops at."""
+        return min(self.num_steps, self.config.schedule.max_steps or self.num_steps)
+
+    @property
+    def num_ranks(self) -> int:
+        """Processes that train together."""
+        return self.world.size
+
+    @property
+    def world(self) -> World:
+        """The ranks that the config requests."""
+        return asked_of(self.config.hardware)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the steps need to know of the config."""
+        config = self.config
+        return Recipe(
+            config.loss,
+            config.optimizer,
+            config.schedule,
+            config.adapt,
+            config.hardware,
+            config.seed,
+            self.num_steps,
+        )
+
+
+def make_plan(config: TrainConfig) -> Plan:
+    """Open the data and compute the schedule.
+
+    Raises:
+        BadInput: there are fewer samples than the batch needs, or than there are ranks.
+    """
+    samples = load_samples(config.shardsets, split=config.data.split, policy=config.data.policy)
+    num_ranks = asked_of(config.hardware).size
+    if num_ranks > len(samples):
+        raise BadInput(
+            f"{num_ranks} ranks are more than the {len(samples)} samples",
+            where=", ".join(config.shardsets),
+            remedy="ask for fewer devices or nodes, or add shard sets",
+        )
+    if len(samples) < config.schedule.batch_size:
+        raise BadInput(
+            f"a batch of {config.schedule.batch_size} needs as many samples; there are {len(samples)}",
+            where=", ".join(config.shardsets),
+            remedy=f"set schedule.batch_size to {len(samples)} or less, or add shard sets",
+        )
+    order = EpochOrder(
+        samples.shard_lengths,
+        config.seed,
+        config.data.block_samples,
+        config.data.window_blocks,
+        quotas(samples.institution_N, config.data.institution_alpha),
+    )
+    schedule = Schedule(order, config.schedule.batch_size)
+    return Plan(config, samples, schedule, schedule.num_steps(config.schedule.epochs))
+
+
+def load_for_training(model: ModelConfig, loss: LossConfig, seed: int) -> LoadedModel:
+    """The model that a run starts from; random weights are a function of the seed."""
+    torch.manual_seed(seed)
+    preprocess = {"resize_mode": model.resize_mode} if model.resize_mode else None
+    changes = Changes(preprocess, model.image_size, logit_bias=loss.function == "siglip")
+    return load_model(model.name, pretrained=model.pretrained, changes=changes)
+
+
+def make_dataset(plan: Plan, loaded: LoadedModel) -> TrainingSamples:
+    """The training samples, with captions and crops as the config sets them."""
+    config, data, samples = plan.config, plan.config.data, plan.samples
+    weights = caption_weights(
+        samples.captions, language_temperature=data.language_temperature,
+        field_weights=data.field_weights, origin_weights=data.origin_weights,
+        level_weights=data.level_weights, role_weights=data.role_weights,
+    )  # fmt: skip
+    crop = Crop(
+        loaded.image_size,
+        loaded.preprocess["resize_mode"],
+        "bilinear" if loaded.preprocess["interpolation"] == "bilinear" else "bicubic",
+        data.min_crop_area,
+        data.crop_aspect_jitter,
+        loaded.preprocess["fill_color"],
+    )
+    sampler = CaptionSampler(
+        samples.captions, weights, num_captions=data.captions_per_image, seed=config.seed
+    )
+    return TrainingSamples(
+        samples,
+        sampler,
+        crop,
+        loaded.tokenize,
+        seed=config.seed,
+        relations=config.loss.related_by,
+        cache_megabytes=data.cache_decoded_mb,
+    )
