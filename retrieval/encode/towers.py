@@ -1,11 +1,11 @@
 """The two towers of an open_clip model at inference, without computations that do not affect the result.
 
-Two savings, each exact up to rounding. They use public torch calls only:
+Three savings, each exact up to rounding. They use public torch calls only:
 
 - The state of a causal text tower at a token depends only on the tokens before it: padding after the last
   token is left out.
-- An image tower that pools its class token needs no other token's output from the last block, and its first
-  layer can take bytes directly when the normalisation is folded into it.
+- A tower that pools one token needs no other token's output from the last block.
+- The first layer of an image tower can take bytes directly when the normalisation is folded into it.
 
 Shapes: B images or texts in a batch, L tokens, D features, H and W pixels, C channels, O and I outputs and
 inputs of a matrix.
@@ -21,7 +21,9 @@ from torch import nn
 
 
 def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
-    """Text features [B, D], not normalised. In a causal tower, padding after the last token is left out."""
+    """Text features [B, D], not normalised. In a causal tower, padding after the last token is left out, and
+    the last block computes only the pooled token.
+    """
     tower = getattr(model, "text", model)
     pool = getattr(model, "text_pool_type", getattr(tower, "pool_type", None))
     eos_id: Any = getattr(model, "text_eos_id", getattr(tower, "eos_id", None))
@@ -30,9 +32,9 @@ def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
     ends_B = tokens_BL.argmax(-1) if pool == "argmax" else tokens_BL.eq(eos_id).int().argmax(-1)
     length = int(ends_B.max()) + 1
     x_BLD = tower.token_embedding(tokens_BL[:, :length]) + tower.positional_embedding[:length]
-    x_BLD = tower.transformer(x_BLD, attn_mask=tower.attn_mask[:length, :length].to(x_BLD.dtype))
+    mask_LL = tower.attn_mask[:length, :length].to(x_BLD.dtype)
     # Layer norm treats each token separately, so only the pooled token needs it.
-    pooled_BD = tower.ln_final(x_BLD[torch.arange(len(x_BLD), device=x_BLD.device), ends_B])
+    pooled_BD = tower.ln_final(_one_token(tower.transformer, x_BLD, ends_B, mask_LL))
     projection = tower.text_projection
     if projection is None:
         return pooled_BD  # type: ignore[no-any-return]
@@ -78,10 +80,8 @@ class ImageTower:
         token_B1D = tower.class_embedding.to(dtype).expand(len(embedded_BLD), 1, -1)
         x_BLD = torch.cat([token_B1D, embedded_BLD], dim=1) + tower.positional_embedding.to(dtype)
         x_BLD = tower.ln_pre(x_BLD)
-        blocks = tower.transformer.resblocks
-        for block in blocks[:-1]:
-            x_BLD = block(x_BLD)
-        pooled_BD = tower.ln_post(_first_token(blocks[-1], x_BLD))
+        first_B = torch.zeros(len(x_BLD), dtype=torch.long, device=x_BLD.device)
+        pooled_BD = tower.ln_post(_one_token(tower.transformer, x_BLD, first_B))
         return pooled_BD if tower.proj is None else pooled_BD @ tower.proj  # type: ignore[no-any-return]
 
     def _normalised(self, pixels_BHWC: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -91,24 +91,35 @@ class ImageTower:
 
 
 def _pools_class_token(tower: Any) -> bool:
-    blocks: Any = getattr(getattr(tower, "transformer", None), "resblocks", ())
     return (
         type(tower).__name__ == "VisionTransformer"
         and getattr(tower, "pool_type", None) == "tok"
         and getattr(tower, "attn_pool", 0) is None
         and tower.conv1.bias is None
-        and tower.transformer.batch_first
-        and len(blocks) > 0
-        and type(blocks[-1]).__name__ == "ResidualAttentionBlock"
     )
 
 
-def _first_token(block: Any, x_BLD: torch.Tensor) -> torch.Tensor:
-    """The output [B, D] of a block for the first token; the other tokens are only attended to."""
-    normed_BLD, first_BLD = block.ln_1(x_BLD), x_BLD[:, :1]
-    attended = block.attention(q_x=normed_BLD[:, :1], k_x=normed_BLD, v_x=normed_BLD)
-    first_BLD = first_BLD + block.ls_1(attended)
-    return (first_BLD + block.ls_2(block.mlp(block.ln_2(first_BLD)))).squeeze(1)  # type: ignore[no-any-return]
+def _one_token(
+    transformer: Any, x_BLD: torch.Tensor, position_B: torch.Tensor, mask_LL: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The output [B, D] of a transformer for one token of each sequence.
+
+    In the last block, if it is open_clip's own, the other tokens are only attended to.
+    """
+    rows_B = torch.arange(len(x_BLD), device=x_BLD.device)
+    blocks: Any = transformer.resblocks
+    if not transformer.batch_first or type(blocks[-1]).__name__ != "ResidualAttentionBlock":
+        return transformer(x_BLD, attn_mask=mask_LL)[rows_B, position_B]  # type: ignore[no-any-return]
+    *blocks, last = blocks
+    for block in blocks:
+        x_BLD = block(x_BLD, attn_mask=mask_LL)
+    one_B1D, normed_BLD = x_BLD[rows_B, position_B].unsqueeze(1), last.ln_1(x_BLD)
+    # torch's attention takes one mask per head of each sequence.
+    mask = None if mask_LL is None else mask_LL[position_B, None].repeat_interleave(last.attn.num_heads, 0)
+    query_B1D = normed_BLD[rows_B, position_B].unsqueeze(1)
+    attended_B1D = last.attention(q_x=query_B1D, k_x=normed_BLD, v_x=normed_BLD, attn_mask=mask)
+    one_B1D = one_B1D + last.ls_1(attended_B1D)
+    return (one_B1D + last.ls_2(last.mlp(last.ln_2(one_B1D)))).squeeze(1)  # type: ignore[no-any-return]
 
 
 class _PatchMatrix(nn.Module):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -15,7 +16,7 @@ import torch
 
 from iconoclip.embeddings import EmbeddingStore
 from retrieval.encode import encoder
-from retrieval.encode.towers import ImageTower
+from retrieval.encode.towers import ImageTower, text_features
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
 VISION = {
@@ -35,6 +36,36 @@ def test_the_image_tower_gives_open_clips_own_features(kind: str) -> None:
         ours = ImageTower(model, (0.5,) * 3, (0.25,) * 3)(pixels_BHWC, torch.float32)
         theirs = model.encode_image((pixels_BHWC.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25)
     assert torch.nn.functional.cosine_similarity(ours, theirs).min() > 0.9999
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"layers": 1},
+        {"ls_init_value": 0.5},
+        {"proj_type": "none"},
+        {"proj_bias": True},
+        {"pool_type": "eos", "eos_id": 9},
+        # Towers whose pooled token sees what comes after it, or whose blocks are of another kind.
+        {"pool_type": "last"},
+        {"pool_type": "first", "no_causal_mask": True},
+        {"qk_norm": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("tower", [open_clip.CLIP, open_clip.CustomTextCLIP])
+def test_the_text_tower_gives_open_clips_own_features(tower: Any, changes: dict[str, Any]) -> None:
+    torch.manual_seed(1)
+    text = {"context_length": 12, "vocab_size": 10, "width": 32, "heads": 2, "layers": 3} | changes
+    model = tower(embed_dim=32, vision_cfg=VISION["resnet"], text_cfg=text).eval()
+    # Texts of 2, 5 and 12 tokens; the last token, 9, is the largest.
+    tokens_BL = torch.zeros(3, 12, dtype=torch.long)
+    for row, length in enumerate((2, 5, 12)):
+        tokens_BL[row, :length] = torch.tensor([*[*range(1, 9), 1, 2, 3, 4][: length - 1], 9])
+    with torch.inference_mode():
+        for batch_BL in (tokens_BL, tokens_BL[1:2]):
+            torch.testing.assert_close(text_features(model, batch_BL), model.encode_text(batch_BL))
 
 
 def without(instructions: str) -> dict[str, str]:

@@ -126,7 +126,7 @@ def test_the_average_is_kept_resumed_and_exported(make_config: MakeConfig, tmp_p
         trained(make_config(run_dir=tmp_path / f"first-{n}", **(values | {"max_steps": n})))["logit_scale"]
         for n in (1, 2, 3)
     ]
-    average = load_for_training(whole).model.state_dict()["logit_scale"]
+    average = load_for_training(whole.model, whole.loss, whole.seed).model.state_dict()["logit_scale"]
     for value, decay in zip(found, (1 / 10, 2 / 11, 3 / 12), strict=True):
         average = decay * average + (1 - decay) * value
     for run in (whole, pieces):
@@ -164,7 +164,8 @@ def test_interpolation_lies_between_the_base_and_the_tuned_model(
 
 
 def test_layers_learn_slower_the_deeper_they_are(make_config: MakeConfig) -> None:
-    model = load_for_training(make_config()).model
+    config = make_config()
+    model = load_for_training(config.model, config.loss, config.seed).model
     groups = parameter_groups(model, learning_rate=1.0, weight_decay=0.1, layer_decay=0.5)
     rates = {id(parameter): group for group in groups for parameter in group["params"]}
     by_name = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
