@@ -33,7 +33,10 @@ NAMES = ("Clara Inventa", "Johannes Nemo", "Ottilie Quisquam")
 YEARS = ("1623", "1641", "1688")
 STATEMENT = "http://creativecommons.org/licenses/by/4.0/"
 MISLEADING = ("1777", "Marble statue of an emperor with a lion", "Augusta Falsa")
-ABOUT_CAPTIONS = ("title", "caption", "description", "subject")
+ABOUT_CAPTIONS = ("title", "caption", "description", "subject", "person")
+# These enter a sentence next to a subject or a person.
+DETAILS = ("place", "technique")
+SUBJECT = ("dc:subject", "Shepherds")
 
 
 def _property(version: int, text: str, tags: list[str]) -> Any:
@@ -138,8 +141,10 @@ def test_labels_are_read_as_the_fields_they_mean(slug: str) -> None:
     expected = list(_values(case["labels"]))
     candidate = _read(case, [(label, value) for label, _, value in expected])
     assert candidate.institution.slug == slug
+    fields = {field for _, field, _ in expected}
+    shown = (*ABOUT_CAPTIONS, *DETAILS) if fields & {"subject", "person"} else ABOUT_CAPTIONS
     for label, field, value in expected:
-        if field in ABOUT_CAPTIONS:
+        if field in shown:
             assert value in _captions_of(candidate), label
     titles = [caption.text for caption in candidate.captions if caption.field == "title"]
     assert {value for _, field, value in expected if field == "title"} <= set(titles)
@@ -161,7 +166,19 @@ def test_each_label_alone_is_read_too(slug: str) -> None:
     case = CASES[slug]
     empty = _description(_read(case, []))
     for label, field, value in _values(case["labels"]):
-        assert _description(_read(case, [(label, value)])) != empty, (label, field)
+        if field in DETAILS:
+            assert value in _captions_of(_read(case, [SUBJECT, (label, value)])), label
+        elif field != "note":
+            assert _description(_read(case, [(label, value)])) != empty, (label, field)
+
+
+@pytest.mark.parametrize("slug", [slug for slug, case in CASES.items() if "note" in case["labels"].values()])
+def test_notes_are_no_captions_unless_a_composition_asks_for_them(slug: str) -> None:
+    case = CASES[slug]
+    for label in (label for label, field in case["labels"].items() if field == "note"):
+        assert load_profile(slug).field_of(label.split("|")[0])[0] == "note"
+        for value in MISLEADING:
+            assert _description(_read(case, [(label, value)])) == _description(_read(case, [])), label
 
 
 @pytest.mark.parametrize("slug", CASES)
