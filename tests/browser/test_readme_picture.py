@@ -1,6 +1,7 @@
-"""The README's picture: drawn from the real page, and held to it.
+"""The picture in the README: a screenshot of the real page, which a test compares with the page in its parts.
 
-To take it again, from an index of the whole demo:
+To make it again, from the index of the demo, with the first typefaces that the page asks for (on Debian the
+packages fonts-ebgaramond and fonts-inter):
 
     ICONOCLIP_DRAW_FROM=demo/index pytest tests/browser/test_readme_picture.py
 """
