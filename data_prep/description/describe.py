@@ -17,25 +17,66 @@ from data_prep.description.plain_text import plain_text
 from data_prep.description.roles import role_of
 from data_prep.description.sentences import Circumstances
 from data_prep.institutions import InstitutionProfile
+from iconoclip.people import person
 from iconoclip.record import Caption, CaptionLevel, Date
 from iconoclip.rights import MAX_RAW_CHARS, canonical_uri, read
 from iconoclip.rights_text.reading import SEPARATOR
 
 # Words that catalogues write when the maker is unknown.
 _NOBODY = frozenset(
-    (
+    [
         "unknown",
+        "unknown artist",
+        "unknown maker",
+        "unidentified",
+        "not known",
         "unbekannt",
+        "unbekannter künstler",
         "inconnu",
+        "inconnue",
+        "auteur inconnu",
         "onbekend",
         "okänd",
         "ukjent",
+        "ukendt",
         "sconosciuto",
+        "ignoto",
         "desconocido",
+        "desconhecido",
         "tuntematon",
+        "nieznany",
+        "autor nieznany",
+        "neznámý",
+        "neznámy",
+        "neznan",
+        "nepoznat",
+        "непознат",
+        "неизвестен",
+        "неизвестный",
+        "неизвестно",
+        "невідомий",
+        "ismeretlen",
+        "necunoscut",
+        "άγνωστος",
+        "teadmata",
+        "tundmatu",
+        "nezināms",
+        "nežinomas",
+        "óþekktur",
+        "bilinmiyor",
+        "不明",
+        "作者不詳",
+        "佚名",
+        "未詳",
+        "מחבר לא ידוע",
+        "مجهول",
         "n/a",
         "none",
-    )
+        "s.n",
+        "n.n",
+        "-",
+        "?",
+    ]
 )
 MAX_CREATORS = 20
 # The label of a statement that IIIF wants shown (2.1: attribution).
@@ -129,9 +170,12 @@ def _means_a_kind(text: str) -> bool:
 
 
 def _makers(values: list[str]) -> tuple[str, ...]:
-    return tuple(name for name in _plain(values, 300) if name.casefold().strip(" .[]()") not in _NOBODY)[
-        :MAX_CREATORS
-    ]
+    """The names as given, without those of nobody and of people who did not make the object."""
+    return tuple(
+        name
+        for name in _plain(values, 300)
+        if name.casefold().strip(" .[]()") not in _NOBODY and person(name).role not in ("owner", "other")
+    )[:MAX_CREATORS]
 
 
 def _notations(found: Statements) -> tuple[str, ...]:

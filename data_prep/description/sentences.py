@@ -14,6 +14,7 @@ from typing import Final
 from data_prep.composition import Composition
 from data_prep.description import languages
 from data_prep.description.designations import is_designation
+from iconoclip.people import display_name
 from iconoclip.record import Caption, CaptionLevel, CaptionRole, Date
 
 MAX_TERM_CHARS: Final = 120
@@ -22,18 +23,6 @@ MAX_DATE_CHARS: Final = 40
 _SEPARATORS: Final = re.compile(r"\s*[;|\n]\s*")
 # Library of Congress headings: "Pictorial maps--Italy".
 _SUBDIVISION: Final = re.compile(r"\s*--\s*")
-_LIFE_DATES: Final = re.compile(
-    r"[,\s]*[(\[]?\s*(?:(?:b|d|born|died|geb|gest|né|née|fl|active|ca?)\.?\s*)*\d{3,4}\??\s*[-–—]?\s*"
-    r"(?:(?:ca?|d)\.?\s*)?(?:\d{3,4})?\??\s*[)\]]?\.?$",
-    re.IGNORECASE,
-)
-_ROLE_BEFORE: Final = re.compile(r"^[^\W\d_][\w/ -]{2,30}:\s+")
-_ROLE_AFTER: Final = re.compile(
-    r"[.,]\s+(?:auteur|dessinateur|graveur|éditeur|peintre|photographe|lithographe|illustrateur|imprimeur|artist"
-    r"|author|engraver|photographer|printmaker|draughtsman|painter|stecher|zeichner|verfasser|künstler)\b.*$"
-    r"|\s*\([^()]{2,60}\)\s*$",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +51,7 @@ def terms_in(role: CaptionRole, text: str, tags: Sequence[str | None]) -> list[T
     for part in _SEPARATORS.split(text):
         term = _SUBDIVISION.sub(", ", part).strip(" .,")
         if role == "person" or (role == "subject" and re.search(r",\s*\d{4}-(?:\d{4})?\.?$", term)):
-            term = shown_name(term)
+            term = display_name(term)
         if term and len(term) <= MAX_TERM_CHARS and not is_designation(term):
             found.append(Term(role, term, tuple(tags)))
     return found
@@ -122,7 +111,7 @@ def _sentence(terms: list[Term], around: Circumstances, composition: Composition
         return ""
     types = [text for text, given in around.types if languages.canonical_tag(given) in (tag, None)]
     values["type"] = types[:1]
-    values["creator"] = [name for name in map(shown_name, around.creators[:3]) if name]
+    values["creator"] = [name for name in map(display_name, around.creators[:3]) if name]
     date = around.date.text if around.date else None
     values["date"] = [date.strip(" .[]")] if date and len(date) <= MAX_DATE_CHARS else []
     return composition.template(tag).render(values)
@@ -139,16 +128,3 @@ def _caption(text: str, spoken: languages.Spoken, level: CaptionLevel) -> Captio
         level=level,
         role="subject",
     )
-
-
-def shown_name(text: str) -> str:
-    """A name as people write it: `Thomson, John, 1837-1921` is `John Thomson`."""
-    name = _ROLE_BEFORE.sub("", text.strip())
-    for tail in (_ROLE_AFTER, _LIFE_DATES, _ROLE_AFTER):
-        name = tail.sub("", name.strip(" .,"))
-    name = name.strip(" .,")
-    last, comma, first = name.partition(", ")
-    # "Anna Fenn, Dutch" is not inverted, "van der Meer, Jan" is.
-    is_surname = len(last.split()) == 1 or (last[:1].islower() and len(last.split()) <= 3)
-    is_inverted = comma and is_surname and "," not in first and len(first.split()) <= 3
-    return f"{first} {last}" if is_inverted else name

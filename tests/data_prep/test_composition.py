@@ -10,9 +10,9 @@ from data_prep.description.captions import Statement
 from data_prep.description.describe import describe
 from data_prep.description.raw import Describer, raw_pair
 from data_prep.description.roles import role_of
-from data_prep.description.sentences import shown_name
 from data_prep.institutions import InstitutionProfile
 from iconoclip.errors import ConfigError
+from iconoclip.people import display_name
 
 ANY = InstitutionProfile(slug="any", name="Any")
 GERMAN = InstitutionProfile(slug="any", name="Any", language="de")
@@ -166,7 +166,7 @@ def test_roots_of_thesauri_are_no_terms(text: str) -> None:
     ],
 )
 def test_names_as_people_write_them(name: str, expected: str) -> None:
-    assert shown_name(name) == expected
+    assert display_name(name) == expected
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iconoclip.people import display_name
 from retrieval import iconography
 from retrieval.service import hit_links
 from retrieval.service.occlusion import PARTS
@@ -46,7 +47,11 @@ def environment(language: str) -> Environment:
     made.install_gettext_translations(translation.catalogue, newstyle=True)  # type: ignore[attr-defined]
     translated = translation.catalogue.gettext
     made.filters.update(
-        number=translation.number, language_name=translation.language_name, quote=quote, translated=translated
+        number=translation.number,
+        language_name=translation.language_name,
+        quote=quote,
+        translated=translated,
+        person=display_name,
     )
     made.globals.update(
         translation=translation,

@@ -1,0 +1,116 @@
+"""People as catalogues write them: the name for readers, and what the person did.
+
+The name as given stays in the record. `Blatter, Vincent (1843-....). Dessinateur` is shown as Vincent
+Blatter, draughtsman. The words for roles are data: people_roles.tsv.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+MAX_NAME_CHARS: Final = 300
+
+_IDENTIFIER = re.compile(
+    r"\s*(?:--\s*)?[(\[]?\s*\b(?:GND|ISNI|VIAF|ULAN|RKD|BnF|IdRef|LCNAF|ORCID|Wikidata|DBNL|NTA|PND)\b[: ]*"
+    r"[\dXx /:-]*[)\]]?|\s*\(?https?://\S+\)?|\s*\(?\bQ\d{3,}\b\)?"
+)
+_YEAR = r"(?:\d{1,4}[?.]*|\d{2}(?:\.\.|--)\??|\.{3,4}|[xX]{2,4}|\d{4}/\d{1,4}|present)"
+_ABOUT = (
+    r"(?:ca?\.?|circa|um|vers|na|voor|nach|vor|after|before|b\.|d\.|born|died|fl\.|active|act\.|geb\.|gest\.|né|née"
+    r"|†|\*)"
+)
+_ABOUTS = rf"(?:{_ABOUT}\s*)*"
+_LIFE = re.compile(
+    rf"[,;\s]*[(\[]?\s*{_ABOUTS}(?:{_YEAR}\s*[-–—/]\s*{_ABOUTS}(?:{_YEAR})?|[-–—]\s*{_ABOUTS}{_YEAR}"
+    rf"|(?:{_ABOUT}\s*)+{_YEAR}|\d{{4}}\??)\s*(?:;[^)\]]*)?[)\]]?(?=$|[\s.,;(])",
+    re.IGNORECASE,
+)
+_DATED_NOTE = re.compile(r"\s*[(\[][^()\[\]]*\d{2}[^()\[\]]*[)\]]")
+_NOTE = re.compile(r"\s*[(\[][^()\[\]]{2,80}[)\]]\s*$")
+_ABBREVIATION = re.compile(r"(?:^|\s)(?:[A-Z]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is named in a catalogue's creator field."""
+
+    given: str
+    """As the catalogue writes it."""
+    name: str
+    """For readers: no identifier, no life dates, the first name first."""
+    role: str | None = None
+    """A role of people_roles.tsv, where one is stated."""
+
+
+@functools.lru_cache(maxsize=16_384)
+def person(given: str) -> Person:
+    """The person that `given` names. A text that is no name of one person is kept as it is."""
+    text = " ".join(given[:MAX_NAME_CHARS].split())
+    if text.count(": ") > 1 or text.count(";") > 1:
+        return Person(given, text)
+    text = _IDENTIFIER.sub("", text)
+    text, role = _without_role(text)
+    text = _LIFE.sub("", _DATED_NOTE.sub("", text))
+    text, other = _without_role(text)
+    while _NOTE.search(text) and len(_NOTE.sub("", text)) > 1:
+        text = _NOTE.sub("", text)
+    text = _LIFE.sub("", text).strip(" ,;:-")
+    if text.endswith(".") and not _ABBREVIATION.search(text[:-1]):
+        text = text[:-1]
+    return Person(given, _first_name_first(text.strip(" ,;")) or given.strip(), role or other)
+
+
+def display_name(given: str) -> str:
+    """A name as people write it: `Thomson, John, 1837-1921` is `John Thomson`."""
+    return person(given).name
+
+
+def _without_role(text: str) -> tuple[str, str | None]:
+    """A name without the words for what the person did, before it (`Artist: `, `after `) or behind it."""
+    for pattern in _role_patterns():
+        if match := pattern.search(text):
+            return text[: match.start()] + text[match.end() :], _roles()[match[1].casefold()]
+    return text, None
+
+
+def _first_name_first(name: str) -> str:
+    last, comma, first = name.partition(", ")
+    # "Anna Fenn, Dutch" is not inverted, "van der Meer, Jan" is.
+    is_surname = len(last.split()) == 1 or (last[:1].islower() and len(last.split()) <= 3)
+    is_inverted = comma and is_surname and "," not in first and len(first.split()) <= 4
+    return f"{first} {last}" if is_inverted else name
+
+
+@functools.cache
+def _roles() -> dict[str, str]:
+    text = resources.files("iconoclip").joinpath("people_roles.tsv").read_text(encoding="utf-8")
+    lines = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")][1:]
+    return {word.casefold(): role for role, _, words in lines for word in words.split("|")}
+
+
+@functools.cache
+def _role_patterns() -> tuple[re.Pattern[str], ...]:
+    """`Artist: NAME`, `after NAME`, and behind the name `. Dessinateur` or `(engraver)`."""
+    # In front of a name without a colon only what cannot be part of it: not "del Sarto".
+    phrases = [
+        word
+        for word, role in _roles().items()
+        if " " in word or role in _PREPOSITIONS or word in ("by", "d'après")
+    ]
+    return (
+        re.compile(rf"^\(?((?i:{_any(_roles())}))\)?\s*:\s+"),
+        re.compile(rf"^((?i:{_any(phrases)}))\s+(?=[^\W\d_a-zà-ÿ])"),
+        re.compile(rf"(?:[.,;]\s+|\s*[(\[]\s*)((?i:{_any(_roles())}))(?!\w).*$"),
+    )
+
+
+_PREPOSITIONS: Final = ("after", "attributed", "workshop")
+
+
+def _any(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))

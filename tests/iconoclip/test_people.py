@@ -1,0 +1,59 @@
+"""Names and roles of people, as catalogues write them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iconoclip.people import person
+
+PEOPLE = {
+    "Blatter, Vincent (1843-....). Dessinateur": ("Vincent Blatter", "draughtsman"),
+    "Dürer, Albrecht (1471-1528). Dessinateur": ("Albrecht Dürer", "draughtsman"),
+    "Jean de Vignay (1282?-13..). Traducteur": ("Jean de Vignay", "translator"),
+    "Menier, Gaston (1855-1934). Dédicateur": ("Gaston Menier", "other"),
+    "Zuccalli, Enrico (16..-17.. ; architecte). Fonction indéterminée": ("Enrico Zuccalli", "architect"),
+    "Thomson, John, 1837-1921": ("John Thomson", None),
+    "Vincentius Bellovacensis (1190?-1264). Auteur du texte": ("Vincentius Bellovacensis", "author"),
+    "Wiho -- (GND: 142761281)": ("Wiho", None),
+    "Jacobus Heyblocq (1623-1690) (ISNI 0000 0000 5537 561X)": ("Jacobus Heyblocq", None),
+    "Aert van der Neer (1603/04-1677) (ISNI 0000 0000 6658 2307)": ("Aert van der Neer", None),
+    "Jean-Antoine Watteau (French, 1684 - 1721)": ("Jean-Antoine Watteau", None),
+    "Goor, Cornelis van (1600-na 1674)": ("Cornelis van Goor", None),
+    "Helst, Lodewijk van der (1642-ca. 1684)": ("Lodewijk van der Helst", None),
+    "Cool, Joannes (-1680)": ("Joannes Cool", None),
+    "Gorter, Jacob (-1691)": ("Jacob Gorter", None),
+    "Medailleur: Samuel, Charles": ("Charles Samuel", "sculptor"),
+    "Artist: Rembrandt": ("Rembrandt", "artist"),
+    "Author/creator: Doe, Jane": ("Jane Doe", "artist"),
+    "Stecher: Merian, Matthäus (1593-1650)": ("Matthäus Merian", "engraver"),
+    "engraved by William Hogarth": ("William Hogarth", "engraver"),
+    "after Peter Paul Rubens": ("Peter Paul Rubens", "after"),
+    "d'après Raphaël": ("Raphaël", "after"),
+    "attributed to Hans Holbein": ("Hans Holbein", "attributed"),
+    "Rembrandt Harmensz. van Rijn": ("Rembrandt Harmensz. van Rijn", None),
+    "A. B. (engraver)": ("A. B.", "engraver"),
+    "Tilghman, B. Noah (colCollector)": ("B. Noah Tilghman", "owner"),
+    "Anna Fenn, Dutch": ("Anna Fenn, Dutch", None),
+    "Yeakell; Gardner; Arthur Wallis": ("Yeakell; Gardner; Arthur Wallis", None),
+    "von Goethe, Johann Wolfgang": ("Johann Wolfgang von Goethe", None),
+    "del Sarto, Andrea": ("Andrea del Sarto", None),
+    "Leonardo da Vinci": ("Leonardo da Vinci", None),
+    "By Jane Doe": ("Jane Doe", "artist"),
+    "Honoré Daumier": ("Honoré Daumier", None),
+    "葛飾北斎": ("葛飾北斎", None),
+}
+
+
+@pytest.mark.parametrize(("written", "expected"), PEOPLE.items())
+def test_people(written: str, expected: tuple[str, str | None]) -> None:
+    found = person(written)
+    assert (found.name, found.role) == expected
+    assert found.given == written
+
+
+@given(st.text(min_size=1, max_size=80))
+def test_a_name_never_becomes_empty(written: str) -> None:
+    if written.strip():
+        assert person(written).name
