@@ -1,4 +1,6 @@
-"""The rate limit of each host: from the institution's profile, else the config, else a careful default."""
+"""The rate limit of each host: from the institution's profile, otherwise the config,
+otherwise a careful default.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,7 @@ from iconoclip.addresses import is_loopback
 
 
 def pace_of(host: str, config: HarvestConfig, profile_of: Callable[[str], InstitutionProfile]) -> Pace:
-    """The rate limit of a host: its profile's, else the config's, else a careful one; loopback allows
-    more."""
+    """The rate limit of a host, from its profile, the config, or a careful default; higher on loopback."""
     name = host.rpartition(":")[0] if ":" in host else host
     limit = _limit_of(name, profile_of(f"https://{host}/")) or _limit_of(
         name, profile_for(f"https://{host}/")

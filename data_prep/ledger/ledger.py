@@ -2,12 +2,12 @@
 
 One SQLite file and, in the same folder, spools: files to which finished JPEGs are appended until they are
 packed. A batch is committed in this order: bytes to the spool, the spool to the disk, then one transaction.
-So what the ledger calls fetched is there, whatever moment the process died at; bytes past the last committed
-end are nobody's.
+So the images that the ledger records as fetched exist, at whatever moment the process died; bytes after the
+last committed end are ignored.
 
 States: `pending`, `fetched`, `refused` (for good: gone, or forbidden by its rights), `retry-later` (not
-before a time), `not-known` (could not be had; the next run asks again). An item that has `facts` is held: its
-image is in the spool or in the published set, whatever became of the last request.
+before a time), `not-known` (could not be fetched; the next run requests it again). If an item has `facts`,
+its image is stored, in the spool or in the published set, whatever the result of the last request.
 
 Order. Samples are packed in breadth-first order over the documents, each in its own order, so the order
 follows from the documents alone and not from which server was quick. A document or key met twice counts where
@@ -341,7 +341,7 @@ class Ledger:
             )
 
     def replace_candidate(self, key: str, candidate_json: str, *, again: bool) -> None:
-        """Let another candidate speak for a key; `again`: its image is to be downloaded again."""
+        """Replace the candidate of a key; with `again`, its image is downloaded again."""
         with self.transaction():
             self.database.execute("UPDATE items SET candidate = ? WHERE key = ?", (candidate_json, key))
             if again:
