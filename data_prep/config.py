@@ -189,6 +189,13 @@ class Columns(Config):
     iconclass: str | list[str] | None = Field(default=None, description="Iconclass notations")
     object_type: str | list[str] | None = Field(default=None, description="kind of object")
     homepage: str | list[str] | None = Field(default=None, description="page about the object")
+    raw: str | list[str] | None = Field(
+        default=None,
+        description=(
+            "further columns to keep in every record as they are, for another mapping later; columns that no"
+            " field names are not kept"
+        ),
+    )
     manifest: str | list[str] | None = Field(default=None, description="URI of its IIIF manifest")
     canvas: str | list[str] | None = Field(default=None, description="URI of its IIIF canvas")
     image: str | list[str] | None = Field(

@@ -197,6 +197,8 @@ class TableReader:
         )  # fmt: skip
         for name, column in others:
             yield from (Statement(name, text, None, label) for label, text in self._cells(row, column))
+        for column in _names(columns.raw):
+            yield from (Statement("ignore", text, language, name) for name, text in self._cells(row, column))
         rights = [Statement("rights", text, None, label) for label, text in self._cells(row, columns.rights)]
         if not rights and self._config.rights:
             rights = [Statement("rights", self._config.rights, None, "rights")]

@@ -213,6 +213,24 @@ def test_a_table_that_is_read_another_way_equals_a_fresh_pack(tmp_path, picture)
     assert [one.text for one in record.captions] == ["Ein Reiher im Schilf", "Reiher; Schilf"]
 
 
+def test_a_column_that_was_only_kept_is_read_later(tmp_path, picture):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.jpg").write_bytes(picture(1, (120, 90)))
+    table = tmp_path / "in" / "table.csv"
+    table.write_text(
+        f"file,title,Motiv,Versicherungswert,rights\n1.jpg,Ein Reiher,Schilf,9000 Gulden,{PDM}\n"
+    )
+    values = {"institution": "kb", "language": "de", "harvested_at": CLOCK, "num_workers": 1}
+    folder = tmp_path / "out"
+    assert pack(PackConfig(table=table, out=folder, columns={"raw": "Motiv"}, **values)) == 0
+    (record,) = ShardSet(folder).records()
+    assert [one.text for one in record.captions] == ["Ein Reiher"]
+    assert [pair.label for pair in record.raw] == ["title", "Motiv", "rights"]
+    assert remap(RemapConfig(shardset=folder, read_as={"Motiv": "subject"}, yes=True)) == 0
+    (record,) = ShardSet(folder).records()
+    assert [(one.text, one.language) for one in record.captions] == [("Ein Reiher", "de"), ("Schilf", "de")]
+
+
 def test_a_set_of_an_older_version_has_nothing_to_map(tmp_path):
     shutil.copytree(OLD, tmp_path / "old")
     with pytest.raises(BadInput, match="keeps what its source said"):
