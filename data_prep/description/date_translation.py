@@ -99,7 +99,10 @@ def _patterns() -> tuple[_Pattern, _Pattern, _Pattern]:
         for term in terms.casefold().split("|"):
             table = before if term.endswith("^") else after if term.endswith("$") else plain
             table.setdefault(term.rstrip("^$"), english)
-    number = rf"(?<![\w.])(?P<number>\d{{1,4}}|{_ROMAN})(?:\.|-?(?![ivx]+\b)[^\W\d_]{{1,4}}\.?)??"
+    # After a Roman numeral, only the ending of an ordinal: "in St. Paul's" is no first century.
+    ordinal = "e|er|ère|ème|eme|è|th|st|nd|rd|de|ste|й|го|му|м"
+    ending = rf"(?:\.|(?<=\d)-?(?![ivx]+\b)[^\W\d_]{{1,4}}\.?|-?(?:{ordinal})\.?)"
+    number = rf"(?<![\w.])(?P<number>\d{{1,4}}|{_ROMAN}){ending}??"
     return (
         (re.compile(rf"(?<!\w)({_any(plain)})(?!\w)\.?"), plain),
         (re.compile(rf"(?<!\w)({_any(before)})(?!\w)\.?[\s-]*(?=\d|{_ROMAN}\b|circa|ca\b)"), before),
