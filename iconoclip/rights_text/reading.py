@@ -30,6 +30,8 @@ nothing of the rights in the picture (a placeholder, a licence of the metadata).
 
 _TAG = re.compile(r"<[a-zA-Z/!][^>]*>?")
 _HIDDEN_ADDRESS = re.compile(r"""\b(?:href|src)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
+# A question, or a footnote that is somewhere else.
+_DOUBT = re.compile(r"[?*¿†‡؟？]")
 _PLACEHOLDER = re.compile(
     r"(?:(?:iiif|default|my|your|some|a|the|image|dc|edm)?[ _.-]*licen[cs]es?"
     r"(?:[ _.-]*(?:here|text|url|uri))?"
@@ -74,6 +76,8 @@ def _part(value: str) -> Part:
     uris = {uri for address in (*hidden, *shown) if (uri := statement_uri(address))}
     unknown = [address for address in (*hidden, *shown) if not statement_uri(address)]
     unknown = [address for address in unknown if not (uris and _is_badge(address))]
+    if _DOUBT.search(text):
+        return Part("not-understood")
     return _judged(uris, unknown, list(tokens_of(text)))
 
 
