@@ -20,6 +20,7 @@ from data_prep.description.captions import Statement
 from data_prep.description.describe import Statements
 from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
+from data_prep.sources.dublin_core import dublin_core_record
 from data_prep.sources.mods import mods_identifier, mods_record, mods_rights, note_mods
 from data_prep.sources.offers import CatalogueRecord, Image, is_image, is_other_file, service_of
 from data_prep.sources.xml_document import Element, attribute, children, descendants, local_name, text_of
@@ -93,6 +94,9 @@ class MetsReader:
         record = CatalogueRecord(identifier or own or self._uri)
         if main is not None:
             record = mods_record(main, record.id, self._profile)
+        elif (dublin_core := self._dublin_core()) is not None:
+            record = dublin_core_record(dublin_core, record.id, self._profile)
+        if self._sections:
             # What the catalogue points to is not the digitised object; its files are.
             record.images = []
         self._note_administration(record)
@@ -115,6 +119,15 @@ class MetsReader:
     def _description(self, identity: str) -> Element | None:
         section = self._sections.get(identity)
         return None if section is None else next(descendants(section, "mods"), None)
+
+    def _dublin_core(self) -> Element | None:
+        """Dublin Core in place of MODS, with an element around it or without."""
+        for section in self._sections.values():
+            for data in descendants(section, "xmlData"):
+                found = next(descendants(data, "dc", "qualifieddc", "simpledc"), data)
+                if next(children(found, "title", "identifier"), None) is not None:
+                    return found
+        return None
 
     def _main_description(self) -> Element | None:
         """That of the topmost logical structure which has one, else the first."""

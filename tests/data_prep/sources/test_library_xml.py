@@ -107,6 +107,21 @@ def test_mets_of_the_library_of_congress() -> None:
     assert candidate.rights_raw == "No known restrictions on publication."
 
 
+@pytest.mark.parametrize("is_wrapped", [True, False])
+def test_mets_with_dublin_core_in_place_of_mods(is_wrapped: bool) -> None:
+    names = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    core = f"<dc:title {names}>Steam ferry on the river at dawn</dc:title>"
+    core += f"<dc:creator {names}>Ida Lens</dc:creator>"
+    core = (
+        f'<x:dc xmlns:x="http://www.openarchives.org/OAI/2.0/oai_dc/">{core}</x:dc>' if is_wrapped else core
+    )
+    document = re.sub(r"<mods:mods>.*?</mods:mods>", core, mets_of_congress(ORIGIN), flags=re.DOTALL)
+    (candidate,) = found_in(document).candidates
+    assert candidate.image_uri == f"{ORIGIN}/s/1v.jpg"
+    assert candidate.captions[0].text == "Steam ferry on the river at dawn"
+    assert candidate.creators == ("Ida Lens",)
+
+
 def test_an_address_of_the_image_api_is_sized_by_its_service() -> None:
     document = mets(ORIGIN, num_pages=1).replace(
         f"{ORIGIN}/d/1.jpg", f"{ORIGIN}/iiif/x%2F1/full/full/0/color.jpg"
