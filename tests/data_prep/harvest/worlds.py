@@ -305,5 +305,8 @@ class InlineDecoders:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def store(self, body: bytes, crop: Any = None, crop_space: Any = None) -> StoredImage:
-        return store_image(body, self._wanted, crop, crop_space)
+    async def store(
+        self, body: bytes, crop: Any = None, crop_space: Any = None, turn: int = 1, tiles: Any = ()
+    ) -> StoredImage:
+        assert not tiles, "the worlds hold no tile sets"
+        return store_image(body, self._wanted, crop, crop_space, turn)
