@@ -18,7 +18,7 @@ from iconoclip.progress import Meter, progress
 from iconoclip.rundir import RunDir
 from training.checkpoint.file import AtomicCheckpointIO
 from training.checkpoint.folder import checkpoint_path, prune
-from training.config import CheckpointConfig
+from training.config_groups import CheckpointConfig
 from training.cost import EnergyMeter
 from training.data.loader import Batch
 from training.data.samples import Samples

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from iconoclip.errors import BadInput, ConfigError
-from training.config import AdaptConfig, HardwareConfig, Tower
+from training.config_groups import AdaptConfig, HardwareConfig, Tower
 from training.optimizer import SCALARS, layer_depths, layer_number
 from training.sharding import gathered, own_part, sliced_like
 

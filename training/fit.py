@@ -30,7 +30,8 @@ from training.callbacks import (
 )
 from training.checkpoint import folder as checkpoints
 from training.checkpoint.file import AtomicCheckpointIO
-from training.config import HardwareConfig, TrainConfig
+from training.config import TrainConfig
+from training.config_groups import HardwareConfig
 from training.cost import EnergyMeter
 from training.data import remote
 from training.data.loader import Ahead, Batch, make_loader

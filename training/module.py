@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training import finetune, sharding
-from training.config import AdaptConfig, HardwareConfig, LossConfig, OptimizerConfig, ScheduleConfig
+from training.config_groups import AdaptConfig, HardwareConfig, LossConfig, OptimizerConfig, ScheduleConfig
 from training.data.loader import Batch
 from training.data.randomness import STEP, mix
 from training.finetune import MovingAverage

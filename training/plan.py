@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from iconoclip.errors import BadInput
-from training.config import LossConfig, ModelConfig, TrainConfig
+from training.config import TrainConfig
+from training.config_groups import LossConfig, ModelConfig
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop
 from training.data.loader import TrainingSamples

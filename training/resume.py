@@ -12,7 +12,8 @@ from iconoclip.config import Config, load_stored
 from iconoclip.errors import ConfigError
 from iconoclip.rundir import RunDir
 from training.checkpoint import folder as checkpoints
-from training.config import ScheduleConfig, TrainConfig
+from training.config import TrainConfig
+from training.config_groups import ScheduleConfig
 
 # The fields that may differ between a run's first command and the one that resumes it: where and how it is
 # computed. The name of a group includes all its fields.

@@ -14,7 +14,7 @@ from iconoclip.errors import BadInput
 from iconoclip.vocabulary import PolicyName, Precision
 from training import ranks, sharding
 from training.callbacks import Recorder, Stopwatch
-from training.config import ValidationConfig
+from training.config_groups import ValidationConfig
 from training.data.loader import Batch
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load

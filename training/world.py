@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Literal
 
 from iconoclip.errors import ConfigError
-from training.config import HardwareConfig
+from training.config_groups import HardwareConfig
 
 Launcher = Literal["torchrun", "srun", "mpirun", "batch", "itself"]
 # The number of processes as set by Open MPI, MVAPICH and IBM's jsrun. MPICH and Intel set

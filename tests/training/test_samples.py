@@ -16,7 +16,7 @@ from iconoclip.files import write_json
 from iconoclip.record import Caption, Rights
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
-from training.config import DataConfig
+from training.config_groups import DataConfig
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop, decode
 from training.data.loader import TrainingSamples, make_loader
