@@ -10,11 +10,7 @@ Shapes: N vectors, D dimensions, K neighbours, Q queries, C candidates.
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import math
-import mmap
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +22,7 @@ import numpy.typing as npt
 
 from iconoclip.errors import DamagedData
 from iconoclip.machine import num_cores
+from retrieval.mapped_pages import MappedPages
 
 Kind = Literal["exact", "hnsw", "ivf-sq8", "ivf-pq"]
 Vectors = npt.NDArray[np.float32]
@@ -45,9 +42,6 @@ FILTERED_OVERSAMPLING = 8
 HNSW_LINKS, HNSW_BUILD_EFFORT = 32, 120
 TRAINING_VECTORS_PER_LIST = 64
 BLOCK_ROWS = 16_384
-MAX_MAPPED_BYTES = 300_000_000
-# The bytes that Linux maps around a page that is read (fault_around_bytes).
-BYTES_MAPPED_A_LOOK = 65_536
 
 _CLASSES = {
     "exact": "IndexScalarQuantizer",
@@ -238,7 +232,7 @@ class Segment:
     ) -> None:
         self.choice, self.effort = choice, effort
         self._flat = read_index(flat, "exact", *shape)
-        self._pages = _MappedPages(self._flat, flat)
+        self._pages = MappedPages(self._flat, flat)
         self.vectors_ND: Stored = np.asarray(self._pages)
         self._ann = None
         if choice.kind != "exact":
@@ -312,55 +306,6 @@ class Segment:
             parameters.nprobe = self.choice.num_lists
             parameters.sel = _selector(bitmap)
         return parameters
-
-
-class _MappedPages:
-    """The mapped rows of a flat index, with a limit on how much of them counts as this process's memory.
-
-    A page that was read once counts as memory of the process until the machine runs short of memory.
-    Above a limit, the pages are released; the kernel may keep them in its page cache. Single rows of a
-    large file are read, not mapped: touching a page that is not mapped takes 20 microseconds, reading a
-    row from the page cache takes 1.
-    """
-
-    def __init__(self, flat: Any, path: Path) -> None:
-        # A reference is kept, because the mapping ends with it.
-        self._flat = flat
-        self._file = path.open("rb", buffering=0)
-        self._offset = path.stat().st_size - int(flat.codes.size())
-        self._address, self._size = int(flat.codes.data()), int(flat.codes.size())
-        self._touched = 0
-
-    @property
-    def __array_interface__(self) -> dict[str, Any]:
-        """The rows, float16 [N, D], without a copy. An array made from this keeps the mapping open."""
-        shape = (self._flat.ntotal, self._flat.d)
-        return {"shape": shape, "typestr": "<f2", "data": (self._address, True), "version": 3}
-
-    def rows(self, rows: Rows) -> Stored:
-        """Some rows, float16 [len(rows), D]."""
-        if self._size <= MAX_MAPPED_BYTES:
-            return np.asarray(self)[rows]
-        file, width = self._file.fileno(), self._size // self._flat.ntotal
-        read = (os.pread(file, width, self._offset + row * width) for row in rows.tolist())
-        return np.frombuffer(b"".join(read), np.float16).reshape(len(rows), self._flat.d)
-
-    def touched(self, num_rows: int) -> None:
-        """Count rows that were read, and release all pages when there may be too many."""
-        if self._size <= MAX_MAPPED_BYTES:
-            return
-        self._touched += min(self._size, num_rows * BYTES_MAPPED_A_LOOK)
-        if self._touched > MAX_MAPPED_BYTES:
-            self._touched = 0
-            start = self._address & ~(mmap.PAGESIZE - 1)
-            _libc().madvise(start, self._size + self._address - start, mmap.MADV_DONTNEED)
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    library = ctypes.CDLL(None)
-    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    return library
 
 
 def _use_one_thread() -> None:

@@ -121,8 +121,7 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
             if record is None:
                 continue
             names = (record.key, row.held.base, row.place.key)
-            if withdrawn := next((before.withdrawn[key] for key in names if key in before.withdrawn), None):
-                packed.refused.append((record.key, f"withdrawn: {withdrawn.reason}"))
+            if _is_withdrawn(record, names, before, packed):
                 continue
             if record.key in written:
                 packed.num_merged += 1
@@ -142,11 +141,25 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
         tombstones = before.tombstones(recorder.created_at)
         if not config.confirm_withdrawals:
             before.ask_before_withdrawing(ledger.folder)
-    manifest = with_tombstones(ShardSet(staging).manifest, tombstones)
-    write_json(staging / MANIFEST_NAME, manifest.model_dump(mode="json"))
-    staging.rename(ledger.folder / "packed")
+    _complete(staging, tombstones)
     hand_over(ledger.folder, out)
     return packed
+
+
+def _complete(staging: Path, tombstones: list[Tombstone]) -> None:
+    """Add the tombstones to a set that is built, and mark it as complete by its name."""
+    manifest = with_tombstones(ShardSet(staging).manifest, tombstones)
+    write_json(staging / MANIFEST_NAME, manifest.model_dump(mode="json"))
+    staging.rename(staging.with_name("packed"))
+
+
+def _is_withdrawn(record: Record, names: Sequence[str], before: _Before, packed: Packed) -> bool:
+    """Whether the set before withdrew a sample, under any of its names; if so, its refusal is noted."""
+    withdrawn = next((before.withdrawn[key] for key in names if key in before.withdrawn), None)
+    if withdrawn is None:
+        return False
+    packed.refused.append((record.key, f"withdrawn: {withdrawn.reason}"))
+    return True
 
 
 def hand_over(folder: Path, out: Path) -> bool:

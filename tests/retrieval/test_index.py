@@ -10,6 +10,7 @@ import pytest
 
 from iconoclip.errors import DamagedData
 from retrieval import faiss_index as vectorindex
+from retrieval import mapped_pages
 from retrieval.faiss_index import (
     IndexChoice,
     Segment,
@@ -168,7 +169,7 @@ class TestHostileFiles:
 
 def test_pages_are_given_back_and_the_answers_stay(segment, vectors, queries, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     before = segment.exact(queries[0], 50)
-    monkeypatch.setattr(vectorindex, "MAX_MAPPED_BYTES", 10_000)
+    monkeypatch.setattr(mapped_pages, "MAX_MAPPED_BYTES", 10_000)
     for _ in range(3):
         assert [each.tolist() for each in segment.exact(queries[0], 50)] == [each.tolist() for each in before]
         assert np.array_equal(segment.vectors(np.arange(100)), vectors[:100].astype(np.float32))
