@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from data_prep.config_groups import Network, ShardLimits, Split, Storage
-from data_prep.institutions import TEXT_FIELDS
 from iconoclip.config import Config, positional
 from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
 
@@ -355,6 +354,9 @@ class RemapConfig(Config):
     @field_validator("read_as")
     @classmethod
     def _fields_are_known(cls, read_as: dict[str, str]) -> dict[str, str]:
+        # The model of a profile is large, and the help of a verb does not need it.
+        from data_prep.institutions import TEXT_FIELDS
+
         for field in read_as.values():
             if field not in TEXT_FIELDS:
                 raise ValueError(f"'{field}' is no field; known are {', '.join(TEXT_FIELDS)}")

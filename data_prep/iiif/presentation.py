@@ -1,7 +1,7 @@
 """IIIF Presentation documents -> candidates and links. 2.1 is upgraded to 3.0; then there is one path.
 
-The documents are read as plain JSON, not into iiif-prezi3's models: their validation takes 0.2 to 0.4 ms a
-canvas, more than all of the reading here (0.1 ms), and refuses what real servers send. The tests hold the two
+The documents are read as plain JSON, not into iiif-prezi3's models: their validation takes 0.2 to 0.4 ms per
+canvas, about as much as all of the reading here, and refuses what real servers send. The tests hold the two
 together: what is upgraded here, iiif-prezi3 accepts.
 """
 

@@ -104,7 +104,7 @@ def test_withdrawals_that_cannot_be_read_are_said_once_and_those_known_stay(
         manifest.write_bytes(whole[: len(whole) // 2])
         for _ in range(3):
             engine.refresh()
-        assert caplog.text.count("withdrawals since the last look are not known") == 1
+        assert caplog.text.count("withdrawals since the last check are not known") == 1
         assert engine.search(Query()).total == 11
         manifest.write_bytes(whole)
         withdraw(folder.parent / "set", samples[4][0].key)

@@ -115,7 +115,7 @@ def test_a_disk_that_fails_while_a_generation_is_opened_leaves_the_old_one_serve
         with monkeypatch.context() as failing:
             failing.setattr(ViewRefresher, "_open", _fail_to_read)
             engine.refresh()
-        assert "the old one is served on: [Errno 5] no such luck" in caplog.text
+        assert "the old one is still served: [Errno 5] no such luck" in caplog.text
         assert len(everything(engine)) == 11
         engine.refresh()
         assert engine.status().generation == "gen-000002"
