@@ -26,7 +26,9 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 # Whoever starts the tests in the background may ignore Ctrl-C; programs that tests start must receive it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# The workers share the cores: a thread pool in each would only slow the others down.
+# The workers share the cores: threads that spin while they wait, and a thread pool in each, would only slow
+# the others down. `iconoclip` sets the first itself, but not for commands forked from a process with torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
