@@ -14,7 +14,15 @@ from typing import Any, Literal
 from iconoclip.record import Caption, Date, Institution, RawPair, Region, Source
 
 LinkKind = Literal[
-    "presentation", "annotations", "image-info", "oai-pmh", "discovery", "sru", "europeana", "library-xml"
+    "unknown",
+    "presentation",
+    "annotations",
+    "image-info",
+    "oai-pmh",
+    "discovery",
+    "sru",
+    "europeana",
+    "library-xml",
 ]
 
 

@@ -90,7 +90,8 @@ class HarvestConfig(Storing):
 
     sources: list[str] = Field(
         description=(
-            "addresses, files or folders: IIIF collections and manifests, change streams, OAI-PMH, ..."
+            "addresses, files or folders: IIIF collections and manifests, change streams, OAI-PMH, ...; or a "
+            "text file with one address per line"
         ),
         min_length=1,
         json_schema_extra=positional(),

@@ -21,6 +21,7 @@ from data_prep.network.addresses import host_of
 from data_prep.network.answers import Gone, NotNow, Refused
 from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.sources import registry
+from data_prep.sources.address_list import ADDRESS_LIST
 
 # The host of documents that are read from a file, and the address that such a document has.
 LOCAL: Final = ""
@@ -73,7 +74,7 @@ class DocumentReader:
             raise Refused(reason)
         if share:
             share.keep(job.uri, job.kind, self._round, fetched)
-        if is_file and not self._follow_files:
+        if is_file and not self._follow_files and job.kind != ADDRESS_LIST:
             found = _not_followed(found, job.uri)
         return Outcome(
             job,

@@ -9,10 +9,10 @@ from data_prep.config import HarvestConfig
 from data_prep.harvest.session import Session
 from data_prep.harvest.shards import hand_over
 from data_prep.ledger.database import LEDGER_NAME
-from data_prep.ledger.jobs import LinkRow
 from data_prep.ledger.joining import forget_what_was_withdrawn
 from data_prep.ledger.ledger import IDENTITY_FIELDS, Ledger, identity_of
 from data_prep.ledger.rounds import begin_round, retry_not_known, retry_refused
+from data_prep.sources.address_list import addresses_of
 from data_prep.sources.registry import roots
 from iconoclip import clock
 from iconoclip.addresses import is_loopback
@@ -38,7 +38,7 @@ def prepare(ledger: Ledger, session: Session) -> bool:
             retry_not_known(ledger)
     if ledger.get("config") is None:
         links = roots(config.sources, config.source)
-        _need_contact(config, links)
+        _need_contact(config)
         ledger.begin(config, clock.now(config.harvested_at))
         ledger.add_roots(links)
     return True
@@ -65,10 +65,9 @@ def take_over(ledger: Ledger, out: Path) -> None:
         finish(ledger)
 
 
-def _need_contact(config: HarvestConfig, links: list[LinkRow]) -> None:
+def _need_contact(config: HarvestConfig) -> None:
     real = next(
-        (row.uri for row in links if row.host and not is_loopback(urlsplit(row.uri).hostname or "")),
-        None,
+        (uri for uri in addresses_of(config.sources) if not is_loopback(urlsplit(uri).hostname or "")), None
     )
     if real and config.contact is None:
         raise ConfigError(

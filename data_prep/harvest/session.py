@@ -20,6 +20,7 @@ from data_prep.institutions import InstitutionProfile
 from data_prep.ledger.ledger import Ledger
 from data_prep.network.addresses import AllowList
 from data_prep.network.fetch import Fetcher, Limits
+from data_prep.sources.address_list import addresses_of
 from iconoclip.errors import ConfigError
 from iconoclip.progress import Meter
 from iconoclip.record import is_slug
@@ -69,7 +70,8 @@ class Session:
         """The set's name: from the config, otherwise the institution's slug, otherwise the folder's name."""
         if self.config.name:
             return self.config.name
-        slug = self.profile_of(self.config.sources[0]).slug
+        sources = self.config.sources
+        slug = self.profile_of(next(addresses_of(sources[:1]), sources[0])).slug
         own = self.out.name.lower()
         return own if self.config.institution is None and slug == "local" and is_slug(own) else slug
 
@@ -103,7 +105,7 @@ def fetcher_for(
     network = config.network
     return Fetcher(
         contact=config.contact,
-        allowed=AllowList(network.allow_hosts, config.sources),
+        allowed=AllowList(network.allow_hosts, addresses_of(config.sources)),
         pace_of=lambda host: pace_of(host, config, profile_of),
         limits=Limits(
             network.max_attempts, network.stall_seconds, network.max_wait_seconds, network.retry_seconds

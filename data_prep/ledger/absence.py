@@ -30,6 +30,9 @@ WITH RECURSIVE below (id) AS (
     SELECT ?1 UNION SELECT e.child FROM below JOIN edges e ON e.parent = below.id WHERE e.ordinal < ?2
 )
 """
+# The kind of a list that the user keeps (data_prep.sources.address_list). That a user takes an address out of
+# it says nothing about what the institution offers.
+OF_THE_USER: Final = "addresses"
 _EVERYTHING: Final = (1 << 63) - 1
 
 
@@ -50,8 +53,9 @@ def drop_what_is_no_longer_listed(database: sqlite3.Connection) -> bool:
                 )
         counts = [
             database.execute(
-                f"DELETE FROM {table} WHERE ordinal >= ? AND {owner} NOT IN (SELECT id FROM temp.uncertain)",
-                (FORMER,),
+                f"DELETE FROM {table} WHERE ordinal >= ? AND {owner} NOT IN (SELECT id FROM temp.uncertain)"
+                f" AND {owner} NOT IN (SELECT id FROM documents WHERE kind = ?)",
+                (FORMER, OF_THE_USER),
             ).rowcount
             for table, owner in (("edges", "parent"), ("sightings", "document"))
         ]

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
-from urllib.request import url2pathname
 
 from data_prep.candidate import Found, Refusal
 from data_prep.iiif.annotations import read_annotations
@@ -18,6 +16,15 @@ from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import InstitutionProfile
 from data_prep.ledger.jobs import LinkRow
 from data_prep.network.addresses import host_of
+from data_prep.sources.address_list import (
+    ADDRESS_LIST,
+    KIND_OF_SOURCE,
+    is_address,
+    is_address_list,
+    link_to,
+    path_of,
+    read_address_list,
+)
 from data_prep.sources.discovery import read_discovery
 from data_prep.sources.europeana import read_europeana
 from data_prep.sources.library_xml import read_library_xml
@@ -37,13 +44,13 @@ READERS: Final[dict[str, Reader]] = {
     "europeana": read_europeana,
     "lido": read_lido,
     "library-xml": read_library_xml,
+    ADDRESS_LIST: read_address_list,
 }
 # The kinds that list records or further pages. An IIIF document states in its type
 # whether it is a Collection.
-LISTS: Final = frozenset({"annotations", "oai-pmh", "sru", "europeana", "lido"})
+LISTS: Final = frozenset({"annotations", "oai-pmh", "sru", "europeana", "lido", ADDRESS_LIST})
 # The kind of a document before its contents are known.
 UNKNOWN: Final = "unknown"
-KIND_OF_SOURCE: Final = {"auto": UNKNOWN, "iiif": "presentation"}
 
 # Looked for at the start of a document, in this order.
 _LOOKS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
@@ -108,7 +115,8 @@ def _first_type(start: bytes) -> int:
 
 
 def roots(sources: list[str], source: str) -> list[LinkRow]:
-    """The documents that the user's arguments name, in their order; a folder means all files below it.
+    """The documents that the user's arguments name, in their order; a folder means all files below it, and a
+    list of addresses is a document of its own.
 
     Raises:
         MissingRequirement: no such file or folder.
@@ -117,12 +125,14 @@ def roots(sources: list[str], source: str) -> list[LinkRow]:
     kind = KIND_OF_SOURCE.get(source, source)
     found: list[LinkRow] = []
     for text in sources:
-        if text.startswith(("http://", "https://")):
-            uri = first_request(text, source)
-            found.append(LinkRow(uri, _kind_of_address(uri) if kind == UNKNOWN else kind, host_of(uri)))
+        if is_address(text):
+            link = link_to(text, source)
+            found.append(LinkRow(link.uri, link.kind, host_of(link.uri)))
+        elif (path := path_of(text)).is_file() and is_address_list(path):
+            context = {} if source == "auto" else {"source": source}
+            found.append(LinkRow(str(path), ADDRESS_LIST, context=context))
         else:
-            text = url2pathname(urlsplit(text).path) if text.startswith("file://") else text
-            found += [LinkRow(str(path), kind) for path in files_of(Path(text))]
+            found += [LinkRow(str(file), kind) for file in files_of(path)]
     return found
 
 
@@ -142,17 +152,3 @@ def files_of(path: Path) -> list[Path]:
     if not files:
         raise BadInput("the folder holds no files", where=path, remedy="check the path")
     return files
-
-
-def first_request(uri: str, source: str) -> str:
-    """The address to begin with: an OAI-PMH base address alone asks for nothing."""
-    if source == "oai-pmh" and "verb" not in parse_qs(urlsplit(uri).query):
-        return f"{uri}{'&' if urlsplit(uri).query else '?'}verb=ListRecords&metadataPrefix=oai_dc"
-    return uri
-
-
-def _kind_of_address(uri: str) -> str:
-    query = parse_qs(urlsplit(uri).query)
-    if "verb" in query:
-        return "oai-pmh"
-    return "sru" if query.get("operation") == ["searchRetrieve"] else UNKNOWN

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from data_prep.institutions import profile_for
-from data_prep.sources.registry import first_request, look, read, roots
+from data_prep.sources.address_list import first_request
+from data_prep.sources.registry import look, read, roots
 from iconoclip.errors import BadInput, MissingRequirement
 
 
