@@ -25,12 +25,13 @@ from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile, load_profile, profile_by_slug
 from iconoclip.errors import BadInput, ConfigError
 from iconoclip.progress import progress
-from iconoclip.record import RawPair, Record, Rights
+from iconoclip.record import RawPair, Record, Rights, Train
 from iconoclip.rights import POLICY_VERSION, judge
 from iconoclip.shardset import SIGNATURE_NAME, ShardSet, ShardSetWriter
 from iconoclip.vocabulary import PolicyName
 
 STAGING: Final = ".remap"
+_LOOSENESS: Final[dict[Train, int]] = {"no": 0, "review": 1, "yes": 2}
 
 
 def remap(config: RemapConfig) -> int:
@@ -156,8 +157,9 @@ class Mapper:
             attribution=told.attribution,
             opt_out=record.rights.opt_out,
         )
-        if self._is_merged and record.rights.train != "yes" and rights.train == "yes":
-            # One of the parents denied it; a refusal is never loosened.
+        is_partial = self._is_merged or record.raw_num_dropped > 0
+        if is_partial and _LOOSENESS[rights.train] > _LOOSENESS[record.rights.train]:
+            # A parent denied it, or something was said that the record had no room for.
             rights = record.rights
         reason = rights_refusal(rights, self._keep(record.rights)) or why_no_region(raw, told)
         if reason is not None:

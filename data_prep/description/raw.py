@@ -6,7 +6,7 @@ Readers turn documents into raw pairs (iconoclip.record.RawPair). A harvest and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,8 +41,10 @@ NAVIGATION_DATE: Final = "navigation-date"
 ANNOTATION: Final = "annotation"
 # A region that shows a picture: without words of its own, it has those of its page.
 PICTURE: Final = "picture"
-# Kept first when a record says too much: without it the item could not be used at all.
+# Kept first when a record says too much: a restriction that was left out would be a permission.
 _FIRST: Final = ("rights", "attribution")
+# What a record says in place of rights that it has no room for. It is not understood, so it is a refusal.
+LEFT_OUT: Final = "[left out: more statements of rights than a record can keep]"
 _MAX_LANGUAGE_CHARS: Final = 100
 
 
@@ -65,20 +67,45 @@ def raw_pairs(statements: Iterable[Statement], level: PairLevel) -> list[RawPair
     return [raw_pair(one.label or one.field, one.text, one.language, level, one.field) for one in statements]
 
 
-def bounded(pairs: Sequence[RawPair]) -> tuple[tuple[RawPair, ...], int]:
+def is_marked_as_rights(pair: RawPair) -> bool:
+    """Whether a standard or a table's mapping says that a pair is a statement of rights or a credit."""
+    return pair.field in _FIRST
+
+
+def bounded(
+    pairs: Sequence[RawPair], is_rights: Callable[[RawPair], bool] = is_marked_as_rights
+) -> tuple[tuple[RawPair, ...], int]:
     """At most MAX_PAIRS pairs and MAX_BYTES bytes, in their order, and how many were left out.
 
-    Rights and credits are kept before everything else; of the rest, what comes first.
+    Rights and credits are kept before everything else; of the rest, what comes first. Where not even all of
+    the rights fit, a pair LEFT_OUT of the same level says so: what remains is then no permission.
+
+    Args:
+        is_rights: which pairs speak of rights or credits; a profile knows some by their label alone.
     """
-    order = sorted(range(len(pairs)), key=lambda number: pairs[number].field not in _FIRST)
+    first = [is_rights(pair) for pair in pairs]
+    kept = _fitting(pairs, first)
+    rights = {number for number, is_first in enumerate(first) if is_first}
+    if not rights <= set(kept):
+        levels = dict.fromkeys(pairs[number].level for number in sorted(rights))
+        marks = [raw_pair("rights", LEFT_OUT, None, level, "rights") for level in levels]
+        pairs = [*marks, *(pair for pair in pairs if pair not in marks)]
+        kept = _fitting(pairs, [pair in marks or is_rights(pair) for pair in pairs])
+    num_said = sum(pair.value != LEFT_OUT for pair in pairs)
+    found = tuple(pairs[number] for number in kept)
+    return found, num_said - sum(pair.value != LEFT_OUT for pair in found)
+
+
+def _fitting(pairs: Sequence[RawPair], first: Sequence[bool]) -> list[int]:
+    """The numbers of the pairs that fit into a record, ascending."""
     kept: list[int] = []
     size = 0
-    for number in order[:MAX_PAIRS]:
+    for number in sorted(range(len(pairs)), key=lambda number: not first[number])[:MAX_PAIRS]:
         size += len(pairs[number].label.encode()) + len(pairs[number].value.encode())
         if size > MAX_BYTES:
             break
         kept.append(number)
-    return tuple(pairs[number] for number in sorted(kept)), len(pairs) - len(kept)
+    return sorted(kept)
 
 
 @dataclass(frozen=True)
@@ -125,7 +152,7 @@ class Describer:
         Args:
             num_dropped: pairs that were left out before.
         """
-        kept, num_more = bounded(pairs)
+        kept, num_more = bounded(pairs, self._is_rights)
         return Described(self.describe(kept, num_images), kept, num_dropped + num_more)
 
     def describe(self, pairs: Sequence[RawPair], num_images: int | None) -> Description:
@@ -206,12 +233,18 @@ class Describer:
             value = _whole(pair) if field == "rights" else pair.value
             yield Statement(field, value, language, pair.label)  # type: ignore[arg-type]
 
+    def _is_rights(self, pair: RawPair) -> bool:
+        return is_marked_as_rights(pair) or (pair.field is None and self._by_label(pair)[0] in _FIRST)
+
     def _by_label(self, pair: RawPair) -> tuple[TextField, str | None]:
-        for label in pair.label.split(LABELS_JOIN):
-            field, language = self._profile.field_of(plain_text(label, MAX_LABEL_CHARS))
-            if field != "ignore":
-                return field, language or pair.language
-        return "ignore", pair.language
+        """What the first known label of a pair means; one that means rights goes before the others."""
+        found = [
+            self._profile.field_of(plain_text(label, MAX_LABEL_CHARS))
+            for label in pair.label.split(LABELS_JOIN)
+        ]
+        known = [one for one in found if one[0] != "ignore"] or [("ignore", None)]
+        field, language = min(known, key=lambda one: one[0] != "rights")
+        return field, language or pair.language
 
 
 def why_no_region(pairs: Sequence[RawPair], told: Description) -> str | None:

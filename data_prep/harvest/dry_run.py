@@ -29,6 +29,7 @@ from data_prep.sources.registry import roots
 from iconoclip import clock
 from iconoclip.errors import BadInput, SomeRefused
 from iconoclip.progress import progress
+from iconoclip.rights import read
 
 
 def dry_run(config: HarvestConfig) -> int:
@@ -108,7 +109,8 @@ def _line(record: dict[str, object]) -> str:
     title = captions[0]["text"] if isinstance(captions, list) and captions else "(no caption)"
     rights = record["rights"]
     assert isinstance(rights, dict)
-    verdict = "train" if rights["train"] == "yes" else f"no training ({rights['uri'] or 'no statement'})"
+    why = rights["uri"] or f"rights: {read(rights['raw']).problem}"
+    verdict = "train" if rights["train"] == "yes" else f"no training ({why})"
     return f"record    {record['key']}  {' '.join(str(title).split())[:80]}  [{verdict}]"
 
 

@@ -11,13 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 from data_prep.candidate import Candidate, ImageService, Link, Refusal
 from data_prep.description.captions import Statement
 from data_prep.description.describe import Statements
-from data_prep.description.raw import Describer, raw_pair, raw_pairs
+from data_prep.description.raw import LEFT_OUT, Describer, raw_pair, raw_pairs
 from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import Institution, Source
 
 MAX_IMAGES = 1_000
 MAX_STATEMENTS = 200
+MAX_RIGHTS = 50
 MAX_STATEMENT_CHARS = 5_000
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"\]|]+")
@@ -150,16 +151,35 @@ def offers(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Can
 
 
 def as_context(record: CatalogueRecord) -> dict[str, Any]:
-    """What a record says, as JSON: for the reader of the manifest it points to."""
+    """What a record says, as JSON: for the reader of the manifest it points to.
+
+    Rights and credits are kept first, and a rights value that is cut says so: what is left out might take a
+    permission back.
+    """
+    rights = [_stated(text) for text in record.rights[:MAX_RIGHTS]]
+    items = record.statements.items
+    about_rights = [item.field in ("rights", "attribution") for item in items]
+    first = sorted(range(len(items)), key=lambda number: not about_rights[number])[:MAX_STATEMENTS]
+    if len(record.rights) > MAX_RIGHTS or sum(about_rights) > MAX_STATEMENTS:
+        rights.append(LEFT_OUT)
     return {
         "id": record.id,
-        "rights": [text[:MAX_STATEMENT_CHARS] for text in record.rights[:10]],
+        "rights": rights,
         "statements": [
-            [item.field, item.text[:MAX_STATEMENT_CHARS], item.language, item.label]
-            for item in record.statements.items[:MAX_STATEMENTS]
+            [
+                item.field,
+                _stated(item.text) if item.field == "rights" else item.text[:MAX_STATEMENT_CHARS],
+                item.language,
+                item.label,
+            ]
+            for item in (items[number] for number in sorted(first))
         ],
         **({"homepage": record.homepage} if record.homepage else {}),
     }
+
+
+def _stated(text: str) -> str:
+    return text if len(text) <= MAX_STATEMENT_CHARS else f"{text[:MAX_STATEMENT_CHARS]} [cut off]"
 
 
 def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Candidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,9 @@ SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 ROWS_OF_A_CHUNK: Final = 1_000
 MAX_CELL_CHARS: Final = 1_000_000
 MAX_LINE_BYTES: Final = 16_000_000
+
+# The first line of some spreadsheets' exports names their separator.
+_STATED_SEPARATOR: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n?', re.IGNORECASE)
 
 Row = Mapping[str, Any]
 
@@ -95,9 +99,11 @@ def _parquet_rows(path: Path) -> Iterator[Row | str]:
 def _csv_rows(path: Path) -> Iterator[Row | str]:
     csv.field_size_limit(MAX_CELL_CHARS)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        header = file.readline(MAX_CELL_CHARS)
+        start, header = 0, file.readline(MAX_CELL_CHARS)
         delimiter = max(",;\t|", key=header.count)
-        file.seek(0)
+        if stated := _STATED_SEPARATOR.fullmatch(header):
+            start, delimiter = file.tell(), stated[1]
+        file.seek(start)
         reader = csv.DictReader(file, delimiter=delimiter)
         for row in reader:
             surplus = row.pop(None, None)

@@ -97,7 +97,10 @@ def _judged(uris: set[str], others: list[str], tokens: list[Token]) -> Part:
     if any(map(is_statement_like, others)) and not names and not uris:
         return Part("not-understood")
     if "text" in kinds:
-        return Part("not-understood" if "image" in kinds else "silent")
+        # "See the record for restrictions" speaks of the metadata, and not only of them.
+        is_unclear = words.unknown and not (uris or names)
+        is_more = is_unclear or kinds & {"image", "reserves", "negates"}
+        return Part("not-understood" if is_more else "silent")
     uri = _one(uris, names)
     if uri is None:
         return Part(_without_statement(uris, names, kinds, words))

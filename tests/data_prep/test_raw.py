@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.candidate import Candidate
-from data_prep.description.raw import MAX_BYTES, MAX_PAIRS, Describer, bounded, raw_pair
+from data_prep.description.raw import LEFT_OUT, MAX_BYTES, MAX_PAIRS, Describer, bounded, raw_pair
 from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import InstitutionProfile, load_profile
 from data_prep.sources.oai_pmh import read_oai_pmh
@@ -146,12 +146,14 @@ PAIRS = st.builds(
 def test_what_a_record_keeps_is_bounded_and_what_is_cut_is_counted(pairs: list[RawPair], times: int) -> None:
     pairs = pairs * times
     kept, num_dropped = bounded(pairs)
-    assert len(kept) + num_dropped == len(pairs)
+    marks = [pair for pair in kept if pair.value == LEFT_OUT]
+    assert len(kept) - len(marks) + num_dropped == len(pairs)
     assert len(kept) <= MAX_PAIRS
     assert sum(len(pair.label.encode()) + len(pair.value.encode()) for pair in kept) <= MAX_BYTES
     rights = [pair for pair in pairs if pair.field == "rights"]
-    assert not rights or not kept or any(pair.field == "rights" for pair in kept)
-    in_order = iter(pairs)
+    num_rights = sum(pair.field == "rights" for pair in kept) - len(marks)
+    assert bool(marks) == (num_rights < len(rights))
+    in_order = iter([*marks, *pairs])
     assert all(pair in in_order for pair in kept)
 
 

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from data_prep.candidate import Candidate
+from data_prep.description.raw import LEFT_OUT, MAX_PAIRS, Describer, raw_pair
 from data_prep.harvest.recording import RIGHTS_REMEDIES, rights_of, rights_refusal
 from data_prep.harvest.report import kind_of_reason
 from data_prep.institutions import InstitutionProfile, load_profile
+from data_prep.sources.offers import CatalogueRecord, as_context
 from iconoclip.cli import main
 from iconoclip.shardset import ShardSet
 from tests.data_prep.iiif.documents import ANY, canvas_3, image_3, manifest_3, read
@@ -131,3 +133,53 @@ def test_pack_says_what_is_wrong_with_rights_and_what_to_do(
     error = capsys.readouterr().err
     for words in ("1 not understood", "1 missing", "1 forbids", "CC BY 4.0", "--rights", "--policy"):
         assert words in error
+
+
+RESTRICTION = "No reuse without permission"
+MANY = [("Remark", f"remark {number}") for number in range(MAX_PAIRS + 50)]
+LONG = [("Remark", "x" * 9_000)] * 9
+CREDITS = [("Rights", CC0)] * (MAX_PAIRS + 50)
+LONG_RIGHTS = [("Rights", f"Photo: {'Jane Doe ' * 500}")] * 20
+
+
+@pytest.mark.parametrize("around", [[], MANY, LONG, CREDITS, LONG_RIGHTS], ids=lambda said: str(len(said)))
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("label", ["Rights", "Nutzungsbedingungen", "Note"])
+def test_a_restriction_counts_wherever_it_is(around: list[tuple[str, str]], place: float, label: str) -> None:
+    metadata = [pair(*said) for said in around]
+    restriction = pair("Rights", RESTRICTION)
+    # One label in two languages, of which the second alone speaks of rights.
+    restriction["label"] = {"en": [label], "de": ["Rechte"]}
+    metadata.insert(int(place * len(metadata)), restriction)
+    candidate = one(rights=CC0, metadata=metadata)
+    assert rights_of(candidate, "open").train == "no"
+    again = Describer(ANY).describe(candidate.raw, candidate.num_images)
+    assert again.rights_raw == candidate.rights_raw
+    assert len(candidate.raw) <= MAX_PAIRS
+
+
+@pytest.mark.parametrize("around", [MANY, LONG], ids=["many", "long"])
+def test_pairs_that_say_nothing_of_rights_take_no_permission_away(around: list[tuple[str, str]]) -> None:
+    candidate = one(rights=CC0, metadata=[pair(*said) for said in around])
+    assert candidate.raw_num_dropped > 0
+    assert rights_of(candidate, "open").train == "yes"
+
+
+def test_what_does_not_fit_stays_said_when_annotations_are_added() -> None:
+    page = [raw_pair("Rights", CC0, None, "manifest") for _ in range(MAX_PAIRS)]
+    first = Describer(ANY).described([*page, raw_pair("Rights", RESTRICTION, None, "manifest")], 1)
+    notes = [raw_pair("annotation", f"note {number}", None, "annotation", "rights") for number in range(500)]
+    second = Describer(ANY).described([*notes, *first.raw], 1, first.num_dropped)
+    for described in (first, second):
+        assert LEFT_OUT in (described.description.rights_raw or "")
+    assert first.num_dropped == 2
+
+
+def test_a_record_that_leads_to_a_manifest_keeps_its_rights_first() -> None:
+    record = CatalogueRecord("oai:x:1", rights=[CC0] * 60)
+    for number in range(300):
+        record.statements.add("note", f"note {number}")
+    record.statements.add("rights", RESTRICTION)
+    told = as_context(record)
+    assert LEFT_OUT in told["rights"]
+    assert [text for name, text, *_ in told["statements"] if name == "rights"] == [RESTRICTION]

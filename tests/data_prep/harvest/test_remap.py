@@ -23,11 +23,12 @@ from data_prep.config import (
 )
 from data_prep.contribute.check import check
 from data_prep.contribute.pack import pack
-from data_prep.contribute.remap import remap
+from data_prep.contribute.remap import Mapper, remap
 from data_prep.contribute.sign import sign
 from data_prep.contribute.takedown import takedown
 from data_prep.harvest.verb import harvest
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement, SomeRefused
+from iconoclip.record import Record
 from iconoclip.shardset import SIGNATURE_NAME, ShardSet
 from tests.data_prep.harvest.conftest import PDM, Archive, Reply, Seen
 
@@ -251,3 +252,17 @@ def test_a_killed_remap_is_finished_by_the_next_call(made, folder, monkeypatch):
             remap(RemapConfig(shardset=folder, institution=made.other, yes=True))
     assert remap(RemapConfig(shardset=folder, institution=made.other, yes=True)) == 0
     assert files(folder) == fresh
+
+
+@pytest.mark.parametrize(("num_dropped", "train"), [(0, "yes"), (3, "no")])
+def test_a_refusal_stays_where_a_record_does_not_keep_all_that_was_said(
+    made: Made, folder: Path, num_dropped: int, train: str
+) -> None:
+    shardset = ShardSet(folder)
+    record = next(iter(shardset.records()))
+    refused = record.rights.model_copy(update={"train": "no"})
+    record = record.model_copy(update={"raw_num_dropped": num_dropped, "rights": refused})
+    mapped = Mapper(RemapConfig(shardset=folder, institution=made.plain), shardset).mapped(record)
+    # A refused record that was kept: the set holds all.
+    assert isinstance(mapped, Record)
+    assert mapped.rights.train == train

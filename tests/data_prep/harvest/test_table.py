@@ -15,6 +15,7 @@ import pytest
 from data_prep.config import Columns, PackConfig
 from data_prep.contribute.pack import pack
 from data_prep.sources.table import TableReader
+from data_prep.sources.table_rows import rows as read_rows
 from data_prep.sources.table_rows import table_file
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, SomeRefused
 from iconoclip.record import Region
@@ -67,6 +68,18 @@ def config(table: Path, out: Path | None, **values: object) -> PackConfig:
         "institution": "kb", "harvested_at": "2026-01-02T03:04:05Z", "num_workers": 1,
     }  # fmt: skip
     return PackConfig(table=table, out=out, **{**defaults, **values})
+
+
+@pytest.mark.parametrize("line", ["sep=|", "sep=;", '"SEP=;"', "sep=\t"])
+def test_a_first_line_that_names_the_separator_is_no_header(folder: Path, line: str) -> None:
+    separator = line.strip('"')[-1]
+    table = write_csv(folder, rows(), separator)
+    text = table.read_text(encoding="utf-8-sig")
+    # More commas than separators in the header: only the first line tells.
+    text = text.replace("Titel", "Titel, wie er auf dem Blatt steht, gek\u00fcrzt, ohne, die, Artikel")
+    table.write_text(f"\ufeff{line}\r\n{text}", encoding="utf-8")
+    found = [row for _, row in read_rows(table)]
+    assert [row["Maler"] for row in found if isinstance(row, dict)] == ["D\u00fcrer, Albrecht"] * 3
 
 
 @pytest.mark.parametrize("kind", ["csv", "semicolons", "jsonl", "parquet", "folder"])
