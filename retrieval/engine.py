@@ -16,6 +16,7 @@ from retrieval.answers import (
     Explanation,
     Facets,
     Filters,
+    Hit,
     Item,
     NotationSuggestion,
     Query,
@@ -35,6 +36,7 @@ from retrieval.query.judging import Judge
 from retrieval.query.order import Order
 from retrieval.query.ranking import Cursor, Entry, query_digest
 from retrieval.query.vector import QueryVector, query_vector
+from retrieval.query.whole_set import WholeSet, collect
 
 if TYPE_CHECKING:
     from retrieval.encode.modelloader import LazyModel
@@ -114,6 +116,35 @@ class SearchEngine:
             matches_well=judge.matches_well(order),
             took_ms=round((time.perf_counter() - started) * 1000, 2),
         )
+
+    def whole_set(self, query: Query, limit: int) -> WholeSet:
+        """Every item that matches a query, copies included, whatever its page size and cursor.
+
+        Raises:
+            BadInput: an unknown key, or an image that cannot be decoded.
+        """
+        view = self._refresher.current()
+        wanted = self._query_vector(query, view)
+        unfolded = query.model_copy(update={"fold": False, "cursor": None})
+        order = Order(view, unfolded, wanted, view.mask(query.filters), None)
+        return collect(view, order, Judge(view, wanted), limit, self._is_served)
+
+    def _is_served(self, key: str) -> bool:
+        return self._refresher.current().row_of(key) is not None
+
+    def copies(self, key: str, *, without_institution: Sequence[str] = ()) -> tuple[Hit, ...]:
+        """The item and its near-duplicates: exactly those that a search folds into one hit.
+
+        Raises:
+            BadInput: no such item, it was withdrawn, or its institution must not appear.
+        """
+        view = self._refresher.current()
+        row = self._row(view, key)
+        self._visible(view, row, without_institution)
+        records = (view.record(int(each)) for each in view.cluster_members(row) if each not in view.withdrawn)
+        visible = [each for each in records if each.institution.slug not in without_institution]
+        visible.sort(key=lambda record: record.key != key)
+        return tuple(hit_of(each, rank=rank, score=1.0) for rank, each in enumerate(visible, 1))
 
     def record(self, key: str, *, without_institution: Sequence[str] = ()) -> Record:
         """One item's record, in a fraction of a millisecond. It is enough to decide

@@ -158,6 +158,10 @@ class Order:
             chosen.append(entry.entry)
         return Page(chosen, num_before, self._view.generation, self._num_rows, None)
 
+    def shown(self) -> Iterator[Entry]:
+        """Every entry that may be shown, in order, however many there are."""
+        return (each.entry for each in self._showable(0))
+
     def _showable(self, start: int) -> Iterator[_PositionedEntry]:
         """The entries from position `start` that are not withdrawn, not an example of the query, and
         not folded under another.

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import Headers
@@ -33,7 +33,7 @@ from retrieval.service.guards.refusals import Refusal, from_status
 from retrieval.service.iiif import content_search
 from retrieval.service.iiif import presentation as iiif
 from retrieval.service.pages import routes as pages
-from retrieval.service.params import refused
+from retrieval.service.params import refuse_repeated, refused
 from retrieval.service.stored_images import is_known
 
 STATIC = Path(__file__).parent / "pages" / "static"
@@ -69,7 +69,9 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.context, app.state.metrics = context, metrics
-    for room in (api, images, exports, iiif, content_search, health, pages):
+    for room in (api, exports, iiif):
+        app.include_router(room.router, dependencies=[Depends(refuse_repeated)])
+    for room in (images, content_search, health, pages):
         app.include_router(room.router)
     app.mount("/static", Static(directory=STATIC), name="static")
     app.add_exception_handler(Refusal, _refuse)

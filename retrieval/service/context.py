@@ -28,6 +28,7 @@ from retrieval.answers import (
 from retrieval.config import Mode, ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.query.hits import hit_of
+from retrieval.query.whole_set import WholeSet
 from retrieval.service.guards.refusals import N_, Refusal, from_engine
 from retrieval.service.guards.remote import Host, Hosts, RemotePictures
 from retrieval.service.guards.uploads import KeptImages
@@ -96,6 +97,23 @@ class ServiceContext:
             picture = self.kept_images.get(params.image)
         with engine_errors():
             return self.engine.search(params.query(concealed, picture))
+
+    def whole_set(self, params: SearchParams, concealed: tuple[str, ...], limit: int) -> WholeSet:
+        """Every match of a query, at most `limit`.
+
+        Raises:
+            Refusal: the same as for `search`; 503 if too many whole sets are being collected.
+        """
+        for key in params.keys if concealed else ():
+            self.record(key, concealed)
+        picture = self.kept_images.get(params.image) if params.image else None
+        with self._at_length(), engine_errors():
+            return self.engine.whole_set(params.query(concealed, picture), limit)
+
+    def copies(self, key: str, concealed: tuple[str, ...]) -> tuple[Hit, ...]:
+        """The item and its near-duplicates, as far as this user may see them."""
+        with engine_errors(key):
+            return self.engine.copies(key, without_institution=concealed)
 
     def facets(self, params: FilterParams, concealed: tuple[str, ...]) -> Facets:
         """Counts over the items that pass the filters and that this user may see."""

@@ -8,11 +8,13 @@ page ignores them (other sites append parameters to addresses).
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.datastructures import QueryParams
+from starlette.requests import Request
 
 from iconoclip.config import nearest
 from iconoclip.record import KEY_PATTERN
@@ -218,22 +220,52 @@ class SearchParams(FilterParams):
         return urlencode(pairs)
 
 
-_LISTS = {name for name, field in SearchParams.model_fields.items() if "list[" in str(field.annotation)}
+# The parameters that may be repeated; `key` belongs to exports.
+REPEATABLE = {"key"} | {
+    name for name, field in SearchParams.model_fields.items() if "list[" in str(field.annotation)
+}
 
 
-def from_page(query: QueryParams) -> SearchParams:
+async def refuse_repeated(request: Request) -> None:
+    """For every route of the API: a parameter with one value must not be given twice, because one
+    of the values would be ignored.
+
+    Raises:
+        Refusal: 422 that names it.
+    """
+    names = [name for name, _ in request.query_params.multi_items()]
+    twice = next((name for name in names if names.count(name) > 1 and name not in REPEATABLE), None)
+    if twice is not None:
+        raise Refusal(422, f"'{twice[:60]}' is given twice", where=twice[:60], remedy="give one value")
+
+
+def misspelt(query: QueryParams) -> list[tuple[str, str]]:
+    """Parameters of a page's address that do nothing, each with the name that was probably meant.
+
+    Others are ignored: sites append their own parameters to links.
+    """
+    known = [*SearchParams.model_fields, "lang"]
+    unknown = [name for name in dict.fromkeys(query.keys()) if name not in known]
+    close = ((name[:60], get_close_matches(name[:60], known, 1, 0.75)) for name in unknown)
+    return [(name, found[0]) for name, found in close if found]
+
+
+ParamsT = TypeVar("ParamsT", bound=SearchParams)
+
+
+def from_page(query: QueryParams, kind: type[ParamsT]) -> ParamsT:
     """The parameters of a page's address: empty fields of a form are left out, unknown ones ignored.
 
     Raises:
         Refusal: a value that is out of bounds.
     """
     values: dict[str, Any] = {}
-    for name in SearchParams.model_fields:
+    for name, field in kind.model_fields.items():
         given = [value for value in query.getlist(name) if value.strip()]
         if given:
-            values[name] = given if name in _LISTS else given[-1]
+            values[name] = given if "list[" in str(field.annotation) else given[-1]
     try:
-        return SearchParams.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         raise refused(error.errors()) from error
 

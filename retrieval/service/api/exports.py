@@ -1,133 +1,123 @@
-"""Exports of a set of results: CSV for spreadsheets, JSON-LD for linked data. IIIF is in another package."""
+"""Exports of results: CSV and XLSX for spreadsheets, JSON-LD for linked data, and a selection for training.
+
+Each holds the page of hits, all matches (`scope=all`), or chosen items (`key`), and is sent while it is read.
+IIIF is in another package.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response, StreamingResponse
 
-from retrieval.answers import Hit
-from retrieval.service.api.openapi import REFUSALS
+from retrieval.service.api.export_formats import csv_pieces, jsonld_pieces, selection_pieces, xlsx_pieces
+from retrieval.service.api.openapi import REFUSALS, Responses
 from retrieval.service.context import Concealed, InjectedContext
-from retrieval.service.hit_links import home_of, is_shown, outward
-from retrieval.service.params import SearchParams
+from retrieval.service.export_set import ExportParams, ExportSet, export_set, is_head
+from retrieval.service.guards.refusals import Refusal, documented
 
-router = APIRouter(responses=REFUSALS, tags=["exports"])
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+CHANGED: Responses = {
+    409: documented(
+        "the index has changed since the export began",
+        Refusal(
+            409,
+            "the index has changed since this export began",
+            where="snapshot",
+            remedy="begin again at start=1, without `snapshot`",
+        ),
+    )
+}
+HEADERS = {
+    "X-Total-Count": {"description": "number of items in this export", "schema": {"type": "integer"}},
+    "X-Matches": {
+        "description": "with `scope=all`: number of matches of the query, at most 200,000",
+        "schema": {"type": "integer"},
+    },
+    "X-Snapshot": {
+        "description": "with `scope=all`: state of the index, to continue the export",
+        "schema": {"type": "string"},
+    },
+}
 
-COLUMNS = (
-    "rank", "score", "key", "title", "institution", "creators", "date", "object_type", "iconclass", "rights",
-    "rights_label", "attribution", "may_reuse", "page", "manifest", "canvas", "region", "homepage",
-    "image_service",
-    "source", "harvested_at",
-)  # fmt: skip
-# A spreadsheet would run a cell that begins with one of these as a formula (OWASP, "CSV Injection").
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+router = APIRouter(responses=REFUSALS | CHANGED, tags=["exports"])
+
+
+def _sent_as(media_type: str, description: str) -> Responses:
+    return {200: {"content": {media_type: {}}, "description": description, "headers": HEADERS}}
 
 
 @router.get(
     "/api/search.csv",
-    summary="The page of hits as CSV",
+    summary="Hits as CSV",
     response_class=Response,
-    responses={200: {"content": {"text/csv": {}}, "description": "UTF-8, one row per hit (RFC 4180)"}},
+    responses=_sent_as("text/csv", "UTF-8, one row per hit (RFC 4180)"),
 )
 def as_csv(
-    params: Annotated[SearchParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
+    params: Annotated[ExportParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
 ) -> Response:
-    """One row per hit, with a header row."""
-    found = context.search(params, concealed)
-    return Response(
-        csv_of(found.hits, context.base_url(request)),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="iconoclip.csv"'},
-    )
+    """One row per hit, with a header row unless the export continues an earlier one."""
+    found = export_set(params, context, concealed)
+    pieces = csv_pieces(found.hits, context.base_url(request), has_header=params.start == 1)
+    return _sent(pieces, found, "csv", "text/csv; charset=utf-8", request)
 
 
-def csv_of(hits: tuple[Hit, ...], base: str) -> str:
-    """The table, with the byte order mark that spreadsheets need to recognise UTF-8."""
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(COLUMNS)
-    for hit in hits:
-        writer.writerow([_cell(value) for value in _row(hit, base)])
-    return "\ufeff" + written.getvalue()
-
-
-def _row(hit: Hit, base: str) -> tuple[object, ...]:
-    return (
-        hit.rank, f"{hit.score:.4f}", hit.key, hit.title, hit.institution_name, "; ".join(hit.creators),
-        hit.date,
-        hit.object_type, " ".join(hit.iconclass), hit.rights.uri, hit.rights.label, hit.rights.attribution,
-        "yes" if hit.rights.may_reuse else "no", f"{base}/item/{hit.key}", hit.manifest, hit.canvas,
-        hit.region,
-        hit.homepage, hit.image_service, hit.provenance.source, hit.provenance.harvested_at,
-    )  # fmt: skip
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-class JsonLd(JSONResponse):
-    """JSON with the media type of JSON-LD."""
-
-    media_type = "application/ld+json"
+@router.get(
+    "/api/search.xlsx",
+    summary="Hits as a spreadsheet",
+    response_class=Response,
+    responses=_sent_as(XLSX_TYPE, "XLSX, one row per hit; no cell is a formula"),
+)
+def as_xlsx(
+    params: Annotated[ExportParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
+) -> Response:
+    """The table of the CSV export, for programs that do not read UTF-8 CSV well."""
+    found = export_set(params, context, concealed)
+    return _sent(xlsx_pieces(found.hits, context.base_url(request)), found, "xlsx", XLSX_TYPE, request)
 
 
 @router.get(
     "/api/search.jsonld",
-    summary="The page of hits as JSON-LD",
-    response_class=JsonLd,
-    responses={200: {"content": {"application/ld+json": {}}, "description": "schema.org"}},
+    summary="Hits as JSON-LD",
+    response_class=Response,
+    responses=_sent_as("application/ld+json", "schema.org"),
 )
 def as_jsonld(
-    params: Annotated[SearchParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
-) -> JsonLd:
+    params: Annotated[ExportParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
+) -> Response:
     """A schema.org ItemList of VisualArtwork."""
-    found = context.search(params, concealed)
-    return JsonLd(
-        jsonld_of(found.hits, context.base_url(request)),
-        headers={"Content-Disposition": 'attachment; filename="iconoclip.jsonld"'},
+    found = export_set(params, context, concealed)
+    pieces = jsonld_pieces(found.hits, found.num_hits, context.base_url(request))
+    return _sent(pieces, found, "jsonld", "application/ld+json", request)
+
+
+@router.get(
+    "/api/search.selection.yaml",
+    summary="Hits as a selection for training",
+    response_class=Response,
+    responses=_sent_as("application/yaml", "the keys, what they were selected from, and a digest"),
+)
+def as_selection(
+    params: Annotated[ExportParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
+) -> Response:
+    """The keys in order, and the SHA-256 of the list. Training checks the rights of each record itself."""
+    found = export_set(params, context, concealed)
+    status = context.engine.status()
+    source = {
+        "query": params.query_string(scope=None, start=None, snapshot=None),
+        "generation": status.generation,
+        "model_digest": status.model_digest,
+    }
+    pieces = selection_pieces(found.hits, found.num_hits, source)
+    return _sent(pieces, found, "selection.yaml", "application/yaml", request)
+
+
+def _sent(
+    pieces: Iterable[Any], found: ExportSet, suffix: str, media_type: str, request: Request
+) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="iconoclip-{found.num_hits}.{suffix}"'}
+    return StreamingResponse(
+        () if is_head(request) else pieces, media_type=media_type, headers=headers | found.headers
     )
-
-
-def jsonld_of(hits: tuple[Hit, ...], base: str) -> dict[str, Any]:
-    """The list of hits in schema.org's terms."""
-    elements = [{"@type": "ListItem", "position": hit.rank, "item": _artwork(hit, base)} for hit in hits]
-    return {
-        "@context": "https://schema.org",
-        "@type": "ItemList",
-        "numberOfItems": len(elements),
-        "itemListElement": elements,
-    }
-
-
-def _artwork(hit: Hit, base: str) -> dict[str, Any]:
-    about = [
-        {"@type": "DefinedTerm", "termCode": code, "inDefinedTermSet": "https://iconclass.org/"}
-        for code in hit.iconclass
-    ]
-    facts = {
-        "@type": "VisualArtwork",
-        "@id": f"{base}/item/{hit.key}",
-        "identifier": hit.key,
-        "name": [{"@value": caption.text, "@language": caption.language} for caption in hit.captions]
-        or hit.title,
-        "creator": [{"@type": "Person", "name": name} for name in hit.creators],
-        "dateCreated": hit.date,
-        "artform": hit.object_type,
-        "about": about,
-        "license": hit.rights.uri,
-        "creditText": hit.rights.attribution,
-        "provider": {"@type": "Organization", "name": hit.institution_name},
-        "thumbnailUrl": f"{base}/thumb/{hit.key}.jpg" if is_shown(hit) else None,
-        "sameAs": [url for url in (outward(hit.canvas), outward(hit.manifest)) if url],
-        "url": home_of(hit),
-        # Source and date of the description, not of the work.
-        "isBasedOn": outward(hit.manifest) or outward(hit.homepage),
-        "sdDatePublished": hit.provenance.harvested_at,
-    }
-    return {name: value for name, value in facts.items() if value}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from iconoclip.errors import BadInput
 from iconoclip.record import KEY_PATTERN
 from retrieval import iconography
-from retrieval.answers import Explanation, Facets, Item, Notation, Results, Term
+from retrieval.answers import Explanation, Facets, Hit, Item, Notation, Results, Term
 from retrieval.service.api import examples
 from retrieval.service.api.examples import answered
 from retrieval.service.api.openapi import REFUSALS, UPLOAD, KeyPath
@@ -105,6 +105,27 @@ def item(key: KeyPath, request: Request, context: InjectedContext, concealed: Co
         page=f"{base}/item/{key}",
         content_state=content_state(found.record),
     )
+
+
+class Copies(BaseModel):
+    """An item and its near-duplicates."""
+
+    model_config = ConfigDict(frozen=True)
+
+    hits: tuple[Hit, ...] = Field(description="the item itself first")
+
+
+@router.get(
+    "/api/items/{key}/copies",
+    tags=["items"],
+    summary="Copies and states of a picture",
+    responses=answered(Copies(hits=(examples.ITEM.hit,))),
+)
+def copies(key: KeyPath, context: InjectedContext, concealed: Concealed) -> Copies:
+    """The item and exactly those items that a search folds into one hit with it: equal files, and pictures of
+    the same object whose perceptual hashes and model vectors agree.
+    """
+    return Copies(hits=context.copies(key, concealed))
 
 
 class SimilarParams(FilterParams):

@@ -40,8 +40,10 @@ UNCOUNTED = (
 )  # fmt: skip
 # These run the model many times, or send a request to another server. Each counts as this many requests.
 LONG_ANSWERS = 10
-LONG_PATHS = ("/api/explain", "/api/pictures", "/search/image")
+LONG_PATHS = ("/api/explain", "/api/pictures", "/search/image", "/export")
 LONG_PARAMETERS = ("seen", "branch", "suggest_for")
+# An export of all matches.
+LONG_PAIRS = (("scope", "all"),)
 MAX_CLIENTS = 10_000
 # Uploads of the largest size that may be in memory at the same time.
 MAX_HELD_BODIES = 20
@@ -229,8 +231,12 @@ class RateLimit:
 
 def cost(scope: Scope) -> int:
     """The number of requests that a request counts as."""
-    named = QueryParams(scope["query_string"]).keys() if scope["query_string"] else ()
-    is_long = scope["path"] in LONG_PATHS or any(name in named for name in LONG_PARAMETERS)
+    given = QueryParams(scope["query_string"]) if scope["query_string"] else QueryParams()
+    is_long = (
+        scope["path"] in LONG_PATHS
+        or any(name in given for name in LONG_PARAMETERS)
+        or any(given.get(name) == value for name, value in LONG_PAIRS)
+    )
     return LONG_ANSWERS if is_long else 1
 
 

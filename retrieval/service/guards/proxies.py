@@ -88,7 +88,8 @@ class HeadAsGet:
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
-        scope["method"] = "GET"
+        # A route that sends a long response may leave it out.
+        scope["method"], scope["is_head"] = "GET", True
 
         async def without_body(message: Message) -> None:
             if message["type"] == "http.response.body":

@@ -42,6 +42,7 @@ CODES = {
     403: "link_only",
     404: "not_found",
     405: "method_not_allowed",
+    409: "changed",
     413: "too_large",
     415: "not_an_image",
     422: "bad_request",

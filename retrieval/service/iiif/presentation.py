@@ -13,11 +13,12 @@ from fastapi.responses import JSONResponse
 from retrieval.answers import Hit
 from retrieval.service.api.openapi import REFUSALS, KeyPath, Responses
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
+from retrieval.service.export_set import ExportParams, ExportSet, export_set
 from retrieval.service.hit_links import outward
 from retrieval.service.iiif import published
 from retrieval.service.iiif.canvases import Json, canvas_of, empty_page, label_of, whole_page
 from retrieval.service.iiif.published import CONTEXT
-from retrieval.service.params import SearchParams
+from retrieval.service.params import MAX_K
 
 router = APIRouter(responses=REFUSALS, tags=["iiif"])
 
@@ -31,33 +32,53 @@ class Iiif(JSONResponse):
 OK: Responses = {200: {"content": {"application/ld+json": {}}, "description": "IIIF Presentation 3"}}
 
 
-@router.get(
-    "/iiif/search/manifest.json", summary="The page of hits as a Manifest", response_class=Iiif, responses=OK
-)
+@router.get("/iiif/search/manifest.json", summary="Hits as a Manifest", response_class=Iiif, responses=OK)
 def search_manifest(
-    params: Annotated[SearchParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
+    params: Annotated[ExportParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
 ) -> Iiif:
     """One canvas per hit, in the order of the results. A hit that is a part of a
-    page is marked on that page.
+    page is marked on that page. With `scope=all`, 200 hits from `start`.
     """
-    base, hits = context.base_url(request), context.search(params, concealed).hits
-    canvases = canvases_of(hits, context, concealed, base)
-    return Iiif(manifest_of(canvases, _address("manifest", request, base), _name(params), len(hits)))
+    base, found = context.base_url(request), export_set(params, context, concealed, limit=MAX_K)
+    canvases = canvases_of(found.hits, context, concealed, base)
+    label = _name(params, found, MAX_K)
+    document = manifest_of(canvases, _address("manifest", request, base), label, len(canvases))
+    return Iiif(document, headers=found.headers)
 
 
 @router.get(
     "/iiif/search/collection.json",
-    summary="The page of hits as a Collection",
+    summary="Hits as a Collection",
     response_class=Iiif,
     responses=OK,
 )
 def search_collection(
-    params: Annotated[SearchParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
+    params: Annotated[ExportParams, Query()], request: Request, context: InjectedContext, concealed: Concealed
 ) -> Iiif:
-    """The institutions' own manifests, each once. For items without one, the manifest of this service."""
-    base = context.base_url(request)
-    hits = context.search(params, concealed).hits
-    return Iiif(collection_of(hits, _address("collection", request, base), _name(params), base))
+    """The institutions' own manifests, each once. For items without one, the manifest of this service. With
+    `scope=all`, a Collection of Collections, each with the manifests of 200 hits.
+    """
+    base, address = context.base_url(request), _address("collection", request, context.base_url(request))
+    found = export_set(params, context, concealed, limit=MAX_K)
+    if params.scope == "all" and "start" not in request.query_params and found.num_matches > MAX_K:
+        parts = _parts(params, found, base)
+        document = published.collection(
+            {"id": address, "type": "Collection", "label": _name(params, found)}, parts
+        )
+    else:
+        document = collection_of(found.hits, address, _name(params, found, MAX_K), base)
+    return Iiif(document, headers=found.headers | {"X-Total-Count": str(found.num_matches)})
+
+
+def _parts(params: ExportParams, found: ExportSet, base: str) -> list[Json]:
+    """References to the parts of a whole set: nested, because a Collection of version 3 has no pages."""
+    parts = []
+    for start in range(1, found.num_matches + 1, MAX_K):
+        query = params.query_string(start=start, snapshot=found.snapshot)
+        label = f"{start}–{min(start + MAX_K - 1, found.num_matches)}"
+        identity = f"{base}/iiif/search/collection.json?{query}"
+        parts.append({"id": identity, "type": "Collection", "label": {"none": [label]}})
+    return parts
 
 
 @router.get("/iiif/{key}/manifest.json", summary="One item as a Manifest", response_class=Iiif, responses=OK)
@@ -133,8 +154,13 @@ def _address(kind: str, request: Request, base: str) -> str:
     return f"{base}/iiif/search/{kind}.json{query}"
 
 
-def _name(params: SearchParams) -> dict[str, list[str]]:
-    return {"none": [params.text]} if params.text else {"en": ["Pictures"]}
+def _name(params: ExportParams, found: ExportSet, most: int | None = None) -> dict[str, list[str]]:
+    """The query, and how much of the result this document holds."""
+    asked = params.text or "Pictures"
+    if params.scope == "page":
+        return {"none": [params.text]} if params.text else {"en": ["Pictures"]}
+    stop = found.num_matches if most is None else min(params.start + most - 1, found.num_matches)
+    return {"en": [f"{asked} ({params.start}–{stop} of {found.num_matches})"]}
 
 
 def _nothing(address: str) -> Json:

@@ -17,6 +17,7 @@ from retrieval.answers import NotationSuggestion
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.service.api.images import keep
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext, no_such_item
+from retrieval.service.export_set import ExportParams, export_set
 from retrieval.service.guards.refusals import N_, Refusal
 from retrieval.service.guards.visibility import COOKIE
 from retrieval.service.occlusion import OcclusionOverlay
@@ -24,13 +25,13 @@ from retrieval.service.pages import facets
 from retrieval.service.pages.home import HomePage, home_page
 from retrieval.service.pages.jinja import remember_language, render, root_of, translation_for
 from retrieval.service.pages.layout import ratios_css
-from retrieval.service.params import SearchParams, from_page
+from retrieval.service.params import MAX_K, SearchParams, from_page, misspelt
 
 router = APIRouter(include_in_schema=False)
 RATIOS_CSS = ratios_css()
 NUM_SUGGESTED = 8
 ICON = Path(__file__).parent / "static" / "icon.svg"
-NOT_FOR_CRAWLERS = ("/search", "/api/", "/iiif/", "/kept/", "/members", "/occlusion/")
+NOT_FOR_CRAWLERS = ("/search", "/export", "/api/", "/iiif/", "/kept/", "/members", "/occlusion/")
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -44,7 +45,7 @@ def home(request: Request, context: InjectedContext, concealed: Concealed) -> Re
 @router.get("/search", response_class=HTMLResponse)
 def results(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
     """The results: a page of hits, with filters next to it."""
-    params = from_page(request.query_params)
+    params = from_page(request.query_params, SearchParams)
     found = context.search(params, concealed)
     return _page(
         request,
@@ -54,11 +55,12 @@ def results(request: Request, context: InjectedContext, concealed: Concealed) ->
         panel=facets.side_panel(context, params, concealed, translation_for(request)),
         likes=[context.hit(key, concealed) for key in params.like],
         unlikes=[context.hit(key, concealed) for key in params.unlike],
-        link=_Linker(params, root_of(request)),
+        link=Linker(params, root_of(request)),
+        misspelt=misspelt(request.query_params),
     )
 
 
-class _Linker:
+class Linker:
     """Addresses of the same query with small changes."""
 
     def __init__(self, params: SearchParams, root: str) -> None:
@@ -157,6 +159,32 @@ def _suggested(
         return SuggestedNotations(branch, False, ())
     found = context.suggest_notations(key, branch, concealed, language=language, k=NUM_SUGGESTED)
     return SuggestedNotations(branch, True, found)
+
+
+@router.get("/item/{key}/copies", response_class=HTMLResponse)
+def copies(key: str, request: Request, context: InjectedContext, concealed: Concealed) -> Response:
+    """The page of an item and its near-duplicates."""
+    if not re.fullmatch(KEY_PATTERN, key):
+        raise no_such_item(key)
+    return _page(request, "copies.html", hits=context.copies(key, concealed))
+
+
+@router.get("/export", response_class=HTMLResponse)
+def export(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
+    """What can be exported of a result, in which formats, and how many items each export holds."""
+    params = from_page(request.query_params, ExportParams)
+    given = params.model_copy(update={"scope": "page", "start": 1, "snapshot": None})
+    return _page(
+        request,
+        "export.html",
+        params=given,
+        here=export_set(given, context, concealed),
+        whole=None
+        if given.key
+        else export_set(given.model_copy(update={"scope": "all", "cursor": None}), context, concealed),
+        most=MAX_K,
+        link=Linker(given, root_of(request)),
+    )
 
 
 @router.get("/about", response_class=HTMLResponse)

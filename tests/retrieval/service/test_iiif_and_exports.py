@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from iconoclip.record import Record
 from retrieval.answers import Hit, RightsInfo
-from retrieval.service.api.exports import csv_of
+from retrieval.service.api.export_formats import csv_pieces
 from retrieval.service.iiif.canvases import canvas_of, whole_page
 from retrieval.service.iiif.presentation import manifest_of
 from retrieval.service.iiif.published import MAX_VALIDATED
@@ -244,7 +244,7 @@ def test_no_cell_is_a_formula(title: str) -> None:
             "rights_judged_by": "open@1"},
         }
     )  # fmt: skip
-    (row,) = csv.DictReader(io.StringIO(csv_of((hit,), "http://x").lstrip("\ufeff")))
+    (row,) = csv.DictReader(io.StringIO("".join(csv_pieces((hit,), "http://x")).lstrip("\ufeff")))
     assert row["title"] == f"'{title}"
 
 

@@ -56,7 +56,8 @@ def test_the_document_describes_every_parameter_and_every_refusal(client: TestCl
 
 
 EXEMPLARY = (
-    "GET /api/search", "POST /api/search", "GET /api/items/{key}", "GET /api/similar", "GET /api/facets",
+    "GET /api/search", "POST /api/search", "GET /api/items/{key}",
+    "GET /api/items/{key}/copies", "GET /api/similar", "GET /api/facets",
     "GET /api/explain", "GET /api/iconclass", "POST /api/pictures", "GET /api/ready", "GET /api/health",
 )  # fmt: skip
 

@@ -89,7 +89,7 @@ def test_every_field_has_a_label(client: TestClient, paths: list[str]) -> None:
             if field.get("type") in ("hidden", "checkbox", "radio"):
                 continue
             assert field.get("id") in labelled, (path, field)
-        wrapped = re.findall(r"<label><input type=\"(?:checkbox|radio)\"", text)
+        wrapped = re.findall(r"<label[^>]*><input type=\"(?:checkbox|radio)\"", text)
         labelled_apart = [field for field in outline.all("input") if field.get("id") == "filters-shown"]
         assert len(wrapped) + len(labelled_apart) == len(
             [field for field in outline.all("input") if field.get("type") in ("checkbox", "radio")]
@@ -153,9 +153,7 @@ def test_filters_live_in_the_address_and_show_as_chosen(client: TestClient) -> N
     assert ("institution", "armorial-valcendre") in chosen
     assert ("language", "fr") in chosen
     assert {field["value"] for field in outline.all("input") if field.get("name") == "earliest"} == {"1400"}
-    exports = [
-        link["href"] or "" for link in outline.all("a") if (link["href"] or "").startswith("/api/search.csv")
-    ]
+    exports = [link["href"] or "" for link in outline.all("a") if (link["href"] or "").startswith("/export")]
     assert "institution=armorial-valcendre" in exports[0]
 
 
@@ -227,8 +225,10 @@ def test_the_set_of_an_uploaded_picture_can_be_taken_along(client: TestClient, s
     picture = client.get(f"/image/{shown_key}.jpg").content
     answer = client.post("/search/image", files={"image": picture}, headers=HTML)
     links = [link["href"] or "" for link in Outline(answer.text).all("a")]
+    (exports,) = [link for link in links if link.startswith("/export?image=")]
+    links = [link["href"] or "" for link in Outline(page(client, exports)).all("a")]
     for path in ("/iiif/search/manifest.json", "/api/search.csv", "/api/search.jsonld"):
-        (address,) = [link for link in links if link.startswith(f"{path}?image=")]
+        address, _ = [link for link in links if link.startswith(f"{path}?image=")]
         taken = client.get(address)
         assert taken.status_code == 200
         assert shown_key in taken.text
