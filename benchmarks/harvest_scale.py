@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.growth_chart import Panel, chart
 from benchmarks.manifests import one_picture
 from data_prep.candidate import Found
-from data_prep.config import HarvestConfig
+from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.documents import item_row
 from data_prep.iiif.presentation import read_presentation
 from data_prep.institutions import profile_for

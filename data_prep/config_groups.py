@@ -1,10 +1,13 @@
-"""The groups of fields that the configs of several data_prep verbs share, as `split.val_share`."""
+"""What the configs of several data_prep verbs share: groups of fields (`split.val_share`), and `Storing`."""
 
 from __future__ import annotations
+
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from iconoclip.config import Config
+from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
 
 
 class ShardLimits(Config):
@@ -93,3 +96,59 @@ class Network(Config):
     max_document_bytes: int = Field(100_000_000, description="larger documents are refused", ge=1_000)
     max_image_bytes: int = Field(200_000_000, description="larger images are refused", ge=1_000)
     max_depth: int = Field(100_000, description="number of links that are followed in a chain", ge=1)
+
+
+class Storing(Config):
+    """How an image is stored, and which split it belongs to; shared by `harvest` and `pack`."""
+
+    renamed: ClassVar[dict[str, str]] = {
+        "jpeg_quality": "storage.jpeg_quality",
+        "max_pixels": "storage.max_pixels",
+        "max_shard_bytes": "storage.max_shard_bytes",
+        "val_share": "split.val_share",
+        "test_share": "split.test_share",
+        "split_seed": "split.seed",
+        "near_duplicate_bits": "split.near_duplicate_bits",
+    }
+
+    name: str | None = Field(
+        None,
+        description=(
+            "name of the shard set and first part of its shards' names; default: the institution's slug"
+        ),
+        pattern=SLUG_PATTERN,
+        max_length=64,
+    )
+    policy: PolicyName = Field("open", description="rights policy that decides what may be trained on")
+    keep: Literal["usable", "all"] = Field(
+        "usable",
+        description=(
+            "`usable`: store what may be trained on or passed on; `all`: store everything, for work that "
+            "is not published (the decisions on rights stay the same)"
+        ),
+    )
+    composition: str = Field(
+        "default",
+        description=(
+            "how a catalogue's texts become captions: the name of a file in configs/captions/, or a YAML file"
+        ),
+    )
+    max_side_pixels: int = Field(
+        512, description="longer side of a stored image; nothing is enlarged", ge=16, le=8192
+    )
+    harvested_at: str | None = Field(
+        None,
+        description="time to write into records (ISO 8601, UTC), so that a repeat gives the same bytes; "
+        "default: SOURCE_DATE_EPOCH, else the start of the work",
+    )
+    num_workers: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="processes that decode images, at least one: an image may kill its decoder; "
+        "one per core if not given",
+    )
+    storage: Storage = Field(default_factory=Storage, description="how images become samples of shards")
+    split: Split = Field(
+        default_factory=Split, description="how samples are divided into train, val and test"
+    )

@@ -11,6 +11,9 @@ from iconoclip.config import Config, positional
 from iconoclip.verbs import resolve
 
 LEDGER_NAME = "ledger.sqlite"
+# The config model and the function of each, as text: iconoclip imports no stage.
+HARVEST_STATUS = ("data_prep.harvest.config:StatusConfig", "data_prep.harvest.status:status")
+RUN_STATUS = ("slurm.config:StatusConfig", "slurm.status:status")
 
 
 class StatusConfig(Config):
@@ -26,10 +29,9 @@ class StatusConfig(Config):
 
 def status(config: StatusConfig) -> int:
     """Call the status function of the package that wrote the folder."""
-    package = "data_prep" if is_harvest(config.folder) else "slurm"
-    model: type[Config] = resolve(f"{package}.config:StatusConfig")
-    function: Any = resolve(f"{package}.status:status")
-    return function(model.model_validate(config.model_dump())) or 0
+    model, function = HARVEST_STATUS if is_harvest(config.folder) else RUN_STATUS
+    show: Any = resolve(function)
+    return show(resolve(model).model_validate(config.model_dump())) or 0
 
 
 def is_harvest(folder: Path) -> bool:

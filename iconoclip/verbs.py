@@ -34,42 +34,42 @@ VERBS: dict[str, Verb] = {
     ),
     "harvest": Verb(
         "download images and captions from collections into a shard set",
-        "data_prep.config:HarvestConfig",
+        "data_prep.harvest.config:HarvestConfig",
         "data_prep.harvest.verb:harvest",
     ),
     "pack": Verb(
         "make a shard set from a folder of images and a table",
-        "data_prep.config:PackConfig",
+        "data_prep.contribute.config:PackConfig",
         "data_prep.contribute.pack:pack",
     ),
     "check": Verb(
         "verify a shard set: checksums, records, rights, images",
-        "data_prep.config:CheckConfig",
+        "data_prep.contribute.config:CheckConfig",
         "data_prep.contribute.check:check",
     ),
     "sign": Verb(
         "sign a shard set with an OpenSSH key",
-        "data_prep.config:SignConfig",
+        "data_prep.contribute.config:SignConfig",
         "data_prep.contribute.sign:sign",
     ),
     "merge": Verb(
         "join shard sets of several institutions into one",
-        "data_prep.config:MergeConfig",
+        "data_prep.contribute.config:MergeConfig",
         "data_prep.contribute.merge:merge",
     ),
     "remap": Verb(
         "apply another mapping to a shard set, offline",
-        "data_prep.config:RemapConfig",
+        "data_prep.contribute.config:RemapConfig",
         "data_prep.contribute.remap:remap",
     ),
     "takedown": Verb(
         "withdraw items from a shard set",
-        "data_prep.config:TakedownConfig",
+        "data_prep.contribute.config:TakedownConfig",
         "data_prep.contribute.takedown:takedown",
     ),
     "card": Verb(
         "write the card, Croissant metadata and quality report of a shard set",
-        "data_prep.config:CardConfig",
+        "data_prep.publish.config:CardConfig",
         "data_prep.publish.card:card",
     ),
     "train": Verb(

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from data_prep.config import CheckConfig
+from data_prep.contribute.config import CheckConfig
 from data_prep.contribute.sign import fingerprint, signer, wrong_signature
 from data_prep.images.store import decoded_size
 from iconoclip.errors import DamagedData, IconoclipError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from data_prep.config import MergeConfig
+from data_prep.contribute.config import MergeConfig
 from data_prep.harvest.recording import created_by
 from iconoclip import clock
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError

@@ -8,13 +8,17 @@ refused and does not stop the pack.
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from data_prep.config import HarvestConfig, PackConfig, Storing
+from data_prep.config_groups import Storing
+from data_prep.contribute.config import PackConfig
 from data_prep.harvest.documents import item_row
 from data_prep.harvest.dry_run import list_records
+from data_prep.harvest.identity import identity_of
 from data_prep.harvest.lifecycle import same_harvest, take_over
+from data_prep.harvest.pace import profiles
 from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import already_finished
 from data_prep.harvest.session import Session
@@ -42,26 +46,25 @@ def pack(config: PackConfig) -> int:
         ConfigError: a mapped column is missing; the folder contains another pack.
         TryAgainLater: the disk is full.
     """
-    as_harvest = _as_harvest(config)
-    if config.dry_run:
+    if config.dry_run or config.out is None:
         with Ledger(None) as ledger:
-            _read(ledger, _reader(config, None), as_harvest)
+            _read(ledger, _reader(config, None), config)
             return list_records(
                 ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json
             )
-    session = Session.of(as_harvest)
+    session = _session(config, config.out)
     with Ledger(session.folder) as ledger:
-        same_harvest(ledger, as_harvest)
+        same_harvest(ledger, session)
         take_over(ledger, session.out)
         if ledger.get("finished"):
             return already_finished(session.out)
         members = session.folder / MEMBERS
         reader = _reader(config, members)
-        _begin(ledger, config, reader)
-        _read(ledger, reader, as_harvest)
-        name = config.name or _name(ledger, config)
+        _begin(ledger, session, config, reader)
+        _read(ledger, reader, config)
+        name = config.name or _name(ledger)
         try:
-            return fetch_and_pack(ledger, Session.of(as_harvest, reader.folder), name=name)
+            return fetch_and_pack(ledger, replace(session, name=name, image_folder=reader.folder))
         finally:
             if ledger.get("finished"):
                 shutil.rmtree(members, ignore_errors=True)
@@ -73,19 +76,20 @@ def _reader(config: PackConfig, folder: Path | None) -> TableReader:
     return TarReader(config, tars, folder) if tars else TableReader(config)
 
 
-def _as_harvest(config: PackConfig) -> HarvestConfig:
-    """The settings that the harvest's pipeline needs."""
-    shared = {name: getattr(config, name) for name in Storing.model_fields}
-    return HarvestConfig(
-        sources=[str(config.table)],
-        out=config.out,
-        institution=config.institution,
-        dry_run=config.dry_run,
-        **shared,
+def _session(config: PackConfig, out: Path) -> Session:
+    """The session of a pack: it requests nothing, and its name may follow from the rows."""
+    table = str(config.table)
+    return Session(
+        out=out,
+        name=config.name or "pack",
+        sources=[table],
+        storing=config,
+        identity=identity_of(config, sources=[table], source="auto", num_tasks=1, task=None),
+        profile_of=profiles(config.institution, config.composition),
     )
 
 
-def _begin(ledger: Ledger, config: PackConfig, reader: TableReader) -> None:
+def _begin(ledger: Ledger, session: Session, config: PackConfig, reader: TableReader) -> None:
     """Record what is packed; a table that changes during the work would mix two versions."""
     identity = {"table_sha256": reader.identity(), "pack_config": digest(config)}
     known = {name: ledger.get(name) for name in identity}
@@ -98,25 +102,25 @@ def _begin(ledger: Ledger, config: PackConfig, reader: TableReader) -> None:
     if known["pack_config"] not in (None, identity["pack_config"], older_digest(config)):
         raise DamagedData(
             "the settings have changed since this pack was begun",
-            where=config.out,
+            where=session.out,
             remedy="choose another --out",
         )
-    ledger.begin(_as_harvest(config), clock.now(config.harvested_at), **identity)
+    ledger.begin(session.identity, clock.now(config.harvested_at), **identity)
 
 
-def _read(ledger: Ledger, reader: TableReader, config: HarvestConfig) -> None:
+def _read(ledger: Ledger, reader: TableReader, storing: Storing) -> None:
     """Put the rows into the ledger, one chunk at a time; chunks that are already there are skipped."""
     if ledger.get("table_read"):
         return
     with progress("read", unit="rows") as meter:
         for number, found in enumerate(reader.chunks()):
-            rows = FoundRows([item_row(candidate, config) for candidate in found.candidates], [])
+            rows = FoundRows([item_row(candidate, storing) for candidate in found.candidates], [])
             ledger.add_chunk(number, LinkRow(f"{reader.path}#{number}", "table"), found, rows)
             meter.advance(len(found.candidates) + len(found.refusals))
     ledger.note(table_read="yes")
 
 
-def _name(ledger: Ledger, config: PackConfig) -> str:
-    """The institution's slug if there is exactly one, else the folder's name."""
+def _name(ledger: Ledger) -> str:
+    """The institution's slug if there is exactly one, otherwise `pack`."""
     slugs = ledger.institutions()
     return slugs.pop() if len(slugs) == 1 else "pack"

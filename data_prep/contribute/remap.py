@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.composition import changes_in
-from data_prep.config import RemapConfig
 from data_prep.contribute.changes import Changes
+from data_prep.contribute.config import RemapConfig
 from data_prep.description.raw import Describer, why_no_region
 from data_prep.harvest.recording import rights_refusal
 from data_prep.harvest.shards import hand_over

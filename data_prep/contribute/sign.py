@@ -15,7 +15,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from data_prep.config import SignConfig
+from data_prep.contribute.config import SignConfig
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import atomic_write
 from iconoclip.shardset import MANIFEST_NAME, SIGNATURE_NAME, ShardSet

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_prep.config import TakedownConfig
+from data_prep.contribute.config import TakedownConfig
 from iconoclip import clock
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import write_json

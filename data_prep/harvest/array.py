@@ -16,7 +16,6 @@ import json
 from pathlib import Path
 from typing import Final
 
-from data_prep.config import HarvestConfig
 from data_prep.ledger.database import LEDGER_NAME, SCHEMA_VERSION
 from data_prep.ledger.joining import join_ledgers, meta_of
 from data_prep.network.fetch import Fetched
@@ -85,11 +84,9 @@ def task_folder(folder: Path, task: int, num_tasks: int) -> Path:
     return folder if num_tasks == 1 else folder / f"task-{task:05d}{wanted}"
 
 
-def waiting_for(folder: Path, config: HarvestConfig) -> list[int]:
+def waiting_for(folder: Path, num_tasks: int) -> list[int]:
     """The tasks that have not finished their share, in the newest round that a task has begun."""
-    metas = [
-        meta_of(task_folder(folder, task, config.num_tasks) / LEDGER_NAME) for task in range(config.num_tasks)
-    ]
+    metas = [meta_of(task_folder(folder, task, num_tasks) / LEDGER_NAME) for task in range(num_tasks)]
     newest = max(int(meta.get("round") or 0) for meta in metas)
     return [
         task
@@ -100,8 +97,7 @@ def waiting_for(folder: Path, config: HarvestConfig) -> list[int]:
     ]
 
 
-def join(folder: Path, config: HarvestConfig) -> None:
+def join(folder: Path, num_tasks: int) -> None:
     """Join the tasks' ledgers into `.harvest/ledger.sqlite`, unless this has already been done."""
-    tasks = range(config.num_tasks)
-    paths = [task_folder(folder, task, config.num_tasks) / LEDGER_NAME for task in tasks]
+    paths = [task_folder(folder, task, num_tasks) / LEDGER_NAME for task in range(num_tasks)]
     join_ledgers(folder / LEDGER_NAME, paths)

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from data_prep.candidate import Candidate, Found, Link, Refusal
-from data_prep.config import HarvestConfig
+from data_prep.config_groups import Network, Storing
 from data_prep.harvest.array import Share
 from data_prep.harvest.recording import rights_of, rights_refusal, why_invalid
 from data_prep.institutions import InstitutionProfile
@@ -31,27 +31,32 @@ class DocumentReader:
     """Reads documents.
 
     Args:
-        config: the limits and the policy.
+        storing: the rights policy, and what is stored.
+        network: the limits.
         fetcher: sends requests.
         profile_of: gives the institution of a document by its address.
         follow_files: whether links of local documents are followed; in a dry run they are not,
             so that no request is sent.
+        accept_emptied: whether a list that is empty now, and was not before, is accepted.
         share: this task's share of the work in an array.
         round_number: the number of this round over the sources.
     """
 
     def __init__(
         self,
-        config: HarvestConfig,
+        storing: Storing,
+        network: Network,
         fetcher: Fetcher,
         profile_of: Callable[[str], InstitutionProfile],
         *,
         follow_files: bool = True,
+        accept_emptied: bool = False,
         share: Share | None = None,
         round_number: int = 0,
     ) -> None:
-        self._config, self._fetcher, self._profile_of = config, fetcher, profile_of
-        self._follow_files, self._share, self._round = follow_files, share, round_number
+        self._storing, self._network = storing, network
+        self._fetcher, self._profile_of, self._share = fetcher, profile_of, share
+        self._follow_files, self._accept_emptied, self._round = follow_files, accept_emptied, round_number
 
     async def read(self, job: DocumentJob) -> Outcome:
         """Fetch and read one document.
@@ -59,8 +64,8 @@ class DocumentReader:
         Raises:
             Refused, NotNow: it cannot be fetched.
         """
-        if job.depth > self._config.network.max_depth:
-            raise Refused(f"more than {self._config.network.max_depth} links deep")
+        if job.depth > self._network.max_depth:
+            raise Refused(f"more than {self._network.max_depth} links deep")
         is_file = not job.uri.startswith(("http://", "https://"))
         fetched, is_known = (self._file(job), True) if is_file else await self._ask(job)
         sha256 = hashlib.sha256(fetched.body).hexdigest()
@@ -92,13 +97,13 @@ class DocumentReader:
         """A file that the user named. No other files are read: a document that links to a file is refused."""
         if job.depth:
             raise Refused("a document may not point to a file")
-        return read_file(Path(job.uri), self._config.network.max_document_bytes)
+        return read_file(Path(job.uri), self._network.max_document_bytes)
 
     def _why_not_known(self, found: Found, job: DocumentJob) -> str | None:
         """The reason why the response cannot be used, or None."""
         if found.unread:
             return found.unread
-        if found.emptied and job.holds and not self._config.confirm_withdrawals:
+        if found.emptied and job.holds and not self._accept_emptied:
             return f"{found.emptied}, where there was something before (--confirm-withdrawals accepts that)"
         return None
 
@@ -117,7 +122,7 @@ class DocumentReader:
         fetched = await self._fetcher.fetch(
             job.uri,
             wanted="xml" if job.kind in ("oai-pmh", "sru", "lido", "library-xml") else "json",
-            max_bytes=self._config.network.max_document_bytes,
+            max_bytes=self._network.max_document_bytes,
             etag=job.etag,
             last_modified=job.last_modified,
         )
@@ -127,28 +132,28 @@ class DocumentReader:
 
     def _rows(self, found: Found, job: DocumentJob) -> FoundRows:
         share = self._share if job.is_shared else None
-        items = [item_row(candidate, self._config, share) for candidate in found.candidates]
+        items = [item_row(candidate, self._storing, share) for candidate in found.candidates]
         return FoundRows(items, [_link_row(link, job, share) for link in found.links])
 
 
-def item_row(candidate: Candidate, config: HarvestConfig, share: Share | None = None) -> ItemRow:
+def item_row(candidate: Candidate, storing: Storing, share: Share | None = None) -> ItemRow:
     """The row of a candidate for the ledger; refused at once if its rights allow no use."""
     asked = candidate.service.id if candidate.service else candidate.image_uri or ""
     return ItemRow(
         item_key_of(candidate),
         host_of(asked),
         CANDIDATE.dump_json(candidate).decode(),
-        refused=refused_for_rights(candidate, config),
+        refused=refused_for_rights(candidate, storing),
         is_elsewhere=share is not None and not share.owns(candidate.group),
         record=None if candidate.source.manifest else candidate.group,
         base=key_of(candidate),
     )
 
 
-def refused_for_rights(candidate: Candidate, config: HarvestConfig) -> str | None:
+def refused_for_rights(candidate: Candidate, storing: Storing) -> str | None:
     """The reason why a candidate is refused before its image is requested, or None."""
     try:
-        return rights_refusal(rights_of(candidate, config.policy), config.keep)
+        return rights_refusal(rights_of(candidate, storing.policy), storing.keep)
     except ValidationError as error:
         return why_invalid(error)
 

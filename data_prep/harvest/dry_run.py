@@ -14,7 +14,7 @@ from collections import Counter
 import uvloop
 from pydantic import ValidationError
 
-from data_prep.config import HarvestConfig
+from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.documents import DocumentReader
 from data_prep.harvest.engine import Engine
 from data_prep.harvest.pace import profiles
@@ -39,14 +39,24 @@ def dry_run(config: HarvestConfig) -> int:
         SomeRefused: something was refused; it is among the lines printed.
         BadInput: everything was refused.
     """
-    profile_of = profiles(config)
+    profile_of = profiles(config.institution, config.composition)
     with Ledger(None) as ledger:
         ledger.add_roots(roots(config.sources, config.source))
 
         async def read_everything() -> dict[str, str]:
-            async with fetcher_for(config, ledger, profile_of) as fetcher:
-                documents = DocumentReader(config, fetcher, profile_of, follow_files=False)
-                engine = Engine(config, ledger, fetcher, documents, None, meter)
+            network = config.network
+            async with fetcher_for(
+                ledger, network, profile_of, sources=config.sources, contact=config.contact
+            ) as fetcher:
+                documents = DocumentReader(
+                    config,
+                    network,
+                    fetcher,
+                    profile_of,
+                    follow_files=False,
+                    accept_emptied=config.confirm_withdrawals,
+                )
+                engine = Engine(network, ledger, fetcher, documents, None, meter)
                 return await engine.run()
 
         with progress("read", unit="documents") as meter:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
 
-from data_prep.config import HarvestConfig
+from data_prep.config_groups import Network
 from data_prep.harvest.documents import LOCAL, DocumentReader
 from data_prep.harvest.items import ItemFetcher
 from data_prep.ledger.jobs import DocumentJob, ItemJob, Job, Outcome
@@ -50,7 +50,7 @@ class Engine:
     """Does the work in a ledger until none is left, or none that can be done now.
 
     Args:
-        config: the limits.
+        network: the pauses before a job is retried.
         ledger: the source of the work, and the destination of the results.
         fetcher: sends requests, and knows how many each host allows at the same time.
         documents: reads documents.
@@ -60,14 +60,14 @@ class Engine:
 
     def __init__(
         self,
-        config: HarvestConfig,
+        network: Network,
         ledger: Ledger,
         fetcher: Fetcher,
         documents: DocumentReader,
         items: ItemFetcher | None,
         meter: Meter,
     ) -> None:
-        self._config, self._ledger, self._fetcher = config, ledger, fetcher
+        self._network, self._ledger, self._fetcher = network, ledger, fetcher
         self._documents, self._items, self._meter = documents, items, meter
         self._queues: dict[str, HostQueue] = {}
         self._taken: set[tuple[type, int]] = set()
@@ -282,7 +282,7 @@ class Engine:
     def _retry_later(self, job: Job, reason: str) -> Outcome:
         if job.rounds + 1 >= MAX_ROUNDS:
             return Outcome(job, "not-known", f"given up: {reason}")
-        network = self._config.network
+        network = self._network
         pause = min(network.retry_seconds * 10 * 4**job.rounds, network.max_wait_seconds)
         return Outcome(job, "retry-later", reason, not_before=time.time() + pause * random.uniform(0.8, 1.2))
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.candidate import Candidate, ImageService, Refusal
-from data_prep.config import HarvestConfig
 from data_prep.harvest.documents import LOCAL, read_file
 from data_prep.iiif.image_api import (
     ImageRequest,
@@ -59,25 +58,28 @@ class ItemFetcher:
     """Fetches and stores images.
 
     Args:
-        config: sizes and bounds.
         ledger: knows info.json documents that were asked before.
         fetcher: asks servers.
         decoders: decode what comes.
+        max_side_pixels: longer side of a stored image.
+        max_bytes: larger image files are refused.
         image_folder: where images without an http address are read from; only a table's are.
         round_number: of this run over the sources.
     """
 
     def __init__(
         self,
-        config: HarvestConfig,
         ledger: Ledger,
         fetcher: Fetcher,
         decoders: Decoders,
         *,
+        max_side_pixels: int,
+        max_bytes: int,
         image_folder: Path | None = None,
         round_number: int = 0,
     ) -> None:
-        self._config, self._ledger, self._fetcher, self._decoders = config, ledger, fetcher, decoders
+        self._ledger, self._fetcher, self._decoders = ledger, fetcher, decoders
+        self._max_side, self._max_bytes = max_side_pixels, max_bytes
         self._image_folder, self._round = image_folder, round_number
         self._infos: dict[str, asyncio.Task[ImageService]] = {}
 
@@ -185,7 +187,7 @@ class ItemFetcher:
         own = candidate.image_uri
         if candidate.region is not None or not own or own.startswith(f"{service.id}/"):
             return False
-        return bool(image_request(service, max_side=self._config.max_side_pixels).tiles)
+        return bool(image_request(service, max_side=self._max_side).tiles)
 
     async def _whole(self, candidate: Candidate, job: ItemJob) -> _Answer:
         """The image at its own address, in whatever size; a region is cut out here."""
@@ -214,7 +216,7 @@ class ItemFetcher:
             region = region_in_image(region, space, size)
             if region is None:
                 raise Refused("the region lies outside the image")
-        request = image_request(service, max_side=self._config.max_side_pixels, region=region)
+        request = image_request(service, max_side=self._max_side, region=region)
         if known is not None and known.request.uri == request.uri:
             fetched = known.fetched
         elif request.tiles:
@@ -231,7 +233,7 @@ class ItemFetcher:
         files: list[bytes] = []
         opt_out: set[str] = set()
         for tile in request.tiles:
-            left = self._config.network.max_image_bytes - sum(map(len, files))
+            left = self._max_bytes - sum(map(len, files))
             fetched = await self._fetcher.fetch(tile.uri, wanted="image", max_bytes=max(1, left))
             files.append(fetched.body)
             opt_out.update(fetched.opt_out)
@@ -244,12 +246,11 @@ class ItemFetcher:
 
     async def _bytes(self, uri: str, job: ItemJob) -> Fetched:
         if self._image_folder is not None and host_of(uri) == LOCAL:
-            max_bytes = self._config.network.max_image_bytes
-            return await asyncio.to_thread(_read_image, self._image_folder, uri, max_bytes)
+            return await asyncio.to_thread(_read_image, self._image_folder, uri, self._max_bytes)
         return await self._fetcher.fetch(
             uri,
             wanted="image",
-            max_bytes=self._config.network.max_image_bytes,
+            max_bytes=self._max_bytes,
             etag=job.etag,
             last_modified=job.last_modified,
         )

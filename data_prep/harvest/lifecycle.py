@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from data_prep.config import HarvestConfig
+from data_prep.harvest.identity import IDENTITY_FIELDS, stored_identity
 from data_prep.harvest.session import Session
 from data_prep.harvest.shards import hand_over
 from data_prep.ledger.database import LEDGER_NAME
 from data_prep.ledger.joining import forget_what_was_withdrawn
-from data_prep.ledger.ledger import IDENTITY_FIELDS, Ledger, identity_of
+from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.rounds import begin_round, retry_not_known, retry_refused
 from data_prep.sources.address_list import addresses_of
 from data_prep.sources.registry import roots
@@ -21,40 +21,40 @@ from iconoclip.errors import ConfigError
 
 def prepare(ledger: Ledger, session: Session) -> bool:
     """Prepare a ledger for work. Returns False if its harvest is finished and no more is requested."""
-    config = session.config
-    same_harvest(ledger, config)
-    if config.num_tasks == 1:
+    same_harvest(ledger, session)
+    if session.num_tasks == 1:
         take_over(ledger, session.out)
     else:
         forget_what_was_withdrawn(ledger.database, session.folder / LEDGER_NAME)
     is_done = ledger.get("finished") or ledger.get("fetched")
-    if is_done and not _begin_round(ledger, config):
-        return config.num_tasks > 1
+    if is_done and not _begin_round(ledger, session):
+        return session.num_tasks > 1
     if not is_done and ledger.get("config") is not None:
         # A refresh examines a harvest again that ended without a set; an interrupted harvest is continued.
-        if config.refresh and ledger.get("stopped"):
-            begin_round(ledger, clock.now(config.harvested_at))
+        if session.again == "everything" and ledger.get("stopped"):
+            begin_round(ledger, clock.now(session.storing.harvested_at))
         else:
             retry_not_known(ledger)
     if ledger.get("config") is None:
-        links = roots(config.sources, config.source)
-        _need_contact(config)
-        ledger.begin(config, clock.now(config.harvested_at))
+        links = roots(session.sources, session.kind)
+        _need_contact(session)
+        ledger.begin(session.identity, clock.now(session.storing.harvested_at))
         ledger.add_roots(links)
     return True
 
 
-def same_harvest(ledger: Ledger, config: HarvestConfig) -> None:
+def same_harvest(ledger: Ledger, session: Session) -> None:
     """Refuse to mix two harvests in one folder."""
-    before, values = ledger.begun_with(), identity_of(config)
-    if before is None:
+    stored = ledger.get("config")
+    if stored is None:
         return
+    before, values = stored_identity(stored), session.identity
     differing = [name for name in IDENTITY_FIELDS if before.get(name) != values[name]]
     if differing:
         name = differing[0]
         raise ConfigError(
             f"this folder holds a harvest with another `{name}`: {before.get(name)!r}, now {values[name]!r}",
-            where=config.out,
+            where=session.out,
             remedy="choose another --out, or give the same settings to resume",
         )
 
@@ -65,11 +65,11 @@ def take_over(ledger: Ledger, out: Path) -> None:
         finish(ledger)
 
 
-def _need_contact(config: HarvestConfig) -> None:
+def _need_contact(session: Session) -> None:
     real = next(
-        (uri for uri in addresses_of(config.sources) if not is_loopback(urlsplit(uri).hostname or "")), None
+        (uri for uri in addresses_of(session.sources) if not is_loopback(urlsplit(uri).hostname or "")), None
     )
-    if real and config.contact is None:
+    if real and session.contact is None:
         raise ConfigError(
             "no contact is configured, and a server beyond this machine is to be asked",
             where=real,
@@ -77,12 +77,12 @@ def _need_contact(config: HarvestConfig) -> None:
         )
 
 
-def _begin_round(ledger: Ledger, config: HarvestConfig) -> bool:
+def _begin_round(ledger: Ledger, session: Session) -> bool:
     """Set everything back to pending for a refresh, or only refused items for another attempt."""
-    if config.refresh:
-        begin_round(ledger, clock.now(config.harvested_at))
+    if session.again == "everything":
+        begin_round(ledger, clock.now(session.storing.harvested_at))
         return True
-    return retry_refused(ledger) if config.retry_refused else retry_not_known(ledger)
+    return retry_refused(ledger) if session.again == "gone" else retry_not_known(ledger)
 
 
 def finish(ledger: Ledger) -> None:

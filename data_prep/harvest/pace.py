@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from data_prep.composition import changes_in
-from data_prep.config import HarvestConfig
+from data_prep.config_groups import Network
 from data_prep.institutions import HostLimit, InstitutionProfile, load_profile, profile_for
 from data_prep.network.hosts import Pace
 from iconoclip.addresses import is_loopback
 
 
-def pace_of(host: str, config: HarvestConfig, profile_of: Callable[[str], InstitutionProfile]) -> Pace:
+def pace_of(host: str, network: Network, profile_of: Callable[[str], InstitutionProfile]) -> Pace:
     """The rate limit of a host, from its profile, the config, or a careful default; higher on loopback."""
     name = host.rpartition(":")[0] if ":" in host else host
     limit = _limit_of(name, profile_of(f"https://{host}/")) or _limit_of(
@@ -23,7 +23,6 @@ def pace_of(host: str, config: HarvestConfig, profile_of: Callable[[str], Instit
         return Pace(
             60 / limit.requests_per_minute, limit.concurrency, limit.cool_down_seconds, limit.refusal_is_final
         )
-    network = config.network
     if is_loopback(name):
         interval = 60 / network.requests_per_minute if network.requests_per_minute else 0.0
         return Pace(interval, network.concurrency or 8, cool_down_seconds=1.0)
@@ -36,11 +35,16 @@ def _limit_of(host: str, profile: InstitutionProfile) -> HostLimit | None:
     return next((profile.hosts[name] for name in names if name in profile.hosts), None)
 
 
-def profiles(config: HarvestConfig) -> Callable[[str], InstitutionProfile]:
-    """Which institution a document belongs to: the one the config names, else by its address."""
-    changes = changes_in(config.composition)
-    if config.institution is not None:
-        profile = load_profile(config.institution).with_composition(changes)
+def profiles(institution: str | None, composition: str) -> Callable[[str], InstitutionProfile]:
+    """The profile of each document's institution: the one that is configured, otherwise by the address.
+
+    Args:
+        institution: the name of a shipped profile, or a YAML file; None chooses by the address.
+        composition: the name or file of the rules for captions.
+    """
+    changes = changes_in(composition)
+    if institution is not None:
+        profile = load_profile(institution).with_composition(changes)
         return lambda _: profile
     composed: dict[str, InstitutionProfile] = {}
 

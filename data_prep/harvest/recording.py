@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from data_prep.candidate import Candidate
-from data_prep.config import Storing
+from data_prep.config_groups import Storing
 from data_prep.ledger.identity import told_apart
 from data_prep.ledger.jobs import ImageFacts
 from iconoclip.record import Image, Record, Rights, Source, sample_key, split_of

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import uvloop
 
-from data_prep.config import HarvestConfig
+from data_prep.config_groups import Network, Storing
 from data_prep.harvest.array import PACE_FOLDER, Share
+from data_prep.harvest.config import HarvestConfig, SourceKind
 from data_prep.harvest.documents import DocumentReader
 from data_prep.harvest.engine import Engine
+from data_prep.harvest.identity import identity_of
 from data_prep.harvest.items import ItemFetcher
 from data_prep.harvest.pace import pace_of, profiles
 from data_prep.images.decoders import Decoders
@@ -30,24 +33,44 @@ LEDGER_FOLDER = ".harvest"
 
 @dataclass(frozen=True)
 class Session:
-    """A harvest that writes a shard set.
+    """A harvest that writes a shard set, with every setting decided. `harvest` and `pack` each make one.
 
     Args:
-        config: the settings of the harvest.
         out: the folder of the shard set.
+        name: the name of the shard set.
+        sources: the addresses, files and folders that the user named.
+        kind: the kind of the sources; `auto` detects it.
+        storing: how images are stored, and which are.
+        network: which servers may be contacted, and the limits.
+        identity: the values that decide what the set contains (`identity_of`).
         profile_of: gives the institution of a document by its address.
+        contact: whom a server's operator may write to.
+        again: what of a finished harvest is requested again: what failed, also what was gone, or everything.
+        confirm_withdrawals: whether a large part of the set may be withdrawn.
+        pack_incomplete: whether to pack although servers ask to wait for the rest.
         image_folder: the folder of images without an http address, which only tables have.
+        num_tasks: the number of tasks that share this harvest.
         share: this task's share of the work in an array; None means all of it.
     """
 
-    config: HarvestConfig
     out: Path
+    name: str
+    sources: Sequence[str]
+    storing: Storing
+    identity: Mapping[str, Any]
     profile_of: Callable[[str], InstitutionProfile]
+    kind: SourceKind = "auto"
+    network: Network = field(default_factory=Network)
+    contact: str | None = None
+    again: Literal["failed", "gone", "everything"] = "failed"
+    confirm_withdrawals: bool = False
+    pack_incomplete: bool = False
     image_folder: Path | None = None
+    num_tasks: int = 1
     share: Share | None = None
 
     @classmethod
-    def of(cls, config: HarvestConfig, image_folder: Path | None = None) -> Session:
+    def of(cls, config: HarvestConfig) -> Session:
         """The session of a config.
 
         Raises:
@@ -55,25 +78,32 @@ class Session:
         """
         if config.out is None:
             raise ConfigError("no output folder", remedy="give --out, or --dry-run to see what it would hold")
-        share = None
-        if config.num_tasks > 1 and config.task is not None:
-            share = Share(config.task, config.num_tasks, config.out / LEDGER_FOLDER)
-        return cls(config, config.out, profiles(config), image_folder, share)
+        profile_of = profiles(config.institution, config.composition)
+        first = next(addresses_of(config.sources[:1]), config.sources[0])
+        is_shared = config.num_tasks > 1 and config.task is not None
+        return cls(
+            out=config.out,
+            name=config.name or _name(config.out, profile_of(first), config.institution),
+            sources=config.sources,
+            storing=config,
+            identity=identity_of(config),
+            profile_of=profile_of,
+            kind=config.source,
+            network=config.network,
+            contact=config.contact,
+            again="everything" if config.refresh else "gone" if config.retry_refused else "failed",
+            confirm_withdrawals=config.confirm_withdrawals,
+            pack_incomplete=config.pack_incomplete,
+            num_tasks=config.num_tasks,
+            share=Share(config.task or 0, config.num_tasks, config.out / LEDGER_FOLDER)
+            if is_shared
+            else None,
+        )
 
     @property
     def folder(self) -> Path:
         """The folder of the ledger, or of the ledgers of an array's tasks."""
         return self.out / LEDGER_FOLDER
-
-    @property
-    def name(self) -> str:
-        """The set's name: from the config, otherwise the institution's slug, otherwise the folder's name."""
-        if self.config.name:
-            return self.config.name
-        sources = self.config.sources
-        slug = self.profile_of(next(addresses_of(sources[:1]), sources[0])).slug
-        own = self.out.name.lower()
-        return own if self.config.institution is None and slug == "local" and is_slug(own) else slug
 
     def run(self, ledger: Ledger, meter: Meter) -> dict[str, str]:
         """Download until nothing is left that can be done now. Returns the paused
@@ -82,35 +112,74 @@ class Session:
         return uvloop.run(self._run(ledger, meter))
 
     async def _run(self, ledger: Ledger, meter: Meter) -> dict[str, str]:
-        config = self.config
-        wanted = Wanted(config.max_side_pixels, config.storage.jpeg_quality, config.storage.max_pixels)
+        storing, network = self.storing, self.network
+        wanted = Wanted(storing.max_side_pixels, storing.storage.jpeg_quality, storing.storage.max_pixels)
         async with (
-            fetcher_for(config, ledger, self.profile_of) as fetcher,
-            Decoders(wanted, config.num_workers) as decoders,
+            fetcher_for(
+                ledger,
+                network,
+                self.profile_of,
+                sources=self.sources,
+                contact=self.contact,
+                pace_folder=self.folder / PACE_FOLDER if self.num_tasks > 1 else None,
+            ) as fetcher,
+            Decoders(wanted, storing.num_workers) as decoders,
         ):
             number = int(ledger.get("round") or 0)
             documents = DocumentReader(
-                config, fetcher, self.profile_of, share=self.share, round_number=number
+                storing,
+                network,
+                fetcher,
+                self.profile_of,
+                accept_emptied=self.confirm_withdrawals,
+                share=self.share,
+                round_number=number,
             )
             items = ItemFetcher(
-                config, ledger, fetcher, decoders, image_folder=self.image_folder, round_number=number
+                ledger,
+                fetcher,
+                decoders,
+                max_side_pixels=storing.max_side_pixels,
+                max_bytes=network.max_image_bytes,
+                image_folder=self.image_folder,
+                round_number=number,
             )
-            return await Engine(config, ledger, fetcher, documents, items, meter).run()
+            return await Engine(network, ledger, fetcher, documents, items, meter).run()
+
+
+def _name(out: Path, profile: InstitutionProfile, institution: str | None) -> str:
+    """The name of a set without a configured one: the institution's slug, otherwise the folder's name."""
+    own = out.name.lower()
+    return own if institution is None and profile.slug == "local" and is_slug(own) else profile.slug
 
 
 def fetcher_for(
-    config: HarvestConfig, ledger: Ledger, profile_of: Callable[[str], InstitutionProfile]
+    ledger: Ledger,
+    network: Network,
+    profile_of: Callable[[str], InstitutionProfile],
+    *,
+    sources: Sequence[str],
+    contact: str | None,
+    pace_folder: Path | None = None,
 ) -> Fetcher:
-    """The HTTP client of this harvest."""
-    network = config.network
+    """The HTTP client of a harvest.
+
+    Args:
+        ledger: stores what sites say about robots.
+        network: the limits.
+        profile_of: gives the institution of an address, for its rate limit.
+        sources: what the user named; their hosts are always allowed.
+        contact: whom a server's operator may write to.
+        pace_folder: a folder through which the tasks of an array share the rate limits.
+    """
     return Fetcher(
-        contact=config.contact,
-        allowed=AllowList(network.allow_hosts, addresses_of(config.sources)),
-        pace_of=lambda host: pace_of(host, config, profile_of),
+        contact=contact,
+        allowed=AllowList(network.allow_hosts, addresses_of(sources)),
+        pace_of=lambda host: pace_of(host, network, profile_of),
         limits=Limits(
             network.max_attempts, network.stall_seconds, network.max_wait_seconds, network.retry_seconds
         ),
         memory=ledger,
-        pace_folder=config.out / LEDGER_FOLDER / PACE_FOLDER if config.num_tasks > 1 and config.out else None,
+        pace_folder=pace_folder,
         proxy=network.proxy,
     )

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from data_prep.config import HarvestConfig
+from data_prep.config_groups import Storing
 from data_prep.harvest.recording import Recorder, rights_of, rights_refusal, why_invalid
 from data_prep.ledger.holdings import Holding, Published, holding, looks, num_held, perceptual_hashes
 from data_prep.ledger.jobs import CANDIDATE, FACTS, ImageFacts
@@ -83,8 +83,18 @@ class TooManyWithdrawals(BadInput):
     """A refresh would withdraw so much of a set that a person must confirm it."""
 
 
-def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, name: str) -> Packed:
+def pack(
+    ledger: Ledger, storing: Storing, recorder: Recorder, out: Path, name: str, *, confirm_withdrawals: bool
+) -> Packed:
     """Build the shard set of everything fetched, and put it into `out`.
+
+    Args:
+        ledger: what was fetched; in a folder, which takes the set while it is built.
+        storing: what is stored, and the limits of shards.
+        recorder: makes the records.
+        out: the folder of the set.
+        name: the name of the set.
+        confirm_withdrawals: whether a refresh may withdraw a large part of the set.
 
     Raises:
         TooManyWithdrawals: more than a tenth of a set of more than a hundred, without confirmation.
@@ -95,13 +105,10 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
     assert ledger.folder is not None
     staging = ledger.folder / "packing"
     shutil.rmtree(staging, ignore_errors=True)
-    packed = Packed()
     before = _Before(ledger, out)
-    clusters = _clusters(ledger, config)
-    packed.num_clusters = clusters.num_joined
+    clusters = _clusters(ledger, storing.split.near_duplicate_bits)
     shared = shared_identifiers(ledger)
-    packed.num_told_apart = len(shared)
-    written: set[str] = set()
+    packed = Packed(num_clusters=clusters.num_joined, num_told_apart=len(shared))
     with (
         progress("pack", total=num_held(ledger), unit="samples") as meter,
         ShardSetWriter(
@@ -110,40 +117,92 @@ def pack(ledger: Ledger, config: HarvestConfig, recorder: Recorder, out: Path, n
             policy=recorder.policy,
             created_at=recorder.created_at,
             created_by=recorder.created_by,
-            max_shard_bytes=config.storage.max_shard_bytes,
+            max_shard_bytes=storing.storage.max_shard_bytes,
         ) as writer,
         before,
         _Bytes(ledger, before) as stored,
     ):
+        packing = _Packing(writer, recorder, storing, clusters, shared, before, stored, packed)
         for row in _rows(ledger, packed):
             meter.advance()
-            record = _record(row, recorder, clusters, config, packed, is_shared=row.held.base in shared)
-            if record is None:
-                continue
-            names = (record.key, row.held.base, row.place.key)
-            if _is_withdrawn(record, names, before, packed):
-                continue
-            if record.key in written:
-                packed.num_merged += 1
-                continue
-            image = stored.read(row, names)
-            if image is None:
-                continue
-            writer.add(record, image)
-            before.kept(record.key)
-            if row.facts.region is not None:
-                # Parts that were measured on a canvas may prove to be the same part of the image.
-                written.add(record.key)
-            packed.num_samples += 1
-            packed.num_held += row.held.state != "fetched"
+            packing.add(row)
         if stored.num_lost:
             raise LostBytes(stored.num_lost)
         tombstones = before.tombstones(recorder.created_at)
-        if not config.confirm_withdrawals:
+        if not confirm_withdrawals:
             before.ask_before_withdrawing(ledger.folder)
     _complete(staging, tombstones)
     hand_over(ledger.folder, out)
     return packed
+
+
+@dataclass(frozen=True)
+class _Packing:
+    """Adds items to a set one by one, and counts in `packed` what becomes of them."""
+
+    writer: ShardSetWriter
+    recorder: Recorder
+    storing: Storing
+    clusters: Clusters
+    shared: frozenset[str]
+    before: _Before
+    stored: _Bytes
+    packed: Packed
+    _written: set[str] = field(default_factory=set)
+
+    def add(self, row: _SampleRow) -> None:
+        """Write the sample of an item, unless it is refused, withdrawn, repeated or lost."""
+        record = self._record(row)
+        if record is None:
+            return
+        names = (record.key, row.held.base, row.place.key)
+        if self._is_withdrawn(record, names):
+            return
+        if record.key in self._written:
+            self.packed.num_merged += 1
+            return
+        image = self.stored.read(row, names)
+        if image is None:
+            return
+        self.writer.add(record, image)
+        self.before.kept(record.key)
+        if row.facts.region is not None:
+            # Parts that were measured on a canvas may prove to be the same part of the image.
+            self._written.add(record.key)
+        self.packed.num_samples += 1
+        self.packed.num_held += row.held.state != "fetched"
+
+    def _record(self, row: _SampleRow) -> Record | None:
+        """The record of an item; None if it is refused, which is noted."""
+        candidate = CANDIDATE.validate_json(row.held.candidate_json)
+        rights = rights_of(candidate, self.storing.policy, (*row.facts.opt_out, *row.place.opt_out))
+        reason = rights_refusal(rights, self.storing.keep)
+        if reason is None:
+            try:
+                record = self.recorder.record(
+                    candidate,
+                    row.facts,
+                    group=self.clusters.name(candidate.group),
+                    opt_out=row.place.opt_out,
+                    is_shared=row.held.base in self.shared,
+                )
+            except ValidationError as error:
+                reason = why_invalid(error)
+        if reason is not None:
+            self.packed.refused.append((candidate.source.id, reason))
+            return None
+        wanted = row.facts.requested
+        self.packed.num_smaller += wanted is not None and max(row.facts.received) < max(wanted) - 1
+        return record
+
+    def _is_withdrawn(self, record: Record, names: Sequence[str]) -> bool:
+        """Whether the set before withdrew a sample, under any of its names; if so, its refusal is noted."""
+        before = self.before.withdrawn
+        withdrawn = next((before[key] for key in names if key in before), None)
+        if withdrawn is None:
+            return False
+        self.packed.refused.append((record.key, f"withdrawn: {withdrawn.reason}"))
+        return True
 
 
 def _complete(staging: Path, tombstones: list[Tombstone]) -> None:
@@ -151,15 +210,6 @@ def _complete(staging: Path, tombstones: list[Tombstone]) -> None:
     manifest = with_tombstones(ShardSet(staging).manifest, tombstones)
     write_json(staging / MANIFEST_NAME, manifest.model_dump(mode="json"))
     staging.rename(staging.with_name("packed"))
-
-
-def _is_withdrawn(record: Record, names: Sequence[str], before: _Before, packed: Packed) -> bool:
-    """Whether the set before withdrew a sample, under any of its names; if so, its refusal is noted."""
-    withdrawn = next((before.withdrawn[key] for key in names if key in before.withdrawn), None)
-    if withdrawn is None:
-        return False
-    packed.refused.append((record.key, f"withdrawn: {withdrawn.reason}"))
-    return True
 
 
 def hand_over(folder: Path, out: Path) -> bool:
@@ -195,11 +245,11 @@ def _rows(ledger: Ledger, packed: Packed) -> Iterator[_SampleRow]:
             yield _SampleRow(place, held, FACTS.validate_json(held.facts_json))
 
 
-def _clusters(ledger: Ledger, config: HarvestConfig) -> Clusters:
-    clusters = Clusters(config.split.near_duplicate_bits)
-    if config.split.near_duplicate_bits >= 0:
+def _clusters(ledger: Ledger, near_duplicate_bits: int) -> Clusters:
+    clusters = Clusters(near_duplicate_bits)
+    if near_duplicate_bits >= 0:
         # If only equal hashes count, only repeated ones are fully stored in memory.
-        shared = None if config.split.near_duplicate_bits else _come_twice(perceptual_hashes(ledger))
+        shared = None if near_duplicate_bits else _come_twice(perceptual_hashes(ledger))
         for group, phash, colours in looks(ledger):
             if shared is None or phash in shared:
                 clusters.add(group, phash, tuple(json.loads(colours)))
@@ -211,37 +261,6 @@ def _come_twice(hashes: Iterable[str]) -> set[str]:
     numbers = np.fromiter((int(phash, 16) for phash in hashes), np.uint64)
     distinct, counts = np.unique(numbers, return_counts=True)
     return {f"{number:016x}" for number in distinct[counts > 1].tolist()}
-
-
-def _record(
-    row: _SampleRow,
-    recorder: Recorder,
-    clusters: Clusters,
-    config: HarvestConfig,
-    packed: Packed,
-    *,
-    is_shared: bool,
-) -> Record | None:
-    candidate = CANDIDATE.validate_json(row.held.candidate_json)
-    rights = rights_of(candidate, config.policy, (*row.facts.opt_out, *row.place.opt_out))
-    reason = rights_refusal(rights, config.keep)
-    if reason is None:
-        try:
-            record = recorder.record(
-                candidate,
-                row.facts,
-                group=clusters.name(candidate.group),
-                opt_out=row.place.opt_out,
-                is_shared=is_shared,
-            )
-        except ValidationError as error:
-            reason = why_invalid(error)
-    if reason is not None:
-        packed.refused.append((candidate.source.id, reason))
-        return None
-    wanted = row.facts.requested
-    packed.num_smaller += wanted is not None and max(row.facts.received) < max(wanted) - 1
-    return record
 
 
 class _Bytes:

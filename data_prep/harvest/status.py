@@ -13,7 +13,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from data_prep.config import StatusConfig
+from data_prep.harvest.config import StatusConfig
 from data_prep.harvest.report import kind_of_reason
 from data_prep.ledger.counts import Counts, read_counts
 from iconoclip.errors import DamagedData, MissingRequirement

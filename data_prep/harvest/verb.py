@@ -9,8 +9,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from data_prep.config import HarvestConfig
-from data_prep.harvest.array import join, task_folder, waiting_for
+from data_prep.harvest.array import Share, join, task_folder, waiting_for
+from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.documents import refused_for_rights
 from data_prep.harvest.dry_run import dry_run
 from data_prep.harvest.lifecycle import finish, prepare, take_over
@@ -47,68 +47,68 @@ def harvest(config: HarvestConfig) -> int:
         return dry_run(config)
     session = Session.of(config)
     if session.share is not None:
-        return _harvest_share(session)
+        return _harvest_share(session, session.share)
     with Ledger(task_folder(session.folder, 0, 1)) as ledger:
         if not prepare(ledger, session):
             return already_finished(session.out)
-        return fetch_and_pack(ledger, session, name=session.name)
+        return fetch_and_pack(ledger, session)
 
 
-def _harvest_share(session: Session) -> int:
+def _harvest_share(session: Session, share: Share) -> int:
     """Do one task's share of an array. The last task to finish packs the set."""
-    config = session.config
-    task = config.task or 0
+    task, num_tasks = share.task, share.num_tasks
     # The tasks share each host's rate limit through file locks.
     locks.require(session.folder)
-    with Ledger(task_folder(session.folder, task, config.num_tasks)) as ledger:
+    with Ledger(task_folder(session.folder, task, num_tasks)) as ledger:
         if prepare(ledger, session) and not ledger.get("fetched"):
             paused = _fetch_everything(ledger, session)
-            if paused and not config.pack_incomplete:
+            if paused and not session.pack_incomplete:
                 raise must_wait(paused, ledger)
             ledger.note(fetched="yes")
-    waiting = waiting_for(session.folder, config)
+    waiting = waiting_for(session.folder, num_tasks)
     if waiting:
-        print(f"task {task} of {config.num_tasks} has fetched its share; {len(waiting)} still have to")
+        print(f"task {task} of {num_tasks} has fetched its share; {len(waiting)} still have to")
         return 0
-    return _pack_joined(session)
+    return _pack_joined(session, share)
 
 
-def _pack_joined(session: Session) -> int:
-    config = session.config
-    whole = dataclasses.replace(session, config=config.model_copy(update={"task": None}), share=None)
+def _pack_joined(session: Session, share: Share) -> int:
     try:
         lock = exclusive_lock(session.folder / "join.lock")
     except BadInput:
         # Two tasks may end at the same time. If the other one fails while packing, any
         # task that is run again packs.
-        print(f"task {config.task} of {config.num_tasks} has fetched its share; another packs")
+        print(f"task {share.task} of {share.num_tasks} has fetched its share; another packs")
         return 0
     with lock:
-        join(session.folder, config)
+        join(session.folder, share.num_tasks)
         with Ledger(session.folder) as ledger:
             take_over(ledger, session.out)
             if ledger.get("finished"):
                 return already_finished(session.out)
-            return fetch_and_pack(ledger, whole, name=session.name)
+            return fetch_and_pack(ledger, dataclasses.replace(session, share=None))
 
 
-def fetch_and_pack(ledger: Ledger, session: Session, *, name: str) -> int:
-    """Do the remaining work in the ledger, then pack. All kinds of source use this function.
-
-    Args:
-        name: the name of the shard set.
-    """
-    config, out = session.config, session.out
-    recorder = Recorder(config, round_times(ledger))
+def fetch_and_pack(ledger: Ledger, session: Session) -> int:
+    """Do the remaining work in the ledger, then pack. All kinds of source use this function."""
+    out = session.out
+    recorder = Recorder(session.storing, round_times(ledger))
     for _ in range(MAX_PACKINGS):
         paused = _fetch_everything(ledger, session)
-        if paused and not config.pack_incomplete:
+        if paused and not session.pack_incomplete:
             raise must_wait(paused, ledger)
         if not ledger.get("changed") and (out / MANIFEST_NAME).exists():
             finish(ledger)
             return already_finished(out, "nothing has changed since")
         try:
-            packed = pack(ledger, config, recorder, out, name)
+            packed = pack(
+                ledger,
+                session.storing,
+                recorder,
+                out,
+                session.name,
+                confirm_withdrawals=session.confirm_withdrawals,
+            )
         except LostBytes:
             continue
         except TooManyWithdrawals:
@@ -131,14 +131,13 @@ def _fetch_everything(ledger: Ledger, session: Session) -> dict[str, str]:
     """Download until nothing is left; then decide which candidate counts for each key, and
     download what that changed.
     """
-    config = session.config
     while True:
         with progress("harvest", unit="images") as meter, _terminate_as_interrupt():
             paused = session.run(ledger, meter)
         if session.share is None:
             forget_what_is_no_longer_listed(ledger)
         if not settle(
-            ledger, lambda candidate: refused_for_rights(CANDIDATE.validate_json(candidate), config)
+            ledger, lambda candidate: refused_for_rights(CANDIDATE.validate_json(candidate), session.storing)
         ):
             return paused
 

@@ -17,16 +17,13 @@ it is first in that order.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
-import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from data_prep.candidate import Found
-from data_prep.config import HarvestConfig
 from data_prep.ledger.contents import ROOT, add_history, add_links, clear_contents, replace_contents
 from data_prep.ledger.database import (
     LEDGER_NAME,
@@ -40,24 +37,9 @@ from data_prep.ledger.identity import item_key_of_json
 from data_prep.ledger.jobs import FACTS, DocumentJob, FoundRows, ItemJob, Job, LinkRow, Outcome
 from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
-from iconoclip.config import renamed_fields
 from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import DamagedData
 from iconoclip.locks import Hold, require_posix
-
-# What decides which samples a set holds and what they are. The rest (pace, bounds, tries) may change between
-# runs.
-IDENTITY_FIELDS = (
-    "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels",
-    "storage.jpeg_quality", "split.val_share", "split.test_share", "split.seed", "split.near_duplicate_bits",
-    "storage.max_shard_bytes", "num_tasks", "task", "composition",
-)  # fmt: skip
-
-
-def identity_of(config: HarvestConfig) -> dict[str, Any]:
-    """The values of `IDENTITY_FIELDS`, by their dotted names."""
-    values = config.model_dump(mode="json")
-    return {name: functools.reduce(operator.getitem, name.split("."), values) for name in IDENTITY_FIELDS}
 
 
 class Ledger:
@@ -127,23 +109,10 @@ class Ledger:
 
     # Work to do
 
-    def begun_with(self) -> dict[str, Any] | None:
-        """What `identity_of` gave when this harvest was begun; None if it was not.
-
-        An earlier version wrote fields that are in groups now under their own names alone, and none that it
-        did not know.
-        """
-        stored = self.get("config")
-        if stored is None:
-            return None
-        present = renamed_fields(HarvestConfig)
-        values = {present.get(name, name): value for name, value in json.loads(stored).items()}
-        return {"composition": HarvestConfig.model_fields["composition"].default, **values}
-
-    def begin(self, config: HarvestConfig, started_at: str, **more: str) -> None:
-        """Note the settings that decide what this set holds, once."""
+    def begin(self, identity: Mapping[str, Any], started_at: str, **more: str) -> None:
+        """Store the settings that decide what this set contains, once; `get("config")` gives them as JSON."""
         if self.get("config") is None:
-            self.note(config=json.dumps(identity_of(config)), round="0", round_0_at=started_at, **more)
+            self.note(config=json.dumps(dict(identity)), round="0", round_0_at=started_at, **more)
 
     def add_chunk(self, number: int, link: LinkRow, found: Found, rows: FoundRows) -> None:
         """A part of a table, read already, as a document of its own; nothing happens when it is there."""

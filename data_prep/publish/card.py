@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from data_prep.config import CardConfig
+from data_prep.publish.config import CardConfig
 from data_prep.publish.croissant import croissant
 from data_prep.publish.quality import write_quality
 from iconoclip.files import atomic_write, write_json

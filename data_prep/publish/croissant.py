@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from data_prep.config import CardConfig
+from data_prep.publish.config import CardConfig
 from iconoclip.files import sha256_of
 from iconoclip.shardset import RECORDS_NAME, ShardSet
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader
 
-from data_prep.config import CardConfig
 from data_prep.images.store import Wanted, store_image
+from data_prep.publish.config import CardConfig
 from data_prep.publish.histogram import Histogram, edges_of_years
 from iconoclip.files import atomic_write
 from iconoclip.pictures import ImageRefused

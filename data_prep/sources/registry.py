@@ -5,7 +5,7 @@ document without its kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -114,7 +114,7 @@ def _first_type(start: bytes) -> int:
     return match.start() if match else -1
 
 
-def roots(sources: list[str], source: str) -> list[LinkRow]:
+def roots(sources: Iterable[str], source: str) -> list[LinkRow]:
     """The documents that the user's arguments name, in their order; a folder means all files below it, and a
     list of addresses is a document of its own.
 

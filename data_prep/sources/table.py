@@ -1,7 +1,7 @@
 """A folder of images and a table (CSV, JSONL or Parquet) -> candidates, for partners without IIIF.
 
-Which column holds what is said in the config (data_prep.config.Columns). The texts are processed like those
-of a manifest: markup, shelfmarks and titles with tails are dealt with once, in
+The config states which column holds what (data_prep.sources.table_config.Columns). The texts are processed
+like those of a manifest: markup, shelfmarks and titles with tails are handled once, in
 data_prep.description.describe.
 """
 
@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from data_prep.candidate import Candidate, Found, Refusal
 from data_prep.composition import changes_in
-from data_prep.config import Columns, PackConfig
 from data_prep.description.captions import Statement
 from data_prep.description.raw import PICTURE, Describer, raw_pair, raw_pairs
 from data_prep.iiif.document import web_address
@@ -27,6 +26,7 @@ from data_prep.institutions import (
     load_profile,
     shipped_names,
 )
+from data_prep.sources.table_config import Columns, TableSettings
 from data_prep.sources.table_rows import ROWS_OF_A_CHUNK, Row, rows, table_file
 from iconoclip.config import nearest
 from iconoclip.errors import BadInput, ConfigError
@@ -44,7 +44,7 @@ class TableReader:
         ConfigError: a column that is mapped and not there; an institution without a slug.
     """
 
-    def __init__(self, config: PackConfig) -> None:
+    def __init__(self, config: TableSettings) -> None:
         self.path = table_file(Path(config.table))
         self._config, self._columns = config, config.columns
         self._institutions(config)
@@ -54,7 +54,7 @@ class TableReader:
         self._check_columns(first)
         self.folder = self._image_folder(first)
 
-    def _institutions(self, config: PackConfig) -> None:
+    def _institutions(self, config: TableSettings) -> None:
         """What is known of the institutions of rows, and how their texts become captions."""
         self._profiles: dict[str, InstitutionProfile] = {}
         self._describers: dict[str, Describer] = {}

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from data_prep.candidate import Candidate, Found, Refusal
-from data_prep.config import Columns, PackConfig
 from data_prep.config_groups import Network
 from data_prep.network.tars import fetch_tar, is_remote
 from data_prep.sources.table import TableReader
+from data_prep.sources.table_config import Columns, TableSettings
 from iconoclip.errors import ConfigError, MissingRequirement
 
 IMAGES: Final = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "jp2", "jxl", "avif")
@@ -45,7 +45,7 @@ class Member:
     data: bytes | None
 
 
-def tars_of(config: PackConfig) -> list[str]:
+def tars_of(config: TableSettings) -> list[str]:
     """The tars that are to be packed; none when a table is.
 
     Raises:
@@ -89,7 +89,7 @@ class TarReader(TableReader):
         folder: where the images are written; None in a dry run, which writes none.
     """
 
-    def __init__(self, config: PackConfig, tars: list[str], folder: Path | None) -> None:
+    def __init__(self, config: TableSettings, tars: list[str], folder: Path | None) -> None:
         self.tars = tars
         for tar in tars:
             if not is_remote(tar) and not Path(tar).is_file():

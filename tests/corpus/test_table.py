@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from data_prep.config import PackConfig
 from data_prep.contribute.check import Checker
+from data_prep.contribute.config import PackConfig
 from data_prep.contribute.pack import pack
 from iconoclip.config import load, shipped_config
 from iconoclip.progress import Meter

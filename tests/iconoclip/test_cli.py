@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -374,3 +375,22 @@ def test_ctrl_c_while_a_dataclass_is_made_is_code_75_too(tmp_path: Path) -> None
     )
     assert done.returncode == 75, done
     assert "interrupted" in done.stderr
+
+
+def _targets() -> list[str]:
+    """Every "package.module:name" that iconoclip names as text, because it may not import a stage."""
+    package = Path(verbs.__file__).parent
+    trees = [ast.parse(path.read_text()) for path in package.glob("*.py")]
+    texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [text for text in texts if isinstance(text, str) and re.fullmatch(r"[a-z_]+(\.\w+)+:\w+", text)]
+
+
+def test_every_function_and_config_that_is_named_as_text_exists():
+    targets = _targets()
+    assert len(targets) > 2 * len(VERBS)
+    root = Path(verbs.__file__).parents[1]
+    for target in targets:
+        module, _, name = target.partition(":")
+        tree = ast.parse((root / f"{module.replace('.', '/')}.py").read_text())
+        defined = {getattr(node, "name", None) for node in tree.body}
+        assert name in defined, target

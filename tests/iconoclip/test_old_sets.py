@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from data_prep.config import CheckConfig, MergeConfig
 from data_prep.contribute.check import check
+from data_prep.contribute.config import CheckConfig, MergeConfig
 from data_prep.contribute.merge import merge
 from iconoclip.shardset import RECORDS_NAME, RECORDS_SCHEMA, ShardSet
 from training.data.samples import COLUMNS

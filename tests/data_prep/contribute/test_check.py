@@ -7,8 +7,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.config import CheckConfig
 from data_prep.contribute.check import Checker, check
+from data_prep.contribute.config import CheckConfig
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.files import sha256_of, write_json
 from iconoclip.progress import Meter

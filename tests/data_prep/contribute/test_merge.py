@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from data_prep.config import MergeConfig, TakedownConfig
+from data_prep.contribute.config import MergeConfig, TakedownConfig
 from data_prep.contribute.merge import merge
 from data_prep.contribute.takedown import takedown
 from iconoclip.errors import BadInput, ConfigError, DamagedData

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.config import CheckConfig, SignConfig, TakedownConfig
 from data_prep.contribute.check import check
+from data_prep.contribute.config import CheckConfig, SignConfig, TakedownConfig
 from data_prep.contribute.sign import sign
 from data_prep.contribute.takedown import takedown
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement

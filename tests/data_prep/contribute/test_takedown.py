@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from data_prep.config import TakedownConfig
+from data_prep.contribute.config import TakedownConfig
 from data_prep.contribute.takedown import takedown
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.shardset import ShardSet

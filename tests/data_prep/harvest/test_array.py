@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.config import HarvestConfig
+from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.status import read_status
 from data_prep.harvest.verb import harvest
 from data_prep.network.hosts import HostGate, Pace

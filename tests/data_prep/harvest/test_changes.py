@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.config import HarvestConfig
+from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.verb import harvest
 from iconoclip.config import as_tree
 from iconoclip.errors import SomeRefused

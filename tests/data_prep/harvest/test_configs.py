@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from data_prep.config import HarvestConfig, PackConfig
+from data_prep.contribute.config import PackConfig
+from data_prep.harvest.config import HarvestConfig
 from iconoclip.config import load, shipped_config
 
 PATHS = sorted(shipped_config("harvest/demo.yaml").parent.glob("*.yaml"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from data_prep.config import HarvestConfig
+from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.verb import harvest
 from iconoclip.config import as_tree
 from iconoclip.record import sample_key

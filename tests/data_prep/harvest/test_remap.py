@@ -13,19 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from data_prep.config import (
-    CheckConfig,
-    HarvestConfig,
-    PackConfig,
-    RemapConfig,
-    SignConfig,
-    TakedownConfig,
-)
 from data_prep.contribute.check import check
+from data_prep.contribute.config import CheckConfig, PackConfig, RemapConfig, SignConfig, TakedownConfig
 from data_prep.contribute.pack import pack
 from data_prep.contribute.remap import Mapper, remap
 from data_prep.contribute.sign import sign
 from data_prep.contribute.takedown import takedown
+from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.verb import harvest
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement, SomeRefused
 from iconoclip.record import Record

@@ -7,7 +7,7 @@ import json
 
 from PIL import Image
 
-from data_prep.config import HarvestConfig
+from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.verb import harvest
 from iconoclip.config import as_tree
 from iconoclip.shardset import ShardSet

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.config import Columns, PackConfig
+from data_prep.contribute.config import PackConfig
 from data_prep.contribute.pack import pack
 from data_prep.sources.table import TableReader
+from data_prep.sources.table_config import Columns
 from data_prep.sources.table_rows import rows as read_rows
 from data_prep.sources.table_rows import table_file
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, SomeRefused

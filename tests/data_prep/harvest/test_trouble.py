@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from data_prep.config import HarvestConfig, StatusConfig
+from data_prep.harvest.config import HarvestConfig, StatusConfig
 from data_prep.harvest.status import read_status, status
 from data_prep.harvest.verb import harvest
+from iconoclip.cli import main
 from iconoclip.config import as_tree
 from iconoclip.errors import DamagedData, MissingRequirement, SomeRefused, TryAgainLater
 from iconoclip.shardset import ShardSet, ShardSetWriter
@@ -317,9 +318,10 @@ def test_status_of_a_harvest(archive, tmp_path, capsys, reply):
     assert found.hosts[host]["requests"] == len(archive.requests)
     assert found.reasons == {"HTTP 404 Not Found": 1, "rights: missing": 1}
     capsys.readouterr()
-    status(StatusConfig(folder=tmp_path, json=True))
+    # By the command, which finds out itself that this is a harvest and not a run.
+    assert main(["status", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["is_finished"]
-    status(StatusConfig(folder=tmp_path))
+    assert main(["status", str(tmp_path)]) == 0
     assert "finished" in capsys.readouterr().out
 
 

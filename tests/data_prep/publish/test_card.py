@@ -7,9 +7,10 @@ import json
 import pytest
 import yaml
 
-from data_prep.config import CardConfig, PackConfig
+from data_prep.contribute.config import PackConfig
 from data_prep.contribute.pack import pack
 from data_prep.publish.card import card
+from data_prep.publish.config import CardConfig
 from iconoclip.shardset import ShardSet
 
 PDM = "http://creativecommons.org/publicdomain/mark/1.0/"

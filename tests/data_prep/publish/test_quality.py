@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
-from data_prep.config import CardConfig, TakedownConfig
+from data_prep.contribute.config import TakedownConfig
 from data_prep.contribute.takedown import takedown
+from data_prep.publish.config import CardConfig
 from data_prep.publish.histogram import Histogram, edges_of_years
 from data_prep.publish.quality import NUM_PICTURES, write_quality
 from iconoclip.record import Caption, Date, Image, Institution, Record, Source, sample_key

@@ -1,0 +1,137 @@
+"""The fields of the verbs with which a partner makes, checks, signs and changes shard sets.
+
+A field's description is its help text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from data_prep.config_groups import ShardLimits
+from data_prep.sources.table_config import TableSettings
+from iconoclip.config import Config, positional
+from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
+
+
+class PackConfig(TableSettings):
+    """Make a shard set from a folder of images and a table, or from WebDataset tars."""
+
+    out: Path | None = Field(default=None, description="folder of the shard set; not needed for a dry run")
+    dry_run: bool = Field(False, description="list what would be packed and write nothing")
+    json: bool = Field(  # type: ignore[assignment]
+        False, description='print one JSON object per line: {"record": ...} or {"refused": ...}'
+    )
+
+    @model_validator(mode="after")
+    def _out_is_there(self) -> PackConfig:
+        if self.out is None and not self.dry_run:
+            raise ValueError("`out` is required, except in a dry run")
+        return self
+
+
+class CheckConfig(Config):
+    """Verify a shard set, its checksums, records and rights."""
+
+    renamed: ClassVar[dict[str, str]] = {"images": "decode_images"}
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    policy: PolicyName | None = Field(
+        None, description="check the rights under this policy; default: the set's own"
+    )
+    decode_images: bool = Field(
+        True, description="also decode every image, in addition to comparing checksums"
+    )
+    signers: Path | None = Field(
+        None,
+        description="an `allowed_signers` file of OpenSSH: the set must be signed by one of those in it; "
+        "default: a signature must fit the set, whoever made it",
+    )
+    report: Path | None = Field(None, description="write the findings here as JSON as well")
+
+
+class SignConfig(Config):
+    """Sign a shard set with an OpenSSH key."""
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    key: Path = Field(
+        description="an OpenSSH key: the private one, or the public one of a key in an agent or on a token"
+    )
+
+
+class MergeConfig(Config):
+    """Join shard sets into one."""
+
+    renamed: ClassVar[dict[str, str]] = {"max_shard_bytes": "storage.max_shard_bytes"}
+
+    shardsets: list[Path] = Field(
+        description="folders of shard sets, in the order of the result",
+        min_length=1,
+        json_schema_extra=positional(),
+    )
+    out: Path = Field(description="folder of the new shard set")
+    name: str = Field("merged", description="name of the new set", pattern=SLUG_PATTERN, max_length=64)
+    policy: PolicyName = Field(
+        "open", description="policy under which the rights of all sets are checked again"
+    )
+    duplicates: Literal["refuse", "first"] = Field(
+        "refuse", description="a key in two sets: an error, or the first set's sample counts"
+    )
+    storage: ShardLimits = Field(default_factory=ShardLimits, description="as in harvest")
+    created_at: str | None = Field(
+        None, description="time to write (ISO 8601, UTC); default: SOURCE_DATE_EPOCH, else now"
+    )
+
+
+class RemapConfig(Config):
+    """Map what the sources of a shard set said again, offline, and rewrite its records."""
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    institution: str | None = Field(
+        None,
+        description="a shipped profile by name, or a YAML file; default: that of each record's institution",
+    )
+    composition: str = Field(
+        "default",
+        description=(
+            "how a catalogue's texts become captions: the name of a file in configs/captions/, or a YAML file"
+        ),
+    )
+    read_as: dict[str, str] = Field(
+        {},
+        description=(
+            "label, column or element -> the field its texts are read as (title, subject, ignore, ...),"
+            " whatever the table's mapping or the standard said"
+        ),
+    )
+    policy: PolicyName | None = Field(
+        None, description="judge the rights under this policy; default: the set's own"
+    )
+    storage: ShardLimits = Field(default_factory=ShardLimits, description="as in harvest")
+    dry_run: bool = Field(False, description="show what would change and write nothing")
+    yes: bool = Field(False, description="write without asking")
+
+    @field_validator("read_as")
+    @classmethod
+    def _fields_are_known(cls, read_as: dict[str, str]) -> dict[str, str]:
+        # The model of a profile is large, and the help of a verb does not need it.
+        from data_prep.institutions import TEXT_FIELDS
+
+        for field in read_as.values():
+            if field not in TEXT_FIELDS:
+                raise ValueError(f"'{field}' is no field; known are {', '.join(TEXT_FIELDS)}")
+        return read_as
+
+
+class TakedownConfig(Config):
+    """Withdraw items from a shard set."""
+
+    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
+    keys: list[str] = Field(
+        [], description="sample keys, source ids, manifest or canvas URIs", json_schema_extra=positional()
+    )
+    keys_file: Path | None = Field(None, description="a file with one of them per line")
+    reason: str = Field(description="the reason, in words", min_length=3, max_length=2_000)
+    at: str | None = Field(None, description="time to write (ISO 8601, UTC); default: now")
