@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # The OpenMP of torch and faiss reads this when it is loaded. By default its threads spin while they wait
     # for each other: next to other work on the same cores, training falls to a seventh of its speed instead
-    # of its fair half (benchmarks/train_beside_work.py). Sleeping costs nothing on an idle machine.
+    # of its fair half. Sleeping costs nothing on an idle machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return run(arguments)
