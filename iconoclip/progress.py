@@ -50,7 +50,11 @@ class Meter:
         return self.done / max(time.monotonic() - self._started, 1e-9)
 
     def show(self, *, last: bool = False) -> None:
-        """Draw the current state."""
+        """Draw the current state. This base class draws nothing.
+
+        Args:
+            last: the work is done, so what limits how often it is drawn no longer applies.
+        """
 
 
 class _LogMeter(Meter):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
@@ -34,86 +35,6 @@ class _Span:
     earliest: int | None
     latest: int | None
     edtf: str
-
-
-def _any(alternatives: Iterable[str]) -> str:
-    return "(?:" + "|".join(re.escape(word) for word in sorted(alternatives, key=len, reverse=True)) + ")"
-
-
-_CIRCA = rf"(?P<circa>{_any(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?"
-_YEAR = r"(?P<{0}>\d{{3,4}})(?P<{0}_doubt>\s*\?)?"
-_ROMAN_CENTURY = r"[ivx]{1,6}"
-_NUMBER = rf"(?:\d{{1,2}}|{_ROMAN_CENTURY})"
-_ORDINAL = r"(?:st|nd|rd|th|ère|ème|eme|er|re|ste|de|e|\.|º|ª|o)?"
-_JOIN = r"(?:/|-|bis|to|and|und|et|ou|oder|or|à|en|of|tot|e|y|/ ?anfang|-early)"
-_BC = rf"(?P<bc>\s*{_any(words.BEFORE_CHRIST)}(?![a-z])\.?)?"
-
-_CENTURIES = (
-    re.compile(
-        rf"(?<![\w.])(?:(?P<first>{_NUMBER}){_ORDINAL}\s*{_JOIN}\s*)?(?P<last>{_NUMBER}){_ORDINAL}[\s-]*"
-        rf"{_any(words.CENTURY)}(?![a-z])\.?"
-    ),
-    re.compile(rf"(?<![\w.])(?:(?P<first>{_NUMBER})th\s*{_JOIN}\s*)?(?P<last>\d{{1,2}})th\s+c\b\.?"),
-    re.compile(
-        rf"(?<![\w.])(?:(?P<first>{_ROMAN_CENTURY})e?\s*{_JOIN}\s*)?(?P<last>{_ROMAN_CENTURY})e\s+s\b\.?"
-    ),
-    re.compile(
-        rf"(?<![\w.]){_any(words.CENTURY_BEFORE)}\.?\s*(?:(?P<first>{_NUMBER})\s*{_JOIN}\s*)?(?P<last>{_NUMBER})(?!\w)"
-    ),
-)
-_BC_AFTER = re.compile(rf"\s*{_any(words.BEFORE_CHRIST)}(?![a-z])")
-_FRACTION = re.compile(
-    rf"(?<!\w)(?P<ordinal>{_any(words.ORDINALS)})\s*(?P<fraction>{_any(words.FRACTIONS)})(?!\w)"
-)
-_PART = re.compile(rf"(?<!\w)(?P<part>{_any(words.PARTS)})(?!\w)")
-_SWEDISH_CENTURY = re.compile(r"(?<!\d)(?P<year>\d{1,2}00)-tal(?:et)?\b")
-_DECADE = re.compile(
-    rf"(?<!\d)(?:{_any(words.DECADE_BEFORE)}\s+(?P<before>\d{{3}}0)(?!\d)|(?P<year>\d{{3}}0){_any(words.DECADE)}(?![a-z]))"
-)
-_UNSPECIFIED = re.compile(
-    r"(?<!\d)(?P<digits>\d{2})(?:--|\.\.|xx|uu|\?\?|__)(?!\d)|(?<!\d)(?P<three>\d{3})(?:[-xu_?]|\.(?=\.|$))(?![\d-])"
-)
-_ISO = re.compile(r"(-?\d{4})(?:-(\d{2})(?:-(\d{2})(?:t[\d:.]+(?:z|[+-]\d{2}:?\d{2})?)?)?)?")
-_NUMERIC = re.compile(r"(?<!\d)(?P<day>\d{1,2})[./-](?P<month>\d{1,2})[./-](?P<year>\d{4})(?!\d)")
-_MONTH = re.compile(
-    rf"(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?\s+(?:de\s+)?)?(?<![a-zà-ÿ])(?P<month>{_any(words.MONTHS)})(?![a-zà-ÿ])\.?"
-    r"(?:\s+(?P<late_day>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?:de\s+|del\s+)?(?P<year>\d{4})(?!\d)"
-)
-_RANGE = re.compile(
-    rf"(?:{_any(words.BETWEEN)}\s+)?{_CIRCA}{_YEAR.format('start')}\s*(?:{_any(words.TO)})\s*"
-    rf"(?:{_any(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?(?P<end>\d{{1,4}})(?P<end_doubt>\s*\?)?(?!\d)"
-)
-_ONE = re.compile(rf"{_CIRCA}{_YEAR.format('year')}{_BC}(?P<late_circa>\s*(?:circa|ca)\b\.?)?")
-_BOUND = re.compile(
-    rf"(?<!\w)(?:(?P<before>{_any(words.BEFORE)})|(?P<after>{_any(words.AFTER)}))\s+{_CIRCA}(?P<year>\d{{3,4}})(?!\d)"
-)
-_OR = re.compile(
-    rf"(?<!\d)(?P<year>\d{{3,4}})\s+(?:(?P<later>{_any(words.OR_LATER)})|{_any(words.OR_BEFORE)})(?!\w)"
-)
-_BC_YEAR = re.compile(rf"(?<!\d)(?P<year>\d{{1,4}})\s*(?P<bc>{_any(words.BEFORE_CHRIST)})(?![a-z])")
-_ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
-_REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
-_LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")
-_COPY = re.compile(rf"[\s,;(\[]+{_any(words.COPIES)}(?!\w)[^;,)\]]*[)\]]?")
-# "188." and "[ca 188.]", as French libraries write the 1880s: a full stop for the missing digit.
-_OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$)")
-_ARTICLES = r"(?:\s+(?:of|the|des|du|de|del|della|dell'|van|het|der|do|da|la|le|el))*\s*"
-_TWO_CENTURIES = re.compile(
-    rf"(?<!\w)(?:(?P<part>{_any(words.PARTS)}){_ARTICLES})?(?P<first>{_NUMBER}){_ORDINAL}\s*"
-    rf"(?:{_any(words.CENTURY)}\s*)?(?:/|-|or|oder|ou|and|und|et|to|bis|of|o|e|y|i|a)\s*"
-    rf"(?P<last_part>{_any(words.PARTS)}){_ARTICLES}(?P<last>{_NUMBER}){_ORDINAL}[\s-]*{_any(words.CENTURY)}(?![a-z])"
-)
-_TURN = re.compile(
-    rf"turn of(?: the| der| du)?\s+(?P<first>{_NUMBER}){_ORDINAL}(?:\s*century)?\s*"
-    rf"(?:[-/]|to|and|zum|und|a|i|и|et|au|e|y|en|og|och|ja|és)\s*(?P<last>{_NUMBER})"
-)
-_DECADES = re.compile(
-    r"(?<!\d)(?P<first>\d{3}0)(?:er|s|'s)?\s*(?:-|/|to|or|and|bis|und|oder)\s*(?P<last>(?:\d\d)?\d0)(?:s|'s|er)(?![a-z])"
-)
-_DECADE_IN_CENTURY = re.compile(
-    rf"(?<!\d)(?P<tens>\d0)s\s+(?:of\s+)?(?:the\s+)?(?P<century>{_NUMBER}){_ORDINAL}\s*{_any(words.CENTURY)}"
-)
-_ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -152,7 +73,7 @@ def _is_recent(date: Date) -> bool:
 
 def _normal(text: str) -> str:
     text = _without_copies(re.sub(r"[‐-―−]", "-", text.casefold()))
-    text = _OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
+    text = patterns.OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
     text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
     text = " ".join(text.split()).strip(" .,;:")
     return " ".join(translated(re.sub(r"^\?\s*(?=c|\d)", "", text)).split())
@@ -160,7 +81,7 @@ def _normal(text: str) -> str:
 
 def _without_copies(text: str) -> str:
     """A date without what it says of copies, casts and scans, if another date is left."""
-    rest = _COPY.sub(" ", text)
+    rest = patterns.COPY.sub(" ", text)
     return rest if re.search(r"\d", rest) else text
 
 
@@ -173,7 +94,7 @@ def _iso(text: str) -> _Span | None:
     """`1859-09-15`, `1859-09`, `1600/1650`: but `1911-12` is two years, as catalogues mean it."""
     if only_year := _YEAR_AS_TIME.fullmatch(text):
         return _Span(int(only_year[1]), int(only_year[1]), only_year[1])
-    halves = [_ISO.fullmatch(half.strip()) for half in text.split("/")]
+    halves = [patterns.ISO.fullmatch(half.strip()) for half in text.split("/")]
     if len(halves) > 2 or not all(halves):
         return None
     found = [match for match in halves if match]
@@ -191,7 +112,7 @@ def _is_calendar(month: str | None, day: str | None) -> bool:
 
 
 def _unspecified(text: str) -> _Span | None:
-    match = _UNSPECIFIED.search(text)
+    match = patterns.UNSPECIFIED.search(text)
     if match is None:
         return None
     doubt = "?" if text[match.end() :].strip().startswith("?") else ""
@@ -203,16 +124,16 @@ def _unspecified(text: str) -> _Span | None:
 
 
 def _century(text: str) -> _Span | None:
-    if match := _SWEDISH_CENTURY.search(text):
+    if match := patterns.SWEDISH_CENTURY.search(text):
         return _hundred(int(match["year"]) // 100 + 1, text)
-    match = next((found for pattern in _CENTURIES if (found := pattern.search(text))), None)
+    match = next((found for pattern in patterns.CENTURIES if (found := pattern.search(text))), None)
     if match is None:
         return None
     last = _number(match["last"])
     first = _number(match["first"]) if match["first"] else last
     if not 0 < first <= 21 or not 0 < last <= 21:
         return None
-    if _BC_AFTER.match(text[match.end() :]):
+    if patterns.BC_AFTER.match(text[match.end() :]):
         return _interval(1 - max(first, last) * 100, -(min(first, last) - 1) * 100)
     if first != last:
         return _interval((first - 1) * 100, (last - 1) * 100 + 99)
@@ -221,12 +142,12 @@ def _century(text: str) -> _Span | None:
 
 
 def _has_part(text: str) -> bool:
-    return _FRACTION.search(text) is not None or _PART.search(text) is not None
+    return patterns.FRACTION.search(text) is not None or patterns.PART.search(text) is not None
 
 
 def _decade_in_century(text: str) -> _Span | None:
     """`lata 20. XX w.`, once it is in English: `20s 20th century`."""
-    match = _DECADE_IN_CENTURY.search(text)
+    match = patterns.DECADE_IN_CENTURY.search(text)
     if match is None:
         return None
     start = (_number(match["century"]) - 1) * 100 + int(match["tens"])
@@ -235,10 +156,10 @@ def _decade_in_century(text: str) -> _Span | None:
 
 def _two_centuries(text: str) -> _Span | None:
     """`late 15th or early 16th century`, `přelom 15. a 16. století`: over the turn of a century."""
-    if match := _TURN.search(text):
+    if match := patterns.TURN.search(text):
         first, last = _number(match["first"]), _number(match["last"])
         return _interval((first - 1) * 100 + 75, (last - 1) * 100 + 24) if 0 < first <= last <= 21 else None
-    match = _TWO_CENTURIES.search(text)
+    match = patterns.TWO_CENTURIES.search(text)
     if match is None:
         return None
     first, last = _number(match["first"]), _number(match["last"])
@@ -251,14 +172,14 @@ def _two_centuries(text: str) -> _Span | None:
 def _hundred(century: int, modifiers: str) -> _Span:
     """A century, or the part of it that the words before it name."""
     start = (century - 1) * 100
-    if match := _FRACTION.search(modifiers):
+    if match := patterns.FRACTION.search(modifiers):
         share = 100 / words.FRACTIONS[match["fraction"]]
         ordinal = words.ORDINALS[match["ordinal"]]
         position = words.FRACTIONS[match["fraction"]] - 1 if ordinal == -1 else ordinal - 1
         first, last = round(position * share), round((position + 1) * share) - 1
         if last < 100:
             return _interval(start + first, start + last)
-    if match := _PART.search(modifiers):
+    if match := patterns.PART.search(modifiers):
         first, last = words.PARTS[match["part"]]
         return _interval(start + first, start + last)
     return _Span(start, start + 99, f"{century - 1:02d}XX")
@@ -269,7 +190,7 @@ def _number(text: str) -> int:
 
 
 def _roman(text: str) -> int:
-    values = [_ROMAN_DIGITS[letter] for letter in text]
+    values = [patterns.ROMAN_DIGITS[letter] for letter in text]
     return sum(
         -value if any(value < later for later in values[place + 1 : place + 2]) else value
         for place, value in enumerate(values)
@@ -277,19 +198,19 @@ def _roman(text: str) -> int:
 
 
 def _decade(text: str) -> _Span | None:
-    if match := _DECADES.search(text):
+    if match := patterns.DECADES.search(text):
         first = int(match["first"])
         last = int(match["last"]) if len(match["last"]) == 4 else first - first % 100 + int(match["last"])
         return _interval(first, last + 9) if first < last else None
-    match = _DECADE.search(text)
+    match = patterns.DECADE.search(text)
     if match is None:
         return None
     year = int(match["before"] or match["year"])
-    if others := _LONE_YEAR.findall(text[: match.start()] + " " + text[match.end() :]):
+    if others := patterns.LONE_YEAR.findall(text[: match.start()] + " " + text[match.end() :]):
         return _interval(min(year, *map(int, others)), max(year + 9, *map(int, others)))
     if year % 100 == 0 and match["year"] and (text.startswith(match[0]) or _has_part(text[: match.start()])):
         return _hundred(year // 100 + 1, text[: match.start()])
-    if part := _PART.search(text[: match.start()]):
+    if part := patterns.PART.search(text[: match.start()]):
         first, last = words.PARTS[part["part"]]
         first, last = (0, 3) if first == 0 else (3, 6) if last < 75 else (6, 9)
         return _interval(year + first, year + last)
@@ -298,10 +219,10 @@ def _decade(text: str) -> _Span | None:
 
 def _day(text: str) -> _Span | None:
     """One or two days or months with names, or in figures."""
-    found = [_of_month(match) for match in _MONTH.finditer(text)]
+    found = [_of_month(match) for match in patterns.MONTH.finditer(text)]
     found += [
         f"{int(m['year']):04d}-{int(m['month']):02d}-{int(m['day']):02d}"
-        for m in _NUMERIC.finditer(text)
+        for m in patterns.NUMERIC.finditer(text)
         if _is_calendar(m["month"], m["day"])
     ]
     if not found or len(found) > 2:
@@ -318,10 +239,10 @@ def _of_month(match: re.Match[str]) -> str:
 
 
 def _range(text: str) -> _Span | None:
-    match = _RANGE.fullmatch(text) or _RANGE.search(text)
+    match = patterns.RANGE.fullmatch(text) or patterns.RANGE.search(text)
     if match is None or (match.start() and text[match.start() - 1].isdigit()):
         return None
-    if len(_LONE_YEAR.findall(text[: match.start()] + " " + text[match.end() :])) > 0:
+    if len(patterns.LONE_YEAR.findall(text[: match.start()] + " " + text[match.end() :])) > 0:
         return None
     start, end = int(match["start"]), int(match["end"])
     if len(match["end"]) < 3:
@@ -339,15 +260,15 @@ def _doubt(found: str | None) -> str:
 
 
 def _bound(text: str) -> _Span | None:
-    if match := _OR.search(text):
+    if match := patterns.OR.search(text):
         year = int(match["year"])
         return (
             _Span(year, None, f"{_edtf_year(year)}/..")
             if match["later"]
             else _Span(None, year, f"../{_edtf_year(year)}")
         )
-    match = _BOUND.search(text)
-    if match is None or len(_LONE_YEAR.findall(text)) > 1:
+    match = patterns.BOUND.search(text)
+    if match is None or len(patterns.LONE_YEAR.findall(text)) > 1:
         return None
     year = int(match["year"])
     return (
@@ -358,7 +279,7 @@ def _bound(text: str) -> _Span | None:
 
 
 def _one(text: str) -> _Span | None:
-    match = _ONE.fullmatch(text)
+    match = patterns.ONE.fullmatch(text)
     if match is None:
         return None
     year = 1 - int(match["year"]) if match["bc"] else int(match["year"])
@@ -367,17 +288,17 @@ def _one(text: str) -> _Span | None:
 
 
 def _before_christ(text: str) -> _Span | None:
-    years = [1 - int(match["year"]) for match in _BC_YEAR.finditer(text)]
+    years = [1 - int(match["year"]) for match in patterns.BC_YEAR.finditer(text)]
     return _interval(min(years), max(years)) if years else None
 
 
 def _old_numerals(text: str) -> _Span | None:
     """`M.DCC.XXXII`, and the years of the French Republic, which began in September 1792."""
-    if _ROMAN_YEAR.fullmatch(text):
+    if patterns.ROMAN_YEAR.fullmatch(text):
         year = _roman(re.sub(r"[.\s]", "", text))
         return _Span(year, year, _edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
-    match = _REPUBLICAN.search(text)
-    if match and 1 <= _number(match["year"]) <= 14 and not _LONE_YEAR.search(text):
+    match = patterns.REPUBLICAN.search(text)
+    if match and 1 <= _number(match["year"]) <= 14 and not patterns.LONE_YEAR.search(text):
         return _interval(1791 + _number(match["year"]), 1792 + _number(match["year"]))
     return None
 
@@ -385,11 +306,11 @@ def _old_numerals(text: str) -> _Span | None:
 def _years_within(text: str) -> _Span | None:
     """The years somewhere in a longer text, from the first to the last of them."""
     years = sorted(
-        {int(year) for year in _LONE_YEAR.findall(text) if _FIRST_LONE_YEAR <= int(year) <= LAST_YEAR}
+        {int(year) for year in patterns.LONE_YEAR.findall(text) if _FIRST_LONE_YEAR <= int(year) <= LAST_YEAR}
     )
     if not years:
         return None
-    about = re.search(rf"(?<!\w){_any(words.CIRCA)}(?![a-zà-ÿ])\.?\s*{years[0]}", text)
+    about = re.search(rf"(?<!\w){patterns.any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*{years[0]}", text)
     if len(years) == 1:
         return _Span(years[0], years[0], _edtf_year(years[0]) + ("~" if about else ""))
     return _interval(years[0], years[-1], "~" if about else "")

@@ -28,7 +28,8 @@ from data_prep.ledger.jobs import ImageFacts, ItemJob, Outcome
 from data_prep.ledger.ledger import Ledger
 from data_prep.network.addresses import host_of
 from data_prep.network.answers import Gone, NotNow, Refused
-from data_prep.network.fetch import Fetched, Fetcher, look_at
+from data_prep.network.fetch import Fetched, Fetcher
+from data_prep.network.shared_calls import SharedCalls
 from iconoclip.pictures import ImageRefused
 from iconoclip.record import Region
 
@@ -81,7 +82,7 @@ class ItemFetcher:
         self._ledger, self._fetcher, self._decoders = ledger, fetcher, decoders
         self._max_side, self._max_bytes = max_side_pixels, max_bytes
         self._image_folder, self._round = image_folder, round_number
-        self._infos: dict[str, asyncio.Task[ImageService]] = {}
+        self._infos: SharedCalls[ImageService] = SharedCalls()
 
     async def fetch(self, job: ItemJob) -> Outcome:
         """Fetch and store one image.
@@ -258,12 +259,7 @@ class ItemFetcher:
     async def _info(self, service: ImageService, services: dict[str, bytes]) -> ImageService:
         """The service as its info.json describes it; regions of one page share the one request."""
         uri = info_address(service)
-        task = self._infos.get(uri)
-        if task is None:
-            task = self._infos[uri] = asyncio.create_task(self._learn_info(uri, services))
-            task.add_done_callback(look_at)
-            task.add_done_callback(lambda _: self._infos.pop(uri, None))
-        return await asyncio.shield(task)
+        return await self._infos.of(uri, lambda: self._learn_info(uri, services))
 
     async def _learn_info(self, uri: str, services: dict[str, bytes]) -> ImageService:
         body = self._ledger.recall_service(uri)

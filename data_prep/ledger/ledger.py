@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from data_prep.candidate import Found
-from data_prep.ledger.contents import ROOT, add_history, add_links, clear_contents, replace_contents
+from data_prep.ledger.contents import ROOT, add_links, replace_contents
 from data_prep.ledger.database import (
     LEDGER_NAME,
     SCHEMA_VERSION,
@@ -34,7 +34,8 @@ from data_prep.ledger.database import (
     open_database,
 )
 from data_prep.ledger.identity import item_key_of_json
-from data_prep.ledger.jobs import FACTS, DocumentJob, FoundRows, ItemJob, Job, LinkRow, Outcome
+from data_prep.ledger.jobs import DocumentJob, FoundRows, ItemJob, Job, LinkRow, Outcome
+from data_prep.ledger.outcomes import record_document, record_item
 from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
 from iconoclip.disk_full import disk_full_is_an_answer
@@ -213,101 +214,15 @@ class Ledger:
         with self.transaction():
             for outcome, place in zip(outcomes, places, strict=True):
                 if isinstance(outcome.job, DocumentJob):
-                    self._record_document(outcome, outcome.job)
+                    record_document(self.database, outcome, outcome.job)
                 else:
-                    self._record_item(outcome, outcome.job, place)
+                    record_item(self.database, outcome, outcome.job, place)
                 num_news += outcome.is_news
                 for uri, body in outcome.services.items():
                     self.database.execute("INSERT OR REPLACE INTO services VALUES (?, ?)", (uri, body))
             if num_news and not self._has_news:
                 self.database.execute("INSERT OR REPLACE INTO meta VALUES ('changed', 'yes')")
         self._has_news |= num_news > 0
-
-    def _record_document(self, outcome: Outcome, job: DocumentJob) -> None:
-        rounds = job.rounds + (outcome.state == "retry-later")
-        self.database.execute(
-            "UPDATE documents SET state = ?, reason = ?, rounds = ?, not_before = ? WHERE id = ?",
-            (outcome.state, outcome.reason, rounds, outcome.not_before, job.id),
-        )
-        if outcome.state in ("refused", "not-known"):
-            # What was read before it must not make the next answer look unchanged.
-            self.database.execute(
-                "UPDATE documents SET etag = NULL, last_modified = NULL, sha256 = NULL WHERE id = ?",
-                (job.id,),
-            )
-        if outcome.state == "refused":
-            # It is gone, and with it what it held. What merely could not be read keeps what it held.
-            clear_contents(self.database, job.id)
-            add_history(self.database, job.id, job.context)
-        if outcome.state == "fetched":
-            self._note_if_context_changed(job)
-        if outcome.found is None or outcome.rows is None:
-            if outcome.is_unchanged:
-                self.database.execute(
-                    "UPDATE documents SET opt_out = ? WHERE id = ?", (" ".join(outcome.opt_out), job.id)
-                )
-            return
-        self.database.execute(
-            "UPDATE documents SET etag = ?, last_modified = ?, sha256 = ?, opt_out = ?, seen_until = ? WHERE"
-            " id = ?",
-            (
-                outcome.etag,
-                outcome.last_modified,
-                outcome.sha256,
-                " ".join(outcome.opt_out),
-                outcome.found.seen_until,
-                job.id,
-            ),
-        )
-        replace_contents(self.database, job.id, outcome.found, outcome.rows, job.depth + 1, job.context)
-
-    def _note_if_context_changed(self, job: DocumentJob) -> None:
-        """While it was read, a document above it was read again and describes it differently: read it once
-        more."""
-        (context,) = self.database.execute("SELECT context FROM documents WHERE id = ?", (job.id,)).fetchone()
-        known = json.loads(context)
-        if any(known.get(name) != job.context.get(name) for name in ("record", "page", "size")):
-            self.database.execute("UPDATE documents SET state = 'pending' WHERE id = ?", (job.id,))
-
-    def _record_item(self, outcome: Outcome, job: ItemJob, place: Place) -> None:
-        if outcome.is_unchanged:
-            self.database.execute(
-                "UPDATE items SET state = 'fetched', reason = NULL, etag = coalesce(?, etag), "
-                "last_modified = coalesce(?, last_modified) WHERE id = ?",
-                (outcome.etag, outcome.last_modified, job.id),
-            )
-            return
-        rounds = job.rounds + (outcome.state == "retry-later")
-        self.database.execute(
-            "UPDATE items SET state = ?, reason = ?, rounds = ?, not_before = ? WHERE id = ?",
-            (outcome.state, outcome.reason, rounds, outcome.not_before, job.id),
-        )
-        if outcome.state in ("refused", "not-known"):
-            self.database.execute(
-                "UPDATE items SET etag = NULL, last_modified = NULL WHERE id = ?", (job.id,)
-            )
-        if outcome.state == "refused":
-            self.database.execute(
-                "UPDATE items SET facts = NULL, spool = NULL, offset = NULL, size = NULL WHERE id = ?",
-                (job.id,),
-            )
-        if outcome.jpeg is None and outcome.facts is not None:
-            self.database.execute(
-                "UPDATE items SET facts = ? WHERE id = ?", (FACTS.dump_json(outcome.facts).decode(), job.id)
-            )
-        if outcome.jpeg is not None and outcome.facts is not None:
-            self.database.execute(
-                "UPDATE items SET etag = ?, last_modified = ?, spool = ?, offset = ?, size = ?, facts = ?"
-                " WHERE id = ?",
-                (
-                    outcome.etag,
-                    outcome.last_modified,
-                    *place,
-                    len(outcome.jpeg),
-                    FACTS.dump_json(outcome.facts).decode(),
-                    job.id,
-                ),
-            )
 
     def replace_candidate(self, key: str, candidate_json: str, *, again: bool) -> None:
         """Replace the candidate of a key; with `again`, its image is downloaded again."""

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
 import httpcore2
@@ -44,7 +43,7 @@ from data_prep.network.answers import (
 from data_prep.network.connections import NETWORK_ERRORS, CheckedPool, why_private
 from data_prep.network.hosts import HostGate, Pace
 from data_prep.network.shared_pace import SharedPace
-from data_prep.network.sites import SiteMemory, SiteRules
+from data_prep.network.sites import SiteMemory, SiteRules, Sites
 from iconoclip.addresses import is_loopback, is_public, literal_address
 from iconoclip.errors import ConfigError
 from iconoclip.pictures import looks_like_markup
@@ -55,8 +54,6 @@ MAX_REDIRECTS: Final = 5
 MAX_URI_CHARS: Final = 8_000
 # RFC 9309, section 2.5: at least 500 KiB of robots.txt must be read; we read no more.
 MAX_ROBOTS_BYTES: Final = 512_000
-# RFC 9309, section 2.4: a cached robots.txt should not be used for more than a day.
-SITE_RULES_SECONDS: Final = 86_400
 CONNECT_SECONDS: Final = 15.0
 
 ACCEPT: Final[Mapping[Wanted, str]] = {
@@ -95,6 +92,21 @@ class Limits:
     retry_seconds: float = 0.5
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What one request asks, of a redirect's target too."""
+
+    uri: str
+    url: httpx2.URL
+    wanted: Wanted
+    max_bytes: int
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    site: SiteRules | None = None
+    """None for the files that state the rules."""
+    accept: str | None = None
+    """The Accept header; None asks for what is wanted."""
+
+
 class Fetcher:
     """Sends requests within each host's rate limit. Use as an async context manager; one per process.
 
@@ -120,10 +132,10 @@ class Fetcher:
         proxy: str | None = None,
     ) -> None:
         self._contact, self._allowed, self._pace_of = contact, allowed, pace_of
-        self._limits, self._memory, self._pace_folder = limits, memory, pace_folder
+        self._limits, self._pace_folder = limits, pace_folder
         self.gates: dict[str, HostGate] = {}
         self._permitted: set[bytes] = set()
-        self._sites: dict[str, asyncio.Task[SiteRules]] = {}
+        self._sites = Sites(self._site_file, self.gate, memory)
         self._pool = CheckedPool(allowed, proxy)
         self._agent = f"{optout.PRODUCT}/{version('iconoclip')}" + (f" (+{contact})" if contact else "")
 
@@ -134,8 +146,7 @@ class Fetcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._sites.values():
-            task.cancel()
+        self._sites.close()
         await self._pool.__aexit__(kind, error, trace)
 
     def gate(self, host: str) -> HostGate:
@@ -208,10 +219,10 @@ class Fetcher:
     ) -> Fetched:
         for hop in range(MAX_REDIRECTS + 1):
             url = self._checked_url(uri, is_redirect=hop > 0)
-            site = await self._site(uri)
+            site = await self._sites.rules(origin_of(uri))
             if site.robots_txt and not site.robots.can_fetch(uri, optout.PRODUCT):
                 raise Refused("robots.txt forbids it")
-            answer = await self._ask_plainly(uri, url, wanted, max_bytes, conditions, site)
+            answer = await self._ask_plainly(_Question(uri, url, wanted, max_bytes, conditions, site))
             if isinstance(answer, Fetched):
                 return answer
             uri = answer
@@ -247,50 +258,32 @@ class Fetcher:
                 remedy="name a contact for them: --contact you@your.institution, or a page about the harvest",
             )
 
-    async def _ask_plainly(
-        self,
-        uri: str,
-        url: httpx2.URL,
-        wanted: Wanted,
-        max_bytes: int,
-        conditions: Mapping[str, str],
-        site: SiteRules | None,
-    ) -> Fetched | str:
+    async def _ask_plainly(self, question: _Question) -> Fetched | str:
         """One request, and one more without the Accept header where that may be what the server minds.
 
         Some servers route by it, and answer 404 or 406 to every media type that they do not know.
         """
-        gate = self.gate(host_of(uri))
+        gate = self.gate(host_of(question.uri))
+        plainly = replace(question, accept=ANYTHING)
         if gate.wants_no_accept:
-            return await self._ask(uri, url, wanted, max_bytes, conditions, site, accept=ANYTHING)
+            return await self._ask(plainly)
         try:
-            return await self._ask(uri, url, wanted, max_bytes, conditions, site)
+            return await self._ask(question)
         except Refused as refused:
             if not gate.may_mind_accept(refused.status):
                 raise
             first = refused
         try:
-            answer = await self._ask(uri, url, wanted, max_bytes, conditions, site, accept=ANYTHING)
+            answer = await self._ask(plainly)
         except Refused:
             gate.tried_without_accept(has_helped=False)
             raise first from None
         gate.tried_without_accept(has_helped=True)
         return answer
 
-    async def _ask(
-        self,
-        uri: str,
-        url: httpx2.URL,
-        wanted: Wanted,
-        max_bytes: int,
-        conditions: Mapping[str, str],
-        site: SiteRules | None,
-        accept: str | None = None,
-    ) -> Fetched | str:
-        """Send one request within the host's rate limit. Returns the response, or
-        the address of a redirect.
-        """
-        gate = self.gate(host_of(uri))
+    async def _ask(self, question: _Question) -> Fetched | str:
+        """Send one request within the host's rate limit. Returns the response or a redirect's address."""
+        gate, url, wanted = self.gate(host_of(question.uri)), question.url, question.wanted
         if gate.paused:
             raise HostPaused(gate.paused)
         if gate.seconds_closed > self._limits.max_wait_seconds:
@@ -298,9 +291,9 @@ class Fetcher:
         headers = {
             "Host": url.netloc,
             "User-Agent": self._agent,
-            "Accept": accept or ACCEPT[wanted],
+            "Accept": question.accept or ACCEPT[wanted],
             "Accept-Encoding": "identity" if wanted == "image" else "gzip, deflate",
-            **conditions,
+            **question.conditions,
         }
         request = httpcore2.Request(
             "GET",
@@ -312,7 +305,7 @@ class Fetcher:
             if gate.paused:
                 raise HostPaused(gate.paused)
             try:
-                return await self._exchange(request, uri, wanted, max_bytes, site, gate)
+                return await self._exchange(request, question, gate)
             except NotNow as error:
                 gate.failed(str(error))
                 raise
@@ -326,13 +319,7 @@ class Fetcher:
         return {"connect": min(CONNECT_SECONDS, stall), "read": stall, "write": stall, "pool": 3600.0}
 
     async def _exchange(
-        self,
-        request: httpcore2.Request,
-        uri: str,
-        wanted: Wanted,
-        max_bytes: int,
-        site: SiteRules | None,
-        gate: HostGate,
+        self, request: httpcore2.Request, question: _Question, gate: HostGate
     ) -> Fetched | str:
         try:
             # A server that sends its header byte by byte would otherwise block the harvest.
@@ -343,23 +330,24 @@ class Fetcher:
         try:
             status, headers = response.status, httpx2.Headers(response.headers)
             if 300 <= status < 400 and status != 304:
-                return redirect_target(uri, status, headers)
+                return redirect_target(question.uri, status, headers)
             self._raise_for_status(status, headers, gate)
             body = b""
             if status != 304:
                 body = await read_body(
                     headers,
                     response.stream,  # type: ignore[arg-type]
-                    max_bytes=max_bytes,
+                    max_bytes=question.max_bytes,
                     stall_seconds=self._limits.stall_seconds,
                 )
         finally:
             await response.aclose()
+        wanted = question.wanted
         if wanted != "any" and (looks_like_markup if wanted == "image" else looks_like_html)(body):
             gate.got_firewall_page()
             raise NotNow("a page of HTML came instead: a firewall, or a viewer's address")
         gate.succeeded(len(body))
-        return _fetched(uri, status, headers, body, site)
+        return _fetched(question.uri, status, headers, body, question.site)
 
     def _raise_for_status(self, status: int, headers: httpx2.Headers, gate: HostGate) -> None:
         if status in (200, 203, 304):
@@ -376,36 +364,12 @@ class Fetcher:
         gate.succeeded(0)
         raise Gone(reason, status) if status in (404, 410) else Refused(reason, status)
 
-    async def _site(self, uri: str) -> SiteRules:
-        """The rules of the site, requested once; all callers that wait for them share the request."""
-        origin = origin_of(uri)
-        task = self._sites.get(origin)
-        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = self._sites[origin] = asyncio.create_task(self._learn_site(origin))
-            task.add_done_callback(look_at)
-        return await asyncio.shield(task)
-
-    async def _learn_site(self, origin: str) -> SiteRules:
-        known = self._memory.recall_site(origin) if self._memory else None
-        if known is None or time.time() - known.at > SITE_RULES_SECONDS:
-            robots_txt = (await self._site_file(origin, "/robots.txt")).decode("utf-8", "replace")
-            tdmrep = await self._site_file(origin, "/.well-known/tdmrep.json")
-            known = SiteRules(robots_txt, tdmrep, time.time())
-            if self._memory:
-                self._memory.remember_site(origin, known)
-        try:
-            delay = known.robots.crawl_delay(optout.PRODUCT)
-        except Exception:  # the parser reads untrusted text; an unreadable delay counts as none
-            delay = None
-        self.gate(host_of(origin)).respect_crawl_delay(delay)
-        return known
-
     async def _site_file(self, origin: str, path: str) -> bytes:
         """A site's file; empty if it has none (RFC 9309, 2.3.1.3). Unreachable is NotNow (2.3.1.4)."""
         uri = origin + path
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                answer = await self._ask(uri, self._checked_url(uri), "any", MAX_ROBOTS_BYTES, {}, None)
+                answer = await self._ask(_Question(uri, self._checked_url(uri), "any", MAX_ROBOTS_BYTES))
                 if isinstance(answer, Fetched):
                     return b"" if looks_like_html(answer.body) else answer.body
                 uri = answer
@@ -413,12 +377,6 @@ class Fetcher:
             if isinstance(refused, HostRefused):
                 raise
         return b""
-
-
-def look_at(task: asyncio.Task[Any]) -> None:
-    """Mark a failed task as seen: every task that waited for it may have been cancelled."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _fetched(uri: str, status: int, headers: httpx2.Headers, body: bytes, site: SiteRules | None) -> Fetched:

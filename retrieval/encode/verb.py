@@ -230,6 +230,7 @@ class _PartWriter:
                 self._write(shard)
 
     def add(self, encoded: _Encoded) -> None:
+        """Take the vectors of a batch; a shard is written once its last sample is encoded or refused."""
         for (shard, key), vector_D in zip(encoded.keys, encoded.vectors, strict=True):
             self._vectors.setdefault(shard.name, []).append(vector_D)
             self._keys.setdefault(shard.name, []).append(key)

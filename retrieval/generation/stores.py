@@ -268,6 +268,11 @@ class _RecordReader:
         self._file: IO[bytes] | None = None
 
     def read(self, shard: str, offset: int, size: int) -> Record:
+        """The record at a place of a shard, without what its source said (`raw`).
+
+        Raises:
+            DamagedData: there is no record there.
+        """
         if shard != self._open_name:
             self.close()
             self._file, self._open_name = self._open(shard), shard

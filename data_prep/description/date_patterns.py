@@ -1,0 +1,92 @@
+"""How dates are written in catalogues, as patterns over normalised text (data_prep.description.dates).
+
+The words in them are those of data_prep.description.date_words, in all its languages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from data_prep.description import date_words as words
+
+
+def any_of(alternatives: Iterable[str]) -> str:
+    """A pattern for one of several words; the longest that fits is taken."""
+    return "(?:" + "|".join(re.escape(word) for word in sorted(alternatives, key=len, reverse=True)) + ")"
+
+
+_CIRCA = rf"(?P<circa>{any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?"
+_YEAR = r"(?P<{0}>\d{{3,4}})(?P<{0}_doubt>\s*\?)?"
+_ROMAN_CENTURY = r"[ivx]{1,6}"
+_NUMBER = rf"(?:\d{{1,2}}|{_ROMAN_CENTURY})"
+_ORDINAL = r"(?:st|nd|rd|th|ère|ème|eme|er|re|ste|de|e|\.|º|ª|o)?"
+_JOIN = r"(?:/|-|bis|to|and|und|et|ou|oder|or|à|en|of|tot|e|y|/ ?anfang|-early)"
+_BC = rf"(?P<bc>\s*{any_of(words.BEFORE_CHRIST)}(?![a-z])\.?)?"
+
+CENTURIES = (
+    re.compile(
+        rf"(?<![\w.])(?:(?P<first>{_NUMBER}){_ORDINAL}\s*{_JOIN}\s*)?(?P<last>{_NUMBER}){_ORDINAL}[\s-]*"
+        rf"{any_of(words.CENTURY)}(?![a-z])\.?"
+    ),
+    re.compile(rf"(?<![\w.])(?:(?P<first>{_NUMBER})th\s*{_JOIN}\s*)?(?P<last>\d{{1,2}})th\s+c\b\.?"),
+    re.compile(
+        rf"(?<![\w.])(?:(?P<first>{_ROMAN_CENTURY})e?\s*{_JOIN}\s*)?(?P<last>{_ROMAN_CENTURY})e\s+s\b\.?"
+    ),
+    re.compile(
+        rf"(?<![\w.]){any_of(words.CENTURY_BEFORE)}\.?\s*(?:(?P<first>{_NUMBER})\s*{_JOIN}\s*)?(?P<last>{_NUMBER})(?!\w)"
+    ),
+)
+BC_AFTER = re.compile(rf"\s*{any_of(words.BEFORE_CHRIST)}(?![a-z])")
+FRACTION = re.compile(
+    rf"(?<!\w)(?P<ordinal>{any_of(words.ORDINALS)})\s*(?P<fraction>{any_of(words.FRACTIONS)})(?!\w)"
+)
+PART = re.compile(rf"(?<!\w)(?P<part>{any_of(words.PARTS)})(?!\w)")
+SWEDISH_CENTURY = re.compile(r"(?<!\d)(?P<year>\d{1,2}00)-tal(?:et)?\b")
+DECADE = re.compile(
+    rf"(?<!\d)(?:{any_of(words.DECADE_BEFORE)}\s+(?P<before>\d{{3}}0)(?!\d)|(?P<year>\d{{3}}0){any_of(words.DECADE)}(?![a-z]))"
+)
+UNSPECIFIED = re.compile(
+    r"(?<!\d)(?P<digits>\d{2})(?:--|\.\.|xx|uu|\?\?|__)(?!\d)|(?<!\d)(?P<three>\d{3})(?:[-xu_?]|\.(?=\.|$))(?![\d-])"
+)
+ISO = re.compile(r"(-?\d{4})(?:-(\d{2})(?:-(\d{2})(?:t[\d:.]+(?:z|[+-]\d{2}:?\d{2})?)?)?)?")
+NUMERIC = re.compile(r"(?<!\d)(?P<day>\d{1,2})[./-](?P<month>\d{1,2})[./-](?P<year>\d{4})(?!\d)")
+MONTH = re.compile(
+    rf"(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?\s+(?:de\s+)?)?(?<![a-zà-ÿ])(?P<month>{any_of(words.MONTHS)})(?![a-zà-ÿ])\.?"
+    r"(?:\s+(?P<late_day>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?:de\s+|del\s+)?(?P<year>\d{4})(?!\d)"
+)
+RANGE = re.compile(
+    rf"(?:{any_of(words.BETWEEN)}\s+)?{_CIRCA}{_YEAR.format('start')}\s*(?:{any_of(words.TO)})\s*"
+    rf"(?:{any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?(?P<end>\d{{1,4}})(?P<end_doubt>\s*\?)?(?!\d)"
+)
+ONE = re.compile(rf"{_CIRCA}{_YEAR.format('year')}{_BC}(?P<late_circa>\s*(?:circa|ca)\b\.?)?")
+BOUND = re.compile(
+    rf"(?<!\w)(?:(?P<before>{any_of(words.BEFORE)})|(?P<after>{any_of(words.AFTER)}))\s+{_CIRCA}(?P<year>\d{{3,4}})(?!\d)"
+)
+OR = re.compile(
+    rf"(?<!\d)(?P<year>\d{{3,4}})\s+(?:(?P<later>{any_of(words.OR_LATER)})|{any_of(words.OR_BEFORE)})(?!\w)"
+)
+BC_YEAR = re.compile(rf"(?<!\d)(?P<year>\d{{1,4}})\s*(?P<bc>{any_of(words.BEFORE_CHRIST)})(?![a-z])")
+ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
+REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
+LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")
+COPY = re.compile(rf"[\s,;(\[]+{any_of(words.COPIES)}(?!\w)[^;,)\]]*[)\]]?")
+# "188." and "[ca 188.]", as French libraries write the 1880s: a full stop for the missing digit.
+OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$)")
+_ARTICLES = r"(?:\s+(?:of|the|des|du|de|del|della|dell'|van|het|der|do|da|la|le|el))*\s*"
+TWO_CENTURIES = re.compile(
+    rf"(?<!\w)(?:(?P<part>{any_of(words.PARTS)}){_ARTICLES})?(?P<first>{_NUMBER}){_ORDINAL}\s*"
+    rf"(?:{any_of(words.CENTURY)}\s*)?(?:/|-|or|oder|ou|and|und|et|to|bis|of|o|e|y|i|a)\s*"
+    rf"(?P<last_part>{any_of(words.PARTS)}){_ARTICLES}(?P<last>{_NUMBER}){_ORDINAL}[\s-]*{any_of(words.CENTURY)}(?![a-z])"
+)
+TURN = re.compile(
+    rf"turn of(?: the| der| du)?\s+(?P<first>{_NUMBER}){_ORDINAL}(?:\s*century)?\s*"
+    rf"(?:[-/]|to|and|zum|und|a|i|и|et|au|e|y|en|og|och|ja|és)\s*(?P<last>{_NUMBER})"
+)
+DECADES = re.compile(
+    r"(?<!\d)(?P<first>\d{3}0)(?:er|s|'s)?\s*(?:-|/|to|or|and|bis|und|oder)\s*(?P<last>(?:\d\d)?\d0)(?:s|'s|er)(?![a-z])"
+)
+DECADE_IN_CENTURY = re.compile(
+    rf"(?<!\d)(?P<tens>\d0)s\s+(?:of\s+)?(?:the\s+)?(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}"
+)
+ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
