@@ -220,9 +220,13 @@ def _become(request: dict[str, object], streams: list[int]) -> NoReturn:
         code = _run_python(list(request["words"]))  # type: ignore[call-overload]
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        sys.stdout.flush()
     except BaseException:
+        # As Python ends: with a traceback, and with 1 unless the program had ended already.
         traceback.print_exc()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        code = code or 120  # Python's own code for output that could not be written
     os._exit(code)
 
 

@@ -112,6 +112,14 @@ OPTION = re.compile(
 )
 
 
+def test_the_documents_show_what_is_checked_below() -> None:
+    """The tests of each document pass for one without options and blocks, so some must have them."""
+    shown = [yaml.safe_load(block) for document in DOCUMENTS for block in blocks(document, "yaml")]
+    assert any("steps" in values for values in shown)
+    assert any("extends" in values for values in shown)
+    assert sum(OPTION.match(text) is not None for document in DOCUMENTS for text in inline(document)) > 10
+
+
 @EACH_DOCUMENT
 def test_every_option_in_the_text_is_taken_in_the_documented_form(document: Path) -> None:
     for text in inline(document):

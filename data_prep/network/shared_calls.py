@@ -12,7 +12,7 @@ T = TypeVar("T")
 class SharedCalls(Generic[T]):
     """Joins equal calls: who asks while a call is under way waits for its result, or for its exception.
 
-    A call that has ended is forgotten, so a later one is made anew.
+    A call that has ended is forgotten, so a later one is made again.
     """
 
     def __init__(self) -> None:

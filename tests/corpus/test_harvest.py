@@ -97,6 +97,7 @@ def test_every_real_document(material, no_network, capsys):
 
 def test_every_bad_document(material, no_network, capsys):
     """Each broken file alone: a good result where it is merely odd, else a reason."""
+    assert {path.name for path in (material / "bad").glob("*/*")} >= set(BAD)
     rows = []
     for path in sorted(
         [*(material / "bad" / "manifests").iterdir(), *(material / "bad" / "transport").iterdir()]

@@ -33,7 +33,9 @@ pytestmark = [
 
 
 def documents(*folders: str) -> list[Path]:
-    return [path for folder in folders for path in sorted((MATERIAL / folder).rglob("*")) if path.is_file()]
+    found = [path for folder in folders for path in sorted((MATERIAL / folder).rglob("*")) if path.is_file()]
+    assert found, f"no material in {folders}"
+    return found
 
 
 def presentation(path: Path) -> Found:

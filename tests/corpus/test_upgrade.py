@@ -76,7 +76,9 @@ def _num_images_3(value: Any) -> int:
 
 @pytest.mark.parametrize("folder", ["manifests/v2", "manifests/v3", "manifests/v3-converted"])
 def test_every_image_is_a_candidate_or_refused(folder: str) -> None:
-    for path in sorted((MATERIAL / folder).glob("*.json")):
+    paths = sorted((MATERIAL / folder).glob("*.json"))
+    assert paths
+    for path in paths:
         value = json.loads(path.read_text(encoding="utf-8-sig"))
         expected = _num_images_2(value) if folder.endswith("v2") else _num_images_3(value)
         found = read_presentation(path.read_bytes(), str(path), profile_for(str(path)))

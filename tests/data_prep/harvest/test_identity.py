@@ -178,4 +178,5 @@ def test_an_image_of_another_shape_than_its_service_states_is_refused(placeholde
     with pytest.raises(BadInput, match="nothing usable"):
         harvest(config(placeholder, tmp_path))
     reasons = {json.loads(line)["reason"] for line in (tmp_path / "refused.jsonl").read_text().splitlines()}
+    assert reasons
     assert all("the server sent 64x20: not the same picture" in reason for reason in reasons)
