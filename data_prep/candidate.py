@@ -1,9 +1,9 @@
-"""What a source passes to the harvest: candidates to download, links to follow, and refusals with their
-reasons.
+"""What a source passes to the harvest: candidates to download, links to follow, and refusals
+with their reasons.
 
-Readers of formats (data_prep/iiif, data_prep/sources) are pure functions: bytes in, `Found` out, no request.
-Only the harvest (data_prep/harvest) sends requests, so that rate limits, resuming and bounds are in one
-place.
+Readers of formats (data_prep/iiif, data_prep/sources) are pure functions: bytes in, `Found` out, no
+request. Only the harvest (data_prep/harvest) sends requests, so that rate limits, resuming and bounds are
+in one place.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class ImageService:
 class Candidate:
     """An image (or a region of one) that a source offers, before anything of it is downloaded.
 
-    Either `service` or `image_uri` (or both) says how to get it; `image_uri` may be a file path for local
-    sources.
+    Either `service` or `image_uri` (or both) says how to get it; `image_uri` may be a file path
+    for local sources.
     """
 
     institution: Institution
@@ -105,8 +105,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Link:
-    """A document to request next, and how to read it. `context` is what its parent knows of it (labels,
-    rights)."""
+    """A document to request next, and how to read it. `context` is what its parent knows of
+    it (labels, rights)."""
 
     uri: str
     kind: LinkKind

@@ -1,5 +1,5 @@
-"""What is known of an institution beyond its documents: hosts and their rate limits, labels, titles,
-exceptions.
+"""What is known of an institution beyond its documents: hosts and their rate limits,
+labels, titles, exceptions.
 
 All of it is data, one YAML file per institution in configs/institutions/. Adding an institution means adding
 a file. An institution without one gets a generic profile named after its host; generic.yaml contains what
@@ -168,7 +168,7 @@ class InstitutionProfile(Config):
 
     @functools.cached_property
     def composed(self) -> Composition:
-        """How the texts of this institution become captions."""
+        """The rules by which the texts of this institution become captions."""
         return composition(self.composition) if self.composition else _shipped_composition()
 
     def with_composition(self, changes: Mapping[str, Any]) -> InstitutionProfile:
@@ -310,8 +310,8 @@ def host_of(uri: str) -> str | None:
 
 
 def profile_for(uri: str) -> InstitutionProfile:
-    """The profile of the institution whose host serves `uri`; a generic one when no shipped profile names
-    it."""
+    """The profile of the institution whose host serves `uri`; a generic one when no shipped
+    profile names it."""
     return _profile_of_host(host_of(uri))
 
 

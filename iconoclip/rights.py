@@ -79,8 +79,8 @@ conditions that nobody has read: a person decides."""
 
 
 def canonical_uri(raw: str | None) -> str | None:
-    """The canonical URI of a rights value in any spelling: https, `.de` deeds, HTML links, retired addresses,
-    names.
+    """The canonical URI of a rights value in any spelling: https, `.de` deeds, HTML links,
+    retired addresses, names.
 
     Returns:
         The `http://` URI that the statement's own publisher calls canonical, or None when no statement is
@@ -198,8 +198,8 @@ def judge(
 
 
 def may_train(rights: Rights, policy: PolicyName) -> bool:
-    """Decide again, under `policy`, from the raw value alone: a permission that a shard set claims is not
-    trusted.
+    """Decide again, under `policy`, from the raw value alone: a permission that a shard set claims
+    is not trusted.
 
     The decision in the record must allow training as well: a stricter harvest stays strict.
     """

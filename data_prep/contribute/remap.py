@@ -61,7 +61,7 @@ def remap(config: RemapConfig) -> int:
         print("dry run: nothing was written")
         return 0
     if not changes.num_changed:
-        print("nothing changes; the set stays as it is")
+        print("nothing changes; the set was not written")
         return 0
     _need_confirmation(config)
     was_signed = (config.shardset / SIGNATURE_NAME).exists()
@@ -133,7 +133,7 @@ class Mapper:
 
     Args:
         config: profile, composition, policy.
-        shardset: whose policy and strictness hold unless the config names others.
+        shardset: its policy applies unless the config names another.
     """
 
     def __init__(self, config: RemapConfig, shardset: ShardSet) -> None:
@@ -179,7 +179,7 @@ class Mapper:
         )
 
     def _keep(self, before: Rights) -> str:
-        """Whether a set holds what may not be used: then it was made with `keep: all`."""
+        """`all` if the set holds an item that may not be used: it was made with `keep: all`."""
         return "all" if rights_refusal(before, "usable") is not None else "usable"
 
     def _read_as(self, pair: RawPair) -> RawPair:

@@ -2,9 +2,8 @@
 
 Texts that merely designate (a folio, a shelfmark, a file name) are dropped; see designations.py. What a text
 does is its role (roles.py); which roles are captions and which are joined into a sentence (sentences.py) is a
-matter of configuration. The language
-comes from its tag if that is right, is guessed if it is missing or plainly wrong, and a guess is marked; see
-languages.py.
+matter of configuration. The language comes from its tag if that is right, is guessed if it is missing or
+plainly wrong, and a guess is marked; see languages.py.
 """
 
 from __future__ import annotations
@@ -123,8 +122,8 @@ def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> s
 
 
 def tidy_title(title: str) -> str:
-    """A title without what cataloguing rules add to it: a final ` :` or ` /`, brackets around the whole, a
-    shelfmark."""
+    """A title without what cataloguing rules add to it: a final ` :` or ` /`, brackets around the
+    whole, a shelfmark."""
     title = without_shelfmark(title.rstrip(" /:;,=").strip())
     if title.startswith("[") and title.endswith("]") and title.count("[") == title.count("]") == 1:
         title = title[1:-1].strip()

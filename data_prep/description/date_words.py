@@ -1,8 +1,8 @@
 """The words that catalogues write dates with, in English, German, French, Dutch, Italian, Spanish and
 Swedish. Those of other languages are in date_terms.tsv.
 
-Everything is in lower case. This file only contains tables of words; data_prep/description/dates.py uses
-them.
+Everything is in lower case. This file only contains tables of words;
+data_prep/description/dates.py uses them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The description of one object, whatever its source format: captions, makers, date, type, rights.
 
-Every reader turns its format into statements; this is the one place where statements become a record's
-fields.
+Every reader turns its format into statements; this is the one place where statements become
+a record's fields.
 """
 
 from __future__ import annotations
@@ -204,8 +204,8 @@ def joined_credits(texts: Iterable[str | None]) -> str | None:
 def rights_value(
     stated: list[str], in_metadata: list[str], in_attribution: list[str], profile: InstitutionProfile
 ) -> str | None:
-    """The rights as found, in one text: the document's statement and that of its metadata, else its credit
-    line.
+    """The rights as found, in one text: the document's statement and that of its metadata, else
+    its credit line.
 
     All values are kept: one that says nothing must not hide one that does, and of two that differ the
     stricter counts (iconoclip.rights.read). A text that the institution's profile explains is followed by the

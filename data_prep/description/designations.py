@@ -63,8 +63,8 @@ _CODE = re.compile(r"[\w\-./:,;()\[\]+*#]{0,120}")
 
 @functools.lru_cache(maxsize=16_384)
 def is_designation(text: str) -> bool:
-    """Whether `text` merely designates its object: a folio, a number, a shelfmark, a file, an address, a
-    date.
+    """Whether `text` merely designates its object: a folio, a number, a shelfmark, a file, an
+    address, a date.
 
     `text` is plain text, as `plain_text` returns it.
     """

@@ -26,11 +26,11 @@ _ADDRESS = re.compile(
 
 
 def find_notations(text: str) -> tuple[str, ...]:
-    """The notations in a text, each once, in its order. They are well-formed; `iconoclip.iconclass` knows
-    which exist.
+    """The notations in a text, each once, in its order. They are well-formed; `iconoclip.iconclass`
+    knows which exist.
 
-    A bare number is taken for a notation only where it is alone between separators: "1650" in a sentence is
-    not.
+    A bare number is taken for a notation only where it is alone between separators: "1650" in a
+    sentence is not.
     """
     text = _ADDRESS.sub(lambda match: f" {unquote(match[1])} ", text[:MAX_TEXT_CHARS])
     found: list[str] = []

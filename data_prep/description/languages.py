@@ -1,9 +1,9 @@
 """Language tags: read the ones given, repair the broken ones, and guess where there is none.
 
-A tag is BCP 47. What catalogues write instead (`eng`, `fre`, `German`, `@none`, `true`) is mapped or refused
-here. The detector is py3langid (BSD-3): 4.5 MB, offline, 0.05 ms per text. On titles and Iconclass labels it
-named the language as often as lingua in its high-accuracy mode (84 % and 89 %), at a twentieth of its size
-and memory.
+A tag is BCP 47. What catalogues write instead (`eng`, `fre`, `German`, `@none`, `true`) is mapped or
+refused here. The detector is py3langid (BSD-3): 4.5 MB, offline, 0.05 ms per text. On titles and Iconclass
+labels it named the language as often as lingua in its high-accuracy mode (84 % and 89 %), at a twentieth of
+its size and memory.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What catalogues put into text fields -> plain text: no markup, no entities, no wrong encoding, no odd
-spaces."""
+"""What catalogues put into text fields -> plain text: no markup, no entities, no wrong encoding,
+no odd spaces."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _SILENT = frozenset({"script", "style", "template", "head", "svg"})
 
 
 def plain_text(value: str, max_chars: int = MAX_CHARS) -> str:
-    """`value` without markup, entities, control characters and surplus spaces, in Unicode's composed form
-    (NFC)."""
+    """`value` without markup, entities, control characters and surplus spaces, in Unicode's
+    composed form (NFC)."""
     text = value[: 4 * max_chars]
     for _ in range(2):  # twice: some sources escape their markup once more
         if not _MARKUP.search(text):

@@ -1,4 +1,4 @@
-"""One item: its image asked for in the size wanted, decoded elsewhere, and what that taught."""
+"""Downloads the image of one item in the size wanted, and has it decoded in another process."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ from data_prep.network.shared_calls import SharedCalls
 from iconoclip.pictures import ImageRefused
 from iconoclip.record import Region
 
-# A server that answers so to a sized request may have limits that only its info.json tells.
+# A server that answers a sized request in this way may have limits that only its info.json states.
 ASK_INFO_AFTER: Final = ("HTTP 400", "HTTP 403", "HTTP 404", "HTTP 501")
 MAX_INFO_BYTES: Final = 5_000_000
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """An image as it came, and what had been asked."""
+    """An image as received, and the request that it answers."""
 
     request: ImageRequest
     fetched: Fetched
     source_size: Size | None
-    """Of the full image, as the service or the manifest states it."""
+    """Size of the full image, as the service or the manifest states it."""
     service: ImageService | None = None
-    """That was asked; None: the image's own address was."""
+    """The service that was requested; None if the image's own address was."""
     places: tuple[Place, ...] = ()
-    """Where each of the files belongs, where they are the tiles of an image."""
+    """The position of each file, if they are the tiles of an image."""
     is_all: bool = False
     """Whether what came from its own address is the image itself, and not a version of what a service
     holds."""
@@ -59,13 +59,13 @@ class ItemFetcher:
     """Fetches and stores images.
 
     Args:
-        ledger: knows info.json documents that were asked before.
-        fetcher: asks servers.
-        decoders: decode what comes.
+        ledger: holds the info.json documents that were requested before.
+        fetcher: sends requests.
+        decoders: decode the images, in other processes.
         max_side_pixels: longer side of a stored image.
         max_bytes: larger image files are refused.
-        image_folder: where images without an http address are read from; only a table's are.
-        round_number: of this run over the sources.
+        image_folder: the folder of images without an http address, which only tables have.
+        round_number: the number of this round over the sources.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ItemFetcher:
         """Fetch and store one image.
 
         Raises:
-            Refused, NotNow: it cannot be had, or is none.
+            Refused, NotNow: it cannot be downloaded, or is no image.
         """
         candidate = job.candidate
         services: dict[str, bytes] = {}
@@ -97,8 +97,7 @@ class ItemFetcher:
             return outcome
         stored = await self._store(answer, candidate, job)
         if answer.service and not answer.service.is_info and _is_doubtful(answer, stored):
-            # The manifest's idea of the size is wrong, or the server sends something else: its info.json
-            # tells.
+            # The manifest states a wrong size, or the server sends another: its info.json tells.
             info = await self._info(answer.service, services)
             answer = await self._sized(info, candidate, job, known=answer)
             stored = await self._store(answer, candidate, job)
@@ -118,7 +117,7 @@ class ItemFetcher:
         if answer.fetched.not_modified:
             raise NotNow("HTTP 304 to a request without conditions")
         crop = answer.request.crop
-        # What the region was measured on; servers send smaller images than they promise.
+        # The size that the region was measured on; servers send smaller images than they state.
         measured = candidate.measured
         space = answer.request.size or (measured and measured[1]) or candidate.source_size
         try:
@@ -150,8 +149,8 @@ class ItemFetcher:
         )
 
     async def _image(self, candidate: Candidate, job: ItemJob, services: dict[str, bytes]) -> _Answer:
-        """Ask for the image as small as wanted; for the info.json only where no request can be made without
-        it."""
+        """Ask for the image as small as wanted; for the info.json only where no request can be
+        made without it."""
         service = candidate.service
         if service is None:
             return await self._whole(candidate, job)
@@ -180,7 +179,7 @@ class ItemFetcher:
                 return await self._whole(candidate, job)
             except Refused as refused:
                 refusals.append(refused)
-        # Gone only when everybody who was asked says so.
+        # Gone only if every address that was requested says so.
         raise next((one for one in refusals if not isinstance(one, Gone)), refusals[-1])
 
     def _is_dearer_in_tiles(self, service: ImageService, candidate: Candidate) -> bool:
@@ -191,7 +190,7 @@ class ItemFetcher:
         return bool(image_request(service, max_side=self._max_side).tiles)
 
     async def _whole(self, candidate: Candidate, job: ItemJob) -> _Answer:
-        """The image at its own address, in whatever size; a region is cut out here."""
+        """The image from its own address, in whatever size; a region is cut out later."""
         if not candidate.image_uri:
             raise Refused("the source names no image")
         request = ImageRequest(candidate.image_uri, None, crop=candidate.measured and candidate.measured[0])
@@ -205,7 +204,7 @@ class ItemFetcher:
         """The image, or the region, from the service in the size wanted.
 
         Args:
-            known: what came for an earlier request, which may prove to be the same.
+            known: the answer to an earlier request; it is used again if the request is the same.
         """
         size = (service.width, service.height) if service.width and service.height else None
         region, space = candidate.measured or (None, None)
@@ -229,7 +228,7 @@ class ItemFetcher:
     async def _tiles(self, request: ImageRequest, service: ImageService, size: Size | None) -> _Answer:
         """The image from its tiles, requested one after the other within the bounds of one image.
 
-        A host's rate limit counts each of them. They have no validators: a refresh asks for them again.
+        A host's rate limit counts each of them. They have no validators: a refresh requests them again.
         """
         files: list[bytes] = []
         opt_out: set[str] = set()
@@ -273,8 +272,8 @@ class ItemFetcher:
 
 
 def _if_unchanged(job: ItemJob, answer: _Answer) -> Outcome | None:
-    """The outcome, where the image is the one that was fetched in an earlier round; None where it must be
-    stored."""
+    """The outcome, where the image is the one that was fetched in an earlier round; None where it
+    must be stored."""
     fetched, before = answer.fetched, job.facts
     if before is None:
         return None
@@ -308,7 +307,7 @@ def _if_unchanged(job: ItemJob, answer: _Answer) -> Outcome | None:
 
 
 def _stocks(service: ImageService) -> list[ImageService]:
-    """What a tile set may hold where its first files are missing: finer tiles, and the full image.
+    """What else a tile set may hold if its first files are missing: finer tiles, and the full image.
 
     By the standard level 0 has the full image; vips dzsave leaves it out.
     """
@@ -320,23 +319,23 @@ def _stocks(service: ImageService) -> list[ImageService]:
 
 
 def _may_be_a_guess(service: ImageService) -> bool:
-    """Whether the size that a manifest states should be checked before it is asked for.
+    """Whether the size that a manifest states should be checked before an image of it is requested.
 
-    Version 3 names width and height, and a server that is asked for a wrong shape distorts the picture. A
-    square is what software writes that does not know the size; pictures are rarely square.
+    A request of version 3 names width and height, and a server distorts the picture if their ratio is wrong.
+    Software that does not know the size writes a square; pictures are rarely square.
     """
     return not service.is_info and service.version == 3 and service.width == service.height
 
 
 def _is_doubtful(answer: _Answer, stored: StoredImage) -> bool:
-    """Whether the size that was assumed may be wrong: what came has another shape, or is larger."""
+    """Whether the assumed size may be wrong: the image received has another shape, or is larger."""
     asked = answer.request.size
     is_larger = asked is not None and max(stored.received) > max(asked) + 1 + max(asked) // 50
     return is_larger or _contradicts(answer, stored)
 
 
 def _contradicts(answer: _Answer, stored: StoredImage) -> bool:
-    """Whether what came is of another shape than what was asked for. Smaller is common and no harm."""
+    """Whether the image received has another shape than requested. Smaller ones are common and harmless."""
     asked, came = answer.request.size, stored.received
     if asked is None or answer.service is None:
         return False
@@ -365,12 +364,12 @@ def _what_came(answer: _Answer, stored: StoredImage) -> str:
 
 
 def _true_size(answer: _Answer, received: Size) -> Size | None:
-    """Of the full image: as its service states it, else as it came from its own address."""
+    """Size of the full image: as its service states it, otherwise as received from its own address."""
     return received if answer.is_all else answer.source_size
 
 
 def _true_region(candidate: Candidate, size: Size | None) -> Region | None:
-    """The part in pixels of the full image, where the candidate measured it otherwise."""
+    """The region in pixels of the full image, if the candidate measured it in another space."""
     region, space = candidate.measured or (None, None)
     if region is None or space is None or size is None:
         return None
@@ -378,7 +377,7 @@ def _true_region(candidate: Candidate, size: Size | None) -> Region | None:
 
 
 def _read_image(folder: Path, name: str, max_bytes: int) -> Fetched:
-    """An image of a table's folder; a name that leads out of it, by `..` or by a link, is refused."""
+    """Read an image in a table's folder; a name that leads out of it, by `..` or a link, is refused."""
     try:
         path = (folder / name).resolve()
     except (OSError, ValueError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Candidate + what fetching taught -> Record: rights judged, side of the split chosen."""
+"""Makes records from candidates and their images: judges the rights and chooses the split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from iconoclip.record import Image, Record, Rights, Source, sample_key, split_of
 from iconoclip.rights import POLICY_VERSION, judge, read, statement
 from iconoclip.vocabulary import PolicyName
 
-# Of a rights text in a refusal: enough to find it at the source.
+# Characters of a rights text that a refusal shows: enough to find it at the source.
 MAX_SHOWN_CHARS: Final = 120
 
 
@@ -27,15 +27,15 @@ def _judged(raw: str | None, policy: PolicyName, attribution: str | None, opt_ou
 
 
 def rights_of(candidate: Candidate, policy: PolicyName, opt_out: tuple[str, ...] = ()) -> Rights:
-    """The verdict on a candidate, with the reservations seen on the way."""
+    """The rights of a candidate under a policy, with the opt-outs that servers and files stated."""
     return _judged(candidate.rights_raw, policy, candidate.attribution, tuple(sorted(set(opt_out))))
 
 
 def rights_refusal(rights: Rights, keep: str) -> str | None:
-    """Why an item is not stored for its rights, or None when it may be.
+    """Why the rights of an item forbid storing it; None if it may be stored.
 
-    Stored is what may be trained on, and what may be passed on: the search engine shows the latter, and
-    training leaves it out by its verdict.
+    An item is stored if it may be trained on or passed on. The search engine shows the latter; training
+    leaves it out by its own check.
     """
     if keep == "all" or rights.may_train or rights.redistribute != "no":
         return None
@@ -73,8 +73,8 @@ def rights_remedy(reason: str) -> str | None:
 
 
 def source_of(candidate: Candidate, facts: ImageFacts | None, *, is_shared: bool) -> Source:
-    """Where a record is from: the part as it was cut, the image in the identifier where that shows
-    several."""
+    """Where a record is from: the part as it was cut, the image in the identifier where
+    that shows several."""
     source = told_apart(candidate.source) if is_shared else candidate.source
     region = (facts.region if facts else None) or source.region or candidate.region
     return source if region == source.region else source.model_copy(update={"region": region})

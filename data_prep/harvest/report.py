@@ -32,7 +32,7 @@ REFUSED_NAME = "refused.jsonl"
 MAX_REASONS = 200
 NUM_EXAMPLES = 3
 
-# What could not be read or fetched in this run, and is in the set as an earlier run had it.
+# Follows the reason of an item that failed in this run and is still in the set from an earlier one.
 KEPT = "; kept as it was harvested before"
 
 Refused = tuple[str, str]
@@ -134,15 +134,13 @@ def refusals_of(ledger: Ledger) -> Iterator[Refused]:
 
 
 def must_wait(paused: dict[str, str], ledger: Ledger) -> TryAgainLater:
-    """The error of a harvest whose servers ask to wait: which, and for what."""
+    """The error of a harvest whose servers ask to wait, with their names and reasons."""
     hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(paused.items()))
     num_left = num_items_waiting(ledger)
     return TryAgainLater(
         f"{num_left} known items and what else these servers hold must wait: {hosts}",
         where=ledger.folder,
-        remedy=(
-            "run the same command again later, or with --pack_incomplete true to make do with what is there"
-        ),
+        remedy=("run the same command again later, or with --pack_incomplete true to pack what is there"),
     )
 
 
@@ -214,7 +212,7 @@ def say(report: Report, out: Path) -> int:
 
 
 def already_finished(out: Path, words: str = "--refresh true asks the servers what has changed") -> int:
-    """A finished harvest run again: the same answer as the first time, at once.
+    """Answer a finished harvest that is run again in the same way as the first time.
 
     Raises:
         SomeRefused: not everything was stored.

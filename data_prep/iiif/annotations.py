@@ -322,8 +322,8 @@ def _find(
     page: Page,
     profile: InstitutionProfile,
 ) -> Candidate | Refusal:
-    """A region with its own captions; a picture that a program found, without words, has those of its
-    page."""
+    """A region with its own captions; a picture that a program found, without words, has those
+    of its page."""
     # Cut on the size that the service states, whatever the manifest says of it: canvas units go there
     # directly.
     space = None if part.is_image_space else page.image_space

@@ -18,8 +18,8 @@ MAX_DEPTH = 32
 def read_collection(
     value: JsonObject, identity: str, profile: InstitutionProfile, context: dict[str, Any]
 ) -> Iterator[Candidate | Link | Refusal]:
-    """Links to what a Collection lists, and to its further pages; candidates from members that are embedded
-    in it.
+    """Links to what a Collection lists, and to its further pages; candidates from members that are
+    embedded in it.
 
     Args:
         context: `depth` is how many collections lead here.

@@ -26,13 +26,13 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """What to ask for, and what should come back."""
+    """An image request, and the size of the answer that it should get."""
 
     uri: str
     size: Size | None
     """Expected width and height in pixels; None when the service does not say how large the image is."""
     region: Region | None = None
-    """The part asked for, in source pixels; None for the full image."""
+    """The requested region, in source pixels; None for the full image."""
     crop: Region | None = None
     """What the receiver must still cut out, in pixels of what comes, where the service cannot cut regions."""
     tiles: tuple[Tile, ...] = ()
@@ -42,8 +42,8 @@ class ImageRequest:
 def read_info(document: bytes, uri: str) -> ImageService | Refusal:
     """The service that an info.json describes, or why it cannot be used. Never raises.
 
-    What is merely odd (an unknown context with a known profile, a size that is no size) is read as far as it
-    goes.
+    What is merely odd (an unknown context with a known profile, a size that is no size) is read as far
+    as it goes.
 
     Args:
         uri: where the info.json was found: the service's own address, whatever the document says it is.
@@ -90,10 +90,10 @@ def needs_info(service: ImageService) -> bool:
 
 
 def image_request(service: ImageService, *, max_side: int, region: Region | None = None) -> ImageRequest:
-    """The smallest request whose answer has its longer side at `max_side` pixels, or as near above as can be
-    had.
+    """The smallest request whose answer has its longer side at `max_side` pixels, or as near above as
+    can be had.
 
-    The image is never asked for larger than it is, nor than the service's limits allow.
+    The image is never requested larger than it is, nor than the service's limits allow.
 
     Args:
         max_side: pixels of the longer side wanted.
@@ -142,8 +142,8 @@ def _limited(source: Size, service: ImageService, scale: float) -> Size:
 
 
 def _size_text(service: ImageService, source: Size, wanted: Size) -> str:
-    """The canonical form (section 4.7): `w,` up to version 2, `w,h` in 3; the keyword where nothing is
-    scaled."""
+    """The canonical form (section 4.7): `w,` up to version 2, `w,h` in 3; the keyword where
+    nothing is scaled."""
     if service.version == 3:
         return "max" if wanted == source else f"{wanted[0]},{wanted[1]}"
     return "full" if wanted == source else f"{wanted[0]},"
@@ -152,8 +152,8 @@ def _size_text(service: ImageService, source: Size, wanted: Size) -> str:
 def _from_stock(
     service: ImageService, max_side: int, region: Region | None, full: Size | None
 ) -> ImageRequest:
-    """From a level 0 service: one of the sizes it lists, or the full image; a region is left to the
-    receiver."""
+    """From a level 0 service: one of the sizes it lists, or the full image; a region is left
+    to the receiver."""
     part = 1.0 if region is None or full is None else max(region.width, region.height) / max(full)
     wanted_side = max_side / part
     if full is not None:
@@ -178,8 +178,8 @@ def _stocked(
 
 
 def region_in_image(region: Region, space: Size, image: Size) -> Region | None:
-    """`region` of a space (a canvas, a full image) in pixels of an image of it; None where none of it is
-    inside."""
+    """`region` of a space (a canvas, a full image) in pixels of an image of it; None where none of
+    it is inside."""
     across, down = image[0] / space[0], image[1] / space[1]
     left, top = round(region.x * across), round(region.y * down)
     right, bottom = round((region.x + region.width) * across), round((region.y + region.height) * down)

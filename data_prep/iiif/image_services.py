@@ -1,5 +1,5 @@
-"""Descriptions of image services, in manifests and info.json files, of every version and in every shape
-seen."""
+"""Descriptions of image services, in manifests and info.json files, of every version and in
+every shape seen."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def _profiles(value: JsonObject) -> list[str]:
 
 
 def level_of(value: JsonObject) -> Level:
-    """The compliance level. None named means 0; `level3`, which servers send, can only mean all of level
-    2."""
+    """The compliance level. None named means 0; `level3`, which servers send, can only mean all
+    of level 2."""
     for profile in _profiles(value):
         if match := _LEVEL.search(profile):
             number = int(match[1])

@@ -13,8 +13,8 @@ TaggedText = tuple[str, str | None]
 
 
 def texts(value: Any) -> list[TaggedText]:
-    """Each text in `value` with the language tag it was found under (None where it had none), in document
-    order."""
+    """Each text in `value` with the language tag it was found under (None where it had none),
+    in document order."""
     if isinstance(value, str):
         return [(value, None)] if value else []
     found: list[TaggedText] = []

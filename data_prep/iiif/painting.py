@@ -151,8 +151,8 @@ def _why_no_image(body: JsonObject, service: ImageService | None) -> str | None:
 def _full_size(
     body: JsonObject, service: ImageService | None, image_uri: str | None
 ) -> tuple[int, int] | None:
-    """The size of the full image. A body's size is that of the image at its address, which may be a small
-    version."""
+    """The size of the full image. A body's size is that of the image at its address, which may be
+    a small version."""
     if service is not None and service.width and service.height:
         return service.width, service.height
     width, height = whole_number(body.get("width")), whole_number(body.get("height"))

@@ -24,8 +24,8 @@ MAX_REFUSALS = 1_000
 def read_presentation(
     document: bytes, uri: str, profile: InstitutionProfile, context: dict[str, Any] | None = None
 ) -> Found:
-    """Candidates of a Manifest, links of a Collection; what cannot be used is refused with its reason. Never
-    raises.
+    """Candidates of a Manifest, links of a Collection; what cannot be used is refused with its
+    reason. Never raises.
 
     Args:
         uri: where the document was found; the path, for a file.
@@ -58,8 +58,8 @@ def _first_id(value: Any) -> str | None:
 
 
 def _content_state(annotation: JsonObject, uri: str) -> Found:
-    """What viewers pass around (Content State 1.0): an annotation whose target is a manifest or a part of
-    one."""
+    """What viewers pass around (Content State 1.0): an annotation whose target is a manifest or a
+    part of one."""
     found: list[Link] = []
     for target in objects(annotation.get("target")):
         part = target["source"] if isinstance(target.get("source"), dict) else target

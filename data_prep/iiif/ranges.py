@@ -1,5 +1,5 @@
-"""The table of contents of a Manifest -> statements about the few canvases that a chapter or a picture
-covers."""
+"""The table of contents of a Manifest -> statements about the few canvases that a chapter or
+a picture covers."""
 
 from __future__ import annotations
 

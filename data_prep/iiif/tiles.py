@@ -27,7 +27,7 @@ class Tile:
     x: int
     """Where it belongs in the image that is put together, in pixels from the left."""
     y: int
-    """The same from the top."""
+    """Its position in the same image, in pixels from the top."""
     width: int
     height: int
 

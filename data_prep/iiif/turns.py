@@ -1,8 +1,8 @@
-"""Images that a canvas shows turned or mirrored (Image API 3.0, section 4.3: mirrored first, then turned
-clockwise).
+"""Images that a canvas shows turned or mirrored (Image API 3.0, section 4.3: mirrored first,
+then turned clockwise).
 
-A turn is a number from 1 to 8, as EXIF numbers orientations: 1 is as it is, 6 is turned by 90 degrees, 2 is
-mirrored.
+A turn is a number from 1 to 8, as EXIF numbers orientations: 1 is as it is, 6 is turned by 90 degrees,
+2 is mirrored.
 """
 
 from __future__ import annotations

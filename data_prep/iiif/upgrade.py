@@ -1,8 +1,8 @@
 """IIIF Presentation 2.1 (2.0, 1.0, and the drafts of 3.0) -> 3.0, so that only one reader is needed.
 
-Follows the mapping of the 3.0 change log (iiif.io/api/presentation/3.0/change-log). What 3.0 has no place for
-stays under its old name; nothing is thrown away that a reader could want, and nothing is assumed to be
-well-formed.
+Follows the mapping of the 3.0 change log (iiif.io/api/presentation/3.0/change-log). What 3.0 has no
+place for stays under its old name; nothing is thrown away that a reader could want, and nothing is
+assumed to be well-formed.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from iconoclip.machine import num_cores
 from iconoclip.pictures import ImageRefused
 from iconoclip.record import Region
 
-# One image at work, one at hand.
+# Images per process: one is decoded, one waits so that the process is never idle.
 JOBS_PER_PROCESS: Final = 2
 MAX_DEATHS: Final = 2
 MAX_FAILED_STARTS: Final = 5
@@ -212,7 +212,7 @@ class Decoders:
             idlest.give(self._waiting.popleft())
 
     def won(self, process: _Process) -> None:
-        """A process can be given work; it takes it up when it has loaded."""
+        """A new process accepts work; it starts when its libraries are loaded."""
         self._processes.append(process)
         self.give_work()
 

@@ -21,7 +21,7 @@ class Averaged:
 
     pixels: Image.Image
     box: tuple[float, float, float, float]
-    """What of it is the image: at the right and the bottom a pixel may be a mean of fewer."""
+    """Left, top, right and bottom of the image in `pixels`; its last row and column may be partly covered."""
 
     @classmethod
     def of(cls, image: Image.Image) -> Self:

@@ -145,8 +145,8 @@ class Ledger:
     def pending(
         self, host: str, after_document: int, after_item: int, limit: int, *, with_items: bool = True
     ) -> list[Job]:
-        """Up to `limit` documents and as many items of a host, in the order they were found, past the given
-        row numbers."""
+        """Up to `limit` documents and as many items of a host, in the order they were found, past the
+        given row numbers."""
         with database_errors(self.folder):
             jobs = self._documents("host = ? AND state = 'pending' AND id > ?", (host, after_document), limit)
             if with_items:

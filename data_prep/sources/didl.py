@@ -1,9 +1,9 @@
 """MPEG-21 DIDL, as OAI-PMH servers of libraries wrap objects: items in items, with metadata and files.
 
 Source: ISO/IEC 21000-2 and two profiles: the KB's (Delpher: an item per page, metadata in `dcx`) and that of
-the Dutch repositories (metadata in MODS). Shapes were learned from records of the Radboud repository and from
-programs that read Delpher. A component's resources are one thing in several forms; an item's components are
-its parts.
+the Dutch repositories (metadata in MODS). Shapes were learned from records of the Radboud repository and
+from programs that read Delpher. A component's resources are one thing in several forms; an item's components
+are its parts.
 """
 
 from __future__ import annotations

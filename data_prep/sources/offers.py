@@ -117,8 +117,8 @@ def is_other_file(address: str) -> bool:
 
 
 def manifest_in(address: str, profile: InstitutionProfile) -> str | None:
-    """The manifest that an address is, names in its query (as viewers do), or leads to by the profile's
-    rules."""
+    """The manifest that an address is, names in its query (as viewers do), or leads to by
+    the profile's rules."""
     try:
         parts = urlsplit(address)
         named = parse_qs(parts.query, max_num_fields=50)
@@ -153,8 +153,8 @@ def offers(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Can
 def as_context(record: CatalogueRecord) -> dict[str, Any]:
     """What a record says, as JSON: for the reader of the manifest it points to.
 
-    Rights and credits are kept first, and a rights value that is cut says so: what is left out might take a
-    permission back.
+    Rights and credits are kept first, and a rights value that is cut says so: what is left out might take
+    a permission back.
     """
     rights = [_stated(text) for text in record.rights[:MAX_RIGHTS]]
     items = record.statements.items

@@ -1,8 +1,8 @@
 """A folder of images and a table (CSV, JSONL or Parquet) -> candidates, for partners without IIIF.
 
-The config states which column holds what (data_prep.sources.table_config.Columns). The texts are processed
-like those of a manifest: markup, shelfmarks and titles with tails are handled once, in
-data_prep.description.describe.
+The config states which column holds what (data_prep.sources.table_config.Columns). The texts
+are processed like those of a manifest: markup, shelfmarks and titles with tails are handled
+once, in data_prep.description.describe.
 """
 
 from __future__ import annotations

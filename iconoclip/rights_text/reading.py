@@ -2,8 +2,8 @@
 
 A value is understood only as a whole. Words that are not in the tables, that negate, restrict, or speak of
 the metadata mean that no statement is found: the default is no. The tables are data: names.tsv (names of
-statements in many languages), licences.tsv (elements of Creative Commons licences) and words.tsv (the words
-around them).
+statements in many languages), licences.tsv (elements of Creative Commons licences) and words.tsv (the
+words around them).
 """
 
 from __future__ import annotations
