@@ -18,13 +18,19 @@ Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Year = Annotated[int, Field(ge=-100_000, le=10_000)]
 
 
-class Answer(BaseModel):
-    """Base of all types here: immutable; unknown fields are refused."""
+class Asked(BaseModel):
+    """Base of what is asked: immutable; an unknown field is refused, because it would have no effect."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Filters(Answer):
+class Answer(BaseModel):
+    """Base of what is answered: immutable; may grow, so readers ignore fields that they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Filters(Asked):
     """Conditions that every item in the results must meet. Several values of one field mean any of them."""
 
     institution: tuple[Word, ...] = Field((), max_length=1000, description="slugs")
@@ -55,7 +61,7 @@ class Filters(Answer):
         return self == Filters()
 
 
-class RegionOf(Answer):
+class RegionOf(Asked):
     """A part of an item's stored image, in fractions of its width and height."""
 
     key: KeyText
@@ -65,7 +71,7 @@ class RegionOf(Answer):
     height: float = Field(gt=0, le=1)
 
 
-class Weighted(Answer):
+class Weighted(Asked):
     """One term of a weighted sum: a text or an item, with a weight that may be negative."""
 
     text: str | None = Field(None, min_length=1, max_length=MAX_TEXT_CHARS)
@@ -79,7 +85,7 @@ class Weighted(Answer):
         return self
 
 
-class Query(Answer):
+class Query(Asked):
     """A query to the engine. Without text, image, examples or terms it lists the filtered set."""
 
     text: str | None = Field(None, max_length=MAX_TEXT_CHARS)

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import traceback
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,13 @@ from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.service.api import exports, health, images
 from retrieval.service.api import routes as api
+from retrieval.service.api.document import DocumentedApi, operation_id
 from retrieval.service.api.prometheus import RequestMetrics, ServiceMetrics
 from retrieval.service.context import ServiceContext
 from retrieval.service.guards.limits import BodyLimit, RateLimit, RequestLimit, SecurityHeaders
 from retrieval.service.guards.proxies import BelowRootPath, HeadAsGet, PublicAddress, path_below_root
 from retrieval.service.guards.refusals import Refusal, from_status
+from retrieval.service.guards.versions import ApiVersion
 from retrieval.service.iiif import content_search
 from retrieval.service.iiif import presentation as iiif
 from retrieval.service.pages import routes as pages
@@ -39,6 +42,12 @@ from retrieval.service.stored_images import is_known
 STATIC = Path(__file__).parent / "pages" / "static"
 # In addition to the image, a multipart body contains its boundaries and a few field names.
 MULTIPART_OVERHEAD_BYTES = 10_000
+
+# What programs on other sites may read of a response.
+EXPOSED = [
+    "ETag", "Retry-After", "X-Total-Count", "X-Matches", "X-Snapshot", "Deprecation", "Link",
+    "Content-Disposition",
+]  # fmt: skip
 
 DESCRIPTION = """
 Search pictures by describing them, by showing one, or by pointing at an item. Every hit carries its rights,
@@ -54,11 +63,12 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         MissingRequirement, ConfigError: the rules of visibility cannot be read.
     """
     context, metrics = ServiceContext(engine, config), ServiceMetrics()
-    app = FastAPI(
+    app = DocumentedApi(
         title=config.title,
         version=version("iconoclip"),
         description=DESCRIPTION,
         openapi_url="/api/openapi.json",
+        generate_unique_id_function=operation_id,
         # The framework's own reference pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
@@ -100,6 +110,28 @@ class Static(StaticFiles):
         return super().is_not_modified(response_headers, request_headers)
 
 
+class Cors(CORSMiddleware):
+    """CORS whose refusal of a preflight has the shape of every other error."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to a browser that asks whether another site may send a request."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < HTTPStatus.BAD_REQUEST:
+            return answer
+        refusal = Refusal(
+            answer.status_code,
+            bytes(answer.body).decode(),
+            where=request_headers.get("origin", "")[:200] or None,
+            remedy="the operator lists other sites in --cors_origins",
+        )
+        headers = {
+            name: value
+            for name, value in answer.headers.items()
+            if name.startswith("access-control-") or name == "vary"
+        }
+        return JSONResponse(refusal.body, refusal.status, headers=headers)
+
+
 def _middleware(context: ServiceContext, config: ServeConfig, metrics: ServiceMetrics) -> list[Middleware]:
     """The middleware, outermost first."""
     stack = [
@@ -111,16 +143,17 @@ def _middleware(context: ServiceContext, config: ServeConfig, metrics: ServiceMe
         # that needs a user's cookie.
         stack.append(
             Middleware(
-                CORSMiddleware,
+                Cors,
                 allow_origins=config.cors_origins,
                 allow_methods=["GET", "HEAD", "POST"],
                 allow_headers=["Authorization", "Content-Type", "If-None-Match"],
-                expose_headers=["ETag", "Retry-After"],
+                expose_headers=EXPOSED,
                 max_age=3_600,
             )
         )
     return [
         *stack,
+        Middleware(ApiVersion),
         Middleware(RequestMetrics, metrics=metrics),
         Middleware(RateLimit, per_minute=config.rate_limit_per_minute),
         Middleware(BodyLimit, max_bytes=config.max_upload_bytes + MULTIPART_OVERHEAD_BYTES),

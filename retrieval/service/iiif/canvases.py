@@ -151,7 +151,7 @@ def _see_also(hit: Hit, base: str) -> list[Json]:
 
     They are not linking annotations, because viewers list those as notes without text.
     """
-    record = {"id": f"{base}/api/items/{hit.key}", "type": "Dataset", "format": "application/json"}
+    record = {"id": f"{base}/api/v1/items/{hit.key}", "type": "Dataset", "format": "application/json"}
     manifest = outward(hit.manifest)
     return (
         [record, {"id": manifest, "type": "Manifest", "format": "application/ld+json"}]

@@ -23,7 +23,7 @@ def test_every_address_is_described_and_every_described_one_exists(client: TestC
 
 
 def test_every_parameter_of_a_search_is_described(client: TestClient) -> None:
-    operation = client.get("/api/openapi.json").json()["paths"]["/api/search"]["get"]
+    operation = client.get("/api/openapi.json").json()["paths"]["/api/v1/search"]["get"]
     rows = " ".join(line.split("|")[1] for line in DOC.splitlines() if line.startswith("| `"))
     described = set(re.findall(r"`([a-z_]+)`", rows))
     assert {parameter["name"] for parameter in operation["parameters"]} <= described

@@ -56,9 +56,10 @@ def test_the_document_describes_every_parameter_and_every_refusal(client: TestCl
 
 
 EXEMPLARY = (
-    "GET /api/search", "POST /api/search", "GET /api/items/{key}",
-    "GET /api/items/{key}/copies", "GET /api/similar", "GET /api/facets",
-    "GET /api/explain", "GET /api/iconclass", "POST /api/pictures", "GET /api/ready", "GET /api/health",
+    "GET /api/v1/search", "POST /api/v1/search", "GET /api/v1/items/{key}",
+    "GET /api/v1/items/{key}/copies", "GET /api/v1/similar", "GET /api/v1/facets",
+    "GET /api/v1/explain", "GET /api/v1/iconclass", "POST /api/v1/pictures",
+    "GET /api/ready", "GET /api/health",
 )  # fmt: skip
 
 
@@ -91,11 +92,11 @@ def test_examples_say_what_the_service_says(client: TestClient, shown_key: str) 
         assert each.label == iconography.label(each.notation, examples.NOTATION.language)
     document = client.get("/api/openapi.json").json()
     for path, address in {
-        "/api/search": "/api/search?q=a+lion&k=1",
-        "/api/items/{key}": f"/api/items/{shown_key}",
-        "/api/facets": "/api/facets",
-        "/api/explain": f"/api/explain?key={shown_key}&q=a+lion",
-        "/api/iconclass": f"/api/iconclass?notation=25F2&suggest_for={shown_key}",
+        "/api/v1/search": "/api/v1/search?q=a+lion&k=1",
+        "/api/v1/items/{key}": f"/api/v1/items/{shown_key}",
+        "/api/v1/facets": "/api/v1/facets",
+        "/api/v1/explain": f"/api/v1/explain?key={shown_key}&q=a+lion",
+        "/api/v1/iconclass": f"/api/v1/iconclass?notation=25F2&suggest_for={shown_key}",
         "/api/health": "/api/health",
     }.items():
         content = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]

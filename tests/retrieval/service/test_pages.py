@@ -228,7 +228,7 @@ def test_the_set_of_an_uploaded_picture_can_be_taken_along(client: TestClient, s
     links = [link["href"] or "" for link in Outline(answer.text).all("a")]
     (exports,) = [link for link in links if link.startswith("/export?image=")]
     links = [link["href"] or "" for link in Outline(page(client, exports)).all("a")]
-    for path in ("/iiif/search/manifest.json", "/api/search.csv", "/api/search.jsonld"):
+    for path in ("/iiif/search/manifest.json", "/api/v1/search.csv", "/api/v1/search.jsonld"):
         address, _ = [link for link in links if link.startswith(f"{path}?image=")]
         taken = client.get(address)
         assert taken.status_code == 200

@@ -256,7 +256,7 @@ def test_the_page_offers_its_exports_with_their_numbers(client: TestClient) -> N
     assert "5 pictures" in page
     assert f"{total} pictures" in page
     for suffix in ("csv", "xlsx", "jsonld", "selection.yaml"):
-        assert f"/api/search.{suffix}?reusable=true&amp;k=5&amp;scope=all" in page
+        assert f"/api/v1/search.{suffix}?reusable=true&amp;k=5&amp;scope=all" in page
     keys = [hit["key"] for hit in client.get("/api/search?k=2").json()["hits"]]
     chosen = client.get("/export", params={"key": keys}, headers=html).text
     assert "2 pictures" in chosen
