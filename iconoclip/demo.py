@@ -31,7 +31,7 @@ class DemoConfig(Config):
 
     folder: Path = Field(Path("demo"), description="folder for everything that the demo makes")
     num_arms: int = Field(
-        5400, ge=30, description="coats of arms to draw; fewer is faster, but the model learns less"
+        4800, ge=30, description="coats of arms to draw; fewer is faster, but the model learns less"
     )
     seed: int = Field(1, ge=0, description="seed of the collection; another seed draws other arms")
     train: Path = Field(Path("train/demo.yaml"), description="config of the training run")

@@ -196,24 +196,6 @@ BATCH = {
     "SLURM_LOCALID": "0",
     "SLURM_NODEID": "0",
 }
-TORCHRUN = (
-    "-m",
-    "torch.distributed.run",
-    "--nproc-per-node=2",
-    "--standalone",
-    "-m",
-    "iconoclip.cli",
-    "train",
-)
-
-
-def test_torchrun_in_an_allocation_is_one_run_of_two_ranks(make_config: MakeConfig, tmp_path: Path) -> None:
-    alone = make_config(run_dir=tmp_path / "alone", **STEPS)
-    train(alone)
-    two = make_config(run_dir=tmp_path / "two", devices=2, **STEPS)
-    launch(two, tmp_path, TORCHRUN, **BATCH)
-    assert len(losses(two)) == 6
-    assert losses(two) == pytest.approx(losses(alone), abs=1e-5)
 
 
 def test_half_a_run_refuses_before_the_first_step(make_config: MakeConfig, tmp_path: Path) -> None:
