@@ -18,7 +18,7 @@ from iconoclip.record import CaptionRole
 
 FOLDER: Final = "captions"
 DEFAULT: Final = "default"
-NAMES: Final = ("subject", "person", "place", "technique", "type", "creator", "date")
+NAMES: Final = ("subject", "person", "place", "technique", "type", "creator", "date", "title", "work")
 
 _NAME = re.compile(r"\{(\w+)\}")
 _JOINERS: Final = " ,;:.-–、，；،؛。"
@@ -28,10 +28,14 @@ class Template(Config):
     """How the terms of one language are joined into a caption."""
 
     sentences: tuple[str, ...] = Field(description="sentences with names in braces, such as `{subject}`")
+    titles: tuple[str, ...] = Field(
+        default=("{title}", "{work}", "{type}, {technique}, {creator}, {place}, {date}"),
+        description="sentences that a title which says little alone is joined with",
+    )
     joint: str = Field(default="; ", description="between several values of one name")
     stop: str = Field(default=". ", description="between sentences")
 
-    @field_validator("sentences")
+    @field_validator("sentences", "titles")
     @classmethod
     def _names_are_known(cls, sentences: tuple[str, ...]) -> tuple[str, ...]:
         for name in (name for sentence in sentences for name in _NAME.findall(sentence)):
@@ -39,10 +43,17 @@ class Template(Config):
                 raise ValueError(f"'{{{name}}}' is no name of a template; known are {', '.join(NAMES)}")
         return sentences
 
-    def render(self, values: Mapping[str, Sequence[str]]) -> str:
-        """The caption that these values make; empty where there are none."""
-        filled = [self._sentence(sentence, values) for sentence in self.sentences]
-        return self.stop.join(sentence for sentence in filled if sentence)
+    def render(self, values: Mapping[str, Sequence[str]], *, is_title: bool = False) -> str:
+        """The caption that these values make; empty where there are none.
+
+        Args:
+            is_title: whether it is built around a title, not around terms.
+        """
+        text = ""
+        for sentence in self.titles if is_title else self.sentences:
+            if filled := self._sentence(sentence, values):
+                text = f"{_before_a_stop(text, self.stop)}{filled}" if text else filled
+        return text
 
     def _sentence(self, sentence: str, values: Mapping[str, Sequence[str]]) -> str:
         parts = _NAME.split(sentence)
@@ -55,6 +66,12 @@ class Template(Config):
         return text + parts[-1] if text else ""
 
 
+def _before_a_stop(text: str, stop: str) -> str:
+    """A sentence with the stop after it, or with a space where it ends in a mark of its own."""
+    text = text.rstrip(_JOINERS)
+    return f"{text} " if text[-1:] in "?!…" else text + stop
+
+
 class Composition(Config):
     """Which texts are captions, and how terms are joined."""
 
@@ -64,6 +81,17 @@ class Composition(Config):
     )
     needs: tuple[CaptionRole, ...] = Field(description="roles of which one must be there for a sentence")
     max_terms: int = Field(description="terms of one role in a sentence, at most", ge=1, le=100)
+    max_title_words: int = Field(
+        description=(
+            "a title of at most so many words says little alone: kind, maker, place and date are added; to a"
+            " page's, the title of its work, too. 0: no title is joined with anything"
+        ),
+        ge=0, le=100,
+    )  # fmt: skip
+    max_heading_words: int = Field(
+        description="the same for the headings of a table of contents, and for the title of a whole work",
+        ge=0, le=100,
+    )  # fmt: skip
     templates: dict[str, Template] = Field(description="language -> template; `default` for all others")
 
     @field_validator("templates")

@@ -16,6 +16,7 @@ from data_prep.description.designations import is_designation, without_shelfmark
 from data_prep.description.plain_text import plain_text
 from data_prep.description.roles import role_of
 from data_prep.description.sentences import Circumstances, sentences_from, terms_in
+from data_prep.description.titles import MAX_TITLE_CHARS
 from data_prep.institutions import CAPTION_FIELDS, InstitutionProfile, TextField
 from iconoclip.record import Caption, CaptionLevel, CaptionRole
 
@@ -94,6 +95,7 @@ def captions_from(
         level=level,
         default=profile.language,
         siblings=siblings,
+        titles=[one for one in found.values() if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS],
         known=frozenset(found),
     )
     return (*found.values(), *sentences)[:MAX_CAPTIONS]

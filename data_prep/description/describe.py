@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
-from data_prep.description.captions import Statement, captions_from
+from data_prep.description.captions import NOTHING_ELSE, Statement, captions_from
 from data_prep.description.dates import best_date
 from data_prep.description.designations import is_designation
 from data_prep.description.iconclass import captions_of, find_notations
 from data_prep.description.plain_text import plain_text
 from data_prep.description.roles import role_of
-from data_prep.description.sentences import Circumstances
+from data_prep.description.sentences import Circumstances, terms_in
 from data_prep.institutions import InstitutionProfile
 from iconoclip.people import person
 from iconoclip.record import Caption, CaptionLevel, Date
@@ -96,6 +97,8 @@ class Description:
     rights_raw: str | None = None
     attribution: str | None = None
     homepage: str | None = None
+    around: Circumstances = NOTHING_ELSE
+    """What may be added to a title that says little alone."""
 
 
 @dataclass
@@ -138,7 +141,7 @@ def describe(
     found = Statements(list(statements))
     notations = _notations(found)
     creators, date = _makers(found.texts("creator")), best_date(_plain(found.texts("date"), 500)[:10])
-    around = Circumstances(creators, date, _types(found))
+    around = Circumstances(creators, date, _types(found), _terms(found, "technique"), _terms(found, "place"))
     captions = captions_from(found.items, profile, level, around, siblings)
     if profile.iconclass_captions:
         captions += captions_of(notations, level)
@@ -151,6 +154,7 @@ def describe(
         rights_raw=rights_value(list(rights), found.texts("rights"), found.texts("attribution"), profile),
         attribution=joined_credits(_plain(_credits(found), 2_000)),
         homepage=next(iter(found.texts("homepage")), None),
+        around=around,
     )
 
 
@@ -162,6 +166,17 @@ def _types(found: Statements) -> tuple[tuple[str, str | None], ...]:
     """Kinds of object that mean something to a reader, each with its language tag."""
     types = [(plain_text(one.text, 80), one.language) for one in found.items if one.field == "type"]
     return tuple((text, tag) for text, tag in types if _means_a_kind(text))
+
+
+def _terms(found: Statements, name: Literal["technique", "place"]) -> tuple[tuple[str, str | None], ...]:
+    """Techniques or places, each with its language tag."""
+    texts = [(plain_text(one.text, 300), one.language) for one in found.items if one.field == name]
+    return tuple(
+        (term.text, tag)
+        for text, tag in texts
+        if role_of(name, text) == name
+        for term in terms_in(name, text, (tag,))
+    )
 
 
 def _means_a_kind(text: str) -> bool:

@@ -50,23 +50,37 @@ _SMALL_WORDS = {
         "en": "the of and with from his her their by for at an on after before in to",
         "de": "der die das und mit von vom zum zur ein eine einer im am an des dem den in auf nach bei aus"
         " vor über unter zwischen",
-        "fr": "le la les du et une un aux au des de à dans sur pour par avec en",
+        "fr": "d' l' le la les du et une un aux au des de à dans sur pour par avec en",
         "nl": "het een van en de voor met bij op aan door uit naar te in",
-        "it": "il lo la gli le della del di dei delle con nel nella un una da in",
+        "it": "d' l' il lo la gli le della del di dei delle con nel nella un una da in",
         "es": "el la los las y del de con en un una por para al",
         "pt": "os as da do das dos em um uma com de no na",
         "sv": "och på av från med en ett till det den för vid",
         "da": "og på af fra med en et til det den for ved",
-        "la": "et in de ad cum sive seu ex pro super per ab liber libri",
+        "la": "et in de ad cum sive seu ex pro super per ab liber libri lectio lectiones sermo epistola"
+        " epistolae tractatus prologus quaestio quaestiones incipit explicit capitulum psalmus psalmi sancti"
+        " secundum contra libro librum opera omnia vita vitae oratio",
     }.items()
 }
 _WORD = re.compile(r"[^\W\d_]+")
+_ELIDED = re.compile(r"\b([dl])['’](?=\w)")
 # A detection of one word is a hint. It outweighs what the record's other texts are in where it is this many
 # times as probable, and the institution's default sooner: a French page in an English library is common.
 _SIBLINGS_OUTWEIGH = 10
 _DEFAULT_OUTWEIGHS = 4
 _SURE_OF_SIBLING = 0.9
+# "La Surprise" in an English record; a longer text has more to tell it by.
+_FEW_WORDS = 3
 _SHARE_OF_SIBLINGS = 2 / 3
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_KANA = re.compile(r"[\u3041-\u30fa\u31f0-\u31ff]")
+# "Ehon nenjū gyōji": how libraries transcribe Japanese.
+_MACRON = re.compile(r"[ōūŌŪ]")
+# Forms of the Japanese list of characters for general use (1946, 1949) that neither traditional nor
+# simplified Chinese has.
+_SHINJITAI = frozenset(
+    "図巻経戦売読駅伝仏沢実絵辺塩円応帰気拠剣広鉱桜雑児釈従渋帯滝単団遅徳頼両弾髪抜拝発様楽糸処"
+)
 _LATIN_ENDING = re.compile(
     r"(?:us|um|ae|arum|orum|ibus|ensis|ones|ale|alia|io|ia|tas|trix|ris|eca)\W*$", re.IGNORECASE
 )
@@ -138,11 +152,16 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
         siblings: the language of most texts of the same record.
     """
     tag = canonical_tag(given)
+    if (script := _by_script(text)) and (tag or "").split("-")[0] not in script:
+        # No Latin tag fits Chinese characters; that of a transcription beside them does not say more.
+        return Spoken(script[0], "detected")
     if tag is not None:
         contradiction = _contradiction(text, tag)
         return Spoken(contradiction, "detected") if contradiction else Spoken(tag, "source")
     if default and _has_words_of_others(text, default):
         default = None
+    if siblings and len(text.split()) <= _FEW_WORDS and _has_words_of_others(text, siblings):
+        siblings = None
     is_one_word = len(text.split()) == 1
     if is_one_word and _LATIN_ENDING.search(text):
         return Spoken(UNKNOWN, None)
@@ -156,9 +175,29 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
     return Spoken(found, "detected") if found else Spoken(UNKNOWN, None)
 
 
+def _by_script(text: str) -> tuple[str, ...]:
+    """The languages that a text of Chinese characters or Japanese syllables can be in, the likeliest first.
+
+    Characters that only Japan writes in this form tell it from Chinese where there are no syllables.
+    """
+    if not _HAN.search(text) and not _KANA.search(text):
+        return ()
+    num_latin = sum(letter.isalpha() and letter < "\u0250" for letter in text)
+    if num_latin > len(text) / 2 and not _MACRON.search(text):
+        return ()  # a text in another language that quotes a few characters
+    if _KANA.search(text) or _MACRON.search(text):
+        return ("ja",)
+    return ("ja",) if set(text) & _SHINJITAI else ("zh", "ja", "ko", "yue", "lzh", "vi")
+
+
+def _words(text: str) -> set[str]:
+    text = text.casefold()
+    return {*_WORD.findall(text), *(f"{letter}'" for letter in _ELIDED.findall(text))}
+
+
 def _has_words_of_others(text: str, tag: str) -> bool:
     """Whether a text has articles or prepositions of other languages and none of this one: "Le marin"."""
-    words = set(_WORD.findall(text.casefold()))
+    words = _words(text)
     mine = _SMALL_WORDS.get(tag.split("-")[0])
     return mine is not None and not words & mine and any(words & small for small in _SMALL_WORDS.values())
 
@@ -217,7 +256,7 @@ def guess(text: str, default: str | None = None) -> str | None:
 
 def _by_small_words(text: str) -> str | None:
     """The language that most articles and prepositions of a text belong to, where it is one language."""
-    words = set(_WORD.findall(text.casefold()))
+    words = _words(text)
     counts = {language: len(words & small) for language, small in _SMALL_WORDS.items()}
     most = max(counts.values())
     leaders = [language for language, count in counts.items() if count == most]

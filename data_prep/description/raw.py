@@ -19,6 +19,7 @@ from data_prep.description.describe import (
 )
 from data_prep.description.languages import dominant
 from data_prep.description.plain_text import plain_text
+from data_prep.description.titles import extended
 from data_prep.institutions import InstitutionProfile, TextField
 from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionLevel, Date, PairLevel, RawPair
 
@@ -168,7 +169,11 @@ class Describer:
         spoken = _language_of(shared)
         page = self._part(pairs, ("canvas",), "page", spoken)
         image = self._part(pairs, ("image",), "page", spoken)
-        captions = merged_captions(page.captions, shared.captions)
+        composed, around = self._profile.composed, page.around.of(shared.around)
+        captions = merged_captions(
+            extended(page.captions, around, composed, shared.captions),
+            extended(shared.captions, shared.around, composed),
+        )
         captions = merged_captions(captions, image.captions) if image.captions else captions
         captions = merged_captions(captions, collection.captions) if collection.captions else captions
         iconclass = tuple(dict.fromkeys((*page.iconclass, *image.iconclass, *shared.iconclass)))

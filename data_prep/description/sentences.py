@@ -14,15 +14,20 @@ from typing import Final
 from data_prep.composition import Composition
 from data_prep.description import languages
 from data_prep.description.designations import is_designation
-from iconoclip.people import display_name
+from iconoclip.people import display_name, person
 from iconoclip.record import Caption, CaptionLevel, CaptionRole, Date
 
 MAX_TERM_CHARS: Final = 120
 MAX_DATE_CHARS: Final = 40
+MAX_NAMES: Final = 3
 
 _SEPARATORS: Final = re.compile(r"\s*[;|\n]\s*")
 # Library of Congress headings: "Pictorial maps--Italy".
 _SUBDIVISION: Final = re.compile(r"\s*--\s*")
+
+
+# "Without a place" in the rules for title pages.
+_NO_PLACE: Final = re.compile(r"\[?\W*(?:s\.? ?l|o\.? ?o|z\.? ?p|n\.? ?p|b\.? ?m)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,28 @@ class Circumstances:
     date: Date | None = None
     types: tuple[tuple[str, str | None], ...] = field(default=())
     """Kinds of object, each with its language tag."""
+    techniques: tuple[tuple[str, str | None], ...] = field(default=())
+    places: tuple[tuple[str, str | None], ...] = field(default=())
+
+    def of(self, whole: Circumstances) -> Circumstances:
+        """These, and what is missing here from those of the whole."""
+        return Circumstances(
+            creators=self.creators or whole.creators,
+            date=self.date or whole.date,
+            types=self.types or whole.types,
+            techniques=self.techniques or whole.techniques,
+            places=self.places or whole.places,
+        )
+
+    def values(self, tag: str) -> dict[str, list[str]]:
+        """Type, creator and date as a template takes them, for a caption in the language `tag`."""
+        types = [text for text, given in self.types if languages.canonical_tag(given) in (tag, None)]
+        date = self.date.text if self.date else None
+        return {
+            "type": types[:1],
+            "creator": _shown_names(self.creators)[:MAX_NAMES],
+            "date": [date.strip(" .[]")] if date and len(date) <= MAX_DATE_CHARS else [],
+        }
 
 
 def terms_in(role: CaptionRole, text: str, tags: Sequence[str | None]) -> list[Term]:
@@ -52,9 +79,16 @@ def terms_in(role: CaptionRole, text: str, tags: Sequence[str | None]) -> list[T
         term = _SUBDIVISION.sub(", ", part).strip(" .,")
         if role == "person" or (role == "subject" and re.search(r",\s*\d{4}-(?:\d{4})?\.?$", term)):
             term = display_name(term)
+        if role == "place" and not _is_a_place(term):
+            continue
         if term and len(term) <= MAX_TERM_CHARS and not is_designation(term):
             found.append(Term(role, term, tuple(tags)))
     return found
+
+
+def _is_a_place(text: str) -> bool:
+    """Whether a place is named at all: not by "S.l.", nor by a piece of a value that was divided."""
+    return _NO_PLACE.match(text) is None and all(text.count(a) == text.count(b) for a, b in ("[]", "()"))
 
 
 def sentences_from(
@@ -65,6 +99,7 @@ def sentences_from(
     level: CaptionLevel,
     default: str | None,
     siblings: str | None,
+    titles: Sequence[Caption] = (),
     known: frozenset[str],
 ) -> list[Caption]:
     """One caption per language of the terms.
@@ -73,6 +108,7 @@ def sentences_from(
         around: creator, date and type, which may enter it.
         default: the language of most texts of the institution.
         siblings: that of the record's other texts.
+        titles: of the object; one goes before a term that is alone in its sentence.
         known: texts that are captions already, casefolded; a term that repeats one is left out.
     """
     by_language: dict[str, list[Term]] = {}
@@ -95,13 +131,23 @@ def sentences_from(
         source_of.setdefault(spoken.tag, spoken)
     captions = []
     for tag, mine in by_language.items():
-        text = _sentence(mine, around, composition, tag)
+        title = next((one.text for one in titles if one.language in (tag, languages.UNKNOWN)), "")
+        text = _sentence(mine, around, composition, tag, title)
         if text:
             captions.append(_caption(text, source_of[tag], level))
     return captions
 
 
-def _sentence(terms: list[Term], around: Circumstances, composition: Composition, tag: str) -> str:
+def _shown_names(creators: Iterable[str]) -> list[str]:
+    """The makers as readers know them. One value may list several; who kept the object is left out."""
+    people = [person(part) for creator in creators for part in creator.split("; ")]
+    shown = [one.name for one in people if one.role not in ("owner", "other") and ": " not in one.name]
+    return list(dict.fromkeys(name for name in shown if name and len(name) <= MAX_TERM_CHARS))
+
+
+def _sentence(
+    terms: list[Term], around: Circumstances, composition: Composition, tag: str, title: str
+) -> str:
     values: dict[str, list[str]] = {}
     for term in terms:
         mine = values.setdefault(term.role, [])
@@ -109,12 +155,13 @@ def _sentence(terms: list[Term], around: Circumstances, composition: Composition
             mine.append(term.text)
     if not any(values.get(role) for role in composition.needs):
         return ""
-    types = [text for text, given in around.types if languages.canonical_tag(given) in (tag, None)]
-    values["type"] = types[:1]
-    values["creator"] = [name for name in map(display_name, around.creators[:3]) if name]
-    date = around.date.text if around.date else None
-    values["date"] = [date.strip(" .[]")] if date and len(date) <= MAX_DATE_CHARS else []
-    return composition.template(tag).render(values)
+    template = composition.template(tag)
+    text = template.render({**values, **around.values(tag)})
+    is_alone = sum(len(values.get(role, ())) for role in composition.needs) == 1
+    if is_alone and title and composition.max_title_words:
+        # A lone word says what of the title it is about.
+        return template.render({"title": [title], "work": [text]}, is_title=True)
+    return text
 
 
 def _caption(text: str, spoken: languages.Spoken, level: CaptionLevel) -> Caption:

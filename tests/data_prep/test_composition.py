@@ -58,7 +58,8 @@ def test_circumstances_alone_describe_nothing() -> None:
 def test_a_term_that_repeats_the_title_is_left_out() -> None:
     assert texts(Statement("title", "Windmills", "en"), Statement("subject", "windmills; dykes", "en")) == [
         ("title", "en", "Windmills"),
-        ("subject", "en", "dykes"),
+        # A term that is alone says little; after the title it says something.
+        ("subject", "en", "Windmills. dykes"),
     ]
 
 
@@ -182,7 +183,7 @@ def test_names_as_people_write_them(name: str, expected: str) -> None:
         ("Le marin", None, "en", None, ("und", None)),
         ("Le marin", None, "fr", None, ("fr", "profile")),
         ("Bois de H. Roux", None, "en", None, ("und", None)),
-        ("Lectio 2, De fide", None, "en", None, ("und", None)),
+        ("Lectio 2, De fide", None, "en", None, ("la", "detected")),
         ("Scroll view (stitched digital image)", None, None, "fr", ("und", None)),
         ("Miniatur: Jesus vor Kaiphas. D", None, "de", None, ("de", "detected")),
         ("The Railway", None, None, None, ("en", "detected")),
@@ -208,3 +209,76 @@ def test_short_texts_of_a_page_have_the_language_of_their_work() -> None:
     assert (work.level, work.language, work.language_source) == ("work", "de", "source")
     assert page.language_detected
     assert not work.language_detected
+
+
+BOOK = [
+    raw_pair("label", "Commentarii in Sententias", "la", "manifest", "manifest-label"),
+    raw_pair("Author", "Adam Fenn (1301-1360)", None, "manifest"),
+    raw_pair("Date", "1342", None, "manifest"),
+    raw_pair("Type", "Manuscript", "en", "manifest"),
+]
+
+
+@pytest.mark.parametrize(
+    ("label", "field", "expected"),
+    [
+        # A heading or a lone word takes the title of its work, with what is known of that.
+        ("Lectio IV", "contents", "Lectio IV. Commentarii in Sententias. Adam Fenn, 1342"),
+        ("Head", "canvas-label", "Head. Commentarii in Sententias. Manuscript, Adam Fenn, 1342"),
+        ("Quid est?", "canvas-label", "Quid est? Commentarii in Sententias. Manuscript, Adam Fenn, 1342"),
+        # What describes its page is left alone.
+        ("A heron waits for an eel", "canvas-label", "A heron waits for an eel"),
+        # Nothing is said twice.
+        ("Fenn, 1342", "canvas-label", "Fenn, 1342. Commentarii in Sententias. Manuscript"),
+    ],
+)
+def test_a_heading_of_a_page_says_what_it_is_a_heading_of(label: str, field: str, expected: str) -> None:
+    spoken = "la" if label == "Lectio IV" else "en"
+    page = [raw_pair("label", label, spoken, "canvas", field)]
+    captions = Describer(ANY).describe([*page, *BOOK], 30).captions
+    assert (captions[0].text, captions[0].level) == (expected, "page")
+    assert captions[1].text == "Commentarii in Sententias. Adam Fenn, 1342"
+
+
+def test_no_title_is_joined_where_the_composition_says_so() -> None:
+    plain = ANY.with_composition({"max_title_words": 0})
+    assert [one.text for one in Describer(plain).describe(BOOK, 30).captions] == ["Commentarii in Sententias"]
+
+
+@pytest.mark.parametrize(
+    ("creator", "shown"),
+    [
+        ("Author: Fenn, Ann; Librarian: Vos, Jan", ["Ann Fenn"]),
+        ("Former owner: Vos, Jan", []),
+        ("Fenn, Ann; Vos, Jan de", ["Ann Fenn", "Jan de Vos"]),
+    ],
+)
+def test_who_kept_an_object_did_not_make_it(creator: str, shown: list[str]) -> None:
+    said = (Statement("title", "La surprise", "fr"), Statement("creator", creator))
+    assert describe(said, ANY).around.values("fr")["creator"] == shown
+
+
+@pytest.mark.parametrize("place", ["S.l.", "[S.l.]", "S.l.] Regensburg", "o.O.", "[s. l.]", "Z.p."])
+def test_no_place_is_none(place: str) -> None:
+    around = describe((Statement("title", "La surprise", "fr"), Statement("place", place)), ANY).around
+    assert around.places == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "language"),
+    [
+        ("唐糸草紙", None, "ja"),
+        ("夕暮れの鷺", "en", "ja"),
+        ("江畔垂釣圖", None, "zh"),
+        ("江畔垂釣圖", "zh-Hant", "zh-Hant"),
+        ("Seirō ehon nenjū gyōji : 青楼絵本年中行事", "en", "ja"),
+        ("The seal of the emperor, inscribed 大, on the back", "en", "en"),
+    ],
+)
+def test_a_script_tells_a_language(text: str, given: str | None, language: str) -> None:
+    assert languages.spoken(text, given).tag == language
+
+
+def test_three_words_of_another_language_are_not_in_that_of_their_siblings() -> None:
+    assert languages.spoken("La Surprise", None, siblings="en").tag != "en"
+    assert languages.spoken("Surprise attack", None, siblings="en").tag == "en"

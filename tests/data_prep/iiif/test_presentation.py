@@ -153,7 +153,10 @@ def test_chapters_of_few_pages_describe_them() -> None:
     first, second = read(
         manifest_3(canvas_3("1", image_3("a")), canvas_3("2", image_3("b")), structures=structures)
     ).candidates
-    assert (first.captions[0].text, first.captions[0].field) == ("Die Heilung des Blinden", "contents")
+    assert (first.captions[0].text, first.captions[0].field) == (
+        "Die Heilung des Blinden. Portrait of a Lady. Anna Painter",
+        "contents",
+    )
     assert all(caption.field != "contents" for caption in second.captions)
 
 

@@ -128,8 +128,8 @@ def test_europeana_search() -> None:
     assert candidate.date is not None
     assert candidate.date.earliest == 1650
     assert [(c.text, c.language) for c in candidate.captions] == [
-        ("Armorial of Saint-Quentin", "en"),
-        ("Armorial de Saint-Quentin", "fr"),
+        ("Armorial of Saint-Quentin. Anna Painter, 1650", "en"),
+        ("Armorial de Saint-Quentin. Anna Painter, 1650", "fr"),
     ]
 
 
@@ -206,7 +206,7 @@ def test_europeana_record_in_json() -> None:
     )
     assert candidate.iconclass == ("46A122",)
     assert [(c.text, c.language) for c in candidate.captions if c.origin == "institution"] == [
-        ("Armorial of Saint-Quentin", "en"),
+        ("Armorial of Saint-Quentin. ca. 1650", "en"),
         ("Wappenkunde. ca. 1650", "de"),
     ]
     assert candidate.date is not None
@@ -298,8 +298,8 @@ def test_lido() -> None:
     assert candidate.date is not None
     assert candidate.date.edtf == "1650~"
     assert [c.text for c in candidate.captions if c.origin == "institution"] == [
-        "Wappen der Stadt",
-        "Heraldik und Wappenkunde. Gemälde, Anna Malerin, um 1650",
+        "Wappen der Stadt. Gemälde, Anna Malerin, um 1650",
+        "Wappen der Stadt. Heraldik und Wappenkunde. Gemälde, Anna Malerin, um 1650",
     ]
     # The text of the record may be copied by anybody; the picture may not.
     assert candidate.rights_raw == "http://creativecommons.org/licenses/by-sa/4.0/"

@@ -45,7 +45,9 @@ def test_pages_of_mets_come_in_their_physical_order_from_the_group_for_the_scree
 def test_mods_describes_the_work_and_the_linked_structure_its_page() -> None:
     first, plate, last = found_in(mets(ORIGIN)).candidates
     for candidate in (first, plate, last):
-        assert "Die Belagerung der Stadt : in zwölf Kupfern" in said(candidate, "work")
+        assert "Die Belagerung der Stadt : in zwölf Kupfern. Druckgraphik, Anna Merk, 1702" in said(
+            candidate, "work"
+        )
         assert "Die Folge zeigt den Sturm auf die Mauern und die Übergabe der Stadt." in said(
             candidate, "work"
         )
@@ -154,7 +156,7 @@ def test_thumbnails_and_texts_alone_are_refused_with_the_reason() -> None:
 def test_tei_gives_the_graphics_of_its_surfaces_and_notes_on_a_page() -> None:
     first, second = found_in(tei(ORIGIN)).candidates
     assert images(found_in(tei(ORIGIN))) == ["/tei/1-large.jpg", "/tei/2.jpg"]
-    assert "Gradual of the nuns of Ahausen" in said(first, "work")
+    assert "Gradual of the nuns of Ahausen. 1270/1299" in said(first, "work")
     assert "A choir book with painted initials for the feasts of the year." in said(second, "work")
     assert (said(first, "page"), said(second, "page")) == ([], ["Initial with the Nativity"])
     assert first.date is not None
@@ -176,7 +178,7 @@ def test_didl_gives_an_image_per_page_with_the_words_of_its_item() -> None:
     found = found_in(didl(ORIGIN))
     assert images(found) == ["/didl/1.jpg", "/didl/2.jpg"]
     first, second = found.candidates
-    assert "De Ahauser Courant met prenten" in said(first, "work")
+    assert "De Ahauser Courant met prenten. 1871" in said(first, "work")
     assert (said(first, "page"), said(second, "page")) == (
         ["Gezicht op de haven, blad een"],
         ["Gezicht op de haven, blad twee"],
