@@ -37,6 +37,11 @@ VERBS: dict[str, Verb] = {
         "data_prep.harvest.config:HarvestConfig",
         "data_prep.harvest.verb:harvest",
     ),
+    "catalogue": Verb(
+        "list what collections offer, without downloading images; harvest selects from it",
+        "data_prep.harvest.config:CatalogueConfig",
+        "data_prep.harvest.catalogue:catalogue",
+    ),
     "pack": Verb(
         "make a shard set from a folder of images and a table",
         "data_prep.contribute.config:PackConfig",

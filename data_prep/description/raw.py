@@ -6,7 +6,7 @@ Readers turn documents into raw pairs (iconoclip.record.RawPair). A harvest and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -195,6 +195,15 @@ class Describer:
             attribution=joined_credits((page.attribution, shared.attribution)),
             homepage=_homepage(pairs, shared),
         )
+
+    def texts(self, pairs: Sequence[RawPair], fields: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """What the pairs say of some fields (`subject`, `place`), as plain text, each text once."""
+        found: dict[str, dict[str, None]] = {}
+        for pair in pairs:
+            for statement in self._statements(pair):
+                if statement.field in fields and (text := plain_text(statement.text, MAX_VALUE_CHARS)):
+                    found.setdefault(statement.field, {})[text] = None
+        return {field: tuple(texts) for field, texts in found.items()}
 
     def _part(
         self,

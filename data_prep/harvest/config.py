@@ -1,4 +1,4 @@
-"""The fields of `harvest` and of `status` for a harvest. A field's description is its help text."""
+"""The fields of `harvest`, `catalogue` and `status` of a harvest. A field's description is its help text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pydantic import Field, model_validator
 
 from data_prep.config_groups import Network, Storing
 from iconoclip.config import Config, positional
+from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
 
 SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru", "lido", "library-xml"]
 
 
-class HarvestConfig(Storing):
-    """Pull images and captions from collections into a shard set."""
+class Requesting(Config):
+    """What is requested from which servers, and how; shared by `harvest` and `catalogue`."""
 
     renamed: ClassVar[dict[str, str]] = {
         "allow_hosts": "network.allow_hosts",
@@ -38,7 +39,6 @@ class HarvestConfig(Storing):
         min_length=1,
         json_schema_extra=positional(),
     )
-    out: Path | None = Field(None, description="folder of the shard set; not needed for a dry run")
     source: SourceKind = Field(
         "auto", description="kind of the sources; `auto` detects it from the address and the content"
     )
@@ -71,6 +71,29 @@ class HarvestConfig(Storing):
             "also request again what was gone (404, 410); every run requests again what could not be read"
         ),
     )
+    network: Network = Field(
+        default_factory=Network,
+        description="which servers may be contacted, how often, and limits of sizes and times",
+    )
+
+    @property
+    def again(self) -> Literal["failed", "gone", "everything"]:
+        """What of finished work is requested again: what failed, also what was gone, or everything."""
+        return "everything" if self.refresh else "gone" if self.retry_refused else "failed"
+
+
+class HarvestConfig(Requesting, Storing):
+    """Pull images and captions from collections, or from a catalogue of them, into a shard set."""
+
+    out: Path | None = Field(None, description="folder of the shard set; not needed for a dry run")
+    where: str | None = Field(
+        None,
+        description=(
+            "only for a catalogue as the source: a SQL condition over its columns, for example "
+            "\"latest < 1800 AND train = 'yes'\". Further selections into the same folder add to the set"
+        ),
+        min_length=1,
+    )
     confirm_withdrawals: bool = Field(
         False,
         description=(
@@ -85,10 +108,6 @@ class HarvestConfig(Storing):
     pack_incomplete: bool = Field(
         False, description="pack what has been downloaded, even if servers ask to wait for the rest"
     )
-    network: Network = Field(
-        default_factory=Network,
-        description="which servers may be contacted, how often, and limits of sizes and times",
-    )
 
     @model_validator(mode="after")
     def _out_and_task_fit(self) -> HarvestConfig:
@@ -98,6 +117,39 @@ class HarvestConfig(Storing):
             raise ValueError("`task` counts from 0 and stays below `num_tasks`")
         if self.num_tasks > 1 and self.task is None:
             raise ValueError("`num_tasks` needs `task`: which of them this is")
+        return self
+
+
+class CatalogueConfig(Requesting):
+    """List what collections offer in a Parquet file, without downloading an image."""
+
+    out: Path | None = Field(None, description="folder of the catalogue; not needed for a dry run")
+    name: str | None = Field(
+        None,
+        description="name of shard sets that are harvested from it; default: the institution's slug",
+        pattern=SLUG_PATTERN,
+        max_length=64,
+    )
+    policy: PolicyName = Field("open", description="rights policy of the verdicts")
+    composition: str = Field(
+        "default",
+        description=(
+            "how a catalogue's texts become captions: the name of a file in configs/captions/, or a YAML file"
+        ),
+    )
+    confirm_withdrawals: bool = Field(
+        False, description="accept lists that are empty now and were not before"
+    )
+    harvested_at: str | None = Field(
+        None,
+        description="time to write (ISO 8601, UTC), so that a repeat gives the same bytes; "
+        "default: SOURCE_DATE_EPOCH, else the start of the work",
+    )
+
+    @model_validator(mode="after")
+    def _out_is_there(self) -> CatalogueConfig:
+        if self.out is None and not self.dry_run:
+            raise ValueError("`out` is required, except in a dry run")
         return self
 
 

@@ -18,36 +18,55 @@ from iconoclip import clock
 from iconoclip.addresses import is_loopback
 from iconoclip.errors import ConfigError
 
+# What a ledger says of itself that is not the ledger of a shard set.
+CATALOGUE = "catalogue"
+
 
 def prepare(ledger: Ledger, session: Session) -> bool:
     """Prepare a ledger for work. Returns False if its harvest is finished and no more is requested."""
     same_harvest(ledger, session)
+    take_over_before(ledger, session)
+    if ledger.get("config") is not None:
+        return begin_again(ledger, session) or session.num_tasks > 1
+    links = roots(session.sources, session.kind)
+    _need_contact(session)
+    product = {} if session.fetches_images else {"product": CATALOGUE}
+    ledger.begin(session.identity, clock.now(session.storing.harvested_at), **product)
+    ledger.add_roots(links)
+    return True
+
+
+def take_over_before(ledger: Ledger, session: Session) -> None:
+    """Finish what an earlier run left: a set that was not moved, withdrawals that a task does not know of."""
     if session.num_tasks == 1:
         take_over(ledger, session.out)
     else:
         forget_what_was_withdrawn(ledger.database, session.folder / LEDGER_NAME)
-    is_done = ledger.get("finished") or ledger.get("fetched")
-    if is_done and not _begin_round(ledger, session):
-        return session.num_tasks > 1
-    if not is_done and ledger.get("config") is not None:
-        # A refresh examines a harvest again that ended without a set; an interrupted harvest is continued.
-        if session.again == "everything" and ledger.get("stopped"):
-            begin_round(ledger, clock.now(session.storing.harvested_at))
-        else:
-            retry_not_known(ledger)
-    if ledger.get("config") is None:
-        links = roots(session.sources, session.kind)
-        _need_contact(session)
-        ledger.begin(session.identity, clock.now(session.storing.harvested_at))
-        ledger.add_roots(links)
+
+
+def begin_again(ledger: Ledger, session: Session) -> bool:
+    """Continue a harvest that was begun. Returns False if it is finished and no more is requested."""
+    if ledger.get("finished") or ledger.get("fetched"):
+        return _begin_round(ledger, session)
+    # A refresh examines a harvest again that ended without a set; an interrupted harvest is continued.
+    if session.again == "everything" and ledger.get("stopped"):
+        begin_round(ledger, clock.now(session.storing.harvested_at))
+    else:
+        retry_not_known(ledger)
     return True
 
 
 def same_harvest(ledger: Ledger, session: Session) -> None:
-    """Refuse to mix two harvests in one folder."""
+    """Refuse to mix two harvests, or a harvest and a catalogue, in one folder."""
     stored = ledger.get("config")
     if stored is None:
         return
+    if (ledger.get("product") == CATALOGUE) == session.fetches_images:
+        raise ConfigError(
+            f"this folder holds a {'catalogue' if session.fetches_images else 'harvest'}",
+            where=session.out,
+            remedy="choose another --out; to harvest from a catalogue, name its folder as the source",
+        )
     before, values = stored_identity(stored), session.identity
     differing = [name for name in IDENTITY_FIELDS if before.get(name) != values[name]]
     if differing:

@@ -189,10 +189,17 @@ def report_of_harvest(ledger: Ledger, packed: Packed, out: Path) -> Report:
                 "examples": [{"key": key, "also_in": uri} for key, uri in packed.merged],
             },
             "hosts": requests_by_host(ledger),
+            **_selections(ledger),
         },
     )
     report.write(out)
     return report
+
+
+def _selections(ledger: Ledger) -> dict[str, Any]:
+    """The conditions that selected the items from a catalogue, where one is the source."""
+    stored = ledger.get("selections")
+    return {"selections": json.loads(stored)} if stored else {}
 
 
 def say(report: Report, out: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,8 @@ class Session:
         confirm_withdrawals: whether a large part of the set may be withdrawn.
         pack_incomplete: whether to pack although servers ask to wait for the rest.
         image_folder: the folder of images without an http address, which only tables have.
+        trusted: addresses whose hosts may be contacted even if they are private, in addition to the sources.
+        fetches_images: whether images are downloaded; a catalogue only lists them.
         num_tasks: the number of tasks that share this harvest.
         share: this task's share of the work in an array; None means all of it.
     """
@@ -66,6 +69,8 @@ class Session:
     confirm_withdrawals: bool = False
     pack_incomplete: bool = False
     image_folder: Path | None = None
+    trusted: Sequence[str] = ()
+    fetches_images: bool = True
     num_tasks: int = 1
     share: Share | None = None
 
@@ -83,7 +88,7 @@ class Session:
         is_shared = config.num_tasks > 1 and config.task is not None
         return cls(
             out=config.out,
-            name=config.name or _name(config.out, profile_of(first), config.institution),
+            name=config.name or default_name(config.out, profile_of(first), config.institution),
             sources=config.sources,
             storing=config,
             identity=identity_of(config),
@@ -91,7 +96,7 @@ class Session:
             kind=config.source,
             network=config.network,
             contact=config.contact,
-            again="everything" if config.refresh else "gone" if config.retry_refused else "failed",
+            again=config.again,
             confirm_withdrawals=config.confirm_withdrawals,
             pack_incomplete=config.pack_incomplete,
             num_tasks=config.num_tasks,
@@ -114,17 +119,17 @@ class Session:
     async def _run(self, ledger: Ledger, meter: Meter) -> dict[str, str]:
         storing, network = self.storing, self.network
         wanted = Wanted(storing.max_side_pixels, storing.storage.jpeg_quality, storing.storage.max_pixels)
-        async with (
-            fetcher_for(
-                ledger,
-                network,
-                self.profile_of,
-                sources=self.sources,
-                contact=self.contact,
-                pace_folder=self.folder / PACE_FOLDER if self.num_tasks > 1 else None,
-            ) as fetcher,
-            Decoders(wanted, storing.num_workers) as decoders,
-        ):
+        async with contextlib.AsyncExitStack() as stack:
+            fetcher = await stack.enter_async_context(
+                fetcher_for(
+                    ledger,
+                    network,
+                    self.profile_of,
+                    sources=[*self.sources, *self.trusted],
+                    contact=self.contact,
+                    pace_folder=self.folder / PACE_FOLDER if self.num_tasks > 1 else None,
+                )
+            )
             number = int(ledger.get("round") or 0)
             documents = DocumentReader(
                 storing,
@@ -135,19 +140,21 @@ class Session:
                 share=self.share,
                 round_number=number,
             )
-            items = ItemFetcher(
-                ledger,
-                fetcher,
-                decoders,
-                max_side_pixels=storing.max_side_pixels,
-                max_bytes=network.max_image_bytes,
-                image_folder=self.image_folder,
-                round_number=number,
-            )
+            items = None
+            if self.fetches_images:
+                items = ItemFetcher(
+                    ledger,
+                    fetcher,
+                    await stack.enter_async_context(Decoders(wanted, storing.num_workers)),
+                    max_side_pixels=storing.max_side_pixels,
+                    max_bytes=network.max_image_bytes,
+                    image_folder=self.image_folder,
+                    round_number=number,
+                )
             return await Engine(network, ledger, fetcher, documents, items, meter).run()
 
 
-def _name(out: Path, profile: InstitutionProfile, institution: str | None) -> str:
+def default_name(out: Path, profile: InstitutionProfile, institution: str | None) -> str:
     """The name of a set without a configured one: the institution's slug, otherwise the folder's name."""
     own = out.name.lower()
     return own if institution is None and profile.slug == "local" and is_slug(own) else profile.slug

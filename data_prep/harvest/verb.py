@@ -1,21 +1,23 @@
-"""`iconoclip harvest`: downloads collections into a shard set. After an interruption,
-the same command resumes.
+"""`iconoclip harvest`: downloads collections, or a selection of a catalogue, into a shard set.
+
+After an interruption, the same command resumes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from data_prep.harvest.array import Share, join, task_folder, waiting_for
 from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.documents import refused_for_rights
-from data_prep.harvest.dry_run import dry_run
+from data_prep.harvest.dry_run import dry_run, list_records
 from data_prep.harvest.lifecycle import finish, prepare, take_over
 from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import already_finished, must_wait, nothing_usable, report_of_harvest, say
+from data_prep.harvest.selection import Selection, prepare_selection, selection_of, settled_for
 from data_prep.harvest.session import Session
 from data_prep.harvest.shards import LostBytes, TooManyWithdrawals, pack
 from data_prep.ledger.absence import drop_what_is_no_longer_listed
@@ -24,7 +26,7 @@ from data_prep.ledger.jobs import CANDIDATE
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.rounds import round_times
 from data_prep.ledger.walk import settle
-from iconoclip import locks
+from iconoclip import clock, locks
 from iconoclip.errors import BadInput, DamagedData
 from iconoclip.progress import progress
 from iconoclip.shardset import MANIFEST_NAME
@@ -43,25 +45,44 @@ def harvest(config: HarvestConfig) -> int:
         ConfigError: a source is on another machine, and no contact is configured.
         TryAgainLater: the disk is full, or servers ask to wait longer than `network.max_wait_seconds`.
     """
+    selection = selection_of(config)
     if config.dry_run:
-        return dry_run(config)
+        return dry_run_of(config, selection) if selection else dry_run(config)
     session = Session.of(config)
+    if selection is None:
+        return _harvest(session, prepare)
+    session = dataclasses.replace(session, **settled_for(session, selection, config))
+    return _harvest(session, lambda ledger, session: prepare_selection(ledger, session, selection))
+
+
+Prepare = Callable[[Ledger, Session], bool]
+
+
+def _harvest(session: Session, prepared: Prepare) -> int:
     if session.share is not None:
-        return _harvest_share(session, session.share)
+        return _harvest_share(session, session.share, prepared)
     with Ledger(task_folder(session.folder, 0, 1)) as ledger:
-        if not prepare(ledger, session):
+        if not prepared(ledger, session):
             return already_finished(session.out)
         return fetch_and_pack(ledger, session)
 
 
-def _harvest_share(session: Session, share: Share) -> int:
+def dry_run_of(config: HarvestConfig, selection: Selection) -> int:
+    """List the records of a selection; no server is contacted."""
+    with Ledger(None) as ledger:
+        with ledger.transaction():
+            selection.read_into(ledger, config)
+        return list_records(ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json)
+
+
+def _harvest_share(session: Session, share: Share, prepared: Prepare) -> int:
     """Do one task's share of an array. The last task to finish packs the set."""
     task, num_tasks = share.task, share.num_tasks
     # The tasks share each host's rate limit through file locks.
     locks.require(session.folder)
     with Ledger(task_folder(session.folder, task, num_tasks)) as ledger:
-        if prepare(ledger, session) and not ledger.get("fetched"):
-            paused = _fetch_everything(ledger, session)
+        if prepared(ledger, session) and not ledger.get("fetched"):
+            paused = fetch_everything(ledger, session)
             if paused and not session.pack_incomplete:
                 raise must_wait(paused, ledger)
             ledger.note(fetched="yes")
@@ -94,7 +115,7 @@ def fetch_and_pack(ledger: Ledger, session: Session) -> int:
     out = session.out
     recorder = Recorder(session.storing, round_times(ledger))
     for _ in range(MAX_PACKINGS):
-        paused = _fetch_everything(ledger, session)
+        paused = fetch_everything(ledger, session)
         if paused and not session.pack_incomplete:
             raise must_wait(paused, ledger)
         if not ledger.get("changed") and (out / MANIFEST_NAME).exists():
@@ -127,12 +148,13 @@ def fetch_and_pack(ledger: Ledger, session: Session) -> int:
     )
 
 
-def _fetch_everything(ledger: Ledger, session: Session) -> dict[str, str]:
+def fetch_everything(ledger: Ledger, session: Session) -> dict[str, str]:
     """Download until nothing is left; then decide which candidate counts for each key, and
     download what that changed.
     """
     while True:
-        with progress("harvest", unit="images") as meter, _terminate_as_interrupt():
+        what, unit = ("harvest", "images") if session.fetches_images else ("catalogue", "documents")
+        with progress(what, unit=unit) as meter, _terminate_as_interrupt():
             paused = session.run(ledger, meter)
         if session.share is None:
             forget_what_is_no_longer_listed(ledger)

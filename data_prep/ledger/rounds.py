@@ -17,6 +17,7 @@ from typing import Final
 from data_prep.ledger.absence import drop_unreachable
 from data_prep.ledger.contents import ROOT, add_history
 from data_prep.ledger.ledger import Ledger
+from data_prep.ledger.selected import CATALOGUED
 
 # A stream's documents of an earlier round: `discovery@0`.
 _OF_ROUND: Final = "@"
@@ -66,6 +67,25 @@ def begin_round(ledger: Ledger, at: str) -> None:
         values = {"round": str(number + 1), f"round_{number + 1}_at": at}
         database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
         database.execute("DELETE FROM meta WHERE key IN ('finished', 'changed', 'fetched', 'stopped')")
+    ledger.forget_changes()
+
+
+def add_round(ledger: Ledger, at: str) -> None:
+    """Begin a round that requests nothing again, for items that are new in the ledger.
+
+    Call it within a transaction.
+
+    Args:
+        at: ISO 8601 time, recorded with everything that is downloaded in this round.
+    """
+    number = int(ledger.get("round") or 0) + 1
+    values = {"round": str(number), f"round_{number}_at": at}
+    ledger.database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+    if ledger.get("finished"):
+        # Otherwise something may be fetched that is not packed yet.
+        ledger.database.execute("DELETE FROM meta WHERE key = 'changed'")
+    ledger.database.execute("DELETE FROM meta WHERE key IN ('finished', 'fetched', 'stopped')")
+    _retry(ledger.database, "state = 'not-known'")
     ledger.forget_changes()
 
 
@@ -143,7 +163,7 @@ def _ask_all_but(database: sqlite3.Connection, streams: list[_Stream]) -> None:
     database.execute(_ASKED)
     database.execute(
         "UPDATE documents SET state = 'pending', rounds = 0, was = NULL "
-        "WHERE state = 'fetched' AND id IN (SELECT id FROM temp.asked)"
+        f"WHERE state = 'fetched' AND kind NOT GLOB '{CATALOGUED}*' AND id IN (SELECT id FROM temp.asked)"
     )
     database.execute(
         "UPDATE items SET state = 'pending', rounds = 0, was = NULL WHERE state = 'fetched' AND key IN "

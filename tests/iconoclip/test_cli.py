@@ -340,6 +340,7 @@ def test_a_printed_config_is_read_back(line: str, tmp_path: Path) -> None:
 # What a verb needs at least, for the round trip below; the documents' commands make it too.
 LEAST = {
     "demo": "", "harvest": "https://example.org/c --out x", "pack": "table.csv --out x", "check": "A",
+    "catalogue": "https://example.org/c --out x",
     "sign": "A --key k", "merge": "A B --out x", "remap": "A", "takedown": "A k1 k2 --reason because",
     "card": "A",
     "train": "A B --run_dir r", "evaluate": "m A B --out x", "export": "r --out x", "seen": "r k1 k2",

@@ -1,0 +1,1 @@
+"""The catalogue: what a collection offers, image by image, before any image is downloaded. A Parquet file."""

@@ -1,0 +1,212 @@
+"""The files of a catalogue: `catalogue.parquet`, and `catalogue.json` with its checksum, which comes last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data_prep.catalogue.columns import READ_COLUMNS, SCHEMA, SCHEMA_VERSION
+from iconoclip.errors import BadInput, DamagedData
+from iconoclip.files import atomic_write, sha256_of, write_json
+
+CATALOGUE_NAME: Final = "catalogue.parquet"
+MANIFEST_NAME: Final = "catalogue.json"
+# A row group ends at whichever comes first, so that the memory of writer and reader does not grow.
+MAX_ROWS_OF_A_GROUP: Final = 2_000
+MAX_CHARS_OF_A_GROUP: Final = 8_000_000
+MAX_MANIFEST_BYTES: Final = 10_000_000
+BATCH_ROWS: Final = 500
+
+
+class CatalogueManifest(BaseModel):
+    """`catalogue.json`: what the catalogue was made from, and the checksum of its file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = Field("iconoclip catalogue", pattern="^iconoclip catalogue$")
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
+    name: str = Field(description="name that a shard set of all of it gets by default")
+    sources: tuple[str, ...]
+    policy: str = Field(description="policy of the verdicts, as name@version")
+    composition: str = Field(description="how the captions were composed")
+    created_at: str
+    created_by: str
+    num_rows: int = Field(ge=0)
+    num_usable: int = Field(ge=0, description="rows that a harvest under this policy stores")
+    num_bytes: int = Field(ge=0, description="of catalogue.parquet")
+    sha256: str = Field(description="of catalogue.parquet", pattern="^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A catalogue on disk, opened for reading.
+
+    Args:
+        path: the Parquet file.
+        digest: its SHA-256.
+        manifest: None for a Parquet file outside of its folder, for example the result of a query.
+    """
+
+    path: Path
+    digest: str
+    manifest: CatalogueManifest | None
+
+    def batches(
+        self, is_wanted: Any, columns: tuple[str, ...] = READ_COLUMNS
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The rows for which `is_wanted(ordinals, keys)` is true, some at a time, in the order of the file.
+
+        Args:
+            is_wanted: gets an int64 array and a list of as many keys; gives as many booleans.
+            columns: the columns to read.
+        """
+        with parquet_errors(self.path), pq.ParquetFile(self.path) as file:
+            for number in range(file.metadata.num_row_groups):
+                names = file.read_row_group(number, columns=["ordinal", "key"])
+                wanted = is_wanted(names["ordinal"].to_numpy(), names["key"].to_pylist())
+                if not np.any(wanted):
+                    continue
+                first = 0
+                for batch in file.iter_batches(BATCH_ROWS, row_groups=[number], columns=list(columns)):
+                    mine = wanted[first : first + batch.num_rows]
+                    first += batch.num_rows
+                    if np.any(mine):
+                        yield batch.filter(pa.array(mine)).to_pylist()
+
+
+class parquet_errors:  # noqa: N801
+    """A context in which a Parquet file that cannot be read is reported as damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, pa.ArrowException | KeyError | OSError) and not isinstance(error, MemoryError):
+            raise DamagedData(
+                f"the catalogue cannot be read: {error}",
+                where=self._path,
+                remedy="run `iconoclip catalogue` again",
+            ) from error
+
+
+def write_catalogue(folder: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[str, Any]) -> int:
+    """Write a catalogue. Its parts appear complete or not at all, the manifest last.
+
+    Args:
+        folder: the folder of the catalogue.
+        rows: in the order of the source (data_prep.catalogue.columns.row_of).
+        about: the fields of the manifest that the rows do not tell.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        TryAgainLater: the disk is full.
+    """
+    num_rows = num_usable = 0
+    path = folder / CATALOGUE_NAME
+    with (
+        atomic_write(path) as file,
+        pq.ParquetWriter(file, SCHEMA, compression="zstd", write_page_index=False) as writer,
+    ):
+        for group in _groups(rows):
+            writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
+            num_rows += len(group)
+            num_usable += sum(bool(row["usable"]) for row in group)
+        # What is there of an older catalogue must not vouch for the new file.
+        (folder / MANIFEST_NAME).unlink(missing_ok=True)
+    manifest = CatalogueManifest(
+        **about,
+        num_rows=num_rows,
+        num_usable=num_usable,
+        num_bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+    )
+    write_json(folder / MANIFEST_NAME, manifest.model_dump(mode="json"))
+    return num_rows
+
+
+def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    group: list[Mapping[str, Any]] = []
+    num_chars = 0
+    for row in rows:
+        group.append(row)
+        num_chars += len(row["candidate"]) + sum(len(pair["value"]) for pair in row["raw"])
+        num_chars += sum(len(caption["text"]) for caption in row["captions"])
+        if len(group) >= MAX_ROWS_OF_A_GROUP or num_chars >= MAX_CHARS_OF_A_GROUP:
+            yield group
+            group, num_chars = [], 0
+    if group:
+        yield group
+
+
+def is_catalogue(path: Path) -> bool:
+    """Whether a source is a catalogue's folder, or a Parquet file."""
+    return (path / MANIFEST_NAME).is_file() or (path.suffix == ".parquet" and path.is_file())
+
+
+def open_catalogue(path: Path) -> Catalogue:
+    """Open a catalogue by its folder, or by its Parquet file.
+
+    Raises:
+        DamagedData: the file does not match its checksum, or cannot be read.
+        BadInput: a Parquet file that is no catalogue.
+    """
+    folder = path if path.is_dir() else path.parent
+    manifest = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
+    is_own = path.is_dir() or (path.name == CATALOGUE_NAME and manifest is not None)
+    file = folder / CATALOGUE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise DamagedData(
+            "the catalogue's file is missing", where=file, remedy="run `iconoclip catalogue` again"
+        )
+    digest = sha256_of(file)
+    if is_own and manifest is not None and digest != manifest.sha256:
+        raise DamagedData(
+            "the catalogue does not match its checksum",
+            where=file,
+            remedy="run `iconoclip catalogue` again, or copy it again",
+        )
+    _check_columns(file)
+    return Catalogue(file, digest, manifest if is_own else None)
+
+
+def read_manifest(folder: Path) -> CatalogueManifest:
+    """The manifest of a catalogue.
+
+    Raises:
+        DamagedData: it is not one, or is of a later version.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        with path.open("rb") as file:
+            return CatalogueManifest.model_validate_json(file.read(MAX_MANIFEST_BYTES))
+    except (OSError, ValidationError) as error:
+        raise DamagedData(
+            "not the manifest of a catalogue that this version can read",
+            where=path,
+            remedy="run `iconoclip catalogue` again",
+        ) from error
+
+
+def _check_columns(path: Path) -> None:
+    with parquet_errors(path):
+        names = pq.read_schema(path).names
+    missing = [name for name in READ_COLUMNS if name not in names]
+    if missing:
+        raise BadInput(
+            f"no catalogue: the columns {', '.join(missing)} are missing",
+            where=path,
+            remedy="name the folder that `iconoclip catalogue` wrote, or a query's result with all of its"
+            " columns; a table of images is for `iconoclip pack`",
+        )

@@ -1,0 +1,98 @@
+"""The items that were selected from a catalogue, in the ledger of a harvest that walks nothing.
+
+The documents of such a ledger were read when the catalogue was made: they only give the items their order
+and their reservations. A selection adds items. Nothing is taken away because a later selection does not
+contain it, only because the catalogue does not, which means that the source itself no longer offers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from data_prep.ledger.absence import drop_unreachable
+from data_prep.ledger.contents import ROOT
+from data_prep.ledger.jobs import ELSEWHERE, ItemRow
+from data_prep.ledger.ledger import Ledger
+
+# The kind of their documents, with a number: a source may offer one address as documents of two kinds.
+CATALOGUED = "catalogued"
+
+
+@dataclass(frozen=True)
+class Selected:
+    """An item of a catalogue with its place: documents and items are in the order of their ordinals."""
+
+    document: str
+    document_ordinal: int
+    ordinal: int
+    opt_out: tuple[str, ...]
+    item: ItemRow
+
+
+def replace_selection(ledger: Ledger, items: Iterable[Selected]) -> bool:
+    """Make these the items of the ledger; those that were there and still are keep their images.
+
+    Call it within a transaction.
+
+    Returns:
+        Whether anything is new, described differently, or gone.
+    """
+    database = ledger.database
+    for table in ("sightings", "edges", "documents", "refusals", "withdrawals"):
+        database.execute(f"DELETE FROM {table}")
+    is_news = False
+    for one in items:
+        document = _document(ledger, one)
+        row = one.item
+        state = ELSEWHERE if row.is_elsewhere else "refused" if row.refused else "pending"
+        new = database.execute(
+            "INSERT INTO items (key, host, candidate, state, reason, base) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (key) DO NOTHING",
+            (row.key, row.host, row.candidate_json, state, row.refused, row.base or row.key),
+        ).rowcount
+        other = None if new else row.candidate_json
+        database.execute(
+            "INSERT OR IGNORE INTO sightings SELECT ?1, ?2, key, nullif(?4, candidate), NULL FROM items"
+            " WHERE key = ?3",
+            (document, one.ordinal, row.key, other),
+        )
+        is_news |= bool(new)
+    is_news |= _exists(ledger, "sightings WHERE candidate IS NOT NULL")
+    is_news |= _exists(ledger, "items WHERE key NOT IN (SELECT key FROM sightings)")
+    drop_unreachable(database)
+    return is_news
+
+
+def holds_any(ledger: Ledger) -> bool:
+    """Whether the ledger has items from an earlier selection."""
+    return _exists(ledger, "items")
+
+
+def holds(ledger: Ledger, sample_key: str) -> bool:
+    """Whether an earlier selection contains the sample."""
+    return ledger.database.execute("SELECT 1 FROM items WHERE base = ?", (sample_key,)).fetchone() is not None
+
+
+def _exists(ledger: Ledger, rows: str) -> bool:
+    return ledger.database.execute(f"SELECT 1 FROM {rows} LIMIT 1").fetchone() is not None
+
+
+def _document(ledger: Ledger, one: Selected) -> int:
+    """The document of an item; a new one becomes one of the sources."""
+    database = ledger.database
+    kind = f"{CATALOGUED}{one.document_ordinal}"
+    known = database.execute(
+        "SELECT id FROM documents WHERE uri = ? AND kind = ?", (one.document, kind)
+    ).fetchone()
+    if known:
+        return int(known[0])
+    (document,) = database.execute(
+        "INSERT INTO documents (uri, kind, context, host, depth, state, opt_out, is_list) VALUES (?, ?, '{}',"
+        " '', 0, 'fetched', ?, 0) RETURNING id",
+        (one.document, kind, " ".join(one.opt_out)),
+    ).fetchone()
+    database.execute(
+        "INSERT OR IGNORE INTO edges VALUES (?, ?, ?, NULL)", (ROOT, one.document_ordinal, document)
+    )
+    return int(document)
