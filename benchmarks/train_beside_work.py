@@ -4,7 +4,7 @@
 
 One busy process per core runs next to the training, so that half of the machine is the fair share. Both ways
 of waiting are measured, with and without that work: OpenMP threads that spin (GNU's default, 300,000 times)
-and threads that sleep (what `iconoclip` sets). Model and batch are those of train_throughput.py. Prints medians.
+and threads that sleep (what `iconoclip` sets). The model is that of train_throughput.py. Prints medians.
 """
 
 from __future__ import annotations
