@@ -18,6 +18,20 @@ PATIENT = Limits(max_attempts=3, stall_seconds=30, max_wait_seconds=1.5, retry_s
 IMPATIENT = replace(PATIENT, max_attempts=2, stall_seconds=0.4)
 
 
+def fetcher_of(
+    server: Any,
+    *,
+    pace: Pace = FAST,
+    contact: str | None = None,
+    allow: tuple[str, ...] | None = None,
+    limits: Limits = PATIENT,
+    memory: Any = None,
+) -> Fetcher:
+    """A fetcher that may ask the test's server, or the hosts in `allow`."""
+    allowed = AllowList((f"127.0.0.1:{server.port}",) if allow is None else allow)
+    return Fetcher(contact=contact, allowed=allowed, pace_of=lambda _: pace, memory=memory, limits=limits)
+
+
 def get(
     server: Any,
     *paths: str,
@@ -29,14 +43,12 @@ def get(
     **options: Any,
 ) -> Any:
     """Fetch one path (or absolute address), or several at once."""
-    allowed = AllowList((f"127.0.0.1:{server.port}",) if allow is None else allow)
     wanted = {"wanted": "json", "max_bytes": 1_000_000, **options}
 
     async def run() -> list[Any]:
-        fetcher = Fetcher(
-            contact=contact, allowed=allowed, pace_of=lambda _: pace, memory=memory, limits=limits
-        )
-        async with fetcher:
+        async with fetcher_of(
+            server, pace=pace, contact=contact, allow=allow, limits=limits, memory=memory
+        ) as fetcher:
             uris = [path if "//" in path else server.origin + path for path in paths]
             return await asyncio.gather(*(fetcher.fetch(uri, **wanted) for uri in uris))
 

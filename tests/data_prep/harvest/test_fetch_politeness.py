@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from data_prep.network.addresses import AllowList
 from data_prep.network.answers import Gone, HostPaused, NotNow, Refused
-from data_prep.network.fetch import Fetched, Fetcher
+from data_prep.network.fetch import Fetched
 from data_prep.network.hosts import Pace
 from data_prep.network.sites import SiteRules
 from iconoclip.errors import ConfigError
-from tests.data_prep.harvest.fetching import FAST, JSON, PATIENT, get
+from tests.data_prep.harvest.fetching import JSON, PATIENT, fetcher_of, get
 
 # Who we are
 
@@ -218,13 +217,7 @@ def test_a_server_that_minds_the_accept_header_is_asked_without_it_from_then_on(
     server.prefixes["/m/"] = minds_accept(reply, status)
 
     async def run():
-        fetcher = Fetcher(
-            contact=None,
-            allowed=AllowList((f"127.0.0.1:{server.port}",)),
-            pace_of=lambda _: FAST,
-            limits=PATIENT,
-        )
-        async with fetcher:
+        async with fetcher_of(server) as fetcher:
             return [
                 await fetcher.fetch(f"{server.origin}/m/{n}", wanted="json", max_bytes=99) for n in range(4)
             ]
@@ -235,13 +228,7 @@ def test_a_server_that_minds_the_accept_header_is_asked_without_it_from_then_on(
 
 def test_what_is_missing_is_asked_for_twice_at_three_documents_of_a_host_at_most(server):
     async def run():
-        fetcher = Fetcher(
-            contact=None,
-            allowed=AllowList((f"127.0.0.1:{server.port}",)),
-            pace_of=lambda _: FAST,
-            limits=PATIENT,
-        )
-        async with fetcher:
+        async with fetcher_of(server) as fetcher:
             for n in range(6):
                 with pytest.raises(Gone, match="404"):
                     await fetcher.fetch(f"{server.origin}/m/{n}", wanted="json", max_bytes=99)

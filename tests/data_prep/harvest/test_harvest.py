@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.verb import harvest
-from iconoclip.config import as_tree
 from iconoclip.errors import BadInput, ConfigError, RightsForbid, SomeRefused
 from iconoclip.rights import may_train
 from iconoclip.shardset import ShardSet
+from tests.data_prep.harvest import harvesting
+from tests.data_prep.harvest.harvesting import CLOCK, files
 
-CLOCK = "2026-01-02T03:04:05Z"
-
-
-def config(archive: Any, out: Path, **values: Any) -> HarvestConfig:
-    defaults: dict[str, Any] = {
-        "harvested_at": CLOCK, "max_side_pixels": 64, "network.retry_seconds": 0.01, "num_workers": 2,
-    }  # fmt: skip
-    return HarvestConfig(sources=[archive.collection], out=out, **as_tree(defaults | values))
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+# With two processes, so that images are decoded in another order than they are listed in.
+config = functools.partial(harvesting.config, num_workers=2)
 
 
 def test_collection_becomes_a_shard_set(archive, tmp_path):
