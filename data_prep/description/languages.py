@@ -153,7 +153,7 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
     """
     tag = canonical_tag(given)
     if (script := _by_script(text)) and (tag or "").split("-")[0] not in script:
-        # No Latin tag fits Chinese characters; that of a transcription beside them does not say more.
+        # No Latin tag fits Chinese characters; that of a transcription next to them does not say more.
         return Spoken(script[0], "detected")
     if tag is not None:
         contradiction = _contradiction(text, tag)
