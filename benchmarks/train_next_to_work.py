@@ -1,6 +1,6 @@
 """Claim: next to other work on the same cores, training keeps its fair share of its speed.
 
-    python benchmarks/train_beside_work.py [--shardset SET] [--steps 20] [--rounds 3]
+    python benchmarks/train_next_to_work.py [--shardset SET] [--steps 20] [--rounds 3]
 
 One busy process per core runs next to the training, so that half of the machine is the fair share. Both ways
 of waiting are measured, with and without that work: OpenMP threads that spin (GNU's default, 300,000 times)
