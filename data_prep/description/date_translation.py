@@ -1,5 +1,5 @@
-"""Words for time in some thirty languages -> English, so that one grammar reads them
-(data_prep.description.dates).
+"""Words for time in some thirty languages -> English, so that one grammar
+reads them (data_prep.description.dates).
 
 The words are data: date_terms.tsv. Here is only what no word for word translation can do: numerals of
 centuries, suffixes of decades, and the Japanese and Chinese order of words.

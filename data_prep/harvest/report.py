@@ -1,5 +1,5 @@
-"""What a harvest did and what it refused, for people (a summary) and for programs (report.json,
-refused.jsonl)."""
+"""What a harvest did and what it refused, for people (a summary) and for programs
+(report.json, refused.jsonl)."""
 
 from __future__ import annotations
 

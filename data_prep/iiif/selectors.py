@@ -1,5 +1,5 @@
-"""Which part of a canvas an annotation speaks of: `#xywh=`, FragmentSelector, ImageApiSelector,
-SvgSelector."""
+"""Which part of a canvas an annotation speaks of: `#xywh=`, FragmentSelector,
+ImageApiSelector, SvgSelector."""
 
 from __future__ import annotations
 
