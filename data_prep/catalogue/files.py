@@ -152,7 +152,8 @@ def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
 
 def is_catalogue(path: Path) -> bool:
     """Whether a source is a catalogue's folder, or a Parquet file."""
-    return (path / MANIFEST_NAME).is_file() or (path.suffix == ".parquet" and path.is_file())
+    has_both = (path / MANIFEST_NAME).is_file() and (path / CATALOGUE_NAME).is_file()
+    return has_both or (path.suffix == ".parquet" and path.is_file())
 
 
 def open_catalogue(path: Path) -> Catalogue:
@@ -166,10 +167,6 @@ def open_catalogue(path: Path) -> Catalogue:
     manifest = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
     is_own = path.is_dir() or (path.name == CATALOGUE_NAME and manifest is not None)
     file = folder / CATALOGUE_NAME if path.is_dir() else path
-    if not file.is_file():
-        raise DamagedData(
-            "the catalogue's file is missing", where=file, remedy="run `iconoclip catalogue` again"
-        )
     digest = sha256_of(file)
     if is_own and manifest is not None and digest != manifest.sha256:
         raise DamagedData(

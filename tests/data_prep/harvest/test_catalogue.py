@@ -411,6 +411,36 @@ def test_a_list_of_addresses_is_catalogued(archive, tmp_path):
     assert len(rows(tmp_path / "cat")) == 1
 
 
+def test_what_does_not_fit_a_column_does_not_end_the_catalogue(archive, tmp_path):
+    """Numbers beyond any picture, and halves of characters, as hostile or broken documents have them."""
+    for number, size in enumerate((10**12, 2**31, -5, 10**30)):
+        manifest = archive.manifest(number)
+        manifest["label"] = {"en": ["A ship \ud800 in a storm"]}
+        manifest["metadata"] = [
+            {"label": {"en": ["Date \udfff"]}, "value": {"en": ["99999999999 BC \ud801"]}}
+        ]
+        canvas = manifest["items"][0]
+        canvas["height"] = canvas["items"][0]["items"][0]["body"]["width"] = size
+        service = canvas["items"][0]["items"][0]["body"]["service"][0]
+        service["sizes"] = [{"width": size, "height": size}]
+        service["maxArea"] = service["maxWidth"] = service["width"] = size
+        archive.routes[f"/manifest/{number}"] = lambda seen, body=manifest: archive.json(body, seen)
+    archive.num_manifests = 5
+    done = catalogue(archive.collection, tmp_path / "cat")
+    assert done.returncode in (0, 3), done.stderr
+    assert f"{archive.origin}/manifest/4" in [row["manifest"] for row in rows(tmp_path / "cat")]
+    done = harvest(tmp_path / "cat", tmp_path / "set", "--where", "manifest LIKE '%/4'")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_of_documents_may_contain_a_file_of_that_name(archive, tmp_path):
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / MANIFEST_NAME).write_text(json.dumps(archive.manifest(1)))
+    host = archive.origin.removeprefix("http://")
+    done = harvest(tmp_path / "documents", tmp_path / "set", "--network.allow_hosts", host)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_source_without_images_is_an_error(server, tmp_path):
     done = catalogue(f"{server.origin}/nothing", tmp_path / "cat")
     assert done.returncode == 2

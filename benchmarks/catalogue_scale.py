@@ -1,0 +1,217 @@
+"""A catalogue as it grows: time per item and peak memory of the real command, over HTTP on this machine.
+
+A server in a process of its own offers manifests of twenty pages, a thousand manifests per collection.
+`iconoclip catalogue` walks them; then `iconoclip harvest --where ... --dry-run` selects one row in ten
+thousand. Both are the commands as anybody calls them, each in a new process.
+
+    python benchmarks/catalogue_scale.py --sizes 10000 100000
+
+A hundred thousand items take about five minutes on two busy cores, a million about fifty, and 3 GB of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+PAGES, MANIFESTS_OF_A_COLLECTION = 20, 1_000
+PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
+SHARE_SELECTED = 10_000
+
+
+def page(uri: str, number: int) -> dict[str, Any]:
+    """A canvas with an image service."""
+    service = {"id": f"{uri}/image/{number}", "type": "ImageService3", "profile": "level2"}
+    body = {
+        "id": f"{uri}/image/{number}/full/max/0/default.jpg",
+        "type": "Image",
+        "width": 3000,
+        "height": 2000,
+        "service": [service],
+    }
+    canvas = f"{uri}/canvas/{number}"
+    painting = {
+        "id": f"{canvas}/a",
+        "type": "Annotation",
+        "motivation": "painting",
+        "body": body,
+        "target": canvas,
+    }
+    return {
+        "id": canvas,
+        "type": "Canvas",
+        "width": 3000,
+        "height": 2000,
+        "label": {"none": [f"f. {number + 1}r"]},
+        "items": [{"id": f"{canvas}/p", "type": "AnnotationPage", "items": [painting]}],
+    }
+
+
+def manifest(uri: str, number: int) -> dict[str, Any]:
+    """A manifest of twenty pages, with a usual amount of metadata."""
+    pairs = {
+        "Creator": f"Painter {number % 500}",
+        "Date": str(1500 + number % 400),
+        "Subject": f"Harbours; ships; storm {number % 90}",
+        "Place": f"Town {number % 300}",
+    }
+    return {
+        "@context": "http://iiif.io/api/presentation/3/context.json",
+        "id": uri,
+        "type": "Manifest",
+        "label": {"en": [f"Views of harbours with ships, album {number}, after drawings of a traveller"]},
+        "rights": PDM,
+        "metadata": [{"label": {"en": [name]}, "value": {"en": [value]}} for name, value in pairs.items()],
+        "items": [page(uri, n) for n in range(PAGES)],
+    }
+
+
+def answer(origin: str, path: str, num_manifests: int) -> dict[str, Any] | None:
+    """The document at a path; None if there is none."""
+    kind, _, name = path.strip("/").partition("/")
+    if kind == "manifest":
+        return manifest(origin + path, int(name))
+    if kind != "collection":
+        return None
+    if name == "top":
+        num_parts = -(-num_manifests // MANIFESTS_OF_A_COLLECTION)
+        members = [(f"{origin}/collection/{n}", "Collection") for n in range(num_parts)]
+    else:
+        first = int(name) * MANIFESTS_OF_A_COLLECTION
+        numbers = range(first, min(first + MANIFESTS_OF_A_COLLECTION, num_manifests))
+        members = [(f"{origin}/manifest/{n}", "Manifest") for n in numbers]
+    items = [{"id": uri, "type": type_, "label": {"en": [uri]}} for uri, type_ in members]
+    return {"id": origin + path, "type": "Collection", "label": {"en": [path]}, "items": items}
+
+
+def serve(num_manifests: int) -> None:
+    """Serve until the process ends; the first line of the output is the port."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+                return
+            path = head.split(b" ", 2)[1].decode()
+            document = answer(f"http://127.0.0.1:{port}", path, num_manifests)
+            body = b"" if document is None else json.dumps(document).encode()
+            status = "404 Not Found" if document is None else "200 OK"
+            lines = (
+                f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            writer.write(lines.encode() + body)
+            await writer.drain()
+
+    async def main() -> None:
+        nonlocal port
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        print(port, flush=True)
+        await server.serve_forever()
+
+    port = 0
+    asyncio.run(main())
+
+
+def command(words: Sequence[object]) -> dict[str, float]:
+    """Run `iconoclip`: elapsed and processor seconds, and peak memory in MB."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "iconoclip.cli", *map(str, words)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).resolve().parent.parent,
+    )
+    assert process.stderr is not None
+    told = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        sys.exit(told.decode())
+    return {
+        "seconds": time.perf_counter() - began,
+        "processor": usage.ru_utime + usage.ru_stime,
+        "peak_mb": usage.ru_maxrss / 1024,
+    }
+
+
+def measure(num_items: int) -> dict[str, float]:
+    """Catalogue as many items, and select from the result."""
+    num_manifests = num_items // PAGES
+    server = subprocess.Popen(
+        [sys.executable, __file__, "--serve", str(num_manifests)], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    try:
+        top = f"http://127.0.0.1:{int(server.stdout.readline())}/collection/top"
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "cat"
+            walked = command(["catalogue", top, "--out", out])
+            file = out / "catalogue.parquet"
+            num_rows = pq.read_metadata(file).num_rows
+            if num_rows != num_manifests * PAGES:
+                sys.exit(f"{num_rows} rows for {num_items} items")
+            where = f"ordinal % {SHARE_SELECTED} = 7"
+            chosen = command(["harvest", out, "--where", where, "--dry-run"])
+            return {
+                "seconds": walked["seconds"],
+                "milliseconds_per_item": 1000 * walked["seconds"] / num_rows,
+                "processor_milliseconds_per_item": 1000 * walked["processor"] / num_rows,
+                "peak_mb": walked["peak_mb"],
+                "bytes_per_item": file.stat().st_size / num_rows,
+                "select_seconds": chosen["seconds"],
+                "select_peak_mb": chosen["peak_mb"],
+            }
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def table(results: dict[int, dict[str, float]]) -> str:
+    """The results in Markdown."""
+    lines = [
+        "| items | per item | processor per item | peak memory | bytes per item | select | its peak memory |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for size, found in results.items():
+        lines.append(
+            f"| {size:,} | {found['milliseconds_per_item']:.2f} ms "
+            f"| {found['processor_milliseconds_per_item']:.2f} ms | {found['peak_mb']:.0f} MB "
+            f"| {found['bytes_per_item']:.0f} | {found['select_seconds']:.1f} s "
+            f"| {found['select_peak_mb']:.0f} MB |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure each size, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve)
+        return
+    results: dict[int, dict[str, float]] = {}
+    for size in options.sizes:
+        results[size] = measure(size)
+        print(f"{size:,} items: {results[size]}", file=sys.stderr, flush=True)
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
