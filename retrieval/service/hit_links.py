@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 from urllib.parse import quote
 
 from iconoclip.record import Record
@@ -29,19 +30,19 @@ def home_of(hit: Hit) -> str | None:
     return next((url for url in map(outward, (hit.homepage, hit.manifest, hit.canvas)) if url), None)
 
 
-def content_state(record: Record) -> str | None:
-    """A IIIF Content State 1.0 (section 2.2.1) for the record's canvas or region,
-    base64url-encoded (section 6).
+def content_state_of(record: Record, base: str) -> dict[str, Any] | None:
+    """A IIIF Content State 1.0 (section 2.2.1) for the record's canvas or region.
 
-    Universal Viewer and Clover open it. A region is a canvas with `#xywh=`, and `partOf` gives its manifest.
+    Its id is its address in this service, because ids of the institution are not ours to make. A region
+    is a canvas with `#xywh=`, and `partOf` gives its manifest.
     """
     source = record.source
     if not (source.canvas and source.manifest):
         return None
     target = source.canvas if source.region is None else f"{source.canvas}#xywh={source.region}"
-    state = {
+    return {
         "@context": "http://iiif.io/api/presentation/3/context.json",
-        "id": f"{source.manifest}#content-state",
+        "id": f"{base}/iiif/{record.key}/content-state.json",
         "type": "Annotation",
         "motivation": ["contentState"],
         "target": {
@@ -50,6 +51,13 @@ def content_state(record: Record) -> str | None:
             "partOf": [{"id": source.manifest, "type": "Manifest"}],
         },
     }
+
+
+def content_state(record: Record, base: str) -> str | None:
+    """The Content State of a record, base64url-encoded (section 6). Universal Viewer and Clover open it."""
+    state = content_state_of(record, base)
+    if state is None:
+        return None
     # Section 6.1: the text is percent-encoded as encodeURIComponent does, then base64url without padding.
     encoded = quote(json.dumps(state, separators=(",", ":")), safe="!'()*~-._")
     return base64.urlsafe_b64encode(encoded.encode()).decode().rstrip("=")

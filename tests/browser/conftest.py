@@ -32,7 +32,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     index = build_index(tmp_path_factory.mktemp("armorial"), num_arms=72)
     with SearchEngine.open(index) as engine, bind("127.0.0.1", 0) as listener:
         engine.warm_up()
-        app = create_app(engine, ServeConfig(index=str(index), rate_limit_per_minute=0))
+        app = create_app(engine, ServeConfig(index=str(index), rate_limit_per_minute=0, cors_origins=["*"]))
         with running(app, listener) as where:
             yield where
 

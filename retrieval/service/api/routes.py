@@ -89,7 +89,7 @@ _ITEM = ItemAnswer(
     image=f"https://search.example/image/{examples.RECORD.key}.jpg",
     thumbnail=f"https://search.example/thumb/{examples.RECORD.key}.jpg",
     page=f"https://search.example/item/{examples.RECORD.key}",
-    content_state=content_state(examples.RECORD),
+    content_state=content_state(examples.RECORD, "https://search.example"),
 )
 
 
@@ -103,7 +103,7 @@ def item(key: KeyPath, request: Request, context: InjectedContext, concealed: Co
         image=f"{base}/image/{key}.jpg" if shown else None,
         thumbnail=f"{base}/thumb/{key}.jpg" if shown else None,
         page=f"{base}/item/{key}",
-        content_state=content_state(found.record),
+        content_state=content_state(found.record, base),
     )
 
 

@@ -23,7 +23,7 @@ from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.service.api.openapi import REFUSALS, KeyPath, Responses
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
 from retrieval.service.hit_links import outward
-from retrieval.service.iiif import published
+from retrieval.service.iiif import content_search_1, published
 from retrieval.service.iiif.canvases import (
     CAPTION_MOTIVATION,
     Json,
@@ -41,6 +41,9 @@ CONTEXT_CHARS = 30
 router = APIRouter(responses=REFUSALS, tags=["iiif"])
 _OK: Responses = {
     200: {"content": {"application/ld+json": {}}, "description": "IIIF Content Search 2, an annotation page"}
+}
+_OK_1: Responses = {
+    200: {"content": {"application/ld+json": {}}, "description": "IIIF Content Search 1, an annotation list"}
 }
 TargetOf = Callable[[Hit], str | None]
 
@@ -88,6 +91,21 @@ def search_object(
 
 
 @router.get(
+    "/iiif/{key}/object/search/1",
+    summary="Search within an object, version 1.0",
+    response_class=Annotations,
+    responses=_OK_1,
+)
+def search_object_1(
+    key: KeyPath, params: Params, request: Request, context: InjectedContext, concealed: Concealed
+) -> JSONResponse:
+    """The same as `/iiif/{key}/object/search`, in version 1.0 of the API, for viewers that read only that."""
+    asked = _SearchRequest(context.base_url(request), f"/iiif/{key}/object/search/1", params)
+    document = asked.answer_1(context, key, concealed, lambda hit: canvas_id(hit.key, asked.base))
+    return JSONResponse(document, media_type="application/ld+json")
+
+
+@router.get(
     "/iiif/{key}/source/search",
     summary="Search within an institution's own manifest",
     response_class=Annotations,
@@ -120,12 +138,7 @@ class _SearchRequest:
         self, context: ServiceContext, key: str, concealed: tuple[str, ...], target_of: TargetOf
     ) -> Json:
         """The annotation page as a document."""
-        wanted = self._motivation.split()
-        found = (
-            []
-            if wanted and CAPTION_MOTIVATION not in wanted
-            else self._found(context, key, concealed, target_of)
-        )
+        found = self._found(context, key, concealed, target_of)
         start = (self._page - 1) * PAGE_SIZE
         shown = found[start : start + PAGE_SIZE]
         document: Json = {"@context": CONTEXT, "id": self._address(self._page), "type": "AnnotationPage"}
@@ -139,11 +152,28 @@ class _SearchRequest:
             document["annotations"] = [{"type": "AnnotationPage", "items": marked}]
         return document
 
+    def answer_1(
+        self, context: ServiceContext, key: str, concealed: tuple[str, ...], target_of: TargetOf
+    ) -> Json:
+        """The same in version 1.0."""
+        found = self._found(context, key, concealed, target_of)
+        start = (self._page - 1) * PAGE_SIZE
+        return content_search_1.annotation_list(
+            self._address(self._page),
+            found[start : start + PAGE_SIZE],
+            total=len(found),
+            start=start,
+            following=self._address(self._page + 1) if start + PAGE_SIZE < len(found) else None,
+        )
+
     def _found(
         self, context: ServiceContext, key: str, concealed: tuple[str, ...], target_of: TargetOf
     ) -> list[tuple[Json, list[Json]]]:
         """The annotations, with marks for the words found, best first."""
-        found = []
+        found: list[tuple[Json, list[Json]]] = []
+        wanted = [motivation.removeprefix("oa:") for motivation in self._motivation.split()]
+        if wanted and CAPTION_MOTIVATION not in wanted:
+            return found
         for hit in self._hits(context, key, concealed):
             target = target_of(hit)
             for number, caption in self._captions(hit) if target else ():

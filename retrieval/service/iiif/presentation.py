@@ -14,8 +14,9 @@ from retrieval.answers import Hit
 from retrieval.service.api.openapi import REFUSALS, KeyPath, Responses
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext
 from retrieval.service.export_set import ExportParams, ExportSet, export_set
-from retrieval.service.hit_links import outward
-from retrieval.service.iiif import published
+from retrieval.service.guards.refusals import N_, Refusal
+from retrieval.service.hit_links import content_state_of, outward
+from retrieval.service.iiif import content_search_1, published
 from retrieval.service.iiif.canvases import Json, canvas_of, empty_page, label_of, whole_page
 from retrieval.service.iiif.published import CONTEXT
 from retrieval.service.params import MAX_K
@@ -92,6 +93,22 @@ def item_manifest(key: KeyPath, request: Request, context: InjectedContext, conc
 
 
 @router.get(
+    "/iiif/{key}/content-state.json",
+    summary="The place of an item at its institution, as a IIIF Content State",
+    response_class=Iiif,
+    responses=OK,
+)
+def item_content_state(
+    key: KeyPath, request: Request, context: InjectedContext, concealed: Concealed
+) -> Iiif:
+    """A IIIF Content State 1.0: the institution's canvas, or a region of it, and its manifest."""
+    state = content_state_of(context.record(key, concealed), context.base_url(request))
+    if state is None:
+        raise Refusal(404, N_("this item has no canvas in a manifest"), where=key)
+    return Iiif(state)
+
+
+@router.get(
     "/iiif/{key}/object/manifest.json",
     summary="The whole object of an item as a Manifest",
     response_class=Iiif,
@@ -103,14 +120,15 @@ def object_manifest(key: KeyPath, request: Request, context: InjectedContext, co
     """
     base, hit = context.base_url(request), context.hit(key, concealed)
     hits = tuple(context.hits_of_group(key, concealed))
-    service = {"id": f"{base}/iiif/{key}/object/search", "type": "SearchService2"}
+    search = f"{base}/iiif/{key}/object/search"
+    services = [{"id": search, "type": "SearchService2"}, content_search_1.service(f"{search}/1")]
     return Iiif(
         manifest_of(
             canvases_of(hits, context, concealed, base),
             f"{base}/iiif/{key}/object/manifest.json",
             label_of(hit.captions, hit.title),
             len(hits),
-            service=[service],
+            service=services,
         )
     )
 

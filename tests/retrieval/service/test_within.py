@@ -20,7 +20,7 @@ def book(client: TestClient) -> str:
 
 
 def search_of(client: TestClient, book: str) -> str:
-    (service,) = client.get(f"/iiif/{book}/object/manifest.json").json()["service"]
+    service, _ = client.get(f"/iiif/{book}/object/manifest.json").json()["service"]
     assert service["type"] == "SearchService2"
     return str(service["id"])
 
