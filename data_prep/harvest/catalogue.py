@@ -139,17 +139,12 @@ def _rows(ledger: Ledger, session: Session) -> Iterator[dict[str, Any]]:
     with progress("write", unit="rows") as meter:
         for ordinal, place in enumerate(places(ledger)):
             if place.document not in documents:
-                (uri,) = ledger.database.execute(
-                    "SELECT uri FROM documents WHERE id = ?", (place.document,)
-                ).fetchone()
+                uri = ledger.uri_of(place.document)
                 # Places come document by document, so only the present one must be known.
                 number = next(iter(documents.values()))[0] + 1 if documents else 0
                 documents = {place.document: (number, uri)}
-            (candidate_json,) = ledger.database.execute(
-                "SELECT candidate FROM items WHERE key = ?", (place.key,)
-            ).fetchone()
             number, uri = documents[place.document]
-            candidate = CANDIDATE.validate_json(candidate_json)
+            candidate = CANDIDATE.validate_json(ledger.candidate_of(place.key))
             at = Position(uri, number, ordinal, place.opt_out)
             yield _row(candidate, at, session, described, is_shared=key_of(candidate) in shared)
             meter.advance()

@@ -171,13 +171,9 @@ def prepare_selection(ledger: Ledger, session: Session, selection: Selection) ->
             if is_begun and session.again != "everything":
                 add_round(ledger, at)
             if selection.read_into(ledger, session.storing, session.share):
-                ledger.database.execute("INSERT OR REPLACE INTO meta VALUES ('changed', 'yes')")
+                ledger.put(changed="yes")
             selections = [*json.loads(ledger.get("selections") or "[]"), selection.where]
-            values = {
-                "selection": selection.identity,
-                "selections": json.dumps(list(dict.fromkeys(selections))),
-            }
-            ledger.database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+            ledger.put(selection=selection.identity, selections=json.dumps(list(dict.fromkeys(selections))))
     return True
 
 

@@ -106,7 +106,11 @@ class Ledger:
     def note(self, **values: str) -> None:
         """Write values of `meta`, in one transaction."""
         with self.transaction():
-            self.database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+            self.put(**values)
+
+    def put(self, **values: str) -> None:
+        """Write values of `meta` within a transaction that the caller has opened."""
+        self.database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     # Work to do
 
@@ -258,6 +262,16 @@ class Ledger:
                 "UPDATE items SET spool = NULL, offset = NULL, size = NULL WHERE spool IS NOT NULL"
             )
         self.spool.drop()
+
+    def uri_of(self, document: int) -> str:
+        """The address of a document."""
+        row = self.database.execute("SELECT uri FROM documents WHERE id = ?", (document,)).fetchone()
+        return str(row[0])
+
+    def candidate_of(self, key: str) -> str:
+        """The candidate that counts for a key, as JSON."""
+        row = self.database.execute("SELECT candidate FROM items WHERE key = ?", (key,)).fetchone()
+        return str(row[0])
 
     def candidates_of(self, document: int) -> list[tuple[str]]:
         """The candidates of a document, in its order, as JSON."""
