@@ -97,17 +97,42 @@ def test_others_read_it_with_duckdb_and_pandas(mixed, tmp_path):
     assert pd.read_parquet(path)["train"].value_counts().to_dict() == {"yes": 9, "no": 3}
 
 
-def test_a_harvest_of_all_of_it_is_the_harvest_of_the_source(mixed, tmp_path):
-    assert harvest(mixed.collection, tmp_path / "direct").returncode == 3
-    catalogue(mixed.collection, tmp_path / "cat")
-    mixed.requests.clear()
+@pytest.fixture
+def intricate(mixed: Any) -> Any:
+    """The mixed archive, with one identifier for the images of two manifests, and a reserved manifest."""
+    answers = {number: mixed.manifest(number) for number in (0, 1, 4)}
+    for number in (0, 1):
+        answers[number]["items"][0]["id"] = f"{mixed.origin}/the-canvas"
+
+    def reserved(seen: Any) -> Any:
+        answer = mixed.json(answers[4], seen)
+        return type(answer)(answer.body, answer.status, {**answer.headers, "tdm-reservation": "1"})
+
+    mixed.routes["/manifest/0"] = lambda seen: mixed.json(answers[0], seen)
+    mixed.routes["/manifest/1"] = lambda seen: mixed.json(answers[1], seen)
+    mixed.routes["/manifest/4"] = reserved
+    return mixed
+
+
+def test_a_harvest_of_all_of_it_is_the_harvest_of_the_source(intricate, tmp_path):
+    assert harvest(intricate.collection, tmp_path / "direct").returncode == 3
+    catalogue(intricate.collection, tmp_path / "cat")
+    intricate.requests.clear()
     done = harvest(tmp_path / "cat", tmp_path / "set")
     assert done.returncode == 3, done.stderr
     assert files(tmp_path / "set") == files(tmp_path / "direct")
-    assert all(path.startswith("/image/") for path in mixed.paths)
-    assert len(mixed.paths) == 9
+    assert all(path.startswith("/image/") for path in intricate.paths)
+    assert len(intricate.paths) == 9
     reports = [json.loads((tmp_path / name / "report.json").read_text()) for name in ("set", "direct")]
     assert reports[0]["by_reason"] == reports[1]["by_reason"]
+    found = rows(tmp_path / "cat")
+    direct = records(tmp_path / "direct")
+    assert [row["key"] for row in found if row["usable"]] == list(direct)
+    assert found[4]["opt_out"] == ["tdmrep"]
+    assert found[0]["source_id"] != found[1]["source_id"]
+    # One of the two images of an identifier, alone: it has the key that it has next to the other.
+    assert harvest(tmp_path / "cat", tmp_path / "one", "--where", "ordinal = 1").returncode == 0
+    assert records(tmp_path / "one").items() <= direct.items()
 
 
 def test_selections_add_up_to_the_harvest_of_the_source(mixed, tmp_path):
@@ -354,26 +379,6 @@ def test_a_killed_catalogue_resumes_and_gives_the_same_bytes(archive, tmp_path):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_two_images_of_one_identifier_keep_the_keys_of_the_whole(archive, tmp_path):
-    """A selection of one of them gets the key that it has next to the other."""
-
-    def same_canvas(number: int) -> Any:
-        manifest = archive.manifest(number)
-        manifest["items"][0]["id"] = f"{archive.origin}/the-canvas"
-        return lambda seen: archive.json(manifest, seen)
-
-    for number in (0, 1):
-        archive.routes[f"/manifest/{number}"] = same_canvas(number)
-    archive.num_manifests = 3
-    assert harvest(archive.collection, tmp_path / "direct").returncode == 0
-    assert catalogue(archive.collection, tmp_path / "cat").returncode == 0
-    assert [row["key"] for row in rows(tmp_path / "cat")] == list(records(tmp_path / "direct"))
-    assert harvest(tmp_path / "cat", tmp_path / "one", "--where", "ordinal = 1").returncode == 0
-    assert records(tmp_path / "one").items() <= records(tmp_path / "direct").items()
-    assert harvest(tmp_path / "cat", tmp_path / "all").returncode == 0
-    assert files(tmp_path / "all") == files(tmp_path / "direct")
-
-
 def test_the_tasks_of_an_array_share_a_selection(mixed, tmp_path):
     catalogue(mixed.collection, tmp_path / "cat")
     assert harvest(tmp_path / "cat", tmp_path / "one", "--where", "ordinal < 9").returncode == 3
@@ -386,23 +391,6 @@ def test_the_tasks_of_an_array_share_a_selection(mixed, tmp_path):
     ]
     assert codes == [0, 3, 0, 3]
     assert files(tmp_path / "two") == files(tmp_path / "one")
-
-
-def test_reservations_reach_the_rows_and_the_harvest(archive, tmp_path):
-    manifest = archive.manifest(4)
-    headers = {"Content-Type": "application/json", "tdm-reservation": "1"}
-
-    def reserved(seen: Any) -> Any:
-        answer = archive.json(manifest, seen)
-        return type(answer)(answer.body, answer.status, {**answer.headers, **headers})
-
-    archive.routes["/manifest/4"] = reserved
-    assert harvest(archive.collection, tmp_path / "direct").returncode in (0, 3)
-    catalogue(archive.collection, tmp_path / "cat")
-    row = rows(tmp_path / "cat")[4]
-    assert row["opt_out"] == ["tdmrep"]
-    assert harvest(tmp_path / "cat", tmp_path / "set").returncode in (0, 3)
-    assert files(tmp_path / "set") == files(tmp_path / "direct")
 
 
 def test_a_list_of_addresses_is_catalogued(archive, tmp_path):
