@@ -12,7 +12,7 @@ import hashlib
 import json
 import operator
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
@@ -272,14 +272,18 @@ def with_present_names(model: type[BaseModel], values: Mapping[str, Any]) -> dic
     return tree
 
 
-def digest(config: BaseModel) -> str:
-    """The SHA-256 of a resolved config. Equal values give an equal digest, whatever their order or source."""
-    return _digest(config.model_dump(mode="json"))
+def digest(config: BaseModel, without: Collection[str] = ()) -> str:
+    """The SHA-256 of a resolved config. Equal values give an equal digest, whatever their order or source.
+
+    Args:
+        without: fields that may change, such as whom a server's operator may write to.
+    """
+    return _digest(config.model_dump(mode="json", exclude=set(without)))
 
 
-def older_digest(config: BaseModel) -> str:
+def older_digest(config: BaseModel, without: Collection[str] = ()) -> str:
     """The digest of the same values under their retired field names, as an earlier version computed it."""
-    values = config.model_dump(mode="json")
+    values = config.model_dump(mode="json", exclude=set(without))
     for old, new in renamed_fields(type(config)).items():
         *groups, own = new.split(".")
         holder = functools.reduce(operator.getitem, groups, values)

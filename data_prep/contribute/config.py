@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from data_prep.config_groups import ShardLimits
+from data_prep.config_groups import Network, ShardLimits
 from data_prep.sources.table_config import TableSettings
 from iconoclip.config import Config, positional
 from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
@@ -20,6 +20,20 @@ class PackConfig(TableSettings):
     """Make a shard set from a folder of images and a table, or from WebDataset tars."""
 
     out: Path | None = Field(default=None, description="folder of the shard set; not needed for a dry run")
+    contact: str | None = Field(
+        None,
+        description=(
+            "your mail address or a web page about the work, for the User-Agent; required where images of the"
+            " table have web addresses on hosts other than this machine"
+        ),
+        min_length=3,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+    )
+    network: Network = Field(
+        default_factory=Network,
+        description="which servers may be contacted for images with web addresses, how often, and limits",
+    )
     dry_run: bool = Field(False, description="list what would be packed and write nothing")
     json: bool = Field(  # type: ignore[assignment]
         False, description='print one JSON object per line: {"record": ...} or {"refused": ...}'

@@ -34,6 +34,8 @@ from iconoclip.progress import progress
 
 # The images of tars, while they are packed.
 MEMBERS: Final = "members"
+# Fields that change nothing in the result: a pack that stopped for want of a contact is resumed with one.
+HOW_TO_ASK: Final = ("contact", "network")
 
 
 def pack(config: PackConfig) -> int:
@@ -77,7 +79,7 @@ def _reader(config: PackConfig, folder: Path | None) -> TableReader:
 
 
 def _session(config: PackConfig, out: Path) -> Session:
-    """The session of a pack: it requests nothing, and its name may follow from the rows."""
+    """The session of a pack. Images with web addresses are requested; its name may follow from the rows."""
     table = str(config.table)
     return Session(
         out=out,
@@ -86,12 +88,14 @@ def _session(config: PackConfig, out: Path) -> Session:
         storing=config,
         identity=identity_of(config, sources=[table], source="auto", num_tasks=1, task=None),
         profile_of=profiles(config.institution, config.composition),
+        network=config.network,
+        contact=config.contact,
     )
 
 
 def _begin(ledger: Ledger, session: Session, config: PackConfig, reader: TableReader) -> None:
     """Record what is packed; a table that changes during the work would mix two versions."""
-    identity = {"table_sha256": reader.identity(), "pack_config": digest(config)}
+    identity = {"table_sha256": reader.identity(), "pack_config": digest(config, HOW_TO_ASK)}
     known = {name: ledger.get(name) for name in identity}
     if known["table_sha256"] not in (None, identity["table_sha256"]):
         raise DamagedData(
@@ -99,7 +103,7 @@ def _begin(ledger: Ledger, session: Session, config: PackConfig, reader: TableRe
             where=reader.path,
             remedy="choose another --out",
         )
-    if known["pack_config"] not in (None, identity["pack_config"], older_digest(config)):
+    if known["pack_config"] not in (None, identity["pack_config"], older_digest(config, HOW_TO_ASK)):
         raise DamagedData(
             "the settings have changed since this pack was begun",
             where=session.out,

@@ -58,6 +58,7 @@ _BEFORE_A_SHELFMARK = re.compile(r"\s+[-–—|/]\s+|\s*[;:]\s+|,\s+")
 # "Oxford, MS. Bodl. 264" is a place, "Book of Hours, MS Add. 18850" a title.
 _WORDS_BEFORE_A_COMMA = 3
 _CAPITALS_AND_DIGITS = re.compile(r"(?:[A-Z]{0,6}[\d._\-/]{0,12}[A-Z\d._\-/]{0,12}(?: |$)){1,5}")
+_MAX_CODE_LETTERS = 6
 _CODE = re.compile(r"[\w\-./:,;()\[\]+*#]{0,120}")
 
 
@@ -136,12 +137,13 @@ def _is_title(text: str, min_words: int) -> bool:
 def _is_code(text: str) -> bool:
     """Capitals and digits alone (`PRENT 0141`), or one unspaced token with digits and capitals or separators
     in it: `bsb00026283_00001`, `E.1829-2004`."""
+    longest_word = max((len(word) for word in re.findall(r"[^\W\d_]+", text)), default=0)
     if _CAPITALS_AND_DIGITS.fullmatch(text) and any(letter.isdigit() for letter in text):
-        return True
+        # "PRENT 0141" is a code, "MANIFESTE DADA 1918" a title.
+        return longest_word <= _MAX_CODE_LETTERS
     tokens = text.split(" ")
     if len(tokens) > 1 and all(map(_CODE_TOKEN.fullmatch, tokens)):
         return any(letter.isdigit() for letter in text)
     if " " in text or not _CODE.fullmatch(text) or not any(letter.isdigit() for letter in text):
         return False
-    longest_word = max((len(word) for word in re.findall(r"[^\W\d_]+", text)), default=0)
-    return longest_word <= 6 or "_" in text
+    return longest_word <= _MAX_CODE_LETTERS or "_" in text

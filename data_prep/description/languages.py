@@ -246,12 +246,23 @@ def guess(text: str, default: str | None = None) -> str | None:
         return _by_small_words(text)
     shares = _shares(text)
     best = max(shares, key=shares.__getitem__)
-    if default is not None and shares.get(default.split("-")[0], 0.0) >= _PRIOR_WORTH:
+    expected = (default or "").split("-")[0]
+    if default and shares.get(expected, 0.0) >= _PRIOR_WORTH and not _is_outvoted(text, expected):
         return default
     if shares[best] >= _SURE:
         return best
     small = _by_small_words(text)
+    if small and _words(text) & _SMALL_WORDS.get(expected, frozenset()):
+        return None if small != expected else small
     return small if small and shares[small] >= _SMALL_WORDS_WORTH else None
+
+
+def _is_outvoted(text: str, expected: str) -> bool:
+    """Whether a text has two small words of one other language and none of the one expected of it."""
+    words = _words(text)
+    found = _by_small_words(text)
+    mine = _SMALL_WORDS.get(expected, frozenset())
+    return found is not None and len(words & _SMALL_WORDS[found]) > 1 and not words & mine
 
 
 def _by_small_words(text: str) -> str | None:

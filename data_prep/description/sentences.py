@@ -27,7 +27,7 @@ _SUBDIVISION: Final = re.compile(r"\s*--\s*")
 
 
 # "Without a place" in the rules for title pages.
-_NO_PLACE: Final = re.compile(r"\[?\W*(?:s\.? ?l|o\.? ?o|z\.? ?p|n\.? ?p|b\.? ?m)\b", re.IGNORECASE)
+_NO_PLACE: Final = re.compile(r"\[?\W*(?:s\.? ?l|o\.? ?o|z\.? ?p|n\.? ?p|b\.? ?m)\b[.\]]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Circumstances:
         return {
             "type": types[:1],
             "creator": _shown_names(self.creators)[:MAX_NAMES],
-            "date": [date.strip(" .[]")] if date and len(date) <= MAX_DATE_CHARS else [],
+            "date": [_shown_date(date)] if date and len(date) <= MAX_DATE_CHARS else [],
         }
 
 
@@ -136,6 +136,11 @@ def sentences_from(
         if text:
             captions.append(_caption(text, source_of[tag], level))
     return captions
+
+
+def _shown_date(text: str) -> str:
+    """A date without the brackets of cataloguers, and without a place that is none before it."""
+    return _NO_PLACE.sub("", text).strip(" .,:[]")
 
 
 def _shown_names(creators: Iterable[str]) -> list[str]:

@@ -75,7 +75,20 @@ def _extended(
     values = {name: [text for text in texts if _is_new(name, text, whole)] for name, texts in values.items()}
     values |= {"title": [caption.text], "work": [work] if work else []}
     text = composition.template(tag).render(values, is_title=True)
-    return caption if text == caption.text else caption.model_copy(update={"text": text})
+    if text == caption.text:
+        return caption
+    changes: dict[str, object] = {"text": text}
+    if tag == languages.UNKNOWN:
+        # A name has no language, a sentence around it has.
+        spoken = languages.spoken(
+            text, None, siblings=languages.dominant((one.text, one.language) for one in same)
+        )
+        changes |= {
+            "language": spoken.tag,
+            "language_source": spoken.source,
+            "language_detected": spoken.is_guess,
+        }
+    return caption.model_copy(update=changes)
 
 
 def _in_language(texts: Iterable[tuple[str, str | None]], tag: str) -> list[str]:

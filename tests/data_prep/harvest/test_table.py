@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep.contribute.config import PackConfig
-from data_prep.contribute.pack import pack
+from data_prep.contribute.pack import HOW_TO_ASK, pack
 from data_prep.sources.table import TableReader
 from data_prep.sources.table_config import Columns
 from data_prep.sources.table_rows import rows as read_rows
 from data_prep.sources.table_rows import table_file
+from iconoclip.config import digest
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, SomeRefused
 from iconoclip.record import Region
 from iconoclip.shardset import ShardSet
@@ -238,12 +239,24 @@ def test_unreadable_tables(folder, tmp_path, text):
         TableReader(config(path, tmp_path / "out", columns=Columns(file="Datei")))
 
 
+def test_a_pack_that_lacked_a_contact_is_resumed_with_one(folder, tmp_path):
+    values = [{**row, "Datei": "http://127.0.0.1:9/a.jpg"} for row in rows()[:1]]
+    table, out = write_csv(folder, values), tmp_path / "out"
+    with pytest.raises(BadInput, match="nothing usable"):
+        pack(config(table, out))  # a private address that nobody has allowed
+    known = config(table, out, contact="me@library.org", network={"allow_hosts": ["127.0.0.1:9"]})
+    assert digest(known, HOW_TO_ASK) == digest(config(table, out), HOW_TO_ASK)
+    assert digest(known) != digest(config(table, out))
+
+
 def test_a_pack_that_an_earlier_version_began_is_continued(folder, tmp_path):
     """Before there were groups, the digest of the settings was that of the flat fields."""
     settings = config(write_csv(folder, rows()), tmp_path / "out", split={"seed": 3})
     pack(settings)
     flat = settings.model_dump(mode="json")
     storage, split = flat.pop("storage"), flat.pop("split")
+    # Fields of later versions, which change nothing in the result.
+    del flat["contact"], flat["network"]
     flat |= {**storage, **split, "split_seed": split["seed"]}
     del flat["seed"]
     canonical = json.dumps(flat, sort_keys=True, separators=(",", ":"))
