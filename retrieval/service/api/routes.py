@@ -20,6 +20,7 @@ from retrieval.service.guards import uploads
 from retrieval.service.guards.refusals import Refusal
 from retrieval.service.hit_links import content_state, is_shown
 from retrieval.service.params import FilterParams, SearchParams, Value
+from retrieval.service.recommendations import Recommended, recommended
 
 router = APIRouter(responses=REFUSALS)
 MAX_NOTATIONS = 100
@@ -126,6 +127,34 @@ def copies(key: KeyPath, context: InjectedContext, concealed: Concealed) -> Copi
     the same object whose perceptual hashes and model vectors agree.
     """
     return Copies(hits=context.copies(key, concealed))
+
+
+class Recommendations(BaseModel):
+    """What is recommended next to an item."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recommended: tuple[Recommended, ...]
+
+
+_RECOMMENDED = Recommended(
+    kind="hand",
+    what="Konrad Grünenberg",
+    reason="also by Konrad Grünenberg",
+    query="like=staatsarchiv-0123456789abcdef&creator=Konrad+Gr%C3%BCnenberg",
+    hits=(examples.ITEM.hit,),
+)
+
+
+@router.get(
+    "/api/items/{key}/recommended",
+    tags=["items"],
+    summary="From the same hand, moment, place, with the same motif",
+    responses=answered(Recommendations(recommended=(_RECOMMENDED,))),
+)
+def recommendations(key: KeyPath, context: InjectedContext, concealed: Concealed) -> Recommendations:
+    """Other items with their reason in words, from records and vectors alone; most similar first."""
+    return Recommendations(recommended=recommended(context.record(key, concealed), context, concealed))
 
 
 class SimilarParams(FilterParams):

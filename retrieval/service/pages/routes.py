@@ -26,6 +26,7 @@ from retrieval.service.pages.home import HomePage, home_page
 from retrieval.service.pages.jinja import remember_language, render, root_of, translation_for
 from retrieval.service.pages.layout import ratios_css
 from retrieval.service.params import MAX_K, SearchParams, from_page, misspelt
+from retrieval.service.recommendations import recommended
 
 router = APIRouter(include_in_schema=False)
 RATIOS_CSS = ratios_css()
@@ -144,6 +145,7 @@ def item(
         "item.html",
         item=found,
         base=context.base_url(request),
+        recommended=recommended(found.record, context, concealed, translation_for(request).language),
         seen=SeenText(text, OcclusionOverlay.of(context.explain(key, text, concealed))) if text else None,
         suggested=_suggested(context, key, asked, concealed, translation_for(request).language)
         if asked
