@@ -32,7 +32,6 @@ from retrieval.live.refresh import ViewRefresher
 from retrieval.live.view import IndexView
 from retrieval.query.facets import facets_of, notations_in_use
 from retrieval.query.hits import hit_of
-from retrieval.query.judging import Judge
 from retrieval.query.order import Order
 from retrieval.query.ranking import Cursor, Entry, query_digest
 from retrieval.query.vector import QueryVector, query_vector
@@ -95,15 +94,13 @@ class SearchEngine:
         wanted = self._query_vector(query, view)
         order = Order(view, query, wanted, mask_N, cursor)
         page = order.page(query.k)
-        judge = Judge(view, wanted)
-        cosines, scores = judge.judged(page.entries)
         shown_N = view.shown(mask_N) if query.fold and mask_N is not None else None
         hits = [
             hit_of(
                 view.record(entry.row),
                 rank=page.num_before + number,
-                score=float(scores[number - 1]),
-                cosine=None if cosines is None else round(float(cosines[number - 1]), 5),
+                score=entry.score,
+                cosine=None if entry.cosine is None else round(entry.cosine, 5),
                 matched=_matched(entry, wanted is not None),
                 num_near_duplicates=self._num_folded(view, entry.row, shown_N) if query.fold else 0,
             )
@@ -113,7 +110,7 @@ class SearchEngine:
             hits=tuple(hits),
             total=view.count(mask_N),
             next_cursor=page.cursor(query_digest(query)),
-            matches_well=judge.matches_well(order),
+            matches_well=order.matches_well,
             took_ms=round((time.perf_counter() - started) * 1000, 2),
         )
 

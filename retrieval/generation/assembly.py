@@ -4,6 +4,7 @@ statistics, and the manifest.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from retrieval.config import IndexConfig
 from retrieval.faiss_index import IndexChoice, Segment, build, choose, map_vectors, write_flat
 from retrieval.generation.calibration import Statistics
 from retrieval.generation.captions import Captions, write_captions
-from retrieval.generation.catalog import CatalogWriter, ImageLocation
+from retrieval.generation.catalog import Catalog, CatalogWriter, ImageLocation
 from retrieval.generation.columns import ColumnsBuilder
 from retrieval.generation.duplicates import cluster
 from retrieval.generation.manifest import (
@@ -37,6 +38,7 @@ from retrieval.generation.manifest import (
     Calibration,
     CaptionPart,
     IndexManifest,
+    Relevance,
     Settings,
     ShardSetReference,
     checksums,
@@ -82,6 +84,7 @@ class IndexDescription:
     inputs_digest: str
     compacted_through: int = 0
     calibration: Calibration | None = None
+    relevance: Relevance | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,8 @@ def write_generation(
         catalogued = _write_index_and_catalog(draft, source, vectors_ND, choice, config, meter)
         _write_clusters(draft, vectors_ND, catalogued)
         segment = Segment(draft / VECTORS_NAME, vectors_ND.shape, choice, draft / ANN_NAME)
-        measured = measure(segment, statistics, catalogued.sampled, config, encode_texts)
+        with contextlib.closing(Catalog(draft / CATALOG_NAME)) as catalog:
+            measured = measure(segment, statistics, catalogued.sampled, config, encode_texts, catalog.words)
         part = None if captions is None else _write_captions(draft, captions, budget_mb, config)
         collection = _fill_milvus(index, name, vectors_ND, config) if config.backend == "milvus" else None
         manifest = _manifest(name, segment, measured, part, facts, config).model_copy(
@@ -170,6 +174,7 @@ def _manifest(
         inputs_digest=facts.inputs_digest,
         compacted_through=facts.compacted_through,
         calibration=measured.calibration or facts.calibration,
+        relevance=measured.relevance or facts.relevance,
         captions=captions,
         backend=config.backend,
         milvus_uri=config.milvus_uri,

@@ -127,7 +127,7 @@ def joined(scores: Sequence[Scores]) -> Scores:
 
 def probabilities(curve: Curve, scores: Scores) -> Vectors:
     """The probability that each score is a match."""
-    return _sigmoid(scores.features @ np.array([curve.cosine, curve.z]) + curve.intercept)
+    return sigmoid(scores.features @ np.array([curve.cosine, curve.z]) + curve.intercept)
 
 
 def likelihoods(
@@ -165,6 +165,23 @@ def fit_curve(matching: Scores, background: Scores, background_share: float = 0.
     return Curve(cosine=0.0, z=0.0, intercept=0.0)
 
 
+def fit_weights(
+    matching_CF: npt.NDArray[np.float64], background_CF: npt.NDArray[np.float64], background_share: float
+) -> tuple[tuple[float, ...], float]:
+    """The weights [F] and the intercept of a logistic regression in which no feature counts against a match:
+    one by one, the features with the most negative weight are left out (weight 0).
+    """
+    num = matching_CF.shape[1]
+    used = list(range(num))
+    while used:
+        weights, intercept = _fit(matching_CF[:, used], background_CF[:, used], background_share)
+        if (weights >= 0).all():
+            found = dict(zip(used, weights.tolist(), strict=True))
+            return tuple(found.get(n, 0.0) for n in range(num)), intercept
+        used.pop(int(np.argmin(weights)))
+    return (0.0,) * num, 0.0
+
+
 def _fit(
     matching_CF: npt.NDArray[np.float64], background_CF: npt.NDArray[np.float64], background_share: float
 ) -> tuple[npt.NDArray[np.float64], float]:
@@ -181,7 +198,7 @@ def _fit(
     design = np.column_stack([(x - centre) / scale, np.ones(len(x))])
     ridge, parameters = np.diag([1e-2] * x.shape[1] + [1e-6]), np.zeros(design.shape[1])
     for _ in range(50):
-        p = _sigmoid(design @ parameters).astype(np.float64)
+        p = sigmoid(design @ parameters).astype(np.float64)
         gradient = design.T @ (shares * (p - y)) + ridge @ parameters
         hessian = (design * (shares * p * (1 - p))[:, None]).T @ design + ridge
         parameters -= np.linalg.solve(hessian, gradient)
@@ -189,7 +206,8 @@ def _fit(
     return weights, float(parameters[-1] - weights @ centre)
 
 
-def _sigmoid(x: npt.NDArray[np.floating]) -> Vectors:
+def sigmoid(x: npt.NDArray[np.floating]) -> Vectors:
+    """1 / (1 + exp(-x)), float32."""
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))), np.float32)
 
 

@@ -1,9 +1,9 @@
 """Captions searched by meaning: a second segment of a generation. A hit on a caption
 counts as a hit on its item.
 
-A text is nearer to any text than to an image, so the scores of the two segments are never compared; their
-ranks are fused (retrieval.query.ranking). This finds things that a caption names but a picture does not show,
-such as a place or an occasion.
+A text is nearer to any text than to an image, so the scores of the two segments are never compared: a caption
+counts by how unlikely it is by chance (retrieval.query.judging). This finds things that a caption names but a
+picture does not show, such as a place or an occasion.
 
 captions.faiss        float16 [C, D], unit length: the mean direction of an item's captions
 captions-ann.faiss    approximate index, unless the kind is exact

@@ -106,6 +106,11 @@ class Columns:
             mask_N &= part_N
         return mask_N
 
+    def made_in(self, year: int) -> Mask:
+        """Which rows were made in a year for all that is known, if their date spans a century at most."""
+        known_N = (self.earliest != UNKNOWN_EARLIEST) & (self.latest.astype(np.int64) - self.earliest <= 100)
+        return np.asarray(known_N & (self.earliest <= year) & (self.latest >= year))
+
     def rows_with(self, name: str, value: str) -> list[int]:
         """The rows that have exactly this value."""
         column = self.values[name]

@@ -83,6 +83,21 @@ class Calibration(_ManifestModel):
     num_background: int = Field(description="queries known not to")
 
 
+class Relevance(_ManifestModel):
+    """The weights that join words and picture to one likelihood (retrieval.generation.relevance).
+
+    The features are, in this order: coverage, information, fullness and closeness of the words, and the log
+    odds of the picture.
+    """
+
+    hybrid: tuple[float, ...] = Field(min_length=5, max_length=5)
+    hybrid_intercept: float
+    words: tuple[float, ...] = Field(min_length=4, max_length=4, description="without the picture")
+    words_intercept: float
+    num_matching: int = Field(description="pairs of query and item known to match that it was fitted on")
+    num_background: int = Field(description="pairs known not to")
+
+
 class CaptionPart(_ManifestModel):
     """The segment of caption vectors."""
 
@@ -121,6 +136,7 @@ class IndexManifest(_ManifestModel):
     inputs_digest: Sha256 = Field(description="of everything the generation was built from")
     compacted_through: int = Field(0, ge=0, description="changes of the mutable segment that are inside")
     calibration: Calibration | None
+    relevance: Relevance | None = Field(None, description="null in indexes built before it was measured")
     captions: CaptionPart | None = Field(None, description="captions searched by meaning, if any")
     backend: Literal["faiss", "milvus"] = "faiss"
     milvus_uri: str | None = None

@@ -24,7 +24,9 @@ from retrieval.generation.calibration import (
     scores_of,
     shortened,
 )
-from retrieval.generation.manifest import Calibration
+from retrieval.generation.evidence import WordSource
+from retrieval.generation.known_items import learned_relevance, queries_for
+from retrieval.generation.manifest import Calibration, Relevance
 
 Vectors = npt.NDArray[np.float32]
 EncodeTexts = Callable[[Sequence[str]], Vectors]
@@ -36,10 +38,13 @@ MIN_Z_OF_OWN_IMAGE, MIN_MATCHING = 1.28, 10
 
 @dataclass(frozen=True)
 class Measurements:
-    """Recall at 10 over sampled queries, and the curves of scores if there was a model to fit them."""
+    """Recall at 10 over sampled queries, and, if there was a model to fit them, the curves of scores and the
+    weights of words and pictures.
+    """
 
     recall: float
     calibration: Calibration | None
+    relevance: Relevance | None = None
 
 
 def measure(
@@ -48,8 +53,9 @@ def measure(
     sampled: list[tuple[int, str]],
     config: IndexConfig,
     encode_texts: EncodeTexts | None,
+    words: WordSource,
 ) -> Measurements:
-    """Set the segment's effort with realistic queries, and calibrate its scores."""
+    """Set the segment's effort with realistic queries, calibrate its scores, and weigh words and pictures."""
     captions_QD = encode_texts([text for _, text in sampled]) if encode_texts else None
     queries_QD = sampled_queries(segment.vectors_ND, captions_QD)
     recall = measure_effort(
@@ -57,7 +63,11 @@ def measure(
     )
     if encode_texts is None or captions_QD is None:
         return Measurements(recall, None)
-    return Measurements(recall, _calibration(segment, statistics, sampled, captions_QD, encode_texts))
+    calibration = _calibration(segment, statistics, sampled, captions_QD, encode_texts)
+    queries = queries_for(sampled)
+    texts_QD = encode_texts([query.text for query in queries])
+    relevance = learned_relevance(queries, texts_QD, words, segment, statistics, calibration)
+    return Measurements(recall, calibration, relevance)
 
 
 def sampled_queries(vectors_ND: npt.NDArray[np.float16], captions_QD: Vectors | None) -> Vectors:

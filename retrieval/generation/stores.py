@@ -21,6 +21,7 @@ from retrieval.faiss_index import BLOCK_ROWS
 from retrieval.generation.captions import Captions
 from retrieval.generation.catalog import ImageLocation
 from retrieval.generation.manifest import ShardSetReference
+from retrieval.generation.word_index import short_facts_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,8 +287,8 @@ class _RecordReader:
                 where=self._shardset.folder / shard,
                 remedy="`iconoclip check` the shard set, and copy it again",
             ) from error
-        # What its source said is for another mapping of the set; nothing here searches it or shows it.
-        return record.model_copy(update={"raw": ()})
+        # What its source said is for another mapping of the set; only short facts are searched.
+        return short_facts_only(record)
 
     def _open(self, shard: str) -> IO[bytes]:
         path = Path(self._shardset.folder) / shard

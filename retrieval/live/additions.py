@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.record import Record
-from retrieval import iconography
-from retrieval.generation.catalog import ImageLocation, WordMatch, words_of
-from retrieval.generation.columns import Columns, Mask
+from retrieval.generation.catalog import ImageLocation
+from retrieval.generation.columns import Columns
+from retrieval.generation.word_index import searchable_text
 from retrieval.live.log import Change
-from retrieval.words import folded, words_in
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Additions:
                 ImageLocation(place.shardset - 1 + shardset_offset, place.shard, place.offset, place.size)
             )
             vectors.append(change.addition.vector.astype(np.float32))
-            texts.append(_text_of(change.addition.record))
+            texts.append(searchable_text(change.addition.record))
             if change.addition.caption is not None:
                 captioned.append(position_of[change.key])
                 captions.append(change.addition.caption.astype(np.float32))
@@ -100,41 +99,3 @@ class Additions:
     def hides(self) -> frozenset[str]:
         """The keys whose row in the generation must not be shown: withdrawn, or replaced by an addition."""
         return self.withdrawn | frozenset(record.key for record in self.records)
-
-    def match_words(self, text: str, mask_M: Mask | None) -> list[tuple[int, int]]:
-        """The positions that contain words of `text`, each with the tier that
-        Catalog.match_words would give it.
-        """
-        words = [folded(word) for word in words_in(text)]
-        phrase = f" {' '.join(words)} "
-        found = []
-        for position, own in enumerate(self.texts):
-            if not words or (mask_M is not None and not mask_M[position]):
-                continue
-            num_held = sum(f" {word} " in own for word in words)
-            if num_held:
-                tier = 0 if len(words) > 1 and phrase in own else 1 if num_held == len(words) else 2
-                found.append((position, tier))
-        return found
-
-
-def _text_of(record: Record) -> str:
-    """A record's words, folded, with a space before and after each; fields are kept apart."""
-    fields = [
-        *words_of(record),
-        iconography.words(record.iconclass),
-        *record.iconclass,
-        record.source.id,
-        record.key,
-    ]
-    lines = [line for text in fields for line in text.split("\n")]
-    return " | ".join(f" {' '.join(folded(word) for word in words_in(line))} " for line in lines)
-
-
-def merged(
-    sealed: list[WordMatch], added: list[tuple[int, int]], first_row: int, limit: int
-) -> list[WordMatch]:
-    """The word matches of both segments. Until compaction, an addition ranks with the best of its tier."""
-    best = {tier: min((m.bm25 for m in sealed if m.tier == tier), default=0.0) for tier in (0, 1, 2)}
-    matches = sealed + [WordMatch(first_row + position, tier, best[tier]) for position, tier in added]
-    return sorted(matches, key=lambda match: (match.tier, match.bm25, match.row))[:limit]

@@ -108,6 +108,8 @@ def _new_items(view: IndexView, source: StoreSource, pair: StorePair) -> Iterato
             known = view.record(row)
             if addition.caption is None and known.captions == record.captions:
                 addition = replace(addition, caption=view.caption(row))
+            if view.sealed.catalog.words.is_old:
+                record = record.model_copy(update={"raw": known.raw})
             if known == record and _has_same_vectors(view, row, addition):
                 continue
         yield addition
@@ -159,6 +161,7 @@ def compact(index: Path, config: IndexConfig) -> Path | None:
             inputs_digest=_next_digest(manifest.inputs_digest, view.additions.last_seq),
             compacted_through=view.additions.last_seq,
             calibration=manifest.calibration,
+            relevance=manifest.relevance,
         )
         # The next generation has the same settings as the last one, and is in the same folder.
         place = {"backend": manifest.backend, "milvus_uri": manifest.milvus_uri}

@@ -8,7 +8,6 @@ Shapes: N rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from retrieval.backends.overlay import NoVectors, Overlay
 from retrieval.faiss_index import IndexChoice, Segment
 from retrieval.generation.calibration import Statistics
 from retrieval.generation.captions import CaptionSegment
-from retrieval.generation.catalog import Catalog, ImageLocation, WordMatch
+from retrieval.generation.catalog import Catalog, ImageLocation
 from retrieval.generation.columns import Columns
 from retrieval.generation.manifest import (
     ANN_NAME,
@@ -38,7 +37,8 @@ from retrieval.generation.manifest import (
     read_manifest,
     verify_files,
 )
-from retrieval.live.additions import Additions, merged
+from retrieval.live.additions import Additions
+from retrieval.live.view_words import ViewWords
 from retrieval.live.withdrawals import WatchedShardSets
 
 MAX_CACHED_MASKS = 64
@@ -207,27 +207,28 @@ class IndexView:
             return self.additions.places[row - self.num_sealed]
         return self.sealed.catalog.place(row)
 
-    def match_words(
-        self,
-        text: str,
-        limit: int,
-        mask_N: Mask | None,
-        *,
-        telling_only: bool = False,
-        near: Sequence[int] = (),
-    ) -> list[WordMatch]:
-        """The rows whose words match, best first; for `telling_only` and `near` see the catalogue."""
-        sealed = self.sealed.catalog.match_words(text, limit, mask_N, telling_only=telling_only, near=near)
-        if not len(self.additions):
-            return sealed
-        added = self.additions.match_words(text, None if mask_N is None else mask_N[self.num_sealed :])
-        return merged(sealed, added, self.num_sealed, limit)
+    @cached_property
+    def words(self) -> ViewWords:
+        """The words of both parts."""
+        return ViewWords(self.sealed.catalog.words, self.additions.texts, self.num_sealed)
+
+    def made_in(self, word: str) -> Mask | None:
+        """The rows made in a year, if a word is one; dates that span more than a century do not count."""
+        if not (word.isascii() and word.isdigit() and 3 <= len(word) <= 4):
+            return None
+        parts = [columns.made_in(int(word)) for columns in self.columns]
+        return np.concatenate(parts)
 
     def match_captions(self, text_D: Vectors, limit: int, mask_N: Mask | None) -> list[int]:
         """The rows whose captions have a similar meaning to a text, best first."""
         mask_C = None if mask_N is None else mask_N[self.caption_rows]
         found, _ = self.captions.search(text_D, limit, mask_C)
         return [int(row) for row in self.caption_rows[found]]
+
+    def caption_numbers(self, rows: list[int]) -> Rows:
+        """The numbers of the captions of rows that have one."""
+        order, ordered = self._caption_order
+        return np.asarray(order[np.searchsorted(ordered, rows)], np.int64)
 
     def caption(self, row: int) -> npt.NDArray[np.float16] | None:
         """The vector of a row's captions, float16 [D], if it has one."""

@@ -1,86 +1,77 @@
-"""Scores of hits: the probability that a hit matches a query, and whether anything here matches.
+"""The likelihood that a picture matches a query, and whether this can be said at all.
 
-In a query of several parts, each wanted part is scored separately, with the curve for texts or for
-images (retrieval.generation.calibration), and the score of a hit is the weighted mean. No curve fits the
-sum of the parts, which is neither like a text nor like an image. Unwanted parts move hits down the
-order, and do not affect their scores.
+In a query of several parts, each wanted part is scored separately, with the curve for texts or for images
+(retrieval.generation.calibration), and the likelihood is the weighted mean. No curve fits the sum of the
+parts, which is neither like a text nor like an image. Unwanted parts move hits down the order, and do not
+affect the number that is shown.
 
 Shapes: C hits, D dimensions.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from retrieval.backends.interface import Vectors
-from retrieval.generation.calibration import MIN_PROBABILITY, curve_of, likelihoods
+from retrieval.generation.calibration import curve_of, likelihoods
 from retrieval.live.view import IndexView
-from retrieval.query.order import Order
-from retrieval.query.ranking import Entry
-from retrieval.query.vector import QueryVector
+from retrieval.query.vector import QueryPart, QueryVector
 
-# The probability that a record matches the query if it contains every word of it, or some of them.
-EVERY_WORD, SOME_WORDS = 0.9, 0.3
 NO_CLAIM = 0.5
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Scores the hits of one query; `wanted` is its vector, if it has one."""
+class PictureJudge:
+    """Judges the pictures of one query with a vector."""
 
     view: IndexView
-    wanted: QueryVector | None
+    wanted: QueryVector
 
-    def judged(self, entries: Sequence[Entry]) -> tuple[Vectors | None, Vectors]:
-        """The cosines of hits with the query, if it has a vector, and their scores, 0 to 1.
+    def likelihoods(self, vectors_CD: Vectors) -> Vectors:
+        """The likelihood of each of the vectors, 0 to 1."""
+        return self._mean(self.wanted.wanted, vectors_CD)
 
-        The evidence of the model and that of the record's words are combined as if they were independent.
-        """
-        if self.wanted is None or not entries:
-            return None, np.array([_likelihood_by_words(entry) for entry in entries], np.float32)
-        vectors_CD = self.view.backend.vectors(np.array([entry.row for entry in entries], np.int64))
-        by_meaning = self._by_meaning(self.wanted, vectors_CD)
-        by_words = np.array([EVERY_WORD if entry.has_every_word else 0.0 for entry in entries], np.float32)
-        scores = np.asarray(1 - (1 - by_meaning) * (1 - by_words), np.float32)
-        return np.asarray(vectors_CD @ self.wanted.vector, np.float32), scores
+    def penalties(self, vectors_CD: Vectors) -> Vectors:
+        """The likelihood that each of the vectors is what is not wanted."""
+        unwanted = [part for part in self.wanted.parts if part.weight < 0]
+        if not unwanted:
+            return np.zeros(len(vectors_CD), np.float32)
+        return self._mean(unwanted, vectors_CD)
 
-    def matches_well(self, order: Order) -> bool | None:
-        """Whether anything matches the query; None if unknown. A record that contains
-        all of its words matches.
-        """
-        if order.has_every_word:
-            return True
-        if self.wanted is None:
-            return False if order.asks_for_words else None
-        if not self._can_judge(self.wanted):
-            return None
-        if order.best_row is None:
+    @property
+    def has_unwanted(self) -> bool:
+        """Whether the query names something that hits should not resemble."""
+        return any(part.weight < 0 for part in self.wanted.parts)
+
+    @property
+    def can_judge(self) -> bool:
+        """Whether the index has curves that tell a match from chance for all parts of the query."""
+        calibration = self.view.sealed.manifest.calibration
+        if calibration is None or not self.wanted.wanted:
             return False
-        best_1D = self.view.backend.vectors(np.array([order.best_row]))
-        return bool(self._by_meaning(self.wanted, best_1D)[0] >= MIN_PROBABILITY)
+        return not any(curve_of(calibration, part.side).is_flat for part in self.wanted.wanted)
 
-    def _by_meaning(self, wanted: QueryVector, vectors_CD: Vectors) -> Vectors:
-        if not wanted.wanted:
+    def _mean(self, parts: Sequence[QueryPart], vectors_CD: Vectors) -> Vectors:
+        if not parts:
             return np.full(len(vectors_CD), NO_CLAIM, np.float32)
         calibration, statistics = self.view.sealed.manifest.calibration, self.view.sealed.statistics
-        judged = [
-            likelihoods(calibration, statistics, part.vector, part.side, vectors_CD @ part.vector)
-            for part in wanted.wanted
-        ]
-        return np.average(judged, axis=0, weights=[part.weight for part in wanted.wanted]).astype(np.float32)
-
-    def _can_judge(self, wanted: QueryVector) -> bool:
-        calibration = self.view.sealed.manifest.calibration
-        if calibration is None or not wanted.wanted:
-            return False
-        return not any(curve_of(calibration, part.side).is_flat for part in wanted.wanted)
+        judged = []
+        for part in parts:
+            side, vector_D = part.side, part.vector
+            judged.append(likelihoods(calibration, statistics, vector_D, side, vectors_CD @ vector_D))
+        weights = [abs(part.weight) for part in parts]
+        return np.average(judged, axis=0, weights=weights).astype(np.float32)
 
 
-def _likelihood_by_words(entry: Entry) -> float:
-    """The score of a hit of a query without a vector. In a plain listing every item scores 1."""
-    if not entry.has_some_words:
-        return 1.0
-    return EVERY_WORD if entry.has_every_word else SOME_WORDS
+def captions_by_chance(cosines_C: Vectors, sample_S: Vectors, num_captions: int) -> Vectors:
+    """The likelihood that captions with these cosines are no chance hits: 1 / (1 + e), where e is the number
+    of captions that would come as close by chance, from the mean and deviation of a sample of cosines.
+    """
+    deviation = max(float(sample_S.std()), 1e-6)
+    z_C = (cosines_C - float(sample_S.mean())) / deviation
+    tails_C = np.array([0.5 * math.erfc(float(z) / math.sqrt(2)) for z in z_C])
+    return np.asarray(1 / (1 + num_captions * tails_C), np.float32)

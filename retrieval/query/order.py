@@ -1,7 +1,10 @@
 """The order of all hits of one query, computed only as far as it is read, and its pages.
 
-First comes a window: the best by meaning and the best by words, fused. After it comes the rest, where every
-row is compared exactly. The order does not depend on how far it is read.
+First comes a window: the items that are best by meaning, by captions and by words, each with one likelihood
+from its words and its picture (retrieval.generation.relevance), the likeliest first. After it comes the rest,
+where every picture is compared exactly. The order does not depend on how far it is read.
+
+Shapes: N rows, M items with words, C candidates.
 """
 
 from __future__ import annotations
@@ -13,16 +16,24 @@ import numpy as np
 
 from retrieval import iconography
 from retrieval.answers import Filters, Query
-from retrieval.backends.interface import Mask
-from retrieval.generation.catalog import WordMatch
+from retrieval.backends.interface import Mask, Rows, Vectors
+from retrieval.generation.calibration import MIN_PROBABILITY
+from retrieval.generation.evidence import WordEvidence, evidence
+from retrieval.generation.relevance import DEFAULT, combined
+from retrieval.generation.word_index import digest_of_name
 from retrieval.live.view import IndexView
-from retrieval.query.ranking import Cursor, Entry, diversified, fuse
+from retrieval.query.judging import PictureJudge, captions_by_chance
+from retrieval.query.ranking import Cursor, Entry, diversified
 from retrieval.query.vector import QueryVector
+from retrieval.words import words_in
 
-# The number of rows by meaning, and by words, that are fused.
+# The number of rows by meaning, and by captions, that are judged.
 WINDOW = 300
+# The number of rows with words that are judged together with their pictures; the best by words.
+MAX_JUDGED = 2_000
 FIRST_DEPTH = 2_000
 NUM_DIVERSIFIED = 200
+NUM_SAMPLED_CAPTIONS = 1_000
 
 
 @dataclass(frozen=True)
@@ -68,12 +79,16 @@ class Order:
         # appear only in the next query.
         self._num_rows = min(cursor.num_rows, view.num_rows) if cursor and self._continues else view.num_rows
         self._mask_N = self._bounded(mask_N)
+        self._judge = None if wanted is None else PictureJudge(view, wanted)
+        self._relevance = view.sealed.manifest.relevance or DEFAULT
         self.asks_for_words = bool(query.text) and query.mode != "semantic"
         self.best_row: int | None = None
-        semantic = self._near()
-        words = self._match_words(semantic)
-        self.has_every_word = any(match.tier < 2 and match.row not in view.withdrawn for match in words)
-        self._window = self._fused(semantic, words)
+        self.words = self._evidence()
+        self._window = self._diverse(self._judged())
+        self._best = self._best_shown()
+
+    # --- what is found
+    # ----------------------------------------------------------------------------------------------
 
     def _bounded(self, mask_N: Mask | None) -> Mask | None:
         if self._num_rows == self._view.num_rows:
@@ -82,43 +97,141 @@ class Order:
         bounded_N[self._num_rows :] = False
         return bounded_N
 
-    def _near(self) -> list[int]:
+    def _near(self) -> Rows:
         """The best rows by meaning."""
         if self._wanted is None:
-            return []
+            return np.zeros(0, np.int64)
         found, _ = self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
-        rows: list[int] = found.tolist()
         not_shown = self._view.withdrawn | self._example_rows()
-        self.best_row = next((row for row in rows if row not in not_shown), None)
-        return rows
+        self.best_row = next((int(row) for row in found if int(row) not in not_shown), None)
+        return found
 
-    def _match_words(self, semantic: list[int]) -> list[WordMatch]:
-        if not self.asks_for_words:
-            return []
+    def _evidence(self) -> WordEvidence:
         text = self._query.text or ""
+        if not self.asks_for_words:
+            return WordEvidence.none()
         if iconography.is_notation(text):
-            return self._in_branch(text)
-        if self._query.mode == "keyword":
-            return self._view.match_words(text, self._view.num_rows, self._mask_N)
-        is_hybrid = self._wanted is not None
-        return self._view.match_words(text, WINDOW, self._mask_N, telling_only=is_hybrid, near=semantic)
+            found = self._in_branch(text)
+        else:
+            found = evidence(
+                self._view.words,
+                words_in(text),
+                digest=digest_of_name(text),
+                years=self._view.made_in,
+                with_titles=self._query.mode == "keyword",
+            )
+        return found if self._mask_N is None else found.kept(self._mask_N[found.rows])
 
-    def _in_branch(self, notation: str) -> list[WordMatch]:
+    def _in_branch(self, notation: str) -> WordEvidence:
         """Rows of an Iconclass notation: a query that is a notation means it and everything below it."""
         mask_N = self._view.mask(Filters(iconclass=notation))
         assert mask_N is not None
-        rows = np.flatnonzero(mask_N if self._mask_N is None else mask_N & self._mask_N)
-        return [WordMatch(int(row), 0, 0.0) for row in rows]
+        rows = np.flatnonzero(mask_N)
+        ones, yes, no = np.ones(len(rows), np.float32), np.ones(len(rows), bool), np.zeros(len(rows), bool)
+        return WordEvidence(rows, ones, ones, yes, ones, no, no, ones, yes, has_known_word=bool(len(rows)))
 
-    def _fused(self, semantic: list[int], words: list[WordMatch]) -> list[Entry]:
+    # --- the window
+    # ----------------------------------------------------------------------------------------------
+
+    def _judged(self) -> list[Entry]:
+        """The window: every candidate with its likelihood, the likeliest first."""
+        if self._wanted is None or self._judge is None:
+            return self._by_words_alone()
+        near = self._near()
+        captions = self._by_captions()
+        with_words = self._best_by_words()
+        rows = np.unique(np.concatenate([near, np.array(list(captions), np.int64), with_words]))
+        return self._entries_of(rows, set(near.tolist()), captions)
+
+    def _by_words_alone(self) -> list[Entry]:
+        words = self.words
+        scores_M = combined(self._relevance, words, None)
+        order = np.lexsort((words.rows, -words.in_title, -scores_M))
+        return [
+            Entry(int(words.rows[n]), False, False, True, bool(words.is_full[n]), float(scores_M[n]))
+            for n in order
+        ]
+
+    def _best_by_words(self) -> Rows:
+        words = self.words
+        if len(words.rows) <= MAX_JUDGED:
+            return words.rows
+        assert self._wanted is not None
+        scores_M = combined(self._relevance, words, None)
+        best = words.rows[np.argsort(-scores_M, kind="stable")[:MAX_JUDGED]]
+        among_N = np.zeros(self._view.num_rows, bool)
+        among_N[words.rows[words.is_full] if words.is_full.any() else words.rows] = True
+        near, _ = self._view.backend.search(self._wanted.vector, WINDOW, among_N)
+        return np.concatenate([best, near])
+
+    def _by_captions(self) -> dict[int, float]:
+        """The rows whose captions mean the text, each with the likelihood that this is no chance."""
         text_D = None if self._wanted is None else self._wanted.text
-        captions = [] if text_D is None else self._view.match_captions(text_D, WINDOW, self._mask_N)
-        entries = fuse(semantic, words, captions)
-        if self._query.diversity and len(entries) > 1:
-            head = entries[:NUM_DIVERSIFIED]
-            vectors_CD = self._view.backend.vectors(np.array([entry.row for entry in head], np.int64))
-            entries = diversified(head, vectors_CD, self._query.diversity) + entries[NUM_DIVERSIFIED:]
-        return entries
+        num = len(self._view.captions)
+        if text_D is None or not num:
+            return {}
+        rows = self._view.match_captions(text_D, WINDOW, self._mask_N)
+        numbers = self._view.caption_numbers(rows)
+        cosines_C = self._view.captions.vectors(numbers) @ text_D
+        sample = np.arange(0, num, max(1, num // NUM_SAMPLED_CAPTIONS), dtype=np.int64)
+        sample_S = self._view.captions.vectors(sample) @ text_D
+        return dict(zip(rows, captions_by_chance(cosines_C, sample_S, num).tolist(), strict=True))
+
+    def _entries_of(self, rows: Rows, near: set[int], captions: dict[int, float]) -> list[Entry]:
+        """The entries of rows, the likeliest first."""
+        assert self._wanted is not None
+        assert self._judge is not None
+        vectors_CD = self._view.backend.vectors(rows)
+        cosines_C = vectors_CD @ self._wanted.vector
+        by_picture_C = self._judge.likelihoods(vectors_CD)
+        by_caption_C = np.array([captions.get(row, 0.0) for row in rows.tolist()], np.float32)
+        words, place_C = _spread(self.words, rows)
+        scores_C = combined(self._relevance, words, 1 - (1 - by_picture_C) * (1 - by_caption_C))
+        keys_C = scores_C * (1 - self._judge.penalties(vectors_CD)) if self._judge.has_unwanted else scores_C
+        order = np.lexsort((rows, -cosines_C, -keys_C))
+        return [
+            Entry(
+                int(rows[n]),
+                int(rows[n]) in near,
+                int(rows[n]) in captions,
+                bool(place_C[n]),
+                bool(words.is_full[n]),
+                float(scores_C[n]),
+                float(cosines_C[n]),
+            )
+            for n in order
+        ]
+
+    def _diverse(self, entries: list[Entry]) -> list[Entry]:
+        if not self._query.diversity or len(entries) < 2:
+            return entries
+        head = entries[:NUM_DIVERSIFIED]
+        vectors_CD = self._view.backend.vectors(np.array([entry.row for entry in head], np.int64))
+        return diversified(head, vectors_CD, self._query.diversity) + entries[NUM_DIVERSIFIED:]
+
+    def _best_shown(self) -> Entry | None:
+        hidden = self._view.withdrawn | self._example_rows()
+        shown = (entry for entry in self._window if entry.row not in hidden)
+        return max(shown, key=lambda entry: entry.score, default=None)
+
+    @property
+    def matches_well(self) -> bool | None:
+        """Whether anything matches the query; None if unknown. A record that contains all of its words
+        matches.
+        """
+        best = self._best
+        if self.asks_for_words and any(
+            entry.has_every_word and entry.row not in self._view.withdrawn for entry in self._window
+        ):
+            return True
+        if self._judge is None:
+            return False if self.asks_for_words else None
+        if not self._judge.can_judge:
+            return None
+        return best is not None and best.score >= MIN_PROBABILITY
+
+    # --- reading it
+    # ----------------------------------------------------------------------------------------------
 
     def _entries(self) -> Iterator[Entry]:
         """Every entry, including withdrawn ones."""
@@ -130,15 +243,21 @@ class Order:
             yield from self._rest(self._wanted)
 
     def _rest(self, wanted: QueryVector) -> Iterator[Entry]:
-        """The entries after the window, in steps that do not depend on how far the order is read."""
+        """The entries after the window, in steps that do not depend on how far the order is read. None is
+        given a higher number than the window's last, as it was not compared with them.
+        """
         done = {entry.row for entry in self._window}
+        least = min((entry.score for entry in self._window), default=1.0)
         depth = FIRST_DEPTH
         while True:
             rows, _ = self._view.backend.exact(wanted.vector, depth, self._mask_N)
-            for row in rows.tolist():
-                if row not in done:
-                    done.add(row)
-                    yield Entry(row, True)
+            new = np.array([row for row in rows.tolist() if row not in done], np.int64)
+            done.update(new.tolist())
+            for entry in self._entries_of(new, set(new.tolist()), {}) if len(new) else ():
+                least = min(least, entry.score)
+                yield Entry(
+                    entry.row, True, False, entry.has_some_words, entry.has_every_word, least, entry.cosine
+                )
             if len(rows) < depth:
                 return
             depth *= 8
@@ -187,6 +306,36 @@ class Order:
         """The rows of the items in the query: a user who asks for more like this one already has this one."""
         keys = {*self._query.like, *self._query.unlike}
         return {row for key in keys if (row := self._view.row_of(key)) is not None}
+
+
+def _spread(words: WordEvidence, rows: Rows) -> tuple[WordEvidence, Mask]:
+    """The evidence about the given rows, zeros for those without any word, and which have some."""
+    if not len(words.rows):
+        place_C = np.zeros(len(rows), np.int64)
+        has_C = np.zeros(len(rows), bool)
+    else:
+        place_C = np.minimum(np.searchsorted(words.rows, rows), len(words.rows) - 1)
+        has_C = words.rows[place_C] == rows
+
+    def of(values_M: Vectors | Mask) -> Vectors:
+        taken_C = values_M[place_C] if len(words.rows) else np.zeros(len(rows), values_M.dtype)
+        return np.where(has_C, taken_C, np.zeros(1, values_M.dtype))
+
+    spread = WordEvidence(
+        rows,
+        of(words.coverage),
+        of(words.information),
+        of(words.is_full),  # type: ignore[arg-type]
+        of(words.closeness),
+        of(words.is_named),  # type: ignore[arg-type]
+        of(words.is_called),  # type: ignore[arg-type]
+        of(words.in_title),
+        of(words.is_exact) if words.has_known_word else np.ones(len(rows), bool),  # type: ignore[arg-type]
+        has_name=words.has_name,
+        has_known_word=words.has_known_word,
+        corrected=words.corrected,
+    )
+    return spread, has_C
 
 
 @dataclass(frozen=True)

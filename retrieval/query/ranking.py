@@ -1,8 +1,7 @@
-"""From lists of rows to pages: fusion, diversity, and cursors that stay valid.
+"""From lists of rows to pages: diversity, and cursors that stay valid.
 
-The order of all hits is a function of the query and the generation alone: first a window found by meaning and
-by words, fused; then the rest, by exact score. Withdrawn items keep their place in the order and are skipped
-when it is read, so that a takedown between two pages moves nothing.
+The order of all hits is a function of the query and the generation alone. Withdrawn items keep their place in
+the order and are skipped when it is read, so that a takedown between two pages moves nothing.
 
 Shapes: N rows, C candidates.
 """
@@ -12,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,50 +20,21 @@ from pydantic import Field, TypeAdapter
 
 from iconoclip.errors import BadInput
 from retrieval.answers import Query
-from retrieval.generation.catalog import WordMatch
 
-# The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009).
-RRF_CONSTANT = 60
-# A match of only some words is weak evidence compared with one of meaning.
-TIER_WEIGHTS = (1.0, 1.0, 0.2)
 MAX_CURSOR_CHARS = 500
-
-Rows = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row in the order, and how it was found."""
+    """A row in the order, how it was found, the likelihood that it matches, and its cosine."""
 
     row: int
     by_meaning: bool
     by_caption: bool = False
     has_some_words: bool = False
     has_every_word: bool = False
-
-
-def fuse(semantic: Sequence[int], words: Sequence[WordMatch], captions: Sequence[int] = ()) -> list[Entry]:
-    """One order from several, by reciprocal rank fusion.
-
-    Rows whose words match equally well share a rank, so that meaning decides among them.
-    """
-    scores: dict[int, float] = {row: 1 / (RRF_CONSTANT + rank) for rank, row in enumerate(semantic, 1)}
-    places = {row: rank for rank, row in enumerate(semantic)}
-    rank = 0
-    for position, match in enumerate(words, 1):
-        previous = words[position - 2]
-        if position == 1 or (match.tier, match.bm25) != (previous.tier, previous.bm25):
-            rank = position
-        scores[match.row] = scores.get(match.row, 0.0) + TIER_WEIGHTS[match.tier] / (RRF_CONSTANT + rank)
-    for rank, row in enumerate(captions, 1):
-        scores[row] = scores.get(row, 0.0) + 1 / (RRF_CONSTANT + rank)
-    captioned = set(captions)
-    tiers = {match.row: match.tier for match in words}
-    ordered = sorted(scores, key=lambda row: (-scores[row], places.get(row, len(places)), row))
-    return [
-        Entry(row, row in places, row in captioned, row in tiers, tiers.get(row, 2) < 2) for row in ordered
-    ]
+    score: float = 1.0
+    cosine: float | None = None
 
 
 def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diversity: float) -> list[Entry]:

@@ -1,0 +1,99 @@
+"""One likelihood that an item is what was asked for, from its words and from its picture.
+
+A logistic regression over five features: the four of the words (retrieval.generation.evidence) and the log
+odds that the model gives the picture (retrieval.generation.calibration). Its weights are learned when an
+index is built, from known items: the index is asked for sampled items with one word, with neighbouring words,
+with words of another item added, with words that nobody has, and with whole captions. The sampled item is the
+match. Items that have only some of the words, items that merely look right, and random items are not; nor is
+anything that the background texts find. The worse the model of an index, the less weight its pictures get.
+
+Four rules stay outside of the regression, because they hold for every collection:
+
+- An item that is called exactly what was asked for (a whole title, a maker, a shelfmark) comes first.
+- If a word of the query is the name of a maker here, then an item without the name is at most as likely as
+  not, and one with it at least so. Another word in the query must not lose the name.
+- Items with the very words come before those with other forms of them (lions for lion), by a hundredth.
+- If no item has any word of the query, only the pictures can answer: their likelihood is unchanged.
+
+Shapes: M items, F features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from retrieval.generation.calibration import MIN_PROBABILITY, fit_weights, sigmoid
+from retrieval.generation.evidence import WordEvidence
+from retrieval.generation.manifest import Relevance
+
+Floats = npt.NDArray[np.float32]
+NUM_WORD_FEATURES = 4
+# The share of the likelihood that is reserved for items that are called exactly what was asked for.
+CALLED = 0.99
+# What items with other forms of the words get of it.
+OTHER_FORMS = 0.99
+MAX_LOG_ODDS = 6.0
+
+# For indexes that were built before this was measured: as learned on the built-in armorial collection.
+DEFAULT = Relevance(
+    hybrid=(2.0, 2.0, 3.0, 1.5, 0.5),
+    hybrid_intercept=-3.0,
+    words=(2.0, 2.0, 3.0, 1.5),
+    words_intercept=-3.0,
+    num_matching=0,
+    num_background=0,
+)
+
+
+def log_odds(likelihoods: Floats) -> npt.NDArray[np.float64]:
+    """ln(p / (1 - p)), within bounds that one picture cannot exceed."""
+    p = np.clip(likelihoods.astype(np.float64), 1e-6, 1 - 1e-6)
+    return np.clip(np.log(p / (1 - p)), -MAX_LOG_ODDS, MAX_LOG_ODDS)
+
+
+def combined(relevance: Relevance, words: WordEvidence, by_picture_M: Floats | None) -> Floats:
+    """The likelihoods of the items that `words` is about.
+
+    Args:
+        relevance: the weights of the index.
+        words: what the words say about M items; items without any word have zeros.
+        by_picture_M: the likelihood that each picture matches, or None if only words were asked for.
+    """
+    if by_picture_M is not None and not words.has_known_word:
+        likely_M = np.asarray(by_picture_M, np.float64)
+    elif by_picture_M is None:
+        odds_M = words.features @ np.array(relevance.words) + relevance.words_intercept
+        likely_M = np.asarray(sigmoid(odds_M), np.float64)
+    else:
+        features_MF = np.column_stack([words.features, log_odds(by_picture_M)])
+        odds_M = features_MF @ np.array(relevance.hybrid) + relevance.hybrid_intercept
+        likely_M = np.asarray(sigmoid(odds_M), np.float64)
+    likely_M = np.where(words.is_exact, likely_M, OTHER_FORMS * likely_M)
+    if words.has_name:
+        named_M = MIN_PROBABILITY + (1 - MIN_PROBABILITY) * likely_M
+        likely_M = np.where(words.is_named, named_M, MIN_PROBABILITY * likely_M)
+    if words.is_called.any():
+        likely_M = np.where(words.is_called, CALLED + (1 - CALLED) * likely_M, CALLED * likely_M)
+    return np.asarray(likely_M, np.float32)
+
+
+def fit(
+    matching_CF: npt.NDArray[np.float64], background_CF: npt.NDArray[np.float64], share: float
+) -> Relevance:
+    """Learn the weights from features [C, 5] of pairs that match, and of pairs that do not.
+
+    `share` is the total weight of the latter.
+    """
+    hybrid, hybrid_intercept = fit_weights(matching_CF, background_CF, share)
+    words, words_intercept = fit_weights(
+        matching_CF[:, :NUM_WORD_FEATURES], background_CF[:, :NUM_WORD_FEATURES], share
+    )
+    return Relevance(
+        hybrid=hybrid,
+        hybrid_intercept=hybrid_intercept,
+        words=words,
+        words_intercept=words_intercept,
+        num_matching=len(matching_CF),
+        num_background=len(background_CF),
+    )

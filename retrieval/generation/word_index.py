@@ -1,0 +1,279 @@
+"""The word index of a catalogue: SQLite FTS5 over words that were split and folded here.
+
+words     FTS5 without stored content, one column per kind of text: title, captions, creators, subjects,
+          identifiers, facts (kind of object, institution, place and other short facts of the source).
+          `identifiers` also contains, as one word, a digest of each whole title, name and shelfmark, so
+          that an item is found at once by exactly what it is called.
+texts     the words of title and captions in their order, with commas between clauses: to see which words of
+          a query are close to each other in an item
+variants  words that belong together (retrieval.generation.word_forms)
+frequent  words that more than a few items have, and the number of these items
+settings  `version`: 2. An index without this table was written by FTS5's own tokenizer, without variants and
+          digests; it is searched by plain words until it is built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz import process
+from rapidfuzz.distance import DamerauLevenshtein
+
+from iconoclip.record import Record
+from retrieval import iconography
+from retrieval.generation.word_forms import MAX_TERMS_OF_KEY, modern, stem_keys, variants
+from retrieval.words import tokens
+
+Rows = npt.NDArray[np.int64]
+
+VERSION = 2
+FREQUENT_MIN = 200
+COLUMNS = ("title", "captions", "creators", "subjects", "identifiers", "facts")
+SCHEMA = f"""
+CREATE VIRTUAL TABLE words USING fts5({", ".join(COLUMNS)}, content='',
+                                      tokenize="unicode61 remove_diacritics 0");
+CREATE TABLE texts(row INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE frequent(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE variants(key TEXT, term TEXT, PRIMARY KEY(key, term)) WITHOUT ROWID;
+CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_CLAUSE_ENDS = re.compile(r"[,;:.()\[\]\n]+")
+MAX_FACT_CHARS, MAX_FACTS = 120, 24
+# Statements that a source makes about its records, not about the object.
+_NOT_FACTS = ("rights", "attribution", "homepage", "ignore", "thumbnail", "image")
+# A misspelt word has at most this many slips: one for short words, two for long ones.
+_MAX_SLIPS, _LONG_WORD, _MIN_SPELLED = 2, 7, 4
+
+
+def facts_of(record: Record) -> list[str]:
+    """Short texts about the object that are in no caption: kind, institution, place, shelfmark, technique."""
+    known = {caption.text for caption in record.captions} | set(record.creators)
+    found = [record.object_type or "", record.institution.name]
+    for pair in record.raw:
+        value = pair.value.strip()
+        if pair.field in _NOT_FACTS or not value or len(value) > MAX_FACT_CHARS or "://" in value:
+            continue
+        if value not in known:
+            found.append(value)
+    return list(dict.fromkeys(text for text in found if text))[:MAX_FACTS]
+
+
+def short_facts_only(record: Record) -> Record:
+    """The record with only those raw statements that a search may use, as the catalogue stores it."""
+    facts = set(facts_of(record)[2 if record.object_type else 1 :])
+    kept: dict[str, object] = {}
+    for pair in record.raw:
+        if pair.value.strip() in facts:
+            kept.setdefault(pair.value.strip(), pair)
+    return record.model_copy(update={"raw": tuple(kept.values())})
+
+
+def names_of(record: Record) -> Iterator[str]:
+    """What an item is called as a whole: titles, makers, shelfmarks, identifiers."""
+    for number, caption in enumerate(record.captions):
+        if number == 0 or caption.role == "title":
+            yield caption.text
+    for creator in record.creators:
+        yield creator
+        plain = re.sub(r"\s*[(\[][^)\]]*[)\]]", "", creator).strip()
+        yield plain
+        last, comma, first = plain.partition(",")
+        if comma:
+            yield f"{first} {last}"
+    yield from facts_of(record)[1 if record.object_type else 0 :][1:]
+    yield record.source.id
+    yield record.key
+
+
+def digest_of_name(text: str) -> str | None:
+    """One word that stands for a whole name, however it is accented, spaced and punctuated."""
+    words = " ".join(tokens(text))
+    return f"zz{hashlib.blake2s(words.encode(), digest_size=8).hexdigest()}" if words else None
+
+
+class WordWriter:
+    """Writes the word index of a catalogue."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        connection.executescript(SCHEMA)
+        connection.execute("INSERT INTO settings VALUES ('version', ?)", (str(VERSION),))
+        self._connection = connection
+        self._words: dict[str, set[str]] = defaultdict(set)
+
+    def add(self, row: int, record: Record, subjects: str) -> None:
+        """Add the words of one item."""
+        texts = texts_of(record, subjects)
+        names = (digest for name in names_of(record) if (digest := digest_of_name(name)))
+        split = [_split(text) for text in texts]
+        split[COLUMNS.index("identifiers")] += " " + " ".join(dict.fromkeys(names))
+        self._connection.execute(
+            f"INSERT INTO words(rowid, {', '.join(COLUMNS)}) VALUES (?,?,?,?,?,?,?)", (row, *split)
+        )
+        self._connection.execute("INSERT INTO texts VALUES (?,?)", (row, clauses_of(record)))
+        for caption in record.captions:
+            self._words[caption.language.partition("-")[0]].update(_split(caption.text).split())
+
+    def finish(self) -> None:
+        """Write the relations between words, count the frequent ones, and optimise."""
+        connection = self._connection
+        connection.execute("INSERT INTO words(words) VALUES('optimize')")
+        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
+        connection.execute(
+            "INSERT INTO frequent SELECT term, doc FROM temp.vocabulary WHERE doc > ?", (FREQUENT_MIN,)
+        )
+        connection.executemany("INSERT OR IGNORE INTO variants VALUES (?,?)", variants(self._words))
+        languages = ",".join(sorted(self._words))
+        connection.execute("INSERT INTO settings VALUES ('languages', ?)", (languages,))
+
+
+def clauses_of(record: Record) -> str:
+    """The words of all captions in their order, with commas between clauses and at both ends."""
+    parts = [part for caption in record.captions for part in _CLAUSE_ENDS.split(caption.text)]
+    return f" , {' , '.join(words for part in parts if (words := _split(part)))} , "
+
+
+def closeness_in(text: str, pairs: Sequence[re.Pattern[str]]) -> int:
+    """How many of the pairs of words are close together in the text of `clauses_of`."""
+    return sum(pair.search(text) is not None for pair in pairs)
+
+
+def close_pair(left: Sequence[str], right: Sequence[str]) -> re.Pattern[str]:
+    """A pattern for one of some words followed by one of others in the same clause, with at most one word
+    between them.
+    """
+    first, second = ("|".join(map(re.escape, terms)) for terms in (left, right))
+    return re.compile(rf" (?:{first})(?: [^ ,]+)? (?:{second}) ")
+
+
+@lru_cache(maxsize=4_096)
+def _split(text: str) -> str:
+    """The words of a text between spaces; the texts of notations and places come again and again."""
+    return " ".join(tokens(text))
+
+
+def texts_of(record: Record, subjects: str) -> tuple[str, ...]:
+    """The texts of a record in the order of COLUMNS."""
+    return (
+        record.title,
+        "\n".join(caption.text for caption in record.captions[1:]),
+        "\n".join(record.creators),
+        subjects,
+        "\n".join([*record.iconclass, record.source.id, record.key]),
+        "\n".join(facts_of(record)),
+    )
+
+
+def searchable_text(record: Record) -> str:
+    """All words of a record, folded, each between spaces, its texts kept apart: for items not yet indexed."""
+    lines = [
+        line for text in texts_of(record, iconography.words(record.iconclass)) for line in text.split("\n")
+    ]
+    names = [digest for name in names_of(record) if (digest := digest_of_name(name))]
+    return " | ".join(f" {' '.join(tokens(line))} " for line in [*lines, " ".join(names)])
+
+
+class _Run(Protocol):
+    def __call__(self, sql: str, values: Sequence[object] = (), /) -> sqlite3.Cursor: ...
+
+
+class WordIndex:
+    """The word index of a catalogue, opened for reading.
+
+    Args:
+        run: runs SQL on the connection of the calling thread.
+    """
+
+    def __init__(self, run: _Run, num_items: int) -> None:
+        self._run, self.num_items = run, num_items
+        self._frequent: dict[str, int] = dict(run("SELECT term, num_items FROM frequent"))
+        tables = {name for (name,) in run("SELECT name FROM sqlite_master")}
+        settings = dict(run("SELECT name, value FROM settings")) if "settings" in tables else {}
+        self.is_old = settings.get("version") != str(VERSION)
+        self._languages = tuple(settings.get("languages", "").split(","))
+        self._spelled: list[str] | None = None
+
+    def num_with(self, word: str) -> int:
+        """About how many items have a word: exact above 200, otherwise at most 200."""
+        return self._frequent.get(word, FREQUENT_MIN)
+
+    def rows_with(self, terms: Sequence[str], column: str | None = None, limit: int = -1) -> Rows:
+        """The rows that have any of the words, in a column or anywhere, in row order."""
+        where = f"{{{column}}} : " if column and not (self.is_old and column == "facts") else ""
+        return self._rows(where + f"({_any(terms)})", limit)
+
+    def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows:
+        """The rows that have a word of every group."""
+        return self._rows(" AND ".join(f"({_any(terms)})" for terms in groups), limit)
+
+    def _rows(self, expression: str, limit: int) -> Rows:
+        found = self._run("SELECT rowid FROM words WHERE words MATCH ? LIMIT ?", (expression, limit))
+        return np.fromiter((row for (row,) in found), np.int64)
+
+    def texts(self, rows: Sequence[int]) -> list[str]:
+        """The words of the captions of some rows in their order, empty for an old index."""
+        if self.is_old:
+            return [""] * len(rows)
+        found: dict[int, str] = {}
+        for start in range(0, len(rows), 500):
+            part = [int(row) for row in rows[start : start + 500]]
+            marks = ",".join("?" * len(part))
+            found.update(self._run(f"SELECT row, text FROM texts WHERE row IN ({marks})", part))
+        return [found.get(int(row), "") for row in rows]
+
+    def expanded(self, word: str) -> tuple[str, ...]:
+        """A word with its other forms, and with the compounds that contain it."""
+        keys = [*stem_keys(word, self._languages), f"part:{word}"]
+        return (word, *(term for term in self._terms(keys) if term != word))
+
+    def second_chance(self, word: str) -> tuple[str, ...]:
+        """The words that an old or a phonetic spelling of this one may stand for."""
+        same = modern(word)
+        return self._terms([f"old:{same}"]) or tuple(term for term in (same,) if self.has(term))
+
+    def has(self, word: str) -> bool:
+        """Whether any item has exactly this word."""
+        return word in self._frequent or len(self._rows(f'"{word}"', 1)) > 0
+
+    def spelled_like(self, word: str) -> str | None:
+        """The word of this index that is closest to a misspelt one, the more frequent first."""
+        if len(word) < _MIN_SPELLED or word.isdigit():
+            return None
+        slips = _MAX_SLIPS if len(word) >= _LONG_WORD else 1
+        found = process.extract(
+            word, self._vocabulary(), scorer=DamerauLevenshtein.distance, score_cutoff=slips, limit=8
+        )
+        near = [
+            (distance, term[:1] != word[:1], -self._frequent.get(term, 0), term)
+            for term, distance, _ in found
+        ]
+        return min(near)[-1] if near else None
+
+    def _terms(self, keys: Sequence[str]) -> tuple[str, ...]:
+        if self.is_old or not keys:
+            return ()
+        marks = ",".join("?" * len(keys))
+        found = self._run(
+            f"SELECT DISTINCT term FROM variants WHERE key IN ({marks}) LIMIT ?", (*keys, MAX_TERMS_OF_KEY)
+        )
+        return tuple(term for (term,) in found)
+
+    def _vocabulary(self) -> list[str]:
+        """The words that may be suggested; read when the first misspelt word comes, then kept."""
+        if self.is_old:
+            return []
+        if self._spelled is None:
+            found = self._run("SELECT DISTINCT term FROM variants WHERE key >= 'old:' AND key < 'old;'")
+            self._spelled = [term for (term,) in found]
+        return self._spelled
+
+
+def _any(terms: Iterable[str]) -> str:
+    return " OR ".join(f'"{term}"' for term in terms)

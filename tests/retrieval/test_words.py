@@ -1,0 +1,120 @@
+"""Words as people type them and as records spell them."""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from iconoclip.files import sha256_of
+from iconoclip.record import Caption, RawPair
+from retrieval.answers import Query
+from retrieval.config import EncodeConfig, IndexConfig
+from retrieval.encode.verb import encode
+from retrieval.engine import SearchEngine
+from retrieval.generation.word_forms import modern, variants
+from retrieval.index import index
+from retrieval.words import folded, tokens, words_in
+
+from .conftest import samples_of, write_shardset
+
+SAME = [
+    ("Dürer", unicodedata.normalize("NFD", "Dürer")), ("Straßburg", "STRASSBURG"), ("cœur", "coeur"),
+    ("Jørgen", "jorgen"), ("Łódź", "lodz"), ("Ἀλέξανδρος", "Αλέξανδρος"), ("שָׁלוֹם", "שלום"),
+    ("Buch\u00admalerei", "Buchmalerei"), ("ｌｉｏｎ", "lion"), ("ISTANBUL", "ıstanbul"), ("İzmir", "izmir"),
+    ("Ærø", "aero"), ("ﬁgure", "figure"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_spellings_that_people_take_for_the_same_are_the_same(one: str, other: str) -> None:
+    assert folded(one) == folded(other)
+    assert list(tokens(one)) == list(tokens(other))
+
+
+def test_marks_that_make_another_letter_stay() -> None:
+    assert folded("が") != folded("か")
+    assert folded("한국") == "한국"
+
+
+def test_unspaced_scripts_are_split_into_pairs() -> None:
+    assert words_in("神奈川 print") == ["神奈", "奈川", "print"]
+    assert set(words_in("神奈川")) <= set(words_in("冨嶽三十六景神奈川沖浪裏"))
+
+
+def test_stems_compounds_and_old_spellings_share_a_key() -> None:
+    found = set(
+        variants({"de": {"wappen", "familie", "familienwappen"}, "en": {"lion", "lions", "portraits"}})
+    )
+    assert {("part:wappen", "familienwappen"), ("part:familie", "familienwappen")} <= found
+    assert {("en:lion", "lion"), ("en:lion", "lions"), ("en:portrait", "portraits")} <= found
+    assert modern("lyon") == modern("lion")
+    assert modern("loewe") == modern("lowe")
+
+
+TITLES = {
+    1: ("Albrecht Dürer: Melencolia", "en"), 2: ("冨嶽三十六景神奈川沖浪裏", "ja"),
+    3: ("Große Wappentafel von Straßburg", "de"), 4: ("Portraits of two sisters", "en"),
+    5: ("Ein Löwe am Brunnen", "de"), 6: ("Le lyon et le rat", "fr"), 7: ("Wappen und Tafel", "de"),
+}  # fmt: skip
+FOUND = [
+    ("Melancholia", 1), ("神奈川", 2), ("strassburg", 3), ("portrait", 4), ("Löwen", 5), ("loewe", 5),
+    ("Fontainebleau", 6), ("Inv. 7/b", 7), (unicodedata.normalize("NFD", "Dürer"), 1), ("Tafel Straßburg", 3),
+    ("melencolia print", 1), ("Große Wappentafel von Straßburg", 3),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, model: Path) -> SearchEngine:
+    folder = tmp_path_factory.mktemp("words")
+    samples = []
+    for number, (record, jpeg) in enumerate(samples_of(range(20)), 0):
+        text, language = TITLES.get(number, (f"nothing {number}", "en"))
+        raw = (
+            RawPair(label="Place", value="Fontainebleau" if number == 6 else "nowhere", level="record"),
+            RawPair(label="Shelfmark", value=f"Inv. {number}/b", level="record"),
+        )
+        captions = (Caption(text=text, language=language, field="title", role="title"),)
+        changes = {"captions": captions, "raw": raw, "creators": (), "group": f"g{number}", "iconclass": ()}
+        samples.append((record.model_copy(update=changes), jpeg))
+    shards = write_shardset(folder / "set", samples)
+    encode(EncodeConfig(model=str(model), shardset=str(shards), out=str(folder / "store")))
+    index(IndexConfig(stores=[str(folder / "store")], out=str(folder / "index")))
+    return SearchEngine.open(folder / "index")
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "keyword"])
+@pytest.mark.parametrize(("text", "number"), FOUND)
+def test_what_is_meant_comes_first(engine: SearchEngine, text: str, number: int, mode: str) -> None:
+    hits = engine.search(Query(text=text, mode=mode, k=5)).hits  # type: ignore[arg-type]
+    assert hits[0].title == TITLES[number][0]
+
+
+def test_kinds_institutions_and_years_are_words_too(engine: SearchEngine) -> None:
+    for text, right in (("print", 10), ("museum", 20)):
+        found = engine.search(Query(text=text, mode="keyword", k=50, fold=False)).hits
+        assert len(found) == right, text
+    # Item 9 is of 1509 to 1519, as item 5 is of 1505 to 1515.
+    dated = {hit.title for hit in engine.search(Query(text="1505", mode="keyword", k=50, fold=False)).hits}
+    assert TITLES[5][0] in dated
+    assert "nothing 9" not in dated
+
+
+def test_an_index_of_the_older_kind_is_searched_by_its_plain_words(
+    make_index: Callable[..., Path],
+) -> None:
+    folder = make_index(samples_of(range(12)))
+    (catalog,) = folder.glob("gen-*/catalog.sqlite")
+    before = sha256_of(catalog)
+    with sqlite3.connect(catalog) as connection:
+        for table in ("settings", "variants", "texts"):
+            connection.execute(f"DROP TABLE {table}")
+    connection.close()
+    manifest = catalog.parent / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(before, sha256_of(catalog)))
+    with SearchEngine.open(folder) as engine:
+        assert engine.search(Query(text="red circle number 0")).hits[0].title == "a red circle number 0"
+        assert engine.search(Query(text="reds", mode="keyword")).hits == ()
