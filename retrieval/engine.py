@@ -124,7 +124,7 @@ class SearchEngine:
         wanted = self._query_vector(query, view)
         unfolded = query.model_copy(update={"fold": False, "cursor": None})
         order = Order(view, unfolded, wanted, view.mask(query.filters), None)
-        return collect(view, order, Judge(view, wanted), limit, self._is_served)
+        return collect(view, order, limit, self._is_served)
 
     def _is_served(self, key: str) -> bool:
         return self._refresher.current().row_of(key) is not None

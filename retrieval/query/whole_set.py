@@ -20,13 +20,9 @@ from retrieval.answers import Hit
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.live.view import IndexView
 from retrieval.query.hits import hit_of
-from retrieval.query.judging import Judge
 from retrieval.query.order import Order
 
 BATCH = 500
-# The order of the first few hundred follows several kinds of evidence. After that it follows the model's
-# score, so a batch without a match ends the set.
-NUM_ALWAYS_READ = 2_000
 
 
 @dataclass(frozen=True)
@@ -66,21 +62,20 @@ class WholeSet:
                 yield hit_of(record, rank=position + 1, score=float(self.scores_M[position]))
 
 
-def collect(
-    view: IndexView, order: Order, judge: Judge, limit: int, is_served: Callable[[str], bool]
-) -> WholeSet:
+def collect(view: IndexView, order: Order, limit: int, is_served: Callable[[str], bool]) -> WholeSet:
     """Read an order until nothing more matches, or until there are `limit` matches."""
     rows: list[npt.NDArray[np.int64]] = []
     scores: list[npt.NDArray[np.float32]] = []
-    num_read = num_found = 0
+    num_found = 0
     entries = order.shown()
     while num_found <= limit and (batch := list(islice(entries, BATCH))):
-        _, scores_B = judge.judged(batch)
+        scores_B = np.array([entry.score for entry in batch], np.float32)
         matches_B = scores_B >= MIN_PROBABILITY
         rows.append(np.array([entry.row for entry in batch], np.int64)[matches_B])
         scores.append(np.asarray(scores_B[matches_B], np.float32))
-        num_read, num_found = num_read + len(batch), num_found + int(matches_B.sum())
-        if num_read >= NUM_ALWAYS_READ and not matches_B.any():
+        num_found += int(matches_B.sum())
+        # The order follows the scores, except in the part that was diversified.
+        if not matches_B.any():
             break
     rows_M = np.concatenate([np.zeros(0, np.int64), *rows])
     scores_M = np.concatenate([np.zeros(0, np.float32), *scores])
