@@ -59,6 +59,8 @@ _BEFORE_A_SHELFMARK = re.compile(r"\s+[-–—|/]\s+|\s*[;:]\s+|,\s+")
 _WORDS_BEFORE_A_COMMA = 3
 _CAPITALS_AND_DIGITS = re.compile(r"(?:[A-Z]{0,6}[\d._\-/]{0,12}[A-Z\d._\-/]{0,12}(?: |$)){1,5}")
 _MAX_CODE_LETTERS = 6
+# "sermones/lon": a path of a program in small letters.
+_PATH = re.compile(r"[a-z]{2,40}(?:/[a-z]{2,40})+")
 _CODE = re.compile(r"[\w\-./:,;()\[\]+*#]{0,120}")
 
 
@@ -141,6 +143,8 @@ def _is_code(text: str) -> bool:
     if _CAPITALS_AND_DIGITS.fullmatch(text) and any(letter.isdigit() for letter in text):
         # "PRENT 0141" is a code, "MANIFESTE DADA 1918" a title.
         return longest_word <= _MAX_CODE_LETTERS
+    if _PATH.fullmatch(text):
+        return True
     tokens = text.split(" ")
     if len(tokens) > 1 and all(map(_CODE_TOKEN.fullmatch, tokens)):
         return any(letter.isdigit() for letter in text)

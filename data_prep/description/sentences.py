@@ -140,7 +140,7 @@ def sentences_from(
 
 def _shown_date(text: str) -> str:
     """A date without the brackets of cataloguers, and without a place that is none before it."""
-    return _NO_PLACE.sub("", text).strip(" .,:[]")
+    return re.sub(r"[\[\]]", "", _NO_PLACE.sub("", text)).strip(" .,:")
 
 
 def _shown_names(creators: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -68,7 +68,23 @@ def graded() -> list[Graded]:
     return found
 
 
-@pytest.mark.parametrize("record", graded(), ids=lambda record: record.name)
+def _cases() -> list[Any]:
+    """The records; where one says NOT YET, the captions that a reader wants are not those that it has."""
+    return [
+        pytest.param(
+            record,
+            id=record.name,
+            marks=[pytest.mark.xfail(strict=True)] if "NOT YET" in record.name else [],
+        )
+        for record in graded()
+    ]
+
+
+def test_two_hundred_records_are_graded() -> None:
+    assert len(graded()) >= 200
+
+
+@pytest.mark.parametrize("record", _cases())
 def test_a_record_has_the_captions_that_a_reader_wants(record: Graded) -> None:
     captions = Describer(record.profile).describe(record.pairs, record.num_images).captions
     assert [f"{one.level} {one.role} {one.language}: {one.text}" for one in captions] == record.expected
