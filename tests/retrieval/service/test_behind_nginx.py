@@ -206,14 +206,14 @@ def test_what_a_manifest_names_is_there(ask: Asking, shown_key: str) -> None:
         text = document.body.decode()
         assert f"https://{HOST}/" not in text.replace(f"{BASE}/", "")
         named = set(re.findall(rf'"id": ?"({BASE}/(?:image|thumb|api)/[^"#]+)"', text))
-        named |= {each["id"] for each in document.json.get("service", [])}
+        named |= {each.get("id") or each["@id"] for each in document.json.get("service", [])}
         assert {each: ask(each).status for each in named} == dict.fromkeys(named, 200)
 
 
 def test_the_openapi_document_names_the_server_that_answers(ask: Asking, shown_key: str) -> None:
     document = ask(f"{BASE}/api/openapi.json").json
     assert document["servers"] == [{"url": BASE}]
-    path = "/api/items/{key}"
+    path = "/api/v1/items/{key}"
     assert path in document["paths"]
     item = ask(document["servers"][0]["url"] + path.format(key=shown_key)).json
     assert item["page"] == f"{BASE}/item/{shown_key}"
