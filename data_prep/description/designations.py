@@ -112,13 +112,17 @@ def without_shelfmark(title: str) -> str:
     match = _IN_BRACKETS.search(title)
     if match and match.start() and (is_shelfmark(match[1]) or _is_code(match[1])):
         return title[: match.start()].rstrip(" ,;-")
-    for separator in _BEFORE_A_SHELFMARK.finditer(title):
-        before, after = title[: separator.start()].strip(), title[separator.end() :].strip()
-        is_comma = separator[0].startswith(",")
+    parts = [
+        (title[: separator.start()].strip(), title[separator.end() :].strip(), separator[0].startswith(","))
+        for separator in _BEFORE_A_SHELFMARK.finditer(title)
+    ]
+    # From the right: of `Wiho: Sermones - BSB Clm 14510` only what is after the last separator goes.
+    for before, after, is_comma in reversed(parts):
         if _is_plain_shelfmark(after) and _is_title(
             before, min_words=_WORDS_BEFORE_A_COMMA if is_comma else 1
         ):
             return before
+    for before, after, is_comma in parts:
         if not is_comma and _is_plain_shelfmark(before) and _is_title(after, min_words=1):
             return after
     return title
