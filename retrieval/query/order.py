@@ -187,7 +187,10 @@ class Order:
         by_caption_C = np.array([captions.get(row, 0.0) for row in rows.tolist()], np.float32)
         words, place_C = _spread(self.words, rows)
         scores_C = combined(self._relevance, words, 1 - (1 - by_picture_C) * (1 - by_caption_C))
-        keys_C = scores_C * (1 - self._judge.penalties(vectors_CD)) if self._judge.has_unwanted else scores_C
+        keys_C = scores_C
+        if self._judge.has_unwanted:
+            # Whoever gives weights to examples asks for the order of their sum. Words have no such sum.
+            keys_C = scores_C * (1 - self._judge.penalties(vectors_CD)) if self.asks_for_words else cosines_C
         order = np.lexsort((rows, -cosines_C, -keys_C))
         return [
             Entry(
