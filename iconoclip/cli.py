@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Never raises for a user's mistake."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     # The OpenMP of torch and faiss reads this when it is loaded. By default its threads spin while they wait
-    # for each other: next to other work on the same cores, training falls to a seventh of its speed instead
-    # of its fair half (benchmarks/train_next_to_work.py). On an idle machine, sleeping costs nothing.
+    # for each other: next to other work on the same cores, training then loses far more than its fair share
+    # (benchmarks/train_next_to_work.py). On an idle machine there is hardly a difference.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Importing torch and Lightning makes many objects and hardly a cycle. With Python's threshold of 700,
     # looking for cycles takes a tenth of that time.
