@@ -17,7 +17,7 @@ from iconoclip.shardset_manifest import Totals
 
 _CAPTION_FIELDS = ("text", "language", "field", "origin", "language_source", "level", "role")
 _CAPTION = pa.struct([(name, pa.string()) for name in _CAPTION_FIELDS])
-_RAW_PAIR = pa.struct(
+RAW_PAIR = pa.struct(
     [
         ("label", pa.string()),
         ("value", pa.string()),
@@ -55,7 +55,7 @@ RECORDS_SCHEMA = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("image_sha256", pa.string(), nullable=False),
         pa.field("phash", pa.string()),
-        pa.field("raw", pa.list_(_RAW_PAIR)),
+        pa.field("raw", pa.list_(RAW_PAIR)),
         pa.field("raw_num_dropped", pa.int32()),
     ]
 )

@@ -16,6 +16,7 @@ import pyarrow as pa
 from data_prep.candidate import Candidate
 from data_prep.ledger.jobs import CANDIDATE
 from iconoclip.record import Rights
+from iconoclip.shardset_index import RAW_PAIR
 
 SCHEMA_VERSION: Final = 1
 TERM_FIELDS: Final = {
@@ -44,17 +45,6 @@ _CAPTION: Final = pa.struct(
         ("role", pa.string()),
     ]
 )
-_RAW: Final = pa.struct(
-    [
-        ("label", pa.string()),
-        ("value", pa.string()),
-        ("language", pa.string()),
-        ("level", pa.string()),
-        ("field", pa.string()),
-        ("num_cut", pa.int32()),
-    ]
-)
-
 _COLUMNS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("key", "text", "sample key that a harvest gives to the image"),
     ("institution", "text", "short name of the institution"),
@@ -92,7 +82,7 @@ _COLUMNS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("techniques", _STRINGS, "techniques and materials, as the source writes them"),
     ("iconclass", _STRINGS, "Iconclass notations"),
     ("num_images", "int", "images that the object has at its source"),
-    ("raw", pa.list_(_RAW), "labels and values as the source wrote them, with language and level"),
+    ("raw", pa.list_(RAW_PAIR), "labels and values as the source wrote them, with language and level"),
     ("raw_num_dropped", "int", "pairs that were left out of `raw`: there were too many"),
     ("rights_raw", "text", "rights statement as found"),
     ("rights_uri", "text", "canonical URI of the statement"),
@@ -163,7 +153,7 @@ def row_of(
         refused: why a harvest would not store it.
         terms: texts by field: `subject`, `person`, `place`, `technique`.
     """
-    source, service, date = candidate.source, candidate.service, candidate.date
+    source, service = candidate.source, candidate.service
     size = candidate.source_size or (service and (service.width, service.height)) or (None, None)
     region = source.region or candidate.region
     is_part = region is not None and source.canvas is not None and source.id != source.canvas
@@ -186,10 +176,7 @@ def row_of(
         "title": candidate.captions[0].text if candidate.captions else None,
         "captions": [caption.model_dump() for caption in candidate.captions],
         "creators": list(candidate.creators),
-        "date_text": date.text if date else None,
-        "date_edtf": date.edtf if date else None,
-        "earliest": date.earliest if date else None,
-        "latest": date.latest if date else None,
+        **_date_columns(candidate),
         "object_type": candidate.object_type,
         **{name: list(terms.get(field, ())) for name, field in TERM_FIELDS.items()},
         "iconclass": list(candidate.iconclass),
@@ -197,12 +184,8 @@ def row_of(
         "raw": [pair.model_dump() for pair in candidate.raw],
         "raw_num_dropped": candidate.raw_num_dropped,
         "rights_raw": candidate.rights_raw,
-        "rights_uri": rights.uri if rights else None,
-        "attribution": rights.attribution if rights else candidate.attribution,
-        "policy": rights.policy if rights else None,
-        "train": rights.train if rights else None,
-        "redistribute": rights.redistribute if rights else None,
-        "display": rights.display if rights else None,
+        "attribution": candidate.attribution,
+        **_rights_columns(rights),
         "opt_out": list(at.opt_out),
         "usable": refused is None,
         "refused": refused,
@@ -211,6 +194,31 @@ def row_of(
         "document_ordinal": at.document_ordinal,
         "ordinal": at.ordinal,
         "candidate": _rest_of(candidate),
+    }
+
+
+def _date_columns(candidate: Candidate) -> dict[str, Any]:
+    date = candidate.date
+    if date is None:
+        return {}
+    return {
+        "date_text": date.text,
+        "date_edtf": date.edtf,
+        "earliest": date.earliest,
+        "latest": date.latest,
+    }
+
+
+def _rights_columns(rights: Rights | None) -> dict[str, Any]:
+    if rights is None:
+        return {}
+    return {
+        "rights_uri": rights.uri,
+        "attribution": rights.attribution,
+        "policy": rights.policy,
+        "train": rights.train,
+        "redistribute": rights.redistribute,
+        "display": rights.display,
     }
 
 

@@ -180,16 +180,21 @@ def _ask_again(database: sqlite3.Connection, row: LinkRow, context: str) -> None
     )
 
 
+def add_item(database: sqlite3.Connection, row: ItemRow) -> bool:
+    """Insert an item whose key is not known yet; returns whether it is new."""
+    state = ELSEWHERE if row.is_elsewhere else "refused" if row.refused else "pending"
+    num_inserted = database.execute(
+        "INSERT INTO items (key, host, candidate, state, reason, base) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (key) DO NOTHING",
+        (row.key, row.host, row.candidate_json, state, row.refused, row.base or row.key),
+    ).rowcount
+    return num_inserted > 0
+
+
 def _add_items(database: sqlite3.Connection, document: int, rows: Iterable[ItemRow]) -> None:
     for ordinal, row in enumerate(rows):
-        state = ELSEWHERE if row.is_elsewhere else "refused" if row.refused else "pending"
-        new = database.execute(
-            "INSERT INTO items (key, host, candidate, state, reason, base) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (key) DO NOTHING",
-            (row.key, row.host, row.candidate_json, state, row.refused, row.base or row.key),
-        ).rowcount
         # The candidate is stored once, with the item, unless a second sighting differs.
-        other = None if new else row.candidate_json
+        other = None if add_item(database, row) else row.candidate_json
         database.execute(
             "INSERT INTO sightings VALUES (?, ?, ?, ?, ?)", (document, ordinal, row.key, other, row.record)
         )

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from data_prep.ledger.absence import drop_unreachable
-from data_prep.ledger.contents import ROOT
-from data_prep.ledger.jobs import ELSEWHERE, ItemRow
+from data_prep.ledger.contents import ROOT, add_item
+from data_prep.ledger.jobs import ItemRow
 from data_prep.ledger.ledger import Ledger
 
 # The kind of their documents, with a number: a source may offer one address as documents of two kinds.
@@ -45,19 +45,14 @@ def replace_selection(ledger: Ledger, items: Iterable[Selected]) -> bool:
     for one in items:
         document = _document(ledger, one)
         row = one.item
-        state = ELSEWHERE if row.is_elsewhere else "refused" if row.refused else "pending"
-        new = database.execute(
-            "INSERT INTO items (key, host, candidate, state, reason, base) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (key) DO NOTHING",
-            (row.key, row.host, row.candidate_json, state, row.refused, row.base or row.key),
-        ).rowcount
-        other = None if new else row.candidate_json
+        is_new = add_item(database, row)
+        other = None if is_new else row.candidate_json
         database.execute(
             "INSERT OR IGNORE INTO sightings SELECT ?1, ?2, key, nullif(?4, candidate), NULL FROM items"
             " WHERE key = ?3",
             (document, one.ordinal, row.key, other),
         )
-        is_news |= bool(new)
+        is_news |= is_new
     is_news |= _exists(ledger, "sightings WHERE candidate IS NOT NULL")
     is_news |= _exists(ledger, "items WHERE key NOT IN (SELECT key FROM sightings)")
     drop_unreachable(database)
