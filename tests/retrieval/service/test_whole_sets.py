@@ -252,6 +252,7 @@ def test_a_parameter_given_twice_is_refused_and_a_list_is_not(client: TestClient
 def test_the_page_offers_its_exports_with_their_numbers(client: TestClient) -> None:
     html = {"accept": "text/html"}
     page = client.get("/export?reusable=true&k=5", headers=html).text
+    assert "“a lion”" in client.get("/export?q=a+lion", headers=html).text
     total = client.get("/api/facets?reusable=true").json()["total"]
     assert "5 pictures" in page
     assert f"{total} pictures" in page
