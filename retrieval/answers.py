@@ -99,6 +99,7 @@ class Query(Asked):
     cursor: str | None = Field(None, max_length=500)
     mode: Mode = "hybrid"
     fold: bool = Field(True, description="show near-duplicates as one hit with a count")
+    literal: bool = Field(False, description="search the words as they are typed, never similar ones")
     diversity: float = Field(
         0.0,
         ge=0,
@@ -171,6 +172,21 @@ class Hit(Answer):
     )
 
 
+class Correction(Answer):
+    """A word that no item has, and what was searched instead."""
+
+    typed: str
+    searched: tuple[str, ...] = Field(description="words of this index, as its records write them")
+
+
+class Spelling(Answer):
+    """What became of the words of a query that no item has."""
+
+    corrections: tuple[Correction, ...] = ()
+    unknown: tuple[str, ...] = Field((), description="words that are like no word of this index")
+    suggested: str | None = Field(None, description="the text of the query with the words that were searched")
+
+
 class Results(Answer):
     """One page of hits, and the cursor of the next page."""
 
@@ -179,6 +195,9 @@ class Results(Answer):
     next_cursor: str | None = Field(description="cursor of the next page; null on the last page")
     matches_well: bool | None = Field(
         description="false: nothing here matches well; null: nothing to judge by"
+    )
+    spelling: Spelling | None = Field(
+        None, description="words that no item has; null if every word of the query is known here"
     )
     took_ms: float
 

@@ -134,6 +134,7 @@ class SearchConfig(Config):
     shardsets: list[str] = Field([], description="present folders of the shard sets, if they were moved")
     model: str | None = Field(None, description="present folder of the model, if it was moved")
     mode: Mode = Field("hybrid", description="by meaning and words, by meaning alone, or by words alone")
+    literal: bool = Field(False, description="search the words as they are typed, never similar ones")
     k: int = Field(10, ge=1, le=200, description="number of results")
     cursor: str | None = Field(None, description="continue after a page, with the cursor that it printed")
     like: list[str] = Field([], description="keys of items that hits should resemble")

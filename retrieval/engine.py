@@ -34,6 +34,7 @@ from retrieval.query.facets import facets_of, notations_in_use
 from retrieval.query.hits import hit_of
 from retrieval.query.order import Order
 from retrieval.query.ranking import Cursor, Entry, query_digest
+from retrieval.query.spelling import spelling_of
 from retrieval.query.vector import QueryVector, query_vector
 from retrieval.query.whole_set import WholeSet, collect
 
@@ -111,6 +112,7 @@ class SearchEngine:
             total=view.count(mask_N),
             next_cursor=page.cursor(query_digest(query)),
             matches_well=order.matches_well,
+            spelling=spelling_of(view, query, order.words),
             took_ms=round((time.perf_counter() - started) * 1000, 2),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from iconoclip.config_messages import problems_of
 from iconoclip.errors import BadInput, MissingRequirement
-from retrieval.answers import MAX_IMAGE_BYTES, Hit, Query, Results
+from retrieval.answers import MAX_IMAGE_BYTES, Hit, Query, Results, Spelling
 from retrieval.config import SearchConfig
 from retrieval.engine import SearchEngine
 
@@ -54,6 +55,7 @@ def _query(config: SearchConfig) -> Query:
         "cursor": config.cursor,
         "mode": config.mode,
         "fold": config.fold,
+        "literal": config.literal,
         "diversity": config.diversity,
         "filters": {"institution": config.institutions, **{name: getattr(config, name) for name in FILTERS}},
     }
@@ -81,6 +83,8 @@ def show(results: Results, console: Console) -> None:
     """Print a page of results as a table."""
     if results.matches_well is False:
         console.print("[yellow]Nothing here matches well.[/] What comes nearest:")
+    for line in _about_spelling(results.spelling):
+        console.print(line, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, kind in (("#", "right"), ("score", "right"), ("title", "left"), ("institution", "left"),
                        ("date", "left"), ("rights", "left"), ("link", "left")):  # fmt: skip
@@ -92,6 +96,16 @@ def show(results: Results, console: Console) -> None:
     console.print(
         f"{len(results.hits)} of {results.total} items in {results.took_ms:.0f} ms{more}", style="dim"
     )
+
+
+def _about_spelling(spelling: Spelling | None) -> Iterator[str]:
+    if spelling is None:
+        return
+    for each in spelling.corrections:
+        searched = " or ".join(f"“{escape(word)}”" for word in each.searched)
+        yield f"No record has “{escape(each.typed)}”; searched {searched} instead (--literal true: do not)."
+    for word in spelling.unknown:
+        yield f"No record has “{escape(word)}”."
 
 
 def _cells(hit: Hit) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from retrieval.generation.word_forms import modern
 from retrieval.generation.word_index import close_pair, closeness_in
 
 Rows = npt.NDArray[np.int64]
@@ -32,6 +33,8 @@ MAX_ROWS_OF_RAREST, MAX_ROWS_READ = 200_000, 30_000
 MAX_ROWS_COMPARED = 1_000
 # An item need not have a word that more than half of the items have, such as an article.
 COMMON_SHARE = 0.5
+# An old spelling may stand for several words of today.
+MAX_SPELLINGS = 8
 # A word is taken for a name if it is in the makers' names at least as often as elsewhere.
 NAME_SHARE = 0.5
 
@@ -66,7 +69,9 @@ class WordEvidence:
         in_title: the number of the query's words that are in the title [M].
         has_name: whether a word of the query is a maker's name.
         has_known_word: whether any item has any word of the query.
-        corrected: misspelt words, and the words of this index that were searched instead.
+        corrected: words that no item has, and the words of this index that were searched instead: an old
+            spelling, or the closest word.
+        unknown: words that no item has, and that are like no word of this index.
     """
 
     rows: Rows
@@ -80,7 +85,8 @@ class WordEvidence:
     is_exact: Mask
     has_name: bool = False
     has_known_word: bool = False
-    corrected: dict[str, str] = field(default_factory=dict)
+    corrected: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
     @classmethod
     def none(cls) -> WordEvidence:
@@ -108,6 +114,7 @@ class WordEvidence:
             has_name=self.has_name,
             has_known_word=self.has_known_word,
             corrected=self.corrected,
+            unknown=self.unknown,
         )
 
 
@@ -130,6 +137,7 @@ def evidence(
     digest: str | None = None,
     years: Years | None = None,
     with_titles: bool = False,
+    literal: bool = False,
 ) -> WordEvidence:
     """What the words of a query say.
 
@@ -139,9 +147,12 @@ def evidence(
         digest: the digest of the whole text, to find what is called exactly so.
         years: gives the items made in a year, for words that are a year.
         with_titles: also count the words in titles.
+        literal: search the words as they are, without other forms, spellings or the closest word.
     """
-    corrected: dict[str, str] = {}
-    found = {word: _looked_up(source, word, years, corrected) for word in dict.fromkeys(words)}
+    corrected: dict[str, tuple[str, ...]] = {}
+    looked_up = _Lookup(source, years, corrected, literal)
+    found = {word: looked_up(word) for word in dict.fromkeys(words)}
+    unknown = tuple(word for word, each in found.items() if not each.num)
     _read(source, list(found.values()))
     called = source.rows_with((digest,), "identifiers") if digest else np.zeros(0, np.int64)
     read = [word.rows for word in found.values() if word.rows is not None]
@@ -149,7 +160,7 @@ def evidence(
     if not len(rows) and len(found) == 1:
         rows = _only_a_year(next(iter(found.values())))
     if not len(rows):
-        return WordEvidence.none()
+        return replace(WordEvidence.none(), corrected=corrected, unknown=unknown)
     held_WM = np.stack([_holds(word, rows) for word in found.values()])
     weights_W = np.array([_weight(word, source.num_items) for word in found.values()])
     total = max(weights_W.sum(), 1e-9)
@@ -176,29 +187,53 @@ def evidence(
         has_name=bool(names),
         has_known_word=bool(held_WM.any()),
         corrected=corrected,
+        unknown=unknown,
     )
 
 
-def _looked_up(source: WordSource, word: str, years: Years | None, corrected: dict[str, str]) -> _Word:
-    terms = source.expanded(word)
-    num = sum(source.num_with(term) for term in terms)
-    mask_N = years(word) if years else None
-    if num < MAX_ROWS_READ:
+@dataclass(frozen=True)
+class _Lookup:
+    """Looks up words of a query: each as it is, or else by what it may stand for."""
+
+    source: WordSource
+    years: Years | None
+    corrected: dict[str, tuple[str, ...]]
+    literal: bool
+
+    def __call__(self, word: str) -> _Word:
+        """What the word counts as here."""
+        source = self.source
+        terms = (word,) if self.literal else source.expanded(word)
+        num = sum(source.num_with(term) for term in terms)
+        mask_N = self.years(word) if self.years else None
+        if num >= MAX_ROWS_READ:
+            return _Word(terms, min(num, source.num_items), mask_N=mask_N)
         rows = source.rows_with(terms)
         if len(rows) or (mask_N is not None and mask_N.any()):
+            self._note_other_spelling(word, terms)
             return _Word(terms, len(rows) if mask_N is None else int(mask_N.sum()), rows, mask_N)
-        other = source.second_chance(word)
-        if other:
-            rows = source.rows_with(other)
-            return _Word(other, len(rows), rows)
-        spelled = source.spelled_like(word)
-        if spelled:
-            corrected[word] = spelled
-            terms = source.expanded(spelled)
-            rows = source.rows_with(terms)
-            return _Word(terms, len(rows), rows, is_corrected=True)
-        return _Word(terms, 0, rows)
-    return _Word(terms, min(num, source.num_items), mask_N=mask_N)
+        return self._instead_of(word) or _Word(terms, 0, rows)
+
+    def _note_other_spelling(self, word: str, terms: tuple[str, ...]) -> None:
+        """Stemmers join some old spellings to today's (loewe, lowe): another spelling, not another form."""
+        same = tuple(term for term in terms[1:] if modern(term) == modern(word))
+        if same and not len(self.source.rows_with((word,), limit=1)):
+            self.corrected[word] = same
+
+    def _instead_of(self, word: str) -> _Word | None:
+        if self.literal:
+            return None
+        source = self.source
+        spelled, is_guess = source.second_chance(word)[:MAX_SPELLINGS], False
+        if not spelled:
+            closest = source.spelled_like(word)
+            spelled, is_guess = (closest,) if closest else (), True
+        terms = tuple(dict.fromkeys(term for each in spelled for term in source.expanded(each)))
+        rows = source.rows_with(terms) if terms else np.zeros(0, np.int64)
+        if not len(rows):
+            return None
+        self.corrected[word] = spelled
+        return _Word(terms, len(rows), rows, is_corrected=is_guess)
 
 
 def _read(source: WordSource, words: list[_Word]) -> None:

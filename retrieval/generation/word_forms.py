@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cache, lru_cache
 from typing import Any
 
@@ -71,14 +71,18 @@ def modern(word: str) -> str:
     return word
 
 
-def variants(words_by_language: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
-    """The (key, term) pairs of a collection's words, by the language of their captions."""
+def variants(
+    words_by_language: Mapping[str, set[str]], names: Set[str] = frozenset()
+) -> Iterator[tuple[str, str]]:
+    """The (key, term) pairs of a collection's words, by the language of their captions; and of its names,
+    which have no language.
+    """
     yield from _stems(words_by_language)
     every = set().union(*words_by_language.values()) if words_by_language else set()
     for language, words in words_by_language.items():
         if language in COMPOUNDING:
             yield from _compounds(words, every)
-    for word in every:
+    for word in every | names:
         if word.isalpha() and word.isascii() and len(word) >= MIN_PART_CHARS:
             yield f"old:{modern(word)}", word
 

@@ -8,6 +8,8 @@ texts     the words of title and captions in their order, with commas between cl
           a query are close to each other in an item
 variants  words that belong together (retrieval.generation.word_forms)
 frequent  words that more than a few items have, and the number of these items
+spellings words of every column that may be searched instead of a misspelt one, and the number of items that
+          have them. An index without this table knows only the words of its captions.
 settings  `version`: 2. An index without this table was written by FTS5's own tokenizer, without variants and
           digests; it is searched by plain words until it is built again.
 """
@@ -43,6 +45,7 @@ CREATE VIRTUAL TABLE words USING fts5({", ".join(COLUMNS)}, content='',
 CREATE TABLE texts(row INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE frequent(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE variants(key TEXT, term TEXT, PRIMARY KEY(key, term)) WITHOUT ROWID;
+CREATE TABLE spellings(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _CLAUSE_ENDS = re.compile(r"[,;:.()\[\]\n]+")
@@ -50,7 +53,9 @@ MAX_FACT_CHARS, MAX_FACTS = 120, 24
 # Statements that a source makes about its records, not about the object.
 _NOT_FACTS = ("rights", "attribution", "homepage", "ignore", "thumbnail", "image")
 # A misspelt word has at most this many slips: one for short words, two for long ones.
-_MAX_SLIPS, _LONG_WORD, _MIN_SPELLED = 2, 7, 4
+_MAX_SLIPS, _LONG_WORD, _MIN_SPELLED, _MAX_SPELLED = 2, 7, 4, 40
+_SPELLINGS = "SELECT term, num_items FROM spellings"
+_SPELLINGS_OF_CAPTIONS = "SELECT DISTINCT term, 0 FROM variants WHERE key >= 'old:' AND key < 'old;'"
 
 
 def facts_of(record: Record) -> list[str]:
@@ -107,6 +112,8 @@ class WordWriter:
         connection.execute("INSERT INTO settings VALUES ('version', ?)", (str(VERSION),))
         self._connection = connection
         self._words: dict[str, set[str]] = defaultdict(set)
+        # Of makers, places, institutions: these have no language, but old spellings and umlauts written out.
+        self._names: set[str] = set()
 
     def add(self, row: int, record: Record, subjects: str) -> None:
         """Add the words of one item."""
@@ -118,6 +125,8 @@ class WordWriter:
             f"INSERT INTO words(rowid, {', '.join(COLUMNS)}) VALUES (?,?,?,?,?,?,?)", (row, *split)
         )
         self._connection.execute("INSERT INTO texts VALUES (?,?)", (row, clauses_of(record)))
+        for column in ("creators", "facts"):
+            self._names.update(split[COLUMNS.index(column)].split())
         for caption in record.captions:
             self._words[caption.language.partition("-")[0]].update(_split(caption.text).split())
 
@@ -129,7 +138,14 @@ class WordWriter:
         connection.execute(
             "INSERT INTO frequent SELECT term, doc FROM temp.vocabulary WHERE doc > ?", (FREQUENT_MIN,)
         )
-        connection.executemany("INSERT OR IGNORE INTO variants VALUES (?,?)", variants(self._words))
+        connection.executemany(
+            "INSERT OR IGNORE INTO variants VALUES (?,?)", variants(self._words, self._names)
+        )
+        connection.execute(
+            "INSERT INTO spellings SELECT term, doc FROM temp.vocabulary"
+            " WHERE length(term) BETWEEN ? AND ? AND term NOT GLOB '*[0-9]*'",
+            (_MIN_SPELLED, _MAX_SPELLED),
+        )
         languages = ",".join(sorted(self._words))
         connection.execute("INSERT INTO settings VALUES ('languages', ?)", (languages,))
 
@@ -198,7 +214,8 @@ class WordIndex:
         settings = dict(run("SELECT name, value FROM settings")) if "settings" in tables else {}
         self.is_old = settings.get("version") != str(VERSION)
         self._languages = tuple(settings.get("languages", "").split(","))
-        self._spelled: list[str] | None = None
+        self._has_spellings = "spellings" in tables
+        self._spelled: dict[int, dict[str, int]] | None = None
 
     def num_with(self, word: str) -> int:
         """About how many items have a word: exact above 200, otherwise at most 200."""
@@ -247,13 +264,14 @@ class WordIndex:
         if len(word) < _MIN_SPELLED or word.isdigit():
             return None
         slips = _MAX_SLIPS if len(word) >= _LONG_WORD else 1
-        found = process.extract(
-            word, self._vocabulary(), scorer=DamerauLevenshtein.distance, score_cutoff=slips, limit=8
-        )
-        near = [
-            (distance, term[:1] != word[:1], -self._frequent.get(term, 0), term)
-            for term, distance, _ in found
-        ]
+        vocabulary = self._vocabulary()
+        near = []
+        for length in range(len(word) - slips, len(word) + slips + 1):
+            words = vocabulary.get(length, {})
+            found = process.extract(
+                word, words.keys(), scorer=DamerauLevenshtein.distance, score_cutoff=slips, limit=None
+            )
+            near += [(distance, term[:1] != word[:1], -words[term], term) for term, distance, _ in found]
         return min(near)[-1] if near else None
 
     def _terms(self, keys: Sequence[str]) -> tuple[str, ...]:
@@ -265,13 +283,17 @@ class WordIndex:
         )
         return tuple(term for (term,) in found)
 
-    def _vocabulary(self) -> list[str]:
-        """The words that may be suggested; read when the first misspelt word comes, then kept."""
+    def _vocabulary(self) -> dict[int, dict[str, int]]:
+        """The words that may be suggested, by their length, with how many items have them; read when the
+        first misspelt word comes, then kept.
+        """
         if self.is_old:
-            return []
+            return {}
         if self._spelled is None:
-            found = self._run("SELECT DISTINCT term FROM variants WHERE key >= 'old:' AND key < 'old;'")
-            self._spelled = [term for (term,) in found]
+            spelled: dict[int, dict[str, int]] = defaultdict(dict)
+            for term, num_items in self._run(_SPELLINGS if self._has_spellings else _SPELLINGS_OF_CAPTIONS):
+                spelled[len(term)][term] = num_items
+            self._spelled = dict(spelled)
         return self._spelled
 
 

@@ -119,6 +119,7 @@ class Order:
                 digest=digest_of_name(text),
                 years=self._view.made_in,
                 with_titles=self._query.mode == "keyword",
+                literal=self._query.literal,
             )
         return found if self._mask_N is None else found.kept(self._mask_N[found.rows])
 
@@ -337,6 +338,7 @@ def _spread(words: WordEvidence, rows: Rows) -> tuple[WordEvidence, Mask]:
         has_name=words.has_name,
         has_known_word=words.has_known_word,
         corrected=words.corrected,
+        unknown=words.unknown,
     )
     return spread, has_C
 

@@ -146,6 +146,9 @@ class SearchParams(FilterParams):
     k: int = Field(default=24, ge=1, le=MAX_K, description="hits on a page")
     cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before")
     fold: bool = Field(default=True, description="show near-duplicates as one hit with a count")
+    literal: bool = Field(
+        default=False, description="true: search the words as they are typed, never similar ones"
+    )
     diversity: float = Field(
         default=0.0,
         ge=0,
@@ -203,6 +206,7 @@ class SearchParams(FilterParams):
             cursor=self.cursor,
             mode=self.mode,
             fold=self.fold,
+            literal=self.literal,
             diversity=self.diversity,
         )
 

@@ -303,3 +303,23 @@ def test_the_browsers_own_search_can_learn_of_this_one(client: TestClient) -> No
     description = client.get("/opensearch.xml")
     assert description.headers["content-type"].startswith("application/opensearchdescription+xml")
     assert "http://testserver/search?q={searchTerms}" in description.text
+
+
+def test_a_misspelt_word_is_said_to_be_searched_as_another(client: TestClient) -> None:
+    page = client.get("/search?q=lion+rampent&lang=en").text
+    assert "Did you mean" in page
+    assert 'href="/search?q=lion+rampant"' in page
+    assert "“rampent”" in page
+    alone = re.search(r'href="(/search\?q=lion\+rampent&amp;literal=true)"', page)
+    assert alone is not None
+    literal = client.get(alone[1].replace("&amp;", "&") + "&lang=en").text
+    assert "Only what you typed was searched." in literal
+    assert "Did you mean" not in literal
+    told = client.get("/api/v1/search?q=lion+rampent").json()["spelling"]
+    assert told["suggested"] == "lion rampant"
+    assert client.get("/api/v1/search?q=lion+rampant").json()["spelling"] is None
+
+
+def test_a_misspelt_word_is_text_whatever_it_holds(client: TestClient) -> None:
+    page = client.get("/search", params={"q": 'rampent"><script>alert(1)</script>'}).text
+    assert "<script>alert" not in page
