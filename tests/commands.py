@@ -5,8 +5,12 @@ therefore forks a server once its tests are collected, with all that they import
 the server forks a process per command. A command reads its arguments, its environment and its working folder,
 writes to its own standard streams, gets signals and returns its exit code as any process does.
 
-What it does not test is the start of Python itself: variables that a library reads while it is imported, and
-which modules a command imports. Tests of these start Python with `subprocess`; so do SLURM, torchrun and
+What starts Python by itself, such as SLURM, gets the program of `write_python`: a process of it hands its
+arguments, environment and streams to the same server, passes signals on, and ends as the command does. When
+it is killed, the command is killed.
+
+What this does not test is the start of Python itself: variables that a library reads while it is imported,
+and which modules a command imports. Tests of these start Python with `subprocess`; so do torchrun and
 Lightning with each further rank.
 """
 
@@ -20,6 +24,7 @@ import json
 import os
 import resource
 import runpy
+import secrets
 import select
 import signal
 import socket
@@ -35,8 +40,32 @@ from typing import NoReturn
 THE_COMMAND = ("-m", "iconoclip.cli")
 # A request and its open files in one message: larger than any command line and environment of a test.
 MESSAGE_BYTES = 200_000
+# The packages of this project: a command that names other code in PYTHONPATH imports it from there.
+OURS = ("iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections")
+# These import torch. What is quick to start, starts with the Python of this environment.
+HANDED_OVER = ("train", "evaluate", "export", "encode", "index")
+PYTHON = """\
+#!{python} -IS
+import json, os, signal, socket, sys
 
-_server: tuple[socket.socket, int] | None = None
+words = [word for word in sys.argv[1:] if word not in ("-u", "-P")]
+if words[:2] != ["-m", "iconoclip.cli"] or words[2:3] == [] or words[2] not in {verbs}:
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.connect({address!r})
+request = {{"words": words, "cwd": os.getcwd(), "env": dict(os.environ)}}
+request |= {{"max_file_bytes": None, "python": __file__}}
+socket.send_fds(server, [json.dumps(request).encode()], [1, 2])
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT):
+    signal.signal(number, lambda number, frame: server.send(str(number).encode()))
+pid, code = int(server.recv(100)), json.loads(server.recv(100))[0]
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
+
+_server: tuple[socket.socket, int, str] | None = None
 _processor_seconds = 0.0
 
 
@@ -50,23 +79,40 @@ def start_server() -> None:
     """Fork the server of this process; what is imported now is imported in every command."""
     global _server
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # No file: the kernel forgets the address together with its last process.
+    address = f"\0iconoclip-{os.getpid()}-{secrets.token_hex(8)}"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(address)
+    listener.listen()
     gc.collect()
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _serve(theirs)
+        _serve(theirs, listener)
     theirs.close()
-    _server = ours, pid
+    listener.close()
+    _server = ours, pid, address
 
 
 def stop_server() -> None:
     """End the server of this process, if there is one; commands that still run are left alone."""
     global _server
     if _server is not None:
-        address, pid = _server
+        address, pid, _ = _server
         address.close()
         os.waitpid(pid, 0)
         _server = None
+
+
+def write_python(file: Path) -> Path:
+    """Write a program that takes the place of Python where a command is started by others; returns its path.
+
+    It is as good as the Python of this environment for everything else.
+    """
+    assert _server is not None, "no server: pytest starts it after collection, see tests/conftest.py"
+    file.write_text(PYTHON.format(python=sys.executable, verbs=HANDED_OVER, address=_server[2]))
+    file.chmod(0o755)
+    return file
 
 
 class Command:
@@ -166,17 +212,22 @@ def _text(number: int) -> str:
     return os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace")
 
 
-def _serve(address: socket.socket) -> NoReturn:
+def _serve(address: socket.socket, listener: socket.socket) -> NoReturn:
     """Fork a keeper for each request until the worker closes its end or dies."""
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are not waited for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when this ends
     while True:
-        message, numbers, _, _ = socket.recv_fds(address, MESSAGE_BYTES, 3)
-        if not message:
+        ready, _, _ = select.select([address, listener], [], [])
+        asking = address if address in ready else listener.accept()[0]
+        message, numbers, _, _ = socket.recv_fds(asking, MESSAGE_BYTES, 3)
+        if not message and asking is address:
             os._exit(0)
+        if asking is not address:
+            numbers.append(asking.detach())
         if os.fork() == 0:
             address.close()
+            listener.close()
             _keep(json.loads(message), numbers)
         for number in numbers:
             os.close(number)
@@ -191,10 +242,24 @@ def _keep(request: dict[str, object], numbers: list[int]) -> NoReturn:
         os.close(status)
         _become(request, streams)
     os.write(status, str(child).encode())
+    if "python" in request:
+        _pass_signals(status, child)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     os.write(status, json.dumps([code, used.ru_utime + used.ru_stime]).encode())
     os._exit(0)
+
+
+def _pass_signals(status: int, child: int) -> None:
+    """Send a command the signals that the process in its place got, and SIGKILL when that is gone, until it
+    ends.
+    """
+    ended = os.pidfd_open(child)
+    while ended not in (ready := select.select([ended, status], [], [])[0]):
+        message = os.read(status, 100) if status in ready else b""
+        os.kill(child, int(message or signal.SIGKILL))
+        if not message:
+            return
 
 
 def _become(request: dict[str, object], streams: list[int]) -> NoReturn:
@@ -215,6 +280,8 @@ def _become(request: dict[str, object], streams: list[int]) -> NoReturn:
         os.environ.clear()
         os.environ.update(request["env"])  # type: ignore[call-overload]
         os.chdir(str(request["cwd"]))
+        if "python" in request:
+            _take_code_from_path(str(request["python"]))
         if limit := request["max_file_bytes"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # type: ignore[arg-type]
         code = _run_python(list(request["words"]))  # type: ignore[call-overload]
@@ -230,12 +297,21 @@ def _become(request: dict[str, object], streams: list[int]) -> NoReturn:
     os._exit(code)
 
 
+def _take_code_from_path(python: str) -> None:
+    """Import this project's packages anew, those in PYTHONPATH first, and start other ranks as `python`."""
+    sys.executable = python
+    for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
+        del sys.modules[name]
+    sys.path[:0] = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+
+
 def _run_python(words: list[str]) -> int:
     """Do what `python WORDS` does; returns the exit code."""
     is_module = words[0] == "-m"
     name = words[1] if is_module else words[0]
     sys.argv = [name, *words[2 if is_module else 1 :]]
-    sys.path.insert(0, str(Path.cwd()) if is_module else str(Path(name).parent))
+    if not os.environ.get("PYTHONSAFEPATH"):
+        sys.path.insert(0, str(Path.cwd()) if is_module else str(Path(name).parent))
     try:
         if is_module:
             sys.modules.pop(name, None)  # runpy warns of what is imported already

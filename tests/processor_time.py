@@ -1,5 +1,4 @@
-"""Processor seconds of the tests by file, their child processes included: `CPU_TIMES=1 make test` prints
-them.
+"""Processor seconds of the tests by folder, file and test: `CPU_TIMES=1 make test` prints them.
 
 The wall-clock times of `--durations` mix work with waiting and with what else runs on the machine. A child
 process counts when it has ended and its parent has waited for it; a service that outlives a test counts with
@@ -49,7 +48,8 @@ _BEGAN = pytest.StashKey[float]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the sums by folder, and the forty dearest files."""
+    """Print the sums by folder, and the forty dearest files and tests."""
+    tests: Counter[str] = Counter()
     files: Counter[str] = Counter()
     folders: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():
@@ -57,8 +57,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             for name, seconds in getattr(report, "user_properties", ()):
                 if name == _NAME:
                     path = report.nodeid.partition("::")[0]
+                    tests[report.nodeid] += seconds
                     files[path] += seconds
                     folders["/".join(path.split("/")[:2])] += seconds
     terminalreporter.section(f"processor seconds: {sum(files.values()):.0f}")
-    for path, seconds in [*folders.most_common(), *files.most_common(40)]:
+    for path, seconds in [*folders.most_common(), *files.most_common(40), *tests.most_common(40)]:
         terminalreporter.line(f"{seconds:8.1f}  {path}")

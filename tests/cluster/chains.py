@@ -58,9 +58,7 @@ def describe(folder: Path, iiif: list[str], oai: str) -> Path:
         },
     }
     file = folder / "chain.yaml"
-    file.write_text(
-        yaml.safe_dump({"folder": str(folder / "runs"), "site": "local", "steps": steps}, sort_keys=False)
-    )
+    file.write_text(yaml.safe_dump({"folder": str(folder / "runs"), "steps": steps}, sort_keys=False))
     return file
 
 

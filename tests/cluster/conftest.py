@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import Field
 
 from iconoclip.config import Config
@@ -25,6 +26,7 @@ from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
 from slurm.stages import STAGES, Stage
 from slurm.submit import submit
+from tests import commands
 
 from .chains import Chained, start_chain
 from .trainings import Trained, start_trainings
@@ -48,13 +50,19 @@ class CountConfig(Config):
 
 @pytest.fixture(scope="package")
 def cluster(slurm_programs: str) -> Iterator[LocalCluster]:
-    """The cluster, up while the tests of this folder run; SLURM's commands find it by the environment."""
+    """The cluster, up while the tests of this folder run; SLURM's commands find it by the environment.
+
+    Its jobs start with a Python that has torch imported; those of a job script and of `doctor` with a
+    plain one.
+    """
     # A short path: a socket is in it.
     folder = Path(tempfile.mkdtemp(prefix="ic-", dir="/tmp"))
     cluster = LocalCluster(folder, ends_with_parent=True)
     cluster.start()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**cluster.environment, "ICONOCLIP_SITE": "local"}.items():
+        site = {"extends": "local", "python": str(commands.write_python(folder / "python"))}
+        (folder / "local.yaml").write_text(yaml.safe_dump(site))
+        for name, value in {**cluster.environment, "ICONOCLIP_SITE": str(folder / "local.yaml")}.items():
             patch.setenv(name, value)
         yield cluster
     cluster.stop()

@@ -11,6 +11,7 @@ import yaml
 
 from iconoclip.rundir import RunDir
 from slurm.local_cluster import LocalCluster
+from tests.commands import write_python
 
 from .tiny import train_fields
 
@@ -19,7 +20,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 # The second command is the first one's remedy, word for word. The third starts twice what trains by itself.
 SCRIPT = """#!/bin/bash
 #SBATCH --ntasks=1 --cpus-per-task=2
-export PATH={bin}:$PATH OMP_NUM_THREADS=1 MASTER_ADDR=127.0.0.1
+export PATH={programs}:{bin}:$PATH OMP_NUM_THREADS=1 MASTER_ADDR=127.0.0.1
+export PYTHON_EXEC={programs}/python  # what torchrun starts
 iconoclip train --config fields.yaml --run_dir half --hardware.devices 2 2> half.err
 echo "half $?"
 eval "$(sed -n 's/.*start them with \\(srun [^(]*\\).*/\\1/p' half.err)" 2> mended.err
@@ -35,7 +37,10 @@ echo "torchrun $?"
 def test_a_batch_script_trains_on_all_ranks_or_refuses(cluster: LocalCluster, tmp_path: Path) -> None:
     fields = train_fields(tmp_path, max_steps=2)
     (tmp_path / "fields.yaml").write_text(yaml.safe_dump(fields))
-    (tmp_path / "job.sh").write_text(SCRIPT.format(bin=Path(sys.executable).parent))
+    python, iconoclip = write_python(tmp_path / "python"), tmp_path / "iconoclip"
+    iconoclip.write_text(f'#!/bin/sh\nexec {python} -m iconoclip.cli "$@"\n')
+    iconoclip.chmod(0o755)
+    (tmp_path / "job.sh").write_text(SCRIPT.format(programs=tmp_path, bin=Path(sys.executable).parent))
     subprocess.run(["sbatch", "--wait", "--output=said", "job.sh"], cwd=tmp_path, check=True, timeout=600)
     logs = {path.stem: path.read_text() for path in tmp_path.glob("*.err")}
     # srun gives the highest exit code of its tasks.
