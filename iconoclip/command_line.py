@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import yaml
 from cyclopts import App, CycloptsError, Parameter, Token
 from cyclopts.exceptions import (
     CoercionError,
@@ -25,7 +24,7 @@ from cyclopts.exceptions import (
 )
 from pydantic import BaseModel
 
-from iconoclip.config import as_tree, laid_over, nearest
+from iconoclip.config import as_tree, laid_over, nearest, parse_yaml
 from iconoclip.errors import ConfigError
 from iconoclip.options import Option, options_of, retired_options
 
@@ -189,8 +188,8 @@ def _listed(option: Option, raw: list[str]) -> Any:
 
 def _from_yaml(option: Option, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return parse_yaml(text, option.name)
+    except ConfigError as error:
         raise ConfigError(
             f"{option.name}: {text!r} is not valid YAML",
             remedy="write it as in a YAML file, e.g. '{title: 1}'",

@@ -195,19 +195,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         MissingRequirement: no such file.
         ConfigError: not YAML, not a mapping, or too large.
     """
-    import yaml  # here, as in `to_yaml`, because the help of a verb needs no YAML
-
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ConfigError(
                 "the config file is larger than 1 MB", where=path, remedy="is this the right file?"
             )
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         raise MissingRequirement("no such config file", where=path, remedy="check the path") from None
-    except yaml.YAMLError as error:
-        problem = yaml_problem(error)
-        raise ConfigError(f"not valid YAML: {problem}", where=path, remedy="mend the file") from error
     except UnicodeDecodeError as error:
         raise ConfigError("not valid YAML: not UTF-8", where=path, remedy="save it as UTF-8") from error
     except OSError as error:
@@ -217,6 +212,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError("a config is a mapping of keys to values", where=path, remedy="mend the file")
     return values
+
+
+def parse_yaml(text: str, where: Path | str, remedy: str = "mend the file") -> Any:
+    """The value that YAML text stands for; only plain values are constructed.
+
+    Raises:
+        ConfigError: not YAML, nested too deeply, or a date that does not exist.
+    """
+    import yaml  # here, as in `to_yaml`, because the help of a verb needs no YAML
+
+    # libyaml is nine times as fast as Python's own reader, and bounds the depth.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, Loader=loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not valid YAML: {yaml_problem(error)}", where=where, remedy=remedy) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"not valid YAML: {error}", where=where, remedy=remedy) from error
 
 
 def build(model: type[ConfigT], values: Mapping[str, Any], where: str) -> ConfigT:

@@ -16,7 +16,6 @@ import numpy as np
 
 from data_prep.catalogue.columns import candidate_of
 from data_prep.catalogue.files import MANIFEST_NAME, Catalogue, is_catalogue, open_catalogue
-from data_prep.catalogue.where import selected
 from data_prep.config_groups import Storing
 from data_prep.harvest.array import Share
 from data_prep.harvest.config import HarvestConfig
@@ -48,6 +47,9 @@ class Selection:
 
     def __init__(self, catalogue: Catalogue, where: str | None) -> None:
         self.catalogue, self.where = catalogue, where
+        # DuckDB and Arrow's datasets take a second to import: a harvest from an institution needs neither.
+        from data_prep.catalogue.where import selected
+
         self._ordinals = selected(catalogue, where)
 
     @property

@@ -44,6 +44,9 @@ def test_every_wrong_value_is_listed() -> None:
     ("text", "problem"),
     [
         ("a: [", "not valid YAML"),
+        ("a: 2026-13-45", "not valid YAML: month must be in 1..12"),
+        pytest.param("[" * 200_000, "not valid YAML: line 1", id="nested"),
+        pytest.param("a: " + "{a: " * 200_000, "not valid YAML: line 1", id="nested mappings"),
         ("- 1", "a config is a mapping"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
     ],
