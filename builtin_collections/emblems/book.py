@@ -1,0 +1,159 @@
+"""Volumes: the order of their pages, and each page as an image with its truth.
+
+The same seed gives the same volume.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from PIL import Image
+
+from builtin_collections.emblems import pages, paper
+from builtin_collections.emblems.leaf import Leaf
+from builtin_collections.emblems.style import Style, choose
+from builtin_collections.emblems.truth import Placement, Scaling, Truth
+
+LONG_SIDE = 1100
+"""The longer side of a page's image, in pixels."""
+DRAWING_VERSION = 1
+"""Raised whenever the same seed would give other pixels."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One image of a volume: the sorts of page that it shows (two in a spread), and its label."""
+
+    number: int
+    sorts: tuple[str, ...]
+    label: str
+    recto: bool = True
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume of a collection: `seed` is the collection's, `number` the volume's within it."""
+
+    seed: int
+    number: int
+    style: Style
+    sheets: Sequence[Sheet]
+
+    @property
+    def name(self) -> str:
+        """The identifier of the volume, as emblems-0-0007."""
+        return f"emblems-{self.seed}-{self.number:04d}"
+
+
+MAKERS: dict[str, pages.Maker] = {
+    **{name: maker for name, (maker, _) in pages.INSIDE.items()},
+    "title": pages.title_page, "binding": pages.binding, "target": pages.target,
+    "photographs": pages.photographs,
+}  # fmt: skip
+"""What makes each sort of page."""
+
+
+@lru_cache(256)
+def volume(seed: int, number: int, *, num_pages: int = 48) -> Volume:
+    """The volume `number` of the collection `seed`, with `num_pages` images (at least 8)."""
+    rng = random.Random(f"volume {seed} {number}")
+    style = choose(rng)
+    album = style.century >= 19 and rng.random() < 0.4
+    spreads = not album and rng.random() < 0.14
+    return Volume(seed, number, style, tuple(_sheets(rng, num_pages, album=album, spreads=spreads)))
+
+
+def _sheets(rng: random.Random, num_pages: int, *, album: bool, spreads: bool) -> list[Sheet]:
+    first = [
+        ("binding", "front cover"),
+        ("binding", "front pastedown"),
+        ("blank", "flyleaf"),
+        ("title", "title page"),
+    ]
+    last = [
+        ("blank", "end leaf"),
+        ("binding", "back pastedown"),
+        ("binding", "back cover"),
+        ("target", "colour target"),
+    ]
+    found = [Sheet(place, (sort,), label, place % 2 == 0) for place, (sort, label) in enumerate(first)]
+    for number in range(1, num_pages - len(first) - len(last) + 1):
+        recto = number % 2 == 1
+        label = f"{(number + 1) // 2}{'r' if recto else 'v'}"
+        sorts: tuple[str, ...] = (_inside(rng, album),)
+        if spreads:
+            sorts, label = (*sorts, _inside(rng, album)), f"{number}v-{number + 1}r"
+        found.append(Sheet(len(found), sorts, label, recto))
+    return found + [Sheet(len(found) + place, (sort,), label) for place, (sort, label) in enumerate(last)]
+
+
+def _inside(rng: random.Random, album: bool) -> str:
+    if album:
+        return rng.choices(("photographs", "text", "blank", "plate"), (70, 12, 8, 10))[0]
+    return rng.choices(list(pages.INSIDE), [share for _, share in pages.INSIDE.values()])[0]
+
+
+def page(book: Volume, number: int) -> tuple[Image.Image, Truth]:
+    """The image of one page (mode RGB, its longer side at most LONG_SIDE), and what is on it."""
+    sheet = book.sheets[number]
+    rng = random.Random(f"page {book.seed} {book.number} {number}")
+    if len(sheet.sorts) > 1:
+        image, truth = _spread(book, sheet, rng)
+    else:
+        leaf, truth = _leaf(book, sheet.sorts[0], sheet, rng, _height(book.style, 1))
+        image = _finished(leaf, rng, bare=truth.kind in ("binding", "target"))
+        if truth.kind not in ("binding", "target") and rng.random() < 0.6:
+            image = paper.gutter(image, at_left=sheet.recto, rng=rng)
+        image, truth = paper.photographed(image, truth, book.style, rng)
+    return _fitted(image, truth)
+
+
+def _height(style: Style, leaves: int) -> int:
+    return round(min(LONG_SIDE * 0.97, LONG_SIDE * 0.97 / (style.proportion * leaves)))
+
+
+def _leaf(book: Volume, sort: str, sheet: Sheet, rng: random.Random, height: int) -> tuple[Leaf, Truth]:
+    leaf = Leaf(book.style, rng, height, recto=sheet.recto)
+    kind = MAKERS[sort](leaf, sheet.number)
+    return leaf, leaf.truth(kind)
+
+
+def _finished(leaf: Leaf, rng: random.Random, *, bare: bool) -> Image.Image:
+    verso = None
+    if not bare and leaf.style.show_through > 0.02:
+        other = Leaf(leaf.style, random.Random(rng.random()), leaf.height, recto=not leaf.recto)
+        pages.text(other, 1)
+        verso = other.ink
+    return paper.on_paper(leaf, verso)
+
+
+def _spread(book: Volume, sheet: Sheet, rng: random.Random) -> tuple[Image.Image, Truth]:
+    """Two facing pages in one image."""
+    height = _height(book.style, 2)
+    images, truths = [], []
+    for recto, sort in ((False, sheet.sorts[0]), (True, sheet.sorts[1])):
+        side = Sheet(sheet.number * 2 + recto, (sort,), sheet.label, recto)
+        leaf, truth = _leaf(book, sort, side, rng, height)
+        images.append(paper.gutter(_finished(leaf, rng, bare=False), at_left=recto, rng=rng))
+        truths.append(truth)
+    width = images[0].width
+    both = Image.new("RGB", (width * 2, height))
+    both.paste(images[0], (0, 0))
+    both.paste(images[1], (width, 0))
+    moved = truths[1].moved(Placement((width, height), (width, 0)), both.size)
+    joined = Truth("spread", both.size, truths[0].pictures + moved.pictures, truths[0].texts + moved.texts)
+    return paper.photographed(both, joined, book.style, rng)
+
+
+def _fitted(image: Image.Image, truth: Truth) -> tuple[Image.Image, Truth]:
+    """Image and truth reduced to LONG_SIDE where they are larger."""
+    scale = LONG_SIDE / max(image.size)
+    if scale >= 1:
+        return image, truth
+    size = (round(image.width * scale), round(image.height * scale))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0), truth.moved(
+        Scaling(scale, size), size
+    )
