@@ -187,6 +187,14 @@ class Spelling(Answer):
     suggested: str | None = Field(None, description="the text of the query with the words that were searched")
 
 
+class Completed(Answer):
+    """A text that a query may be completed to."""
+
+    text: str
+    kind: str = Field(description="what it is here: title, maker, place, institution, iconclass")
+    language: str | None = Field(description="language of the text; null for names")
+
+
 class Results(Answer):
     """One page of hits, and the cursor of the next page."""
 

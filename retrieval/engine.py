@@ -13,6 +13,7 @@ import numpy as np
 from iconoclip.errors import BadInput
 from iconoclip.record import Record
 from retrieval.answers import (
+    Completed,
     Explanation,
     Facets,
     Filters,
@@ -30,6 +31,7 @@ from retrieval.generation.columns import Columns
 from retrieval.live.compaction import Compactor
 from retrieval.live.refresh import ViewRefresher
 from retrieval.live.view import IndexView
+from retrieval.query.completing import complete
 from retrieval.query.facets import facets_of, notations_in_use
 from retrieval.query.hits import hit_of
 from retrieval.query.order import Order
@@ -186,6 +188,14 @@ class SearchEngine:
         place = view.place(self._row(view, key))
         shardset = view.shardsets.sets[place.shardset]
         return shardset.read_bytes(place.shard, place.offset, place.size)
+
+    def complete(
+        self, text: str, *, language: str = "en", k: int = 8, without_institution: Sequence[str] = ()
+    ) -> tuple[Completed, ...]:
+        """What a text may be completed to, from titles, makers, places, institutions and Iconclass; names and
+        texts in the language first, the most frequent first.
+        """
+        return complete(self._refresher.current(), text, language, k, tuple(without_institution))
 
     def facets(self, filters: Filters) -> Facets:
         """Counts over the items that pass `filters`."""

@@ -23,7 +23,7 @@ _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u20
 _KANA_MARKS = "\u3099\u309a"
 _WORD = re.compile(r"\w+")
 # Han, kana and the iteration mark.
-_UNSPACED = re.compile(
+UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
 
@@ -56,7 +56,7 @@ def tokens(text: str) -> Iterator[str]:
             yield from _plain(run)
             continue
         start = 0
-        for unspaced in _UNSPACED.finditer(run):
+        for unspaced in UNSPACED.finditer(run):
             yield from _plain(run[start : unspaced.start()])
             characters = unspaced[0]
             if len(characters) == 1:

@@ -2,7 +2,8 @@
 the index of their words. One SQLite file.
 
 items   row (the vector's row), key, record (JSON, zlib), shard set number, shard, offset and size of the JPEG
-words, variants, frequent, settings   see retrieval.generation.word_index
+words, variants, frequent, spellings, settings   see retrieval.generation.word_index
+completions, completion_...   see retrieval.generation.completions
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from iconoclip.errors import BadInput, DamagedData
 from iconoclip.record import Record
+from retrieval.generation.completions import Completions, CompletionWriter
 from retrieval.generation.word_index import WordIndex, WordWriter
 
 MAX_RECORD_BYTES = 8_000_000
@@ -51,6 +53,7 @@ class CatalogWriter:
         # A crash leaves a draft folder that CURRENT does not name, so no journal is needed.
         self._connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
         self._words = WordWriter(self._connection)
+        self._completions = CompletionWriter(self._connection)
 
     def add(self, row: int, record: Record, place: ImageLocation, subjects: str) -> None:
         """Add an item.
@@ -67,10 +70,12 @@ class CatalogWriter:
             (row, record.key, packed, place.shardset, place.shard, place.offset, place.size),
         )
         self._words.add(row, record, subjects)
+        self._completions.add(row, record)
 
     def close(self) -> None:
-        """Finish the word index and close the file."""
+        """Finish the word index and the completions, and close the file."""
         self._words.finish()
+        self._completions.finish()
         self._connection.commit()
         self._connection.close()
 
@@ -94,6 +99,7 @@ class Catalog:
         try:
             (num_items,) = self._query("SELECT max(row) + 1 FROM items").fetchone()
             self.words = WordIndex(self._query, num_items or 0)
+            self.completions = Completions(self._query)
         except sqlite3.Error as error:
             raise DamagedData(
                 f"not a catalogue: {error}", where=path, remedy="build the index again"

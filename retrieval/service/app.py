@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
-from retrieval.service.api import exports, health, images
+from retrieval.service.api import completion, exports, health, images
 from retrieval.service.api import routes as api
 from retrieval.service.api.document import DocumentedApi, operation_id
 from retrieval.service.api.prometheus import RequestMetrics, ServiceMetrics
@@ -79,7 +79,7 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.context, app.state.metrics = context, metrics
-    for room in (api, exports, iiif):
+    for room in (api, completion, exports, iiif):
         app.include_router(room.router, dependencies=[Depends(refuse_repeated)])
     for room in (images, content_search, health, pages):
         app.include_router(room.router)

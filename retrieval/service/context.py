@@ -16,6 +16,7 @@ from iconoclip.errors import BadInput, IconoclipError
 from iconoclip.record import Record
 from retrieval import iconography
 from retrieval.answers import (
+    Completed,
     Explanation,
     Facets,
     Filters,
@@ -109,6 +110,10 @@ class ServiceContext:
         picture = self.kept_images.get(params.image) if params.image else None
         with self._at_length(), engine_errors():
             return self.engine.whole_set(params.query(concealed, picture), limit)
+
+    def complete(self, text: str, language: str, k: int, concealed: tuple[str, ...]) -> tuple[Completed, ...]:
+        """What a text may be completed to, from items that this user may see."""
+        return self.engine.complete(text, language=language, k=k, without_institution=concealed)
 
     def copies(self, key: str, concealed: tuple[str, ...]) -> tuple[Hit, ...]:
         """The item and its near-duplicates, as far as this user may see them."""

@@ -31,7 +31,8 @@ MAX_WEIGHT = 10
 _TERM = re.compile(r"([+-]?\d{1,2}(?:\.\d{1,4})?):(.*)", re.DOTALL)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text, if it is one: a NUL character is refused."""
     if "\x00" in text:
         raise ValueError("a NUL character is not text")
     return text
@@ -51,11 +52,11 @@ def _weighted(term: str) -> Weighted:
 
 def _is_term(term: str) -> str:
     _weighted(term)
-    return _printable(term)
+    return printable(term)
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_printable)]
-Value = Annotated[Word, AfterValidator(_printable)]
+Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(printable)]
+Value = Annotated[Word, AfterValidator(printable)]
 Term = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_is_term)]
 
 

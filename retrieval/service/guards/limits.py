@@ -44,6 +44,8 @@ LONG_PATHS = ("/api/explain", "/api/pictures", "/search/image", "/export")
 LONG_PARAMETERS = ("seen", "branch", "suggest_for")
 # An export of all matches.
 LONG_PAIRS = (("scope", "all"),)
+# Sent with every letter that someone types, and answered within a few milliseconds.
+SHORT_PATHS, SHORT_ANSWERS = ("/api/complete",), 0.1
 MAX_CLIENTS = 10_000
 # Uploads of the largest size that may be in memory at the same time.
 MAX_HELD_BODIES = 20
@@ -214,7 +216,7 @@ class RateLimit:
             return
         await self.app(scope, receive, send)
 
-    def take(self, client: str, num_tokens: int = 1) -> int:
+    def take(self, client: str, num_tokens: float = 1) -> int:
         """Take tokens of `client`. Returns 0 if there were enough, otherwise the
         whole seconds until there are.
         """
@@ -229,8 +231,10 @@ class RateLimit:
         return 0 if allowed else math.ceil(round((num_tokens - tokens) / per_second, 6))
 
 
-def cost(scope: Scope) -> int:
+def cost(scope: Scope) -> float:
     """The number of requests that a request counts as."""
+    if scope["path"] in SHORT_PATHS:
+        return SHORT_ANSWERS
     given = QueryParams(scope["query_string"]) if scope["query_string"] else QueryParams()
     is_long = (
         scope["path"] in LONG_PATHS

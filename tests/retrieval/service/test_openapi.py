@@ -58,7 +58,7 @@ def test_the_document_describes_every_parameter_and_every_refusal(client: TestCl
 EXEMPLARY = (
     "GET /api/v1/search", "POST /api/v1/search", "GET /api/v1/items/{key}",
     "GET /api/v1/items/{key}/copies", "GET /api/v1/items/{key}/recommended",
-    "GET /api/v1/similar", "GET /api/v1/facets",
+    "GET /api/v1/similar", "GET /api/v1/facets", "POST /api/v1/complete",
     "GET /api/v1/explain", "GET /api/v1/iconclass", "POST /api/v1/pictures",
     "GET /api/ready", "GET /api/health",
 )  # fmt: skip

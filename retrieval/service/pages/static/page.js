@@ -1,5 +1,5 @@
-// The page works without this file. With it: filters answer at once, results grow in place, pictures can be dropped,
-// a text can be copied, and `/` goes to the search box. No library, no request to anyone but this server.
+// The page works without this file. With it: filters answer at once, results grow in place, what is typed is completed,
+// pictures can be dropped, a text can be copied, and `/` goes to the search box. No library, no request to anyone but this server.
 "use strict";
 
 const say = (text) => { document.getElementById("said").textContent = text; };
@@ -241,6 +241,109 @@ document.addEventListener("keydown", (event) => {
     box?.select();
   }
 });
+
+// ---------------------------------------------------------------- completion while typing
+// The editable combobox of the ARIA Authoring Practices: the focus stays in the field, the arrows choose from a list.
+
+function completing(field) {
+  const list = document.createElement("ul");
+  const kinds = JSON.parse(field.dataset.kinds);
+  let request = null, timer = 0, active = -1, typed = "";
+  Object.assign(list, { id: "completions", className: "completions", hidden: true });
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", field.dataset.list);
+  field.form.append(list);
+  for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-expanded", "false"],
+    ["aria-controls", list.id], ["aria-haspopup", "listbox"]]) field.setAttribute(name, value);
+
+  function close() {
+    clearTimeout(timer);
+    request?.abort();
+    list.hidden = true;
+    active = -1;
+    field.setAttribute("aria-expanded", "false");
+    field.removeAttribute("aria-activedescendant");
+  }
+
+  function point(number) {
+    list.children[active]?.setAttribute("aria-selected", "false");
+    active = number;
+    const option = list.children[active];
+    field.value = option ? option.firstChild.textContent : typed;
+    if (!option) { field.removeAttribute("aria-activedescendant"); return; }
+    option.setAttribute("aria-selected", "true");
+    option.scrollIntoView({ block: "nearest" });
+    field.setAttribute("aria-activedescendant", option.id);
+  }
+
+  function option({ text, kind, language }, number) {
+    const item = document.createElement("li");
+    item.id = `completion-${number}`;
+    item.setAttribute("role", "option");
+    item.setAttribute("aria-selected", "false");
+    for (const [content, tag] of [[text, language], [kinds[kind] ?? "", null]]) {
+      const part = document.createElement("span");
+      part.textContent = content;
+      if (tag) part.lang = tag;
+      item.append(part);
+    }
+    return item;
+  }
+
+  async function ask() {
+    typed = field.value;
+    request?.abort();
+    if (typed.trim().length < 2 && !/[^\u0000-\u024f]/.test(typed)) { close(); return; }
+    request = new AbortController();
+    const body = JSON.stringify({ q: typed.slice(0, 200), language: document.documentElement.lang });
+    try {
+      const answer = await fetch(field.dataset.complete, { method: "POST", body, signal: request.signal,
+        cache: "no-store", referrerPolicy: "no-referrer", headers: { "Content-Type": "application/json" } });
+      if (!answer.ok) { close(); return; }
+      const { completions } = await answer.json();
+      if (field.value !== typed || document.activeElement !== field) return;
+      active = -1;
+      field.removeAttribute("aria-activedescendant");
+      list.replaceChildren(...completions.map(option));
+      list.hidden = completions.length === 0;
+      field.setAttribute("aria-expanded", String(!list.hidden));
+    } catch {
+      // Stopped by the next letter, or the service is not reached: the field is a field all the same.
+    }
+  }
+
+  field.addEventListener("input", (event) => {
+    clearTimeout(timer);
+    if (!event.isComposing) timer = setTimeout(ask, 80);
+  });
+  field.addEventListener("compositionend", () => { timer = setTimeout(ask, 80); });
+  field.addEventListener("keydown", (event) => {
+    const steps = { ArrowDown: 1, ArrowUp: -1 };
+    if (event.isComposing) return;
+    if (event.key in steps && list.hidden) { event.preventDefault(); ask(); return; }
+    if (list.hidden) return;
+    if (event.key in steps) {
+      event.preventDefault();
+      const places = list.children.length + 1;
+      point((active + 1 + steps[event.key] + places) % places - 1);
+    } else if (event.key === "Escape") {
+      event.preventDefault();
+      point(-1);
+      close();
+    } else if (event.key === "Tab") close();
+  });
+  field.addEventListener("blur", close);
+  field.form.addEventListener("submit", close);
+  list.addEventListener("pointerdown", (event) => event.preventDefault());
+  list.addEventListener("click", (event) => {
+    const chosen = event.target.closest("li");
+    if (!chosen) return;
+    field.value = chosen.firstChild.textContent;
+    field.form.requestSubmit();
+  });
+}
+
+for (const field of document.querySelectorAll("input[data-complete]")) completing(field);
 
 // ---------------------------------------------------------------- once per content
 

@@ -1,0 +1,47 @@
+"""Completes what a reader has typed so far, from what visible items are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from retrieval.answers import Completed, Filters
+from retrieval.generation.completions import NO_LANGUAGE, Completion, key_of
+from retrieval.live.view import IndexView
+
+# Twice as many are looked at, because some may be hidden, or called the same.
+NUM_SPARE = 2
+
+
+def complete(
+    view: IndexView, text: str, language: str, k: int, without_institution: tuple[str, ...]
+) -> tuple[Completed, ...]:
+    """At most k completions: names and texts in the reader's language first, the most frequent first; then
+    texts in other languages.
+    """
+    prefix = key_of(text)
+    if not prefix:
+        return ()
+    found: dict[str, Completed] = {}
+    for each in _candidates(view, prefix, language, NUM_SPARE * k):
+        if len(found) == k:
+            break
+        if _is_visible(view, each, without_institution):
+            found.setdefault(
+                key_of(each.text).rstrip(),
+                Completed(text=each.text, kind=each.kind, language=each.language or None),
+            )
+    return tuple(found.values())
+
+
+def _candidates(view: IndexView, prefix: str, language: str, limit: int) -> Iterator[Completion]:
+    completions = view.sealed.catalog.completions
+    yield from completions.starting_with(prefix, (NO_LANGUAGE, language), limit)
+    others = [each for each in completions.languages if each != language]
+    yield from completions.starting_with(prefix, others, limit)
+
+
+def _is_visible(view: IndexView, completion: Completion, without_institution: tuple[str, ...]) -> bool:
+    mask_N = view.mask(Filters(without_institution=without_institution))
+    return any(
+        row not in view.withdrawn and (mask_N is None or bool(mask_N[row])) for row in completion.seen_in
+    )
