@@ -186,7 +186,7 @@ class InstitutionProfile(Config):
     @functools.cached_property
     def _field_by_label(self) -> dict[str, TextField]:
         known: dict[str, TextField] = {}
-        for labels in (_generic_labels(), self.labels):
+        for labels in (generic_labels(), self.labels):
             known.update({normal_label(label): field for field, names in labels.items() for label in names})
         return known
 
@@ -249,7 +249,8 @@ def _shipped_composition() -> Composition:
 
 
 @functools.cache
-def _generic_labels() -> dict[TextField, tuple[str, ...]]:
+def generic_labels() -> dict[TextField, tuple[str, ...]]:
+    """The metadata labels of any institution, by the field that they mean."""
     return load(InstitutionProfile, shipped_config(f"{FOLDER}/{GENERIC}.yaml")).labels
 
 

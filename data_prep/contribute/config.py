@@ -34,7 +34,25 @@ class PackConfig(TableSettings):
         default_factory=Network,
         description="which servers may be contacted for images with web addresses, how often, and limits",
     )
-    dry_run: bool = Field(False, description="list what would be packed and write nothing")
+    max_file_bytes: int = Field(
+        2_000_000_000,
+        description=("larger image files of the folder are refused; `storage.max_pixels` is the other bound"),
+        ge=1_000,
+        le=4_000_000_000,
+    )
+    dry_run: bool = Field(
+        False, description="read everything, list what would be packed and refused, and write nothing"
+    )
+    yes: bool = Field(
+        False, description="accept what is guessed of the columns without asking; it is shown all the same"
+    )
+    write_config: Path | None = Field(
+        None,
+        description=(
+            "write the config that the guess makes to this file; default: next to the shard set, with the"
+            " ending .pack.yaml"
+        ),
+    )
     json: bool = Field(  # type: ignore[assignment]
         False, description='print one JSON object per line: {"record": ...} or {"refused": ...}'
     )

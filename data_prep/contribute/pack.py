@@ -10,19 +10,20 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from data_prep.config_groups import Storing
 from data_prep.contribute.config import PackConfig
+from data_prep.contribute.pack_dry_run import dry_run
+from data_prep.contribute.table_mapping import with_mapping
 from data_prep.harvest.documents import item_row
-from data_prep.harvest.dry_run import list_records
 from data_prep.harvest.identity import identity_of
 from data_prep.harvest.lifecycle import same_harvest, take_over
 from data_prep.harvest.pace import profiles
-from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import already_finished
-from data_prep.harvest.session import Session
+from data_prep.harvest.session import LEDGER_FOLDER, Session
 from data_prep.harvest.verb import fetch_and_pack
+from data_prep.ledger.holdings import num_held
 from data_prep.ledger.jobs import FoundRows, LinkRow
 from data_prep.ledger.ledger import Ledger
 from data_prep.sources.table import TableReader
@@ -31,11 +32,16 @@ from iconoclip import clock
 from iconoclip.config import digest, older_digest
 from iconoclip.errors import DamagedData
 from iconoclip.progress import progress
+from iconoclip.shardset import MANIFEST_NAME
 
 # The images of tars, while they are packed.
 MEMBERS: Final = "members"
 # Fields that change nothing in the result: a pack that stopped for want of a contact is resumed with one.
-HOW_TO_ASK: Final = ("contact", "network")
+HOW_TO_ASK: Final = ("contact", "network", "yes", "write_config")
+# Fields that earlier versions did not have; where they have their defaults, they change nothing either.
+LATER_FIELDS: Final = (
+    "near_files", "sheets", "encoding", "delimiter", "separators", "further_columns", "max_file_bytes",
+)  # fmt: skip
 
 
 def pack(config: PackConfig) -> int:
@@ -45,37 +51,32 @@ def pack(config: PackConfig) -> int:
         SomeRefused: finished, but some rows were refused; the report lists them.
         BadInput: the table cannot be read, or contains nothing usable.
         RightsForbid: every row was refused for its rights.
-        ConfigError: a mapped column is missing; the folder contains another pack.
+        ConfigError: a mapped column is missing; nobody has confirmed the guess of the columns; the folder
+            contains another pack.
         TryAgainLater: the disk is full.
     """
+    tars = tars_of(config)
+    if not tars:
+        config = with_mapping(config)
     if config.dry_run or config.out is None:
-        with Ledger(None) as ledger:
-            _read(ledger, _reader(config, None), config)
-            return list_records(
-                ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json
-            )
+        return dry_run(config, tars, read_into)
     session = _session(config, config.out)
+    _forget_what_stored_nothing(config.out)
     with Ledger(session.folder) as ledger:
         same_harvest(ledger, session)
         take_over(ledger, session.out)
         if ledger.get("finished"):
-            return already_finished(session.out)
+            return already_finished(session.out, "to pack a changed table, choose another --out")
         members = session.folder / MEMBERS
-        reader = _reader(config, members)
+        reader = TarReader(config, tars, members) if tars else TableReader(config)
         _begin(ledger, session, config, reader)
-        _read(ledger, reader, config)
+        read_into(ledger, reader, config)
         name = config.name or _name(ledger)
         try:
             return fetch_and_pack(ledger, replace(session, name=name, image_folder=reader.folder))
         finally:
             if ledger.get("finished"):
                 shutil.rmtree(members, ignore_errors=True)
-
-
-def _reader(config: PackConfig, folder: Path | None) -> TableReader:
-    """The reader of a table or of tars; `folder` takes the images of tars."""
-    tars = tars_of(config)
-    return TarReader(config, tars, folder) if tars else TableReader(config)
 
 
 def _session(config: PackConfig, out: Path) -> Session:
@@ -90,12 +91,26 @@ def _session(config: PackConfig, out: Path) -> Session:
         profile_of=profiles(config.institution, config.composition),
         network=config.network,
         contact=config.contact,
+        max_file_bytes=config.max_file_bytes,
     )
+
+
+def _forget_what_stored_nothing(out: Path) -> None:
+    """Start over after a pack that stored no picture: settings and table may have changed."""
+    folder = out / LEDGER_FOLDER
+    if not folder.is_dir() or (out / MANIFEST_NAME).exists():
+        return
+    with Ledger(folder) as ledger:
+        is_empty = num_held(ledger) == 0 and not ledger.get("finished")
+        is_empty = is_empty and not (folder / "packed" / MANIFEST_NAME).exists()
+    if is_empty:
+        shutil.rmtree(folder)
 
 
 def _begin(ledger: Ledger, session: Session, config: PackConfig, reader: TableReader) -> None:
     """Record what is packed; a table that changes during the work would mix two versions."""
-    identity = {"table_sha256": reader.identity(), "pack_config": digest(config, HOW_TO_ASK)}
+    without = settings_left_out(config)
+    identity = {"table_sha256": reader.identity(), "pack_config": digest(config, without)}
     known = {name: ledger.get(name) for name in identity}
     if known["table_sha256"] not in (None, identity["table_sha256"]):
         raise DamagedData(
@@ -103,7 +118,7 @@ def _begin(ledger: Ledger, session: Session, config: PackConfig, reader: TableRe
             where=reader.path,
             remedy="choose another --out",
         )
-    if known["pack_config"] not in (None, identity["pack_config"], older_digest(config, HOW_TO_ASK)):
+    if known["pack_config"] not in (None, identity["pack_config"], older_digest(config, without)):
         raise DamagedData(
             "the settings have changed since this pack was begun",
             where=session.out,
@@ -112,7 +127,16 @@ def _begin(ledger: Ledger, session: Session, config: PackConfig, reader: TableRe
     ledger.begin(session.identity, clock.now(config.harvested_at), **identity)
 
 
-def _read(ledger: Ledger, reader: TableReader, storing: Storing) -> None:
+def settings_left_out(config: PackConfig) -> tuple[str, ...]:
+    """The fields that do not count when two packs are compared."""
+    defaults: dict[str, Any] = {
+        name: info.get_default(call_default_factory=True) for name, info in PackConfig.model_fields.items()
+    }
+    later = (name for name in LATER_FIELDS if getattr(config, name) == defaults[name])
+    return (*HOW_TO_ASK, *later)
+
+
+def read_into(ledger: Ledger, reader: TableReader, storing: Storing) -> None:
     """Put the rows into the ledger, one chunk at a time; chunks that are already there are skipped."""
     if ledger.get("table_read"):
         return

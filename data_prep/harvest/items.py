@@ -36,6 +36,8 @@ from iconoclip.record import Region
 # A server that answers a sized request in this way may have limits that only its info.json states.
 ASK_INFO_AFTER: Final = ("HTTP 400", "HTTP 403", "HTTP 404", "HTTP 501")
 MAX_INFO_BYTES: Final = 5_000_000
+# Of files larger than this, one is decoded at a time: each takes several times its size of memory.
+LARGE_FILE_BYTES: Final = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class ItemFetcher:
         max_side_pixels: longer side of a stored image.
         max_bytes: larger image files are refused.
         image_folder: the folder of images without an http address, which only tables have.
+        max_file_bytes: larger files of that folder are refused; default: `max_bytes`.
         round_number: the number of this round over the sources.
     """
 
@@ -77,8 +80,11 @@ class ItemFetcher:
         max_side_pixels: int,
         max_bytes: int,
         image_folder: Path | None = None,
+        max_file_bytes: int | None = None,
         round_number: int = 0,
     ) -> None:
+        self._max_file_bytes = max_file_bytes or max_bytes
+        self._large_file = asyncio.Semaphore(1)
         self._ledger, self._fetcher, self._decoders = ledger, fetcher, decoders
         self._max_side, self._max_bytes = max_side_pixels, max_bytes
         self._image_folder, self._round = image_folder, round_number
@@ -90,6 +96,20 @@ class ItemFetcher:
         Raises:
             Refused, NotNow: it cannot be downloaded, or is no image.
         """
+        if self._is_large_file(job.candidate):
+            async with self._large_file:
+                return await self._fetch(job)
+        return await self._fetch(job)
+
+    def _is_large_file(self, candidate: Candidate) -> bool:
+        uri = candidate.image_uri
+        if self._image_folder is None or uri is None or candidate.service or host_of(uri) != LOCAL:
+            return False
+        with contextlib.suppress(OSError, ValueError):
+            return (self._image_folder / uri).stat().st_size > LARGE_FILE_BYTES
+        return False
+
+    async def _fetch(self, job: ItemJob) -> Outcome:
         candidate = job.candidate
         services: dict[str, bytes] = {}
         answer = await self._image(candidate, job, services)
@@ -246,7 +266,7 @@ class ItemFetcher:
 
     async def _bytes(self, uri: str, job: ItemJob) -> Fetched:
         if self._image_folder is not None and host_of(uri) == LOCAL:
-            return await asyncio.to_thread(_read_image, self._image_folder, uri, self._max_bytes)
+            return await asyncio.to_thread(_read_image, self._image_folder, uri, self._max_file_bytes)
         return await self._fetcher.fetch(
             uri,
             wanted="image",

@@ -50,6 +50,7 @@ class Session:
         confirm_withdrawals: whether a large part of the set may be withdrawn.
         pack_incomplete: whether to pack although servers ask to wait for the rest.
         image_folder: the folder of images without an http address, which only tables have.
+        max_file_bytes: larger files of that folder are refused; None for the bound of downloads.
         trusted: addresses whose hosts may be contacted even if they are private, in addition to the sources.
         fetches_images: whether images are downloaded; a catalogue only lists them.
         num_tasks: the number of tasks that share this harvest.
@@ -69,6 +70,7 @@ class Session:
     confirm_withdrawals: bool = False
     pack_incomplete: bool = False
     image_folder: Path | None = None
+    max_file_bytes: int | None = None
     trusted: Sequence[str] = ()
     fetches_images: bool = True
     num_tasks: int = 1
@@ -149,6 +151,7 @@ class Session:
                     max_side_pixels=storing.max_side_pixels,
                     max_bytes=network.max_image_bytes,
                     image_folder=self.image_folder,
+                    max_file_bytes=self.max_file_bytes,
                     round_number=number,
                 )
             return await Engine(network, ledger, fetcher, documents, items, meter).run()

@@ -122,7 +122,8 @@ def pack(
         before,
         _Bytes(ledger, before) as stored,
     ):
-        packing = _Packing(writer, recorder, storing, clusters, shared, before, stored, packed)
+        recording = _Recording(recorder, storing, clusters, shared, packed)
+        packing = _Packing(writer, recording, before, stored, packed)
         for row in _rows(ledger, packed):
             meter.advance()
             packing.add(row)
@@ -136,43 +137,44 @@ def pack(
     return packed
 
 
-@dataclass(frozen=True)
-class _Packing:
-    """Adds items to a set one by one, and counts in `packed` what becomes of them."""
+def planned(ledger: Ledger, storing: Storing, recorder: Recorder, packed: Packed) -> Iterator[Record]:
+    """The records that `pack` would write of everything fetched, without their images and an earlier set.
 
-    writer: ShardSetWriter
+    Args:
+        packed: takes what becomes of the other items, as in `pack`.
+    """
+    clusters = _clusters(ledger, storing.split.near_duplicate_bits)
+    packed.num_clusters = clusters.num_joined
+    recording = _Recording(recorder, storing, clusters, shared_identifiers(ledger), packed)
+    for row in _rows(ledger, packed):
+        record = recording.record_of(row)
+        if record is not None and not recording.is_repeated(record, row):
+            packed.num_samples += 1
+            yield record
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """Makes the records of items one by one, and counts in `packed` what becomes of them."""
+
     recorder: Recorder
     storing: Storing
     clusters: Clusters
     shared: frozenset[str]
-    before: _Before
-    stored: _Bytes
     packed: Packed
     _written: set[str] = field(default_factory=set)
 
-    def add(self, row: _SampleRow) -> None:
-        """Write the sample of an item, unless it is refused, withdrawn, repeated or lost."""
-        record = self._record(row)
-        if record is None:
-            return
-        names = (record.key, row.held.base, row.place.key)
-        if self._is_withdrawn(record, names):
-            return
+    def is_repeated(self, record: Record, row: _SampleRow) -> bool:
+        """Whether the record was made before. Parts that were measured on a canvas may prove to be the same
+        part of the image."""
         if record.key in self._written:
             self.packed.num_merged += 1
-            return
-        image = self.stored.read(row, names)
-        if image is None:
-            return
-        self.writer.add(record, image)
-        self.before.kept(record.key)
+            return True
         if row.facts.region is not None:
-            # Parts that were measured on a canvas may prove to be the same part of the image.
             self._written.add(record.key)
-        self.packed.num_samples += 1
-        self.packed.num_held += row.held.state != "fetched"
+        return False
 
-    def _record(self, row: _SampleRow) -> Record | None:
+    def record_of(self, row: _SampleRow) -> Record | None:
         """The record of an item; None if it is refused, which is noted."""
         candidate = CANDIDATE.validate_json(row.held.candidate_json)
         rights = rights_of(candidate, self.storing.policy, (*row.facts.opt_out, *row.place.opt_out))
@@ -194,6 +196,33 @@ class _Packing:
         wanted = row.facts.requested
         self.packed.num_smaller += wanted is not None and max(row.facts.received) < max(wanted) - 1
         return record
+
+
+@dataclass(frozen=True)
+class _Packing:
+    """Adds items to a set one by one, and counts in `packed` what becomes of them."""
+
+    writer: ShardSetWriter
+    recording: _Recording
+    before: _Before
+    stored: _Bytes
+    packed: Packed
+
+    def add(self, row: _SampleRow) -> None:
+        """Write the sample of an item, unless it is refused, withdrawn, repeated or lost."""
+        record = self.recording.record_of(row)
+        if record is None:
+            return
+        names = (record.key, row.held.base, row.place.key)
+        if self._is_withdrawn(record, names) or self.recording.is_repeated(record, row):
+            return
+        image = self.stored.read(row, names)
+        if image is None:
+            return
+        self.writer.add(record, image)
+        self.before.kept(record.key)
+        self.packed.num_samples += 1
+        self.packed.num_held += row.held.state != "fetched"
 
     def _is_withdrawn(self, record: Record, names: Sequence[str]) -> bool:
         """Whether the set before withdrew a sample, under any of its names; if so, its refusal is noted."""

@@ -1,4 +1,4 @@
-"""A folder of images and a table (CSV, JSONL or Parquet) -> candidates, for partners without IIIF.
+"""A folder of images and a table of any kind -> candidates, for partners without IIIF.
 
 The config states which column holds what (data_prep.sources.table_config.Columns). The texts
 are processed like those of a manifest: markup, shelfmarks and titles with tails are handled
@@ -7,10 +7,11 @@ once, in data_prep.description.describe.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,14 +28,30 @@ from data_prep.institutions import (
     shipped_names,
 )
 from data_prep.sources.table_config import Columns, TableSettings
-from data_prep.sources.table_rows import ROWS_OF_A_CHUNK, Row, rows, table_file
+from data_prep.sources.tables.cells import Cells, columns_in, names_in, values_of
+from data_prep.sources.tables.files import LINES, RECORDS, ROWS_OF_A_CHUNK, digest_of, rows, table_files
+from data_prep.sources.tables.picture_files import Match, PictureFolder, differences_in
+from data_prep.sources.tables.records import COLUMNS as COLUMNS_OF_RECORDS
+from data_prep.sources.tables.rows import Reading, Row, Spoken
+from data_prep.sources.tables.web_folders import web_folder
 from iconoclip.config import nearest
 from iconoclip.errors import BadInput, ConfigError
-from iconoclip.files import sha256_of
 from iconoclip.pictures import ImageRefused, header_size
 from iconoclip.record import Region, Source, is_slug
 
 MAX_REGIONS: Final = 500
+ROWS_LOOKED_AT: Final = 200
+
+
+def first_rows_of(paths: list[Path], config: TableSettings) -> list[Row]:
+    """The first rows of a table that can be read, to guess from."""
+    readable = (row for _, row in rows(paths, reading_of(config)) if not isinstance(row, str))
+    return list(itertools.islice(readable, ROWS_LOOKED_AT))
+
+
+def reading_of(config: TableSettings) -> Reading:
+    """How the table is to be read, as far as the config says so."""
+    return Reading(tuple(config.sheets), config.encoding, config.delimiter)
 
 
 class TableReader:
@@ -45,14 +62,24 @@ class TableReader:
     """
 
     def __init__(self, config: TableSettings) -> None:
-        self.path = table_file(Path(config.table))
+        self.paths = table_files(Path(config.table))
+        self.path = self.paths[0]
         self._config, self._columns = config, config.columns
+        if self.path.suffix.lower() in RECORDS and self._columns == Columns():
+            self._columns = COLUMNS_OF_RECORDS
         self._institutions(config)
-        first = next((row for _, row in rows(self.path) if not isinstance(row, str)), None)
-        if first is None:
+        first = first_rows_of(self.paths, config)
+        if not first:
             raise BadInput("the table holds no rows", where=self.path, remedy="is this the right file?")
-        self._check_columns(first)
-        self.folder = self._image_folder(first)
+        header = dict.fromkeys(name for row in first for name in row)
+        self._cells = Cells(header, config.list_separator, config.separators)
+        self._check_columns(list(header))
+        self.web = web_folder(config.images)
+        self.folder = Path() if self.web else self._image_folder(first)
+        self._pictures = PictureFolder(self.folder)
+
+    def _numbered(self) -> Iterator[tuple[int, Row | str]]:
+        return rows(self.paths, reading_of(self._config))
 
     def _institutions(self, config: TableSettings) -> None:
         """What is known of the institutions of rows, and how their texts become captions."""
@@ -62,13 +89,13 @@ class TableReader:
 
     def identity(self) -> str:
         """What tells this table from another: its SHA-256."""
-        return sha256_of(self.path)
+        return digest_of(self.paths)
 
     def chunks(self) -> Iterator[Found]:
         """All candidates in the order of the rows, so many rows at a time."""
-        numbered = rows(self.path)
+        numbered = self._numbered()
         seen: set[str] = set()
-        while chunk := list(islice(numbered, ROWS_OF_A_CHUNK)):
+        while chunk := list(itertools.islice(numbered, ROWS_OF_A_CHUNK)):
             candidates: list[Candidate] = []
             refusals: list[Refusal] = []
             for number, row in chunk:
@@ -84,7 +111,19 @@ class TableReader:
                         candidates.append(found)
             yield Found(tuple(candidates), refusals=tuple(refusals))
 
-    def _check_columns(self, row: Row) -> None:
+    def near_files(self) -> tuple[Counter[str], int]:
+        """How many pictures are not there as the table writes them, by how the nearest file differs; and how
+        many have none that is near."""
+        matches = [
+            self._pictures.match(name)
+            for _, row in self._numbered()
+            if not isinstance(row, str)
+            for name in self._cells.texts(row, self._columns.file)
+            if not web_address(name)
+        ]
+        return differences_in(matches), sum(match.name is None for match in matches)
+
+    def _check_columns(self, header: list[str]) -> None:
         """Columns that the config names itself must exist; rows of JSONL may each have others. A printed
         config lists the usual names too: they count as named only where they differ from the default."""
         wanted: list[tuple[str, str | list[str]]] = [("file", self._columns.file)]
@@ -99,66 +138,87 @@ class TableReader:
                 wanted += list(self._columns.captions.items())
             elif not name.startswith("region_") and (column := getattr(self._columns, name)):
                 wanted.append((name, column))
-        optional = self.path.suffix.lower() in (".jsonl", ".ndjson")
+        wanted += list(self._config.further_columns.items())
+        wanted += [("separators", column) for column in self._config.separators]
+        may_lack = self.path.suffix.lower() in (*LINES, *RECORDS)
         for name, spec in wanted:
-            names = [spec] if isinstance(spec, str) else list(spec)
-            if not any(column in row for column in names) and (name == "file" or not optional):
-                raise ConfigError(
-                    f"no column '{names[0]}' in the table (columns.{name})",
-                    where=self.path, remedy=nearest(names[0], [str(column) for column in row]),
-                )  # fmt: skip
+            names = names_in(spec)
+            if not any(map(self._cells.has, names)) and (name == "file" or not may_lack):
+                self._refuse_column(name, names[0], header)
 
-    def _image_folder(self, row: Row) -> Path:
+    def _refuse_column(self, field: str, name: str, header: list[str]) -> None:
+        missing = next(column for column in columns_in(name) if not self._cells.has(column))
+        raise ConfigError(
+            f"no column '{missing}' in the table (columns.{field})",
+            where=self.path, remedy=nearest(missing, header),
+        )  # fmt: skip
+
+    def _image_folder(self, first: list[Row]) -> Path:
         """Where the file column starts from: as configured, else the table's folder or the one above it."""
         if self._config.images is not None:
-            return self._config.images
-        name = next(iter(self._texts(row, self._columns.file)), "")
+            return Path(self._config.images)
+        names = [name for row in first[:50] if (name := self._cells.text(row, self._columns.file))]
         candidates = (self.path.parent, self.path.parent.parent)
-        return next((folder for folder in candidates if name and (folder / name).is_file()), self.path.parent)
-
-    def _texts(self, row: Row, spec: str | list[str] | None) -> list[str]:
-        """The texts in the first filled one of the columns."""
-        return [text for _, text in self._cells(row, spec)]
-
-    def _cells(self, row: Row, spec: str | list[str] | None) -> list[tuple[str, str]]:
-        """The texts in the first filled one of the columns, each with the column's name."""
-        for name in [spec] if isinstance(spec, str) else spec or []:
-            if texts := [(name, text) for value in _values(row.get(name)) for text in self._split(value)]:
-                return texts
-        return []
-
-    def _split(self, value: str) -> list[str]:
-        separator = self._config.list_separator
-        parts = value.split(separator) if separator else [value]
-        return [part.strip() for part in parts if part.strip()]
+        return next(
+            (folder for folder in candidates if any(_is_in(folder, name) for name in names)), self.path.parent
+        )
 
     def _text(self, row: Row, spec: str | list[str] | None) -> str | None:
-        return next(iter(self._texts(row, spec)), None)
+        return self._cells.text(row, spec)
 
     def _row(self, number: int, row: Row | str) -> Iterator[Candidate | Refusal]:
         if isinstance(row, str):
             yield Refusal(f"row {number}", row)
             return
-        name = self._text(row, self._columns.file)
-        if name is None:
+        names = self._cells.texts(row, self._columns.file)
+        if not names:
             yield Refusal(f"row {number}", "names no file")
+        for place, name in enumerate(dict.fromkeys(names)):
+            yield from self._picture(number, row, name, place, len(names))
+
+    def _picture(
+        self, number: int, row: Row, name: str, place: int, num_pictures: int
+    ) -> Iterator[Candidate | Refusal]:
+        """One picture of a row, and its regions.
+
+        Args:
+            place: its number among the pictures of the row, from 0.
+        """
+        where = f"row {number}: {name}"
+        file = self._file(name)
+        if file.name is None:
+            yield Refusal(where, why_missing(file))
             return
         try:
-            page = self._candidate(row, name)
+            page = self._candidate(row, name, file.name, place, num_pictures)
         except ValueError as error:
             first = error.errors()[0]["msg"] if hasattr(error, "errors") else error
-            yield Refusal(f"row {number}: {name}", f"does not fit a record: {first}")
+            yield Refusal(where, f"does not fit a record: {first}")
             return
         yield page
         if self._config.regions == "records":
-            yield from self._regions(row, name, page)
+            yield from self._regions(row, file.name, page)
 
-    def _candidate(self, row: Row, name: str) -> Candidate:
+    def _file(self, name: str) -> Match:
+        """The file that a name in the table means. What cannot be looked up is left to the download, which
+        says what is wrong with it."""
+        if self.web is not None or web_address(name):
+            return Match(self.web.address(name) if self.web else name)
+        found = self._pictures.match(name)
+        if found.name and (not found.difference or self._config.near_files == "use"):
+            return Match(found.name)
+        if found.name or found.others or _is_plain_name(name):
+            return Match(None, found.difference, (found.name,) if found.name else found.others)
+        return Match(name)
+
+    def _candidate(self, row: Row, name: str, file: str, place: int = 0, num_pictures: int = 1) -> Candidate:
         columns = self._columns
         profile = self._profile(self._text(row, columns.institution))
         pairs = raw_pairs(self._statements(row), "record")
         described = self._describer(profile).described(pairs, None)
-        identity = self._text(row, columns.id) or name
+        item = self._text(row, columns.id) or name
+        # Further pictures of a row are told apart by the names of their files.
+        identity = item if place == 0 or item == name else f"{item}#{name}"
         manifest = self._text(row, columns.manifest)
         size = _size(self._text(row, columns.source_width), self._text(row, columns.source_height))
         return Candidate(
@@ -167,15 +227,16 @@ class TableReader:
                 id=identity,
                 canvas=self._text(row, columns.canvas),
                 manifest=manifest,
-                image=self._text(row, columns.image) or name,
+                image=self._text(row, columns.image) or (file if web_address(file) else name),
                 homepage=web_address(described.description.homepage),
                 image_service=None,
                 region=None,
             ),
-            group=self._text(row, columns.group) or manifest or identity,
+            group=self._text(row, columns.group) or manifest or item,
             **described.fields,
-            image_uri=name,
+            image_uri=file,
             source_size=size,
+            num_images=num_pictures if num_pictures > 1 else None,
         )
 
     def _statements(self, row: Row) -> Iterator[Statement]:
@@ -189,20 +250,34 @@ class TableReader:
                     remedy=nearest(field, CAPTION_FIELDS),
                 )
             spoken = columns.caption_languages.get(field, language)
-            yield from (Statement(field, text, spoken, label) for label, text in self._cells(row, spec))
-        others: tuple[tuple[TextField, str | list[str] | None], ...] = (
-            ("creator", columns.creators), ("date", columns.date), ("type", columns.object_type),
-            ("iconclass", columns.iconclass), ("attribution", columns.attribution),
-            ("homepage", columns.homepage),
+            for label, text in self._of_field(row, field, spec):
+                yield Statement(field, text, _language_of(text) or spoken, label)
+        others: tuple[tuple[TextField, str, str | list[str] | None], ...] = (
+            ("creator", "creators", columns.creators), ("date", "date", columns.date),
+            ("type", "object_type", columns.object_type), ("iconclass", "iconclass", columns.iconclass),
+            ("attribution", "attribution", columns.attribution), ("homepage", "homepage", columns.homepage),
         )  # fmt: skip
-        for name, column in others:
-            yield from (Statement(name, text, None, label) for label, text in self._cells(row, column))
-        for column in _names(columns.raw):
-            yield from (Statement("ignore", text, language, name) for name, text in self._cells(row, column))
-        rights = [Statement("rights", text, None, label) for label, text in self._cells(row, columns.rights)]
+        for name, field, column in others:
+            for label, text in self._of_field(row, field, column):
+                yield Statement(name, text, _language_of(text), label)
+        for column in names_in(columns.raw):
+            yield from (
+                Statement("ignore", text, language, name) for name, text in self._cells.cells(row, column)
+            )
+        rights = [
+            Statement("rights", text, None, label)
+            for label, text in self._of_field(row, "rights", columns.rights)
+        ]
         if not rights and self._config.rights:
             rights = [Statement("rights", self._config.rights, None, "rights")]
         yield from rights
+
+    def _of_field(self, row: Row, field: str, spec: str | list[str] | None) -> list[tuple[str, str]]:
+        """The texts of a field: in the first filled one of its columns, and in all of its further ones."""
+        own = self._cells.cells(row, spec, field)
+        known = {text for _, text in own}
+        further = self._cells.all_cells(row, self._config.further_columns.get(field), field)
+        return [*own, *((label, text) for label, text in further if text not in known)]
 
     def _describer(self, profile: InstitutionProfile) -> Describer:
         return self._describers.setdefault(profile.slug, Describer(profile))
@@ -215,7 +290,11 @@ class TableReader:
         return self._profiles[key]
 
     def _find_profile(self, name: str | None) -> InstitutionProfile:
-        slug = self._config.institution_names.get(name or "")
+        names = self._config.institution_names
+        slug = names.get(name or "")
+        if not name and len(names) == 1 and not self._config.institution:
+            # The table has no such column: the one institution that is named is meant.
+            ((name, slug),) = names.items()
         if slug is None and self._config.institution:
             return load_profile(self._config.institution)
         if slug in shipped_names():
@@ -227,12 +306,20 @@ class TableReader:
                 if name
                 else "the table's institution is not known",
                 where=self.path,
-                remedy="give --institution, or map its name to a slug in institution_names",
+                remedy=(
+                    "give --institution (`iconoclip institution new` writes a profile), or map its name to a"
+                    " slug in institution_names"
+                ),
             )
         return InstitutionProfile(slug=slug, name=name)
 
     def _regions(self, row: Row, name: str, page: Candidate) -> Iterator[Candidate | Refusal]:
-        regions = _listed(next((row[key] for key in _names(self._columns.regions) if row.get(key)), None))
+        regions = _listed(
+            next(
+                (found for key in names_in(self._columns.regions) if (found := self._cells.value(row, key))),
+                None,
+            )
+        )
         size = _header_size(self.folder, name) if regions else None
         for number, region in enumerate(regions[:MAX_REGIONS], 1):
             where = f"{page.source.id}, region {number}"
@@ -249,7 +336,8 @@ class TableReader:
         language = self._text(row, self._columns.language) or self._config.language
         column = self._columns.region_label
         pairs = [
-            raw_pair(column, text, language, "annotation", "caption") for text in _values(region.get(column))
+            raw_pair(column, text, language, "annotation", "caption")
+            for text in values_of(region.get(column))
         ]
         # Without words of its own a region has those of its row.
         pairs.append(raw_pair(column, "", None, "annotation", PICTURE))
@@ -278,25 +366,31 @@ class TableReader:
         return None
 
 
-def _names(spec: str | list[str] | None) -> Iterable[str]:
-    return [spec] if isinstance(spec, str) else spec or []
+def why_missing(file: Match) -> str:
+    """The reason for a picture that is not there, with what is near it."""
+    if not file.others:
+        return "no such file"
+    near = ", ".join(f"'{name}'" for name in file.others)
+    if file.difference:
+        return f"no such file; near it is {near} ({file.difference}): --near_files use takes such files"
+    return f"no such file; several are near it: {near}"
 
 
-def _values(value: Any) -> list[str]:
-    """The texts in a cell: a text, a number, a list of them, or a list written as JSON."""
-    if value is None or isinstance(value, bool | dict):
-        return []
-    if isinstance(value, list | tuple):
-        return [text for part in value for text in _values(part)]
-    text = str(value).strip()
-    if text.startswith("[") and text.endswith("]"):
-        try:
-            parsed = json.loads(text)
-        except (ValueError, RecursionError):
-            return [text]
-        if isinstance(parsed, list) and not any(isinstance(part, list | dict) for part in parsed):
-            return _values(parsed)
-    return [text] if text else []
+def _language_of(text: str) -> str | None:
+    return text.language if isinstance(text, Spoken) else None
+
+
+def _is_in(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_plain_name(name: str) -> bool:
+    """Whether a name leads to a file below a folder, so that nothing but the file can be wrong."""
+    path = Path(name.replace("\\", "/"))
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name and ":" not in name
 
 
 def _listed(value: Any) -> list[Any]:

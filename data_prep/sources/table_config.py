@@ -17,7 +17,10 @@ class Columns(Config):
     """
 
     file: str | list[str] = Field(
-        default="file", description="path of the image, relative to the table's folder"
+        default="file",
+        description=(
+            "path or web address of the image; a pattern names columns in braces, for example {id}.tif"
+        ),
     )
     id: str | list[str] | None = Field(
         default=None, description="identifier of the item; default: the file's path"
@@ -79,8 +82,9 @@ class TableSettings(Storing):
 
     table: Path | str = Field(
         description=(
-            "CSV, JSONL or Parquet file, or a folder that holds one next to its images; or WebDataset tars: "
-            "a folder of them, a path or address, a brace list such as shards/{00000..00012}.tar"
+            "a table in CSV, Excel, OpenDocument, JSON, JSONL or Parquet, records in LIDO or MODS, or a"
+            " folder that holds one of them next to its images; or WebDataset tars: a folder of them, a path"
+            " or address, a brace list such as shards/{00000..00012}.tar"
         ),
         json_schema_extra=positional(),
     )
@@ -89,8 +93,31 @@ class TableSettings(Storing):
         description="further tars, for brace lists that the shell has expanded",
         json_schema_extra=positional(),
     )
-    images: Path | None = Field(
-        None, description="folder that the paths in the file column are relative to; default: the table's own"
+    images: Path | str | None = Field(
+        None,
+        description=(
+            "folder that the paths in the file column are relative to: on this disk, or a public one by its"
+            " address (https://HOST/FOLDER/, s3://BUCKET/FOLDER); default: the table's own"
+        ),
+    )
+    near_files: Literal["offer", "use"] = Field(
+        "offer",
+        description=(
+            "files that differ from the table's names in extension, leading zeros, folder or punctuation:"
+            " `offer` names them in the report, `use` takes them"
+        ),
+    )
+    sheets: list[str] = Field(
+        [], description="sheets of a workbook to read; default: the catalogue, and sheets with its columns"
+    )
+    encoding: str | None = Field(
+        None, description="encoding of a text table, for example cp1252; default: detected"
+    )
+    delimiter: str | None = Field(
+        None,
+        description="what separates the columns of a text table; default: detected",
+        min_length=1,
+        max_length=1,
     )
     columns: Columns = Field(default_factory=Columns, description="meaning of the columns")
     institution: str | None = Field(
@@ -108,5 +135,20 @@ class TableSettings(Storing):
         32, description="regions whose shorter side is smaller are left out, and listed", ge=1
     )
     list_separator: str | None = Field(
-        None, description="separator of several values in one cell of a CSV, for example `;`"
+        None,
+        description=(
+            "separator of several values in one cell, for example `;`. It divides subjects, persons, places,"
+            " techniques, creators, types and notations; titles, descriptions and addresses stay whole"
+        ),
+    )
+    separators: dict[str, str] = Field(
+        {},
+        description="column -> separator of several values in its cells, whatever the column holds",
+    )
+    further_columns: dict[str, list[str]] = Field(
+        {},
+        description=(
+            "field -> further columns whose texts are added to those of its own, for example"
+            " {subject: [Schlagwort 2]}"
+        ),
     )

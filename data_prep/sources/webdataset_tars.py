@@ -26,6 +26,8 @@ from data_prep.config_groups import Network
 from data_prep.network.tars import fetch_tar, is_remote
 from data_prep.sources.table import TableReader
 from data_prep.sources.table_config import Columns, TableSettings
+from data_prep.sources.tables.cells import Cells
+from data_prep.sources.tables.picture_files import Match
 from iconoclip.errors import ConfigError, MissingRequirement
 
 IMAGES: Final = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "jp2", "jxl", "avif")
@@ -95,10 +97,17 @@ class TarReader(TableReader):
             if not is_remote(tar) and not Path(tar).is_file():
                 raise MissingRequirement("no such tar", where=tar, remedy="check the path")
         self.path = Path(tars[0])
+        self.paths = [self.path]
         self.folder = folder or Path()
         self._writes = folder is not None
         self._config, self._columns = config, columns_of_samples(config.columns)
+        self._cells = Cells((), config.list_separator, config.separators)
+        self.web = None
         self._institutions(config)
+
+    def _file(self, name: str) -> Match:
+        """The name that this reader gave to the image of a sample."""
+        return Match(name)
 
     def identity(self) -> str:
         """What tells these tars from others: their names and, on this disk, sizes."""
