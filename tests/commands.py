@@ -298,7 +298,7 @@ def _become(request: dict[str, object], streams: list[int]) -> NoReturn:
 
 
 def _take_code_from_path(python: str) -> None:
-    """Import this project's packages anew, those in PYTHONPATH first, and start other ranks as `python`."""
+    """Import this project's packages again, those in PYTHONPATH first, and start other ranks as `python`."""
     sys.executable = python
     for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
         del sys.modules[name]
