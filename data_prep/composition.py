@@ -92,6 +92,21 @@ class Composition(Config):
         description="the same for the headings of a table of contents, and for the title of a whole work",
         ge=0, le=100,
     )  # fmt: skip
+    books: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "beginnings of words for objects that consist of pages, in lower case: `manuscri` in"
+            " `Manuscripts` and `manuscrit`"
+        ),
+    )
+    not_books: tuple[str, ...] = Field(
+        default=(),
+        description="the same for objects that have no pages, whatever their images are called",
+    )
+    pages: dict[str, str] = Field(
+        default={},
+        description="language -> what an image is called that shows a page, around the `{title}` of its book",
+    )
     templates: dict[str, Template] = Field(description="language -> template; `default` for all others")
 
     @field_validator("templates")
@@ -100,6 +115,19 @@ class Composition(Config):
         if DEFAULT not in templates:
             raise ValueError("there is no template `default`")
         return templates
+
+    @field_validator("pages")
+    @classmethod
+    def _have_a_title(cls, pages: dict[str, str]) -> dict[str, str]:
+        for page in pages.values():
+            if _NAME.findall(page) != ["title"]:
+                raise ValueError(f"'{page}' has to hold `{{title}}`, and no other name")
+        return pages
+
+    def page_of(self, title: str, language: str) -> str:
+        """What a page is called by its book's title; the title where the language has no words for it."""
+        page = self.pages.get(language) or self.pages.get(language.split("-")[0]) or "{title}"
+        return page.replace("{title}", title.rstrip(_JOINERS) if page != "{title}" else title)
 
     def template(self, language: str) -> Template:
         """The template of a language, else of its primary language, else the default one."""

@@ -32,6 +32,14 @@ _LIFE = re.compile(
 )
 _DATED_NOTE = re.compile(r"\s*[(\[][^()\[\]]*\d{2}[^()\[\]]*[)\]]")
 _NOTE = re.compile(r"\s*[(\[][^()\[\]]{2,80}[)\]]\s*$")
+# "Vincent van Gogh, Dutch", "Georges Seurat French, 1859-1891": American museums add whose citizen it was.
+_NATIONALITY = re.compile(
+    r"(?:,\s*|\s+(?=\w+(?:-\w+)?,?\s*[(\[]?(?:ca?\.? |born |active )?\d{4}))"
+    r"(?:(?:American|Australian|Austrian|Belgian|British|Canadian|Chinese|Czech|Danish|Dutch|English|Finnish|Flemish"
+    r"|French|German|Greek|Hungarian|Indian|Iranian|Irish|Italian|Japanese|Korean|Mexican|Netherlandish|Norwegian"
+    r"|Persian|Polish|Portuguese|Romanian|Russian|Scottish|Spanish|Swedish|Swiss|Turkish|Ukrainian|Welsh)"
+    r"(?:-(?=[A-Z])|\b))+(?=[\s,;(\[]|$)"
+)
 _ABBREVIATION = re.compile(r"(?:^|\s)(?:[A-Z]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$")
 
 
@@ -53,7 +61,7 @@ def person(given: str) -> Person:
     text = " ".join(given[:MAX_NAME_CHARS].split())
     if text.count(": ") > 1 or text.count(";") > 1:
         return Person(given, text)
-    text = _IDENTIFIER.sub("", text)
+    text = _without_nationality(_IDENTIFIER.sub("", text))
     text, role = _without_role(text)
     text = _LIFE.sub("", _DATED_NOTE.sub("", text))
     text, other = _without_role(text)
@@ -63,6 +71,13 @@ def person(given: str) -> Person:
     if text.endswith(".") and not _ABBREVIATION.search(text[:-1]):
         text = text[:-1]
     return Person(given, _first_name_first(text.strip(" ,;")) or given.strip(), role or other)
+
+
+def _without_nationality(text: str) -> str:
+    """A name of two words or more without whose citizen it was; "Smith, Dutch" is a name turned round."""
+    match = _NATIONALITY.search(text)
+    is_after_a_name = match is not None and len(text[: match.start()].rpartition(": ")[2].split()) > 1
+    return text[: match.start()] + text[match.end() :] if match and is_after_a_name else text
 
 
 def display_name(given: str) -> str:

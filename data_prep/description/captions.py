@@ -27,6 +27,10 @@ MAX_CAPTION_CHARS = 5_000
 
 _RANK = {field: rank for rank, field in enumerate(CAPTION_FIELDS)}
 _TITLES = ("title", "caption", "contents")
+# A statement of rights in English says nothing about the language of the record.
+_NOT_OF_THE_OBJECT: tuple[CaptionRole, ...] = (
+    "relation", "placeholder", "administrative", "rights", "thesaurus",
+)  # fmt: skip
 _LISTS = ("subject", "person", "place", "technique")
 
 
@@ -73,7 +77,8 @@ def captions_from(
     """
     composed = profile.composed
     texts = _texts(statements, profile)
-    siblings = languages.dominant((one.text, tag) for one in texts for tag in one.tags) or siblings
+    spoken = [one for one in texts if one.role not in _NOT_OF_THE_OBJECT]
+    siblings = languages.dominant((one.text, tag) for one in spoken for tag in one.tags) or siblings
     found: dict[str, Caption] = {}
     num_in_field = dict.fromkeys(CAPTION_FIELDS, 0)
     for one in texts:

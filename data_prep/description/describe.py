@@ -6,6 +6,7 @@ a record's fields.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -80,6 +81,8 @@ _NOBODY = frozenset(
     ]
 )
 MAX_CREATORS = 20
+# "maps (documents)": how thesauri tell terms of one spelling apart.
+_QUALIFIER = re.compile(r"\s*\([^()]{3,40}\)$")
 # The label of a statement that IIIF wants shown (2.1: attribution).
 REQUIRED_STATEMENT = "requiredStatement"
 MAX_NOTATIONS = 30
@@ -164,7 +167,12 @@ def _plain(values: list[str], max_chars: int) -> tuple[str, ...]:
 
 def _types(found: Statements) -> tuple[tuple[str, str | None], ...]:
     """Kinds of object that mean something to a reader, each with its language tag."""
-    types = [(plain_text(one.text, 80), one.language) for one in found.items if one.field == "type"]
+    types = [
+        (_QUALIFIER.sub("", part).strip(" .,"), one.language)
+        for one in found.items
+        if one.field == "type"
+        for part in re.split(r"\s*[;|]\s*", plain_text(one.text, 80))
+    ]
     return tuple((text, tag) for text, tag in types if _means_a_kind(text))
 
 

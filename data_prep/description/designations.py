@@ -36,7 +36,7 @@ _WEAK_SHELF_WORDS = re.compile(
 # "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1"
 _LIBRARY = re.compile(r"library|biblioth[eè]|bibliotheek|bibliotec|archiv|archief|museum", re.IGNORECASE)
 _NUMBER_IN_IT = re.compile(r"(?=.*[^\W\d_])(?:[\w.\-]{1,20} ){0,3}\S*\d\S*")
-_IN_BRACKETS = re.compile(r"\s*[(\[](?=[^()\[\]]*[^\W\d_])([^()\[\]:]{2,40})[)\]]$")
+_IN_BRACKETS = re.compile(r"\s*[(\[](?=[^()\[\]]*[^\W\d_])([^()\[\]:]{2,80})[)\]]$")
 _ORDINARY_WORD = re.compile(r"(?<![\w.])[^\W\d_A-ZÀ-Þ][^\W\d_]{3,}")
 _SHELF_VOCABULARY_TEXT = """
     germ graec theol phil philol gall slav hebr orient
@@ -55,6 +55,12 @@ _INITIALS = re.compile(r"[A-Z]{1,3}\.?")
 _FIRST_SYLLABIC = "\u1100"
 _SEPARATORS = re.compile(r"\s*[,;|]\s+|\s+[-–—]\s+")
 _BEFORE_A_SHELFMARK = re.compile(r"\s+[-–—|/]\s+|\s*[;:]\s+|,\s+")
+# "Stadtbibliothek Trier, Hs. 33/1838 8° Epistolar"
+_AFTER_A_SHELFMARK = re.compile(
+    r"(.{0,80}\b(?:[Hh]ss?|M[Ss]s?|[Cc]od)\.? \d[\d/.a-z]*(?: \d{1,2}°)?),? ([^\W\d_a-z][^\W\d_]{3}.*)"
+)
+# "A2 - Amsterdam": the number of a sheet or of an object, and what it shows.
+_NUMBERED = re.compile(r"[A-Z]{1,4}\d{1,4}[a-z]?")
 # "Oxford, MS. Bodl. 264" is a place, "Book of Hours, MS Add. 18850" a title.
 _WORDS_BEFORE_A_COMMA = 3
 _CAPITALS_AND_DIGITS = re.compile(r"(?:[A-Z]{0,6}[\d._\-/]{0,12}[A-Z\d._\-/]{0,12}(?: |$)){1,5}")
@@ -123,9 +129,12 @@ def without_shelfmark(title: str) -> str:
         ):
             return before
     for before, after, is_comma in parts:
-        if not is_comma and _is_plain_shelfmark(before) and _is_title(after, min_words=1):
+        if (_is_plain_shelfmark(before) or (not is_comma and _NUMBERED.fullmatch(before))) and _is_title(
+            after, min_words=_WORDS_BEFORE_A_COMMA if is_comma else 1
+        ):
             return after
-    return title
+    match = _AFTER_A_SHELFMARK.fullmatch(title)
+    return match[2] if match and is_shelfmark(match[1]) and _is_title(match[2], min_words=1) else title
 
 
 def _is_plain_shelfmark(text: str) -> bool:

@@ -76,6 +76,13 @@ _CAPITAL_ROMAN = re.compile(
     r"\b(?=[MDCLXVI]{3,}\b)M{0,3}(?:CM|CD|D?C{0,4})(?:XC|XL|L?X{0,4})(?:IX|IV|V?I{0,4})\b"
 )
 _CAPITALS = re.compile(r"\b[A-Z]{1,3}\b")
+_FOLIO = re.compile(r"(?<!\w)\d{1,4}\s?(?:[rv][ab]?|recto|verso)(?!\w)")
+_PAGE_WORD = re.compile(
+    r"(?<!\w)(?:pages?|pp?|pg|pag|folios?|foll?|ff?|fo|seiten?|s|blatt|bll?|feuillets?|pagin[ae]|paginas?|hojas?|folhas?"
+    r"|fl|carta|cc?|sid(?:a|an|or)|side|sivut?|str(?:ona|ana|anka|anica|an)?|oldal|lch|tudalen|lk|lpp|psl|стр|страница|л"
+    r"|лист|сторінка|арк|σελ(?:ιδα)?|φ|sayfa|varak|yaprak|bladzijde|blz|blad)\.?\s*[\[(]?(?:\d|[ivxlc]+\b)"
+    r"|第?\d+[頁页]|頁\s*\d"
+)
 _RUNS = re.compile(r"\d+|[^\W\d_]+")
 _CJK = re.compile(r"[\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 _CJK_NUMERALS = frozenset("〇零一二三四五六七八九十百千壱弐参壹貳叁廿卅")
@@ -96,6 +103,18 @@ def is_page_label(text: str) -> bool:
         return False
     kinds = _kinds_of(words)
     return kinds is not None and _designates(kinds, text)
+
+
+def names_a_page(text: str) -> bool:
+    """Whether a page label says that it is one: "p. 12", "fol. 3", "12r". "12" or "Bild 12" does not."""
+    plain = fold(text)
+    return is_page_label(text) and (_FOLIO.search(plain) is not None or _PAGE_WORD.search(plain) is not None)
+
+
+def names_a_part(text: str) -> bool:
+    """Whether a page label names a part that is no page of the text: of the binding, a colour chart."""
+    kinds = _kinds_of(_WORD.findall(fold(_CAMEL_CASE.sub(" ", text))))
+    return kinds is not None and Kind.PART in kinds
 
 
 def _designates(kinds: set[Kind], text: str) -> bool:

@@ -19,7 +19,7 @@ from data_prep.description.describe import (
 )
 from data_prep.description.languages import dominant
 from data_prep.description.plain_text import plain_text
-from data_prep.description.titles import extended
+from data_prep.description.titles import extended, shows_a_page
 from data_prep.institutions import InstitutionProfile, TextField
 from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionLevel, Date, PairLevel, RawPair
 
@@ -170,11 +170,16 @@ class Describer:
         page = self._part(pairs, ("canvas",), "page", spoken)
         image = self._part(pairs, ("image",), "page", spoken)
         composed, around = self._profile.composed, page.around.of(shared.around)
+        labels = [plain_text(pair.value, MAX_LABEL_CHARS) for pair in pairs if pair.field == CANVAS_LABEL]
+        is_page = whole == "work" and shows_a_page(labels, shared.around, composed)
         captions = merged_captions(
             extended(page.captions, around, composed, shared.captions),
-            extended(shared.captions, shared.around, composed),
+            extended(shared.captions, shared.around, composed, is_page=is_page),
         )
-        captions = merged_captions(captions, image.captions) if image.captions else captions
+        if image.captions:
+            # "X-ray", "Infrared": what another photograph of the page shows.
+            named = extended(image.captions, around, composed, (*page.captions, *shared.captions))
+            captions = merged_captions(captions, named)
         captions = merged_captions(captions, collection.captions) if collection.captions else captions
         iconclass = tuple(dict.fromkeys((*page.iconclass, *image.iconclass, *shared.iconclass)))
         object_type = page.object_type or shared.object_type

@@ -26,6 +26,14 @@ _SEPARATORS: Final = re.compile(r"\s*[;|\n]\s*")
 _SUBDIVISION: Final = re.compile(r"\s*--\s*")
 
 
+# "ca. 1920 (made)", "Nottingham (printed)": how museums tell several dates and places apart.
+_MAKING: Final = re.compile(r"\s*\([^\W\d_][^()\d]{2,30}\)$")
+# "179." is a decade, January 1 mostly a year.
+_CODED: Final = re.compile(r"\d{2,3}\.{1,2}|\d{2,3}[-?u]{1,2}|\d{4}-01-01(?:T.*)?|\d{4}-\d\d-\d\dT.*")
+_VOLUME: Final = re.compile(r"\b(?:vol|no|nr|bd|tome|t)\b\.?\s*\d", re.IGNORECASE)
+_MAX_SHOWN_YEARS: Final = 101
+# "East Asia > Japan > Tokyo": the last is the place, those before only say where it is.
+_PATH: Final = re.compile(r"^.*\s>\s")
 # "Without a place" in the rules for title pages.
 _NO_PLACE: Final = re.compile(r"\[?\W*(?:s\.? ?l|o\.? ?o|z\.? ?p|n\.? ?p|b\.? ?m)\b[.\]]*", re.IGNORECASE)
 
@@ -64,11 +72,10 @@ class Circumstances:
     def values(self, tag: str) -> dict[str, list[str]]:
         """Type, creator and date as a template takes them, for a caption in the language `tag`."""
         types = [text for text, given in self.types if languages.canonical_tag(given) in (tag, None)]
-        date = self.date.text if self.date else None
         return {
             "type": types[:1],
             "creator": _shown_names(self.creators)[:MAX_NAMES],
-            "date": [_shown_date(date)] if date and len(date) <= MAX_DATE_CHARS else [],
+            "date": [shown] if self.date and (shown := _shown_date(self.date)) else [],
         }
 
 
@@ -77,6 +84,8 @@ def terms_in(role: CaptionRole, text: str, tags: Sequence[str | None]) -> list[T
     found = []
     for part in _SEPARATORS.split(text):
         term = _SUBDIVISION.sub(", ", part).strip(" .,")
+        if role == "place":
+            term = _MAKING.sub("", _PATH.sub("", term)).strip(" .,:")
         if role == "person" or (role == "subject" and re.search(r",\s*\d{4}-(?:\d{4})?\.?$", term)):
             term = display_name(term)
         if role == "place" and not _is_a_place(term):
@@ -138,9 +147,18 @@ def sentences_from(
     return captions
 
 
-def _shown_date(text: str) -> str:
-    """A date without the brackets of cataloguers, and without a place that is none before it."""
-    return re.sub(r"[\[\]]", "", _NO_PLACE.sub("", text)).strip(" .,:")
+def _shown_date(date: Date) -> str:
+    """A date for readers: without brackets, without a place that is none, without how it was made.
+
+    Where the text says more than a date (a publisher) or codes it (`179.`, `1924-01-01`), its years.
+    """
+    text = _MAKING.sub("", re.sub(r"[\[\]]", "", _NO_PLACE.sub("", date.text or ""))).strip(" ,:;")
+    if not (":" in text or _CODED.fullmatch(text) or _VOLUME.search(text)):
+        return re.sub(r"(?<=\w\w\w)\.$", "", text) if len(text) <= MAX_DATE_CHARS else ""
+    if date.earliest is None or date.latest is None or date.earliest < 1:
+        return ""
+    years = (date.earliest, date.latest)
+    return "-".join(dict.fromkeys(map(str, years))) if years[1] - years[0] < _MAX_SHOWN_YEARS else ""
 
 
 def _shown_names(creators: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from data_prep.composition import Composition
 from data_prep.description import languages
+from data_prep.description.page_labels import is_page_label, names_a_page, names_a_part
 from data_prep.description.sentences import Circumstances
 from iconoclip.record import Caption
 
@@ -21,38 +22,80 @@ _MAX_VALUE_CHARS: Final = 60
 # Of Chinese and Japanese, which have no spaces: characters that say as much as a word.
 _FIRST_SYLLABIC: Final = "\u3040"
 _SYLLABLES_PER_WORD: Final = 3
+_WORD: Final = re.compile(r"[^\W\d_]+")
 _YEAR: Final = re.compile(r"\d{4}")
+# "Hedvig Eleonora, 1636-1715, drottning av Sverige"
+_LIFE: Final = re.compile(
+    r"[,(]\s*(?:c\w{0,4}\.?\s*)?1\d{3}\s*[-–—]\s*(?:c\w{0,4}\.?\s*)?(?:\d{2}|1[4-9]\d\d|20\d\d)\b"
+)
 
 
 def extended(
-    captions: Iterable[Caption],
+    captions: Sequence[Caption],
     around: Circumstances,
     composition: Composition,
     whole: Sequence[Caption] = (),
+    *,
+    is_page: bool = False,
 ) -> tuple[Caption, ...]:
     """The captions, of which titles that say little alone are joined with what is known of their object.
 
     Args:
         around: kind, technique, maker, place and date.
         whole: the captions of the work, where these are about a page of it.
+        is_page: whether the image shows a page, so that the title of a work is that of its book.
     """
     titles = [one for one in whole if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
+    is_page = is_page and composition.max_title_words > 0
+    of_book = [is_page and _is_of_a_book(one) for one in captions]
     return tuple(
-        _extended(one, around, composition, titles) if _says_little(one, composition) else one
-        for one in captions
+        _extended(one, around, composition, titles, is_page=is_title)
+        if is_title or _says_little(one, composition)
+        else one
+        for one, is_title in zip(captions, of_book, strict=True)
     )
+
+
+def shows_a_page(labels: Iterable[str], around: Circumstances, composition: Composition) -> bool:
+    """Whether an image of several shows a page, as its labels say, or its number and the kind of object.
+
+    Args:
+        labels: of the canvas.
+        around: kind and technique of the object.
+    """
+    labels = [label for label in labels if is_page_label(label)]
+    if not labels or any(map(names_a_part, labels)):
+        return False
+    kinds = " ".join(text for text, _ in (*around.types, *around.techniques)).casefold()
+    words = _WORD.findall(kinds)
+    if any(word.startswith(composition.books) for word in words):
+        return True
+    return any(map(names_a_page, labels)) and not any(
+        word.startswith(composition.not_books) for word in words
+    )
+
+
+def _is_of_a_book(caption: Caption) -> bool:
+    """Whether a caption is the title of a work; "Binding of ..." is no title of a book."""
+    first = next(iter(_WORD.findall(caption.text)), "")
+    return caption.level == "work" and caption.role == "title" and not is_page_label(first)
 
 
 def _says_little(caption: Caption, composition: Composition) -> bool:
     is_label = caption.field == "caption" and caption.level == "page"
     if caption.role != "title" and not is_label:
         return False
-    is_long = caption.field == "contents" or caption.level == "work"
+    is_long = caption.field == "contents" or caption.level == "work" or is_name(caption.text)
     return num_words(caption.text) <= (
         composition.max_heading_words
         if is_long and composition.max_title_words
         else composition.max_title_words
     )
+
+
+def is_name(text: str) -> bool:
+    """Whether a title is the name of a person as catalogues write it, with the years of their life."""
+    return _LIFE.search(text) is not None and text[:1].isupper()
 
 
 def num_words(text: str) -> int:
@@ -62,7 +105,12 @@ def num_words(text: str) -> int:
 
 
 def _extended(
-    caption: Caption, around: Circumstances, composition: Composition, titles: Sequence[Caption]
+    caption: Caption,
+    around: Circumstances,
+    composition: Composition,
+    titles: Sequence[Caption],
+    *,
+    is_page: bool,
 ) -> Caption:
     tag = caption.language
     same = [one for one in titles if one.language == tag] or titles
@@ -73,16 +121,21 @@ def _extended(
     values["place"] = _in_language(around.places, tag)
     whole = f"{said} {work or ''}".casefold()
     values = {name: [text for text in texts if _is_new(name, text, whole)] for name, texts in values.items()}
-    values |= {"title": [caption.text], "work": [work] if work else []}
+    title = composition.page_of(caption.text, tag) if is_page else caption.text
+    values |= {"title": [title], "work": [work] if work else []}
+    if num_words(caption.text) > composition.max_heading_words:
+        values = {"title": [title]}
     text = composition.template(tag).render(values, is_title=True)
     if text == caption.text:
         return caption
     changes: dict[str, object] = {"text": text}
-    if tag == languages.UNKNOWN:
+    if caption.language_source in (None, "siblings", "profile"):
         # A name has no language, a sentence around it has.
         spoken = languages.spoken(
             text, None, siblings=languages.dominant((one.text, one.language) for one in same)
         )
+        if spoken.tag in (languages.UNKNOWN, tag):
+            spoken = languages.Spoken(tag, caption.language_source)
         changes |= {
             "language": spoken.tag,
             "language_source": spoken.source,

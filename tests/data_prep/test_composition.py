@@ -161,7 +161,11 @@ def test_roots_of_thesauri_are_no_terms(text: str) -> None:
     [
         ("Thomson, John, 1837-1921", "John Thomson"),
         ("Vos, Jan de (1700?-1761). Graveur", "Jan de Vos"),
-        ("Artist: Anna Fenn, Dutch, 1853 - 1890", "Anna Fenn, Dutch"),
+        ("Artist: Anna Fenn, Dutch, 1853 - 1890", "Anna Fenn"),
+        ("Anna Fenn Dutch, 1853 - 1890", "Anna Fenn"),
+        ("Anna Fenn, Swiss-French", "Anna Fenn"),
+        ("Fenn, Dutch", "Dutch Fenn"),
+        ("Anna English", "Anna English"),
         ("Anna Fenn", "Anna Fenn"),
         ("Master of the Marsh", "Master of the Marsh"),
     ],
@@ -188,7 +192,14 @@ def test_names_as_people_write_them(name: str, expected: str) -> None:
         ("Miniatur: Jesus vor Kaiphas. D", None, "de", None, ("de", "detected")),
         ("The Railway", None, None, None, ("en", "detected")),
         ("A shepherdess with her flock in the evening", None, "de", None, ("en", "detected")),
-        ("A shepherdess with her flock in the evening", "fra", None, None, ("fr", "source")),
+        ("A shepherdess with her flock in the evening", "fra", None, None, ("en", "detected")),
+        ("La bergère du marais", "de", None, None, ("fr", "detected")),
+        ("Francisco de Hoz", "en", None, None, ("en", "source")),
+        ("Vom Hafen und der Stadt", "sv", None, None, ("de", "detected")),
+        ("Descriptio portus et insularum", "nl", None, None, ("la", "detected")),
+        ("Anna Fenn", "nl", None, None, ("nl", "source")),
+        ("Yr afon", None, "en", None, ("cy", "detected")),
+        ("Gömlekli çoban ve dağ köyü", None, None, None, ("tr", "detected")),
     ],
 )
 def test_the_language_is_known_from_somewhere_and_says_from_where(
@@ -282,3 +293,69 @@ def test_a_script_tells_a_language(text: str, given: str | None, language: str) 
 def test_three_words_of_another_language_are_not_in_that_of_their_siblings() -> None:
     assert languages.spoken("La Surprise", None, siblings="en").tag != "en"
     assert languages.spoken("Surprise attack", None, siblings="en").tag == "en"
+
+
+@pytest.mark.parametrize(
+    ("label", "kind", "expected"),
+    [
+        ("p. 12", None, "A page from “The marsh in winter”"),
+        ("f. 12r", None, "A page from “The marsh in winter”"),
+        ("S. 12", "Manuscripts", "A page from “The marsh in winter”. Manuscripts"),
+        ("12", "Book", "A page from “The marsh in winter”. Book"),
+        ("12", None, "The marsh in winter"),
+        ("Image 12", None, "The marsh in winter"),
+        ("p. 12", "Map", "The marsh in winter. Map"),
+        ("Front cover", "Book", "The marsh in winter. Book"),
+        ("Farbkarte", "Book", "The marsh in winter. Book"),
+        ("", "Book", "The marsh in winter. Book"),
+    ],
+)
+def test_an_image_that_shows_a_page_is_called_one(label: str, kind: str | None, expected: str) -> None:
+    """Of a work of many images, where the label or the kind of the object tells."""
+    pairs = [
+        raw_pair("label", "The marsh in winter", "en", "manifest", "manifest-label"),
+        raw_pair("label", label, None, "canvas", "canvas-label"),
+        *([raw_pair("Type", kind, "en", "manifest")] if kind else []),
+    ]
+    (caption,) = Describer(ANY).describe(pairs, 80).captions
+    assert (caption.text, caption.level, caption.role) == (expected, "work", "title")
+    # An object of one image is the item itself, whatever its label.
+    (alone,) = Describer(ANY).describe(pairs, 1).captions
+    assert "page" not in alone.text
+
+
+@pytest.mark.parametrize("tag", sorted(set(composition({}).pages)))
+def test_every_language_has_words_for_a_page_around_its_title(tag: str) -> None:
+    called = composition({}).page_of("Marsh", tag)
+    assert "Marsh" in called
+    assert len(called) > len("Marsh") + 3
+
+
+@pytest.mark.parametrize(
+    ("date", "shown"),
+    [
+        ("179.", "1790-1799"),
+        ("ca. 1920 (made)", "ca. 1920"),
+        ("Copenhagen : Weber, 1880", "1880"),
+        ("1924-01-01", "1924"),
+        ("1889 Vol. 3", "1889"),
+        ("15./16. Jh.", "15./16. Jh."),
+        ("[S.l.] 1564", "1564"),
+        ("before the flood of 1825, perhaps in the year of the great frost", None),
+    ],
+)
+def test_a_date_is_shown_as_readers_write_it(date: str, shown: str | None) -> None:
+    pairs = [
+        raw_pair("label", "Ebb", "en", "manifest", "manifest-label"),
+        raw_pair("Date", date, None, "manifest"),
+    ]
+    (caption,) = Describer(ANY).describe(pairs, 1).captions
+    assert caption.text == (f"Ebb. {shown}" if shown else "Ebb")
+
+
+def test_places_are_shown_without_their_path_and_their_making() -> None:
+    pairs = [
+        raw_pair("label", "Ebb", "en", "manifest", "manifest-label"),
+        raw_pair("Place", "Marshland > Upper Fenshire > Fen (printed)", None, "manifest"),
+    ]
+    assert [one.text for one in Describer(ANY).describe(pairs, 1).captions] == ["Ebb. Fen"]
