@@ -91,6 +91,11 @@ class Source(RecordModel):
     region: Region | None = Field(None, description="the part of the source image this record is about")
 
 
+def _is_absent(value: object) -> bool:
+    """Whether a field is left out of the JSON: fields of few captions would make every record longer."""
+    return value is None
+
+
 class Caption(RecordModel):
     """One text about the image."""
 
@@ -119,6 +124,20 @@ class Caption(RecordModel):
     )
     role: CaptionRole | None = Field(
         None, description="what the text does; null in sets of older versions and for machine captions"
+    )
+    box: Region | None = Field(
+        None,
+        description=(
+            "where the text is on its page, for the caption of a picture on a page; absent for other texts"
+        ),
+        exclude_if=_is_absent,
+    )
+    confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="how certain it is that the text is about this picture; absent where nobody doubted it",
+        exclude_if=_is_absent,
     )
 
 

@@ -103,7 +103,7 @@ def page(book: Volume, number: int) -> tuple[Image.Image, Truth]:
     if len(sheet.sorts) > 1:
         image, truth = _spread(book, sheet, rng)
     else:
-        leaf, truth = _leaf(book, sheet.sorts[0], sheet, rng, _height(book.style, 1))
+        leaf, truth = leaf_of(book, sheet, rng, _height(book.style, 1))
         image = _finished(leaf, rng, bare=truth.kind in ("binding", "target"))
         if truth.kind not in ("binding", "target") and rng.random() < 0.6:
             image = paper.gutter(image, at_left=sheet.recto, rng=rng)
@@ -115,9 +115,10 @@ def _height(style: Style, leaves: int) -> int:
     return round(min(LONG_SIDE * 0.97, LONG_SIDE * 0.97 / (style.proportion * leaves)))
 
 
-def _leaf(book: Volume, sort: str, sheet: Sheet, rng: random.Random, height: int) -> tuple[Leaf, Truth]:
+def leaf_of(book: Volume, sheet: Sheet, rng: random.Random, height: int) -> tuple[Leaf, Truth]:
+    """The leaf of a sheet, `height` pixels tall, before it is laid on paper."""
     leaf = Leaf(book.style, rng, height, recto=sheet.recto)
-    kind = MAKERS[sort](leaf, sheet.number)
+    kind = MAKERS[sheet.sorts[0]](leaf, sheet.number)
     return leaf, leaf.truth(kind)
 
 
@@ -136,7 +137,7 @@ def _spread(book: Volume, sheet: Sheet, rng: random.Random) -> tuple[Image.Image
     images, truths = [], []
     for recto, sort in ((False, sheet.sorts[0]), (True, sheet.sorts[1])):
         side = Sheet(sheet.number * 2 + recto, (sort,), sheet.label, recto)
-        leaf, truth = _leaf(book, sort, side, rng, height)
+        leaf, truth = leaf_of(book, side, rng, height)
         images.append(paper.gutter(_finished(leaf, rng, bare=False), at_left=recto, rng=rng))
         truths.append(truth)
     width = images[0].width

@@ -1,0 +1,198 @@
+"""ALTO 1 to 4 (loc.gov/standards/alto): blocks of text, illustrations, and tagged blocks of one page.
+
+Coordinates are in pixels, tenths of a millimetre (`mm10`) or 1/1200 inch; the size of the page, in the same
+unit, says what they are on the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from data_prep.candidate import Refusal
+from data_prep.page_text.zones import (
+    MAX_LINES,
+    MAX_ZONES,
+    FloatBox,
+    PageText,
+    TextLine,
+    Zone,
+    ZoneKind,
+    around,
+    box_around,
+    joined,
+    kind_of,
+    number,
+    points,
+)
+from data_prep.sources.xml_document import Element, child, children, descendants, local_name, text_of
+
+_MAX_DEPTH: Final = 32
+_BLOCKS: Final = ("TextBlock", "Illustration", "GraphicalElement", "ComposedBlock")
+_PARTS: Final = ("TopMargin", "LeftMargin", "RightMargin", "BottomMargin", "PrintSpace")
+
+
+def read_alto(root: Element, uri: str, page: int = 0) -> PageText | Refusal:
+    """The page numbered `page` (from 0) of an ALTO document; most have one page.
+
+    Raises nothing: what cannot be read is left out, and a document without a page is a Refusal.
+    """
+    pages = list(descendants(root, "Page"))
+    if not pages:
+        return Refusal(uri, "ALTO without a page", "everything")
+    if not 0 <= page < len(pages):
+        return Refusal(uri, f"ALTO of {len(pages)} pages: page {page + 1} was wanted")
+    reader = _Reader(_tags(root))
+    zones = list(reader.zones(pages[page]))
+    unit = text_of(child(root, "Description", "MeasurementUnit")).lower() or "pixel"
+    width, height = number(pages[page].get("WIDTH")), number(pages[page].get("HEIGHT"))
+    return PageText(
+        format="ALTO",
+        zones=tuple(zones),
+        size=(width, height) if width and height and min(width, height) > 0 else None,
+        unit=unit if unit in ("mm10", "inch1200") else "pixel",
+        image=text_of(child(root, "Description", "sourceImageInformation", "fileName")) or None,
+    )
+
+
+def _tags(root: Element) -> Mapping[str, str]:
+    """Identifier of a tag -> what it is called."""
+    found: dict[str, str] = {}
+    for tags in children(root, "Tags"):
+        for tag in children(tags):
+            words = " ".join(filter(None, (tag.get("TYPE"), tag.get("LABEL"), tag.get("DESCRIPTION"))))
+            found[tag.get("ID") or ""] = words
+    return found
+
+
+class _Reader:
+    """Reads the blocks of one page; it stops at MAX_ZONES zones and MAX_LINES lines."""
+
+    def __init__(self, tags: Mapping[str, str]) -> None:
+        self._tags = tags
+        self._num_zones = self._num_lines = 0
+
+    def zones(self, page: Element) -> Iterator[Zone]:
+        """Every block of the page, those of the margins too."""
+        for part in children(page):
+            if local_name(part) in _PARTS:
+                margin = local_name(part) in ("TopMargin", "BottomMargin")
+                for block in children(part, *_BLOCKS):
+                    yield from self._block(block, 0, in_margin=margin, composed=None)
+            elif local_name(part) in _BLOCKS:
+                yield from self._block(part, 0, in_margin=False, composed=None)
+
+    def _block(
+        self, block: Element, depth: int, *, in_margin: bool, composed: tuple[ZoneKind, str] | None
+    ) -> Iterator[Zone]:
+        if self._num_zones >= MAX_ZONES or depth > _MAX_DEPTH:
+            return
+        name, said = local_name(block), self._said(block)
+        if name == "ComposedBlock":
+            yield from self._composed(block, depth, said, in_margin)
+            return
+        self._num_zones += 1
+        if name == "TextBlock":
+            yield self._text(block, said, in_margin, composed)
+            return
+        kind: ZoneKind = kind_of(said) or (
+            composed[0] if composed and name == "Illustration" else
+            "illustration" if name == "Illustration" else "separator"
+        )  # fmt: skip
+        if kind in ("caption", "heading", "running"):
+            kind = "illustration"
+        yield Zone(kind, box_of(block), identity=composed[1] if composed else block.get("ID"))
+
+    def _composed(self, block: Element, depth: int, said: str, in_margin: bool) -> Iterator[Zone]:
+        """A block of blocks: if it is a picture's, the text inside belongs to the picture."""
+        kind = kind_of(said)
+        inner = list(children(block, *_BLOCKS))
+        is_picture = kind in ("illustration", "photograph", "map", "ornament", "stamp")
+        if is_picture and kind is not None:
+            identity = block.get("ID") or f"block {self._num_zones}"
+            if not any(local_name(part) == "Illustration" for part in inner):
+                self._num_zones += 1
+                yield Zone(kind, _picture_box(block, inner), identity=identity)
+            for part in inner:
+                yield from self._block(part, depth + 1, in_margin=in_margin, composed=(kind, identity))
+            return
+        for part in inner:
+            yield from self._block(part, depth + 1, in_margin=in_margin, composed=None)
+
+    def _said(self, block: Element) -> str:
+        references = (block.get("TAGREFS") or "").split()[:20]
+        words = [block.get("TYPE"), block.get("type"), *(self._tags.get(each) for each in references)]
+        return " ".join(filter(None, words))
+
+    def _text(
+        self, block: Element, said: str, in_margin: bool, composed: tuple[ZoneKind, str] | None
+    ) -> Zone:
+        kind = kind_of(said)
+        if composed is not None:
+            kind = "caption"
+        elif kind is None:
+            kind = "running" if in_margin else "text"
+        lines, confidences = self._lines(block)
+        return Zone(
+            kind,
+            box_of(block) or around(line.box for line in lines),
+            text=joined(line.text for line in lines),
+            language=block.get("LANG") or block.get("language"),
+            confidence=round(sum(confidences) / len(confidences), 3) if confidences else None,
+            lines=tuple(lines),
+            identity=block.get("ID"),
+            about=composed[1] if composed else None,
+        )
+
+    def _lines(self, block: Element) -> tuple[list[TextLine], list[float]]:
+        lines: list[TextLine] = []
+        confidences: list[float] = []
+        for line in children(block, "TextLine"):
+            self._num_lines += 1
+            if self._num_lines > MAX_LINES:
+                break
+            words = []
+            strings = list(children(line, "String"))
+            for each in strings:
+                words.append(each.get("CONTENT") or "")
+                value = number(each.get("WC"))
+                if value is not None and 0 <= value <= 1:
+                    confidences.append(value)
+            text = " ".join(filter(None, words))
+            if next(children(line, "HYP"), None) is not None and text:
+                text += "-"
+            lines.append(TextLine(text, box_of(line) or around(box_of(each) for each in strings)))
+        return lines, confidences
+
+
+def _picture_box(block: Element, inner: list[Element]) -> FloatBox | None:
+    """The box of a picture's block without the text above or below the picture."""
+    box = box_of(block)
+    if box is None:
+        return None
+    left, top, width, height = box
+    bottom = top + height
+    for part in inner:
+        if local_name(part) != "TextBlock" or (text := box_of(part)) is None or text[3] > 0.4 * height:
+            continue
+        if text[1] + text[3] / 2 > top + height / 2:
+            bottom = min(bottom, text[1])
+        else:
+            top = max(top, text[1] + text[3])
+    return (left, top, width, bottom - top) if bottom > top else box
+
+
+def box_of(element: Element) -> FloatBox | None:
+    """HPOS, VPOS, WIDTH and HEIGHT, or the box around the polygon of its shape."""
+    values = [number(element.get(name)) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
+    x, y, width, height = values
+    if (
+        x is not None
+        and y is not None
+        and width is not None
+        and height is not None
+        and min(width, height) > 0
+    ):
+        return x, y, width, height
+    shape = child(element, "Shape", "Polygon")
+    return box_around(points(shape.get("POINTS"))) if shape is not None else None

@@ -1,0 +1,213 @@
+"""Reads captions with the Tesseract program where the institution has no text: the strips around pictures.
+
+Tesseract is optional: it is used where its program is on the PATH. It gets pixels, not files from outside,
+runs
+in one thread, and is ended after a limit of time.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.candidate import Refusal
+from data_prep.page_text.hocr import read_hocr
+from data_prep.page_text.zones import FloatBox, PageText, TextLine, Zone
+
+PROGRAM: Final = "tesseract"
+TIMEOUT_SECONDS: Final = 20.0
+MAX_STRIP_PIXELS: Final = 4_000_000
+ORIGIN: Final = "machine:tesseract"
+_LEAST_CONFIDENCE: Final = 0.35
+
+Pixels = npt.NDArray[np.uint8]
+"""Shape (height, width, 3), RGB."""
+
+# BCP 47 -> the names of Debian's packages (tesseract-ocr-NAME).
+_NAMES: Final = {
+    "en": "eng", "fr": "fra", "de": "deu", "la": "lat", "it": "ita", "es": "spa", "nl": "nld", "pt": "por",
+    "ca": "cat", "cs": "ces", "da": "dan", "sv": "swe", "no": "nor", "nb": "nor", "fi": "fin", "pl": "pol",
+    "hu": "hun", "ru": "rus", "el": "ell", "grc": "grc", "he": "heb", "ar": "ara", "ja": "jpn",
+    "zh": "chi_tra",
+    "ko": "kor", "tr": "tur", "uk": "ukr", "ro": "ron", "sl": "slv", "sk": "slk", "hr": "hrv", "lt": "lit",
+    "lv": "lav", "et": "est", "is": "isl", "eu": "eus", "cy": "cym", "ga": "gle", "yi": "yid", "hi": "hin",
+}  # fmt: skip
+_MAX_LANGUAGES: Final = 3
+
+
+@functools.cache
+def program() -> str | None:
+    """The path of Tesseract, None where it is not installed."""
+    return shutil.which(PROGRAM)
+
+
+@functools.cache
+def installed_languages() -> frozenset[str]:
+    """The names of the languages that are installed; empty without the program."""
+    path = program()
+    if path is None:
+        return frozenset()
+    try:
+        done = subprocess.run(
+            [path, "--list-langs"], capture_output=True, timeout=TIMEOUT_SECONDS, check=False, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(line.strip() for line in done.stdout.splitlines()[1:]) - {"osd"}
+
+
+def languages_for(tags: Iterable[str]) -> list[str]:
+    """Tesseract's names for BCP 47 `tags`, as far as they are installed; else English, or any."""
+    installed = installed_languages()
+    wanted = [_NAMES.get(tag.split("-")[0].lower(), tag.split("-")[0].lower()) for tag in tags]
+    found = [name for name in dict.fromkeys(wanted) if name in installed][:_MAX_LANGUAGES]
+    return found or [name for name in ("eng", *sorted(installed)) if name in installed][:1]
+
+
+def read_around(
+    pixels: Pixels,
+    pictures: Sequence[FloatBox],
+    languages: Iterable[str],
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+) -> PageText | Refusal:
+    """The text above, below and next to pictures, as zones of the page.
+
+    Args:
+        pixels: the page.
+        pictures: x, y, width, height in its pixels; what they cover is not read.
+        languages: BCP 47 tags, the most likely one first.
+        timeout: seconds for each strip.
+
+    Returns:
+        The zones that were read, or why none could be (the program is missing, fails, or takes too long).
+    """
+    height, width = pixels.shape[:2]
+    names = languages_for(languages)
+    if program() is None or not names:
+        return Refusal(PROGRAM, "Tesseract is not installed (on Debian: apt-get install tesseract-ocr)")
+    zones: list[Zone] = []
+    without = _without(pixels, pictures)
+    for strip in _strips(pictures, (width, height)):
+        found = _read(without, strip, names, timeout)
+        if isinstance(found, Refusal):
+            return found
+        zones += found
+    return PageText("OCR", tuple(_distinct(zones)), (float(width), float(height)))
+
+
+def _without(pixels: Pixels, pictures: Sequence[FloatBox]) -> Pixels:
+    """The page with its pictures painted over in the colour of the paper."""
+    page = pixels.copy()
+    paper = np.percentile(page[::16, ::16].reshape(-1, 3), 80, axis=0).astype(np.uint8)
+    for x, y, width, height in pictures:
+        left, top = max(0, round(x) - 2), max(0, round(y) - 2)
+        page[top : round(y + height) + 2, left : round(x + width) + 2] = paper
+    return page
+
+
+def _strips(pictures: Sequence[FloatBox], size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
+    """Left, top, right, bottom of what is read: each picture with a margin; strips that meet become one."""
+    width, height = size
+    strips: list[tuple[int, int, int, int]] = []
+    for x, y, wide, tall in sorted(pictures, key=lambda box: box[1]):
+        aside, reach = 0.15 * wide + 10, 0.09 * height
+        for top, bottom in ((y - 0.5 * reach, y), (y + tall, y + tall + reach)):
+            strip = (
+                max(0, round(x - aside)), max(0, round(top)), min(width, round(x + wide + aside)),
+                min(height, round(bottom)),
+            )  # fmt: skip
+            if strip[3] - strip[1] >= 8 and strip[2] - strip[0] >= 16:
+                strips.append(strip)
+    return strips
+
+
+def _read(
+    page: Pixels, strip: tuple[int, int, int, int], names: Sequence[str], timeout: float
+) -> list[Zone] | Refusal:
+    left, top, right, bottom = strip
+    part = np.ascontiguousarray(page[top:bottom, left:right])
+    # Letters of a page at 1,100 pixels are too small for Tesseract, which wants capitals of about 30 pixels.
+    scale = 3 if page.shape[0] <= 1_600 else 2 if page.shape[0] <= 2_600 else 1
+    while scale > 1 and part.shape[0] * part.shape[1] * scale * scale > MAX_STRIP_PIXELS:
+        scale -= 1
+    if part.shape[0] * part.shape[1] > MAX_STRIP_PIXELS:
+        return []
+    enlarged = _enlarged(part, scale)
+    rows, columns = enlarged.shape[:2]
+    image = f"P6 {columns} {rows} 255\n".encode() + enlarged.tobytes()
+    path = program()
+    assert path is not None, "the caller checked that the program is there"
+    command = [path, "stdin", "stdout", "-l", "+".join(names), "--dpi", "300", "--psm", "6", "hocr"]
+    try:
+        done = subprocess.run(
+            command, input=image, capture_output=True, timeout=timeout, check=False,
+            env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Refusal(PROGRAM, f"took longer than {timeout:g} s for a strip of {columns} x {rows} pixels")
+    except OSError as error:
+        return Refusal(PROGRAM, f"cannot be started: {error.strerror}")
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()[-200:]
+        return Refusal(PROGRAM, f"ended with exit code {done.returncode}: {said}")
+    found = read_hocr(done.stdout, PROGRAM)
+    if isinstance(found, Refusal):
+        return []
+    return [moved for zone in found.zones if (moved := _moved(zone, scale, (left, top))) is not None]
+
+
+def _enlarged(part: Pixels, scale: int) -> Pixels:
+    """The part enlarged, its steps smoothed: pixels repeated, then averaged with their neighbours."""
+    if scale == 1:
+        return part
+    large = part.repeat(scale, axis=0).repeat(scale, axis=1).astype(np.uint16)
+    smooth = large.copy()
+    smooth[1:-1, 1:-1] = (
+        2 * large[1:-1, 1:-1] + large[:-2, 1:-1] + large[2:, 1:-1] + large[1:-1, :-2] + large[1:-1, 2:]
+    ) // 6
+    return smooth.astype(np.uint8)
+
+
+def _moved(zone: Zone, scale: int, corner: tuple[int, int]) -> Zone | None:
+    """A zone of a strip in pixels of the page; None for what is no text."""
+    letters = sum(letter.isalnum() for letter in zone.text or "")
+    if letters < 3 or letters < 0.5 * len((zone.text or "").replace(" ", "")):
+        return None
+    if zone.confidence is not None and zone.confidence < _LEAST_CONFIDENCE:
+        return None
+
+    def back(box: FloatBox | None) -> FloatBox | None:
+        if box is None:
+            return None
+        return box[0] / scale + corner[0], box[1] / scale + corner[1], box[2] / scale, box[3] / scale
+
+    lines = tuple(TextLine(line.text, back(line.box)) for line in zone.lines)
+    return replace(zone, box=back(zone.box), lines=lines, language=None)
+
+
+def _distinct(zones: Sequence[Zone]) -> list[Zone]:
+    """The zones without those that a neighbouring strip gave before."""
+    kept: list[Zone] = []
+    for zone in zones:
+        if not any(_same(zone, other) for other in kept):
+            kept.append(zone)
+    return kept
+
+
+def _same(one: Zone, other: Zone) -> bool:
+    if one.box is None or other.box is None:
+        return False
+    across = min(one.box[0] + one.box[2], other.box[0] + other.box[2]) - max(one.box[0], other.box[0])
+    down = min(one.box[1] + one.box[3], other.box[1] + other.box[3]) - max(one.box[1], other.box[1])
+    if across <= 0 or down <= 0:
+        return False
+    return across * down > 0.5 * min(one.box[2] * one.box[3], other.box[2] * other.box[3])

@@ -1,0 +1,128 @@
+"""Captions go to the right pictures: tables of layouts, and drawn pages whose captions are known."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from builtin_collections.emblems import book
+from data_prep.page_text import ocr
+from data_prep.page_text.captions import tie_captions
+from data_prep.page_text.zones import PageText, TextLine, Zone
+
+PICTURE = (200.0, 200.0, 600.0, 400.0)
+BODY = Zone(
+    "text",
+    (150.0, 800.0, 700.0, 360.0),
+    "Le prince conduit le navire",
+    "fr",
+    lines=tuple(TextLine("Le prince conduit le navire dans la mer", (150.0, 800.0 + 60 * n, 700.0,
+                                                            40.0)) for n in range(6)),
+)  # fmt: skip
+
+
+def block(text: str, x: float, y: float, width: float, *, height: float = 28.0, kind: str = "text") -> Zone:
+    """A block of text that has one line."""
+    return Zone(kind, (x, y, width, height), text, "fr", lines=(TextLine(text, (x, y, width, height)),))
+
+
+def tied(*zones: Zone, pictures: tuple = (PICTURE,)) -> dict[int, str]:
+    found = tie_captions(pictures, PageText("ALTO", zones, (1000.0, 1500.0)))
+    return {number: caption.text for number, caption in found.items()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Fig. 3. Un navire", "Abb. 12: Der Turm", "Planche XII", "Taf. II. Die Stadt", "Tav. IV", "PL. 7",
+     "Embleme III. VIRTVS", "Vue du village de Lussigny"],
+)  # fmt: skip
+def test_a_short_centred_line_below_a_picture_is_its_caption(text):
+    assert tied(block(text, 400, 612, 200), BODY) == {0: text}
+
+
+@pytest.mark.parametrize(
+    "zones",
+    [
+        pytest.param((BODY,), id="only a text far below"),
+        pytest.param((block("12", 480, 612, 40),), id="a page number"),
+        pytest.param((block("xij.", 480, 612, 40),), id="a folio"),
+        pytest.param((block("Apud Marbeck, in officina typographica", 300, 640, 400),), id="an imprint"),
+        pytest.param((block("Fig. 3. Un navire", 400, 1300, 200),), id="a caption elsewhere on the page"),
+        pytest.param((block("Lussigny", 400, 300, 90),), id="a name within the picture"),
+        pytest.param((block("LES EMBLEMES", 300, 20, 400, kind="running"),), id="a running title"),
+    ],
+)
+def test_what_is_no_caption(zones):
+    assert tied(*zones) == {}
+
+
+def test_of_two_pictures_each_has_its_own_caption():
+    pictures = ((100.0, 100.0, 350.0, 300.0), (550.0, 100.0, 350.0, 300.0))
+    zones = (block("Fig. 1. Un lion", 180, 410, 190), block("Fig. 2. Une tour", 630, 410, 190))
+    assert tied(*zones, pictures=pictures) == {0: "Fig. 1. Un lion", 1: "Fig. 2. Une tour"}
+    assert tied(*zones, pictures=pictures[::-1]) == {1: "Fig. 1. Un lion", 0: "Fig. 2. Une tour"}
+
+
+def test_of_pictures_one_above_the_other_a_caption_belongs_to_the_one_above_it():
+    pictures = ((200.0, 100.0, 500.0, 300.0), (200.0, 460.0, 500.0, 300.0))
+    zones = (block("Fig. 1. Un lion", 350, 408, 200), block("Fig. 2. Une tour", 350, 768, 200))
+    assert tied(*zones, pictures=pictures) == {0: "Fig. 1. Un lion", 1: "Fig. 2. Une tour"}
+
+
+def test_a_caption_that_ocr_joined_with_the_text_below_it_is_cut_out():
+    lines = (TextLine("Fig. 3. Un navire.", (400.0, 612.0, 200.0, 26.0)), *BODY.lines)
+    zone = Zone("text", (150.0, 612.0, 700.0, 550.0), "Fig. 3. Un navire. Le prince", "fr", lines=lines)
+    assert tied(zone) == {0: "Fig. 3. Un navire."}
+
+
+def test_a_caption_keeps_its_origin_its_box_and_its_confidence():
+    page = PageText("ALTO", (block("Fig. 3. Un navire", 400, 612, 200),), (1000.0, 1500.0))
+    found = tie_captions([PICTURE], page)[0].as_caption("la")
+    assert (found.text, found.language, found.origin) == ("Fig. 3. Un navire", "fr", "institution")
+    assert (found.level, found.field, str(found.box)) == ("region", "caption", "400,612,200,28")
+    assert 0.5 <= found.confidence <= 1
+
+
+def _drawn_pages() -> list[tuple[PageText, list, list]]:
+    """Pages of the drawn book as an institution's ALTO describes them: no text is marked as a caption."""
+    kinds = {"heading": "heading", "running": "running", "number": "running", "signature": "running"}
+    found = []
+    for number in range(22):
+        volume = book.volume(11, number, num_pages=12)
+        sheet = next(
+            (each for each in volume.sheets if each.sorts[0] in ("plate", "emblem", "illustrated")), None
+        )
+        if sheet is None or len(sheet.sorts) > 1:
+            continue
+        leaf, truth = book.leaf_of(volume, sheet, random.Random(f"captions {number}"), 400)
+        zones = tuple(
+            Zone(kinds.get(text.kind, "text"), text.box, text.text, text.language,
+                 lines=tuple(TextLine(line.text, line.box) for line in text.lines))
+            for text in truth.texts
+        )  # fmt: skip
+        pictures = [picture for picture in truth.pictures if picture.kind in ("illustration", "photograph")]
+        found.append((PageText("ALTO", zones, truth.size), pictures, leaf))
+    return found
+
+
+def test_captions_of_the_drawn_book_are_tied_to_their_pictures():
+    num_right = num_captions = num_wrong = 0
+    for page, pictures, _ in _drawn_pages():
+        found = tie_captions([picture.box for picture in pictures], page)
+        for number, picture in enumerate(pictures):
+            given = found[number].text if number in found else None
+            num_captions += picture.caption is not None
+            num_right += picture.caption is not None and given == picture.caption.text
+            num_wrong += given is not None and (picture.caption is None or given != picture.caption.text)
+    assert num_captions >= 12
+    assert num_right >= 0.95 * num_captions
+    assert num_wrong <= 0.05 * num_captions
+
+
+def test_without_the_program_there_is_a_reason_and_no_text(monkeypatch):
+    monkeypatch.setattr(ocr, "program", lambda: None)
+    import numpy as np
+
+    found = ocr.read_around(np.full((400, 300, 3), 255, np.uint8), [(50, 50, 200, 150)], ["fr"])
+    assert "not installed" in found.reason

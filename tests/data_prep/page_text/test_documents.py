@@ -1,0 +1,283 @@
+"""Every format gives the same zones of a page, in pixels of its image, or a refusal with the reason."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from data_prep.candidate import Refusal
+from data_prep.page_text.documents import format_of, mets_page_types, read_page_text, references
+from data_prep.page_text.folder import TextFolder, normalised
+from data_prep.page_text.zones import PageText, Zone, kind_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+_SPEC = importlib.util.spec_from_file_location("page_text_documents", Path(__file__).parent / "documents.py")
+made = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(made)
+sys.path.pop(0)
+
+URI = "https://example.org/text/7"
+SIZE = made.SIZE
+
+
+def read(document: bytes, size: tuple[int, int] = SIZE, **options: object) -> PageText:
+    found = read_page_text(document, URI, size, canvas=made.CANVAS, **options)
+    assert isinstance(found, PageText), found
+    return found
+
+
+def reason(document: bytes, size: tuple[int, int] = SIZE) -> str:
+    found = read_page_text(document, URI, size, canvas=made.CANVAS)
+    assert isinstance(found, Refusal), found
+    return found.reason
+
+
+def only(page: PageText, kind: str) -> Zone:
+    (zone,) = [zone for zone in page.zones if zone.kind == kind]
+    return zone
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(made.alto(version) for version in (1, 2, 3, 4)),
+        made.page_xml(),
+        made.page_xml(year="2013-07-15"),
+        made.page_xml(year="2010-03-19"),
+        made.hocr(photo="ocr_image"),
+        made.hocr(photo="ocr_linedrawing", head='<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE html>'),
+    ],
+)
+def test_every_format_gives_the_picture_and_the_text_of_its_caption(document):
+    page = read(document)
+    assert only(page, "illustration").pixels == made.PICTURE
+    (caption,) = [zone for zone in page.zones if zone.text and "Fig. 3" in zone.text]
+    assert " ".join(caption.text.split()) == made.CAPTION_WORDS
+    assert caption.pixels == made.CAPTION
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_annotations_of_lines_become_blocks_of_text(version):
+    page = read(made.annotations(version=version))
+    assert [(zone.text, zone.pixels) for zone in page.zones] == [
+        (made.CAPTION_WORDS, made.CAPTION),
+        ("Le prince conduit le navire", (150, 900, 700, 90)),
+    ]
+    assert {zone.language for zone in page.zones} == {"fr"}
+
+
+def test_annotations_of_another_canvas_are_not_used():
+    assert reason(made.annotations(canvas="https://example.org/iiif/b1/canvas/8")) == (
+        "no annotation with text on this canvas"
+    )
+
+
+def test_what_alto_says_of_language_confidence_and_broken_words():
+    page = read(made.alto())
+    caption, text = (zone for zone in page.zones if zone.text)
+    assert (caption.language, caption.confidence) == ("fr", 0.8)
+    assert text.text == "Le prince conduit le navire toujours et la tour demeure dans le monde"
+
+
+# Tenths of a millimetre at 300 dots per inch: 254 / 300 of a pixel. 1/1200 inch: 4 of them make a pixel.
+@pytest.mark.parametrize(("unit", "scale"), [("mm10", 254 / 300), ("inch1200", 4.0), ("pixel", 2.5)])
+def test_coordinates_in_other_units_or_of_another_size_are_scaled_by_the_page(unit, scale):
+    assert only(read(made.alto(unit=unit, scale=scale)), "illustration").pixels == made.PICTURE
+
+
+@pytest.mark.parametrize(
+    ("document", "size", "words"),
+    [
+        (made.alto(), (1500, 1000), "turned by a quarter"),
+        (made.alto(), (1000, 1000), "in other proportions"),
+        (made.alto(unit="mm10", size=None), SIZE, "states no size of its page"),
+        (made.alto(size=None), (300, 200), "lie outside"),
+        (made.alto(scale=3, size=(333, 500)), SIZE, "lie outside"),
+        (b"", SIZE, "empty"),
+        (b"<html><body>Please log in</body></html>", SIZE, "without a page of hOCR"),
+        (b"<mets/>", SIZE, "neither ALTO"),
+        (b"<alto/>", SIZE, "ALTO without a page"),
+        (b"{}", SIZE, "no annotation"),
+        (b"{", SIZE, "JSON"),
+        (b'<!DOCTYPE a [<!ENTITY x "y">]><alto>&x;</alto>', SIZE, "declares entities"),
+    ],
+)
+def test_a_document_that_cannot_belong_to_the_page_is_refused_with_the_reason(document, size, words):
+    assert words in reason(document, size)
+
+
+def test_alto_without_the_size_of_its_page_is_taken_as_pixels_if_it_fits():
+    assert only(read(made.alto(size=None)), "illustration").pixels == made.PICTURE
+
+
+def test_depth_entities_and_size_harm_nobody(monkeypatch):
+    deep = b"<alto>" + b"<ComposedBlock>" * 100_000 + b"</alto>"
+    assert "not XML" in reason(deep)
+    blocks = "".join(f'<ComposedBlock ID="c{n}">' for n in range(100)) + "</ComposedBlock>" * 100
+    assert len(read(made.alto(extra=blocks)).zones) == 3
+    lol = b"""<!DOCTYPE html [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>"""
+    assert "haha" not in (read(made.hocr(photo="ocr_image", head=lol.decode())).zones[1].text or "")
+    monkeypatch.setattr("data_prep.page_text.documents.MAX_XML_BYTES", 10)
+    assert "larger than" in reason(made.alto())
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind"),
+    [
+        ('<OtherTag ID="G" TYPE="block" LABEL="GraphicZone:illustration"/>', "illustration"),
+        ('<StructureTag ID="G" LABEL="Photographie"/>', "photograph"),
+        ('<LayoutTag ID="G" LABEL="DropCapitalZone"/>', "initial"),
+        ('<LayoutTag ID="G" LABEL="StampZone"/>', "stamp"),
+        ('<LayoutTag ID="G" LABEL="Vignette"/>', "ornament"),
+        ('<LayoutTag ID="G" LABEL="MusicZone"/>', "music"),
+    ],
+)
+def test_tags_of_alto_name_the_kind_of_a_block(tag, kind):
+    block = '<Illustration ID="X" TAGREFS="G" HPOS="10" VPOS="10" WIDTH="50" HEIGHT="60"/>'
+    page = read(made.alto(extra=block, tags=f"<Tags>{tag}</Tags>"))
+    assert (kind, (10, 10, 50, 60)) in [(zone.kind, zone.pixels) for zone in page.zones]
+
+
+def test_the_text_in_a_composed_block_of_a_picture_is_its_caption():
+    block = """<ComposedBlock ID="C" TYPE="Illustration" HPOS="100" VPOS="100" WIDTH="400" HEIGHT="180">
+    <TextBlock ID="C1" HPOS="120" VPOS="250" WIDTH="300" HEIGHT="30"><TextLine>
+    <String CONTENT="Vue de Lussigny"
+    HPOS="120" VPOS="250" WIDTH="300" HEIGHT="30"/></TextLine></TextBlock></ComposedBlock>"""
+    page = read(made.alto(extra=block))
+    (caption,) = [zone for zone in page.zones if zone.kind == "caption"]
+    (picture,) = [zone for zone in page.zones if zone.identity == "C"]
+    assert (caption.text, caption.about) == ("Vue de Lussigny", "C")
+    # The picture ends where its caption begins.
+    assert picture.pixels == (100, 100, 400, 150)
+
+
+def test_page_xml_ties_by_relations_and_names_types():
+    relation = """<Relations><Relation type="link"><SourceRegionRef regionRef="i1"/>
+    <TargetRegionRef regionRef="t1"/>
+    </Relation></Relations>"""
+    page = read(made.page_xml(caption_type="paragraph", relation=relation))
+    (caption,) = [zone for zone in page.zones if zone.about]
+    assert (caption.kind, caption.about, caption.text) == ("caption", "i1", made.CAPTION_WORDS)
+    assert only(page, "initial").pixels == (150, 900, 60, 60)
+    assert only(page, "ornament").pixels == (150, 900, 120, 120)
+
+
+def test_hocr_knows_the_entities_of_html_and_the_file_it_describes():
+    page = read(made.hocr())
+    assert only(page, "photograph").pixels == made.PICTURE
+    assert only(page, "text").text == "L’école du prince"
+    assert only(page, "caption").confidence == 0.8
+    assert page.image == "scans/p_0007.tif"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("GraphicZone:figDesc", "caption"), ("Légende", "caption"), ("Bildunterschrift", "caption"),
+        ("Abbildung", "illustration"), ("planche", "illustration"), ("Karte", "map"), ("carte", "map"),
+        ("photographie", "photograph"), ("cul-de-lampe", "ornament"), ("lettrine", "initial"),
+        ("RunningTitleZone", "running"), ("paragraph", None), ("", None), (None, None),
+    ],
+)  # fmt: skip
+def test_types_in_the_languages_of_institutions(words, kind):
+    assert kind_of(words) == kind
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ({"id": "https://x.org/1", "profile": "http://www.loc.gov/standards/alto/v4/alto.xsd"}, "alto"),
+        ({"id": "https://x.org/1", "format": "application/xml+alto"}, "alto"),
+        ({"id": "https://x.org/1", "label": {"en": ["ALTO of page 3"]}, "format": "text/xml"}, "alto"),
+        ({"id": "https://x.org/b/alto/7.xml", "format": "text/xml"}, "alto"),
+        ({"id": "https://x.org/1", "format": "text/vnd.hocr+html"}, "hocr"),
+        ({"id": "https://x.org/1", "format": "application/vnd.prima.page+xml"}, "page-xml"),
+        ({"id": "https://x.org/1.pdf", "format": "application/pdf"}, None),
+        ({"id": "https://x.org/salto/1", "format": "text/html"}, None),
+    ],
+)
+def test_a_link_says_in_its_own_ways_that_it_leads_to_text(link, expected):
+    assert format_of(link) == expected
+
+
+def test_the_references_of_a_canvas_come_with_the_richest_format_first():
+    canvas = {
+        "id": made.CANVAS,
+        "annotations": [
+            {"id": "https://x.org/a", "type": "AnnotationPage"},
+            {"id": "https://x.org/b", "items": [1]},
+        ],
+        "rendering": [
+            {"id": "https://x.org/7.hocr", "format": "text/vnd.hocr+html"},
+            {"id": "https://x.org/7.pdf"},
+        ],
+        "seeAlso": [{"id": "alto/7.xml"}, {"id": "javascript:alto"}, {"format": "alto"}],
+    }
+    assert [(each.uri, each.format) for each in references(canvas, "https://x.org/m/manifest")] == [
+        ("https://x.org/m/alto/7.xml", "alto"),
+        ("https://x.org/7.hocr", "hocr"),
+        ("https://x.org/a", "iiif"),
+    ]
+
+
+def test_mets_says_which_files_belong_to_an_illustration():
+    root = etree.fromstring("""<mets xmlns="http://www.loc.gov/METS/" xmlns:xlink="http://www.w3.org/1999/xlink">
+      <structMap TYPE="PHYSICAL"><div TYPE="physSequence"><div ID="p1" TYPE="page"><fptr FILEID="f1"/></div>
+      <div ID="p2" TYPE="page"><fptr FILEID="f2"/></div></div></structMap>
+      <structMap TYPE="LOGICAL"><div ID="l0" TYPE="monograph">
+      <div ID="l1" TYPE="illustration" LABEL="Taf. II"/></div>
+      </structMap><structLink><smLink xlink:from="l1" xlink:to="p2"/></structLink></mets>""")
+    found = mets_page_types(root)
+    assert ("illustration", "Taf. II") in found["f2"]
+    assert ("illustration", "Taf. II") not in found["f1"]
+
+
+@given(
+    st.sampled_from(["alto", "page_xml", "hocr", "annotations"]),
+    st.integers(0, 3000),
+    st.integers(0, 60),
+    st.binary(max_size=12),
+)
+@settings(max_examples=40, deadline=None)
+def test_no_mangled_document_breaks_a_reader(name, start, length, junk):
+    document = getattr(made, name)()
+    mangled = document[:start] + junk + document[start + length :]
+    found = read_page_text(mangled, URI, SIZE, canvas=made.CANVAS)
+    assert isinstance(found, (PageText, Refusal))
+    for zone in found.zones if isinstance(found, PageText) else ():
+        x, y, width, height = zone.pixels or (0, 0, 1, 1)
+        assert 0 <= x <= SIZE[0]
+        assert 0 <= y <= SIZE[1]
+        assert x + width <= SIZE[0] + 1
+        assert y + height <= SIZE[1] + 1
+
+
+def test_a_folder_finds_the_document_of_a_page_by_its_name(tmp_path):
+    (tmp_path / "vol" / "a").mkdir(parents=True)
+    (tmp_path / "vol" / "btv1b123_f7.alto.xml").write_bytes(made.alto())
+    (tmp_path / "vol" / "a" / "double.xml").write_bytes(made.alto())
+    (tmp_path / "vol" / "double.hocr").write_bytes(made.hocr())
+    folder = TextFolder(tmp_path)
+    assert len(folder) == 1
+    assert isinstance(folder.of_names(["nothing", "btv1b123_f7"], SIZE), PageText)
+    assert isinstance(folder.of_names(["btv1b123_f7"], (900, 200)), Refusal)
+    assert folder.of_names(["double"], SIZE) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("A_0001.alto.xml", "a_0001"),
+        ("dir/p7.TIF", "p7"),
+        ("x_f12.v2.xml", "x_f12.v2"),
+        ("p-7_page.xml", "p-7"),
+    ],
+)
+def test_names_are_compared_without_their_endings(name, stem):
+    assert normalised(name) == stem
