@@ -7,11 +7,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # needs about 2 GB of memory, and what it starts a little more; a small machine gets two.
 WORKERS ?= $(shell awk '/^MemAvailable/ { print ($$2 > 12000000) ? 3 : 2; found = 1 } END { if (!found) print 2 }' /proc/meminfo 2>/dev/null || echo 2)
 
-.PHONY: help demo test suite lint format bench schemas docs clean
+.PHONY: help demo test test-long lint format bench schemas docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "iconoclip needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 4; }
@@ -33,12 +33,11 @@ $(VENV)/.installed-docs: pyproject.toml $(VENV)/.installed
 demo: $(VENV)/.installed  ## the whole pipeline on the built-in collection, then the search page (ARGS=--no-serve stops before it)
 	@$(BIN)/iconoclip demo $(ARGS)
 
-test: $(VENV)/.installed-test  ## ruff, mypy, import-linter and every test, at the same time
-	@$(MAKE) --no-print-directory --jobs=2 lint suite
-
-# mypy has one thread and needs a minute or two: as long as it runs, the tests share the cores with it.
-suite: $(VENV)/.installed-test
+test: $(VENV)/.installed-test  ## the tests (ARGS=--durations=50 adds what is slow)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-long: $(VENV)/.installed-test  ## the tests that take half a minute each: compilers, load, long fuzz
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --long $(ARGS)
 
 lint: $(VENV)/.installed-test  ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

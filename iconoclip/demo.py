@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +22,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 from rich.console import Console
+from rich.markup import escape
 
 from iconoclip import cli, verbs
 from iconoclip.config import Config
@@ -110,19 +116,83 @@ def _harvest_all(config: DemoConfig, shards: Path, console: Console) -> None:
         return
     sets = config.folder / "harvest"
     with archives(config) as found:
-        for archive in found:
-            _step(
-                console, "harvest", archive.address,
-                source=archive.source, institution=archive.institution, out=sets / archive.institution,
-                config="harvest/demo.yaml",
-            )  # fmt: skip
+        _all_at_once(
+            console,
+            {
+                archive.institution: [
+                    "harvest", archive.address, "--source", archive.source,
+                    "--institution", archive.institution, "--out", str(sets / archive.institution),
+                    "--config", "harvest/demo.yaml",
+                ]
+                for archive in found
+            },
+        )  # fmt: skip
     _step(console, "merge", *(str(sets / archive.institution) for archive in found), out=shards)
+
+
+def _all_at_once(console: Console, commands: dict[str, list[str]]) -> None:
+    """Run command lines at the same time, each in a process of its own, and show what they write.
+
+    Raises:
+        IconoclipError: one of them failed; what it wrote says why.
+        KeyboardInterrupt: Ctrl-C, which they received as well.
+    """
+    for words in commands.values():
+        _print_command(console, words)
+    console.print()
+    with contextlib.ExitStack() as stack:
+        started = {name: stack.enter_context(_start(words)) for name, words in commands.items()}
+        readers = [
+            threading.Thread(target=_relay, args=(console, name, process))
+            for name, process in started.items()
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            codes = {name: process.wait() for name, process in started.items()}
+        except BaseException:
+            # As much as is on its way is kept; nobody else tells them when only this process was signalled.
+            for process in started.values():
+                process.send_signal(signal.SIGINT)
+            raise
+        finally:
+            for reader in readers:
+                reader.join()
+    # The rights of some arms forbid any use; the demo shows how they are refused.
+    for name, code in codes.items():
+        if code not in (0, SomeRefused.exit_code):
+            what = f"{name}: the command above ended with exit code {code}"
+            kind = TryAgainLater if code == TryAgainLater.exit_code else BadInput
+            raise kind(what, remedy="its own lines say what to do; then run the same command again")
+
+
+def _start(words: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "iconoclip.cli", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # The same code, wherever this process found it.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+def _relay(console: Console, name: str, process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None, "its output is piped"
+    for line in process.stdout:
+        console.print(f"[dim]{name}[/]  {escape(line.rstrip())}", soft_wrap=True)
+
+
+def _print_command(console: Console, words: list[str]) -> None:
+    console.print(f"\n[bold cyan]iconoclip {words[0]}[/] {' '.join(words[1:])}", soft_wrap=True)
 
 
 def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
     """Print a verb with its options as one would type it, and run it."""
     arguments = [*words, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
-    console.print(f"\n[bold cyan]iconoclip {verb}[/] {' '.join(arguments)}", soft_wrap=True)
+    _print_command(console, [verb, *arguments])
     try:
         return verbs.call(verb, cli.parse(verb, arguments))
     except SomeRefused as refused:

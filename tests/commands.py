@@ -84,6 +84,7 @@ def start_server() -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(address)
     listener.listen()
+    warm()
     gc.collect()
     pid = os.fork()
     if pid == 0:
@@ -92,6 +93,15 @@ def start_server() -> None:
     theirs.close()
     listener.close()
     _server = ours, pid, address
+
+
+def warm() -> None:
+    """Read once what each harvest reads: the model that detects languages, and the vocabulary of labels."""
+    from data_prep.description.languages import guess
+    from data_prep.description.page_labels import is_page_label
+
+    assert guess("A shepherd and his flock, in the evening light of the Campagna") == "en"
+    assert is_page_label("fol. 3r")
 
 
 def stop_server() -> None:

@@ -44,7 +44,7 @@ gc.disable()
 # while the others have nothing to do. `make test ARGS=--durations=50` lists what is slow today.
 LONGEST_FIRST = (
     "cluster", "training/test_ranks.py", "demo", "browser",
-    "training/test_compile.py", "retrieval/test_load.py", "data_prep/harvest/test_changes.py",
+    "retrieval/test_load.py", "training/test_compile.py", "data_prep/harvest/test_changes.py",
     "corpus/test_road.py", "data_prep/harvest/test_kill.py", "data_prep/harvest/test_catalogue.py",
     "training/test_configs.py", "training/test_accounting.py", "training/test_train.py",
     "retrieval/test_meaning.py", "data_prep/harvest/test_array.py", "retrieval/test_compaction.py",
@@ -60,14 +60,26 @@ def unit_of(path: str) -> str:
     return next((folder for folder in TAKEN_WHOLE if path.startswith(f"{folder}/")), path)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--long runs the tests that are left out otherwise: `make test-long`."""
+    parser.addoption("--long", action="store_true", help="run the tests marked `long`, and only these")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Count processor seconds where that is asked for."""
     if processor_time.IS_ON:
         config.pluginmanager.register(processor_time)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start what takes longest first; all others keep their order."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose between the short and the long tests, and start what takes longest first; all others keep their
+    order.
+    """
+    is_wanted = bool(config.getoption("--long"))
+    left_out = [item for item in items if (item.get_closest_marker("long") is not None) != is_wanted]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     places = {unit: place for place, unit in enumerate(LONGEST_FIRST)}
     here = Path(__file__).parent
     items.sort(key=lambda item: places.get(unit_of(item.path.relative_to(here).as_posix()), len(places)))

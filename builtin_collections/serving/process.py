@@ -13,16 +13,19 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from builtin_collections.serving.exchange import Application, Handler
 from iconoclip.errors import BadInput, IconoclipError, TryAgainLater
 
 HOST = "127.0.0.1"
 _STOP_SECONDS = 10
+# A listening socket, its port, and what answers there.
+_Site = tuple[socket.socket, int, Handler]
 
 
 @contextmanager
@@ -93,7 +96,8 @@ def serve(
     announce: Callable[[Sequence[str]], None],
     until_stdin_closes: bool,
 ) -> None:
-    """Serve one handler per port in this process until told to stop.
+    """Serve one handler per port until told to stop: the first in this process, each other in a process
+    forked from it, which ends when this one does. So the sites answer at the same time.
 
     Args:
         make_handlers: makes the handlers from the base URLs, in the order of `ports`; called
@@ -104,23 +108,62 @@ def serve(
     Raises:
         TryAgainLater: a port is in use.
     """
-    import uvicorn
+    # Imported here, once for all processes.
 
     sockets = [_listen(port) for port in ports]
     bound = [opened.getsockname()[1] for opened in sockets]
     bases = [f"http://{HOST}:{port}" for port in bound]
+    sites = list(zip(sockets, bound, make_handlers(bases), strict=True))
+    announce(bases)
+    until_closed, kept_open = os.pipe()
+    mine, *others = sites
+    children = []
+    for site in others:
+        pid = os.fork()
+        if pid == 0:
+            os.close(kept_open)
+            _end_as_child(site, sites, until_closed)
+        children.append(pid)
+    for opened, _, _ in others:
+        opened.close()
+    try:
+        _serve_one(*mine, until=0 if until_stdin_closes else None)
+    finally:
+        os.close(kept_open)
+        for pid in children:
+            os.waitpid(pid, 0)
+
+
+def _end_as_child(site: _Site, sites: Sequence[_Site], until: int) -> NoReturn:
+    """Serve one site in a process forked for it, and end that process."""
+    for opened, _, _ in sites:
+        if opened is not site[0]:
+            opened.close()
+    try:
+        _serve_one(*site, until=until)
+    except KeyboardInterrupt:
+        pass
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def _serve_one(opened: socket.socket, port: int, handler: Handler, *, until: int | None) -> None:
+    """Serve until told to stop, or until the file descriptor `until` is at its end."""
+    import uvicorn
+
     settings = uvicorn.Config(
-        Application(dict(zip(bound, make_handlers(bases), strict=True))),
+        Application({port: handler}),
         log_level="warning",
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(settings)
-    if until_stdin_closes:
-        threading.Thread(target=_watch_stdin, args=(server,), daemon=True).start()
-    announce(bases)
-    asyncio.run(server.serve(sockets=sockets))
+    if until is not None:
+        threading.Thread(target=_stop_at_end_of, args=(until, server), daemon=True).start()
+    asyncio.run(server.serve(sockets=[opened]))
 
 
 def _listen(port: int) -> socket.socket:
@@ -140,6 +183,7 @@ def _listen(port: int) -> socket.socket:
     return opened
 
 
-def _watch_stdin(server: object) -> None:
-    sys.stdin.buffer.read()
+def _stop_at_end_of(descriptor: int, server: object) -> None:
+    while os.read(descriptor, 4096):
+        pass
     server.should_exit = True  # type: ignore[attr-defined]

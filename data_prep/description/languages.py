@@ -317,7 +317,10 @@ def _by_small_words(text: str) -> str | None:
 
 def _num_letters(text: str) -> int:
     """The number of letters; a letter that represents a syllable or a word counts as three."""
-    return sum(3 if letter >= "\u1100" else 1 for letter in text[:400] if letter.isalpha())
+    text = text[:400]
+    if text.isascii():  # by far the most
+        return sum(map(str.isalpha, text))
+    return sum(3 if letter >= "\u1100" else 1 for letter in text if letter.isalpha())
 
 
 @functools.lru_cache(maxsize=8192)

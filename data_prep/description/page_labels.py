@@ -136,6 +136,8 @@ def fold(text: str) -> str:
 
     The marks that tell Japanese syllables apart stay.
     """
+    if text.isascii():  # by far the most
+        return text.lower()
     text = _LETTER_NUMBER.sub("1", text.casefold())
     letters = (
         letter

@@ -103,7 +103,7 @@ class CompletionWriter:
             seen[0], seen[2] = seen[0] + 1, row
 
     def finish(self) -> None:
-        """Write the tables."""
+        """Write the tables of prefixes, and the texts that they point to."""
         run = self._connection.execute
         run(_JOIN)
         self._connection.executemany(

@@ -135,6 +135,7 @@ def test_mirador_shows_a_canvas_without_a_picture(
     assert errors == []
 
 
+@pytest.mark.long
 def test_universal_viewer_paints_the_results_of_a_search(
     viewers: str, address: str, watched: tuple[Page, list[str], list[str]]
 ) -> None:

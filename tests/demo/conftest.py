@@ -4,11 +4,12 @@ folder."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import sysconfig
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,26 +76,38 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environm
 
 @dataclass(frozen=True)
 class Walked:
-    """A demo that was interrupted in its first harvest, and run again to its end."""
+    """A demo that was interrupted in its harvests, and run again until it served its page."""
 
     folder: Path
     """where the commands ran"""
     code_when_interrupted: int
     output_when_interrupted: str
+    page: str
+    """the address it serves at, while the tests of this folder run"""
 
 
 @pytest.fixture(scope="session")
-def walked(elsewhere: Environment, tmp_path_factory: pytest.TempPathFactory) -> Walked:
-    """A small demo, walked from the wheel."""
+def walked(elsewhere: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+    """A small demo, walked from the wheel to its page."""
     folder = tmp_path_factory.mktemp("demo")
     with elsewhere.start(folder, "iconoclip", "demo", "--no-serve", *SMALL) as first:
         assert first.stdout is not None
         for line in first.stdout:
-            if "iconoclip harvest" in line:
+            if "documents" in line:  # the first progress of a harvest
                 break
-        time.sleep(0.5)
         first.send_signal(signal.SIGINT)
         output = first.stdout.read()
-    code, said = elsewhere.run(folder, "iconoclip", "demo", "--no-serve", *SMALL)
-    assert code == 0, said[-4000:]
-    return Walked(folder, first.returncode, output)
+    command = ("python", "-u", "-m", "iconoclip.cli", "demo", "--port", "0", *SMALL)
+    with elsewhere.start(folder, *command) as second:
+        assert second.stdout is not None
+        lines = []
+        for line in second.stdout:
+            lines.append(line)
+            if found := re.search(r"serving at (http://127\.0\.0\.1:\d+)", line):
+                break
+        assert found, "".join(lines)[-4000:]
+        try:
+            yield Walked(folder, first.returncode, output, found[1])
+        finally:
+            second.send_signal(signal.SIGINT)
+            second.wait(20)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
-import pytest
 
 from iconoclip.shardset import ShardSet
-from tests.demo.conftest import SMALL, Environment, Walked
+from tests.demo.conftest import Environment, Walked
 
 
 def test_an_interrupted_demo_continues(walked: Walked) -> None:
@@ -59,28 +57,8 @@ def test_another_collection_is_not_mixed_in(elsewhere: Environment, walked: Walk
     assert "another collection" in output
 
 
-@pytest.fixture(scope="module")
-def page(elsewhere: Environment, walked: Walked) -> Iterator[str]:
-    """The address that the demo serves at when it is run once more, to the page."""
-    with elsewhere.start(
-        walked.folder, "python", "-u", "-m", "iconoclip.cli", "demo", "--port", "0", *SMALL
-    ) as server:
-        assert server.stdout is not None
-        address, lines = "", []
-        for line in server.stdout:
-            lines.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                address = found[0]
-                break
-        assert address, "".join(lines)
-        try:
-            yield address
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(20)
-
-
-def test_the_page_answers_a_description(page: str) -> None:
+def test_the_page_answers_a_description(walked: Walked) -> None:
+    page = walked.page
     deadline = time.monotonic() + 60
     while httpx2.get(f"{page}/api/ready").status_code != 200 and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -7,11 +7,14 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.commands import Command
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "retrieval_load.py"
 
 
+@pytest.mark.long
 def test_changes_under_load_show_no_error_no_wrong_answer_and_nothing_withdrawn() -> None:
     options = ["--seconds", "6", "--items", "80", "--clients", "2", "--grace", "4"]
     load = Command([BENCHMARK, *options], env={**os.environ, "OMP_NUM_THREADS": "1"})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,16 +29,12 @@ from training.train import train
 from .conftest import SMALL_MODEL, changed
 
 MakeConfig = Callable[..., TrainConfig]
+pytestmark = pytest.mark.long
 THIN_MODEL: dict[str, Any] = copy.deepcopy(SMALL_MODEL)
 THIN_MODEL["model_cfg"]["vision_cfg"]["layers"] = 1
-ON_DEMAND = bool(os.environ.get("ICONOCLIP_COMPILE"))
 # Thirty C++ files, of one to four seconds each.
 WRITES_CODE = pytest.mark.skipif(
-    not ON_DEMAND or not any(map(shutil.which, ("g++", "c++", "clang++"))),
-    reason="set ICONOCLIP_COMPILE=1 to write and compile C++ as well: a minute or two, and a compiler",
-)
-CAPTURES_FOUR_GRAPHS = pytest.mark.skipif(
-    not ON_DEMAND, reason="set ICONOCLIP_COMPILE=1 to begin and end compiling in a run: half a minute"
+    not any(map(shutil.which, ("g++", "c++", "clang++"))), reason="no C++ compiler: apt-get install -y g++"
 )
 
 
@@ -109,7 +104,6 @@ def test_a_compiled_run_is_the_plain_one(
         assert torch.equal(tensor, checkpoint_of(compiled)["state_dict"][f"model.{name}"]), name
 
 
-@CAPTURES_FOUR_GRAPHS
 def test_compiling_may_begin_and_end_in_the_middle_of_a_run(
     make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,8 @@ import os, sys
 from iconoclip.cli import main
 import data_prep.harvest.verb, data_prep.contribute.pack
 import py3langid, PIL.JpegImagePlugin, httpx2, httpcore2, protego
+from tests.commands import warm
+warm()
 for line in sys.stdin:
     child = os.fork()
     if not child:
