@@ -21,6 +21,9 @@ DEFAULT: Final = "default"
 NAMES: Final = ("subject", "person", "place", "technique", "type", "creator", "date", "title", "work")
 
 _NAME = re.compile(r"\{(\w+)\}")
+# A title with quotation marks of its own gets none around it.
+_QUOTES: Final = re.compile(r"[«»“”„「『]")
+_AROUND_TITLE: Final = re.compile(r"[«“”„»‘]\s?(?=\{title\})|(?<=\{title\})\s?[»”“«’]")
 _JOINERS: Final = " ,;:.-–、，；،؛。"
 
 
@@ -127,6 +130,8 @@ class Composition(Config):
     def page_of(self, title: str, language: str) -> str:
         """What a page is called by its book's title; the title where the language has no words for it."""
         page = self.pages.get(language) or self.pages.get(language.split("-")[0]) or "{title}"
+        if _QUOTES.search(title):
+            page = _AROUND_TITLE.sub("", page)
         return page.replace("{title}", title.rstrip(_JOINERS) if page != "{title}" else title)
 
     def template(self, language: str) -> Template:

@@ -109,6 +109,13 @@ class InstitutionProfile(Config):
     canvas_label: TextField = Field(
         default="caption", description="what the label of a canvas is, if it describes the image at all"
     )
+    collection_label: TextField = Field(
+        default="ignore",
+        description=(
+            "what the label of a collection is that a manifest says it is part of: `title` makes it a caption"
+            " of level collection"
+        ),
+    )
     titles_are: TextField = Field(default="title", description="what the titles of Dublin Core records are")
     summary: TextField = Field(
         default="description", description="what the summary (2.1: description) of a manifest is"

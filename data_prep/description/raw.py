@@ -34,6 +34,7 @@ LABELS_JOIN: Final = " | "
 # What a standard says a text is, where the institution's profile decides what that means.
 MANIFEST_LABEL: Final = "manifest-label"
 CANVAS_LABEL: Final = "canvas-label"
+COLLECTION_LABEL: Final = "collection-label"
 SUMMARY: Final = "summary"
 RECORD_TITLE: Final = "record-title"
 RECORD_SUBJECT: Final = "record-subject"
@@ -171,7 +172,13 @@ class Describer:
         image = self._part(pairs, ("image",), "page", spoken)
         composed, around = self._profile.composed, page.around.of(shared.around)
         labels = [plain_text(pair.value, MAX_LABEL_CHARS) for pair in pairs if pair.field == CANVAS_LABEL]
-        is_page = whole == "work" and shows_a_page(labels, shared.around, composed)
+        is_page = whole == "work" and shows_a_page(
+            labels,
+            shared.around,
+            composed,
+            num_images or 1,
+            [one.text for one in shared.captions if one.role == "title"],
+        )
         captions = merged_captions(
             extended(page.captions, around, composed, shared.captions),
             extended(shared.captions, shared.around, composed, is_page=is_page),
@@ -245,6 +252,7 @@ class Describer:
             field = {
                 MANIFEST_LABEL: profile.manifest_label,
                 CANVAS_LABEL: profile.canvas_label,
+                COLLECTION_LABEL: profile.collection_label,
                 SUMMARY: profile.summary,
                 RECORD_TITLE: profile.titles_are,
             }.get(field, field)

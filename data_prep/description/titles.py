@@ -24,6 +24,7 @@ _FIRST_SYLLABIC: Final = "\u3040"
 _SYLLABLES_PER_WORD: Final = 3
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _YEAR: Final = re.compile(r"\d{4}")
+_MIN_PAGES: Final = 20
 # "Hedvig Eleonora, 1636-1715, drottning av Sverige"
 _LIFE: Final = re.compile(
     r"[,(]\s*(?:c\w{0,4}\.?\s*)?1\d{3}\s*[-–—]\s*(?:c\w{0,4}\.?\s*)?(?:\d{2}|1[4-9]\d\d|20\d\d)\b"
@@ -56,12 +57,20 @@ def extended(
     )
 
 
-def shows_a_page(labels: Iterable[str], around: Circumstances, composition: Composition) -> bool:
+def shows_a_page(
+    labels: Iterable[str],
+    around: Circumstances,
+    composition: Composition,
+    num_images: int,
+    titles: Iterable[str] = (),
+) -> bool:
     """Whether an image of several shows a page, as its labels say, or its number and the kind of object.
 
     Args:
         labels: of the canvas.
         around: kind and technique of the object.
+        num_images: of the object; many numbered images of no stated kind are a volume.
+        titles: of the object: a "Map of ..." has no pages either.
     """
     labels = [label for label in labels if is_page_label(label)]
     if not labels or any(map(names_a_part, labels)):
@@ -70,9 +79,10 @@ def shows_a_page(labels: Iterable[str], around: Circumstances, composition: Comp
     words = _WORD.findall(kinds)
     if any(word.startswith(composition.books) for word in words):
         return True
-    return any(map(names_a_page, labels)) and not any(
-        word.startswith(composition.not_books) for word in words
-    )
+    words += _WORD.findall(" ".join(titles).casefold())
+    if any(word.startswith(composition.not_books) for word in words):
+        return False
+    return num_images >= _MIN_PAGES or any(map(names_a_page, labels))
 
 
 def _is_of_a_book(caption: Caption) -> bool:

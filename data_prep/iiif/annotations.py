@@ -35,6 +35,8 @@ MAX_CHOICES = 100
 MIN_SIDE_PIXELS = 24
 # A part that covers more of the page than this is the page.
 _WHOLE = 0.95
+# Of a part that is drawn on one of several images, as much has to be on it.
+_INSIDE = 0.9
 _SHORT_CHARS = 200
 LABEL = raw.ANNOTATION
 # EXIF numbers the orientations that swap width and height from 5 on.
@@ -71,6 +73,24 @@ class Page:
 
     image: Candidate
     size: tuple[int, int] | None
+    painted: tuple[tuple[Region | None, Candidate], ...] = ()
+    """Of a canvas that several images make up: each with the part that it is painted on, the topmost last;
+    None for all of it. Empty where every image shows all of the canvas."""
+
+    def showing(self, part: CanvasPart) -> tuple[Page, CanvasPart] | None:
+        """The image that shows a part of the canvas, as a page of its own, and the part on that page.
+
+        Of several that show all of the part it is the topmost; None where no single image does.
+        """
+        if part.region is None or part.is_image_space or not self.painted:
+            return self, part
+        for on, image in reversed(self.painted):
+            if on is None:
+                return Page(image, self.size), part
+            if _is_inside(part.region, on):
+                moved = part.region.model_copy(update={"x": part.region.x - on.x, "y": part.region.y - on.y})
+                return Page(image, (on.width, on.height)), dataclasses.replace(part, region=moved)
+        return None
 
     @property
     def image_space(self) -> tuple[int, int] | None:
@@ -91,6 +111,7 @@ class Page:
         return {
             "page": _candidates().dump_python(self.image, mode="json", exclude_defaults=True),
             "size": self.size,
+            **({"painted": _painted().dump_python(self.painted, mode="json")} if self.painted else {}),
         }
 
     @classmethod
@@ -98,18 +119,31 @@ class Page:
         """The page of a link's context; None where there is none."""
         try:
             image = _candidates().validate_python(context.get("page"))
+            painted = _painted().validate_python(context.get("painted") or ())
         except ValidationError:
             return None
         size = context.get("size")
         is_size = (
             isinstance(size, (list, tuple)) and len(size) == 2 and all(isinstance(side, int) for side in size)
         )
-        return cls(image, (size[0], size[1]) if is_size and size else None)
+        return cls(image, (size[0], size[1]) if is_size and size else None, painted)
 
 
 @functools.cache
 def _candidates() -> TypeAdapter[Candidate]:
     return TypeAdapter(Candidate)
+
+
+@functools.cache
+def _painted() -> TypeAdapter[tuple[tuple[Region | None, Candidate], ...]]:
+    return TypeAdapter(tuple[tuple[Region | None, Candidate], ...])
+
+
+def _is_inside(part: Region, on: Region) -> bool:
+    """Whether a part lies in a region, but for a margin: people draw a little over the edge."""
+    width = min(part.x + part.width, on.x + on.width) - max(part.x, on.x)
+    height = min(part.y + part.height, on.y + on.height) - max(part.y, on.y)
+    return min(width, height) > 0 and width * height >= _INSIDE * part.width * part.height
 
 
 def read_annotations(
@@ -170,7 +204,7 @@ def page_annotations(
     An annotation about the image that gives neither is refused with the reason. `uri` is what they are in.
     """
     of_page: list[RawPair] = []
-    of_parts: dict[CanvasPart, list[RawPair]] = {}
+    of_parts: dict[CanvasPart, tuple[Page, CanvasPart, list[RawPair]]] = {}
     refused: list[Refusal] = []
     for annotation in _annotations(pages):
         if not _is_of_the_image(annotation):
@@ -183,22 +217,28 @@ def page_annotations(
         parts = list(parts_of(annotation.get("target"), page.size, page.image.source_size))
         if not parts:
             refused.append(Refusal(name, "an annotation of a point, a time, or nothing on the page"))
-        for part in map(page.before_turning, parts):
+        for part in parts:
             if part.region is None:
                 of_page += said
+            elif (showing := page.showing(part)) is None:
+                refused.append(Refusal(name, "a part of the canvas that no single image of it shows"))
             elif part in of_parts or len(of_parts) < MAX_REGIONS:
-                of_parts.setdefault(part, []).extend(said)
+                of_parts.setdefault(part, (*showing, []))[2].extend(said)
             else:
                 refused.append(Refusal(name, f"more than {MAX_REGIONS} regions on one page"))
     finds: list[Candidate | Refusal] = []
-    for part, said in of_parts.items():
-        placed = _placed(part, page)
+    for shown, drawn, said in of_parts.values():
+        part = shown.before_turning(drawn)
+        placed = _placed(part, shown)
+        if placed == "whole" and shown.image is not page.image:
+            width, height = shown.image.source_size or shown.image_space or (0, 0)
+            placed = Region(x=0, y=0, width=width, height=height) if width and height else placed
         if placed == "whole":
             of_page += said
         elif isinstance(placed, str):
             finds.append(Refusal(f"{part.source}#xywh={part.region}", placed))
         else:
-            finds.append(_find(part, placed, said, page, profile))
+            finds.append(_find(part, placed, said, shown, profile))
     return _of_the_page(of_page), [*finds, *_counted(refused)]
 
 

@@ -7,11 +7,13 @@ from typing import Any
 from data_prep.description import raw
 from data_prep.description.plain_text import plain_text
 from data_prep.description.raw import raw_pair
-from data_prep.iiif.document import JsonObject, as_list, id_of, objects, web_address
+from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address
 from data_prep.iiif.language_map import first_text, texts
 from data_prep.iiif.upgrade import metadata
 from data_prep.institutions import InstitutionProfile
 from iconoclip.record import Institution, PairLevel, RawPair
+
+_MAX_COLLECTIONS = 10
 
 
 def pairs_of(resource: JsonObject, level: PairLevel, label_field: str) -> list[RawPair]:
@@ -47,7 +49,17 @@ def pairs_of_manifest(manifest: JsonObject, identity: str, record: Any = None) -
             break
     if isinstance(value := manifest.get("navDate"), str) and value:
         found.append(raw_pair("navDate", value, None, "manifest", raw.NAVIGATION_DATE))
-    return found + _pairs_of_record(record)
+    return found + _pairs_of_collections(manifest) + _pairs_of_record(record)
+
+
+def _pairs_of_collections(manifest: JsonObject) -> list[RawPair]:
+    """What a manifest says of the collections that it is part of (2.1: within)."""
+    found: list[RawPair] = []
+    for item in objects(manifest.get("partOf"))[:_MAX_COLLECTIONS]:
+        if type_of(item) in ("Collection", ""):
+            found += pairs_of(item, "collection", raw.COLLECTION_LABEL)
+    # Its rights are those of the list, not of the pictures.
+    return [pair for pair in found if pair.field not in ("rights", "attribution")]
 
 
 def _pairs_of_record(record: Any) -> list[RawPair]:

@@ -16,7 +16,7 @@ from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of
 from data_prep.iiif.painting import Painting, each_view_once, paintings
 from data_prep.iiif.ranges import contents_by_canvas
 from data_prep.institutions import InstitutionProfile
-from iconoclip.record import RawPair, Source
+from iconoclip.record import RawPair, Region, Source
 
 MAX_CANVASES = 50_000
 
@@ -61,6 +61,7 @@ class ManifestReader:
         own = pairs_of(canvas, "canvas", raw.CANVAS_LABEL)
         own += raw.raw_pairs(contents.get(id_of(canvas) or "", []), "canvas")
         candidates: list[Candidate] = []
+        painted: list[Region | None] = []
         num_images = 0
         for painting in each_view_once(list(paintings(canvas, self.identity))):
             num_images += 1
@@ -68,10 +69,11 @@ class ManifestReader:
                 yield Refusal(name, painting)
                 continue
             candidates.append(self._candidate(painting, name, identity, own))
+            painted.append(painting.on)
         if num_images == 0:
             yield Refusal(name, "a canvas without an image")
         if candidates and self.profile.regions and "annotations" in canvas:
-            yield from self._annotated(canvas, candidates, name)
+            yield from self._annotated(canvas, candidates, painted, name)
         else:
             yield from candidates
 
@@ -106,18 +108,28 @@ class ManifestReader:
         )
 
     def _annotated(
-        self, canvas: JsonObject, candidates: list[Candidate], name: str
+        self, canvas: JsonObject, candidates: list[Candidate], painted: list[Region | None], name: str
     ) -> Iterator[Candidate | Link | Refusal]:
-        """The images of a canvas with what annotations say of them, then the parts that they point out."""
+        """The images of a canvas with what annotations say of them, then the parts that they point out.
+
+        Args:
+            painted: the part of the canvas that each image is painted on; None for all of it.
+        """
         width, height = whole_number(canvas.get("width")), whole_number(canvas.get("height"))
-        page = Page(candidates[0], (width, height) if width and height else None)
+        is_composed = any(painted)
+        page = Page(
+            candidates[0],
+            (width, height) if width and height else None,
+            tuple(zip(painted, candidates, strict=True)) if is_composed else (),
+        )
         listed = as_list(canvas.get("annotations"))
         embedded = [item for item in listed if isinstance(item, dict) and item.get("items")]
         said, finds = page_annotations(embedded, page, self.profile, name)
         if said:
-            first = candidates[0]
-            described = self.describer.described([*first.raw, *said], self.num_images, first.raw_num_dropped)
-            candidates[0] = dataclasses.replace(first, **described.fields)
+            # What is said of all of a canvas holds for each of the images that it is made of.
+            for number, one in enumerate(candidates if is_composed else candidates[:1]):
+                described = self.describer.described([*one.raw, *said], self.num_images, one.raw_num_dropped)
+                candidates[number] = dataclasses.replace(one, **described.fields)
         yield from candidates
         yield from finds
         for item in listed:

@@ -13,7 +13,7 @@ from data_prep.iiif.descriptive import rights_of
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
 from data_prep.iiif.image_services import asks_for_login, image_service
 from data_prep.iiif.language_map import TaggedText, texts
-from data_prep.iiif.selectors import api_part, fragment_part
+from data_prep.iiif.selectors import api_part, fragment_part, parts_of
 from data_prep.iiif.turns import UPRIGHT, turn_of
 from iconoclip.record import Region
 
@@ -42,6 +42,8 @@ class Painting:
     region_space: tuple[int, int] | None = None
     turn: int = UPRIGHT
     """How the canvas shows it: an orientation as EXIF numbers them."""
+    on: Region | None = None
+    """The part of the canvas that it is painted on; None for all of it."""
     label: tuple[TaggedText, ...] = ()
     rights: tuple[str, ...] = ()
     """What the image or its service states, which goes before what its page and its manifest do."""
@@ -55,13 +57,26 @@ class Painting:
 def paintings(canvas: JsonObject, base: str) -> Iterator[Painting | str]:
     """The images on a canvas in document order, or for each thing that is none the reason why."""
     num_found = 0
-    for body in _bodies(canvas):
+    for body, target in _bodies(canvas):
+        on = _part_of_canvas(target, canvas)
         for painting in _images(body, base, 0):
             num_found += 1
             if num_found > MAX_IMAGES:
                 yield f"more than {MAX_IMAGES} images on one canvas"
                 return
-            yield painting
+            yield (
+                painting if on is None or isinstance(painting, str) else dataclasses.replace(painting, on=on)
+            )
+
+
+def _part_of_canvas(target: Any, canvas: JsonObject) -> Region | None:
+    """The part of a canvas that a target names; None where it is all of it, or where no size is known."""
+    width, height = whole_number(canvas.get("width")), whole_number(canvas.get("height"))
+    size = (width, height) if width and height else None
+    part = next(parts_of(target, size), None)
+    if part is None or part.region is None or part.is_image_space or size is None:
+        return None
+    return None if _covers(size, part.region.width, part.region.height) else part.region
 
 
 def each_view_once(found: list[Painting | str]) -> list[Painting | str]:
@@ -83,14 +98,15 @@ def each_view_once(found: list[Painting | str]) -> list[Painting | str]:
     ]
 
 
-def _bodies(canvas: JsonObject) -> Iterator[Any]:
+def _bodies(canvas: JsonObject) -> Iterator[tuple[Any, Any]]:
+    """Each body of a painting annotation, with the annotation's target."""
     for page in objects(canvas.get("items")):
         if type_of(page) == "Annotation":  # the page left out
-            yield from as_list(page.get("body"))
+            yield from ((body, page.get("target")) for body in as_list(page.get("body")))
         for annotation in objects(page.get("items")):
             motivations = as_list(annotation.get("motivation"))
             if not motivations or any(str(item).endswith("painting") for item in motivations):
-                yield from as_list(annotation.get("body"))
+                yield from ((body, annotation.get("target")) for body in as_list(annotation.get("body")))
 
 
 def _images(body: Any, base: str, depth: int) -> Iterator[Painting | str]:

@@ -317,8 +317,12 @@ def test_an_image_that_shows_a_page_is_called_one(label: str, kind: str | None, 
         raw_pair("label", label, None, "canvas", "canvas-label"),
         *([raw_pair("Type", kind, "en", "manifest")] if kind else []),
     ]
-    (caption,) = Describer(ANY).describe(pairs, 80).captions
+    (caption,) = Describer(ANY).describe(pairs, 12).captions
     assert (caption.text, caption.level, caption.role) == (expected, "work", "title")
+    # Many numbered images of no other kind are a volume.
+    is_numbered = label in ("12", "Image 12")
+    (many,) = Describer(ANY).describe(pairs, 80).captions
+    assert many.text == ("A page from “The marsh in winter”" if is_numbered and not kind else expected)
     # An object of one image is the item itself, whatever its label.
     (alone,) = Describer(ANY).describe(pairs, 1).captions
     assert "page" not in alone.text
