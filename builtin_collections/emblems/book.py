@@ -15,7 +15,7 @@ from PIL import Image
 from builtin_collections.emblems import pages, paper
 from builtin_collections.emblems.leaf import Leaf
 from builtin_collections.emblems.style import Style, choose
-from builtin_collections.emblems.truth import Placement, Scaling, Truth
+from builtin_collections.emblems.truth import Placement, Truth
 
 LONG_SIDE = 1100
 """The longer side of a page's image, in pixels."""
@@ -96,23 +96,25 @@ def _inside(rng: random.Random, album: bool) -> str:
     return rng.choices(list(pages.INSIDE), [share for _, share in pages.INSIDE.values()])[0]
 
 
+def view_of(book: Volume, number: int) -> paper.Camera:
+    """How the image `number` was taken, which gives its size before it is drawn."""
+    rng = random.Random(f"camera {book.seed} {book.number} {number}")
+    return paper.camera(book.style, rng, len(book.sheets[number].sorts), LONG_SIDE)
+
+
 def page(book: Volume, number: int) -> tuple[Image.Image, Truth]:
     """The image of one page (mode RGB, its longer side at most LONG_SIDE), and what is on it."""
-    sheet = book.sheets[number]
+    sheet, view = book.sheets[number], view_of(book, number)
     rng = random.Random(f"page {book.seed} {book.number} {number}")
     if len(sheet.sorts) > 1:
-        image, truth = _spread(book, sheet, rng)
+        image, truth = _spread(book, sheet, view.leaf_height, rng)
     else:
-        leaf, truth = leaf_of(book, sheet, rng, _height(book.style, 1))
-        image = _finished(leaf, rng, bare=truth.kind in ("binding", "target"))
-        if truth.kind not in ("binding", "target") and rng.random() < 0.6:
+        leaf, truth = leaf_of(book, sheet, rng, view.leaf_height)
+        bare = truth.kind in ("binding", "target")
+        image = _finished(leaf, rng, bare=bare)
+        if not bare and rng.random() < 0.6:
             image = paper.gutter(image, at_left=sheet.recto, rng=rng)
-        image, truth = paper.photographed(image, truth, book.style, rng)
-    return _fitted(image, truth)
-
-
-def _height(style: Style, leaves: int) -> int:
-    return round(min(LONG_SIDE * 0.97, LONG_SIDE * 0.97 / (style.proportion * leaves)))
+    return paper.photographed(image, truth, book.style, view, rng)
 
 
 def leaf_of(book: Volume, sheet: Sheet, rng: random.Random, height: int) -> tuple[Leaf, Truth]:
@@ -124,16 +126,16 @@ def leaf_of(book: Volume, sheet: Sheet, rng: random.Random, height: int) -> tupl
 
 def _finished(leaf: Leaf, rng: random.Random, *, bare: bool) -> Image.Image:
     verso = None
-    if not bare and leaf.style.show_through > 0.02:
-        other = Leaf(leaf.style, random.Random(rng.random()), leaf.height, recto=not leaf.recto)
+    if not bare and leaf.style.show_through > 0.03 and leaf.style.scan != "bitonal":
+        # The other side is drawn at half the size: nobody reads it.
+        other = Leaf(leaf.style, random.Random(rng.random()), leaf.height // 2, recto=not leaf.recto)
         pages.text(other, 1)
         verso = other.ink
     return paper.on_paper(leaf, verso)
 
 
-def _spread(book: Volume, sheet: Sheet, rng: random.Random) -> tuple[Image.Image, Truth]:
-    """Two facing pages in one image."""
-    height = _height(book.style, 2)
+def _spread(book: Volume, sheet: Sheet, height: int, rng: random.Random) -> tuple[Image.Image, Truth]:
+    """Two facing pages next to each other."""
     images, truths = [], []
     for recto, sort in ((False, sheet.sorts[0]), (True, sheet.sorts[1])):
         side = Sheet(sheet.number * 2 + recto, (sort,), sheet.label, recto)
@@ -145,16 +147,6 @@ def _spread(book: Volume, sheet: Sheet, rng: random.Random) -> tuple[Image.Image
     both.paste(images[0], (0, 0))
     both.paste(images[1], (width, 0))
     moved = truths[1].moved(Placement((width, height), (width, 0)), both.size)
-    joined = Truth("spread", both.size, truths[0].pictures + moved.pictures, truths[0].texts + moved.texts)
-    return paper.photographed(both, joined, book.style, rng)
-
-
-def _fitted(image: Image.Image, truth: Truth) -> tuple[Image.Image, Truth]:
-    """Image and truth reduced to LONG_SIDE where they are larger."""
-    scale = LONG_SIDE / max(image.size)
-    if scale >= 1:
-        return image, truth
-    size = (round(image.width * scale), round(image.height * scale))
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0), truth.moved(
-        Scaling(scale, size), size
+    return both, Truth(
+        "spread", both.size, truths[0].pictures + moved.pictures, truths[0].texts + moved.texts
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +15,6 @@ from builtin_collections.emblems.style import Colour, Style
 from builtin_collections.emblems.truth import Placement, Truth
 
 _GROUND = (1400, 1400)
-_BED_SHADOW = 10
 
 
 @lru_cache(6)
@@ -34,7 +34,7 @@ def on_paper(leaf: Leaf, verso: Image.Image | None) -> Image.Image:
     """The leaf as it looks, mode RGB.
 
     Args:
-        verso: the ink of the other side (mode L, 255 is paper), of whatever size.
+        verso: the ink of the other side (mode L, 255 is paper); it may be smaller.
     """
     style, rng = leaf.style, leaf.rng
     ink = leaf.ink
@@ -61,9 +61,7 @@ def _coloured(ink: Image.Image, paper: Colour, black: Colour) -> Image.Image:
 
 
 def _shining_through(verso: Image.Image, size: tuple[int, int], strength: float) -> Image.Image:
-    small = (
-        verso.transpose(Image.Transpose.FLIP_LEFT_RIGHT).reduce(2).filter(ImageFilter.BoxBlur(1)).resize(size)
-    )
+    small = verso.transpose(Image.Transpose.FLIP_LEFT_RIGHT).filter(ImageFilter.BoxBlur(1)).resize(size)
     return small.point([round(255 - (255 - value) * min(0.4, strength)) for value in range(256)])
 
 
@@ -113,25 +111,46 @@ def gutter(sheet: Image.Image, *, at_left: bool, rng: random.Random) -> Image.Im
     return sheet
 
 
+@dataclass(frozen=True)
+class Camera:
+    """How a leaf (or two) lies in its image. `margins`: left, right, top and bottom, in pixels."""
+
+    leaf_height: int
+    leaves: int
+    size: tuple[int, int]
+    margins: tuple[int, int, int, int]
+    degrees: float
+
+
+def camera(style: Style, rng: random.Random, leaves: int, long_side: int) -> Camera:
+    """A view of one leaf or two whose image has `long_side` pixels on its longer side."""
+    shares = [max(0.0, rng.gauss(0.015, 0.015)) for _ in range(4)]
+    if style.scan == "bitonal" and rng.random() < 0.3:
+        shares = [share + rng.uniform(0, 0.18) for share in shares]
+    degrees = style.skew * 0.5 + rng.gauss(0, 0.5)
+    left, right, top, bottom = shares
+    height = int(long_side / max(1 + top + bottom, leaves * style.proportion + left + right)) - 1
+    margins = (round(left * height), round(right * height), round(top * height), round(bottom * height))
+    size = (
+        leaves * round(height * style.proportion) + margins[0] + margins[1],
+        height + margins[2] + margins[3],
+    )
+    return Camera(height, leaves, size, margins, degrees if abs(degrees) >= 0.2 else 0.0)
+
+
 def photographed(
-    sheet: Image.Image, truth: Truth, style: Style, rng: random.Random
+    sheet: Image.Image, truth: Truth, style: Style, view: Camera, rng: random.Random
 ) -> tuple[Image.Image, Truth]:
     """The sheet as it lies under the camera: on a bed, a little askew; and the truth moved along."""
     width, height = sheet.size
-    pads = [round(max(0.0, rng.gauss(0.015, 0.015)) * height) for _ in range(4)]
-    if style.scan == "bitonal" and rng.random() < 0.3:
-        pads = [pad + round(rng.uniform(0, 0.18) * height) for pad in pads]
-    size = (width + pads[0] + pads[1], height + pads[2] + pads[3])
-    degrees = style.skew * 0.5 + rng.gauss(0, 0.5)
-    if abs(degrees) < 0.2:
-        degrees = 0.0
-    image = Image.new("RGB", size, style.bed)
-    image.paste(sheet, (pads[0], pads[2]))
-    if degrees:
-        middle = (pads[0] + width / 2, pads[2] + height / 2)
-        image = image.rotate(-degrees, Image.Resampling.BILINEAR, center=middle, fillcolor=style.bed)
-    place = Placement((width, height), (pads[0], pads[2]), degrees, size)
-    return as_scanned(image, style, rng), truth.moved(place, size)
+    left, _, top, _ = view.margins
+    image = Image.new("RGB", view.size, style.bed)
+    image.paste(sheet, (left, top))
+    if view.degrees:
+        middle = (left + width / 2, top + height / 2)
+        image = image.rotate(-view.degrees, Image.Resampling.BILINEAR, center=middle, fillcolor=style.bed)
+    place = Placement((width, height), (left, top), view.degrees, view.size)
+    return as_scanned(image, style, rng), truth.moved(place, view.size)
 
 
 def as_scanned(image: Image.Image, style: Style, rng: random.Random) -> Image.Image:

@@ -78,7 +78,7 @@ class Truth:
     texts: tuple[TextBlock, ...] = ()
     """every text, captions included"""
 
-    def moved(self, place: Move, size: tuple[int, int]) -> Truth:
+    def moved(self, place: Placement, size: tuple[int, int]) -> Truth:
         """The same page as it lies in an image of `size`."""
         return replace(
             self,
@@ -118,25 +118,6 @@ class Placement:
         )
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """A change of scale about the upper left corner."""
-
-    scale: float
-    bounds: tuple[int, int]
-    degrees: float = 0.0
-
-    def box(self, box: Box) -> Box:
-        """The box at the new scale, cut at the edges."""
-        left, top = round(box[0] * self.scale), round(box[1] * self.scale)
-        right = min(self.bounds[0], round((box[0] + box[2]) * self.scale))
-        bottom = min(self.bounds[1], round((box[1] + box[3]) * self.scale))
-        return left, top, max(1, right - left), max(1, bottom - top)
-
-
-Move = Placement | Scaling
-
-
 def around(boxes: list[Box]) -> Box:
     """The smallest rectangle that contains all `boxes` (at least one)."""
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
@@ -145,7 +126,7 @@ def around(boxes: list[Box]) -> Box:
     return left, top, right - left, bottom - top
 
 
-def _moved_text(text: TextBlock, place: Move) -> TextBlock:
+def _moved_text(text: TextBlock, place: Placement) -> TextBlock:
     lines = tuple(
         Line(line.text, place.box(line.box), tuple((word, place.box(box)) for word, box in line.words))
         for line in text.lines
@@ -153,7 +134,7 @@ def _moved_text(text: TextBlock, place: Move) -> TextBlock:
     return replace(text, lines=lines)
 
 
-def _moved_picture(picture: Picture, place: Move) -> Picture:
+def _moved_picture(picture: Picture, place: Placement) -> Picture:
     caption = None if picture.caption is None else _moved_text(picture.caption, place)
     return replace(
         picture, box=place.box(picture.box), tilt=round(picture.tilt + place.degrees, 2), caption=caption

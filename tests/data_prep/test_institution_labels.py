@@ -19,7 +19,7 @@ CASES: dict[str, dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "institution_labels.yaml").read_text(encoding="utf-8")
 )
 # The profile without a public file behind it, and the invented archives, which have their own tests.
-ELSEWHERE = {"armorial-wexcombe", "armorial-aldersheim", "armorial-valcendre", "kb"}
+ELSEWHERE = {"armorial-wexcombe", "armorial-aldersheim", "armorial-valcendre", "emblems-lussigny", "kb"}
 
 # Values to choose from, one after the other. Every ignored value could be mistaken for each of the others.
 TEXTS = (

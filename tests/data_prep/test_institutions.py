@@ -23,13 +23,13 @@ REQUIRED = {
     "europeana",
     "harvard",
 }
-ARMORIAL = {"armorial-wexcombe", "armorial-aldersheim", "armorial-valcendre"}
+BUILT_IN = {"armorial-wexcombe", "armorial-aldersheim", "armorial-valcendre", "emblems-lussigny"}
 # Written before the sources of labels were recorded.
 NO_PUBLIC_SOURCE = {"kb"}
 
 
 def test_the_promised_profiles_are_shipped() -> None:
-    assert set(shipped_names()) >= REQUIRED | ARMORIAL
+    assert set(shipped_names()) >= REQUIRED | BUILT_IN
 
 
 @pytest.mark.parametrize("name", shipped_names())
@@ -41,13 +41,13 @@ def test_a_shipped_profile_is_sound(name: str) -> None:
     assert all(normal_label(label) == label for labels in profile.labels.values() for label in labels)
     listed = [label for labels in profile.labels.values() for label in labels]
     assert len(listed) == len(set(listed)), "a label means one thing"
-    assert name in ARMORIAL or profile.hosts
+    assert name in BUILT_IN or profile.hosts
     assert all(profile.labels.values()), "a field without a label says nothing"
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+: \S.*", source) for source in profile.sources)
 
 
 def test_labels_come_from_public_files_that_are_named() -> None:
-    assert {name for name in shipped_names() if not load_profile(name).sources} == ARMORIAL | NO_PUBLIC_SOURCE
+    assert {name for name in shipped_names() if not load_profile(name).sources} == BUILT_IN | NO_PUBLIC_SOURCE
 
 
 def test_a_host_belongs_to_one_institution() -> None:

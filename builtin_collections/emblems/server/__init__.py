@@ -1,0 +1,1 @@
+"""Serves the volumes over IIIF, with what an institution knows of their pages: ALTO, hOCR, annotations."""
