@@ -35,10 +35,14 @@ def test_the_table_is_as_large_as_it_should_be() -> None:
     assert sum(outcome == "kept" for outcome, _, _ in TABLE) >= 60
 
 
-@pytest.mark.parametrize(("outcome", "label", "rest"), TABLE)
-def test_labels_and_titles_of_the_table(outcome: str, label: str, rest: str) -> None:
-    expected = {"dropped": [], "kept": [label], "trimmed": [rest]}[outcome]
-    assert [caption.text for caption in captions_from([Statement("title", label)], ANY)] == expected
+def test_labels_and_titles_of_the_table() -> None:
+    wrong = []
+    for outcome, label, rest in TABLE:
+        expected = {"dropped": [], "kept": [label], "trimmed": [rest]}[outcome]
+        found = [caption.text for caption in captions_from([Statement("title", label)], ANY)]
+        if found != expected:
+            wrong.append((label, found, expected))
+    assert wrong == []
 
 
 def test_every_word_of_the_list_matches_itself() -> None:
