@@ -47,6 +47,11 @@ VERBS: dict[str, Verb] = {
         "data_prep.contribute.config:PackConfig",
         "data_prep.contribute.pack:pack",
     ),
+    "segment": Verb(
+        "find the pictures on pages of books, and make a shard set of them",
+        "data_prep.segment.config:SegmentConfig",
+        "data_prep.segment.verb:segment",
+    ),
     "check": Verb(
         "verify a shard set: checksums, records, rights, images",
         "data_prep.contribute.config:CheckConfig",

@@ -60,6 +60,7 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("harvest", "internet", "shardset.json", shares=True),
         Stage("merge", "cpu", "shardset.json"),
+        Stage("segment", "cpu", "segment.json", shares=True, joins=True),
         Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
         Stage("evaluate", "gpu", "evaluation.json", multi_node=True, world=("num_nodes", "devices")),
         Stage("export", "cpu", "open_clip_config.json"),

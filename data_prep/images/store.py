@@ -114,7 +114,7 @@ def _store(
     pixels = pictures.upright(pictures.upright(pictures.to_srgb(small, profile), orientation), turn)
     if min(pixels.size) < 1 or min(received) < MIN_SIDE_PIXELS:
         raise ImageRefused(f"the image is {received[0]}x{received[1]} pixels, too small to show anything")
-    jpeg = data if as_wanted and pixels.mode == was_mode else _encode(pixels, wanted.quality)
+    jpeg = data if as_wanted and pixels.mode == was_mode else encoded(pixels, wanted.quality)
     looks = Averaged.of(pixels)
     return StoredImage(
         jpeg=jpeg,
@@ -178,7 +178,8 @@ def _cut(image: Image.Image, crop: Rectangle, space: tuple[int, int]) -> Image.I
     return cut
 
 
-def _encode(image: Image.Image, quality: int) -> bytes:
+def encoded(image: Image.Image, quality: int) -> bytes:
+    """The image as JPEG bytes without metadata."""
     image.info = {}
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)

@@ -1,17 +1,11 @@
-"""Batches of samples across shards, processed by parallel threads; the results are in order."""
+"""The samples of a shard set by shard, and batches of them across shards."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 from iconoclip.shardset import Shard, ShardSet
-
-S = TypeVar("S")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,26 +44,3 @@ def batches(
                 batch = []
     if batch:
         yield batch
-
-
-def side_by_side(inputs: Iterable[S], run: Callable[[S], T], num_workers: int) -> Iterator[T]:
-    """The result of `run` for each input, in order, computed by threads, or by the calling
-    thread if there are none.
-
-    At most two inputs per worker are read in advance.
-    """
-    if num_workers == 0:
-        yield from map(run, inputs)
-        return
-    waiting: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(num_workers, thread_name_prefix="encode") as pool:
-        try:
-            for each in inputs:
-                waiting.append(pool.submit(run, each))
-                if len(waiting) > 2 * num_workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

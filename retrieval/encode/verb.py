@@ -30,10 +30,11 @@ from iconoclip.files import atomic_write, write_json
 from iconoclip.machine import num_cores
 from iconoclip.progress import progress
 from iconoclip.shardset import Shard, ShardSet
+from iconoclip.side_by_side import side_by_side
 from retrieval.config import EncodeConfig
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import prepare
-from retrieval.encode.shardfeed import ShardSample, batches, rows_by_shard, side_by_side
+from retrieval.encode.shardfeed import ShardSample, batches, rows_by_shard
 
 if TYPE_CHECKING:
     from retrieval.encode.encoder import Encoder

@@ -1,0 +1,315 @@
+"""`iconoclip segment`: finds the pictures on the pages of a shard set, shard by shard, so that it can resume.
+
+OUT/.segment/SHA-DIGEST.parquet   the findings and the pictures of one finished shard of pages
+OUT/shardset.json ...             the shard set of pictures, written when every shard has its part
+OUT/pages.parquet                 one row per page: its kind, its boxes, and the keys of its pictures
+OUT/report.html                   the pages with their boxes drawn, the most doubtful ones first
+OUT/segment.json                  what made the set, and what was refused; written last
+
+In a job array each task reads its share of the shards (`--task 3 --num_tasks 8`). A call without a task
+reads the missing shards and writes the set. A page that is withdrawn later takes its pictures with it: the
+same command writes the set again without them, from the parts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from data_prep.harvest.recording import created_by
+from data_prep.images.crops import Cutting, cut_pictures
+from data_prep.images.store import Wanted
+from data_prep.segment.config import SegmentConfig
+from data_prep.segment.engines.interface import MAX_PIXELS, PageEngine, engine_called
+from data_prep.segment.pages_table import PagesTable
+from data_prep.segment.parts import PageResult, read_part, write_part
+from data_prep.segment.regions import region_record
+from data_prep.segment.review import ReviewSheet
+from iconoclip import clock
+from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, SomeRefused
+from iconoclip.files import write_json
+from iconoclip.machine import num_cores
+from iconoclip.page_layout.corrections import digest_of, read_corrections
+from iconoclip.page_layout.findings import Finding
+from iconoclip.pictures import ImageRefused
+from iconoclip.progress import Meter, progress
+from iconoclip.record import Record
+from iconoclip.shardset import MANIFEST_NAME, Parent, Shard, ShardSet, ShardSetWriter, Tombstone
+from iconoclip.side_by_side import side_by_side
+from iconoclip.verbs import resolve
+
+SEGMENT_NAME: Final = "segment.json"
+PAGES_NAME: Final = "pages.parquet"
+REVIEW_NAME: Final = "report.html"
+PARTS: Final = ".segment"
+TRAINER: Final = "training.pages.verb:train_page_model"
+MAX_REFUSED_LISTED: Final = 10_000
+
+
+def segment(config: SegmentConfig) -> int:
+    """Run the verb; with `--train` it makes a page model instead.
+
+    Raises:
+        MissingRequirement: there is no such shard set, model or file of corrections.
+        ConfigError: the output folder holds another shard set.
+        BadInput: no picture was found at all.
+        DamagedData: a shard differs from its checksum.
+        SomeRefused: finished, but some pages could not be read; `segment.json` lists them.
+        TryAgainLater: the disk is full.
+    """
+    if config.train:
+        # Stages do not import each other; like the demo, this runs another stage through the table of verbs.
+        return int(resolve(TRAINER)(config))
+    work = Work.of(config)
+    work.refuse_foreign_set()
+    if work.is_finished():
+        print(f"segmented already: {len(ShardSet(config.out))} pictures in {config.out}")
+        return 0
+    todo = work.todo()
+    if config.dry_run:
+        num_pages = sum(shard.num_samples for shard in todo)
+        print(f"would look at {num_pages} pages of {len(todo)} shards with {work.engine.name}")
+        return 0
+    work.look(todo)
+    if config.task is None:
+        return work.assemble()
+    print(
+        f"task {config.task} of {config.num_tasks} has read its shards; a call without --task writes the set"
+    )
+    return 0
+
+
+@dataclass
+class Work:
+    """One run of the verb, with everything decided.
+
+    Attributes:
+        pages: the shard set of pages.
+        identity: digest of the options that decide the pictures.
+        keys: the keys of the pages of each shard.
+    """
+
+    config: SegmentConfig
+    pages: ShardSet
+    engine: PageEngine
+    corrections: dict[str, Finding]
+    identity: str
+    keys: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: SegmentConfig) -> Work:
+        """Open what the config names."""
+        assert config.shardset is not None
+        pages = ShardSet(config.shardset)
+        engine = engine_called(config.engine, config.model, config.least_score)
+        corrections = read_corrections(config.corrections)
+        options = (engine.digest, sorted(config.kinds), config.max_side_pixels, config.jpeg_quality)
+        work = cls(config, pages, engine, corrections, hashlib.sha256(repr(options).encode()).hexdigest())
+        table = pages.table(["key", "shard"])
+        for key, shard in zip(table["key"].to_pylist(), table["shard"].to_pylist(), strict=True):
+            work.keys.setdefault(shard, []).append(key)
+        return work
+
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """The set of pages, as a parent of the new set."""
+        return (Parent(name=self.pages.manifest.name, digest=self.pages.digest),)
+
+    @property
+    def name(self) -> str:
+        """The name of the new set."""
+        return self.config.name or f"{self.pages.manifest.name[:55]}-pictures"
+
+    def refuse_foreign_set(self) -> None:
+        """Refuse an output folder that holds a set which is not ours.
+
+        Raises:
+            ConfigError: it holds the pages, or a set without `segment.json`.
+        """
+        out = self.config.out
+        if out.resolve() == self.pages.folder.resolve():
+            raise ConfigError(
+                "the pictures need a folder of their own", where=out, remedy="give another --out"
+            )
+        if (
+            (out / MANIFEST_NAME).exists()
+            and not (out / SEGMENT_NAME).exists()
+            and not (out / PARTS).exists()
+        ):
+            raise ConfigError(
+                "this folder holds another shard set", where=out, remedy="choose another --out, or remove it"
+            )
+
+    def summary(self) -> dict[str, Any]:
+        """What makes two runs the same."""
+        return {
+            "engine": self.engine.name,
+            "identity": self.identity,
+            "corrections": digest_of(self.corrections, self.corrections),
+            "parent": self.pages.digest,
+            "name": self.name,
+        }
+
+    def is_finished(self) -> bool:
+        """Whether the folder holds the result of these pages, engine, options and corrections."""
+        try:
+            done = json.loads((self.config.out / SEGMENT_NAME).read_bytes())
+            there = ShardSet(self.config.out).manifest
+        except (OSError, ValueError, IconoclipError):
+            return False
+        return bool(
+            there.parents == self.parents and {key: done.get(key) for key in self.summary()} == self.summary()
+        )
+
+    def part(self, shard: Shard) -> Path:
+        """The path of the part of a shard."""
+        corrected = digest_of(self.corrections, self.keys.get(shard.name, []))
+        digest = hashlib.sha256(f"{self.identity} {corrected}".encode()).hexdigest()
+        return self.config.out / PARTS / f"{shard.sha256[:32]}-{digest[:16]}.parquet"
+
+    def todo(self) -> list[Shard]:
+        """The shards of this task that have no part yet."""
+        shards = self.pages.manifest.shards
+        own = shards if self.config.task is None else shards[self.config.task :: self.config.num_tasks]
+        return [shard for shard in own if not self.part(shard).is_file()]
+
+    def look(self, todo: list[Shard]) -> None:
+        """Look at the pages of shards, and write their parts."""
+        if not todo:
+            return
+        workers = num_cores() if self.config.num_workers is None else self.config.num_workers
+        places = self._places()
+        total = sum(len(places.get(shard.name, [])) for shard in todo)
+        with progress("segment", total=total, unit="pages") as meter:
+            meter.note(self.engine.name)
+            for shard in todo:
+                if self.config.verify_shards:
+                    self.pages.verify_shard(shard)
+                results = side_by_side(
+                    self._read(shard, places.get(shard.name, [])), partial(_looked_at, self), workers
+                )
+                write_part(self.part(shard), _counted(results, meter))
+
+    def _places(self) -> dict[str, list[tuple[int, ...]]]:
+        names = ["image_offset", "image_size", "record_offset", "record_size"]
+        table = self.pages.table(["shard", *names])
+        places: dict[str, list[tuple[int, ...]]] = {}
+        for shard, *place in zip(*(table[name].to_pylist() for name in ("shard", *names)), strict=True):
+            places.setdefault(shard, []).append(tuple(place))
+        return places
+
+    def _read(self, shard: Shard, places: list[tuple[int, ...]]) -> Iterator[tuple[Record, bytes]]:
+        for image_offset, image_size, record_offset, record_size in places:
+            record = self.pages.read_record(shard.name, record_offset, record_size)
+            yield record, self.pages.read_bytes(shard.name, image_offset, image_size)
+
+    def assemble(self) -> int:
+        """Write the set, the table and the sheet from the parts.
+
+        Raises:
+            BadInput: there is no picture.
+            SomeRefused: some pages could not be read.
+        """
+        config, out = self.config, self.config.out
+        sheet = ReviewSheet(config.report_pages)
+        refused: list[dict[str, str]] = []
+        num_pages = num_pictures = 0
+        with PagesTable(out / PAGES_NAME) as table:
+            for result in self._results():
+                num_pages += 1
+                num_pictures += len(result.regions)
+                if result.refused is not None:
+                    refused.append({"key": result.key, "reason": result.refused})
+                table.add(result)
+                sheet.add(result)
+        sheet.write(out / REVIEW_NAME, self.pages, self.engine.name)
+        if not num_pictures:
+            raise BadInput(
+                f"no picture was found on {num_pages} pages"
+                + (f", {len(refused)} refused" if refused else ""),
+                where=out / REVIEW_NAME,
+                remedy="the sheet shows the pages; a lower --least_score or other --kinds find more",
+            )
+        with ShardSetWriter(
+            out,
+            name=self.name,
+            policy=self.pages.manifest.policy,
+            created_at=clock.now(config.created_at),
+            created_by=created_by(),
+            parents=self.parents,
+            tombstones=self._tombstones(),
+            max_shard_bytes=config.storage.max_shard_bytes,
+        ) as writer:
+            for result in self._results():
+                for _, record, image in result.regions:
+                    writer.add(record, image)
+        summary = {**self.summary(), "num_pages": num_pages, "num_pictures": num_pictures}
+        listed = {"num_refused": len(refused), "refused": refused[:MAX_REFUSED_LISTED]}
+        write_json(out / SEGMENT_NAME, {**summary, **listed})
+        print(f"{num_pictures} pictures of {num_pages} pages in {out}", file=sys.stderr)
+        print(f"review sheet: {out / REVIEW_NAME}", file=sys.stderr)
+        if refused:
+            raise SomeRefused(
+                f"{len(refused)} pages could not be read", where=out / SEGMENT_NAME, remedy="the rest is done"
+            )
+        return 0
+
+    def _results(self) -> Iterator[PageResult]:
+        """The results of all pages that are not withdrawn, and no picture twice."""
+        seen: set[str] = set()
+        for shard in self.pages.manifest.shards:
+            current = set(self.keys.get(shard.name, []))
+            for result in read_part(self.part(shard)):
+                if result.key not in current:
+                    continue
+                # Two boxes of one page may be the same pixels; their keys are.
+                new = tuple(one for one in result.regions if not (one[1].key in seen or seen.add(one[1].key)))  # type: ignore[func-returns-value]
+                yield PageResult(result.key, result.size, result.finding, result.refused, new)
+
+    def _tombstones(self) -> Iterator[Tombstone]:
+        """Tombstones of the pictures of withdrawn pages, so that no old copy brings them back."""
+        by_key = {one.key: one for one in self.pages.manifest.tombstones}
+        if not by_key:
+            return
+        for shard in self.pages.manifest.shards:
+            for result in read_part(self.part(shard)):
+                if result.key in by_key:
+                    reason, at = by_key[result.key].reason, by_key[result.key].at
+                    for _, record, _ in result.regions:
+                        yield Tombstone(key=record.key, reason=f"its page was withdrawn: {reason}", at=at)
+
+
+def _counted(results: Iterator[PageResult], meter: Meter) -> Iterator[PageResult]:
+    num_refused = 0
+    for result in results:
+        meter.advance()
+        if result.refused is not None:
+            num_refused += 1
+            meter.note(f"{num_refused} refused")
+        yield result
+
+
+def _looked_at(work: Work, sample: tuple[Record, bytes]) -> PageResult:
+    """Find the pictures on one page and cut them out."""
+    page, image = sample
+    size = page.image.width, page.image.height
+    try:
+        finding = work.corrections.get(page.key) or work.engine.find(image)
+        chosen = [(n, box) for n, box in enumerate(finding.boxes) if box.kind in work.config.kinds]
+        wanted = Wanted(work.config.max_side_pixels, work.config.jpeg_quality, MAX_PIXELS)
+        cuttings = [Cutting(box.corners, box.tilt) for _, box in chosen]
+        crops = cut_pictures(image, cuttings, wanted) if cuttings else []
+    except ImageRefused as error:
+        return PageResult(page.key, size, refused=str(error))
+    except DamagedData as error:
+        return PageResult(page.key, size, refused=error.what)
+    regions = tuple(
+        (n, region_record(page, box, crop), crop.jpeg) for (n, box), crop in zip(chosen, crops, strict=True)
+    )
+    return PageResult(page.key, size, finding, regions=regions)

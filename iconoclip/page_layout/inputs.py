@@ -1,0 +1,102 @@
+"""From the bytes of a page to the model's input: decoded small, bare borders cut off, on a canvas whose sides
+the model can halve.
+
+Pages of microfilms lie in scans twice as wide and high as they are; cutting the border off gives the model
+twice the resolution.
+
+Shapes: H, W of a page.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip import pictures
+
+INPUT_SIDE: Final = 448
+MULTIPLE: Final = 32
+# One cell of the model's maps covers this many pixels of its input.
+CELL: Final = 4
+PADDING: Final = 128
+# Bare border: as light or as dark as a scanner makes it, where there is no paper; specks of dust are allowed.
+WHITE, BLACK, MAX_SPECKS = 244, 8, 0.006
+# What is left keeps this share of its longer side as a margin, and is used if it is that much smaller.
+MARGIN, WORTH_IT = 0.03, 0.85
+
+Pixels = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+
+
+class PagePixels(NamedTuple):
+    """A decoded page, and where it lies in its image: left, top, right, bottom as shares of the image."""
+
+    pixels_HWC: Pixels
+    place: tuple[float, float, float, float]
+
+
+def page_pixels(data: bytes, max_pixels: int, side: int = INPUT_SIDE) -> PagePixels:
+    """Decode a page so that what is not bare border has at most `side` pixels on its longer side.
+
+    Raises:
+        ImageRefused: not an image, truncated, or too large.
+    """
+    image = pictures.decode(data, max_pixels=max_pixels, max_side=side)
+    left, top, right, bottom = content_box(np.asarray(image))
+    kept = max(right - left, bottom - top) / max(image.size)
+    if kept >= WORTH_IT:
+        return PagePixels(np.asarray(image), (0.0, 0.0, 1.0, 1.0))
+    place = left / image.width, top / image.height, right / image.width, bottom / image.height
+    image = pictures.decode(data, max_pixels=max_pixels, max_side=round(side / kept))
+    box = (
+        round(place[0] * image.width),
+        round(place[1] * image.height),
+        round(place[2] * image.width),
+        round(place[3] * image.height),
+    )
+    cut = pictures.shrink(image.crop(box), side)
+    return PagePixels(
+        np.asarray(cut),
+        (box[0] / image.width, box[1] / image.height, box[2] / image.width, box[3] / image.height),
+    )
+
+
+def content_box(page_HWC: Pixels) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of what is not bare border, with a margin; all of a page that is bare."""
+    height, width = page_HWC.shape[:2]
+    grey_HW = page_HWC.mean(2)
+    bare_HW = (grey_HW >= WHITE) | (grey_HW <= BLACK)
+    rows = np.flatnonzero((~bare_HW).mean(1) > MAX_SPECKS)
+    columns = np.flatnonzero((~bare_HW).mean(0) > MAX_SPECKS)
+    if not len(rows) or not len(columns):
+        return 0, 0, width, height
+    margin = round(MARGIN * max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1)
+    return (
+        max(0, int(columns[0]) - margin),
+        max(0, int(rows[0]) - margin),
+        min(width, int(columns[-1]) + 1 + margin),
+        min(height, int(rows[-1]) + 1 + margin),
+    )
+
+
+def canvas_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the canvas for a page of these sizes: the next multiples of 32."""
+    return -(-width // MULTIPLE) * MULTIPLE, -(-height // MULTIPLE) * MULTIPLE
+
+
+def model_input(page_HWC: Pixels) -> FloatArray:
+    """RGB of a page -> float32 [1, 3, H, W] in -1 to 1, padded at the right and at the bottom.
+
+    Raises:
+        ValueError: the page is larger than the model's input.
+    """
+    height, width = page_HWC.shape[:2]
+    if max(height, width) > INPUT_SIDE:
+        raise ValueError(f"a page of {width}x{height} pixels for an input of {INPUT_SIDE}")
+    across, down = canvas_size(width, height)
+    canvas_HWC = np.full((down, across, 3), PADDING, np.uint8)
+    canvas_HWC[:height, :width] = page_HWC
+    scaled = canvas_HWC.astype(np.float32) / 127.5 - 1.0
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1))[None]

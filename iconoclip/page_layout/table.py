@@ -1,0 +1,88 @@
+"""The table of a measurement: what engines find on marked pages, by group of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from iconoclip.page_layout.findings import Finding
+from iconoclip.page_layout.kinds import GRAPHIC_KINDS, PICTURE_KINDS
+from iconoclip.page_layout.measure import Corners, Score, box_score
+
+# Name, kinds, least overlap.
+_BOXES: Final = (
+    ("graphic boxes at 0.5", GRAPHIC_KINDS, 0.5),
+    ("graphic boxes at 0.75", GRAPHIC_KINDS, 0.75),
+    ("pictures at 0.5", PICTURE_KINDS, 0.5),
+    ("ornaments at 0.5", frozenset({"ornament"}), 0.5),
+    ("initials at 0.5", frozenset({"initial"}), 0.5),
+)
+_PAGES: Final = (("pages with a graphic", GRAPHIC_KINDS), ("pages with a picture", PICTURE_KINDS))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One page: what people marked on it, and what was found."""
+
+    group: str
+    name: str
+    wanted: Sequence[tuple[str, Corners]]
+    kind: str | None
+    finding: Finding
+
+
+@dataclass
+class Row:
+    """The scores of one group of documents."""
+
+    num_pages: int = 0
+    scores: dict[str, Score] = field(default_factory=dict)
+    num_kinds: int = 0
+    num_right_kinds: int = 0
+
+    def add(self, page: Measured) -> None:
+        """Count a page."""
+        self.num_pages += 1
+        for name, kinds in _PAGES:
+            found = any(box.kind in kinds for box in page.finding.boxes)
+            wanted = any(kind in kinds for kind, _ in page.wanted)
+            score = Score(int(found and wanted), int(found and not wanted), int(wanted and not found))
+            self.scores[name] = self.scores.get(name, Score()) + score
+        for name, kinds, least in _BOXES:
+            boxes = [box.corners for box in page.finding.boxes if box.kind in kinds]
+            marked = [corners for kind, corners in page.wanted if kind in kinds]
+            self.scores[name] = self.scores.get(name, Score()) + box_score(boxes, marked, least)
+        if page.kind is not None:
+            self.num_kinds += 1
+            self.num_right_kinds += page.kind == page.finding.kind
+
+
+def rows_of(pages: Iterable[Measured]) -> dict[str, Row]:
+    """The scores by group, and of all pages under the name `all`."""
+    rows: dict[str, Row] = {}
+    whole = Row()
+    for page in pages:
+        rows.setdefault(page.group, Row()).add(page)
+        whole.add(page)
+    return {**dict(sorted(rows.items())), "all": whole}
+
+
+def as_markdown(rows: dict[str, Row]) -> str:
+    """The scores as a table: F1 and, in brackets, precision and recall."""
+    names = [name for name, _ in _PAGES] + [name for name, _, _ in _BOXES]
+    lines = [
+        "| documents | pages | " + " | ".join(names) + " | kind of page |",
+        "|---" * (len(names) + 3) + "|",
+    ]
+    for group, row in rows.items():
+        cells = [_cell(row.scores.get(name, Score())) for name in names]
+        kinds = f"{row.num_right_kinds / row.num_kinds:.3f}" if row.num_kinds else ""
+        lines.append(f"| {group} | {row.num_pages} | " + " | ".join(cells) + f" | {kinds} |")
+    return "\n".join(lines)
+
+
+def _cell(score: Score) -> str:
+    if not (score.num_right or score.num_wrong or score.num_missed):
+        return ""
+    return f"{score.f1:.3f} ({score.precision:.2f}, {score.recall:.2f})"

@@ -1,0 +1,88 @@
+"""Writes a page model as one ONNX file, with its reading and its origin as JSON in the file's metadata."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.files import atomic_write
+from iconoclip.page_layout.inputs import INPUT_SIDE
+from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
+from iconoclip.page_layout.reading import Reading
+from training.pages.network import Exported, PageNet
+
+METADATA_NAME = "iconoclip"
+
+
+def write_model(path: Path, network: PageNet, reading: Reading, origin: dict[str, Any]) -> None:
+    """Write the file.
+
+    Args:
+        origin: what the model was made from, for its card: data, steps, numbers.
+
+    Raises:
+        MissingRequirement: the packages `onnx` and `onnxscript` are not installed.
+    """
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise MissingRequirement(
+            f"the package '{error.name}' is not installed", remedy="pip install 'iconoclip[pages]'"
+        ) from error
+    model = onnx.load_model_from_string(_onnx_bytes(network))
+    metadata = {
+        "classes": list(CLASSES),
+        "page_kinds": list(PAGE_KINDS),
+        "input_side": INPUT_SIDE,
+        **reading.as_json(),
+        "origin": origin,
+    }
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_NAME, json.dumps(metadata, sort_keys=True)
+    with atomic_write(path) as file:
+        file.write(model.SerializeToString())
+
+
+def _onnx_bytes(network: PageNet) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pages.onnx"
+        torch.onnx.export(
+            Exported(network).eval(),
+            (torch.zeros(1, 3, 64, 96),),
+            path,
+            input_names=["pages"],
+            output_names=["maps", "kinds"],
+            dynamic_axes={
+                "pages": {0: "batch", 2: "height", 3: "width"},
+                "maps": {0: "batch", 2: "rows", 3: "columns"},
+                "kinds": {0: "batch"},
+            },
+            opset_version=17,
+            # The exporter over TorchScript writes the sizes that vary as they are; the network has no
+            # branches.
+            dynamo=False,
+        )
+        return path.read_bytes()
+
+
+def read_reading(path: Path) -> Reading:
+    """The reading of a page model that was written before.
+
+    Raises:
+        BadInput: the file is no page model.
+    """
+    import onnx
+
+    try:
+        properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        return Reading.from_json(json.loads(properties[METADATA_NAME]))
+    except Exception as error:
+        # protobuf raises classes of its own.
+        raise BadInput(
+            f"not a page model: {error}", where=path, remedy="give an ONNX file of ours"
+        ) from error

@@ -1,0 +1,214 @@
+"""Marked pages: one JSON object per line, with the zones that people drew on each page.
+
+A row has `file` (relative to the folder of the JSONL), `document`, `width`, `height`, and one of
+
+- `boxes` with our kinds (and `kind` of the page), as drawn books and corrections have them;
+- `zones` with labels of SegmOnto, whose GraphicZone does not separate ornaments from illustrations:
+  `judged_kinds.jsonl` next to this module does, else their size and shape;
+- `regions` with French labels and percentages, as the Gallica Images data set has them.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.page_layout.corrections import read_corrections
+from iconoclip.page_layout.kinds import BOX_KINDS, GRAPHIC_KINDS, PICTURE_KINDS
+from iconoclip.shardset import ShardSet
+
+Row = dict[str, Any]
+JUDGED_NAME: Final = "judged_kinds.jsonl"
+# Zones of text as the model learns them: whatever holds lines.
+_TEXT_LABELS: Final = ("MainZone", "MarginTextZone", "TitlePageZone", "RunningTitleZone", "TableZone",
+                       "MusicZone", "GraphicZone:figDesc")  # fmt: skip
+_SEGMONTO: Final = {"DropCapitalZone": "initial", "StampZone": "stamp"}
+_GALLICA: Final = {
+    "photographie": "photograph", "dessin": "illustration", "estampe": "illustration", "schema": "map",
+    "plan": "map", "carte": "map", "tampon": "stamp", "écriture manuscrite": "text",
+    "écriture typographique": "text",
+}  # fmt: skip
+# An ornament without a judgement: lower than a line or two, or a band.
+MAX_LINE_SHARE: Final = 0.03
+MIN_BAND_RATIO: Final = 3.0
+# A page whose pictures cover this share of what is on it is a picture.
+PICTURE_SHARE: Final = 0.6
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A rectangle on a page: left, top, right, bottom in pixels of the file. `kind` is a box kind or
+    `text`."""
+
+    kind: str
+    box: tuple[float, float, float, float]
+
+    @property
+    def area(self) -> float:
+        """The area in square pixels."""
+        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
+
+
+@dataclass(frozen=True)
+class Page:
+    """A marked page. `kind` is None where the marks do not tell it."""
+
+    path: Path
+    document: str
+    group: str
+    width: int
+    height: int
+    zones: tuple[Zone, ...]
+    kind: str | None
+    span: tuple[int, int] | None = None
+    """offset and size of the image's bytes in a shard; None: the whole file"""
+
+    def read(self) -> bytes:
+        """The bytes of the page's image."""
+        if self.span is None:
+            return self.path.read_bytes()
+        with self.path.open("rb") as file:
+            file.seek(self.span[0])
+            return file.read(self.span[1])
+
+    def shares(self, zone: Zone) -> tuple[float, float, float, float]:
+        """The corners of a zone in shares of the page, cut at its edges."""
+        left, top, right, bottom = (
+            min(max(value / side, 0.0), 1.0)
+            for value, side in zip(zone.box, (self.width, self.height) * 2, strict=True)
+        )
+        return left, top, right, bottom
+
+    def of_kinds(self, kinds: Iterable[str]) -> list[Zone]:
+        """The zones of these kinds."""
+        wanted = frozenset(kinds)
+        return [zone for zone in self.zones if zone.kind in wanted]
+
+
+def read_pages(path: Path) -> list[Page]:
+    """The pages of a JSONL file, the same page under two names only once.
+
+    Raises:
+        MissingRequirement: no such file, or a page's image is not there.
+        BadInput: a line that is no marked page.
+    """
+    if not path.is_file():
+        raise MissingRequirement("no such file of marked pages", where=path, remedy="check the path")
+    pages: dict[tuple[str, str], Page] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            if not ({"boxes", "zones", "regions"} & set(row)):
+                continue
+            page = _page(row, path.parent)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise BadInput(
+                f"line {number} is no marked page: {error}", where=path, remedy="mend or remove the line"
+            ) from error
+        if not page.path.is_file():
+            raise MissingRequirement(
+                "a page's image is not there", where=page.path, remedy="check the folder"
+            )
+        pages.setdefault((page.document, _name(row)), page)
+    return list(pages.values())
+
+
+def corrected_pages(folder: Path, corrections: Path) -> list[Page]:
+    """The pages of a shard set that a curator corrected.
+
+    Raises:
+        MissingRequirement: no such set or file.
+        BadInput: a line is no correction.
+    """
+    found, shardset = read_corrections(corrections), ShardSet(folder)
+    columns = ["key", "shard", "image_offset", "image_size", "width", "height", "group"]
+    pages = []
+    for row in shardset.table(columns).to_pylist():
+        if (finding := found.get(row["key"])) is None:
+            continue
+        width, height = row["width"], row["height"]
+        zones = tuple(
+            Zone(box.kind, (box.left * width, box.top * height, box.right * width, box.bottom * height))
+            for box in finding.boxes
+        )
+        span = row["image_offset"], row["image_size"]
+        path = shardset.folder / row["shard"]
+        pages.append(Page(path, row["group"], "corrections", width, height, zones, finding.kind, span))
+    return pages
+
+
+def _name(row: Row) -> str:
+    """The page's name; data sets hold pages twice, under the names of two steps of their making."""
+    return str(row.get("page") or row["file"]).replace(".chocomufin", "")
+
+
+def _page(row: Row, folder: Path) -> Page:
+    path = folder / row["file"]
+    if not path.is_file() and len(Path(row["file"]).parts) > 1:
+        path = folder.joinpath(*Path(row["file"]).parts[1:])
+    width, height = int(row["width"]), int(row["height"])
+    zones = tuple(_zones(row, width, height))
+    document = str(row.get("document") or Path(row["file"]).stem.partition("-")[0])
+    group = str(row.get("century") or row.get("group") or row.get("institution") or "")
+    page = Page(path, document, group, width, height, zones, row.get("kind"))
+    return page if page.kind else replace(page, kind=kind_of(page))
+
+
+def _zones(row: Row, width: int, height: int) -> Iterator[Zone]:
+    for region in row.get("regions", ()):
+        x, y, across, down = region["xywh_percent"]
+        box = x * width / 100, y * height / 100, (x + across) * width / 100, (y + down) * height / 100
+        for label in region["label"]:
+            if label in _GALLICA:
+                yield Zone(_GALLICA[label], box)
+    for one in row.get("boxes", ()):
+        if one["kind"] not in BOX_KINDS:
+            raise ValueError(f"'{one['kind']}' is no kind of box")
+        yield Zone(one["kind"], _corners(one["xywh"]))
+    for zone in row.get("zones", ()):
+        label, box = zone["label"].partition("#")[0], _corners(zone["xywh"])
+        if label in _TEXT_LABELS:
+            yield Zone("text", box)
+        elif "boxes" in row:
+            continue
+        elif label in _SEGMONTO:
+            yield Zone(_SEGMONTO[label], box)
+        elif label == "GraphicZone":
+            yield Zone(_graphic_kind(row, zone["xywh"], width, height), box)
+
+
+def _corners(xywh: list[float]) -> tuple[float, float, float, float]:
+    x, y, width, height = map(float, xywh)
+    return x, y, x + width, y + height
+
+
+def _graphic_kind(row: Row, xywh: list[int], width: int, height: int) -> str:
+    judged = _judged().get((str(row.get("document")), _name(row), tuple(xywh)))
+    if judged:
+        return judged
+    is_line = xywh[3] < MAX_LINE_SHARE * height
+    return "ornament" if is_line or xywh[2] > MIN_BAND_RATIO * xywh[3] else "illustration"
+
+
+@functools.cache
+def _judged() -> dict[tuple[str, str, tuple[int, ...]], str]:
+    """The kinds of zones that were looked at, by document, page and box."""
+    text = Path(__file__).with_name(JUDGED_NAME).read_text(encoding="utf-8")
+    rows = map(json.loads, text.splitlines())
+    return {(row["document"], row["page"], tuple(row["xywh"])): row["kind"] for row in rows}
+
+
+def kind_of(page: Page) -> str | None:
+    """The kind of page that its zones imply; None where nothing is marked."""
+    pictures, text = page.of_kinds(PICTURE_KINDS), page.of_kinds(("text",))
+    covered = sum(zone.area for zone in pictures)
+    if not page.zones:
+        return None
+    if covered and covered >= PICTURE_SHARE * (covered + sum(zone.area for zone in text)):
+        return "map" if all(zone.kind == "map" for zone in pictures) else "picture"
+    return "mixed" if page.of_kinds(GRAPHIC_KINDS) else "text"
