@@ -29,7 +29,7 @@ class SegmentConfig(Config):
         max_length=64,
     )
     engine: EngineName = Field(
-        "shipped",
+        "none",
         description=(
             "what finds the pictures: the model that iconoclip ships; an object-detection model in Hugging"
             " Face's format; or `none`, image processing without a model"

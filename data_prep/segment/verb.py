@@ -26,7 +26,8 @@ from data_prep.harvest.recording import created_by
 from data_prep.images.crops import Cutting, cut_pictures
 from data_prep.images.store import Wanted
 from data_prep.segment.config import SegmentConfig
-from data_prep.segment.engines.interface import MAX_PIXELS, PageEngine, engine_called
+from data_prep.segment.engines.choose import engine_called
+from data_prep.segment.engines.interface import MAX_PIXELS, PageEngine
 from data_prep.segment.pages_table import PagesTable
 from data_prep.segment.parts import PageResult, read_part, write_part
 from data_prep.segment.regions import region_record

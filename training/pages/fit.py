@@ -16,8 +16,8 @@ from training.pages.network import PageNet
 from training.pages.samples import UNMARKED, Sampler, Stored
 
 BATCH: Final = 8
-LEARNING_RATE: Final = 4e-3
-WARM_UP: Final = 50
+LEARNING_RATE: Final = 8e-3
+WARM_UP: Final = 30
 # The classes of most cells, other and text, weigh less.
 WEIGHTS: Final = tuple(0.5 if name in ("other", "text") else 2.0 for name in CLASSES)
 EMA_STEPS: Final = 60

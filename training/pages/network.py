@@ -14,9 +14,10 @@ from torch.nn import functional
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 
-WIDTHS: Final = (24, 40, 72, 112)
-DEPTHS: Final = (0, 2, 3, 3)
+WIDTHS: Final = (24, 40, 64, 96)
+DEPTHS: Final = (0, 1, 2, 2)
 NECK: Final = 32
+KIND_GRADIENT: Final = 0.1
 
 
 def _convolved(num_in: int, num_out: int, stride: int = 1, size: int = 3) -> nn.Sequential:
@@ -68,7 +69,9 @@ class PageNet(nn.Module):
             levels.append(stage(levels[-1]))
         mean = levels[-1].mean((2, 3))
         levels[-1] = levels[-1] + self.around(mean)[:, :, None, None]
-        kinds_BK = self.kind(torch.cat([mean, levels[-1].amax((2, 3))], 1))
+        pooled = torch.cat([mean, levels[-1].amax((2, 3))], 1)
+        # At full strength the gradients of the few kinds drown those of the maps.
+        kinds_BK = self.kind(KIND_GRADIENT * pooled + (1 - KIND_GRADIENT) * pooled.detach())
         x = self.lateral[-1](levels[-1])
         for level in range(len(levels) - 2, -1, -1):
             x = functional.interpolate(x, size=levels[level].shape[2:], mode="nearest")

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.page_layout.corrections import read_corrections
-from iconoclip.page_layout.kinds import BOX_KINDS, GRAPHIC_KINDS, PICTURE_KINDS
+from iconoclip.page_layout.kinds import BOX_KINDS, PICTURE_KINDS
 from iconoclip.shardset import ShardSet
 
 Row = dict[str, Any]
@@ -211,4 +211,5 @@ def kind_of(page: Page) -> str | None:
         return None
     if covered and covered >= PICTURE_SHARE * (covered + sum(zone.area for zone in text)):
         return "map" if all(zone.kind == "map" for zone in pictures) else "picture"
-    return "mixed" if page.of_kinds(GRAPHIC_KINDS) else "text"
+    # A page of text with an ornament or an initial is a page of text.
+    return "mixed" if pictures else "text"

@@ -75,7 +75,7 @@ class HuggingFaceEngine:
             raise BadInput(
                 f"none of the model's labels names a kind of picture: {labels}",
                 where=model,
-                remedy="rename its labels (`id2label` in config.json) to illustration, ornament, initial, ...",
+                remedy="rename its labels (`id2label` in config.json): illustration, ornament, initial",
             )
         self.name = Path(model).name if Path(model).is_dir() else model
         self.digest = _digest(model, self._network, self._least)

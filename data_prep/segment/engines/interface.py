@@ -1,8 +1,7 @@
-"""What an engine does, and how one is chosen by name."""
+"""What an engine that finds pictures on pages does."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 from iconoclip.page_layout.findings import Finding
@@ -31,30 +30,3 @@ class PageEngine(Protocol):
         Raises:
             ImageRefused: the image cannot be decoded.
         """
-
-
-def engine_called(name: str, model: str | None, least_score: float | None) -> PageEngine:
-    """The engine of that name.
-
-    Args:
-        name: `shipped`, `hugging_face` or `none`.
-        model: for `hugging_face`, a folder or the id of a model; for `shipped`, another ONNX file of the same
-            format.
-        least_score: boxes with a lower score are left out; None takes the engine's own threshold.
-
-    Raises:
-        MissingRequirement: the model, or a package that the engine needs, is not there.
-        DamagedData: the file is no model of ours.
-    """
-    # Each engine brings libraries that the others do not need.
-    if name == "none":
-        from data_prep.segment.engines.classical import ClassicalEngine
-
-        return ClassicalEngine(least_score)
-    if name == "hugging_face":
-        from data_prep.segment.engines.hugging_face import HuggingFaceEngine
-
-        return HuggingFaceEngine(model or "", least_score)
-    from data_prep.segment.engines.shipped import SHIPPED_MODEL, ShippedEngine
-
-    return ShippedEngine(Path(model) if model else SHIPPED_MODEL, least_score)

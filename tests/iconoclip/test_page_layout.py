@@ -1,0 +1,211 @@
+"""What is on a page: components, boxes from maps, overlap, bare borders, corrections.
+
+Expected numbers come from arithmetic, or from a plain search in place of the quick one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from iconoclip.errors import BadInput
+from iconoclip.page_layout.components import components
+from iconoclip.page_layout.corrections import digest_of, read_corrections
+from iconoclip.page_layout.findings import Finding, FoundBox, finding_from_json
+from iconoclip.page_layout.inputs import content_box, model_input, page_pixels
+from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
+from iconoclip.page_layout.measure import Score, box_score, match, overlap
+from iconoclip.page_layout.reading import Reading
+from iconoclip.page_layout.table import Measured, as_markdown, rows_of
+
+KEY = "bnf-0123456789abcdef"
+
+
+def flooded(map_HW: np.ndarray) -> set[frozenset[tuple[int, int]]]:
+    """The connected parts, by walking from cell to cell."""
+    left = {(int(y), int(x)) for y, x in zip(*np.nonzero(map_HW), strict=True)}
+    parts = set()
+    while left:
+        edge, part = [left.pop()], set()
+        while edge:
+            y, x = edge.pop()
+            part.add((y, x))
+            for near in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+                if near in left:
+                    left.remove(near)
+                    edge.append(near)
+        parts.add(frozenset(part))
+    return parts
+
+
+@settings(max_examples=60)
+@given(arrays.arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_components_are_those_of_a_walk(map_HW):
+    found = {
+        frozenset(zip(part.rows.tolist(), part.columns.tolist(), strict=True)) for part in components(map_HW)
+    }
+    assert found == flooded(map_HW)
+
+
+def test_overlap_is_intersection_over_union():
+    assert overlap((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
+    assert overlap((0, 0, 2, 2), (2, 0, 4, 2)) == 0
+    assert overlap((0, 0, 1, 1), (0, 0, 1, 1)) == 1
+
+
+def test_each_box_is_matched_once_and_the_best_pairs_first():
+    wanted = [(0.0, 0.0, 1.0, 1.0)]
+    found = [(0.0, 0.0, 1.0, 0.6), (0.0, 0.0, 1.0, 0.9)]
+    assert match(found, wanted, 0.5) == [(1, 0)]
+    assert box_score(found, wanted, 0.5) == Score(1, 1, 0)
+    assert Score(3, 1, 2).f1 == pytest.approx(6 / 9)
+    assert Score().f1 == 1
+
+
+def maps_with(kind: str, rows: slice, columns: slice, shape: tuple[int, int] = (80, 60)) -> np.ndarray:
+    maps_CHW = np.zeros((len(CLASSES), *shape), np.float32)
+    maps_CHW[0] = 1
+    maps_CHW[0, rows, columns] = 0
+    maps_CHW[CLASSES.index(kind), rows, columns] = 1
+    return maps_CHW
+
+
+@pytest.mark.parametrize("kind", ["illustration", "ornament", "initial", "photograph", "map", "stamp"])
+def test_a_part_of_a_map_becomes_a_box_of_its_kind(kind):
+    maps_CHW = maps_with(kind, slice(20, 40), slice(15, 45))
+    finding = Reading.plain().read(maps_CHW, np.zeros(len(PAGE_KINDS)), (240, 320))
+    (box,) = finding.boxes
+    assert box.kind == kind
+    assert overlap(box.corners, (15 / 60, 20 / 80, 45 / 60, 40 / 80)) > 0.95
+    assert box.score > 0.9
+
+
+def test_a_box_is_placed_in_the_image_that_the_page_was_cut_from():
+    maps_CHW = maps_with("map", slice(0, 80), slice(0, 60))
+    place = (0.25, 0.5, 0.75, 1.0)
+    finding = Reading.plain().read(maps_CHW, np.zeros(len(PAGE_KINDS)), (240, 320), place)
+    assert overlap(finding.boxes[0].corners, place) > 0.97
+
+
+def test_the_kind_of_page_is_the_likeliest_and_its_probability_one_of_nine():
+    logits = np.zeros(len(PAGE_KINDS))
+    finding = Reading.plain().read(maps_with("text", slice(0, 2), slice(0, 2)), logits + 3, (240, 320))
+    assert finding.probability == pytest.approx(1 / 9)
+    logits[PAGE_KINDS.index("binding")] = 5
+    finding = Reading.plain().read(maps_with("text", slice(0, 2), slice(0, 2)), logits, (240, 320))
+    assert finding.kind == "binding"
+    assert finding.probability == pytest.approx(np.exp(5) / (np.exp(5) + 8))
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("bare", [255, 0])
+def test_bare_borders_are_cut_off(bare):
+    page = np.full((1000, 800), bare, np.uint8)
+    page[300:700, 200:500] = np.arange(400)[:, None] % 160 + 40
+    decoded = page_pixels(jpeg(page), 10_000_000)
+    left, top, right, bottom = decoded.place
+    assert 0.2 < left < 0.25
+    assert 0.27 < top < 0.3
+    assert 0.62 < right < 0.66
+    assert 0.7 < bottom < 0.73
+    # 400 pixels and a margin of 3 % on both sides; nothing is enlarged.
+    assert max(decoded.pixels_HWC.shape) == pytest.approx(428, abs=2)
+
+
+def test_a_bare_page_is_kept_whole():
+    assert content_box(np.full((90, 70, 3), 255, np.uint8)) == (0, 0, 70, 90)
+
+
+def test_the_input_is_padded_to_sides_that_can_be_halved_five_times():
+    batch = model_input(np.zeros((448, 301, 3), np.uint8))
+    assert batch.shape == (1, 3, 448, 320)
+    assert batch[0, 0, 0, 0] == -1
+    with pytest.raises(ValueError):
+        model_input(np.zeros((449, 10, 3), np.uint8))
+
+
+def sorted_corners(values: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    (left, right), (top, bottom) = sorted(values[0::2]), sorted(values[1::2])
+    return left, top, right, bottom
+
+
+shares = st.tuples(*[st.floats(0, 1)] * 4).map(sorted_corners)
+
+
+@given(shares, st.integers(1, 5000), st.integers(1, 5000))
+def test_pixels_of_a_box_lie_on_the_page_and_are_never_empty(corners, width, height):
+    x, y, across, down = FoundBox("map", *corners, score=1.0).pixels(width, height)
+    assert x >= 0
+    assert y >= 0
+    assert across >= 1
+    assert down >= 1
+    assert x + across <= width
+    assert y + down <= height
+
+
+def test_findings_survive_json():
+    finding = Finding("mixed", 0.75, (FoundBox("initial", 0.1, 0.2, 0.3, 0.4, 0.5, -3.25),), "institution")
+    assert finding_from_json(json.loads(json.dumps(finding.as_json()))) == finding
+
+
+def line(kind: str = "text", boxes: str = "", key: str = KEY) -> str:
+    return f'{{"key": "{key}", "kind": "{kind}", "boxes": [{boxes}]}}'
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{", "line 1"),
+        ("[]", "line 1"),
+        ('{"kind": "text", "boxes": []}', "'key' is missing"),
+        (line(key="../etc"), "is no key"),
+        (line(kind="poem"), "no kind of page"),
+        (line(boxes='{"kind": "cat", "box": [0, 0, 1, 1]}'), "no kind of box"),
+        (line(boxes='{"kind": "map", "box": [0, 0, 1, 2]}'), "lie on the page"),
+        (line(boxes='{"kind": "map", "box": [0, 0, NaN, 1]}'), "lie on the page"),
+        (line(boxes='{"kind": "map", "box": [1, 1]}'), "line 1"),
+    ],
+)
+def test_what_is_no_correction_is_named_with_its_line(tmp_path, line, complaint):
+    path = tmp_path / "corrections.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(BadInput, match=complaint):
+        read_corrections(path)
+
+
+def test_the_last_correction_of_a_page_counts(tmp_path):
+    path = tmp_path / "corrections.jsonl"
+    first, last = ({"key": KEY, "kind": kind, "boxes": []} for kind in ("text", "blank"))
+    path.write_text(f"{json.dumps(first)}\n\n{json.dumps(last)}\n")
+    found = read_corrections(path)
+    assert found[KEY].kind == "blank"
+    assert found[KEY].origin == "correction"
+    assert digest_of(found, ["other-0123456789abcdef"]) == digest_of({}, [KEY])
+    assert digest_of(found, [KEY]) != digest_of({}, [KEY])
+
+
+def test_the_table_counts_pages_and_boxes_by_group():
+    box = FoundBox("ornament", 0.0, 0.0, 0.5, 0.5, 0.9)
+    pages = [
+        Measured("a", "1", [("illustration", (0.0, 0.0, 0.5, 0.5))], "mixed", Finding("text", 0.9, (box,))),
+        Measured("b", "2", [], "text", Finding("text", 0.9)),
+    ]
+    rows = rows_of(pages)
+    # Found as a graphic, although as another kind of one.
+    assert rows["a"].scores["graphic boxes at 0.5"] == Score(1, 0, 0)
+    assert rows["a"].scores["pictures at 0.5"] == Score(0, 0, 1)
+    assert rows["a"].scores["ornaments at 0.5"] == Score(0, 1, 0)
+    assert rows["all"].num_right_kinds == 1
+    assert "| all | 2 |" in as_markdown(rows)

@@ -1,0 +1,186 @@
+"""Training of the page model: what marks mean, how a reading is fitted, and that the file gives what torch
+gives."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from data_prep.segment.engines.shipped import ShippedEngine
+from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
+from iconoclip.page_layout.reading import Reading
+from training.pages.calibrate import HeldOut, fitted, logistic, multinomial
+from training.pages.crossval import folds_of
+from training.pages.export import read_reading, write_model
+from training.pages.fit import fit, loss_of
+from training.pages.network import Exported, PageNet
+from training.pages.samples import Sampler, stored
+from training.pages.truth import read_pages
+
+
+def write_pages(folder, rows: list[dict[str, object]], size: tuple[int, int] = (300, 400)):
+    (folder / "images").mkdir(exist_ok=True)
+    for row in rows:
+        pixels = np.full((size[1], size[0], 3), 220, np.uint8)
+        for zone in (*row.get("zones", ()), *row.get("boxes", ())):
+            x, y, width, height = zone["xywh"]
+            pixels[y : y + height, x : x + width] = 60
+        Image.fromarray(pixels).save(folder / str(row["file"]))
+    path = folder / "pages.jsonl"
+    path.write_text("".join(json.dumps({"width": size[0], "height": size[1], **row}) + "\n" for row in rows))
+    return path
+
+
+def zone(label: str, *xywh: int) -> dict[str, object]:
+    return {"label": label, "xywh": list(xywh)}
+
+
+def test_marks_of_segmonto(tmp_path):
+    path = write_pages(
+        tmp_path,
+        [
+            {"file": "images/a.jpg", "document": "d", "page": "a", "zones": [
+                zone("MainZone#1", 20, 20, 200, 300), zone("GraphicZone", 20, 330, 200, 40),
+                zone("GraphicZone", 60, 60, 120, 100), zone("DropCapitalZone", 30, 200, 20, 20),
+                zone("NumberingZone", 5, 5, 10, 10)]},
+            # The same page under the name of another step of its making.
+            {"file": "images/b.jpg", "document": "d", "page": "a.chocomufin", "zones": []},
+        ],
+    )  # fmt: skip
+    (page,) = read_pages(path)
+    # A band is an ornament; a page number is no text that matters.
+    assert sorted(one.kind for one in page.zones) == ["illustration", "initial", "ornament", "text"]
+    assert page.kind == "mixed"
+
+
+def test_marks_of_drawn_pages_and_of_albums(tmp_path):
+    path = write_pages(
+        tmp_path,
+        [
+            {"file": "images/a.jpg", "document": "d", "kind": "binding",
+             "zones": [zone("GraphicZone", 1, 1, 9, 9)],
+             "boxes": [{"kind": "bookplate", "xywh": [100, 100, 80, 90]}]},
+            {"file": "images/b-f1.jpg", "regions": [
+                {"xywh_percent": [10, 20, 50, 40], "label": ["photographie"]},
+                {"xywh_percent": [10, 70, 50, 5], "label": ["écriture manuscrite"]}]},
+        ],
+    )  # fmt: skip
+    first, second = read_pages(path)
+    assert [one.kind for one in first.zones] == ["bookplate"]
+    assert (first.kind, second.kind, second.document) == ("binding", "picture", "b")
+    assert second.zones[0].box == pytest.approx((30, 80, 180, 240))
+    assert second.shares(second.zones[0]) == pytest.approx((0.1, 0.2, 0.6, 0.6))
+
+
+@pytest.mark.parametrize("line", ["{", '{"file": "a.jpg", "zones": [{"label": "MainZone"}]}'])
+def test_a_bad_line_is_named(tmp_path, line):
+    path = tmp_path / "pages.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(BadInput, match="line 1"):
+        read_pages(path)
+    path.write_text('{"file": "nowhere.jpg", "width": 1, "height": 1, "zones": []}\n')
+    with pytest.raises(MissingRequirement, match="not there"):
+        read_pages(path)
+
+
+def test_samples_keep_marks_on_what_they_mark(tmp_path):
+    path = write_pages(tmp_path, [{"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 90, 120, 120, 140)]}])  # fmt: skip  # noqa: E501
+    sampler = Sampler([stored(page) for page in read_pages(path)], seed=3)
+    pages, classes, _ = sampler.batch(6)
+    assert pages.shape[1:] in ((3, 448, 320), (3, 320, 448))
+    assert classes.shape == (6, pages.shape[2] // 4, pages.shape[3] // 4)
+    small = torch.nn.functional.avg_pool2d(pages, 4).mean(1)
+    is_picture = classes == CLASSES.index("illustration")
+    for shades, mask in zip(small, is_picture, strict=True):
+        assert mask.any()
+        # The picture was drawn darker than its paper; on the mask and only there the sample is dark.
+        assert shades[mask].mean() < shades[~mask].median() - 0.2
+    again = Sampler([stored(page) for page in read_pages(path)], seed=3).batch(6)
+    assert torch.equal(again[1], classes)
+
+
+def test_pages_of_a_document_share_a_fold(tmp_path):
+    rows = [
+        {"file": f"images/{n}.jpg", "document": f"d{n % 5}", "page": str(n), "zones": []} for n in range(10)
+    ]
+    pages = read_pages(write_pages(tmp_path, rows, (40, 50)))
+    folds = folds_of(pages, 2)
+    assert len({(page.document, fold) for page, fold in zip(pages, folds, strict=True)}) == 5
+    assert set(folds) == {0, 1}
+
+
+def test_regressions_find_what_made_the_labels():
+    random = np.random.default_rng(0)
+    features = np.column_stack([np.ones(4000), random.normal(size=(4000, 2))])
+    true = np.array([0.5, 2.0, -1.0])
+    labels = (random.random(4000) < 1 / (1 + np.exp(-features @ true))).astype(float)
+    assert logistic(features, labels) == pytest.approx(true, abs=0.2)
+    kinds = (features[:, 1] > 0).astype(int)
+    weights = multinomial(features, kinds, np.zeros((2, 3)))
+    assert ((features @ weights.T).argmax(1) == kinds).mean() > 0.97
+
+
+def held_out(kind: str, chance: float, is_marked: bool) -> HeldOut:
+    maps_CHW = np.zeros((len(CLASSES), 40, 30), np.float32)
+    maps_CHW[0] = 1
+    maps_CHW[:, 10:20, 10:20] = 0
+    maps_CHW[CLASSES.index(kind), 10:20, 10:20] = chance
+    wanted = [(kind, (1 / 3, 0.25, 2 / 3, 0.5))] if is_marked else []
+    return HeldOut(maps_CHW, np.zeros(len(PAGE_KINDS), np.float32), (120, 160), (0, 0, 1, 1), wanted, "mixed")
+
+
+def test_a_fitted_reading_tells_right_candidates_from_wrong_ones():
+    pages = [held_out("ornament", 0.95, True)] * 20 + [held_out("ornament", 0.6, False)] * 20
+    reading = fitted(pages)
+    good, bad = (
+        [one.scored(reading.score_weights) for one in page.candidates()] for page in (pages[0], pages[-1])
+    )
+    assert good[0] > reading.least_score > bad[0]
+
+
+def test_the_file_gives_what_torch_gives(tmp_path):
+    torch.manual_seed(0)
+    network = PageNet().eval()
+    path = tmp_path / "pages.onnx"
+    reading = Reading.plain()
+    write_model(path, network, reading, {"made_by": "a test"})
+    assert read_reading(path).least_score == reading.least_score
+    session = ShippedEngine(path)._session
+    for shape in ((1, 3, 448, 320), (1, 3, 32, 448)):
+        pages = torch.rand(shape) * 2 - 1
+        maps, kinds = session.run(None, {"pages": pages.numpy()})
+        with torch.no_grad():
+            expected = Exported(network)(pages)
+        assert np.allclose(maps, expected[0], atol=1e-4)
+        assert np.allclose(kinds, expected[1], atol=1e-3)
+    assert np.allclose(maps.sum(1), 1, atol=1e-4)
+
+
+def test_training_gives_a_network_that_was_moved(tmp_path):
+    rows = [{"file": "images/a.jpg", "document": "a", "zones": [zone("GraphicZone", 60, 40, 150, 160)]}]
+    pages = [stored(page) for page in read_pages(write_pages(tmp_path, rows))]
+    network = fit(pages, 1)
+    torch.manual_seed(0)
+    start = PageNet().state_dict()
+    assert not network.training
+    assert all(value.isfinite().all() for value in network.state_dict().values())
+    assert not torch.equal(network.state_dict()["cells.weight"], start["cells.weight"])
+
+
+def test_the_loss_is_lower_the_better_the_maps_fit():
+    classes = torch.zeros(1, 8, 8, dtype=torch.long)
+    classes[0, 2:6, 2:6] = CLASSES.index("illustration")
+    kinds = torch.tensor([PAGE_KINDS.index("mixed")])
+    right = torch.nn.functional.one_hot(classes, len(CLASSES)).permute(0, 3, 1, 2).float()
+    losses = [
+        float(loss_of(weight * right, torch.zeros(1, len(PAGE_KINDS)), classes, kinds))
+        for weight in (-3, 0, 3, 9)
+    ]
+    assert losses == sorted(losses, reverse=True)
+    # What is left at the end: nine equally likely kinds of page, weighted by a fifth.
+    assert losses[-1] == pytest.approx(0.2 * np.log(9), abs=0.05)
