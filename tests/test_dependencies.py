@@ -19,7 +19,6 @@ NOT_IMPORTED = {
     "torchvision": "open_clip imports it for its transforms; its version must match torch's",
     "language_data": "langcodes reads the names of languages from it",
     "python-multipart": "FastAPI parses uploads with it",
-    "transformers": "open_clip reads tokenizers and text towers of multilingual models with it",
 }
 
 
