@@ -116,6 +116,11 @@ VERBS: dict[str, Verb] = {
     "serve": Verb(
         "serve the search page and the API", "retrieval.config:ServeConfig", "retrieval.service.serve:serve"
     ),
+    "federate": Verb(
+        "search several services of several institutions on one page",
+        "retrieval.config:FederateConfig",
+        "retrieval.service.federation.serve:federate",
+    ),
     "submit": Verb("submit one stage to SLURM as a job", "slurm.config:SubmitConfig", "slurm.submit:submit"),
     "chain": Verb(
         "submit several stages to SLURM, each after those it needs",

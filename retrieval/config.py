@@ -227,3 +227,38 @@ class ServeConfig(Config):
         None, description="file with one token per line; each gives access to the consortium's items"
     )
     preload: bool = Field(True, description="load the model in the background at start")
+
+
+class FederateConfig(Config):
+    """Search several iconoclip services on one page, through their public API."""
+
+    services: list[str] = Field(
+        description="addresses of the services, each with a name if you like: NAME=https://search.example",
+        json_schema_extra=positional(),
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8001, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    title: str = Field("iconoclip", max_length=120, description="name of the federation, shown on every page")
+    timeout_seconds: float = Field(
+        4.0, ge=0.1, le=60, description="how long to wait for the whole answer of a service"
+    )
+    private_addresses: bool = Field(
+        False,
+        description="names of services may lead into a private network; an IP address and `localhost` always"
+        " may",
+    )
+    public_url: str | None = Field(
+        None, pattern=r"^https?://[^\s?#]+$", description="public address behind a reverse proxy"
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="addresses of proxies whose X-Forwarded headers are trusted"
+    )
+    rate_limit_per_minute: int = Field(
+        120, ge=0, le=1_000_000, description="requests per client and minute; 0 means no limit"
+    )
+    max_requests: int = Field(
+        100, ge=1, le=10_000, description="requests handled at the same time; further ones are answered 503"
+    )
+    max_connections: int = Field(
+        500, ge=2, le=100_000, description="open connections; a further one closes the longest idle one"
+    )

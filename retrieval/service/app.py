@@ -173,7 +173,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def _as_refusal(error: Exception) -> Refusal:
+def as_refusal(error: Exception) -> Refusal:
+    """The refusal that an exception means to whoever asked."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, RequestValidationError):
@@ -186,8 +187,8 @@ def _as_refusal(error: Exception) -> Refusal:
 
 
 def _refuse(request: Request, error: Exception) -> Response:
-    refusal = _as_refusal(error)
-    if _wants_page(request):
+    refusal = as_refusal(error)
+    if wants_page(request):
         return pages.refusal_page(request, refusal)
     return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
 
@@ -196,12 +197,17 @@ def _apologise(request: Request, error: Exception) -> Response:
     """Answer after a bug. The operator's log gets the type and location of the exception, but not its
     message, which may contain the query.
     """
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    print(f"iconoclip: a bug: {type(error).__name__}\n{frames}", file=sys.stderr, flush=True)
+    report(error)
     return _refuse(request, error)
 
 
-def _wants_page(request: Request) -> bool:
+def report(error: Exception) -> None:
+    """Write the type and location of a bug to the operator's log, without its message."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    print(f"iconoclip: a bug: {type(error).__name__}\n{frames}", file=sys.stderr, flush=True)
+
+
+def wants_page(request: Request) -> bool:
     """Whether the client is a browser, and the address is not one for programs."""
     is_for_programs = path_below_root(request).startswith(("/api/", "/iiif/", "/metrics"))
     return not is_for_programs and "text/html" in request.headers.get("accept", "")

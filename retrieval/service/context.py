@@ -30,8 +30,9 @@ from retrieval.config import Mode, ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.query.hits import hit_of
 from retrieval.query.whole_set import WholeSet
+from retrieval.service.guards.pinned import Host
 from retrieval.service.guards.refusals import N_, Refusal, from_engine
-from retrieval.service.guards.remote import Host, Hosts, RemotePictures
+from retrieval.service.guards.remote import Hosts, RemotePictures
 from retrieval.service.guards.uploads import KeptImages
 from retrieval.service.guards.visibility import Visibility
 from retrieval.service.params import MAX_K, FilterParams, SearchParams

@@ -255,7 +255,7 @@ def misspelt(query: QueryParams) -> list[tuple[str, str]]:
     return [(name, found[0]) for name, found in close if found]
 
 
-ParamsT = TypeVar("ParamsT", bound=SearchParams)
+ParamsT = TypeVar("ParamsT", bound=BaseModel)
 
 
 def from_page(query: QueryParams, kind: type[ParamsT]) -> ParamsT:

@@ -45,7 +45,7 @@ def serve(config: ServeConfig) -> int:
             config.index, shardsets=config.shardsets or None, model=config.model, compacts=True
         ) as engine:
             _check_model(engine, config)
-            _run(create_app(engine, config), config, listener)
+            run(create_app(engine, config), listener, config.max_connections)
     return 0
 
 
@@ -66,7 +66,8 @@ def _check_model(engine: SearchEngine, config: ServeConfig) -> None:
             raise
 
 
-def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
+def run(app: FastAPI, listener: socket.socket, max_connections: int) -> None:
+    """Serve an application on an open socket until interrupted."""
     import uvicorn
 
     from retrieval.service.guards.connections import ConnectionLimits, limited
@@ -74,7 +75,7 @@ def _run(app: FastAPI, config: ServeConfig, listener: socket.socket) -> None:
     set_up_logging()
     settings = uvicorn.Config(
         app,
-        http=limited(ConnectionLimits(max_connections=config.max_connections)),
+        http=limited(ConnectionLimits(max_connections=max_connections)),
         log_config=None,
         log_level="critical",
         access_log=False,

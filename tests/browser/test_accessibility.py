@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, PageOf
+from retrieval.config import FederateConfig
+from retrieval.service.federation.app import create_federation
+from retrieval.service.serve import bind
+from tests.browser.conftest import DESKTOP, PHONE, PageOf, running
 
 pytestmark = pytest.mark.browser
 
@@ -266,3 +269,23 @@ def test_a_change_is_said_to_those_who_do_not_see_it(page_of: PageOf) -> None:
     page.locator('.facets input[value="armorial-valcendre"]').click()
     expect(page.locator("#said")).to_contain_text("The best of")
     expect(page.locator("#said")).to_have_attribute("aria-live", "polite")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_federation_can_be_read_by_everyone(browser: Browser, address: str, size: tuple[int, int]) -> None:
+    services = [f"The Library={address}", "Another=http://127.0.0.1:9"]
+    config = FederateConfig(services=services, timeout_seconds=20.0, rate_limit_per_minute=0)
+    with bind("127.0.0.1", 0) as listener, running(create_federation(config), listener) as federation:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="en-GB")
+        page = context.new_page()
+        for path in ("/", "/search?q=a+lion"):
+            page.goto(federation + path)
+            check_reading(page, path, size)
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+                check_colours(page, path)
+                assert axe_complaints(page, AXE_OPTIONS) == [], f"{path}, {scheme}"
+        shown = page.locator("#hits > li").count()
+        page.locator("#next").click()
+        expect(page.locator("#hits > li")).not_to_have_count(shown)
+        context.close()

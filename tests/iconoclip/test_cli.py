@@ -345,6 +345,7 @@ LEAST = {
     "card": "A",
     "train": "A B --run_dir r", "evaluate": "m A B --out x", "export": "r --out x", "seen": "r k1 k2",
     "encode": "m A --out x", "index": "a b --out x", "search": "'a ship' --index i", "serve": "i",
+    "federate": "https://a.example B=https://b.example",
     "submit": "train train/demo.yaml shardsets=A", "chain": "c.yaml", "status": "", "logs": "r -f",
     "resume": "r",
     "cancel": "r", "doctor": "",

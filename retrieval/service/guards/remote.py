@@ -9,17 +9,16 @@ and time are limited. The address is not logged.
 from __future__ import annotations
 
 import http.client
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from threading import Lock
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from iconoclip.addresses import DEFAULT_PORTS, host_and_port, is_public
+from iconoclip.addresses import host_and_port, is_public
 from retrieval.answers import Filters, Hit, Query
 from retrieval.engine import SearchEngine
+from retrieval.service.guards.pinned import Addresses, Host, PinnedConnection, resolve
 from retrieval.service.guards.refusals import N_, Refusal
 
 MAX_REDIRECTS = 3
@@ -27,9 +26,6 @@ STALL_SECONDS, MAX_SECONDS = 5.0, 20.0
 CHUNK_BYTES = 65_536
 # The records of one institution use few hosts; this many records are enough to find them.
 NUM_SAMPLED, KEEP_HOSTS_SECONDS = 50, 600.0
-
-Host = tuple[str, int]
-Addresses = list[str]
 
 
 class Hosts:
@@ -69,11 +65,6 @@ def _host(url: SplitResult) -> Host:
     if url.username or url.password:
         raise ValueError("a web address with a password")
     return host_and_port(url)
-
-
-def resolve(host: str, port: int) -> Addresses:
-    """Every address of a name."""
-    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class RemotePictures:
@@ -127,7 +118,9 @@ class RemotePictures:
         addresses = self._resolve(*host)
         if not addresses or not all(map(self._is_public, addresses)):
             raise _not_from_there()
-        connection = _Pinned(host, addresses[0], is_secure=parsed.scheme == "https")
+        connection = PinnedConnection(
+            host, addresses[0], is_secure=parsed.scheme == "https", stall_seconds=STALL_SECONDS
+        )
         try:
             path = (parsed.path or "/") + (f"?{parsed.query}" if parsed.query else "")
             connection.request("GET", path, headers=_HEADERS)
@@ -157,23 +150,6 @@ _HEADERS = {
     "Accept": "image/*",
     "Accept-Encoding": "identity",
 }
-
-
-class _Pinned(http.client.HTTPConnection):
-    """A connection to the very IP address that was checked, with the host's name."""
-
-    def __init__(self, host: Host, address: str, *, is_secure: bool) -> None:
-        # The Host header contains the port only if it is not the default of the scheme.
-        self.default_port = DEFAULT_PORTS["https" if is_secure else "http"]
-        super().__init__(*host, timeout=STALL_SECONDS)
-        self._address, self._is_secure = address, is_secure
-
-    def connect(self) -> None:
-        """Connect to the checked address, without resolving the name again."""
-        self.sock = socket.create_connection((self._address, self.port), STALL_SECONDS)
-        if self._is_secure:
-            context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
 
 
 def _not_from_there() -> Refusal:
