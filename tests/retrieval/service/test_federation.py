@@ -30,7 +30,8 @@ from retrieval.service.federation.fusing import Merge, Place, decode, encode
 from retrieval.service.federation.members import AddressBook, Member, members_of
 from retrieval.service.serve import bind
 
-TIMEOUT = 0.7
+# Seconds: for a service that answers at once, and where others must not, on a busy machine.
+TIMEOUT, PATIENCE = 5.0, 3.0
 HTML = {"accept": "text/html"}
 SLUGS = ("armorial-valcendre", "armorial-wexcombe")
 Handle = Callable[[BaseHTTPRequestHandler], None]
@@ -183,7 +184,7 @@ def test_the_page_works_without_a_script(federation: TestClient, services: list[
 
 
 def slow(request: BaseHTTPRequestHandler) -> None:
-    time.sleep(3 * TIMEOUT)
+    time.sleep(4 * PATIENCE)
 
 
 def dripping(request: BaseHTTPRequestHandler) -> None:
@@ -192,7 +193,7 @@ def dripping(request: BaseHTTPRequestHandler) -> None:
     request.send_header("Content-Type", "application/json")
     request.end_headers()
     try:
-        for _ in range(int(30 * TIMEOUT)):
+        for _ in range(int(40 * PATIENCE)):
             request.wfile.write(b" ")
             request.wfile.flush()
             time.sleep(0.1)
@@ -203,7 +204,7 @@ def dripping(request: BaseHTTPRequestHandler) -> None:
 def dripping_header(request: BaseHTTPRequestHandler) -> None:
     try:
         request.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        for number in range(int(30 * TIMEOUT)):
+        for number in range(int(40 * PATIENCE)):
             request.wfile.write(f"X-{number}: y\r\n".encode())
             request.wfile.flush()
             time.sleep(0.1)
@@ -245,7 +246,7 @@ MISBEHAVED = {
 def test_a_service_that_does_not_behave_is_named_and_the_others_answer(services: list[str]) -> None:
     with ExitStack() as stack:
         bad = [f"{name}={stack.enter_context(misbehaving(each[0]))}" for name, each in MISBEHAVED.items()]
-        with federating(services[0], *bad, "gone=http://127.0.0.1:9", timeout_seconds=2.0) as client:
+        with federating(services[0], *bad, "gone=http://127.0.0.1:9", timeout_seconds=PATIENCE) as client:
             started = time.monotonic()
             found = asked(client)
             took = time.monotonic() - started
@@ -256,8 +257,8 @@ def test_a_service_that_does_not_behave_is_named_and_the_others_answer(services:
     assert states == {name: state for name, (_, state) in MISBEHAVED.items()}
     assert {each["hit"]["institution"] for each in found["hits"]} == {SLUGS[0]}
     assert found["num_answered"] == 1
-    # Well below what the slowest would take, with room for a busy machine.
-    assert took < 10
+    # The slowest would take four times as long.
+    assert took < 3 * PATIENCE
     assert f"1 of {len(MISBEHAVED) + 2} collections answered." in page
     assert "dripping did not answer in time." in page
 
