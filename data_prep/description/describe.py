@@ -15,6 +15,7 @@ from data_prep.description.captions import NOTHING_ELSE, Statement, captions_fro
 from data_prep.description.dates import best_date
 from data_prep.description.designations import is_designation
 from data_prep.description.iconclass import captions_of, find_notations
+from data_prep.description.makers import makers_in
 from data_prep.description.plain_text import plain_text
 from data_prep.description.roles import role_of
 from data_prep.description.sentences import Circumstances, terms_in
@@ -143,7 +144,8 @@ def describe(
     """
     found = Statements(list(statements))
     notations = _notations(found)
-    creators, date = _makers(found.texts("creator")), best_date(_plain(found.texts("date"), 500)[:10])
+    creators = _makers(found.texts("creator")) or _makers_in_texts(found)
+    date = best_date(_plain(found.texts("date"), 500)[:10])
     around = Circumstances(creators, date, _types(found), _terms(found, "technique"), _terms(found, "place"))
     captions = captions_from(found.items, profile, level, around, siblings)
     if profile.iconclass_captions:
@@ -199,6 +201,13 @@ def _makers(values: list[str]) -> tuple[str, ...]:
         for name in _plain(values, 300)
         if name.casefold().strip(" .[]()") not in _NOBODY and person(name).role not in ("owner", "other")
     )[:MAX_CREATORS]
+
+
+def _makers_in_texts(found: Statements) -> tuple[str, ...]:
+    """The makers that titles and notes name, where no field does."""
+    titles = [plain_text(text, 1_000) for name in ("title", "caption") for text in found.texts(name)]
+    notes = [plain_text(text, 1_000) for name in ("note", "description") for text in found.texts(name)]
+    return makers_in(titles, notes)
 
 
 def _notations(found: Statements) -> tuple[str, ...]:

@@ -180,7 +180,7 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
     if siblings and len(text.split()) <= _FEW_WORDS and _has_words_of_others(text, siblings):
         siblings = None
     is_one_word = len(text.split()) == 1
-    if is_one_word and _LATIN_ENDING.search(text):
+    if _may_be_latin(text):
         return Spoken(UNKNOWN, None)
     if not is_one_word and (found := guess(text, siblings or default)):
         return Spoken(found, "detected")
@@ -193,6 +193,19 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
         return Spoken(default, "profile")
     found = guess(text)
     return Spoken(found, "detected") if found else Spoken(UNKNOWN, None)
+
+
+def _may_be_latin(text: str) -> bool:
+    """Whether a text of one to three words may be Latin, as "Herbarium" and "Wiho: Sermones" may.
+
+    A catalogue of any language has such titles, so that no other text of the record says what they are in.
+    """
+    if len(text.split()) > _FEW_WORDS or _by_small_words(text):
+        return False
+    if len(text.split()) == 1:
+        return _LATIN_ENDING.search(text) is not None
+    longer = [word for word in _WORD.findall(text) if len(word) > 4]
+    return bool(longer) and all(map(_LATIN_ENDING.search, longer))
 
 
 def _by_script(text: str) -> tuple[str, ...]:

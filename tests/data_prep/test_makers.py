@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from data_prep.institutions import profile_for
+from data_prep.description.captions import Statement
+from data_prep.description.describe import describe
+from data_prep.description.makers import makers_in
+from data_prep.institutions import InstitutionProfile, profile_for
 from tests.data_prep.iiif.documents import canvas_3, image_3, manifest_3, read
 
+ANY = InstitutionProfile(slug="any", name="Any")
 GENERIC = profile_for("https://iiif.example.org/m/1")
 
 
@@ -49,3 +53,39 @@ def test_the_dates_of_scans_and_records_are_no_dates_of_the_object(label: str) -
     pair = {"label": {"none": [label]}, "value": {"none": ["2015"]}}
     (candidate,) = read(manifest_3(canvas_3("1", image_3("a")), metadata=[pair]), GENERIC).candidates
     assert candidate.date is None
+
+
+@pytest.mark.parametrize(
+    ("title", "names"),
+    [
+        ("View of the fen, engraved by J. Dover", ("J. Dover",)),
+        ("The fen in flood. Drawn by Miss Fenn on the spot", ("Miss Fenn",)),
+        ("Bildnis des Abtes, gest. von Johann Elias Moor", ("Johann Elias Moor",)),
+        ("Ansicht der Stadt, gez. u. gest. von J. A. Moorbach", ("J. A. Moorbach",)),
+        ("La rade du marais : [dessin] / V. Marais", ("V. Marais",)),
+        ("Vue du port, dessiné et gravé par Anne Marais", ("Anne Marais",)),
+        ("Gezicht op het veen, getekend door Nicolaas Jansz. Veen", ("Nicolaas Jansz. Veen",)),
+        ("Veduta della palude, inciso da G. B. Paludi", ("G. B. Paludi",)),
+        ("Widok bagna, rys. Jan Bagno", ("Jan Bagno",)),
+        ("C. Fenn del. ; W. Marsh sculp.", ("C. Fenn", "W. Marsh")),
+        ("Anna van Veen fecit 1640", ("Anna van Veen",)),
+        ("Kärret, målad av Karin Kärr", ("Karin Kärr",)),
+        ("The marsh / by Ann Fenn", ("Ann Fenn",)),
+        ("Two cats / by order of the King", ()),
+        ("The marsh / The harbour", ()),
+        ("Dessin de Paris", ()),
+        ("A dog painted by hand", ()),
+        ("Photograph by an unknown artist", ()),
+        ("Engraved by himself", ()),
+        ("Report on the fens / Office of Works", ()),
+        ("The del Marsh collection", ()),
+    ],
+)
+def test_makers_that_only_a_title_names(title: str, names: tuple[str, ...]) -> None:
+    assert makers_in([title]) == names
+
+
+def test_a_field_for_the_maker_goes_before_what_a_title_names() -> None:
+    said = [Statement("title", "View of the fen, engraved by J. Dover")]
+    assert describe(said, ANY).creators == ("J. Dover",)
+    assert describe([*said, Statement("creator", "Fenn, Anna")], ANY).creators == ("Fenn, Anna",)
