@@ -201,6 +201,27 @@ def test_two_ranks_measure_what_one_does(
     assert done.stdout.count("recall@10") == 1
 
 
+def test_the_command_counts_what_its_queries_are_about(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    """An image is asked for with what is said of its page, or else of its whole book."""
+    colours = ("red", "green", "blue", "black")
+    samples = []
+    for number, colour in enumerate(colours):
+        data = jpeg("white", colour, "disc")
+        levels = ("work", "page") if number < 3 else ("work",)
+        texts = {"work": f"A book of {colour} shapes", "page": f"A {colour} disc"}
+        captions = tuple(
+            Caption(text=texts[level], language="en", field="title", level=level, role="title")
+            for level in levels
+        )
+        samples.append((make_record(number, data, {}, captions=captions), data))
+    folder = write_set(tmp_path / "set", samples)
+    out = tmp_path / "out"
+    done = commands.run(["evaluate", trained[1], folder, "--split", "all", "--device", "cpu", "--out", out])
+    assert done.returncode == 0, done.stderr
+    found = json.loads((out / "evaluation.json").read_text())
+    assert found["languages"]["en"]["levels"] == {"page": 3, "work": 1}
+
+
 def test_recall_is_clip_benchmarks(shapes_set: Path) -> None:
     """clip-benchmark 1.6.2, metrics/zeroshot_retrieval.py: hits among the first k over the positives, then >
     0.

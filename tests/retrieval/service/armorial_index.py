@@ -122,7 +122,9 @@ def _captions(archive: Archive, item: collection.Item) -> list[Caption]:
     captions = [
         Caption(text=text, language=tag, field="blazon") for tag, text in describe.blazons(item).items()
     ]
-    captions.append(Caption(text=describe.title(archive, item), language=archive.language, field="title"))
+    captions.append(
+        Caption(text=describe.title(archive, item), language=archive.language, field="title", level="work")
+    )
     if item.number % 10 == 0:
         text = 'A shield <script>alert("x")</script> & "quotes"'
         captions.append(Caption(text=text, language="en", field="description", origin="machine:demo"))

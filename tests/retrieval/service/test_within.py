@@ -46,6 +46,16 @@ def test_the_manifest_of_an_object_holds_all_its_pictures_and_names_its_search(
     assert keys == {book, *(sibling["key"] for sibling in siblings)}
 
 
+def test_the_page_of_an_item_says_which_captions_are_about_the_whole_object(
+    client: TestClient, book: str
+) -> None:
+    captions = client.get(f"/api/items/{book}").json()["item"]["hit"]["captions"]
+    levels = {caption["level"] for caption in captions if caption["origin"] == "institution"}
+    assert "work" in levels
+    html = client.get(f"/item/{book}", headers={"Accept": "text/html"}).text
+    assert html.count("about the whole work") == sum(caption["level"] == "work" for caption in captions)
+
+
 def test_annotations_hold_the_word_and_are_on_canvases_of_the_manifest(client: TestClient, book: str) -> None:
     """Section 4.3.1: `q=bird` finds annotations whose text holds it."""
     caption = client.get(f"/api/items/{book}").json()["item"]["hit"]["captions"][0]
