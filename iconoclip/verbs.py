@@ -52,6 +52,11 @@ VERBS: dict[str, Verb] = {
         "data_prep.segment.config:SegmentConfig",
         "data_prep.segment.verb:segment",
     ),
+    "institution": Verb(
+        "write the profile of your own institution",
+        "data_prep.contribute.config:InstitutionConfig",
+        "data_prep.contribute.institution:institution",
+    ),
     "check": Verb(
         "verify a shard set: checksums, records, rights, images",
         "data_prep.contribute.config:CheckConfig",

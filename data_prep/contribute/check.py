@@ -2,91 +2,104 @@
 
 It compares every file with its checksum, the signature with the trusted signers, every tar with the index,
 every record with the schema and its own key, and every verdict with the rights table of this version; it
-decodes every image. All findings are listed; the first one does not end the check.
+decodes every picture. All findings are listed; the first one does not end the check. Each breaks a rule that
+has a name (data_prep.contribute.checking.rules, docs/checks.md). What a person must decide on is a warning.
+
+A set is read as a stream: the rows of one shard and a few pictures are in memory.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tarfile
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
+from data_prep.contribute.checking import documents, foreign, index
+from data_prep.contribute.checking.judgements import Judge, warnings_of_all
+from data_prep.contribute.checking.members import Sample, samples_of
+from data_prep.contribute.checking.records import findings_of
+from data_prep.contribute.checking.report_page import write_page
+from data_prep.contribute.checking.rules import Finding, Warnings, shown
 from data_prep.contribute.config import CheckConfig
-from data_prep.contribute.sign import fingerprint, signer, wrong_signature
-from data_prep.images.store import decoded_size
-from iconoclip.errors import DamagedData, IconoclipError
+from data_prep.contribute.signatures import fingerprint, signer, wrong_signature
+from iconoclip.errors import DamagedData
 from iconoclip.files import write_json
 from iconoclip.machine import num_cores
-from iconoclip.pictures import ImageRefused
 from iconoclip.progress import Meter, progress
-from iconoclip.record import Record, sample_key
-from iconoclip.rights import judge
-from iconoclip.shardset import (
-    MAX_RECORD_BYTES,
-    RECORDS_SCHEMA,
-    SIGNATURE_NAME,
-    Shard,
-    ShardSet,
-    index_row,
-    raw_digest,
-    totals_of,
-)
+from iconoclip.shardset import SIGNATURE_NAME, Shard, ShardSet
 from iconoclip.vocabulary import PolicyName
 
 MAX_FINDINGS: Final = 10_000
-MAX_IMAGE_BYTES: Final = 100_000_000
-# The number of samples that a second decoder may hold at once.
-DECODES_AHEAD: Final = 64
+NUM_PRINTED: Final = 50
+# What waits for a decoder: samples, and bytes of their members.
+SAMPLES_AHEAD: Final = 64
+BYTES_AHEAD: Final = 64_000_000
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, with the file or the sample it concerns."""
-
-    where: str
-    what: str
-
-
 def check(config: CheckConfig) -> int:
-    """Check a shard set and print what was found.
+    """Check a shard set, or a set of others, and print what was found.
 
     Raises:
-        MissingRequirement: no shard set there.
+        MissingRequirement: no set there.
         DamagedData: there are findings; all are printed and written to the report.
+        SomeRefused: a set of others lacks what training and publication need.
     """
+    if foreign.is_foreign(config.shardset):
+        return foreign.check_foreign(config.shardset)
     shardset = ShardSet(config.shardset)
     checker = Checker(shardset, policy=config.policy, decode=config.decode_images)
     with progress("check", total=shardset.manifest.totals.num_samples, unit="samples") as meter:
         findings = list(checker.findings(meter))
     if wrong := wrong_signature(shardset, config.signers):
-        findings.append(Finding(SIGNATURE_NAME, wrong))
-    if config.report:
-        write_json(
-            config.report, {"num_findings": len(findings), "findings": [asdict(one) for one in findings]}
-        )
+        findings.append(Finding(SIGNATURE_NAME, "signature", wrong))
+    else:
+        findings += documents.findings_of(shardset, config.signers)
+    _write_reports(config, shardset, findings, checker.warnings)
+    _print_warnings(checker.warnings)
     if not findings:
         print(
             f"sound: {shardset.manifest.totals.num_samples} samples in {len(shardset.manifest.shards)} shards"
             f"{_signed(shardset, config.signers)}"
         )
         return 0
-    for finding in findings[:50]:
-        print(f"{finding.where}: {finding.what}")
-    if len(findings) > 50:
-        print(f"... and {len(findings) - 50} findings more; --report FILE lists them")
+    for finding in findings[:NUM_PRINTED]:
+        print(f"{finding.where}: {finding.what} [{finding.rule}: {finding.fix}]")
+    if len(findings) > NUM_PRINTED:
+        print(f"... and {len(findings) - NUM_PRINTED} findings more; --report FILE lists them")
     raise DamagedData(
         f"{len(findings)} findings in this shard set", where=config.shardset,
-        remedy="copy it again from its source, or ask its makers",
+        remedy="docs/checks.md explains each rule; copy the set again from its source, or ask its makers",
     )  # fmt: skip
+
+
+def _write_reports(
+    config: CheckConfig, shardset: ShardSet, findings: list[Finding], warnings: Warnings
+) -> None:
+    if config.report:
+        write_json(
+            config.report,
+            {
+                "num_findings": len(findings),
+                "findings": [one.as_json() for one in findings],
+                "warnings": {
+                    rule: {"num": count, "examples": [one.as_json() for one in warnings.examples[rule]]}
+                    for rule, count in warnings.counts.most_common()
+                },
+            },
+        )
+    if config.page:
+        write_page(config.page, shardset, findings, warnings)
+        print(f"report: {config.page}")
+
+
+def _print_warnings(warnings: Warnings) -> None:
+    for rule, count in warnings.counts.most_common():
+        first = warnings.examples[rule][0]
+        print(f"warning: {count} {rule}, for example {first.where}: {first.what}")
 
 
 def _signed(shardset: ShardSet, signers: Path | None) -> str:
@@ -107,155 +120,117 @@ class Checker:
 
     def __init__(self, shardset: ShardSet, *, policy: PolicyName | None = None, decode: bool = True) -> None:
         self._set, self._decode = shardset, decode
+        self.warnings = Warnings()
         name = shardset.manifest.policy.partition("@")[0]
         self._policy: PolicyName = policy or (
             name if name in ("open", "noncommercial", "research") else "open"
         )  # type: ignore[assignment]
-        self._rows: dict[str, dict[str, Row]] = {}
-        self._splits: dict[str, str] = {}
-        self._raw: dict[str, bytes] = {}
+        self._found: list[Finding] = []
 
     def findings(self, meter: Meter) -> Iterator[Finding]:
-        """All findings, up to `MAX_FINDINGS`."""
-        try:
-            rows = self._set.table([name for name in RECORDS_SCHEMA.names if name != "raw"]).to_pylist()
-            self._raw = dict(self._set.raw_digests())
-        except IconoclipError as error:
-            yield Finding("records.parquet", error.what)
-            return
-        yield from self._index(rows)
-        with ThreadPoolExecutor(num_cores()) as executor:
-            for number, finding in enumerate(self._shards(executor, meter)):
-                if number >= MAX_FINDINGS:
-                    yield Finding("check", f"more than {MAX_FINDINGS} findings; the rest is left out")
-                    return
-                yield finding
+        """All findings, up to `MAX_FINDINGS`; warnings are collected aside."""
+        for number, finding in enumerate(self._all(meter)):
+            if number >= MAX_FINDINGS:
+                what = f"more than {MAX_FINDINGS} findings; the rest is left out"
+                yield Finding("check", finding.rule, what)
+                return
+            yield finding
 
-    def _index(self, rows: list[Row]) -> Iterator[Finding]:
-        counts = Counter(row["key"] for row in rows)
-        yield from (
-            Finding(key, f"the key occurs {count} times in the index")
-            for key, count in counts.items()
-            if count > 1
-        )
-        for row in rows:
-            self._rows.setdefault(row["shard"], {})[row["key"]] = row
-            if self._splits.setdefault(row["group"], row["split"]) != row["split"]:
-                yield Finding(row["key"], f"its group is on two sides of the split: {row['group']}")
-        known = {shard.name for shard in self._set.manifest.shards}
-        yield from (
-            Finding(name, "the index lists a shard that shardset.json does not")
-            for name in self._rows.keys() - known
-        )
-        if not self._set.withdrawn and totals_of(rows) != self._set.manifest.totals:
-            yield Finding("shardset.json", "its totals are not those of the index")
+    def _all(self, meter: Meter) -> Iterator[Finding]:
+        for name in documents.unknown_files(self._set):
+            self.warnings.add(Finding(shown(name), "file-unknown", "not a file of the format"))
+        if not index.is_readable(self._set, self._note):
+            yield from self._take()
+            return
+        whole = index.WholeIndex()
+        whole.read(self._set)
+        whole.report(self._set, self._note)
+        yield from self._take()
+        for warning in warnings_of_all(whole):
+            self.warnings.add(warning)
+        del whole
+        with ThreadPoolExecutor(num_cores()) as executor:
+            yield from self._shards(executor, meter)
+
+    def _note(self, finding: Finding) -> None:
+        self._found.append(finding)
+
+    def _take(self) -> Iterator[Finding]:
+        found, self._found = self._found, []
+        yield from found
 
     def _shards(self, executor: ThreadPoolExecutor, meter: Meter) -> Iterator[Finding]:
-        for shard in self._set.manifest.shards:
-            try:
-                self._set.verify_shard(shard)
-            except DamagedData as damaged:
-                yield Finding(shard.name, damaged.what)
+        shards = {shard.name: shard for shard in self._set.manifest.shards}
+        judge = Judge()
+        for name, rows in index.rows_by_shard(self._set, self._note):
+            yield from self._take()
+            for row in rows.values():
+                for warning in judge.warnings_of(row):
+                    self.warnings.add(warning)
+            shard = shards.pop(name, None)
+            if shard is None:
+                yield Finding(
+                    shown(name), "shard-unlisted", "the index lists a shard that shardset.json does not"
+                )
+            elif wrong := self._wrong_file(shard):
+                yield wrong
                 meter.advance(shard.num_samples)
-                continue
-            yield from self._tar(shard, executor, meter)
-
-    def _tar(self, shard: Shard, executor: ThreadPoolExecutor, meter: Meter) -> Iterator[Finding]:
-        rows = self._rows.get(shard.name, {})
-        seen: set[str] = set()
-        waiting: deque[Future[list[Finding]]] = deque()
-        try:
-            for key, members in _samples(self._set.folder / shard.name):
-                meter.advance()
-                if key in self._set.withdrawn:
-                    continue
-                seen.add(key)
-                if key not in rows:
-                    yield Finding(f"{shard.name}/{key}", "a sample that the index does not know")
-                    continue
-                waiting.append(executor.submit(self._sample, shard.name, rows[key], members))
-                if len(waiting) > DECODES_AHEAD:
-                    yield from waiting.popleft().result()
-        except (tarfile.TarError, OSError, ValueError) as error:
-            yield Finding(shard.name, f"not a readable tar: {error}")
-        for future in waiting:
-            yield from future.result()
-        yield from (
-            Finding(f"{shard.name}/{key}", "the index knows it, the shard does not")
-            for key in rows.keys() - seen
-        )
-
-    def _sample(self, shard: str, row: Row, members: dict[str, bytes]) -> list[Finding]:
-        where = f"{shard}/{row['key']}"
-        missing = [f".{extension}" for extension in ("jpg", "json", "txt") if extension not in members]
-        if missing:
-            return [Finding(where, f"lacks {', '.join(missing)}")]
-        try:
-            record = Record.model_validate_json(members["json"])
-        except ValidationError as error:
-            first = error.errors()[0]
-            return [Finding(where, f"not a record: {'.'.join(map(str, first['loc']))}: {first['msg']}")]
-        return [
-            Finding(where, what)
-            for what in (*self._record(record, row), *self._image(record, members["jpg"]))
-        ]
-
-    def _record(self, record: Record, row: Row) -> Iterator[str]:
-        place = {
-            name: row[name]
-            for name in ("shard", "image_offset", "image_size", "record_offset", "record_size")
-        }
-        expected = index_row(record, **place)
-        is_same_raw = raw_digest(expected.pop("raw")) == self._raw.get(record.key)
-        differing = [name for name, value in expected.items() if row[name] != value]
-        differing += [] if is_same_raw else ["raw"]
-        if differing:
-            yield f"record and index differ in {', '.join(differing)}"
-        if record.key != sample_key(record.institution.slug, record.source.id, record.source.region):
-            yield "its key does not follow from its source"
-        rights = record.rights
-        verdict = judge(rights.raw or rights.uri, policy=self._policy, opt_out=rights.opt_out)
-        if (rights.uri, rights.redistribute, rights.display) != (
-            verdict.uri,
-            verdict.redistribute,
-            verdict.display,
-        ):
-            yield f"its rights are not what the table says of {rights.raw!r}"
-        elif rights.may_train and not verdict.may_train:
-            yield f"its record allows training; under {verdict.policy} it may not be trained on"
-
-    def _image(self, record: Record, jpeg: bytes) -> Iterator[str]:
-        if hashlib.sha256(jpeg).hexdigest() != record.image.sha256:
-            yield "its image does not match the checksum in the record"
-        elif self._decode:
-            try:
-                size = decoded_size(jpeg)
-            except ImageRefused as refused:
-                yield str(refused)
             else:
-                if size != (record.image.width, record.image.height):
-                    yield (
-                        f"its image is {size[0]}x{size[1]} pixels, not"
-                        f" {record.image.width}x{record.image.height}"
-                    )
+                yield from self._tar(shard, rows, executor, meter)
+        yield from self._take()
+        for shard in shards.values():
+            yield from (
+                [wrong] if (wrong := self._wrong_file(shard)) else self._tar(shard, {}, executor, meter)
+            )
+
+    def _wrong_file(self, shard: Shard) -> Finding | None:
+        try:
+            self._set.verify_shard(shard)
+        except DamagedData as damaged:
+            rule = "shard-missing" if "missing" in damaged.what else "shard-checksum"
+            return Finding(shard.name, rule, damaged.what)
+        return None
+
+    def _tar(
+        self, shard: Shard, rows: dict[str, Row], executor: ThreadPoolExecutor, meter: Meter
+    ) -> Iterator[Finding]:
+        left = dict.fromkeys(rows)
+        waiting: deque[tuple[int, Future[list[Finding]]]] = deque()
+        num_bytes = 0
+        for sample in samples_of(self._set.folder / shard.name, self._note):
+            meter.advance()
+            yield from self._take()
+            if sample.key in self._set.withdrawn:
+                continue
+            where = f"{shard.name}/{shown(sample.key)}"
+            if sample.key not in left:
+                in_index = sample.key in rows
+                rule = "member-order" if in_index else "index-lacks-sample"
+                what = "its members are apart" if in_index else "a sample that the index does not know"
+                yield Finding(where, rule, what)
+                continue
+            if sample.key != next(iter(left)):
+                yield Finding(where, "index-order", "the index has its samples in another order")
+            del left[sample.key]
+            size = _size(sample)
+            waiting.append((size, self._submit(executor, shard.name, rows[sample.key], sample)))
+            num_bytes += size
+            while len(waiting) > SAMPLES_AHEAD or num_bytes > BYTES_AHEAD:
+                size, future = waiting.popleft()
+                num_bytes -= size
+                yield from future.result()
+        yield from self._take()
+        for _, future in waiting:
+            yield from future.result()
+        for key in left:
+            what = "the index knows it, the shard does not"
+            yield Finding(f"{shard.name}/{shown(key)}", "shard-lacks-sample", what)
+
+    def _submit(
+        self, executor: ThreadPoolExecutor, shard: str, row: Row, sample: Sample
+    ) -> Future[list[Finding]]:
+        return executor.submit(findings_of, shard, row, sample, self._policy, self._decode)
 
 
-def _samples(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The samples of a tar: members with one key, adjacent. Only plain files of bounded size are read."""
-    key, members = "", dict[str, bytes]()
-    with tarfile.open(path, "r:") as tar:
-        for member in tar:
-            if not member.isreg() or "/" in member.name:
-                raise ValueError(f"a member that is no plain file: {member.name[:100]}")
-            name, _, extension = member.name.partition(".")
-            if name != key:
-                if members:
-                    yield key, members
-                key, members = name, {}
-            limit = MAX_IMAGE_BYTES if extension == "jpg" else MAX_RECORD_BYTES
-            if member.size > limit:
-                raise ValueError(f"{member.name[:100]} is larger than {limit} bytes")
-            file = tar.extractfile(member)
-            members[extension] = file.read() if file else b""
-    if members:
-        yield key, members
+def _size(sample: Sample) -> int:
+    return sum(map(len, sample.members.values()))

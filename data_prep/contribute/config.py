@@ -64,8 +64,24 @@ class PackConfig(TableSettings):
         return self
 
 
+class InstitutionConfig(Config):
+    """Write the profile of your own institution; on a terminal it asks for what is not given."""
+
+    action: Literal["new"] = Field(description="what to do", json_schema_extra=positional())
+    out: Path | None = Field(None, description="file to write; default: SLUG.yaml here")
+    name: str | None = Field(None, description="name as readers shall see it", min_length=2, max_length=300)
+    slug: str | None = Field(
+        None, description="short name, first part of the keys of pictures; default: made from the name"
+    )
+    isil: str | None = Field(None, description="ISO 15511 identifier", max_length=32)
+    language: str | None = Field(None, description="BCP 47 tag of texts that state none")
+    rights: dict[str, str] = Field(
+        {}, description="a text about rights in your catalogue -> the statement it means, e.g. CC BY 4.0"
+    )
+
+
 class CheckConfig(Config):
-    """Verify a shard set, its checksums, records and rights."""
+    """Verify a shard set, its checksums, records and rights; or look at a set of others (WebDataset tars)."""
 
     renamed: ClassVar[dict[str, str]] = {"images": "decode_images"}
 
@@ -82,6 +98,9 @@ class CheckConfig(Config):
         "default: a signature must fit the set, whoever made it",
     )
     report: Path | None = Field(None, description="write the findings here as JSON as well")
+    page: Path | None = Field(
+        None, description="write the findings here as a page (HTML) with the pictures that they concern"
+    )
 
 
 class SignConfig(Config):
@@ -110,6 +129,15 @@ class MergeConfig(Config):
     )
     duplicates: Literal["refuse", "first"] = Field(
         "refuse", description="a key in two sets: an error, or the first set's sample counts"
+    )
+    near_duplicate_bits: int = Field(
+        6,
+        description=(
+            "pictures of all sets whose perceptual hashes differ in at most this many of 64 bits, in alike"
+            " colours, are in one group and so in one split; 0: equal hashes only; -1: never"
+        ),
+        ge=-1,
+        le=8,
     )
     storage: ShardLimits = Field(default_factory=ShardLimits, description="as in harvest")
     created_at: str | None = Field(

@@ -2,7 +2,8 @@
 
 Samples are streamed and parents are named by their digests. Withdrawn samples are left out and their
 tombstones are kept, so that merging an old copy does not bring them back. Verdicts are computed again under
-one policy: a permission stored in a set is not trusted, and a refusal is never loosened.
+one policy: a permission stored in a set is not trusted, and a refusal is never loosened. Copies and
+near-duplicates across the sets join their groups, so that no picture is on two sides of the split.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_prep.contribute.config import MergeConfig
+from data_prep.contribute.copies import clusters_of
 from data_prep.harvest.recording import created_by
+from data_prep.near_duplicates import Clusters
 from iconoclip import clock
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError
 from iconoclip.progress import progress
@@ -38,6 +41,7 @@ def merge(config: MergeConfig) -> int:
         return 0
     for one in sets:
         one.verify()
+    clusters = clusters_of(sets, config.near_duplicate_bits)
     tombstones = {tombstone.key: tombstone for one in sets for tombstone in one.manifest.tombstones}
     with (
         progress("merge", total=sum(len(one) for one in sets), unit="samples") as meter,
@@ -52,8 +56,10 @@ def merge(config: MergeConfig) -> int:
             max_shard_bytes=config.storage.max_shard_bytes,
         ) as writer,
     ):
-        num_moved = _add_all(sets, writer, config, tombstones, meter.advance)
+        num_moved = _add_all(sets, writer, config, tombstones, clusters, meter.advance)
     print(f"{len(ShardSet(config.out))} samples of {len(sets)} shard sets in {config.out}")
+    if clusters.num_joined:
+        print(f"{clusters.num_joined} groups were joined: they hold copies or near-duplicates of a picture")
     if num_moved:
         print(f"{num_moved} samples changed sides of the split, to stay with their group in an earlier set")
     return 0
@@ -91,6 +97,7 @@ def _add_all(
     writer: ShardSetWriter,
     config: MergeConfig,
     withdrawn: dict[str, Tombstone],
+    clusters: Clusters,
     advance: Callable[[], None],
 ) -> int:
     seen: dict[str, Path] = {}
@@ -106,10 +113,12 @@ def _add_all(
                 _refuse_twin(record, seen[record.key], one.folder, config)
                 continue
             seen[record.key] = one.folder
-            split = splits.setdefault(record.group, record.split)
+            group = clusters.name(record.group)
+            split = splits.setdefault(group, record.split)
             num_moved += split != record.split
             rights = judged_again(record.rights, config.policy)
-            writer.add(record.model_copy(update={"split": split, "rights": rights}), image)
+            changes = {"group": group, "split": split, "rights": rights}
+            writer.add(record.model_copy(update=changes), image)
     return num_moved
 
 

@@ -173,7 +173,7 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
         # No Latin tag fits Chinese characters; that of a transcription next to them does not say more.
         return Spoken(script[0], "detected")
     if tag is not None:
-        contradiction = _contradiction(text, tag)
+        contradiction = contradicted_by(text, tag)
         return Spoken(contradiction, "detected") if contradiction else Spoken(tag, "source")
     if default and _has_words_of_others(text, default):
         default = None
@@ -263,7 +263,7 @@ def dominant(texts: Iterable[tuple[str, str | None]]) -> str | None:
     return tag if num >= _SHARE_OF_SIBLINGS * letters.total() else None
 
 
-def _contradiction(text: str, tag: str) -> str | None:
+def contradicted_by(text: str, tag: str) -> str | None:
     """Another language, if the text is plainly not in the language of its tag.
 
     A long text is enough. A short one must have two small words of the other language and none of its own, be

@@ -279,9 +279,9 @@ def _clusters(ledger: Ledger, near_duplicate_bits: int) -> Clusters:
     if near_duplicate_bits >= 0:
         # If only equal hashes count, only repeated ones are fully stored in memory.
         shared = None if near_duplicate_bits else _come_twice(perceptual_hashes(ledger))
-        for group, phash, colours in looks(ledger):
+        for group, phash, colours, sha256 in looks(ledger):
             if shared is None or phash in shared:
-                clusters.add(group, phash, tuple(json.loads(colours)))
+                clusters.add(group, phash, tuple(json.loads(colours)), sha256)
     clusters.join()
     return clusters
 

@@ -50,11 +50,12 @@ def perceptual_hashes(ledger: Ledger) -> Iterator[str]:
     return (phash for (phash,) in rows)
 
 
-def looks(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
-    """Group, perceptual hash and colours (JSON) of every stored image."""
+def looks(ledger: Ledger) -> Iterator[tuple[str, str, str, str]]:
+    """Group, perceptual hash, colours (JSON) and checksum of every stored image."""
     return ledger.database.execute(
         "SELECT json_extract(candidate, '$.group'), json_extract(facts, '$.phash'), "
-        "json_extract(facts, '$.colours') FROM items WHERE facts IS NOT NULL"
+        "json_extract(facts, '$.colours'), json_extract(facts, '$.sha256') FROM items"
+        " WHERE facts IS NOT NULL"
     )
 
 
