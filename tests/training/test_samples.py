@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 import webdataset
@@ -21,7 +22,7 @@ from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop, decode
 from training.data.loader import TrainingSamples, make_loader
 from training.data.order import EpochOrder, Schedule
-from training.data.samples import load
+from training.data.samples import COLUMNS, Captions, load, with_long_texts
 from training.data.storage import ShardReader
 from training.evaluation.retrieval_score import choose_queries
 
@@ -280,3 +281,17 @@ def test_captions_about_the_whole_work_weigh_less_and_are_asked_with_last(tmp_pa
     (queries,) = choose_queries(samples, range(3))
     assert queries.texts == ("A heron", "A book of birds", "Of an older set")
     assert queries.levels == {"page": 1, "unknown": 1, "work": 1}
+
+
+@pytest.mark.long
+def test_texts_of_more_than_two_gigabytes_are_one_table(tmp_path: Path) -> None:
+    """As many as ten million pictures have. The pieces are one in memory until they are joined."""
+    captions = (Caption(text="x" * 4_000, language="en", field="title"),)
+    records = [(make_record(n, DATA, {}, captions=captions), DATA) for n in range(100)]
+    piece = ShardSet(write_set(tmp_path / "set", records)).table(COLUMNS)
+    whole = with_long_texts(pa.concat_tables([piece] * 5_500))
+    flat = Captions.of(whole["captions"].combine_chunks())
+    assert len(flat) == 550_000
+    assert flat.text.nbytes > 2**31
+    assert flat.text[549_999].as_py() == "x" * 4_000
+    assert whole["rights_raw"].combine_chunks().type == pa.large_string()

@@ -197,7 +197,7 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
     num_withdrawn = len(withdrawn)
     if num_withdrawn:
         left_out["withdrawn"] = num_withdrawn
-    tables = [one.table(COLUMNS) for one in sets]
+    tables = [with_long_texts(one.table(COLUMNS)) for one in sets]
     numbers = [pa.array(np.full(len(t), n, dtype=np.int32)) for n, t in enumerate(tables)]
     table = pa.concat_tables([t.append_column("set_number", n) for t, n in zip(tables, numbers, strict=True)])
     table = _drop(table, _is_repeated_or_withdrawn(table["key"], withdrawn), left_out, "in two sets")
@@ -225,6 +225,21 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
         )
     shards, shard_N = _number_shards(kept)
     return Samples(sets, kept.combine_chunks(), shards, shard_N, dict(left_out))
+
+
+def with_long_texts(table: pa.Table) -> pa.Table:
+    """The table with 64-bit offsets where all texts of a column together may exceed 2 GiB.
+
+    Arrow's plain strings have 32-bit offsets: the captions of ten million pictures do not fit into one array.
+    """
+    schema = table.schema
+    one_caption = schema.field("captions").type.value_type
+    fields = [
+        field.with_type(pa.large_string()) if field.name == "text" else field
+        for field in (one_caption.field(number) for number in range(one_caption.num_fields))
+    ]
+    types = {"captions": pa.large_list(pa.struct(fields)), "rights_raw": pa.large_string()}
+    return table.cast(pa.schema([field.with_type(types.get(field.name, field.type)) for field in schema]))
 
 
 def _drop(table: pa.Table, is_out_N: npt.NDArray[np.bool_], left_out: Counter[str], reason: str) -> pa.Table:
