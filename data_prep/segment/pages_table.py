@@ -67,7 +67,7 @@ class PagesTable:
         self._stack.__exit__(kind, error, trace)
 
     def add(self, result: PageResult) -> None:
-        """Append a page."""
+        """Append the row of a page; groups of rows go to disk."""
         keys = {number: record.key for number, record, _ in result.regions}
         finding = result.finding
         self._rows.append(

@@ -63,7 +63,7 @@ class ReviewSheet:
         self._num_refused = self._num_seen = 0
 
     def add(self, result: PageResult) -> None:
-        """Consider a page."""
+        """Keep a page if it is among the most doubtful so far."""
         self._num_seen += 1
         if result.finding is None:
             self._num_refused += 1

@@ -42,7 +42,7 @@ class Row:
     num_right_kinds: int = 0
 
     def add(self, page: Measured) -> None:
-        """Count a page."""
+        """Count the boxes of a page that were found, missed or invented."""
         self.num_pages += 1
         for name, kinds in _PAGES:
             found = any(box.kind in kinds for box in page.finding.boxes)

@@ -41,7 +41,7 @@ def page(
 
 
 def record_of(number: int, data: bytes, statement: str | None = PDM, **changes: object) -> Record:
-    """The record of a page."""
+    """The record of a page of one book, in the public domain."""
     identity = f"https://house.example/book/page/{number}"
     width, height = PillowImage.open(io.BytesIO(data)).size
     record = Record(
