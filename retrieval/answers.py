@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from iconoclip.record import KEY_PATTERN, Caption, Display, Record, Region
-from retrieval.config import Mode
+from retrieval.config import Dates, Mode, Sort
 
 MAX_TEXT_CHARS = 1_000
 MAX_IMAGE_BYTES = 20_000_000
@@ -15,6 +15,14 @@ MAX_EXAMPLES = 50
 
 KeyText = Annotated[str, StringConstraints(pattern=KEY_PATTERN, max_length=100)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+# One value, or several of which any may apply.
+Words = Annotated[tuple[Word, ...], BeforeValidator(_several), Field(max_length=100)]
 Year = Annotated[int, Field(ge=-100_000, le=10_000)]
 
 
@@ -37,18 +45,22 @@ class Filters(Asked):
     without_institution: tuple[Word, ...] = Field(
         (), max_length=1000, description="slugs that must not appear: how the service hides an institution"
     )
-    language: Word | None = Field(None, description="BCP 47 tag of one of its captions; `de` finds `de-AT`")
-    earliest: Year | None = Field(None, description="made in this year or later, as far as is known")
-    latest: Year | None = Field(None, description="made in this year or earlier, as far as is known")
+    language: Words = Field((), description="BCP 47 tags of its captions; `de` finds `de-AT`")
+    earliest: Year | None = Field(None, description="made in this year or later")
+    latest: Year | None = Field(None, description="made in this year or earlier")
+    dates: Dates = Field(
+        "possibly",
+        description="whether an item whose date only overlaps the period passes (possibly), or only an item"
+        " whose date lies within it (certainly)",
+    )
     reusable: bool | None = Field(None, description="may I reuse this?")
-    rights: tuple[Word, ...] = Field(
-        (), max_length=100, description="short names of statements: PDM, CC-BY, InC"
+    rights: Words = Field((), description="short names of statements: PDM, CC-BY, InC")
+    iconclass: Words = Field(
+        (), description="Iconclass notations, or words of one; everything below them is found too"
     )
-    iconclass: Word | None = Field(
-        None, description="Iconclass notation, or words of one; everything below it is found too"
-    )
-    object_type: Word | None = None
-    creator: Word | None = None
+    object_type: Words = ()
+    creator: Words = ()
+    place: Words = Field((), description="where it was made, or what place it is about")
     has_region: bool | None = Field(None, description="the record is about a part of its image")
     split: Word | None = Field(None, description="train, val or test; for evaluation only")
     group: str | None = Field(
@@ -98,6 +110,8 @@ class Query(Asked):
     k: int = Field(24, ge=1, le=200)
     cursor: str | None = Field(None, max_length=500)
     mode: Mode = "hybrid"
+    plain: bool = Field(False, description="read the text as plain words, without operators")
+    sort: Sort = Field("relevance", description="the order; any other than relevance lists only what matches")
     fold: bool = Field(True, description="show near-duplicates as one hit with a count")
     literal: bool = Field(False, description="search the words as they are typed, never similar ones")
     diversity: float = Field(
@@ -144,7 +158,10 @@ class Hit(Answer):
     score: float = Field(
         ge=0,
         le=1,
-        description=("calibrated: the probability that the image matches the query. Not always descending."),
+        description=(
+            "calibrated: the probability that the item matches the query. Sorted by relevance, hits are in"
+            " descending order of it, unless `diversity` asks for another order."
+        ),
     )
     cosine: float | None = Field(None, description="similarity to the query vector, where there is one")
     matched: tuple[str, ...] = Field((), description="what found it: meaning, captions, words")
@@ -155,6 +172,10 @@ class Hit(Answer):
     institution_name: str
     creators: tuple[str, ...]
     date: str | None
+    in_period: Dates | None = Field(
+        None,
+        description="whether its date lies in the period asked for, or only overlaps it; null: no period",
+    )
     object_type: str | None
     iconclass: tuple[str, ...] = ()
     rights: RightsInfo
@@ -195,17 +216,73 @@ class Completed(Answer):
     language: str | None = Field(description="language of the text; null for names")
 
 
+class ReadPart(Answer):
+    """One part of a query, as the search understood it."""
+
+    kind: Literal["words", "phrase", "field", "any", "all"] = Field(
+        description="plain words; an exact phrase; a field with a value; alternatives, of which any may"
+        " apply; parts that belong together inside of alternatives"
+    )
+    text: str = Field(description="the words, or the value of the field")
+    field: str | None = None
+    excluded: bool = Field(False, description="hits must not have it")
+    without: str | None = Field(
+        None, description="the text of the query without this part; null if it cannot be removed alone"
+    )
+    parts: tuple[ReadPart, ...] = ()
+
+
+class ReadQuery(Answer):
+    """The text of a query as the search understood it."""
+
+    text: str
+    plain: str = Field(description="the words that hits are ordered by, without operators")
+    parts: tuple[ReadPart, ...] = ()
+
+
+class SearchHint(Answer):
+    """Something to say about the query: what could not be read as it may have been meant, or did nothing."""
+
+    code: str = Field(description="stable name of the kind of hint")
+    text: str = Field(description="in English")
+    what: str = Field("", description="the piece of the query that it is about")
+    field: str | None = Field(None, description="the field or filter that it is about")
+    instead: str | None = Field(None, description="a text to search instead")
+    values: tuple[str, ...] = Field((), description="values that may have been meant, nearest first")
+
+
 class Results(Answer):
     """One page of hits, and the cursor of the next page."""
 
     hits: tuple[Hit, ...]
-    total: int = Field(ge=0, description="items that pass the filters")
+    total: int = Field(
+        ge=0,
+        description="items that match, copies included: those with a score of one half or more; all that pass"
+        " the filters if there is nothing to judge by",
+    )
+    total_is_exact: bool = Field(
+        True, description="false: some match by meaning, so the number is as good as the model's judgement"
+    )
+    num_by_words: int = Field(0, ge=0, description="of these, items that have every word of the query")
+    num_possibly: int | None = Field(
+        None, description="of these, items whose date only overlaps the period; null: no period was asked for"
+    )
+    is_ranked: bool = Field(
+        True, description="false: the query only narrows, so no hit is likelier than others"
+    )
+    query: ReadQuery | None = Field(None, description="how the text was read; null if there is none")
+    hints: tuple[SearchHint, ...] = ()
     next_cursor: str | None = Field(description="cursor of the next page; null on the last page")
     matches_well: bool | None = Field(
         description="false: nothing here matches well; null: nothing to judge by"
     )
     spelling: Spelling | None = Field(
         None, description="words that no item has; null if every word of the query is known here"
+    )
+    facets: Facets | None = Field(
+        None,
+        description="with `counts`: counts over all matches. The values of a filter that is set are counted"
+        " as if it were not, in an order that no filter changes",
     )
     took_ms: float
 
@@ -227,8 +304,14 @@ class FacetValue(Answer):
     count: int
 
 
+class NotationCount(FacetValue):
+    """An Iconclass notation with the number of items that have it or one below it."""
+
+    broader: str | None = Field(description="the notation above it; null for a main division")
+
+
 class Facets(Answer):
-    """Counts over a filtered set, most frequent first."""
+    """Counts over the items that match, most frequent first."""
 
     total: int
     institution: tuple[FacetValue, ...] = ()
@@ -236,8 +319,14 @@ class Facets(Answer):
     rights: tuple[FacetValue, ...] = ()
     object_type: tuple[FacetValue, ...] = ()
     creator: tuple[FacetValue, ...] = ()
-    iconclass: tuple[FacetValue, ...] = ()
-    century: tuple[FacetValue, ...] = ()
+    place: tuple[FacetValue, ...] = ()
+    iconclass: tuple[FacetValue, ...] = Field((), description="at the third level of the classification")
+    iconclass_tree: tuple[NotationCount, ...] = Field(
+        (), description="from the main divisions down, each notation before those below it"
+    )
+    century: tuple[FacetValue, ...] = Field(
+        (), description="a date that spans several centuries counts in each of them"
+    )
     num_reusable: int = 0
     num_with_region: int = 0
     earliest: int | None = None
@@ -316,3 +405,7 @@ class Status(Answer):
     model: str
     model_digest: str
     built_at: str
+
+
+ReadPart.model_rebuild()
+Results.model_rebuild()

@@ -11,6 +11,8 @@ from iconoclip.vocabulary import Device, Precision
 
 IndexKind = Literal["auto", "exact", "hnsw", "ivf-sq8", "ivf-pq"]
 Mode = Literal["hybrid", "semantic", "keyword"]
+Sort = Literal["relevance", "oldest", "newest", "title", "maker"]
+Dates = Literal["possibly", "certainly"]
 
 
 class EncodeConfig(Config):
@@ -127,7 +129,10 @@ class SearchConfig(Config):
 
     text: str | None = Field(
         None,
-        description=("what to look for, in any language the model knows"),
+        description=(
+            'what to look for, in any language the model knows; also "exact phrase", -word, OR, creator:NAME,'
+            " year:1480..1500, title:, place:, type:, institution:, notation:, language:, rights:"
+        ),
         json_schema_extra=positional(),
     )
     index: str = Field(description="index folder")
@@ -135,6 +140,10 @@ class SearchConfig(Config):
     model: str | None = Field(None, description="present folder of the model, if it was moved")
     mode: Mode = Field("hybrid", description="by meaning and words, by meaning alone, or by words alone")
     literal: bool = Field(False, description="search the words as they are typed, never similar ones")
+    plain: bool = Field(False, description="read the text as plain words, without operators")
+    sort: Sort = Field(
+        "relevance", description="order of the results; any other than relevance lists only what matches"
+    )
     k: int = Field(10, ge=1, le=200, description="number of results")
     cursor: str | None = Field(None, description="continue after a page, with the cursor that it printed")
     like: list[str] = Field([], description="keys of items that hits should resemble")
@@ -143,14 +152,19 @@ class SearchConfig(Config):
     minus: list[str] = Field([], description="further texts that should not be in the picture")
     image: str | None = Field(None, description="image file to search with")
     institutions: list[str] = Field([], description="only items of these institutions, by slug")
-    language: str | None = Field(None, description="only items with a caption in this language")
+    language: list[str] = Field([], description="only items with a caption in one of these languages")
     earliest: int | None = Field(None, description="made in this year or later")
     latest: int | None = Field(None, description="made in this year or earlier")
+    dates: Dates = Field(
+        "possibly",
+        description="whether it is enough that a date overlaps the period, or it must lie within",
+    )
     reusable: bool | None = Field(None, description="only items that may be reused")
     rights: list[str] = Field([], description="short names of rights statements: PDM, CC-BY, InC")
-    iconclass: str | None = Field(None, description="Iconclass branch, e.g. 25F or 46A122, or words of one")
-    object_type: str | None = Field(None, description="kind of object, as the record names it")
-    creator: str | None = Field(None, description="maker, as the record names them")
+    iconclass: list[str] = Field([], description="Iconclass branches, e.g. 25F or 46A122, or words of one")
+    object_type: list[str] = Field([], description="kinds of object, as the records name them")
+    creator: list[str] = Field([], description="makers, as the records name them")
+    place: list[str] = Field([], description="places, as the records name them")
     has_region: bool | None = Field(None, description="only records about a part of an image")
     fold: bool = Field(True, description="show near-duplicates as one result with a count")
     diversity: float = Field(

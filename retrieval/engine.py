@@ -32,10 +32,11 @@ from retrieval.live.compaction import Compactor
 from retrieval.live.refresh import ViewRefresher
 from retrieval.live.view import IndexView
 from retrieval.query.completing import complete
-from retrieval.query.facets import facets_of, notations_in_use
+from retrieval.query.facets import facets_of, loosened_facets, notations_in_use
+from retrieval.query.found import Found
 from retrieval.query.hits import hit_of
-from retrieval.query.order import Order
 from retrieval.query.ranking import Cursor, Entry, query_digest
+from retrieval.query.read_back import hints_of, read_query
 from retrieval.query.spelling import spelling_of
 from retrieval.query.vector import QueryVector, query_vector
 from retrieval.query.whole_set import WholeSet, collect
@@ -84,8 +85,8 @@ class SearchEngine:
     # --- questions
     # -----------------------------------------------------------------------------------------------
 
-    def search(self, query: Query) -> Results:
-        """The page of hits of a query.
+    def search(self, query: Query, *, counts: bool = False) -> Results:
+        """The page of hits of a query; with `counts`, also the facets over all matches.
 
         Raises:
             BadInput: an unknown key, an image that cannot be decoded, a cursor of another query.
@@ -93,10 +94,9 @@ class SearchEngine:
         started = time.perf_counter()
         view = self._refresher.current()
         cursor = Cursor.decode(query.cursor, query) if query.cursor else None
+        found = self._found(query, view, cursor)
+        page = found.page(query.k)
         mask_N = view.mask(query.filters)
-        wanted = self._query_vector(query, view)
-        order = Order(view, query, wanted, mask_N, cursor)
-        page = order.page(query.k)
         shown_N = view.shown(mask_N) if query.fold and mask_N is not None else None
         hits = [
             hit_of(
@@ -104,17 +104,25 @@ class SearchEngine:
                 rank=page.num_before + number,
                 score=entry.score,
                 cosine=None if entry.cosine is None else round(entry.cosine, 5),
-                matched=_matched(entry, wanted is not None),
+                matched=_matched(entry, found.is_ranked),
+                in_period=found.in_period(entry.row),
                 num_near_duplicates=self._num_folded(view, entry.row, shown_N) if query.fold else 0,
             )
             for number, entry in enumerate(page.entries, 1)
         ]
         return Results(
             hits=tuple(hits),
-            total=view.count(mask_N),
+            total=int(found.shown_N.sum()),
+            total_is_exact=found.matching.is_exact,
+            num_by_words=int((found.shown_N & found.matching.by_words_N).sum()),
+            num_possibly=None if found.certain_N is None else int((found.shown_N & ~found.certain_N).sum()),
+            is_ranked=found.is_ranked,
             next_cursor=page.cursor(query_digest(query)),
-            matches_well=order.matches_well,
-            spelling=spelling_of(view, query, order.words),
+            matches_well=found.matches_well,
+            query=read_query(found.parsed) if query.text else None,
+            hints=hints_of(found.hints),
+            spelling=spelling_of(view, query, found.words),
+            facets=loosened_facets(found) if counts else None,
             took_ms=round((time.perf_counter() - started) * 1000, 2),
         )
 
@@ -125,10 +133,11 @@ class SearchEngine:
             BadInput: an unknown key, or an image that cannot be decoded.
         """
         view = self._refresher.current()
-        wanted = self._query_vector(query, view)
         unfolded = query.model_copy(update={"fold": False, "cursor": None})
-        order = Order(view, unfolded, wanted, view.mask(query.filters), None)
-        return collect(view, order, limit, self._is_served)
+        return collect(self._found(unfolded, view), limit, self._is_served)
+
+    def _found(self, query: Query, view: IndexView, cursor: Cursor | None = None) -> Found:
+        return Found(view, query, lambda part: self._query_vector(part, view), cursor)
 
     def _is_served(self, key: str) -> bool:
         return self._refresher.current().row_of(key) is not None
@@ -197,9 +206,16 @@ class SearchEngine:
         """
         return complete(self._refresher.current(), text, language, k, tuple(without_institution))
 
-    def facets(self, filters: Filters) -> Facets:
-        """Counts over the items that pass `filters`."""
-        return facets_of(self._shown_parts(self._refresher.current(), filters))
+    def facets(self, asked: Filters | Query) -> Facets:
+        """Counts over the items that pass filters, or that match a query.
+
+        Raises:
+            BadInput: as for a search.
+        """
+        view = self._refresher.current()
+        if isinstance(asked, Filters):
+            return facets_of(view.parts(view.shown(view.mask(asked))))
+        return facets_of(view.parts(self._found(asked.model_copy(update={"cursor": None}), view).shown_N))
 
     def suggest_notations(
         self,
@@ -298,9 +314,7 @@ class SearchEngine:
     @staticmethod
     def _shown_parts(view: IndexView, filters: Filters) -> list[tuple[Columns, Mask]]:
         """The columns of the generation and of the additions, with the rows of each that may be shown."""
-        shown_N = view.shown(view.mask(filters))
-        parts = np.split(shown_N, [view.num_sealed]) if len(view.columns) > 1 else [shown_N]
-        return list(zip(view.columns, parts, strict=True))
+        return view.parts(view.shown(view.mask(filters)))
 
     def _row(self, view: IndexView, key: str) -> int:
         row = view.row_of(key)

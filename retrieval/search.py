@@ -13,14 +13,14 @@ from rich.table import Table
 
 from iconoclip.config_messages import problems_of
 from iconoclip.errors import BadInput, MissingRequirement
-from retrieval.answers import MAX_IMAGE_BYTES, Hit, Query, Results, Spelling
+from retrieval.answers import MAX_IMAGE_BYTES, Hit, Query, Results, SearchHint, Spelling
 from retrieval.config import SearchConfig
 from retrieval.engine import SearchEngine
 
 MAX_TITLE_CHARS = 160
 FILTERS = (
-    "language", "earliest", "latest", "reusable", "rights", "iconclass", "object_type", "creator",
-    "has_region",
+    "language", "earliest", "latest", "dates", "reusable", "rights", "iconclass", "object_type", "creator",
+    "place", "has_region",
 )  # fmt: skip
 
 
@@ -57,6 +57,8 @@ def _query(config: SearchConfig) -> Query:
         "fold": config.fold,
         "literal": config.literal,
         "diversity": config.diversity,
+        "plain": config.plain,
+        "sort": config.sort,
         "filters": {"institution": config.institutions, **{name: getattr(config, name) for name in FILTERS}},
     }
     try:
@@ -82,9 +84,12 @@ def _read_image(path: str | None) -> bytes | None:
 def show(results: Results, console: Console) -> None:
     """Print a page of results as a table."""
     if results.matches_well is False:
-        console.print("[yellow]Nothing here matches well.[/] What comes nearest:")
+        nearest = " What comes nearest:" if results.hits else ""
+        console.print(f"[yellow]Nothing here matches well.[/]{nearest}")
     for line in _about_spelling(results.spelling):
         console.print(line, highlight=False)
+    for hint in results.hints:
+        console.print(_said(hint), highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, kind in (("#", "right"), ("score", "right"), ("title", "left"), ("institution", "left"),
                        ("date", "left"), ("rights", "left"), ("link", "left")):  # fmt: skip
@@ -93,9 +98,32 @@ def show(results: Results, console: Console) -> None:
         table.add_row(*_cells(hit))
     console.print(table)
     more = f"; the next page: --cursor {results.next_cursor}" if results.next_cursor else ""
-    console.print(
-        f"{len(results.hits)} of {results.total} items in {results.took_ms:.0f} ms{more}", style="dim"
-    )
+    shown = f"{len(results.hits)} of {_total(results)} in {results.took_ms:.0f} ms{more}"
+    console.print(shown, style="dim", highlight=False)
+    if results.num_possibly:
+        console.print(
+            f"{results.num_possibly} of them are dated less exactly: they were possibly made in this period"
+            " (--dates certainly leaves them out)",
+            style="dim",
+            highlight=False,
+        )
+
+
+def _total(results: Results) -> str:
+    """How many items match: `120 items`, `about 34 items that match`, `no item that matches`."""
+    noun = "item" if results.total == 1 else "items"
+    if not results.is_ranked:
+        return f"{results.total} {noun}"
+    about = "" if results.total_is_exact else "about "
+    return f"{about}{results.total} {noun} that match" + ("es" if results.total == 1 else "")
+
+
+def _said(hint: SearchHint) -> str:
+    """A hint in one line, with what to search instead."""
+    instead = [hint.instead] if hint.instead else list(hint.values)
+    meant = " or ".join(f"“{each}”" for each in instead)
+    lead = " " if hint.instead else " Did you mean "
+    return escape(f"{hint.text}{lead}{meant}{'' if hint.instead else '?'}" if instead else hint.text)
 
 
 def _about_spelling(spelling: Spelling | None) -> Iterator[str]:
@@ -120,7 +148,7 @@ def _cells(hit: Hit) -> tuple[str, ...]:
             f"{hit.score:.2f}",
             title + folded,
             hit.institution_name,
-            hit.date or "",
+            (hit.date or "") + (" (possibly)" if hit.in_period == "possibly" else ""),
             hit.rights.label,
             link,
         )

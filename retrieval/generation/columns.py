@@ -10,10 +10,10 @@ Shapes: N rows, P (row, value) pairs, V distinct values.
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,17 @@ from iconoclip.record import Record
 from iconoclip.rights import statement
 from retrieval import iconography
 from retrieval.answers import Filters
-from retrieval.words import folded
+from retrieval.generation.notation_tree import DOUBLED_LETTER, Tree
+from retrieval.generation.places import places_of
+from retrieval.words import folded, tokens
 
 NO_RIGHTS = "none"
 UNKNOWN_EARLIEST, UNKNOWN_LATEST = np.iinfo(np.int32).max, np.iinfo(np.int32).min
-VALUE_FIELDS = ("institution", "language", "rights", "object_type", "creator", "iconclass", "split", "group")
-_DOUBLED_LETTER = re.compile(r"^(\d\d([A-Z]))\2")
+VALUE_FIELDS = (
+    *("institution", "language", "rights", "object_type", "creator", "place", "iconclass", "split", "group"),
+)
+# Fields that indexes of older versions do not have.
+NEW_FIELDS = ("place",)
 REUSABLE = ("yes", "share-alike")
 
 Mask = npt.NDArray[np.bool_]
@@ -61,6 +66,38 @@ class ValueColumn:
         place[[codes[value] for value in ordered]] = np.arange(len(ordered), dtype=np.int32)
         return cls(ordered, np.array(rows, np.int32), place[np.array(found, np.int64)])
 
+    @cached_property
+    def folded(self) -> list[str]:
+        """The values as they are compared."""
+        return [folded(value) for value in self.values]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words of each value in their order, each between spaces."""
+        return [f" {' '.join(tokens(value))} " for value in self.values]
+
+    @cached_property
+    def first_codes(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The rows that have a value, and the code of the first value of each."""
+        rows, places = np.unique(self.rows, return_index=True)
+        return rows, self.codes[places]
+
+    def equal_to(self, value: str) -> list[int]:
+        """The codes of values that are equal, whatever their case and accents."""
+        return self._codes_of_folded.get(folded(value), [])
+
+    @cached_property
+    def _codes_of_folded(self) -> dict[str, list[int]]:
+        codes: dict[str, list[int]] = {}
+        for code, each in enumerate(self.folded):
+            codes.setdefault(each, []).append(code)
+        return codes
+
+    def with_words(self, words: Sequence[str], *, in_order: bool = False) -> list[int]:
+        """The codes of values that have all of the folded words, or have them one after the other."""
+        wanted = [f" {' '.join(words)} "] if in_order else [f" {word} " for word in words]
+        return [code for code, text in enumerate(self.words) if all(each in text for each in wanted)]
+
     def mask(self, codes: Iterable[int], num_rows: int) -> Mask:
         """Which rows have any of the codes."""
         wanted_V = np.zeros(len(self.values) + 1, bool)
@@ -89,6 +126,7 @@ class Columns:
     reusable: Mask
     has_region: Mask
     institution_names: dict[str, str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Columns:
@@ -126,29 +164,59 @@ class Columns:
             yield ~self._mask_of("institution", filters.without_institution)
         if filters.rights:
             yield self._mask_of("rights", filters.rights)
-        if filters.object_type:
-            yield self._mask_of("object_type", (filters.object_type,))
-        if filters.creator:
-            yield self._mask_of("creator", (filters.creator,))
+        for name in ("object_type", "creator", "place"):
+            if wanted := getattr(filters, name):
+                yield self._mask_of(name, wanted)
         if filters.group:
             yield self._exact_mask("group", filters.group)
         if filters.split:
             yield self._mask_of("split", (filters.split,))
         if filters.language:
-            yield self._language_mask(filters.language)
+            yield self._mask_of("language", filters.language)
         if filters.iconclass:
-            yield self._branch_mask(iconography.branches(filters.iconclass))
+            yield self._mask_of("iconclass", filters.iconclass)
 
     def _plain_masks(self, filters: Filters) -> Iterable[Mask]:
-        known_N = self.earliest != UNKNOWN_EARLIEST
-        if filters.earliest is not None:
-            yield known_N & (self.latest >= filters.earliest)
-        if filters.latest is not None:
-            yield known_N & (self.earliest <= filters.latest)
+        if filters.earliest is not None or filters.latest is not None:
+            yield self.in_period(filters.earliest, filters.latest, certainly=filters.dates == "certainly")
         if filters.reusable is not None:
             yield self.reusable == filters.reusable
         if filters.has_region is not None:
             yield self.has_region == filters.has_region
+
+    @cached_property
+    def iconclass_tree(self) -> Tree:
+        """The notations of all rows with those above them; made when it is first asked for."""
+        column = self.values["iconclass"]
+        return Tree.of(column.values, column.rows, column.codes)
+
+    def in_period(self, first: int | None, last: int | None, *, certainly: bool) -> Mask:
+        """Which rows have a date that overlaps a period, or that certainly lies within it."""
+        mask_N = np.asarray(self.earliest != UNKNOWN_EARLIEST)
+        if first is not None:
+            mask_N = mask_N & ((self.earliest if certainly else self.latest) >= first)
+        if last is not None:
+            mask_N = mask_N & ((self.latest if certainly else self.earliest) <= last)
+        return mask_N
+
+    def codes_of(self, name: str, value: str) -> list[int]:
+        """The codes of a value of a filter: equal to it, or below it in a language or in Iconclass."""
+        column = self.values[name]
+        if name == "language":
+            wanted = value.casefold()
+            return [
+                code
+                for code, each in enumerate(column.folded)
+                if each == wanted or each.startswith(wanted + "-")
+            ]
+        if name == "iconclass":
+            branches = iconography.branches(value)
+            return [
+                code
+                for code, each in enumerate(column.values)
+                if each.startswith(branches) or DOUBLED_LETTER.sub(r"\1", each).startswith(branches)
+            ]
+        return column.equal_to(value)
 
     def _exact_mask(self, name: str, value: str) -> Mask:
         mask_N = np.zeros(self.num_rows, bool)
@@ -156,31 +224,11 @@ class Columns:
         return mask_N
 
     def _mask_of(self, name: str, wanted: Sequence[str]) -> Mask:
-        """The rows that have one of the values; case and diacritics are ignored."""
-        column, keys = self.values[name], {folded(value) for value in wanted}
-        codes = [code for code, value in enumerate(column.values) if folded(value) in keys]
-        return column.mask(codes, self.num_rows)
-
-    def _language_mask(self, language: str) -> Mask:
-        column, wanted = self.values["language"], language.casefold()
-        codes = [
-            code
-            for code, value in enumerate(column.values)
-            if value.casefold() == wanted or value.casefold().startswith(wanted + "-")
-        ]
-        return column.mask(codes, self.num_rows)
-
-    def _branch_mask(self, branches: tuple[str, ...]) -> Mask:
-        """The rows with a notation of one of the branches. A doubled letter (25FF2) counts as
-        below the single one (25F2).
+        """The rows that have one of the values; case and diacritics are ignored. In Iconclass, a doubled
+        letter (25FF2) counts as below the single one (25F2).
         """
-        column = self.values["iconclass"]
-        codes = [
-            code
-            for code, value in enumerate(column.values)
-            if value.startswith(branches) or _DOUBLED_LETTER.sub(r"\1", value).startswith(branches)
-        ]
-        return column.mask(codes, self.num_rows)
+        codes = {code for value in wanted for code in self.codes_of(name, value)}
+        return self.values[name].mask(codes, self.num_rows)
 
     def save(self, path: Path) -> None:
         """Write the columns as one .npz file without pickles; texts are stored as JSON."""
@@ -211,14 +259,17 @@ class Columns:
                 name: ValueColumn(texts, stored[f"{name}_rows"], stored[f"{name}_codes"])
                 for name, texts in names["texts"].items()
             }
+            missing = frozenset(name for name in NEW_FIELDS if name not in values)
+            nothing = ValueColumn([], np.zeros(0, np.int32), np.zeros(0, np.int32))
             return cls(
                 num_rows=len(stored["earliest"]),
-                values=values,
+                values=values | dict.fromkeys(missing, nothing),
                 earliest=stored["earliest"],
                 latest=stored["latest"],
                 reusable=stored["reusable"],
                 has_region=stored["has_region"],
                 institution_names=names["institution_names"],
+                missing=missing,
             )
 
 
@@ -264,6 +315,7 @@ def values_of(record: Record) -> dict[str, tuple[str, ...]]:
         "rights": (statement(record.rights.uri) or NO_RIGHTS,),
         "object_type": (record.object_type,) if record.object_type else (),
         "creator": record.creators,
+        "place": places_of(record),
         "iconclass": tuple(notation.replace(" ", "") for notation in record.iconclass),
         "split": (record.split,),
         "group": (record.group,),

@@ -69,6 +69,7 @@ class WordEvidence:
         in_title: the number of the query's words that are in the title [M].
         has_name: whether a word of the query is a maker's name.
         has_known_word: whether any item has any word of the query.
+        has_called: whether any item is called exactly what was asked for.
         corrected: words that no item has, and the words of this index that were searched instead: an old
             spelling, or the closest word.
         unknown: words that no item has, and that are like no word of this index.
@@ -85,6 +86,7 @@ class WordEvidence:
     is_exact: Mask
     has_name: bool = False
     has_known_word: bool = False
+    has_called: bool = False
     corrected: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
 
@@ -113,9 +115,25 @@ class WordEvidence:
             **arrays,
             has_name=self.has_name,
             has_known_word=self.has_known_word,
+            has_called=bool(arrays["is_called"].any()),
             corrected=self.corrected,
             unknown=self.unknown,
         )
+
+    def nothing_about(self, rows: Rows) -> WordEvidence:
+        """The evidence about items that have no word of the same query."""
+        floats, flags = np.zeros(len(rows), np.float32), np.zeros(len(rows), bool)
+        exact = flags if self.has_known_word else ~flags
+        return WordEvidence(
+            *(rows, floats, floats, flags, floats, flags, flags, floats, exact),
+            has_name=self.has_name,
+            has_known_word=self.has_known_word,
+            has_called=self.has_called,
+        )
+
+    def among_called(self, has_called: bool) -> WordEvidence:
+        """The same evidence, where further items may be called exactly what was asked for."""
+        return replace(self, has_called=has_called)
 
 
 @dataclass
@@ -186,6 +204,7 @@ def evidence(
         is_exact=_exact(source, found, rows),
         has_name=bool(names),
         has_known_word=bool(held_WM.any()),
+        has_called=bool(len(called)),
         corrected=corrected,
         unknown=unknown,
     )

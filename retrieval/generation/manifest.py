@@ -18,9 +18,12 @@ names by path and checksum.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -178,9 +181,31 @@ def read_manifest(generation: Path) -> IndexManifest:
     except FileNotFoundError:
         raise DamagedData("the generation has no manifest", where=path, remedy=REBUILD) from None
     except ValidationError as error:
+        if (made_by := _made_by_another_version(path)) is not None:
+            why = f"its manifest has another form: {error.errors()[0]['msg']}"
+            raise too_old(generation, made_by, why) from error
         raise DamagedData(
             f"not an index manifest: {error.errors()[0]['msg']}", where=path, remedy=REBUILD
         ) from error
+
+
+def _made_by_another_version(path: Path) -> str | None:
+    """The version that a manifest of another form names, if it is a manifest and not damaged."""
+    with contextlib.suppress(ValueError, OSError):
+        manifest = json.loads(path.read_bytes())
+        if isinstance(manifest, dict) and {"generation", "built_by", "files"} <= manifest.keys():
+            return str(manifest["built_by"])[:100]
+    return None
+
+
+def too_old(generation: Path, made_by: str, why: str) -> MissingRequirement:
+    """The error for an index that another version made, and that this one would answer wrongly from."""
+    return MissingRequirement(
+        f"this index was made by {made_by}, and iconoclip {version('iconoclip')} cannot search it: {why}",
+        where=generation.parent,
+        remedy="build it again from its embedding stores, which are still valid:"
+        f" `iconoclip index STORE ... --out {generation.parent}`",
+    )
 
 
 def verify_files(generation: Path, manifest: IndexManifest) -> None:

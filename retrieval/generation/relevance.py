@@ -7,12 +7,13 @@ with words of another item added, with words that nobody has, and with whole cap
 match. Items that have only some of the words, items that merely look right, and random items are not; nor is
 anything that the background texts find. The worse the model of an index, the less weight its pictures get.
 
-Four rules stay outside of the regression, because they hold for every collection:
+Five rules stay outside of the regression, because they hold for every collection:
 
 - An item that is called exactly what was asked for (a whole title, a maker, a shelfmark) comes first.
 - If a word of the query is the name of a maker here, then an item without the name is at most as likely as
   not, and one with it at least so. Another word in the query must not lose the name.
 - Items with the very words come before those with other forms of them (lions for lion), by a hundredth.
+- An item that has every word of the query, or the name in it, matches: it is at least as likely as not.
 - If no item has any word of the query, only the pictures can answer: their likelihood is unchanged.
 
 Shapes: M items, F features.
@@ -73,9 +74,15 @@ def combined(relevance: Relevance, words: WordEvidence, by_picture_M: Floats | N
     if words.has_name:
         named_M = MIN_PROBABILITY + (1 - MIN_PROBABILITY) * likely_M
         likely_M = np.where(words.is_named, named_M, MIN_PROBABILITY * likely_M)
-    if words.is_called.any():
+    if words.has_called:
         likely_M = np.where(words.is_called, CALLED + (1 - CALLED) * likely_M, CALLED * likely_M)
+    likely_M = np.where(words.is_full | (words.is_named & words.has_name), _matching(likely_M), likely_M)
     return np.asarray(likely_M, np.float32)
+
+
+def _matching(likely_M: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """At least one half, in the same order."""
+    return np.maximum(likely_M, MIN_PROBABILITY + 0.01 * likely_M)
 
 
 def fit(

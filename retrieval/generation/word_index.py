@@ -48,6 +48,9 @@ CREATE TABLE variants(key TEXT, term TEXT, PRIMARY KEY(key, term)) WITHOUT ROWID
 CREATE TABLE spellings(term TEXT PRIMARY KEY, num_items INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# Between the texts of a column, so that no phrase reaches from one into the next. Nobody can type it: this
+# package takes it for no letter, FTS5 for one.
+_BETWEEN = "\ue000"
 _CLAUSE_ENDS = re.compile(r"[,;:.()\[\]\n]+")
 MAX_FACT_CHARS, MAX_FACTS = 120, 24
 # Statements that a source makes about its records, not about the object.
@@ -110,6 +113,7 @@ class WordWriter:
     def __init__(self, connection: sqlite3.Connection) -> None:
         connection.executescript(SCHEMA)
         connection.execute("INSERT INTO settings VALUES ('version', ?)", (str(VERSION),))
+        connection.execute("INSERT INTO settings VALUES ('texts_apart', '1')")
         self._connection = connection
         self._words: dict[str, set[str]] = defaultdict(set)
         # Of makers, places, institutions: these have no language, but old spellings and umlauts written out.
@@ -119,7 +123,7 @@ class WordWriter:
         """Add the words of one item."""
         texts = texts_of(record, subjects)
         names = (digest for name in names_of(record) if (digest := digest_of_name(name)))
-        split = [_split(text) for text in texts]
+        split = [f" {_BETWEEN} ".join(map(_split, text.split("\n"))) for text in texts]
         split[COLUMNS.index("identifiers")] += " " + " ".join(dict.fromkeys(names))
         self._connection.execute(
             f"INSERT INTO words(rowid, {', '.join(COLUMNS)}) VALUES (?,?,?,?,?,?,?)", (row, *split)
@@ -175,11 +179,23 @@ def _split(text: str) -> str:
     return " ".join(tokens(text))
 
 
+def titles_of(record: Record) -> tuple[str, ...]:
+    """What an item may be called: the caption that is shown first, and every title."""
+    titles = (caption.text for caption in record.captions if "title" in (caption.role, caption.field))
+    return tuple(dict.fromkeys([record.title, *titles]))
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
 def texts_of(record: Record, subjects: str) -> tuple[str, ...]:
     """The texts of a record in the order of COLUMNS."""
+    titles = titles_of(record)
+    others = (caption.text for caption in record.captions if caption.text not in titles)
     return (
-        record.title,
-        "\n".join(caption.text for caption in record.captions[1:]),
+        "\n".join(map(_in_one_line, titles)),
+        "\n".join(map(_in_one_line, others)),
         "\n".join(record.creators),
         subjects,
         "\n".join([*record.iconclass, record.source.id, record.key]),
@@ -213,6 +229,7 @@ class WordIndex:
         tables = {name for (name,) in run("SELECT name FROM sqlite_master")}
         settings = dict(run("SELECT name, value FROM settings")) if "settings" in tables else {}
         self.is_old = settings.get("version") != str(VERSION)
+        self.has_texts_apart = "texts_apart" in settings
         self._languages = tuple(settings.get("languages", "").split(","))
         self._has_spellings = "spellings" in tables
         self._spelled: dict[int, dict[str, int]] | None = None
@@ -229,6 +246,20 @@ class WordIndex:
     def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows:
         """The rows that have a word of every group."""
         return self._rows(" AND ".join(f"({_any(terms)})" for terms in groups), limit)
+
+    def rows_with_phrase(self, words: Sequence[str], column: str | None = None) -> Rows:
+        """The rows that have the words one after the other in one text, in a column or anywhere."""
+        where = f"{{{column}}} : " if column else ""
+        return self._rows(f'{where}"{" ".join(words)}"', -1)
+
+    def rows_called(self, groups: Sequence[Sequence[str]]) -> Rows:
+        """The rows whose titles have a word of every group."""
+        return self._rows("{title} : (" + " AND ".join(f"({_any(terms)})" for terms in groups) + ")", -1)
+
+    def first_words(self, num_chars: int) -> dict[int, str]:
+        """The first words of the first caption of each row."""
+        found = self._run("SELECT row, substr(text, 4, ?) FROM texts", (num_chars,))
+        return dict(found)
 
     def _rows(self, expression: str, limit: int) -> Rows:
         found = self._run("SELECT rowid FROM words WHERE words MATCH ? LIMIT ?", (expression, limit))

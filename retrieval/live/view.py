@@ -35,6 +35,7 @@ from retrieval.generation.manifest import (
     VECTORS_NAME,
     IndexManifest,
     read_manifest,
+    too_old,
     verify_files,
 )
 from retrieval.live.additions import Additions
@@ -42,6 +43,7 @@ from retrieval.live.view_words import ViewWords
 from retrieval.live.withdrawals import WatchedShardSets
 
 MAX_CACHED_MASKS = 64
+SORTED_CHARS = 80
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ class OpenGeneration:
         if manifest.captions:
             captions = CaptionSegment(folder, manifest.captions, manifest.dimension, manifest.num_vectors)
         catalog = Catalog(folder / CATALOG_NAME)
+        if catalog.words.is_old:
+            catalog.close()
+            raise too_old(folder, manifest.built_by, "its words have no other forms and no exact names")
         return cls(
             folder,
             manifest,
@@ -210,7 +215,19 @@ class IndexView:
     @cached_property
     def words(self) -> ViewWords:
         """The words of both parts."""
-        return ViewWords(self.sealed.catalog.words, self.additions.texts, self.num_sealed)
+        sealed, added = self.sealed.catalog.words, self.additions
+        return ViewWords(sealed, added.texts, self.num_sealed, added.records)
+
+    @cached_property
+    def title_ranks(self) -> npt.NDArray[np.int32]:
+        """The place of each row when rows are sorted by the first words of their first caption."""
+        texts = self.words.first_words(SORTED_CHARS)
+        ranks_N = np.empty(len(texts), np.int32)
+        # Rows without a caption come last.
+        ranks_N[sorted(range(len(texts)), key=lambda row: (not texts[row], texts[row]))] = np.arange(
+            len(texts)
+        )
+        return ranks_N
 
     def made_in(self, word: str) -> Mask | None:
         """The rows made in a year, if a word is one; dates that span more than a century do not count."""
@@ -258,6 +275,11 @@ class IndexView:
         shown_N = np.ones(self.num_rows, bool) if mask_N is None else mask_N.copy()
         shown_N[list(self.withdrawn)] = False
         return shown_N
+
+    def parts(self, shown_N: Mask) -> list[tuple[Columns, Mask]]:
+        """The columns of the generation and of the additions, each with its part of a mask."""
+        masks = np.split(shown_N, [self.num_sealed]) if len(self.columns) > 1 else [shown_N]
+        return list(zip(self.columns, masks, strict=True))
 
     def count(self, mask_N: Mask | None) -> int:
         """How many rows of a mask may be shown."""

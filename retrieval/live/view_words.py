@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.generation.word_index import WordIndex
+from iconoclip.record import Record
+from retrieval.generation.word_index import WordIndex, clauses_of, titles_of
+from retrieval.words import tokens
 
 Rows = npt.NDArray[np.int64]
 
@@ -19,10 +21,14 @@ class ViewWords:
         sealed: the word index of the generation.
         added: the words of each addition, each between spaces (retrieval.generation.word_index).
         num_sealed: the number of rows of the generation.
+        records: the additions.
     """
 
-    def __init__(self, sealed: WordIndex, added: Sequence[str], num_sealed: int) -> None:
+    def __init__(
+        self, sealed: WordIndex, added: Sequence[str], num_sealed: int, records: Sequence[Record] = ()
+    ) -> None:
         self._sealed, self._added, self._num_sealed = sealed, added, num_sealed
+        self._records = records
         self.num_items = num_sealed + len(added)
 
     def num_with(self, word: str) -> int:
@@ -36,6 +42,38 @@ class ViewWords:
     def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows:
         """The rows that have a word of every group."""
         return self._joined(self._sealed.rows_with_all(groups, limit), groups)
+
+    def rows_with_phrase(self, words: Sequence[str]) -> Rows:
+        """The rows that have the words one after the other in one of their texts."""
+        return self._joined(self._sealed.rows_with_phrase(words), [[" ".join(words)]])
+
+    def rows_called(self, groups: Sequence[Sequence[str]], *, in_order: bool = False) -> Rows:
+        """The rows whose titles have a word of every group, or have the words one after the other."""
+        if in_order:
+            phrase = [terms[0] for terms in groups]
+            sealed = self._sealed.rows_with_phrase(phrase, "title")
+            groups = [[" ".join(phrase)]]
+        else:
+            sealed = self._sealed.rows_called(groups)
+        return self._with_added(sealed, self._titles, groups)
+
+    @property
+    def has_texts_apart(self) -> bool:
+        """Whether phrases and titles are exact; in an index of an older version, they are not."""
+        return self._sealed.has_texts_apart
+
+    def first_words(self, num_chars: int) -> list[str]:
+        """The first words of the first caption of each row, in row order."""
+        found = self._sealed.first_words(num_chars)
+        sealed = [found.get(row, "") for row in range(self._num_sealed)]
+        return [*sealed, *(clauses_of(record)[3 : 3 + num_chars] for record in self._records)]
+
+    @property
+    def _titles(self) -> list[str]:
+        return [
+            " | ".join(f" {' '.join(tokens(title))} " for title in titles_of(record))
+            for record in self._records
+        ]
 
     def texts(self, rows: Sequence[int]) -> list[str]:
         """The words of the captions of some rows in their order."""
@@ -57,9 +95,12 @@ class ViewWords:
         return self._sealed.spelled_like(word)
 
     def _joined(self, sealed: Rows, groups: Sequence[Sequence[str]]) -> Rows:
+        return self._with_added(sealed, self._added, groups)
+
+    def _with_added(self, sealed: Rows, texts: Sequence[str], groups: Sequence[Sequence[str]]) -> Rows:
         found = [
             self._num_sealed + position
-            for position, text in enumerate(self._added)
+            for position, text in enumerate(texts)
             if all(any(f" {term} " in text for term in terms) for terms in groups)
         ]
         return np.concatenate([sealed, np.array(found, np.int64)]) if found else sealed

@@ -8,6 +8,7 @@ from typing import Final
 from iconoclip.record import Date, Record, Rights
 from iconoclip.rights import statement
 from retrieval.answers import Hit, Link, Provenance, RightsInfo
+from retrieval.config import Dates
 from retrieval.generation.columns import NO_RIGHTS, REUSABLE
 
 # The names of the statements on creativecommons.org and rightsstatements.org.
@@ -76,6 +77,7 @@ def hit_of(
     cosine: float | None = None,
     matched: tuple[str, ...] = (),
     num_near_duplicates: int = 0,
+    in_period: Dates | None = None,
 ) -> Hit:
     """The hit that shows a record."""
     source = record.source
@@ -91,6 +93,7 @@ def hit_of(
         institution_name=record.institution.name,
         creators=record.creators,
         date=date_text(record.date),
+        in_period=in_period,
         object_type=record.object_type,
         iconclass=record.iconclass,
         rights=rights_info(record.rights),

@@ -1,8 +1,9 @@
-"""The order of all hits of one query, computed only as far as it is read, and its pages.
+"""The order of all hits for one text and picture, computed only as far as it is read.
 
 First comes a window: the items that are best by meaning, by captions and by words, each with one likelihood
-from its words and its picture (retrieval.generation.relevance), the likeliest first. After it comes the rest,
-where every picture is compared exactly. The order does not depend on how far it is read.
+from its words and its picture (retrieval.generation.relevance), the likeliest first. After those of it that
+match come the other items that match (retrieval.query.matching), then the window's remainder, and then the
+rest, where every picture is compared exactly. The order does not depend on how far it is read.
 
 Shapes: N rows, M items with words, C candidates.
 """
@@ -10,7 +11,8 @@ Shapes: N rows, M items with words, C candidates.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 
@@ -23,7 +25,8 @@ from retrieval.generation.relevance import DEFAULT, combined
 from retrieval.generation.word_index import digest_of_name
 from retrieval.live.view import IndexView
 from retrieval.query.judging import PictureJudge, captions_by_chance
-from retrieval.query.ranking import Cursor, Entry, diversified
+from retrieval.query.matching import Matcher, Matching
+from retrieval.query.ranking import Cursor, Entry
 from retrieval.query.vector import QueryVector
 from retrieval.words import words_in
 
@@ -32,30 +35,11 @@ WINDOW = 300
 # The number of rows with words that are judged together with their pictures; the best by words.
 MAX_JUDGED = 2_000
 FIRST_DEPTH = 2_000
-NUM_DIVERSIFIED = 200
 NUM_SAMPLED_CAPTIONS = 1_000
 
 
-@dataclass(frozen=True)
-class Page:
-    """The entries of one page, and the position where the next page begins."""
-
-    entries: list[Entry]
-    num_before: int
-    generation: str
-    num_rows: int
-    next_position: int | None
-
-    def cursor(self, digest: str) -> str | None:
-        """The cursor of the next page, or None on the last."""
-        if self.next_position is None:
-            return None
-        shown = self.num_before + len(self.entries)
-        return Cursor(self.generation, self.next_position, shown, self.num_rows, digest).encode()
-
-
 class Order:
-    """The order of all hits of a query.
+    """The order of all hits of a query that has at most one text.
 
     Args:
         view: the view to read.
@@ -83,8 +67,11 @@ class Order:
         self._relevance = view.sealed.manifest.relevance or DEFAULT
         self.asks_for_words = bool(query.text) and query.mode != "semantic"
         self.best_row: int | None = None
-        self.words = self._evidence()
-        self._window = self._diverse(self._judged())
+        found = self._evidence()
+        self.words = found if self._mask_N is None else found.kept(self._mask_N[found.rows])
+        self._captions = self._by_captions()
+        self._matcher = Matcher(view, found, self._relevance, self._judge, self._captions)
+        self._window = self._judged()
         self._best = self._best_shown()
 
     # --- what is found
@@ -121,7 +108,7 @@ class Order:
                 with_titles=self._query.mode == "keyword",
                 literal=self._query.literal,
             )
-        return found if self._mask_N is None else found.kept(self._mask_N[found.rows])
+        return found
 
     def _in_branch(self, notation: str) -> WordEvidence:
         """Rows of an Iconclass notation: a query that is a notation means it and everything below it."""
@@ -139,7 +126,7 @@ class Order:
         if self._wanted is None or self._judge is None:
             return self._by_words_alone()
         near = self._near()
-        captions = self._by_captions()
+        captions = self._captions
         with_words = self._best_by_words()
         rows = np.unique(np.concatenate([near, np.array(list(captions), np.int64), with_words]))
         return self._entries_of(rows, set(near.tolist()), captions)
@@ -188,11 +175,9 @@ class Order:
         by_caption_C = np.array([captions.get(row, 0.0) for row in rows.tolist()], np.float32)
         words, place_C = _spread(self.words, rows)
         scores_C = combined(self._relevance, words, 1 - (1 - by_picture_C) * (1 - by_caption_C))
-        keys_C = scores_C
         if self._judge.has_unwanted:
-            # Whoever gives weights to examples asks for the order of their sum. Words have no such sum.
-            keys_C = scores_C * (1 - self._judge.penalties(vectors_CD)) if self.asks_for_words else cosines_C
-        order = np.lexsort((rows, -cosines_C, -keys_C))
+            scores_C = self._without_unwanted(scores_C, vectors_CD)
+        order = np.lexsort((rows, -cosines_C, -scores_C))
         return [
             Entry(
                 int(rows[n]),
@@ -206,12 +191,15 @@ class Order:
             for n in order
         ]
 
-    def _diverse(self, entries: list[Entry]) -> list[Entry]:
-        if not self._query.diversity or len(entries) < 2:
-            return entries
-        head = entries[:NUM_DIVERSIFIED]
-        vectors_CD = self._view.backend.vectors(np.array([entry.row for entry in head], np.int64))
-        return diversified(head, vectors_CD, self._query.diversity) + entries[NUM_DIVERSIFIED:]
+    def _without_unwanted(self, scores_C: Vectors, vectors_CD: Vectors) -> Vectors:
+        """The likelihood that items match and are not what is unwanted. Without a wanted part, nothing can be
+        claimed, and the cosine alone orders.
+        """
+        assert self._wanted is not None
+        assert self._judge is not None
+        if not (self._wanted.wanted or self.asks_for_words):
+            return scores_C
+        return np.asarray(scores_C * (1 - self._judge.penalties(vectors_CD)), np.float32)
 
     def _best_shown(self) -> Entry | None:
         hidden = self._view.withdrawn | self._example_rows()
@@ -237,20 +225,84 @@ class Order:
     # --- reading it
     # ----------------------------------------------------------------------------------------------
 
-    def _entries(self) -> Iterator[Entry]:
-        """Every entry, including withdrawn ones."""
-        yield from self._window
-        if self._wanted is None and not self.asks_for_words:
+    @property
+    def is_ranked(self) -> bool:
+        """Whether there is a text, picture or item to order by, and not only filters."""
+        return self._wanted is not None or self.asks_for_words
+
+    @property
+    def can_judge_pictures(self) -> bool:
+        """Whether the likelihood of a picture says anything."""
+        return self._judge is not None and self._judge.can_judge
+
+    @cached_property
+    def matching(self) -> Matching:
+        """The items that match, within the filters."""
+        return self.matching_among(self._mask_N)
+
+    def matching_among(self, among_N: Mask | None) -> Matching:
+        """The items that match among those of a mask, or among all."""
+        allowed_N = self._bounded(among_N)
+        if not self.is_ranked:
+            return Matching.all_of(np.ones(self._view.num_rows, bool) if allowed_N is None else allowed_N)
+        return self._matcher.among(allowed_N)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry in the order, including withdrawn ones."""
+        if not self.is_ranked:
             rows = np.arange(self._num_rows) if self._mask_N is None else np.flatnonzero(self._mask_N)
             yield from (Entry(int(row), False) for row in rows)
-        elif self._wanted is not None:
+            return
+        matches_N = self.matching.rows_N
+        yield from (entry for entry in self._window if matches_N[entry.row])
+        yield from self._others_that_match(matches_N)
+        yield from (entry for entry in self._window if not matches_N[entry.row])
+        if self._wanted is not None:
             yield from self._rest(self._wanted)
+
+    def entries_of(self, rows: Rows) -> list[Entry]:
+        """The entries of given rows, in the order of the rows."""
+        if not self.is_ranked:
+            return [Entry(int(row), False) for row in rows]
+        found = {entry.row: entry for entry in self._judged_rows(np.unique(rows))}
+        return [found[int(row)] for row in rows]
+
+    def _judged_rows(self, rows: Rows) -> list[Entry]:
+        if self._wanted is not None:
+            return self._entries_of(rows, set(), self._captions)
+        entry_of = {entry.row: entry for entry in self._window}
+        return [entry_of.get(int(row)) or Entry(int(row), False, score=0.0) for row in rows]
+
+    def _others_that_match(self, matches_N: Mask) -> Iterator[Entry]:
+        """Items that match and are not in the window, those with the best words first. None is given a higher
+        number than those of the window.
+        """
+        left_N = matches_N.copy()
+        left_N[[entry.row for entry in self._window]] = False
+        if not left_N.any():
+            return
+        least = min((entry.score for entry in self._window if matches_N[entry.row]), default=1.0)
+        for rows in self._in_steps(left_N):
+            for entry in self._entries_of(np.sort(rows), set(), self._captions):
+                least = max(MIN_PROBABILITY, min(least, entry.score))
+                yield entry.with_score(least)
+
+    def _in_steps(self, left_N: Mask) -> Iterator[Rows]:
+        """The rows of a mask, those with the best words first, as many at a time as are judged together."""
+        scores_M = combined(self._relevance, self.words, None)
+        by_words = self.words.rows[np.argsort(-scores_M, kind="stable")]
+        by_words = by_words[left_N[by_words]]
+        others_N = left_N.copy()
+        others_N[by_words] = False
+        rows = np.concatenate([by_words, np.flatnonzero(others_N)])
+        for start in range(0, len(rows), MAX_JUDGED):
+            yield cast(Rows, rows[start : start + MAX_JUDGED])
 
     def _rest(self, wanted: QueryVector) -> Iterator[Entry]:
         """The entries after the window, in steps that do not depend on how far the order is read. None is
         given a higher number than the window's last, as it was not compared with them.
         """
-        done = {entry.row for entry in self._window}
+        done = {entry.row for entry in self._window} | set(np.flatnonzero(self.matching.rows_N).tolist())
         least = min((entry.score for entry in self._window), default=1.0)
         depth = FIRST_DEPTH
         while True:
@@ -259,52 +311,10 @@ class Order:
             done.update(new.tolist())
             for entry in self._entries_of(new, set(new.tolist()), {}) if len(new) else ():
                 least = min(least, entry.score)
-                yield Entry(
-                    entry.row, True, False, entry.has_some_words, entry.has_every_word, least, entry.cosine
-                )
+                yield entry.with_score(least)
             if len(rows) < depth:
                 return
             depth *= 8
-
-    def page(self, k: int) -> Page:
-        """The next k entries that may be shown, from the position of the cursor."""
-        start = self._cursor.position if self._cursor and self._continues else 0
-        # With a cursor of an earlier generation, only its count of entries can be used.
-        to_skip = self._cursor.num_shown if self._cursor and not self._continues else 0
-        num_before = self._cursor.num_shown if self._cursor else 0
-        chosen: list[Entry] = []
-        for position, entry in enumerate(self._showable(start)):
-            if position < to_skip:
-                continue
-            if len(chosen) == k:
-                return Page(chosen, num_before, self._view.generation, self._num_rows, entry.position)
-            chosen.append(entry.entry)
-        return Page(chosen, num_before, self._view.generation, self._num_rows, None)
-
-    def shown(self) -> Iterator[Entry]:
-        """Every entry that may be shown, in order, however many there are."""
-        return (each.entry for each in self._showable(0))
-
-    def _showable(self, start: int) -> Iterator[_PositionedEntry]:
-        """The entries from position `start` that are not withdrawn, not an example of the query, and
-        not folded under another.
-        """
-        examples = self._example_rows()
-        clusters, seen = self._view.clusters, set[int]()
-        for position, entry in enumerate(self._entries()):
-            hidden = entry.row in self._view.withdrawn or entry.row in examples
-            number = int(clusters[entry.row])
-            if self._query.fold and number in seen:
-                continue
-            if position < start:
-                # Counted as seen even if it has been withdrawn: its copies were folded
-                # under it on an earlier page.
-                if entry.row not in examples:
-                    seen.add(number)
-                continue
-            if not hidden:
-                seen.add(number)
-                yield _PositionedEntry(position, entry)
 
     def _example_rows(self) -> set[int]:
         """The rows of the items in the query: a user who asks for more like this one already has this one."""
@@ -337,13 +347,8 @@ def _spread(words: WordEvidence, rows: Rows) -> tuple[WordEvidence, Mask]:
         of(words.is_exact) if words.has_known_word else np.ones(len(rows), bool),  # type: ignore[arg-type]
         has_name=words.has_name,
         has_known_word=words.has_known_word,
+        has_called=words.has_called,
         corrected=words.corrected,
         unknown=words.unknown,
     )
     return spread, has_C
-
-
-@dataclass(frozen=True)
-class _PositionedEntry:
-    position: int
-    entry: Entry

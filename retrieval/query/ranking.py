@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -35,6 +35,10 @@ class Entry:
     has_every_word: bool = False
     score: float = 1.0
     cosine: float | None = None
+
+    def with_score(self, score: float) -> Entry:
+        """The same with another score."""
+        return replace(self, score=score)
 
 
 def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diversity: float) -> list[Entry]:

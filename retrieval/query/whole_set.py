@@ -1,8 +1,8 @@
 """Every match of a query, for exports: rows and scores in memory, records read while they are written out.
 
-What matches is what the engine judges to match: items with a calibrated score of at least one half, or all
-items if the query only lists a filtered set. A set holds 12 bytes per item, so 100,000 items take about a
-megabyte, whatever their records weigh.
+What matches is what the engine counts (retrieval.query.matching): items with a calibrated score of one half
+or more, or all items if the query only lists a filtered set. A set holds 12 bytes per item, so 100,000 items
+take about a megabyte, whatever their records weigh.
 
 Shapes: M matches.
 """
@@ -17,12 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.answers import Hit
-from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.live.view import IndexView
+from retrieval.query.found import Found
 from retrieval.query.hits import hit_of
-from retrieval.query.order import Order
-
-BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -62,21 +59,10 @@ class WholeSet:
                 yield hit_of(record, rank=position + 1, score=float(self.scores_M[position]))
 
 
-def collect(view: IndexView, order: Order, limit: int, is_served: Callable[[str], bool]) -> WholeSet:
-    """Read an order until nothing more matches, or until there are `limit` matches."""
-    rows: list[npt.NDArray[np.int64]] = []
-    scores: list[npt.NDArray[np.float32]] = []
-    num_found = 0
-    entries = order.shown()
-    while num_found <= limit and (batch := list(islice(entries, BATCH))):
-        scores_B = np.array([entry.score for entry in batch], np.float32)
-        matches_B = scores_B >= MIN_PROBABILITY
-        rows.append(np.array([entry.row for entry in batch], np.int64)[matches_B])
-        scores.append(np.asarray(scores_B[matches_B], np.float32))
-        num_found += int(matches_B.sum())
-        # The order follows the scores, except in the part that was diversified.
-        if not matches_B.any():
-            break
-    rows_M = np.concatenate([np.zeros(0, np.int64), *rows])
-    scores_M = np.concatenate([np.zeros(0, np.float32), *scores])
-    return WholeSet(view, rows_M[:limit], scores_M[:limit], len(rows_M) > limit, is_served)
+def collect(found: Found, limit: int, is_served: Callable[[str], bool]) -> WholeSet:
+    """Every match of a query, at most `limit`, best first."""
+    entries = list(islice(found.matches(), limit))
+    rows_M = np.array([entry.row for entry in entries], np.int64)
+    scores_M = np.array([entry.score for entry in entries], np.float32)
+    num_matches = int(found.shown_N.sum())
+    return WholeSet(found.view, rows_M, scores_M, num_matches > limit, is_served)

@@ -35,7 +35,7 @@ from retrieval.service.guards.refusals import N_, Refusal, from_engine
 from retrieval.service.guards.remote import Hosts, RemotePictures
 from retrieval.service.guards.uploads import KeptImages
 from retrieval.service.guards.visibility import Visibility
-from retrieval.service.params import MAX_K, FilterParams, SearchParams
+from retrieval.service.params import MAX_K, AskParams, FilterParams, SearchParams
 from retrieval.service.stored_images import ThumbCache
 
 NUM_LONG_ANSWERS, MAX_WAIT_SECONDS = 2, 20.0
@@ -98,7 +98,7 @@ class ServiceContext:
         if picture is None and params.image:
             picture = self.kept_images.get(params.image)
         with engine_errors():
-            return self.engine.search(params.query(concealed, picture))
+            return self.engine.search(params.query(concealed, picture), counts=params.counts)
 
     def whole_set(self, params: SearchParams, concealed: tuple[str, ...], limit: int) -> WholeSet:
         """Every match of a query, at most `limit`.
@@ -122,9 +122,14 @@ class ServiceContext:
             return self.engine.copies(key, without_institution=concealed)
 
     def facets(self, params: FilterParams, concealed: tuple[str, ...]) -> Facets:
-        """Counts over the items that pass the filters and that this user may see."""
-        with engine_errors():
+        """Counts over the items that match and that this user may see."""
+        if not isinstance(params, AskParams):
             return self.engine.facets(params.filters(concealed))
+        for key in params.keys if concealed else ():
+            self.record(key, concealed)
+        picture = self.kept_images.get(params.image) if params.image else None
+        with engine_errors():
+            return self.engine.facets(params.query(concealed, picture))
 
     def count(self, concealed: tuple[str, ...]) -> int:
         """The number of items that a user may see."""
@@ -160,7 +165,8 @@ class ServiceContext:
         group = self.record(key, concealed).group
         filters = Filters(group=group, without_institution=concealed)
         with engine_errors():
-            return self.engine.search(Query(text=text, filters=filters, k=MAX_K, mode=mode, fold=False))
+            query = Query(text=text, filters=filters, k=MAX_K, mode=mode, fold=False, plain=True)
+            return self.engine.search(query)
 
     def hits_of_group(self, key: str, concealed: tuple[str, ...]) -> Iterator[Hit]:
         """Every item of the object that `key` belongs to, in the order they were harvested; at most 2,000."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from iconoclip.config import nearest
 from iconoclip.record import KEY_PATTERN
 from retrieval.answers import MAX_TEXT_CHARS, Filters, KeyText, Query, RegionOf, Weighted, Word, Year
-from retrieval.config import Mode
+from retrieval.config import Dates, Mode, Sort
 from retrieval.service.guards.refusals import Refusal
 
 MAX_K = 200
@@ -71,11 +71,18 @@ class FilterParams(BaseModel):
         description="slug of an institution; may be repeated",
         examples=[["bnf"]],
     )
-    language: Value | None = Field(
-        default=None, description="BCP 47 tag of one of the captions; `de` finds `de-AT`", examples=["de"]
+    language: list[Value] = Field(
+        default=[],
+        max_length=MAX_VALUES,
+        description="BCP 47 tag of one of the captions; `de` finds `de-AT`; may be repeated",
+        examples=[["de"]],
     )
     earliest: Year | None = Field(default=None, description="made in this year or later", examples=[1480])
     latest: Year | None = Field(default=None, description="made in this year or earlier")
+    dates: Dates = Field(
+        default="possibly",
+        description="`possibly`: a date that overlaps the period is enough; `certainly`: it must lie within",
+    )
     reusable: bool | None = Field(default=None, description="true: only what may be passed on")
     rights: list[Value] = Field(
         default=[],
@@ -83,15 +90,23 @@ class FilterParams(BaseModel):
         description="short name of a rights statement: PDM, CC-BY, InC; may be repeated",
         examples=[["PDM", "CC0"]],
     )
-    iconclass: Value | None = Field(
-        default=None,
-        description="Iconclass notation, or words of one; everything below it is found too",
-        examples=["46A122", "lion"],
+    iconclass: list[Value] = Field(
+        default=[],
+        max_length=MAX_VALUES,
+        description="Iconclass notation, or words of one; everything below it is found too; may be repeated",
+        examples=[["46A122", "lion"]],
     )
-    object_type: Value | None = Field(
-        default=None, description=("type of the object, as the facet writes it")
+    object_type: list[Value] = Field(
+        default=[],
+        max_length=MAX_VALUES,
+        description="type of the object, as the facet writes it; may be repeated",
     )
-    creator: Value | None = Field(default=None, description="maker, as the facet writes it")
+    creator: list[Value] = Field(
+        default=[], max_length=MAX_VALUES, description="maker, as the facet writes it; may be repeated"
+    )
+    place: list[Value] = Field(
+        default=[], max_length=MAX_VALUES, description="place, as the facet writes it; may be repeated"
+    )
     has_region: bool | None = Field(default=None, description="true: only records about a part of an image")
 
     def filters(self, concealed: tuple[str, ...]) -> Filters:
@@ -100,12 +115,13 @@ class FilterParams(BaseModel):
         return Filters(**values, without_institution=concealed)
 
 
-class SearchParams(FilterParams):
-    """A complete query. With filters alone it lists the filtered set."""
+class AskParams(FilterParams):
+    """What is asked for, without the order and the page. With filters alone it is the filtered set."""
 
     q: Text | None = Field(
         default=None,
-        description="what to look for, in your own words and language",
+        description='what to look for, in your own words and language; also "exact phrase", -word, OR,'
+        " creator:NAME, year:1480..1500 and other fields (docs/api.md)",
         examples=["a lion holding a rose"],
     )
     like: list[KeyText] = Field(
@@ -144,21 +160,13 @@ class SearchParams(FilterParams):
     mode: Mode = Field(
         default="hybrid", description="by meaning and by words, by meaning alone, or by words alone"
     )
-    k: int = Field(default=24, ge=1, le=MAX_K, description="hits on a page")
-    cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before")
-    fold: bool = Field(default=True, description="show near-duplicates as one hit with a count")
+    plain: bool = Field(default=False, description="true: read `q` as plain words, without operators")
     literal: bool = Field(
         default=False, description="true: search the words as they are typed, never similar ones"
     )
-    diversity: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description=("0: the best first; towards 1: the hits of a page differ more from each other"),
-    )
 
     @model_validator(mode="after")
-    def _region_fits(self) -> SearchParams:
+    def _region_fits(self) -> Self:
         if self.region is not None:
             self._region()
         return self
@@ -172,12 +180,6 @@ class SearchParams(FilterParams):
             return RegionOf(key=key, x=x, y=y, width=width, height=height)
         except ValueError as error:
             raise ValueError("a region is KEY:x,y,width,height with shares from 0 to 1") from error
-
-    @property
-    def is_listing(self) -> bool:
-        """Whether the query has no text, picture or item, so that there is nothing to match."""
-        asked = (self.text, self.like, self.unlike, self.plus, self.minus, self.term, self.region, self.image)
-        return not any(asked)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -203,19 +205,16 @@ class SearchParams(FilterParams):
             region=self._region(),
             terms=(*terms, *map(_weighted, self.term)),
             filters=self.filters(concealed),
-            k=self.k,
-            cursor=self.cursor,
             mode=self.mode,
-            fold=self.fold,
+            plain=self.plain,
             literal=self.literal,
-            diversity=self.diversity,
         )
 
     def query_string(self, **changes: Any) -> str:
         """These parameters as a query string with `changes` applied. A changed query
         starts at its first page.
         """
-        values = self.model_dump(exclude_defaults=True, exclude={"cursor"})
+        values = self.model_dump(exclude_defaults=True, exclude={"cursor", "counts"})
         values.update(changes)
         pairs = []
         for name, value in values.items():
@@ -223,6 +222,31 @@ class SearchParams(FilterParams):
                 if one not in (None, ""):
                     pairs.append((name, str(one).lower() if isinstance(one, bool) else str(one)))
         return urlencode(pairs)
+
+
+class SearchParams(AskParams):
+    """A complete query, with its order and its page."""
+
+    sort: Sort = Field(
+        default="relevance", description="order of the hits; any other than relevance lists only what matches"
+    )
+    k: int = Field(default=24, ge=1, le=MAX_K, description="hits on a page")
+    cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before")
+    fold: bool = Field(default=True, description="show near-duplicates as one hit with a count")
+    diversity: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description=("0: the best first; towards 1: the hits of a page differ more from each other"),
+    )
+    counts: bool = Field(
+        default=False, description="true: the answer also has `facets`, counts over all matches"
+    )
+
+    def query(self, concealed: tuple[str, ...], image: bytes | None = None) -> Query:
+        """These parameters as a query of the engine."""
+        values = {name: getattr(self, name) for name in ("sort", "k", "cursor", "fold", "diversity")}
+        return super().query(concealed, image).model_copy(update=values)
 
 
 # The parameters that may be repeated; `key` belongs to exports.
@@ -253,6 +277,13 @@ def misspelt(query: QueryParams) -> list[tuple[str, str]]:
     unknown = [name for name in dict.fromkeys(query.keys()) if name not in known]
     close = ((name[:60], get_close_matches(name[:60], known, 1, 0.75)) for name in unknown)
     return [(name, found[0]) for name, found in close if found]
+
+
+def repeated(query: QueryParams) -> list[tuple[str, str]]:
+    """Parameters of a page's address that have one value and are given several, each with the one used."""
+    once = [name for name in SearchParams.model_fields if name not in REPEATABLE]
+    given = {name: [value for value in query.getlist(name) if value.strip()] for name in once}
+    return [(name, values[-1][:60]) for name, values in given.items() if len(set(values)) > 1]
 
 
 ParamsT = TypeVar("ParamsT", bound=BaseModel)

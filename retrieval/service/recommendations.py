@@ -73,11 +73,11 @@ def _reasons(record: Record, language: str) -> list[tuple[Kind, str, SearchParam
         reasons.append((kind, what, like.model_copy(update=filters)))
 
     if record.creators:
-        add("hand", display_name(record.creators[0]), creator=record.creators[0])
+        add("hand", display_name(record.creators[0]), creator=[record.creators[0]])
     if record.iconclass:
         # The longest notation says most.
         notation = max(record.iconclass, key=len)
-        add("motif", iconography.shown(notation, language) or notation, iconclass=notation)
+        add("motif", iconography.shown(notation, language) or notation, iconclass=[notation])
     date = record.date
     if date and date.earliest is not None and date.latest is not None:
         years = (date.earliest, date.latest)

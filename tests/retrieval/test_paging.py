@@ -72,7 +72,7 @@ def test_a_withdrawn_item_is_gone_everywhere(
             with pytest.raises(BadInput, match="withdrawn"):
                 refused()
         assert engine.facets(Filters()).total == 28
-        assert engine.search(query).total == 28
+        assert engine.search(Query()).total == 28
         assert engine.status().num_withdrawn == 2
 
 

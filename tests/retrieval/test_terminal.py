@@ -33,7 +33,9 @@ def test_the_road_from_shards_to_answers(
     assert "a blue square number 13" in table
     assert "The Museum" in table
     assert "https://example.org/museum/6/manifest" in table
-    assert "of 120 items" in table
+    assert "of 1 item that matches" in table
+    assert main(["search", "--index", index]) == 0
+    assert "of 120 items" in capsys.readouterr().out
 
 
 def test_json_is_one_object_that_reads_back(index_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

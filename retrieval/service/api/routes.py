@@ -19,7 +19,7 @@ from retrieval.service.context import Concealed, InjectedContext
 from retrieval.service.guards import uploads
 from retrieval.service.guards.refusals import Refusal
 from retrieval.service.hit_links import content_state, is_shown
-from retrieval.service.params import FilterParams, SearchParams, Value
+from retrieval.service.params import AskParams, FilterParams, SearchParams, Value
 from retrieval.service.recommendations import Recommended, recommended
 
 router = APIRouter(responses=REFUSALS)
@@ -184,13 +184,13 @@ def similar(
 @router.get(
     "/api/facets",
     tags=["search"],
-    summary="Counts over a filtered set",
+    summary="Counts over all matches of a query",
     responses=answered(examples.FACETS),
 )
-def facets(
-    params: Annotated[FilterParams, Query()], context: InjectedContext, concealed: Concealed
-) -> Facets:
-    """How many items each institution, language, rights statement, type, maker, notation and century has."""
+def facets(params: Annotated[AskParams, Query()], context: InjectedContext, concealed: Concealed) -> Facets:
+    """How many of the items that match belong to each institution, language, rights statement, type, maker,
+    place, notation and century.
+    """
     return context.facets(params, concealed)
 
 
@@ -277,7 +277,7 @@ def iconclass(
             remedy=f"one of {', '.join(iconography.LANGUAGES)}",
         )
     answer = _look_up(params.notation, params.language)
-    num_items = context.facets(FilterParams(iconclass=params.notation), concealed).total
+    num_items = context.facets(FilterParams(iconclass=[params.notation]), concealed).total
     if params.suggest_for is None:
         return answer.model_copy(update={"num_items": num_items})
     suggested = context.suggest_notations(

@@ -59,7 +59,7 @@ class Service(Answer):
     name: str
     address: str
     state: State | None = Field(None, description="null: it had no more hits and was not asked")
-    total: int | None = Field(None, description="items there that pass the filters")
+    total: int | None = Field(None, description="items there that match")
     took_ms: float = 0.0
 
 

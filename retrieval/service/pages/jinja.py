@@ -20,6 +20,7 @@ from retrieval.service import hit_links
 from retrieval.service.occlusion import PARTS
 from retrieval.service.pages import view_models as views
 from retrieval.service.pages.facets import value_label
+from retrieval.service.pages.search_help import field_labels, said
 from retrieval.service.pages.translations import LANGUAGES, Translation, choose
 
 # The parts of a picture that users can search with, without drawing a frame: name, left and top of
@@ -64,6 +65,8 @@ def environment(language: str) -> Environment:
         in_readers_words=translated,
         nine_parts=NINE_PARTS,
         facet_label=lambda name, value: value_label(name, value, translation),
+        field_labels=field_labels(translation),
+        hint_text=lambda hint: said(hint, translation),
         is_shown=hit_links.is_shown,
         frame=views.frame,
         percent=views.percent,

@@ -25,7 +25,8 @@ from retrieval.service.pages import facets
 from retrieval.service.pages.home import HomePage, home_page
 from retrieval.service.pages.jinja import remember_language, render, root_of, translation_for
 from retrieval.service.pages.layout import ratios_css
-from retrieval.service.params import MAX_K, SearchParams, from_page, misspelt
+from retrieval.service.pages.search_help import fields
+from retrieval.service.params import MAX_K, SearchParams, from_page, misspelt, repeated
 from retrieval.service.recommendations import recommended
 
 router = APIRouter(include_in_schema=False)
@@ -47,18 +48,28 @@ def home(request: Request, context: InjectedContext, concealed: Concealed) -> Re
 def results(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
     """The results: a page of hits, with filters next to it."""
     params = from_page(request.query_params, SearchParams)
-    found = context.search(params, concealed)
+    found = context.search(params.model_copy(update={"counts": True}), concealed)
+    assert found.facets is not None
+    translation = translation_for(request)
     return _page(
         request,
         "results.html",
         params=params,
         found=found,
-        panel=facets.side_panel(context, params, concealed, translation_for(request)),
+        panel=facets.side_panel(found.facets, params, translation),
+        chips=facets.chips(found.facets, params, translation),
         likes=[context.hit(key, concealed) for key in params.like],
         unlikes=[context.hit(key, concealed) for key in params.unlike],
         link=Linker(params, root_of(request)),
         misspelt=misspelt(request.query_params),
+        repeated=repeated(request.query_params),
     )
+
+
+@router.get("/help", response_class=HTMLResponse)
+def search_help(request: Request) -> Response:
+    """The page that explains how to search."""
+    return _page(request, "help.html", fields=fields(translation_for(request)))
 
 
 class Linker:

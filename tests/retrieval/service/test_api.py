@@ -167,7 +167,7 @@ def test_a_notation_never_makes_the_server_ask_wikidata(
         ("/api/search?cursor=" + "c" * 501, "cursor"),
         ("/api/items/..%2f..%2fetc", None),
         ("/api/similar", "key"),
-        ("/api/facets?q=a", "q"),
+        ("/api/facets?sort=title", "sort"),
         ("/api/search?insitution=x", "insitution"),
         ("/api/search?term=winter", "term.0"),
         ("/api/search?term=11:winter", "term.0"),

@@ -283,7 +283,10 @@ def test_these_yes_those_no_without_a_script(client: TestClient) -> None:
         hidden = {field.get("name") for field in after.all("input") if field.get("type") == "hidden"}
         assert name in hidden, "the next question keeps it"
         drops = [link["href"] for link in after.all("a") if link.get("class") == "drop"]
-        assert drops == ["/search?institution=armorial-valcendre&q=azure"]
+        assert set(drops) == {
+            "/search?institution=armorial-valcendre&q=azure",
+            address.replace("institution=armorial-valcendre&", ""),
+        }
 
 
 def test_a_mere_list_asks_for_no_judgement(client: TestClient) -> None:

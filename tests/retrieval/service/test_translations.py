@@ -10,16 +10,19 @@ from babel.messages.checkers import checkers
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+import retrieval.query_language
 import retrieval.service
 from retrieval.service.pages.translations import LANGUAGES, LOCALES, SOURCE_LANGUAGE, Translation, choose
 
 SERVICE = Path(retrieval.service.__file__).parent
+QUERY_LANGUAGE = Path(retrieval.query_language.__file__).parent
 METHODS = [("pages/templates/**", "jinja2"), ("**.py", "python")]
 TRANSLATED = [language for language in LANGUAGES if language != SOURCE_LANGUAGE]
 
 
 def sentences() -> set[object]:
-    found = {message for _, _, message, _, _ in extract_from_dir(SERVICE, METHODS)}
+    folders = (SERVICE, QUERY_LANGUAGE)
+    found = {message for folder in folders for _, _, message, _, _ in extract_from_dir(folder, METHODS)}
     assert len(found) > 80
     return found
 

@@ -91,7 +91,7 @@ document.addEventListener("click", (event) => {
 // ---------------------------------------------------------------- one step on, in place: this fits, that does not
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[data-step]");
+  const link = event.target.closest?.("a[data-step], a[data-show]");
   if (!link || !document.getElementById("results") || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   show(link.href, { focus: "h1" });

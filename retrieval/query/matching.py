@@ -1,0 +1,145 @@
+"""Which items match a query, without reading the order of all: for counts, facets, sorting and exports.
+
+An item matches if its likelihood is one half or more; every item with all words of the query has at least
+that (retrieval.generation.relevance). What the words say is known for all items that have one. Pictures are
+compared only where they can make a difference: for items whose words alone do not decide, and for the nearest
+items without any word, until these fall below the line.
+
+Shapes: N rows, M items with words, C candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from retrieval.backends.interface import Mask, Rows, Vectors
+from retrieval.generation.calibration import MIN_PROBABILITY
+from retrieval.generation.evidence import WordEvidence
+from retrieval.generation.manifest import Relevance
+from retrieval.generation.relevance import combined
+from retrieval.live.view import IndexView
+from retrieval.query.judging import PictureJudge
+
+FIRST_DEPTH, DEEPER = 300, 8
+# Pictures that are read for one count, and the depth to which items without words are counted.
+MAX_READ, MAX_DEPTH = 20_000, 20_000
+# Likelihoods of several parts do not fall evenly: below the line are as many in a row.
+NUM_BELOW = 30
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The rows that match.
+
+    Args:
+        rows_N: which rows match.
+        by_words_N: which of them have every word of the query.
+        is_exact: whether no picture had to be judged.
+    """
+
+    rows_N: Mask
+    by_words_N: Mask
+    is_exact: bool
+
+    @classmethod
+    def all_of(cls, among_N: Mask) -> Matching:
+        """Every row of a mask, because nothing but filters was asked for."""
+        return cls(among_N, np.zeros(len(among_N), bool), True)
+
+    def __or__(self, other: Matching) -> Matching:
+        """What matches one or the other."""
+        return Matching(
+            self.rows_N | other.rows_N, self.by_words_N | other.by_words_N, self.is_exact and other.is_exact
+        )
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Finds the items that match one text and picture.
+
+    Args:
+        view: the view to read.
+        words: what the words say, without filters.
+        relevance: the weights that join words and pictures.
+        judge: judges pictures, or None if only words were asked for.
+        captions: rows whose captions mean the text, with their likelihood.
+    """
+
+    view: IndexView
+    words: WordEvidence
+    relevance: Relevance
+    judge: PictureJudge | None
+    captions: Mapping[int, float]
+
+    def among(self, among_N: Mask | None) -> Matching:
+        """The items that match among those of a mask, or among all."""
+        allowed_N = np.ones(self.view.num_rows, bool) if among_N is None else among_N
+        judge, words = self.judge, self.words
+        if judge is not None and not judge.can_judge and not words.has_known_word:
+            # Nothing says where the line is: everything is ordered, and nothing is left out.
+            return Matching(allowed_N.copy(), np.zeros(len(allowed_N), bool), is_exact=False)
+        rows_N = np.zeros(len(allowed_N), bool)
+        here = words.kept(allowed_N[words.rows])
+        rows_N[here.rows[self._with_words(here)]] = True
+        by_words_N = np.zeros(len(allowed_N), bool)
+        by_words_N[here.rows[here.is_full | here.is_called]] = True
+        by_words_N &= rows_N
+        if judge is not None:
+            without_N = allowed_N.copy()
+            without_N[here.rows] = False
+            rows_N[self._without_words(here, without_N, judge)] = True
+        return Matching(rows_N, by_words_N, bool((rows_N == by_words_N).all()))
+
+    def _with_words(self, words: WordEvidence) -> Mask:
+        """Which of the items that have words match."""
+        if self.judge is None:
+            return np.asarray(combined(self.relevance, words, None) >= MIN_PROBABILITY)
+        num = len(words.rows)
+        lowest_M = combined(self.relevance, words, np.zeros(num, np.float32))
+        highest_M = combined(self.relevance, words, np.ones(num, np.float32))
+        matches_M = np.asarray(lowest_M >= MIN_PROBABILITY)
+        if self.judge.has_unwanted:
+            matches_M = np.zeros(num, bool)
+        unsure = np.flatnonzero(~matches_M & (highest_M >= MIN_PROBABILITY))
+        unsure = np.sort(unsure[np.argsort(-highest_M[unsure], kind="stable")[:MAX_READ]])
+        if len(unsure):
+            chosen_M = np.zeros(num, bool)
+            chosen_M[unsure] = True
+            matches_M[unsure] = self._judged(words.kept(chosen_M), words.has_called) >= MIN_PROBABILITY
+        return matches_M
+
+    def _judged(self, words: WordEvidence, has_called: bool) -> Vectors:
+        """The likelihood of items from their words and pictures."""
+        assert self.judge is not None
+        vectors_CD = self.view.backend.vectors(words.rows)
+        by_picture_C = self._with_captions(words.rows, self.judge.likelihoods(vectors_CD))
+        scores_C = combined(self.relevance, words.among_called(has_called), by_picture_C)
+        return np.asarray(scores_C * (1 - self.judge.penalties(vectors_CD)), np.float32)
+
+    def _with_captions(self, rows: Rows, by_picture_C: Vectors) -> Vectors:
+        by_caption_C = np.array([self.captions.get(row, 0.0) for row in rows.tolist()], np.float32)
+        return np.asarray(1 - (1 - by_picture_C) * (1 - by_caption_C), np.float32)
+
+    def _without_words(self, words: WordEvidence, among_N: Mask, judge: PictureJudge) -> Rows:
+        """The rows without any word that match by their picture or caption."""
+        none = words.nothing_about(np.zeros(1, np.int64))
+        if not among_N.any() or combined(self.relevance, none, np.ones(1, np.float32))[0] < MIN_PROBABILITY:
+            return np.zeros(0, np.int64)
+        by_caption = np.array([row for row in self.captions if among_N[row]], np.int64)
+        found = by_caption[self._judged_without(by_caption, words) >= MIN_PROBABILITY]
+        depth, search = FIRST_DEPTH, self.view.backend.search
+        while True:
+            rows, _ = search(judge.wanted.vector, depth, among_N)
+            matches_C = self._judged_without(rows, words) >= MIN_PROBABILITY
+            is_last = len(rows) < depth or depth >= MAX_DEPTH or not matches_C[-NUM_BELOW:].any()
+            if is_last:
+                return np.union1d(found, rows[matches_C])
+            depth, search = min(depth * DEEPER, MAX_DEPTH), self.view.backend.exact
+
+    def _judged_without(self, rows: Rows, words: WordEvidence) -> Vectors:
+        if not len(rows):
+            return np.zeros(0, np.float32)
+        return self._judged(words.nothing_about(rows), words.has_called)

@@ -1,0 +1,68 @@
+"""The page that explains how to search, and the names of fields in the user's language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retrieval.answers import SearchHint
+from retrieval.query_language.fields import NAMES
+from retrieval.query_language.hints import TEXTS
+from retrieval.service.pages.translations import Translation
+
+# The field of the query language for each filter whose name is another.
+FIELD_OF_FILTER = {"object_type": "type", "iconclass": "notation"}
+
+
+@dataclass(frozen=True)
+class FieldHelp:
+    """A field of the query language: its name in the user's language, what it is, and an example."""
+
+    name: str
+    what: str
+    example: str
+
+
+def field_labels(translation: Translation) -> dict[str, str]:
+    """What each field of the query language is, in the user's language."""
+    _ = translation.catalogue.gettext
+    return {
+        "creator": _("Maker"),
+        "title": _("Title"),
+        "year": _("Year"),
+        "place": _("Place"),
+        "type": _("Kind of object"),
+        "institution": _("Institution"),
+        "notation": _("Iconclass"),
+        "language": _("Language of a caption"),
+        "rights": _("Rights"),
+        "reuse": _("Reuse"),
+    }
+
+
+def fields(translation: Translation) -> tuple[FieldHelp, ...]:
+    """The fields with examples, as the help page lists them."""
+    values = {
+        "creator": "Dürer",
+        "title": "Melencolia",
+        "year": "1480..1500",
+        "place": "Paris",
+        "type": "print",
+        "institution": "bnf",
+        "notation": "25F",
+        "language": "de",
+        "rights": "PDM",
+        "reuse": translation.catalogue.gettext("yes"),
+    }
+    labels = field_labels(translation)
+    names = {field: NAMES[field].get(translation.language, NAMES[field]["en"])[0] for field in values}
+    return tuple(
+        FieldHelp(names[field], labels[field], f"{names[field]}:{value}") for field, value in values.items()
+    )
+
+
+def said(hint: SearchHint, translation: Translation) -> str:
+    """The sentence of a hint in the user's language."""
+    field = FIELD_OF_FILTER.get(hint.field or "", hint.field or "")
+    label = field_labels(translation).get(field, field)
+    sentence = str(translation.catalogue.gettext(TEXTS[hint.code]))
+    return sentence % {"what": hint.what, "field": label}
