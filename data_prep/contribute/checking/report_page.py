@@ -26,7 +26,7 @@ THUMBNAIL: Final = Wanted(max_side=160, quality=75)
 
 
 def write_page(path: Path, shardset: ShardSet, findings: list[Finding], warnings: Warnings) -> None:
-    """Write the page."""
+    """Write the page that shows the findings of a check, with examples."""
     examples = [one for kept in warnings.examples.values() for one in kept]
     environment = Environment(
         loader=PackageLoader("data_prep.contribute"), autoescape=True, trim_blocks=True, lstrip_blocks=True
