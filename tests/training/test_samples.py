@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 import torch
 import webdataset
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement, RightsForbid
 from iconoclip.files import write_json
@@ -22,7 +24,7 @@ from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop, decode
 from training.data.loader import TrainingSamples, make_loader
 from training.data.order import EpochOrder, Schedule
-from training.data.samples import COLUMNS, Captions, load, with_long_texts
+from training.data.samples import COLUMNS, Captions, Samples, load, with_long_texts
 from training.data.storage import ShardReader
 from training.evaluation.retrieval_score import choose_queries
 
@@ -295,3 +297,18 @@ def test_texts_of_more_than_two_gigabytes_are_one_table(tmp_path: Path) -> None:
     assert flat.text.nbytes > 2**31
     assert flat.text[549_999].as_py() == "x" * 4_000
     assert whole["rights_raw"].combine_chunks().type == pa.large_string()
+
+
+NOTATIONS = st.sampled_from(["25F23(LION)", "11H", "é", "46A122(A)", ""])
+
+
+@given(st.lists(st.none() | st.lists(NOTATIONS, max_size=4)))
+def test_pictures_with_the_same_notations_have_the_same_number(rows: list[list[str] | None]) -> None:
+    table = pa.table({"iconclass": pa.array(rows, pa.list_(pa.string()))})
+    numbers = Samples((), table, (), np.zeros(len(rows), dtype=np.int32)).notation_N.tolist()
+    sets = ["|".join(sorted(row or [])) for row in rows]
+    for one, number in zip(sets, numbers, strict=True):
+        same = [other for other, known in zip(sets, numbers, strict=True) if known == number]
+        assert set(same) == {one}
+        assert len(same) == (sets.count(one) if one else 1)
+    assert all((number < 0) == (not one) for one, number in zip(sets, numbers, strict=True))

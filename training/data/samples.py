@@ -103,9 +103,9 @@ class Samples:
     @cached_property
     def notation_N(self) -> npt.NDArray[np.int64]:
         """A number for each sample's set of Iconclass notations; -1 - row if it has none."""
-        joined = [" | ".join(sorted(notations or [])) for notations in self.table["iconclass"].to_pylist()]
-        code_N = codes(pa.array(joined))
-        none_N = np.array([not text for text in joined], dtype=bool)
+        joined = _joined_sorted(_one_array(self.table["iconclass"]))
+        none_N = pc.equal(joined, "").to_numpy(zero_copy_only=False)
+        code_N = codes(joined)
         return np.where(none_N, -1 - np.arange(len(code_N)), code_N)
 
     @cached_property
@@ -316,6 +316,19 @@ def _number_shards(table: pa.Table) -> tuple[tuple[Shard, ...], npt.NDArray[np.i
 def codes(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """A number for each distinct value of a column, including null, in the order of first appearance."""
     return _numbers(_one_array(column).dictionary_encode(null_encoding="encode").indices)
+
+
+def _joined_sorted(lists: pa.Array) -> pa.Array:
+    """The texts of each list in alphabetical order, joined to one; a null is an empty list."""
+    counts_N = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    encoded = pc.list_flatten(lists).dictionary_encode()
+    rank_of = np.empty(len(encoded.dictionary), dtype=np.int64)
+    rank_of[pc.array_sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(rank_of))
+    row_C = np.repeat(np.arange(len(lists)), counts_N)
+    order_C = np.lexsort((rank_of[encoded.indices.to_numpy()], row_C))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts_N)]), pa.int32())
+    in_order = encoded.dictionary.take(encoded.indices.take(pa.array(order_C)))
+    return pc.binary_join(pa.ListArray.from_arrays(offsets, in_order), " | ")
 
 
 def _numbers(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
