@@ -59,8 +59,13 @@ def captions_by_title(candidates: Iterable[Candidate]) -> dict[Title, str]:
 
 
 def survives(title: str, captions: str) -> bool:
-    """Whether the beginning of a title is in its captions."""
-    return title.strip("[] ").rstrip(" /:;,=.")[:COMPARED_CHARS].casefold() in captions
+    """Whether the first letters of a title are in its captions, whatever marks are between them."""
+    letters = _letters(title)[:COMPARED_CHARS]
+    return letters in _letters(captions)
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text.casefold() if letter.isalnum())
 
 
 def main() -> None:

@@ -50,7 +50,9 @@ UNSPECIFIED = re.compile(
     r"(?<!\d)(?P<digits>\d{2})(?:--|\.\.|xx|uu|\?\?|__)(?!\d)|(?<!\d)(?P<three>\d{3})(?:[-xu_?]|\.(?=\.|$))(?![\d-])"
 )
 ISO = re.compile(r"(-?\d{4})(?:-(\d{2})(?:-(\d{2})(?:t[\d:.]+(?:z|[+-]\d{2}:?\d{2})?)?)?)?")
-NUMERIC = re.compile(r"(?<!\d)(?P<day>\d{1,2})[./-](?P<month>\d{1,2})[./-](?P<year>\d{4})(?!\d)")
+NUMERIC = re.compile(
+    r"(?<!\d)(?P<day>\d{1,2})[./-]\s?(?P<month>\d{1,2}|[ivx]{1,4})[./-]\s?(?P<year>\d{4})(?!\d)"
+)
 MONTH = re.compile(
     rf"(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?\s+(?:de\s+)?)?(?<![a-zà-ÿ])(?P<month>{any_of(words.MONTHS)})(?![a-zà-ÿ])\.?"
     r"(?:\s+(?P<late_day>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?:de\s+|del\s+)?(?P<year>\d{4})(?!\d)"
@@ -70,7 +72,10 @@ BC_YEAR = re.compile(rf"(?<!\d)(?P<year>\d{{1,4}})\s*(?P<bc>{any_of(words.BEFORE
 ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
 REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
 LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")
-COPY = re.compile(rf"[\s,;(\[]+{any_of(words.COPIES)}(?!\w)[^;,)\]]*[)\]]?")
+# What a print is from is not part of it: "printed 1972 from a negative of 1907".
+COPY = re.compile(
+    rf"(?:^|[\s,;(\[]+){any_of(words.COPIES)}(?!\w)[^;,)\]]*?(?:[)\]]|(?=[;,]|\sfrom\san?\s|\sfrom\sthe\s|$))"
+)
 # "188." and "[ca 188.]", as French libraries write the 1880s: a full stop for the missing digit.
 OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$)")
 _ARTICLES = r"(?:\s+(?:of|the|des|du|de|del|della|dell'|van|het|der|do|da|la|le|el))*\s*"

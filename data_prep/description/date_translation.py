@@ -24,6 +24,9 @@ _CJK_DATE = re.compile(r"(?P<year>\d{4})年(?:(?P<month>\d{1,2})月(?:(?P<day>\d
 _CJK_DECADE = re.compile(r"(\d{3}0)年代")
 # Lithuanian "XVIII a."; elsewhere "a." is too short to mean anything.
 _LITHUANIAN = re.compile(rf"(?<!\w)({_ROMAN})\s+a\.?$")
+# "sec. XV ex.", as those write who describe manuscripts.
+_SCRIBAL = re.compile(rf"(?<!\w)s(?:aec|ec)?\.?\s*(?P<number>{_ROMAN})\s*(?P<part>in|med|ex)(?:\.|(?!\w))")
+_PARTS_IN_LATIN: Final = {"in": "beginning", "med": "mid", "ex": "end"}
 # Swedish 1700-talet, Danish 1700-tallet, Finnish 1700-luku.
 _HUNDREDS = re.compile(r"(?<!\d)(?P<century>\d{1,2})00-(?:tal(?:l?ets?|s)?|lu[kv]u\w*)(?!\w)")
 _TENS = re.compile(
@@ -38,6 +41,7 @@ def translated(text: str) -> str:
     """A date's text in lower case, with the words that are known in English."""
     if text.isascii() and not re.search(r"[a-z]", text):
         return text
+    text = _SCRIBAL.sub(lambda match: f"{_PARTS_IN_LATIN[match['part']]} {match['number']} century", text)
     text = _CJK_CENTURY.sub(_century_of, text)
     text = _CJK_DECADE.sub(r"\1s", text)
     text = _CJK_DATE.sub(_iso_of, text)

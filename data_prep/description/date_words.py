@@ -161,7 +161,9 @@ COPIES = (
     "gegoten", "gedigitaliseerd", "ristampa", "fusione", "copia", "digitalizzato", "reimpresión",
     "reimpreso", "digitalizado", "tryckt", "avgjutning", "digitaliserad", "digitaliseret",
     "digitalisert", "přetisk", "digitalizováno", "przedruk", "odlew", "kopia", "zdigitalizowano",
-    "переиздание", "копия",
+    "переиздание", "копия", "with additions", "with later additions", "additions", "mit nachträgen",
+    "nachträge", "avec ajouts", "avec additions", "con aggiunte", "con adiciones", "rebound", "binding",
+    "einband", "reliure",
 )  # fmt: skip
 DECADE_BEFORE = (
     "années", "jaren", "anni", "years", "decade of", "decade", "década de", "años", "δεκαετία του", "lata",

@@ -16,6 +16,7 @@ from typing import Final
 
 from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
+from data_prep.description.date_eras import without_eras
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
 
@@ -72,7 +73,7 @@ def _is_recent(date: Date) -> bool:
 
 
 def _normal(text: str) -> str:
-    text = _without_copies(re.sub(r"[‐-―−]", "-", text.casefold()))
+    text = without_eras(_without_copies(re.sub(r"[‐-―−]", "-", text.casefold())))
     text = patterns.OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
     text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
     text = " ".join(text.split()).strip(" .,;:")
@@ -80,9 +81,11 @@ def _normal(text: str) -> str:
 
 
 def _without_copies(text: str) -> str:
-    """A date without what it says of copies, casts and scans, if another date is left."""
-    rest = patterns.COPY.sub(" ", text)
-    return rest if re.search(r"\d", rest) else text
+    """A date without what it says of copies, casts and scans, as long as another date is left."""
+    for match in patterns.COPY.finditer(text):
+        rest = text.replace(match[0], " ", 1)
+        text = rest if re.search(r"\d", rest) else text
+    return text
 
 
 def _is_sound(span: _Span) -> bool:
@@ -220,16 +223,20 @@ def _decade(text: str) -> _Span | None:
 def _day(text: str) -> _Span | None:
     """One or two days or months with names, or in figures."""
     found = [_of_month(match) for match in patterns.MONTH.finditer(text)]
-    found += [
-        f"{int(m['year']):04d}-{int(m['month']):02d}-{int(m['day']):02d}"
-        for m in patterns.NUMERIC.finditer(text)
-        if _is_calendar(m["month"], m["day"])
-    ]
+    found += [day for match in patterns.NUMERIC.finditer(text) if (day := _in_figures(match))]
     if not found or len(found) > 2:
         return None
     found.sort()
     years = [int(day[:4]) for day in found]
     return _Span(years[0], years[-1], "/".join(dict.fromkeys(found)))
+
+
+def _in_figures(match: re.Match[str]) -> str | None:
+    """`15.9.1859`, `15.IX.1859`, and `9/15/1859`, where the second number can be no month."""
+    day, month = int(match["day"]), _number(match["month"])
+    if month > 12 >= day:
+        day, month = month, day
+    return f"{int(match['year']):04d}-{month:02d}-{day:02d}" if 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
 def _of_month(match: re.Match[str]) -> str:

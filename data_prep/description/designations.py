@@ -129,9 +129,12 @@ def without_shelfmark(title: str) -> str:
         ):
             return before
     for before, after, is_comma in parts:
-        if (_is_plain_shelfmark(before) or (not is_comma and _NUMBERED.fullmatch(before))) and _is_title(
-            after, min_words=_WORDS_BEFORE_A_COMMA if is_comma else 1
-        ):
+        # "Ms. 21 Book of Psalms, with prayers" is no shelfmark before a comma: it would end in a number.
+        ends_in_number = any(map(str.isdigit, before.rsplit(" ", 1)[-1]))
+        is_number = (_is_plain_shelfmark(before) and (ends_in_number or not is_comma)) or (
+            not is_comma and _NUMBERED.fullmatch(before)
+        )
+        if is_number and _is_title(after, min_words=_WORDS_BEFORE_A_COMMA if is_comma else 1):
             return after
     match = _AFTER_A_SHELFMARK.fullmatch(title)
     return match[2] if match and is_shelfmark(match[1]) and _is_title(match[2], min_words=1) else title

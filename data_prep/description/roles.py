@@ -35,6 +35,15 @@ _SPACE_BEFORE_COLON = re.compile(r"\s+:")
 _GUIDE_TERM = re.compile(r"<[^<>]{2,80}>")
 
 
+# "69 sheet(s)", "4 v. plates. 53 cm", "174 leaves : 215 x 160 mm": how much there is of an object.
+_EXTENT = re.compile(
+    r"(?:\d{4}\s)?(?:vol\.?\s?\d+\.\s*)?\W*\d+\s*(?:v|vols?|volumes?|p|pp|pages?|leaves|leaf|sheets?(?:\(s\))?|maps?|bl"
+    r"|blatt|blätter|seiten|bände?|feuillets?|ff?|tomes?|folios?|carte|cc|hojas|folhas|s|sider|sidor|kart|stron|listů)\b"
+    r"(?=[^\w]*(?:$|[\d:;,.(\[]))"
+)
+_MAX_EXTENT_CHARS: Final = 120
+
+
 @dataclass(frozen=True)
 class _Words:
     role: CaptionRole
@@ -93,6 +102,8 @@ def role_of(field: TextField, text: str) -> CaptionRole:
         plain = plain[1:-1].strip()
     if _GUIDE_TERM.fullmatch(plain):
         return "thesaurus"
+    if field in ("description", "note") and len(plain) <= _MAX_EXTENT_CHARS and _EXTENT.match(plain):
+        return "note"
     for words in _words():
         if words.role == "thesaurus" and field not in ("subject", "person", "place"):
             continue

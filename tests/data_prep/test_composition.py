@@ -363,3 +363,15 @@ def test_places_are_shown_without_their_path_and_their_making() -> None:
         raw_pair("Place", "Marshland > Upper Fenshire > Fen (printed)", None, "manifest"),
     ]
     assert [one.text for one in Describer(ANY).describe(pairs, 1).captions] == ["Ebb. Fen"]
+
+
+@pytest.mark.parametrize(
+    "text", ["69 sheet(s). Bound.", "4 v. plates. 53 cm", "174 leaves : 215 x 160 mm", "12 p."]
+)
+def test_how_much_there_is_of_an_object_describes_nothing(text: str) -> None:
+    assert role_of("description", text) == "note"
+
+
+@pytest.mark.parametrize("text", ["3 women at a well", "40 photographs of the fens", "5 volumes of sermons"])
+def test_a_number_at_the_beginning_is_no_extent(text: str) -> None:
+    assert role_of("description", text) == "descriptive"

@@ -1,0 +1,71 @@
+"""Dates of other calendars -> years: eras of Japan and China, and the Islamic calendar.
+
+The eras are data: date_eras.tsv.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+from typing import Final
+
+_DIGITS: Final = {digit: value for value, digit in enumerate("一二三四五六七八九", 1)}
+_NUMBER: Final = r"(?P<number>\d{1,2}|元|[一二三四五六七八九十廿卅]{1,4})"
+_YEAR: Final = re.compile(r"(?<!\d)1[0-9]\d\d(?!\d)")
+_HIJRI: Final = re.compile(
+    r"(?<![\d.])(?P<year>\d{3,4})\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\.(?!\w))"
+)
+# A lunar year has 354.37 days; the first began in July 622.
+_SOLAR_PER_LUNAR: Final = 0.970224
+_BEFORE_THE_FIRST: Final = 621.5774
+
+
+def without_eras(text: str) -> str:
+    """A date's text in lower case, with years of eras and of the Islamic calendar as years of the common era.
+
+    Where both are stated, the one of the common era is kept.
+    """
+    text = _era_pattern().sub(_of_era, text)
+    if _HIJRI.search(text):
+        without = _HIJRI.sub(" ", text)
+        text = without if _YEAR.search(without) else _HIJRI.sub(_of_hijra, text)
+    return text
+
+
+def _of_era(match: re.Match[str]) -> str:
+    first, last = _eras()[match["era"]]
+    if match["number"] is None:
+        return f" {first}-{last} "
+    year = first + _numeral(match["number"]) - 1
+    # A year beyond the era is one that a scribe did not know to have ended.
+    return f"{year}年" if year <= last + 2 else " "
+
+
+def _numeral(text: str) -> int:
+    if text.isdigit():
+        return int(text)
+    if text == "元":
+        return 1
+    text = text.replace("廿", "二十").replace("卅", "三十")
+    tens, has_tens, ones = text.rpartition("十")
+    return (_DIGITS.get(tens, 1) * 10 if has_tens else 0) + _DIGITS.get(ones, 0)
+
+
+def _of_hijra(match: re.Match[str]) -> str:
+    first = int(int(match["year"]) * _SOLAR_PER_LUNAR + _BEFORE_THE_FIRST)
+    return f"{first}/{first + 1}"
+
+
+@functools.cache
+def _eras() -> dict[str, tuple[int, int]]:
+    text = resources.files("data_prep.description").joinpath("date_eras.tsv").read_text(encoding="utf-8")
+    lines = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")][1:]
+    return {era: (int(first), int(last)) for _, era, first, last in lines}
+
+
+@functools.cache
+def _era_pattern() -> re.Pattern[str]:
+    """`明治12年`, `乾隆五十年`, `嘉永年間`; an era alone only where the text is nothing else."""
+    eras = "|".join(_eras())
+    return re.compile(rf"(?P<era>{eras})(?:\s*{_NUMBER}\s*年|\s*年[間间]|(?=\s*$))")
