@@ -7,6 +7,7 @@ canvas that links to its institution. https://iiif.io/api/presentation/3.0/
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ def canvas_of(hit: Hit, base: str, page: WholePage | None = None) -> Json:
         label = {"none": [hit.institution_name]}
         canvas["homepage"] = [{"id": home, "type": "Text", "label": label, "format": "text/html"}]
     if is_shown(hit):
-        canvas["thumbnail"] = [_thumbnail(hit, base)]
+        canvas["thumbnail"] = [*_of_institution(hit, page), _thumbnail(hit, base)]
     canvas["items"] = [_painting(hit, identity, base, page) if is_shown(hit) else empty_page(identity)]
     if notes := _captions(hit, identity, page):
         canvas["annotations"] = [{"id": f"{identity}/notes", "type": "AnnotationPage", "items": notes}]
@@ -113,14 +114,39 @@ def _painting(hit: Hit, canvas: str, base: str, page: WholePage | None) -> Json:
 
 
 def _thumbnail(hit: Hit, base: str) -> Json:
-    scale = min(1.0, THUMB_SIDE_PIXELS / max(hit.width, hit.height))
-    return {
-        "id": f"{base}/thumb/{hit.key}.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "width": max(1, round(hit.width * scale)),
-        "height": max(1, round(hit.height * scale)),
-    }
+    width, height = _small(hit.width, hit.height)
+    address = f"{base}/thumb/{hit.key}.jpg"
+    return {"id": address, "type": "Image", "format": "image/jpeg", "width": width, "height": height}
+
+
+def _of_institution(hit: Hit, page: WholePage | None) -> list[Json]:
+    """The thumbnail that the institution's own image service makes, in the size that is needed and never
+    enlarged: what is stored here was received from it. None for a part of a page that is not known.
+    """
+    service = (outward(hit.image_service) or "").rstrip("/")
+    if not service or (hit.region and not page):
+        return []
+    width, height = _small(page.width, page.height) if page else _small(hit.width, hit.height)
+    return [
+        {
+            "id": f"{service}/full/{width},/0/default.jpg",
+            "type": "Image",
+            "format": "image/jpeg",
+            "width": width,
+            "height": height,
+            "service": [{"id": service, "type": _service_type(service), "profile": "level1"}],
+        }
+    ]
+
+
+def _service_type(service: str) -> str:
+    """Version 3 of the Image API, if the address of a service says so. Both have this form of a size."""
+    return "ImageService3" if re.search(r"/(iiif-?|v)?3(\.0)?/", f"{service}/") else "ImageService2"
+
+
+def _small(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, THUMB_SIDE_PIXELS / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _captions(hit: Hit, canvas: str, page: WholePage | None) -> list[Json]:

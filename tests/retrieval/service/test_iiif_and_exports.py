@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from iconoclip.record import Record
 from retrieval.answers import Hit, RightsInfo
+from retrieval.query.hits import hit_of
 from retrieval.service.api.export_formats import csv_pieces
 from retrieval.service.iiif.canvases import canvas_of, whole_page
 from retrieval.service.iiif.presentation import manifest_of
@@ -103,6 +104,43 @@ def test_a_part_of_a_page_is_marked_on_the_page(client: TestClient) -> None:
         assert {"none": [f"{record['source']['canvas']}#{xywh}"]} in [
             entry["value"] for entry in canvas["metadata"]
         ]
+
+
+def test_thumbnails_come_from_the_institutions_image_service(client: TestClient) -> None:
+    """In the size that is needed: 400 pixels on the longer side, or what there is."""
+    queries: list[dict[str, bool]] = [{"has_region": True}, {}]
+    for query in queries:
+        document = manifest_at(client, "/iiif/search/manifest.json", reusable=True, k=12, **query)
+        for canvas in document["items"]:
+            record = client.get(f"/api/v1/items/{canvas['id'].split('/')[-2]}").json()["item"]["record"]
+            theirs, ours = canvas["thumbnail"]
+            service = record["source"]["image_service"]
+            scale = min(1, 400 / max(canvas["width"], canvas["height"]))
+            size = (round(canvas["width"] * scale), round(canvas["height"] * scale))
+            assert (theirs["width"], theirs["height"]) == size
+            assert theirs["id"] == f"{service}/full/{size[0]},/0/default.jpg"
+            assert [(each["id"], each["type"]) for each in theirs["service"]] == [(service, "ImageService2")]
+            assert client.get(ours["id"]).headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("service", "kind"),
+    [
+        ("https://a.example/iiif/3/x", "ImageService3"), ("https://a.example/iiif/3.0/x", "ImageService3"),
+        ("https://a.example/iiif3/x", "ImageService3"), ("https://a.example/image/v3/x", "ImageService3"),
+        ("https://a.example/iiif/2/x", "ImageService2"), ("https://a.example/iiif/x33", "ImageService2"),
+        ("javascript:alert(1)", None), (None, None),
+    ],
+)  # fmt: skip
+def test_a_thumbnail_names_the_version_that_the_address_of_the_service_says(
+    client: TestClient, shown_key: str, service: str | None, kind: str | None
+) -> None:
+    record = Record.model_validate(client.get(f"/api/v1/items/{shown_key}").json()["item"]["record"])
+    source = record.source.model_copy(update={"image_service": service, "region": None})
+    hit = hit_of(record.model_copy(update={"source": source}), rank=1, score=1.0)
+    thumbnails = canvas_of(hit, "http://testserver")["thumbnail"]
+    assert [each["service"][0]["type"] for each in thumbnails[:-1]] == ([kind] if kind else [])
+    assert thumbnails[-1]["id"] == f"http://testserver/thumb/{hit.key}.jpg"
 
 
 def test_a_page_that_cannot_be_had_is_not_invented(client: TestClient) -> None:

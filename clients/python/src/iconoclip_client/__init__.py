@@ -113,6 +113,25 @@ class Client:
         """Counts over a filtered set."""
         return self._json(_with_query("/api/v1/facets", filters))
 
+    def similar(self, key: str, **parameters: Any) -> Answer:
+        """Items that look like the given one, most similar first; without the item itself."""
+        return self._json(_with_query("/api/v1/similar", {"key": key, **parameters}))
+
+    def notation(self, notation: str, **parameters: Any) -> Answer:
+        """An Iconclass notation with those above and below it, or the notations whose text has some words;
+        with `suggest_for=KEY`, notations for the picture of an item.
+        """
+        return self._json(_with_query("/api/v1/iconclass", {"notation": notation, **parameters}))
+
+    def explain(self, key: str, text: str) -> Answer:
+        """Where in the picture of an item the model sees a text: a coarse map, row by row."""
+        return self._json(_with_query("/api/v1/explain", {"key": key, "q": text}))
+
+    def complete(self, text: str, *, language: str = "en", k: int = 8) -> list[str]:
+        """Texts that a query may be completed to, while it is typed."""
+        body = json.dumps({"q": text, "language": language, "k": k}).encode()
+        return [each.text for each in self._json("/api/v1/complete", body, "application/json").completions]
+
     def image(self, key: str) -> bytes:
         """The JPEG of an item, if its rights allow showing it."""
         with self._open(f"/image/{quote(key, safe='')}.jpg") as answer:
