@@ -73,7 +73,10 @@ def pack(config: PackConfig) -> int:
         read_into(ledger, reader, config)
         name = config.name or _name(ledger)
         try:
-            return fetch_and_pack(ledger, replace(session, name=name, image_folder=reader.folder))
+            trusted = [reader.web.base] if reader.web else []
+            return fetch_and_pack(
+                ledger, replace(session, name=name, image_folder=reader.folder, trusted=trusted)
+            )
         finally:
             if ledger.get("finished"):
                 shutil.rmtree(members, ignore_errors=True)

@@ -41,6 +41,8 @@ class ColumnSeen:
     mean_chars: float
     mean_words: float
     separator: str | None
+    loose_separator: str | None
+    """A comma or a slash between single words, where a list of terms may be."""
 
 
 def columns_seen(rows: Iterable[Row]) -> list[ColumnSeen]:
@@ -79,6 +81,7 @@ def _seen(name: str, texts: list[str]) -> ColumnSeen:
         mean_chars=sum(map(len, texts)) / len(texts) if texts else 0.0,
         mean_words=sum(len(text.split()) for text in texts) / len(texts) if texts else 0.0,
         separator=separator,
+        loose_separator=_loose_separator(texts),
     )
 
 
@@ -91,6 +94,16 @@ def _is_date(text: str) -> bool:
 
 def _is_notation(text: str) -> bool:
     return _NOTATION.fullmatch(text) is not None and exists(text)
+
+
+def _loose_separator(texts: list[str]) -> str | None:
+    """What divides short terms in at least half of the cells."""
+    for separator in (",", "/"):
+        divided = [text for text in texts if separator in text]
+        parts = [part.strip() for text in divided for part in text.split(separator)]
+        if 2 * len(divided) >= len(texts) > 0 and sum(len(part.split()) for part in parts) <= 2 * len(parts):
+            return separator
+    return None
 
 
 def _separator(texts: list[str]) -> str | None:

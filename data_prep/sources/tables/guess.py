@@ -111,8 +111,11 @@ def guess(rows: Sequence[Row], pictures: PictureFolder | None = None) -> Guess:
     _note_languages(found)
     for column in seen:
         # What is said of a technique may be a sentence with measures.
-        if column.separator and found.columns.get(column.name) in (*LIST_FIELDS - {"technique"}, "file"):
+        meant = found.columns.get(column.name)
+        if column.separator and meant in (*LIST_FIELDS - {"technique"}, "file"):
             found.separators[column.name] = column.separator
+        elif column.loose_separator and meant == "subject":
+            found.separators[column.name] = column.loose_separator
     return found
 
 
@@ -216,6 +219,13 @@ def _common_extension(names: Sequence[str | None]) -> str:
 
 def _find_caption(found: Guess, seen: Sequence[ColumnSeen]) -> None:
     """Without any text about the picture, the column with the longest distinct texts is the caption."""
+    kinds = [name for name, meant in found.columns.items() if meant == "object_type"]
+    if "title" not in found.columns.values() and kinds:
+        # A column named as a kind of object holds titles where hardly two are equal.
+        column = next(one for one in seen if one.name == kinds[0])
+        if column.distinct > 0.8 and column.num_filled > 3:
+            found.columns[column.name] = "title"
+            found.reasons[column.name] = "named as a kind, but hardly two are equal"
     if any(meant in ("title", "caption", "description") for meant in found.columns.values()):
         return
     free = [

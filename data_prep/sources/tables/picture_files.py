@@ -1,7 +1,8 @@
 """Finds the picture that a table means in a folder, although the table spells its name in another way.
 
-A name counts as the same in another Unicode form, in another case, and with backslashes. If the extension,
-leading zeros, the folder or punctuation differ, the file is only near: it is offered to the user, and used
+A name counts as the same in another Unicode form, in another case, with backslashes, and without a folder or
+with that of another computer, if only one file is so called. If the extension, leading zeros, a folder within
+the table's or punctuation differ, the file is only near: it is offered to the user, and used
 when they said so.
 """
 
@@ -21,6 +22,7 @@ from data_prep.description.page_labels import fold
 EXTENSIONS: Final = (".jpg", ".jpeg", ".tif", ".tiff", ".png", ".jp2", ".webp", ".gif", ".bmp")
 # Entries of the folder that are looked at: more are no folder of scans but a whole disk.
 MAX_ENTRIES: Final = 500_000
+ANOTHER_FOLDER: Final = "another folder"
 _DRIVE: Final = re.compile(r"^(?:[A-Za-z]:|//[^/]+/[^/]+)")
 _ALNUM: Final = re.compile(r"\d+|[^\W\d_]+")
 
@@ -63,7 +65,10 @@ class PictureFolder:
         if len(near) > 1:
             near = [one for one in near if _stem(one) == _stem(name)] or near
         if len(near) == 1:
-            return Match(near[0], _difference(name, near[0]))
+            difference = _difference(name, near[0])
+            # Without a folder of its own, or with one of another computer, the name of the file alone counts.
+            is_same = difference == ANOTHER_FOLDER and not _folder_of(name)
+            return Match(near[0], "" if is_same else difference)
         return Match(None, others=tuple(near[:3]))
 
     def stems(self) -> dict[str, list[str]]:
@@ -95,6 +100,14 @@ class PictureFolder:
                     yield (within / file).as_posix()
 
 
+def _folder_of(name: str) -> str:
+    """The folder that a name gives relative to that of the table; none for a path from the root of a disk."""
+    plain = name.strip().removeprefix("file://").replace("\\", "/")
+    if plain.startswith("/") or _DRIVE.match(plain):
+        return ""
+    return _slashes(name).rpartition("/")[0]
+
+
 def _slashes(name: str) -> str:
     return (
         _DRIVE.sub("", name.strip().removeprefix("file://").replace("\\", "/")).lstrip("/").removeprefix("./")
@@ -124,7 +137,7 @@ def _difference(wanted: str, found: str) -> str:
     """How a near name differs, in words."""
     differences = []
     if _slashes(wanted).rpartition("/")[0].casefold() != found.rpartition("/")[0].casefold():
-        differences.append("another folder")
+        differences.append(ANOTHER_FOLDER)
     if _stem(wanted) != _stem(found):
         bare = [_ALNUM.findall(fold(_stem(name))) for name in (wanted, found)]
         differences.append("other punctuation" if bare[0] == bare[1] else "leading zeros")

@@ -70,6 +70,8 @@ def words_of(name: str) -> tuple[str, ...]:
     words = _WORD.findall(fold(_BRACKETS.sub(" ", plain) or plain))
     while len(words) > 1 and words[-1].isdigit():
         words.pop()
+    if words and len(stem := words[-1].rstrip("0123456789")) > 2:
+        words[-1] = stem
     return tuple(words)
 
 

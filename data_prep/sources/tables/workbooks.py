@@ -73,8 +73,8 @@ def _sheets(path: Path) -> dict[str, Lines]:
     # Imported here: most tables are no workbooks.
     import python_calamine as calamine
 
-    _check_size(path)
     try:
+        _check_size(path)
         with calamine.CalamineWorkbook.from_path(str(path)) as book:
             shown = [
                 sheet.name
@@ -87,7 +87,7 @@ def _sheets(path: Path) -> dict[str, Lines]:
         raise BadInput(
             "the workbook is locked by a password", where=path, remedy="save it again without one"
         ) from None
-    except (calamine.CalamineError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (calamine.CalamineError, OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
         raise BadInput(
             f"the workbook cannot be read: {str(error)[:200]}", where=path, remedy="save it again as .xlsx"
         ) from error

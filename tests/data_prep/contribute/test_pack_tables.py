@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
 import re
+import threading
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import openpyxl
@@ -133,11 +137,12 @@ def test_files_are_found_in_other_spellings_and_near_ones_are_offered(museum: Pa
     picture(museum / unicodedata.normalize("NFD", "Öl.jpg"))
     picture(museum / "Scans" / "Karte 1.JPG", 1)
     picture(museum / "007.tif", 2)
-    names = ["Öl.jpg", "scans\\karte 1.jpg", "7.jpg", "nirgends.jpg"]
+    picture(museum / "Scans" / "Turm.jpg", 3)
+    names = ["Öl.jpg", "scans\\karte 1.jpg", "7.jpg", "nirgends.jpg", "C:\\Bilder\\Turm.jpg"]
     lines = [f"{name},Eine Kuh,{CC0}" for name in names]
     (museum / "t.csv").write_text("\n".join(["file,caption,rights", *lines]))
     assert pack("t.csv", "--out", "set") == 3
-    assert sorted(records()) == ["scans\\karte 1.jpg", "Öl.jpg"]
+    assert sorted(records()) == ["C:\\Bilder\\Turm.jpg", "scans\\karte 1.jpg", "Öl.jpg"]
     reasons = dict(refused())
     assert reasons["row 3: 7.jpg"] == (
         "no such file; near it is '007.tif' (leading zeros, another extension): --near_files use takes such"
@@ -145,7 +150,42 @@ def test_files_are_found_in_other_spellings_and_near_ones_are_offered(museum: Pa
     )
     assert reasons["row 4: nirgends.jpg"] == "no such file"
     assert pack("t.csv", "--out", "near", "--near_files", "use") == 3
-    assert len(records("near")) == 3
+    assert len(records("near")) == 4
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(museum: Path) -> Iterator[str]:
+    """The address of a server of the folder `www`."""
+    (museum / "www").mkdir()
+    handler = functools.partial(Quiet, directory=str(museum / "www"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["https folder", "s3 folder", "addresses"])
+def test_pictures_of_a_public_folder_are_requested(
+    museum: Path, address: str, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(museum / "www" / "bucket" / "scans" / "Größe 1.jpg")
+    name = f"{address}/bucket/scans/Gr%C3%B6%C3%9Fe%201.jpg" if kind == "addresses" else "Größe 1.jpg"
+    (museum / "t.csv").write_text(f"file,caption,rights\n{name},Eine Kuh,{CC0}\nnone.jpg,Ein Huhn,{CC0}\n")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
+    folder = {"https folder": f"{address}/bucket/scans/", "s3 folder": "s3://bucket/scans"}.get(kind)
+    words = ["--images", folder] if folder else ["--network.allow_hosts", address.removeprefix("http://")]
+    assert pack("t.csv", *words, "--dry_run") == (0 if folder else 3)
+    assert "have web addresses" in capsys.readouterr().err
+    assert pack("t.csv", "--out", "set", *words) == 3
+    (record,) = records().values()
+    assert record.source.image == f"{address}/bucket/scans/Gr%C3%B6%C3%9Fe%201.jpg"  # type: ignore[attr-defined]
 
 
 def test_several_files_in_a_cell_are_pictures_of_one_object(museum: Path) -> None:

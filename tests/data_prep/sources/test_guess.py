@@ -40,6 +40,7 @@ def test_names_of_columns_in_every_language(language: str) -> None:
     ("name", "field", "language"),
     [
         ("Rechte Bild", "rights", None), ("objectNumber", "id", None), ("Schlagwort 2", "subject", None),
+        ("tag2", "subject", None),
         ("title_en", "title", "en"), ("Titel (Deutsch)", "title", "de"),
         ("Beschreibung EN", "description", "en"),
         ("Versicherungswert (EUR)", "ignore", None), ("Maße (H x B)", "ignore", None),

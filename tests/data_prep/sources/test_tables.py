@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import io
+import itertools
 import json
+import os
+import random
 import zipfile
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -18,8 +22,9 @@ from hypothesis import strategies as st
 from data_prep.sources.tables import workbooks
 from data_prep.sources.tables.files import rows, table_files
 from data_prep.sources.tables.rows import Reading, Spoken
-from iconoclip.errors import BadInput, ConfigError, MissingRequirement
+from iconoclip.errors import BadInput, ConfigError, IconoclipError, MissingRequirement
 
+FUZZ_CASES = int(os.environ.get("FUZZ_CASES", "35"))
 HEADER = ["Inv.-Nr.", "Bild", "Titel", "Schlagwörter"]
 LINES = [
     ["A 1", "scans/a 1.jpg", "Öl auf Holz: „Schöne Grüße“, 1900", "Kühe; Bäume"],
@@ -278,6 +283,29 @@ def test_records_in_xml_are_rows_with_a_row_per_picture(tmp_path: Path) -> None:
     assert isinstance(title, Spoken)
     assert title.language == "de"
     assert found[2]["rights"] == ["CC0"]  # type: ignore[index]
+
+
+def test_damaged_tables_are_read_or_refused_in_words(tmp_path: Path) -> None:
+    """FUZZ_CASES=2000 damages as many tables; whatever comes out, it is rows or an error for a person."""
+    chance = random.Random(11)
+    whole = {
+        "a.csv": written(";", [HEADER, *LINES]).encode("cp1252"),
+        "a.tsv": written("\t", [HEADER, *LINES]).encode("utf-16"),
+        "a.json": json.dumps([{"file": "a.jpg", "title": {"de": "Kuh"}}] * 3).encode(),
+        "a.jsonl": b'{"file": "a.jpg", "n": [1, {"b": null}]}\n' * 3,
+        "a.xlsx": workbook(tmp_path / "b.xlsx", {"a": [list(line) for line in LINES]}).read_bytes(),
+        "a.ods": ods(tmp_path / "b.ods", [list(line) for line in LINES]).read_bytes(),
+        "a.xml": LIDO.encode(),
+    }
+    for name, data in (*whole.items(), *itertools.islice(itertools.cycle(whole.items()), FUZZ_CASES)):
+        damaged = bytearray(data)
+        for _ in range(chance.randint(1, 8)):
+            start = chance.randrange(len(damaged) or 1)
+            damaged[start : start + chance.randint(0, 40)] = chance.randbytes(chance.randint(0, 40))
+        (tmp_path / name).write_bytes(damaged)
+        with contextlib.suppress(IconoclipError):
+            for row in read(tmp_path / name):
+                assert isinstance(row, str | dict)
 
 
 def test_which_file_is_the_table(tmp_path: Path) -> None:
