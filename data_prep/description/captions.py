@@ -87,6 +87,10 @@ def captions_from(
             continue
         num_in_field[one.field] += 1
         found[same] = _caption(one, profile, siblings, level)
+    # Of words alone nobody could tell the language; they mostly are in that of the titles.
+    of_titles = languages.dominant(
+        (one.text, one.language) for one in found.values() if one.language != languages.UNKNOWN
+    )
     terms = [
         term
         for one in texts
@@ -100,6 +104,7 @@ def captions_from(
         level=level,
         default=profile.language,
         siblings=siblings,
+        fallback=of_titles,
         titles=[one for one in found.values() if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS],
         known=frozenset(found),
     )

@@ -29,7 +29,7 @@ _SUBDIVISION: Final = re.compile(r"\s*--\s*")
 # "ca. 1920 (made)", "Nottingham (printed)": how museums tell several dates and places apart.
 _MAKING: Final = re.compile(r"\s*\([^\W\d_][^()\d]{2,30}\)$")
 # "179." is a decade, January 1 mostly a year.
-_CODED: Final = re.compile(r"\d{2,3}\.{1,2}|\d{2,3}[-?u]{1,2}|\d{4}-01-01(?:T.*)?|\d{4}-\d\d-\d\dT.*")
+_CODED: Final = re.compile(r"\d{2,3}(?:\.{1,2}|[-?uUxX]{1,2})\??|\d{4}-01-01(?:T.*)?|\d{4}-\d\d-\d\dT.*")
 _VOLUME: Final = re.compile(r"\b(?:vol|no|nr|bd|tome|t)\b\.?\s*\d", re.IGNORECASE)
 _MAX_SHOWN_YEARS: Final = 101
 # "East Asia > Japan > Tokyo": the last is the place, those before only say where it is.
@@ -108,6 +108,7 @@ def sentences_from(
     level: CaptionLevel,
     default: str | None,
     siblings: str | None,
+    fallback: str | None = None,
     titles: Sequence[Caption] = (),
     known: frozenset[str],
 ) -> list[Caption]:
@@ -117,6 +118,7 @@ def sentences_from(
         around: creator, date and type, which may enter it.
         default: the language of most texts of the institution.
         siblings: that of the record's other texts.
+        fallback: that which its titles are detected in, for terms that tell nothing themselves.
         titles: of the object; one goes before a term that is alone in its sentence.
         known: texts that are captions already, casefolded; a term that repeats one is left out.
     """
@@ -136,6 +138,8 @@ def sentences_from(
         # Words alone are too short to detect; together they are not.
         joined = "; ".join(term.text for term in untagged)
         spoken = languages.spoken(joined, None, default, siblings)
+        if spoken.tag == languages.UNKNOWN and fallback:
+            spoken = languages.Spoken(fallback, "siblings")
         by_language.setdefault(spoken.tag, []).extend(untagged)
         source_of.setdefault(spoken.tag, spoken)
     captions = []

@@ -123,7 +123,8 @@ def _note_people_and_terms(header: Element, described: Element | None, statement
 
 def _rights(header: Element) -> list[str]:
     found: list[str] = []
-    for availability in descendants(child(header, "fileDesc", "publicationStmt") or header, "availability"):
+    statement = child(header, "fileDesc", "publicationStmt")
+    for availability in descendants(header if statement is None else statement, "availability"):
         for licence in children(availability, "licence", "license", "p"):
             text = text_of(licence)
             if _ABOUT_TEXT.search(text) and not _ABOUT_IMAGES.search(text):

@@ -339,6 +339,8 @@ def test_every_language_has_words_for_a_page_around_its_title(tag: str) -> None:
     ("date", "shown"),
     [
         ("179.", "1790-1799"),
+        ("18XX", "1800-1899"),
+        ("18--?", "1800-1899"),
         ("ca. 1920 (made)", "ca. 1920"),
         ("Copenhagen : Weber, 1880", "1880"),
         ("1924-01-01", "1924"),
@@ -375,3 +377,10 @@ def test_how_much_there_is_of_an_object_describes_nothing(text: str) -> None:
 @pytest.mark.parametrize("text", ["3 women at a well", "40 photographs of the fens", "5 volumes of sermons"])
 def test_a_number_at_the_beginning_is_no_extent(text: str) -> None:
     assert role_of("description", text) == "descriptive"
+
+
+def test_words_alone_are_in_the_language_that_the_title_is_detected_in() -> None:
+    said = [Statement("title", "The herons of the northern fens"), Statement("subject", "Herons; Fens")]
+    title, terms = describe(said, ANY).captions
+    assert (title.language, title.language_source) == ("en", "detected")
+    assert (terms.language, terms.language_source) == ("en", "siblings")

@@ -52,7 +52,10 @@ def test_mods_describes_the_work_and_the_linked_structure_its_page() -> None:
             candidate, "work"
         )
         assert "Eine Reihe" not in {caption.text for caption in candidate.captions}
-    assert said(first, "page") == ["Vorbericht an den Leser"]
+    heading = (
+        "Vorbericht an den Leser. Die Belagerung der Stadt : in zwölf Kupfern. Druckgraphik, Anna Merk, 1702"
+    )
+    assert said(first, "page") == [heading]
     assert set(said(plate, "page")) == {"Der Sturm auf das Brüsseler Tor", "Tafel mit Ansicht des Tores"}
     assert said(last, "page") == []
 
@@ -156,7 +159,7 @@ def test_thumbnails_and_texts_alone_are_refused_with_the_reason() -> None:
 def test_tei_gives_the_graphics_of_its_surfaces_and_notes_on_a_page() -> None:
     first, second = found_in(tei(ORIGIN)).candidates
     assert images(found_in(tei(ORIGIN))) == ["/tei/1-large.jpg", "/tei/2.jpg"]
-    assert "Gradual of the nuns of Ahausen. 1270/1299" in said(first, "work")
+    assert "A page from “Gradual of the nuns of Ahausen”. 1270/1299" in said(first, "work")
     assert "A choir book with painted initials for the feasts of the year." in said(second, "work")
     assert (said(first, "page"), said(second, "page")) == ([], ["Initial with the Nativity"])
     assert first.date is not None
