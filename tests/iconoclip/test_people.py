@@ -35,7 +35,7 @@ PEOPLE = {
     "Rembrandt Harmensz. van Rijn": ("Rembrandt Harmensz. van Rijn", None),
     "A. B. (engraver)": ("A. B.", "engraver"),
     "Tilghman, B. Noah (colCollector)": ("B. Noah Tilghman", "owner"),
-    "Anna Fenn, Dutch": ("Anna Fenn, Dutch", None),
+    "Anna Fenn, Dutch": ("Anna Fenn", None),
     "Yeakell; Gardner; Arthur Wallis": ("Yeakell; Gardner; Arthur Wallis", None),
     "von Goethe, Johann Wolfgang": ("Johann Wolfgang von Goethe", None),
     "del Sarto, Andrea": ("Andrea del Sarto", None),
