@@ -1,4 +1,5 @@
-"""Graded queries for the built-in armorial collection: the truth follows from the records by rule.
+"""Graded queries for the built-in armorial collection, and for any other: the truth follows from the records
+by rule.
 
 Each class has a rule: a motif is right where the record has its notation, a name where a title or a maker has
 it, `lion gules` where the English blazon says so, a whole blazon where it is the record's own.
@@ -9,10 +10,13 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from iconoclip.people import display_name
 from iconoclip.record import Record
+from retrieval.words import folded, tokens
 
 # Charge: German, French, English plural, and a misspelling or an old spelling of the English or French word.
 MOTIFS = {
@@ -131,3 +135,49 @@ def _blazons(records: Sequence[Record], rng: random.Random) -> Iterable[GradedQu
         text = _english(record)
         right = _where(records, lambda other, text=text: _english(other) == text)
         yield GradedQuery(text, "whole blazon", right)
+
+
+def graded_real(records: Sequence[Record], seed: int = 0) -> list[GradedQuery]:
+    """Queries for any catalogued collection, in seven classes: makers as readers write them, misspelt and
+    without accents; whole titles; a rare word of a title, alone and with the maker; and what nobody catalogues.
+    """
+    rng = random.Random(seed)
+    makers: dict[str, set[str]] = defaultdict(set)
+    holding: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        for creator in record.creators:
+            makers[display_name(creator)].add(record.key)
+        for caption in record.captions:
+            for word in tokens(caption.text):
+                holding[word].add(record.key)
+    named = [name for name in sorted(makers) if len(name.split()) > 1]
+    queries = list(_makers(rng.sample(named, min(len(named), ANSWERS_PER_CLASS)), makers))
+    titled = [record for record in records if len(record.title.split()) > 3]
+    for record in rng.sample(titled, min(len(titled), ANSWERS_PER_CLASS)):
+        same = _where(records, lambda other, title=record.title: other.title == title)
+        queries.append(GradedQuery(unicodedata.normalize("NFD", record.title).upper(), "whole title", same))
+        word = min(
+            (word for word in tokens(record.title) if len(word) > 6 and word.isalpha()),
+            key=lambda word: (len(holding[word]), word),
+            default="",
+        )
+        if word:
+            queries.append(GradedQuery(word, "word of a title", frozenset(holding[word])))
+        if word and record.creators:
+            maker = display_name(record.creators[0])
+            both = frozenset(holding[word] & makers[maker])
+            queries.append(GradedQuery(f"{maker} {word}", "maker and word", both))
+    return queries + [GradedQuery(text, "nothing there", frozenset()) for text in NOTHING]
+
+
+def _makers(names: Iterable[str], makers: Mapping[str, set[str]]) -> Iterable[GradedQuery]:
+    for name in names:
+        right = frozenset(makers[name])
+        yield GradedQuery(name, "maker", right)
+        if folded(name) != name.casefold():
+            yield GradedQuery(folded(name), "maker without accents", right)
+        *first, last = name.split()
+        if len(last) > 6:
+            middle = len(last) // 2
+            slip = last[: middle - 1] + last[middle] + last[middle - 1] + last[middle + 1 :]
+            yield GradedQuery(" ".join([*first, slip]), "maker, misspelt", right)

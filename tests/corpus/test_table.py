@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from data_prep.contribute.check import Checker
-from data_prep.contribute.config import PackConfig
-from data_prep.contribute.pack import pack
-from iconoclip.config import load, shipped_config
 from iconoclip.progress import Meter
 from iconoclip.shardset import ShardSet
 
 pytestmark = pytest.mark.corpus
 
 
-def test_real_images_and_captions(material, tmp_path):
-    table = material / "images" / "metadata.jsonl"
-    config = load(
-        PackConfig, shipped_config("harvest/table.yaml"), table=table, out=tmp_path, max_side_pixels=256
-    )
-    assert pack(config) == 0
-    shardset = ShardSet(tmp_path)
+def test_real_images_and_captions(real_shards: Path) -> None:
+    shardset = ShardSet(real_shards)
     assert len(shardset) == 153
     assert shardset.manifest.totals.by_institution == {"gallica": 93, "kb": 60}
     assert shardset.manifest.totals.num_trainable == 153

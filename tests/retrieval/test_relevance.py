@@ -34,6 +34,7 @@ D, NOISE = 48, 0.5
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 graded = importlib.import_module("graded_queries")
 measured = importlib.import_module("search_relevance")
+MOTIFS: dict[str, tuple[str, ...]] = graded.MOTIFS
 
 
 def word_vector(word: str) -> np.ndarray:
@@ -65,13 +66,14 @@ class _Silent(Meter):
 class Records:
     """Records with stand-in vectors, as the source of a generation."""
 
-    def __init__(self, records: list[Record]) -> None:
-        self.records, self.num_items, self.dimension = records, len(records), D
+    def __init__(self, records: list[Record], seen: list[str]) -> None:
+        self.records, self.seen = records, seen
+        self.num_items, self.dimension = len(records), D
 
     def blocks(self) -> Iterator[np.ndarray]:
         generator = np.random.default_rng(1)
         noise = NOISE * generator.normal(size=(len(self.records), D)) / np.sqrt(D) * 2
-        seen = np.stack([text_vector(record.title) for record in self.records])
+        seen = np.stack([text_vector(text) for text in self.seen])
         yield np.stack([unit(vector) for vector in seen + noise]).astype(np.float16)
 
     def items(self) -> Iterator[tuple[Record, ImageLocation]]:
@@ -90,6 +92,18 @@ def records(num_arms: int) -> list[Record]:
     ]
 
 
+def indexed(folder: Path, items: list[Record], seen: list[str] | None = None) -> None:
+    """Write an index of records. `seen`: what each picture shows, by default what its title says."""
+    facts = IndexDescription(str(folder), "0" * 64, (), "0" * 64)
+    meter = _Silent("index", 3 * len(items), "steps")
+
+    def encode(texts: Any) -> np.ndarray:
+        return np.stack([text_vector(text) for text in texts])
+
+    source = Records(items, seen or [record.title for record in items])
+    write_generation(folder, source, facts, IndexConfig(out=str(folder)), encode, meter)
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     return records(600)
@@ -98,13 +112,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
 @pytest.fixture(scope="module")
 def engine(found: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
     folder = tmp_path_factory.mktemp("relevance")
-    facts = IndexDescription(str(folder), "0" * 64, (), "0" * 64)
-    meter = _Silent("index", 3 * len(found), "steps")
-
-    def encode(texts: Any) -> np.ndarray:
-        return np.stack([text_vector(text) for text in texts])
-
-    write_generation(folder, Records(found), facts, IndexConfig(out=str(folder)), encode, meter)
+    indexed(folder, found)
     with SearchEngine.open(folder) as engine:
         engine._model = StandIn()  # type: ignore[assignment]
         yield engine
