@@ -104,7 +104,9 @@ def _forget_what_stored_nothing(out: Path) -> None:
     if not folder.is_dir() or (out / MANIFEST_NAME).exists():
         return
     with Ledger(folder) as ledger:
-        is_empty = num_held(ledger) == 0 and not ledger.get("finished")
+        # A harvest that was begun in this folder is not ours to forget.
+        is_ours = ledger.get("pack_config") is not None
+        is_empty = is_ours and num_held(ledger) == 0 and not ledger.get("finished")
         is_empty = is_empty and not (folder / "packed" / MANIFEST_NAME).exists()
     if is_empty:
         shutil.rmtree(folder)

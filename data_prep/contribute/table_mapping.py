@@ -192,6 +192,12 @@ def _write(mapped: PackConfig, config: PackConfig) -> Path:
         f"#   iconoclip pack TABLE --config {path.name} --out FOLDER\n"
         f"{yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)}"
     )
+    if config.write_config is None and path.exists() and path.read_text(encoding="utf-8") != text:
+        print(
+            f"{path} is kept as it is; use it with --config, or name another file with --write_config",
+            file=sys.stderr,
+        )
+        return path
     with atomic_write(path) as file:
         file.write(text.encode())
     print(f"the config is in {path}", file=sys.stderr)

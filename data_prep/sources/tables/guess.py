@@ -223,7 +223,7 @@ def _find_caption(found: Guess, seen: Sequence[ColumnSeen]) -> None:
     if "title" not in found.columns.values() and kinds:
         # A column named as a kind of object holds titles where hardly two are equal.
         column = next(one for one in seen if one.name == kinds[0])
-        if column.distinct > 0.8 and column.num_filled > 3:
+        if column.distinct > 0.8 and column.num_filled >= 3:
             found.columns[column.name] = "title"
             found.reasons[column.name] = "named as a kind, but hardly two are equal"
     if any(meant in ("title", "caption", "description") for meant in found.columns.values()):

@@ -104,6 +104,11 @@ def test_without_a_terminal_nobody_has_confirmed_the_guess(
     assert pack(table, "--out", "set") == 2
     assert "--yes accepts the guess" in capsys.readouterr().err
     assert not Path("set").exists()
+    edited = Path("set.pack.yaml").read_text().replace("subject: Schlagwörter", "technique: Schlagwörter")
+    Path("set.pack.yaml").write_text(edited)
+    assert pack(table, "--out", "set") == 2
+    assert "is kept as it is" in capsys.readouterr().err
+    assert Path("set.pack.yaml").read_text() == edited
     assert pack(table, "--config", "set.pack.yaml", "--out", "set") == 0
 
 
@@ -302,6 +307,41 @@ def test_the_dry_run_tells_what_the_run_does(
     )
     assert reasons == Counter(refused(str(out)))
     assert all(kind_of_reason(reason) for _, reason in reasons)
+
+
+def test_the_steps_of_the_guide(museum: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a new user types, in the order of the guide: who we are, a trial, the set, its check, its card."""
+    guide = (ROOT / "docs" / "partner-guide.md").read_text()
+    steps = [
+        "iconoclip institution new --out ours.profile.yaml",
+        "iconoclip pack catalogue.csv --institution ours.profile.yaml --dry-run",
+        "iconoclip pack catalogue.csv --institution ours.profile.yaml --out shards/ours --yes",
+        "iconoclip check shards/ours",
+        "iconoclip card shards/ours",
+    ]
+    (museum / "ours.profile.yaml").unlink()
+    picture(museum / "Scans" / "M 1.tif")
+    (museum / "catalogue.csv").write_bytes(
+        "Export;;;\r\nInv.-Nr.;Bild;Objekttitel;Lizenz\r\nM 1;M 1.tif;Mühle am Bach;CC0\r\n".encode("cp1252")
+    )
+    answers = iter(["Mühlenmuseum Musterstadt", "", "", "de", ""])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _="": next(answers))
+    monkeypatch.setattr(table_mapping, "_is_terminal", lambda: False)
+    for step in steps:
+        assert step in guide.splitlines()
+        assert main(step.split()[1:]) == 0, step
+    (record,) = records("shards/ours").values()
+    assert record.institution.name == "Mühlenmuseum Musterstadt"  # type: ignore[attr-defined]
+    assert record.title == "Mühle am Bach"  # type: ignore[attr-defined]
+
+
+def test_a_harvest_that_was_begun_is_not_forgotten(museum: Path) -> None:
+    (museum / "empty.json").write_text("{}")
+    assert main(["harvest", "empty.json", "--out", "set"]) == 2
+    picture(museum / "a.jpg")
+    (museum / "t.csv").write_text(f"file,caption,rights\na.jpg,Eine Kuh,{CC0}\n")
+    assert pack("t.csv", "--out", "set") == 2
 
 
 def test_the_guides_default_table_and_config_work_word_for_word(museum: Path) -> None:

@@ -40,7 +40,7 @@ def test_names_of_columns_in_every_language(language: str) -> None:
     ("name", "field", "language"),
     [
         ("Rechte Bild", "rights", None), ("objectNumber", "id", None), ("Schlagwort 2", "subject", None),
-        ("tag2", "subject", None),
+        ("tag2", "subject", None), ("Foto-Nr.", "id", None),
         ("title_en", "title", "en"), ("Titel (Deutsch)", "title", "de"),
         ("Beschreibung EN", "description", "en"),
         ("Versicherungswert (EUR)", "ignore", None), ("Maße (H x B)", "ignore", None),
@@ -99,6 +99,15 @@ def test_what_is_not_for_the_public_is_left_out() -> None:
     ]
     columns = guess(rows).settings()["columns"]
     assert {"Lagerort", "Versicherungswert"} & {str(value) for value in columns.values()} == set()
+
+
+def test_a_column_named_as_a_kind_holds_titles_where_hardly_two_are_equal() -> None:
+    rows = [{"Digital image": f"{n}.jpg", "Object name": f"A jug with {n} flowers"} for n in range(4)]
+    assert guess(rows).columns == {"Digital image": "file", "Object name": "title"}
+    rows = [
+        {"Digital image": f"{n}.jpg", "Object name": "Jug", "Title": f"With {n} flowers"} for n in range(4)
+    ]
+    assert guess(rows).columns["Object name"] == "object_type"
 
 
 def test_several_columns_of_one_field_are_all_kept() -> None:
