@@ -128,7 +128,8 @@ class Caption(RecordModel):
     box: Region | None = Field(
         None,
         description=(
-            "where the text is on its page, for the caption of a picture on a page; absent for other texts"
+            "where the text is, in pixels of the full-size source image, for the caption of a picture on a"
+            " page; absent for other texts"
         ),
         exclude_if=_is_absent,
     )

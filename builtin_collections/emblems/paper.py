@@ -127,7 +127,7 @@ def camera(style: Style, rng: random.Random, leaves: int, long_side: int) -> Cam
     shares = [max(0.0, rng.gauss(0.015, 0.015)) for _ in range(4)]
     if style.scan == "bitonal" and rng.random() < 0.3:
         shares = [share + rng.uniform(0, 0.18) for share in shares]
-    degrees = style.skew * 0.5 + rng.gauss(0, 0.5)
+    degrees = style.skew * 0.5 + rng.gauss(0, 0.5) if rng.random() < 0.65 else 0.0
     left, right, top, bottom = shares
     height = int(long_side / max(1 + top + bottom, leaves * style.proportion + left + right)) - 1
     margins = (round(left * height), round(right * height), round(top * height), round(bottom * height))

@@ -11,7 +11,17 @@ from data_prep.iiif.document import JsonObject, as_list, objects, parse_object, 
 from data_prep.iiif.language_map import texts
 from data_prep.iiif.selectors import parts_of
 from data_prep.iiif.upgrade import upgrade
-from data_prep.page_text.zones import MAX_LINES, FloatBox, PageText, TextLine, Zone, around, joined, kind_of
+from data_prep.page_text.zones import (
+    MAX_LINES,
+    FloatBox,
+    PageText,
+    TextLine,
+    Zone,
+    around,
+    follows,
+    joined,
+    kind_of,
+)
 
 _TRANSCRIBES: Final = frozenset({"supplementing", "transcribing", "painting"})
 # Granularities of the Text Granularity extension that say less than a line.
@@ -96,11 +106,7 @@ def _blocks(found: list[tuple[Zone, str]]) -> Iterator[Zone]:
 def _follows(above: Zone, below: Zone) -> bool:
     assert above.box is not None, "lines without a box were left out"
     assert below.box is not None, "lines without a box were left out"
-    height = max(above.box[3], below.box[3])
-    gap = below.box[1] - (above.box[1] + above.box[3])
-    overlap = min(above.box[0] + above.box[2], below.box[0] + below.box[2]) - max(above.box[0], below.box[0])
-    alike = 0.7 < above.box[3] / below.box[3] < 1.4
-    return above.kind == below.kind and -0.5 * height < gap < 0.8 * height and overlap > 0 and alike
+    return above.kind == below.kind and follows(above.box, below.box)
 
 
 def _joined(group: list[Zone]) -> Zone:

@@ -59,11 +59,13 @@ class TiedCaption:
     origin: str
     """`institution`, or `machine:` and the name of the program that read the text"""
 
-    def as_caption(self, language: str) -> Caption:
+    def as_caption(self, language: str, scale: tuple[float, float] = (1.0, 1.0)) -> Caption:
         """The caption of a record at the level of the region.
 
-        `language` is a BCP 47 tag for where the document names none. The box is in the pixels that the page's
-        zones are in.
+        Args:
+            language: BCP 47 tag for where the document names none.
+            scale: from the pixels of the zones to those of the full-size source image, across and down,
+                because records measure in the latter.
         """
         return Caption(
             text=self.text,
@@ -73,7 +75,7 @@ class TiedCaption:
             language_source="source" if self.language else "profile",
             level="region",
             role="descriptive",
-            box=None if self.box is None else _region(self.box),
+            box=None if self.box is None else _region(self.box, scale),
             confidence=self.confidence,
         )
 
@@ -95,8 +97,9 @@ class _Candidate:
     below_gap: float
 
 
-def _region(box: FloatBox) -> Region:
-    x, y, width, height = rounded(box)
+def _region(box: FloatBox, scale: tuple[float, float]) -> Region:
+    across, down = scale
+    x, y, width, height = rounded((box[0] * across, box[1] * down, box[2] * across, box[3] * down))
     return Region(x=max(0, x), y=max(0, y), width=width, height=height)
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,13 +20,12 @@ import numpy.typing as npt
 
 from data_prep.candidate import Refusal
 from data_prep.page_text.hocr import read_hocr
-from data_prep.page_text.zones import FloatBox, PageText, TextLine, Zone
+from data_prep.page_text.zones import FloatBox, PageText, TextLine, Zone, around, follows, joined
 
 PROGRAM: Final = "tesseract"
 TIMEOUT_SECONDS: Final = 20.0
 MAX_STRIP_PIXELS: Final = 4_000_000
 ORIGIN: Final = "machine:tesseract"
-_LEAST_CONFIDENCE: Final = 0.35
 
 Pixels = npt.NDArray[np.uint8]
 """Shape (height, width, 3), RGB."""
@@ -114,26 +113,33 @@ def _without(pixels: Pixels, pictures: Sequence[FloatBox]) -> Pixels:
     return page
 
 
-def _strips(pictures: Sequence[FloatBox], size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    """Left, top, right, bottom of what is read: each picture with a margin; strips that meet become one."""
+@dataclass(frozen=True)
+class _Strip:
+    """What is read at once: left, top, right and bottom in pixels, above a picture or below it."""
+
+    box: tuple[int, int, int, int]
+    is_above: bool
+
+
+def _strips(pictures: Sequence[FloatBox], size: tuple[int, int]) -> list[_Strip]:
+    """The strips above and below each picture, with a little of the picture, which was painted over."""
     width, height = size
-    strips: list[tuple[int, int, int, int]] = []
+    strips: list[_Strip] = []
     for x, y, wide, tall in sorted(pictures, key=lambda box: box[1]):
-        aside, reach = 0.15 * wide + 10, 0.09 * height
-        for top, bottom in ((y - 0.5 * reach, y), (y + tall, y + tall + reach)):
-            strip = (
-                max(0, round(x - aside)), max(0, round(top)), min(width, round(x + wide + aside)),
-                min(height, round(bottom)),
-            )  # fmt: skip
-            if strip[3] - strip[1] >= 8 and strip[2] - strip[0] >= 16:
-                strips.append(strip)
+        aside, reach, overlap = 0.15 * wide + 10, 0.09 * height, min(0.01 * height, 0.2 * tall)
+        for is_above, top, bottom in (
+            (True, y - reach, y + overlap),
+            (False, y + tall - overlap, y + tall + reach),
+        ):
+            left, right = max(0, round(x - aside)), min(width, round(x + wide + aside))
+            box = (left, max(0, round(top)), right, min(height, round(bottom)))
+            if box[3] - box[1] >= 8 + overlap and right - left >= 16:
+                strips.append(_Strip(box, is_above))
     return strips
 
 
-def _read(
-    page: Pixels, strip: tuple[int, int, int, int], names: Sequence[str], timeout: float
-) -> list[Zone] | Refusal:
-    left, top, right, bottom = strip
+def _read(page: Pixels, strip: _Strip, names: Sequence[str], timeout: float) -> list[Zone] | Refusal:
+    left, top, right, bottom = strip.box
     part = np.ascontiguousarray(page[top:bottom, left:right])
     # Letters of a page at 1,100 pixels are too small for Tesseract, which wants capitals of about 30 pixels.
     scale = 3 if page.shape[0] <= 1_600 else 2 if page.shape[0] <= 2_600 else 1
@@ -146,7 +152,7 @@ def _read(
     image = f"P6 {columns} {rows} 255\n".encode() + enlarged.tobytes()
     path = program()
     assert path is not None, "the caller checked that the program is there"
-    command = [path, "stdin", "stdout", "-l", "+".join(names), "--dpi", "300", "--psm", "6", "hocr"]
+    command = [path, "stdin", "stdout", "-l", "+".join(names), "--dpi", "300", "--psm", "11", "hocr"]
     try:
         done = subprocess.run(
             command, input=image, capture_output=True, timeout=timeout, check=False,
@@ -162,7 +168,38 @@ def _read(
     found = read_hocr(done.stdout, PROGRAM)
     if isinstance(found, Refusal):
         return []
-    return [moved for zone in found.zones if (moved := _moved(zone, scale, (left, top))) is not None]
+    lines = [line for zone in found.zones for line in zone.lines if line.box is not None]
+    blocks = [zone for zone in _blocks(lines) if not _is_cut(zone, 0 if strip.is_above else rows)]
+    moved = (_moved(zone, scale, (left, top)) for zone in blocks)
+    return [zone for zone in moved if zone is not None]
+
+
+def _blocks(lines: list[TextLine]) -> list[Zone]:
+    """Lines joined into blocks by distance and size: with few lines, Tesseract takes all of them for one."""
+    groups: list[list[TextLine]] = []
+    for line in sorted(lines, key=lambda each: each.box[1] if each.box else 0.0):
+        last = groups[-1][-1].box if groups else None
+        if last is not None and line.box is not None and follows(last, line.box):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    return [
+        Zone(
+            "text",
+            around(line.box for line in group),
+            joined(line.text for line in group),
+            lines=tuple(group),
+        )
+        for group in groups
+    ]
+
+
+def _is_cut(zone: Zone, edge: int) -> bool:
+    """Whether a block reaches the outer edge of its strip, as the text of the page does and captions do not."""
+    assert zone.box is not None, "blocks are made of lines with boxes"
+    height = zone.box[3] / max(1, len(zone.lines))
+    away = zone.box[1] if edge == 0 else edge - (zone.box[1] + zone.box[3])
+    return len(zone.lines) > 1 and away < (0.35 if edge == 0 else 0.9) * height
 
 
 def _enlarged(part: Pixels, scale: int) -> Pixels:
@@ -181,8 +218,6 @@ def _moved(zone: Zone, scale: int, corner: tuple[int, int]) -> Zone | None:
     """A zone of a strip in pixels of the page; None for what is no text."""
     letters = sum(letter.isalnum() for letter in zone.text or "")
     if letters < 3 or letters < 0.5 * len((zone.text or "").replace(" ", "")):
-        return None
-    if zone.confidence is not None and zone.confidence < _LEAST_CONFIDENCE:
         return None
 
     def back(box: FloatBox | None) -> FloatBox | None:

@@ -174,6 +174,14 @@ def around(boxes: Iterable[FloatBox | None]) -> FloatBox | None:
     return box_around(corners)
 
 
+def follows(above: FloatBox, below: FloatBox) -> bool:
+    """Whether a line is the next one of the same block: close below the other, and about as high."""
+    height = max(above[3], below[3])
+    gap = below[1] - (above[1] + above[3])
+    overlap = min(above[0] + above[2], below[0] + below[2]) - max(above[0], below[0])
+    return -0.5 * height < gap < 0.8 * height and overlap > 0 and 0.7 < above[3] / below[3] < 1.4
+
+
 _POINT: Final = re.compile(r"(-?\d{1,8}(?:\.\d{1,8})?)[\s,]+(-?\d{1,8}(?:\.\d{1,8})?)")
 
 

@@ -114,5 +114,9 @@ def _weighted(mask: Image.Image, weight: float) -> Image.Image:
     """Fuller or leaner strokes, as ink spreads or wears: the edge of a letter is moved."""
     if weight == 1.0:
         return mask
-    table = [min(255, round(255 * (value / 255) ** (1 / weight))) for value in range(256)]
-    return mask.point(table)
+    return mask.point(_curve(round(weight, 2)))
+
+
+@lru_cache(256)
+def _curve(weight: float) -> list[int]:
+    return [min(255, round(255 * (value / 255) ** (1 / weight))) for value in range(256)]

@@ -66,11 +66,12 @@ class _Artist:
         paper: Tone = self.palette["sky"] if self.coloured else 255
         self.canvas = Image.new("RGB" if self.coloured else "L", (self.width, self.height), paper)
         fine = scene.technique == "engraving"
-        line = max(1.0, self.width / (420 if fine else 230)) if not self.coloured else self.width / 420
+        line = max(2.0, self.width / (400 if fine else self.rng.uniform(150, 240)))
+        line = self.width / 420 if self.coloured else line
         ink: Tone = (46, 34, 30) if self.coloured else 0
         self.pen = Pen(self.canvas, ink, line, self.rng, unsteady=1.0 + self.width / 600)
         self.spacing = round(max(4, line * (2.6 if fine else 3.4)))
-        self.hatch_width = max(1, round(line * (0.7 if fine else 0.95)))
+        self.hatch_width = max(1, round(line * (0.5 if fine else 0.95)))
 
     def draw(self) -> Image.Image:
         """The finished picture at the size that was asked for."""
@@ -98,10 +99,10 @@ class _Artist:
             fade = Image.linear_gradient("L").resize((self.width, max(1, round(self.height * horizon))))
             pale = Image.new("RGB", fade.size, (236, 236, 226))
             self.canvas.paste(pale, (0, 0), fade)
-        elif self.rng.random() < 0.8:
-            depth = self.rng.uniform(0.1, horizon)
+        elif self.rng.random() < 0.85:
+            depth = self.rng.uniform(0.15, horizon + 0.05)
             mask = Image.new("L", (self.width, max(1, round(self.height * depth))), 255)
-            self.pen.shade(mask, 0, self.spacing * 2, self.hatch_width)
+            self.pen.shade(mask, 0, round(self.spacing * self.rng.uniform(1.0, 2.0)), self.hatch_width)
         for _ in range(self.rng.randint(0, 4)):
             self._cloud(self.rng.uniform(0.05, 0.95), self.rng.uniform(0.06, horizon * 0.7))
 
@@ -128,11 +129,11 @@ class _Artist:
             )
             self.pen.fill(hill, self._tone("far"))
             if not self.coloured:
-                lower = np.add(ridge, (0.03 * self.width, self.rng.uniform(0.03, 0.09) * self.height))
-                under = np.vstack([ridge, lower[::-1]])
-                self.pen.shade(
-                    self._region(under), self.rng.choice((25, 40, -30, 60)), self.spacing, self.hatch_width
-                )
+                for angle in self.rng.sample((25, 40, -30, 60), self.rng.randint(1, 2)):
+                    depth = self.rng.uniform(0.03, 0.14) * self.height
+                    lower = np.add(ridge, (0.03 * self.width, depth))
+                    under = np.vstack([ridge, lower[::-1]])
+                    self.pen.shade(self._region(under), angle, self.spacing, self.hatch_width)
             self.pen.stroke(ridge)
 
     def _distance(self, horizon: float) -> None:
@@ -160,7 +161,7 @@ class _Artist:
         )
         self.pen.fill(ground, self._tone("near"))
         if not self.coloured:
-            for _ in range(2):
+            for _ in range(self.rng.randint(2, 5)):
                 low = np.add(edge, (0, self.rng.uniform(0.02, 0.12) * self.height))
                 under = np.add(low, (0, self.rng.uniform(0.02, 0.06) * self.height))
                 band = np.vstack([low, under[::-1]])
