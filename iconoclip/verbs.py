@@ -47,6 +47,11 @@ VERBS: dict[str, Verb] = {
         "data_prep.contribute.config:PackConfig",
         "data_prep.contribute.pack:pack",
     ),
+    "texts": Verb(
+        "download what institutions have of the text of pages, which segment reads captions from",
+        "data_prep.page_text.config:TextsConfig",
+        "data_prep.page_text.verb:texts",
+    ),
     "segment": Verb(
         "find the pictures on pages of books, and make a shard set of them",
         "data_prep.segment.config:SegmentConfig",

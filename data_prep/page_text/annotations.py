@@ -23,6 +23,7 @@ from data_prep.page_text.zones import (
     kind_of,
 )
 
+NO_ANNOTATION: Final = "no annotation with text on this canvas"
 _TRANSCRIBES: Final = frozenset({"supplementing", "transcribing", "painting"})
 # Granularities of the Text Granularity extension that say less than a line.
 _TOO_FINE: Final = frozenset({"word", "glyph"})
@@ -42,7 +43,7 @@ def read_text_annotations(
         return parsed
     found = list(_lines(upgrade(parsed), size, canvas))
     if not found:
-        return Refusal(uri, "no annotation with text on this canvas")
+        return Refusal(uri, NO_ANNOTATION)
     return PageText("IIIF annotations", tuple(_blocks(found)), (float(size[0]), float(size[1])))
 
 

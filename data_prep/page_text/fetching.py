@@ -15,7 +15,8 @@ from data_prep.iiif.document import MAX_DOCUMENT_BYTES, JsonObject, id_of, objec
 from data_prep.iiif.upgrade import upgrade
 from data_prep.network.answers import NotNow, Refused
 from data_prep.network.fetch import Fetcher
-from data_prep.page_text.documents import Reference, embedded_annotations, read_page_text, references
+from data_prep.page_text.annotations import NO_ANNOTATION
+from data_prep.page_text.documents import embedded_annotations, read_page_text, references
 from data_prep.page_text.zones import PageText
 from iconoclip.errors import ConfigError
 from iconoclip.record import Record
@@ -23,6 +24,7 @@ from iconoclip.record import Record
 MAX_TEXT_BYTES: Final = 30_000_000
 """Bytes of one page's document; the ALTO of a large newspaper page has some 3 MB."""
 _KEPT_MANIFESTS: Final = 4
+_SUFFIXES: Final = {"ALTO": ".xml", "PAGE XML": ".xml", "hOCR": ".html", "IIIF annotations": ".json"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class FoundText:
 
     text: PageText | None
     refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document about one page as it came, and the ending of the file that may hold it."""
+
+    suffix: str
+    body: bytes
 
 
 class TextFetcher:
@@ -51,42 +61,61 @@ class TextFetcher:
         and the
         next one is tried.
         """
-        source = record.source
-        if source.manifest is None or source.canvas is None:
-            return FoundText(None)
-        manifest = await self._manifest(source.manifest)
-        if isinstance(manifest, Refusal):
-            return FoundText(None, (manifest,))
-        canvas = next((each for each in objects(manifest.get("items")) if id_of(each) == source.canvas), None)
-        if canvas is None:
-            return FoundText(None, (Refusal(source.canvas, "no longer a canvas of its manifest"),))
-        return await self.of_canvas(canvas, size, base=source.manifest)
+        canvas = await self._canvas(record)
+        if not isinstance(canvas, dict):
+            return FoundText(None, canvas)
+        return await self.of_canvas(canvas, size, base=record.source.manifest or "")
+
+    async def document(self, record: Record, size: tuple[int, int]) -> Document | tuple[Refusal, ...]:
+        """The document itself, once it has been read and fits the page's image of `size`."""
+        canvas = await self._canvas(record)
+        if not isinstance(canvas, dict):
+            return canvas
+        _, document, refusals = await self._first(canvas, size, record.source.manifest or "")
+        return refusals if document is None else document
 
     async def of_canvas(self, canvas: JsonObject, size: tuple[int, int], *, base: str) -> FoundText:
         """The same for a canvas of Presentation 3.0 that is at hand; `base` is its manifest's address."""
+        text, _, refusals = await self._first(canvas, size, base)
+        return FoundText(text, refusals)
+
+    async def _first(
+        self, canvas: JsonObject, size: tuple[int, int], base: str
+    ) -> tuple[PageText | None, Document | None, tuple[Refusal, ...]]:
+        """The first document of a canvas that can be read and belongs to it, and why others cannot."""
         identity = id_of(canvas) or ""
         space = (whole_number(canvas.get("width")), whole_number(canvas.get("height")))
         canvas_size = (space[0], space[1]) if space[0] and space[1] else size
         refusals: list[Refusal] = []
         for reference in references(canvas, base):
-            found = await self._read(reference, size, canvas_size, identity)
+            body = await self._body(reference.uri, MAX_TEXT_BYTES)
+            if isinstance(body, Refusal):
+                refusals.append(body)
+                continue
+            found = read_page_text(body, reference.uri, size, canvas=identity, canvas_size=canvas_size)
             if isinstance(found, PageText):
-                return FoundText(found, tuple(refusals))
-            refusals.append(found)
+                return found, Document(_SUFFIXES[found.format], body), tuple(refusals)
+            # A page without a word is no failure of its document.
+            if found.reason != NO_ANNOTATION:
+                refusals.append(found)
         for embedded in embedded_annotations(canvas):
-            document = json.dumps(embedded).encode()
-            found = read_page_text(document, identity, size, canvas=identity, canvas_size=canvas_size)
+            body = json.dumps(embedded).encode()
+            found = read_page_text(body, identity, size, canvas=identity, canvas_size=canvas_size)
             if isinstance(found, PageText):
-                return FoundText(found, tuple(refusals))
-        return FoundText(None, tuple(refusals))
+                return found, Document(".json", body), tuple(refusals)
+        return None, None, tuple(refusals)
 
-    async def _read(
-        self, reference: Reference, size: tuple[int, int], canvas_size: tuple[int, int], canvas: str
-    ) -> PageText | Refusal:
-        body = await self._body(reference.uri, MAX_TEXT_BYTES)
-        if isinstance(body, Refusal):
-            return body
-        return read_page_text(body, reference.uri, size, canvas=canvas, canvas_size=canvas_size)
+    async def _canvas(self, record: Record) -> JsonObject | tuple[Refusal, ...]:
+        """The canvas of a record, or why it cannot be had; no reason where its source names none."""
+        source = record.source
+        if source.manifest is None or source.canvas is None:
+            return ()
+        manifest = await self._manifest(source.manifest)
+        if isinstance(manifest, Refusal):
+            return (manifest,)
+        canvases = objects(manifest.get("items"))
+        canvas = next((each for each in canvases if id_of(each) == source.canvas), None)
+        return (Refusal(source.canvas, "no longer a canvas of its manifest"),) if canvas is None else canvas
 
     async def _manifest(self, uri: str) -> JsonObject | Refusal:
         if uri not in self._manifests:

@@ -64,20 +64,31 @@ class TextFolder:
 
     def of_record(self, record: Record, size: tuple[int, int]) -> PageText | Refusal | None:
         """What the folder says of the page of `record`, in pixels of `size`; None if no file has its name."""
-        return self.of_names(names_of(record), size, canvas=record.source.canvas or "")
+        image = record.image
+        # Annotations measure on the canvas, which nearly always has the size of the full image.
+        full = (image.source_width or image.width, image.source_height or image.height)
+        canvas = record.source.canvas or ""
+        return self.of_names(names_of(record), size, canvas=canvas, canvas_size=full)
 
     def of_names(
-        self, names: Iterator[str] | list[str], size: tuple[int, int], *, canvas: str = ""
+        self,
+        names: Iterator[str] | list[str],
+        size: tuple[int, int],
+        *,
+        canvas: str = "",
+        canvas_size: tuple[int, int] | None = None,
     ) -> PageText | Refusal | None:
         """The same for the first of `names` that a file has."""
         for name in names:
             path = self._files.get(normalised(name))
             if path is not None:
-                return read_file(path, size, canvas=canvas)
+                return read_file(path, size, canvas=canvas, canvas_size=canvas_size)
         return None
 
 
-def read_file(path: Path, size: tuple[int, int], *, canvas: str = "") -> PageText | Refusal:
+def read_file(
+    path: Path, size: tuple[int, int], *, canvas: str = "", canvas_size: tuple[int, int] | None = None
+) -> PageText | Refusal:
     """The page text of a file; a file over the limit of size is refused without reading it."""
     try:
         num_bytes = path.stat().st_size
@@ -85,7 +96,7 @@ def read_file(path: Path, size: tuple[int, int], *, canvas: str = "") -> PageTex
             return Refusal(
                 str(path), f"larger than {MAX_XML_BYTES // 1_000_000} MB ({num_bytes} bytes)", "everything"
             )
-        return read_page_text(path.read_bytes(), str(path), size, canvas=canvas)
+        return read_page_text(path.read_bytes(), str(path), size, canvas=canvas, canvas_size=canvas_size)
     except OSError as error:
         return Refusal(str(path), f"cannot be read: {error.strerror}", "everything")
 

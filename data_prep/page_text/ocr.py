@@ -195,7 +195,7 @@ def _blocks(lines: list[TextLine]) -> list[Zone]:
 
 
 def _is_cut(zone: Zone, edge: int) -> bool:
-    """Whether a block reaches the outer edge of its strip, as the text of the page does and captions do not."""
+    """Whether a block reaches the outer edge of its strip, as text of the page does and captions do not."""
     assert zone.box is not None, "blocks are made of lines with boxes"
     height = zone.box[3] / max(1, len(zone.lines))
     away = zone.box[1] if edge == 0 else edge - (zone.box[1] + zone.box[3])

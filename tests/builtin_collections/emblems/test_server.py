@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -16,8 +19,16 @@ from data_prep.network.addresses import AllowList
 from data_prep.network.fetch import Fetcher, Limits
 from data_prep.network.hosts import Pace
 from data_prep.page_text.captions import tie_captions
+from data_prep.page_text.config import TextsConfig
 from data_prep.page_text.fetching import FoundText, TextFetcher
-from iconoclip.record import Record, Source
+from data_prep.page_text.folder import TextFolder
+from data_prep.page_text.verb import texts
+from data_prep.page_text.zones import PageText
+from iconoclip.errors import SomeRefused
+from iconoclip.record import Image as RecordImage
+from iconoclip.record import Institution, Record, Source, sample_key
+from iconoclip.rights import judge
+from iconoclip.shardset import ShardSetWriter
 
 SEED, NUM_PAGES = 7, 14
 
@@ -120,3 +131,69 @@ def test_a_page_without_text_and_a_manifest_that_is_gone_are_reasons_not_errors(
     assert "404" in first.refusals[0].reason
     assert "no longer a canvas" in second.refusals[0].reason
     assert third == FoundText(None)
+
+
+def harvested(manifests: list[dict], folder: Path) -> list[Record]:
+    """A shard set of one page per manifest, stored at half its size, as a harvest leaves it."""
+    found = []
+    with ShardSetWriter(
+        folder, name="book", policy="open@1", created_at="2026-01-02T03:04:05Z", created_by="a test"
+    ) as pages:
+        for manifest in manifests:
+            canvas = manifest["items"][3]
+            size = canvas["width"] // 2, canvas["height"] // 2
+            buffer = io.BytesIO()
+            Image.new("L", size, 200).save(buffer, "JPEG")
+            data = buffer.getvalue()
+            record = Record(
+                key=sample_key("emblems-lussigny", canvas["id"]),
+                institution=Institution(slug="emblems-lussigny", name="A library"),
+                source=Source(id=canvas["id"], canvas=canvas["id"], manifest=manifest["id"]),
+                rights=judge(manifest["rights"]),
+                image=RecordImage(
+                    width=size[0], height=size[1], source_width=canvas["width"],
+                    source_height=canvas["height"], sha256=hashlib.sha256(data).hexdigest(),
+                ),
+                group=manifest["id"],
+                split="train",
+                harvested_at="2026-01-02T03:04:05Z",
+                harvested_by="a test",
+            )  # fmt: skip
+            pages.add(record, data)
+            found.append(record)
+    return found
+
+
+def config_of(served: ServedBooks, folder: Path) -> TextsConfig:
+    """The verb's config for the set in `folder`."""
+    hosts = [served.base.removeprefix("http://")]
+    return TextsConfig(shardset=folder / "pages", out=folder / "texts", network={"allow_hosts": hosts})
+
+
+def test_the_verb_downloads_one_document_per_page_and_resumes(served, manifests, tmp_path):
+    records = harvested(manifests, tmp_path / "pages")
+    assert texts(config_of(served, tmp_path)) == 0
+    folder = TextFolder(tmp_path / "texts")
+    for number, record in enumerate(records):
+        found = folder.of_record(record, (record.image.width, record.image.height))
+        assert isinstance(found, PageText), found
+        truth = book.page(book.volume(SEED, number, num_pages=NUM_PAGES), 3)[1]
+        title = next(text for text in truth.texts if text.kind == "title")
+        word = title.text.split()[0].replace("ſ", "s")
+        zone = next(zone for zone in found.zones if zone.text and zone.text.startswith(word))
+        # Half the size: within two pixels of half the place, in every format and unit.
+        assert abs(zone.box[0] - title.box[0] / 2) <= 2
+        assert abs(zone.box[1] - title.box[1] / 2) <= 2
+    written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "texts").glob("emblems*")}
+    assert len(written) == len(records)
+    assert texts(config_of(served, tmp_path)) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "texts").glob("emblems*")} == written
+
+
+def test_a_document_that_is_refused_is_listed_with_the_reason(served, manifests, tmp_path):
+    harvested([{**manifests[0], "id": f"{served.base}/iiif/nothing/manifest"}], tmp_path / "pages")
+    with pytest.raises(SomeRefused):
+        texts(config_of(served, tmp_path))
+    report = json.loads((tmp_path / "texts" / "texts.json").read_text())
+    assert (report["num_texts"], report["num_without"]) == (0, 1)
+    assert "404" in report["refused"][0]["reason"]
