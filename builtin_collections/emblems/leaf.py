@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 from PIL import Image, ImageChops, ImageDraw
@@ -230,4 +231,5 @@ class Leaf:
 
 
 def _long_s(word: str) -> str:
-    return word[:-1].replace("s", "ſ") + word[-1:]
+    """The word with a long s everywhere but at its end."""
+    return re.sub(r"s(?=[^\W\d_])", "ſ", word)
