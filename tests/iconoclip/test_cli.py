@@ -341,7 +341,7 @@ def test_a_printed_config_is_read_back(line: str, tmp_path: Path) -> None:
 LEAST = {
     "demo": "", "harvest": "https://example.org/c --out x", "pack": "table.csv --out x", "check": "A",
     "catalogue": "https://example.org/c --out x",
-    "texts": "A --out x",
+    "texts": "A --out x", "segment": "A --out x",
     "sign": "A --key k", "merge": "A B --out x", "remap": "A", "takedown": "A k1 k2 --reason because",
     "card": "A", "institution": "new",
     "train": "A B --run_dir r", "evaluate": "m A B --out x", "export": "r --out x", "seen": "r k1 k2",
