@@ -29,7 +29,7 @@ class SegmentConfig(Config):
         max_length=64,
     )
     engine: EngineName = Field(
-        "none",
+        "shipped",
         description=(
             "what finds the pictures: the model that iconoclip ships; an object-detection model in Hugging"
             " Face's format; or `none`, image processing without a model"
@@ -56,6 +56,17 @@ class SegmentConfig(Config):
             "JSONL that a curator wrote or downloaded from report.html: for each page its key, its kind and"
             " its boxes, which replace what the engine finds, and which training learns from"
         ),
+    )
+    text_folder: Path | None = Field(
+        None,
+        description=(
+            "the institution's documents about the pages (ALTO, hOCR, PAGE XML, IIIF annotations), named as"
+            " the images: the pictures they mark come before the engine's, and captions are read from them"
+        ),
+    )
+    ocr: bool = Field(
+        False,
+        description="read captions with Tesseract, where it is installed, on pages without such a document",
     )
     max_side_pixels: int = Field(
         512, ge=16, le=8192, description="longer side of a stored picture; nothing is enlarged"
@@ -95,7 +106,12 @@ class SegmentConfig(Config):
             " formats); with `corrections`, also the corrected pages of the shard set"
         ),
     )
-    num_steps: int = Field(500, ge=1, le=1_000_000, description="for `train`: steps of 8 pages")
+    num_samples: int = Field(
+        600,
+        ge=1,
+        le=1_000_000,
+        description="for `train`: varied pages that each part of the model learns from",
+    )
     num_folds: int = Field(
         3,
         ge=0,

@@ -39,6 +39,7 @@ PAGES_SCHEMA: Final = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("boxes", pa.list_(_BOX)),
         pa.field("refused", pa.string()),
+        pa.field("note", pa.string()),
     ]
 )
 
@@ -81,6 +82,7 @@ class PagesTable:
                 "height": result.size[1],
                 "boxes": _boxes(finding, result.size, keys) if finding else None,
                 "refused": result.refused,
+                "note": result.note,
             }
         )
         if len(self._rows) >= ROWS_OF_A_GROUP:

@@ -27,6 +27,7 @@ _SCHEMA: Final = pa.schema(
         pa.field("key", pa.string(), nullable=False),
         pa.field("finding", pa.string()),
         pa.field("refused", pa.string()),
+        pa.field("note", pa.string()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("boxes", pa.list_(pa.int32())),
@@ -43,6 +44,7 @@ class PageResult:
     Attributes:
         size: width and height of the stored page, in pixels.
         regions: for some of the boxes, by number, the record and the JPEG bytes of the picture.
+        note: why the institution's document about the page was not used.
     """
 
     key: str
@@ -50,6 +52,7 @@ class PageResult:
     finding: Finding | None = None
     refused: str | None = None
     regions: tuple[tuple[int, Record, bytes], ...] = ()
+    note: str | None = None
 
     def as_row(self) -> dict[str, object]:
         """The page as a row of a part."""
@@ -57,6 +60,7 @@ class PageResult:
             "key": self.key,
             "finding": json.dumps(self.finding.as_json()) if self.finding else None,
             "refused": self.refused,
+            "note": self.note,
             "width": self.size[0],
             "height": self.size[1],
             "boxes": [number for number, _, _ in self.regions],
@@ -110,7 +114,7 @@ def _result(row: dict[str, object]) -> PageResult:
         for number, record, image in zip(numbers, records, images, strict=True)
     )
     finding = finding_from_json(json.loads(str(row["finding"]))) if row["finding"] else None
-    refused = None if row["refused"] is None else str(row["refused"])
+    refused, note = (None if row[name] is None else str(row[name]) for name in ("refused", "note"))
     return PageResult(
-        str(row["key"]), (int(str(row["width"])), int(str(row["height"]))), finding, refused, regions
+        str(row["key"]), (int(str(row["width"])), int(str(row["height"]))), finding, refused, regions, note
     )

@@ -7,7 +7,7 @@ from typing import Final
 from data_prep.harvest.recording import created_by
 from data_prep.images.store import StoredImage
 from iconoclip.page_layout.findings import FoundBox
-from iconoclip.record import Image, Record, Region, Rights, sample_key
+from iconoclip.record import Caption, Image, Record, Region, Rights, sample_key
 
 # What may only be passed on or shown unaltered may not be passed on or shown in part.
 _UNALTERED: Final = "unaltered"
@@ -35,7 +35,7 @@ def full_size(page: Record) -> tuple[int, int]:
     return image.width, image.height
 
 
-def region_record(page: Record, box: FoundBox, crop: StoredImage) -> Record:
+def region_record(page: Record, box: FoundBox, crop: StoredImage, caption: Caption | None = None) -> Record:
     """The record of a picture on a page: same source, captions, group and split; rights that are not wider.
 
     What the source said (`raw`) stays with the page, so a remap leaves the picture's captions as they are:
@@ -50,6 +50,7 @@ def region_record(page: Record, box: FoundBox, crop: StoredImage) -> Record:
             "key": sample_key(page.institution.slug, page.source.id, region),
             "source": page.source.model_copy(update={"region": region}),
             "object_type": box.kind,
+            "captions": page.captions if caption is None else (caption, *page.captions),
             "raw": (),
             "raw_num_dropped": 0,
             "rights": rights,

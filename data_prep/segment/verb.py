@@ -17,11 +17,12 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from data_prep.candidate import Refusal
 from data_prep.harvest.recording import created_by
 from data_prep.images.crops import Cutting, cut_pictures
 from data_prep.images.store import Wanted
@@ -32,8 +33,9 @@ from data_prep.segment.pages_table import PagesTable
 from data_prep.segment.parts import PageResult, read_part, write_part
 from data_prep.segment.regions import region_record
 from data_prep.segment.review import ReviewSheet
+from data_prep.segment.words import Words, with_institution
 from iconoclip import clock
-from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, SomeRefused
+from iconoclip.errors import BadInput, ConfigError, IconoclipError, SomeRefused
 from iconoclip.files import write_json
 from iconoclip.machine import num_cores
 from iconoclip.page_layout.corrections import digest_of, read_corrections
@@ -100,6 +102,7 @@ class Work:
     pages: ShardSet
     engine: PageEngine
     corrections: dict[str, Finding]
+    words: Words
     identity: str
     keys: dict[str, list[str]] = field(default_factory=dict)
 
@@ -110,8 +113,17 @@ class Work:
         pages = ShardSet(config.shardset)
         engine = engine_called(config.engine, config.model, config.least_score)
         corrections = read_corrections(config.corrections)
-        options = (engine.digest, sorted(config.kinds), config.max_side_pixels, config.jpeg_quality)
-        work = cls(config, pages, engine, corrections, hashlib.sha256(repr(options).encode()).hexdigest())
+        words = Words(config.text_folder, ocr=config.ocr)
+        options = (
+            engine.digest,
+            words.digest,
+            sorted(config.kinds),
+            config.max_side_pixels,
+            config.jpeg_quality,
+        )
+        work = cls(
+            config, pages, engine, corrections, words, hashlib.sha256(repr(options).encode()).hexdigest()
+        )
         table = pages.table(["key", "shard"])
         for key, shard in zip(table["key"].to_pylist(), table["shard"].to_pylist(), strict=True):
             work.keys.setdefault(shard, []).append(key)
@@ -271,7 +283,7 @@ class Work:
                     continue
                 # Two boxes of one page may be the same pixels; their keys are.
                 new = tuple(one for one in result.regions if not (one[1].key in seen or seen.add(one[1].key)))  # type: ignore[func-returns-value]
-                yield PageResult(result.key, result.size, result.finding, result.refused, new)
+                yield replace(result, regions=new)
 
     def _tombstones(self) -> Iterator[Tombstone]:
         """Tombstones of the pictures of withdrawn pages, so that no old copy brings them back."""
@@ -300,17 +312,20 @@ def _looked_at(work: Work, sample: tuple[Record, bytes]) -> PageResult:
     """Find the pictures on one page and cut them out."""
     page, image = sample
     size = page.image.width, page.image.height
+    words = work.words.of(page)
+    note = f"{words.source}: {words.reason}" if isinstance(words, Refusal) else None
     try:
-        finding = work.corrections.get(page.key) or work.engine.find(image)
+        corrected = work.corrections.get(page.key)
+        finding = corrected or with_institution(work.engine.find(image), words, size)
         chosen = [(n, box) for n, box in enumerate(finding.boxes) if box.kind in work.config.kinds]
         wanted = Wanted(work.config.max_side_pixels, work.config.jpeg_quality, MAX_PIXELS)
         cuttings = [Cutting(box.corners, box.tilt) for _, box in chosen]
         crops = cut_pictures(image, cuttings, wanted) if cuttings else []
     except ImageRefused as error:
-        return PageResult(page.key, size, refused=str(error))
-    except DamagedData as error:
-        return PageResult(page.key, size, refused=error.what)
+        return PageResult(page.key, size, refused=str(error), note=note)
+    captions = work.words.captions(page, image, [box for _, box in chosen], words) if chosen else {}
     regions = tuple(
-        (n, region_record(page, box, crop), crop.jpeg) for (n, box), crop in zip(chosen, crops, strict=True)
+        (n, region_record(page, box, crop, captions.get(place)), crop.jpeg)
+        for place, ((n, box), crop) in enumerate(zip(chosen, crops, strict=True))
     )
-    return PageResult(page.key, size, finding, regions=regions)
+    return PageResult(page.key, size, finding, regions=regions, note=note)

@@ -1,6 +1,6 @@
 """From the maps of the model to candidates of boxes, and from candidates to scored boxes.
 
-Shapes: C classes, H and W of the map in cells, F features of a candidate.
+Shapes: C classes, H and W of the map in cells, F features of a candidate, B kinds of boxes.
 """
 
 from __future__ import annotations
@@ -8,44 +8,58 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from iconoclip.page_layout.components import Component, components
-from iconoclip.page_layout.findings import FoundBox
-from iconoclip.page_layout.kinds import CLASSES, GRAPHIC_KINDS, BoxKind
+from iconoclip.page_layout.components import BoolMap, Component, components
+from iconoclip.page_layout.kinds import CLASSES, GRAPHIC_KINDS, TEXT
 
 Maps = npt.NDArray[np.float32]
 _GRAPHIC: Final = [number for number, name in enumerate(CLASSES) if name in GRAPHIC_KINDS]
-# Each of these is looked for in its own map; pictures and ornaments in the sum of theirs, because a part
-# that is half one and half the other is still one thing.
-_ALONE: Final = tuple(CLASSES.index(name) for name in ("initial", "stamp"))
+_INITIAL, _STAMP = CLASSES.index("initial"), CLASSES.index("stamp")
 MIN_CHANCE: Final = 0.5
-MIN_CELLS: Final = 3
+MIN_CELLS: Final = 4
 MAX_CANDIDATES: Final = 400
+# Initials are no larger than these shares of the width and the height of a page.
+LARGEST_INITIAL: Final = (0.3, 0.22)
+# Rows and columns at the edge of a part that fill less than this share of it are no part of its box.
+LEAST_FILLED: Final = 0.3
+# A part that falls apart when so many cells are taken off its outline is several pictures.
+MAX_EROSION, LEAST_PIECE, LEAST_SIDE = 3, 0.12, 6
+# A candidate that lies in another by this share of its area is a part of it.
+INSIDE: Final = 0.75
 FEATURES: Final = (
     "constant", "mean chance", "highest chance", "share of its rectangle", "log area", "log height",
-    "log ratio", "touches the edge", "is an ornament", "is an initial or a stamp",
+    "log ratio", "touches the edge", "left", "top", "text to the right", "text around",
+    *(f"share of {name}" for name in CLASSES),
 )  # fmt: skip
+
+Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A connected part of a map. `box` is left, top, right, bottom in shares of the mapped page."""
+    """A connected part of the maps. `box` is left, top, right, bottom in shares of the mapped page."""
 
-    kind: BoxKind
-    box: tuple[float, float, float, float]
+    box: Corners
     features_F: npt.NDArray[np.float64]
-    tilt: float
+    tilt: float = 0.0
 
     def scored(self, weights_F: npt.NDArray[np.float64]) -> float:
         """The probability that a person would mark it, by logistic regression."""
         return 1 / (1 + math.exp(-float(np.clip(self.features_F @ weights_F, -30, 30))))
 
 
-def candidates(maps_CHW: Maps, size: tuple[float, float]) -> Iterator[Candidate]:
+class _Part(NamedTuple):
+    """The cells of a candidate, and the map that they were found in."""
+
+    cells: Component
+    layer_HW: Maps
+
+
+def candidates(maps_CHW: Maps, size: tuple[float, float]) -> list[Candidate]:
     """The candidates on a page.
 
     Args:
@@ -54,79 +68,145 @@ def candidates(maps_CHW: Maps, size: tuple[float, float]) -> Iterator[Candidate]
     """
     width, height = math.ceil(size[0]), math.ceil(size[1])
     maps_CHW = maps_CHW[:, :height, :width]
-    layers = [maps_CHW[_GRAPHIC].sum(0), *(maps_CHW[number] for number in _ALONE)]
-    num_seen = 0
-    for layer_HW, numbers in zip(layers, (_GRAPHIC, *([number] for number in _ALONE)), strict=True):
-        for part in components(layer_HW > MIN_CHANCE):
-            if len(part.rows) < MIN_CELLS:
-                continue
-            num_seen += 1
-            if num_seen > MAX_CANDIDATES:
-                return
-            yield _candidate(part, layer_HW, maps_CHW, numbers, size)
+    found: list[Candidate] = []
+    for part in _parts(maps_CHW):
+        if len(part.cells.rows) >= MIN_CELLS and len(found) < MAX_CANDIDATES:
+            candidate = _candidate(part, maps_CHW, size)
+            if candidate.box[2] > candidate.box[0] and candidate.box[3] > candidate.box[1]:
+                found.append(candidate)
+    return _without_inner(found)
 
 
-def _candidate(
-    part: Component, layer_HW: Maps, maps_CHW: Maps, numbers: list[int], size: tuple[float, float]
-) -> Candidate:
-    sums = [float(maps_CHW[number][part.rows, part.columns].sum()) for number in numbers]
-    kind = cast(BoxKind, CLASSES[numbers[int(np.argmax(sums))]])
-    left, top, right, bottom = _edges(layer_HW, part.bounds)
+def _parts(maps_CHW: Maps) -> Iterator[_Part]:
+    """Initials and stamps, each looked for in its own map; then everything graphic.
+
+    A part that is half picture and half ornament is one thing, so their chances are added. What looks like an
+    initial but is too large for one is an ornament or a picture.
+    """
+    shape = maps_CHW.shape[1:]
+    initial_HW = maps_CHW[_INITIAL]
+    is_initial = np.zeros(shape, np.bool_)
+    for part in components(initial_HW > MIN_CHANCE):
+        left, top, right, bottom = part.bounds
+        if right - left <= LARGEST_INITIAL[0] * shape[1] and bottom - top <= LARGEST_INITIAL[1] * shape[0]:
+            is_initial[part.rows, part.columns] = True
+            yield _Part(part, initial_HW)
+    for part in components(maps_CHW[_STAMP] > MIN_CHANCE):
+        yield _Part(part, maps_CHW[_STAMP])
+    graphic_HW = maps_CHW[_GRAPHIC].sum(0) + np.where(is_initial, 0, initial_HW)
+    for part in components(graphic_HW > MIN_CHANCE):
+        for piece in _pieces(part, shape):
+            yield _Part(piece, graphic_HW)
+
+
+def _pieces(part: Component, shape: tuple[int, ...]) -> list[Component]:
+    """A part, or the pieces that it falls apart into when its outline is taken off."""
+    map_HW = np.zeros(shape, np.bool_)
+    map_HW[part.rows, part.columns] = True
+    cells = len(part.rows)
+    left, top, right, bottom = part.bounds
+    # A band of ornaments is too low to lose its outline.
+    most = min(MAX_EROSION, min(right - left, bottom - top) // LEAST_SIDE)
+    for depth in range(1, most + 1):
+        core_HW = _eroded(map_HW, depth)
+        cores = [one for one in components(core_HW) if len(one.rows) >= LEAST_PIECE * cells]
+        if len(cores) > 1:
+            return [_grown(core, map_HW, depth) for core in cores]
+    return [part]
+
+
+def _eroded(map_HW: BoolMap, depth: int) -> BoolMap:
+    """The cells whose neighbours within `depth` rows and columns are all true; the edge of the page is."""
+    padded = np.pad(map_HW, depth, constant_values=True)
+    height, width = map_HW.shape
+    kept = np.ones_like(map_HW)
+    for step in range(2 * depth + 1):
+        kept &= padded[step : step + height, depth : depth + width]
+        kept &= padded[depth : depth + height, step : step + width]
+    return kept
+
+
+def _grown(core: Component, map_HW: BoolMap, depth: int) -> Component:
+    """A piece with the outline that was taken off it."""
+    grown = np.zeros_like(map_HW)
+    left, top, right, bottom = core.bounds
+    grown[max(0, top - depth) : bottom + depth, max(0, left - depth) : right + depth] = True
+    rows, columns = np.nonzero(grown & map_HW)
+    return Component(rows, columns)
+
+
+def _candidate(part: _Part, maps_CHW: Maps, size: tuple[float, float]) -> Candidate:
+    cells, layer_HW = part
+    x0, y0, x1, y1 = _trimmed(cells)
+    left, top, right, bottom = _edges(layer_HW, (x0, y0, x1, y1))
     box = left / size[0], top / size[1], min(right / size[0], 1.0), min(bottom / size[1], 1.0)
-    chances = layer_HW[part.rows, part.columns]
+    chances = layer_HW[cells.rows, cells.columns]
     width, height = box[2] - box[0], box[3] - box[1]
-    x0, y0, x1, y1 = part.bounds
+    reach = max(2, (y1 - y0) // 4)
+    right_of = maps_CHW[TEXT, y0:y1, x1 : x1 + reach]
+    around = maps_CHW[TEXT, max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach]
     features_F = np.array(
         [
             1.0,
             float(chances.mean()),
             float(chances.max()),
-            len(chances) / ((x1 - x0) * (y1 - y0)),
+            min(1.0, len(chances) / ((x1 - x0) * (y1 - y0))),
             math.log(max(width * height, 1e-5)),
             math.log(max(height, 1e-3)),
-            abs(math.log(max(width * size[0], 0.1) / max(height * size[1], 0.1))),
+            math.log(max(width * size[0], 0.1) / max(height * size[1], 0.1)),
             float(min(box[0], box[1], 1 - box[2], 1 - box[3]) < 0.01),
-            float(kind == "ornament"),
-            float(kind in ("initial", "stamp")),
+            box[0],
+            box[1],
+            float(right_of.mean()) if right_of.size else 0.0,
+            float(around.mean()),
+            *maps_CHW[:, cells.rows, cells.columns].mean(1).tolist(),
         ]
     )
-    return Candidate(kind, box, features_F, 0.0)
+    return Candidate(box, features_F)
 
 
-def _edges(layer_HW: Maps, bounds: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
-    """The edges of a part to a fraction of a cell: where the mean chance along its sides falls below one
-    half."""
+def _trimmed(part: Component) -> tuple[int, int, int, int]:
+    """The bounds of a part without the rows and columns at its edges that it hardly fills."""
+    left, top, right, bottom = part.bounds
+    per_row = np.bincount(part.rows - top, minlength=bottom - top)
+    per_column = np.bincount(part.columns - left, minlength=right - left)
+    rows = np.flatnonzero(per_row >= LEAST_FILLED * per_row.max())
+    columns = np.flatnonzero(per_column >= LEAST_FILLED * per_column.max())
+    return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
+
+
+def _edges(layer_HW: Maps, bounds: tuple[int, int, int, int]) -> Corners:
+    """The edges of a part to a fraction of a cell: a cell outside of it that it covers by a third is
+    counted as a third."""
     left, top, right, bottom = bounds
     across = layer_HW[top:bottom].mean(0)
     down = layer_HW[:, left:right].mean(1)
+
+    def covered(profile: npt.NDArray[np.float32], cell: int) -> float:
+        return min(float(profile[cell]), 0.5) if 0 <= cell < len(profile) else 0.0
+
     return (
-        _crossing(across, left, -1),
-        _crossing(down, top, -1),
-        _crossing(across, right - 1, 1),
-        _crossing(down, bottom - 1, 1),
+        left - covered(across, left - 1),
+        top - covered(down, top - 1),
+        right + covered(across, right),
+        bottom + covered(down, bottom),
     )
 
 
-def _crossing(profile: npt.NDArray[np.float32], cell: int, step: int) -> float:
-    """Where a profile falls below one half near its outermost `cell`, in cells from the start."""
-    for _ in range(2):
-        # The outermost cell may be a single bump of the outline.
-        if profile[cell] < 0.3 and 0 <= cell - step < len(profile):
-            cell -= step
-    inside = float(profile[cell])
-    outside = float(profile[cell + step]) if 0 <= cell + step < len(profile) else 0.0
-    edge = cell + (1 if step > 0 else 0)
-    if inside <= 0.5:
-        return edge - step * min(0.5, 0.5 - inside)
-    return edge + step * (min(0.5, outside) if outside < inside else 0.0)
+def _without_inner(found: list[Candidate]) -> list[Candidate]:
+    """The candidates that do not lie in a larger one; an initial in a picture is a part of it."""
+    ordered = sorted(found, key=lambda one: -_area(one.box))
+    kept: list[Candidate] = []
+    for one in ordered:
+        if not any(_shared(one.box, other.box) >= INSIDE * _area(one.box) for other in kept):
+            kept.append(one)
+    return kept
 
 
-def boxes_of(found: list[Candidate], weights_F: npt.NDArray[np.float64], least: float) -> list[FoundBox]:
-    """Candidates as boxes with scores of at least `least`, the most certain first."""
-    boxes = [
-        FoundBox(one.kind, *one.box, score=one.scored(weights_F), tilt=one.tilt)
-        for one in found
-        if one.box[2] > one.box[0] and one.box[3] > one.box[1]
-    ]
-    kept = [box for box in boxes if box.score >= least]
-    return sorted(kept, key=lambda box: -box.score)
+def _area(box: Corners) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _shared(a: Corners, b: Corners) -> float:
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return max(0.0, across) * max(0.0, down)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,13 +20,17 @@ from iconoclip.errors import BadInput
 from iconoclip.page_layout.components import components
 from iconoclip.page_layout.corrections import digest_of, read_corrections
 from iconoclip.page_layout.findings import Finding, FoundBox, finding_from_json
-from iconoclip.page_layout.inputs import content_box, model_input, page_pixels
+from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, content_box, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.measure import Score, box_score, match, overlap
+from iconoclip.page_layout.page_kind import KindRegression
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.table import Measured, as_markdown, rows_of
 
 KEY = "bnf-0123456789abcdef"
+SUMMARY = np.zeros(3)
+READING = Reading.plain(3)
+SIZE = (60 * CELL, 80 * CELL)
 
 
 def flooded(map_HW: np.ndarray) -> set[frozenset[tuple[int, int]]]:
@@ -79,29 +84,64 @@ def maps_with(kind: str, rows: slice, columns: slice, shape: tuple[int, int] = (
 
 @pytest.mark.parametrize("kind", ["illustration", "ornament", "initial", "photograph", "map", "stamp"])
 def test_a_part_of_a_map_becomes_a_box_of_its_kind(kind):
-    maps_CHW = maps_with(kind, slice(20, 40), slice(15, 45))
-    finding = Reading.plain().read(maps_CHW, np.zeros(len(PAGE_KINDS)), (240, 320))
+    maps_CHW = maps_with(kind, slice(20, 36), slice(15, 30))
+    finding = READING.read(maps_CHW, SUMMARY, SIZE)
     (box,) = finding.boxes
     assert box.kind == kind
-    assert overlap(box.corners, (15 / 60, 20 / 80, 45 / 60, 40 / 80)) > 0.95
+    assert overlap(box.corners, (15 / 60, 20 / 80, 30 / 60, 36 / 80)) > 0.95
     assert box.score > 0.9
+
+
+def test_what_is_too_large_for_an_initial_is_none():
+    (box,) = READING.read(maps_with("initial", slice(5, 60), slice(5, 50)), SUMMARY, SIZE).boxes
+    assert box.kind not in ("initial", "stamp")
+
+
+def test_pictures_that_touch_at_a_bridge_are_told_apart():
+    maps_CHW = maps_with("photograph", slice(10, 30), slice(5, 25))
+    for rows, columns in ((slice(10, 30), slice(30, 55)), (slice(18, 20), slice(25, 30))):
+        maps_CHW[:, rows, columns] = 0
+        maps_CHW[CLASSES.index("photograph"), rows, columns] = 1
+    boxes = READING.read(maps_CHW, SUMMARY, SIZE).boxes
+    wanted = [(5 / 60, 10 / 80, 25 / 60, 30 / 80), (30 / 60, 10 / 80, 55 / 60, 30 / 80)]
+    assert box_score([box.corners for box in boxes], wanted, 0.85) == Score(2, 0, 0)
+
+
+def test_a_box_leaves_off_what_hardly_belongs_to_it():
+    maps_CHW = maps_with("illustration", slice(20, 50), slice(20, 40))
+    maps_CHW[:, 50:60, 25:27] = 0
+    maps_CHW[CLASSES.index("illustration"), 50:60, 25:27] = 1
+    (box,) = READING.read(maps_CHW, SUMMARY, SIZE).boxes
+    assert overlap(box.corners, (20 / 60, 20 / 80, 40 / 60, 50 / 80)) > 0.93
 
 
 def test_a_box_is_placed_in_the_image_that_the_page_was_cut_from():
     maps_CHW = maps_with("map", slice(0, 80), slice(0, 60))
     place = (0.25, 0.5, 0.75, 1.0)
-    finding = Reading.plain().read(maps_CHW, np.zeros(len(PAGE_KINDS)), (240, 320), place)
+    finding = READING.read(maps_CHW, SUMMARY, SIZE, place)
     assert overlap(finding.boxes[0].corners, place) > 0.97
 
 
-def test_the_kind_of_page_is_the_likeliest_and_its_probability_one_of_nine():
-    logits = np.zeros(len(PAGE_KINDS))
-    finding = Reading.plain().read(maps_with("text", slice(0, 2), slice(0, 2)), logits + 3, (240, 320))
+def test_the_kind_of_page_is_the_likeliest_with_its_probability():
+    maps_CHW = maps_with("text", slice(0, 2), slice(0, 2))
+    finding = READING.read(maps_CHW, SUMMARY, SIZE)
     assert finding.probability == pytest.approx(1 / 9)
-    logits[PAGE_KINDS.index("binding")] = 5
-    finding = Reading.plain().read(maps_with("text", slice(0, 2), slice(0, 2)), logits, (240, 320))
+    # The first number of the summary speaks for a binding; 2 is four deviations above its mean of 0.
+    kinds = KindRegression.undecided(3)
+    kinds.deviation[:] = 0.5
+    kinds.weights[PAGE_KINDS.index("binding"), 0] = 1.25
+    finding = replace(READING, kinds=kinds).read(maps_CHW, np.array([2.0, 0, 0]), SIZE)
     assert finding.kind == "binding"
     assert finding.probability == pytest.approx(np.exp(5) / (np.exp(5) + 8))
+
+
+def test_a_reading_survives_json():
+    again = Reading.from_json(json.loads(json.dumps(READING.as_json())))
+    assert again.as_json() == READING.as_json()
+    broken = READING.as_json()
+    broken["kinds"]["mean"].append(0.0)
+    with pytest.raises(ValueError, match="other sizes"):
+        Reading.from_json(broken)
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
@@ -120,7 +160,7 @@ def test_bare_borders_are_cut_off(bare):
     assert 0.27 < top < 0.3
     assert 0.62 < right < 0.66
     assert 0.7 < bottom < 0.73
-    # 400 pixels and a margin of 3 % on both sides; nothing is enlarged.
+    # 400 rows and a margin of 3 % on both sides; nothing is enlarged.
     assert max(decoded.pixels_HWC.shape) == pytest.approx(428, abs=2)
 
 
@@ -128,12 +168,12 @@ def test_a_bare_page_is_kept_whole():
     assert content_box(np.full((90, 70, 3), 255, np.uint8)) == (0, 0, 70, 90)
 
 
-def test_the_input_is_padded_to_sides_that_can_be_halved_five_times():
-    batch = model_input(np.zeros((448, 301, 3), np.uint8))
-    assert batch.shape == (1, 3, 448, 320)
+def test_the_input_is_padded_to_pairs_of_cells():
+    batch = model_input(np.zeros((INPUT_SIDE, 391, 3), np.uint8))
+    assert batch.shape == (1, 3, INPUT_SIDE, 400)
     assert batch[0, 0, 0, 0] == -1
     with pytest.raises(ValueError):
-        model_input(np.zeros((449, 10, 3), np.uint8))
+        model_input(np.zeros((INPUT_SIDE + 1, 10, 3), np.uint8))
 
 
 def sorted_corners(values: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

@@ -13,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.page_layout.inputs import CELL
-from iconoclip.page_layout.kinds import GRAPHIC_KINDS, PAGE_KINDS
+from iconoclip.page_layout.kinds import CLASS_OF_KIND, CLASSES, GRAPHIC_KINDS, PAGE_KINDS
 from iconoclip.page_layout.measure import Corners, Score, match
-from iconoclip.page_layout.page_kind import FloatArray, kind_features, starting_weights
+from iconoclip.page_layout.page_kind import FloatArray, KindRegression, kind_features
 from iconoclip.page_layout.reading import Place, Reading
-from iconoclip.page_layout.regions import FEATURES, Candidate, Maps, boxes_of, candidates
+from iconoclip.page_layout.regions import FEATURES, Candidate, Maps, candidates
 
 # A candidate is right if it overlaps a marked box by this much.
 LEAST_OVERLAP: Final = 0.5
-SCORE_PULL, KIND_PULL = 1.0, 2.0
-_FAMILIES: Final = (GRAPHIC_KINDS, frozenset({"initial"}), frozenset({"stamp"}))
+SCORE_PULL, BOX_PULL, KIND_PULL = 1.0, 1.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class HeldOut:
     """
 
     maps_CHW: Maps
-    logits_K: npt.NDArray[np.float32]
+    summary_S: npt.NDArray[np.float32]
     size: tuple[int, int]
     place: Place
     wanted: Sequence[tuple[str, Corners]]
@@ -42,7 +41,7 @@ class HeldOut:
 
     def candidates(self) -> list[Candidate]:
         """The candidates of the page."""
-        return list(candidates(self.maps_CHW, (self.size[0] / CELL, self.size[1] / CELL)))
+        return candidates(self.maps_CHW, (self.size[0] / CELL, self.size[1] / CELL))
 
     def in_image(self, box: Corners) -> Corners:
         """A box of the input as a box of the image."""
@@ -55,23 +54,27 @@ def fitted(pages: Sequence[HeldOut]) -> Reading:
     """The reading that fits held-out pages best."""
     found = [page.candidates() for page in pages]
     right = [_right(page, own) for page, own in zip(pages, found, strict=True)]
-    reading = Reading.plain()
+    reading = Reading.plain(len(pages[0].summary_S))
     features_NF = np.array([one.features_F for own in found for one in own]).reshape(-1, len(FEATURES))
-    labels_N = np.array([flag for own in right for flag in own], float)
+    kinds = [kind for own in right for kind in own]
+    labels_N = np.array([kind is not None for kind in kinds], float)
     if 0 < labels_N.sum() < len(labels_N):
         reading = replace(reading, score_weights=logistic(features_NF, labels_N))
+        classes_N = np.array([CLASS_OF_KIND[kind] for kind in kinds if kind is not None])
+        marked_NF = features_NF[labels_N > 0]
+        weights = multinomial(marked_NF, classes_N, len(CLASSES), BOX_PULL, reading.box_weights)
+        reading = replace(reading, box_weights=weights)
     reading = replace(reading, least_score=_best_threshold(pages, found, right, reading))
-    return replace(reading, kind_weights=_kind_weights(pages, found, reading))
+    return replace(reading, kinds=_kinds(pages, found, reading))
 
 
-def _right(page: HeldOut, found: list[Candidate]) -> list[bool]:
-    """Which candidates are marked boxes of their family of kinds."""
-    right = [False] * len(found)
-    for kinds in _FAMILIES:
-        own = [n for n, one in enumerate(found) if one.kind in kinds]
-        wanted = [corners for kind, corners in page.wanted if kind in kinds]
-        for n, _ in match([page.in_image(found[n].box) for n in own], wanted, LEAST_OVERLAP):
-            right[own[n]] = True
+def _right(page: HeldOut, found: list[Candidate]) -> list[str | None]:
+    """The kind of the marked box that each candidate is, None for candidates that are none."""
+    right: list[str | None] = [None] * len(found)
+    wanted = [(kind, corners) for kind, corners in page.wanted if kind in CLASS_OF_KIND and kind != "text"]
+    places = [page.in_image(one.box) for one in found]
+    for n, m in match(places, [corners for _, corners in wanted], LEAST_OVERLAP):
+        right[n] = wanted[m][0]
     return right
 
 
@@ -90,15 +93,17 @@ def logistic(features_NF: FloatArray, labels_N: FloatArray, pull: float = SCORE_
 
 
 def _best_threshold(
-    pages: Sequence[HeldOut], found: list[list[Candidate]], right: list[list[bool]], reading: Reading
+    pages: Sequence[HeldOut],
+    found: list[list[Candidate]],
+    right: list[list[str | None]],
+    reading: Reading,
 ) -> float:
     """The least score with the highest F1 of pictures and ornaments."""
-    scored = [
-        (one.scored(reading.score_weights), flag)
-        for own, flags in zip(found, right, strict=True)
-        for one, flag in zip(own, flags, strict=True)
-        if one.kind in GRAPHIC_KINDS
-    ]
+    scored = []
+    for own, kinds in zip(found, right, strict=True):
+        for one, kind in zip(own, kinds, strict=True):
+            if reading.kind_of(one) in GRAPHIC_KINDS:
+                scored.append((one.scored(reading.score_weights), kind in GRAPHIC_KINDS))
     num_wanted = sum(kind in GRAPHIC_KINDS for page in pages for kind, _ in page.wanted)
 
     def f1(least: float) -> float:
@@ -108,33 +113,36 @@ def _best_threshold(
     return float(max(np.arange(0.2, 0.81, 0.02), key=lambda least: (f1(float(least)), -abs(least - 0.5))))
 
 
-def _kind_weights(pages: Sequence[HeldOut], found: list[list[Candidate]], reading: Reading) -> FloatArray:
+def _kinds(pages: Sequence[HeldOut], found: list[list[Candidate]], reading: Reading) -> KindRegression:
     known = [(page, own) for page, own in zip(pages, found, strict=True) if page.kind in PAGE_KINDS]
     if not known:
-        return starting_weights()
-    features_NF = np.array(
-        [
-            kind_features(
-                page.logits_K, page.maps_CHW, boxes_of(own, reading.score_weights, reading.least_score)
-            )
-            for page, own in known
-        ]
-    )
+        return reading.kinds
+    features_NF = np.array([kind_features(page.summary_S, reading.boxes(own)) for page, own in known])
     kinds_N = np.array([PAGE_KINDS.index(str(page.kind)) for page, _ in known])
-    return multinomial(features_NF, kinds_N, starting_weights())
+    start = KindRegression(features_NF.mean(0), features_NF.std(0) + 1e-3, reading.kinds.weights)
+    inputs_NF = np.array([start.inputs(features_F) for features_F in features_NF])
+    return replace(start, weights=multinomial(inputs_NF, kinds_N, len(PAGE_KINDS)))
 
 
 def multinomial(
-    features_NF: FloatArray, kinds_N: npt.NDArray[np.intp], start_KF: FloatArray, pull: float = KIND_PULL
+    features_NF: FloatArray,
+    kinds_N: npt.NDArray[np.intp],
+    num_kinds: int,
+    pull: float = KIND_PULL,
+    start_KF: FloatArray | None = None,
 ) -> FloatArray:
-    """Weights [K, F] of a multinomial regression, pulled towards `start_KF`, by gradient descent."""
-    weights_KF = start_KF.copy()
-    wanted_NK = np.eye(len(start_KF))[kinds_N]
-    rate = 2.0 / (np.square(features_NF).sum(1).mean() + pull / len(features_NF))
-    for _ in range(600):
+    """Weights [K, F] of a multinomial regression, pulled towards `start_KF` (zero by default), by gradient
+    descent with momentum."""
+    base_KF = np.zeros((num_kinds, features_NF.shape[1])) if start_KF is None else start_KF
+    weights_KF = base_KF.copy()
+    speed_KF = np.zeros_like(weights_KF)
+    wanted_NK = np.eye(num_kinds)[kinds_N]
+    rate = 1.0 / (0.5 * np.linalg.norm(features_NF, 2) ** 2 / len(kinds_N) + pull / len(kinds_N))
+    for _ in range(800):
         logits_NK = features_NF @ weights_KF.T
         chances_NK = np.exp(logits_NK - logits_NK.max(1, keepdims=True))
         chances_NK /= chances_NK.sum(1, keepdims=True)
-        slope_KF = ((chances_NK - wanted_NK).T @ features_NF + pull * (weights_KF - start_KF)) / len(kinds_N)
-        weights_KF = weights_KF - rate * slope_KF
+        slope_KF = ((chances_NK - wanted_NK).T @ features_NF + pull * (weights_KF - base_KF)) / len(kinds_N)
+        speed_KF = 0.9 * speed_KF - rate * slope_KF
+        weights_KF = weights_KF + speed_KF
     return np.asarray(weights_KF)

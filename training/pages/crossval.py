@@ -38,18 +38,17 @@ def looked_at(network: PageNet, page: Page) -> HeldOut:
     decoded = page_pixels(page.read(), MAX_PIXELS)
     height, width = decoded.pixels_HWC.shape[:2]
     with torch.inference_mode():
-        cells, kinds = network(torch.from_numpy(model_input(decoded.pixels_HWC)))
+        maps, summary = network(torch.from_numpy(model_input(decoded.pixels_HWC)))
     wanted = [(zone.kind, page.shares(zone)) for zone in page.zones]
-    maps_CHW = cells.softmax(1)[0].numpy()
-    return HeldOut(maps_CHW, kinds[0].numpy(), (width, height), decoded.place, wanted, page.kind)
+    return HeldOut(maps[0].numpy(), summary[0].numpy(), (width, height), decoded.place, wanted, page.kind)
 
 
-def held_out(pages: Sequence[Stored], num_folds: int, num_steps: int) -> list[HeldOut]:
+def held_out(pages: Sequence[Stored], num_folds: int, num_samples: int) -> list[HeldOut]:
     """What networks say of the pages that they were not trained on, in the order of the pages."""
     folds = folds_of([one.page for one in pages], num_folds)
     results: dict[int, HeldOut] = {}
     for fold in range(num_folds):
-        network = fit([one for one, own in zip(pages, folds, strict=True) if own != fold], num_steps)
+        network = fit([one for one, own in zip(pages, folds, strict=True) if own != fold], num_samples)
         for n, one in enumerate(pages):
             if folds[n] == fold:
                 results[n] = looked_at(network, one.page)
@@ -64,6 +63,6 @@ def measured(pages: Sequence[Page], results: Sequence[HeldOut], num_folds: int) 
         reading = fitted([one for one, own in zip(results, folds, strict=True) if own != fold])
         for page, one, own in zip(pages, results, folds, strict=True):
             if own == fold:
-                finding = reading.read(one.maps_CHW, one.logits_K, one.size, one.place)
+                finding = reading.read(one.maps_CHW, one.summary_S, one.size, one.place)
                 rows.append(Measured(page.group, str(page.path), one.wanted, page.kind, finding))
     return rows

@@ -14,7 +14,7 @@ from iconoclip.files import atomic_write
 from iconoclip.page_layout.inputs import INPUT_SIDE
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import Reading
-from training.pages.network import Exported, PageNet
+from training.pages.network import PageNet
 
 METADATA_NAME = "iconoclip"
 
@@ -52,15 +52,15 @@ def _onnx_bytes(network: PageNet) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pages.onnx"
         torch.onnx.export(
-            Exported(network).eval(),
-            (torch.zeros(1, 3, 64, 96),),
+            network.eval(),
+            (torch.zeros(1, 3, 150, 200),),
             path,
             input_names=["pages"],
-            output_names=["maps", "kinds"],
+            output_names=["maps", "summary"],
             dynamic_axes={
                 "pages": {0: "batch", 2: "height", 3: "width"},
                 "maps": {0: "batch", 2: "rows", 3: "columns"},
-                "kinds": {0: "batch"},
+                "summary": {0: "batch"},
             },
             opset_version=17,
             # The exporter over TorchScript writes the sizes that vary as they are; the network has no

@@ -1,80 +1,106 @@
-"""Fits the network to marked pages on a processor, within a number of steps."""
+"""Fits the perceptrons of the page model to cells of marked pages, one after the other."""
 
 from __future__ import annotations
 
-import copy
-import math
+from collections.abc import Callable
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from iconoclip.page_layout.kinds import CLASSES, GRAPHIC_KINDS
+from iconoclip.page_layout.kinds import CLASSES
 from iconoclip.progress import progress
-from training.pages.network import PageNet
+from training.pages.network import PageNet, Perceptron, opinions, surroundings
 from training.pages.samples import UNMARKED, Sampler, Stored
 
-BATCH: Final = 8
-LEARNING_RATE: Final = 8e-3
-WARM_UP: Final = 30
-# The classes of most cells, other and text, weigh less.
-WEIGHTS: Final = tuple(0.5 if name in ("other", "text") else 2.0 for name in CLASSES)
-EMA_STEPS: Final = 60
-_GRAPHICS: Final = [number for number, name in enumerate(CLASSES) if name in GRAPHIC_KINDS]
+# Cells taken of each class on a page. The first two, other and text, fill most pages.
+NUM_CELLS: Final = (160, 160, 220, 220, 220, 220, 220, 220)
+NUM_EPOCHS: Final = 10
+BATCH: Final = 2048
+MIN_STEPS: Final = 100
+LEARNING_RATE: Final = 6e-3
+LABEL_SMOOTHING: Final = 0.02
+
+Cells = tuple[Tensor, Tensor, Tensor]
+"""features [M, F] in half precision, classes [M], weights [M]"""
 
 
-def fit(pages: list[Stored], num_steps: int, seed: int = 0) -> PageNet:
-    """Train a network from scratch and return the moving average of its weights, ready to evaluate."""
+def fit(pages: list[Stored], num_samples: int, seed: int = 0) -> PageNet:
+    """Train a model: the first perceptron on `num_samples` varied pages, the second on as many others."""
     torch.manual_seed(seed)
-    network = PageNet().to(memory_format=torch.channels_last)
-    averaged = copy.deepcopy(network)
-    sampler = Sampler(pages, seed)
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, num_steps))
-    with progress("train the page model", total=num_steps, unit="steps") as meter:
-        for step in range(num_steps):
-            inputs, classes, kinds = sampler.batch(BATCH)
-            cells, logits = network(inputs)
-            loss = loss_of(cells, logits, classes, kinds)
+    network = PageNet().eval()
+    for number in (0, 1):
+        sampler = Sampler(pages, seed + number)
+        cells = _cells(sampler, num_samples, _reader(network, number), np.random.default_rng(seed + number))
+        _fit_perceptron((network.first, network.second)[number], *cells)
+    return network.eval()
+
+
+def _reader(network: PageNet, number: int) -> Callable[[Tensor], Tensor]:
+    """The function that makes the inputs of one of the perceptrons from a page."""
+
+    def read(pages_B3HW: Tensor) -> Tensor:
+        textures = network.texture(pages_B3HW)
+        near = surroundings(textures)
+        return near if number == 0 else opinions(network.first(near).softmax(1), textures)
+
+    return read
+
+
+def _cells(
+    sampler: Sampler, num_samples: int, read: Callable[[Tensor], Tensor], random: np.random.Generator
+) -> Cells:
+    features, classes, weights = [], [], []
+    with progress("read textures", total=num_samples, unit="pages") as meter, torch.inference_mode():
+        for _ in range(num_samples):
+            page, marks = sampler.page()
+            inputs = read(page[None])[0].flatten(1).T
+            chosen, weight = _chosen(marks.flatten().numpy(), random)
+            features.append(inputs[torch.from_numpy(chosen)].half())
+            classes.append(marks.flatten()[torch.from_numpy(chosen)])
+            weights.append(torch.from_numpy(weight))
+            meter.advance()
+    return torch.cat(features), torch.cat(classes), torch.cat(weights).float()
+
+
+def _chosen(
+    marks: npt.NDArray[np.int64], random: np.random.Generator
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Some cells of each class, weighted by the root of how many each of them is one of."""
+    numbers, weights = [np.zeros(0, np.intp)], [np.zeros(0)]
+    for label, most in zip(range(len(CLASSES)), NUM_CELLS, strict=True):
+        own = np.flatnonzero((marks == label) & (marks != UNMARKED))
+        if len(own):
+            taken = random.choice(own, min(len(own), most), replace=False)
+            numbers.append(taken)
+            weights.append(np.full(len(taken), np.sqrt(len(own) / len(taken))))
+    return np.concatenate(numbers), np.concatenate(weights)
+
+
+def _fit_perceptron(perceptron: Perceptron, features: Tensor, classes: Tensor, weights: Tensor) -> None:
+    inputs = features.float()
+    mean, deviation = inputs.mean(0), (inputs.var(0) + 1e-4).sqrt()
+    perceptron.mean.copy_(mean[:, None, None])
+    perceptron.deviation.copy_(deviation[:, None, None])
+    size = min(BATCH, max(1, len(inputs) // 4))
+    num_steps = max(MIN_STEPS, NUM_EPOCHS * len(inputs) // size)
+    optimizer = torch.optim.AdamW(perceptron.layers.parameters(), LEARNING_RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, num_steps + 1)
+    with progress("fit a perceptron", total=num_steps, unit="steps") as meter:
+        for _ in range(num_steps):
+            batch = torch.randint(0, len(inputs), (size,))
+            # Each cell is a page of one cell.
+            logits = perceptron(inputs[batch][:, :, None, None])[:, :, 0, 0]
+            losses = functional.cross_entropy(
+                logits, classes[batch], reduction="none", label_smoothing=LABEL_SMOOTHING
+            )
+            loss = (losses * weights[batch]).sum() / weights[batch].sum()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             schedule.step()
-            _average(averaged, network, step)
             meter.advance()
             meter.note(f"loss {float(loss.detach()):.3f}")
-    return averaged.eval()
-
-
-def _rate(step: int, num_steps: int) -> float:
-    if step < WARM_UP:
-        return (step + 1) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / max(1, num_steps - WARM_UP))) + 1e-3
-
-
-def loss_of(cells: Tensor, kind_logits: Tensor, classes: Tensor, kinds: Tensor) -> Tensor:
-    """Cross-entropy of the cells, overlap (dice) of everything graphic, and cross-entropy of the kinds."""
-    weights = torch.tensor(WEIGHTS)
-    loss = functional.cross_entropy(cells, classes, weights, ignore_index=UNMARKED)
-    chance = cells.softmax(1)[:, _GRAPHICS].sum(1)
-    wanted = torch.isin(classes, torch.tensor(_GRAPHICS)).float()
-    known = (classes != UNMARKED).float()
-    both = (chance * wanted * known).sum((1, 2))
-    dice = 1 - (2 * both + 20) / ((chance * known).sum((1, 2)) + wanted.sum((1, 2)) + 20)
-    loss = loss + dice.mean()
-    if (kinds >= 0).any():
-        loss = loss + 0.2 * functional.cross_entropy(kind_logits, kinds, ignore_index=-1)
-    return loss
-
-
-def _average(averaged: PageNet, network: PageNet, step: int) -> None:
-    decay = min(1 - 1 / EMA_STEPS, (step + 1) / (step + 10))
-    with torch.no_grad():
-        mine, new = averaged.state_dict(), network.state_dict()
-        for name, value in mine.items():
-            if value.dtype.is_floating_point:
-                value.lerp_(new[name], 1 - decay)
-            else:
-                value.copy_(new[name])

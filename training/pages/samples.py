@@ -19,19 +19,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, page_pixels
-from iconoclip.page_layout.kinds import CLASS_OF_KIND, GRAPHIC_KINDS, OTHER, PAGE_KINDS
+from iconoclip.page_layout.kinds import CLASS_OF_KIND, GRAPHIC_KINDS, OTHER
 from training.pages.truth import Page
 
 # Pages are stored a little larger than the model's input, so that a sample may be a part of one.
-STORED_SIDE: Final = 512
+STORED_SIDE: Final = 640
 MAX_PIXELS: Final = 400_000_000
 UNMARKED: Final = 255
-CANVAS: Final = (INPUT_SIDE, 320)
+CANVAS: Final = (INPUT_SIDE, 400)
 # Zones are painted in this order: what lies on top comes last.
 _ORDER: Final = ("text", "map", "photograph", "illustration", "bookplate", "stamp", "ornament", "initial")
 # Of an object that is pasted, and of the strip of bare paper around it.
 _MARGIN: Final = 5
-_NO_KIND: Final = -1
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,6 @@ class Stored:
     classes: Tensor
     graphics: tuple[tuple[int, int, int, int, int], ...]
     """class, left, top, right, bottom"""
-
-    @property
-    def kind(self) -> int:
-        """The number of the page's kind, -1 where it is not known."""
-        return PAGE_KINDS.index(self.page.kind) if self.page.kind in PAGE_KINDS else _NO_KIND
 
 
 def stored(page: Page) -> Stored:
@@ -85,28 +79,18 @@ class Sampler:
         self._objects = [(page, graphic) for page in pages for graphic in page.graphics]
         self._chances = _chances(pages)
 
-    def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Pages float [B, 3, H, W] in -1..1, classes [B, H/4, W/4] and kinds [B]."""
+    def page(self) -> tuple[Tensor, Tensor]:
+        """A page float [3, H, W] in -1..1, and the classes of its cells [R, N]."""
         canvas = CANVAS if self._random.random() < 0.8 else CANVAS[::-1]
-        samples = [self._sample(canvas) for _ in range(size)]
-        pages, classes, kinds = zip(*samples, strict=True)
-        return (
-            torch.stack(pages).contiguous(memory_format=torch.channels_last),
-            torch.stack(classes),
-            torch.tensor(kinds),
-        )
-
-    def _sample(self, canvas: tuple[int, int]) -> tuple[Tensor, Tensor, int]:
         chosen = self._pages[self._random.choice(len(self._pages), p=self._chances)]
-        pixels, classes, kind = chosen.pixels.float() / 255, chosen.classes.clone(), chosen.kind
+        pixels, classes = chosen.pixels.float() / 255, chosen.classes.clone()
         if self._objects and self._random.random() < 0.4 and chosen.page.kind in ("text", "mixed", "blank"):
             for _ in range(self._random.integers(1, 4)):
                 self._paste(pixels, classes)
-            kind = _NO_KIND
         if self._random.random() < 0.15:
             self._shine_through(pixels)
         pixels, cells = self._moved(pixels, classes, canvas)
-        return self._coloured(pixels) * 2 - 1, cells, kind
+        return self._coloured(pixels) * 2 - 1, cells
 
     def _paste(self, pixels: Tensor, classes: Tensor) -> None:
         """Put a picture or an ornament of some page onto this one, with bare paper around it."""

@@ -16,6 +16,7 @@ from training.pages.calibrate import fitted
 from training.pages.crossval import held_out, measured
 from training.pages.export import read_reading, write_model
 from training.pages.fit import fit
+from training.pages.network import NUM_SUMMARY
 from training.pages.samples import Stored, stored
 from training.pages.truth import Page, corrected_pages, read_pages
 
@@ -28,7 +29,7 @@ class TrainingOptions(Protocol):
     shardset: Path | None
     corrections: Path | None
     model: str | None
-    num_steps: int
+    num_samples: int
     num_folds: int
 
 
@@ -49,13 +50,13 @@ def train_page_model(config: TrainingOptions) -> int:
         )
     print(f"{len(pages)} pages of {num_documents} documents", file=sys.stderr)
     kept = [stored(page) for page in pages]
-    reading, table = Reading.plain(), ""
+    reading, table = Reading.plain(NUM_SUMMARY), ""
     if config.num_folds:
         reading, table = _measured(kept, config)
         print(table)
     elif config.model:
         reading = read_reading(Path(config.model))
-    network = fit(kept, config.num_steps)
+    network = fit(kept, config.num_samples)
     write_model(config.out, network, reading, _origin(config, kept, table))
     print(f"page model: {config.out} ({config.out.stat().st_size / 1e6:.1f} MB)")
     return 0
@@ -70,7 +71,7 @@ def _pages(config: TrainingOptions) -> list[Page]:
 
 def _measured(kept: list[Stored], config: TrainingOptions) -> tuple[Reading, str]:
     pages = [one.page for one in kept]
-    results = held_out(kept, config.num_folds, config.num_steps)
+    results = held_out(kept, config.num_folds, config.num_samples)
     table = as_markdown(rows_of(measured(pages, results, config.num_folds)))
     return fitted(results), table
 
@@ -87,6 +88,6 @@ def _origin(config: TrainingOptions, kept: list[Stored], table: str) -> dict[str
         ],
         "pages_by_group": groups,
         "num_documents": len({one.page.document for one in kept}),
-        "num_steps": config.num_steps,
+        "num_samples": config.num_samples,
         "measured": table,
     }

@@ -13,6 +13,9 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip import pictures
 from iconoclip.errors import BadInput, MissingRequirement
@@ -23,6 +26,7 @@ from iconoclip.page_layout.kinds import PICTURE_KINDS, BoxKind
 LEAST: Final = 0.5
 # Detectors resize by themselves; more pixels than this only cost time.
 MAX_SIDE: Final = 1600
+MAX_RATIO: Final = 4
 # Words in labels, the first that fits: labels of DocLayNet, PubLayNet, PRImA, SegmOnto, HORAE, COCO-like
 # sets.
 LABEL_WORDS: Final[tuple[tuple[str, BoxKind], ...]] = (
@@ -91,11 +95,13 @@ class HuggingFaceEngine:
         import torch
 
         image = pictures.decode(page, max_pixels=MAX_PIXELS, max_side=MAX_SIDE)
-        inputs = self._processor(images=image, return_tensors="pt")
+        inputs = self._processor(
+            images=_padded(np.asarray(image)), input_data_format="channels_last", return_tensors="pt"
+        )
         with self._one_by_one, torch.inference_mode():
             outputs = self._network(**inputs)
         found = self._processor.post_process_object_detection(
-            outputs, threshold=self._least, target_sizes=torch.tensor([[image.height, image.width]])
+            outputs, threshold=self._least, target_sizes=torch.tensor([_padded_size(*image.size)])
         )[0]
         rows = zip(found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist(), strict=True)
         boxes = [box for row in rows if (box := self._box(row, image.width, image.height)) is not None]
@@ -110,6 +116,18 @@ class HuggingFaceEngine:
         if kind is None or not (left < right and top < bottom):
             return None
         return FoundBox(kind, left, top, right, bottom, min(max(score, 0.0), 1.0))
+
+
+def _padded_size(width: int, height: int) -> tuple[int, int]:
+    """Height and width of a canvas on which a page is not too narrow for the processors of detectors."""
+    least = -(-max(width, height) // MAX_RATIO)
+    return max(height, least), max(width, least)
+
+
+def _padded(page_HWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    height, width = page_HWC.shape[:2]
+    down, across = _padded_size(width, height)
+    return np.pad(page_HWC, ((0, down - height), (0, across - width), (0, 0)), constant_values=255)
 
 
 def _finding(boxes: list[FoundBox]) -> Finding:

@@ -18,7 +18,7 @@ import onnxruntime
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.page_layout.findings import Finding
-from iconoclip.page_layout.inputs import INPUT_SIDE, model_input, page_pixels
+from iconoclip.page_layout.inputs import INPUT_SIDE, is_bare, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import Reading
 
@@ -60,8 +60,10 @@ class ShippedEngine:
         """
         decoded = page_pixels(page, MAX_PIXELS)
         height, width = decoded.pixels_HWC.shape[:2]
-        maps, logits = self._session.run(None, {"pages": model_input(decoded.pixels_HWC)})
-        return self._reading.read(maps[0], logits[0], (width, height), decoded.place)
+        if is_bare(decoded.pixels_HWC):
+            return Finding("blank", 1.0)
+        maps, summary = self._session.run(None, {"pages": model_input(decoded.pixels_HWC)})
+        return self._reading.read(maps[0], summary[0], (width, height), decoded.place)
 
 
 def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
@@ -78,7 +80,7 @@ def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dic
             raise DamagedData(
                 "the page model is of another version", where=path, remedy="train it with this version"
             )
-        session.run(None, {"pages": np.zeros((1, 3, 64, 64), np.float32)})
+        session.run(None, {"pages": np.zeros((1, 3, 60, 80), np.float32)})
     except DamagedData:
         raise
     except Exception as error:

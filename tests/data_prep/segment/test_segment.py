@@ -192,6 +192,50 @@ def test_a_correction_wins_over_the_engine(pages_set, tmp_path):
     assert [row["origin"] for row in rows] == ["correction", "correction"]
 
 
+def alto(width: int, height: int, *blocks: str) -> str:
+    return (
+        '<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Description><MeasurementUnit>pixel'
+        f'</MeasurementUnit></Description><Layout><Page ID="p" WIDTH="{width}" HEIGHT="{height}"><PrintSpace'
+        f' HPOS="0" VPOS="0" WIDTH="{width}" HEIGHT="{height}">{"".join(blocks)}'
+        "</PrintSpace></Page></Layout></alto>"
+    )
+
+
+def test_what_the_institution_marked_and_wrote_comes_first(pages_set, tmp_path):
+    pages = pages_set([page(PICTURE), page(text=False), page(PICTURE)])
+    keys = [record.key for record in pages.records()]
+    folder = tmp_path / "alto"
+    folder.mkdir()
+    left, top, right, bottom = (2 * side for side in PICTURE)
+    picture = (
+        f'<Illustration ID="i" HPOS="{left}" VPOS="{top}" WIDTH="{right - left}" HEIGHT="{bottom - top}"/>'
+    )
+    below = bottom + 20
+    caption = (
+        f'<TextBlock ID="t" HPOS="{left}" VPOS="{below}" WIDTH="{right - left}" HEIGHT="30">'
+        f'<TextLine HPOS="{left}" VPOS="{below}" WIDTH="{right - left}" HEIGHT="30">'
+        f'<String CONTENT="Fig. 3. A heron" HPOS="{left}" VPOS="{below}" WIDTH="{right - left}" HEIGHT="30"/>'
+        "</TextLine></TextBlock>"
+    )
+    # In pixels of an image twice as large as the stored page.
+    (folder / f"{keys[0]}.xml").write_text(alto(2 * WIDTH, 2 * HEIGHT, picture, caption))
+    (folder / f"{keys[1]}.xml").write_text(alto(2 * WIDTH, 2 * HEIGHT, picture))
+    (folder / f"{keys[2]}.xml").write_text("<!DOCTYPE a [<!ENTITY b 'c'>]><alto>&b;</alto>")
+    first, second, third = run(pages, tmp_path / "out", text_folder=folder).records()
+    for record in (first, second):
+        region = record.source.region
+        assert (region.x, region.y) == (3 * PICTURE[0], 3 * PICTURE[1])
+    (text, *others) = first.captions
+    assert (text.text, text.level, text.origin) == ("Fig. 3. A heron", "region", "institution")
+    assert tuple(others) == next(iter(pages.records())).captions == second.captions
+    rows = pq.read_table(tmp_path / "out" / "pages.parquet").to_pylist()
+    # Nothing is drawn on the second page: the document alone knows of a picture.
+    assert [row["origin"] for row in rows] == ["institution", "institution", "model"]
+    assert rows[1]["kind"] == "mixed"
+    assert "xml" in rows[2]["note"]
+    assert third.key == rows[2]["boxes"][0]["key"]
+
+
 def test_other_kinds_are_listed_and_become_samples_on_request(pages_set, tmp_path):
     band = (100, 100, 460, 140)
     pages = pages_set([page(band), page(PICTURE)])

@@ -1,0 +1,123 @@
+"""What is known of a page besides its pixels: the pictures its institution marked, and the captions.
+
+The institution's documents come first (ALTO, hOCR, PAGE XML, IIIF annotations in a folder). Where there is
+none, Tesseract reads around the pictures, if asked to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+
+from data_prep.candidate import Refusal
+from data_prep.page_text.captions import TiedCaption, institution_pictures, tie_captions
+from data_prep.page_text.folder import TextFolder
+from data_prep.page_text.ocr import ORIGIN, read_around
+from data_prep.page_text.zones import FloatBox, PageText
+from data_prep.segment.engines.interface import MAX_PIXELS
+from iconoclip import pictures
+from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
+from iconoclip.page_layout.kinds import BOX_KINDS, PICTURE_KINDS, BoxKind
+from iconoclip.page_layout.measure import overlap
+from iconoclip.pictures import ImageRefused
+from iconoclip.record import Caption, Record
+
+# A box of the model that overlaps one of the institution by this much is the same picture.
+SAME: Final = 0.3
+# Or that lies in it by this share of its own area.
+INSIDE: Final = 0.7
+
+
+class Words:
+    """Knows the texts of pages.
+
+    Args:
+        folder: documents about pages, named as their images; None knows none.
+        ocr: whether Tesseract reads the captions of pages without a document.
+
+    Raises:
+        MissingRequirement: no such folder.
+    """
+
+    def __init__(self, folder: Path | None, *, ocr: bool) -> None:
+        self._folder = None if folder is None else TextFolder(folder)
+        self._ocr = ocr
+        self.digest = _digest(folder, ocr)
+
+    def of(self, page: Record) -> PageText | Refusal | None:
+        """What the institution says of a page, in pixels of the stored image; None if it says nothing."""
+        size = page.image.width, page.image.height
+        return None if self._folder is None else self._folder.of_record(page, size)
+
+    def captions(
+        self, page: Record, image: bytes, boxes: Sequence[FoundBox], text: PageText | Refusal | None
+    ) -> dict[int, Caption]:
+        """The captions of pictures on a page, by the number of the picture in `boxes`."""
+        width, height = page.image.width, page.image.height
+        places: list[FloatBox] = [tuple(map(float, box.pixels(width, height))) for box in boxes]  # type: ignore[misc]
+        languages = [one.language for one in page.captions if one.language != "und"]
+        tied: dict[int, TiedCaption] = {}
+        if isinstance(text, PageText):
+            tied = tie_captions(places, text)
+        elif self._ocr and places:
+            try:
+                decoded = pictures.decode(image, max_pixels=MAX_PIXELS)
+            except ImageRefused:
+                return {}
+            read = read_around(np.asarray(decoded), places, languages)
+            if isinstance(read, PageText):
+                tied = tie_captions(places, read, origin=ORIGIN)
+        language = languages[0] if languages else "und"
+        return {number: one.as_caption(language) for number, one in tied.items()}
+
+
+def with_institution(finding: Finding, text: PageText | Refusal | None, size: tuple[int, int]) -> Finding:
+    """A finding in which the pictures that the institution marked replace the model's in their places."""
+    if not isinstance(text, PageText):
+        return finding
+    theirs = []
+    for zone in institution_pictures(text):
+        if zone.kind in BOX_KINDS and zone.box is not None:
+            box = _box(cast(BoxKind, zone.kind), zone.box, size)
+            if box is not None:
+                theirs.append(box)
+    if not theirs:
+        return finding
+    kept = [box for box in finding.boxes if not any(_is_same(box, other) for other in theirs)]
+    is_text = finding.kind in ("text", "blank") and any(box.kind in PICTURE_KINDS for box in theirs)
+    return replace(
+        finding,
+        kind="mixed" if is_text else finding.kind,
+        probability=1.0 if is_text else finding.probability,
+        boxes=(*theirs, *kept)[:MAX_BOXES],
+        origin="institution",
+    )
+
+
+def _box(kind: BoxKind, box: FloatBox, size: tuple[int, int]) -> FoundBox | None:
+    x, y, width, height = box
+    left, right = (min(max(value / size[0], 0.0), 1.0) for value in (x, x + width))
+    top, bottom = (min(max(value / size[1], 0.0), 1.0) for value in (y, y + height))
+    return FoundBox(kind, left, top, right, bottom, 1.0) if left < right and top < bottom else None
+
+
+def _is_same(box: FoundBox, other: FoundBox) -> bool:
+    if (box.kind in PICTURE_KINDS) != (other.kind in PICTURE_KINDS):
+        return overlap(box.corners, other.corners) >= 0.5
+    across = min(box.right, other.right) - max(box.left, other.left)
+    down = min(box.bottom, other.bottom) - max(box.top, other.top)
+    area = (box.right - box.left) * (box.bottom - box.top)
+    inside = max(across, 0.0) * max(down, 0.0) / area if area else 1.0
+    return overlap(box.corners, other.corners) >= SAME or inside >= INSIDE
+
+
+def _digest(folder: Path | None, ocr: bool) -> str:
+    """Of the names, sizes and times of the documents."""
+    files = [] if folder is None else sorted(path for path in folder.rglob("*") if path.is_file())
+    listed = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr((listed, ocr)).encode()).hexdigest()
