@@ -30,6 +30,7 @@ LEAST_FILLED: Final = 0.3
 MAX_EROSION, LEAST_PIECE, LEAST_SIDE = 3, 0.12, 6
 # A candidate that lies in another by this share of its area is a part of it.
 INSIDE: Final = 0.75
+MIN_TILTED_CELLS, MAX_TILT, LEAST_GAIN, LEAST_FILLED_TILTED = 200, 15.0, 0.95, 0.82
 FEATURES: Final = (
     "constant", "mean chance", "highest chance", "share of its rectangle", "log area", "log height",
     "log ratio", "touches the edge", "left", "top", "text to the right", "text around",
@@ -162,7 +163,28 @@ def _candidate(part: _Part, maps_CHW: Maps, size: tuple[float, float]) -> Candid
             *maps_CHW[:, cells.rows, cells.columns].mean(1).tolist(),
         ]
     )
-    return Candidate(box, features_F)
+    return Candidate(box, features_F, tilt_of(cells))
+
+
+def tilt_of(part: Component) -> float:
+    """How far a part is turned clockwise, in degrees; 0 if it is not clearly a turned rectangle.
+
+    That is the angle at which it fills its rectangle best, if it fills that nearly whole and better than
+    unturned.
+    """
+    if len(part.rows) < MIN_TILTED_CELLS:
+        return 0.0
+    step = max(1, len(part.rows) // 2_000)
+    x_N, y_N = part.columns[::step] + 0.5, part.rows[::step] + 0.5
+    angles_A = np.radians(np.arange(-MAX_TILT, MAX_TILT + 0.5, 0.5))
+    cosine, sine = np.cos(angles_A)[:, None], np.sin(angles_A)[:, None]
+    along_AN, down_AN = x_N * cosine + y_N * sine, y_N * cosine - x_N * sine
+    areas_A = (np.ptp(along_AN, axis=1) + 1) * (np.ptp(down_AN, axis=1) + 1)
+    best, upright = int(np.argmin(areas_A)), len(angles_A) // 2
+    is_clear = areas_A[best] < LEAST_GAIN * areas_A[upright]
+    if not is_clear or len(part.rows) < LEAST_FILLED_TILTED * areas_A[best]:
+        return 0.0
+    return float(np.degrees(angles_A[best]))
 
 
 def _trimmed(part: Component) -> tuple[int, int, int, int]:

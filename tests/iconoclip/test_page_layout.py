@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from iconoclip.errors import BadInput
-from iconoclip.page_layout.components import components
+from iconoclip.page_layout.components import Component, components
 from iconoclip.page_layout.corrections import digest_of, read_corrections
 from iconoclip.page_layout.findings import Finding, FoundBox, finding_from_json
 from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, content_box, model_input, page_pixels
@@ -25,6 +25,7 @@ from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.measure import Score, box_score, match, overlap
 from iconoclip.page_layout.page_kind import KindRegression
 from iconoclip.page_layout.reading import Reading
+from iconoclip.page_layout.regions import tilt_of
 from iconoclip.page_layout.table import Measured, as_markdown, rows_of
 
 KEY = "bnf-0123456789abcdef"
@@ -105,6 +106,19 @@ def test_pictures_that_touch_at_a_bridge_are_told_apart():
     boxes = READING.read(maps_CHW, SUMMARY, SIZE).boxes
     wanted = [(5 / 60, 10 / 80, 25 / 60, 30 / 80), (30 / 60, 10 / 80, 55 / 60, 30 / 80)]
     assert box_score([box.corners for box in boxes], wanted, 0.85) == Score(2, 0, 0)
+
+
+@pytest.mark.parametrize("degrees", [-9, -3, 0, 4, 11])
+def test_a_turned_rectangle_is_told_from_an_upright_one(degrees):
+    # Cells of a rectangle of 40 x 26, turned clockwise (rows count downwards).
+    rows, columns = np.indices((80, 60))
+    angle = np.radians(degrees)
+    x, y = columns + 0.5 - 30, rows + 0.5 - 40
+    along, down = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    inside = (abs(along) < 20) & (abs(down) < 13)
+    assert tilt_of(Component(*np.nonzero(inside))) == pytest.approx(degrees, abs=1)
+    # A disc has no turn.
+    assert tilt_of(Component(*np.nonzero(x**2 + y**2 < 400))) == 0
 
 
 def test_a_box_leaves_off_what_hardly_belongs_to_it():
