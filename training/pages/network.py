@@ -137,7 +137,7 @@ class Perceptron(nn.Module):
 
 
 class PageNet(nn.Module):
-    """The whole model."""
+    """Texture, its surroundings, and the two perceptrons: from the pixels of a page to its maps."""
 
     def __init__(self) -> None:
         super().__init__()
