@@ -22,6 +22,7 @@ def _several(value: Any) -> Any:
 
 
 # One value, or several of which any may apply.
+Slugs = Annotated[tuple[Word, ...], BeforeValidator(_several), Field(max_length=1_000)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_several), Field(max_length=100)]
 Year = Annotated[int, Field(ge=-100_000, le=10_000)]
 
@@ -41,9 +42,9 @@ class Answer(BaseModel):
 class Filters(Asked):
     """Conditions that every item in the results must meet. Several values of one field mean any of them."""
 
-    institution: tuple[Word, ...] = Field((), max_length=1000, description="slugs")
-    without_institution: tuple[Word, ...] = Field(
-        (), max_length=1000, description="slugs that must not appear: how the service hides an institution"
+    institution: Slugs = Field((), description="slugs")
+    without_institution: Slugs = Field(
+        (), description="slugs that must not appear: how the service hides an institution"
     )
     language: Words = Field((), description="BCP 47 tags of its captions; `de` finds `de-AT`")
     earliest: Year | None = Field(None, description="made in this year or later")

@@ -140,7 +140,8 @@ DARK_RULES = """() => {
 
 PATHS = (
     "/",
-    "/search?q=a+lion+rampant",
+    "/search?q=lion+-crown+OR+rose+colour:red&latest=1450&iconclass=46A",
+    "/help",
     "/search?creator=nobody",
     "/item/{}",
     "/item/{}?seen=a+lion&branch=46A12",

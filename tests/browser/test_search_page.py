@@ -93,6 +93,26 @@ def test_without_javascript_everything_still_works(page_of: PageOf, picture: Pat
     expect(page.locator("h1")).to_have_text("Pictures like yours")
 
 
+def test_without_javascript_a_query_is_taken_apart_again(page_of: PageOf) -> None:
+    page = page_of("/search?q=type:Wappen+-azure", java_script_enabled=False)
+    total = page.locator("#count").inner_text()
+    page.locator(".part", has_text="azure").locator("a.drop").click()
+    assert parameters(page)["q"] == ["type:Wappen"]
+    assert page.locator("#count").inner_text() != total
+    page.click("text=Oldest")
+    assert parameters(page)["sort"] == ["oldest"]
+    assert parameters(page)["q"] == ["type:Wappen"]
+    count = page.locator(".centuries a").first.get_attribute("title")
+    page.locator(".centuries a").first.click()
+    assert "earliest" in parameters(page)
+    assert (count or "").rsplit(" ", 1)[-1] == page.locator("#count").inner_text().split()[0]
+    page.check(".tree input >> nth=0")
+    page.click("text=Apply")
+    assert "iconclass" in parameters(page)
+    page.click(".how")
+    expect(page.locator("h1")).to_have_text("How to search")
+
+
 def test_a_picture_is_searched_with_as_soon_as_it_is_chosen_or_dropped(
     page_of: PageOf, picture: Path
 ) -> None:

@@ -18,6 +18,7 @@ from retrieval.answers import (
     FacetValue,
     Item,
     Notation,
+    NotationCount,
     NotationSuggestion,
     Results,
     Status,
@@ -71,6 +72,23 @@ FACETS = Facets(
     iconclass=(
         FacetValue(value="25F", label="animals", count=1),
         FacetValue(value="46A", label="communal life", count=1),
+    ),
+    iconclass_tree=tuple(
+        NotationCount(value=notation, label=label, count=1, broader=broader)
+        for notation, label, broader in (
+            ("2", "Nature", None),
+            ("25", "earth, world as celestial body", "2"),
+            ("25F", "animals", "25"),
+            ("25F2", "mammals", "25F"),
+            ("25F23", "beasts of prey, predatory animals", "25F2"),
+            ("25F23(LION)", "beasts of prey, predatory animals: lion", "25F23"),
+            ("4", "Society, Civilization, Culture", None),
+            ("46", "social and economic life, transport and communication", "4"),
+            ("46A", "communal life", "46"),
+            ("46A1", "social stratification, social groups", "46A"),
+            ("46A12", "nobility and patriciate; chivalry, knighthood", "46A1"),
+            ("46A122", "armorial bearing, heraldry", "46A12"),
+        )
     ),
     century=(FacetValue(value="1400", label="1400–1499", count=1),),
     num_reusable=1,
