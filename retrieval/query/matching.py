@@ -133,7 +133,11 @@ class Matcher:
         depth, search = FIRST_DEPTH, self.view.backend.search
         while True:
             rows, _ = search(judge.wanted.vector, depth, among_N)
-            matches_C = self._judged_without(rows, words) >= MIN_PROBABILITY
+            scores_C = self._judged_without(rows, words)
+            if judge.has_unwanted and not words.has_known_word:
+                # Ordered by the weighted sum (retrieval.query.order): none scores above the one before.
+                scores_C = np.minimum.accumulate(scores_C)
+            matches_C = scores_C >= MIN_PROBABILITY
             is_last = len(rows) < depth or depth >= MAX_DEPTH or not matches_C[-NUM_BELOW:].any()
             if is_last:
                 return np.union1d(found, rows[matches_C])

@@ -178,6 +178,10 @@ class Order:
         if self._judge.has_unwanted:
             scores_C = self._without_unwanted(scores_C, vectors_CD)
         order = np.lexsort((rows, -cosines_C, -scores_C))
+        if self._judge.has_unwanted and not self.asks_for_words:
+            # Whoever gives weights to examples asks for the order of their sum. Words have no such sum.
+            order = np.lexsort((rows, -cosines_C))
+            scores_C[order] = np.minimum.accumulate(scores_C[order])
         return [
             Entry(
                 int(rows[n]),
