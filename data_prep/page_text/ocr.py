@@ -90,8 +90,9 @@ def read_around(
         The zones that were read, or why none could be (the program is missing, fails, or takes too long).
     """
     height, width = pixels.shape[:2]
-    names = languages_for(languages)
-    if program() is None or not names:
+    # The languages are remembered, and without the program there are none to remember.
+    names = languages_for(languages) if program() is not None else []
+    if not names:
         return Refusal(PROGRAM, "Tesseract is not installed (on Debian: apt-get install tesseract-ocr)")
     zones: list[Zone] = []
     without = _without(pixels, pictures)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from builtin_collections.emblems import book
+from builtin_collections.emblems.drawing.lettering import Typeface
 from data_prep.page_text import ocr
 from data_prep.page_text.captions import tie_captions
 from data_prep.page_text.zones import PageText, TextLine, Zone
@@ -122,7 +125,47 @@ def test_captions_of_the_drawn_book_are_tied_to_their_pictures():
 
 def test_without_the_program_there_is_a_reason_and_no_text(monkeypatch):
     monkeypatch.setattr(ocr, "program", lambda: None)
-    import numpy as np
-
     found = ocr.read_around(np.full((400, 300, 3), 255, np.uint8), [(50, 50, 200, 150)], ["fr"])
     assert "not installed" in found.reason
+
+
+def _printed_page(text: str, line: float) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """A page of paper with a hatched picture and a printed line below it."""
+    page = PillowImage.new("L", (700, 1000), 235)
+    picture = (150, 200, 400, 300)
+    page.paste(120, (150, 200, 550, 500))
+    x = 230.0
+    for each in text.split():
+        word = Typeface().word(each, 26)
+        page.paste(20, (round(x), round(line) - word.above), word.mask)
+        x += word.advance + 8
+    return np.asarray(page.convert("RGB")), tuple(map(float, picture))
+
+
+@pytest.mark.skipif(
+    ocr.program() is None, reason="Tesseract is not installed (apt-get install tesseract-ocr)"
+)
+def test_tesseract_reads_the_caption_below_a_picture_and_where_it_is():
+    page, picture = _printed_page("Fig. 3. View of the harbour", 535.0)
+    read = ocr.read_around(page, [picture], ["en"])
+    assert isinstance(read, PageText), read
+    found = tie_captions([picture], read, origin=ocr.ORIGIN)[0]
+    assert "View of the harbour" in found.text
+    assert found.origin == "machine:tesseract"
+    # The line's letters are between 20 pixels above its baseline and 8 below it.
+    assert 505 <= found.box[1] <= 535
+    assert found.box[1] + found.box[3] <= 552
+
+
+@pytest.mark.skipif(
+    ocr.program() is None, reason="Tesseract is not installed (apt-get install tesseract-ocr)"
+)
+def test_tesseract_that_takes_too_long_is_ended_with_a_reason():
+    page, picture = _printed_page("Fig. 3.", 535.0)
+    assert "took longer" in ocr.read_around(page, [picture], ["en"], timeout=0.001).reason
+
+
+def test_languages_are_asked_for_as_far_as_they_are_installed(monkeypatch):
+    monkeypatch.setattr(ocr, "installed_languages", lambda: frozenset({"eng", "fra", "lat"}))
+    assert ocr.languages_for(["fr-FR", "la", "de"]) == ["fra", "lat"]
+    assert ocr.languages_for(["de"]) == ["eng"]
