@@ -27,7 +27,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from rapidfuzz import process
-from rapidfuzz.distance import DamerauLevenshtein
+from rapidfuzz.distance import OSA
 
 from iconoclip.record import Record
 from retrieval import iconography
@@ -299,9 +299,7 @@ class WordIndex:
         near = []
         for length in range(len(word) - slips, len(word) + slips + 1):
             words = vocabulary.get(length, {})
-            found = process.extract(
-                word, words.keys(), scorer=DamerauLevenshtein.distance, score_cutoff=slips, limit=None
-            )
+            found = process.extract(word, words.keys(), scorer=OSA.distance, score_cutoff=slips, limit=None)
             near += [(distance, term[:1] != word[:1], -words[term], term) for term, distance, _ in found]
         return min(near)[-1] if near else None
 
