@@ -63,6 +63,7 @@ class _LogMeter(Meter):
         self._shown = time.monotonic()
 
     def show(self, *, last: bool = False) -> None:
+        """Log a line with the count and the rate, every few seconds and at the end."""
         now = time.monotonic()
         if not last and now - self._shown < SECONDS_BETWEEN_LOG_LINES:
             return
@@ -89,6 +90,7 @@ class _BarMeter(Meter):
         self._task = progress.add_task(what, total=total, note="", unit=unit, rate="")
 
     def show(self, *, last: bool = False) -> None:
+        """Move the bar on the terminal."""
         self._progress.update(
             self._task,
             completed=self.done,

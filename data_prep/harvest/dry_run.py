@@ -44,6 +44,7 @@ def dry_run(config: HarvestConfig) -> int:
         ledger.add_roots(roots(config.sources, config.source))
 
         async def read_everything() -> dict[str, str]:
+            """Read every document, no image; the result is the hosts that were not read, with reasons."""
             network = config.network
             async with fetcher_for(
                 ledger, network, profile_of, sources=config.sources, contact=config.contact
