@@ -173,7 +173,7 @@ def test_a_model_learns_what_ink_is(tmp_path):
         for n in range(3)
     ]
     pages = read_pages(write_pages(tmp_path, rows))
-    network = fit([stored(page) for page in pages], 4)
+    network = fit([stored(page) for page in pages], 3)
     found = looked_at(network, pages[1])
     dark = found.maps_CHW[CLASSES.index("illustration")]
     left, top, right, bottom = found.wanted[0][1]
