@@ -73,7 +73,9 @@ class Words:
             if isinstance(read, PageText):
                 tied = tie_captions(places, read, origin=ORIGIN)
         language = languages[0] if languages else "und"
-        return {number: one.as_caption(language) for number, one in tied.items()}
+        # Records measure in pixels of the full-size source image; the zones are in those of the stored one.
+        scale = (page.image.source_width or width) / width, (page.image.source_height or height) / height
+        return {number: one.as_caption(language, scale) for number, one in tied.items()}
 
 
 def with_institution(finding: Finding, text: PageText | Refusal | None, size: tuple[int, int]) -> Finding:
