@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from iconoclip.errors import MissingRequirement
 from iconoclip.files import sha256_of
 from iconoclip.record import Caption, RawPair
 from retrieval.answers import Query
@@ -103,7 +104,7 @@ def test_kinds_institutions_and_years_are_words_too(engine: SearchEngine) -> Non
     assert "nothing 9" not in dated
 
 
-def test_an_index_of_the_older_kind_is_searched_by_its_plain_words(
+def test_an_index_of_the_older_kind_is_refused_with_the_way_to_build_it_again(
     make_index: Callable[..., Path],
 ) -> None:
     folder = make_index(samples_of(range(12)))
@@ -115,6 +116,6 @@ def test_an_index_of_the_older_kind_is_searched_by_its_plain_words(
     connection.close()
     manifest = catalog.parent / "manifest.json"
     manifest.write_text(manifest.read_text().replace(before, sha256_of(catalog)))
-    with SearchEngine.open(folder) as engine:
-        assert engine.search(Query(text="red circle number 0")).hits[0].title == "a red circle number 0"
-        assert engine.search(Query(text="reds", mode="keyword")).hits == ()
+    with pytest.raises(MissingRequirement, match="cannot search it") as refused:
+        SearchEngine.open(folder)
+    assert "iconoclip index" in str(refused.value.remedy)
