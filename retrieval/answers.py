@@ -308,7 +308,7 @@ class FacetValue(Answer):
 class NotationCount(FacetValue):
     """An Iconclass notation with the number of items that have it or one below it."""
 
-    broader: str | None = Field(description="the notation above it; null for a main division")
+    broader: str | None = Field(None, description="the notation above it; null for a main division")
 
 
 class Facets(Answer):

@@ -21,8 +21,14 @@ MATERIAL = ROOT.parent / "shared" / "material"
 # No test may reach a hub or a tracking service.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
-# On a machine under load, the time that an example takes depends on more than the code.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# On a machine under load, the time that an example takes depends on more than the code. Each run draws other
+# examples; ICONOCLIP_EXAMPLES=1000 draws many.
+settings.register_profile(
+    "house",
+    deadline=None,
+    max_examples=int(os.environ.get("ICONOCLIP_EXAMPLES", "50")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("house")
 # Whoever starts the tests in the background may ignore Ctrl-C; programs that tests start must receive it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

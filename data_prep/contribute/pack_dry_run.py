@@ -48,7 +48,7 @@ def dry_run(config: PackConfig, tars: list[str], read_into: Read) -> int:
         started = clock.now(config.harvested_at)
         ledger.begin({}, started)
         read_into(ledger, reader, config)
-        num_elsewhere = _leave_addresses_out(ledger)
+        num_elsewhere = ledger.set_aside_addresses(ELSEWHERE)
         fetch_everything(ledger, _session(config, reader))
         return _list(ledger, config, Recorder(config, [started]), num_elsewhere)
 
@@ -66,20 +66,11 @@ def _session(config: PackConfig, reader: TableReader) -> Session:
     )
 
 
-def _leave_addresses_out(ledger: Ledger) -> int:
-    """Mark the pictures that have web addresses, so that they are not requested. Returns their number."""
-    with ledger.transaction():
-        return ledger.database.execute(
-            "UPDATE items SET state = ? WHERE host != '' AND state = 'pending'", (ELSEWHERE,)
-        ).rowcount
-
-
 def _list(ledger: Ledger, config: PackConfig, recorder: Recorder, num_elsewhere: int) -> int:
     packed = Packed()
     for record in planned(ledger, config, recorder, packed):
         _print_record(record.model_dump(mode="json"), config.json)
-    rows = ledger.database.execute("SELECT candidate FROM items WHERE state = ? ORDER BY id", (ELSEWHERE,))
-    for (candidate,) in rows.fetchall():
+    for candidate in ledger.candidates_in(ELSEWHERE):
         _print_record(recorder.outline(CANDIDATE.validate_json(candidate)), config.json)
     refused: list[Refused] = [*refusals_of(ledger), *packed.refused]
     for source, reason in refused:

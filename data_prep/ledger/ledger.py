@@ -281,6 +281,18 @@ class Ledger:
         )  # fmt: skip
         return rows.fetchall()
 
+    def set_aside_addresses(self, state: str) -> int:
+        """Give items that wait for a host another state, so that none is requested; returns their number."""
+        with self.transaction():
+            return self.database.execute(
+                "UPDATE items SET state = ? WHERE host != '' AND state = 'pending'", (state,)
+            ).rowcount
+
+    def candidates_in(self, state: str) -> list[str]:
+        """The candidates of the items in a state, as JSON, in the order of the source."""
+        rows = self.database.execute("SELECT candidate FROM items WHERE state = ? ORDER BY id", (state,))
+        return [candidate for (candidate,) in rows.fetchall()]
+
     def holds(self, document: int) -> bool:
         """Whether links or items of a document are held."""
         query = (

@@ -104,6 +104,7 @@ def test_mirador_paints_an_item_and_the_results_of_a_search(
     assert errors == []
 
 
+@pytest.mark.long
 def test_mirador_searches_within_an_object(
     viewers: str, address: str, item_key: str, watched: tuple[Page, list[str], list[str]]
 ) -> None:
@@ -122,6 +123,7 @@ def test_mirador_searches_within_an_object(
     assert errors == []
 
 
+@pytest.mark.long
 def test_mirador_shows_a_canvas_without_a_picture(
     viewers: str, address: str, watched: tuple[Page, list[str], list[str]]
 ) -> None:

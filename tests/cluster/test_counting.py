@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -96,7 +97,8 @@ def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
     cancel(CancelConfig(run_dir=run))
     assert cluster.processes(job_dir.job_ids()[0]) == []
     assert job_dir.work_of(None).state == "cancelled"
-    assert "exit code 75, cancelled" in log_of(run)
+    # SLURM ends srun as well, which may be gone before it can say 75.
+    assert re.search("exit code (75|143), cancelled", log_of(run))
     num_done = len(steps_of(run))
     resume(ResumeConfig(run_dir=run))
     wait_until(lambda: len(steps_of(run)) > num_done, "continuing")

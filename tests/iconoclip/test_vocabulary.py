@@ -17,6 +17,8 @@ from iconoclip.vocabulary import RETIRED_VALUES
 # Names that mean another thing in some place, each with the reason.
 EXCEPTIONS = {
     "split": "a run may be validated on none",
+    "language": "one for texts without any (`pack`, profiles), several to filter by (`search`)",
+    "train": "the config of a training run (`demo`), pages with their truth (`segment`)",
     "rights": "one statement for rows without any (`pack`), several short names to filter by (`search`)",
 }
 # The columns of a partner's table: each field holds the name of a column, whatever else it is called like.

@@ -106,6 +106,7 @@ print(auto.precision, np.sum(plain.encode_texts(texts) * short.encode_texts(text
 """
 
 
+@pytest.mark.long
 def test_without_any_avx_auto_is_float32_and_bfloat16_still_right(model: Path) -> None:
     command = [sys.executable, "-c", EVERY_PRECISION, str(model)]
     done = subprocess.run(command, env=without("AVX"), capture_output=True, text=True)

@@ -158,6 +158,7 @@ def test_a_run_resumes_with_other_ranks_and_workers(make_config: MakeConfig, tmp
     assert scores(mixed) == scores(alone)
 
 
+@pytest.mark.long
 def test_slices_train_like_the_whole(make_config: MakeConfig, tmp_path: Path) -> None:
     changes = STEPS | {
         "max_steps": 13,

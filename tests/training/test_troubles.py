@@ -206,8 +206,12 @@ def test_too_little_memory_names_the_fields_that_help(
     "environment",
     [
         {"WANDB_MODE": "online"},  # no key
-        {"WANDB_MODE": "online", "WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "1"},  # no server
-        {"WANDB_MODE": "no such mode"},
+        pytest.param(
+            {"WANDB_MODE": "online", "WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "1"},
+            id="no server",
+            marks=pytest.mark.long,
+        ),
+        pytest.param({"WANDB_MODE": "no such mode"}, id="no such mode", marks=pytest.mark.long),
     ],
 )
 def test_wandb_never_ends_a_run(

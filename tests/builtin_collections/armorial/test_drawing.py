@@ -72,7 +72,11 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize("coat", range(2))
+# One drawing of each in the short run.
+COATS = (0, pytest.param(1, marks=pytest.mark.long))
+
+
+@pytest.mark.parametrize("coat", COATS)
 @pytest.mark.parametrize("ordinary", list(Ordinary))
 def test_ordinary_lies_where_blazoned(ordinary: Ordinary, coat: int) -> None:
     on, outside = POINTS[ordinary]
@@ -92,7 +96,7 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("coat", range(2))
+@pytest.mark.parametrize("coat", COATS)
 @pytest.mark.parametrize("division", list(Division))
 def test_field_is_parted_as_blazoned(division: Division, coat: int) -> None:
     arms = Arms(Field((OR, ARGENT), division), None, (Group(Charge.BILLET, 1, AZURE),))

@@ -20,7 +20,7 @@ from iconoclip.shardset import ShardSet
 from tests.data_prep.harvest.harvesting import REPORT, files
 
 # Fewer in the usual run; ICONOCLIP_KILLS=50 for the long one.
-NUM_KILLS = int(os.environ.get("ICONOCLIP_KILLS", "4"))
+NUM_KILLS = int(os.environ.get("ICONOCLIP_KILLS", "3"))
 
 # Imports once, then forks a harvest for each line of words it reads: so a kill costs no second of imports.
 FORKER = """

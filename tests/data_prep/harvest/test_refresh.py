@@ -22,7 +22,7 @@ from tests.data_prep.harvest.worlds import FakePool, InlineDecoders, World, hist
 
 CLOCK = "2026-02-01T00:00:00Z"
 # Fewer in the usual run; ICONOCLIP_TREES=500 for the long one.
-NUM_TREES = int(os.environ.get("ICONOCLIP_TREES", "40"))
+NUM_TREES = int(os.environ.get("ICONOCLIP_TREES", "25"))
 
 
 def config(sources: list[str], out: Path, **values: Any) -> HarvestConfig:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
-from retrieval.config import ServeConfig
+from retrieval.config import FederateConfig, ServeConfig
 from retrieval.service.guards.refusals import CODES
 
 DOC = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -36,4 +36,4 @@ def test_every_error_code_is_listed_with_its_status() -> None:
 
 def test_every_setting_named_exists() -> None:
     named = set(re.findall(r"--([a-z_]+)", DOC)) - {"help"}
-    assert named <= set(ServeConfig.model_fields)
+    assert named <= set(ServeConfig.model_fields) | set(FederateConfig.model_fields)
