@@ -127,7 +127,9 @@ def _harvest_all(config: DemoConfig, shards: Path, console: Console) -> None:
                 for archive in found
             },
         )  # fmt: skip
-    _step(console, "merge", *(str(sets / archive.institution) for archive in found), out=shards)
+    # Drawn shields of different arms look alike: the default of 6 bits takes hundreds of them for copies.
+    parts = [str(sets / archive.institution) for archive in found]
+    _step(console, "merge", *parts, out=shards, near_duplicate_bits=2)
 
 
 def _all_at_once(console: Console, commands: dict[str, list[str]]) -> None:
