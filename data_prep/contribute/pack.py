@@ -74,9 +74,8 @@ def pack(config: PackConfig) -> int:
         name = config.name or _name(ledger)
         try:
             trusted = [reader.web.base] if reader.web else []
-            return fetch_and_pack(
-                ledger, replace(session, name=name, image_folder=reader.folder, trusted=trusted)
-            )
+            session = replace(session, name=name, image_folder=reader.folder, trusted=trusted)
+            return fetch_and_pack(ledger, session, "decode")
         finally:
             if ledger.get("finished"):
                 shutil.rmtree(members, ignore_errors=True)

@@ -49,7 +49,7 @@ def dry_run(config: PackConfig, tars: list[str], read_into: Read) -> int:
         ledger.begin({}, started)
         read_into(ledger, reader, config)
         num_elsewhere = ledger.set_aside_addresses(ELSEWHERE)
-        fetch_everything(ledger, _session(config, reader))
+        fetch_everything(ledger, _session(config, reader), "decode")
         return _list(ledger, config, Recorder(config, [started]), num_elsewhere)
 
 

@@ -110,12 +110,16 @@ def _pack_joined(session: Session, share: Share) -> int:
             return fetch_and_pack(ledger, dataclasses.replace(session, share=None))
 
 
-def fetch_and_pack(ledger: Ledger, session: Session) -> int:
-    """Do the remaining work in the ledger, then pack. All kinds of source use this function."""
+def fetch_and_pack(ledger: Ledger, session: Session, verb: str = "harvest") -> int:
+    """Do the remaining work in the ledger, then pack. All kinds of source use this function.
+
+    Args:
+        verb: what its progress is called.
+    """
     out = session.out
     recorder = Recorder(session.storing, round_times(ledger))
     for _ in range(MAX_PACKINGS):
-        paused = fetch_everything(ledger, session)
+        paused = fetch_everything(ledger, session, verb)
         if paused and not session.pack_incomplete:
             raise must_wait(paused, ledger)
         if not ledger.get("changed") and (out / MANIFEST_NAME).exists():
@@ -148,12 +152,12 @@ def fetch_and_pack(ledger: Ledger, session: Session) -> int:
     )
 
 
-def fetch_everything(ledger: Ledger, session: Session) -> dict[str, str]:
+def fetch_everything(ledger: Ledger, session: Session, verb: str = "harvest") -> dict[str, str]:
     """Download until nothing is left; then decide which candidate counts for each key, and
     download what that changed.
     """
     while True:
-        what, unit = ("harvest", "images") if session.fetches_images else ("catalogue", "documents")
+        what, unit = (verb, "images") if session.fetches_images else ("catalogue", "documents")
         with progress(what, unit=unit) as meter, _terminate_as_interrupt():
             paused = session.run(ledger, meter)
         if session.share is None:
