@@ -51,7 +51,8 @@ gc.disable()
 LONGEST_FIRST = (
     "cluster", "training/test_ranks.py", "demo", "browser",
     "retrieval/test_load.py", "training/test_compile.py", "data_prep/harvest/test_changes.py",
-    "corpus/test_road.py", "data_prep/harvest/test_kill.py", "data_prep/harvest/test_catalogue.py",
+    "corpus/test_road.py", "data_prep/harvest/test_kill.py",
+    "data_prep/harvest/test_catalogue_selections.py", "data_prep/harvest/test_catalogue.py",
     "training/test_configs.py", "training/test_accounting.py", "training/test_train.py",
     "retrieval/test_meaning.py", "data_prep/harvest/test_array.py", "retrieval/test_compaction.py",
     "data_prep/harvest/test_harvest.py", "retrieval/test_refresh.py", "corpus/test_harvest.py",

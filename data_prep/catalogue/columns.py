@@ -153,25 +153,12 @@ def row_of(
         refused: why a harvest would not store it.
         terms: texts by field: `subject`, `person`, `place`, `technique`.
     """
-    source, service = candidate.source, candidate.service
-    size = candidate.source_size or (service and (service.width, service.height)) or (None, None)
-    region = source.region or candidate.region
-    is_part = region is not None and source.canvas is not None and source.id != source.canvas
     return {
         "key": key,
         "institution": candidate.institution.slug,
         "institution_name": candidate.institution.name,
-        "source_id": source.id,
-        "manifest": source.manifest,
-        "canvas": source.canvas,
-        "annotation": source.id if is_part else None,
-        "image": candidate.image_uri or source.image,
-        "image_service": source.image_service or (service.id if service else None),
+        **_source_columns(candidate),
         "host": host,
-        "homepage": source.homepage,
-        "width": size[0],
-        "height": size[1],
-        "region": region.model_dump() if region else None,
         **_service_columns(candidate),
         "title": candidate.captions[0].text if candidate.captions else None,
         "captions": [caption.model_dump() for caption in candidate.captions],
@@ -194,6 +181,25 @@ def row_of(
         "document_ordinal": at.document_ordinal,
         "ordinal": at.ordinal,
         "candidate": _rest_of(candidate),
+    }
+
+
+def _source_columns(candidate: Candidate) -> dict[str, Any]:
+    source, service = candidate.source, candidate.service
+    size = candidate.source_size or (service and (service.width, service.height)) or (None, None)
+    region = source.region or candidate.region
+    is_part = region is not None and source.canvas is not None and source.id != source.canvas
+    return {
+        "source_id": source.id,
+        "manifest": source.manifest,
+        "canvas": source.canvas,
+        "annotation": source.id if is_part else None,
+        "image": candidate.image_uri or source.image,
+        "image_service": source.image_service or (service.id if service else None),
+        "homepage": source.homepage,
+        "width": size[0],
+        "height": size[1],
+        "region": region.model_dump() if region else None,
     }
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from data_prep.candidate import Candidate, ImageService, Refusal
 from data_prep.harvest.documents import LOCAL, read_file
+from data_prep.harvest.received import (
+    Answer,
+    contradicts,
+    if_unchanged,
+    is_doubtful,
+    true_region,
+    true_size,
+    what_came,
+)
 from data_prep.iiif.image_api import (
     ImageRequest,
     Size,
@@ -22,7 +30,6 @@ from data_prep.iiif.image_api import (
 )
 from data_prep.iiif.tiles import without_whole
 from data_prep.images.decoders import Decoders
-from data_prep.images.mosaic import Place
 from data_prep.images.store import StoredImage
 from data_prep.ledger.jobs import ImageFacts, ItemJob, Outcome
 from data_prep.ledger.ledger import Ledger
@@ -31,30 +38,12 @@ from data_prep.network.answers import Gone, NotNow, Refused
 from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.network.shared_calls import SharedCalls
 from iconoclip.pictures import ImageRefused
-from iconoclip.record import Region
 
 # A server that answers a sized request in this way may have limits that only its info.json states.
 ASK_INFO_AFTER: Final = ("HTTP 400", "HTTP 403", "HTTP 404", "HTTP 501")
 MAX_INFO_BYTES: Final = 5_000_000
 # Of files larger than this, one is decoded at a time: each takes several times its size of memory.
 LARGE_FILE_BYTES: Final = 64_000_000
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """An image as received, and the request that it answers."""
-
-    request: ImageRequest
-    fetched: Fetched
-    source_size: Size | None
-    """Size of the full image, as the service or the manifest states it."""
-    service: ImageService | None = None
-    """The service that was requested; None if the image's own address was."""
-    places: tuple[Place, ...] = ()
-    """The position of each file, if they are the tiles of an image."""
-    is_all: bool = False
-    """Whether what came from its own address is the image itself, and not a version of what a service
-    holds."""
 
 
 class ItemFetcher:
@@ -113,16 +102,16 @@ class ItemFetcher:
         candidate = job.candidate
         services: dict[str, bytes] = {}
         answer = await self._image(candidate, job, services)
-        if outcome := _if_unchanged(job, answer):
+        if outcome := if_unchanged(job, answer):
             return outcome
         stored = await self._store(answer, candidate, job)
-        if answer.service and not answer.service.is_info and _is_doubtful(answer, stored):
+        if answer.service and not answer.service.is_info and is_doubtful(answer, stored):
             # The manifest states a wrong size, or the server sends another: its info.json tells.
             info = await self._info(answer.service, services)
             answer = await self._sized(info, candidate, job, known=answer)
             stored = await self._store(answer, candidate, job)
-        if _contradicts(answer, stored):
-            raise Refused(_what_came(answer, stored))
+        if contradicts(answer, stored):
+            raise Refused(what_came(answer, stored))
         return Outcome(
             job,
             "fetched",
@@ -133,7 +122,7 @@ class ItemFetcher:
             services=services,
         )
 
-    async def _store(self, answer: _Answer, candidate: Candidate, job: ItemJob) -> StoredImage:
+    async def _store(self, answer: Answer, candidate: Candidate, job: ItemJob) -> StoredImage:
         if answer.fetched.not_modified:
             raise NotNow("HTTP 304 to a request without conditions")
         crop = answer.request.crop
@@ -150,7 +139,7 @@ class ItemFetcher:
                 raise NotNow(str(refused)) from None
             raise Refused(str(refused)) from None
 
-    def _facts(self, answer: _Answer, stored: StoredImage, candidate: Candidate) -> ImageFacts:
+    def _facts(self, answer: Answer, stored: StoredImage, candidate: Candidate) -> ImageFacts:
         uri = answer.request.uri
         return ImageFacts(
             width=stored.width,
@@ -161,14 +150,14 @@ class ItemFetcher:
             colours=stored.colours,
             received=stored.received,
             requested=answer.request.size,
-            source_size=_true_size(answer, stored.received),
+            source_size=true_size(answer, stored.received),
             image=uri if host_of(uri) else None,
             opt_out=tuple(sorted({*answer.fetched.opt_out, *stored.opt_out})),
             round=self._round,
-            region=_true_region(candidate, _true_size(answer, stored.received)),
+            region=true_region(candidate, true_size(answer, stored.received)),
         )
 
-    async def _image(self, candidate: Candidate, job: ItemJob, services: dict[str, bytes]) -> _Answer:
+    async def _image(self, candidate: Candidate, job: ItemJob, services: dict[str, bytes]) -> Answer:
         """Ask for the image as small as wanted; for the info.json only where no request can be
         made without it."""
         service = candidate.service
@@ -209,18 +198,18 @@ class ItemFetcher:
             return False
         return bool(image_request(service, max_side=self._max_side).tiles)
 
-    async def _whole(self, candidate: Candidate, job: ItemJob) -> _Answer:
+    async def _whole(self, candidate: Candidate, job: ItemJob) -> Answer:
         """The image from its own address, in whatever size; a region is cut out later."""
         if not candidate.image_uri:
             raise Refused("the source names no image")
         request = ImageRequest(candidate.image_uri, None, crop=candidate.measured and candidate.measured[0])
         fetched = await self._bytes(request.uri, job)
         is_all = candidate.service is None and bool(host_of(request.uri))
-        return _Answer(request, fetched, candidate.source_size, is_all=is_all)
+        return Answer(request, fetched, candidate.source_size, is_all=is_all)
 
     async def _sized(
-        self, service: ImageService, candidate: Candidate, job: ItemJob, known: _Answer | None = None
-    ) -> _Answer:
+        self, service: ImageService, candidate: Candidate, job: ItemJob, known: Answer | None = None
+    ) -> Answer:
         """The image, or the region, from the service in the size wanted.
 
         Args:
@@ -243,9 +232,9 @@ class ItemFetcher:
             return await self._tiles(request, service, size or candidate.source_size)
         else:
             fetched = await self._bytes(request.uri, job)
-        return _Answer(request, fetched, size or candidate.source_size, service=service)
+        return Answer(request, fetched, size or candidate.source_size, service=service)
 
-    async def _tiles(self, request: ImageRequest, service: ImageService, size: Size | None) -> _Answer:
+    async def _tiles(self, request: ImageRequest, service: ImageService, size: Size | None) -> Answer:
         """The image from its tiles, requested one after the other within the bounds of one image.
 
         A host's rate limit counts each of them. They have no validators: a refresh requests them again.
@@ -262,7 +251,7 @@ class ItemFetcher:
             (tile.x, tile.y, tile.width, tile.height, len(file))
             for tile, file in zip(request.tiles, files, strict=True)
         )
-        return _Answer(request, whole, size, service=service, places=places)
+        return Answer(request, whole, size, service=service, places=places)
 
     async def _bytes(self, uri: str, job: ItemJob) -> Fetched:
         if self._image_folder is not None and host_of(uri) == LOCAL:
@@ -291,41 +280,6 @@ class ItemFetcher:
         return info
 
 
-def _if_unchanged(job: ItemJob, answer: _Answer) -> Outcome | None:
-    """The outcome, where the image is the one that was fetched in an earlier round; None where it
-    must be stored."""
-    fetched, before = answer.fetched, job.facts
-    if before is None:
-        return None
-    if not fetched.not_modified and hashlib.sha256(fetched.body).hexdigest() != before.source_sha256:
-        return None
-    opt_out = {*fetched.opt_out, *(before.opt_out if fetched.not_modified else ())}
-    uri = answer.request.uri
-    after = replace(
-        before,
-        requested=answer.request.size,
-        source_size=_true_size(answer, before.received),
-        image=uri if host_of(uri) else None,
-        region=_true_region(job.candidate, _true_size(answer, before.received)),
-        opt_out=tuple(sorted(opt_out)),
-    )
-    if not fetched.not_modified and (after.opt_out, after.region, after.source_size) != (
-        before.opt_out,
-        before.region,
-        before.source_size,
-    ):
-        return None
-    is_same = after == before
-    return Outcome(
-        job,
-        "fetched",
-        etag=fetched.etag,
-        last_modified=fetched.last_modified,
-        is_unchanged=is_same,
-        facts=None if is_same else after,
-    )
-
-
 def _stocks(service: ImageService) -> list[ImageService]:
     """What else a tile set may hold if its first files are missing: finer tiles, and the full image.
 
@@ -345,55 +299,6 @@ def _may_be_a_guess(service: ImageService) -> bool:
     Software that does not know the size writes a square; pictures are rarely square.
     """
     return not service.is_info and service.version == 3 and service.width == service.height
-
-
-def _is_doubtful(answer: _Answer, stored: StoredImage) -> bool:
-    """Whether the assumed size may be wrong: the image received has another shape, or is larger."""
-    asked = answer.request.size
-    is_larger = asked is not None and max(stored.received) > max(asked) + 1 + max(asked) // 50
-    return is_larger or _contradicts(answer, stored)
-
-
-def _contradicts(answer: _Answer, stored: StoredImage) -> bool:
-    """Whether the image received has another shape than requested. Smaller ones are common and harmless."""
-    asked, came = answer.request.size, stored.received
-    if asked is None or answer.service is None:
-        return False
-    if (
-        answer.request.region is None
-        and answer.request.crop is None
-        and _is_shape((asked[1], asked[0]), came)
-    ):
-        return False  # turned upright by what the image says of itself
-    return not _is_shape(asked, came)
-
-
-def _is_shape(asked: Size, came: Size) -> bool:
-    """Whether two sizes have the same shape, give or take the rounding of the smaller one and a hundredth."""
-    scale = max(came) / max(asked)
-    expected = (asked[0] * scale, asked[1] * scale)
-    allowed = 1.5 + 0.01 * max(came) + 0.5 * scale
-    return abs(expected[0] - came[0]) <= allowed and abs(expected[1] - came[1]) <= allowed
-
-
-def _what_came(answer: _Answer, stored: StoredImage) -> str:
-    asked, came = answer.request.size or (0, 0), stored.received
-    return (
-        f"asked for {asked[0]}x{asked[1]} pixels, the server sent {came[0]}x{came[1]}: not the same picture"
-    )
-
-
-def _true_size(answer: _Answer, received: Size) -> Size | None:
-    """Size of the full image: as its service states it, otherwise as received from its own address."""
-    return received if answer.is_all else answer.source_size
-
-
-def _true_region(candidate: Candidate, size: Size | None) -> Region | None:
-    """The region in pixels of the full image, if the candidate measured it in another space."""
-    region, space = candidate.measured or (None, None)
-    if region is None or space is None or size is None:
-        return None
-    return region_in_image(region, space, size)
 
 
 def _read_image(folder: Path, name: str, max_bytes: int) -> Fetched:

@@ -21,14 +21,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from data_prep.config_groups import Storing
+from data_prep.harvest.previous_set import PreviousSet
 from data_prep.harvest.recording import Recorder, rights_of, rights_refusal, why_invalid
-from data_prep.ledger.holdings import Holding, Published, holding, looks, num_held, perceptual_hashes
+from data_prep.ledger.holdings import Holding, holding, looks, num_held, perceptual_hashes
 from data_prep.ledger.jobs import CANDIDATE, FACTS, ImageFacts
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.walk import SourcePosition, Visit, places, shared_identifiers
 from data_prep.near_duplicates import Clusters
-from iconoclip.errors import BadInput, IconoclipError
-from iconoclip.files import atomic_write, write_json
+from iconoclip.files import write_json
 from iconoclip.progress import progress
 from iconoclip.record import Record
 from iconoclip.shardset import (
@@ -40,11 +40,6 @@ from iconoclip.shardset import (
     with_tombstones,
 )
 
-GONE = "no longer offered by its source"
-# A refresh that would withdraw more than a tenth of a larger set stops and needs confirmation.
-LARGE_SET = 100
-SHARE_THAT_MAY_GO = 0.1
-WITHDRAWALS_NAME = "withdrawals.jsonl"
 NUM_SHOWN = 20
 
 
@@ -79,10 +74,6 @@ class _SampleRow:
     facts: ImageFacts
 
 
-class TooManyWithdrawals(BadInput):
-    """A refresh would withdraw so much of a set that a person must confirm it."""
-
-
 def pack(
     ledger: Ledger, storing: Storing, recorder: Recorder, out: Path, name: str, *, confirm_withdrawals: bool
 ) -> Packed:
@@ -105,7 +96,7 @@ def pack(
     assert ledger.folder is not None
     staging = ledger.folder / "packing"
     shutil.rmtree(staging, ignore_errors=True)
-    before = _Before(ledger, out)
+    previous = PreviousSet(ledger, out)
     clusters = _clusters(ledger, storing.split.near_duplicate_bits)
     shared = shared_identifiers(ledger)
     packed = Packed(num_clusters=clusters.num_joined, num_told_apart=len(shared))
@@ -119,19 +110,19 @@ def pack(
             created_by=recorder.created_by,
             max_shard_bytes=storing.storage.max_shard_bytes,
         ) as writer,
-        before,
-        _Bytes(ledger, before) as stored,
+        previous,
+        _Bytes(ledger, previous) as stored,
     ):
         recording = _Recording(recorder, storing, clusters, shared, packed)
-        packing = _Packing(writer, recording, before, stored, packed)
+        packing = _Packing(writer, recording, previous, stored, packed)
         for row in _rows(ledger, packed):
             meter.advance()
             packing.add(row)
         if stored.num_lost:
             raise LostBytes(stored.num_lost)
-        tombstones = before.tombstones(recorder.created_at)
+        tombstones = previous.tombstones(recorder.created_at)
         if not confirm_withdrawals:
-            before.ask_before_withdrawing(ledger.folder)
+            previous.ask_before_withdrawing(ledger.folder)
     _complete(staging, tombstones)
     hand_over(ledger.folder, out)
     return packed
@@ -204,7 +195,7 @@ class _Packing:
 
     writer: ShardSetWriter
     recording: _Recording
-    before: _Before
+    previous: PreviousSet
     stored: _Bytes
     packed: Packed
 
@@ -220,14 +211,14 @@ class _Packing:
         if image is None:
             return
         self.writer.add(record, image)
-        self.before.kept(record.key)
+        self.previous.kept(record.key)
         self.packed.num_samples += 1
         self.packed.num_held += row.held.state != "fetched"
 
     def _is_withdrawn(self, record: Record, names: Sequence[str]) -> bool:
-        """Whether the set before withdrew a sample, under any of its names; if so, its refusal is noted."""
-        before = self.before.withdrawn
-        withdrawn = next((before[key] for key in names if key in before), None)
+        """Whether the previous set withdrew a sample, under any of its names; if so, its refusal is noted."""
+        tombstones = self.previous.withdrawn
+        withdrawn = next((tombstones[key] for key in names if key in tombstones), None)
         if withdrawn is None:
             return False
         self.packed.refused.append((record.key, f"withdrawn: {withdrawn.reason}"))
@@ -295,8 +286,8 @@ def _come_twice(hashes: Iterable[str]) -> set[str]:
 class _Bytes:
     """Reads the JPEG of a row, from its spool or from the shard set of the previous round."""
 
-    def __init__(self, ledger: Ledger, before: _Before) -> None:
-        self._ledger, self._before = ledger, before
+    def __init__(self, ledger: Ledger, previous: PreviousSet) -> None:
+        self._ledger, self._previous = ledger, previous
         self._files: dict[int, object] = {}
         self.num_lost = 0
 
@@ -316,7 +307,7 @@ class _Bytes:
         """
         # The spools of a round are removed when it is packed; unchanged images are in the shards.
         sources: list[Callable[[], bytes | None]] = [functools.partial(self._from_spool, row)]
-        sources += [functools.partial(self._before.image, key) for key in names]
+        sources += [functools.partial(self._previous.image, key) for key in names]
         for source in sources:
             data = source()
             if data is not None and hashlib.sha256(data).hexdigest() == row.facts.sha256:
@@ -337,76 +328,3 @@ class _Bytes:
         file = self._files[row.held.spool]
         file.seek(row.held.offset)  # type: ignore[attr-defined]
         return bytes(file.read(row.held.size))  # type: ignore[attr-defined]
-
-
-class _Before:
-    """The set that was published before this round, if any. Its keys are in a temporary table."""
-
-    def __init__(self, ledger: Ledger, out: Path) -> None:
-        self._published = Published(ledger.database)
-        try:
-            self._set: ShardSet | None = ShardSet(out)
-        except IconoclipError:
-            self._set = None
-        self._tombstones = (
-            {} if self._set is None else {one.key: one for one in self._set.manifest.tombstones}
-        )
-        # Items that the source had dropped may come back; items that a person withdrew may not.
-        self.withdrawn = {key: one for key, one in self._tombstones.items() if one.reason != GONE}
-
-    def __enter__(self) -> _Before:
-        self._published.__enter__()
-        if self._set is not None:
-            table = self._set.table(["key", "shard", "image_offset", "image_size"])
-            for batch in table.to_batches(max_chunksize=10_000):
-                self._published.add(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._published.__exit__()
-
-    def image(self, key: str) -> bytes | None:
-        """The stored JPEG of a sample."""
-        place = self._published.place(key)
-        try:
-            return self._set.read_bytes(*place) if self._set is not None and place else None
-        except IconoclipError:
-            return None
-
-    def kept(self, key: str) -> None:
-        """Record that the sample is in the new set as well."""
-        if self._set is not None:
-            self._published.keep(key)
-            self._tombstones.pop(key, None)
-
-    def tombstones(self, at: str) -> list[Tombstone]:
-        """The earlier withdrawals, and one for every sample that was in the set before and is not now."""
-        gone = self._published.not_kept()
-        new = [Tombstone(key=key, reason=GONE, at=at) for key in gone if key not in self._tombstones]
-        return [*self._tombstones.values(), *new]
-
-    def ask_before_withdrawing(self, folder: Path) -> None:
-        """Stop if a large part of a large set would be withdrawn.
-
-        Raises:
-            TooManyWithdrawals: with the list, in `folder`.
-        """
-        gone = [key for key in self._published.not_kept() if key not in self.withdrawn]
-        num_before = len(self._published)
-        if num_before <= LARGE_SET or len(gone) <= SHARE_THAT_MAY_GO * num_before:
-            return
-        path = folder / WITHDRAWALS_NAME
-        with atomic_write(path) as file:
-            for key in gone:
-                file.write((json.dumps({"key": key, "reason": GONE}) + "\n").encode())
-        shown = "".join(f"\n  {key}" for key in gone[:NUM_SHOWN])
-        more = f"\n  ... and {len(gone) - NUM_SHOWN} more" if len(gone) > NUM_SHOWN else ""
-        raise TooManyWithdrawals(
-            f"this refresh would withdraw {len(gone)} of {num_before} samples; nothing was"
-            f" changed:{shown}{more}",
-            where=path,
-            remedy=(
-                "if they are gone indeed, run it again with --confirm-withdrawals; if the servers had"
-                " trouble, run it again with --refresh"
-            ),
-        )

@@ -15,11 +15,12 @@ from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.documents import refused_for_rights
 from data_prep.harvest.dry_run import dry_run, list_records
 from data_prep.harvest.lifecycle import finish, prepare, take_over
+from data_prep.harvest.previous_set import TooManyWithdrawals
 from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import already_finished, must_wait, nothing_usable, report_of_harvest, say
 from data_prep.harvest.selection import Selection, prepare_selection, selection_of, settled_for
 from data_prep.harvest.session import Session
-from data_prep.harvest.shards import LostBytes, TooManyWithdrawals, pack
+from data_prep.harvest.shards import LostBytes, pack
 from data_prep.ledger.absence import drop_what_is_no_longer_listed
 from data_prep.ledger.database import exclusive_lock
 from data_prep.ledger.jobs import CANDIDATE

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
+IN_COPYRIGHT = "http://rightsstatements.org/vocab/InC/1.0/"
 
 
 @dataclass(frozen=True)
@@ -243,3 +244,10 @@ def server() -> Iterator[Server]:
     server = Server()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def mixed(archive: Any) -> Any:
+    """An archive in which two of twelve pictures are in copyright and one has no rights statement."""
+    archive.rights = {3: IN_COPYRIGHT, 5: IN_COPYRIGHT, 7: None}
+    return archive
