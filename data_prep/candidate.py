@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from iconoclip.record import Caption, Date, Institution, RawPair, Region, Source
+from iconoclip.record import Caption, Date, Institution, RawPair, Region, Source, sample_key
 
 LinkKind = Literal[
     "unknown",
@@ -173,3 +173,44 @@ class Found:
 
     def _reason(self, *kinds: Hides) -> str | None:
         return next((refusal.reason for refusal in self.refusals if refusal.hides in kinds), None)
+
+
+# Keys. The sample key is made from the identifier alone, as long as all documents with this identifier show
+# the same image. Where they show several (as in newspapers whose issues number their canvases in the same
+# way), the image's service or address is added to the identifier. The ledger separates items by
+# `item_key_of` from the start; data_prep.harvest.shards decides which key a sample gets, when everything has
+# been read.
+
+
+def key_of(candidate: Candidate) -> str:
+    """The sample key of a candidate whose identifier shows one image."""
+    return sample_key(
+        candidate.institution.slug, candidate.source.id, candidate.source.region or candidate.region
+    )
+
+
+def item_key_of(candidate: Candidate) -> str:
+    """The key of a candidate that distinguishes its image from others with the same identifier."""
+    return sample_key(
+        candidate.institution.slug,
+        told_apart(candidate.source).id,
+        candidate.source.region or candidate.region,
+    )
+
+
+def told_apart(source: Source) -> Source:
+    """The source with its image in its identifier."""
+    image = image_of(source)
+    return (
+        source
+        if source.id.endswith(f"#{image}")
+        else source.model_copy(update={"id": f"{source.id}#{image}"})
+    )
+
+
+def image_of(source: Source) -> str:
+    """What distinguishes the image from others: its service, otherwise its address; http
+    and https count as equal.
+    """
+    place = source.image_service or source.image or ""
+    return f"https://{place.removeprefix('http://')}" if place.startswith("http://") else place

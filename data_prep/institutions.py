@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from data_prep.composition import Composition, composition
+from data_prep.composition import Composition, changes_in, composition
 from iconoclip.config import Config, laid_over, load, nearest, read_yaml, shipped_config
 from iconoclip.errors import ConfigError, MissingRequirement
 from iconoclip.record import Institution
@@ -324,6 +324,28 @@ def profile_for(uri: str) -> InstitutionProfile:
 
 
 @functools.lru_cache(maxsize=4096)
+def profiles(institution: str | None, composition: str) -> Callable[[str], InstitutionProfile]:
+    """The profile of each document's institution: the one that is configured, otherwise by the address.
+
+    Args:
+        institution: the name of a shipped profile, or a YAML file; None chooses by the address.
+        composition: the name or file of the rules for captions.
+    """
+    changes = changes_in(composition)
+    if institution is not None:
+        profile = load_profile(institution).with_composition(changes)
+        return lambda _: profile
+    composed: dict[str, InstitutionProfile] = {}
+
+    def by_address(uri: str) -> InstitutionProfile:
+        profile = profile_for(uri)
+        if profile.slug not in composed:
+            composed[profile.slug] = profile.with_composition(changes)
+        return composed[profile.slug]
+
+    return by_address if changes else profile_for
+
+
 def _profile_of_host(host: str | None) -> InstitutionProfile:
     if host is None:
         return InstitutionProfile(slug="local", name="local files", is_generic=True)

@@ -1,9 +1,10 @@
-"""Statements of a catalogue -> captions: plain text with its language and field, most descriptive first.
+"""Turns the statements of a catalogue into captions: plain texts with language and field, the most
+descriptive first.
 
-Texts that merely designate (a folio, a shelfmark, a file name) are dropped; see designations.py. What a text
-does is its role (roles.py); which roles are captions and which are joined into a sentence (sentences.py) is a
-matter of configuration. The language comes from its tag if that is right, is guessed if it is missing or
-plainly wrong, and a guess is marked; see languages.py.
+Texts that only identify the object (a folio, a shelfmark, a file name) are dropped; see designations.py.
+Every text has a role (roles.py). The configuration decides which roles become captions and which are joined
+into a sentence (sentences.py). The language is that of the tag. If the tag is missing or plainly wrong, the
+language is detected, and the caption is marked accordingly; see languages.py.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MAX_CAPTION_CHARS = 5_000
 
 _RANK = {field: rank for rank, field in enumerate(CAPTION_FIELDS)}
 _TITLES = ("title", "caption", "contents")
-# A statement of rights in English says nothing about the language of the record.
+# Roles that do not show the language of a record: its rights statement may be in English in any case.
 _NOT_OF_THE_OBJECT: tuple[CaptionRole, ...] = (
     "relation", "placeholder", "administrative", "rights", "thesaurus",
 )  # fmt: skip
@@ -36,15 +37,15 @@ _LISTS = ("subject", "person", "place", "technique")
 
 @dataclass(frozen=True)
 class Statement:
-    """One thing that a catalogue says of an object."""
+    """One statement of a catalogue about an object."""
 
     field: TextField
     text: str
-    """As found, with its markup."""
+    """The text as found, with its markup."""
     language: str | None = None
-    """The tag as found; None where there is none."""
+    """The language tag as found; None if there is none."""
     label: str = ""
-    """Under which label, element or column it was found."""
+    """The label, element or column where it was found."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,16 @@ def captions_from(
     around: Circumstances = NOTHING_ELSE,
     siblings: str | None = None,
 ) -> tuple[Caption, ...]:
-    """The captions among `statements`: blazons first, then titles, then what is longer or looser; last the
-    sentences that join terms and names.
+    """Make captions of statements: blazons first, then titles, then longer texts, and last the sentences that
+    join terms and names.
 
-    Which roles are captions is a matter of the profile's composition. Equal texts are kept once. A text that
-    is tagged with several languages is in at most one of them, so its language is guessed.
+    The profile's composition decides which roles become captions. Equal texts are kept once. A text that is
+    tagged with several languages is in at most one of them, so its language is detected.
 
     Args:
         level: what the statements are about.
-        around: what may enter a sentence besides the terms.
-        siblings: the language of what is said of the whole, where these statements are about a part.
+        around: facts that may be added to a sentence, in addition to the terms.
+        siblings: the language of the statements about the whole object, if these are about a part of it.
     """
     composed = profile.composed
     texts = _texts(statements, profile)
@@ -87,7 +88,7 @@ def captions_from(
             continue
         num_in_field[one.field] += 1
         found[same] = _caption(one, profile, siblings, level)
-    # Of words alone nobody could tell the language; they mostly are in that of the titles.
+    # The language of single words cannot be detected; it is mostly that of the titles.
     of_titles = languages.dominant(
         (one.text, one.language) for one in found.values() if one.language != languages.UNKNOWN
     )
@@ -124,7 +125,7 @@ def _texts(statements: Iterable[Statement], profile: InstitutionProfile) -> list
 
 
 def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> str | None:
-    """The text of a caption, or None where `value` only designates the object."""
+    """The text of a caption, or None if `value` only identifies the object."""
     text = plain_text(value, MAX_CAPTION_CHARS)
     if field in _TITLES:
         text = tidy_title(profile.trimmed(text))
@@ -134,8 +135,8 @@ def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> s
 
 
 def tidy_title(title: str) -> str:
-    """A title without what cataloguing rules add to it: a final ` :` or ` /`, brackets around the
-    whole, a shelfmark."""
+    """A title without the additions of cataloguing rules: a final ` :` or ` /`, brackets around the whole
+    title, a shelfmark."""
     title = without_shelfmark(title.rstrip(" /:;,=").strip())
     if title.startswith("[") and title.endswith("]") and title.count("[") == title.count("]") == 1:
         title = title[1:-1].strip()

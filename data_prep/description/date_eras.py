@@ -22,9 +22,9 @@ _BEFORE_THE_FIRST: Final = 621.5774
 
 
 def without_eras(text: str) -> str:
-    """A date's text in lower case, with years of eras and of the Islamic calendar as years of the common era.
+    """Convert years of eras and of the Islamic calendar in a date's text to years of the common era.
 
-    Where both are stated, the one of the common era is kept.
+    If a text states both, the year of the common era is kept. `text` is in lower case.
     """
     text = _era_pattern().sub(_of_era, text)
     if _HIJRI.search(text):
@@ -38,7 +38,7 @@ def _of_era(match: re.Match[str]) -> str:
     if match["number"] is None:
         return f" {first}-{last} "
     year = first + _numeral(match["number"]) - 1
-    # A year beyond the era is one that a scribe did not know to have ended.
+    # Up to two years after the end of an era count: news of the new era did not reach every scribe at once.
     return f"{year}年" if year <= last + 2 else " "
 
 
@@ -66,6 +66,6 @@ def _eras() -> dict[str, tuple[int, int]]:
 
 @functools.cache
 def _era_pattern() -> re.Pattern[str]:
-    """`明治12年`, `乾隆五十年`, `嘉永年間`; an era alone only where the text is nothing else."""
+    """`明治12年`, `乾隆五十年`, `嘉永年間`; the name of an era alone counts only at the end of the text."""
     eras = "|".join(_eras())
     return re.compile(rf"(?P<era>{eras})(?:\s*{_NUMBER}\s*年|\s*年[間间]|(?=\s*$))")

@@ -12,7 +12,7 @@ from data_prep.description import date_words as words
 
 
 def any_of(alternatives: Iterable[str]) -> str:
-    """A pattern for one of several words; the longest that fits is taken."""
+    """A pattern for one of several words; the longest match is preferred."""
     return "(?:" + "|".join(re.escape(word) for word in sorted(alternatives, key=len, reverse=True)) + ")"
 
 
@@ -72,11 +72,11 @@ BC_YEAR = re.compile(rf"(?<!\d)(?P<year>\d{{1,4}})\s*(?P<bc>{any_of(words.BEFORE
 ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
 REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
 LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")
-# What a print is from is not part of it: "printed 1972 from a negative of 1907".
+# The date of the original is not part of the copy's date: "printed 1972 from a negative of 1907".
 COPY = re.compile(
     rf"(?:^|[\s,;(\[]+){any_of(words.COPIES)}(?!\w)[^;,)\]]*?(?:[)\]]|(?=[;,]|\sfrom\san?\s|\sfrom\sthe\s|$))"
 )
-# "188." and "[ca 188.]", as French libraries write the 1880s: a full stop for the missing digit.
+# "188." and "[ca 188.]": French libraries write the 1880s like this, with a full stop for the missing digit.
 OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$)")
 _ARTICLES = r"(?:\s+(?:of|the|des|du|de|del|della|dell'|van|het|der|do|da|la|le|el))*\s*"
 TWO_CENTURIES = re.compile(

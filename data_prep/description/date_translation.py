@@ -1,8 +1,8 @@
-"""Words for time in some thirty languages -> English, so that one grammar
-reads them (data_prep.description.dates).
+"""Translates words for time from some thirty languages into English, so that one grammar reads all of them
+(data_prep.description.dates).
 
-The words are data: date_terms.tsv. Here is only what no word for word translation can do: numerals of
-centuries, suffixes of decades, and the Japanese and Chinese order of words.
+The words are data: date_terms.tsv. This file only contains what cannot be translated word by word: numerals
+of centuries, suffixes of decades, and the Japanese and Chinese order of words.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CJK_DATE = re.compile(r"(?P<year>\d{4})年(?:(?P<month>\d{1,2})月(?:(?P<day>\d
 _CJK_DECADE = re.compile(r"(\d{3}0)年代")
 # Lithuanian "XVIII a."; elsewhere "a." is too short to mean anything.
 _LITHUANIAN = re.compile(rf"(?<!\w)({_ROMAN})\s+a\.?$")
-# "sec. XV ex.", as those write who describe manuscripts.
+# "sec. XV ex.": used in descriptions of manuscripts.
 _SCRIBAL = re.compile(rf"(?<!\w)s(?:aec|ec)?\.?\s*(?P<number>{_ROMAN})\s*(?P<part>in|med|ex)(?:\.|(?!\w))")
 _PARTS_IN_LATIN: Final = {"in": "beginning", "med": "mid", "ex": "end"}
 # Swedish 1700-talet, Danish 1700-tallet, Finnish 1700-luku.
@@ -38,7 +38,7 @@ _DECADE_OF_CENTURY = re.compile(
 
 
 def translated(text: str) -> str:
-    """A date's text in lower case, with the words that are known in English."""
+    """Translate the known words of a date's text, which is in lower case, into English."""
     if text.isascii() and not re.search(r"[a-z]", text):
         return text
     text = _SCRIBAL.sub(lambda match: f"{_PARTS_IN_LATIN[match['part']]} {match['number']} century", text)
@@ -56,12 +56,12 @@ def translated(text: str) -> str:
 
 
 def _numbered(term: str) -> str:
-    """A term as in the table, where `2. pol` and `2.pol` are `2 pol`."""
+    """A term as it is spelled in the table: `2. pol` and `2.pol` become `2 pol`."""
     return re.sub(r"^(\d|i+)\.?\s*", r"\1 ", term)
 
 
 def _after(match: re.Match[str], english: dict[str, str]) -> str:
-    """`XVIII w.` is `18th century`, `1650 körül` is `circa 1650`."""
+    """`XVIII w.` becomes `18th century`, `1650 körül` becomes `circa 1650`."""
     word = english[match["term"]]
     if word == "century":
         return f"{match['number']}th century"
@@ -93,7 +93,7 @@ _Pattern = tuple[re.Pattern[str], dict[str, str]]
 
 @functools.cache
 def _patterns() -> tuple[_Pattern, _Pattern, _Pattern]:
-    """Terms that count anywhere, before a number, and after one; each with its English."""
+    """The terms that count anywhere, only before a number, and only after one, each with its translation."""
     plain: dict[str, str] = {}
     before: dict[str, str] = {}
     after: dict[str, str] = {}
@@ -103,7 +103,7 @@ def _patterns() -> tuple[_Pattern, _Pattern, _Pattern]:
         for term in terms.casefold().split("|"):
             table = before if term.endswith("^") else after if term.endswith("$") else plain
             table.setdefault(term.rstrip("^$"), english)
-    # After a Roman numeral, only the ending of an ordinal: "in St. Paul's" is no first century.
+    # A Roman numeral may only be followed by the ending of an ordinal: "in St. Paul's" is no first century.
     ordinal = "e|er|ère|ème|eme|è|th|st|nd|rd|de|ste|й|го|му|м"
     ending = rf"(?:\.|(?<=\d)-?(?![ivx]+\b)[^\W\d_]{{1,4}}\.?|-?(?:{ordinal})\.?)"
     number = rf"(?<![\w.])(?P<number>\d{{1,4}}|{_ROMAN}){ending}??"
@@ -115,6 +115,6 @@ def _patterns() -> tuple[_Pattern, _Pattern, _Pattern]:
 
 
 def _any(terms: dict[str, str]) -> str:
-    """An alternation, the longest first; "2 pol" also matches "2. pol"."""
+    """An alternation with the longest terms first; "2 pol" also matches "2. pol"."""
     ordered = sorted(terms, key=len, reverse=True)
     return "|".join(re.sub(r"^(\d|i+)(?:\\ )", r"\1\\.?\\s*", re.escape(term)) for term in ordered)

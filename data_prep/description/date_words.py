@@ -150,7 +150,8 @@ FRACTIONS = {
     for word in words.split()
 }
 DECADE = ("er jahre", "er-jahre", "er jaren", "er", "s", "'s", "ies")
-# Of a copy: "1880 (printed 1950)", "c.1916-7, cast 1955-6". Its date is not that of the making.
+# Words before the date of a copy, which is not the date of making: "1880 (printed 1950)", "c.1916-7, cast
+# 1955-6".
 COPIES = (
     "cast", "casting", "recast", "reprinted", "reprint", "printed", "print of", "later print",
     "digitized", "digitised", "digitization", "digitisation", "scanned", "photographed", "restored",

@@ -1,9 +1,9 @@
 """Dates as catalogues write them -> EDTF and a span of years.
 
 `ca. 1650`, `[1480-1500]`, `XVIIIe siècle`, `2. Hälfte 15. Jh.`, `between 1600 and 1650`, `17--`, `15.
-September 1859`. The result is in EDTF, levels 0 and 1 (ISO 8601-2:2019, loc.gov/standards/datetime); years
-count astronomically, so that the year before 1 is 0. A century is a hundred years from one that ends in 00,
-as EDTF has it.
+September 1859`. The result is in EDTF, levels 0 and 1 (ISO 8601-2:2019, loc.gov/standards/datetime). Years
+have astronomical numbers: the year before 1 is 0. A century is the hundred years that begin with a year
+ending in 00, as in EDTF.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from iconoclip.record import Date
 MAX_TEXT_CHARS: Final = 500
 LAST_YEAR: Final = 2040
 _FIRST_LONE_YEAR: Final = 400
-# A date from here on is that of a scan if the source gives an older one as well.
+# From this year on, a date is taken for the date of a scan if the source gives an older date as well.
 FIRST_YEAR_OF_SCANS: Final = 1990
 _PLACEHOLDER = re.compile(r"\d{4}-01-01(?:[T ]|$)")
 _YEAR_AS_TIME = re.compile(r"(\d{4})-01-01[t ]00:00:00(?:\.0+)?(?:z|[+-]00:?00)?")
@@ -40,12 +40,12 @@ class _Span:
 
 @functools.lru_cache(maxsize=16_384)
 def parse_date(text: str) -> Date | None:
-    """The date in `text`; None where there is no text. A text that cannot be read is kept as it is."""
+    """The date in `text`; None if the text is empty. A text that cannot be read is kept unchanged."""
     text = text.strip()[:MAX_TEXT_CHARS]
     if not text:
         return None
     plain = _normal(text)
-    # Year 0 is what databases write for no date.
+    # Databases write year 0 for "no date".
     if plain in words.UNDATED or plain.startswith("0000-"):
         return Date(edtf=None, text=text, earliest=None, latest=None)
     for read in _READERS:
@@ -56,10 +56,10 @@ def parse_date(text: str) -> Date | None:
 
 
 def best_date(values: Iterable[str]) -> Date | None:
-    """The date of making among what a source says; the first text where none can be read.
+    """The date of making among the dates of a source; the first text if none can be read.
 
-    Sources also give the day of digitisation, and 1938-01-01 where they mean 1938: these count only where
-    there is nothing better.
+    Sources also give the day of digitisation, and write 1938-01-01 for 1938. Such dates count only if there
+    is nothing better.
     """
     dates = [date for value in values if (date := parse_date(value))]
     readable = [date for date in dates if date.earliest is not None or date.latest is not None]
@@ -81,7 +81,7 @@ def _normal(text: str) -> str:
 
 
 def _without_copies(text: str) -> str:
-    """A date without what it says of copies, casts and scans, as long as another date is left."""
+    """A date without the dates of copies, casts and scans, as long as another date is left."""
     for match in patterns.COPY.finditer(text):
         rest = text.replace(match[0], " ", 1)
         text = rest if re.search(r"\d", rest) else text
@@ -94,7 +94,7 @@ def _is_sound(span: _Span) -> bool:
 
 
 def _iso(text: str) -> _Span | None:
-    """`1859-09-15`, `1859-09`, `1600/1650`: but `1911-12` is two years, as catalogues mean it."""
+    """`1859-09-15`, `1859-09`, `1600/1650`. In catalogues, `1911-12` means two years and not a month."""
     if only_year := _YEAR_AS_TIME.fullmatch(text):
         return _Span(int(only_year[1]), int(only_year[1]), only_year[1])
     halves = [patterns.ISO.fullmatch(half.strip()) for half in text.split("/")]
@@ -221,7 +221,7 @@ def _decade(text: str) -> _Span | None:
 
 
 def _day(text: str) -> _Span | None:
-    """One or two days or months with names, or in figures."""
+    """One or two days or months, with names of months or in figures."""
     found = [_of_month(match) for match in patterns.MONTH.finditer(text)]
     found += [day for match in patterns.NUMERIC.finditer(text) if (day := _in_figures(match))]
     if not found or len(found) > 2:
@@ -232,7 +232,7 @@ def _day(text: str) -> _Span | None:
 
 
 def _in_figures(match: re.Match[str]) -> str | None:
-    """`15.9.1859`, `15.IX.1859`, and `9/15/1859`, where the second number can be no month."""
+    """`15.9.1859`, `15.IX.1859`, and `9/15/1859`, whose second number cannot be a month."""
     day, month = int(match["day"]), _number(match["month"])
     if month > 12 >= day:
         day, month = month, day
@@ -333,7 +333,7 @@ def _edtf_year(year: int) -> str:
     return f"{year:04d}" if year >= 0 else f"-{-year:04d}"
 
 
-# The first that can read the text decides.
+# Tried in this order; the first one that can read the text decides.
 _READERS: tuple[Callable[[str], _Span | None], ...] = (
     _iso,
     _unspecified,

@@ -82,9 +82,9 @@ _NOBODY = frozenset(
     ]
 )
 MAX_CREATORS = 20
-# "maps (documents)": how thesauri tell terms of one spelling apart.
+# "maps (documents)": thesauri distinguish terms with the same spelling in this way.
 _QUALIFIER = re.compile(r"\s*\([^()]{3,40}\)$")
-# The label of a statement that IIIF wants shown (2.1: attribution).
+# The label of a statement that IIIF requires viewers to show (in version 2.1: attribution).
 REQUIRED_STATEMENT = "requiredStatement"
 MAX_NOTATIONS = 30
 
@@ -102,7 +102,7 @@ class Description:
     attribution: str | None = None
     homepage: str | None = None
     around: Circumstances = NOTHING_ELSE
-    """What may be added to a title that says little alone."""
+    """Facts that may be added to a title that is too short to describe the object."""
 
 
 @dataclass
@@ -135,12 +135,12 @@ def describe(
     level: CaptionLevel = "item",
     siblings: str | None = None,
 ) -> Description:
-    """The description that `statements` make under an institution's profile.
+    """Make a description of statements, under an institution's profile.
 
     Args:
         rights: the values of the document's own rights property; those of the metadata are kept with them.
         level: what the statements are about.
-        siblings: the language of what is said of the whole, where the statements are about a part.
+        siblings: the language of the statements about the whole object, if these are about a part of it.
     """
     found = Statements(list(statements))
     notations = _notations(found)
@@ -168,7 +168,7 @@ def _plain(values: list[str], max_chars: int) -> tuple[str, ...]:
 
 
 def _types(found: Statements) -> tuple[tuple[str, str | None], ...]:
-    """Kinds of object that mean something to a reader, each with its language tag."""
+    """The kinds of object that a reader understands, each with its language tag."""
     types = [
         (_QUALIFIER.sub("", part).strip(" .,"), one.language)
         for one in found.items
@@ -195,7 +195,7 @@ def _means_a_kind(text: str) -> bool:
 
 
 def _makers(values: list[str]) -> tuple[str, ...]:
-    """The names as given, without those of nobody and of people who did not make the object."""
+    """The names as given, without "unknown" and without people who did not make the object."""
     return tuple(
         name
         for name in _plain(values, 300)
@@ -204,7 +204,7 @@ def _makers(values: list[str]) -> tuple[str, ...]:
 
 
 def _makers_in_texts(found: Statements) -> tuple[str, ...]:
-    """The makers that titles and notes name, where no field does."""
+    """The makers that titles and notes name, used if no field names any."""
     titles = [plain_text(text, 1_000) for name in ("title", "caption") for text in found.texts(name)]
     notes = [plain_text(text, 1_000) for name in ("note", "description") for text in found.texts(name)]
     return makers_in(titles, notes)
@@ -219,13 +219,13 @@ def _notations(found: Statements) -> tuple[str, ...]:
 
 
 def _credits(found: Statements) -> list[str]:
-    """The credit lines, first the one that must be shown with the object."""
+    """The credit lines. The one that must be shown with the object comes first."""
     lines = [item for item in found.items if item.field == "attribution"]
     return [item.text for item in sorted(lines, key=lambda item: item.label != REQUIRED_STATEMENT)]
 
 
 def joined_credits(texts: Iterable[str | None]) -> str | None:
-    """All credit lines that a source asks for, in one text: none replaces another."""
+    """All credit lines that a source requires, in one text. None replaces another."""
     kept: list[str] = []
     for text in texts:
         if text and not any(text in other for other in kept):
@@ -236,12 +236,12 @@ def joined_credits(texts: Iterable[str | None]) -> str | None:
 def rights_value(
     stated: list[str], in_metadata: list[str], in_attribution: list[str], profile: InstitutionProfile
 ) -> str | None:
-    """The rights as found, in one text: the document's statement and that of its metadata, else
-    its credit line.
+    """The rights as found, in one text: the statements of the document and of its metadata, otherwise its
+    credit line.
 
-    All values are kept: one that says nothing must not hide one that does, and of two that differ the
-    stricter counts (iconoclip.rights.read). A text that the institution's profile explains is followed by the
-    URI it means, so that the record can be evaluated later without the profile.
+    All values are kept. A value without meaning must not hide a meaningful one, and if two values differ the
+    stricter one counts (iconoclip.rights.read). If the institution's profile explains a text, the URI that it
+    means is appended, so that the record can be evaluated later without the profile.
     """
     if joined := _joined([*stated, *in_metadata], profile):
         return joined
@@ -250,8 +250,10 @@ def rights_value(
 
 
 def most_specific_rights(*values: str | None) -> str | None:
-    """The rights of the image, else of its canvas, else of its manifest. A value that makes no statement is
-    kept, together with the next that may."""
+    """The rights of the image, otherwise of its canvas, otherwise of its manifest.
+
+    A value that states nothing is kept, followed by the next value, which may state something.
+    """
     kept: list[str] = []
     for value in filter(None, values):
         if value not in kept:
@@ -267,7 +269,7 @@ def _joined(values: list[str], profile: InstitutionProfile) -> str | None:
 
 
 def _explained(text: str, profile: InstitutionProfile) -> str:
-    """A rights text, with the URI that the institution's profile says it means."""
+    """A rights text, followed by the URI that it means according to the institution's profile."""
     uri = profile.rights_uri(text)
     if uri is None:
         return text

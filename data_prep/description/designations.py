@@ -1,7 +1,8 @@
-"""What names a thing without describing it: folio labels, bare numbers, shelfmarks, file names, addresses.
+"""Recognises texts that identify an object without describing it: folio labels, bare numbers, shelfmarks,
+file names, addresses.
 
-None of these may become a caption: a model that learns "f. 12r" learns nothing. Of 12,000 canvas labels
-looked at in real manifests, 58 % are folio labels and 12 % bare numbers.
+None of these may become a caption, because a model learns nothing from "f. 12r". Of 12,000 canvas labels in
+real manifests, 58 % are folio labels and 12 % bare numbers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SHELF_WORDS = re.compile(
     r"dossier|boite|boîte|rkp|rps|sygn|sign|signatura|segn|cgl|cvp|aug|perg|pap)\b",
     re.IGNORECASE,
 )
-# These are ordinary words of titles too: only with a number that is no year, and no other word next to them.
+# These words also occur in titles. They count only with a number that is no year, and without other words.
 _WEAK_SHELF_WORDS = re.compile(
     r"(?=.*(?i:royal|cotton|arundel|latin|collection|reserve|digital|object|item|number|reference))"
     r"(?:(?i:royal|cotton|arundel|latin|collections?|reserve|digital|object|item|number|reference)\b\W*"
@@ -65,17 +66,16 @@ _NUMBERED = re.compile(r"[A-Z]{1,4}\d{1,4}[a-z]?")
 _WORDS_BEFORE_A_COMMA = 3
 _CAPITALS_AND_DIGITS = re.compile(r"(?:[A-Z]{0,6}[\d._\-/]{0,12}[A-Z\d._\-/]{0,12}(?: |$)){1,5}")
 _MAX_CODE_LETTERS = 6
-# "sermones/lon": a path of a program in small letters.
+# "sermones/lon": a path in lower case, written by a program.
 _PATH = re.compile(r"[a-z]{2,40}(?:/[a-z]{2,40})+")
 _CODE = re.compile(r"[\w\-./:,;()\[\]+*#]{0,120}")
 
 
 @functools.lru_cache(maxsize=16_384)
 def is_designation(text: str) -> bool:
-    """Whether `text` merely designates its object: a folio, a number, a shelfmark, a file, an
-    address, a date.
+    """Whether `text` only identifies its object: a folio, a number, a shelfmark, a file, an address, a date.
 
-    `text` is plain text, as `plain_text` returns it.
+    `text` is plain text, as returned by `plain_text`.
     """
     letters = [letter for letter in text if letter.isalpha()]
     if not letters or (len(letters) < 3 and max(letters) < _FIRST_SYLLABIC) or _INITIALS.fullmatch(text):
@@ -112,8 +112,8 @@ def is_shelfmark(text: str) -> bool:
 def without_shelfmark(title: str) -> str:
     """A title without the shelfmark around it: `A Lady (B1981.25.278)`, `Sermones - BSB Clm 14510`.
 
-    Where nothing would be left but a place, a library or a number, the title is returned as it is: all of
-    it is a shelfmark.
+    If only a place, a library or a number would be left, the title is returned unchanged: all of it is a
+    shelfmark.
     """
     match = _IN_BRACKETS.search(title)
     if match and match.start() and (is_shelfmark(match[1]) or _is_code(match[1])):
@@ -122,7 +122,7 @@ def without_shelfmark(title: str) -> str:
         (title[: separator.start()].strip(), title[separator.end() :].strip(), separator[0].startswith(","))
         for separator in _BEFORE_A_SHELFMARK.finditer(title)
     ]
-    # From the right: of `Wiho: Sermones - BSB Clm 14510` only what is after the last separator goes.
+    # From the right: in `Wiho: Sermones - BSB Clm 14510` only the part after the last separator is removed.
     for before, after, is_comma in reversed(parts):
         if _is_plain_shelfmark(after) and _is_title(
             before, min_words=_WORDS_BEFORE_A_COMMA if is_comma else 1
@@ -141,7 +141,7 @@ def without_shelfmark(title: str) -> str:
 
 
 def _is_plain_shelfmark(text: str) -> bool:
-    """Whether a part of a title is a shelfmark without doubt: words in small letters belong to titles."""
+    """Whether a part of a title is certainly a shelfmark. Words in lower case belong to titles."""
     return len(text) <= 60 and is_shelfmark(text) and not _ADDRESS.fullmatch(text)
 
 
@@ -153,8 +153,8 @@ def _is_title(text: str, min_words: int) -> bool:
 
 
 def _is_code(text: str) -> bool:
-    """Capitals and digits alone (`PRENT 0141`), or one unspaced token with digits and capitals or separators
-    in it: `bsb00026283_00001`, `E.1829-2004`."""
+    """Whether a text is a code: only capitals and digits (`PRENT 0141`), or one token without spaces that has
+    digits and capitals or separators (`bsb00026283_00001`, `E.1829-2004`)."""
     longest_word = max((len(word) for word in re.findall(r"[^\W\d_]+", text)), default=0)
     if _CAPITALS_AND_DIGITS.fullmatch(text) and any(letter.isdigit() for letter in text):
         # "PRENT 0141" is a code, "MANIFESTE DADA 1918" a title.

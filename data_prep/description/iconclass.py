@@ -1,6 +1,6 @@
-"""Iconclass notations in what catalogues write, and their texts as captions.
+"""Finds Iconclass notations in the texts of catalogues, and makes captions of their meanings.
 
-What a notation means is in `iconoclip.iconclass`.
+The meaning of a notation comes from `iconoclip.iconclass`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ _ADDRESS = re.compile(
 
 
 def find_notations(text: str) -> tuple[str, ...]:
-    """The notations in a text, each once, in its order. They are well-formed; `iconoclip.iconclass`
-    knows which exist.
+    """The notations in a text, each once, in their order. They are well-formed; `iconoclip.iconclass` knows
+    which of them exist.
 
-    A bare number is taken for a notation only where it is alone between separators: "1650" in a
-    sentence is not.
+    A bare number counts as a notation only if it is alone between separators; "1650" in a sentence does not.
     """
     text = _ADDRESS.sub(lambda match: f" {unquote(match[1])} ", text[:MAX_TEXT_CHARS])
     found: list[str] = []
@@ -46,7 +45,7 @@ def find_notations(text: str) -> tuple[str, ...]:
 
 
 def captions_of(notations: Iterable[str], level: CaptionLevel = "item") -> tuple[Caption, ...]:
-    """The texts of notations as captions, in every language; a notation that does not exist has none."""
+    """The texts of notations as captions, in every language. A notation that does not exist gives none."""
     return tuple(
         Caption(
             text=text,

@@ -1,9 +1,9 @@
-"""Language tags: read the ones given, repair the broken ones, and guess where there is none.
+"""Language tags: reads the given tags, repairs broken ones, and detects the language if there is none.
 
-A tag is BCP 47. What catalogues write instead (`eng`, `fre`, `German`, `@none`, `true`) is mapped or
+A tag follows BCP 47. Other values in catalogues (`eng`, `fre`, `German`, `@none`, `true`) are mapped or
 refused here. The detector is py3langid (BSD-3): 4.5 MB, offline, 0.05 ms per text. On titles and Iconclass
-labels it named the language as often as lingua in its high-accuracy mode (84 % and 89 %), at a twentieth of
-its size and memory.
+labels it was right as often as lingua in its high-accuracy mode (84 % and 89 %), with a twentieth of its size
+and memory.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from iconoclip.record import LanguageSource
 
 UNKNOWN = "und"
 
-# Languages that the collections are described in. A guess outside of this list is far more often wrong than
-# right.
+# The languages in which collections are described. A detected language outside of this list is wrong far more
+# often than right.
 DETECTABLE = (
     "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "la", "lt", "lv",
     "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk", "zh", "ja", "ar", "he",
 )  # fmt: skip
-# Languages that few texts are in and that short texts of others are taken for: a guess needs a long text, or
+# Rare languages for which short texts in other languages are mistaken. Their detection needs a long text, or
 # one of the letters that only this language has.
 _RARE = {"cy": "ŵŷ", "ga": "ḃċḋḟġṁṗṡṫ", "is": "ðþ", "mt": "ħġċ", "sr": "ђћљњџ", "tr": "ğış"}
 _NUM_LETTERS_OF_RARE = 25
@@ -36,21 +36,21 @@ _SURE_OF_RARE = 0.9
 # Tags in use that BCP 47 does not define or defines differently.
 _ALIASES = {"cz": "cs", "jp": "ja", "gr": "el", "dk": "da", "se": "sv", "fre": "fr", "ger": "de", "dut": "nl"}
 _NOT_A_LANGUAGE = {"", "none", "und", "mul", "zxx", "mis", "true", "false", "null", "nil", "undefined", "xx"}
-# BCP 47 allows more; this is what a record's caption can hold.
+# BCP 47 allows more; a record's caption can only hold this.
 _WELL_FORMED = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,5}")
 _NAME = re.compile(r"[^\W\d_]{4,24}")
 
 _NUM_LETTERS_TO_GUESS = 12
 _NUM_LETTERS_TO_CONTRADICT = 40
-# A shorter text contradicts its tag with less to go by: of 1,074 tagged texts of real manifests 19 do so, all
-# rightly. Most wrong tags name the language of the catalogue, not that of the text.
+# From this length on, a text may contradict its tag. Of 1,074 tagged texts of real manifests 19 do, all of
+# them rightly. Most wrong tags give the language of the catalogue instead of that of the text.
 _NUM_LETTERS_TO_DOUBT = 20
-# From this probability on, 96 to 99 % of the guesses were right on 4,400 labels and titles of 12 letters or
-# more.
+# From this probability on, 96 to 99 % of the detections were right, on 4,400 labels and titles of 12 letters
+# or more.
 _SURE = 0.6
 _VERY_SURE = 0.98
 _PRIOR_WORTH = 0.1
-# A title of four words is short for a detector; its articles and prepositions still tell.
+# A title of four words is short for a detector, but its articles and prepositions show the language.
 _SMALL_WORDS_WORTH = 0.02
 _SMALL_WORDS = {
     language: frozenset(words.split())
@@ -81,17 +81,18 @@ _SMALL_WORDS = {
 }
 _WORD = re.compile(r"[^\W\d_]+")
 _ELIDED = re.compile(r"\b([dl])['’](?=\w)")
-# A detection of one word is a hint. It outweighs what the record's other texts are in where it is this many
-# times as probable, and the institution's default sooner: a French page in an English library is common.
+# The detection of one word is only a hint. It outweighs the language of the record's other texts if it is
+# this many times as probable. It outweighs the institution's default sooner: a French page in an English
+# library is common.
 _SIBLINGS_OUTWEIGH = 10
 _DEFAULT_OUTWEIGHS = 4
 _SURE_OF_SIBLING = 0.9
-# "La Surprise" in an English record; a longer text has more to tell it by.
+# "La Surprise" in an English record. The language of a longer text is easier to detect.
 _FEW_WORDS = 3
 _SHARE_OF_SIBLINGS = 2 / 3
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _KANA = re.compile(r"[\u3041-\u30fa\u31f0-\u31ff]")
-# "Ehon nenjū gyōji": how libraries transcribe Japanese.
+# "Ehon nenjū gyōji": a transcription of Japanese, as libraries write it.
 _MACRON = re.compile(r"[ōūŌŪ]")
 # Forms of the Japanese list of characters for general use (1946, 1949) that neither traditional nor
 # simplified Chinese has.
@@ -105,10 +106,10 @@ _LATIN_ENDING = re.compile(
 
 @functools.lru_cache(maxsize=4096)
 def canonical_tag(given: str | None) -> str | None:
-    """The BCP 47 tag meant by `given`: `fre` -> `fr`, `German` -> `de`, `@none` -> None.
+    """The BCP 47 tag for `given`: `fre` -> `fr`, `German` -> `de`, `@none` -> None.
 
     Returns:
-        A valid tag of at most 35 characters, or None when no language is named.
+        A valid tag of at most 35 characters, or None if `given` names no language.
     """
     tag = (given or "").strip().lstrip("@").replace("_", "-")
     if tag.lower() in _NOT_A_LANGUAGE or tag.lower().startswith(("und-", "zxx-", "mul-")):
@@ -144,24 +145,24 @@ def _by_name(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Spoken:
-    """The language of a text, and where that is known from."""
+    """The language of a text, and how it was determined."""
 
     tag: str
     source: LanguageSource | None
-    """None where the tag is `und`."""
+    """None if the tag is `und`."""
 
     @property
     def is_guess(self) -> bool:
-        """Whether a program chose the tag, not the source."""
+        """Whether the tag was chosen by a program and not by the source."""
         return self.source not in ("source", None)
 
 
 def spoken(text: str, given: str | None, default: str | None = None, siblings: str | None = None) -> Spoken:
     """The language of `text`.
 
-    Its tag counts, unless the text plainly contradicts it. Without a tag a detection counts that is sure, or
-    that is possible and in the language of the siblings; then the siblings, then the institution's default.
-    One word that looks Latin may be Latin in a catalogue of any language: it stays `und`.
+    The tag counts, unless the text plainly contradicts it. Without a tag, the order is: a certain detection,
+    or a possible one that agrees with the siblings; the language of the siblings; the institution's default.
+    A single word that looks Latin stays `und`, because it may be Latin in a catalogue of any language.
 
     Args:
         given: the tag that the source gives, in any spelling.
@@ -170,7 +171,7 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
     """
     tag = canonical_tag(given)
     if (script := _by_script(text)) and (tag or "").split("-")[0] not in script:
-        # No Latin tag fits Chinese characters; that of a transcription next to them does not say more.
+        # No tag of a language in Latin script fits Chinese characters, nor does the tag of a transcription.
         return Spoken(script[0], "detected")
     if tag is not None:
         contradiction = contradicted_by(text, tag)
@@ -184,7 +185,7 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
         return Spoken(UNKNOWN, None)
     if not is_one_word and (found := guess(text, siblings or default)):
         return Spoken(found, "detected")
-    # Of a few letters a detector tells little.
+    # A detector is unreliable on a few letters.
     few = _SIBLINGS_OUTWEIGH if is_one_word else _SIBLINGS_OUTWEIGH**2
     outweigh = _SIBLINGS_OUTWEIGH if _num_letters(text) >= _NUM_LETTERS_TO_GUESS else few
     if siblings and _is_possible(text, siblings, outweigh):
@@ -198,7 +199,7 @@ def spoken(text: str, given: str | None, default: str | None = None, siblings: s
 def _may_be_latin(text: str) -> bool:
     """Whether a text of one to three words may be Latin, as "Herbarium" and "Wiho: Sermones" may.
 
-    A catalogue of any language has such titles, so that no other text of the record says what they are in.
+    Catalogues in any language have such titles, so the other texts of the record do not show their language.
     """
     if len(text.split()) > _FEW_WORDS or _by_small_words(text):
         return False
@@ -209,9 +210,9 @@ def _may_be_latin(text: str) -> bool:
 
 
 def _by_script(text: str) -> tuple[str, ...]:
-    """The languages that a text of Chinese characters or Japanese syllables can be in, the likeliest first.
+    """The possible languages of a text of Chinese characters or Japanese syllables, the likeliest first.
 
-    Characters that only Japan writes in this form tell it from Chinese where there are no syllables.
+    If there are no syllables, Japanese is recognised by characters that only Japan writes in this form.
     """
     if not _HAN.search(text) and not _KANA.search(text):
         return ()
@@ -236,16 +237,16 @@ def _has_words_of_others(text: str, tag: str) -> bool:
 
 
 def _is_possible(text: str, tag: str, factor: float) -> bool:
-    """Whether no language is more than `factor` times as probable for a text as the one expected of it."""
+    """Whether no language is more than `factor` times as probable for a text as the expected language."""
     shares = _shares(text)
     expected = shares.get(tag.split("-")[0])
     return expected is None or max(shares.values()) <= factor * expected
 
 
 def dominant(texts: Iterable[tuple[str, str | None]]) -> str | None:
-    """The language of most of the tagged texts, by their letters; None where no language has two thirds.
+    """The language of most of the texts, by number of letters; None if no language has two thirds of them.
 
-    Long texts without a tag count by what is detected, as far as that is sure.
+    A long text without a tag counts with its detected language, if the detection is certain.
     """
     letters: Counter[str] = Counter()
     for text, given in texts:
@@ -266,8 +267,8 @@ def dominant(texts: Iterable[tuple[str, str | None]]) -> str | None:
 def contradicted_by(text: str, tag: str) -> str | None:
     """Another language, if the text is plainly not in the language of its tag.
 
-    A long text is enough. A short one must have two small words of the other language and none of its own, be
-    Latin by its endings, or leave the detector without any doubt.
+    For a long text, the detection is enough. A short one must have two small words of the other language and
+    none of its own, have Latin endings, or be detected without any doubt.
     """
     primary, num = tag.split("-")[0], _num_letters(text)
     if primary not in (*DETECTABLE, *_RARE) or num < _NUM_LETTERS_TO_GUESS:
@@ -289,13 +290,13 @@ def contradicted_by(text: str, tag: str) -> str | None:
 
 
 def _has_latin_endings(text: str) -> bool:
-    """Whether half of the longer words of a text end as Latin does."""
+    """Whether half of the longer words of a text have Latin endings."""
     words = [word for word in _WORD.findall(text) if len(word) > 3]
     return 2 * sum(_LATIN_ENDING.search(word) is not None for word in words) >= len(words) > 1
 
 
 def guess(text: str, default: str | None = None) -> str | None:
-    """The language that `text` is probably in, or None when it is too short or too doubtful to say."""
+    """The most probable language of `text`, or None if the text is too short or the result too doubtful."""
     if _num_letters(text) < _NUM_LETTERS_TO_GUESS:
         return _by_small_words(text)
     shares = _shares(text)
@@ -312,7 +313,7 @@ def guess(text: str, default: str | None = None) -> str | None:
 
 
 def _is_outvoted(text: str, expected: str) -> bool:
-    """Whether a text has two small words of one other language and none of the one expected of it."""
+    """Whether a text has two small words of one other language and none of the expected language."""
     words = _words(text)
     found = _by_small_words(text)
     mine = _SMALL_WORDS.get(expected, frozenset())
@@ -320,7 +321,7 @@ def _is_outvoted(text: str, expected: str) -> bool:
 
 
 def _by_small_words(text: str) -> str | None:
-    """The language that most articles and prepositions of a text belong to, where it is one language."""
+    """The language of most articles and prepositions of a text; None if several languages are equal."""
     words = _words(text)
     counts = {language: len(words & small) for language, small in _SMALL_WORDS.items()}
     most = max(counts.values())
@@ -339,7 +340,7 @@ def _num_letters(text: str) -> int:
 @functools.lru_cache(maxsize=8192)
 def _shares(text: str) -> Mapping[str, float]:
     """Probability of each detectable language."""
-    # The detector has learned from running text: capitals alone mislead it.
+    # The detector was trained on running text; texts in capitals mislead it.
     plain = text.lower() if text.isupper() else text
     ranked: list[tuple[str, float]] = _identifier().rank(plain[:400])
     shares = {language: (0.0 if math.isnan(share) else float(share)) for language, share in ranked}
@@ -348,7 +349,8 @@ def _shares(text: str) -> Mapping[str, float]:
 
 
 def _is_rare(text: str, language: str, share: float) -> bool:
-    """Whether a text is in a language that few texts are in: it is long, or has a letter of it alone."""
+    """Whether a text is certainly in a rare language: it is long, or has a letter that only this language
+    has."""
     if set(text.casefold()) & set(_RARE[language]):
         return True
     return share >= _SURE_OF_RARE and _num_letters(text) >= _NUM_LETTERS_OF_RARE

@@ -1,8 +1,8 @@
-"""Who made a picture, from its title and its notes, where a catalogue has no field for it.
+"""Finds the makers of a picture in its title and notes, if a catalogue has no field for them.
 
-"View of the harbour, engraved by J. Dower", "C. Fenn del.", "La rade : [dessin] / V. Blatter". What is read
-is plainly a name: one to five words with capitals behind, or before, a word that says who made it. The words
-are data (maker_words.tsv).
+"View of the harbour, engraved by J. Dower", "C. Fenn del.", "La rade : [dessin] / V. Blatter". A name is one
+to five words with capitals after or before a word such as "engraved by" or "del.". These words are data
+(maker_words.tsv).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _CAPITAL: Final = r"[A-ZÀ-ÖØ-ÞĀ-ŽА-ЯΑ-Ω]"
 _INITIAL: Final = rf"{_CAPITAL}[a-z]?\.(?:-?{_CAPITAL}\.)*"
 _WORD: Final = rf"(?:{_CAPITAL}[^\W\d_]+(?:[’'-]{_CAPITAL}?[^\W\d_]+)*|[dlDL]['’]{_CAPITAL}[^\W\d_]+)"
 _SON: Final = r"[A-Z][a-z]+(?:sz|szn|dr)\."
-# The last word is no initial: "engraved by J." names nobody.
+# The last word must not be an initial: "engraved by J." names nobody.
 _PART: Final = rf"(?:{_SON}|{_WORD}|{_INITIAL}|{_PARTICLE})"
 _NAME: Final = rf"(?:{_PART}\s+|{_INITIAL}){{0,4}}{_WORD}(?:,? (?:jun|sen|jr|sr)\b\.?)?"
 _SEVERAL: Final = rf"{_NAME}(?:\s*(?:&|and|und|et|en|e|y|och|og)\s+{_NAME})?"
-# "[Quai] : [dessin] / V. Blatter": what follows the slash of a title by the rules of libraries. Others put a
-# second title there, so that it has to follow a bracket, begin with "by", or begin with an initial.
+# "[Quai] : [dessin] / V. Blatter": by library rules, the makers follow a slash. Other catalogues put a second
+# title there, so the text must follow a bracket, begin with "by", or begin with an initial.
 _RESPONSIBLE: Final = re.compile(
     rf"(?:\]\s/\s*|\s/\s*(?i:by|par|von|door|da|di|por|av|af)\s+|\s/\s*(?={_INITIAL}))"
     rf"({_SEVERAL})\s*(?:[;,]\s.{{0,200}})?[\].]*$"
@@ -41,7 +41,7 @@ def makers_in(titles: Iterable[str], notes: Iterable[str] = ()) -> tuple[str, ..
     """The names of makers that titles and notes state, as written, at most three.
 
     Args:
-        titles: may have a statement of responsibility behind a slash as well.
+        titles: these may also have a statement of responsibility after a slash.
     """
     titles = [text[:MAX_CHARS] for text in titles]
     found: dict[str, None] = {}

@@ -1,8 +1,10 @@
-"""Whether a label only tells where an image is in its book: a folio, a part of the binding, "7 of 31".
+"""Recognises labels that only give the position of an image in its book: a folio, a part of the binding,
+"7 of 31".
 
-A small grammar over words that configs/labels/page-labels.yaml lists per language. A text is a page label if
-every word is known and together they designate: a page, a part or a side does so alone; a counter ("Fig.",
-"Tav.") needs a number; what is a thing of its own ("Head") only adds to a part ("head of the spine").
+It is a small grammar over words that configs/labels/page-labels.yaml lists per language. A text is a page
+label if every word is known and the words together identify a place: a page, a part or a side does so alone;
+a counter ("Fig.", "Tav.") needs a number; an ambiguous word ("Head") counts only together with a part ("head
+of the spine").
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ WORDS_FILE: Final = "labels/page-labels.yaml"
 
 
 class Kind(IntEnum):
-    """What a word does in a page label. Where languages differ, the higher kind holds."""
+    """The function of a word in a page label. If it differs between languages, the higher kind counts."""
 
     LINK = 1
     ADDITION = 2
@@ -42,7 +44,7 @@ _MIN_STEM_CHARS = 4
 _MAX_WORDS = 24
 _MAX_PHRASE = 4
 
-# Words of dates: "18 november 1568" is the label of a letter's page.
+# Words in dates: "18 november 1568" is the label of a page of a letter.
 _DATES_TEXT = """
     january february march april may june july august september october november december jan feb mar apr jun
     jul aug sep sept oct nov dec januar februar märz mai juni juli oktober dezember janvier février mars avril
@@ -52,11 +54,11 @@ _DATES_TEXT = """
     montag dienstag mittwoch donnerstag freitag samstag sonntag lundi mardi mercredi jeudi vendredi samedi
     dimanche ca circa um vers bc ad chr
     """
-# "The Table", "Der Spiegel": the label of a page does not begin with an article.
+# "The Table", "Der Spiegel": page labels do not begin with an article.
 _ARTICLES_TEXT = "the a an der die das ein eine le la les un une het een il lo el"
 _ARTICLES = frozenset(_ARTICLES_TEXT.split())
 
-# Of Maltese it does: "il-qoxra" is the cover.
+# Except in Maltese: "il-qoxra" is the cover.
 _ARTICLE_ALONE = re.compile(r"\W*\w+[^\w-]")
 
 _PLAIN_LETTERS = str.maketrans(
@@ -91,8 +93,9 @@ _YEAR_AFTER_A_COMMA = re.compile(r"[,(\[]\s*(?:c\w{0,4}\.?\s*)?(?:\w+\s+)?(?:1\d
 
 @functools.lru_cache(maxsize=16_384)
 def is_page_label(text: str) -> bool:
-    """Whether `text` designates a page, a folio, a part of the binding, a side or a number alone."""
-    # Only capitals count as initials here ("FC (frontCover)"), and only where the rest is in small letters.
+    """Whether `text` consists of a page, a folio, a part of the binding, a side or a number, and nothing
+    else."""
+    # Only capitals count as initials here ("FC (frontCover)"), and only if the rest is in lower case.
     has_small_letters = any(letter.islower() for letter in text)
     plain = _CAPITAL_ROMAN.sub("1", unicodedata.normalize("NFKC", text))
     plain = _CAPITALS.sub(_initials, plain) if has_small_letters else plain
@@ -106,13 +109,13 @@ def is_page_label(text: str) -> bool:
 
 
 def names_a_page(text: str) -> bool:
-    """Whether a page label says that it is one: "p. 12", "fol. 3", "12r". "12" or "Bild 12" does not."""
+    """Whether a page label explicitly names a page: "p. 12", "fol. 3", "12r", but not "12" or "Bild 12"."""
     plain = fold(text)
     return is_page_label(text) and (_FOLIO.search(plain) is not None or _PAGE_WORD.search(plain) is not None)
 
 
 def names_a_part(text: str) -> bool:
-    """Whether a page label names a part that is no page of the text: of the binding, a colour chart."""
+    """Whether a page label names a part without text: a part of the binding, a colour chart."""
     kinds = _kinds_of(_WORD.findall(fold(_CAMEL_CASE.sub(" ", text))))
     return kinds is not None and Kind.PART in kinds
 
@@ -134,9 +137,9 @@ def _initials(match: re.Match[str]) -> str:
 def fold(text: str) -> str:
     """`text` without case, accents and ligatures, so that "PŘÍDEŠTÍ" and "přídeští" are one word.
 
-    The marks that tell Japanese syllables apart stay.
+    The voicing marks of Japanese syllables are kept.
     """
-    if text.isascii():  # by far the most
+    if text.isascii():  # by far the most common case
         return text.lower()
     text = _LETTER_NUMBER.sub("1", text.casefold())
     letters = (
@@ -148,7 +151,7 @@ def fold(text: str) -> str:
 
 
 def _kinds_of(words: list[str]) -> set[Kind] | None:
-    """What the words do; None if one of them is unknown. The longest phrase goes first."""
+    """The kinds of the words; None if one of them is unknown. The longest phrase is tried first."""
     known = _vocabulary()
     found: set[Kind] = set()
     place = 0
@@ -171,7 +174,7 @@ def _kinds_of(words: list[str]) -> set[Kind] | None:
 
 
 def _kinds_in(word: str) -> set[Kind]:
-    """What a word does that is not listed itself: a number, a run like `fol12v`, a run of Chinese."""
+    """The kinds of a word that is not listed: a number, a compound such as `fol12v`, Chinese characters."""
     if len(word) == 1 or _NUMBER.fullmatch(word):
         return (
             set() if len(word) == 1 and _CJK.fullmatch(word) and word not in _CJK_NUMERALS else {Kind.NUMBER}
@@ -201,7 +204,7 @@ def _without_article(word: str) -> set[Kind]:
 
 
 def _segmented(word: str) -> set[Kind]:
-    """What the words do of which a text without spaces consists; nothing if there is no way to divide it."""
+    """The kinds of the words in a text without spaces; empty if it cannot be divided into known words."""
     ways: list[set[Kind] | None] = [set(), *[None] * len(word)]
     for end in range(1, len(word) + 1):
         for start in range(max(0, end - 8), end):
@@ -222,7 +225,7 @@ def _kind_of_piece(piece: str) -> Kind | None:
 
 @functools.cache
 def _vocabulary() -> dict[tuple[str, ...], Kind]:
-    """Folded words and phrases of all languages -> what they do."""
+    """The folded words and phrases of all languages, with their kinds."""
     found: dict[tuple[str, ...], Kind] = {}
     for words in word_lists().values():
         for phrase, kind in _of_language(words):
@@ -248,7 +251,7 @@ def _of_language(words: dict[str, list[str]]) -> Iterator[tuple[str, Kind]]:
 
 @functools.cache
 def word_lists() -> dict[str, dict[str, list[str]]]:
-    """Language -> class of words -> its words, as configs/labels/page-labels.yaml lists them."""
+    """Language -> class of words -> words, as listed in configs/labels/page-labels.yaml."""
     data = read_yaml(shipped_config(WORDS_FILE))
     return {
         language: {name: [word.strip() for word in text.split(",")] for name, text in classes.items()}

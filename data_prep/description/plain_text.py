@@ -1,5 +1,5 @@
-"""What catalogues put into text fields -> plain text: no markup, no entities, no wrong encoding,
-no odd spaces."""
+"""Turns the contents of text fields into plain text: without markup, entities, wrong encodings and surplus
+spaces."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plain_text(value: str, max_chars: int = MAX_CHARS) -> str:
     """`value` without markup, entities, control characters and surplus spaces, in Unicode's
     composed form (NFC)."""
     text = value[: 4 * max_chars]
-    for _ in range(2):  # twice: some sources escape their markup once more
+    for _ in range(2):  # some sources escape their markup twice
         if not _MARKUP.search(text):
             break
         text = _without_markup(text)
@@ -56,7 +56,7 @@ def _without_markup(text: str) -> str:
 
 
 def _mended(text: str) -> str:
-    """Undo one wrong decoding, if the text plainly went through one."""
+    """Undo one wrong decoding, if the text shows signs of it."""
     if not _MOJIBAKE.search(text):
         return text
     try:
@@ -70,7 +70,7 @@ def _mended(text: str) -> str:
 
 
 class _TextOnly(HTMLParser):
-    """Keeps the text; drops elements that are not for reading (scripts, styles) with their content."""
+    """Keeps the text, and drops scripts, styles and similar elements with their contents."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

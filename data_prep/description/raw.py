@@ -1,7 +1,7 @@
-"""What a source said, kept as it was said, and the one function that makes a description of it.
+"""The labels and values of a source, unchanged, and the one function that makes a description of them.
 
 Readers turn documents into raw pairs (iconoclip.record.RawPair). A harvest and `iconoclip remap` both call
-`Describer.describe` on them and on nothing else. So a remapped set equals a fresh harvest.
+`Describer.describe`, which uses nothing but these pairs. Therefore a remapped set equals a fresh harvest.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from data_prep.description.titles import extended, shows_a_page
 from data_prep.institutions import InstitutionProfile, TextField
 from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionLevel, Date, PairLevel, RawPair
 
-# Bounds of what one record keeps. Of real manifests the largest says 18 KB in 160 pairs about one page.
+# Limits of one record. The largest real manifest that we saw has 18 KB in 160 pairs about one page.
 MAX_PAIRS: Final = 400
 MAX_BYTES: Final = 64_000
-# Descriptions of parts that are remembered: those of a few works and their pages.
+# The number of cached descriptions: enough for a few works and their pages.
 MAX_REMEMBERED: Final = 64
 # The labels of one pair in several languages are joined by this.
 LABELS_JOIN: Final = " | "
 
-# What a standard says a text is, where the institution's profile decides what that means.
+# The kind of a text according to a standard. The institution's profile decides how such a text is used.
 MANIFEST_LABEL: Final = "manifest-label"
 CANVAS_LABEL: Final = "canvas-label"
 COLLECTION_LABEL: Final = "collection-label"
@@ -39,13 +39,14 @@ SUMMARY: Final = "summary"
 RECORD_TITLE: Final = "record-title"
 RECORD_SUBJECT: Final = "record-subject"
 NAVIGATION_DATE: Final = "navigation-date"
-# The label of what annotations say; tables have columns instead.
+# The label of texts from annotations; tables have columns instead.
 ANNOTATION: Final = "annotation"
-# A region that shows a picture: without words of its own, it has those of its page.
+# A region that shows a picture. If it has no texts, those of its page are used.
 PICTURE: Final = "picture"
-# Kept first when a record says too much: a restriction that was left out would be a permission.
+# Fields that are kept first if a record is too large: a dropped restriction would become a permission.
 _FIRST: Final = ("rights", "attribution")
-# What a record says in place of rights that it has no room for. It is not understood, so it is a refusal.
+# Replaces rights statements that do not fit into a record. It is not a known statement, so it counts as a
+# refusal.
 LEFT_OUT: Final = "[left out: more statements of rights than a record can keep]"
 _MAX_LANGUAGE_CHARS: Final = 100
 
@@ -53,7 +54,7 @@ _MAX_LANGUAGE_CHARS: Final = 100
 def raw_pair(
     label: str, value: str, language: str | None, level: PairLevel, field: str | None = None
 ) -> RawPair:
-    """A pair within the bounds of a record; what is cut off a long value is counted in it."""
+    """A pair within the limits of a record. `num_cut` counts the characters cut off a long value."""
     return RawPair(
         label=label[:MAX_LABEL_CHARS],
         value=value[:MAX_VALUE_CHARS],
@@ -70,20 +71,20 @@ def raw_pairs(statements: Iterable[Statement], level: PairLevel) -> list[RawPair
 
 
 def is_marked_as_rights(pair: RawPair) -> bool:
-    """Whether a standard or a table's mapping says that a pair is a statement of rights or a credit."""
+    """Whether a pair is a rights statement or a credit according to a standard or a table's mapping."""
     return pair.field in _FIRST
 
 
 def bounded(
     pairs: Sequence[RawPair], is_rights: Callable[[RawPair], bool] = is_marked_as_rights
 ) -> tuple[tuple[RawPair, ...], int]:
-    """At most MAX_PAIRS pairs and MAX_BYTES bytes, in their order, and how many were left out.
+    """At most MAX_PAIRS pairs and MAX_BYTES bytes, in their order, and the number of pairs left out.
 
-    Rights and credits are kept before everything else; of the rest, what comes first. Where not even all of
-    the rights fit, a pair LEFT_OUT of the same level says so: what remains is then no permission.
+    Rights and credits are kept first, then the other pairs in their order. If not all rights statements fit,
+    a pair LEFT_OUT is added for each of their levels, so that the remaining ones do not count as permission.
 
     Args:
-        is_rights: which pairs speak of rights or credits; a profile knows some by their label alone.
+        is_rights: decides which pairs are rights or credits; a profile knows some by their label alone.
     """
     first = [is_rights(pair) for pair in pairs]
     kept = _fitting(pairs, first)
@@ -138,10 +139,10 @@ class Described:
 class Describer:
     """Describes the records of one institution.
 
-    Pages of one work share what its manifest says. That is worked out once, as long as it stays the same.
+    The pages of one work share the statements of its manifest. These are described once and cached.
 
     Args:
-        profile: what the institution's labels mean.
+        profile: the meaning of the institution's labels.
     """
 
     def __init__(self, profile: InstitutionProfile) -> None:
@@ -149,10 +150,10 @@ class Describer:
         self._known: dict[tuple[tuple[RawPair, ...], CaptionLevel, str | None], Description] = {}
 
     def described(self, pairs: Sequence[RawPair], num_images: int | None, num_dropped: int = 0) -> Described:
-        """The pairs as far as a record keeps them, and the description of just these.
+        """The pairs that fit into a record, and the description made of exactly these.
 
         Args:
-            num_dropped: pairs that were left out before.
+            num_dropped: the number of pairs that were left out before.
         """
         kept, num_more = bounded(pairs, self._is_rights)
         return Described(self.describe(kept, num_images), kept, num_dropped + num_more)
@@ -161,8 +162,9 @@ class Describer:
         """The description of one image or region.
 
         Args:
-            pairs: everything that was said of it and of what it is part of.
-            num_images: images of the object; with several, its manifest speaks of the work, not of an item.
+            pairs: all pairs about it and about the objects that it is part of.
+            num_images: the number of images of the object. If there are several, the manifest describes the
+                work and not a single item.
         """
         whole: CaptionLevel = "work" if (num_images or 1) > 1 else "item"
         shared = self._part(pairs, ("manifest", "record"), whole)
@@ -184,7 +186,7 @@ class Describer:
             extended(shared.captions, shared.around, composed, is_page=is_page),
         )
         if image.captions:
-            # "X-ray", "Infrared": what another photograph of the page shows.
+            # "X-ray", "Infrared": another photograph of the same page.
             named = extended(image.captions, around, composed, (*page.captions, *shared.captions))
             captions = merged_captions(captions, named)
         captions = merged_captions(captions, collection.captions) if collection.captions else captions
@@ -209,7 +211,7 @@ class Describer:
         )
 
     def texts(self, pairs: Sequence[RawPair], fields: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """What the pairs say of some fields (`subject`, `place`), as plain text, each text once."""
+        """The plain texts of some fields (`subject`, `place`), each text once."""
         found: dict[str, dict[str, None]] = {}
         for pair in pairs:
             for statement in self._statements(pair):
@@ -240,7 +242,7 @@ class Describer:
         return describe(statements, self._profile, rights, level=level, siblings=siblings)
 
     def _statements(self, pair: RawPair) -> Iterator[Statement]:
-        """What a pair says under the institution's profile."""
+        """The statements of a pair, according to the institution's profile."""
         profile, field, language = self._profile, pair.field, pair.language
         if field is None:
             field, language = self._by_label(pair)
@@ -264,7 +266,7 @@ class Describer:
         return is_marked_as_rights(pair) or (pair.field is None and self._by_label(pair)[0] in _FIRST)
 
     def _by_label(self, pair: RawPair) -> tuple[TextField, str | None]:
-        """What the first known label of a pair means; one that means rights goes before the others."""
+        """The meaning of the first known label of a pair. A label that means rights takes precedence."""
         found = [
             self._profile.field_of(plain_text(label, MAX_LABEL_CHARS))
             for label in pair.label.split(LABELS_JOIN)
@@ -275,14 +277,14 @@ class Describer:
 
 
 def why_no_region(pairs: Sequence[RawPair], told: Description) -> str | None:
-    """Why an annotation on a part makes no record, or None where it does, or where there is none."""
+    """The reason why an annotation on a part gives no record; None if it does, or if there is none."""
     is_annotated = any(pair.level == "annotation" and pair.label == ANNOTATION for pair in pairs)
     is_empty = not told.captions and not told.iconclass
     return "an annotation that describes nothing" if is_annotated and is_empty else None
 
 
 def merged_captions(own: tuple[Caption, ...], shared: tuple[Caption, ...]) -> tuple[Caption, ...]:
-    """Blazons, then what is said of the part, then what is said of the whole."""
+    """Captions in this order: blazons, the captions of the part, the captions of the whole object."""
     if not own:
         return shared
     known = {caption.text.casefold() for caption in own}
@@ -291,13 +293,13 @@ def merged_captions(own: tuple[Caption, ...], shared: tuple[Caption, ...]) -> tu
 
 
 def _language_of(shared: Description) -> str | None:
-    """The language of most of what is said of the whole, for pages whose own texts are too short to tell."""
+    """The language of most captions of the whole object, for pages whose texts are too short to detect."""
     captions = (caption for caption in shared.captions if caption.origin == "institution")
     return dominant((caption.text, caption.language) for caption in captions)
 
 
 def _whole(pair: RawPair) -> str:
-    """A value; one that was cut says so, so that nobody takes its beginning for all of it."""
+    """A value; if it was cut off, this is stated, so that its beginning is not taken for the whole text."""
     return f"{pair.value} [cut off]" if pair.num_cut else pair.value
 
 
@@ -315,7 +317,7 @@ def _first_read(*dates: Date | None) -> Date | None:
 
 
 def _navigation_date(pairs: Sequence[RawPair]) -> Date | None:
-    """The date by which viewers sort the object: better than none. January 1 mostly means the year."""
+    """The date by which viewers sort the object, used if there is no other. January 1 mostly means a year."""
     value = next((pair.value for pair in pairs if pair.field == NAVIGATION_DATE), "")
     if len(value) >= 10 and value[:4].isdigit() and value[4:5] == "-" and value[:4] != "0000":
         year = int(value[:4])

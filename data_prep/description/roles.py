@@ -1,4 +1,5 @@
-"""What a text does: describe, name, or only administer. Its field tells, unless the text itself does.
+"""The role of a text: whether it describes, names, or only administers the object. It follows from the field,
+unless words of the text show another role.
 
 The words are data: configs/labels/caption-roles.yaml.
 """
@@ -31,11 +32,11 @@ ROLE_OF_FIELD: Final[dict[TextField, CaptionRole]] = {
     "note": "note",
 }
 _SPACE_BEFORE_COLON = re.compile(r"\s+:")
-# AAT's guide terms: "<visual works by medium>".
+# Guide terms of the Art & Architecture Thesaurus: "<visual works by medium>".
 _GUIDE_TERM = re.compile(r"<[^<>]{2,80}>")
 
 
-# "69 sheet(s)", "4 v. plates. 53 cm", "174 leaves : 215 x 160 mm": how much there is of an object.
+# The extent of an object: "69 sheet(s)", "4 v. plates. 53 cm", "174 leaves : 215 x 160 mm".
 _EXTENT = re.compile(
     r"(?:\d{4}\s)?(?:vol\.?\s?\d+\.\s*)?\W*\d+\s*(?:v|vols?|volumes?|p|pp|pages?|leaves|leaf|sheets?(?:\(s\))?|maps?|bl"
     r"|blatt|blätter|seiten|bände?|feuillets?|ff?|tomes?|folios?|carte|cc|hojas|folhas|s|sider|sidor|kart|stron|listů)\b"
@@ -80,7 +81,7 @@ def _pattern(phrases: list[str], form: str) -> re.Pattern[str] | None:
     if not phrases:
         return None
     longest_first = sorted(phrases, key=len, reverse=True)
-    # After a colon anything may follow.
+    # Anything may follow a colon.
     return re.compile(
         "|".join(
             form.replace(r"(?!\w)", "" if phrase.endswith(":") else r"(?!\w)").format(re.escape(phrase))
@@ -93,7 +94,7 @@ def _pattern(phrases: list[str], form: str) -> re.Pattern[str] | None:
 def role_of(field: TextField, text: str) -> CaptionRole:
     """The role of a plain text that was found in a field.
 
-    A blazon is never anything else: its language is formal, and "none" may be part of it.
+    A blazon has always the same role: its language is formal, and words such as "none" may occur in it.
     """
     if field == "blazon":
         return "descriptive"

@@ -1,7 +1,7 @@
 """Subject terms, persons, places and techniques -> one sentence-like caption per language.
 
 "Shepherds; flock; evening. Drawing, Charles Jacque, 1849": a model learns more from one such text than from a
-hundred lone words. The templates are data (configs/captions/).
+hundred single words. The templates are data (configs/captions/).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _SEPARATORS: Final = re.compile(r"\s*[;|\n]\s*")
 _SUBDIVISION: Final = re.compile(r"\s*--\s*")
 
 
-# "ca. 1920 (made)", "Nottingham (printed)": how museums tell several dates and places apart.
+# "ca. 1920 (made)", "Nottingham (printed)": museums distinguish several dates and places in this way.
 _MAKING: Final = re.compile(r"\s*\([^\W\d_][^()\d]{2,30}\)$")
-# "179." is a decade, January 1 mostly a year.
+# "179." means a decade; January 1 mostly means the whole year.
 _CODED: Final = re.compile(r"\d{2,3}(?:\.{1,2}|[-?uUxX]{1,2})\??|\d{4}-01-01(?:T.*)?|\d{4}-\d\d-\d\dT.*")
 _VOLUME: Final = re.compile(r"\b(?:vol|no|nr|bd|tome|t)\b\.?\s*\d", re.IGNORECASE)
 _MAX_SHOWN_YEARS: Final = 101
-# "East Asia > Japan > Tokyo": the last is the place, those before only say where it is.
+# "East Asia > Japan > Tokyo": the last part is the place, the parts before it only say where it is.
 _PATH: Final = re.compile(r"^.*\s>\s")
-# "Without a place" in the rules for title pages.
+# Abbreviations of "without a place" in the rules for cataloguing title pages (sine loco, ohne Ort, ...).
 _NO_PLACE: Final = re.compile(r"\[?\W*(?:s\.? ?l|o\.? ?o|z\.? ?p|n\.? ?p|b\.? ?m)\b[.\]]*", re.IGNORECASE)
 
 
@@ -50,7 +50,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What else a sentence may say of the object."""
+    """Facts about the object that may be added to a sentence."""
 
     creators: tuple[str, ...] = ()
     date: Date | None = None
@@ -60,7 +60,7 @@ class Circumstances:
     places: tuple[tuple[str, str | None], ...] = field(default=())
 
     def of(self, whole: Circumstances) -> Circumstances:
-        """These, and what is missing here from those of the whole."""
+        """These facts; those that are missing are taken from the whole object."""
         return Circumstances(
             creators=self.creators or whole.creators,
             date=self.date or whole.date,
@@ -70,7 +70,7 @@ class Circumstances:
         )
 
     def values(self, tag: str) -> dict[str, list[str]]:
-        """Type, creator and date as a template takes them, for a caption in the language `tag`."""
+        """Type, creator and date in the form that a template needs, for a caption in the language `tag`."""
         types = [text for text, given in self.types if languages.canonical_tag(given) in (tag, None)]
         return {
             "type": types[:1],
@@ -96,7 +96,7 @@ def terms_in(role: CaptionRole, text: str, tags: Sequence[str | None]) -> list[T
 
 
 def _is_a_place(text: str) -> bool:
-    """Whether a place is named at all: not by "S.l.", nor by a piece of a value that was divided."""
+    """Whether a text names a place. "S.l." does not, nor does a fragment of a value that was divided."""
     return _NO_PLACE.match(text) is None and all(text.count(a) == text.count(b) for a, b in ("[]", "()"))
 
 
@@ -115,11 +115,11 @@ def sentences_from(
     """One caption per language of the terms.
 
     Args:
-        around: creator, date and type, which may enter it.
+        around: creator, date and type, which may be added to the caption.
         default: the language of most texts of the institution.
-        siblings: that of the record's other texts.
-        fallback: that which its titles are detected in, for terms that tell nothing themselves.
-        titles: of the object; one goes before a term that is alone in its sentence.
+        siblings: the language of the record's other texts.
+        fallback: the detected language of its titles, for terms whose language cannot be detected.
+        titles: the titles of the object; one is put before a term that is alone in its sentence.
         known: texts that are captions already, casefolded; a term that repeats one is left out.
     """
     by_language: dict[str, list[Term]] = {}
@@ -135,7 +135,7 @@ def sentences_from(
         if not tags:
             untagged.append(term)
     if untagged:
-        # Words alone are too short to detect; together they are not.
+        # Single words are too short for language detection; joined they are long enough.
         joined = "; ".join(term.text for term in untagged)
         spoken = languages.spoken(joined, None, default, siblings)
         if spoken.tag == languages.UNKNOWN and fallback:
@@ -152,9 +152,9 @@ def sentences_from(
 
 
 def _shown_date(date: Date) -> str:
-    """A date for readers: without brackets, without a place that is none, without how it was made.
+    """A date for readers, without brackets, "without a place" and notes such as "(made)".
 
-    Where the text says more than a date (a publisher) or codes it (`179.`, `1924-01-01`), its years.
+    Only the years, if the text contains more than a date (a publisher) or a coded one (`179.`, `1924-01-01`).
     """
     text = _MAKING.sub("", re.sub(r"[\[\]]", "", _NO_PLACE.sub("", date.text or ""))).strip(" ,:;")
     if not (":" in text or _CODED.fullmatch(text) or _VOLUME.search(text)):
@@ -166,7 +166,7 @@ def _shown_date(date: Date) -> str:
 
 
 def _shown_names(creators: Iterable[str]) -> list[str]:
-    """The makers as readers know them. One value may list several; who kept the object is left out."""
+    """The names of the makers in reading order. One value may list several; former owners are left out."""
     people = [person(part) for creator in creators for part in creator.split("; ")]
     shown = [one.name for one in people if one.role not in ("owner", "other") and ": " not in one.name]
     return list(dict.fromkeys(name for name in shown if name and len(name) <= MAX_TERM_CHARS))
@@ -186,7 +186,7 @@ def _sentence(
     text = template.render({**values, **around.values(tag)})
     is_alone = sum(len(values.get(role, ())) for role in composition.needs) == 1
     if is_alone and title and composition.max_title_words:
-        # A lone word says what of the title it is about.
+        # A single term is put together with the title.
         return template.render({"title": [title], "work": [text]}, is_title=True)
     return text
 

@@ -1,7 +1,7 @@
-"""Titles that say little alone -> captions that do: "La surprise. Painting, Ann Fenn, 1718".
+"""Extends titles that are too short to describe their object: "La surprise. Painting, Ann Fenn, 1718".
 
-A page's heading takes the title of its work: "Lectio 4. A commentary on the Sentences". Nothing is added
-that the catalogue does not say. How long such a title may be, and what is added, is data (configs/captions/).
+The title of the work is added to the heading of a page: "Lectio 4. A commentary on the Sentences". Only facts
+from the catalogue are added. Which titles count as short, and what is added, is data (configs/captions/).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from data_prep.description.page_labels import is_page_label, names_a_page, names
 from data_prep.description.sentences import Circumstances
 from iconoclip.record import Caption
 
-# A longer title of a work is a title page: whoever reads it after a heading has forgotten the heading.
+# A longer title of a work is the text of a title page, which is too long to be added to a heading.
 MAX_TITLE_CHARS: Final = 150
 _MAX_VALUE_CHARS: Final = 60
-# Of Chinese and Japanese, which have no spaces: characters that say as much as a word.
+# Chinese and Japanese have no spaces: this many characters count as a word.
 _FIRST_SYLLABIC: Final = "\u3040"
 _SYLLABLES_PER_WORD: Final = 3
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -39,12 +39,12 @@ def extended(
     *,
     is_page: bool = False,
 ) -> tuple[Caption, ...]:
-    """The captions, of which titles that say little alone are joined with what is known of their object.
+    """The captions. Titles that are too short are joined with facts about their object.
 
     Args:
         around: kind, technique, maker, place and date.
-        whole: the captions of the work, where these are about a page of it.
-        is_page: whether the image shows a page, so that the title of a work is that of its book.
+        whole: the captions of the work, if these captions are about a page of it.
+        is_page: whether the image shows a page, so that the title of the work is the title of a book.
     """
     titles = [one for one in whole if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
     is_page = is_page and composition.max_title_words > 0
@@ -64,13 +64,15 @@ def shows_a_page(
     num_images: int,
     titles: Iterable[str] = (),
 ) -> bool:
-    """Whether an image of several shows a page, as its labels say, or its number and the kind of object.
+    """Whether one of several images shows a page, according to its labels, or to the number of images and the
+    kind of object.
 
     Args:
-        labels: of the canvas.
+        labels: the labels of the canvas.
         around: kind and technique of the object.
-        num_images: of the object; many numbered images of no stated kind are a volume.
-        titles: of the object: a "Map of ..." has no pages either.
+        num_images: the number of images of the object. Many numbered images without a stated kind are a
+            volume.
+        titles: the titles of the object: a "Map of ..." has no pages.
     """
     labels = [label for label in labels if is_page_label(label)]
     if not labels or any(map(names_a_part, labels)):
@@ -86,7 +88,7 @@ def shows_a_page(
 
 
 def _is_of_a_book(caption: Caption) -> bool:
-    """Whether a caption is the title of a work; "Binding of ..." is no title of a book."""
+    """Whether a caption is the title of a book. "Binding of ..." is not."""
     first = next(iter(_WORD.findall(caption.text)), "")
     return caption.level == "work" and caption.role == "title" and not is_page_label(first)
 
@@ -104,12 +106,12 @@ def _says_little(caption: Caption, composition: Composition) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether a title is the name of a person as catalogues write it, with the years of their life."""
+    """Whether a title is the name of a person with the years of their life, as catalogues write it."""
     return _LIFE.search(text) is not None and text[:1].isupper()
 
 
 def num_words(text: str) -> int:
-    """Words between spaces; of scripts without spaces, an estimate."""
+    """The number of words; an estimate for scripts without spaces."""
     num_syllables = sum(letter >= _FIRST_SYLLABIC for letter in text)
     return max(len(text.split()), -(-num_syllables // _SYLLABLES_PER_WORD))
 
@@ -140,7 +142,7 @@ def _extended(
         return caption
     changes: dict[str, object] = {"text": text}
     if caption.language_source in (None, "siblings", "profile"):
-        # A name has no language, a sentence around it has.
+        # A name has no language, but a sentence that contains it has.
         spoken = languages.spoken(
             text, None, siblings=languages.dominant((one.text, one.language) for one in same)
         )
@@ -160,9 +162,9 @@ def _in_language(texts: Iterable[tuple[str, str | None]], tag: str) -> list[str]
 
 
 def _is_new(name: str, text: str, said: str) -> bool:
-    """Whether a text tells a reader more than the title: of a maker, the family name is enough."""
+    """Whether a text adds something to the title. A maker is known if the title has the family name."""
     text = text.casefold()
     if name == "date":
-        # "April 12, 1882" and "1882-04-12" are one date to a reader.
+        # "April 12, 1882" and "1882-04-12" are the same date for a reader.
         return text not in said and not any(year in said for year in _YEAR.findall(text))
     return (text.split()[-1] if name == "creator" else text) not in said

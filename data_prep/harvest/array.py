@@ -39,7 +39,7 @@ class Share:
         self.task, self.num_tasks, self.folder = task, num_tasks, folder
 
     def owns(self, identity: str) -> bool:
-        """Whether the document or item with this name belongs to this task."""
+        """Whether the document or item with this identifier belongs to this task."""
         digits = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return int(digits, 16) % self.num_tasks == self.task
 

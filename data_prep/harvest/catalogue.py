@@ -1,7 +1,7 @@
-"""`iconoclip catalogue`: what collections offer, in a Parquet file; no image is downloaded.
+"""`iconoclip catalogue`: lists the images that collections offer in a Parquet file, without downloading them.
 
-It is a harvest that stops before the images: the same readers, rate limits, ledger and rounds, so it resumes
-and refreshes as a harvest does. `iconoclip harvest` takes the result as a source.
+It is a harvest that stops before the images. It uses the same readers, rate limits, ledger and rounds, so it
+resumes and refreshes as a harvest does. `iconoclip harvest` takes the result as a source.
 """
 
 from __future__ import annotations
@@ -14,24 +14,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data_prep.candidate import Candidate
+from data_prep.candidate import Candidate, key_of, told_apart
 from data_prep.catalogue.columns import TERM_FIELDS, Position, row_of
 from data_prep.catalogue.files import CATALOGUE_NAME, MANIFEST_NAME, read_manifest, write_catalogue
 from data_prep.config_groups import Storing
 from data_prep.description.raw import Describer
 from data_prep.harvest.config import CatalogueConfig, HarvestConfig
 from data_prep.harvest.dry_run import dry_run
-from data_prep.harvest.identity import identity_of
-from data_prep.harvest.lifecycle import finish, prepare
-from data_prep.harvest.pace import profiles
+from data_prep.harvest.lifecycle import prepare
 from data_prep.harvest.recording import Recorder, rights_of, rights_refusal, why_invalid
 from data_prep.harvest.report import REPORT_NAME, nothing_usable, refusals_of, report_of
 from data_prep.harvest.selection import home_of
-from data_prep.harvest.session import Session, default_name
-from data_prep.harvest.verb import fetch_everything
+from data_prep.harvest.session import Session, default_name, identity_of
+from data_prep.harvest.work import fetch_everything
+from data_prep.institutions import profiles
 from data_prep.ledger.counts import num_documents_read, requests_by_host
 from data_prep.ledger.database import LEDGER_NAME
-from data_prep.ledger.identity import key_of, told_apart
 from data_prep.ledger.jobs import CANDIDATE
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.rounds import round_times
@@ -45,10 +43,10 @@ from iconoclip.shardset import MANIFEST_NAME as SHARDSET_NAME
 
 
 def catalogue(config: CatalogueConfig) -> int:
-    """List what `config.sources` offer in the folder `config.out`.
+    """List the images that `config.sources` offer in the folder `config.out`.
 
     Raises:
-        SomeRefused: finished, but something was refused; the report lists it, and rows say it.
+        SomeRefused: finished, but something was refused; the report lists it, and so do the rows.
         BadInput: the sources offer no image, or the folder contains something else.
         ConfigError: a source is on another machine, and no contact is configured.
         TryAgainLater: the disk is full, or servers ask to wait longer than `network.max_wait_seconds`.
@@ -67,7 +65,7 @@ def catalogue(config: CatalogueConfig) -> int:
         if paused:
             raise _must_wait(paused, session.out)
         if not ledger.get("changed") and (session.out / MANIFEST_NAME).exists():
-            finish(ledger)
+            ledger.finish()
             return _finished_already(session.out, "nothing has changed since")
         return _write(ledger, session)
 
@@ -127,7 +125,7 @@ def _write(ledger: Ledger, session: Session) -> int:
     )
     report.write(session.out)
     print(report.summary().replace(" samples from", " usable images from", 1))
-    finish(ledger)
+    ledger.finish()
     return _said(session.out, report.num_refused, "catalogue of")
 
 
@@ -140,7 +138,7 @@ def _rows(ledger: Ledger, session: Session) -> Iterator[dict[str, Any]]:
         for ordinal, place in enumerate(places(ledger)):
             if place.document not in documents:
                 uri = ledger.uri_of(place.document)
-                # Places come document by document, so only the present one must be known.
+                # Positions come document by document, so only the current one must be remembered.
                 number = next(iter(documents.values()))[0] + 1 if documents else 0
                 documents = {place.document: (number, uri)}
             number, uri = documents[place.document]
@@ -153,7 +151,7 @@ def _rows(ledger: Ledger, session: Session) -> Iterator[dict[str, Any]]:
 def _row(
     candidate: Candidate, at: Position, session: Session, terms: _Terms, *, is_shared: bool
 ) -> dict[str, Any]:
-    """The row of a candidate, with the verdict that a harvest would give."""
+    """The row of a candidate, with the decision on rights that a harvest would make."""
     if is_shared:
         candidate = _told_apart(candidate)
     rights, refused = _verdict(candidate, at.opt_out, session.storing)
@@ -162,7 +160,7 @@ def _row(
 
 
 def _told_apart(candidate: Candidate) -> Candidate:
-    """A candidate whose identifier shows other images as well: the image joins it, as in a record."""
+    """A candidate whose identifier shows several images, with the image added to it, as in a record."""
     return replace(candidate, source=told_apart(candidate.source))
 
 
@@ -177,7 +175,7 @@ def _verdict(
 
 
 class _Terms:
-    """Finds subjects, persons, places and techniques in what a source said."""
+    """Finds subjects, persons, places and techniques in the labels and values of a source."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -202,7 +200,7 @@ def _must_wait(paused: dict[str, str], out: Path) -> TryAgainLater:
 
 
 def _finished_already(out: Path, words: str = "--refresh true asks the servers what has changed") -> int:
-    """The answer of the first time."""
+    """Print the result of the first run again."""
     report = json.loads((out / REPORT_NAME).read_text()) if (out / REPORT_NAME).exists() else {}
     return _said(out, report.get("num_refused", 0), "catalogued already:", f"; {words}")
 

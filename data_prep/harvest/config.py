@@ -15,7 +15,7 @@ SourceKind = Literal["auto", "iiif", "discovery", "oai-pmh", "europeana", "sru",
 
 
 class Requesting(Config):
-    """What is requested from which servers, and how; shared by `harvest` and `catalogue`."""
+    """The sources, and how they are requested; shared by `harvest` and `catalogue`."""
 
     renamed: ClassVar[dict[str, str]] = {
         "allow_hosts": "network.allow_hosts",
@@ -78,7 +78,7 @@ class Requesting(Config):
 
     @property
     def again(self) -> Literal["failed", "gone", "everything"]:
-        """What of finished work is requested again: what failed, also what was gone, or everything."""
+        """Which part of finished work is requested again: failures, also what was gone, or everything."""
         return "everything" if self.refresh else "gone" if self.retry_refused else "failed"
 
 
@@ -130,7 +130,7 @@ class CatalogueConfig(Requesting):
         pattern=SLUG_PATTERN,
         max_length=64,
     )
-    policy: PolicyName = Field("open", description="rights policy of the verdicts")
+    policy: PolicyName = Field("open", description="rights policy that decides what is usable")
     composition: str = Field(
         "default",
         description=(

@@ -8,14 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
-from data_prep.candidate import Candidate, Found, Link, Refusal
+from data_prep.candidate import Candidate, Found, Link, Refusal, item_key_of, key_of
 from data_prep.config_groups import Network, Storing
 from data_prep.harvest.array import Share
-from data_prep.harvest.recording import rights_of, rights_refusal, why_invalid
+from data_prep.harvest.recording import refused_for_rights
 from data_prep.institutions import InstitutionProfile
-from data_prep.ledger.identity import item_key_of, key_of
 from data_prep.ledger.jobs import CANDIDATE, DocumentJob, FoundRows, ItemRow, LinkRow, Outcome, is_leaf
 from data_prep.network.addresses import host_of
 from data_prep.network.answers import Gone, NotNow, Refused
@@ -23,7 +20,7 @@ from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.sources import registry
 from data_prep.sources.address_list import ADDRESS_LIST
 
-# The host of documents that are read from a file, and the address that such a document has.
+# The host of documents that are read from a file, and the address of the response.
 LOCAL: Final = ""
 
 
@@ -148,14 +145,6 @@ def item_row(candidate: Candidate, storing: Storing, share: Share | None = None)
         record=None if candidate.source.manifest else candidate.group,
         base=key_of(candidate),
     )
-
-
-def refused_for_rights(candidate: Candidate, storing: Storing) -> str | None:
-    """The reason why a candidate is refused before its image is requested, or None."""
-    try:
-        return rights_refusal(rights_of(candidate, storing.policy), storing.keep)
-    except ValidationError as error:
-        return why_invalid(error)
 
 
 def _link_row(link: Link, job: DocumentJob, share: Share | None) -> LinkRow:

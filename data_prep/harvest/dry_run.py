@@ -14,14 +14,15 @@ from collections import Counter
 import uvloop
 from pydantic import ValidationError
 
+from data_prep.candidate import key_of
+from data_prep.harvest.client import fetcher_for
 from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.documents import DocumentReader
 from data_prep.harvest.engine import Engine
-from data_prep.harvest.pace import profiles
 from data_prep.harvest.recording import Recorder, why_invalid
 from data_prep.harvest.report import Report, kind_of_reason
-from data_prep.harvest.session import fetcher_for
-from data_prep.ledger.identity import key_of
+from data_prep.harvest.selection import Selection
+from data_prep.institutions import profiles
 from data_prep.ledger.jobs import CANDIDATE
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.walk import shared_identifiers, visits
@@ -30,6 +31,19 @@ from iconoclip import clock
 from iconoclip.errors import BadInput, SomeRefused
 from iconoclip.progress import progress
 from iconoclip.rights import read
+
+
+def dry_run_of_selection(config: HarvestConfig, selection: Selection) -> int:
+    """List the records of a selection from a catalogue; no server is contacted.
+
+    Raises:
+        SomeRefused: something was refused; it is among the lines printed.
+        BadInput: everything was refused.
+    """
+    with Ledger(None) as ledger:
+        with ledger.transaction():
+            selection.read_into(ledger, config)
+        return list_records(ledger, Recorder(config, [clock.now(config.harvested_at)]), as_json=config.json)
 
 
 def dry_run(config: HarvestConfig) -> int:

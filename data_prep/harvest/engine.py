@@ -152,8 +152,7 @@ class Engine:
             else:
                 queue.last_item = max(queue.last_item, job.id)
         if not jobs:
-            # Jobs to retry later, and documents to be read again: a change stream names them while it is
-            # read.
+            # Jobs to retry now, and documents to be read again because a change stream named them meanwhile.
             late, _ = self._ledger.to_retry_later(queue.host, BUFFER_JOBS, time.time())
             late += self._ledger.pending(
                 queue.host, 0, 0, BUFFER_JOBS + MAX_UNCOMMITTED, with_items=self._items is not None
@@ -262,14 +261,14 @@ class Engine:
     # One job
 
     async def _do(self, job: Job) -> Outcome:
-        """Do one job. It only raises errors that stop the whole harvest, or that pause the host."""
+        """Do one job. The only errors raised are those that stop the whole harvest or pause the host."""
         try:
             if isinstance(job, DocumentJob):
                 return await self._documents.read(job)
             assert self._items is not None
             return await self._items.fetch(job)
         except Gone as gone:
-            # That a list is gone says nothing about the objects that it listed.
+            # If a list is gone, the objects that it listed may still exist.
             is_object = isinstance(job, ItemJob) or job.is_leaf
             return Outcome(job, "refused" if is_object else "not-known", str(gone))
         except Refused as refused:

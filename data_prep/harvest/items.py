@@ -39,7 +39,7 @@ from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.network.shared_calls import SharedCalls
 from iconoclip.pictures import ImageRefused
 
-# A server that answers a sized request in this way may have limits that only its info.json states.
+# After these responses to a request for a size, the server may have limits that only its info.json states.
 ASK_INFO_AFTER: Final = ("HTTP 400", "HTTP 403", "HTTP 404", "HTTP 501")
 MAX_INFO_BYTES: Final = 5_000_000
 # Of files larger than this, one is decoded at a time: each takes several times its size of memory.
@@ -106,7 +106,8 @@ class ItemFetcher:
             return outcome
         stored = await self._store(answer, candidate, job)
         if answer.service and not answer.service.is_info and is_doubtful(answer, stored):
-            # The manifest states a wrong size, or the server sends another: its info.json tells.
+            # The manifest states a wrong size, or the server sends another one: its info.json has the true
+            # one.
             info = await self._info(answer.service, services)
             answer = await self._sized(info, candidate, job, known=answer)
             stored = await self._store(answer, candidate, job)
@@ -126,7 +127,7 @@ class ItemFetcher:
         if answer.fetched.not_modified:
             raise NotNow("HTTP 304 to a request without conditions")
         crop = answer.request.crop
-        # The size that the region was measured on; servers send smaller images than they state.
+        # The size on which the region was measured; servers send smaller images than they state.
         measured = candidate.measured
         space = answer.request.size or (measured and measured[1]) or candidate.source_size
         try:
@@ -158,8 +159,7 @@ class ItemFetcher:
         )
 
     async def _image(self, candidate: Candidate, job: ItemJob, services: dict[str, bytes]) -> Answer:
-        """Ask for the image as small as wanted; for the info.json only where no request can be
-        made without it."""
+        """Request the image in the size wanted. The info.json is requested only if it is needed for that."""
         service = candidate.service
         if service is None:
             return await self._whole(candidate, job)
@@ -188,18 +188,18 @@ class ItemFetcher:
                 return await self._whole(candidate, job)
             except Refused as refused:
                 refusals.append(refused)
-        # Gone only if every address that was requested says so.
+        # The image is gone only if every requested address is.
         raise next((one for one in refusals if not isinstance(one, Gone)), refusals[-1])
 
     def _is_dearer_in_tiles(self, service: ImageService, candidate: Candidate) -> bool:
-        """Whether the image takes several tiles, and has a file of its own next to its service."""
+        """Whether the image would need several tiles, although it has a file in addition to its service."""
         own = candidate.image_uri
         if candidate.region is not None or not own or own.startswith(f"{service.id}/"):
             return False
         return bool(image_request(service, max_side=self._max_side).tiles)
 
     async def _whole(self, candidate: Candidate, job: ItemJob) -> Answer:
-        """The image from its own address, in whatever size; a region is cut out later."""
+        """The image from its own address, in any size; a region is cut out later."""
         if not candidate.image_uri:
             raise Refused("the source names no image")
         request = ImageRequest(candidate.image_uri, None, crop=candidate.measured and candidate.measured[0])
@@ -220,7 +220,7 @@ class ItemFetcher:
         if region is not None and space is not None:
             if size is None:
                 raise Refused(
-                    "the service does not say how large the image is, so the region cannot be placed"
+                    "the service does not state the size of the image, so the region cannot be placed"
                 )
             region = region_in_image(region, space, size)
             if region is None:
@@ -235,9 +235,9 @@ class ItemFetcher:
         return Answer(request, fetched, size or candidate.source_size, service=service)
 
     async def _tiles(self, request: ImageRequest, service: ImageService, size: Size | None) -> Answer:
-        """The image from its tiles, requested one after the other within the bounds of one image.
+        """The image from its tiles, requested one after the other within the limits of one image.
 
-        A host's rate limit counts each of them. They have no validators: a refresh requests them again.
+        A host's rate limit counts each tile. Tiles have no validators: a refresh requests them again.
         """
         files: list[bytes] = []
         opt_out: set[str] = set()
@@ -281,9 +281,9 @@ class ItemFetcher:
 
 
 def _stocks(service: ImageService) -> list[ImageService]:
-    """What else a tile set may hold if its first files are missing: finer tiles, and the full image.
+    """Other files of a tile set to try if the first ones are missing: finer tiles, and the full image.
 
-    By the standard level 0 has the full image; vips dzsave leaves it out.
+    The standard requires the full image of level 0; vips dzsave leaves it out.
     """
     if not service.is_info or service.level != 0 or not service.tiles:
         return []
@@ -295,8 +295,8 @@ def _stocks(service: ImageService) -> list[ImageService]:
 def _may_be_a_guess(service: ImageService) -> bool:
     """Whether the size that a manifest states should be checked before an image of it is requested.
 
-    A request of version 3 names width and height, and a server distorts the picture if their ratio is wrong.
-    Software that does not know the size writes a square; pictures are rarely square.
+    A request of version 3 contains width and height, and a server distorts the picture if their ratio is
+    wrong. Software that does not know the size writes a square, and pictures are rarely square.
     """
     return not service.is_info and service.version == 3 and service.width == service.height
 

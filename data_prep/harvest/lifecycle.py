@@ -1,12 +1,11 @@
-"""The life of a harvest's ledger: begun, continued, refreshed, finished."""
+"""Begins, continues, refreshes and finishes the ledger of a harvest."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from data_prep.harvest.identity import IDENTITY_FIELDS, stored_identity
-from data_prep.harvest.session import Session
+from data_prep.harvest.session import IDENTITY_FIELDS, Session, stored_identity
 from data_prep.harvest.shards import hand_over
 from data_prep.ledger.database import LEDGER_NAME
 from data_prep.ledger.joining import forget_what_was_withdrawn
@@ -18,7 +17,7 @@ from iconoclip import clock
 from iconoclip.addresses import is_loopback
 from iconoclip.errors import ConfigError
 
-# What a ledger says of itself that is not the ledger of a shard set.
+# The `product` of a ledger that belongs to a catalogue and not to a shard set.
 CATALOGUE = "catalogue"
 
 
@@ -37,7 +36,7 @@ def prepare(ledger: Ledger, session: Session) -> bool:
 
 
 def take_over_before(ledger: Ledger, session: Session) -> None:
-    """Finish what an earlier run left: a set that was not moved, withdrawals that a task does not know of."""
+    """Finish what an earlier run left: a set that was not moved, withdrawals that a task has not recorded."""
     if session.num_tasks == 1:
         take_over(ledger, session.out)
     else:
@@ -81,7 +80,7 @@ def same_harvest(ledger: Ledger, session: Session) -> None:
 def take_over(ledger: Ledger, out: Path) -> None:
     """Move a set into place that a killed process had packed but not yet moved."""
     if ledger.folder and hand_over(ledger.folder, out):
-        finish(ledger)
+        ledger.finish()
 
 
 def _need_contact(session: Session) -> None:
@@ -90,9 +89,9 @@ def _need_contact(session: Session) -> None:
     )
     if real and session.contact is None:
         raise ConfigError(
-            "no contact is configured, and a server beyond this machine is to be asked",
+            "no contact is configured, and the source is not on this machine",
             where=real,
-            remedy="say who you are: --contact you@your.institution (or a web page about your harvest)",
+            remedy="name a contact: --contact you@your.institution (or a web page about your harvest)",
         )
 
 
@@ -102,9 +101,3 @@ def _begin_round(ledger: Ledger, session: Session) -> bool:
         begin_round(ledger, clock.now(session.storing.harvested_at))
         return True
     return retry_refused(ledger) if session.again == "gone" else retry_not_known(ledger)
-
-
-def finish(ledger: Ledger) -> None:
-    """Mark the harvest as finished: the set is in place, and the spools are no longer needed."""
-    ledger.note(finished="yes")
-    ledger.drop_spools()

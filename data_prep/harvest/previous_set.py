@@ -35,7 +35,7 @@ class PreviousSet:
         self._tombstones = (
             {} if self._set is None else {one.key: one for one in self._set.manifest.tombstones}
         )
-        # Items that the source had dropped may come back; items that a person withdrew may not.
+        # Items that the source dropped may return; items that a person withdrew may not.
         self.withdrawn = {key: one for key, one in self._tombstones.items() if one.reason != GONE}
 
     def __enter__(self) -> PreviousSet:
@@ -90,7 +90,7 @@ class PreviousSet:
             f" changed:{shown}{more}",
             where=path,
             remedy=(
-                "if they are gone indeed, run it again with --confirm-withdrawals; if the servers had"
-                " trouble, run it again with --refresh"
+                "if they really are gone, run it again with --confirm-withdrawals; if the servers had"
+                " problems, run it again with --refresh"
             ),
         )

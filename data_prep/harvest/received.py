@@ -28,13 +28,11 @@ class Answer:
     places: tuple[Place, ...] = ()
     """The position of each file, if they are the tiles of an image."""
     is_all: bool = False
-    """Whether what came from its own address is the image itself, and not a version of what a service
-    holds."""
+    """Whether the image's own address gives the image itself, and not a version of a service's image."""
 
 
 def if_unchanged(job: ItemJob, answer: Answer) -> Outcome | None:
-    """The outcome, where the image is the one that was fetched in an earlier round; None where it
-    must be stored."""
+    """The outcome if the image equals the one of an earlier round; None if it must be stored."""
     fetched, before = answer.fetched, job.facts
     if before is None:
         return None
@@ -84,12 +82,12 @@ def contradicts(answer: Answer, stored: StoredImage) -> bool:
         and answer.request.crop is None
         and _is_shape((asked[1], asked[0]), came)
     ):
-        return False  # turned upright by what the image says of itself
+        return False  # turned upright, according to the image's own orientation
     return not _is_shape(asked, came)
 
 
 def _is_shape(asked: Size, came: Size) -> bool:
-    """Whether two sizes have the same shape, give or take the rounding of the smaller one and a hundredth."""
+    """Whether two sizes have the same shape, within the rounding of the smaller one and one per cent."""
     scale = max(came) / max(asked)
     expected = (asked[0] * scale, asked[1] * scale)
     allowed = 1.5 + 0.01 * max(came) + 0.5 * scale

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from data_prep.candidate import Candidate
+from data_prep.candidate import Candidate, told_apart
 from data_prep.config_groups import Storing
-from data_prep.ledger.identity import told_apart
 from data_prep.ledger.jobs import ImageFacts
 from iconoclip.record import Image, Record, Rights, Source, sample_key, split_of
 from iconoclip.rights import POLICY_VERSION, judge, read, statement
@@ -34,8 +33,8 @@ def rights_of(candidate: Candidate, policy: PolicyName, opt_out: tuple[str, ...]
 def rights_refusal(rights: Rights, keep: str) -> str | None:
     """Why the rights of an item forbid storing it; None if it may be stored.
 
-    An item is stored if it may be trained on or passed on. The search engine shows the latter; training
-    leaves it out by its own check.
+    An item is stored if it may be used for training or passed on. The search engine shows items that may only
+    be passed on; training leaves them out by its own check.
     """
     if keep == "all" or rights.may_train or rights.redistribute != "no":
         return None
@@ -48,6 +47,14 @@ def rights_refusal(rights: Rights, keep: str) -> str | None:
     if problem == "forbids":
         return f"rights: forbids: the source reserves its rights: '{_shown(rights.raw)}'"
     return f"rights: {problem}: '{_shown(rights.raw)}'" if rights.raw else "rights: missing"
+
+
+def refused_for_rights(candidate: Candidate, storing: Storing) -> str | None:
+    """The reason why a candidate is refused before its image is requested, or None."""
+    try:
+        return rights_refusal(rights_of(candidate, storing.policy), storing.keep)
+    except ValidationError as error:
+        return why_invalid(error)
 
 
 def _shown(raw: str | None) -> str:
@@ -64,17 +71,17 @@ RIGHTS_REMEDIES: Final = {
     "rights: forbids": "another --policy may suit your institution, if its conditions apply to you",
     "rights: reserved": "ask the institution: its servers reserve these pictures from training",
 }
-"""What to do about each kind of refusal, by the beginning of its reason."""
+"""The remedy for each kind of refusal, by the beginning of its reason."""
 
 
 def rights_remedy(reason: str) -> str | None:
-    """What to do about a refusal for its rights; None for any other."""
+    """The remedy for a refusal because of rights; None for any other refusal."""
     return next((text for start, text in RIGHTS_REMEDIES.items() if reason.startswith(start)), None)
 
 
 def source_of(candidate: Candidate, facts: ImageFacts | None, *, is_shared: bool) -> Source:
-    """Where a record is from: the part as it was cut, the image in the identifier where
-    that shows several."""
+    """The source of a record: with the region that was cut, and with the image in the identifier if the
+    identifier shows several images."""
     source = told_apart(candidate.source) if is_shared else candidate.source
     region = (facts.region if facts else None) or source.region or candidate.region
     return source if region == source.region else source.model_copy(update={"region": region})
@@ -110,7 +117,7 @@ class Recorder:
             is_shared: whether its identifier shows other images as well.
 
         Raises:
-            ValueError: what the source says does not fit a record.
+            ValueError: the data of the source does not fit a record.
         """
         group = group or candidate.group
         source_size = facts.source_size or candidate.source_size or (None, None)

@@ -1,5 +1,5 @@
-"""What a harvest did and what it refused, for people (a summary) and for programs
-(report.json, refused.jsonl)."""
+"""Reports what a harvest stored and refused, for people (a summary) and for programs (report.json,
+refused.jsonl)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REFUSED_NAME = "refused.jsonl"
 MAX_REASONS = 200
 NUM_EXAMPLES = 3
 
-# Follows the reason of an item that failed in this run and is still in the set from an earlier one.
+# Appended to the reason of an item that failed in this run, but is in the set from an earlier run.
 KEPT = "; kept as it was harvested before"
 
 Refused = tuple[str, str]
@@ -104,7 +104,7 @@ def report_of(refused: Iterable[Refused], folder: Path | None, **counts: Any) ->
 _PARTICULARS = re.compile(r"\b\d[\d.,x]*\b|'[^']{1,200}'|\"[^\"]{1,200}\"|https?://\S+")
 
 
-# Texts before a colon that say too little alone.
+# Prefixes that are too general alone: the text after the colon is kept too.
 _PREFIXES = ("rights", "given up", "info.json", "withdrawn")
 
 
@@ -138,7 +138,7 @@ def must_wait(paused: dict[str, str], ledger: Ledger) -> TryAgainLater:
     hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(paused.items()))
     num_left = num_items_waiting(ledger)
     return TryAgainLater(
-        f"{num_left} known items and what else these servers hold must wait: {hosts}",
+        f"{num_left} known items, and possibly more, must wait for these servers: {hosts}",
         where=ledger.folder,
         remedy=("run the same command again later, or with --pack_incomplete true to pack what is there"),
     )

@@ -1,8 +1,8 @@
 """A catalogue as the source of a harvest: a selection of its rows goes into the ledger, and no document of an
 institution is requested.
 
-Selections into one folder add up, in the order of the catalogue, so that the set is that of one harvest with
-all their conditions. If the catalogue was refreshed since, what it says now counts for everything in the set.
+Selections into one folder add up, in the order of the catalogue, so that the set equals that of one harvest
+with all their conditions. If the catalogue was refreshed since, its new contents count for the whole set.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Selection:
         where: a SQL condition over its columns; None selects all rows.
 
     Raises:
-        ConfigError: it is no condition over the columns.
+        ConfigError: `where` is no condition over the columns.
         BadInput: it selects nothing.
     """
 
@@ -54,7 +54,7 @@ class Selection:
 
     @property
     def identity(self) -> str:
-        """What tells it from another selection, as JSON."""
+        """Catalogue and condition, as JSON; equal for equal selections."""
         return json.dumps({"catalogue": self.catalogue.digest, "where": self.where})
 
     def read_into(self, ledger: Ledger, storing: Storing, share: Share | None = None) -> bool:
@@ -88,7 +88,7 @@ def selection_of(config: HarvestConfig) -> Selection | None:
 
     Raises:
         ConfigError: a condition without a catalogue; several sources, or settings that a catalogue has
-            decided; a condition that is none.
+            decided; an invalid condition.
         BadInput: the condition selects nothing, or the catalogue is damaged.
     """
     paths = [path_of(source) for source in config.sources if not is_address(source)]
@@ -126,14 +126,14 @@ def _no_catalogue(config: HarvestConfig, paths: list[Path]) -> None:
             raise MissingRequirement("no such catalogue", where=path, remedy="check the path")
     if config.where is not None:
         raise ConfigError(
-            "--where selects from a catalogue, and the source is none",
+            "--where selects from a catalogue, but the source is not a catalogue",
             where=config.sources[0],
             remedy="list the source first, `iconoclip catalogue SOURCE --out CAT`, then harvest CAT",
         )
 
 
 def settled_for(session: Session, selection: Selection, config: HarvestConfig) -> dict[str, Any]:
-    """What a catalogue decides of the session of its harvest."""
+    """The values of a session that follow from the catalogue."""
     manifest = selection.catalogue.manifest
     is_own = _is_made_here(path_of(config.sources[0]))
     return {
@@ -152,7 +152,7 @@ def _is_made_here(folder: Path) -> bool:
 
 
 def home_of(path: Path) -> str:
-    """What a copy of a file does not share with it."""
+    """The device and inode of a file, which a copy does not share."""
     found = path.stat()
     return f"{found.st_dev}:{found.st_ino}"
 

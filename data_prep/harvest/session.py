@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,24 +15,29 @@ import uvloop
 
 from data_prep.config_groups import Network, Storing
 from data_prep.harvest.array import PACE_FOLDER, Share
+from data_prep.harvest.client import fetcher_for
 from data_prep.harvest.config import HarvestConfig, SourceKind
 from data_prep.harvest.documents import DocumentReader
 from data_prep.harvest.engine import Engine
-from data_prep.harvest.identity import identity_of
 from data_prep.harvest.items import ItemFetcher
-from data_prep.harvest.pace import pace_of, profiles
 from data_prep.images.decoders import Decoders
 from data_prep.images.store import Wanted
-from data_prep.institutions import InstitutionProfile
+from data_prep.institutions import InstitutionProfile, profiles
 from data_prep.ledger.ledger import Ledger
-from data_prep.network.addresses import AllowList
-from data_prep.network.fetch import Fetcher, Limits
 from data_prep.sources.address_list import addresses_of
+from iconoclip.config import renamed_fields
 from iconoclip.errors import ConfigError
 from iconoclip.progress import Meter
 from iconoclip.record import is_slug
 
 LEDGER_FOLDER = ".harvest"
+# The settings that make two harvests the same, because they decide which samples a set contains. The others
+# (rate limits, bounds, attempts) may change between runs.
+IDENTITY_FIELDS = (
+    "sources", "source", "institution", "name", "policy", "keep", "max_side_pixels",
+    "storage.jpeg_quality", "split.val_share", "split.test_share", "split.seed", "split.near_duplicate_bits",
+    "storage.max_shard_bytes", "num_tasks", "task", "composition",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,10 @@ class Session:
         identity: the values that decide what the set contains (`identity_of`).
         profile_of: gives the institution of a document by its address.
         contact: whom a server's operator may write to.
-        again: what of a finished harvest is requested again: what failed, also what was gone, or everything.
+        again: which part of a finished harvest is requested again: failures, also what was gone, or
+            everything.
         confirm_withdrawals: whether a large part of the set may be withdrawn.
-        pack_incomplete: whether to pack although servers ask to wait for the rest.
+        pack_incomplete: whether to pack even if servers ask to wait for the rest.
         image_folder: the folder of images without an http address, which only tables have.
         max_file_bytes: larger files of that folder are refused; None for the bound of downloads.
         trusted: addresses whose hosts may be contacted even if they are private, in addition to the sources.
@@ -84,7 +93,7 @@ class Session:
             ConfigError: it names no output folder.
         """
         if config.out is None:
-            raise ConfigError("no output folder", remedy="give --out, or --dry-run to see what it would hold")
+            raise ConfigError("no output folder", remedy="give --out, or --dry-run to see the records")
         profile_of = profiles(config.institution, config.composition)
         first = next(addresses_of(config.sources[:1]), config.sources[0])
         is_shared = config.num_tasks > 1 and config.task is not None
@@ -163,33 +172,21 @@ def default_name(out: Path, profile: InstitutionProfile, institution: str | None
     return own if institution is None and profile.slug == "local" and is_slug(own) else profile.slug
 
 
-def fetcher_for(
-    ledger: Ledger,
-    network: Network,
-    profile_of: Callable[[str], InstitutionProfile],
-    *,
-    sources: Sequence[str],
-    contact: str | None,
-    pace_folder: Path | None = None,
-) -> Fetcher:
-    """The HTTP client of a harvest.
+def identity_of(config: Storing, **more: Any) -> dict[str, Any]:
+    """The values of `IDENTITY_FIELDS`, by their dotted names.
 
     Args:
-        ledger: stores what sites say about robots.
-        network: the limits.
-        profile_of: gives the institution of an address, for its rate limit.
-        sources: what the user named; their hosts are always allowed.
-        contact: whom a server's operator may write to.
-        pace_folder: a folder through which the tasks of an array share the rate limits.
+        more: values of fields that the config does not have; a pack is one task and has no `sources`.
     """
-    return Fetcher(
-        contact=contact,
-        allowed=AllowList(network.allow_hosts, addresses_of(sources)),
-        pace_of=lambda host: pace_of(host, network, profile_of),
-        limits=Limits(
-            network.max_attempts, network.stall_seconds, network.max_wait_seconds, network.retry_seconds
-        ),
-        memory=ledger,
-        pace_folder=pace_folder,
-        proxy=network.proxy,
-    )
+    values = {**config.model_dump(mode="json"), **more}
+    return {name: functools.reduce(operator.getitem, name.split("."), values) for name in IDENTITY_FIELDS}
+
+
+def stored_identity(text: str) -> dict[str, Any]:
+    """The identity with which a harvest was begun, from the ledger's JSON.
+
+    An earlier version wrote fields that are in groups now without the group's name, and had fewer fields.
+    """
+    present = renamed_fields(HarvestConfig)
+    values = {present.get(name, name): value for name, value in json.loads(text).items()}
+    return {"composition": HarvestConfig.model_fields["composition"].default, **values}

@@ -53,18 +53,18 @@ class Packed:
 
     num_samples: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
-    """Source and reason of what was fetched and yet not stored."""
+    """Source and reason of items that were downloaded, but not stored."""
     num_clusters: int = 0
     num_smaller: int = 0
-    """Images that came smaller than they were asked for."""
+    """Images that are smaller than requested."""
     num_merged: int = 0
-    """Times that a document offered an image which another had offered under the same identifier."""
+    """How often a document offered an image that another one had offered under the same identifier."""
     merged: list[tuple[str, str]] = field(default_factory=list)
-    """The first of them: sample key, and the later document's address."""
+    """The first of these: sample key, and address of the later document."""
     num_told_apart: int = 0
-    """Identifiers that show more than one image, so that the image joined the identifier."""
+    """Identifiers that show more than one image, so that the image was added to the identifier."""
     num_held: int = 0
-    """Samples kept from an earlier harvest, because their images could not be had this time."""
+    """Samples kept from an earlier harvest, because their images could not be downloaded this time."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def planned(ledger: Ledger, storing: Storing, recorder: Recorder, packed: Packed
     """The records that `pack` would write of everything fetched, without their images and an earlier set.
 
     Args:
-        packed: takes what becomes of the other items, as in `pack`.
+        packed: receives the counts and refusals, as in `pack`.
     """
     clusters = _clusters(ledger, storing.split.near_duplicate_bits)
     packed.num_clusters = clusters.num_joined
@@ -146,7 +146,7 @@ def planned(ledger: Ledger, storing: Storing, recorder: Recorder, packed: Packed
 
 @dataclass(frozen=True)
 class _Recording:
-    """Makes the records of items one by one, and counts in `packed` what becomes of them."""
+    """Makes the records of items one by one, and counts the results in `packed`."""
 
     recorder: Recorder
     storing: Storing
@@ -156,8 +156,7 @@ class _Recording:
     _written: set[str] = field(default_factory=set)
 
     def is_repeated(self, record: Record, row: _SampleRow) -> bool:
-        """Whether the record was made before. Parts that were measured on a canvas may prove to be the same
-        part of the image."""
+        """Whether the record was made before. Two parts of a canvas may be the same part of an image."""
         if record.key in self._written:
             self.packed.num_merged += 1
             return True
@@ -166,7 +165,7 @@ class _Recording:
         return False
 
     def record_of(self, row: _SampleRow) -> Record | None:
-        """The record of an item; None if it is refused, which is noted."""
+        """The record of an item; None if it is refused. The refusal is added to `packed`."""
         candidate = CANDIDATE.validate_json(row.held.candidate_json)
         rights = rights_of(candidate, self.storing.policy, (*row.facts.opt_out, *row.place.opt_out))
         reason = rights_refusal(rights, self.storing.keep)
@@ -191,7 +190,7 @@ class _Recording:
 
 @dataclass(frozen=True)
 class _Packing:
-    """Adds items to a set one by one, and counts in `packed` what becomes of them."""
+    """Adds items to a set one by one, and counts the results in `packed`."""
 
     writer: ShardSetWriter
     recording: _Recording
@@ -216,7 +215,7 @@ class _Packing:
         self.packed.num_held += row.held.state != "fetched"
 
     def _is_withdrawn(self, record: Record, names: Sequence[str]) -> bool:
-        """Whether the previous set withdrew a sample, under any of its names; if so, its refusal is noted."""
+        """Whether the previous set withdrew a sample, under any of its keys. If so, the refusal is added."""
         tombstones = self.previous.withdrawn
         withdrawn = next((tombstones[key] for key in names if key in tombstones), None)
         if withdrawn is None:
@@ -299,8 +298,8 @@ class _Bytes:
             file.close()  # type: ignore[attr-defined]
 
     def read(self, row: _SampleRow, names: Sequence[str]) -> bytes | None:
-        """The bytes; or None if they do not match what was committed, and then the item is
-        marked to be downloaded again.
+        """The bytes; or None if they do not match the checksum. Then the item is marked to be downloaded
+        again.
 
         Args:
             names: the keys under which the sample may have been published before.

@@ -1,8 +1,8 @@
-"""Annotation pages and lists -> regions of images, each a candidate of its own.
+"""Reads annotation pages and lists. Each region of an image that they describe becomes a candidate.
 
-What is kept: comments, descriptions and tags on a part of a page, and illustrations that a program found on
-it. What is not: transcriptions. Their lists are as many as there are pages, so that they are not even asked
-for where their label or address tells.
+Comments, descriptions and tags on a part of a page are kept, and illustrations that a program found on it.
+Transcriptions are not. There is one list of them per page, so lists that are transcriptions by their label or
+address are not requested at all.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ MAX_ANNOTATIONS = 20_000
 MAX_REGIONS = 500
 MAX_CHOICES = 100
 MIN_SIDE_PIXELS = 24
-# A part that covers more of the page than this is the page.
+# A part that covers more of the page than this counts as the page.
 _WHOLE = 0.95
-# Of a part that is drawn on one of several images, as much has to be on it.
+# If a canvas consists of several images, this share of a part must be on one of them.
 _INSIDE = 0.9
 _SHORT_CHARS = 200
 LABEL = raw.ANNOTATION
@@ -69,18 +69,19 @@ _MAX_NAMED_REFUSALS = 100
 
 @dataclass(frozen=True)
 class Page:
-    """The canvas that annotations speak of: its image, and the size of the space they are measured in."""
+    """The canvas that annotations describe: its image, and the size of the space in which they are
+    measured."""
 
     image: Candidate
     size: tuple[int, int] | None
     painted: tuple[tuple[Region | None, Candidate], ...] = ()
-    """Of a canvas that several images make up: each with the part that it is painted on, the topmost last;
-    None for all of it. Empty where every image shows all of the canvas."""
+    """If a canvas consists of several images: each image with the part of the canvas on which it is painted
+    (None for the whole canvas), the topmost image last. Empty if every image shows the whole canvas."""
 
     def showing(self, part: CanvasPart) -> tuple[Page, CanvasPart] | None:
-        """The image that shows a part of the canvas, as a page of its own, and the part on that page.
+        """The image that shows a part of the canvas, as a separate page, and the part on that page.
 
-        Of several that show all of the part it is the topmost; None where no single image does.
+        If several images show the whole part, the topmost counts; None if no single image does.
         """
         if part.region is None or part.is_image_space or not self.painted:
             return self, part
@@ -94,12 +95,12 @@ class Page:
 
     @property
     def image_space(self) -> tuple[int, int] | None:
-        """`size` as it is before the canvas turns the image: regions are cut there."""
+        """`size` before the canvas rotates the image: regions are cut from the unrotated image."""
         across = self.size and (self.size[1], self.size[0])
         return across if self.image.turn >= _FIRST_QUARTER_TURN else self.size
 
     def before_turning(self, part: CanvasPart) -> CanvasPart:
-        """A part of the canvas as a part of the image, where the canvas shows it turned."""
+        """Convert a part of the canvas to a part of the image, if the canvas shows the image rotated."""
         if part.region is None or part.is_image_space or self.size is None:
             return part
         region, _ = before_turning(part.region, self.size, self.image.turn)
@@ -116,7 +117,7 @@ class Page:
 
     @classmethod
     def from_context(cls, context: dict[str, Any]) -> Page | None:
-        """The page of a link's context; None where there is none."""
+        """The page in the context of a link; None if there is none."""
         try:
             image = _candidates().validate_python(context.get("page"))
             painted = _painted().validate_python(context.get("painted") or ())
@@ -140,7 +141,7 @@ def _painted() -> TypeAdapter[tuple[tuple[Region | None, Candidate], ...]]:
 
 
 def _is_inside(part: Region, on: Region) -> bool:
-    """Whether a part lies in a region, but for a margin: people draw a little over the edge."""
+    """Whether a part lies in a region, with some tolerance: people draw a little over the edge."""
     width = min(part.x + part.width, on.x + on.width) - max(part.x, on.x)
     height = min(part.y + part.height, on.y + on.height) - max(part.y, on.y)
     return min(width, height) > 0 and width * height >= _INSIDE * part.width * part.height
@@ -152,7 +153,8 @@ def read_annotations(
     """Regions described by an AnnotationPage (3.0) or an AnnotationList (2.1). Never raises.
 
     Args:
-        context: that of the link: it tells which canvas shows which image, so that regions can be scaled.
+        context: the context of the link. It states which canvas shows which image, so that regions can be
+            scaled.
     """
     value = parse_object(document, uri)
     if isinstance(value, Refusal):
@@ -170,9 +172,7 @@ def read_annotations(
         )
     page = Page.from_context(context or {})
     if page is None:
-        return Found(
-            refusals=(Refusal(uri, "annotations without their manifest: of which image is not known"),)
-        )
+        return Found(refusals=(Refusal(uri, "annotations without their manifest: their image is not known"),))
     _, finds = page_annotations([value], page, profile, uri)
     candidates = tuple(find for find in finds if isinstance(find, Candidate))
     refusals = tuple(find for find in finds if isinstance(find, Refusal))
@@ -186,7 +186,7 @@ def _following(value: JsonObject, page: Page, uri: str) -> Iterator[Link]:
 
 
 def page_links(value: Any, page: Page, base: str) -> Iterator[Link]:
-    """The link to annotations that are elsewhere, unless their name says that they are a transcription."""
+    """The link to annotations in another document, unless they are a transcription by their name."""
     address = web_address(id_of(value), base)
     label = first_text(value.get("label")) if isinstance(value, dict) else None
     if address is None or (
@@ -199,9 +199,12 @@ def page_links(value: Any, page: Page, base: str) -> Iterator[Link]:
 def page_annotations(
     pages: list[JsonObject], page: Page, profile: InstitutionProfile, uri: str
 ) -> tuple[list[RawPair], list[Candidate | Refusal]]:
-    """What annotations say of the whole page, and candidates of its parts (or why a part is none).
+    """The statements of annotations about the whole page, and a candidate (or a refusal) for each part.
 
-    An annotation about the image that gives neither is refused with the reason. `uri` is what they are in.
+    An annotation about the image that gives neither is refused with the reason.
+
+    Args:
+        uri: the document that contains the annotations.
     """
     of_page: list[RawPair] = []
     of_parts: dict[CanvasPart, tuple[Page, CanvasPart, list[RawPair]]] = {}
@@ -243,7 +246,7 @@ def page_annotations(
 
 
 def _counted(refused: list[Refusal]) -> list[Refusal]:
-    """The first hundred refusals, and how many more there are."""
+    """The first hundred refusals, and the number of further ones."""
     num_more = len(refused) - _MAX_NAMED_REFUSALS
     if num_more <= 0:
         return refused
@@ -262,8 +265,8 @@ def _annotations(pages: list[JsonObject]) -> Iterator[JsonObject]:
 
 
 def _is_of_the_image(annotation: JsonObject) -> bool:
-    """Whether it describes what is to be seen. Transcriptions and links are as many as there are lines, and
-    what speaks of another annotation, or of nothing, belongs to a viewer's own structure."""
+    """Whether an annotation describes what the image shows. Transcriptions and links do not, and an
+    annotation of another annotation, or of nothing, belongs to the internal structure of a viewer."""
     motivations = _purposes(annotation.get("motivation")) or {""}
     bodies = objects(annotation.get("body"))
     purposes = [_purposes(body.get("purpose")) for body in bodies]
@@ -277,14 +280,15 @@ def _purposes(value: Any) -> set[str]:
 
 
 def _pairs(annotation: JsonObject) -> list[RawPair] | str:
-    """What an annotation says of its target, in its bodies or of itself; or why it says nothing."""
+    """The statements of an annotation about its target, from its bodies or its own properties; or the reason
+    why there is none."""
     bodies = [body for body in as_list(annotation.get("body")) if isinstance(body, (dict, str))]
     found = [pair for body in bodies for pair in _said(body, 0)]
     if isinstance(value := annotation.get("bodyValue"), str):
         found.append(_worded(value, None))
-    # A label next to a body often is a number of the list; without one it is all there is.
+    # A label next to a body is often a number in the list. Without a body, the label is the statement.
     own = pairs_of(annotation, "annotation", "ignore" if found else "caption")
-    # Its rights are those of the note, not of the picture.
+    # The rights of an annotation apply to the note, not to the picture.
     found += [_as_kind(pair) for pair in own if pair.field not in ("rights", "attribution")]
     is_picture = any(
         type_of(body) == "Image" and not id_of(body) for body in bodies if isinstance(body, dict)
@@ -297,13 +301,13 @@ def _pairs(annotation: JsonObject) -> list[RawPair] | str:
 
 
 def _as_kind(pair: RawPair) -> RawPair:
-    """A label that only says "Miniature" names the kind of thing."""
+    """A label such as "Miniature" alone is the kind of object, not a caption."""
     is_kind = pair.field == "caption" and _PICTURE_ALONE.fullmatch(pair.value.strip())
     return pair.model_copy(update={"field": "type"}) if is_kind else pair
 
 
 def _said(body: JsonObject | str, depth: int) -> Iterator[RawPair]:
-    """What a body says: a text, each text of a choice, or what a specific resource is of."""
+    """The statements of a body: its text, the texts of a choice, or those of a specific resource's source."""
     if depth > _MAX_DEPTH:
         return
     source = body.get("source") if isinstance(body, dict) else None
@@ -314,7 +318,7 @@ def _said(body: JsonObject | str, depth: int) -> Iterator[RawPair]:
         return
     if not _purposes(body.get("purpose")) <= _OF_THE_IMAGE:
         return
-    # Choice of Web Annotation and of 3.0; drafts and servers also nest lists.
+    # Choice in Web Annotation and in Presentation 3.0; drafts and some servers also nest lists.
     for inner in as_list(body.get("items"))[:MAX_CHOICES]:
         if isinstance(inner, (dict, str)):
             yield from _said(inner, depth + 1)
@@ -334,7 +338,7 @@ def _of_the_page(pairs: list[RawPair]) -> list[RawPair]:
 
 
 def _placed(part: CanvasPart, page: Page) -> Region | str:
-    """Where a part lies on the image, as far as its size is known; or why nowhere."""
+    """The region of a part on the image, as far as the size is known; or the reason why it has none."""
     region = part.region
     if region is None:
         return "whole"
@@ -362,10 +366,10 @@ def _find(
     page: Page,
     profile: InstitutionProfile,
 ) -> Candidate | Refusal:
-    """A region with its own captions; a picture that a program found, without words, has those
-    of its page."""
-    # Cut on the size that the service states, whatever the manifest says of it: canvas units go there
-    # directly.
+    """A region with its own captions. A picture that a program found, without texts, has the captions of its
+    page."""
+    # Regions are cut in the size that the service states, whatever the manifest states: canvas units are
+    # converted directly.
     space = None if part.is_image_space else page.image_space
     is_known = page.image.source_size is not None or space is None
     own = list(said)

@@ -1,4 +1,4 @@
-"""IIIF Collections (3.0): what they list, page by page, and how deep that may go."""
+"""IIIF Collections (3.0): their members, page by page, with a limit on the depth of nesting."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ MAX_DEPTH = 32
 def read_collection(
     value: JsonObject, identity: str, profile: InstitutionProfile, context: dict[str, Any]
 ) -> Iterator[Candidate | Link | Refusal]:
-    """Links to what a Collection lists, and to its further pages; candidates from members that are
-    embedded in it.
+    """Links to the members of a Collection and to its further pages, and candidates from embedded members.
 
     Args:
-        context: `depth` is how many collections lead here.
+        context: `depth` is the number of collections that contain this one.
     """
     depth = (whole_number(context.get("depth")) or 0) + 1
     members = as_list(value.get("items"))

@@ -1,4 +1,4 @@
-"""What Manifests and Canvases say of themselves: labels, summaries, metadata pairs, statements, rights."""
+"""The descriptive properties of Manifests and Canvases: labels, summaries, metadata, statements, rights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MAX_COLLECTIONS = 10
 
 
 def pairs_of(resource: JsonObject, level: PairLevel, label_field: str) -> list[RawPair]:
-    """What a Manifest or a Canvas says of itself, as it says it.
+    """The descriptive properties of a Manifest or a Canvas, unchanged.
 
     Args:
-        label_field: what the label is (data_prep.description.raw).
+        label_field: the field of the label (data_prep.description.raw).
     """
     found = [raw_pair("label", *text, level, label_field) for text in texts(resource.get("label"))]
     found += [raw_pair("summary", *text, level, raw.SUMMARY) for text in texts(resource.get("summary"))]
@@ -37,7 +37,7 @@ def pairs_of(resource: JsonObject, level: PairLevel, label_field: str) -> list[R
 
 
 def pairs_of_manifest(manifest: JsonObject, identity: str, record: Any = None) -> list[RawPair]:
-    """What a Manifest says, and what a catalogue record said that led to it.
+    """The properties of a Manifest, and those of the catalogue record that led to it.
 
     Args:
         record: see data_prep.sources.offers.as_context.
@@ -53,12 +53,12 @@ def pairs_of_manifest(manifest: JsonObject, identity: str, record: Any = None) -
 
 
 def _pairs_of_collections(manifest: JsonObject) -> list[RawPair]:
-    """What a manifest says of the collections that it is part of (2.1: within)."""
+    """The properties that a manifest gives of the collections that contain it (in 2.1: within)."""
     found: list[RawPair] = []
     for item in objects(manifest.get("partOf"))[:_MAX_COLLECTIONS]:
         if type_of(item) in ("Collection", ""):
             found += pairs_of(item, "collection", raw.COLLECTION_LABEL)
-    # Its rights are those of the list, not of the pictures.
+    # The rights of a collection apply to the list, not to the pictures.
     return [pair for pair in found if pair.field not in ("rights", "attribution")]
 
 
@@ -67,7 +67,7 @@ def _pairs_of_record(record: Any) -> list[RawPair]:
         return []
     found = [
         raw_pair(str(label), text, language if isinstance(language, str) else None, "record", str(field))
-        # Ledgers of older versions hold no label.
+        # Ledgers of older versions contain no label.
         for field, text, language, label in (
             [*item, item[0]][:4]
             for item in as_list(record.get("statements"))
@@ -86,7 +86,7 @@ def _pairs_of_record(record: Any) -> list[RawPair]:
 
 
 def rights_of(resource: JsonObject) -> list[str]:
-    """What a resource's own rights property holds (2.1: license): one address, several, HTML, objects."""
+    """The values of a resource's rights property (in 2.1: license): one address, several, HTML, objects."""
     found: list[str] = []
     for value in as_list(resource.get("rights") or resource.get("license")):
         identity = id_of(value) if isinstance(value, dict) else None
@@ -95,7 +95,7 @@ def rights_of(resource: JsonObject) -> list[str]:
 
 
 def institution_of(manifest: JsonObject, profile: InstitutionProfile) -> Institution:
-    """The institution; of one known by its host only, the name that the manifest gives its provider."""
+    """The institution. If only its host is known, its name is the provider's name in the manifest."""
     if profile.is_generic:
         for provider in objects(manifest.get("provider")):
             if name := plain_text(first_text(provider.get("label")) or "", 200):

@@ -1,4 +1,4 @@
-"""Bytes from a server -> a JSON object, or the reason why they are none."""
+"""Reads bytes from a server as a JSON object, or gives the reason why they are none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JsonObject = dict[str, Any]
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
-# What nearly every address looks like; any other goes the long way.
+# The form of nearly every address; any other is parsed in full.
 _PLAIN_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]{0,1700})?")
 _UNSAFE = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]")
 
@@ -27,7 +27,7 @@ def parse_object(document: bytes, uri: str) -> JsonObject | Refusal:
     """The JSON object in `document`.
 
     A byte order mark is dropped, and text that is not UTF-8 is read as Windows-1252. HTML (a firewall, a
-    login page), an empty body, a cut-off one and JSON that is no object are each refused with the reason.
+    login page), an empty body, a truncated one, and JSON that is no object are refused with the reason.
     """
     if len(document) > MAX_DOCUMENT_BYTES:
         return Refusal(
@@ -38,7 +38,7 @@ def parse_object(document: bytes, uri: str) -> JsonObject | Refusal:
     try:
         value = json.loads(_decoded(document))
         if _SURROGATE.search(document):
-            # Half a character, which no encoding can write: it becomes a question mark.
+            # An unpaired surrogate cannot be encoded: it becomes a question mark.
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError:
         return Refusal(uri, "JSON nested too deeply", "everything")
@@ -80,7 +80,7 @@ def _json_kind(value: Any) -> str:
 
 
 def as_list(value: Any) -> list[Any]:
-    """`value` as a list: many documents write one thing where the standard wants several."""
+    """`value` as a list: many documents have a single value where the standard requires a list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
@@ -92,7 +92,7 @@ def objects(value: Any) -> list[JsonObject]:
 
 
 def id_of(value: Any) -> str | None:
-    """The `id` (2.1: `@id`) of an object, or the string in its place."""
+    """The `id` (in 2.1: `@id`) of an object, or the string if `value` is one."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -102,7 +102,7 @@ def id_of(value: Any) -> str | None:
 
 
 def type_of(value: Any) -> str:
-    """The bare type of an object: `sc:Manifest`, `Manifest` and a full URI all give `Manifest`."""
+    """The type of an object without prefix: `sc:Manifest`, `Manifest` and a full URI all give `Manifest`."""
     kind = value.get("type", value.get("@type")) if isinstance(value, dict) else None
     if isinstance(kind, list):
         kind = next((item for item in kind if isinstance(item, str)), None)
@@ -115,9 +115,9 @@ def _bare_type(kind: str) -> str:
 
 
 def web_address(value: str | None, base: str = "") -> str | None:
-    """An absolute http(s) address for `value`, read relative to `base`; None for any other kind.
+    """An absolute http(s) address for `value`, resolved relative to `base`; None for any other value.
 
-    Nothing is re-encoded: an identifier with `%2F` in it is another one than with `/`.
+    Nothing is re-encoded: identifiers with `%2F` and with `/` are different.
     """
     if not value:
         return None

@@ -106,7 +106,7 @@ def image_request(service: ImageService, *, max_side: int, region: Region | None
         return _from_stock(service, max_side, region, full)
     source = (region.width, region.height) if region else full
     if source is None:
-        # Nobody said how large it is: a confined box where that is possible, else the width alone.
+        # The size is not known: a bounding box if the service supports it, otherwise only the width.
         size_text = (
             f"!{max_side},{max_side}" if service.level == 2 and service.version > 1 else f"{max_side},"
         )
@@ -122,9 +122,9 @@ def _within(region: Region, full: Size) -> Region | None:
 
 
 def _limited(source: Size, service: ImageService, scale: float) -> Size:
-    """The size at `scale`, made smaller where the service's limits demand it.
+    """The size at `scale`, reduced if the service's limits require it.
 
-    A maxWidth without a maxHeight bounds the height as well (2.1 and 3.0, section 5).
+    A maxWidth without a maxHeight limits the height as well (2.1 and 3.0, section 5).
     """
     width, height = source
     if service.max_width:
@@ -142,8 +142,8 @@ def _limited(source: Size, service: ImageService, scale: float) -> Size:
 
 
 def _size_text(service: ImageService, source: Size, wanted: Size) -> str:
-    """The canonical form (section 4.7): `w,` up to version 2, `w,h` in 3; the keyword where
-    nothing is scaled."""
+    """The canonical form (section 4.7): `w,` up to version 2, `w,h` in version 3, a keyword for the full
+    size."""
     if service.version == 3:
         return "max" if wanted == source else f"{wanted[0]},{wanted[1]}"
     return "full" if wanted == source else f"{wanted[0]},"
@@ -152,8 +152,8 @@ def _size_text(service: ImageService, source: Size, wanted: Size) -> str:
 def _from_stock(
     service: ImageService, max_side: int, region: Region | None, full: Size | None
 ) -> ImageRequest:
-    """From a level 0 service: one of the sizes it lists, or the full image; a region is left
-    to the receiver."""
+    """The request to a level 0 service: one of the sizes that it lists, or the full image. The receiver cuts
+    out a region."""
     part = 1.0 if region is None or full is None else max(region.width, region.height) / max(full)
     wanted_side = max_side / part
     if full is not None:
@@ -165,7 +165,7 @@ def _from_stock(
     size = size or (sizes[-1] if sizes else None)
     if size is None or (full is not None and size == full):
         return _stocked(service, full, region, full, "max" if service.version == 3 else "full")
-    # 2.1 had no canonical `w,h`; the feature was named for it, by several names.
+    # In 2.1 `w,h` was not canonical; services list it as a feature, under several names.
     lists_both = service.version == 3 or any(name.startswith("sizeByWh") for name in service.features)
     return _stocked(service, size, region, full, f"{size[0]},{size[1]}" if lists_both else f"{size[0]},")
 
@@ -178,8 +178,8 @@ def _stocked(
 
 
 def region_in_image(region: Region, space: Size, image: Size) -> Region | None:
-    """`region` of a space (a canvas, a full image) in pixels of an image of it; None where none of
-    it is inside."""
+    """Convert a region of a space (a canvas, a full image) to pixels of an image of it; None if no part of it
+    is inside."""
     across, down = image[0] / space[0], image[1] / space[1]
     left, top = round(region.x * across), round(region.y * down)
     right, bottom = round((region.x + region.width) * across), round((region.y + region.height) * down)

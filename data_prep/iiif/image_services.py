@@ -1,5 +1,5 @@
-"""Descriptions of image services, in manifests and info.json files, of every version and in
-every shape seen."""
+"""Reads descriptions of image services in manifests and info.json files, of every version and in every form
+that real servers send."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ _LOGIN = re.compile(r"iiif\.io/api/auth/\d/(?:login|clickthrough|kiosk|external)
 
 
 def service_type(value: JsonObject) -> str | None:
-    """`ImageService1`, `ImageService2` or `ImageService3`; None where `value` is another kind of service."""
+    """`ImageService1`, `ImageService2` or `ImageService3`; None if `value` is another kind of service."""
     version = version_of(value)
     return f"ImageService{version}" if version else None
 
 
 def version_of(value: JsonObject) -> Version | None:
-    """The version of the Image API that a description claims: by type, by context, then by profile."""
+    """The version of the Image API that a description states by its type, context or profile, in this
+    order."""
     kind = type_of(value)
     if kind in ("ImageService1", "ImageService2", "ImageService3"):
         return _VERSIONS[int(kind[-1]) - 1]
@@ -55,8 +56,7 @@ def _profiles(value: JsonObject) -> list[str]:
 
 
 def level_of(value: JsonObject) -> Level:
-    """The compliance level. None named means 0; `level3`, which servers send, can only mean all
-    of level 2."""
+    """The compliance level; 0 if none is stated. Some servers send `level3`, which is read as 2."""
     for profile in _profiles(value):
         if match := _LEVEL.search(profile):
             number = int(match[1])
@@ -65,12 +65,12 @@ def level_of(value: JsonObject) -> Level:
 
 
 def image_service(value: JsonObject, *, base: str = "", image_uri: str | None = None) -> ImageService | None:
-    """The image service that `value` describes, or None where it is none or has no http address.
+    """The image service that `value` describes, or None if it is none or has no http address.
 
     Args:
-        base: what relative addresses are relative to.
-        image_uri: the image that the same resource gives. Its quality tells how the server really wants to be
-            asked: `native` came before version 2, `default` with it.
+        base: the base of relative addresses.
+        image_uri: the image of the same resource. Its quality shows which version the server really supports:
+            `native` was used before version 2, `default` since then.
     """
     version = version_of(value)
     identity = web_address(id_of(value), base)
@@ -104,7 +104,7 @@ def _as_asked(version: Version, identity: str, image_uri: str | None) -> Version
 
 
 def _sizes(value: Any) -> tuple[tuple[int, int], ...]:
-    """The sizes listed, smallest first. What is no size is left out."""
+    """The listed sizes, smallest first. Invalid ones are left out."""
     found = set()
     for item in objects(value)[:MAX_SIZES]:
         width, height = whole_number(item.get("width")), whole_number(item.get("height"))
@@ -114,7 +114,7 @@ def _sizes(value: Any) -> tuple[tuple[int, int], ...]:
 
 
 def _tiles(value: JsonObject) -> tuple[TileSet, ...]:
-    """The tile sets; version 1 had one, under names of its own."""
+    """The tile sets. Version 1 had one, under other names."""
     first = {
         "width": value.get("tile_width"),
         "height": value.get("tile_height"),
@@ -147,7 +147,7 @@ def _names(holders: list[JsonObject], *keys: str) -> tuple[str, ...]:
 
 
 def asks_for_login(value: Any, depth: int = 0) -> bool:
-    """Whether a service, or one it names, asks for a login (IIIF Authorization Flow 0 to 2)."""
+    """Whether a service, or one that it names, requires a login (IIIF Authorization Flow 0 to 2)."""
     if depth > 3:
         return False
     for item in objects(value):

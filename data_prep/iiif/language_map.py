@@ -1,4 +1,4 @@
-"""Texts of a IIIF document, in any shape seen: language maps, `@value` objects, lists, bare strings."""
+"""The texts of IIIF documents, in every form that occurs: language maps, `@value` objects, lists, strings."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ TaggedText = tuple[str, str | None]
 
 
 def texts(value: Any) -> list[TaggedText]:
-    """Each text in `value` with the language tag it was found under (None where it had none),
-    in document order."""
+    """The texts in `value`, each with its language tag (None if it has none), in document order."""
     if isinstance(value, str):
         return [(value, None)] if value else []
     found: list[TaggedText] = []
@@ -54,7 +53,8 @@ def _walk_object(value: dict[str, Any], language: str | None, depth: int) -> Ite
 
 
 def language_map(value: Any) -> dict[str, list[str]]:
-    """`value` as Presentation 3.0 wants it: language -> texts, `none` where no language is named."""
+    """`value` in the form of Presentation 3.0: language -> texts, with `none` for texts without a
+    language."""
     if isinstance(value, str):
         return {_NONE: [value]}
     found: dict[str, list[str]] = {}

@@ -22,7 +22,7 @@ MAX_CANVASES = 50_000
 
 
 class ManifestReader:
-    """Reads one Manifest (3.0). What holds for all its canvases is worked out once."""
+    """Reads one Manifest (3.0). Properties that all its canvases share are read once."""
 
     def __init__(
         self, manifest: JsonObject, identity: str, profile: InstitutionProfile, record: Any = None
@@ -37,7 +37,7 @@ class ManifestReader:
         self.seen: set[str] = set()
 
     def read(self) -> Iterator[Candidate | Link | Refusal]:
-        """What the manifest's canvases show, in their order."""
+        """The candidates, links and refusals of the manifest's canvases, in their order."""
         canvases = objects(self.manifest.get("items"))
         if not canvases:
             yield Refusal(self.identity, "a manifest without canvases", "emptied")
@@ -81,7 +81,7 @@ class ManifestReader:
         if name in self.seen:
             name = f"{name}#{painting.identity}"
         self.seen.add(name)
-        # "X-ray of the panel": it tells one image of a page from another, after what they have in common.
+        # "X-ray of the panel": the label that distinguishes the images of one page, after their shared texts.
         views = [raw.raw_pair("label", *text, "image", "caption") for text in painting.label]
         views += [raw.raw_pair("rights", text, None, "image", "rights") for text in painting.rights]
         described = self.describer.described([*own, *views, *self.shared], self.num_images)
@@ -110,10 +110,11 @@ class ManifestReader:
     def _annotated(
         self, canvas: JsonObject, candidates: list[Candidate], painted: list[Region | None], name: str
     ) -> Iterator[Candidate | Link | Refusal]:
-        """The images of a canvas with what annotations say of them, then the parts that they point out.
+        """The images of a canvas with the statements of their annotations, then the parts that these
+        describe.
 
         Args:
-            painted: the part of the canvas that each image is painted on; None for all of it.
+            painted: the part of the canvas on which each image is painted; None for the whole canvas.
         """
         width, height = whole_number(canvas.get("width")), whole_number(canvas.get("height"))
         is_composed = any(painted)

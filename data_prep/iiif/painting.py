@@ -43,19 +43,19 @@ class Painting:
     turn: int = UPRIGHT
     """How the canvas shows it: an orientation as EXIF numbers them."""
     on: Region | None = None
-    """The part of the canvas that it is painted on; None for all of it."""
+    """The part of the canvas on which it is painted; None for the whole canvas."""
     label: tuple[TaggedText, ...] = ()
     rights: tuple[str, ...] = ()
-    """What the image or its service states, which goes before what its page and its manifest do."""
+    """The rights of the image or its service. They take precedence over those of its page and manifest."""
 
     @property
     def identity(self) -> str:
-        """What tells this image from another one on the same canvas."""
+        """The address that distinguishes this image from others on the same canvas."""
         return (self.service.id if self.service else self.image_uri) or ""
 
 
 def paintings(canvas: JsonObject, base: str) -> Iterator[Painting | str]:
-    """The images on a canvas in document order, or for each thing that is none the reason why."""
+    """The images on a canvas, in document order; for anything else the reason why it is not an image."""
     num_found = 0
     for body, target in _bodies(canvas):
         on = _part_of_canvas(target, canvas)
@@ -70,7 +70,7 @@ def paintings(canvas: JsonObject, base: str) -> Iterator[Painting | str]:
 
 
 def _part_of_canvas(target: Any, canvas: JsonObject) -> Region | None:
-    """The part of a canvas that a target names; None where it is all of it, or where no size is known."""
+    """The part of a canvas that a target names; None if it is the whole canvas, or if the size is unknown."""
     width, height = whole_number(canvas.get("width")), whole_number(canvas.get("height"))
     size = (width, height) if width and height else None
     part = next(parts_of(target, size), None)
@@ -80,9 +80,9 @@ def _part_of_canvas(target: Any, canvas: JsonObject) -> Region | None:
 
 
 def each_view_once(found: list[Painting | str]) -> list[Painting | str]:
-    """`found` without second views of an image: of one that is there upright and turned, the upright is kept.
+    """`found` without repeated views of an image: if it occurs upright and rotated, the upright one is kept.
 
-    In place of the others is the reason why they are left out.
+    The others are replaced by the reason why they are left out.
     """
     views: dict[tuple[str, Region | None], Painting] = {}
     for painting in found:
@@ -93,7 +93,7 @@ def each_view_once(found: list[Painting | str]) -> list[Painting | str]:
     return [
         painting
         if isinstance(painting, str) or painting.turn == views[painting.identity, painting.region].turn
-        else "the same image again, turned or mirrored: one view of it is used"
+        else "the same image again, rotated or mirrored: one view of it is used"
         for painting in found
     ]
 
@@ -101,7 +101,7 @@ def each_view_once(found: list[Painting | str]) -> list[Painting | str]:
 def _bodies(canvas: JsonObject) -> Iterator[tuple[Any, Any]]:
     """Each body of a painting annotation, with the annotation's target."""
     for page in objects(canvas.get("items")):
-        if type_of(page) == "Annotation":  # the page left out
+        if type_of(page) == "Annotation":  # a document without the annotation page
             yield from ((body, page.get("target")) for body in as_list(page.get("body")))
         for annotation in objects(page.get("items")):
             motivations = as_list(annotation.get("motivation"))
@@ -167,14 +167,14 @@ def _why_no_image(body: JsonObject, service: ImageService | None) -> str | None:
 def _full_size(
     body: JsonObject, service: ImageService | None, image_uri: str | None
 ) -> tuple[int, int] | None:
-    """The size of the full image. A body's size is that of the image at its address, which may be
-    a small version."""
+    """The size of the full image. The size of a body is that of the image at its address, which may be a
+    smaller version."""
     if service is not None and service.width and service.height:
         return service.width, service.height
     width, height = whole_number(body.get("width")), whole_number(body.get("height"))
     if not width or not height:
         return None
-    # Some manifests give the service's own address for the image's.
+    # Some manifests give the address of the service as that of the image.
     is_full = (
         service is None
         or image_uri in (None, service.id)
@@ -184,25 +184,25 @@ def _full_size(
 
 
 def _as_addressed(painting: Painting) -> Painting | str:
-    """The image as its own address shows it: a part of what the service holds, or turned."""
+    """The image as its address shows it: a part of the service's image, or rotated."""
     service, address = painting.service, painting.image_uri or ""
     if service is None or not address.startswith(f"{service.id}/"):
         return painting
     match = _API_ADDRESS.fullmatch(address.removeprefix(service.id))
     if match is None or (match["region"] in ("full", "square") and turn_of(match["rotation"]) == UPRIGHT):
         return painting
-    # The service is asked for what is as it is; its own address would give it turned already.
+    # The service is requested without rotation; the image's address would give it already rotated.
     selector = dict(match.groupdict(), type="ImageApiSelector")
     return _selected(dataclasses.replace(painting, image_uri=None), selector)
 
 
 def _selected(painting: Painting, selector: Any) -> Painting | str:
-    """The part of an image that a selector names, turned as it says."""
+    """The part of an image that a selector names, with the selector's rotation."""
     for item in objects(selector):
         if rotation := str(item.get("rotation") or ""):
             turn = turn_of(rotation)
             if turn is None:
-                return f"an image turned by {rotation[:12]} degrees, which is no quarter"
+                return f"an image rotated by {rotation[:12]} degrees, which is not a multiple of 90"
             painting = dataclasses.replace(painting, turn=turn)
         value = item.get("region") or item.get("value")
         if isinstance(value, str):

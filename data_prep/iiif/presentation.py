@@ -1,8 +1,9 @@
-"""IIIF Presentation documents -> candidates and links. 2.1 is upgraded to 3.0; then there is one path.
+"""Reads IIIF Presentation documents into candidates and links. Version 2.1 is upgraded to 3.0 first, so that
+there is one code path.
 
-The documents are read as plain JSON, not into iiif-prezi3's models: their validation takes 0.2 to 0.4 ms per
-canvas, about as much as all of the reading here, and refuses what real servers send. The tests hold the two
-together: what is upgraded here, iiif-prezi3 accepts.
+The documents are read as plain JSON, not into iiif-prezi3's models. Their validation takes 0.2 to 0.4 ms per
+canvas, about as much as all the reading here, and refuses documents of real servers. The tests check that
+iiif-prezi3 accepts the upgraded documents.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ MAX_REFUSALS = 1_000
 def read_presentation(
     document: bytes, uri: str, profile: InstitutionProfile, context: dict[str, Any] | None = None
 ) -> Found:
-    """Candidates of a Manifest, links of a Collection; what cannot be used is refused with its
-    reason. Never raises.
+    """The candidates of a Manifest, or the links of a Collection. Everything else is refused with the reason.
+    Never raises.
 
     Args:
-        uri: where the document was found; the path, for a file.
-        profile: of the institution; for a file whose manifest names a known one, that one's is taken.
-        context: that of the link which led here (see data_prep.candidate.Link).
+        uri: the address of the document; for a file, its path.
+        profile: the institution's profile. For a file whose manifest names a known institution, the profile
+            of that institution is used instead.
+        context: the context of the link that led here (see data_prep.candidate.Link).
     """
     value = parse_object(document, uri)
     if isinstance(value, Refusal):
@@ -58,8 +60,8 @@ def _first_id(value: Any) -> str | None:
 
 
 def _content_state(annotation: JsonObject, uri: str) -> Found:
-    """What viewers pass around (Content State 1.0): an annotation whose target is a manifest or a
-    part of one."""
+    """The links of a content state (IIIF Content State 1.0): an annotation whose target is a manifest or a
+    part of one. Viewers exchange them."""
     found: list[Link] = []
     for target in objects(annotation.get("target")):
         part = target["source"] if isinstance(target.get("source"), dict) else target
@@ -78,7 +80,8 @@ def _not_presentation(value: JsonObject, kind: str) -> str:
 
 
 def _bounded(finds: Iterable[Candidate | Link | Refusal]) -> Found:
-    """Finds by their kind; a document with endless faults names the first thousand and counts the rest."""
+    """Sort finds by their kind. The first thousand refusals of a document are listed, further ones
+    counted."""
     candidates: list[Candidate] = []
     links: list[Link] = []
     refusals: list[Refusal] = []

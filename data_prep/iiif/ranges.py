@@ -1,5 +1,5 @@
-"""The table of contents of a Manifest -> statements about the few canvases that a chapter or
-a picture covers."""
+"""Turns the table of contents of a Manifest into statements about the canvases of a chapter or a picture, if
+these are few."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of
 from data_prep.iiif.language_map import TaggedText, texts
 
 MAX_RANGES = 20_000
-# A heading over more canvases than this tells little of any one of them.
+# A heading of more canvases than this describes none of them well.
 MAX_CANVASES_OF_HEADING = 4
 _MAX_DEPTH = 16
 
 
 def contents_by_canvas(manifest: JsonObject, *, num_canvases: int) -> dict[str, list[Statement]]:
-    """Canvas id -> the headings that include it, if a heading covers only a few canvases."""
+    """Canvas id -> the headings that cover it. Headings of many canvases are left out."""
     found: dict[str, list[Statement]] = {}
     if num_canvases < 2 or "structures" not in manifest:
         return found

@@ -1,5 +1,5 @@
-"""Which part of a canvas an annotation speaks of: `#xywh=`, FragmentSelector,
-ImageApiSelector, SvgSelector."""
+"""Finds the part of a canvas that an annotation is about: `#xywh=`, FragmentSelector, ImageApiSelector,
+SvgSelector."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POLYGON = re.compile(r"<poly(?:gon|line)\b[^>]*?\spoints\s*=\s*[\"']([^\"']*)[\
 _RECT = re.compile(r"<(rect|circle|ellipse)\b([^>]*)>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rf"\b(x|y|width|height|cx|cy|r|rx|ry)\s*=\s*[\"']\s*({_NUMBER})")
 _TOKEN = re.compile(rf"([MmLlHhVvCcSsQqTtAaZz])|({_NUMBER})")
-# Numbers that one step of a path command takes.
+# The number of arguments of each path command.
 _ARITY = {"m": 2, "l": 2, "h": 1, "v": 1, "c": 6, "s": 4, "q": 4, "t": 2, "a": 7}
 
 Box = tuple[float, float, float, float]
@@ -37,7 +37,7 @@ class CanvasPart:
     source: str
     """Address of the canvas or the image, without a fragment."""
     region: Region | None
-    """None for all of it."""
+    """None for the whole canvas or image."""
     is_image_space: bool = False
     """Whether the region is measured in pixels of the image (ImageApiSelector), not on the canvas."""
 
@@ -45,11 +45,11 @@ class CanvasPart:
 def parts_of(
     target: Any, size: tuple[int, int] | None, image_size: tuple[int, int] | None = None
 ) -> Iterator[CanvasPart]:
-    """The parts that a target names; none where a target names a point, a time, or nothing that can be read.
+    """The parts that a target names; none if it names a point, a time, or nothing that can be read.
 
     Args:
         size: width and height of the canvas, for regions in percent.
-        image_size: those of the image, for an ImageApiSelector in percent.
+        image_size: width and height of the image, for an ImageApiSelector in percent.
     """
     for item in as_list(target):
         if isinstance(item, str):
@@ -113,7 +113,8 @@ def _of_selector(
 
 
 def api_part(value: str, size: tuple[int, int] | None) -> Region | None:
-    """The part that a region of the Image API names (`x,y,w,h`, `pct:x,y,w,h`); None for all, or for none.
+    """The region of an Image API parameter (`x,y,w,h`, `pct:x,y,w,h`); None for the whole image or an invalid
+    value.
 
     Args:
         size: width and height of the image, for regions in percent.
@@ -123,7 +124,7 @@ def api_part(value: str, size: tuple[int, int] | None) -> Region | None:
 
 
 def fragment_part(value: str, size: tuple[int, int] | None) -> Region | None:
-    """The part that a fragment names (`xywh=...`, in pixels or percent of `size`); None: it names none."""
+    """The region of a fragment (`xywh=...`, in pixels or percent of `size`); None if it has none."""
     match = _XYWH.search(value if "xywh=" in value else f"xywh={value}")
     return _region(match[1] or "pixel", match.groups()[1:], size) if match else None
 
@@ -148,7 +149,7 @@ def _as_region(box: Box) -> Region | None:
 
 
 def bounding_box(svg: str) -> Box | None:
-    """The box around the shapes of an SVG; around the control points, where a path is curved."""
+    """The box around the shapes of an SVG; for curved paths, around their control points."""
     svg = svg[:MAX_SVG_CHARS]
     points = [point for path in _PATH.findall(svg) for point in _path_points(path)]
     for polygon in _POLYGON.findall(svg):
@@ -190,7 +191,7 @@ def _path_points(path: str) -> Iterator[tuple[float, float]]:
 
 
 def _step(command: str, numbers: list[float], x: float, y: float) -> list[tuple[float, float]]:
-    """The points that one step of a path passes; the last one is where it ends."""
+    """The points of one step of a path; the last one is the end of the step."""
     kind, origin = command.lower(), (x, y) if command.islower() else (0.0, 0.0)
     if kind == "h":
         return [(numbers[0] + origin[0], y)]

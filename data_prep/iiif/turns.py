@@ -23,22 +23,22 @@ _ROTATION: Final = re.compile(r"(!?)(\d{1,3}(?:\.0*)?)")
 
 
 def turn_of(rotation: str) -> int | None:
-    """The turn that a rotation like `90` or `!0` asks for; None for any other angle than quarters."""
+    """The EXIF orientation of a rotation such as `90` or `!0`; None for angles that are no multiple of 90."""
     match = _ROTATION.fullmatch(rotation.strip())
     return _TURNS.get((bool(match[1]), int(float(match[2])) % 360)) if match else None
 
 
 def before_turning(region: Region, size: tuple[int, int], turn: int) -> tuple[Region, tuple[int, int]]:
-    """Where a region of a turned image lies on the image as it was before, and the size it had then.
+    """Convert a region of a rotated image to a region of the unrotated image, and the size of the latter.
 
     Args:
-        region: as seen, after the turn.
-        size: width and height as seen, in the same unit.
+        region: the region after the rotation.
+        size: width and height after the rotation, in the same unit.
     """
     x, y, width, height = region.x, region.y, region.width, region.height
     across, down = size
     for _ in range(_QUARTERS[turn]):
-        # Back by a quarter: what was at the right is at the top now.
+        # Rotate back by 90 degrees: the right edge becomes the top.
         x, y, width, height = y, across - x - width, height, width
         across, down = down, across
     if turn in _MIRRORED:

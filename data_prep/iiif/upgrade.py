@@ -1,8 +1,7 @@
-"""IIIF Presentation 2.1 (2.0, 1.0, and the drafts of 3.0) -> 3.0, so that only one reader is needed.
+"""Upgrades IIIF Presentation 2.1 (also 2.0, 1.0, and the drafts of 3.0) to 3.0, so that one reader is enough.
 
-Follows the mapping of the 3.0 change log (iiif.io/api/presentation/3.0/change-log). What 3.0 has no
-place for stays under its old name; nothing is thrown away that a reader could want, and nothing is
-assumed to be well-formed.
+It follows the mapping of the 3.0 change log (iiif.io/api/presentation/3.0/change-log). Properties without a
+counterpart in 3.0 keep their old names, so that readers can use them. Documents need not be well-formed.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _UNCHANGED = (
     "provider",
     "language",
 )
-# What 3.0 kept of the viewing hints: `top` and `part` went, `multi-part` came to stay.
+# The viewing hints that 3.0 kept as behaviors; `top` and `part` were dropped.
 _BEHAVIORS = frozenset(
     {"individuals", "paged", "continuous", "multi-part", "non-paged", "facing-pages", "unordered"}
 )
@@ -42,15 +41,15 @@ _RANGE_PARTS = (("ranges", "Range"), ("canvases", "Canvas"), ("members", ""))
 
 
 def is_version_3(document: JsonObject) -> bool:
-    """Whether `document` has the shape of Presentation 3.0 already, whatever its context claims."""
+    """Whether `document` already has the structure of Presentation 3.0, whatever its context states."""
     if "sequences" in document or "@type" in document or "resources" in document:
         return False
     return "type" in document and ("items" in document or "id" in document)
 
 
 def upgrade(document: JsonObject) -> JsonObject:
-    """`document` (a Manifest, Collection, AnnotationList, ...) as Presentation 3.0. A 3.0 document is
-    returned as is."""
+    """`document` (a Manifest, Collection, AnnotationList, ...) as Presentation 3.0. A document of 3.0 is
+    returned unchanged."""
     if is_version_3(document):
         return document
     upgraded = _resource(document)
@@ -115,7 +114,7 @@ def _common(old: JsonObject, kind: str) -> JsonObject:
 
 
 def _copy_links(old: JsonObject, new: JsonObject) -> None:
-    # 3.0 wants one URI. Which of several holds is not ours to choose: a list stays one.
+    # 3.0 requires one URI. We must not choose one of several, so a list stays a list.
     if (rights := old.get("rights", old.get("license"))) is not None:
         new["rights"] = rights
     for old_name, new_name, kind in (
@@ -135,7 +134,7 @@ def _copy_links(old: JsonObject, new: JsonObject) -> None:
 
 
 def metadata(old: Any) -> list[JsonObject]:
-    """Label and value pairs; some servers send an object of them, or of bare values."""
+    """Pairs of label and value. Some servers send an object instead, with pairs or plain values."""
     if isinstance(old, dict):
         old = [
             item if isinstance(item, dict) and "value" in item else {"label": key, "value": item}
@@ -188,8 +187,8 @@ def _service(old: JsonObject | str) -> JsonObject:
 def _canvases(old: JsonObject) -> list[JsonObject]:
     """The canvases of all embedded sequences, each once.
 
-    A later sequence usually orders the canvases of the first in another way (2.1, section 5.2), but some
-    servers put canvases there that are in no other.
+    A later sequence usually lists the canvases of the first in another order (2.1, section 5.2), but some
+    servers add canvases that are in no other sequence.
     """
     sequences = [
         objects(sequence.get("canvases", sequence.get("items"))) for sequence in objects(old.get("sequences"))
@@ -220,7 +219,7 @@ def _canvas(old: JsonObject) -> JsonObject:
     new: JsonObject = {}
     identity = id_of(old) or ""
     images = [_painting(item, identity) for item in objects(old.get("images"))]
-    # Drafts of 3.0 called it `content`.
+    # Drafts of 3.0 called this property `content`.
     new["items"] = (
         [{"id": f"{identity}/page", "type": "AnnotationPage", "items": images}]
         if images
@@ -342,7 +341,7 @@ def _range(old: JsonObject) -> JsonObject:
 
 
 def _members(old: JsonObject) -> list[JsonObject]:
-    """What a collection holds, each once: some servers list the same child under two names."""
+    """The members of a collection, each once: some servers list the same member under two properties."""
     found: dict[str, JsonObject] = {}
     for name, kind in (
         ("collections", "Collection"),

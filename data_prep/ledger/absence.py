@@ -1,5 +1,5 @@
-"""Items that are no longer listed: decides whether they are withdrawn, or whether a
-list just could not be read.
+"""Items that are no longer listed: decides whether they are withdrawn, or whether a list just could not be
+read.
 
 When a list is read again, its earlier entries are kept as former rows (data_prep.ledger.contents). They are
 dropped once every list below the same source has been read to its end in this round; until then, an object
@@ -13,6 +13,7 @@ import sqlite3
 from typing import Final
 
 from data_prep.ledger.contents import FORMER, ROOT
+from data_prep.ledger.ledger import Ledger
 
 # A list that was not read to its end. An unreadable Manifest affects only itself; a Collection that never
 # existed (a dangling link) affects nothing.
@@ -36,8 +37,16 @@ OF_THE_USER: Final = "addresses"
 _EVERYTHING: Final = (1 << 63) - 1
 
 
-def drop_what_is_no_longer_listed(database: sqlite3.Connection) -> bool:
-    """Delete the former rows of lists that were read to their end. Returns whether anything was deleted."""
+def drop_what_is_no_longer_listed(ledger: Ledger) -> None:
+    """Withdraw items that are no longer listed, by deleting the former rows of lists that were read to their
+    end.
+    """
+    with ledger.transaction():
+        if _drop_former(ledger.database):
+            ledger.put(changed="yes")
+
+
+def _drop_former(database: sqlite3.Connection) -> bool:
     if not _has_former(database):
         return False
     database.execute("CREATE TEMP TABLE uncertain (id INTEGER PRIMARY KEY)")

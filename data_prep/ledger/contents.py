@@ -65,8 +65,8 @@ def replace_contents(
 
 
 def _ask_for_images_again(database: sqlite3.Connection, document: int) -> None:
-    """If a stream says that a Manifest changed, its images may have changed too. They are
-    requested with their validators.
+    """Request the images of a Manifest that changed according to a stream, with their validators: they may
+    have changed too.
     """
     database.execute(
         "UPDATE items SET state = 'pending', rounds = 0 WHERE state = 'fetched' "

@@ -10,7 +10,7 @@ from data_prep.ledger.ledger import Ledger
 
 
 class Holding(NamedTuple):
-    """An item whose image is held: in the spool (`offset` and `size` in bytes), else in the published set."""
+    """An item whose image is stored: in a spool (`offset` and `size` in bytes), or in the published set."""
 
     base: str
     state: str
@@ -30,7 +30,7 @@ def num_held(ledger: Ledger) -> int:
 def holding(ledger: Ledger, key: str) -> Holding | None:
     """The stored image of an item; None if there is none.
 
-    If the item had another image before, and the new one could not be downloaded yet, it is the former one.
+    If the item had another image before, and the new one could not be downloaded yet, this is the former one.
     """
     row = ledger.database.execute(
         "SELECT base, state, candidate, facts, spool, offset, size FROM items WHERE key = ?", (key,)

@@ -8,16 +8,24 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
-from data_prep.candidate import Candidate, Found
+from data_prep.candidate import Candidate, Found, item_key_of
 from iconoclip.record import Region
 
 State = Literal["pending", "fetched", "refused", "retry-later", "not-known"]
-"""`refused` is for good: gone (404, 410), or forbidden by its rights. `not-known` is everything else that
-could not be had: what is held of it is kept, and the next run asks again."""
+"""`refused` is final: gone (404, 410), or forbidden by its rights. `not-known` is everything else that could
+not be fetched: its stored contents are kept, and the next run requests it again."""
 # The state of documents and items of another task (data_prep.harvest.array).
 ELSEWHERE: Final = "elsewhere"
 
 CANDIDATE: Final = TypeAdapter(Candidate)
+
+
+def item_key_of_json(candidate_json: str | None, key: str) -> str:
+    """`item_key_of` for a candidate in JSON; `key` if there is none or it cannot be read."""
+    try:
+        return item_key_of(CANDIDATE.validate_json(candidate_json or ""))
+    except ValueError:
+        return key
 
 
 @dataclass(frozen=True)
@@ -33,17 +41,17 @@ class DocumentJob:
     etag: str | None
     last_modified: str | None
     sha256: str | None
-    """Of the body as it was read before."""
+    """The hash of the body in the last reading."""
     is_shared: bool
     """Whether every task of an array reads it."""
     opt_out: str = ""
-    """The reservations that came with it before, separated by spaces."""
+    """The reservations of the last response, separated by spaces."""
     was: str | None = None
-    """Why it was not read in the run before."""
+    """The reason why it was not read in the previous run."""
     is_list: bool | None = None
     """Whether it was a list when it was read last; None: it has never been read."""
     holds: bool = False
-    """Whether something is held of it from an earlier reading."""
+    """Whether the ledger contains links or items of it from an earlier reading."""
 
     @property
     def is_leaf(self) -> bool:
@@ -64,13 +72,13 @@ class ItemJob:
     etag: str | None
     last_modified: str | None
     facts_json: str | None
-    """What fetching it before taught."""
+    """The facts about the image that was downloaded before, as JSON."""
     was: str | None = None
-    """Why it was not had in the run before."""
+    """The reason why it was not downloaded in the previous run."""
 
     @property
     def facts(self) -> ImageFacts | None:
-        """What fetching it before taught."""
+        """The facts about the image that was downloaded before."""
         return FACTS.validate_json(self.facts_json) if self.facts_json else None
 
     @property
@@ -104,7 +112,7 @@ class ImageFacts:
     opt_out: tuple[str, ...] = ()
     round: int = 0
     region: Region | None = None
-    """The part that was cut, in pixels of the full image, where it is other than what the candidate says."""
+    """The region that was cut, in pixels of the full image, if it differs from the candidate's."""
 
 
 FACTS: Final = TypeAdapter(ImageFacts)
@@ -112,7 +120,7 @@ FACTS: Final = TypeAdapter(ImageFacts)
 
 @dataclass
 class Outcome:
-    """How a job ended, until the ledger has it."""
+    """The result of a job, until the ledger has stored it."""
 
     job: Job
     state: State
@@ -129,14 +137,14 @@ class Outcome:
     services: dict[str, bytes] = field(default_factory=dict)
     is_unchanged: bool = False
     is_restated: bool = False
-    """Whether an unchanged document or image comes with other reservations, or by another request."""
+    """Whether an unchanged document or image has other reservations, or was fetched with another request."""
 
     @property
     def is_news(self) -> bool:
-        """Whether the set or its report may change because of it.
+        """Whether the set or its report may change because of the result.
 
-        A page of a stream is no news if all its entries were seen before, nor is a failure that also
-        occurred in the run before.
+        They do not change because of a page of a stream whose entries were all seen before, nor because of a
+        failure that also occurred in the previous run.
         """
         if self.state != "fetched":
             return self.state != "retry-later" and self.reason != self.job.was
@@ -150,22 +158,21 @@ class ItemRow:
     """A candidate to be written into the ledger."""
 
     key: str
-    """Tells the item from every other, the images of one identifier from each other as well."""
+    """Distinguishes the item from all others, including other images of the same identifier."""
     host: str
     candidate_json: str
     refused: str | None = None
     is_elsewhere: bool = False
     record: str | None = None
-    """The catalogue record that names it, where a record does; a withdrawal of the record is one of the
-    item."""
+    """The catalogue record that names it, if one does; a withdrawal of the record withdraws the item."""
     base: str | None = None
-    """The sample key of its identifier, which several images may claim; default: `key`."""
+    """The sample key of its identifier, which several images may share; default: `key`."""
 
 
 @dataclass(frozen=True)
 class LinkRow:
-    """A link to be written into the ledger. `kind` is that of a link, or `unknown`,
-    `table`, `lido` for a root.
+    """A link to be written into the ledger. `kind` is the kind of a link; for a source that the user named
+    also `unknown`, `table` or `lido`.
     """
 
     uri: str

@@ -1,4 +1,5 @@
-"""The ledger of a harvest: every document and item, its state, and where its bytes are. The source of resume.
+"""The ledger of a harvest: every document and item, its state, and where its bytes are. An interrupted
+harvest resumes from it.
 
 One SQLite file and, in the same folder, spools: files to which finished JPEGs are appended until they are
 packed. A batch is committed in this order: bytes to the spool, the spool to the disk, then one transaction.
@@ -9,9 +10,9 @@ States: `pending`, `fetched`, `refused` (for good: gone, or forbidden by its rig
 before a time), `not-known` (could not be fetched; the next run requests it again). If an item has `facts`,
 its image is stored, in the spool or in the published set, whatever the result of the last request.
 
-Order. Samples are packed in breadth-first order over the documents, each in its own order, so the order
-follows from the documents alone and not from which server was quick. A document or key met twice counts where
-it is first in that order.
+Order. Samples are packed in breadth-first order over the documents, and within a document in the document's
+order. So the order follows from the documents alone and not from the speed of servers. A document or key that
+occurs twice counts at its first position.
 """
 
 from __future__ import annotations
@@ -33,8 +34,15 @@ from data_prep.ledger.database import (
     migrate,
     open_database,
 )
-from data_prep.ledger.identity import item_key_of_json
-from data_prep.ledger.jobs import DocumentJob, FoundRows, ItemJob, Job, LinkRow, Outcome
+from data_prep.ledger.jobs import (
+    DocumentJob,
+    FoundRows,
+    ItemJob,
+    Job,
+    LinkRow,
+    Outcome,
+    item_key_of_json,
+)
 from data_prep.ledger.outcomes import record_document, record_item
 from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
@@ -67,7 +75,7 @@ class Ledger:
                 self._lock = exclusive_lock(folder / "lock")
         with database_errors(folder):
             path = ":memory:" if folder is None else str(folder / LEDGER_NAME)
-            # For this package's readers as well, which report on the harvest.
+            # Public within this package, for the modules that report on the harvest.
             self.database = open_database(path)
             if self.get("schema_version") == "2":
                 migrate(self.database, item_key_of_json)
@@ -120,7 +128,8 @@ class Ledger:
             self.note(config=json.dumps(dict(identity)), round="0", round_0_at=started_at, **more)
 
     def add_chunk(self, number: int, link: LinkRow, found: Found, rows: FoundRows) -> None:
-        """A part of a table, read already, as a document of its own; nothing happens when it is there."""
+        """Add a part of a table, which was read already, as a document. Does nothing if it is there
+        already."""
         with self.transaction():
             if self.database.execute(
                 "SELECT 1 FROM edges WHERE parent = ? AND ordinal = ?", (ROOT, number)
@@ -136,21 +145,21 @@ class Ledger:
             replace_contents(self.database, document, found, rows, 1, {})
 
     def institutions(self) -> set[str]:
-        """The slugs of the institutions that items are of."""
+        """The slugs of the institutions of all items."""
         # A key is the slug, a hyphen and 16 digits.
         rows = self.database.execute("SELECT DISTINCT substr(base, 1, length(base) - 17) FROM items")
         return {row[0] for row in rows}
 
     def add_roots(self, links: Iterable[LinkRow]) -> None:
-        """The documents the user named, in their order."""
+        """Add the documents that the user named, in their order."""
         with self.transaction():
             add_links(self.database, ROOT, links, depth=0)
 
     def pending(
         self, host: str, after_document: int, after_item: int, limit: int, *, with_items: bool = True
     ) -> list[Job]:
-        """Up to `limit` documents and as many items of a host, in the order they were found, past the
-        given row numbers."""
+        """Up to `limit` documents and up to `limit` items of a host, after the given row numbers, in the
+        order in which they were found."""
         with database_errors(self.folder):
             jobs = self._documents("host = ? AND state = 'pending' AND id > ?", (host, after_document), limit)
             if with_items:
@@ -158,7 +167,7 @@ class Ledger:
         return jobs
 
     def to_retry_later(self, host: str, limit: int, now: float) -> tuple[list[Job], float | None]:
-        """Jobs of a host that are to be retried now, and the time of the next one."""
+        """The jobs of a host that must be retried now, and the time of the next one."""
         condition = "host = ? AND state = 'retry-later' AND not_before <= ?"
         jobs: list[Job] = self._documents(condition, (host, now), limit)
         jobs += self._items(condition, (host, now), limit)
@@ -200,7 +209,7 @@ class Ledger:
     # Results
 
     def append(self, outcomes: Sequence[Outcome]) -> list[Place]:
-        """Write the JPEGs of a batch to the spool and to the disk. Returns where each begins.
+        """Append the JPEGs of a batch to the spool and flush it to the disk. Returns the start of each JPEG.
 
         Raises:
             TryAgainLater: the disk is full.
@@ -235,7 +244,7 @@ class Ledger:
             if again:
                 self.database.execute(
                     "UPDATE items SET state = 'pending', reason = NULL, etag = NULL, last_modified = NULL, "
-                    # What comes must not look unchanged: another part of the same image may be wanted now.
+                    # The response must not look unchanged: another part of the same image may be needed now.
                     "facts = json_set(facts, '$.source_sha256', '') WHERE key = ?",
                     (key,),
                 )
@@ -250,11 +259,16 @@ class Ledger:
             )
 
     def forget_changes(self) -> None:
-        """A new round begins: nothing has changed in it yet."""
+        """Begin a new round, in which nothing has changed yet."""
         self._has_news = False
 
+    def finish(self) -> None:
+        """Mark the harvest as finished: the set is in place, and the spools are no longer needed."""
+        self.note(finished="yes")
+        self.drop_spools()
+
     def drop_spools(self) -> None:
-        """After packing: the bytes are in the shards now."""
+        """Remove the spools after packing: the bytes are in the shards now."""
         if self.spool is None:
             return
         with self.transaction():
@@ -282,7 +296,8 @@ class Ledger:
         return rows.fetchall()
 
     def set_aside_addresses(self, state: str) -> int:
-        """Give items that wait for a host another state, so that none is requested; returns their number."""
+        """Give pending items with a web address another state, so that none is requested. Returns their
+        number."""
         with self.transaction():
             return self.database.execute(
                 "UPDATE items SET state = ? WHERE host != '' AND state = 'pending'", (state,)
@@ -294,7 +309,7 @@ class Ledger:
         return [candidate for (candidate,) in rows.fetchall()]
 
     def holds(self, document: int) -> bool:
-        """Whether links or items of a document are held."""
+        """Whether the ledger contains links or items of a document."""
         query = (
             "SELECT EXISTS (SELECT 1 FROM edges WHERE parent = ?1) OR EXISTS (SELECT 1 FROM sightings WHERE"
             " document = ?1)"
@@ -302,7 +317,7 @@ class Ledger:
         return bool(self.database.execute(query, (document,)).fetchone()[0])
 
     def refusals_of(self, document: int) -> list[tuple[str, str]]:
-        """What a document's reader refused, in its order."""
+        """The refusals of a document's reader, in its order."""
         rows = self.database.execute(
             "SELECT source, reason FROM refusals WHERE document = ? ORDER BY ordinal", (document,)
         )
@@ -311,14 +326,14 @@ class Ledger:
     # What sites and services said
 
     def recall_site(self, origin: str) -> SiteRules | None:
-        """The rules of a site, where they were asked before."""
+        """The rules of a site, if they were requested before."""
         row = self.database.execute(
             "SELECT robots_txt, tdmrep, at FROM sites WHERE origin = ?", (origin,)
         ).fetchone()
         return SiteRules(row[0], row[1], row[2]) if row else None
 
     def remember_site(self, origin: str, rules: SiteRules) -> None:
-        """Keep the rules of a site."""
+        """Store the rules of a site for later runs."""
         with self.transaction():
             self.database.execute(
                 "INSERT OR REPLACE INTO sites VALUES (?, ?, ?, ?)",
@@ -326,7 +341,7 @@ class Ledger:
             )
 
     def recall_service(self, uri: str) -> bytes | None:
-        """An info.json that was asked before."""
+        """An info.json, if it was requested before."""
         row = self.database.execute("SELECT body FROM services WHERE uri = ?", (uri,)).fetchone()
         return row[0] if row else None
 
@@ -342,7 +357,7 @@ class Ledger:
         )
 
     def _end_of_spools(self) -> Place:
-        """The last spool of this ledger's own, and where its committed bytes end."""
+        """The number of this ledger's last spool, and the end of its committed bytes."""
         row = self.database.execute(
             "SELECT max(spool) FROM items WHERE spool < ?", (SPOOLS_OF_A_TASK,)
         ).fetchone()
@@ -354,7 +369,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing.
+        """A transaction: everything in the block is written, or nothing.
 
         Raises:
             TryAgainLater: the disk is full.

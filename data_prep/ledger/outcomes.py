@@ -1,4 +1,4 @@
-"""Writes into the ledger's tables what became of a document or an item; the caller opens the transaction."""
+"""Writes the result for a document or an item into the ledger's tables. The caller opens the transaction."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from data_prep.ledger.spool import Place
 
 
 def record_document(database: sqlite3.Connection, outcome: Outcome, job: DocumentJob) -> None:
-    """Write what became of a document, and replace its contents if it was read."""
+    """Write the result for a document, and replace its contents if it was read."""
     rounds = job.rounds + (outcome.state == "retry-later")
     database.execute(
         "UPDATE documents SET state = ?, reason = ?, rounds = ?, not_before = ? WHERE id = ?",
         (outcome.state, outcome.reason, rounds, outcome.not_before, job.id),
     )
     if outcome.state in ("refused", "not-known"):
-        # What was read before it must not make the next answer look unchanged.
+        # The validators of an earlier reading must not make the next response look unchanged.
         database.execute(
             "UPDATE documents SET etag = NULL, last_modified = NULL, sha256 = NULL WHERE id = ?",
             (job.id,),
         )
     if outcome.state == "refused":
-        # It is gone, and with it what it held. What merely could not be read keeps what it held.
+        # A document that is gone loses its contents. One that merely could not be read keeps them.
         clear_contents(database, job.id)
         add_history(database, job.id, job.context)
     if outcome.state == "fetched":
@@ -59,7 +59,7 @@ def _note_if_context_changed(database: sqlite3.Connection, job: DocumentJob) -> 
 
 
 def record_item(database: sqlite3.Connection, outcome: Outcome, job: ItemJob, place: Place) -> None:
-    """Write what became of an item.
+    """Write the result for an item.
 
     Args:
         place: the spool and the offset of its JPEG, if it has one.

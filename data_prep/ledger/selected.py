@@ -1,8 +1,8 @@
-"""The items that were selected from a catalogue, in the ledger of a harvest that walks nothing.
+"""The items that were selected from a catalogue, in the ledger of a harvest that reads no documents.
 
-The documents of such a ledger were read when the catalogue was made: they only give the items their order
-and their reservations. A selection adds items. Nothing is taken away because a later selection does not
-contain it, only because the catalogue does not, which means that the source itself no longer offers it.
+The documents of such a ledger were read when the catalogue was made. They only give the items their order and
+their reservations. A selection adds items. An item is not removed because a later selection lacks it, only
+because the catalogue lacks it, which means that the source no longer offers it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from data_prep.ledger.contents import ROOT, add_item
 from data_prep.ledger.jobs import ItemRow
 from data_prep.ledger.ledger import Ledger
 
-# The kind of their documents, with a number: a source may offer one address as documents of two kinds.
+# The kind of their documents, followed by a number: a source may offer one address as two kinds of document.
 CATALOGUED = "catalogued"
 
 
 @dataclass(frozen=True)
 class Selected:
-    """An item of a catalogue with its place: documents and items are in the order of their ordinals."""
+    """An item of a catalogue with its position. Documents and items are ordered by their ordinals."""
 
     document: str
     document_ordinal: int
@@ -31,7 +31,7 @@ class Selected:
 
 
 def replace_selection(ledger: Ledger, items: Iterable[Selected]) -> bool:
-    """Make these the items of the ledger; those that were there and still are keep their images.
+    """Make these the items of the ledger. Items that it contained already keep their images.
 
     Call it within a transaction.
 

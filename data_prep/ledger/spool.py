@@ -1,7 +1,7 @@
 """Spools: files to which finished JPEGs are appended until they are packed.
 
-One `fdatasync` a batch instead of one a file. Bytes past the end that the ledger has committed are nobody's:
-they are cut off when the spool is opened again.
+There is one `fdatasync` per batch instead of one per file. Bytes after the end that the ledger has committed
+belong to no item: they are cut off when the spool is opened again.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Spool:
     """The spools of one ledger, opened at their committed end.
 
     Args:
-        folder: the ledger's.
-        number, end: the last spool that the ledger names, and where its committed bytes end.
+        folder: the folder of the ledger.
+        number, end: the last spool in the ledger, and the end of its committed bytes.
 
     Raises:
         TryAgainLater: the disk is full.
@@ -37,12 +37,12 @@ class Spool:
         self._folder = folder
         self._number, self._end = number, end
         with disk_full_is_an_answer(folder):
-            # Unbuffered: what did not fit onto a full disk must not be tried again when the file is closed.
+            # Unbuffered: bytes that did not fit onto a full disk must not be written again on closing.
             self._file = self.path(number).open("ab", buffering=0)
             self._file.truncate(end)
 
     def append(self, parts: Sequence[bytes]) -> list[Place]:
-        """Write bytes through to the disk. Returns where each part begins.
+        """Write bytes and flush them to the disk. Returns the start of each part.
 
         Raises:
             TryAgainLater: the disk is full.
@@ -67,7 +67,7 @@ class Spool:
             raise
 
     def path(self, number: int) -> Path:
-        """The file of a spool; of a task's spool, where a joined ledger names it."""
+        """The file of a spool. In a joined ledger, it may belong to the folder of a task."""
         task, own_number = divmod(number, SPOOLS_OF_A_TASK)
         name = f"spool-{own_number:06d}.bin"
         if not task:
@@ -75,7 +75,7 @@ class Spool:
         return next(self._folder.glob(f"task-{task - 1:05d}-of-*")) / name
 
     def drop(self) -> None:
-        """Remove all spools, those of an array's tasks as well, and begin again."""
+        """Remove all spools, including those of an array's tasks, and begin with an empty one."""
         self._file.close()
         for path in (*self._folder.glob("spool-*.bin"), *self._folder.glob("task-*/spool-*.bin")):
             path.unlink()

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from data_prep.candidate import Candidate
 from data_prep.ledger.contents import FORMER, ROOT
 from data_prep.ledger.jobs import CANDIDATE
 from data_prep.ledger.ledger import Ledger
@@ -59,7 +60,7 @@ def places(ledger: Ledger, repeated: Callable[[str, Visit], None] | None = None)
     """Every key once, at its first position in canonical order.
 
     Args:
-        repeated: called with the key and the document of every later place.
+        repeated: called with the key and the document of every later position.
     """
     database = ledger.database
     columns = "(key TEXT PRIMARY KEY) WITHOUT ROWID"
@@ -177,11 +178,11 @@ def _scratch(ledger: Ledger, name: str, columns: str) -> Iterator[str]:
             ledger.database.execute(f"DROP TABLE temp.{table}")
 
 
-def settle(ledger: Ledger, refused: Callable[[str], str | None]) -> int:
-    """Give every key the candidate of its first place in the order, if it has another one.
+def settle(ledger: Ledger, refused: Callable[[Candidate], str | None]) -> int:
+    """Give every key the candidate of its first position in the order, if it has another one.
 
     Args:
-        refused: gives the reason why a candidate (JSON) is refused because of its rights, or None.
+        refused: gives the reason why a candidate is refused because of its rights, or None.
 
     Returns:
         The number of items to download again: the candidates show different images,
@@ -199,14 +200,14 @@ def settle(ledger: Ledger, refused: Callable[[str], str | None]) -> int:
         ).fetchone()
         if other is None or other == known:
             continue
+        before, now = CANDIDATE.validate_json(known), CANDIDATE.validate_json(other)
         was_forbidden = reason is not None and reason.startswith("rights:")
-        again = _image(known) != _image(other) or (was_forbidden and refused(other) is None)
+        again = _image(before) != _image(now) or (was_forbidden and refused(now) is None)
         ledger.replace_candidate(place.key, other, again=again)
         num_again += again
     return num_again
 
 
-def _image(candidate_json: str) -> Any:
-    candidate = CANDIDATE.validate_json(candidate_json)
+def _image(candidate: Candidate) -> Any:
     service = candidate.service
     return (service.id if service else None, candidate.image_uri, json.dumps(str(candidate.region)))

@@ -11,8 +11,8 @@ from iconoclip.addresses import DEFAULT_PORTS, host_and_port, literal_address
 class AllowList:
     """The private or loopback hosts that a user named, as `host` (any port) or `host:port`.
 
-    A source address given on the command line names its host when it is a literal address or `localhost`; a
-    name that merely resolves to a private address does not, or any public name could point inside; with
+    A source on the command line allows its host if it is a literal address or `localhost`. A name that merely
+    resolves to a private address does not, because any public name could point into the network; with
     `names_too` it does.
     """
 
@@ -37,8 +37,8 @@ def _origin(source: str, *, names_too: bool) -> str | None:
 
 
 def host_of(uri: str) -> str:
-    """The host, with the port if it is not the default of the scheme: the key of a host's
-    queue and of its profile.
+    """The host, with the port if it is not the default of the scheme. A host's queue and profile are found by
+    it.
     """
     parts = urlsplit(uri)
     # With a trailing dot (the DNS root) it is the same host, and must not get a second rate limit.

@@ -18,7 +18,7 @@ MIN_BYTES_PER_STALL: Final = 1024
 class Refused(Exception):
     """The resource cannot be fetched, now or later; the message is the reason in the report.
 
-    `status` is the HTTP status of the answer, where that is why.
+    `status` is the HTTP status of the response, if that is the reason.
     """
 
     def __init__(self, reason: str, status: int | None = None) -> None:
@@ -74,11 +74,11 @@ def redirect_target(uri: str, status: int, headers: Mapping[str, str]) -> str:
     """
     location = headers.get("location")
     if status not in (301, 302, 303, 307, 308) or not location:
-        raise Refused(f"HTTP {status} without an address to go to")
+        raise Refused(f"HTTP {status} without a Location")
     try:
         return urljoin(uri, location)
     except ValueError:
-        raise Refused(f"HTTP {status} to what is no address: {location[:100]!r}") from None
+        raise Refused(f"HTTP {status} to an invalid address: {location[:100]!r}") from None
 
 
 def network_reason(error: Exception) -> str:
@@ -88,7 +88,7 @@ def network_reason(error: Exception) -> str:
     if isinstance(error, httpcore2.TimeoutException):
         return "the transfer stalled"
     if isinstance(error, httpcore2.RemoteProtocolError):
-        return f"the answer broke off or is not HTTP: {error}"
+        return f"the response broke off or is not HTTP: {error}"
     return f"the connection failed: {error or type(error).__name__}"
 
 

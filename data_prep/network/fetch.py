@@ -5,8 +5,8 @@ limits, and trusts no server.
   so a name cannot point elsewhere the second time (DNS rebinding). Every hop of a redirect is checked again.
 - Bodies: bounded as received and as decompressed; a stalled transfer is dropped, a slow one is not.
   A body has no total timeout: that would be a hidden limit on size.
-- Answers: 404, 410 and their like are final; 429, 5xx and broken connections are for later; a page of HTML
-  where an image or JSON was wanted is a firewall's.
+- Responses: 404, 410 and similar ones are final; 429, 5xx and broken connections are retried later; a page of
+  HTML instead of an image or JSON counts as a firewall's.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ SLOW_DOWN: Final = frozenset({429, 503, 509})
 
 @dataclass(frozen=True)
 class Fetched:
-    """An answer. With `not_modified` there is no body: the stored copy is still current."""
+    """A response. With `not_modified` there is no body: the stored copy is still current."""
 
     uri: str
     body: bytes
@@ -94,7 +94,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class _Question:
-    """What one request asks, of a redirect's target too."""
+    """One request; if it is redirected, the same is requested from the target."""
 
     uri: str
     url: httpx2.URL
@@ -104,7 +104,7 @@ class _Question:
     site: SiteRules | None = None
     """None for the files that state the rules."""
     accept: str | None = None
-    """The Accept header; None asks for what is wanted."""
+    """The Accept header; None for the default of `wanted`."""
 
 
 class Fetcher:
@@ -174,7 +174,7 @@ class Fetcher:
             uri: http or https.
             wanted: the expected kind; a page of HTML instead of JSON, XML or an image is not accepted.
             max_bytes: bound of the body, as received and as decompressed.
-            etag, last_modified: validators of the stored copy; the answer may then be `not_modified`.
+            etag, last_modified: validators of the stored copy; the response may then be `not_modified`.
 
         Raises:
             Refused: it cannot be fetched.
@@ -259,9 +259,10 @@ class Fetcher:
             )
 
     async def _ask_plainly(self, question: _Question) -> Fetched | str:
-        """One request, and one more without the Accept header where that may be what the server minds.
+        """Send one request, and a second one without the Accept header if the header may have been the
+        problem.
 
-        Some servers route by it, and answer 404 or 406 to every media type that they do not know.
+        Some servers route by this header, and answer 404 or 406 to every media type that they do not know.
         """
         gate = self.gate(host_of(question.uri))
         plainly = replace(question, accept=ANYTHING)

@@ -74,16 +74,17 @@ class HostGate:
         self._num_accept_tries = 0
 
     def may_mind_accept(self, status: int | None) -> bool:
-        """Whether an answer of 404 or 406 may be due to the Accept header: one more request is worth it.
+        """Whether a response of 404 or 406 may be due to the Accept header, so that one more request is worth
+        it.
 
-        A host whose missing files are missing without the header as well is not asked twice for all of them.
+        If the first missing files of a host are missing without the header too, it is not tried any more.
         """
         if self.wants_no_accept or status not in (404, 406):
             return False
         return status == 406 or self._num_accept_tries < TRIES_WITHOUT_ACCEPT
 
     def tried_without_accept(self, *, has_helped: bool) -> None:
-        """Record what a request without a specific Accept header gave."""
+        """Record whether a request without a specific Accept header succeeded."""
         self.wants_no_accept = self.wants_no_accept or has_helped
         self._num_accept_tries += 1
 
@@ -124,7 +125,7 @@ class HostGate:
 
     @property
     def interval_seconds(self) -> float:
-        """The present time between two requests."""
+        """The current number of seconds between two requests."""
         level = self.level
         base = self._interval or (SMALLEST_INTERVAL_SECONDS if level else 0.0)
         return float(base * 2**level)
@@ -152,14 +153,14 @@ class HostGate:
         return self._closed_until - now
 
     def succeeded(self, num_bytes: int) -> None:
-        """Record a good answer, which lets a slow-down decay faster."""
+        """Record a successful response, which lets a slow-down decay faster."""
         self._failures = self._firewall_pages = 0
         self.num_bytes += num_bytes
         if self._level:
             self._level, self._level_at = max(0.0, self.level - RELIEF_OF_A_SUCCESS), self._now()
 
     def got_firewall_page(self) -> None:
-        """Record a page of HTML in place of data: one is a bad link, several in a row are a firewall."""
+        """Record a page of HTML instead of data: one is a bad link, several in a row are a firewall."""
         self._firewall_pages += 1
         if self._firewall_pages >= PAGES_OF_A_FIREWALL:
             self.slow_down()

@@ -1,4 +1,4 @@
-"""Calls that several tasks wait for, each made once."""
+"""Calls whose result several tasks need: each is made only once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ T = TypeVar("T")
 
 
 class SharedCalls(Generic[T]):
-    """Joins equal calls: who asks while a call is under way waits for its result, or for its exception.
+    """Joins equal calls: a second call during the first one waits for the result, or the exception, of the
+    first.
 
     A call that has ended is forgotten, so a later one is made again.
     """
@@ -19,7 +20,7 @@ class SharedCalls(Generic[T]):
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def of(self, key: str, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The result of the call with this key; `make` is called unless one is under way.
+        """The result of the call with this key. `make` is called unless such a call is running.
 
         A task that is cancelled while it waits does not cancel the call for the others.
         """
@@ -31,7 +32,7 @@ class SharedCalls(Generic[T]):
         return await asyncio.shield(task)
 
     def cancel(self) -> None:
-        """Cancel the calls that are under way."""
+        """Cancel the calls that are running."""
         for task in list(self._tasks.values()):
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""What a site asks of robots: robots.txt, TDMRep and Content-Usage, read once a day."""
+"""The rules of a site for robots: robots.txt, TDMRep and Content-Usage. They are read once per day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ SITE_RULES_SECONDS: Final = 86_400
 
 @dataclass(frozen=True)
 class SiteRules:
-    """What a site asks of robots: robots.txt and TDMRep, as received, and when (seconds since 1970)."""
+    """The rules of a site for robots: robots.txt and TDMRep as received, and the time (seconds since
+    1970)."""
 
     robots_txt: str = ""
     tdmrep: bytes = b""
@@ -49,17 +50,17 @@ class SiteRules:
 
 
 class SiteMemory(Protocol):
-    """Where site rules outlive the process; the ledger is one."""
+    """Stores the rules of sites between runs; the ledger is an implementation."""
 
     def recall_site(self, origin: str) -> SiteRules | None:
-        """What was remembered, however old."""
+        """The stored rules of a site, however old."""
 
     def remember_site(self, origin: str, rules: SiteRules) -> None:
         """Store the rules of a site for later runs."""
 
 
 class Sites:
-    """The rules of all sites of a harvest, requested once per run and site, and once a day over all runs.
+    """The rules of all sites of a harvest, requested once per run and site, and once per day over all runs.
 
     Args:
         file_of: gives a file of a site, by origin and path; empty if the site has none.
@@ -87,7 +88,7 @@ class Sites:
         return known or await self._calls.of(origin, lambda: self._learn(origin))
 
     def close(self) -> None:
-        """Cancel the requests that are under way."""
+        """Cancel the requests that are running."""
         self._calls.cancel()
 
     async def _learn(self, origin: str) -> SiteRules:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.candidate import Refusal
-from data_prep.harvest.pace import pace_of
+from data_prep.harvest.client import pace_of
 from data_prep.institutions import profile_for
 from data_prep.network.addresses import AllowList
 from data_prep.network.fetch import Fetcher, Limits

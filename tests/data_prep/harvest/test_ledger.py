@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data_prep
-from data_prep.candidate import Candidate, Found, Refusal, Withdrawal
-from data_prep.ledger.identity import key_of
+from data_prep.candidate import Candidate, Found, Refusal, Withdrawal, key_of
 from data_prep.ledger.jobs import (
     CANDIDATE,
     DocumentJob,

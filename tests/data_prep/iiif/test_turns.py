@@ -86,7 +86,7 @@ def test_of_an_image_and_its_mirrored_view_one_is_used() -> None:
     found = read(manifest_3(canvas_3("1", choice)))
     assert [candidate.turn for candidate in found.candidates] == [1]
     assert [refusal.reason for refusal in found.refusals] == [
-        "the same image again, turned or mirrored: one view of it is used"
+        "the same image again, rotated or mirrored: one view of it is used"
     ] * 2
 
 
