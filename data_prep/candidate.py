@@ -1,9 +1,9 @@
-"""What a source passes to the harvest: candidates to download, links to follow, and refusals
-with their reasons.
+"""The types that readers return to the harvest: candidates to download, links to follow, and refusals with
+their reasons.
 
-Readers of formats (data_prep/iiif, data_prep/sources) are pure functions: bytes in, `Found` out, no
-request. Only the harvest (data_prep/harvest) sends requests, so that rate limits, resuming and bounds are
-in one place.
+Readers of formats (data_prep/iiif, data_prep/sources) are pure functions: bytes in, `Found` out, no requests.
+Only the harvest (data_prep/harvest) sends requests, so that rate limits, resuming and limits are in one
+place.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LinkKind = Literal[
 
 @dataclass(frozen=True)
 class TileSet:
-    """Tiles that a service has: their width and height in pixels, and by what the image may be divided."""
+    """The tiles of a service: their width and height in pixels, and the scale factors of the image."""
 
     width: int
     height: int
@@ -51,17 +51,16 @@ class ImageService:
     max_area: int | None = None
     formats: tuple[str, ...] = ("jpg",)
     features: tuple[str, ...] = ()
-    """What it can do beyond its level, as the standard names it (`sizeByW`, `regionByPx`, ...)."""
+    """The features beyond its level, by their names in the standard (`sizeByW`, `regionByPx`, ...)."""
     is_info: bool = False
-    """Whether this came from the info.json itself; a manifest's short description lacks sizes and limits."""
+    """Whether this comes from the info.json; the short description in a manifest lacks sizes and limits."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An image (or a region of one) that a source offers, before anything of it is downloaded.
+    """An image (or a region of one) that a source offers, before it is downloaded.
 
-    Either `service` or `image_uri` (or both) says how to get it; `image_uri` may be a file path
-    for local sources.
+    It has a `service`, an `image_uri`, or both. For local sources, `image_uri` may be a file path.
     """
 
     institution: Institution
@@ -75,29 +74,30 @@ class Candidate:
     date: Date | None = None
     object_type: str | None = None
     raw: tuple[RawPair, ...] = ()
-    """What the source said, bounded; data_prep.description.raw computes the description above from it."""
+    """The labels and values of the source, bounded; data_prep.description.raw makes the fields above of
+    them."""
     raw_num_dropped: int = 0
     num_images: int | None = None
-    """Images of the object at its source, where that is known."""
+    """The number of images of the object at its source, if known."""
     service: ImageService | None = None
     image_uri: str | None = None
     source_size: tuple[int, int] | None = None
     """Width and height of the full image at the source, in pixels."""
     region: Region | None = None
-    """In pixels of the full image, as far as the manifest knows its size; where `region_space` is set, in
-    that space."""
+    """The region, in pixels of the full image, as far as the manifest knows its size; if `region_space` is
+    set, in that space."""
     region_space: tuple[int, int] | None = None
-    """Width and height of the canvas that `region` is measured on, while the size of the image is unknown."""
+    """Width and height of the canvas on which `region` is measured, if the size of the image is unknown."""
     drawn: Region | None = None
     """The region as it was drawn, in units of the canvas: the manifest may state a wrong image size."""
     drawn_on: tuple[int, int] | None = None
     """Width and height of that canvas."""
     turn: int = 1
-    """How the canvas shows the image or its part: an orientation as EXIF numbers them, 1 for as it is."""
+    """How the canvas rotates the image or its part, as an EXIF orientation; 1 for no rotation."""
 
     @property
     def measured(self) -> tuple[Region, tuple[int, int] | None] | None:
-        """The region to cut and the space it is measured in; no space: pixels of the full image."""
+        """The region to cut, and the space in which it is measured (None: pixels of the full image)."""
         if self.drawn is not None:
             return self.drawn, self.drawn_on
         return None if self.region is None else (self.region, self.region_space)
@@ -105,7 +105,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Link:
-    """A document to request next, and how to read it. `context` is what its parent knows of
+    """A document to request next, and how to read it. `context` contains the statements of its parent about
     it (labels, rights)."""
 
     uri: str
@@ -114,13 +114,13 @@ class Link:
 
 
 Hides = Literal["nothing", "rest", "everything", "emptied"]
-"""What a refusal leaves unknown of its document: `nothing` beyond the thing refused; the `rest` of a list;
-`everything` (an error page, a truncated body, a protocol error); `emptied`: a readable list holds nothing."""
+"""The part of a document that a refusal leaves unknown: `nothing` else; the `rest` of a list; `everything`
+(an error page, a truncated body, a protocol error); `emptied`: a readable list without entries."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something a source offered that cannot be used: where it is and why, in words for a person."""
+    """Something that a source offered and that cannot be used: where it is, and the reason for people."""
 
     source: str
     reason: str
@@ -129,7 +129,8 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """An item the source no longer offers (an OAI-PMH deleted record, a Change Discovery Delete)."""
+    """An item that the source no longer offers (a deleted record of OAI-PMH, a Delete of Change
+    Discovery)."""
 
     source_id: str
     at: str | None = None
@@ -137,10 +138,11 @@ class Withdrawal:
 
 @dataclass(frozen=True)
 class Found:
-    """Everything one document holds, in document order.
+    """The contents of one document, in document order.
 
-    Absence from a list counts as withdrawal only if the list was read to its end. So a document says whether
-    it could be read (`unread`), whether its end is known (`is_cut`), and whether it is a list at all.
+    Absence from a list counts as withdrawal only if the list was read to its end. Therefore there are fields
+    that state whether it could be read (`unread`), whether its end is known (`is_cut`), and whether it is a
+    list.
     """
 
     candidates: tuple[Candidate, ...] = ()
@@ -148,23 +150,23 @@ class Found:
     refusals: tuple[Refusal, ...] = ()
     withdrawals: tuple[Withdrawal, ...] = ()
     is_list: bool = False
-    """Whether it lists other documents or records: a collection, a page of a catalogue's answer."""
+    """Whether it lists other documents or records: a collection, a page of a catalogue's response."""
     seen_until: str | None = None
-    """Of a change stream's document: the time of its newest activity, or "" if it has none."""
+    """For a document of a change stream: the time of its newest activity, or "" if it has none."""
 
     @property
     def unread(self) -> str | None:
-        """Why the document is not the answer it should be, where it holds nothing that can be used."""
+        """The reason why the document is not usable, if it is not the expected response."""
         return None if self._holds_something else self._reason("everything")
 
     @property
     def emptied(self) -> str | None:
-        """Why the document, readable as it is, holds nothing."""
+        """The reason why the document is empty although it can be read."""
         return None if self._holds_something else self._reason("emptied")
 
     @property
     def is_cut(self) -> bool:
-        """Whether there may be more in the list than was read."""
+        """Whether the list may have entries that were not read."""
         return self._reason("rest", "everything") is not None
 
     @property

@@ -1,4 +1,5 @@
-"""How a catalogue's texts become captions: which roles, joined how. All of it is data, in configs/captions/.
+"""The rules by which a catalogue's texts become captions: which roles are used and how they are joined. They
+are data, in configs/captions/.
 
 Every verb that makes captions takes such a file, and an institution's profile may change parts of it.
 """
@@ -21,7 +22,7 @@ DEFAULT: Final = "default"
 NAMES: Final = ("subject", "person", "place", "technique", "type", "creator", "date", "title", "work")
 
 _NAME = re.compile(r"\{(\w+)\}")
-# A title with quotation marks of its own gets none around it.
+# A title that contains quotation marks gets none around it.
 _QUOTES: Final = re.compile(r"[«»“”„「『]")
 _AROUND_TITLE: Final = re.compile(r"[«“”„»‘]\s?(?=\{title\})|(?<=\{title\})\s?[»”“«’]")
 _JOINERS: Final = " ,;:.-–、，；،؛。"
@@ -33,7 +34,7 @@ class Template(Config):
     sentences: tuple[str, ...] = Field(description="sentences with names in braces, such as `{subject}`")
     titles: tuple[str, ...] = Field(
         default=("{title}", "{work}", "{type}, {technique}, {creator}, {place}, {date}"),
-        description="sentences that a title which says little alone is joined with",
+        description="sentences that extend a title which is too short to describe the object",
     )
     joint: str = Field(default="; ", description="between several values of one name")
     stop: str = Field(default=". ", description="between sentences")
@@ -47,10 +48,10 @@ class Template(Config):
         return sentences
 
     def render(self, values: Mapping[str, Sequence[str]], *, is_title: bool = False) -> str:
-        """The caption that these values make; empty where there are none.
+        """The caption made of these values; empty if there are none.
 
         Args:
-            is_title: whether it is built around a title, not around terms.
+            is_title: whether it is built around a title, and not around terms.
         """
         text = ""
         for sentence in self.titles if is_title else self.sentences:
@@ -61,7 +62,7 @@ class Template(Config):
     def _sentence(self, sentence: str, values: Mapping[str, Sequence[str]]) -> str:
         parts = _NAME.split(sentence)
         text = ""
-        # Of `re.split` with a group, every second part is a name; the one before it is what joins it.
+        # `re.split` with a group gives names as every second part, each after the text that joins it.
         for before, name in zip(parts[0::2], parts[1::2], strict=False):
             value = self.joint.join(values.get(name, ()))
             if value:
@@ -70,7 +71,7 @@ class Template(Config):
 
 
 def _before_a_stop(text: str, stop: str) -> str:
-    """A sentence with the stop after it, or with a space where it ends in a mark of its own."""
+    """A sentence followed by the stop, or by a space if it ends with a punctuation mark."""
     text = text.rstrip(_JOINERS)
     return f"{text} " if text[-1:] in "?!…" else text + stop
 
@@ -82,7 +83,7 @@ class Composition(Config):
     sentence: tuple[CaptionRole, ...] = Field(
         description="roles whose texts are joined into one caption per language"
     )
-    needs: tuple[CaptionRole, ...] = Field(description="roles of which one must be there for a sentence")
+    needs: tuple[CaptionRole, ...] = Field(description="roles of which a sentence needs at least one")
     max_terms: int = Field(description="terms of one role in a sentence, at most", ge=1, le=100)
     max_title_words: int = Field(
         description=(
@@ -128,14 +129,15 @@ class Composition(Config):
         return pages
 
     def page_of(self, title: str, language: str) -> str:
-        """What a page is called by its book's title; the title where the language has no words for it."""
+        """The name of a page, made of the title of its book; the title alone if the language has no phrase
+        for it."""
         page = self.pages.get(language) or self.pages.get(language.split("-")[0]) or "{title}"
         if _QUOTES.search(title):
             page = _AROUND_TITLE.sub("", page)
         return page.replace("{title}", title.rstrip(_JOINERS) if page != "{title}" else title)
 
     def template(self, language: str) -> Template:
-        """The template of a language, else of its primary language, else the default one."""
+        """The template of a language, otherwise of its primary language, otherwise the default one."""
         for name in (language, language.split("-")[0]):
             if name in self.templates:
                 return self.templates[name]
@@ -143,7 +145,7 @@ class Composition(Config):
 
 
 def composition(changes: Mapping[str, Any]) -> Composition:
-    """The shipped composition with `changes` laid over it.
+    """The shipped composition, overridden by `changes`.
 
     Raises:
         ConfigError: a change is not valid.

@@ -1,9 +1,8 @@
-"""What is known of an institution beyond its documents: hosts and their rate limits,
-labels, titles, exceptions.
+"""Facts about an institution that are not in its documents: hosts and their rate limits, labels, titles,
+exceptions.
 
-All of it is data, one YAML file per institution in configs/institutions/. Adding an institution means adding
-a file. An institution without one gets a generic profile named after its host; generic.yaml contains what
-applies to all.
+They are data, one YAML file per institution in configs/institutions/. Adding an institution means adding a
+file. An institution without a file gets a generic profile named after its host; generic.yaml applies to all.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ TextField = Literal[
     "ignore",
 ]
 TEXT_FIELDS: tuple[str, ...] = get_args(TextField)
-# The fields whose texts may be captions or enter one, in the order that a record lists them.
+# The fields whose texts may become captions or part of one, in the order of a record.
 CAPTION_FIELDS: tuple[TextField, ...] = (
     "blazon",
     "title",
@@ -65,7 +64,7 @@ _LANGUAGE_SUFFIX = re.compile(r"^(.{2,60}?)\s*\(([^\W\d_]{2,24})\)$")
 
 
 class HostLimit(Config):
-    """The rate limits of a host. If an institution publishes none, the profile's are a cautious guess."""
+    """The rate limits of a host. If an institution publishes none, they are a cautious guess."""
 
     requests_per_minute: float = Field(
         default=60, gt=0, description="requests per minute, all workers together"
@@ -81,7 +80,7 @@ class HostLimit(Config):
 
 
 class InstitutionProfile(Config):
-    """What the readers and the fetcher need to know about one institution."""
+    """The facts about one institution that readers and the HTTP client need."""
 
     slug: str = Field(
         description="short name in lower case; first part of every sample key",
@@ -175,11 +174,11 @@ class InstitutionProfile(Config):
 
     @functools.cached_property
     def composed(self) -> Composition:
-        """The rules by which the texts of this institution become captions."""
+        """The rules for making captions of this institution's texts."""
         return composition(self.composition) if self.composition else _shipped_composition()
 
     def with_composition(self, changes: Mapping[str, Any]) -> InstitutionProfile:
-        """This profile for a harvest that composes captions in its own way; the profile's own come last."""
+        """This profile with other rules for captions. The profile's own rules take precedence."""
         if not changes:
             return self
         own = laid_over(changes, self.composition)
@@ -246,7 +245,7 @@ def _led_to(rules: dict[str, str], address: str) -> str | None:
 
 
 def normal_label(label: str) -> str:
-    """A metadata label as in the tables: lower case, no closing punctuation, single spaces."""
+    """A metadata label in the form of the tables: lower case, no final punctuation, single spaces."""
     return " ".join(label.casefold().replace("_", " ").split()).rstrip(" :.*")
 
 
@@ -291,7 +290,7 @@ def shipped_names() -> tuple[str, ...]:
 
 @functools.cache
 def profile_by_slug(slug: str) -> InstitutionProfile | None:
-    """The shipped profile of the institution with this slug; None where there is none."""
+    """The shipped profile of the institution with this slug; None if there is none."""
     for name in shipped_names():
         if name == slug or read_yaml(shipped_config(f"{FOLDER}/{name}.yaml")).get("slug") == slug:
             return load_profile(name)
@@ -309,7 +308,7 @@ def _shipped_hosts() -> dict[str, str]:
 
 
 def host_of(uri: str) -> str | None:
-    """The host name in `uri`, lower case; None for a file or for anything that is not an address."""
+    """The host name in `uri`, in lower case; None for a file or anything else that is not an address."""
     try:
         parts = urlsplit(uri)
         return parts.hostname.lower() if parts.scheme in ("http", "https") and parts.hostname else None
@@ -318,17 +317,18 @@ def host_of(uri: str) -> str | None:
 
 
 def profile_for(uri: str) -> InstitutionProfile:
-    """The profile of the institution whose host serves `uri`; a generic one when no shipped
-    profile names it."""
+    """The profile of the institution whose host serves `uri`; a generic one if no shipped profile names the
+    host."""
     return _profile_of_host(host_of(uri))
 
 
 @functools.lru_cache(maxsize=4096)
 def profiles(institution: str | None, composition: str) -> Callable[[str], InstitutionProfile]:
-    """The profile of each document's institution: the one that is configured, otherwise by the address.
+    """A function that gives the profile of a document's institution by the document's address.
 
     Args:
-        institution: the name of a shipped profile, or a YAML file; None chooses by the address.
+        institution: the name of a shipped profile, or a YAML file, for all documents; None chooses by
+            address.
         composition: the name or file of the rules for captions.
     """
     changes = changes_in(composition)

@@ -3,10 +3,10 @@
 Three kinds of evidence join two groups:
 
 - the same bytes, whatever they show and however many groups have them;
-- perceptual hashes that differ in at most `bits` of 64 bits, if the colours agree as well. The hash sees only
-  brightness, so two coats of arms that differ only in tincture have the same hash. Colours agree although a
-  copy is brighter, duller, has a cast or is grey: see `are_alike`;
-- nothing else. A hash of a flat picture (a blank page, a placeholder) says nothing, and joins nothing.
+- perceptual hashes that differ in at most `bits` of 64 bits, if the colours agree as well. The hash depends
+  only on brightness, so two coats of arms that differ only in tincture have the same hash. The colours of a
+  copy may be brighter or duller, have a cast, or be grey: see `are_alike`;
+- nothing else. The hash of a flat picture (a blank page, a placeholder) is no evidence and joins nothing.
 
 Nothing is deleted, because reused woodblocks are legitimate duplicates.
 """

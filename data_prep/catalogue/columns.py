@@ -125,7 +125,7 @@ READ_COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Position:
-    """Where in the order of the source a row is, and which document offers it."""
+    """The position of a row in the order of the source, and the document that offers it."""
 
     document: str
     document_ordinal: int
@@ -145,12 +145,12 @@ def row_of(
     """A row of the catalogue.
 
     Args:
-        candidate: what the source offers; its identifier is the one that the record gets.
+        candidate: the candidate; its identifier is the one that the record gets.
         key: the sample key.
         host: the server of the image.
         at: the position of the row.
-        rights: the verdict; None if the statement does not fit a record.
-        refused: why a harvest would not store it.
+        rights: the decision on its rights; None if the statement does not fit a record.
+        refused: the reason why a harvest would not store it, or None.
         terms: texts by field: `subject`, `person`, `place`, `technique`.
     """
     return {
@@ -247,7 +247,7 @@ def _service_columns(candidate: Candidate) -> dict[str, Any]:
 
 
 def _rest_of(candidate: Candidate) -> str:
-    """A candidate without what is in columns of its own and large."""
+    """A candidate as JSON, without the large fields that have their own columns."""
     return CANDIDATE.dump_json(replace(candidate, captions=(), raw=()), exclude_defaults=True).decode()
 
 
@@ -255,7 +255,7 @@ def candidate_of(row: Mapping[str, Any]) -> Candidate:
     """The candidate of a row, as it was when the row was written.
 
     Raises:
-        ValueError: the row does not hold one.
+        ValueError: the row contains none.
     """
     values = json.loads(row["candidate"])
     if not isinstance(values, dict):

@@ -18,7 +18,7 @@ from iconoclip.files import atomic_write, sha256_of, write_json
 
 CATALOGUE_NAME: Final = "catalogue.parquet"
 MANIFEST_NAME: Final = "catalogue.json"
-# A row group ends at whichever comes first, so that the memory of writer and reader does not grow.
+# A row group ends at the first of these limits, so that the memory of writer and reader does not grow.
 MAX_ROWS_OF_A_GROUP: Final = 2_000
 MAX_CHARS_OF_A_GROUP: Final = 8_000_000
 MAX_MANIFEST_BYTES: Final = 10_000_000
@@ -26,7 +26,7 @@ BATCH_ROWS: Final = 500
 
 
 class CatalogueManifest(BaseModel):
-    """`catalogue.json`: what the catalogue was made from, and the checksum of its file."""
+    """`catalogue.json`: the sources of the catalogue, and the checksum of its file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,10 +61,10 @@ class Catalogue:
     def batches(
         self, is_wanted: Any, columns: tuple[str, ...] = READ_COLUMNS
     ) -> Iterator[list[dict[str, Any]]]:
-        """The rows for which `is_wanted(ordinals, keys)` is true, some at a time, in the order of the file.
+        """The rows for which `is_wanted(ordinals, keys)` is true, in batches, in the order of the file.
 
         Args:
-            is_wanted: gets an int64 array and a list of as many keys; gives as many booleans.
+            is_wanted: takes an int64 array and a list of keys of the same length; returns as many booleans.
             columns: the columns to read.
         """
         with parquet_errors(self.path), pq.ParquetFile(self.path) as file:
@@ -105,7 +105,7 @@ def write_catalogue(folder: Path, rows: Iterable[Mapping[str, Any]], about: Mapp
     Args:
         folder: the folder of the catalogue.
         rows: in the order of the source (data_prep.catalogue.columns.row_of).
-        about: the fields of the manifest that the rows do not tell.
+        about: the fields of the manifest that do not follow from the rows.
 
     Returns:
         The number of rows.
@@ -123,7 +123,7 @@ def write_catalogue(folder: Path, rows: Iterable[Mapping[str, Any]], about: Mapp
             writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
             num_rows += len(group)
             num_usable += sum(bool(row["usable"]) for row in group)
-        # What is there of an older catalogue must not vouch for the new file.
+        # The manifest of an older catalogue must not appear to describe the new file.
         (folder / MANIFEST_NAME).unlink(missing_ok=True)
     manifest = CatalogueManifest(
         **about,

@@ -1,7 +1,7 @@
-"""Which rows of a catalogue a condition selects. The condition is SQL, evaluated by DuckDB.
+"""Selects rows of a catalogue by a condition in SQL, which DuckDB evaluates.
 
-DuckDB sees the one table and nothing else: no files, no network, no extensions, no Python variables, and its
-settings are locked. Exactly one expression is accepted, not a statement.
+DuckDB has access to this one table and nothing else: no files, no network, no extensions, no Python
+variables, and its settings are locked. Exactly one expression is accepted, not a statement.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def selected(catalogue: Catalogue, where: str | None) -> Any:
     """The `ordinal` of the rows that a condition selects, ascending (int64 array); all without a condition.
 
     Raises:
-        ConfigError: it is no condition over the columns.
+        ConfigError: `where` is no condition over the columns.
         BadInput: it selects nothing.
     """
     with parquet_errors(catalogue.path):
@@ -39,7 +39,7 @@ def selected(catalogue: Catalogue, where: str | None) -> Any:
         raise BadInput(
             "no row of the catalogue is selected" if where else "the catalogue is empty",
             where=catalogue.path,
-            remedy="query the file with DuckDB or pandas to see what it holds",
+            remedy="query the file with DuckDB or pandas to see what it contains",
         )
     return np.sort(found)
 
@@ -57,7 +57,7 @@ def _evaluated(table: Any, columns: list[str], where: str | None) -> Any:
             return relation.project("ordinal").fetchnumpy()["ordinal"]
         except duckdb.Error as error:
             raise ConfigError(
-                f"--where is no condition over the catalogue: {_first_lines(str(error))}",
+                f"--where is not a valid condition over the catalogue: {_first_lines(str(error))}",
                 where=repr(where),
                 remedy=f"a SQL condition over the columns {', '.join(columns)}; as an example,"
                 ' "usable AND latest < 1800"',

@@ -1,4 +1,4 @@
-"""Cuts pictures out of a page: decoded once, each picture set upright if it is tilted, encoded and hashed."""
+"""Cuts pictures out of the image of a page, which is decoded once. Tilted pictures are rotated upright."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from data_prep.images.store import StoredImage, Wanted, encoded, opt_out_of
 from iconoclip import pictures
 from iconoclip.pictures import ImageRefused
 
-# A picture that is turned by less looks straight, and turning it would blur it.
+# A picture with a smaller tilt looks straight, and rotating it would blur it.
 MIN_TILT_DEGREES: Final = 1.5
 
 

@@ -1,10 +1,10 @@
-"""Where images are decoded: in processes of their own, so that no image can take the harvest down with it.
+"""Decodes images in separate processes, so that no image can crash the harvest.
 
-The event loop talks to the processes over Unix sockets itself. Measured, not guessed: with decoding in
-threads it waited for the interpreter's lock after every system call, and a harvest of 1024-pixel images ran
-at two thirds of the speed; with `concurrent.futures`' process pool the same happened, if less, because of the
-two threads that carry its jobs. A process that dies of an image (a decoder's bug, memory, time) is replaced
-and the image tried again; if it kills again, it is refused.
+The event loop itself talks to the processes over Unix sockets. With decoding in threads, it waited for the
+interpreter's lock after every system call, and a harvest of 1024-pixel images had two thirds of the speed.
+With the process pool of `concurrent.futures` the loss was smaller, but still there, because two threads
+transfer its jobs. If an image kills its process (a bug of the decoder, memory, time), the process is replaced
+and the image tried once more; if it kills the new process too, it is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from iconoclip.machine import num_cores
 from iconoclip.pictures import ImageRefused
 from iconoclip.record import Region
 
-# Images per process: one is decoded, one waits so that the process is never idle.
+# Images per process: one is being decoded, and one waits so that the process is never idle.
 JOBS_PER_PROCESS: Final = 2
 MAX_DEATHS: Final = 2
 MAX_FAILED_STARTS: Final = 5
@@ -70,7 +70,7 @@ class _Job:
             self.done.set_result(_checked(facts, jpeg or self.body))
 
     def failed(self, reason: Exception) -> None:
-        # The task that waited may have been cancelled.
+        # The waiting task may have been cancelled.
         if not self.done.done():
             self.done.set_exception(reason)
 
@@ -79,16 +79,16 @@ def _checked(facts: dict[str, Any], jpeg: bytes) -> StoredImage:
     """The checked answer of a decoding process, which a hostile image may have taken over.
 
     Raises:
-        ValueError: it does not fit together; pydantic's ValidationError is one.
+        ValueError: the answer is inconsistent. pydantic's ValidationError is a ValueError.
     """
     stored = _STORED.validate_python({**facts, "jpeg": jpeg})
     if hashlib.sha256(jpeg).hexdigest() != stored.sha256 or not re.fullmatch("[0-9a-f]{16}", stored.phash):
-        raise ValueError("a process that decodes answers with what does not fit the image")
+        raise ValueError("the answer of a decoding process does not fit the image")
     return stored
 
 
 class _Process(asyncio.Protocol):
-    """One process, seen from the harvest: the jobs it has, in the order in which it does them."""
+    """One decoding process and its jobs, in the order in which it does them."""
 
     def __init__(self, decoders: Decoders) -> None:
         self._decoders = decoders
@@ -110,7 +110,7 @@ class _Process(asyncio.Protocol):
         self._received += data
         while (answer := self._next()) is not None:
             if self.is_ready:
-                # Taken off the list when it is answered: what is no answer raises, and the loop closes the
+                # A job is removed when it is answered. An invalid answer raises, and the loop closes the
                 # connection.
                 self.jobs[0].answered(*answer)
                 self.jobs.popleft()
@@ -123,7 +123,7 @@ class _Process(asyncio.Protocol):
             return None
         head_size, body_size = LENGTHS.unpack_from(self._received)
         if head_size > MAX_HEAD_BYTES or body_size > MAX_BODY_BYTES:
-            raise ValueError("a process that decodes answers with more than an image can be")
+            raise ValueError("the answer of a decoding process is larger than an image can be")
         start = LENGTHS.size + head_size
         if len(self._received) < start + body_size:
             return None
@@ -136,7 +136,7 @@ class _Process(asyncio.Protocol):
         self._decoders.lost(self)
 
     def close(self) -> None:
-        """Close the connection; the process then ends."""
+        """Close the connection, which ends the process."""
         self._transport.abort()
 
 
@@ -145,8 +145,7 @@ class Decoders:
 
     Args:
         wanted: how images are to be stored.
-        num_workers: processes, at least one; None takes one per core.
-    """
+        num_workers: the number of processes; None for one per core."""
 
     PROGRAM = (sys.executable, "-m", "data_prep.images.decoding")
 
@@ -162,7 +161,7 @@ class Decoders:
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
-        # They load while the first documents are requested.
+        # The processes start while the first documents are requested.
         await self._add_processes(self._num_workers)
         return self
 
@@ -187,14 +186,13 @@ class Decoders:
         turn: int = 1,
         tiles: tuple[Place, ...] = (),
     ) -> StoredImage:
-        """As `data_prep.images.store.store_image`, elsewhere.
+        """Call `data_prep.images.store.store_image` in another process.
 
         Args:
-            tiles: where each of the files in `body` belongs, where it is several; see
-                data_prep.images.mosaic.
+            tiles: the position of each file, if `body` consists of several; see data_prep.images.mosaic.
 
         Raises:
-            ImageRefused: as there, or because the image kills whatever decodes it.
+            ImageRefused: as in `store_image`, or because the image kills the process.
         """
         if self._failure:
             raise self._failure
@@ -212,12 +210,13 @@ class Decoders:
             idlest.give(self._waiting.popleft())
 
     def won(self, process: _Process) -> None:
-        """A new process accepts work; it starts when its libraries are loaded."""
+        """Add a new process, which accepts work when its libraries are loaded."""
         self._processes.append(process)
         self.give_work()
 
     def lost(self, process: _Process) -> None:
-        """A process died: its first image caused that and is tried once more; the others are sent again."""
+        """Handle the end of a process. Its first image caused it and is tried once more; the others are sent
+        again."""
         self._processes.remove(process)
         if self._is_closed:
             return
@@ -254,7 +253,8 @@ class Decoders:
         pairs = [socket.socketpair() for _ in range(num_processes)]
         theirs = [end.fileno() for _, end in pairs]
         try:
-            # A group of its own: Ctrl-C is for the harvest to understand, and none is left behind at the end.
+            # Its own process group: only the harvest handles Ctrl-C, and no process is left behind at the
+            # end.
             self._programs.append(
                 subprocess.Popen(
                     [*self.PROGRAM, json.dumps(asdict(self._wanted)), *map(str, theirs)],

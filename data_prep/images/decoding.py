@@ -1,14 +1,13 @@
-"""The program that decodes: images come over a socket, what is to be stored goes back.
+"""The decoding program: it receives images over a socket and sends back the bytes to store.
 
     python -m data_prep.images.decoding WANTED FD...
 
-WANTED is a `data_prep.images.store.Wanted` in JSON; each FD is the end of a Unix socket, and gets a process
-of its own. They are forked off when the decoders are loaded, and end when the other end of their socket is
-closed, by either side.
+WANTED is a `data_prep.images.store.Wanted` in JSON. Each FD is one end of a Unix socket and gets a separate
+process. The processes are forked when the decoders are loaded, and end when their socket is closed.
 
-A message is two lengths of four bytes, big-endian, then a JSON object and bytes. The requests are
-trusted. The answers are not, because an image may have taken over the decoder: so there is no pickle, and the
-harvest checks them like any other outside data.
+A message is two lengths of four bytes, big-endian, then a JSON object and bytes. The requests are trusted.
+The answers are not, because an image may have taken over the decoder. Therefore there is no pickle, and the
+harvest checks the answers like any other outside data.
 """
 
 from __future__ import annotations
@@ -29,7 +28,8 @@ from data_prep.images.store import Wanted, opt_out_of, store_image
 from iconoclip.pictures import ImageRefused
 
 LENGTHS: Final = struct.Struct(">II")
-# Of processor time, so that a machine that is busy or suspended refuses nothing. Size alone bounds no time.
+# Processor time and not elapsed time, so that nothing is refused because the machine is busy or was
+# suspended. A limit on the size of an image does not limit the time to decode it.
 MAX_SECONDS: Final = 120.0
 
 
@@ -46,19 +46,19 @@ class Cut(NamedTuple):
 
 
 def message(head: dict[str, Any], body: bytes) -> bytes:
-    """A message as it goes over the socket."""
+    """The bytes of a message for the socket."""
     text = json.dumps(head).encode()
     return b"".join((LENGTHS.pack(len(text), len(body)), text, body))
 
 
 def serve(end: socket.socket, wanted: Wanted) -> None:
-    """Report that the decoders are loaded, then answer each image until the other end is closed."""
+    """Report that the decoders are loaded, then process images until the other end is closed."""
     end.sendall(message({"process": os.getpid()}, b""))
     with end.makefile("rb", buffering=1 << 18) as reader:
         while len(lengths := reader.read(LENGTHS.size)) == LENGTHS.size:
             head_size, body_size = LENGTHS.unpack(lengths)
             head, body = json.loads(reader.read(head_size)), reader.read(body_size)
-            # SIGPROF ends the process, in the middle of a decoder too.
+            # SIGPROF ends the process, even inside a decoder.
             signal.setitimer(signal.ITIMER_PROF, MAX_SECONDS)
             answer = _answer(head, body, wanted)
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -79,7 +79,7 @@ def _answer(head: dict[str, Any], body: bytes, wanted: Wanted) -> tuple[dict[str
     if head["tiles"]:
         facts |= {"source_sha256": hashlib.sha256(received).hexdigest(), "opt_out": opt_out_of(received)}
     jpeg = facts.pop("jpeg")
-    # Bytes that are stored as received need not be sent back.
+    # If the received bytes are stored unchanged, they need not be sent back.
     return facts, b"" if jpeg is body else jpeg
 
 
@@ -95,9 +95,8 @@ def _serve_alone(end: socket.socket, wanted: Wanted) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve each socket in a process of its own, and wait for all of them to end."""
-    # A scheduler tells every process of a job to end; the harvest knows what to do, and then closes the
-    # sockets.
+    """Serve each socket in a separate process, and wait until all of them end."""
+    # A scheduler sends SIGTERM to every process of a job. The harvest handles it and then closes the sockets.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     wanted = Wanted(**json.loads(arguments[0]))
     ends = [socket.socket(fileno=int(number)) for number in arguments[1:]]

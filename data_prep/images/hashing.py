@@ -1,4 +1,4 @@
-"""How an image looks in a few bytes: its perceptual hash, and the colours of its quarters."""
+"""The appearance of an image in a few bytes: its perceptual hash, and the mean colours of its quarters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from PIL import Image
 
 from iconoclip.pictures import REDUCING_GAP
 
-# Rows 0-7 of the 32-point DCT-II, the only ones the hash looks at.
+# Rows 0-7 of the 32-point DCT-II, the only ones that the hash uses.
 _SIDE, _LOW = 32, 8
 _DCT: Final = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
 
 
 @dataclass(frozen=True)
 class Averaged:
-    """An image averaged to about three times the grid of the hash; the hash and the colours need no more."""
+    """An image averaged to about three times the grid of the hash, which is enough for hash and colours."""
 
     pixels: Image.Image
     box: tuple[float, float, float, float]

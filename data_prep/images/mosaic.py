@@ -1,4 +1,4 @@
-"""An image put together from tiles, where it is decoded like any other."""
+"""Assembles an image from tiles in the decoding process, where it is then decoded like any other."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def assembled(files: bytes, places: Sequence[Place]) -> bytes:
     """The image as a TIFF without compression, in the mode and with the profile of its first tile.
 
     Args:
-        files: the tiles' files, one after the other.
-        places: of each of them.
+        files: the files of the tiles, concatenated.
+        places: the position and length of each file.
 
     Raises:
-        ImageRefused: a tile is no image, or of another size than it should be.
+        ImageRefused: a tile is no image, or has the wrong size.
     """
     with pictures.refusing():
         return _assembled(files, places)
@@ -55,7 +55,7 @@ def _tile(data: bytes, size: tuple[int, int]) -> Image.Image:
     # A tile at the edge may be rounded up or down.
     if abs(image.width - size[0]) > 1 or abs(image.height - size[1]) > 1:
         raise ImageRefused(
-            f"a tile of {image.width}x{image.height} pixels where {size[0]}x{size[1]} were asked for"
+            f"a tile of {image.width}x{image.height} pixels where {size[0]}x{size[1]} were requested"
         )
     plain = pictures.plain_mode(image)
     plain.info = image.info

@@ -1,8 +1,9 @@
-"""Bytes from an unknown server -> a stored JPEG: decoded safely, upright, in sRGB, small, and hashed.
+"""Turns bytes from an unknown server into a stored JPEG: decoded safely, upright, in sRGB, resized, and
+hashed.
 
-What is stored: a baseline JPEG without metadata, RGB or greyscale, its longer side at most `max_side` pixels.
-Bytes that already are exactly that are kept as they came, so that a picture the image service has sized for
-us is not compressed twice; everything else is encoded again. Nothing is ever enlarged.
+The stored image is a baseline JPEG without metadata, RGB or greyscale, with at most `max_side` pixels on its
+longer side. Bytes that fulfil this already are kept unchanged, so that an image that was resized by its
+service is not compressed twice. Everything else is encoded again. Nothing is enlarged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from iconoclip import pictures
 from iconoclip.pictures import ImageRefused, looks_like_markup
 
 MIN_SIDE_PIXELS: Final = 8
-# Of a picture in a shard: `max_side_pixels` is at most 8192.
+# The limit for pictures in shards: `max_side_pixels` is at most 8192.
 MAX_STORED_PIXELS: Final = 8192 * 8192
 # IPTC PLUS "Data Mining" property in embedded XMP: every prohibition starts like this
 # (ns.useplus.org/LDF/ldf-XMPSpecification).
@@ -28,8 +29,8 @@ DATA_MINING_PROHIBITED: Final = b"DMI-PROHIBITED"
 
 
 class Rectangle(Protocol):
-    """A part of an image in pixels, origin at the top left. An `iconoclip.record.Region` is one, but
-    importing that would cost each process that decodes as long as all the rest here."""
+    """A part of an image in pixels, with the origin at the top left. `iconoclip.record.Region` fits, but
+    importing it would double the start time of each decoding process."""
 
     @property
     def x(self) -> int:
@@ -50,7 +51,7 @@ class Rectangle(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """How images are to be stored. `max_pixels` bounds what an image's header may claim."""
+    """How images are stored. `max_pixels` limits the size that an image's header may state."""
 
     max_side: int = 512
     quality: int = 90
@@ -59,7 +60,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """The stored bytes and what is known of them. Sizes are width, height in pixels."""
+    """The stored bytes with their properties. Sizes are width and height in pixels."""
 
     jpeg: bytes
     width: int
@@ -83,15 +84,14 @@ def store_image(
     """Decode, set upright, convert to sRGB, cut, shrink, encode and hash one image.
 
     Args:
-        data: the bytes as received, in one of `iconoclip.pictures.FORMATS`; name and media type do not count.
+        data: the bytes as received, in one of `iconoclip.pictures.FORMATS`. Name and media type are ignored.
         wanted: how to store it.
         crop: the part to keep, in pixels of the upright image.
-        crop_space: the size of the image that `crop` was measured on; default: the image as received.
-
-        turn: how to turn what is left in the end: an orientation as EXIF numbers them.
+        crop_space: the size of the image on which `crop` was measured; default: the image as received.
+        turn: the rotation of the result, as an EXIF orientation.
 
     Raises:
-        ImageRefused: not an image, truncated, a bomb, or empty; never anything else.
+        ImageRefused: not an image, truncated, a decompression bomb, or empty. There are no other exceptions.
     """
     with pictures.refusing():
         return _store(data, wanted, crop, crop_space, turn)
@@ -106,7 +106,7 @@ def _store(
     pictures.draft(image, data, _needed_side(image, wanted, crop, crop_space))
     image.load()
     orientation = pictures.orientation_of(image)
-    # Pillow's TIFF reader turns the image itself, so its header may have the sides the other way round.
+    # Pillow's TIFF reader rotates the image itself, so width and height may be exchanged in the header.
     received = image.size if image.format == "TIFF" else pictures.upright_size(header_size, orientation)
     if crop is not None:
         image = _cut(pictures.upright(image, orientation), crop, crop_space or received)
@@ -132,18 +132,19 @@ def _store(
 
 
 def opt_out_of(data: bytes) -> tuple[str, ...]:
-    """The reservations that image files state in their own metadata."""
+    """The reservations in the metadata of an image file."""
     return ("plus-data-mining",) if DATA_MINING_PROHIBITED in data else ()
 
 
 def looks_like_html(data: bytes) -> bool:
-    """Whether bytes begin like an HTML page, and not like other XML."""
+    """Whether bytes begin like an HTML page, and not like XML of another kind."""
     start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return looks_like_markup(start) and (not start.startswith(b"<?xml") or b"<html" in start)
 
 
 def _is_as_wanted(image: Image.Image, data: bytes, wanted: Wanted) -> bool:
-    """A baseline JPEG of the right size without profile, EXIF, comment, second picture or trailing bytes."""
+    """Whether it is a baseline JPEG of the right size without profile, EXIF, comment, second picture or
+    trailing bytes."""
     harmless = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe", "adobe_transform"}
     return (
         image.format == "JPEG"
@@ -159,13 +160,14 @@ def _is_as_wanted(image: Image.Image, data: bytes, wanted: Wanted) -> bool:
 def _needed_side(
     image: Image.Image, wanted: Wanted, crop: Rectangle | None, crop_space: tuple[int, int] | None
 ) -> int:
-    """Pixels needed on the whole image's longer side, so that the part to keep has `max_side`."""
+    """The longer side of the whole image, in pixels, that gives the part to keep `max_side` pixels."""
     share = 1.0 if crop is None else max(crop.width, crop.height) / max(crop_space or image.size)
     return math.ceil(wanted.max_side / min(max(share, 1e-6), 1.0))
 
 
 def _cut(image: Image.Image, crop: Rectangle, space: tuple[int, int]) -> Image.Image:
-    """Cut `crop`, measured on an image of size `space`, from what may have come or been decoded smaller."""
+    """Cut out `crop`, which was measured on an image of size `space`. The image may have been received or
+    decoded smaller."""
     across, down = image.width / space[0], image.height / space[1]
     left, top = max(0, round(crop.x * across)), max(0, round(crop.y * down))
     right = min(image.width, round((crop.x + crop.width) * across))
@@ -174,7 +176,7 @@ def _cut(image: Image.Image, crop: Rectangle, space: tuple[int, int]) -> Image.I
         raise ImageRefused(f"the region {crop} lies outside the image of {space[0]}x{space[1]} pixels")
     profile = image.info.get("icc_profile")
     cut = image.crop((left, top, right, bottom))
-    # What makes a value transparent stays with the pixels; all else that the file said is left behind.
+    # Transparency information belongs to the pixels; all other metadata of the file is dropped.
     kept = {"icc_profile": profile, "transparency": image.info.get("transparency")}
     cut.info = {name: value for name, value in kept.items() if value is not None}
     return cut
@@ -189,10 +191,10 @@ def encoded(image: Image.Image, quality: int) -> bytes:
 
 
 def checked_size(data: bytes, expected: tuple[int, int]) -> tuple[int, int]:
-    """The width and height of a stored JPEG. It is decoded if they are as expected, and otherwise not: what a
-    header claims is not to be trusted.
+    """The width and height of a stored JPEG. It is decoded only if they are as expected, because a header may
+    state any size.
 
-    All of the coded data is read, at an eighth of the size, where the time is a third.
+    All of the coded data is read, at an eighth of the size, which takes a third of the time.
 
     Raises:
         ImageRefused: it cannot be decoded, or is no JPEG.
