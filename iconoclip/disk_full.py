@@ -1,4 +1,4 @@
-"""A full disk, in whatever words a library reports it, is no bug: an answer with a remedy."""
+"""Recognises a full disk, however a library reports it, and turns it into an error with a remedy."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What a killed process leaves half-written: how a later writer knows it, and removes it.
+"""Recognises and removes files that a killed process left half-written.
 
 A writer holds the file lock of its temporary file or folder until the rename. The operating system releases
-the lock when the process ends, however it ends, so a leftover is a temporary name without a holder. Two kinds
-of file system do not tell: those without file locks, and those whose locks only count within a node (Lustre
-with `-o localflock`). Therefore the name holds the host, and without a lock that is known to count, only what
-nobody has written to for an hour is removed.
+the lock when the process ends, however it ends, so a leftover is a temporary name whose lock is free. This
+does not work on file systems without file locks, and on those whose locks only count within a node (Lustre
+with `-o localflock`). Therefore the name contains the host, and without a reliable lock only files that
+nobody has written to for an hour are removed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""People as catalogues write them: the name for readers, and what the person did.
+"""Names of people in catalogues: the name for readers, and the role of the person.
 
 The name as given stays in the record. `Blatter, Vincent (1843-....). Dessinateur` is shown as Vincent
 Blatter, draughtsman. The words for roles are data: people_roles.tsv.
@@ -45,14 +45,14 @@ _ABBREVIATION = re.compile(r"(?:^|\s)(?:[A-Z]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$
 
 @dataclass(frozen=True)
 class Person:
-    """Who is named in a catalogue's creator field."""
+    """A person in the creator field of a catalogue."""
 
     given: str
-    """As the catalogue writes it."""
+    """The name as the catalogue writes it."""
     name: str
-    """For readers: no identifier, no life dates, the first name first."""
+    """The name for readers: without identifier and life dates, first name first."""
     role: str | None = None
-    """A role of people_roles.tsv, where one is stated."""
+    """A role of people_roles.tsv, if one is stated."""
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -74,7 +74,7 @@ def person(given: str) -> Person:
 
 
 def _without_nationality(text: str) -> str:
-    """A name of two words or more without whose citizen it was; "Smith, Dutch" is a name turned round."""
+    """A name of two or more words without the nationality. "Smith, Dutch" is an inverted name."""
     match = _NATIONALITY.search(text)
     is_after_a_name = match is not None and len(text[: match.start()].rpartition(": ")[2].split()) > 1
     return text[: match.start()] + text[match.end() :] if match and is_after_a_name else text
@@ -86,7 +86,7 @@ def display_name(given: str) -> str:
 
 
 def _without_role(text: str) -> tuple[str, str | None]:
-    """A name without the words for what the person did, before it (`Artist: `, `after `) or behind it."""
+    """A name without the words for the role, before it (`Artist: `, `after `) or after it."""
     for pattern in _role_patterns():
         if match := pattern.search(text):
             return text[: match.start()] + text[match.end() :], _roles()[match[1].casefold()]
@@ -111,7 +111,7 @@ def _roles() -> dict[str, str]:
 @functools.cache
 def _role_patterns() -> tuple[re.Pattern[str], ...]:
     """`Artist: NAME`, `after NAME`, and behind the name `. Dessinateur` or `(engraver)`."""
-    # In front of a name without a colon only what cannot be part of it: not "del Sarto".
+    # Before a name without a colon, only words that cannot be part of the name: not "del Sarto".
     phrases = [
         word
         for word, role in _roles().items()

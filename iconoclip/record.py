@@ -85,10 +85,10 @@ class Source(RecordModel):
     manifest: str | None = Field(None, description="URI of the IIIF manifest")
     image_service: str | None = Field(None, description="base URI of the IIIF image service")
     image: str | None = Field(
-        None, description="address the bytes were fetched from, or the file's name in a table"
+        None, description="address from which the image was downloaded, or the file's name in a table"
     )
     homepage: str | None = Field(None, description="page about the object, for people")
-    region: Region | None = Field(None, description="the part of the source image this record is about")
+    region: Region | None = Field(None, description="the part of the source image that this record is about")
 
 
 def _is_absent(value: object) -> bool:
@@ -100,10 +100,8 @@ class Caption(RecordModel):
     """One text about the image."""
 
     text: Text
-    language: str = Field(description="BCP 47 tag; `und` when nobody knows", max_length=35)
-    field: str = Field(
-        description="what kind of text: title, description, subject, blazon, ...", max_length=64
-    )
+    language: str = Field(description="BCP 47 tag; `und` if unknown", max_length=35)
+    field: str = Field(description="kind of text: title, description, subject, blazon, ...", max_length=64)
     origin: str = Field("institution", description="institution, iconclass, or machine:NAME", max_length=64)
     language_detected: bool = Field(
         False, description="the tag was guessed by a program, not given by the source"
@@ -123,7 +121,7 @@ class Caption(RecordModel):
         ),
     )
     role: CaptionRole | None = Field(
-        None, description="what the text does; null in sets of older versions and for machine captions"
+        None, description="the role of the text; null in sets of older versions and for machine captions"
     )
     box: Region | None = Field(
         None,
@@ -137,7 +135,7 @@ class Caption(RecordModel):
         None,
         ge=0,
         le=1,
-        description="how certain it is that the text is about this picture; absent where nobody doubted it",
+        description="probability that the text is about this picture; absent if there is no doubt",
         exclude_if=_is_absent,
     )
 
@@ -150,7 +148,7 @@ class RawPair(RecordModel):
         max_length=MAX_LABEL_CHARS,
     )
     value: str = Field(description="as found, with its markup", max_length=MAX_VALUE_CHARS)
-    language: str | None = Field(None, description="the tag as found", max_length=100)
+    language: str | None = Field(None, description="the language tag as found", max_length=100)
     level: PairLevel = Field(
         description=(
             "what states it: a collection, a manifest, a catalogue record or row, a canvas, an image (or an"
@@ -159,7 +157,7 @@ class RawPair(RecordModel):
     )
     field: str | None = Field(
         None,
-        description="what the standard or the table's mapping says it is; null: the label alone tells",
+        description="field according to the standard or the table's mapping; null: only the label shows it",
         max_length=64,
     )
     num_cut: int = Field(0, ge=0, description="characters that were cut off the end of the value")
@@ -177,17 +175,17 @@ class Date(RecordModel):
 
 
 class Rights(RecordModel):
-    """What may be done with the image, and why we think so."""
+    """The permitted uses of the image, and the statement from which they follow."""
 
     raw: str | None = Field(None, description="the value as found", max_length=5_000)
     uri: str | None = Field(
         None, description="canonical URI of a Creative Commons or RightsStatements.org statement"
     )
-    policy: str = Field(description="the policy that gave the verdict, as name@version")
+    policy: str = Field(description="the policy that decided, as name@version")
     train: Train = Field(description="may a model be trained on it under that policy")
     redistribute: Redistribute = Field(description="may the image be passed on")
     display: Display = Field(description="may the image be shown: yes, unaltered only, or as a link")
-    attribution: str | None = Field(None, description="the credit line that must go along", max_length=2_000)
+    attribution: str | None = Field(None, description="the credit line that must be shown", max_length=2_000)
     opt_out: tuple[str, ...] = Field(
         (), description="machine-readable reservations seen: tdmrep, noai, robots, ..."
     )
@@ -199,15 +197,15 @@ class Rights(RecordModel):
 
 
 class Image(RecordModel):
-    """The stored image and what it was made from. Sizes are width, height in pixels."""
+    """The stored image and its source. Sizes are width, height in pixels."""
 
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     sha256: Sha256 = Field(description="of the stored bytes")
-    source_width: int | None = Field(None, gt=0, description="full size at the source, where it is stated")
+    source_width: int | None = Field(None, gt=0, description="full size at the source, if stated")
     source_height: int | None = Field(None, gt=0)
-    requested: tuple[int, int] | None = Field(None, description="size asked from the image service")
-    received: tuple[int, int] | None = Field(None, description="size that came")
+    requested: tuple[int, int] | None = Field(None, description="size requested from the image service")
+    received: tuple[int, int] | None = Field(None, description="size received")
     source_sha256: Sha256 | None = Field(None, description="of the bytes as received")
     phash: str | None = Field(
         None, description="64-bit perceptual hash, hexadecimal", pattern=r"^[0-9a-f]{16}$"
@@ -215,7 +213,7 @@ class Image(RecordModel):
 
 
 class Record(RecordModel):
-    """One sample: an image or a region of one, with everything that is known about it."""
+    """One sample: an image or a region of one, with all its metadata."""
 
     schema_version: Literal[1, 2] = Field(
         2, description="2: with raw pairs, and with level and role of captions; 1: without"
@@ -229,13 +227,13 @@ class Record(RecordModel):
     date: Date | None = None
     object_type: str | None = Field(None, max_length=500)
     raw: tuple[RawPair, ...] = Field(
-        (), description="what the source said, as it said it; a remap reads it again"
+        (), description="labels and values of the source, unchanged; a remap reads them again"
     )
     raw_num_dropped: int = Field(
         0, ge=0, description="pairs that were left out of `raw`: there were too many"
     )
     num_images: int | None = Field(
-        None, ge=1, description="images that the object has at its source, where that is known"
+        None, ge=1, description="number of images of the object at its source, if known"
     )
     rights: Rights
     image: Image

@@ -19,7 +19,8 @@ from iconoclip.vocabulary import PolicyName
 POLICY_VERSION: Final = 1
 POLICIES: Final[tuple[PolicyName, ...]] = get_args(PolicyName)
 
-# Longer values are prose: stored, but not interpreted. What was cut off might take the rest back.
+# Longer values are prose: they are stored, but not interpreted. The part that is cut off might restrict the
+# rest.
 MAX_RAW_CHARS = 5_000
 
 
@@ -66,16 +67,16 @@ UNKNOWN: Final = Terms(_NOBODY, "no", "link")
 
 @dataclass(frozen=True)
 class Reading:
-    """What a rights value means as a whole."""
+    """The meaning of a rights value as a whole."""
 
     uri: str | None
-    """The canonical URI of its statement; None where it makes none that is understood."""
+    """The canonical URI of its statement; None if it makes none that is understood."""
     problem: Problem | None = None
 
 
 Problem = Literal["missing", "not understood", "contradictory", "forbids", "conditions elsewhere"]
 """Why a value is no plain statement. `conditions elsewhere`: it names a statement and links to general
-conditions that nobody has read: a person decides."""
+conditions that nobody has checked, so a person must decide."""
 
 
 def canonical_uri(raw: str | None) -> str | None:
@@ -83,18 +84,19 @@ def canonical_uri(raw: str | None) -> str | None:
     retired addresses, names.
 
     Returns:
-        The `http://` URI that the statement's own publisher calls canonical, or None when no statement is
-        named, when the value names several that differ, or when it says anything else that is not understood.
+        The `http://` URI that the statement's publisher calls canonical; None if the value names no
+        statement, names several different ones, or contains anything else that is not understood.
     """
     return read(raw).uri
 
 
 @functools.lru_cache(maxsize=10_000)
 def read(raw: str | None) -> Reading:
-    """What `raw` means: one value, or several with ` | ` between them.
+    """The meaning of `raw`, which is one value or several with ` | ` between them.
 
-    Of several statements the strictest counts. One value that is not understood spoils all: nobody knows what
-    it takes away. A credit line says nothing against a licence, but contradicts "no copyright".
+    If there are several statements, the strictest counts. If one value is not understood, none counts,
+    because it might be a restriction. A credit line is compatible with a licence, but contradicts "no
+    copyright".
     """
     if not raw or not raw.strip():
         return Reading(None, "missing")
@@ -130,7 +132,7 @@ _SHOWING: Final[tuple[Display, ...]] = ("yes", "unaltered", "link")
 
 
 def _strictest(uris: set[str]) -> str | None:
-    """The URI of which every term is at least as strict as in the others; None where there is no such one."""
+    """The URI whose terms are all at least as strict as those of the others; None if there is none."""
     return next((uri for uri in sorted(uris) if all(_is_as_strict(uri, other) for other in uris)), None)
 
 
@@ -177,7 +179,7 @@ def judge(
         raw: the value as found at the source.
         policy: `open` (open licences only), `noncommercial`, or `research` (a research organisation under
             Article 3 of Directive (EU) 2019/790).
-        attribution: the credit line the source asks for.
+        attribution: the credit line that the source requires.
         opt_out: reservations seen (TDMRep, noai, ...). Any of them forbids training, under every policy.
     """
     reading = read(raw)

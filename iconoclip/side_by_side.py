@@ -12,8 +12,7 @@ T = TypeVar("T")
 
 
 def side_by_side(inputs: Iterable[S], run: Callable[[S], T], num_workers: int) -> Iterator[T]:
-    """The result of `run` for each input, in order, computed by threads, or by the calling
-    thread if there are none.
+    """The result of `run` for each input, in order, computed by threads, or without threads by the caller.
 
     At most two inputs per worker are read in advance.
     """

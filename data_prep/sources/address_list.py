@@ -1,8 +1,8 @@
 """The addresses that a user names: on the command line, or in a text file with one address per line.
 
-A list is read like a collection that the user keeps: every address in it is harvested as if it had been given
-on the command line. Only files that the user names are lists, never what a server sends, and a list names no
-files and no other lists.
+A list is read like a collection of the user: every address in it is harvested as if it had been given on the
+command line. Only a file that the user names can be a list, never a response of a server. A list cannot
+contain files or other lists.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ KIND_OF_SOURCE: Final[dict[str, LinkKind]] = {"auto": "unknown", "iiif": "presen
 MAX_ADDRESS_CHARS: Final = 4_000
 MAX_BAD_LINES: Final = 1_000
 MAX_SHOWN_CHARS: Final = 80
-# Of a file that is examined for being a list.
+# The part of a file that is examined to decide whether it is a list.
 LOOK_BYTES: Final = 65_536
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-# A sign of the address itself may follow a letter: only after a space does it begin a comment.
+# `#` may be part of an address: it begins a comment only after a space.
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*", re.DOTALL)
 _WEB: Final = re.compile(r"https?://", re.IGNORECASE)
 
@@ -51,7 +51,7 @@ def is_address_list(path: Path) -> bool:
 def read_address_list(
     body: bytes, uri: str, profile: InstitutionProfile, context: dict[str, Any] | None
 ) -> Found:
-    """The addresses of a list as links; each line that is none is refused with its number.
+    """The addresses of a list as links. Every other line is refused with its number.
 
     Args:
         body: text in UTF-8, or in UTF-16 with a byte order mark. Empty lines, and comments from `#` to the
@@ -85,7 +85,7 @@ def link_to(address: str, source: str) -> Link:
 
 
 def first_request(uri: str, source: str) -> str:
-    """The address to begin with: an OAI-PMH base address alone asks for nothing."""
+    """The address of the first request: the base address of an OAI-PMH repository needs a query."""
     if source == "oai-pmh" and "verb" not in parse_qs(urlsplit(uri).query):
         return f"{uri}{'&' if urlsplit(uri).query else '?'}verb=ListRecords&metadataPrefix=oai_dc"
     return uri
@@ -97,12 +97,12 @@ def is_address(source: str) -> bool:
 
 
 def path_of(source: str) -> Path:
-    """The path of a source that is a file or folder, also one written as `file://`."""
+    """The path of a source that is a file or folder; it may be written as `file://`."""
     return Path(url2pathname(urlsplit(source).path) if source.startswith("file://") else source)
 
 
 def addresses_of(sources: Iterable[str]) -> Iterator[str]:
-    """The addresses that the sources name, those in lists included. A source without any is left out."""
+    """The addresses of the sources, including those in lists. A source without an address is left out."""
     for source in sources:
         if is_address(source):
             yield source
@@ -119,7 +119,7 @@ def _kind_of_address(uri: str) -> LinkKind:
 
 
 def _text(body: bytes) -> str:
-    """The text of a list. What is not in its encoding becomes U+FFFD, and its line is refused."""
+    """The text of a list. Bytes outside of its encoding become U+FFFD, and their line is refused."""
     is_utf16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return body.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
 

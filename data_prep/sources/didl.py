@@ -1,9 +1,10 @@
-"""MPEG-21 DIDL, as OAI-PMH servers of libraries wrap objects: items in items, with metadata and files.
+"""Reads MPEG-21 DIDL, in which OAI-PMH servers of libraries wrap objects: nested items with metadata and
+files.
 
-Source: ISO/IEC 21000-2 and two profiles: the KB's (Delpher: an item per page, metadata in `dcx`) and that of
-the Dutch repositories (metadata in MODS). Shapes were learned from records of the Radboud repository and
-from programs that read Delpher. A component's resources are one thing in several forms; an item's components
-are its parts.
+Sources: ISO/IEC 21000-2 and two profiles: that of the KB (Delpher: one item per page, metadata in `dcx`) and
+that of the Dutch repositories (metadata in MODS). The structure was checked with records of the Radboud
+repository and with programs that read Delpher. The resources of a component are the same thing in several
+forms; the components of an item are its parts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _MAX_DEPTH: Final = 16
 _SMALL: Final = re.compile(r"thumb|preview|icon", re.IGNORECASE)
 _DUBLIN_CORE: Final = ("dc", "dcx", "qualifieddc", "simpledc")
 _TERMS: Final = ("accessRights", "license", "rights")
-# Free to read is no licence to use.
+# Open access permits reading. It is not a licence.
 _OPEN: Final = re.compile(r"accessRights/OpenAccess|openAccess\b", re.IGNORECASE)
 
 
@@ -46,7 +47,7 @@ def _note_item(
     rights: list[str],
     depth: int,
 ) -> None:
-    """Add an item's metadata to the record, or, where the item is a part with pictures, to these."""
+    """Add an item's metadata to the record; if the item is a part with pictures, to the pictures instead."""
     if depth > _MAX_DEPTH:
         return
     own, own_rights = Statements(list(around.items)), list(rights)
@@ -62,7 +63,7 @@ def _note_item(
             files.append(address)
     inner = list(children(item, "Item"))
     if depth == 0 or (not files and not _has_files(item)):
-        # Of the whole: the outermost item, or one that holds nothing but metadata.
+        # The metadata of the whole object: from the outermost item, or from one without files.
         record.statements.items += own.items[len(around.items) :]
         record.rights += own_rights[len(rights) :]
         own, own_rights = Statements(), []
@@ -94,7 +95,7 @@ def _described(part: Element, identifier: str, profile: InstitutionProfile) -> l
 
 
 def _file_of(component: Element) -> str | None:
-    """The address of a component's picture: a JPEG before its other forms, and no thumbnail."""
+    """The address of a component's picture. A JPEG is preferred to other forms; thumbnails are ignored."""
     name = " ".join(value for key, value in component.attrib.items() if key.endswith("identifier"))
     if _SMALL.search(name):
         return None

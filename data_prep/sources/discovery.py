@@ -32,15 +32,15 @@ def read_discovery(
     """Links to changed documents and withdrawals, newest first. Never raises.
 
     In this order, the first mention of a document is the newest one: the harvest ignores later links to, and
-    withdrawals of, a document that has already occurred in the same walk. Links carry the activity's end time
-    in `context["changed"]`. The newest time of all is `Found.seen_until`, the `since` of the next harvest.
-    Times are in UTC to the millisecond, so that they compare as texts.
+    withdrawals of, a document that has already occurred in the same walk. The context of a link contains the
+    activity's end time as `changed`. The newest time of all is `Found.seen_until`, the `since` of the next
+    harvest. Times are in UTC to the millisecond, so that they can be compared as texts.
 
     Args:
-        context: `since` is the time of the newest activity that the harvest before has seen; reading stops at
-            the first activity older than it. `only_deletes` holds once a Refresh was met; `stream` is the
-            address of the stream, which activities of type Add and Remove must name. `history` is the
-            harvest's own, and travels from page to page.
+        context: `since` is the time of the newest activity in the previous harvest; reading stops at the
+            first older activity. `only_deletes` is set after a Refresh. `stream` is the address of the
+            stream, which activities of type Add and Remove must name. `history` belongs to the harvest, and
+            is passed from page to page.
     """
     value = parse_object(document, uri)
     if isinstance(value, Refusal):
@@ -113,13 +113,13 @@ def _activity(activity: JsonObject, uri: str, seen: set[str], state: dict[str, A
     if kind not in (*_GIVES, *_TAKES):
         yield Refusal(
             _name(activity, uri),
-            f"an activity of type {kind[:60] or 'none'}, which the standard does not know",
+            f"an activity of type {kind[:60] or 'none'}, which the standard does not define",
         )
         return
     only_deletes = bool(state.get("only_deletes"))
     if _is_of_another_stream(activity, kind, state.get("stream")) or (only_deletes and kind not in _TAKES):
         return
-    # A Move leaves the old address behind; its target is where the document is now.
+    # After a Move, the old address is gone, and the target is the new address of the document.
     gone = [activity.get("object")] if kind in (*_TAKES, "Move") else []
     given = [activity.get("target")] if kind == "Move" else [activity.get("object")] if kind in _GIVES else []
     for thing in gone:
@@ -129,7 +129,7 @@ def _activity(activity: JsonObject, uri: str, seen: set[str], state: dict[str, A
 
 
 def _is_of_another_stream(activity: JsonObject, kind: str, stream: Any) -> bool:
-    """Whether an Add or a Remove says of itself that it is about a stream other than the one being read."""
+    """Whether an Add or a Remove names another stream than the one being read."""
     named = (
         id_of(activity.get("target"))
         if kind == "Add"
@@ -174,7 +174,7 @@ def _name(activity: JsonObject, uri: str) -> str:
 
 
 def _ended(activity: JsonObject) -> str | None:
-    """The time when an activity ended, or otherwise the next best time that it gives."""
+    """The end time of an activity, or the next best time that it contains."""
     return _utc(activity.get("endTime") or activity.get("published") or activity.get("startTime"))
 
 

@@ -7,7 +7,7 @@ from data_prep.institutions import InstitutionProfile
 from data_prep.sources.offers import CatalogueRecord, addresses_in
 from data_prep.sources.xml_document import Element, attribute, children, language_of, local_name, text_of
 
-# Element of dc, dcterms or the KB's dcx -> field. `created` is the object's date; `issued` that of the scan.
+# Element of dc, dcterms or dcx (KB) -> field. `created` is the date of the object, `issued` that of the scan.
 _FIELDS = {
     "title": RECORD_TITLE,
     "alternative": "title",

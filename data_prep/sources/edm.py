@@ -37,7 +37,7 @@ _FIELDS = {
     "date": "date",
     "type": "type",
 }
-# dc:type says what the object is; edm:type only whether it is an image, a text, ...
+# dc:type is the kind of object; edm:type only states whether it is an image, a text, ...
 _EDM_TYPE = "{http://www.europeana.eu/schemas/edm/}type"
 
 
@@ -128,7 +128,7 @@ def _note_images(
     graph: _Graph, aggregation: Element, record: CatalogueRecord, profile: InstitutionProfile
 ) -> None:
     main = [address for name in ("isShownBy", "hasView") for address in graph.resources(aggregation, name)]
-    # A preview is better than nothing.
+    # A preview is used if there is no other image.
     addresses = main or list(graph.resources(aggregation, "object"))
     kind = _kind(graph, record.id)
     if kind in ("VIDEO", "SOUND", "3D"):
@@ -145,7 +145,7 @@ def _note_images(
 
 
 def _kind(graph: _Graph, cho: str) -> str:
-    """Europeana's type of the object: IMAGE, TEXT, VIDEO, SOUND or 3D; empty where none is stated."""
+    """Europeana's type of the object: IMAGE, TEXT, VIDEO, SOUND or 3D; empty if none is stated."""
     kinds = [text_of(kind) for element in _descriptions(graph, cho) for kind in children(element, "type")]
     return next((kind for kind in kinds if kind in ("IMAGE", "TEXT", "VIDEO", "SOUND", "3D")), "")
 

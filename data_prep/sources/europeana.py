@@ -31,7 +31,7 @@ from data_prep.sources.xml_document import local_name, parse_xml
 MANIFESTS = "https://iiif.europeana.eu/presentation"
 MAX_ITEMS = 1_000
 
-# Field of a search result or of a proxy -> field of a record. `LangAware` forms go before the plain ones.
+# Field of a search result or of a proxy -> field of a record. `LangAware` forms are preferred to plain ones.
 _SEARCH_FIELDS = (
     ("dcTitleLangAware", "title", "title"),
     ("dcDescriptionLangAware", "dcDescription", "description"),
@@ -126,7 +126,7 @@ def _found_item(item: JsonObject, uri: str, profile: InstitutionProfile) -> Iter
             record.note_image(address)
     is_image = item.get("type") in ("IMAGE", "TEXT", None)
     if is_image and not record.manifests and not record.images and identity.startswith("/"):
-        # Europeana makes a manifest of every record; the `minimal` profile leaves the image's address out.
+        # Europeana makes a manifest for every record. The `minimal` profile lacks the address of the image.
         record.manifests.append(f"{MANIFESTS}{quote(identity)}/manifest")
     yield from offers(record, profile)
 
@@ -161,7 +161,7 @@ def _next_page(value: JsonObject, uri: str, num_items: int) -> Iterator[Find]:
         start = whole_number(query.get("start")) or 1
         total = whole_number(value.get("totalResults"), 10**9) or 0
         if start + num_items > min(total, 1_000):
-            # Beyond 1,000 results Europeana pages by cursor only.
+            # After 1,000 results Europeana supports only paging by cursor.
             if total > 1_000:
                 yield Refusal(
                     uri,
@@ -210,7 +210,7 @@ def _labels(item: JsonObject) -> dict[str, list[tuple[str, str | None]]]:
 
 
 def id_of_about(thing: JsonObject) -> str:
-    """What a thing of Europeana's JSON is about: its address."""
+    """The address that an object of Europeana's JSON describes."""
     about = thing.get("about")
     return about if isinstance(about, str) else ""
 

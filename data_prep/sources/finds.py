@@ -1,4 +1,4 @@
-"""Collects the finds that readers yield into a Found."""
+"""Collects the candidates, links and refusals that readers yield into a Found."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The XML that libraries describe and structure digitised objects with, told apart by its root element.
+"""The XML formats in which libraries describe digitised objects: METS, MODS, TEI and DIDL. The root element
+shows the format.
 
-METS, MODS, TEI and DIDL come as files, behind addresses, and inside the answers of OAI-PMH and SRU. Whatever
-carries them, `record_of` reads them.
+They come as files, from addresses, and inside the responses of OAI-PMH and SRU. `record_of` reads all of
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from data_prep.sources.tei import tei_record
 from data_prep.sources.xml_document import Element, children, local_name, parse_xml
 
 MAX_RECORDS: Final = 100_000
-# Elements that hold several records.
+# Elements that contain several records.
 _COLLECTIONS: Final = {"modsCollection": ("mods",), "teiCorpus": ("TEI", "teiCorpus")}
 
 Reader = Callable[[Element, str | None, str, InstitutionProfile], CatalogueRecord | Refusal]
@@ -51,11 +52,11 @@ _READERS: Final[dict[str, Reader]] = {
 def record_of(
     element: Element, identifier: str | None, uri: str, profile: InstitutionProfile
 ) -> CatalogueRecord | Refusal | None:
-    """The record that an element holds; None where it is none of METS, MODS, TEI and DIDL.
+    """The record in an element; None if it is none of METS, MODS, TEI and DIDL.
 
     Args:
-        identifier: what the carrier calls the record; None: the record names itself.
-        uri: of the document, which relative addresses are relative to.
+        identifier: the identifier in the surrounding response; None for the record's own.
+        uri: the address of the document, the base of relative addresses.
     """
     if local_name(element) in _COLLECTIONS:
         element = next(children(element, *_COLLECTIONS[local_name(element)]), element)
@@ -82,7 +83,7 @@ def _finds(root: Element, uri: str, profile: InstitutionProfile) -> Iterator[Fin
     if inside and not elements:
         yield Refusal(uri, f"an empty {local_name(root)}", "emptied")
     for number, element in enumerate(elements):
-        # Several records of one document need names of their own, even where they have none.
+        # Several records in one document need different identifiers, even if they have none.
         name = uri if len(elements) == 1 else f"{uri}#record-{number + 1}"
         record = record_of(element, None, name, profile)
         if record is None:

@@ -24,7 +24,7 @@ from data_prep.sources.xml_document import (
 
 MAX_RECORDS = 100_000
 
-# Events that made the object, by the LIDO terminology's number and by the words that institutions write.
+# Events of making, by their number in the LIDO terminology and by the words that institutions write.
 _MAKING = (
     "lido00007",
     "lido00012",
@@ -35,7 +35,7 @@ _MAKING = (
     "design",
     "lido00224",
 )
-# "Copy after": the maker of the model did not make this object.
+# "Copy after": the maker of the original did not make this object.
 _AFTER = re.compile(
     r"\b(?:after|nach|d'après|naar|efter|dopo|según|model|vorlage|förlaga|förebild)", re.IGNORECASE
 )
@@ -85,9 +85,7 @@ def lido_record(lido: Element, profile: InstitutionProfile, uri: str = "") -> Ca
 
 
 def _identity(lido: Element) -> str | None:
-    """The record's own number, made unique by the institution: `lidoRecID` is a
-    placeholder in some exports.
-    """
+    """The record's number, made unique by the institution: in some exports, `lidoRecID` is a placeholder."""
     keeper = next((text_of(item) for item in descendants(lido, "repositoryName") if text_of(item)), "")
     published = next(
         (text for item in children(lido, "objectPublishedID") if (text := web_address(text_of(item)))), None

@@ -1,10 +1,11 @@
-"""METS: the files of a digitised object in the order of its pages, each with what the structure says of it.
+"""Reads METS: the files of a digitised object in the order of its pages, each with its texts from the
+structure.
 
 Source: loc.gov/standards/mets; the DFG-Viewer's application profile (dfg-viewer.de/profil-der-metadaten: file
 groups by purpose, a physical and a logical structMap joined by structLink, rights in `dv:rights`); the
 Library of Congress's profiles (one structMap with the files, groups `service`, `reference` and `master`,
-rights in MODS or in a RightsDeclaration). Shapes were learned from Kitodo and Goobi (SLUB Dresden, Wellcome),
-MyCoRe (Jena) and the digitisation tools of SUB Göttingen.
+rights in MODS or in a RightsDeclaration). It was checked with files of Kitodo and Goobi (SLUB Dresden,
+Wellcome), MyCoRe (Jena) and the digitisation tools of SUB Göttingen.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from data_prep.sources.xml_document import Element, attribute, children, descend
 
 MAX_PAGES: Final = 5_000
 MAX_PARTS: Final = 5_000
-# A heading over more pages than this tells little of any one of them (as in data_prep.iiif.ranges).
+# A heading of more pages than this describes none of them well (as in data_prep.iiif.ranges).
 MAX_PAGES_OF_HEADING: Final = 4
 _MAX_DEPTH: Final = 64
 
-# Groups of files from the best to the last: what is made for the screen, then what is larger.
+# Groups of files in order of preference: files for the screen, then larger ones.
 _GROUPS: Final = (
     "DEFAULT", "MAX", "PRESENTATION", "HIGH", "SERVICE", "REFERENCE", "REFERENCE IMAGE", "ACCESS", "OBJECTS",
     "IMAGE", "IMAGES", "VIEW", "DISPLAY", "MEDIUM", "LARGE", "", "ORIGINAL", "MIN",
@@ -40,12 +41,12 @@ _MASTERS: Final = re.compile(r"MASTER|ARCHIVE|PRESERVATION", re.IGNORECASE)
 _NO_PICTURES: Final = re.compile(
     r"THUMB|FULLTEXT|OCR|ALTO|TEXT|DOWNLOAD|PDF|TEASER|AUDIO|VIDEO|WAVEFORM|TEI|ICON", re.IGNORECASE
 )
-# Structures that are pictures: their label says what is to be seen.
+# Structures that are pictures: their label describes the picture.
 _PICTURES: Final = re.compile(
     r"illustration|figure|image|picture|map|plan|photograph|engrav|print|plate|drawing|miniature|ornament",
     re.IGNORECASE,
 )
-# Codes of dv:license, where they name one statement.
+# The codes of dv:license that mean one statement.
 _DV_LICENCES: Final = {
     "pdm": "https://creativecommons.org/publicdomain/mark/1.0/",
     "cc0": "https://creativecommons.org/publicdomain/zero/1.0/",
@@ -72,9 +73,9 @@ class MetsReader:
     """Reads one METS document.
 
     Args:
-        mets: its root.
-        uri: where it was found; addresses may be relative to it.
-        profile: of the institution.
+        mets: the root element.
+        uri: the address of the document, the base of relative addresses.
+        profile: the profile of the institution.
     """
 
     def __init__(self, mets: Element, uri: str, profile: InstitutionProfile) -> None:
@@ -87,8 +88,7 @@ class MetsReader:
         """The record with its images in the order of the pages.
 
         Args:
-            identifier: that of the OAI-PMH header; default: the record's own.
-        """
+            identifier: the identifier of the OAI-PMH header; default: the record's own."""
         main = self._main_description()
         own = attribute(self._mets, "OBJID") or (mods_identifier(main) if main is not None else None)
         record = CatalogueRecord(identifier or own or self._uri)
@@ -97,7 +97,7 @@ class MetsReader:
         elif (dublin_core := self._dublin_core()) is not None:
             record = dublin_core_record(dublin_core, record.id, self._profile)
         if self._sections:
-            # What the catalogue points to is not the digitised object; its files are.
+            # The addresses in the catalogue do not lead to the digitised object; its files do.
             record.images = []
         self._note_administration(record)
         pages = self._pages()
@@ -121,7 +121,7 @@ class MetsReader:
         return None if section is None else next(descendants(section, "mods"), None)
 
     def _dublin_core(self) -> Element | None:
-        """Dublin Core in place of MODS, with an element around it or without."""
+        """Dublin Core instead of MODS, with or without an element around it."""
         for section in self._sections.values():
             for data in descendants(section, "xmlData"):
                 found = next(descendants(data, "dc", "qualifieddc", "simpledc"), data)
@@ -130,7 +130,7 @@ class MetsReader:
         return None
 
     def _main_description(self) -> Element | None:
-        """That of the topmost logical structure which has one, else the first."""
+        """The description of the topmost logical structure that has one, otherwise the first one."""
         for div in self._divs("LOGICAL"):
             for identity in (attribute(div, "DMDID") or "").split():
                 if (mods := self._description(identity)) is not None:
@@ -171,7 +171,8 @@ class MetsReader:
     def _pages(self) -> list[_Page]:
         divs = [div for div in self._divs("PHYSICAL") if self._files_of(div)]
         if not divs:
-            # The Library of Congress has one structure; other records none: the order of the files counts.
+            # Records of the Library of Congress have one structure, others have none: then the files' order
+            # counts.
             divs = [div for div in descendants(self._mets, "div") if self._files_of(div)]
             if not divs:
                 return [_Page("", (), (), (file,)) for file in self._alone()]
@@ -180,7 +181,7 @@ class MetsReader:
         return [self._page(div) for div in ordered]
 
     def _alone(self) -> list[_File]:
-        """The files of the best group, where no structure orders them."""
+        """The files of the best group, used if no structure orders them."""
         best = _best(tuple(self._files.values()))
         return [file for file in self._files.values() if best is not None and file.group == best.group]
 
@@ -202,7 +203,7 @@ class MetsReader:
         return tuple(self._files[name] for name in dict.fromkeys(names) if name in self._files)
 
     def _said_of_pages(self) -> dict[str, list[Statement]]:
-        """Page -> what the logical structures say that are linked to it and cover only a few pages."""
+        """Page -> the texts of logical structures that are linked to it and cover only a few pages."""
         pages_of: dict[str, list[str]] = {}
         for link in descendants(self._mets, "smLink"):
             pages_of.setdefault(attribute(link, "from") or "", []).append(attribute(link, "to") or "")
@@ -253,13 +254,13 @@ class MetsReader:
 
 
 def _order(div: Element) -> float:
-    """The ORDER of a div and of those around it; the first counts most."""
+    """The ORDER of a div and of its ancestors; the outermost counts first."""
     orders: list[int] = []
     while div is not None and local_name(div) == "div" and len(orders) < _MAX_DEPTH:
         text = attribute(div, "ORDER") or ""
         orders.append(int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0)
         div = div.getparent()
-    # Physical structures are flat (a sequence of pages); in a deeper one the order of the document is right.
+    # Physical structures are flat (a sequence of pages). In a nested one, the order of the document counts.
     return orders[0] if len(orders) <= 2 else 0
 
 
@@ -278,7 +279,7 @@ def _files(mets: Element, base: str) -> Iterator[tuple[str, _File]]:
 
 
 def _use_of(group: Element) -> str:
-    """The purpose of a group, its own or that of the one around it."""
+    """The purpose of a group, its own or that of the surrounding group."""
     while group is not None and local_name(group) == "fileGrp":
         if use := attribute(group, "USE"):
             return use
@@ -297,7 +298,8 @@ def _is_picture(address: str, media_type: str, group: str) -> bool:
 
 
 def _best(files: tuple[_File, ...]) -> _File | None:
-    """A file for the screen before a master, a JPEG before TIFF and JPEG 2000, then the best group."""
+    """The preferred file: for the screen rather than a master, a JPEG rather than TIFF or JPEG 2000, then by
+    group."""
     return min(files, key=_rank, default=None)
 
 

@@ -1,7 +1,7 @@
-"""MODS, the description inside METS records and of many OAI-PMH and SRU servers -> a catalogue record.
+"""Reads MODS, the format of descriptions in METS and of many OAI-PMH and SRU servers, as a catalogue record.
 
-Source: loc.gov/standards/mods/userguide, and the German libraries' application profile of it (DFG-Viewer).
-Shapes were learned from records of SLUB Dresden, Brown University and the Radboud repository.
+Sources: loc.gov/standards/mods/userguide, and the application profile of German libraries (DFG-Viewer). It
+was checked with records of SLUB Dresden, Brown University and the Radboud repository.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from data_prep.sources.xml_document import (
 )
 
 MAX_ELEMENTS: Final = 500
-"""Children of one record that are read."""
+"""The number of children of one record that are read."""
 
-# Who made what is to be seen, by code and by word (id.loc.gov/vocabulary/relators); no role means the maker.
+# Roles of makers, by code and by word (id.loc.gov/vocabulary/relators). A name without a role is a maker.
 _MAKERS_TEXT: Final = """
     aut cre art ill egr etr lth pht ctg drm cmp scr ilu wdc arc dsr pmn mte stc ltg prm author creator artist
     illustrator engraver etcher lithographer photographer cartographer draftsman draughtsman painter scribe
@@ -36,7 +36,7 @@ _MAKERS_TEXT: Final = """
     """
 _MAKERS: Final = frozenset(_MAKERS_TEXT.split())
 _DEPICTED: Final = frozenset(("dpc", "depicted"))
-# The making of the scan, not of the object.
+# Dates of the scan, not of the object.
 _DIGITAL: Final = re.compile(r"electron|elektron|digiti[sz]|numéri", re.IGNORECASE)
 _OPEN_ACCESS: Final = re.compile(
     r"open ?access|c_abf2|unrestricted|uneingeschränkt|public access|\bfree\b", re.IGNORECASE
@@ -45,7 +45,7 @@ _DATES: Final = ("dateCreated", "dateIssued", "copyrightDate", "dateOther")
 
 
 def mods_record(mods: Element, identifier: str, profile: InstitutionProfile) -> CatalogueRecord:
-    """The record that a `mods` element describes; images only where a location names them."""
+    """The record that a `mods` element describes. It has images only if a location names them."""
     record = CatalogueRecord(identifier)
     note_mods(mods, record.statements)
     record.rights = mods_rights(mods)
@@ -71,7 +71,7 @@ def mods_identifier(mods: Element) -> str | None:
 
 
 def note_mods(mods: Element, statements: Statements) -> None:
-    """Add what a `mods` element says of the object itself; series and originals are left out."""
+    """Add the statements of a `mods` element about the object itself. Series and originals are left out."""
     for number, item in enumerate(children(mods)):
         if number >= MAX_ELEMENTS:
             return
@@ -94,7 +94,8 @@ def note_mods(mods: Element, statements: Statements) -> None:
 
 
 def mods_rights(mods: Element) -> list[str]:
-    """What the access conditions say; a restriction of access counts as well, open access is no licence."""
+    """The access conditions as rights statements. A restriction of access counts; open access is no
+    licence."""
     found: list[str] = []
     for item in children(mods, "accessCondition"):
         address = web_address(attribute(item, "href") or attribute(item, "valueURI"))

@@ -53,7 +53,7 @@ def read_oai_pmh(
     if local_name(root) != "OAI-PMH":
         return Found(
             refusals=(
-                Refusal(uri, f"XML, but <{local_name(root)[:60]}>, not an answer of OAI-PMH", "everything"),
+                Refusal(uri, f"XML, but <{local_name(root)[:60]}>, not a response of OAI-PMH", "everything"),
             )
         )
     return sorted_finds(_finds(root, uri, profile, context or {}))
@@ -68,7 +68,7 @@ def _finds(root: Element, uri: str, profile: InstitutionProfile, context: dict[s
     for answer in children(root, "ListRecords", "GetRecord", "ListIdentifiers"):
         prefix = _request(root, uri).get("metadataPrefix", context.get("prefix", "oai_dc"))
         if not any(True for _ in children(answer, "record", "header", "resumptionToken")):
-            # The last page may hold a token alone; the standard has an error for a list without anything.
+            # The last page may contain only a token. For an empty list, the standard has an error.
             yield Refusal(
                 uri, f"an empty {local_name(answer)}, without records and without a token", "emptied"
             )
@@ -80,14 +80,14 @@ def _finds(root: Element, uri: str, profile: InstitutionProfile, context: dict[s
     for answer in children(root, *_WITHOUT_RECORDS):
         yield Refusal(
             uri,
-            f"an answer to {local_name(answer)}, which holds no records: ask for ListRecords",
+            f"a response to {local_name(answer)}, which has no records: request ListRecords",
             "everything",
         )
     if not any(
         True
         for _ in children(root, "error", "ListRecords", "GetRecord", "ListIdentifiers", *_WITHOUT_RECORDS)
     ):
-        yield Refusal(uri, "an answer of OAI-PMH without content", "everything")
+        yield Refusal(uri, "a response of OAI-PMH without content", "everything")
 
 
 def _record(item: Element, uri: str, profile: InstitutionProfile) -> Iterator[Find]:

@@ -1,4 +1,4 @@
-"""What a catalogue record offers: a manifest to read, or images to fetch. Shared by every record format."""
+"""The manifests and images that a catalogue record offers. Shared by every record format."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Image:
 
 @dataclass
 class CatalogueRecord:
-    """A record of any format, reduced to what a harvest can use."""
+    """A record of any format, reduced to the data that a harvest uses."""
 
     id: str
     statements: Statements = field(default_factory=Statements)
@@ -57,14 +57,15 @@ class CatalogueRecord:
     images: list[Image] = field(default_factory=list)
     homepage: str | None = None
     keeper: str | None = None
-    """Name of the institution that keeps the object, where the record tells it."""
+    """The name of the institution that keeps the object, if the record contains it."""
     parts: list[str] = field(default_factory=list)
-    """Addresses of documents in the same format that describe its parts, as the METS of a work's volumes."""
+    """Addresses of documents in the same format that describe its parts, such as the METS files of
+    volumes."""
     kind: str | None = None
-    """What the record says it is about, where that is nothing to look at."""
+    """The kind of object, if it is not visual (a sound, a text)."""
 
     def note_address(self, text: str, profile: InstitutionProfile) -> None:
-        """Note the addresses in a text as what they are: a manifest, an image, or a page for people."""
+        """Note the addresses in a text by their kind: a manifest, an image, or a page for people."""
         for address in addresses_in(text):
             if manifest := manifest_in(address, profile):
                 _append(self.manifests, manifest)
@@ -82,7 +83,7 @@ class CatalogueRecord:
 
 
 def service_of(address: str) -> ImageService | None:
-    """The IIIF image service behind an address that is a request to one: it can size the image for us."""
+    """The IIIF image service of an address that is a request to one. It can resize the image for us."""
     match = _IIIF_ADDRESS.fullmatch(address)
     if match is None:
         return None
@@ -101,7 +102,7 @@ def addresses_in(text: str) -> list[str]:
 
 
 def is_image(address: str) -> bool:
-    """Whether an address says by its own name that it is the address of an image."""
+    """Whether an address is that of an image, by its name."""
     try:
         return _IMAGE.search(urlsplit(address).path) is not None
     except ValueError:
@@ -109,7 +110,7 @@ def is_image(address: str) -> bool:
 
 
 def is_other_file(address: str) -> bool:
-    """Whether an address says by its own name that it is not an image."""
+    """Whether an address is not that of an image, by its name."""
     try:
         return _OTHER_FILE.search(urlsplit(address).path) is not None
     except ValueError:
@@ -117,8 +118,8 @@ def is_other_file(address: str) -> bool:
 
 
 def manifest_in(address: str, profile: InstitutionProfile) -> str | None:
-    """The manifest that an address is, names in its query (as viewers do), or leads to by
-    the profile's rules."""
+    """The manifest of an address: the address itself, one in its query (as for viewers), or one by the
+    profile's rules."""
     try:
         parts = urlsplit(address)
         named = parse_qs(parts.query, max_num_fields=50)
@@ -135,7 +136,8 @@ def manifest_in(address: str, profile: InstitutionProfile) -> str | None:
 def offers(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Candidate | Link | Refusal]:
     """Links to the record's manifests, or candidates of its images, or the reason why it has neither.
 
-    A link carries what the record says: a manifest often knows less of the object, and nothing of its rights.
+    The context of a link contains the statements of the record: a manifest often has fewer, and none about
+    rights.
     """
     if record.manifests:
         for manifest in record.manifests:
@@ -151,10 +153,10 @@ def offers(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Can
 
 
 def as_context(record: CatalogueRecord) -> dict[str, Any]:
-    """What a record says, as JSON: for the reader of the manifest it points to.
+    """The statements of a record as JSON, for the reader of the manifest that the record points to.
 
-    Rights and credits are kept first, and a rights value that is cut says so: what is left out might take
-    a permission back.
+    Rights and credits are kept first. A rights value that is cut is marked, because the missing part might
+    restrict a permission.
     """
     rights = [_stated(text) for text in record.rights[:MAX_RIGHTS]]
     items = record.statements.items

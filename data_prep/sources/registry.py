@@ -52,7 +52,7 @@ LISTS: Final = frozenset({"annotations", "oai-pmh", "sru", "europeana", "lido", 
 # The kind of a document before its contents are known.
 UNKNOWN: Final = "unknown"
 
-# Looked for at the start of a document, in this order.
+# Searched for at the start of a document, in this order.
 _LOOKS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
     ("oai-pmh", re.compile(rb"<(?:\w+:)?(?:OAI-PMH|dc)[\s>]")),
     ("sru", re.compile(rb"<(?:\w+:)?searchRetrieveResponse[\s>]")),
@@ -98,7 +98,7 @@ def look(body: bytes) -> str:
     """The kind of a document, from its first 64 KiB; a presentation document if nothing else fits."""
     start = body[:_LOOK_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"<"):
-        # One format is carried inside another: what comes first names the whole.
+        # One format may be inside another: the first one found is that of the document.
         found = [(match.start(), kind) for kind, pattern in _LOOKS[:5] if (match := pattern.search(start))]
         return min(found)[1] if found else "presentation"
     for kind, pattern in _LOOKS[4:]:

@@ -37,7 +37,7 @@ def read_sru(
     if local_name(root) not in ("searchRetrieveResponse", "explainResponse"):
         return Found(
             refusals=(
-                Refusal(uri, f"XML, but <{local_name(root)[:60]}>, not an answer of SRU", "everything"),
+                Refusal(uri, f"XML, but <{local_name(root)[:60]}>, not a response of SRU", "everything"),
             )
         )
     return sorted_finds(_finds(root, uri, profile))
@@ -62,7 +62,7 @@ def _finds(root: Element, uri: str, profile: InstitutionProfile) -> Iterator[Fin
     if num_found:
         yield from _next_page(root, uri, num_found)
     elif not any(True for _ in descendants(root, "diagnostic")):
-        yield Refusal(uri, "an answer of SRU without records", "emptied")
+        yield Refusal(uri, "a response of SRU without records", "emptied")
 
 
 def _record(item: Element, fallback: str, profile: InstitutionProfile) -> CatalogueRecord | Refusal:

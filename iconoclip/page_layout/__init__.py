@@ -1,2 +1,3 @@
-"""What is on a page of a book: kinds of pages and boxes, from the maps of a model to boxes, and how they are
-measured. Training and segmentation both use this, so that a model is tuned for what later reads it."""
+"""The layout of a page of a book: kinds of pages and boxes, how boxes are made from the maps of a model, and
+how they are measured. Training and segmentation both use this code, so a model is tuned for the code that
+later reads its output."""

@@ -52,7 +52,7 @@ _ADDRESS = re.compile(
     r"(?:https?:)?//[^\s<>\"']+|(?<![/.])\b(?:www\.)?(?:creativecommons|rightsstatements)\.org/[^\s<>\"']+",
     re.IGNORECASE,
 )
-# The page of general conditions of an institution. Such an address says nothing of one object.
+# Pages with the general conditions of an institution. Such an address is no statement about one object.
 _TERMS = re.compile(
     r"terms|conditions?|condiciones|condizioni|condicoes|nutzung|bedingungen|voorwaarden|vilkar|villkor|ehdot|warunki"
     r"|podminky|regulamin|policy|policies|legal|impressum|rights_and_use",
@@ -71,17 +71,17 @@ def addresses_in(text: str) -> list[str]:
 
 
 def is_about_terms(address: str) -> bool:
-    """Whether an address leads to general conditions, by its own words."""
+    """Whether an address leads to general conditions, by the words in it."""
     return _TERMS.search(address) is not None
 
 
 def is_statement_like(address: str) -> bool:
-    """Whether an address that is no known statement may be one, by its own words."""
+    """Whether an address that is no known statement may be one, by the words in it."""
     return _STATEMENT_LIKE.search(address) is not None and not is_about_terms(address)
 
 
 def statement_uri(address: str) -> str | None:
-    """The canonical URI of the statement at `address`; None where it is no statement's address."""
+    """The canonical URI of the statement at `address`; None if it is not the address of a statement."""
     # The host must be the publisher's own; an address that only contains such a URL does not name
     # a statement.
     candidate = _SCHEME.sub("", address)

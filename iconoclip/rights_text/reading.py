@@ -1,8 +1,8 @@
-"""Reads a rights value: which statement it makes, and whether that is all it says.
+"""Reads a rights value: which statement it makes, and whether it contains anything else.
 
-A value is understood only as a whole. Words that are not in the tables, that negate, restrict, or speak of
-the metadata mean that no statement is found: the default is no. The tables are data: names.tsv (names of
-statements in many languages), licences.tsv (elements of Creative Commons licences) and words.tsv (the
+A value is understood only as a whole. If it has words that are not in the tables, that negate or restrict, or
+that are about the metadata, no statement is found: the default is no. The tables are data: names.tsv (names
+of statements in many languages), licences.tsv (elements of Creative Commons licences) and words.tsv (the
 words around them).
 """
 
@@ -21,12 +21,12 @@ from iconoclip.rights_text.tokens import Token, phrase, tokens_of
 
 # Between the values that a source states in several places (see data_prep.description.describe).
 SEPARATOR: Final = " | "
-# What an institution's profile says a text means; written by iconoclip, not by the source.
+# The meaning of a text according to an institution's profile; written by iconoclip, not by the source.
 EXPLAINED: Final = re.compile(r"\[profile: (?P<uri>\S+)\]\s*$")
 
 PartKind = Literal["statement", "notice", "terms-page", "silent", "forbids", "not-understood"]
-"""`notice`: a credit or copyright line alone; `terms-page`: the address of general conditions; `silent`: says
-nothing of the rights in the picture (a placeholder, a licence of the metadata)."""
+"""`notice`: only a credit or copyright line; `terms-page`: the address of general conditions; `silent`:
+nothing about the rights in the picture (a placeholder, a licence of the metadata)."""
 
 _TAG = re.compile(r"<[a-zA-Z/!][^>]*>?")
 _HIDDEN_ADDRESS = re.compile(r"""\b(?:href|src)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
@@ -42,7 +42,7 @@ _PLACEHOLDER = re.compile(
 
 @dataclass(frozen=True)
 class Part:
-    """What one of several values says."""
+    """The meaning of one of several values."""
 
     kind: PartKind
     uri: str | None = None
@@ -57,7 +57,7 @@ class _Words:
 
 
 def parts_of(raw: str) -> list[Part]:
-    """What each of the values in `raw` says, in their order."""
+    """The meaning of each of the values in `raw`, in their order."""
     return [_part(value.strip()) for value in raw.split(SEPARATOR) if value.strip()]
 
 
@@ -97,7 +97,7 @@ def _judged(uris: set[str], others: list[str], tokens: list[Token]) -> Part:
     if any(map(is_statement_like, others)) and not names and not uris:
         return Part("not-understood")
     if "text" in kinds:
-        # "See the record for restrictions" speaks of the metadata, and not only of them.
+        # "See the record for restrictions" is about the metadata, but also about the picture.
         is_unclear = words.unknown and not (uris or names)
         is_more = is_unclear or kinds & {"image", "reserves", "negates"}
         return Part("not-understood" if is_more else "silent")
@@ -126,7 +126,7 @@ def _without_statement(
 
 
 def _allowed(uri: str, is_loose: bool, kinds: set[str], words: _Words) -> Part:
-    """A statement, unless the words around it say more than its table knows."""
+    """The statement, unless there are words around it that the tables do not allow."""
     closed = is_closed(uri)
     if "reserves" in kinds:
         return Part("statement", uri) if closed else Part("forbids")
@@ -147,14 +147,15 @@ def is_closed(uri: str) -> bool:
 
 
 def _is_credit(words: _Words) -> bool:
-    """Whether the words that are in no table are the name of a holder: capitals, marked as a credit."""
+    """Whether the words that are in no table are the name of a rights holder: in capitals, marked as a
+    credit."""
     if any(not token.is_name for token in words.unknown):
         return False
     return not words.unknown or bool(words.kinds & {"credit", "holder", "copyright"})
 
 
 def _one(uris: set[str], names: list[Found]) -> str | None:
-    """The one statement of the addresses and the names; None where there is none, or several that differ."""
+    """The statement of the addresses and the names; None if there is none, or several different ones."""
     if len(uris) > 1:
         return None
     uri = next(iter(uris), None)
@@ -180,7 +181,8 @@ def _short(uri: str) -> str:
 
 
 def _is_of_free_work(uri: str) -> bool:
-    """Whether "public domain" and the statement can both be true: the work is free, its picture as stated."""
+    """Whether "public domain" and the statement can both be true: one about the work, the other about its
+    picture."""
     return re.search(r"/publicdomain/|/vocab/(?:NoC|NKC)", uri) is not None
 
 
@@ -189,7 +191,7 @@ def _is_loose_name(uri: str, names: list[Found]) -> bool:
 
 
 def _split(tokens: list[Token]) -> tuple[list[Found], _Words]:
-    """The statements that a text names, and the words around them."""
+    """The statements in a text, and the words around them."""
     names: list[Found] = []
     words = _Words()
     place = 0
@@ -203,7 +205,7 @@ def _split(tokens: list[Token]) -> tuple[list[Found], _Words]:
 
 
 def _note(tokens: list[Token], place: int, words: _Words) -> int:
-    """Note the word or the phrase at `place`; the number of tokens it has."""
+    """Note the word or the phrase at `place`. Returns the number of its tokens."""
     table = _word_table()
     for length in range(min(_longest(), len(tokens) - place), 0, -1):
         key = tuple(token.lower for token in tokens[place : place + length])
@@ -226,7 +228,7 @@ def _note(tokens: list[Token], place: int, words: _Words) -> int:
     return 1
 
 
-# Who may look is no question of rights: these alone say nothing, and take nothing away.
+# Words about access are not about rights: they neither permit nor forbid anything.
 _ACCESS = frozenset(
     phrase(text)
     for text in (
@@ -240,7 +242,7 @@ _ACCESS = frozenset(
 
 
 def _address_kinds(addresses: list[str]) -> set[str]:
-    """The kinds of words in addresses: `/all-rights-reserved` restricts as the words do."""
+    """The kinds of the words in addresses: `/all-rights-reserved` is a restriction too."""
     kinds: set[str] = set()
     for address in addresses:
         words = _split(list(tokens_of(re.sub(r"[/_.?=&#+-]", " ", address))))[1]
@@ -250,7 +252,7 @@ def _address_kinds(addresses: list[str]) -> set[str]:
 
 @functools.cache
 def _word_table() -> dict[tuple[str, ...], str]:
-    """Word or phrase -> its kind. Of a word that is in several rows the most cautious kind counts."""
+    """Word or phrase -> its kind. If a word is in several rows, the most cautious kind counts."""
     table: dict[tuple[str, ...], str] = {}
     for kind, _, listed in rows("words.tsv"):
         if kind != "holder":

@@ -78,7 +78,7 @@ def test_sru_of_the_kb_names_images_by_their_resolver() -> None:
             ),
             "Query syntax error",
         ),
-        (b"<a/>", "not an answer of SRU"),
+        (b"<a/>", "not a response of SRU"),
         (sru("<x>&lt;broken</x>")[:-9], "not XML"),
     ],
 )

@@ -159,7 +159,7 @@ def test_identifiers_are_asked_for_one_by_one() -> None:
         (listing("<record><header/></record>"), "without an identifier"),
         (listing("<record><header><identifier>x</identifier></header></record>"), "without metadata"),
         (listing(record("<dc:title>Only words</dc:title>")), "without a manifest and without an image"),
-        (b"<a/>", "<a>, not an answer of OAI-PMH"),
+        (b"<a/>", "<a>, not a response of OAI-PMH"),
         (b"broken xml", "not XML"),
         (b"", "empty"),
         (b"<!DOCTYPE html><html></html>", "HTML"),
