@@ -154,7 +154,7 @@ def test_identifiers_are_asked_for_one_by_one() -> None:
     [
         (answer('<error code="noRecordsMatch">none</error>'), "noRecordsMatch: none"),
         (answer('<error code="badResumptionToken"/>'), "badResumptionToken"),
-        (answer("<ListSets/>"), "ListSets, which holds no records"),
+        (answer("<ListSets/>"), "ListSets, which has no records"),
         (answer(""), "without content"),
         (listing("<record><header/></record>"), "without an identifier"),
         (listing("<record><header><identifier>x</identifier></header></record>"), "without metadata"),
