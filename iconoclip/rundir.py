@@ -1,11 +1,11 @@
 """Run directory: everything about one training run, in one folder.
 
-    config.yaml      the resolved config
-    env.json         Python, packages, platform
-    job.json         who runs it: the scheduler's job, the wandb id, the state
-    data.json        the digest of every shard set seen
-    metrics.jsonl    one JSON object per line; the authoritative copy, which wandb mirrors
-    checkpoints/
+- config.yaml: the resolved config
+- env.json: Python, packages, platform
+- job.json: who runs it: the scheduler's job, the wandb id, the state
+- data.json: the digest of every shard set seen
+- metrics.jsonl: one JSON object per line; the authoritative copy, which wandb mirrors
+- checkpoints/
 """
 
 from __future__ import annotations

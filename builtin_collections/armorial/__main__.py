@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
 
 from builtin_collections.armorial.collection import NUM_ARMS
 from builtin_collections.armorial.server.process import ServedArmorial, run
-from iconoclip.errors import IconoclipError
+from builtin_collections.serving import command
 
 
 def main() -> int:
     """Read the command line and serve until interrupted."""
-    options = _options()
-    try:
-        run(
-            num_arms=options.num_arms,
-            seed=options.seed,
-            ports=options.ports,
-            announce=_as_json if options.json else _as_text,
-            until_stdin_closes=options.until_stdin_closes,
-        )
-    except IconoclipError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        pass
-    return 0
+    return command.main(_parser(), _run, _as_text)
 
 
-def _options() -> argparse.Namespace:
+def _run(options: argparse.Namespace, announce: Callable[[ServedArmorial], None]) -> None:
+    run(
+        num_arms=options.num_arms,
+        seed=options.seed,
+        ports=options.ports,
+        announce=announce,
+        until_stdin_closes=options.until_stdin_closes,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m builtin_collections.armorial", description=__doc__)
     parser.add_argument(
         "--num-arms", type=int, default=NUM_ARMS, help="distinct coats of arms, all archives together"
@@ -40,9 +35,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--ports", type=_ports, default=(8601, 8602, 8603), help="three ports; 0 takes a free one"
     )
-    parser.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input does")
-    return parser.parse_args()
+    return parser
 
 
 def _ports(text: str) -> tuple[int, ...]:
@@ -50,10 +43,6 @@ def _ports(text: str) -> tuple[int, ...]:
     if len(ports) != 3:
         raise argparse.ArgumentTypeError("give three ports, as 8601,8602,8603")
     return ports
-
-
-def _as_json(served: ServedArmorial) -> None:
-    print(json.dumps(asdict(served)), flush=True)
 
 
 def _as_text(served: ServedArmorial) -> None:

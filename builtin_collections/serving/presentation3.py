@@ -26,6 +26,51 @@ def text(language: str, *values: str) -> dict[str, list[str]]:
     return {language: list(values)}
 
 
+def canvas(
+    identifier: str, label: str, image: str, size: tuple[int, int], *, level: int = 2, **more: Any
+) -> Document:
+    """A Canvas that shows one whole image of a service of the Image API 3.0.
+
+    Args:
+        identifier: the id of the canvas.
+        label: its label, which is in no language.
+        image: the base URI of the image service.
+        size: width and height of canvas and image in pixels.
+        level: the compliance level of the service.
+        more: further properties of the canvas.
+    """
+    width, height = size
+    body = {
+        "id": f"{image}/full/max/0/default.jpg",
+        "type": "Image",
+        "format": "image/jpeg",
+        "width": width,
+        "height": height,
+        "service": image_services(image, level),
+    }
+    annotation = {
+        "id": f"{identifier}/annotation",
+        "type": "Annotation",
+        "motivation": "painting",
+        "body": body,
+        "target": identifier,
+    }
+    return {
+        "id": identifier,
+        "type": "Canvas",
+        "label": text("none", label),
+        "width": width,
+        "height": height,
+        "items": [{"id": f"{identifier}/page", "type": "AnnotationPage", "items": [annotation]}],
+        **more,
+    }
+
+
+def image_services(image: str, level: int = 2) -> list[Document]:
+    """The image service with this base URI, as the `service` property of an image."""
+    return [{"id": image, "type": "ImageService3", "profile": f"level{level}"}]
+
+
 def published(properties: Mapping[str, Any]) -> Document:
     """The JSON document of a Manifest or a Collection, its "@context" included.
 

@@ -108,8 +108,6 @@ def serve(
     Raises:
         TryAgainLater: a port is in use.
     """
-    # Imported here, once for all processes.
-
     sockets = [_listen(port) for port in ports]
     bound = [opened.getsockname()[1] for opened in sockets]
     bases = [f"http://{HOST}:{port}" for port in bound]

@@ -15,9 +15,7 @@ from builtin_collections.armorial.describe import (
 )
 from builtin_collections.armorial.drawing.texture import SOURCE_SIZE
 from builtin_collections.armorial.server.addresses import Addresses
-from builtin_collections.serving.presentation3 import Document, published, text
-
-_WIDTH, _HEIGHT = SOURCE_SIZE
+from builtin_collections.serving.presentation3 import Document, canvas, image_services, published, text
 
 
 def manifest(holdings: Holdings, item: Item, addresses: Addresses, level: int) -> Document:
@@ -82,10 +80,6 @@ def _page(uri: str, language: str, label: str) -> Document:
     }
 
 
-def _service(addresses: Addresses, item: Item, copy: int, level: int) -> list[Document]:
-    return [{"id": addresses.image(item, copy), "type": "ImageService3", "profile": f"level{level}"}]
-
-
 def _thumbnail(addresses: Addresses, item: Item, level: int) -> Document:
     return {
         "id": f"{addresses.image(item, 0)}/full/128,150/0/default.jpg",
@@ -93,35 +87,14 @@ def _thumbnail(addresses: Addresses, item: Item, level: int) -> Document:
         "format": "image/jpeg",
         "width": 128,
         "height": 150,
-        "service": _service(addresses, item, 0, level),
+        "service": image_services(addresses.image(item, 0), level),
     }
 
 
 def _canvas(holdings: Holdings, item: Item, copy: int, addresses: Addresses, level: int) -> Document:
-    canvas = addresses.canvas(item, copy)
-    body = {
-        "id": f"{addresses.image(item, copy)}/full/max/0/default.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "width": _WIDTH,
-        "height": _HEIGHT,
-        "service": _service(addresses, item, copy, level),
-    }
-    annotation = {
-        "id": f"{canvas}/annotation",
-        "type": "Annotation",
-        "motivation": "painting",
-        "body": body,
-        "target": canvas,
-    }
-    return {
-        "id": canvas,
-        "type": "Canvas",
-        "label": text("none", shelfmark(holdings.archive, item) + (f", {copy + 1}" if copy else "")),
-        "width": _WIDTH,
-        "height": _HEIGHT,
-        "items": [{"id": f"{canvas}/page", "type": "AnnotationPage", "items": [annotation]}],
-    }
+    label = shelfmark(holdings.archive, item) + (f", {copy + 1}" if copy else "")
+    image = addresses.image(item, copy)
+    return canvas(addresses.canvas(item, copy), label, image, SOURCE_SIZE, level=level)
 
 
 def top_collection(holdings: Holdings, addresses: Addresses) -> Document:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from builtin_collections.emblems import words
 from builtin_collections.emblems.book import Volume, view_of
 from builtin_collections.emblems.server.texts import FORMATS, TextFormat
-from builtin_collections.serving.presentation3 import Document, published, text
+from builtin_collections.serving.presentation3 import Document, canvas, published, text
 
 NAME = "Bibliothèque du prieuré de Lussigny"
 SLUG = "emblems-lussigny"
@@ -101,36 +101,18 @@ def _provider(addresses: Addresses) -> Document:
 
 
 def _canvas(book: Volume, number: int, addresses: Addresses) -> Document:
-    canvas, image = addresses.canvas(book, number), addresses.image(book, number)
-    width, height = view_of(book, number).size
-    body = {
-        "id": f"{image}/full/max/0/default.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "width": width,
-        "height": height,
-        "service": [{"id": image, "type": "ImageService3", "profile": "level2"}],
-    }
-    annotation = {
-        "id": f"{canvas}/annotation",
-        "type": "Annotation",
-        "motivation": "painting",
-        "body": body,
-        "target": canvas,
-    }
-    return {
-        "id": canvas,
-        "type": "Canvas",
-        "label": text("none", book.sheets[number].label),
-        "width": width,
-        "height": height,
-        "items": [{"id": f"{canvas}/page", "type": "AnnotationPage", "items": [annotation]}],
+    return canvas(
+        addresses.canvas(book, number),
+        book.sheets[number].label,
+        addresses.image(book, number),
+        view_of(book, number).size,
         **_text_links(book, number, addresses),
-    }
+    )
 
 
 def _text_links(book: Volume, number: int, addresses: Addresses) -> Document:
-    """Where the text of the page is, as institutions say it: `seeAlso`, `rendering` or `annotations`."""
+    """The link to the text of the page, in one of the ways that institutions use: `seeAlso`, `rendering` or
+    `annotations`."""
     kind = text_format(book)
     address = addresses.text(book, number, kind)
     if kind == "annotations":
