@@ -23,8 +23,8 @@ def main(
 
     Args:
         parser: has the options of the collection.
-        run: serves, given the options and a function to call with the addresses (a dataclass) once the sockets
-            listen.
+        run: serves, given the options and a function to call with the addresses (a dataclass) once the
+            sockets listen.
         as_text: prints the addresses for people.
     """
     parser.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
