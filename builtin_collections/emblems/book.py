@@ -14,12 +14,13 @@ from PIL import Image
 
 from builtin_collections.emblems import pages, paper
 from builtin_collections.emblems.leaf import Leaf
+from builtin_collections.emblems.sorts import texts
 from builtin_collections.emblems.style import Style, choose
 from builtin_collections.emblems.truth import Placement, Truth
 
 LONG_SIDE = 1100
 """The longer side of a page's image, in pixels."""
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Raised whenever the same seed would give other pixels."""
 
 
@@ -50,9 +51,8 @@ class Volume:
 
 MAKERS: dict[str, pages.Maker] = {
     **{name: maker for name, (maker, _) in pages.INSIDE.items()},
-    "title": pages.title_page, "binding": pages.binding, "target": pages.target,
-    "photographs": pages.photographs,
-}  # fmt: skip
+    **pages.OUTSIDE,
+}
 """What makes each sort of page."""
 
 
@@ -129,7 +129,7 @@ def _finished(leaf: Leaf, rng: random.Random, *, bare: bool) -> Image.Image:
     if not bare and leaf.style.show_through > 0.03 and leaf.style.scan != "bitonal":
         # The other side is drawn at half the size: nobody reads it.
         other = Leaf(leaf.style, random.Random(rng.random()), leaf.height // 2, recto=not leaf.recto)
-        pages.text(other, 1)
+        texts.text(other, 1)
         verso = other.ink
     return paper.on_paper(leaf, verso)
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from builtin_collections.emblems import words
 from builtin_collections.emblems.drawing.lettering import Typeface, Word
+from builtin_collections.emblems.drawing.ornaments import filler
 from builtin_collections.emblems.style import Style
 from builtin_collections.emblems.truth import (
     Box,
@@ -197,6 +198,8 @@ class Leaf:
             lines.append(
                 self.line(row, left + inset, baseline, face, size, width=stretch, variant=variant, second=red)
             )
+            if ends and not verse and self.style.fillers and kind == "body":
+                self._fill_line(lines[-1].box, left + width, size)
             last = number + 1
         if lines:
             self.texts.append(TextBlock(kind, self.style.language, tuple(lines)))
@@ -212,7 +215,7 @@ class Leaf:
                 if row and verse:
                     return row, [], True
                 pending = self.words()
-                if row and self.rng.random() < 0.06:
+                if row and self.rng.random() < (0.2 if self.style.fillers else 0.06):
                     return row, pending, True
             advance = face.word(pending[0], size, variant).advance + (face.space(size) if row else 0)
             if row and used + advance > room:
@@ -220,6 +223,17 @@ class Leaf:
             row.append(pending[0])
             pending = pending[1:]
             used += advance
+
+    def _fill_line(self, line: Box, right: float, size: int) -> None:
+        """A coloured bar, or a few squares, from the end of a line to the edge of its column."""
+        left = line[0] + line[2] + size * 0.4
+        wide, high = right - left, size * self.rng.uniform(0.7, 0.95)
+        if self.rng.random() < 0.3:
+            wide = min(wide, size * self.rng.uniform(0.8, 1.6))
+        if wide < size * 0.7:
+            return
+        bar = filler((round(wide), round(high)), self.rng)
+        self.set_picture("ornament", bar, (left, line[1] + (line[3] - high) / 2))
 
     def line_noted(self, text: str, box: Box) -> None:
         """Note a line of text that a picture brought along, such as the words below a stave."""

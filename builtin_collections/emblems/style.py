@@ -49,6 +49,8 @@ class Style:
     skew: float
     """usual angle of a leaf in its image, degrees"""
     long_s: bool
+    fillers: bool
+    """whether coloured bars fill the rest of lines at which a sentence ends"""
 
 
 def choose(rng: random.Random) -> Style:
@@ -83,6 +85,7 @@ def choose(rng: random.Random) -> Style:
         foxing=max(0.0, rng.gauss(0.25, 0.35)),
         skew=rng.gauss(0, 0.7),
         long_s=century < 19 and language != "it" and rng.random() < 0.7,
+        fillers=century == 15 and rng.random() < 0.4,
     )  # fmt: skip
 
 

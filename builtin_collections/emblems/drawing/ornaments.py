@@ -254,3 +254,22 @@ def bookplate(size: tuple[int, int], rng: random.Random, face: Typeface) -> Imag
             x += word.advance + face.space(word_size)
         y += height * 0.1
     return canvas.reduce(_FINER)
+
+
+def filler(size: tuple[int, int], rng: random.Random) -> Image.Image:
+    """A painted bar that fills the rest of a line in a manuscript or an early print; mode RGB."""
+    ground = rng.choice(((172, 44, 40), (48, 66, 150), (176, 136, 60), (120, 52, 92)))
+    bar = Image.new("RGB", size, ground)
+    draw = ImageDraw.Draw(bar)
+    light = tuple(min(255, value + 90) for value in ground)
+    step = max(3, size[1])
+    manner = rng.randrange(3)
+    for x in range(0, size[0], step):
+        if manner == 0:
+            draw.arc((x, 0, x + step, size[1] - 1), 0, 180, fill=light)
+        elif manner == 1:
+            draw.line((x, size[1] - 1, x + step, 0), fill=light)
+        else:
+            middle = x + step // 2, size[1] // 2
+            draw.ellipse((middle[0] - 1, middle[1] - 1, middle[0] + 1, middle[1] + 1), fill=light)
+    return bar

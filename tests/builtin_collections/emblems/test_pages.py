@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builtin_collections.emblems import book, pages
+from builtin_collections.emblems import book
 from builtin_collections.emblems.leaf import Leaf
+from builtin_collections.emblems.sorts import album, pictures
 from builtin_collections.emblems.style import choose
 from builtin_collections.emblems.truth import PAGE_KINDS, Line, Placement, TextBlock, as_row
 from builtin_collections.emblems.write import write
@@ -97,9 +98,49 @@ def test_pages_are_written_with_one_row_each(tmp_path):
         assert max(row["width"], row["height"]) <= book.LONG_SIDE
 
 
+def test_bars_fill_the_rest_of_lines_of_early_volumes():
+    style = replace(choose(random.Random(2)), fillers=True, columns=1)
+    leaf = Leaf(style, random.Random(2), 900)
+    leaf.paragraph((60, 80, 420, 700))
+    lines = [line.box for text in leaf.texts for line in text.lines]
+    assert leaf.pictures
+    for bar in leaf.pictures:
+        assert bar.kind == "ornament"
+        x, y, width, height = bar.box
+        assert x + width <= 481
+        assert all(
+            x >= left + wide or y >= top + tall or y + height <= top
+            for left, top, wide, tall in lines
+            if abs(top + tall / 2 - y - height / 2) < height / 2
+        )
+
+
+def test_photographs_of_an_album_do_not_touch_even_if_there_are_thirty():
+    style = replace(choose(random.Random(1)), century=20)
+    counts = set()
+    for seed in range(60):
+        leaf = Leaf(style, random.Random(seed), 500)
+        if (count := _num_of_photographs(seed)) in counts:
+            continue
+        counts.add(count)
+        album.photographs(leaf, 1)
+        boxes = [picture.box for picture in leaf.pictures]
+        assert len(boxes) == count
+        for n, (x, y, width, height) in enumerate(boxes):
+            for left, top, across, down in boxes[:n]:
+                assert x >= left + across or left >= x + width or y >= top + down or top >= y + height
+    assert 30 in counts
+
+
+def _num_of_photographs(seed: int) -> int:
+    leaf = Leaf(replace(choose(random.Random(1)), century=20), random.Random(seed), 60)
+    album.photographs(leaf, 1)
+    return len(leaf.pictures)
+
+
 def test_a_row_names_zones_as_segmonto_does():
     leaf = Leaf(choose(random.Random(1)), random.Random(1), 400)
-    pages.emblem(leaf, 3)
+    pictures.emblem(leaf, 3)
     row = as_row(leaf.truth("mixed"), file="x.jpg")
     labels = [zone["label"] for zone in row["zones"]]
     assert labels[0] == "GraphicZone"

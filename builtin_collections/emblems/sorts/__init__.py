@@ -1,0 +1,1 @@
+"""Sorts of pages, one function each: what is set and drawn where."""
