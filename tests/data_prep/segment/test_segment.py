@@ -6,6 +6,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import signal
+import time
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -26,6 +28,7 @@ from iconoclip.errors import BadInput, ConfigError, DamagedData, SomeRefused
 from iconoclip.page_layout.measure import overlap
 from iconoclip.record import Region, sample_key
 from iconoclip.shardset import ShardSet
+from tests.commands import THE_COMMAND, Command
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
 
 SHARES = (PICTURE[0] / WIDTH, PICTURE[1] / HEIGHT, PICTURE[2] / WIDTH, PICTURE[3] / HEIGHT)
@@ -110,6 +113,24 @@ def test_what_was_read_before_a_stop_is_not_read_again(pages_set, tmp_path, monk
     assert len(found) == 2
     assert len(looks) < 6
     assert files_of(found.folder) == files_of(run(pages, tmp_path / "alone").folder)
+
+
+def test_a_killed_command_resumes_and_gives_the_same_bytes(pages_set, tmp_path):
+    pages = pages_set([page(PICTURE), page()] * 2, max_shard_bytes=50_000)
+    assert len(pages.manifest.shards) > 2
+    line = ["segment", str(pages.folder), "--engine", "none", "--created_at", "2026-01-02T03:04:05Z"]
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    command = Command([*THE_COMMAND, *line, "--out", out])
+    while not list((out / ".segment").glob("*.parquet")):
+        time.sleep(0.001)
+    command.send_signal(signal.SIGKILL)
+    assert command.wait() == -signal.SIGKILL, command.stderr
+    num_parts = len(list((out / ".segment").glob("*.parquet")))
+    assert 0 < num_parts < len(pages.manifest.shards)
+    assert not (out / "segment.json").exists()
+    for folder in (out, alone):
+        assert main([*line, "--out", str(folder)]) == 0
+    assert files_of(out) == files_of(alone)
 
 
 def test_the_tasks_of_an_array_make_the_set_of_one(pages_set, tmp_path):
