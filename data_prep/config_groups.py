@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -96,6 +96,19 @@ class Network(Config):
     max_document_bytes: int = Field(100_000_000, description="larger documents are refused", ge=1_000)
     max_image_bytes: int = Field(200_000_000, description="larger images are refused", ge=1_000)
     max_depth: int = Field(100_000, description="number of links that are followed in a chain", ge=1)
+
+
+def contact_field() -> Any:
+    """The field `contact` of a verb that downloads for pages which were harvested before."""
+    return Field(
+        None,
+        description=(
+            "your mail address or a web page, as in harvest; required for every host except this machine"
+        ),
+        min_length=3,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+    )
 
 
 class Storing(Config):

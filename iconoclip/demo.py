@@ -1,7 +1,8 @@
-"""The demo: the whole pipeline on the built-in armorial collection, one verb after the other.
+"""The demo: the whole pipeline on the built-in collections, one verb after the other.
 
-Each step is a verb with its options, printed before it runs, so that a reader can run the same commands by
-hand. In addition, a child process serves the archives.
+A model is trained on the drawn arms. The pages of a drawn book are harvested with them; the pictures on the
+pages join the search, each with its caption. Each step is a verb with its options, printed before it runs, so
+that a reader can run the same commands by hand. In addition, child processes serve the collections.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,10 +26,9 @@ from rich.markup import escape
 
 from iconoclip import cli, verbs
 from iconoclip.config import Config
+from iconoclip.demo_archives import MARKER_NAME, Archive, archives, library
 from iconoclip.errors import BadInput, SomeRefused, TryAgainLater
 from iconoclip.files import write_json
-
-USUAL_PORTS, ANY_PORTS = (8601, 8602, 8603), (0, 0, 0)
 
 
 class DemoConfig(Config):
@@ -39,22 +38,16 @@ class DemoConfig(Config):
     num_arms: int = Field(
         4800, ge=30, description="coats of arms to draw; fewer is faster, but the model learns less"
     )
-    seed: int = Field(1, ge=0, description="seed of the collection; another seed draws other arms")
+    num_pages: int = Field(
+        40, ge=8, description="pages of the drawn book whose pictures can be searched as well"
+    )
+    seed: int = Field(1, ge=0, description="seed of the collections; another seed draws other arms and pages")
     train: Path = Field(Path("train/demo.yaml"), description="config of the training run")
     serve: bool = Field(
         True, description="serve the search page at the end; --no-serve ends after the evaluation"
     )
     host: str = Field("127.0.0.1", description="address to serve at")
     port: int = Field(8000, ge=0, le=65535, description="port to serve at; 0 picks a free one")
-
-
-@dataclass(frozen=True)
-class Archive:
-    """One of the invented archives: its address, its protocol, and the profile of its institution."""
-
-    address: str
-    source: str
-    institution: str
 
 
 def demo(config: DemoConfig) -> int:
@@ -74,23 +67,32 @@ def demo(config: DemoConfig) -> int:
     _same_collection(config)
     shards, run, model = folder / "shards", folder / "run", folder / "model"
     _harvest_all(config, shards, console)
+    pages, pictures = folder / "book" / "pages", folder / "book" / "pictures"
+    _step(
+        console, "segment", str(pages), out=pictures, text_folder=folder / "book" / "texts", report_pages=24
+    )
     _step(console, "train", str(shards), run_dir=run, config=config.train)
     _step(console, "export", str(run), out=model)
     _step(console, "evaluate", str(model), str(shards), split="test", out=folder / "evaluation")
     if config.serve:
         index = folder / "index"
-        _step(console, "encode", str(model), str(shards), out=folder / "embeddings")
-        _step(console, "index", str(folder / "embeddings"), shardset=shards, model=model, out=index)
+        sets = {"embeddings": shards, "book/embeddings-pictures": pictures, "book/embeddings-pages": pages}
+        for name, of_set in sets.items():
+            _step(console, "encode", str(model), str(of_set), out=folder / name)
+        # Each store names its shard set.
+        _step(console, "index", *(str(folder / name) for name in sets), model=model, out=index)
         seconds = time.monotonic() - started
         console.print(f"\n[bold]Everything is ready[/] after {seconds:.0f} s. Try it on the terminal too:")
         console.print(
-            f'  iconoclip search "Azure, a chevron or between three mullets argent" --index {index}\n',
+            f'  iconoclip search "Azure, a chevron or between three mullets argent" --index {index}\n'
+            f"  iconoclip search picture:yes --index {index}\n",
             soft_wrap=True,
         )
         with contextlib.ExitStack() as stack:
             try:
                 # The archives are served as long as the page is, so that its links to manifests work.
-                stack.enter_context(archives(config))
+                stack.enter_context(_archives(config))
+                stack.enter_context(_library(config))
             except TryAgainLater as busy:
                 console.print(f"[yellow]the links to the archives will not work: {busy.what}[/]")
             return _step(console, "serve", str(index), host=config.host, port=config.port)
@@ -101,35 +103,50 @@ def demo(config: DemoConfig) -> int:
 
 def _same_collection(config: DemoConfig) -> None:
     """Refuse to mix two collections in one folder."""
-    marker = config.folder / "demo.json"
-    wanted = {"num_arms": config.num_arms, "seed": config.seed}
+    marker = config.folder / MARKER_NAME
+    wanted = {"num_arms": config.num_arms, "seed": config.seed, "num_pages": config.num_pages}
     known = json.loads(marker.read_text()) if marker.exists() else {}
-    if known and {name: known.get(name) for name in wanted} != wanted:
+    # An older demo had no book.
+    if known and {name: known.get(name, config.num_pages) for name in wanted} != wanted:
         remedy = "choose another with --folder, or remove this one"
         raise BadInput("this folder holds a demo of another collection", where=config.folder, remedy=remedy)
     write_json(marker, {**known, **wanted})
 
 
 def _harvest_all(config: DemoConfig, shards: Path, console: Console) -> None:
-    if (shards / "shardset.json").exists():
-        console.print(f"[dim]harvested already: {shards}[/]")
+    book, sets = config.folder / "book", config.folder / "harvest"
+    if (shards / "shardset.json").exists() and (book / "texts" / "texts.json").exists():
+        console.print(f"[dim]harvested already: {shards}, {book}[/]")
         return
-    sets = config.folder / "harvest"
-    with archives(config) as found:
-        _all_at_once(
-            console,
-            {
-                archive.institution: [
-                    "harvest", archive.address, "--source", archive.source,
-                    "--institution", archive.institution, "--out", str(sets / archive.institution),
-                    "--config", "harvest/demo.yaml",
-                ]
-                for archive in found
-            },
-        )  # fmt: skip
+    with _archives(config) as found, _library(config) as owner:
+        commands = {
+            archive.institution: [*_harvest(archive, sets / archive.institution), "--config",
+                                  "harvest/demo.yaml"]
+            for archive in found
+        }  # fmt: skip
+        # Large enough that small pictures on a page can be told.
+        commands[owner.institution] = [*_harvest(owner, book / "pages"), "--max_side_pixels", "1100"]
+        _all_at_once(console, commands)
+        # The addresses of texts are in the book's manifest, so this machine must be allowed by name.
+        host = urlsplit(owner.address).netloc
+        _step(console, "texts", str(book / "pages"), "--network.allow_hosts", host, out=book / "texts")
     # Drawn shields of different arms look alike: the default of 6 bits takes hundreds of them for copies.
     parts = [str(sets / archive.institution) for archive in found]
     _step(console, "merge", *parts, out=shards, near_duplicate_bits=2)
+
+
+def _archives(config: DemoConfig) -> AbstractContextManager[list[Archive]]:
+    return archives(config.folder, num_arms=config.num_arms, seed=config.seed)
+
+
+def _library(config: DemoConfig) -> AbstractContextManager[Archive]:
+    return library(config.folder, num_pages=config.num_pages, seed=config.seed)
+
+
+def _harvest(archive: Archive, out: Path) -> list[str]:
+    options = {"source": archive.source, "institution": archive.institution, "out": str(out)}
+    return ["harvest", archive.address, *(word for name, value in options.items()
+                                          for word in (f"--{name}", value))]  # fmt: skip
 
 
 def _all_at_once(console: Console, commands: dict[str, list[str]]) -> None:
@@ -201,35 +218,3 @@ def _step(console: Console, verb: str, *words: str, **options: Any) -> int:
         # The rights of some arms forbid any use; the demo shows how they are refused.
         console.print(f"[yellow]{refused}[/]")
         return 0
-
-
-@contextlib.contextmanager
-def archives(config: DemoConfig) -> Iterator[list[Archive]]:
-    """Serve the invented archives from a child process while the block runs.
-
-    The id of a canvas is its address, and sample keys are derived from it, so later runs use the ports of the
-    first run. The first run takes the usual ports, so that two machines get the same keys, or else free ones.
-
-    Raises:
-        TryAgainLater: a port that an earlier run took is in use.
-    """
-    marker = config.folder / "demo.json"
-    known = json.loads(marker.read_text())
-    serve_armorial = verbs.resolve("builtin_collections.armorial.server.process:serve_armorial")
-    with contextlib.ExitStack() as stack:
-        for ports in [known["ports"]] if "ports" in known else [USUAL_PORTS, ANY_PORTS]:
-            try:
-                served = stack.enter_context(
-                    serve_armorial(num_arms=config.num_arms, seed=config.seed, ports=ports)
-                )
-                break
-            except TryAgainLater:
-                if ports is not USUAL_PORTS:
-                    raise
-        bases = (served.wexcombe, served.aldersheim, served.valcendre)
-        write_json(marker, {**known, "ports": [urlsplit(base).port for base in bases]})
-        yield [
-            Archive(served.wexcombe_collection, "iiif", "armorial-wexcombe"),
-            Archive(served.aldersheim_collection, "iiif", "armorial-aldersheim"),
-            Archive(served.valcendre_oai, "oai-pmh", "armorial-valcendre"),
-        ]

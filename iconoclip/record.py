@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from iconoclip.page_layout.kinds import PageKind
 from iconoclip.vocabulary import SLUG_PATTERN
 
 # No dot: WebDataset splits a member's name at its first dot. Lower case: some file systems merge cases.
@@ -212,6 +213,13 @@ class Image(RecordModel):
     )
 
 
+class PageFacts(RecordModel):
+    """What `iconoclip segment` found on the page that an image shows."""
+
+    kind: PageKind = Field(description="what kind of page it is")
+    pictures: tuple[Key, ...] = Field((), description="keys of its pictures that are records of their own")
+
+
 class Record(RecordModel):
     """One sample: an image or a region of one, with all its metadata."""
 
@@ -237,6 +245,14 @@ class Record(RecordModel):
     )
     rights: Rights
     image: Image
+    page: PageFacts | None = Field(
+        None,
+        description=(
+            "the page that the image shows, in an index: what `iconoclip segment` found on it;"
+            " absent elsewhere"
+        ),
+        exclude_if=_is_absent,
+    )
     group: str = Field(
         description="samples of one group stay on one side of a split: the manifest, or near-duplicates"
     )

@@ -63,6 +63,14 @@ class Filters(Asked):
     creator: Words = ()
     place: Words = Field((), description="where it was made, or what place it is about")
     has_region: bool | None = Field(None, description="the record is about a part of its image")
+    picture_kind: Words = Field(
+        (), description="kinds of pictures on pages: illustration, initial, ornament, photograph, map, ..."
+    )
+    pictures_only: bool | None = Field(
+        None,
+        description="true: without whole pages whose pictures are items of their own, or that have none;"
+        " false: only these",
+    )
     split: Word | None = Field(None, description="train, val or test; for evaluation only")
     group: str | None = Field(
         None, max_length=20_000, description="exactly the group of a record: the pages of one manifest"
@@ -141,6 +149,18 @@ class RightsInfo(Answer):
     may_reuse: bool = Field(description="whether the image may be passed on, share-alike included")
 
 
+class PagePlace(Answer):
+    """Where a picture lies on the page that it was cut from, in shares of the page's width and height."""
+
+    x: float = Field(ge=0, le=1, description="left edge")
+    y: float = Field(ge=0, le=1, description="top edge")
+    width: float = Field(gt=0, le=1)
+    height: float = Field(gt=0, le=1)
+    key: str | None = Field(description="the item of the whole page; null if it is not here")
+    page_width: int = Field(gt=0, description="of the full image of the page, in pixels")
+    page_height: int = Field(gt=0)
+
+
 class Provenance(Answer):
     """Where a record came from, and how it was harvested."""
 
@@ -185,6 +205,12 @@ class Hit(Answer):
     homepage: str | None
     image_service: str | None
     region: Region | None
+    picture_kind: str | None = Field(
+        None, description="what kind of picture it is, if it is a part of a page"
+    )
+    in_page: PagePlace | None = Field(
+        None, description="where the picture lies on its page; null: it is no part of a page, or nobody knows"
+    )
     width: int = Field(description="of the stored image, in pixels")
     height: int
     links: tuple[Link, ...] = ()
@@ -321,6 +347,7 @@ class Facets(Answer):
     object_type: tuple[FacetValue, ...] = ()
     creator: tuple[FacetValue, ...] = ()
     place: tuple[FacetValue, ...] = ()
+    picture_kind: tuple[FacetValue, ...] = Field((), description="kinds of pictures on pages")
     iconclass: tuple[FacetValue, ...] = Field((), description="at the third level of the classification")
     iconclass_tree: tuple[NotationCount, ...] = Field(
         (), description="from the main divisions down, each notation before those below it"
@@ -330,6 +357,8 @@ class Facets(Answer):
     )
     num_reusable: int = 0
     num_with_region: int = 0
+    num_pictures: int = Field(0, description="items that pass `pictures_only`")
+    num_whole_pages: int = Field(0, description="items that `pictures_only` leaves out")
     earliest: int | None = None
     latest: int | None = None
 

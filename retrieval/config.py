@@ -80,6 +80,13 @@ class IndexConfig(Config):
         description="shard set of each store, in the same order, or one for all; default: those the"
         " stores name",
     )
+    pages: list[str] = Field(
+        [],
+        description=(
+            "pages.parquet files that `iconoclip segment` wrote: what is on the pages in the shard sets."
+            " Files of this name in the folders of the shard sets are read anyway"
+        ),
+    )
     model: str | None = Field(
         None, description="model directory that made the stores; by default the one they name"
     )
@@ -131,7 +138,8 @@ class SearchConfig(Config):
         None,
         description=(
             'what to look for, in any language the model knows; also "exact phrase", -word, OR, creator:NAME,'
-            " year:1480..1500, title:, place:, type:, institution:, notation:, language:, rights:"
+            " year:1480..1500, title:, place:, type:, institution:, notation:, language:, rights:,"
+            " picture:map"
         ),
         json_schema_extra=positional(),
     )
@@ -166,6 +174,12 @@ class SearchConfig(Config):
     creator: list[str] = Field([], description="makers, as the records name them")
     place: list[str] = Field([], description="places, as the records name them")
     has_region: bool | None = Field(None, description="only records about a part of an image")
+    picture_kind: list[str] = Field(
+        [], description="kinds of pictures on pages: illustration, initial, ornament, photograph, map, ..."
+    )
+    pictures_only: bool | None = Field(
+        None, description="leave out whole pages whose pictures are items of their own, or that have none"
+    )
     fold: bool = Field(True, description="show near-duplicates as one result with a count")
     diversity: float = Field(
         0.0,

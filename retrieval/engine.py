@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -106,6 +106,7 @@ class SearchEngine:
                 cosine=None if entry.cosine is None else round(entry.cosine, 5),
                 matched=_matched(entry, found.is_ranked),
                 in_period=found.in_period(entry.row),
+                is_here=_is_visible(view, query.filters.without_institution),
                 num_near_duplicates=self._num_folded(view, entry.row, shown_N) if query.fold else 0,
             )
             for number, entry in enumerate(page.entries, 1)
@@ -154,7 +155,10 @@ class SearchEngine:
         records = (view.record(int(each)) for each in view.cluster_members(row) if each not in view.withdrawn)
         visible = [each for each in records if each.institution.slug not in without_institution]
         visible.sort(key=lambda record: record.key != key)
-        return tuple(hit_of(each, rank=rank, score=1.0) for rank, each in enumerate(visible, 1))
+        is_here = _is_visible(view, without_institution)
+        return tuple(
+            hit_of(each, rank=rank, score=1.0, is_here=is_here) for rank, each in enumerate(visible, 1)
+        )
 
     def record(self, key: str, *, without_institution: Sequence[str] = ()) -> Record:
         """One item's record, in a fraction of a millisecond. It is enough to decide
@@ -182,10 +186,12 @@ class SearchEngine:
         similar = self.search(Query(like=(key,), filters=filters, k=NUM_SIMILAR))
         records = [view.record(row) for row in view.group_rows(self._row(view, key), MAX_SIBLINGS)]
         visible = [each for each in records if each.institution.slug not in without_institution]
-        siblings = tuple(hit_of(each, rank=rank, score=1.0) for rank, each in enumerate(visible, 1))
-        return Item(
-            hit=hit_of(record, rank=1, score=1.0), record=record, siblings=siblings, similar=similar.hits
+        is_here = _is_visible(view, without_institution)
+        siblings = tuple(
+            hit_of(each, rank=rank, score=1.0, is_here=is_here) for rank, each in enumerate(visible, 1)
         )
+        hit = hit_of(record, rank=1, score=1.0, is_here=is_here)
+        return Item(hit=hit, record=record, siblings=siblings, similar=similar.hits)
 
     def image(self, key: str) -> bytes:
         """The JPEG bytes of an item's stored image. The caller must check whether it may be shown.
@@ -356,6 +362,16 @@ class SearchEngine:
         if shown_N is not None:
             return max(0, int(shown_N[members].sum()) - 1)
         return max(0, sum(int(member) not in view.withdrawn for member in members) - 1)
+
+
+def _is_visible(view: IndexView, without_institution: Sequence[str]) -> Callable[[str], bool]:
+    """Tells whether an item is served to a user who may not see some institutions."""
+
+    def is_visible(key: str) -> bool:
+        # A key begins with the slug of its institution.
+        return key.rpartition("-")[0] not in without_institution and view.row_of(key) is not None
+
+    return is_visible
 
 
 def _matched(entry: Entry, has_vector: bool) -> tuple[str, ...]:

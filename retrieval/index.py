@@ -35,7 +35,7 @@ def index(config: IndexConfig) -> int | None:
         return None
     # Items withdrawn from this index stay withdrawn, unless they are added again explicitly.
     skip = frozenset() if config.add else LiveLog(out).withdrawn()
-    source = StoreSource(config.stores, config.shardsets, skip)
+    source = StoreSource(config.stores, config.shardsets, skip, config.pages)
     if config.add:
         print(f"{add(out, source)} items added to {out}", file=sys.stderr)
         return None
@@ -99,6 +99,7 @@ def _inputs_digest(source: StoreSource, config: IndexConfig) -> str:
         "captions": [store.manifest.vectors_sha256 for store in source.caption_stores],
         "shardsets": [reference.model_dump() for reference in source.references],
         "model": source.model_digest,
+        **({"pages": digests} if (digests := source.pages.digests) else {}),
         "settings": [
             config.kind,
             config.memory_budget_mb,

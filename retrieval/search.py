@@ -20,7 +20,7 @@ from retrieval.engine import SearchEngine
 MAX_TITLE_CHARS = 160
 FILTERS = (
     "language", "earliest", "latest", "dates", "reusable", "rights", "iconclass", "object_type", "creator",
-    "place", "has_region",
+    "place", "has_region", "picture_kind", "pictures_only",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from data_prep.config_groups import Network
+from data_prep.config_groups import Network, contact_field
 from iconoclip.config import Config, positional
 
 
@@ -21,13 +21,5 @@ class TextsConfig(Config):
             "folder for the documents (ALTO, hOCR, PAGE XML, IIIF annotations), each named as its record"
         )
     )
-    contact: str | None = Field(
-        None,
-        description=(
-            "your mail address or a web page, as in harvest; required for every host except this machine"
-        ),
-        min_length=3,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-    )
+    contact: str | None = contact_field()
     network: Network = Field(default_factory=Network, description="as in harvest")

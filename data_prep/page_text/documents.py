@@ -15,7 +15,7 @@ from data_prep.page_text.annotations import read_text_annotations
 from data_prep.page_text.hocr import read_hocr
 from data_prep.page_text.page_xml import read_page_xml
 from data_prep.page_text.zones import PageText
-from data_prep.sources.xml_document import MAX_XML_BYTES, attribute, local_name, parse_xml
+from data_prep.sources.xml_document import MAX_XML_BYTES, local_name, parse_xml
 
 TextFormat = Literal["alto", "hocr", "page-xml", "iiif"]
 MAX_REFERENCES: Final = 8
@@ -27,6 +27,8 @@ _SIGNS: Final[tuple[tuple[TextFormat, re.Pattern[str]], ...]] = (
     ("hocr", re.compile(r"hocr|vnd\.hocr", re.IGNORECASE)),
     ("page-xml", re.compile(r"vnd\.prima\.page|\bpage[ -]?xml\b|PAGE/gts/pagecontent", re.IGNORECASE)),
 )
+
+_METS: Final = re.compile(r"\bmets\b|loc\.gov/METS", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,16 @@ def references(resource: JsonObject, base: str = "") -> list[Reference]:
     return sorted(found.values(), key=lambda each: ranks[each.format])[:MAX_REFERENCES]
 
 
+def mets_address(manifest: JsonObject, base: str = "") -> str | None:
+    """Where a manifest says that the METS document of its volume is, if it does."""
+    for item in objects(manifest.get("seeAlso")):
+        words = [item.get("format"), item.get("profile"), *(value for value, _ in texts(item.get("label")))]
+        said = " ".join(str(word) for word in words if word)
+        if _METS.search(said[:2_000]) and (uri := web_address(id_of(item), base)):
+            return uri
+    return None
+
+
 def format_of(link: JsonObject) -> TextFormat | None:
     """What a link of a canvas says that its target is: by its media type, profile, label, or address."""
     words = [link.get("format"), link.get("profile"), *(value for value, _ in texts(link.get("label")))]
@@ -120,31 +132,3 @@ def embedded_annotations(canvas: JsonObject) -> Iterator[JsonObject]:
     for item in objects(canvas.get("annotations")):
         if item.get("items"):
             yield item
-
-
-def mets_page_types(root: object) -> dict[str, list[tuple[str, str]]]:
-    """Identifier of a file in METS -> (TYPE, LABEL) of the parts of the structure that include it.
-
-    Institutions name the parts of a volume (`Illustration`, `Map`, `Binding`, `TitlePage`); which pages they
-    cover tells what is on them, but not where.
-    """
-    links: dict[str, list[str]] = {}
-    parts: dict[str, list[tuple[str, str]]] = {}
-    found: dict[str, list[tuple[str, str]]] = {}
-    pages: dict[str, list[str]] = {}
-    for element in root.iter():  # type: ignore[attr-defined]
-        name = local_name(element)
-        if name == "smLink":
-            links.setdefault(attribute(element, "from") or "", []).append(attribute(element, "to") or "")
-        elif name == "div" and (kind := element.get("TYPE")):
-            identity, said = element.get("ID") or "", (kind[:100], (element.get("LABEL") or "")[:500])
-            files = [attribute(each, "FILEID") or "" for each in element if local_name(each) == "fptr"]
-            parts.setdefault(identity, []).append(said)
-            pages.setdefault(identity, []).extend(files)
-            for file in files:
-                found.setdefault(file, []).append(said)
-    for start, ends in links.items():
-        for end in ends:
-            for file in pages.get(end, []):
-                found.setdefault(file, []).extend(parts.get(start, []))
-    return found

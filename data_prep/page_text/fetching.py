@@ -16,13 +16,14 @@ from data_prep.iiif.upgrade import upgrade
 from data_prep.network.answers import NotNow, Refused
 from data_prep.network.fetch import Fetcher
 from data_prep.page_text.annotations import NO_ANNOTATION
-from data_prep.page_text.documents import embedded_annotations, read_page_text, references
+from data_prep.page_text.documents import embedded_annotations, mets_address, read_page_text, references
 from data_prep.page_text.zones import PageText
 from iconoclip.errors import ConfigError
 from iconoclip.record import Record
 
 MAX_TEXT_BYTES: Final = 30_000_000
 """Bytes of one page's document; the ALTO of a large newspaper page has some 3 MB."""
+MAX_STRUCTURE_BYTES: Final = 100_000_000
 _KEPT_MANIFESTS: Final = 4
 _SUFFIXES: Final = {"ALTO": ".xml", "PAGE XML": ".xml", "hOCR": ".html", "IIIF annotations": ".json"}
 
@@ -73,6 +74,15 @@ class TextFetcher:
             return canvas
         _, document, refusals = await self._first(canvas, size, record.source.manifest or "")
         return refusals if document is None else document
+
+    async def structure(self, manifest: str) -> bytes | Refusal | None:
+        """The METS document that a manifest names, which tells the kinds of pages; None if it names none."""
+        found = await self._manifest(manifest)
+        if isinstance(found, Refusal):
+            # The pages say so too.
+            return None
+        address = mets_address(found, manifest)
+        return None if address is None else await self._body(address, MAX_STRUCTURE_BYTES)
 
     async def of_canvas(self, canvas: JsonObject, size: tuple[int, int], *, base: str) -> FoundText:
         """The same for a canvas of Presentation 3.0 that is at hand; `base` is its manifest's address."""

@@ -10,9 +10,11 @@ from urllib.parse import unquote, urlsplit
 
 from data_prep.candidate import Refusal
 from data_prep.page_text.documents import read_page_text
+from data_prep.page_text.structure import mets_pages
 from data_prep.page_text.zones import PageText
 from data_prep.sources.xml_document import MAX_XML_BYTES
 from iconoclip.errors import MissingRequirement
+from iconoclip.page_layout.kinds import PageKind
 from iconoclip.record import Record
 
 _SUFFIXES: Final = frozenset({".xml", ".alto", ".hocr", ".html", ".htm", ".xhtml", ".json"})
@@ -42,7 +44,8 @@ class TextFolder:
     """Finds the document of a page by name: that of its image, its key, or the last parts of its addresses.
 
     Args:
-        folder: with files at any depth. A name that two files share is used for neither.
+        folder: with files at any depth. A name that two files share is used for neither. Files with `mets` in
+            their names are read as METS, for the kinds of pages.
 
     Raises:
         MissingRequirement: no such folder.
@@ -52,15 +55,39 @@ class TextFolder:
         if not folder.is_dir():
             raise MissingRequirement("no such folder of page texts", where=folder, remedy="check the path")
         self._files: dict[str, Path | None] = {}
+        self._kinds: dict[str, PageKind | None] = {}
+        self.refusals: list[Refusal] = []
         for number, path in enumerate(sorted(folder.rglob("*"))):
             if number >= _MAX_FILES:
                 break
             if path.suffix.lower() in _SUFFIXES and path.is_file():
+                if "mets" in path.name.lower():
+                    self._read_structure(path)
+                    continue
                 name = normalised(path.name)
                 self._files[name] = None if name in self._files else path
 
     def __len__(self) -> int:
         return sum(path is not None for path in self._files.values())
+
+    def _read_structure(self, path: Path) -> None:
+        """Remember the kinds of pages that a METS document tells."""
+        data = _bytes_of(path)
+        found = data if isinstance(data, Refusal) else mets_pages(data, str(path))
+        if isinstance(found, Refusal):
+            self.refusals.append(found)
+            return
+        for address, kind in found:
+            for name in map(normalised, _names_in(address)):
+                # A name that two pages of different kinds share tells nothing.
+                self._kinds[name] = kind if self._kinds.get(name, kind) == kind else None
+
+    def page_kind(self, record: Record) -> PageKind | None:
+        """The kind of page that a METS document tells of the page of `record`, if any."""
+        for name in names_of(record):
+            if (kind := self._kinds.get(normalised(name))) is not None:
+                return kind
+        return None
 
     def of_record(self, record: Record, size: tuple[int, int]) -> PageText | Refusal | None:
         """What the folder says of the page of `record`, in pixels of `size`; None if no file has its name."""
@@ -90,13 +117,20 @@ def read_file(
     path: Path, size: tuple[int, int], *, canvas: str = "", canvas_size: tuple[int, int] | None = None
 ) -> PageText | Refusal:
     """The page text of a file; a file over the limit of size is refused without reading it."""
+    data = _bytes_of(path)
+    if isinstance(data, Refusal):
+        return data
+    return read_page_text(data, str(path), size, canvas=canvas, canvas_size=canvas_size)
+
+
+def _bytes_of(path: Path) -> bytes | Refusal:
     try:
         num_bytes = path.stat().st_size
         if num_bytes > MAX_XML_BYTES:
             return Refusal(
                 str(path), f"larger than {MAX_XML_BYTES // 1_000_000} MB ({num_bytes} bytes)", "everything"
             )
-        return read_page_text(path.read_bytes(), str(path), size, canvas=canvas, canvas_size=canvas_size)
+        return path.read_bytes()
     except OSError as error:
         return Refusal(str(path), f"cannot be read: {error.strerror}", "everything")
 

@@ -7,6 +7,7 @@ OUT/texts.json lists what could not be used, with the reasons; it is written las
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -103,10 +104,25 @@ async def _download(
                 meter.advance()
 
         # One object at a time: its manifest is then fetched once.
-        for _, group in groupby(_records(pages), key=lambda record: record.source.manifest):
+        for manifest, group in groupby(_records(pages), key=lambda record: record.source.manifest):
             records = list(group)
             await one(records[0])
+            if manifest is not None:
+                await _structure(config.out, client, manifest, known, result)
             await asyncio.gather(*map(one, records[1:]))
+
+
+async def _structure(out: Path, client: TextFetcher, manifest: str, known: set[str], result: _Result) -> None:
+    """Download the METS document of a volume, if its manifest names one."""
+    name = f"{hashlib.sha256(manifest.encode()).hexdigest()[:16]}.mets"
+    if name in known:
+        return
+    found = await client.structure(manifest)
+    if isinstance(found, Refusal):
+        result.note(manifest, (found,))
+    elif found is not None:
+        with atomic_write(out / f"{name}.xml") as file:
+            file.write(found)
 
 
 def _records(pages: ShardSet) -> Iterator[Record]:

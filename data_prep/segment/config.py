@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from data_prep.config_groups import ShardLimits
+from data_prep.config_groups import Network, ShardLimits, contact_field
 from iconoclip.config import Config, positional
 from iconoclip.page_layout.kinds import BoxKind
 from iconoclip.vocabulary import SLUG_PATTERN
@@ -19,7 +19,18 @@ class SegmentConfig(Config):
     """Find the pictures on the pages of a shard set, and make a shard set of them."""
 
     shardset: Path | None = Field(
-        None, description="folder of the shard set whose images are pages", json_schema_extra=positional()
+        None,
+        description=(
+            "folder of the shard set whose images are pages; or of a catalogue, whose pages are then"
+            " downloaded small, into OUT/pages, and only the pictures found on them large"
+        ),
+        json_schema_extra=positional(),
+    )
+    where: str | None = Field(
+        None, description="only for a catalogue: a SQL condition over its columns, as in harvest"
+    )
+    page_side_pixels: int = Field(
+        1100, ge=200, le=8192, description="only for a catalogue: longer side of a downloaded page"
     )
     out: Path = Field(description="folder of the shard set of pictures; with `train`, the ONNX file to write")
     name: str | None = Field(
@@ -68,10 +79,20 @@ class SegmentConfig(Config):
         False,
         description="read captions with Tesseract, where it is installed, on pages without such a document",
     )
+    crop_from: Literal["page", "service"] | None = Field(
+        None,
+        description=(
+            "where the pixels of a picture come from: the stored `page`; or the institution's image"
+            " `service`, which has them at full resolution. What the service refuses is cut from the page."
+            " Default: the page; for a catalogue the service"
+        ),
+    )
     max_side_pixels: int = Field(
         512, ge=16, le=8192, description="longer side of a stored picture; nothing is enlarged"
     )
     jpeg_quality: int = Field(90, ge=50, le=100, description="quality of a stored picture")
+    contact: str | None = contact_field()
+    network: Network = Field(default_factory=Network, description="for `crop_from service`, as in harvest")
     storage: ShardLimits = Field(default_factory=ShardLimits, description="as in harvest")
     num_workers: int | None = Field(
         None,

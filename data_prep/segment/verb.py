@@ -6,6 +6,8 @@ OUT/pages.parquet                 one row per page: its kind, its boxes, and the
 OUT/report.html                   the pages with their boxes drawn, the most doubtful ones first
 OUT/segment.json                  what made the set, and what was refused; written last
 
+With `--crop_from service` the pictures are then downloaded from the image services (from_service.py).
+
 In a job array each task reads its share of the shards (`--task 3 --num_tasks 8`). A call without a task
 reads the missing shards and writes the set. A page that is withdrawn later takes its pictures with it: the
 same command writes the set again without them, from the parts.
@@ -16,11 +18,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from data_prep.candidate import Refusal
 from data_prep.harvest.recording import created_by
@@ -33,7 +35,8 @@ from data_prep.segment.pages_table import PagesTable
 from data_prep.segment.parts import PageResult, read_part, write_part
 from data_prep.segment.regions import region_record
 from data_prep.segment.review import ReviewSheet
-from data_prep.segment.words import Words, with_institution
+from data_prep.segment.withdrawals import withdrawn_pictures
+from data_prep.segment.words import Words, with_institution, with_structure
 from iconoclip import clock
 from iconoclip.errors import BadInput, ConfigError, IconoclipError, SomeRefused
 from iconoclip.files import write_json
@@ -46,6 +49,9 @@ from iconoclip.record import Record
 from iconoclip.shardset import MANIFEST_NAME, Parent, Shard, ShardSet, ShardSetWriter, Tombstone
 from iconoclip.side_by_side import side_by_side
 from iconoclip.verbs import resolve
+
+if TYPE_CHECKING:
+    from data_prep.segment.crops import Crops
 
 SEGMENT_NAME: Final = "segment.json"
 PAGES_NAME: Final = "pages.parquet"
@@ -63,13 +69,24 @@ def segment(config: SegmentConfig) -> int:
         ConfigError: the output folder holds another shard set.
         BadInput: no picture was found at all.
         DamagedData: a shard differs from its checksum.
-        SomeRefused: finished, but some pages could not be read; `segment.json` lists them.
-        TryAgainLater: the disk is full.
+        SomeRefused: finished, but some pages could not be read, or an image service refused some pictures;
+            `segment.json` lists them.
+        TryAgainLater: the disk is full, or image services ask to wait.
     """
     if config.train:
         # Stages do not import each other; like the demo, this runs another stage through the table of verbs.
         return int(resolve(TRAINER)(config))
-    work = Work.of(config)
+    # Imported here: the harvest takes a second to import, and pages on the disk do not need it.
+    from data_prep.segment.catalogue_source import source_of
+
+    source = source_of(config)
+    if source is None:
+        return 0
+    is_small = source.pages != config.shardset
+    crop_from = config.crop_from or ("service" if is_small else "page")
+    work = Work.of(
+        config.model_copy(update={"shardset": source.pages, "crop_from": crop_from}), source.trusted
+    )
     work.refuse_foreign_set()
     if work.is_finished():
         print(f"segmented already: {len(ShardSet(config.out))} pictures in {config.out}")
@@ -88,6 +105,24 @@ def segment(config: SegmentConfig) -> int:
     return 0
 
 
+def _source_of(config: SegmentConfig) -> tuple[SegmentConfig, Sequence[str]] | None:
+    """The config of the run over a shard set, and addresses whose private hosts may be contacted.
+
+    None: it was a dry run of a catalogue.
+    """
+    assert config.shardset is not None, "checked by the config"
+    if (config.shardset / MANIFEST_NAME).is_file() and config.where is None:
+        return config.model_copy(update={"crop_from": config.crop_from or "page"}), ()
+    # Imported here: the harvest takes a second to import, and pages on the disk do not need it.
+    from data_prep.segment.catalogue_source import source_of
+
+    source = source_of(config)
+    if source is None:
+        return None
+    crop_from = config.crop_from or ("page" if source.pages == config.shardset else "service")
+    return config.model_copy(update={"shardset": source.pages, "crop_from": crop_from}), source.trusted
+
+
 @dataclass
 class Work:
     """One run of the verb, with everything decided.
@@ -96,6 +131,7 @@ class Work:
         pages: the shard set of pages.
         identity: digest of the options that decide the pictures.
         keys: the keys of the pages of each shard.
+        tombstones: those of the set of pictures, known when it is written.
     """
 
     config: SegmentConfig
@@ -105,10 +141,12 @@ class Work:
     words: Words
     identity: str
     keys: dict[str, list[str]] = field(default_factory=dict)
+    tombstones: list[Tombstone] = field(default_factory=list)
+    trusted: Sequence[str] = ()
 
     @classmethod
-    def of(cls, config: SegmentConfig) -> Work:
-        """Open what the config names."""
+    def of(cls, config: SegmentConfig, trusted: Sequence[str] = ()) -> Work:
+        """Open what the config names; private hosts of `trusted` addresses may be contacted."""
         assert config.shardset is not None
         pages = ShardSet(config.shardset)
         engine = engine_called(config.engine, config.model, config.least_score)
@@ -122,7 +160,13 @@ class Work:
             config.jpeg_quality,
         )
         work = cls(
-            config, pages, engine, corrections, words, hashlib.sha256(repr(options).encode()).hexdigest()
+            config,
+            pages,
+            engine,
+            corrections,
+            words,
+            hashlib.sha256(repr(options).encode()).hexdigest(),
+            trusted=trusted,
         )
         table = pages.table(["key", "shard"])
         for key, shard in zip(table["key"].to_pylist(), table["shard"].to_pylist(), strict=True):
@@ -167,6 +211,7 @@ class Work:
             "corrections": digest_of(self.corrections, self.corrections),
             "parent": self.pages.digest,
             "name": self.name,
+            "crop_from": self.config.crop_from,
         }
 
     def is_finished(self) -> bool:
@@ -176,6 +221,9 @@ class Work:
             there = ShardSet(self.config.out).manifest
         except (OSError, ValueError, IconoclipError):
             return False
+        if done.get("service", {}).get("num_open"):
+            return False
+        done.setdefault("crop_from", "page")
         return bool(
             there.parents == self.parents and {key: done.get(key) for key in self.summary()} == self.summary()
         )
@@ -223,22 +271,41 @@ class Work:
             yield record, self.pages.read_bytes(shard.name, image_offset, image_size)
 
     def assemble(self) -> int:
-        """Write the set, the table and the sheet from the parts.
+        """Write the set, the table and the sheet from the parts; first get the pictures from the image
+        services, if asked to.
 
         Raises:
             BadInput: there is no picture.
-            SomeRefused: some pages could not be read.
+            SomeRefused: some pages could not be read, or a service refused some pictures.
+            TryAgainLater: image services ask to wait.
         """
+        parts = self.config.out / PARTS
+        self.tombstones = withdrawn_pictures(self.config.out, parts, self.pages)
+        if self.config.crop_from == "page":
+            return self._assemble(self._results)
+        # Imported here for the same reason.
+        from data_prep.segment.crops import Crops
+        from data_prep.segment.from_service import ServicePictures
+
+        with ServicePictures(parts, self.config, self.trusted) as service:
+            crops = Crops(service, frozenset(one.key for one in self.tombstones))
+            service.download(picture for result in self._results() for picture in crops.pictures(result))
+            return self._assemble(lambda: map(crops.replaced, self._results()), crops)
+
+    def _assemble(self, results: Callable[[], Iterable[PageResult]], crops: Crops | None = None) -> int:
         config, out = self.config, self.config.out
         sheet = ReviewSheet(config.report_pages)
         refused: list[dict[str, str]] = []
+        unused: list[dict[str, str]] = self.words.problems()
         num_pages = num_pictures = 0
         with PagesTable(out / PAGES_NAME) as table:
-            for result in self._results():
+            for result in results():
                 num_pages += 1
                 num_pictures += len(result.regions)
                 if result.refused is not None:
                     refused.append({"key": result.key, "reason": result.refused})
+                if result.note is not None:
+                    unused.append({"key": result.key, "reason": result.note})
                 table.add(result)
                 sheet.add(result)
         sheet.write(out / REVIEW_NAME, self.pages, self.engine.name)
@@ -249,33 +316,56 @@ class Work:
                 where=out / REVIEW_NAME,
                 remedy="the sheet shows the pages; a lower --least_score or other --kinds find more",
             )
-        with ShardSetWriter(
-            out,
-            name=self.name,
-            policy=self.pages.manifest.policy,
-            created_at=clock.now(config.created_at),
-            created_by=created_by(),
-            parents=self.parents,
-            tombstones=self._tombstones(),
-            max_shard_bytes=config.storage.max_shard_bytes,
-        ) as writer:
-            for result in self._results():
-                for _, record, image in result.regions:
-                    writer.add(record, image)
+        self._write_set(results())
         summary = {**self.summary(), "num_pages": num_pages, "num_pictures": num_pictures}
-        listed = {"num_refused": len(refused), "refused": refused[:MAX_REFUSED_LISTED]}
-        write_json(out / SEGMENT_NAME, {**summary, **listed})
+        listed = {
+            "num_refused": len(refused),
+            "refused": refused[:MAX_REFUSED_LISTED],
+            "num_documents_unused": len(unused),
+            "documents_unused": unused[:MAX_REFUSED_LISTED],
+        }
+        said = {} if crops is None else {"service": crops.as_json()}
+        write_json(out / SEGMENT_NAME, {**summary, **listed, **said})
         print(f"{num_pictures} pictures of {num_pages} pages in {out}", file=sys.stderr)
         print(f"review sheet: {out / REVIEW_NAME}", file=sys.stderr)
-        if refused:
+        if unused:
+            first = unused[0]["reason"]
+            print(
+                f"{len(unused)} documents about pages could not be used, the first: {first}; segment.json"
+                " lists them",
+                file=sys.stderr,
+            )
+        problems = [f"{len(refused)} pages could not be read"] if refused else []
+        if crops is not None:
+            print(crops.summary(), file=sys.stderr)
+            problems += [f"image services refused {len(crops.refused)} pictures"] if crops.refused else []
+        if problems:
             raise SomeRefused(
-                f"{len(refused)} pages could not be read", where=out / SEGMENT_NAME, remedy="the rest is done"
+                "; ".join(problems),
+                where=out / SEGMENT_NAME,
+                remedy="the rest is done"
+                + (", and what services refused was cut from the stored pages" if crops else ""),
             )
         return 0
 
+    def _write_set(self, results: Iterable[PageResult]) -> None:
+        with ShardSetWriter(
+            self.config.out,
+            name=self.name,
+            policy=self.pages.manifest.policy,
+            created_at=clock.now(self.config.created_at),
+            created_by=created_by(),
+            parents=self.parents,
+            tombstones=self.tombstones,
+            max_shard_bytes=self.config.storage.max_shard_bytes,
+        ) as writer:
+            for result in results:
+                for _, record, image in result.regions:
+                    writer.add(record, image)
+
     def _results(self) -> Iterator[PageResult]:
-        """The results of all pages that are not withdrawn, and no picture twice."""
-        seen: set[str] = set()
+        """The results of all pages that are not withdrawn, without withdrawn pictures, none twice."""
+        seen = {one.key for one in self.tombstones}
         for shard in self.pages.manifest.shards:
             current = set(self.keys.get(shard.name, []))
             for result in read_part(self.part(shard)):
@@ -284,18 +374,6 @@ class Work:
                 # Two boxes of one page may be the same pixels; their keys are.
                 new = tuple(one for one in result.regions if not (one[1].key in seen or seen.add(one[1].key)))  # type: ignore[func-returns-value]
                 yield replace(result, regions=new)
-
-    def _tombstones(self) -> Iterator[Tombstone]:
-        """Tombstones of the pictures of withdrawn pages, so that no old copy brings them back."""
-        by_key = {one.key: one for one in self.pages.manifest.tombstones}
-        if not by_key:
-            return
-        for shard in self.pages.manifest.shards:
-            for result in read_part(self.part(shard)):
-                if result.key in by_key:
-                    reason, at = by_key[result.key].reason, by_key[result.key].at
-                    for _, record, _ in result.regions:
-                        yield Tombstone(key=record.key, reason=f"its page was withdrawn: {reason}", at=at)
 
 
 def _counted(results: Iterator[PageResult], meter: Meter) -> Iterator[PageResult]:
@@ -316,7 +394,8 @@ def _looked_at(work: Work, sample: tuple[Record, bytes]) -> PageResult:
     note = f"{words.source}: {words.reason}" if isinstance(words, Refusal) else None
     try:
         corrected = work.corrections.get(page.key)
-        finding = corrected or with_institution(work.engine.find(image), words, size)
+        found = corrected or with_institution(work.engine.find(image), words, size)
+        finding = with_structure(found, work.words.page_kind(page))
         chosen = [(n, box) for n, box in enumerate(finding.boxes) if box.kind in work.config.kinds]
         wanted = Wanted(work.config.max_side_pixels, work.config.jpeg_quality, MAX_PIXELS)
         cuttings = [Cutting(box.corners, box.tilt) for _, box in chosen]

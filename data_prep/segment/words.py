@@ -22,7 +22,7 @@ from data_prep.page_text.zones import FloatBox, PageText
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip import pictures
 from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
-from iconoclip.page_layout.kinds import BOX_KINDS, PICTURE_KINDS, BoxKind
+from iconoclip.page_layout.kinds import BOX_KINDS, PICTURE_KINDS, BoxKind, PageKind
 from iconoclip.page_layout.measure import overlap
 from iconoclip.pictures import ImageRefused
 from iconoclip.record import Caption, Record
@@ -53,6 +53,15 @@ class Words:
         """What the institution says of a page, in pixels of the stored image; None if it says nothing."""
         size = page.image.width, page.image.height
         return None if self._folder is None else self._folder.of_record(page, size)
+
+    def problems(self) -> list[dict[str, str]]:
+        """Documents about whole volumes that could not be read, with the reasons."""
+        refusals = () if self._folder is None else self._folder.refusals
+        return [{"key": "", "reason": f"{each.source}: {each.reason}"} for each in refusals]
+
+    def page_kind(self, page: Record) -> PageKind | None:
+        """The kind of page that the institution's structure of the volume tells, if any."""
+        return None if self._folder is None else self._folder.page_kind(page)
 
     def captions(
         self, page: Record, image: bytes, boxes: Sequence[FoundBox], text: PageText | Refusal | None
@@ -99,6 +108,21 @@ def with_institution(finding: Finding, text: PageText | Refusal | None, size: tu
         boxes=(*theirs, *kept)[:MAX_BOXES],
         origin="institution",
     )
+
+
+def with_structure(finding: Finding, kind: PageKind | None) -> Finding:
+    """A finding in which the institution's word for the kind of page counts, if it has one.
+
+    A target or a blank page holds no picture. A part called an illustration may be a page of text with one.
+    """
+    if kind is None or finding.origin == "correction":
+        return finding
+    if kind == "picture":
+        if finding.kind not in ("text", "blank"):
+            return finding
+        kind = "mixed"
+    boxes = () if kind in ("target", "blank") else finding.boxes
+    return replace(finding, kind=kind, probability=1.0, boxes=boxes, origin="institution")
 
 
 def _box(kind: BoxKind, box: FloatBox, size: tuple[int, int]) -> FoundBox | None:

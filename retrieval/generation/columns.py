@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.files import atomic_write
+from iconoclip.page_layout.kinds import BOX_KINDS
 from iconoclip.record import Record
 from iconoclip.rights import statement
 from retrieval import iconography
@@ -31,10 +32,13 @@ from retrieval.words import folded, tokens
 NO_RIGHTS = "none"
 UNKNOWN_EARLIEST, UNKNOWN_LATEST = np.iinfo(np.int32).max, np.iinfo(np.int32).min
 VALUE_FIELDS = (
-    *("institution", "language", "rights", "object_type", "creator", "place", "iconclass", "split", "group"),
+    *("institution", "language", "rights", "object_type", "creator", "place", "picture_kind", "iconclass"),
+    *("split", "group"),
 )
 # Fields that indexes of older versions do not have.
-NEW_FIELDS = ("place",)
+NEW_FIELDS = ("place", "picture_kind")
+# Kinds of pages that are pictures themselves, if no picture was cut from them.
+PICTURE_PAGES = ("picture", "map")
 REUSABLE = ("yes", "share-alike")
 
 Mask = npt.NDArray[np.bool_]
@@ -125,6 +129,7 @@ class Columns:
     latest: npt.NDArray[np.int32]
     reusable: Mask
     has_region: Mask
+    whole_page: Mask
     institution_names: dict[str, str] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
 
@@ -164,7 +169,7 @@ class Columns:
             yield ~self._mask_of("institution", filters.without_institution)
         if filters.rights:
             yield self._mask_of("rights", filters.rights)
-        for name in ("object_type", "creator", "place"):
+        for name in ("object_type", "creator", "place", "picture_kind"):
             if wanted := getattr(filters, name):
                 yield self._mask_of(name, wanted)
         if filters.group:
@@ -183,6 +188,8 @@ class Columns:
             yield self.reusable == filters.reusable
         if filters.has_region is not None:
             yield self.has_region == filters.has_region
+        if filters.pictures_only is not None:
+            yield self.whole_page != filters.pictures_only
 
     @cached_property
     def iconclass_tree(self) -> Tree:
@@ -247,6 +254,7 @@ class Columns:
                 latest=self.latest,
                 reusable=self.reusable,
                 has_region=self.has_region,
+                whole_page=self.whole_page,
                 **arrays,
             )
 
@@ -268,6 +276,7 @@ class Columns:
                 latest=stored["latest"],
                 reusable=stored["reusable"],
                 has_region=stored["has_region"],
+                whole_page=stored.get("whole_page", np.zeros(len(stored["earliest"]), bool)),
                 institution_names=names["institution_names"],
                 missing=missing,
             )
@@ -282,6 +291,7 @@ class ColumnsBuilder:
         self._years: list[tuple[int, int]] = []
         self._reusable: list[bool] = []
         self._has_region: list[bool] = []
+        self._whole_page: list[bool] = []
         self._names: dict[str, str] = {}
 
     def add(self, record: Record) -> None:
@@ -291,6 +301,7 @@ class ColumnsBuilder:
         self._years.append(years_of(record))
         self._reusable.append(record.rights.redistribute in REUSABLE)
         self._has_region.append(record.source.region is not None)
+        self._whole_page.append(is_whole_page(record))
         self._names[record.institution.slug] = record.institution.name
 
     def finish(self) -> Columns:
@@ -303,6 +314,7 @@ class ColumnsBuilder:
             latest=years[:, 1].copy(),
             reusable=np.array(self._reusable, bool),
             has_region=np.array(self._has_region, bool),
+            whole_page=np.array(self._whole_page, bool),
             institution_names=self._names,
         )
 
@@ -316,10 +328,23 @@ def values_of(record: Record) -> dict[str, tuple[str, ...]]:
         "object_type": (record.object_type,) if record.object_type else (),
         "creator": record.creators,
         "place": places_of(record),
+        "picture_kind": (kind,) if (kind := picture_kind_of(record)) else (),
         "iconclass": tuple(notation.replace(" ", "") for notation in record.iconclass),
         "split": (record.split,),
         "group": (record.group,),
     }
+
+
+def picture_kind_of(record: Record) -> str | None:
+    """The kind of a picture that is a part of a page, as `iconoclip segment` names it."""
+    is_part = record.source.region is not None and record.object_type in BOX_KINDS
+    return record.object_type if is_part else None
+
+
+def is_whole_page(record: Record) -> bool:
+    """Whether a record is a page whose pictures are records of their own, or that has none."""
+    page = record.page
+    return page is not None and (bool(page.pictures) or page.kind not in PICTURE_PAGES)
 
 
 def years_of(record: Record) -> tuple[int, int]:

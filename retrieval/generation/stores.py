@@ -21,6 +21,7 @@ from retrieval.faiss_index import BLOCK_ROWS
 from retrieval.generation.captions import Captions
 from retrieval.generation.catalog import ImageLocation
 from retrieval.generation.manifest import ShardSetReference
+from retrieval.generation.page_facts import PageTables
 from retrieval.generation.word_index import short_facts_only
 
 
@@ -53,6 +54,7 @@ class StoreSource:
             items of the other stores.
         shardset_folders: the folders of their shard sets: none, one for all, or one for each.
         skip: the keys to leave out.
+        page_tables: tables that `iconoclip segment` wrote, in addition to those in the folders.
 
     Raises:
         ConfigError: there is no store, or the number of shard sets does not fit.
@@ -61,7 +63,11 @@ class StoreSource:
     """
 
     def __init__(
-        self, folders: Sequence[str], shardset_folders: Sequence[str], skip: frozenset[str] = frozenset()
+        self,
+        folders: Sequence[str],
+        shardset_folders: Sequence[str],
+        skip: frozenset[str] = frozenset(),
+        page_tables: Sequence[str] = (),
     ) -> None:
         if not folders:
             raise ConfigError("no embedding store given", where="stores", remedy="name at least one")
@@ -78,6 +84,7 @@ class StoreSource:
             )
         stores, self.shardset_folders = [store for store, _ in of_images], [folder for _, folder in of_images]
         self.shardsets = {folder: _open(folder) for folder in self.shardset_folders}
+        self.pages = PageTables(self.shardsets, page_tables)
         self._check_every_store_counts(stores)
         self.pairs = self._pair(stores, skip)
         self.dimension = stores[0].manifest.dimension
@@ -177,7 +184,10 @@ class StoreSource:
         try:
             for row in pair.rows:
                 record = reader.read(row.shard, row.record_offset, row.record_size)
-                yield record, ImageLocation(pair.number, row.shard, row.image_offset, row.image_size)
+                yield (
+                    self.pages.with_page(record),
+                    ImageLocation(pair.number, row.shard, row.image_offset, row.image_size),
+                )
         finally:
             reader.close()
 

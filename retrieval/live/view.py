@@ -168,11 +168,19 @@ class IndexView:
     @cached_property
     def withdrawn(self) -> frozenset[int]:
         """The rows that no result may contain: withdrawn or replaced."""
-        hidden = self.sealed.catalog.rows_of(self.withdrawn_keys | self.additions.hides).values()
-        tombstoned = {
-            n for n, record in enumerate(self.additions.records) if record.key in self.withdrawn_keys
-        }
+        gone = self.withdrawn_keys | self._pictures_of_withdrawn_pages()
+        hidden = self.sealed.catalog.rows_of(gone | self.additions.hides).values()
+        tombstoned = {n for n, record in enumerate(self.additions.records) if record.key in gone}
         return frozenset(hidden) | {self.num_sealed + n for n in tombstoned | self.additions.superseded}
+
+    def _pictures_of_withdrawn_pages(self) -> frozenset[str]:
+        """The keys of pictures that were cut from pages which were withdrawn since: they go at once, and not
+        only when the pages are segmented again.
+        """
+        rows = self.sealed.catalog.rows_of(self.withdrawn_keys).values()
+        pages = [self.sealed.catalog.record(row) for row in rows if self.sealed.columns.whole_page[row]]
+        pages += [record for record in self.additions.records if record.key in self.withdrawn_keys]
+        return frozenset(key for record in pages if record.page for key in record.page.pictures)
 
     @cached_property
     def clusters(self) -> npt.NDArray[np.int32]:

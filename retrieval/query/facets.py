@@ -44,7 +44,8 @@ def loosened_facets(found: Found) -> Facets:
     whatever is chosen.
     """
     filters, view = found.query.filters, found.view
-    fixed = _without(filters, *FILTERS, "earliest", "latest", "dates", "reusable", "has_region")
+    others = ("earliest", "latest", "dates", "reusable", "has_region", "pictures_only")
+    fixed = _without(filters, *FILTERS, *others)
     base_N = found.shown_N if filters == fixed else found.matching_without(fixed)
 
     def parts_without(*names: str) -> Parts:
@@ -66,6 +67,8 @@ def loosened_facets(found: Found) -> Facets:
     totals = _totals(matching)
     totals["century"] = _centuries(loosened("earliest", "latest", "dates"))
     totals["num_reusable"] = _totals(loosened("reusable"))["num_reusable"]
+    pages = _totals(loosened("pictures_only"))
+    totals |= {name: pages[name] for name in ("num_pictures", "num_whole_pages")}
     tree = tree_of(base, loosened("iconclass"), filters.iconclass)
     return Facets(**values, **totals, iconclass=_branches(matching), iconclass_tree=tree)
 
@@ -91,6 +94,7 @@ def _labels(parts: Parts) -> dict[str, Label]:
         "object_type": str,
         "creator": str,
         "place": str,
+        "picture_kind": str,
     }
 
 
@@ -103,6 +107,8 @@ def _totals(parts: Parts) -> dict[str, object]:
         "century": _centuries(parts),
         "num_reusable": sum(int((shown & columns.reusable).sum()) for columns, shown in parts),
         "num_with_region": sum(int((shown & columns.has_region).sum()) for columns, shown in parts),
+        "num_pictures": sum(int((shown & ~columns.whole_page).sum()) for columns, shown in parts),
+        "num_whole_pages": sum(int((shown & columns.whole_page).sum()) for columns, shown in parts),
         "earliest": min(earliest, default=None),
         "latest": max(latest, default=None),
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
-from iconoclip.record import Date, Record, Rights
+from iconoclip.record import Date, Record, Rights, sample_key
 from iconoclip.rights import statement
-from retrieval.answers import Hit, Link, Provenance, RightsInfo
+from retrieval.answers import Hit, Link, PagePlace, Provenance, RightsInfo
 from retrieval.config import Dates
-from retrieval.generation.columns import NO_RIGHTS, REUSABLE
+from retrieval.generation.columns import NO_RIGHTS, REUSABLE, picture_kind_of
 
 # The names of the statements on creativecommons.org and rightsstatements.org.
 STATEMENT_LABELS: Final = {
@@ -78,8 +79,9 @@ def hit_of(
     matched: tuple[str, ...] = (),
     num_near_duplicates: int = 0,
     in_period: Dates | None = None,
+    is_here: Callable[[str], bool] = lambda _: False,
 ) -> Hit:
-    """The hit that shows a record."""
+    """The hit that shows a record. `is_here` says whether an item is in the index, and may be shown."""
     source = record.source
     return Hit(
         rank=rank,
@@ -102,6 +104,8 @@ def hit_of(
         homepage=source.homepage,
         image_service=source.image_service,
         region=source.region,
+        picture_kind=picture_kind_of(record),
+        in_page=_in_page(record, is_here),
         width=record.image.width,
         height=record.image.height,
         links=_links(record),
@@ -112,6 +116,31 @@ def hit_of(
             rights_judged_by=record.rights.policy,
         ),
         num_near_duplicates=num_near_duplicates,
+    )
+
+
+def page_key_of(record: Record) -> str | None:
+    """The key of the whole page that a picture is a part of; None if it is no part."""
+    if record.source.region is None:
+        return None
+    return sample_key(record.institution.slug, record.source.id)
+
+
+def _in_page(record: Record, is_here: Callable[[str], bool]) -> PagePlace | None:
+    """Where a part lies in its page, as far as the size of the page is known."""
+    region, page, key = record.source.region, record.image, page_key_of(record)
+    if region is None or key is None or not (page.source_width and page.source_height):
+        return None
+    if region.x + region.width > page.source_width or region.y + region.height > page.source_height:
+        return None
+    return PagePlace(
+        x=region.x / page.source_width,
+        y=region.y / page.source_height,
+        width=region.width / page.source_width,
+        height=region.height / page.source_height,
+        key=key if is_here(key) else None,
+        page_width=page.source_width,
+        page_height=page.source_height,
     )
 
 

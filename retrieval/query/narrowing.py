@@ -20,7 +20,7 @@ from retrieval.backends.interface import Mask, Rows
 from retrieval.config import Dates
 from retrieval.generation.columns import ValueColumn
 from retrieval.live.view import IndexView
-from retrieval.query_language.fields import is_yes
+from retrieval.query_language.fields import is_yes, picture_kind
 from retrieval.query_language.parts import Hint, Part
 from retrieval.words import folded, tokens
 
@@ -36,8 +36,18 @@ COLUMN_OF = {
     "notation": "iconclass",
     "language": "language",
     "rights": "rights",
+    "picture": "picture_kind",
 }
-FILTERS = ("institution", "rights", "language", "object_type", "creator", "place", "iconclass")
+FILTERS = (
+    "institution",
+    "rights",
+    "language",
+    "object_type",
+    "creator",
+    "place",
+    "picture_kind",
+    "iconclass",
+)
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,9 @@ class Narrowing:
             return self._each(lambda columns: columns.reusable == is_yes(part.text))
         if part.field == "title":
             return self._called(part)
+        if part.field == "picture" and (wanted := is_yes(part.text)) is not None:
+            self._say_if_old("picture", any("picture_kind" in each.missing for each in self._view.columns))
+            return self._each(lambda columns: columns.whole_page != wanted)
         return self._with_value(part)
 
     def _in_period(self, first: int | None, last: int | None, *, certainly: bool) -> Mask:
@@ -179,9 +192,10 @@ class Narrowing:
     def _codes(self, columns: object, part: Part, name: str) -> list[int]:
         """The values that a field means: those equal to it, or else those that have its words."""
         column: ValueColumn = columns.values[name]  # type: ignore[attr-defined]
-        codes: list[int] = columns.codes_of(name, part.text)  # type: ignore[attr-defined]
+        value = picture_kind(part.text) if name == "picture_kind" else part.text
+        codes: list[int] = columns.codes_of(name, value)  # type: ignore[attr-defined]
         words = list(tokens(part.text))
-        if name == "creator" or (not codes and name not in ("iconclass", "language")):
+        if name == "creator" or (not codes and name not in ("iconclass", "language", "picture_kind")):
             codes = [*codes, *column.with_words(words, in_order=part.is_exact)]
         if name == "institution" and not codes:
             names = columns.institution_names  # type: ignore[attr-defined]

@@ -48,6 +48,7 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "de": ("nachnutzung", "nutzbar"),
         "fr": ("réutilisation", "réutilisable"),
     },
+    "picture": {"en": ("picture", "pictures"), "de": ("bild", "bilder"), "fr": ("image", "images")},
 }
 _FIELD_OF = {
     folded(name): field
@@ -55,6 +56,25 @@ _FIELD_OF = {
     for names in languages.values()
     for name in names
 }
+# What people call the kinds of pictures on pages (iconoclip.page_layout.kinds).
+_PICTURE_KINDS = {
+    "illustration": (
+        "illustration",
+        "abbildung",
+        "miniature",
+        "miniatur",
+        "woodcut",
+        "holzschnitt",
+        "gravure",
+    ),
+    "initial": ("initial", "initiale", "lettrine", "drop capital"),
+    "ornament": ("ornament", "ornement", "zierstück", "bandeau", "cul-de-lampe", "headpiece", "tailpiece"),
+    "photograph": ("photograph", "photo", "fotografie", "foto", "photographie"),
+    "map": ("map", "karte", "landkarte", "carte"),
+    "stamp": ("stamp", "stempel", "cachet", "timbre"),
+    "bookplate": ("bookplate", "exlibris", "ex libris", "ex-libris"),
+}
+_KIND_OF = {folded(name): kind for kind, names in _PICTURE_KINDS.items() for name in names}
 YES = frozenset({"yes", "true", "ja", "oui", "1"})
 NO = frozenset({"no", "false", "nein", "non", "0"})
 MAX_YEAR = 9_999
@@ -84,6 +104,13 @@ def period_of(value: str) -> Period | None:
     if first is not None and last is not None and first > last:
         first, last = last, first
     return first, last
+
+
+def picture_kind(value: str) -> str:
+    """The kind of picture that a value names in a language of the page, in the plural too; or the value."""
+    word = folded(value.strip())
+    singulars = (word.removesuffix(ending) for ending in ("", "s", "n", "en", "e"))
+    return next((_KIND_OF[each] for each in singulars if each in _KIND_OF), value)
 
 
 def is_yes(value: str) -> bool | None:

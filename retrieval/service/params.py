@@ -108,6 +108,18 @@ class FilterParams(BaseModel):
         default=[], max_length=MAX_VALUES, description="place, as the facet writes it; may be repeated"
     )
     has_region: bool | None = Field(default=None, description="true: only records about a part of an image")
+    picture_kind: list[Value] = Field(
+        default=[],
+        max_length=MAX_VALUES,
+        description="kind of a picture on a page: illustration, initial, ornament, photograph, map, stamp,"
+        " bookplate; may be repeated",
+        examples=[["map"]],
+    )
+    pictures_only: bool | None = Field(
+        default=None,
+        description="true: leave out whole pages of books whose pictures are items of their own, or that have"
+        " none; false: only these",
+    )
 
     def filters(self, concealed: tuple[str, ...]) -> Filters:
         """The engine's filters, which also exclude the institutions that this user may not see."""

@@ -37,6 +37,9 @@ from .conftest import keys, samples_of
         (Filters(split="test"), lambda r: r.split == "test"),
         (Filters(has_region=True), lambda r: False),
         (Filters(has_region=False), lambda r: True),
+        (Filters(pictures_only=True), lambda r: True),
+        (Filters(pictures_only=False), lambda r: False),
+        (Filters(picture_kind="map"), lambda r: False),
         (
             Filters(earliest=1550, latest=1560),
             lambda r: r.date and r.date.latest >= 1550 and r.date.earliest <= 1560,

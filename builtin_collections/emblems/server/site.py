@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -20,8 +21,9 @@ from builtin_collections.serving.presentation3 import CONTENT_TYPE
 
 _PUBLISHED = datetime(2025, 3, 1, 9, tzinfo=UTC)
 _ROBOTS = "User-agent: *\nDisallow: /admin/\n"
-# A harvest asks for a page and then for its pictures: the page is not drawn again for each.
-_KEPT_PAGES = 12
+# A harvest asks for a page and then for its pictures: the page is not drawn again for each. Nor is it for its
+# text, which is asked for when all pages were harvested.
+_KEPT_PAGES, _KEPT_TRUTHS = 12, 4096
 
 
 class Site:
@@ -31,7 +33,7 @@ class Site:
         self._books = {book.name: book for book in books}
         self._addresses = presentation.Addresses(base)
         self._drawn = lru_cache(_KEPT_PAGES)(self._draw)
-        self._truths = lru_cache(4096)(lambda name, number: self._drawn(name, number)[1])
+        self._known: OrderedDict[tuple[str, int], Truth] = OrderedDict()
         self._routes: list[tuple[re.Pattern[str], Callable[..., Answer]]] = [
             (re.compile(r"/image/([a-z0-9-]{1,60})-f(\d{1,4})(?:/(.{0,200}))?"), self._image),
             (re.compile(r"/iiif/([a-z0-9-]{1,60})/manifest"), self._manifest),
@@ -54,7 +56,16 @@ class Site:
         return refusal(404, "nothing is kept here")
 
     def _draw(self, name: str, number: int) -> tuple[Image.Image, Truth]:
-        return page(self._books[name], number)
+        image, truth = page(self._books[name], number)
+        self._known[name, number] = truth
+        if len(self._known) > _KEPT_TRUTHS:
+            self._known.popitem(last=False)
+        return image, truth
+
+    def _truth(self, name: str, number: int) -> Truth:
+        """What is on a page, which is drawn only if it was never asked for."""
+        known = self._known.get((name, number))
+        return self._drawn(name, number)[1] if known is None else known
 
     def _sheet(self, name: str, number: str) -> tuple[Volume, int] | None:
         book = self._books.get(name)
@@ -93,7 +104,7 @@ class Site:
         if found is None or presentation.text_format(found[0]) != kind:
             return refusal(404, "no such text")
         book, place = found
-        truth = self._truths(name, place)
+        truth = self._truth(name, place)
         file_name = f"{name}-f{number}.tif"
         if kind == "annotations":
             address = self._addresses.text(book, place, kind)

@@ -93,6 +93,7 @@ FACETS = Facets(
     century=(FacetValue(value="1400", label="1400–1499", count=1),),
     num_reusable=1,
     num_with_region=1,
+    num_pictures=1,
     earliest=1475,
     latest=1485,
 )

@@ -83,6 +83,8 @@ class SidePanel:
     groups: tuple[FilterGroup, ...]
     tree: tuple[Branch, ...]
     num_reusable: int
+    num_pictures: int
+    num_whole_pages: int
     earliest: int | None
     latest: int | None
     centuries: tuple[Century, ...]
@@ -106,6 +108,8 @@ def side_panel(counted: Facets, params: SearchParams, translation: Translation) 
         groups=tuple(group for group in groups if len(group.choices) > 1 or _is_set(group)),
         tree=_tree(counted.iconclass_tree, params.iconclass, translation),
         num_reusable=counted.num_reusable,
+        num_pictures=counted.num_pictures,
+        num_whole_pages=counted.num_whole_pages,
         earliest=counted.earliest,
         latest=counted.latest,
         centuries=_histogram(counted.century, params),
@@ -120,9 +124,24 @@ def legends(translation: Translation) -> dict[str, str]:
         "rights": _("Rights"),
         "language": _("Language of a caption"),
         "object_type": _("Kind of object"),
+        "picture_kind": _("Kind of picture"),
         "iconclass": _("Iconclass"),
         "creator": _("Maker"),
         "place": _("Place"),
+    }
+
+
+def picture_kinds(translation: Translation) -> dict[str, str]:
+    """What the kinds of pictures on pages are called."""
+    _ = translation.catalogue.gettext
+    return {
+        "illustration": _("Illustration"),
+        "initial": _("Initial"),
+        "ornament": _("Ornament"),
+        "photograph": _("Photograph"),
+        "map": _("Map"),
+        "stamp": _("Stamp"),
+        "bookplate": _("Bookplate"),
     }
 
 
@@ -200,6 +219,8 @@ def value_label(name: str, value: FacetValue, translation: Translation) -> str:
         return translation.language_name(value.value)
     if name == "rights" and value.value == NO_RIGHTS:
         return str(translation.catalogue.gettext("No rights statement"))
+    if name == "picture_kind":
+        return picture_kinds(translation).get(value.value, value.label)
     if name == "iconclass" and value.value:
         words = iconography.shown(value.value, translation.language)
         return f"{value.value} {words}".strip()

@@ -19,7 +19,7 @@ from retrieval import iconography
 from retrieval.service import hit_links
 from retrieval.service.occlusion import PARTS
 from retrieval.service.pages import view_models as views
-from retrieval.service.pages.facets import value_label
+from retrieval.service.pages.facets import picture_kinds, value_label
 from retrieval.service.pages.search_help import field_labels, said
 from retrieval.service.pages.translations import LANGUAGES, Translation, choose
 
@@ -66,6 +66,7 @@ def environment(language: str) -> Environment:
         nine_parts=NINE_PARTS,
         facet_label=lambda name, value: value_label(name, value, translation),
         field_labels=field_labels(translation),
+        picture_kinds=picture_kinds(translation),
         hint_text=lambda hint: said(hint, translation),
         is_shown=hit_links.is_shown,
         frame=views.frame,

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from iconoclip import iconclass
 from iconoclip.record import KEY_PATTERN
 from retrieval import iconography
-from retrieval.answers import NotationSuggestion
+from retrieval.answers import Hit, Item, NotationSuggestion
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.service.api.images import keep
 from retrieval.service.context import Concealed, InjectedContext, ServiceContext, no_such_item
@@ -155,6 +155,8 @@ def item(
         request,
         "item.html",
         item=found,
+        page=_hit_if_here(context, found.hit.in_page.key, concealed) if found.hit.in_page else None,
+        on_page=_pictures_on(context, found, concealed),
         base=context.base_url(request),
         recommended=recommended(found.record, context, concealed, translation_for(request).language),
         seen=SeenText(text, OcclusionOverlay.of(context.explain(key, text, concealed))) if text else None,
@@ -163,6 +165,21 @@ def item(
         else None,
         divisions=iconography.children(""),
     )
+
+
+def _pictures_on(context: ServiceContext, item: Item, concealed: tuple[str, ...]) -> list[Hit]:
+    """The pictures that were cut from a whole page, as far as they are here."""
+    keys = item.record.page.pictures if item.record.page else ()
+    return [hit for key in keys if (hit := _hit_if_here(context, key, concealed)) is not None]
+
+
+def _hit_if_here(context: ServiceContext, key: str | None, concealed: tuple[str, ...]) -> Hit | None:
+    if key is None:
+        return None
+    try:
+        return context.hit(key, concealed)
+    except Refusal:
+        return None
 
 
 def _suggested(

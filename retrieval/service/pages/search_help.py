@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from retrieval.answers import SearchHint
 from retrieval.query_language.fields import NAMES
 from retrieval.query_language.hints import TEXTS
+from retrieval.service.pages.facets import picture_kinds
 from retrieval.service.pages.translations import Translation
 
 # The field of the query language for each filter whose name is another.
-FIELD_OF_FILTER = {"object_type": "type", "iconclass": "notation"}
+FIELD_OF_FILTER = {"object_type": "type", "iconclass": "notation", "picture_kind": "picture"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def field_labels(translation: Translation) -> dict[str, str]:
         "language": _("Language of a caption"),
         "rights": _("Rights"),
         "reuse": _("Reuse"),
+        "picture": _("Kind of picture"),
     }
 
 
@@ -52,6 +54,7 @@ def fields(translation: Translation) -> tuple[FieldHelp, ...]:
         "language": "de",
         "rights": "PDM",
         "reuse": translation.catalogue.gettext("yes"),
+        "picture": picture_kinds(translation)["map"].lower(),
     }
     labels = field_labels(translation)
     names = {field: NAMES[field].get(translation.language, NAMES[field]["en"])[0] for field in values}

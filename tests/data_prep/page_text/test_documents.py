@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from data_prep.candidate import Refusal
-from data_prep.page_text.documents import format_of, mets_page_types, read_page_text, references
+from data_prep.page_text.documents import format_of, mets_address, read_page_text, references
 from data_prep.page_text.folder import TextFolder, normalised
+from data_prep.page_text.structure import mets_page_types, mets_pages, page_kind_of
 from data_prep.page_text.zones import PageText, Zone, kind_of
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -281,3 +282,36 @@ def test_a_folder_finds_the_document_of_a_page_by_its_name(tmp_path):
 )
 def test_names_are_compared_without_their_endings(name, stem):
     assert normalised(name) == stem
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        ([("volume", "Maps of the world"), ("page", "Front cover")], "binding"),
+        ([("page", ""), ("chapter", "Of plates and maps")], None),
+        ([("page", "12"), ("Illustration", "")], "picture"),
+        ([("page", ""), ("colour_checker", "")], "target"),
+        ([("page", "Farbkarte")], "target"),
+        ([("page", "Leerseite")], "blank"),
+        ([("page", ""), ("map", "")], "map"),
+        ([("page", ""), ("musical_notation", "")], "music"),
+        ([], None),
+    ],
+)
+def test_types_of_parts_and_labels_of_pages_tell_the_kind_of_a_page(parts, kind):
+    assert page_kind_of(parts) == kind
+
+
+def test_a_mets_document_is_found_and_a_wrong_one_refused():
+    link = {
+        "id": "https://house.example/mets/1.xml",
+        "profile": "http://www.loc.gov/METS/",
+        "type": "Dataset",
+    }
+    other = {"id": "https://house.example/mods/1.xml", "profile": "http://www.loc.gov/mods/v3"}
+    assert mets_address({"seeAlso": [other, link]}) == link["id"]
+    assert mets_address({"seeAlso": [other]}) is None
+    for document, reason in ((b"<alto/>", "no METS"), (b"<mets", "not XML"), (b"", "empty")):
+        refusal = mets_pages(document, "x")
+        assert isinstance(refusal, Refusal)
+        assert reason in refusal.reason

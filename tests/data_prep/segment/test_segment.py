@@ -26,7 +26,7 @@ from iconoclip.cli import main
 from iconoclip.config import build
 from iconoclip.errors import BadInput, ConfigError, DamagedData, SomeRefused
 from iconoclip.page_layout.measure import overlap
-from iconoclip.record import Region, sample_key
+from iconoclip.record import Region, Source, sample_key
 from iconoclip.shardset import ShardSet
 from tests.commands import THE_COMMAND, Command
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
@@ -371,3 +371,57 @@ def test_options_that_do_not_fit_are_refused(tmp_path):
     ):
         with pytest.raises(ConfigError):
             build(SegmentConfig, values, "a test")
+
+
+def test_withdrawn_pictures_stay_withdrawn_whatever_is_changed(pages_set, tmp_path):
+    pages = pages_set([page(PICTURE), page(PICTURE), page(PICTURE)])
+    first, second, third = run(pages, tmp_path / "out").records()
+    of_pages = [record.key for record in pages.records()]
+
+    def withdraw(folder, key):
+        takedown(TakedownConfig(shardset=folder, keys=[key], reason="a claim", at="2026-02-01T00:00:00Z"))
+
+    withdraw(tmp_path / "out", first.key)
+    withdraw(pages.folder, of_pages[1])
+    # Another engine setting looks at all pages again, and never saw the withdrawn one.
+    after = run(ShardSet(pages.folder), tmp_path / "out", max_side_pixels=100)
+    assert [record.key for record in after.records()] == [third.key]
+    assert {one.key for one in after.manifest.tombstones} == {first.key, second.key}
+    # Killed while it was written: the set has no manifest, and with it no tombstone.
+    (tmp_path / "out" / "shardset.json").unlink()
+    again = run(ShardSet(pages.folder), tmp_path / "out")
+    assert [record.key for record in again.records()] == [third.key]
+    kept = [row for part in (tmp_path / "out" / ".segment").glob("*.parquet")
+            for row in pq.read_table(part).to_pylist()]  # fmt: skip
+    assert of_pages[1] not in {row["key"] for row in kept}, "its picture is not on the disk either"
+
+
+def test_the_structure_of_a_volume_tells_kinds_of_pages(pages_set, tmp_path):
+    places = {
+        f"page_{number}": {"source": Source(id=f"https://house.example/iiif/book_f{number}")}
+        for number in range(3)
+    }
+    pages = pages_set([page(PICTURE), page(PICTURE), page()], **places)
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    files = "".join(
+        f'<file ID="F{number}"><FLocat xlink:href="file:///scans/book_f{number}.tif"/></file>'
+        for number in range(3)
+    )
+    divs = "".join(
+        f'<div TYPE="{kind}" LABEL="{label}"><fptr FILEID="F{number}"/></div>'
+        for number, (kind, label) in enumerate(
+            [("page", "Colour checker"), ("page", "1"), ("Illustration", "A heron")]
+        )
+    )
+    head = '<mets xmlns="http://www.loc.gov/METS/" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    (folder / "volume.mets.xml").write_text(
+        f"{head}<fileSec><fileGrp>{files}</fileGrp></fileSec><structMap>{divs}</structMap></mets>"
+    )
+    (folder / "broken.mets.xml").write_text("<mets")
+    found = run(pages, tmp_path / "out", text_folder=folder)
+    rows = pq.read_table(tmp_path / "out" / "pages.parquet").to_pylist()
+    assert [(row["kind"], row["origin"]) for row in rows] == [
+        ("target", "institution"), ("mixed", "model"), ("mixed", "institution"),
+    ]  # fmt: skip
+    assert len(found) == 1, "a colour target holds no picture"
