@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from iconoclip.page_layout.kinds import PageKind
 from iconoclip.vocabulary import SLUG_PATTERN
 
 # No dot: WebDataset splits a member's name at its first dot. Lower case: some file systems merge cases.
@@ -216,7 +215,7 @@ class Image(RecordModel):
 class PageFacts(RecordModel):
     """What `iconoclip segment` found on the page that an image shows."""
 
-    kind: PageKind = Field(description="what kind of page it is")
+    kind: Slug = Field(description="what kind of page it is: picture, mixed, text, blank, ...")
     pictures: tuple[Key, ...] = Field((), description="keys of its pictures that are records of their own")
 
 
