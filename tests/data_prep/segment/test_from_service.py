@@ -126,7 +126,7 @@ def test_pictures_are_cut_at_full_resolution(book, server, tmp_path):
         assert record.source.image.startswith(f"{record.source.image_service}/{region}/")
     assert said_of(tmp_path / "out")["num_cut"] == 4
     assert check(CheckConfig(shardset=found.folder)) == 0
-    # The same pictures again, smaller: nothing is asked for again where it is there already.
+    # What is there already is not requested again.
     run(book, tmp_path / "out", server)
     assert server.asked("") == []
 
