@@ -207,3 +207,14 @@ def may_train(rights: Rights, policy: PolicyName) -> bool:
     """
     reading = read(rights.raw or rights.uri)
     return rights.may_train and reading == Reading(rights.uri) and policy in terms(rights.uri).train_under
+
+
+def may_pass_on(raw: str | None, uri: str | None, allowed: frozenset[Redistribute]) -> bool:
+    """Whether a picture may be passed on, decided again from the statement that its record quotes.
+
+    Args:
+        raw: the value as found.
+        uri: the canonical URI that the record states for it; it must be what the value means.
+        allowed: the kinds of permission that suffice.
+    """
+    return read(raw or uri) == Reading(uri) and terms(uri).redistribute in allowed

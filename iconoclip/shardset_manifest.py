@@ -16,6 +16,8 @@ RECORDS_NAME = "records.parquet"
 # change; `unseal` explains why they are removed with the manifest.
 SIGNATURE_NAME = "shardset.json.sig"
 QUALITY_NAME = "quality.html"
+# The samples as Parquet with their pictures inside, for the libraries of others (`iconoclip card`).
+EMBEDDED_FOLDER = "data"
 MAX_SHARD_BYTES = 1_000_000_000
 MAX_MANIFEST_BYTES = 256_000_000
 
@@ -80,10 +82,22 @@ class ShardSetManifest(_ManifestModel):
 
 def unseal(folder: Path) -> None:
     """Remove the manifest of a set before its files change, so that no reader sees half a set. Also remove
-    the signature and the report, which describe the old set: the report would still show a withdrawn picture.
+    the signature, the report and the Parquet files, which describe the old set: the latter two would still
+    show a withdrawn picture.
     """
     for name in (MANIFEST_NAME, SIGNATURE_NAME, QUALITY_NAME):
         (folder / name).unlink(missing_ok=True)
+    remove_embedded(folder)
+
+
+def remove_embedded(folder: Path) -> bool:
+    """Remove the Parquet files with pictures; whether there were any."""
+    paths = [*(folder / EMBEDDED_FOLDER).glob("*.parquet")]
+    for path in paths:
+        path.unlink()
+    if paths and not any((folder / EMBEDDED_FOLDER).iterdir()):
+        (folder / EMBEDDED_FOLDER).rmdir()
+    return bool(paths)
 
 
 def with_tombstones(manifest: ShardSetManifest, tombstones: Iterable[Tombstone]) -> ShardSetManifest:

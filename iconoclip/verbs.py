@@ -92,6 +92,11 @@ VERBS: dict[str, Verb] = {
         "data_prep.publish.config:CardConfig",
         "data_prep.publish.card:card",
     ),
+    "publish": Verb(
+        "publish a shard set on the Hugging Face Hub, in S3 or in a folder, and keep it up to date",
+        "data_prep.publish.config:PublishConfig",
+        "data_prep.publish.verb:publish",
+    ),
     "train": Verb(
         "train or fine-tune an OpenCLIP model on shard sets",
         "training.config:TrainConfig",

@@ -118,7 +118,7 @@ def _begin(ledger: Ledger, session: Session, config: PackConfig, reader: TableRe
     if known["table_sha256"] not in (None, identity["table_sha256"]):
         raise DamagedData(
             "the table has changed since this pack was begun",
-            where=reader.path,
+            where=reader.name,
             remedy="choose another --out",
         )
     if known["pack_config"] not in (None, identity["pack_config"], older_digest(config, without)):
@@ -146,7 +146,7 @@ def read_into(ledger: Ledger, reader: TableReader, storing: Storing) -> None:
     with progress("read", unit="rows") as meter:
         for number, found in enumerate(reader.chunks()):
             rows = FoundRows([item_row(candidate, storing) for candidate in found.candidates], [])
-            ledger.add_chunk(number, LinkRow(f"{reader.path}#{number}", "table"), found, rows)
+            ledger.add_chunk(number, LinkRow(f"{reader.name}#{number}", "table"), found, rows)
             meter.advance(len(found.candidates) + len(found.refusals))
     ledger.note(table_read="yes")
 

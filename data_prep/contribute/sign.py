@@ -19,9 +19,9 @@ from data_prep.contribute.config import SignConfig
 from data_prep.contribute.signatures import (
     DOCUMENTS_NAME,
     DOCUMENTS_SIGNATURE_NAME,
-    SIGNED_DOCUMENTS,
     fingerprint,
     said,
+    signed_documents,
     ssh_keygen,
 )
 from iconoclip.errors import BadInput, MissingRequirement
@@ -62,7 +62,7 @@ def _signed(message: Path, key: Path, name: str) -> Path:
 
 def _sign_documents(folder: Path, key: Path) -> None:
     """List the checksums of the documents as `sha256sum` does, and sign the list."""
-    there = [name for name in SIGNED_DOCUMENTS if (folder / name).is_file()]
+    there = signed_documents(folder)
     with atomic_write(folder / DOCUMENTS_NAME) as file:
         file.write("".join(f"{sha256_of(folder / name)}  {name}\n" for name in there).encode())
     _signed(folder / DOCUMENTS_NAME, key, DOCUMENTS_SIGNATURE_NAME)

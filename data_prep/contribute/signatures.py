@@ -10,6 +10,7 @@ from typing import Final
 
 from iconoclip.errors import MissingRequirement
 from iconoclip.shardset import MANIFEST_NAME, QUALITY_NAME, SIGNATURE_NAME, ShardSet
+from iconoclip.shardset_manifest import EMBEDDED_FOLDER
 
 # The purpose of the signature: one made for an e-mail or a commit is not valid for a shard set.
 NAMESPACE: Final = "iconoclip-shardset"
@@ -18,6 +19,13 @@ MAX_SIGNATURE_BYTES: Final = 100_000
 DOCUMENTS_NAME: Final = "documents.sha256"
 DOCUMENTS_SIGNATURE_NAME: Final = "documents.sha256.sig"
 SIGNED_DOCUMENTS: Final = ("README.md", "croissant.json", QUALITY_NAME, "report.json", "refused.jsonl")
+
+
+def signed_documents(folder: Path) -> list[str]:
+    """The names of the documents in a set's folder that a signature covers, within the folder."""
+    embedded = sorted((folder / EMBEDDED_FOLDER).glob("*.parquet"))
+    there = [name for name in SIGNED_DOCUMENTS if (folder / name).is_file()]
+    return [*there, *(f"{EMBEDDED_FOLDER}/{path.name}" for path in embedded)]
 
 
 def wrong_signature(shardset: ShardSet, signers: Path | None) -> str | None:

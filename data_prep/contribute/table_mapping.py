@@ -20,6 +20,7 @@ from data_prep.sources.tables.cells import Cells
 from data_prep.sources.tables.files import RECORDS, table_files
 from data_prep.sources.tables.guess import Guess, example, guess
 from data_prep.sources.tables.picture_files import PictureFolder
+from data_prep.sources.tables.remote_tables import folder_of, on_disk
 from data_prep.sources.tables.rows import Row
 from data_prep.sources.tables.web_folders import web_folder
 from iconoclip.config import build, laid_over
@@ -50,7 +51,7 @@ def with_mapping(config: PackConfig) -> PackConfig:
         ConfigError: the guess is not confirmed, or no column holds pictures.
         BadInput: the table cannot be read.
     """
-    paths = table_files(Path(config.table))
+    paths = table_files(on_disk(config.table))
     if "columns" in config.model_fields_set or paths[0].suffix.lower() in RECORDS:
         return config
     rows = first_rows_of(paths, config)
@@ -74,7 +75,7 @@ def with_mapping(config: PackConfig) -> PackConfig:
 
 
 def _pictures(config: PackConfig, table: Path) -> PictureFolder | None:
-    if web_folder(config.images):
+    if web_folder(config.images or folder_of(config.table)):
         return None
     return PictureFolder(Path(config.images) if config.images is not None else table.parent)
 

@@ -25,6 +25,7 @@ from iconoclip.shardset import (
     Tombstone,
     with_tombstones,
 )
+from iconoclip.shardset_manifest import remove_embedded
 
 MAX_KEYS_BYTES = 100_000_000
 
@@ -59,6 +60,8 @@ def takedown(config: TakedownConfig) -> int:
         _remove(
             config.shardset / QUALITY_NAME, "`iconoclip card` writes it again, without the withdrawn items"
         )
+        if remove_embedded(config.shardset):
+            print("the Parquet files with pictures were removed: `iconoclip card` writes them again")
     print(
         f"{len(new)} samples withdrawn, {len(keys) - len(new)} were before; {len(ShardSet(config.shardset))}"
         " remain"

@@ -1,4 +1,4 @@
-"""Tars from object storage and web servers, by fsspec: whole, or not at all.
+"""Tars and tables from object storage and web servers, by fsspec: whole, or not at all.
 
 These are addresses that a person types on the command line, not links that a server sends; so they may be on
 this machine or in a private network.
@@ -25,8 +25,8 @@ def is_remote(address: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]*://", address, re.IGNORECASE) is not None
 
 
-def fetch_tar(address: str, target: Path) -> Path:
-    """Fetch a tar into the file `target`, trying again when the network or the server fails.
+def fetch_file(address: str, target: Path) -> Path:
+    """Fetch a file into the file `target`, trying again when the network or the server fails.
 
     Raises:
         TryAgainLater: it failed again and again.
@@ -38,7 +38,7 @@ def fetch_tar(address: str, target: Path) -> Path:
             _fetch_once(address, target)
             return target
         except FileNotFoundError:
-            raise MissingRequirement("no such tar", where=address, remedy="check the address") from None
+            raise MissingRequirement("no such file", where=address, remedy="check the address") from None
         except (ImportError, ValueError) as error:
             raise MissingRequirement(
                 f"such addresses cannot be read: {error}",

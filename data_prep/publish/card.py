@@ -1,5 +1,5 @@
-"""`iconoclip card`: the dataset card for people (README.md), the same for machines (croissant.json), and a
-quality report with images (quality.html).
+"""`iconoclip card`: the dataset card for people (README.md), the same for machines (croissant.json), a
+quality report with images (quality.html), and the samples as Parquet for the libraries of others (data/).
 
 Their only sources are shardset.json and the index. Nothing is written by hand, so nothing becomes outdated
 unnoticed. The card's front matter is that of the Hugging Face Hub (huggingface.co/docs/hub/datasets-cards).
@@ -8,16 +8,20 @@ unnoticed. The card's front matter is that of the Hugging Face Hub (huggingface.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from data_prep.publish.config import CardConfig
+from data_prep.publish.config import CardConfig, Described
 from data_prep.publish.croissant import croissant
+from data_prep.publish.embedded import write_embedded
 from data_prep.publish.quality import write_quality
 from iconoclip.files import atomic_write, write_json
 from iconoclip.rights import statement, terms
 from iconoclip.shardset import ShardSet
+from iconoclip.shardset_manifest import EMBEDDED_FOLDER
 
 CARD_NAME = "README.md"
 CROISSANT_NAME = "croissant.json"
@@ -31,21 +35,49 @@ def card(config: CardConfig) -> int:
         MissingRequirement: no shard set there.
         DamagedData: its index does not match its checksum.
     """
-    shardset = ShardSet(config.shardset)
-    write_json(shardset.folder / CROISSANT_NAME, croissant(shardset, config))
-    with atomic_write(shardset.folder / CARD_NAME) as file:
-        file.write(card_text(shardset, config).encode())
-    quality = write_quality(shardset, config)
-    print(f"{shardset.folder / CARD_NAME}\n{shardset.folder / CROISSANT_NAME}\n{quality}")
+    for path in write_documents(ShardSet(config.shardset), config):
+        print(path)
     return 0
 
 
-def card_text(shardset: ShardSet, config: CardConfig) -> str:
-    """The dataset card in Markdown."""
-    facts = _CardFacts(shardset)
+def write_documents(shardset: ShardSet, config: Described) -> list[Path]:
+    """Write the documents of a set into its folder. Returns their paths."""
+    embedded = write_embedded(shardset, config.embed)
+    names = institution_names(shardset)
+    paths = [shardset.folder / CARD_NAME, shardset.folder / CROISSANT_NAME]
+    with atomic_write(paths[0]) as file:
+        file.write(card_text(shardset, config, names, embedded).encode())
+    write_json(paths[1], croissant(shardset, config, names, is_embedded=bool(embedded)))
+    return [*paths, write_quality(shardset, config), *embedded]
+
+
+def institution_names(shardset: ShardSet) -> dict[str, str]:
+    """The short names of the institutions in a set, with their names as they write them."""
+    table = shardset.table(["institution", "shard", "record_offset", "record_size"])
+    names: dict[str, str] = {}
+    for row in table.to_batches(max_chunksize=10_000):
+        slugs = row["institution"].to_pylist()
+        for place, slug in enumerate(slugs):
+            if slug not in names:
+                where = row.slice(place, 1).to_pylist()[0]
+                record = shardset.read_record(where["shard"], where["record_offset"], where["record_size"])
+                names[slug] = record.institution.name
+    return names
+
+
+def card_text(
+    shardset: ShardSet, config: Described, names: dict[str, str], embedded: Sequence[Path] = ()
+) -> str:
+    """The dataset card in Markdown.
+
+    Args:
+        names: of the institutions, by short name.
+        embedded: the Parquet files with pictures.
+    """
+    facts = _CardFacts(shardset, names)
     title = config.title or shardset.manifest.name
     parts = [
-        _head(shardset, facts, title),
+        _head(shardset, facts, title, embedded),
         f"# {title}",
         config.description or _summary(facts),
         _counts("Institutions", "institution", facts.institutions),
@@ -56,7 +88,7 @@ def card_text(shardset: ShardSet, config: CardConfig) -> str:
         + "\n\nImages of one object, and near-duplicates across objects, are in the same split.",
         _examples(facts),
         _provenance(shardset),
-        _use(shardset),
+        _use(shardset, is_embedded=bool(embedded)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -64,11 +96,11 @@ def card_text(shardset: ShardSet, config: CardConfig) -> str:
 class _CardFacts:
     """Counts over the samples that are not withdrawn."""
 
-    def __init__(self, shardset: ShardSet) -> None:
+    def __init__(self, shardset: ShardSet, names: dict[str, str]) -> None:
         columns = ["institution", "captions", "split", "rights_uri", "train", "opt_out", "earliest", "latest"]
         rows = shardset.table(columns).to_pylist()
         self.num_samples = len(rows)
-        self.institutions = Counter(row["institution"] for row in rows)
+        self.institutions = Counter(names[row["institution"]] for row in rows)
         self.splits = Counter(row["split"] for row in rows)
         self.rights = Counter(row["rights_uri"] or "none" for row in rows)
         captions = [caption for row in rows for caption in row["captions"]]
@@ -84,7 +116,7 @@ class _CardFacts:
         self.examples = firsts[::step][:NUM_EXAMPLES]
 
 
-def _head(shardset: ShardSet, facts: _CardFacts, title: str) -> str:
+def _head(shardset: ShardSet, facts: _CardFacts, title: str, embedded: Sequence[Path]) -> str:
     """The YAML front matter that the Hub reads."""
     languages = sorted(
         {
@@ -101,13 +133,19 @@ def _head(shardset: ShardSet, facts: _CardFacts, title: str) -> str:
         "task_categories": ["image-to-text", "text-to-image", "zero-shot-image-classification"],
         "tags": ["webdataset", "iiif", "cultural-heritage", "iconography"],
         "size_categories": [_size_category(facts.num_samples)],
-        "configs": [
-            {"config_name": "default", "data_files": [shard.name for shard in shardset.manifest.shards]}
-        ],
+        **_configs(embedded),
     }
     if languages:
         head["language"] = languages
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---"
+
+
+def _configs(embedded: Sequence[Path]) -> dict[str, Any]:
+    """What `datasets.load_dataset` reads, a split each. The shards are no such thing: they hold several
+    splits and maybe withdrawn samples, and their records differ in their fields."""
+    splits = list(dict.fromkeys(path.name.rpartition("-")[0] for path in embedded))
+    files = [{"split": split, "path": f"{EMBEDDED_FOLDER}/{split}-*.parquet"} for split in splits]
+    return {"configs": [{"config_name": "default", "data_files": files}]} if files else {"viewer": False}
 
 
 def _size_category(count: int) -> str:
@@ -136,7 +174,7 @@ def _counts(title: str, column: str, counts: Counter[str]) -> str:
     return f"## {title}\n\n| {column} | count |\n|---|---:|\n{rows}{more}" if counts else ""
 
 
-def _rights(facts: _CardFacts, config: CardConfig) -> str:
+def _rights(facts: _CardFacts, config: Described) -> str:
     rows = []
     for uri, count in facts.rights.most_common():
         allowed = terms(None if uri == "none" else uri)
@@ -197,11 +235,16 @@ def _provenance(shardset: ShardSet) -> str:
     return "\n".join(lines)
 
 
-def _use(shardset: ShardSet) -> str:
+def _use(shardset: ShardSet, *, is_embedded: bool) -> str:
     first = shardset.manifest.shards[0].name if shardset.manifest.shards else ""
+    loading = (
+        "`datasets.load_dataset` loads this folder: pictures, captions and rights, without withdrawn samples."
+        if is_embedded
+        else "For `datasets.load_dataset`, write the samples as Parquet: `iconoclip card FOLDER --embed yes`."
+    )
     return (
-        "## Use\n\nThe shards are plain WebDataset tars: `KEY.jpg`, `KEY.json` (the record), `KEY.txt` (its"
-        " first caption).\n\n"
+        f"## Use\n\n{loading}\n\nThe shards are plain WebDataset tars: `KEY.jpg`, `KEY.json` (the"
+        " record), `KEY.txt` (its first caption).\n\n"
         "```python\nimport webdataset as wds\n\n"
         f'samples = wds.WebDataset("{first}", shardshuffle=False).decode("pil").to_tuple("jpg", "txt",'
         ' "json")\n```\n\n'

@@ -18,7 +18,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader
 
 from data_prep.images.store import Wanted, store_image
-from data_prep.publish.config import CardConfig
+from data_prep.publish.config import Described
 from data_prep.publish.histogram import Histogram, edges_of_years
 from iconoclip.files import atomic_write
 from iconoclip.pictures import ImageRefused
@@ -119,7 +119,7 @@ class Picture:
     homepage: str | None
 
 
-def write_quality(shardset: ShardSet, config: CardConfig) -> Path:
+def write_quality(shardset: ShardSet, config: Described) -> Path:
     """Write quality.html into the set's folder. Returns its path."""
     quality, chosen = Quality(), _Chooser(NUM_PICTURES)
     for row in _rows(shardset):

@@ -8,7 +8,6 @@ once, in data_prep.description.describe.
 from __future__ import annotations
 
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,16 +29,22 @@ from data_prep.institutions import (
 from data_prep.sources.table_config import Columns, TableSettings
 from data_prep.sources.tables.cells import Cells, columns_in, names_in, values_of
 from data_prep.sources.tables.files import LINES, RECORDS, ROWS_OF_A_CHUNK, digest_of, rows, table_files
-from data_prep.sources.tables.picture_files import Match, PictureFolder, differences_in
+from data_prep.sources.tables.picture_files import (
+    Match,
+    PictureFolder,
+    differences_in,
+    is_plain_name,
+    why_missing,
+)
 from data_prep.sources.tables.records import COLUMNS as COLUMNS_OF_RECORDS
+from data_prep.sources.tables.regions import regions_of
+from data_prep.sources.tables.remote_tables import folder_of, on_disk
 from data_prep.sources.tables.rows import Reading, Row, Spoken
 from data_prep.sources.tables.web_folders import web_folder
 from iconoclip.config import nearest
 from iconoclip.errors import BadInput, ConfigError
-from iconoclip.pictures import ImageRefused, header_size
 from iconoclip.record import Region, Source, is_slug
 
-MAX_REGIONS: Final = 500
 ROWS_LOOKED_AT: Final = 200
 
 
@@ -62,7 +67,8 @@ class TableReader:
     """
 
     def __init__(self, config: TableSettings) -> None:
-        self.paths = table_files(Path(config.table))
+        self.name = str(config.table)
+        self.paths = table_files(on_disk(config.table))
         self.path = self.paths[0]
         self._config, self._columns = config, config.columns
         if self.path.suffix.lower() in RECORDS and self._columns == Columns():
@@ -74,7 +80,7 @@ class TableReader:
         header = dict.fromkeys(name for row in first for name in row)
         self._cells = Cells(header, config.list_separator, config.separators)
         self._check_columns(list(header))
-        self.web = web_folder(config.images)
+        self.web = web_folder(config.images or folder_of(config.table))
         self.folder = Path() if self.web else self._image_folder(first)
         self._pictures = PictureFolder(self.folder)
 
@@ -207,7 +213,7 @@ class TableReader:
         found = self._pictures.match(name)
         if found.name and (not found.difference or self._config.near_files == "use"):
             return Match(found.name)
-        if found.name or found.others or _is_plain_name(name):
+        if found.name or found.others or is_plain_name(name):
             return Match(None, found.difference, (found.name,) if found.name else found.others)
         return Match(name)
 
@@ -314,22 +320,15 @@ class TableReader:
         return InstitutionProfile(slug=slug, name=name)
 
     def _regions(self, row: Row, name: str, page: Candidate) -> Iterator[Candidate | Refusal]:
-        regions = _listed(
-            next(
-                (found for key in names_in(self._columns.regions) if (found := self._cells.value(row, key))),
-                None,
-            )
-        )
-        size = _header_size(self.folder, name) if regions else None
-        for number, region in enumerate(regions[:MAX_REGIONS], 1):
-            where = f"{page.source.id}, region {number}"
-            place = self._place(region, size) if isinstance(region, dict) else None
-            if place is None:
-                yield Refusal(where, "a region that is no rectangle within the image")
-            elif min(place.width, place.height) < self._config.min_region_pixels:
-                yield Refusal(where, f"a region of {place.width}x{place.height} pixels, too small")
-            else:
+        names = names_in(self._columns.regions)
+        listed = next((found for key in names if (found := self._cells.value(row, key))), None)
+        for number, region, place in regions_of(
+            listed, self.folder / name, self._columns, self._config.min_region_pixels
+        ):
+            if isinstance(place, Region):
                 yield self._region(region, place, row, page)
+            else:
+                yield Refusal(f"{page.source.id}, region {number}", place)
 
     def _region(self, region: dict[str, Any], place: Region, row: Row, page: Candidate) -> Candidate:
         profile = self._profile(self._text(row, self._columns.institution))
@@ -349,32 +348,6 @@ class TableReader:
             region=place,
         )
 
-    def _place(self, region: dict[str, Any], size: tuple[int, int] | None) -> Region | None:
-        """A region's rectangle in whole pixels, cut to the image; None when there is none."""
-        if size is None:
-            return None
-        for key, units in ((self._columns.region_pixels, size), (self._columns.region_percent, (100, 100))):
-            numbers = _rectangle(region.get(key))
-            if numbers is None:
-                continue
-            across, down = size[0] / units[0], size[1] / units[1]
-            left, top = max(0, round(numbers[0] * across)), max(0, round(numbers[1] * down))
-            right = min(size[0], round((numbers[0] + numbers[2]) * across))
-            bottom = min(size[1], round((numbers[1] + numbers[3]) * down))
-            if right > left and bottom > top:
-                return Region(x=left, y=top, width=right - left, height=bottom - top)
-        return None
-
-
-def why_missing(file: Match) -> str:
-    """The reason for a picture that is not there, with what is near it."""
-    if not file.others:
-        return "no such file"
-    near = ", ".join(f"'{name}'" for name in file.others)
-    if file.difference:
-        return f"no such file; near it is {near} ({file.difference}): --near_files use takes such files"
-    return f"no such file; several are near it: {near}"
-
 
 def _language_of(text: str) -> str | None:
     return text.language if isinstance(text, Spoken) else None
@@ -387,43 +360,7 @@ def _is_in(folder: Path, name: str) -> bool:
         return False
 
 
-def _is_plain_name(name: str) -> bool:
-    """Whether a name leads to a file below a folder, so that nothing but the file can be wrong."""
-    path = Path(name.replace("\\", "/"))
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in name and ":" not in name
-
-
-def _listed(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return []
-    return value if isinstance(value, list) else []
-
-
-def _rectangle(value: Any) -> tuple[float, float, float, float] | None:
-    if isinstance(value, str):
-        value = value.replace(",", " ").split()
-    if not isinstance(value, list | tuple) or len(value) != 4:
-        return None
-    try:
-        x, y, width, height = (float(number) for number in value)
-    except (TypeError, ValueError):
-        return None
-    finite = all(abs(number) < 1e9 for number in (x, y, width, height))
-    return (x, y, width, height) if finite else None
-
-
 def _size(width: str | None, height: str | None) -> tuple[int, int] | None:
     if width and height and width.isdigit() and height.isdigit() and int(width) and int(height):
         return int(width), int(height)
     return None
-
-
-def _header_size(folder: Path, name: str) -> tuple[int, int] | None:
-    """Width and height of an image in a folder, from its header alone."""
-    try:
-        return header_size(folder / name)
-    except ImageRefused:  # the image itself is refused when it is read
-        return None

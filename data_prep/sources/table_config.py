@@ -83,8 +83,9 @@ class TableSettings(Storing):
     table: Path | str = Field(
         description=(
             "a table in CSV, Excel, OpenDocument, JSON, JSONL or Parquet, records in LIDO or MODS, or a"
-            " folder that holds one of them next to its images; or WebDataset tars: a folder of them, a path"
-            " or address, a brace list such as shards/{00000..00012}.tar"
+            " folder that holds one of them next to its images, on this disk or at an address (https://, or"
+            " s3:// of a public bucket); or WebDataset tars: a folder of them, a path or address, a brace"
+            " list such as shards/{00000..00012}.tar"
         ),
         json_schema_extra=positional(),
     )

@@ -18,16 +18,18 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from data_prep.candidate import Candidate, Found, Refusal
 from data_prep.config_groups import Network
-from data_prep.network.tars import fetch_tar, is_remote
+from data_prep.network.tars import fetch_file, is_remote
 from data_prep.sources.table import TableReader
 from data_prep.sources.table_config import Columns, TableSettings
 from data_prep.sources.tables.cells import Cells
 from data_prep.sources.tables.picture_files import Match
+from data_prep.sources.tables.web_folders import public_address
 from iconoclip.errors import ConfigError, MissingRequirement
 
 IMAGES: Final = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "jp2", "jxl", "avif")
@@ -92,7 +94,7 @@ class TarReader(TableReader):
     """
 
     def __init__(self, config: TableSettings, tars: list[str], folder: Path | None) -> None:
-        self.tars = tars
+        self.tars, self.name = tars, tars[0]
         for tar in tars:
             if not is_remote(tar) and not Path(tar).is_file():
                 raise MissingRequirement("no such tar", where=tar, remedy="check the path")
@@ -118,7 +120,7 @@ class TarReader(TableReader):
         """The candidates of each tar, in the order of its members.
 
         Raises:
-            ConfigError: no sample of the first tar states its rights, and the config does not for all.
+            ConfigError: no sample of a tar states its rights, and the config does not for all.
             TryAgainLater: a tar cannot be fetched now.
             MissingRequirement, BadInput: it cannot be fetched at all.
         """
@@ -135,15 +137,14 @@ class TarReader(TableReader):
                             found = Refusal(where, "an earlier sample has the same id")
                         seen.add(identity)
                     (refusals if isinstance(found, Refusal) else candidates).append(found)  # type: ignore[arg-type]
-                if number == 0:
-                    self._check_rights(candidates, address)
+                self._check_rights(candidates, address)
                 yield Found(tuple(candidates), refusals=tuple(refusals))
 
     def _check_rights(self, candidates: list[Candidate], address: str) -> None:
         """Someone must state the rights: the samples, or the user for all of them."""
         if candidates and not any(candidate.rights_raw for candidate in candidates):
             raise ConfigError(
-                "the samples state no rights",
+                "the samples of this tar state no rights",
                 where=address,
                 remedy="give --rights, a statement that holds for all of them",
             )
@@ -290,4 +291,6 @@ def _on_disk(address: str) -> Iterator[Path]:
         yield Path(address)
         return
     with tempfile.TemporaryDirectory(prefix="iconoclip-") as folder:
-        yield fetch_tar(address, Path(folder) / "shard.tar")
+        # Public buckets need no package for S3.
+        readable = address if find_spec("s3fs") else public_address(address)
+        yield fetch_file(readable, Path(folder) / "shard.tar")

@@ -18,15 +18,18 @@ from data_prep.contribute.signatures import (
     DOCUMENTS_SIGNATURE_NAME,
     SIGNED_DOCUMENTS,
     key_of,
+    signed_documents,
     wrong_documents_signature,
 )
 from iconoclip.files import sha256_of
 from iconoclip.shardset import MANIFEST_NAME, RECORDS_NAME, SIGNATURE_NAME, ShardSet
+from iconoclip.shardset_manifest import EMBEDDED_FOLDER
 
 MAX_LIST_BYTES: Final = 100_000
 _KNOWN: Final = (
     MANIFEST_NAME, RECORDS_NAME, SIGNATURE_NAME, DOCUMENTS_NAME, DOCUMENTS_SIGNATURE_NAME, *SIGNED_DOCUMENTS,
 )  # fmt: skip
+_EMBEDDED: Final = re.compile(rf"{EMBEDDED_FOLDER}/(train|val|test)-[0-9]{{5}}\.parquet")
 # Of version control and of file managers.
 _HARMLESS: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
 
@@ -35,6 +38,11 @@ def unknown_files(shardset: ShardSet) -> list[str]:
     """The names in a set's folder that are not of the format."""
     known = {*_KNOWN, *(shard.name for shard in shardset.manifest.shards)}
     names = sorted(path.name for path in shardset.folder.iterdir())
+    embedded = shardset.folder / EMBEDDED_FOLDER
+    if embedded.is_dir() and not embedded.is_symlink():
+        names.remove(EMBEDDED_FOLDER)
+        names += sorted(f"{EMBEDDED_FOLDER}/{path.name}" for path in embedded.iterdir())
+        known |= {name for name in names if _EMBEDDED.fullmatch(name)}
     return [name for name in names if name not in known and not _HARMLESS.fullmatch(name)]
 
 
@@ -42,7 +50,7 @@ def findings_of(shardset: ShardSet, signers: Path | None) -> Iterator[Finding]:
     """What is wrong with the documents of a signed set; nothing for a set without a signature."""
     if not (shardset.folder / SIGNATURE_NAME).is_file():
         return
-    there = [name for name in SIGNED_DOCUMENTS if (shardset.folder / name).is_file()]
+    there = signed_documents(shardset.folder)
     listed = _listed(shardset.folder / DOCUMENTS_NAME)
     if listed is None:
         for name in there:

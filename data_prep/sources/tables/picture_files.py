@@ -152,3 +152,19 @@ def _difference(wanted: str, found: str) -> str:
 def differences_in(matches: list[Match]) -> Counter[str]:
     """How many near names differ in which way."""
     return Counter(match.difference for match in matches if match.name and match.difference)
+
+
+def why_missing(file: Match) -> str:
+    """The reason for a picture that is not there, with what is near it."""
+    if not file.others:
+        return "no such file"
+    near = ", ".join(f"'{name}'" for name in file.others)
+    if file.difference:
+        return f"no such file; near it is {near} ({file.difference}): --near_files use takes such files"
+    return f"no such file; several are near it: {near}"
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name leads to a file below a folder, so that nothing but the file can be wrong."""
+    path = Path(name.replace("\\", "/"))
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name and ":" not in name

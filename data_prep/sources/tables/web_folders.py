@@ -50,6 +50,15 @@ def web_folder(images: Path | str | None) -> WebFolder | None:
     )
 
 
+def public_address(address: str) -> str:
+    """The https address of an object in a public bucket of S3; any other address stays as it is."""
+    scheme, _, rest = address.partition("://")
+    if scheme.lower() != "s3":
+        return address
+    folder, slash, name = rest.rpartition("/")
+    return _bucket(folder) + quote(name) if slash else _bucket(rest)
+
+
 def _bucket(rest: str) -> str:
     bucket, _, folder = rest.partition("/")
     folder = f"{quote(folder, safe='/')}/" if folder else ""

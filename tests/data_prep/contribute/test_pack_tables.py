@@ -368,3 +368,39 @@ def test_the_guides_default_table_and_config_work_word_for_word(museum: Path) ->
     assert record.institution.slug == "musterstadt"  # type: ignore[attr-defined]
     assert record.title == "Ansicht der Stadt; im Hintergrund der Dom"  # type: ignore[attr-defined]
     assert record.source.homepage == "https://example.org/1;jsessionid=9"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("word", ["{0}/bucket/t.csv", "{0}/bucket/", "s3://bucket/t.csv"])
+def test_a_table_at_an_address_is_read_with_the_pictures_next_to_it(
+    museum: Path, address: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        picture(museum / "www" / "bucket" / "scans" / f"{number}.jpg", number)
+    rows = f"file,caption,rights\nscans/0.jpg,Eine Kuh,{CC0}\nscans/1.jpg,Ein Huhn,{CC0}\n"
+    for name in ("t.csv", "metadata.csv"):
+        (museum / "www" / "bucket" / name).write_text(rows)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
+    table = word.format(address)
+    assert pack(table, "--dry_run") == 0
+    assert pack(table, "--out", "set") == 0
+    assert sorted(records()) == ["scans/0.jpg", "scans/1.jpg"]
+    # Another run of the same command has nothing to do.
+    assert pack(table, "--out", "set") == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "said"),
+    [
+        ("{0}/none.csv", 4, "no such file"),
+        ("{0}/empty/", 4, "no table in this folder"),
+        ("{0}/export", 2, "does not end with the name of a table"),
+        ("http://127.0.0.1:9/t.csv", 75, "cannot be fetched"),
+    ],
+)
+def test_a_table_that_is_not_at_its_address_is_an_answer(
+    museum: Path, address: str, word: str, code: int, said: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("data_prep.network.tars.PAUSES", ())
+    assert pack(word.format(address), "--out", "set") == code
+    assert said in capsys.readouterr().err

@@ -132,6 +132,20 @@ def test_without_any_statement_of_rights_nothing_is_packed(
     assert not (tmp_path / "out" / "shardset.json").exists()
 
 
+def test_every_tar_states_its_rights_not_only_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_plain(tmp_path / "0.tar", range(2), json={"rights": BY})
+    write_plain(tmp_path / "1.tar", range(2, 4))
+    assert pack(tmp_path / "out", str(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert "--rights" in said
+    assert "1.tar" in said
+    # Nothing was stored, so the same folder takes the settings that were missing.
+    assert pack(tmp_path / "out", str(tmp_path), "--rights", CC0) == 0
+    assert sorted(record.rights.uri for record in records(tmp_path / "out")) == [BY, BY, CC0, CC0]
+
+
 def hostile(path: Path) -> Path:
     """One sound sample among everything that can be wrong with one."""
     with tarfile.open(path, "w") as tar:
@@ -305,7 +319,7 @@ def test_tars_come_from_a_server_whatever_happens_once(
         (["503"] * 4, "a.tar", 75, "run the same command again"),
         (["cut"] * 4, "a.tar", 75, "run the same command again"),
         (["403"], "a.tar", 2, "the server refuses it (403)"),
-        ([], "none.tar", 4, "no such tar"),
+        ([], "none.tar", 4, "no such file"),
     ],
 )
 def test_a_server_that_does_not_give_it_is_an_answer(

@@ -1,0 +1,1 @@
+"""Where a shard set is published: a folder, a bucket of S3, a repository of the Hugging Face Hub."""
