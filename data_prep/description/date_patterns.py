@@ -30,8 +30,10 @@ CENTURIES = (
         rf"{any_of(words.CENTURY)}(?![a-z])\.?"
     ),
     re.compile(rf"(?<![\w.])(?:(?P<first>{_NUMBER})th\s*{_JOIN}\s*)?(?P<last>\d{{1,2}})th\s+c\b\.?"),
+    re.compile(rf"(?<![\w.])(?:(?P<first>{_NUMBER})e?\s*{_JOIN}\s*)?(?P<last>{_NUMBER})e\s+s\b\.?"),
+    # "milieu XVIIIe": French, with the word for century left out.
     re.compile(
-        rf"(?<![\w.])(?:(?P<first>{_ROMAN_CENTURY})e?\s*{_JOIN}\s*)?(?P<last>{_ROMAN_CENTURY})e\s+s\b\.?"
+        rf"(?<![\w.])(?:(?P<first>[ivx]{{2,6}})(?:e|ème)?\s*{_JOIN}\s*)?(?P<last>[ivx]{{2,6}})(?:e|ème)\s*\??$"
     ),
     re.compile(
         rf"(?<![\w.]){any_of(words.CENTURY_BEFORE)}\.?\s*(?:(?P<first>{_NUMBER})\s*{_JOIN}\s*)?(?P<last>{_NUMBER})(?!\w)"
@@ -92,6 +94,7 @@ DECADES = re.compile(
     r"(?<!\d)(?P<first>\d{3}0)(?:er|s|'s)?\s*(?:-|/|to|or|and|bis|und|oder)\s*(?P<last>(?:\d\d)?\d0)(?:s|'s|er)(?![a-z])"
 )
 DECADE_IN_CENTURY = re.compile(
-    rf"(?<!\d)(?P<tens>\d0)s\s+(?:of\s+)?(?:the\s+)?(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}"
+    rf"(?<!\d)(?P<tens>\d0)s\s+(?:of\s+)?(?:the\s+)?(?:(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}"
+    rf"|{any_of(words.CENTURY_BEFORE)}\.?\s*(?P<late_century>{_NUMBER})(?!\w))"
 )
 ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}

@@ -14,11 +14,12 @@ from typing import Final
 
 _ROMAN = r"[ivx]{1,6}"
 _CJK_CENTURY = re.compile(
-    r"(?P<number>\d{1,2}|二?十[一二三四五六七八九]?)\s*世[紀纪](?P<part>[前後后]半|初[頭期]?|末期?|中[葉叶期])?"
+    r"(?P<number>\d{1,2}|二?十[一二三四五六七八九]?)\s*世[紀纪](?P<part>[前後后]半|初[頭期]?|末期?|中[葉叶期]|[上下]半[葉叶])?"
 )
 _CJK_DIGITS: Final = {digit: value for value, digit in enumerate("一二三四五六七八九", 1)}
 _CJK_PARTS: Final = {
     "前": "first half", "後": "second half", "后": "second half", "初": "beginning", "末": "end", "中": "mid",
+    "上": "first half", "下": "second half",
 }  # fmt: skip
 _CJK_DATE = re.compile(r"(?P<year>\d{4})年(?:(?P<month>\d{1,2})月(?:(?P<day>\d{1,2})日)?)?(?!代)")
 _CJK_DECADE = re.compile(r"(\d{3}0)年代")
@@ -30,10 +31,20 @@ _PARTS_IN_LATIN: Final = {"in": "beginning", "med": "mid", "ex": "end"}
 # Swedish 1700-talet, Danish 1700-tallet, Finnish 1700-luku.
 _HUNDREDS = re.compile(r"(?<!\d)(?P<century>\d{1,2})00-(?:tal(?:l?ets?|s)?|lu[kv]u\w*)(?!\w)")
 _TENS = re.compile(
-    r"(?<!\d)(?P<year>\d{3}0)(?:-tal(?:l?ets?|s)?|-lu[kv]u\w*|-år(?:ene|a)|'?erne|-[ех](?:\s*гг)?|-ті)(?!\w)"
+    r"(?<!\d)(?P<year>\d{3}0)(?:-tal(?:l?ets?|s)?|-lu[kv]u\w*|-år(?:ene|a)|'?erne|-[ех](?:\s*гг)?|-ті|-[eaoö]s\s+év\w*)(?!\w)"
 )
 _DECADE_OF_CENTURY = re.compile(
-    r"(?:(?:lata|léta|roky|годы)\s*(?P<after>\d0)\.?|(?P<before>\d0)\.?\s*(?:léta|roky|годы))(?=\s)"
+    r"(?:(?:lata|léta|roky|годы|años|anos|années|anni|jaren)\s*'?(?P<after>\d0)\.?(?:\s+(?:del|du|do|de|van\s+de|van\s+het))?"
+    r"|(?P<before>\d0)(?:\.?\s*(?:léta|roky|годы)|-?er[\s-]+jahren?(?:\s+des)?|-?er[\s-]+jaren(?:\s+van\s+de)?"
+    r"|-е(?:\s+(?:годы|гг\.?))?|-талет))(?=\s)"
+)
+
+
+# "2.ª metade", "β' μισό"
+_ORDINAL_MARK = re.compile(r"(?<=\d)\.(?=[ªº])|(?<=\b[αβ])['΄ʹ’]")
+# "années 1890-1900", both of them decades.
+_DECADES_AFTER = re.compile(
+    r"(?:années|anni|años|anos|jaren|lata|léta)\s+(\d{3}0)\s*[-/]\s*(\d{3}0|\d0)(?!\d)"
 )
 
 
@@ -41,6 +52,8 @@ def translated(text: str) -> str:
     """Translate the known words of a date's text, which is in lower case, into English."""
     if text.isascii() and not re.search(r"[a-z]", text):
         return text
+    text = _ORDINAL_MARK.sub("", text)
+    text = _DECADES_AFTER.sub(r"\1s to \2s", text)
     text = _SCRIBAL.sub(lambda match: f"{_PARTS_IN_LATIN[match['part']]} {match['number']} century", text)
     text = _CJK_CENTURY.sub(_century_of, text)
     text = _CJK_DECADE.sub(r"\1s", text)
@@ -73,15 +86,7 @@ def _century_of(match: re.Match[str]) -> str:
     if not number.isdigit():
         tens, _, ones = number.partition("十")
         number = str((2 if tens else 1) * 10 + _CJK_DIGITS.get(ones, 0))
-    parts = {
-        "前": "first half",
-        "後": "second half",
-        "后": "second half",
-        "初": "beginning",
-        "末": "end",
-        "中": "mid",
-    }
-    return f"{parts.get((match['part'] or ' ')[0], '')} {number}th century"
+    return f"{_CJK_PARTS.get((match['part'] or ' ')[0], '')} {number}th century"
 
 
 def _iso_of(match: re.Match[str]) -> str:

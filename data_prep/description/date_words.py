@@ -121,7 +121,8 @@ PARTS = {
     "frühe": (0, 32), "frühen": (0, 32), "späte": (67, 99), "späten": (67, 99),
     "early": (0, 32), "earlier": (0, 49), "beginning": (0, 24), "anfang": (0, 24), "beginn": (0, 24),
     "frühes": (0, 32), "früh": (0, 32), "début": (0, 24), "debut": (0, 24), "begin": (0, 24),
-    "vroeg": (0, 32), "inizio": (0, 24), "principios": (0, 24), "mid": (40, 60), "middle": (40, 60),
+    "vroeg": (0, 32), "inizio": (0, 24), "inizi": (0, 24), "primi": (0, 24),
+    "débuts": (0, 24), "principios": (0, 24), "mid": (40, 60), "middle": (40, 60),
     "mitte": (40, 60), "milieu": (40, 60), "midden": (40, 60), "metà": (40, 60), "late": (67, 99),
     "later": (50, 99), "end": (75, 99), "ende": (75, 99), "spätes": (67, 99), "spät": (67, 99),
     "fin": (75, 99), "eind": (75, 99), "einde": (75, 99), "laat": (67, 99), "fine": (75, 99),
@@ -130,12 +131,14 @@ PARTS = {
 ORDINALS = {
     word: number
     for number, words in (
-        (1, "first 1st 1. 1 erste erster ersten erstes premier première 1re 1ère 1er 1e 1ste eerste prima"),
+        (1, "first 1st 1. 1 erste erster ersten erstes premier première 1re 1ère 1º 1ª 1er 1e 1ste"),
+        (1, "eerste prima"),
         (1, "primo primera i"),
-        (2, "second 2nd 2. 2 zweite zweiter zweiten zweites deuxième seconde 2e 2ème 2de tweede seconda"),
+        (2, "second 2nd 2. 2 zweite zweiter zweiten zweites deuxième"),
+        (2, "seconde 2nde 2e 2ème 2º 2ª 2de tweede seconda"),
         (2, "secondo segunda ii"),
-        (3, "third 3rd 3. 3 dritte dritter dritten drittes troisième 3e 3ème derde terzo tercer iii"),
-        (4, "fourth 4th 4. 4 vierte vierter vierten viertes quatrième 4e 4ème vierde quarto cuarto iv"),
+        (3, "third 3rd 3. 3 dritte dritter dritten drittes troisième 3e 3ème 3º 3ª derde terzo tercer iii"),
+        (4, "fourth 4th 4. 4 vierte vierter vierten viertes quatrième 4e 4ème 4º 4ª vierde quarto cuarto iv"),
         (-1, "last letzte letzter letzten letztes dernier dernière laatste ultimo último ultima"),
     )
     for word in words.split()
@@ -145,7 +148,7 @@ FRACTIONS = {
     for number, words in (
         (2, "half hälfte hlft moitié helft metà mitad"),
         (3, "third drittel tiers derde terzo"),
-        (4, "quarter viertel quart kwart quarto cuarto"),
+        (4, "quarter viertel quart kwart quarto cuarto quartel"),
     )
     for word in words.split()
 }

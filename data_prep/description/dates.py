@@ -75,6 +75,7 @@ def _is_recent(date: Date) -> bool:
 def _normal(text: str) -> str:
     text = without_eras(_without_copies(re.sub(r"[‐-―−]", "-", text.casefold())))
     text = patterns.OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
+    text = re.sub(r"\[(\d{2})\](?=\d{2}(?!\d))", r"\1", text)
     text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
     text = " ".join(text.split()).strip(" .,;:")
     return " ".join(translated(re.sub(r"^\?\s*(?=c|\d)", "", text)).split())
@@ -153,7 +154,7 @@ def _decade_in_century(text: str) -> _Span | None:
     match = patterns.DECADE_IN_CENTURY.search(text)
     if match is None:
         return None
-    start = (_number(match["century"]) - 1) * 100 + int(match["tens"])
+    start = (_number(match["century"] or match["late_century"]) - 1) * 100 + int(match["tens"])
     return _Span(start, start + 9, f"{start // 10:03d}X")
 
 

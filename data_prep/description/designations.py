@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 
-from data_prep.description.page_labels import is_page_label
+from data_prep.description.page_labels import is_dated_word, is_page_label
 
 _FILE = re.compile(
     r"[^/]{1,200}\.(?:jpe?g|jpe|jp2|jpx|j2k|tiff?|ptif|png|gif|webp|bmp|pdf|xml|json|svg|mp[34]|djvu|psd|dng)",
@@ -85,7 +85,7 @@ def is_designation(text: str) -> bool:
     if _designates(text):
         return True
     parts: list[str] = [part for part in _SEPARATORS.split(text) if part]
-    return len(parts) > 1 and all(map(_designates, parts))
+    return len(parts) > 1 and all(map(_designates, parts)) and not is_dated_word(text)
 
 
 def _designates(text: str) -> bool:

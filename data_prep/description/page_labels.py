@@ -90,6 +90,9 @@ _CJK = re.compile(r"[\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 _CJK_NUMERALS = frozenset("〇零一二三四五六七八九十百千壱弐参壹貳叁廿卅")
 _YEAR_AFTER_A_COMMA = re.compile(r"[,(\[]\s*(?:c\w{0,4}\.?\s*)?(?:\w+\s+)?(?:1\d{3}|20\d\d)\b")
 
+# "Interior, 1912" is a title with its date.
+_DATED_WORD = re.compile(r"[^\W\d_]{3,}\s*[,(\[]\s*(?:c\w{0,4}\.?\s*)?(?:1\d{3}|20\d\d)\W*")
+
 
 @functools.lru_cache(maxsize=16_384)
 def is_page_label(text: str) -> bool:
@@ -108,6 +111,11 @@ def is_page_label(text: str) -> bool:
     return kinds is not None and _designates(kinds, text)
 
 
+def is_dated_word(text: str) -> bool:
+    """Whether a text is one word and a year, "Interior, 1912": a title, unless it names a part of a book."""
+    return _DATED_WORD.fullmatch(text) is not None and not names_a_part(text)
+
+
 def names_a_page(text: str) -> bool:
     """Whether a page label explicitly names a page: "p. 12", "fol. 3", "12r", but not "12" or "Bild 12"."""
     plain = fold(text)
@@ -121,6 +129,8 @@ def names_a_part(text: str) -> bool:
 
 
 def _designates(kinds: set[Kind], text: str) -> bool:
+    if Kind.PART not in kinds and _DATED_WORD.fullmatch(text):
+        return False
     if kinds & {Kind.PART, Kind.PAGE, Kind.SIDE}:
         return Kind.AMBIGUOUS not in kinds or Kind.PART in kinds
     if Kind.NUMBER not in kinds or Kind.AMBIGUOUS in kinds:

@@ -26,8 +26,9 @@ from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionL
 # Limits of one record. The largest real manifest that we saw has 18 KB in 160 pairs about one page.
 MAX_PAIRS: Final = 400
 MAX_BYTES: Final = 64_000
-# The number of cached descriptions: enough for a few works and their pages.
-MAX_REMEMBERED: Final = 64
+# The number of cached descriptions: enough for a few works, and for pages with the same label.
+MAX_REMEMBERED: Final = 1_000
+MAX_REMEMBERED_LABELS: Final = 2_000
 # The labels of one pair in several languages are joined by this.
 LABELS_JOIN: Final = " | "
 
@@ -148,6 +149,8 @@ class Describer:
     def __init__(self, profile: InstitutionProfile) -> None:
         self._profile = profile
         self._known: dict[tuple[tuple[RawPair, ...], CaptionLevel, str | None], Description] = {}
+        self._labels: dict[str, tuple[TextField, str | None]] = {}
+        self._extended: dict[tuple[int, bool], tuple[Description, tuple[Caption, ...]]] = {}
 
     def described(self, pairs: Sequence[RawPair], num_images: int | None, num_dropped: int = 0) -> Described:
         """The pairs that fit into a record, and the description made of exactly these.
@@ -182,8 +185,8 @@ class Describer:
             [one.text for one in shared.captions if one.role == "title"],
         )
         captions = merged_captions(
-            extended(page.captions, around, composed, shared.captions),
-            extended(shared.captions, shared.around, composed, is_page=is_page),
+            extended(page.captions, around, composed, shared.captions) if page.captions else (),
+            self._of_whole(shared, is_page=is_page),
         )
         if image.captions:
             # "X-ray", "Infrared": another photograph of the same page.
@@ -209,6 +212,16 @@ class Describer:
             attribution=joined_credits((page.attribution, shared.attribution)),
             homepage=_homepage(pairs, shared),
         )
+
+    def _of_whole(self, shared: Description, *, is_page: bool) -> tuple[Caption, ...]:
+        """The captions about the whole, extended; all pages of a work have the same."""
+        known = self._extended.get((id(shared), is_page))
+        if known is None or known[0] is not shared:
+            if len(self._extended) >= MAX_REMEMBERED:
+                self._extended.clear()
+            captions = extended(shared.captions, shared.around, self._profile.composed, is_page=is_page)
+            known = self._extended[id(shared), is_page] = (shared, captions)
+        return known[1]
 
     def texts(self, pairs: Sequence[RawPair], fields: Collection[str]) -> dict[str, tuple[str, ...]]:
         """The plain texts of some fields (`subject`, `place`), each text once."""
@@ -267,13 +280,34 @@ class Describer:
 
     def _by_label(self, pair: RawPair) -> tuple[TextField, str | None]:
         """The meaning of the first known label of a pair. A label that means rights takes precedence."""
+        known = self._labels.get(pair.label)
+        if known is None:
+            if len(self._labels) >= MAX_REMEMBERED_LABELS:
+                self._labels.clear()
+            known = self._labels[pair.label] = self._meaning(pair.label)
+        field, language = known
+        return field, language or pair.language
+
+    def _meaning(self, labels: str) -> tuple[TextField, str | None]:
         found = [
-            self._profile.field_of(plain_text(label, MAX_LABEL_CHARS))
-            for label in pair.label.split(LABELS_JOIN)
+            self._profile.field_of(plain_text(label, MAX_LABEL_CHARS)) for label in labels.split(LABELS_JOIN)
         ]
         known = [one for one in found if one[0] != "ignore"] or [("ignore", None)]
-        field, language = min(known, key=lambda one: one[0] != "rights")
-        return field, language or pair.language
+        return min(known, key=lambda one: one[0] != "rights")
+
+
+_DESCRIBERS: Final[dict[int, tuple[InstitutionProfile, Describer]]] = {}
+_MAX_DESCRIBERS: Final = 100
+
+
+def describer_of(profile: InstitutionProfile) -> Describer:
+    """The describer of an institution's records: the same one for all its documents, which repeat much."""
+    known = _DESCRIBERS.get(id(profile))
+    if known is None or known[0] is not profile:
+        if len(_DESCRIBERS) >= _MAX_DESCRIBERS:
+            _DESCRIBERS.clear()
+        known = _DESCRIBERS[id(profile)] = (profile, Describer(profile))
+    return known[1]
 
 
 def why_no_region(pairs: Sequence[RawPair], told: Description) -> str | None:

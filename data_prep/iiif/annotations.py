@@ -375,7 +375,7 @@ def _find(
     own = list(said)
     if not said or any(_PICTURES.search(pair.value) for pair in said):
         own.append(raw.raw_pair(LABEL, "", None, "annotation", raw.PICTURE))
-    described = raw.Describer(profile).described(
+    described = raw.describer_of(profile).described(
         [*own, *page.image.raw], page.image.num_images, page.image.raw_num_dropped
     )
     if reason := raw.why_no_region(described.raw, described.description):

@@ -9,7 +9,7 @@ from typing import Any
 from data_prep.candidate import Candidate, ImageService, Link, Refusal
 from data_prep.description import raw
 from data_prep.description.captions import Statement
-from data_prep.description.raw import Describer
+from data_prep.description.raw import describer_of
 from data_prep.iiif.annotations import Page, page_annotations, page_links
 from data_prep.iiif.descriptive import institution_of, pairs_of, pairs_of_manifest
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address, whole_number
@@ -30,7 +30,7 @@ class ManifestReader:
         self.manifest = manifest
         self.identity = identity
         self.profile = profile
-        self.describer = Describer(profile)
+        self.describer = describer_of(profile)
         self.shared = pairs_of_manifest(manifest, identity, record)
         self.institution = institution_of(manifest, profile)
         self.num_images = 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from data_prep.candidate import Refusal
@@ -23,8 +24,9 @@ from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
 from data_prep.sources.dublin_core import dublin_core_record
 from data_prep.sources.mods import mods_identifier, mods_record, mods_rights, note_mods
-from data_prep.sources.offers import CatalogueRecord, Image, is_image, is_other_file, service_of
+from data_prep.sources.offers import CatalogueRecord, Image, Part, is_image, is_other_file, service_of
 from data_prep.sources.xml_document import Element, attribute, children, descendants, local_name, text_of
+from iconoclip.record import Region
 
 MAX_PAGES: Final = 5_000
 MAX_PARTS: Final = 5_000
@@ -104,9 +106,12 @@ class MetsReader:
         if len(pages) > MAX_PAGES:
             return Refusal(record.id, f"METS of more than {MAX_PAGES} pages")
         said = self._said_of_pages()
+        areas = self._areas(pages, record)
         for page in pages:
             if (file := _best(page.files)) is not None:
-                record.images.append(self._image(file, page, said.get(page.id, [])))
+                image = self._image(file, page, said.get(page.id, []))
+                image.parts = areas.get(file.address, [])
+                record.images.append(image)
         if record.images:
             record.manifests = []
         else:
@@ -207,15 +212,46 @@ class MetsReader:
         pages_of: dict[str, list[str]] = {}
         for link in descendants(self._mets, "smLink"):
             pages_of.setdefault(attribute(link, "from") or "", []).append(attribute(link, "to") or "")
+        of_file = self._pages_of_files()
         found: dict[str, list[Statement]] = {}
         for div in self._divs("LOGICAL"):
-            pages = list(dict.fromkeys(pages_of.get(attribute(div, "ID") or "", [])))
+            linked = pages_of.get(attribute(div, "ID") or "", [])
+            # Where a text has layout, its structures name blocks in the files of a page.
+            linked += [of_file[name] for name, area in _named_files(div) if name in of_file and area is None]
+            pages = list(dict.fromkeys(linked))
             is_whole = local_name(div.getparent()) == "structMap"
             if is_whole or not 0 < len(pages) <= MAX_PAGES_OF_HEADING:
                 continue
             said = self._said_by(div)
             for page in pages:
                 found.setdefault(page, []).extend(said)
+        return found
+
+    def _pages_of_files(self) -> dict[str, str]:
+        """File of any kind -> the page that it is of."""
+        return {
+            name: attribute(div, "ID") or ""
+            for div in self._divs("PHYSICAL")
+            for name, _ in _named_files(div)
+        }
+
+    def _areas(self, pages: list[_Page], record: CatalogueRecord) -> dict[str, list[Part]]:
+        """Address of a picture -> the parts of it that structures describe; others are refused."""
+        shown = {file.address for page in pages if (file := _best(page.files)) is not None}
+        found: dict[str, list[Part]] = {}
+        for div in islice(self._divs("LOGICAL"), MAX_PARTS):
+            for name, box in _named_files(div):
+                file = self._files.get(name)
+                if box is None or file is None:
+                    continue
+                said = self._said_by(div)
+                if not said and not _PICTURES.search(attribute(div, "TYPE") or ""):
+                    continue  # a column, a paragraph
+                if file.address in shown:
+                    found.setdefault(file.address, []).append(Part(box, None, said))
+                else:
+                    reason = "a part of a page that is measured on another file than the one that is read"
+                    record.refusals.append(Refusal(f"{record.id}#{attribute(div, 'ID') or name}", reason))
         return found
 
     def _said_by(self, div: Element) -> list[Statement]:
@@ -251,6 +287,31 @@ class MetsReader:
             rights=rights,
             statements=[*statements.items, *said],
         )
+
+
+def _named_files(div: Element) -> Iterator[tuple[str, Region | None]]:
+    """The files that a div points to, each with the rectangle that an `area` measures on it."""
+    for pointer in children(div, "fptr"):
+        areas = list(descendants(pointer, "area"))
+        for item in areas or (pointer,):
+            if name := attribute(item, "FILEID"):
+                yield name, _box_of(item)
+
+
+def _box_of(area: Element) -> Region | None:
+    """The rectangle around an area, which is one itself, a circle, or a polygon (HTML's image maps)."""
+    numbers = re.findall(r"\d{1,7}(?:\.\d+)?", attribute(area, "COORDS") or "")
+    values = [float(number) for number in numbers]
+    if (attribute(area, "SHAPE") or "").upper() == "CIRCLE" and len(values) == 3:
+        x, y, radius = values
+        values = [max(0.0, x - radius), max(0.0, y - radius), x + radius, y + radius]
+    if len(values) < 4 or len(values) % 2:
+        return None
+    left, right, top, bottom = min(values[::2]), max(values[::2]), min(values[1::2]), max(values[1::2])
+    if right - left < 1 or bottom - top < 1:
+        return None
+    x, y = round(left), round(top)
+    return Region(x=x, y=y, width=round(right) - x, height=round(bottom) - y)
 
 
 def _order(div: Element) -> float:

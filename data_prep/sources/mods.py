@@ -57,7 +57,26 @@ def mods_record(mods: Element, identifier: str, profile: InstitutionProfile) -> 
     for item in children(mods, "identifier"):
         if address := web_address(text_of(item)):
             record.note_address(address, profile)
+    _note_parts(mods, record, profile)
     return record
+
+
+def _note_parts(mods: Element, record: CatalogueRecord, profile: InstitutionProfile) -> None:
+    """Parts of the object that have a picture of their own: the prints of an album, the plates of a book."""
+    for item in children(mods, "relatedItem"):
+        if attribute(item, "type") != "constituent":
+            continue
+        part = CatalogueRecord(record.id)
+        for location in children(item, "location"):
+            for url in children(location, "url"):
+                part.note_address(text_of(url), profile)
+        known = {image.uri for image in record.images}
+        note_mods(item, part.statements)
+        for image in part.images[: MAX_ELEMENTS - len(record.images)]:
+            if image.uri not in known:
+                image.statements, image.rights = part.statements.items, mods_rights(item)
+                record.images.append(image)
+        record.manifests += [address for address in part.manifests if address not in record.manifests]
 
 
 def mods_identifier(mods: Element) -> str | None:

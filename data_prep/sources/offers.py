@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from data_prep.candidate import Candidate, ImageService, Link, Refusal
 from data_prep.description.captions import Statement
 from data_prep.description.describe import Statements
-from data_prep.description.raw import LEFT_OUT, Describer, raw_pair, raw_pairs
+from data_prep.description.raw import (
+    ANNOTATION,
+    LEFT_OUT,
+    PICTURE,
+    Describer,
+    describer_of,
+    raw_pair,
+    raw_pairs,
+)
+from data_prep.iiif.annotations import MIN_SIDE_PIXELS
 from data_prep.iiif.document import web_address
+from data_prep.iiif.image_api import region_in_image
 from data_prep.institutions import InstitutionProfile
-from iconoclip.record import Institution, Source
+from iconoclip.record import Institution, Region, Source
 
 MAX_IMAGES = 1_000
 MAX_STATEMENTS = 200
@@ -36,6 +46,17 @@ _MANIFEST = re.compile(
 
 
 @dataclass
+class Part:
+    """A part of an image that a record describes."""
+
+    region: Region
+    space: tuple[int, int] | None
+    """Width and height of what `region` is measured on; None: it is in pixels of the image."""
+    statements: list[Statement] = field(default_factory=list)
+    """Empty: the part shows a picture, and has the words of its page."""
+
+
+@dataclass
 class Image:
     """One image that a record points to."""
 
@@ -44,6 +65,7 @@ class Image:
     size: tuple[int, int] | None = None
     rights: list[str] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
 
 @dataclass
@@ -63,6 +85,8 @@ class CatalogueRecord:
     volumes."""
     kind: str | None = None
     """The kind of object, if it is not visual (a sound, a text)."""
+    refusals: list[Refusal] = field(default_factory=list)
+    """What it describes and cannot be used, each with the reason."""
 
     def note_address(self, text: str, profile: InstitutionProfile) -> None:
         """Note the addresses in a text by their kind: a manifest, an image, or a page for people."""
@@ -150,6 +174,7 @@ def offers(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Can
     else:
         what = f"a record of type {record.kind}" if record.kind else "a record"
         yield Refusal(record.id, f"{what} without a manifest and without an image")
+    yield from record.refusals
 
 
 def as_context(record: CatalogueRecord) -> dict[str, Any]:
@@ -184,12 +209,12 @@ def _stated(text: str) -> str:
     return text if len(text) <= MAX_STATEMENT_CHARS else f"{text[:MAX_STATEMENT_CHARS]} [cut off]"
 
 
-def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Candidate]:
+def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterator[Candidate | Refusal]:
     shared = raw_pairs(record.statements.items, "record")
     shared += [raw_pair("rights", text, None, "record", "rights") for text in record.rights]
     if record.homepage:
         shared.append(raw_pair("homepage", record.homepage, None, "record", "homepage"))
-    describer = Describer(profile)
+    describer = describer_of(profile)
     institution = profile.institution
     if record.keeper:
         institution = Institution(slug=profile.slug, name=record.keeper[:500], isil=None)
@@ -198,7 +223,7 @@ def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterato
         own += [raw_pair("rights", text, None, "image", "rights") for text in image.rights]
         described = describer.described([*own, *shared], len(record.images))
         place = image.service.id if image.service else image.uri
-        yield Candidate(
+        candidate = Candidate(
             institution=institution,
             source=Source(
                 id=record.id if number == 0 else f"{record.id}#{place}",
@@ -216,3 +241,35 @@ def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterato
             image_uri=image.uri,
             source_size=image.size,
         )
+        yield candidate
+        for part in image.parts:
+            yield _part_of(candidate, part, describer)
+
+
+def _part_of(page: Candidate, part: Part, describer: Describer) -> Candidate | Refusal:
+    """A described part of an image as a candidate of its own, or the reason why it is none."""
+    where = f"{page.source.id}#xywh={part.region}"
+    size = page.source_size
+    placed, space = part.region, part.space
+    if space is not None or size is not None:
+        found = region_in_image(placed, space or size or (0, 0), size or space or (0, 0))
+        if found is None:
+            return Refusal(where, "a zone outside of its page")
+        placed, space = found, None if size else space
+    if min(placed.width, placed.height) < MIN_SIDE_PIXELS:
+        return Refusal(where, f"a zone of only {placed.width} x {placed.height} pixels")
+    own = raw_pairs(part.statements, "annotation")
+    if not own:
+        own = [raw_pair(ANNOTATION, "", None, "annotation", PICTURE)]
+    described = describer.described([*own, *page.raw], page.num_images, page.raw_num_dropped)
+    if not described.description.captions and not described.description.iconclass:
+        return Refusal(where, "a zone that is described by nothing that is a caption")
+    return replace(
+        page,
+        source=page.source.model_copy(update={"region": None if space else placed}),
+        **described.fields,
+        region=placed,
+        region_space=space,
+        drawn=part.region if part.space else None,
+        drawn_on=part.space,
+    )

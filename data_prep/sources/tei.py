@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -16,7 +15,8 @@ from data_prep.description import raw
 from data_prep.description.describe import Statements
 from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
-from data_prep.sources.offers import CatalogueRecord, Image, is_other_file, service_of
+from data_prep.sources.offers import CatalogueRecord, Image, Part, is_other_file, service_of
+from data_prep.sources.tei_figures import FigureReader, TeiPage
 from data_prep.sources.xml_document import (
     Element,
     attribute,
@@ -137,21 +137,14 @@ def _rights(header: Element) -> list[str]:
 # Images
 
 
-@dataclass(frozen=True)
-class _Page:
-    names: tuple[str, ...]
-    """By which notes refer to it: identifiers, and its number."""
-    address: str
-    label: str
-    is_service: bool = False
-    """Whether the address is that of an IIIF image service (its info.json, or its base)."""
-
-
 def _note_images(tei: Element, uri: str, record: CatalogueRecord) -> None:
-    """The graphic of each surface, else those that page breaks name, with what notes say of them."""
+    """The graphic of each surface, else those that page breaks name, with what notes and figures say of them;
+    then the pictures that figures have of their own."""
     said = _said_of_pages(tei)
+    pages = list(islice(_pages(tei, uri), MAX_IMAGES))
+    pictured = FigureReader(record.id, pages, lambda item, name: _address(item, name, uri)).read(tei)
     seen: set[str] = set()
-    for page in islice(_pages(tei, uri), MAX_IMAGES):
+    for page in pages:
         if page.address in seen or (is_other_file(page.address) and not page.is_service):
             continue
         seen.add(page.address)
@@ -159,17 +152,21 @@ def _note_images(tei: Element, uri: str, record: CatalogueRecord) -> None:
         statements.add(raw.CANVAS_LABEL, page.label, None, "tei:n")
         for text, language in dict.fromkeys(item for name in page.names for item in said.get(name, [])):
             statements.add("caption", text, language, "tei:decoNote")
-        record.images.append(_image(page, statements))
+        statements.items += dict.fromkeys(pictured.words.get(page.address, []))
+        record.images.append(_image(page, statements, pictured.parts.get(page.address, [])))
+    own = [image for image in pictured.images if image.uri and not is_other_file(image.uri)]
+    record.images += own[: max(0, MAX_IMAGES - len(record.images))]
+    record.refusals += pictured.refusals
 
 
-def _image(page: _Page, statements: Statements) -> Image:
+def _image(page: TeiPage, statements: Statements, parts: list[Part]) -> Image:
     if page.is_service:
         service = ImageService(id=page.address.removesuffix("/info.json").rstrip("/"), version=2)
-        return Image(service=service, statements=statements.items)
-    return Image(uri=page.address, service=service_of(page.address), statements=statements.items)
+        return Image(service=service, statements=statements.items, parts=parts)
+    return Image(page.address, service_of(page.address), statements=statements.items, parts=parts)
 
 
-def _pages(tei: Element, uri: str) -> Iterator[_Page]:
+def _pages(tei: Element, uri: str) -> Iterator[TeiPage]:
     breaks: dict[str, list[Element]] = {}
     for item in descendants(tei, "pb"):
         breaks.setdefault(attribute(item, "facs") or "", []).append(item)
@@ -178,10 +175,10 @@ def _pages(tei: Element, uri: str) -> Iterator[_Page]:
     for item in descendants(tei, "pb") if not surfaces else ():
         if address := _address(item, "facs", uri):
             names = (attribute(item, "id"), attribute(item, "n"))
-            yield _Page(tuple(filter(None, names)), address, attribute(item, "n") or "")
+            yield TeiPage(tuple(filter(None, names)), address, attribute(item, "n") or "")
 
 
-def _surface(surface: Element, breaks: dict[str, list[Element]], uri: str) -> _Page | None:
+def _surface(surface: Element, breaks: dict[str, list[Element]], uri: str) -> TeiPage | None:
     """The page that a surface shows: its largest graphic that is no TIFF, named by whatever refers to it."""
     addressed = [
         (address, item) for item in children(surface, "graphic") if (address := _address(item, "url", uri))
@@ -189,13 +186,16 @@ def _surface(surface: Element, breaks: dict[str, list[Element]], uri: str) -> _P
     if not addressed:
         return None
     name = attribute(surface, "id") or ""
-    address, graphic = max(addressed, key=lambda one: (not _is_large(one[1]), _width(one[1])))
+    address, graphic = max(addressed, key=lambda one: (not _is_large(one[1]), _length(one[1], "width")))
     pages = [item for key in (f"#{name}", f"#{attribute(graphic, 'id')}") for item in breaks.get(key, [])]
     label = attribute(surface, "n") or text_of(child(surface, "label"))
     label = label or next((attribute(item, "n") or "" for item in pages), "")
     names = [name, *(attribute(item, "id") or "" for item in (graphic, *pages)), label]
     is_service = (attribute(graphic, "mimeType") or "").endswith("json")
-    return _Page(tuple(filter(None, names)), address, label, is_service)
+    size = (_length(graphic, "width"), _length(graphic, "height"))
+    return TeiPage(
+        tuple(filter(None, names)), address, label, is_service, surface, size if all(size) else None
+    )
 
 
 def _is_large(graphic: Element) -> bool:
@@ -213,9 +213,10 @@ def _address(item: Element, name: str, uri: str) -> str | None:
     return None if text.startswith("#") else web_address(text, base)
 
 
-def _width(graphic: Element) -> int:
-    digits = re.match(r"\d{1,6}", attribute(graphic, "width") or "")
-    return int(digits[0]) if digits else 0
+def _length(graphic: Element, side: str) -> int:
+    """A side of a graphic in pixels; 0 where it is not stated, or in other units."""
+    digits = re.fullmatch(r"\s*(\d{1,6})(?:\.0+)?\s*(?:px)?\s*", attribute(graphic, side) or "")
+    return int(digits[1]) if digits else 0
 
 
 def _said_of_pages(tei: Element) -> dict[str, list[tuple[str, str | None]]]:

@@ -119,9 +119,15 @@ def _listed(tokens: list[Token], place: int) -> Found | None:
     table = _names()
     for length in range(min(_longest_name(), len(tokens) - place), 0, -1):
         statement = table.get(tuple(token.lower for token in tokens[place : place + length]))
-        if statement:
+        if statement and not (length == 1 and _is_a_word(tokens[place], statement)):
             return Found(_uri_of(statement), length, statement == "PD")
     return None
+
+
+def _is_a_word(token: Token, statement: str) -> bool:
+    """Whether a token is a word, and not the code that it is spelled like: German "und" is not UND."""
+    is_code = statement in ("InC", "CNE", "UND", "NKC") and token.lower == statement.lower()
+    return is_code and token.text not in (statement, statement.upper())
 
 
 def _uri_of(statement: str) -> str:
