@@ -24,9 +24,9 @@ from iconoclip.files import sha256_of, write_json
 from iconoclip.progress import progress
 from iconoclip.record import Redistribute
 from iconoclip.rights import may_pass_on
+from iconoclip.shard_copy import Place, copy_samples
 from iconoclip.shardset import MANIFEST_NAME, RECORDS_NAME, RECORDS_SCHEMA, Shard, ShardSet, Totals
 from iconoclip.shardset_index import Counts, as_of_today
-from iconoclip.shardset_parts import Place, copy_samples
 
 # The samples that each choice publishes, by what their statement says about passing them on.
 PASSED_ON: Final[dict[str, frozenset[Redistribute]]] = {
