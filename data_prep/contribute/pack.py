@@ -17,10 +17,9 @@ from data_prep.contribute.config import PackConfig
 from data_prep.contribute.pack_dry_run import dry_run
 from data_prep.contribute.table_mapping import with_mapping
 from data_prep.harvest.documents import item_row
-from data_prep.harvest.lifecycle import same_harvest, take_over
+from data_prep.harvest.lifecycle import fetch_and_pack, same_harvest, take_over
 from data_prep.harvest.report import already_finished
 from data_prep.harvest.session import LEDGER_FOLDER, Session, identity_of
-from data_prep.harvest.work import fetch_and_pack
 from data_prep.institutions import profiles
 from data_prep.ledger.holdings import num_held
 from data_prep.ledger.jobs import FoundRows, LinkRow

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from data_prep.config_groups import Storing
 from data_prep.contribute.config import PackConfig
+from data_prep.harvest.lifecycle import fetch_everything
 from data_prep.harvest.recording import Recorder
 from data_prep.harvest.report import Refused, Report, refusals_of, report_of
 from data_prep.harvest.session import Session
 from data_prep.harvest.shards import Packed, planned
-from data_prep.harvest.work import fetch_everything
 from data_prep.institutions import profiles
 from data_prep.ledger.counts import num_documents_read
 from data_prep.ledger.jobs import CANDIDATE, ELSEWHERE

@@ -21,18 +21,16 @@ from data_prep.config_groups import Storing
 from data_prep.description.raw import Describer
 from data_prep.harvest.config import CatalogueConfig, HarvestConfig
 from data_prep.harvest.dry_run import dry_run
-from data_prep.harvest.lifecycle import prepare
+from data_prep.harvest.lifecycle import fetch_everything, prepare
 from data_prep.harvest.recording import Recorder, rights_of, rights_refusal, why_invalid
 from data_prep.harvest.report import REPORT_NAME, nothing_usable, refusals_of, report_of
 from data_prep.harvest.selection import home_of
 from data_prep.harvest.session import Session, default_name, identity_of
-from data_prep.harvest.work import fetch_everything
 from data_prep.institutions import profiles
 from data_prep.ledger.counts import num_documents_read, requests_by_host
 from data_prep.ledger.database import LEDGER_NAME
 from data_prep.ledger.jobs import CANDIDATE
 from data_prep.ledger.ledger import Ledger
-from data_prep.ledger.rounds import round_times
 from data_prep.ledger.walk import places, shared_identifiers
 from data_prep.network.addresses import host_of
 from data_prep.sources.address_list import addresses_of
@@ -103,7 +101,7 @@ def _as_harvest(config: CatalogueConfig) -> HarvestConfig:
 
 def _write(ledger: Ledger, session: Session) -> int:
     """Write the rows and the report."""
-    recorder = Recorder(session.storing, round_times(ledger))
+    recorder = Recorder(session.storing, ledger.round_times())
     if next(places(ledger), None) is None:
         ledger.note(stopped="yes")
         raise nothing_usable(ledger, session.out)

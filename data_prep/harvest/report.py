@@ -16,7 +16,7 @@ from data_prep.harvest.recording import rights_remedy
 from data_prep.harvest.shards import Packed
 from data_prep.ledger.absence import num_kept_unlisted
 from data_prep.ledger.counts import (
-    items_not_had,
+    failed_items,
     num_documents_read,
     num_items_waiting,
     requests_by_host,
@@ -127,7 +127,7 @@ def refusals_of(ledger: Ledger) -> Iterator[Refused]:
             holds = visit.state == "not-known" and ledger.holds(visit.document)
             yield visit.uri, (visit.reason or "refused") + (KEPT if holds else "")
         yield from ledger.refusals_of(visit.document)
-        for key, candidate, is_held, reason in items_not_had(ledger, visit.document):
+        for key, candidate, is_held, reason in failed_items(ledger, visit.document):
             if key not in seen:
                 seen.add(key)
                 yield json.loads(candidate)["source"]["id"], (reason or "refused") + (KEPT if is_held else "")

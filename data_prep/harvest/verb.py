@@ -10,10 +10,9 @@ import functools
 
 from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.dry_run import dry_run, dry_run_of_selection
-from data_prep.harvest.lifecycle import prepare
+from data_prep.harvest.lifecycle import harvest_and_pack, prepare
 from data_prep.harvest.selection import prepare_selection, selection_of, settled_for
 from data_prep.harvest.session import Session
-from data_prep.harvest.work import harvest_and_pack
 
 
 def harvest(config: HarvestConfig) -> int:

@@ -29,7 +29,7 @@ def requests_by_host(ledger: Ledger) -> dict[str, dict[str, int]]:
     return {host: {"requests": requests, "bytes": num_bytes} for host, requests, num_bytes in rows}
 
 
-def items_not_had(ledger: Ledger, document: int) -> list[tuple[str, str, bool, str | None]]:
+def failed_items(ledger: Ledger, document: int) -> list[tuple[str, str, bool, str | None]]:
     """The items of a document that were refused or could not be downloaded: key, candidate (JSON), whether
     an image is stored, reason.
     """

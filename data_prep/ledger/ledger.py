@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from data_prep.candidate import Found
-from data_prep.ledger.contents import ROOT, add_links, replace_contents
+from data_prep.ledger.contents import ROOT, add_links, record_document, record_item, replace_contents
 from data_prep.ledger.database import (
     LEDGER_NAME,
     SCHEMA_VERSION,
@@ -43,7 +43,6 @@ from data_prep.ledger.jobs import (
     Outcome,
     item_key_of_json,
 )
-from data_prep.ledger.outcomes import record_document, record_item
 from data_prep.ledger.spool import SPOOLS_OF_A_TASK, Place, Spool
 from data_prep.network.sites import SiteRules
 from iconoclip.disk_full import disk_full_is_an_answer
@@ -119,6 +118,10 @@ class Ledger:
     def put(self, **values: str) -> None:
         """Write values of `meta` within a transaction that the caller has opened."""
         self.database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    def round_times(self) -> list[str]:
+        """The time at which each round over the sources began."""
+        return [self.get(f"round_{number}_at") or "" for number in range(int(self.get("round") or 0) + 1)]
 
     # Work to do
 

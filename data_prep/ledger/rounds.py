@@ -89,11 +89,6 @@ def add_round(ledger: Ledger, at: str) -> None:
     ledger.forget_changes()
 
 
-def round_times(ledger: Ledger) -> list[str]:
-    """The time at which each round over the sources began."""
-    return [ledger.get(f"round_{number}_at") or "" for number in range(int(ledger.get("round") or 0) + 1)]
-
-
 def retry_refused(ledger: Ledger) -> bool:
     """Set what a server refused, or what was given up, back to pending. Returns whether there is any."""
     return _continue_round(ledger, _NOT_FOR_RIGHTS)

@@ -26,7 +26,6 @@ import httpx2
 import stamina
 
 from data_prep.images.store import looks_like_html
-from data_prep.network import optout
 from data_prep.network.addresses import AllowList, host_of, origin_of
 from data_prep.network.answers import (
     Gone,
@@ -43,7 +42,7 @@ from data_prep.network.answers import (
 from data_prep.network.connections import NETWORK_ERRORS, CheckedPool, why_private
 from data_prep.network.hosts import HostGate, Pace
 from data_prep.network.shared_pace import SharedPace
-from data_prep.network.sites import SiteMemory, SiteRules, Sites
+from data_prep.network.sites import PRODUCT, SiteMemory, SiteRules, Sites, from_headers
 from iconoclip.addresses import is_loopback, is_public, literal_address
 from iconoclip.errors import ConfigError
 from iconoclip.pictures import looks_like_markup
@@ -137,7 +136,7 @@ class Fetcher:
         self._permitted: set[bytes] = set()
         self._sites = Sites(self._site_file, self.gate, memory)
         self._pool = CheckedPool(allowed, proxy)
-        self._agent = f"{optout.PRODUCT}/{version('iconoclip')}" + (f" (+{contact})" if contact else "")
+        self._agent = f"{PRODUCT}/{version('iconoclip')}" + (f" (+{contact})" if contact else "")
 
     async def __aenter__(self) -> Self:
         await self._pool.__aenter__()
@@ -220,7 +219,7 @@ class Fetcher:
         for hop in range(MAX_REDIRECTS + 1):
             url = self._checked_url(uri, is_redirect=hop > 0)
             site = await self._sites.rules(origin_of(uri))
-            if site.robots_txt and not site.robots.can_fetch(uri, optout.PRODUCT):
+            if site.robots_txt and not site.robots.can_fetch(uri, PRODUCT):
                 raise Refused("robots.txt forbids it")
             answer = await self._ask_plainly(_Question(uri, url, wanted, max_bytes, conditions, site))
             if isinstance(answer, Fetched):
@@ -381,7 +380,7 @@ class Fetcher:
 
 
 def _fetched(uri: str, status: int, headers: httpx2.Headers, body: bytes, site: SiteRules | None) -> Fetched:
-    signals, states_tdmrep = optout.from_headers(headers.multi_items())
+    signals, states_tdmrep = from_headers(headers.multi_items())
     parts = urlsplit(uri)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     stated = site.opt_out(path or "/", with_tdmrep=not states_tdmrep) if site else set()
