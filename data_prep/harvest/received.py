@@ -95,9 +95,11 @@ def _is_shape(asked: Size, came: Size) -> bool:
 
 
 def what_came(answer: Answer, stored: StoredImage) -> str:
+    """The reason for a refusal: the requested size, and the size that the server sent."""
     asked, came = answer.request.size or (0, 0), stored.received
     return (
-        f"asked for {asked[0]}x{asked[1]} pixels, the server sent {came[0]}x{came[1]}: not the same picture"
+        f"requested {asked[0]}x{asked[1]} pixels, but the server sent {came[0]}x{came[1]}: not the same"
+        " picture"
     )
 
 

@@ -259,6 +259,7 @@ def test_every_activity_is_read() -> None:
         for path in documents("discovery")
     ]
     report("discovery", found)
+    assert found
     assert all(item.links or item.withdrawals or item.refusals for item in found)
 
 
@@ -267,6 +268,7 @@ def test_every_annotation_list_is_refused_or_read() -> None:
         read_annotations(path.read_bytes(), str(path), profile_for("")) for path in documents("annotations")
     ]
     report("annotations", found)
+    assert found
     assert all(item.refusals for item in found)  # without its manifest, nobody knows which image they are of
 
 

@@ -48,8 +48,10 @@ def manifests(served) -> list[dict]:
 
 
 def test_a_manifest_has_a_canvas_for_each_image_with_labels_and_ranges(manifests):
+    assert len(manifests) == 4
     for manifest in manifests:
         assert len(manifest["items"]) == NUM_PAGES
+        assert manifest["structures"]
         labels = [canvas["label"]["none"][0] for canvas in manifest["items"]]
         assert labels[0] == "front cover"
         assert labels[-1] == "colour target"

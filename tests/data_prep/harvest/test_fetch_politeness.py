@@ -34,6 +34,7 @@ def test_no_cookie_is_ever_sent_back(server, reply):
     server.routes["/a"] = reply(b"{}", headers={**JSON, "Set-Cookie": "track=me"})
     get(server, "/a", "/a")
     get(server, "/a")
+    assert server.paths == ["/a"] * 3
     assert not [seen for seen in server.requests if "cookie" in seen.headers]
 
 

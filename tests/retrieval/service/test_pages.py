@@ -63,6 +63,7 @@ def test_every_page_has_one_heading_its_landmarks_and_a_way_past_them(
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere(client: TestClient, paths: list[str]) -> None:
     for path in paths:
         outline = Outline(page(client, path))
+        assert outline.elements
         for tag, attributes in outline.elements:
             assert "style" not in attributes, (path, tag)
             assert not [name for name in attributes if name.startswith("on")], (path, tag)
@@ -291,6 +292,7 @@ def test_these_yes_those_no_without_a_script(client: TestClient) -> None:
 
 def test_a_mere_list_asks_for_no_judgement(client: TestClient) -> None:
     outline = Outline(page(client, "/search?institution=armorial-valcendre"))
+    assert [link for link in outline.all("a") if link.get("href", "").startswith("/item/")]
     assert not [link for link in outline.all("a") if "data-step" in link]
 
 

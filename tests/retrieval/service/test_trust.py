@@ -94,7 +94,9 @@ def test_a_hidden_institution_stays_hidden_from_members_too(client_of: ClientOf,
     file = tmp_path / "tokens"
     file.write_text(f"{TOKEN}\n")
     client = client_of(hidden=[CLOSED], token_file=str(file))
-    assert not any(key.startswith(CLOSED) for key in keys(client, Authorization=f"Bearer {TOKEN}"))
+    shown = keys(client, Authorization=f"Bearer {TOKEN}")
+    assert shown
+    assert not any(key.startswith(CLOSED) for key in shown)
 
 
 def test_a_withdrawn_item_is_gone_everywhere_while_the_service_runs(
