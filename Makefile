@@ -55,8 +55,9 @@ bench: $(VENV)/.installed-test  ## every benchmark that needs nothing else; the 
 	    elif [ $$code != 0 ]; then failed="$$failed $$script"; fi; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-schemas: $(VENV)/.installed  ## write the JSON Schemas of the formats into docs/schemas
+schemas: $(VENV)/.installed  ## write the JSON Schemas of the formats into docs/schemas, and the help pages that are shipped
 	@$(BIN)/python -m iconoclip.schemas docs/schemas
+	@$(BIN)/python -m iconoclip.help_text
 
 docs: $(VENV)/.installed-docs  ## build the documentation site into build/docs, offline; every warning is an error
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html -c docs . build/docs

@@ -1,8 +1,7 @@
 """The one command: `iconoclip VERB [ARG ...] [--config FILE] [--field value ...]`.
 
 Errors become one message and an exit code; see iconoclip.errors. Modules are imported only when they are
-needed: the list of verbs is printed without importing pydantic, the help of a verb without cyclopts, and
-both without torch.
+needed: the list of verbs and the help of a verb are printed without importing pydantic, cyclopts or torch.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import os
 import select
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -61,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (trouble := as_iconoclip_error(error)) is not None and TRACEBACK_SWITCH not in os.environ:
             print(f"iconoclip: {trouble}", file=sys.stderr)
             return trouble.exit_code
+        import traceback
+
         traceback.print_exc()
         if trouble is not None:
             print(f"\niconoclip: {trouble}", file=sys.stderr)
@@ -114,13 +114,13 @@ def parse(name: str, arguments: Sequence[str]) -> Config:
         ConfigError: an unknown key or a value that does not fit.
         SystemExit: the help or the config was requested, and has been printed.
     """
-    model = verbs.config_model(name)
     before_words = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if {"-h", "--help"} & set(before_words):
-        from iconoclip.help_text import verb_help
+        from iconoclip.help_page import verb_help
 
-        print(verb_help(name, verbs.VERBS[name].summary, model))
+        print(verb_help(name))
         raise SystemExit(0)
+    model = verbs.config_model(name)
     from iconoclip.command_line import read_command_line
     from iconoclip.config import build, check_keys, find_config, laid_over, read_yaml
 

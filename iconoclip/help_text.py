@@ -1,45 +1,49 @@
-"""The output of `iconoclip VERB --help`: the fields of one verb in their groups."""
+"""The contents of `iconoclip VERB --help`, from the config model: the fields of one verb in their groups.
+
+    python -m iconoclip.help_text      writes the help of every verb to help_pages.json
+
+`iconoclip.help_page` prints it.
+"""
 
 from __future__ import annotations
 
-import shutil
-import textwrap
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from iconoclip import verbs
+from iconoclip.help_page import PAGES, ROOT, Page, checksum_of
 from iconoclip.options import Option, options_of
 
-NAME_WIDTH, MAX_WIDTH = 30, 110
+PACKAGES = ("iconoclip.", "data_prep.", "training.", "retrieval.", "slurm.")
 _WORDS: dict[Any, str] = {int: "NUMBER", float: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
-def verb_help(name: str, summary: str, model: type[BaseModel]) -> str:
-    """The text of `iconoclip VERB --help`, as wide as the terminal."""
-    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+def page_of(name: str, model: type[BaseModel]) -> Page:
+    """The help of the verb `name`, whose config model is `model`."""
     words = [_word(option) for option in options_of(model) if option.is_positional]
-    lines = [
-        " ".join([f"usage: iconoclip {name}", *words, "[--config FILE] [--field value ...]"]),
-        "",
-        *textwrap.wrap(summary[:1].upper() + summary[1:] + ".", width),
+    groups = [
+        [title, [[_usage(option), _text(option)] for option in options]] for title, options in _groups(model)
     ]
-    for title, options in _groups(model):
-        lines += ["", title]
-        for option in options:
-            lines += _row(_usage(option), _text(option), width)
-    lines += ["", "for every verb:"]
-    for usage, text in (
-        (
-            "--config FILE",
-            "YAML file with any of these fields; may be repeated, and later files override earlier ones",
-        ),
-        ("--print_config", "print all fields with their values as a commented YAML file, and stop"),
-        ("-h, --help", "print this, and stop"),
-    ):
-        lines += _row(usage, text, width)
-    return "\n".join(lines)
+    return {
+        "usage": " ".join([f"usage: iconoclip {name}", *words, "[--config FILE] [--field value ...]"]),
+        "groups": groups,
+    }
+
+
+def write_pages(path: Path) -> None:
+    """Write the help of every verb, with a checksum of the modules that it was made from."""
+    pages = {name: page_of(name, verbs.config_model(name)) for name in verbs.VERBS}
+    # Call it in a process of its own: whatever else of ours was imported would count too.
+    imported = (str(module.__file__) for name, module in sys.modules.items() if name.startswith(PACKAGES))
+    sources = sorted({Path(file).relative_to(ROOT).as_posix() for file in (*imported, __file__)})
+    # Imported here: it has no part in the pages.
+    from iconoclip.files import write_json
+
+    write_json(path, {"sources": sources, "checksum": checksum_of(sources), "pages": pages})
 
 
 def _groups(model: type[BaseModel]) -> Iterator[tuple[str, list[Option]]]:
@@ -112,11 +116,5 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _row(usage: str, text: str, width: int) -> list[str]:
-    indent = " " * (NAME_WIDTH + 2)
-    wrapped = textwrap.wrap(
-        text, max(width, NAME_WIDTH + 32), initial_indent=indent, subsequent_indent=indent
-    )
-    if len(usage) + 3 > NAME_WIDTH or not wrapped:
-        return [f"  {usage}", *wrapped]
-    return [f"  {usage}".ljust(NAME_WIDTH + 2) + wrapped[0][NAME_WIDTH + 2 :], *wrapped[1:]]
+if __name__ == "__main__":
+    write_pages(PAGES)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iconoclip.errors import MissingRequirement
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from iconoclip.config import Config
 
 
-@dataclass(frozen=True)
-class Verb:
+class Verb(NamedTuple):
     """One verb: what it is for, its config model and its function as "package.module:name"."""
 
     summary: str

@@ -147,36 +147,6 @@ def test_every_verb_has_its_config_and_explains_every_field(
     assert not re.search(r"<class|Annotated|Optional\[|Literal\[|Pydantic|default: null", printed)
 
 
-HELP_OF_ALL = """
-import sys
-from iconoclip.cli import main
-from iconoclip.verbs import VERBS
-
-codes = {main(words) for words in (["--help"], ["--version"], *([name, "--help"] for name in VERBS))}
-print(codes, set(sys.modules) & set(sys.argv[1:]), file=sys.stderr)
-"""
-
-
-def test_the_help_of_every_verb_loads_pydantic_and_nothing_larger() -> None:
-    larger = [
-        "torch",
-        "faiss",
-        "lightning",
-        "open_clip",
-        "httpx2",
-        "fastapi",
-        "webdataset",
-        "numpy",
-        "pyarrow",
-    ]
-    # These are small, but each is a tenth of the time that the help takes.
-    larger += ["cyclopts", "yaml", "iconoclip.record"]
-    done = subprocess.run(
-        [sys.executable, "-c", HELP_OF_ALL, *larger], capture_output=True, text=True, check=False
-    )
-    assert done.stderr == "{0} set()\n"
-
-
 TALKATIVE = """
 import sys
 from iconoclip import cli, verbs
