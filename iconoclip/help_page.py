@@ -64,7 +64,7 @@ def checksum_of(sources: Iterable[str]) -> int:
 
 
 def rendered(page: Page, summary: str) -> str:
-    """A page as text."""
+    """The text of a page, as wide as the terminal."""
     width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
     lines = [page["usage"], "", *textwrap.wrap(summary[:1].upper() + summary[1:] + ".", width)]
     for title, rows in (*page["groups"], ("for every verb:", OF_EVERY_VERB)):
