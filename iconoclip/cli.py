@@ -107,6 +107,19 @@ def run(arguments: list[str]) -> int:
     return verbs.call(name, parse(name, arguments[1:]))
 
 
+def help_of(name: str) -> str:
+    """The text of `iconoclip VERB --help`, as wide as the terminal."""
+    from iconoclip.help_page import rendered, shipped
+
+    page = shipped(name)
+    if page is None:
+        # Imported here: it imports pydantic and the config model.
+        from iconoclip.help_text import page_of
+
+        page = page_of(name, verbs.config_model(name))
+    return rendered(page, verbs.VERBS[name].summary)
+
+
 def parse(name: str, arguments: Sequence[str]) -> Config:
     """Read a verb's arguments into its config: the YAML files first, then the command line on top.
 
@@ -116,9 +129,7 @@ def parse(name: str, arguments: Sequence[str]) -> Config:
     """
     before_words = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if {"-h", "--help"} & set(before_words):
-        from iconoclip.help_page import verb_help
-
-        print(verb_help(name))
+        print(help_of(name))
         raise SystemExit(0)
     model = verbs.config_model(name)
     from iconoclip.command_line import read_command_line

@@ -15,8 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from iconoclip import verbs
-
 # The folder that contains our packages: the root of a checkout, or site-packages.
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = Path(__file__).with_name("help_pages.json")
@@ -32,17 +30,6 @@ OF_EVERY_VERB = (
 
 Page = dict[str, Any]
 """`usage`: the first line; `groups`: pairs of a title and its rows, each row a usage and its text."""
-
-
-def verb_help(name: str) -> str:
-    """The text of `iconoclip VERB --help`, as wide as the terminal."""
-    page = shipped(name)
-    if page is None:
-        # Imported here: it imports pydantic and the config model.
-        from iconoclip.help_text import page_of
-
-        page = page_of(name, verbs.config_model(name))
-    return rendered(page, verbs.VERBS[name].summary)
 
 
 def shipped(name: str) -> Page | None:

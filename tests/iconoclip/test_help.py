@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from iconoclip import help_page
-from iconoclip.help_page import rendered, shipped, verb_help
+from iconoclip.cli import help_of
+from iconoclip.help_page import rendered, shipped
 from iconoclip.help_text import page_of, write_pages
 from iconoclip.verbs import VERBS, config_model
 
@@ -51,14 +52,14 @@ def test_an_outdated_page_is_made_again(pages: Path) -> None:
     assert "iconoclip/config.py" in stored["sources"]
     stored["pages"]["train"]["usage"] = "usage: as it was before"
     pages.write_text(json.dumps(stored))
-    assert verb_help("train").startswith("usage: as it was before")
+    assert help_of("train").startswith("usage: as it was before")
     pages.write_text(json.dumps(stored | {"checksum": stored["checksum"] ^ 1}))
     wanted = rendered(page_of("train", config_model("train")), VERBS["train"].summary)
-    assert verb_help("train") == wanted
+    assert help_of("train") == wanted
     assert "--optimizer.learning_rate" in wanted
     for damaged in ("", "[]", '{"pages": {}}', json.dumps(stored | {"sources": ["nothing/here.py"]})):
         pages.write_text(damaged)
-        assert verb_help("train") == wanted
+        assert help_of("train") == wanted
 
 
 @pytest.mark.parametrize("is_shipped", [True, False])
