@@ -44,6 +44,25 @@ def holding(ledger: Ledger, key: str) -> Holding | None:
     return None if row[3] is None else Holding(*row)
 
 
+class ItemProgress(NamedTuple):
+    """The state of an item with its reason, and the place of its image in a spool, if it has one."""
+
+    state: str
+    reason: str | None
+    facts_json: str | None
+    spool: int | None
+    offset: int | None
+    size: int | None
+
+
+def progress_of(ledger: Ledger, key: str) -> ItemProgress | None:
+    """The state of an item and the place of its image; None if the ledger has no item with this key."""
+    row = ledger.database.execute(
+        "SELECT state, reason, facts, spool, offset, size FROM items WHERE key = ?", (key,)
+    ).fetchone()
+    return ItemProgress(*row) if row else None
+
+
 def perceptual_hashes(ledger: Ledger) -> Iterator[str]:
     """The perceptual hash of every stored image."""
     rows = ledger.database.execute("SELECT json_extract(facts, '$.phash') FROM items WHERE facts IS NOT NULL")

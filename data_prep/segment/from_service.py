@@ -18,11 +18,13 @@ from typing import Final, Self
 
 from data_prep.candidate import Candidate, ImageService
 from data_prep.config_groups import Storage, Storing
+from data_prep.harvest.lifecycle import fetch_everything
 from data_prep.harvest.session import Session
-from data_prep.harvest.verb import fetch_everything
 from data_prep.images.crops import MIN_TILT_DEGREES, Cutting, cut_pictures
 from data_prep.images.store import Wanted
 from data_prep.institutions import profile_for
+from data_prep.ledger.counts import num_items_waiting
+from data_prep.ledger.holdings import progress_of
 from data_prep.ledger.jobs import CANDIDATE, FACTS, ImageFacts, ItemRow
 from data_prep.ledger.ledger import Ledger
 from data_prep.ledger.rounds import retry_not_known
@@ -129,9 +131,7 @@ class ServicePictures:
         retry_not_known(ledger)
         paused = fetch_everything(ledger, self._session(), "crops")
         if paused:
-            (num_left,) = ledger.database.execute(
-                "SELECT count(*) FROM items WHERE state IN ('pending', 'retry-later')"
-            ).fetchone()
+            num_left = num_items_waiting(ledger)
             hosts = "; ".join(f"{host}: {reason}" for host, reason in sorted(paused.items()))
             raise TryAgainLater(
                 f"{num_left} pictures must wait: {hosts}",
@@ -160,9 +160,7 @@ class ServicePictures:
 
     def cut(self, picture: Picture) -> Cut | NotCut:
         """The picture from the service, or why not."""
-        row = self._ledger.database.execute(
-            "SELECT state, reason, facts, spool, offset, size FROM items WHERE key = ?", (picture.record.key,)
-        ).fetchone()
+        row = progress_of(self._ledger, picture.record.key)
         if row is None:
             return NotCut(NO_SERVICE, is_refused=False)
         state, reason, facts_json, *place = row
