@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from retrieval.answers import Hit, Query
+from retrieval.answers import Hit
 from retrieval.engine import SearchEngine
 from retrieval.query.whole_set import WholeSet
+from retrieval.questions import Query
 from retrieval.service.api.export_formats import (
     COLUMNS,
     csv_pieces,

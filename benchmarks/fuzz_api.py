@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from retrieval.answers import Query
 from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
+from retrieval.questions import Query
 from retrieval.service.app import create_app
 from tests.retrieval.service.fuzzing import fuzz
 

@@ -51,8 +51,8 @@ def build(work: Path, num_items: int, kind: str, threads: int) -> dict[str, Any]
 
 def ask(work: Path, num_items: int, num_queries: int) -> dict[str, Any]:
     """Open the index and search it; returns the measurements."""
-    from retrieval.answers import Filters, Query
     from retrieval.engine import SearchEngine
+    from retrieval.questions import Filters, Query
 
     started = time.perf_counter()
     engine = SearchEngine.open(work / f"index-{num_items}")

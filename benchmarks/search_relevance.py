@@ -50,7 +50,7 @@ def order_errors(scores: Sequence[float]) -> int:
 
 def answers(engine: Any, queries: Sequence[GradedQuery]) -> dict[str, list[Ranking]]:
     """What the search and what it is compared with answer to each query."""
-    from retrieval.answers import Query
+    from retrieval.questions import Query
 
     def ask(mode: str, text: str, k: int) -> Ranking:
         found = engine.search(Query(text=text, mode=mode, k=k, fold=False))

@@ -25,9 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import uvicorn
 
-from retrieval.answers import Query, Results
+from retrieval.answers import Results
 from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
+from retrieval.questions import Query
 from retrieval.service.app import create_app
 from retrieval.service.serve import bind
 

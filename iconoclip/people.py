@@ -85,6 +85,38 @@ def display_name(given: str) -> str:
     return person(given).name
 
 
+def family_first(given: str) -> str:
+    """A name as lists of names are sorted: `Albrecht Dürer` and `Dürer, Albrecht (1471-1528)` are both
+    `Dürer, Albrecht`, `Vincent van Gogh` is `Gogh, Vincent van`.
+
+    A name of one word, one that goes by a place (Leonardo da Vinci), and one that is no person's (Master of
+    the Housebook) stay as they are.
+    """
+    name = display_name(given)
+    if ", " in name:
+        return name
+    generation = _GENERATION.search(name)
+    name, behind = (name[: generation.start()], generation[0]) if generation else (name, "")
+    words = name.split()
+    if len(words) < 2 or _NO_FAMILY.search(name):
+        return name + behind
+    return f"{words[-1]}, {' '.join(words[:-1])}{behind}"
+
+
+# Which of several of one name: the Elder, d. J., l'Ancien, Jr., III.
+_GENERATION = re.compile(
+    r"[\s,]+(?:the (?:Elder|Younger)|d\. ?(?:Ä|J|Ä|Ae)\.?|de[rn] (?:Ältere|Jüngere)|de (?:Oude|Jonge)"
+    r"|l['’]Ancien|l['’]Aîné|le Jeune|(?:il )?(?:Vecchio|Giovane)|Jr\.?|Sr\.?|I{1,3}|IV|VI{0,3})$",
+    re.IGNORECASE,
+)
+_NO_FAMILY = re.compile(
+    r"[\d&/]|\b(?:of|and|und|et|da|di|dal|della|the)\b"
+    r"|^(?:Master|Meister|Monogrammist|Ma[iî]tre|Maestro|Anonym\w*|Unknown|Unbekannt\w*|Inconnu|Workshop|Werkstatt"
+    r"|Atelier|School|Schule|École|Circle|Follower)\b",
+    re.IGNORECASE,
+)
+
+
 def _without_role(text: str) -> tuple[str, str | None]:
     """A name without the words for the role, before it (`Artist: `, `after `) or after it."""
     for pattern in _role_patterns():

@@ -12,18 +12,7 @@ import numpy as np
 
 from iconoclip.errors import BadInput
 from iconoclip.record import Record
-from retrieval.answers import (
-    Completed,
-    Explanation,
-    Facets,
-    Filters,
-    Hit,
-    Item,
-    NotationSuggestion,
-    Query,
-    Results,
-    Status,
-)
+from retrieval.answers import Completed, Explanation, Facets, Hit, Item, NotationSuggestion, Results, Status
 from retrieval.backends.interface import Mask, Vectors
 from retrieval.generation.calibration import likelihoods
 from retrieval.generation.catalog import no_such_item
@@ -35,11 +24,13 @@ from retrieval.query.completing import complete
 from retrieval.query.facets import facets_of, loosened_facets, notations_in_use
 from retrieval.query.found import Found
 from retrieval.query.hits import hit_of
+from retrieval.query.partly import partly_matched
 from retrieval.query.ranking import Cursor, Entry, query_digest
 from retrieval.query.read_back import hints_of, read_query
 from retrieval.query.spelling import spelling_of
 from retrieval.query.vector import QueryVector, query_vector
 from retrieval.query.whole_set import WholeSet, collect
+from retrieval.questions import Filters, Query
 
 if TYPE_CHECKING:
     from retrieval.encode.modelloader import LazyModel
@@ -98,6 +89,7 @@ class SearchEngine:
         page = found.page(query.k)
         mask_N = view.mask(query.filters)
         shown_N = view.shown(mask_N) if query.fold and mask_N is not None else None
+        spelling = spelling_of(view, query, found.words)
         hits = [
             hit_of(
                 view.record(entry.row),
@@ -122,7 +114,8 @@ class SearchEngine:
             matches_well=found.matches_well,
             query=read_query(found.parsed) if query.text else None,
             hints=hints_of(found.hints),
-            spelling=spelling_of(view, query, found.words),
+            spelling=spelling,
+            partly=partly_matched(found, spelling),
             facets=loosened_facets(found) if counts else None,
             took_ms=round((time.perf_counter() - started) * 1000, 2),
         )

@@ -34,6 +34,9 @@ MAX_EXACT_VECTORS = 50_000
 MAX_HNSW_VECTORS = 150_000
 # Below this many rows that pass a filter, all of them are compared.
 MAX_FILTERED_EXACT = 50_000
+# In a large file, where mapping the page of each row takes longer than scanning the approximate index with
+# the filter, fewer; these are read row by row.
+MAX_READ_SINGLY = 5_000
 # An approximate index proposes this many candidates per requested neighbour, and this many in addition: the
 # coarser the codes, the more. Product codes need most if a filter allows only items far from the query.
 OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 2}
@@ -251,9 +254,8 @@ class Segment:
         num_passing = len(self) if mask_N is None else int(mask_N.sum())
         # A graph leads to vectors near the query, and a filter may exclude all of them. With few allowed
         # rows, comparing each of them is better, too.
-        compares_all = mask_N is not None and (
-            self.choice.kind == "hnsw" or num_passing <= MAX_FILTERED_EXACT
-        )
+        few = MAX_READ_SINGLY if self._pages.are_many else MAX_FILTERED_EXACT
+        compares_all = mask_N is not None and (self.choice.kind == "hnsw" or num_passing <= few)
         if self._ann is None or compares_all or 4 * k > num_passing:
             return self.exact(query_D, k, mask_N)
         candidates = self._propose(query_D, k, mask_N)
@@ -269,9 +271,14 @@ class Segment:
         num = min(k, len(self))
         if not num:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        num_passing = 0 if mask_N is None else int(mask_N.sum())
+        if mask_N is not None and self._pages.are_many and num_passing <= MAX_READ_SINGLY:
+            allowed = np.flatnonzero(mask_N)
+            scores_C = self.vectors(allowed) @ query_D
+            order = top_order(scores_C, num)
+            return allowed[order], scores_C[order]
         # faiss reads the bitmap while it searches, so it must exist until the call returns.
         _use_one_thread()
-        num_passing = 0 if mask_N is None else int(mask_N.sum())
         bitmap = None if mask_N is None else np.packbits(mask_N, bitorder="little")
         parameters = None if bitmap is None else faiss.SearchParameters(sel=_selector(bitmap))  # type: ignore[call-arg]
         scores, rows = self._flat.search(query_D[None, :], num, params=parameters)

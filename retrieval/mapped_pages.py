@@ -47,9 +47,14 @@ class MappedPages:
         shape = (self._flat.ntotal, self._flat.d)
         return {"shape": shape, "typestr": "<f2", "data": (self._address, True), "version": 3}
 
+    @property
+    def are_many(self) -> bool:
+        """Whether the file is too large to stay mapped, so that single rows are read."""
+        return self._size > MAX_MAPPED_BYTES
+
     def rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
         """Some rows, float16 [len(rows), D]."""
-        if self._size <= MAX_MAPPED_BYTES:
+        if not self.are_many:
             return np.asarray(self)[rows]
         file, width = self._file.fileno(), self._size // self._flat.ntotal
         read = (os.pread(file, width, self._offset + row * width) for row in rows.tolist())
@@ -57,7 +62,7 @@ class MappedPages:
 
     def touched(self, num_rows: int) -> None:
         """Count rows that were read, and release all pages when there may be too many."""
-        if self._size <= MAX_MAPPED_BYTES:
+        if not self.are_many:
             return
         self._touched += min(self._size, num_rows * BYTES_MAPPED_PER_READ)
         if self._touched > MAX_MAPPED_BYTES:

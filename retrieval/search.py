@@ -13,9 +13,10 @@ from rich.table import Table
 
 from iconoclip.config_messages import problems_of
 from iconoclip.errors import BadInput, MissingRequirement
-from retrieval.answers import MAX_IMAGE_BYTES, Hit, Query, Results, SearchHint, Spelling
+from retrieval.answers import Hit, PartlyMatched, Results, SearchHint, Spelling
 from retrieval.config import SearchConfig
 from retrieval.engine import SearchEngine
+from retrieval.questions import MAX_IMAGE_BYTES, Query
 
 MAX_TITLE_CHARS = 160
 FILTERS = (
@@ -83,7 +84,11 @@ def _read_image(path: str | None) -> bytes | None:
 
 def show(results: Results, console: Console) -> None:
     """Print a page of results as a table."""
-    if results.matches_well is False:
+    if results.partly:
+        console.print("[yellow]No record here has all of these words.[/]")
+        for line in map(_about_part, results.partly):
+            console.print(line, highlight=False)
+    elif results.matches_well is False:
         nearest = " What comes nearest:" if results.hits else ""
         console.print(f"[yellow]Nothing here matches well.[/]{nearest}")
     for line in _about_spelling(results.spelling):
@@ -134,6 +139,12 @@ def _about_spelling(spelling: Spelling | None) -> Iterator[str]:
         yield f"No record has “{escape(each.typed)}”; searched {searched} instead (--literal true: do not)."
     for word in spelling.unknown:
         yield f"No record has “{escape(word)}”."
+
+
+def _about_part(part: PartlyMatched) -> str:
+    words, missing = (" ".join(map(escape, each)) for each in (part.words, part.missing))
+    noun = "record has" if part.total == 1 else "records have"
+    return f"{part.total} {noun} “{words}”, but not “{missing}”."
 
 
 def _cells(hit: Hit) -> tuple[str, ...]:

@@ -141,6 +141,19 @@ def likelihoods(
     return probabilities(curve_of(calibration, side), scores_of(statistics, query_D, cosines))
 
 
+def least_cosine(
+    calibration: Calibration | None, statistics: Statistics, query_D: Vectors, side: Side, log_odds: float
+) -> float:
+    """The cosine from which on `likelihoods` gives at least these log odds; infinite if none does, or all."""
+    if calibration is None:
+        return 2 / (1 + math.exp(-log_odds)) - 1
+    curve, deviation = curve_of(calibration, side), statistics.deviation(query_D)
+    slope = curve.cosine + curve.z / deviation
+    if slope == 0:
+        return -math.inf if curve.intercept >= log_odds else math.inf
+    return (log_odds - curve.intercept + curve.z * float(query_D @ statistics.mean) / deviation) / slope
+
+
 def curve_of(calibration: Calibration, side: Side) -> Curve:
     """The curve for scores of this side (text or image)."""
     return calibration.text if side == "text" else calibration.image

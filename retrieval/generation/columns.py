@@ -24,9 +24,9 @@ from iconoclip.page_layout.kinds import BOX_KINDS
 from iconoclip.record import Record
 from iconoclip.rights import statement
 from retrieval import iconography
-from retrieval.answers import Filters
 from retrieval.generation.notation_tree import DOUBLED_LETTER, Tree
 from retrieval.generation.places import places_of
+from retrieval.questions import Filters
 from retrieval.words import folded, tokens
 
 NO_RIGHTS = "none"

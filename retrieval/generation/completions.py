@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
 
@@ -76,6 +76,12 @@ class Completion:
     num_items: int
     seen_in: tuple[int, ...]
 
+    def __add__(self, other: Completion) -> Completion:
+        """The same text of other items too."""
+        return replace(
+            self, num_items=self.num_items + other.num_items, seen_in=(*self.seen_in, *other.seen_in)
+        )
+
 
 def key_of(text: str) -> str:
     """The text as it is compared: folded, punctuation as single spaces; one at the end is kept."""
@@ -96,7 +102,7 @@ class CompletionWriter:
         slug = record.institution.slug
         self._connection.executemany(
             "INSERT INTO temp.called VALUES (?,?,?,?,?)",
-            [(KINDS.index(kind), language, text, slug, row) for kind, language, text in _called(record)],
+            [(KINDS.index(kind), language, text, slug, row) for kind, language, text in called(record)],
         )
         for notation in dict.fromkeys(record.iconclass):
             seen = self._notations.setdefault((notation, slug), [0, row, row])
@@ -108,14 +114,17 @@ class CompletionWriter:
         run(_JOIN)
         self._connection.executemany(
             "INSERT INTO completions(kind, language, text, num_items, seen_in) VALUES (?,?,?,?,?)",
-            _texts_of(self._notations),
+            (
+                (KINDS.index("iconclass"), language, text, num, ",".join(map(str, rows)))
+                for language, text, num, rows in texts_of_notations(self._notations)
+            ),
         )
         for number, kind, language, text, num_items in self._connection.execute(
             "SELECT id, kind, language, text, num_items FROM completions"
         ):
             self._connection.executemany(
                 "INSERT INTO temp.starts VALUES (?,?,?,?)",
-                [(language, key, number, num_items) for key in _starts(text, KINDS[kind])],
+                [(language, key, number, num_items) for key in starts(text, KINDS[kind])],
             )
         run("CREATE TEMP TABLE sorted AS SELECT * FROM temp.starts ORDER BY language, key, id")
         run("INSERT INTO completion_keys SELECT rowid - 1, key, id FROM temp.sorted ORDER BY rowid")
@@ -130,8 +139,10 @@ class CompletionWriter:
             run(f"DROP TABLE temp.{table}")
 
 
-def _called(record: Record) -> Iterable[tuple[Kind, str, str]]:
-    """What an item is called: kind, language and text, each once."""
+def called(record: Record) -> Iterable[tuple[Kind, str, str]]:
+    """What an item is called by titles, makers, places and its institution: kind, language and text, each
+    once.
+    """
     found: list[tuple[Kind, str, str]] = [("institution", NO_LANGUAGE, record.institution.name)]
     for number, caption in enumerate(record.captions):
         language = caption.language.partition("-")[0].lower()
@@ -156,8 +167,15 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS + 1].rpartition(" ")[0] or text[:50]
 
 
-def _texts_of(notations: dict[tuple[str, str], list[int]]) -> Iterator[tuple[int, str, str, int, str]]:
-    """The texts of the notations in use, in every language; several notations may share one."""
+def texts_of_notations(
+    notations: Mapping[tuple[str, str], Sequence[int]],
+) -> Iterator[tuple[str, str, int, list[int]]]:
+    """The texts of the notations in use, in every language: language, text, number of items, and rows that
+    have it. Several notations may share one text.
+
+    Args:
+        notations: for each notation and institution the number of items, the first and the last row.
+    """
     joined: dict[tuple[str, str], tuple[int, list[int]]] = {}
     for (notation, _), (num, first, last) in notations.items():
         for language, text in iconclass.labels(iconclass.nearest(notation) or "").items():
@@ -165,10 +183,10 @@ def _texts_of(notations: dict[tuple[str, str], list[int]]) -> Iterator[tuple[int
             before, rows = joined.get(named, (0, []))
             joined[named] = before + num, [*rows, first, last]
     for (language, text), (num, rows) in joined.items():
-        yield KINDS.index("iconclass"), language, text, num, ",".join(map(str, rows))
+        yield language, text, num, rows
 
 
-def _starts(text: str, kind: Kind) -> Iterator[str]:
+def starts(text: str, kind: Kind) -> Iterator[str]:
     """The keys of a text: from the start of each of its first words on; a name also last word first."""
     key = key_of(text).rstrip()
     if UNSPACED.search(key):

@@ -9,48 +9,36 @@ Shapes: N items of the index, M items that have a word of the query, W words.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import Protocol
+from itertools import compress, pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.generation.word_forms import modern
 from retrieval.generation.word_index import close_pair, closeness_in
+from retrieval.generation.word_lookup import (
+    MAX_ROWS_READ,
+    Lookup,
+    Rows,
+    Word,
+    WordSource,
+    Years,
+    among,
+    read_rows,
+)
 
-Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
-Years = Callable[[str], "Mask | None"]
+Bits = npt.NDArray[np.uint32]
 
-# Reading the number of an item that has a word takes a fraction of a microsecond. The rarest word is read up
-# to the first limit, others as long as all together stay below the second; more frequent words are looked up
-# only in the items that have one of those.
-MAX_ROWS_OF_RAREST, MAX_ROWS_READ = 200_000, 30_000
 # Comparing the order of the words of an item takes some microseconds.
 MAX_ROWS_COMPARED = 1_000
 # An item need not have a word that more than half of the items have, such as an article.
 COMMON_SHARE = 0.5
-# An old spelling may stand for several words of today.
-MAX_SPELLINGS = 8
 # A word is taken for a name if it is in the makers' names at least as often as elsewhere.
 NAME_SHARE = 0.5
-
-
-class WordSource(Protocol):
-    """The word index of a generation, alone or with the additions since."""
-
-    num_items: int
-
-    def num_with(self, word: str) -> int: ...
-    def rows_with(self, terms: Sequence[str], column: str | None = None, limit: int = -1) -> Rows: ...
-    def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows: ...
-    def texts(self, rows: Sequence[int]) -> list[str]: ...
-    def expanded(self, word: str) -> tuple[str, ...]: ...
-    def second_chance(self, word: str) -> tuple[str, ...]: ...
-    def spelled_like(self, word: str) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -67,12 +55,16 @@ class WordEvidence:
         is_called: which items are called exactly what was asked for, as a whole [M].
         is_exact: which items have every word that they have in the very form that was typed [M].
         in_title: the number of the query's words that are in the title [M].
+        held: which of the words in `asked` each item has, one bit per word, the first the lowest, uint32 [M].
         has_name: whether a word of the query is a maker's name.
         has_known_word: whether any item has any word of the query.
         has_called: whether any item is called exactly what was asked for.
         corrected: words that no item has, and the words of this index that were searched instead: an old
             spelling, or the closest word.
         unknown: words that no item has, and that are like no word of this index.
+        asked: the words that an item must have to have every word: all but very frequent ones.
+        weights: how much each of `asked` distinguishes.
+        complete: the words of `asked` of which every item is in `rows`, one bit per word.
     """
 
     rows: Rows
@@ -84,17 +76,41 @@ class WordEvidence:
     is_called: Mask
     in_title: Floats
     is_exact: Mask
+    held: Bits
     has_name: bool = False
     has_known_word: bool = False
     has_called: bool = False
-    corrected: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    corrected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    complete: int = 0
 
     @classmethod
     def none(cls) -> WordEvidence:
         """No word was asked for, or no item has one."""
-        floats, flags = np.zeros(0, np.float32), np.zeros(0, bool)
-        return cls(np.zeros(0, np.int64), floats, floats, flags, floats, flags, flags, floats, flags)
+        return cls._empty(np.zeros(0, np.int64))
+
+    @classmethod
+    def _empty(cls, rows: Rows) -> WordEvidence:
+        floats, flags = np.zeros(len(rows), np.float32), np.zeros(len(rows), bool)
+        bits = np.zeros(len(rows), np.uint32)
+        return cls(rows, floats, floats, flags, floats, flags, flags, floats, flags, bits)
+
+    @classmethod
+    def of_all(cls, rows: Rows) -> WordEvidence:
+        """Every one of the rows has what was asked for, and that is all that there is to say."""
+        ones, yes = np.ones(len(rows), np.float32), np.ones(len(rows), bool)
+        return replace(
+            cls._empty(rows),
+            coverage=ones,
+            information=ones,
+            is_full=yes,
+            closeness=ones,
+            in_title=ones,
+            is_exact=yes,
+            has_known_word=bool(len(rows)),
+        )
 
     @property
     def features(self) -> npt.NDArray[np.float64]:
@@ -104,48 +120,45 @@ class WordEvidence:
 
     def kept(self, chosen_M: Mask) -> WordEvidence:
         """The evidence about some of the items only."""
-        arrays = {
-            name: getattr(self, name)[chosen_M]
-            for name in (
-                *("rows", "coverage", "information", "is_full", "closeness"),
-                *("is_named", "is_called", "in_title", "is_exact"),
-            )
+        return self._taken(chosen_M)
+
+    def _taken(self, which: Mask | Rows) -> WordEvidence:
+        arrays = {name: getattr(self, name)[which] for name in _PER_ITEM}
+        return replace(self, **arrays, has_called=bool(arrays["is_called"].any()))
+
+    def about(self, rows: Rows) -> tuple[WordEvidence, Mask]:
+        """The evidence about given items, zeros for those without any word, and which have some."""
+        nothing = self.nothing_about(rows)
+        if not len(self.rows):
+            return nothing, np.zeros(len(rows), bool)
+        place_C = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        has_C = self.rows[place_C] == rows
+        # An item without any word of the query has none in another form.
+        spread: dict[str, Any] = {
+            name: np.where(has_C, getattr(self, name)[place_C], 0).astype(getattr(self, name).dtype)
+            for name in _PER_ITEM
+            if name != "rows"
         }
-        return WordEvidence(
-            **arrays,
-            has_name=self.has_name,
-            has_known_word=self.has_known_word,
-            has_called=bool(arrays["is_called"].any()),
-            corrected=self.corrected,
-            unknown=self.unknown,
-        )
+        if not self.has_known_word:
+            spread["is_exact"] = np.ones(len(rows), bool)
+        return replace(nothing, **spread), has_C
 
     def nothing_about(self, rows: Rows) -> WordEvidence:
         """The evidence about items that have no word of the same query."""
-        floats, flags = np.zeros(len(rows), np.float32), np.zeros(len(rows), bool)
-        exact = flags if self.has_known_word else ~flags
-        return WordEvidence(
-            *(rows, floats, floats, flags, floats, flags, flags, floats, exact),
-            has_name=self.has_name,
-            has_known_word=self.has_known_word,
-            has_called=self.has_called,
-        )
+        empty = self._empty(rows)
+        arrays = {name: getattr(empty, name) for name in _PER_ITEM}
+        arrays["is_exact"] = np.full(len(rows), not self.has_known_word)
+        return replace(self, **arrays)
 
     def among_called(self, has_called: bool) -> WordEvidence:
         """The same evidence, where further items may be called exactly what was asked for."""
         return replace(self, has_called=has_called)
 
 
-@dataclass
-class _Word:
-    """A word of the query: the terms that count as it, the rows that have one, and its weight."""
-
-    terms: tuple[str, ...]
-    num: int
-    rows: Rows | None = None
-    mask_N: Mask | None = None
-    weight: float = 0.0
-    is_corrected: bool = False
+_PER_ITEM = (
+    *("rows", "coverage", "information", "is_full", "closeness", "is_named", "is_called", "in_title"),
+    *("is_exact", "held"),
+)
 
 
 def evidence(
@@ -156,6 +169,7 @@ def evidence(
     years: Years | None = None,
     with_titles: bool = False,
     literal: bool = False,
+    spelled: Mapping[str, tuple[str, ...]] | None = None,
 ) -> WordEvidence:
     """What the words of a query say.
 
@@ -166,29 +180,26 @@ def evidence(
         years: gives the items made in a year, for words that are a year.
         with_titles: also count the words in titles.
         literal: search the words as they are, without other forms, spellings or the closest word.
+        spelled: words that stand for others, and for which; then no other word is searched instead of one
+            that no item has.
     """
-    corrected: dict[str, tuple[str, ...]] = {}
-    looked_up = _Lookup(source, years, corrected, literal)
-    found = {word: looked_up(word) for word in dict.fromkeys(words)}
+    look_up = Lookup(source, years, literal, spelled)
+    found = {word: look_up(word) for word in dict.fromkeys(words)}
     unknown = tuple(word for word, each in found.items() if not each.num)
-    _read(source, list(found.values()))
+    read_rows(source, found.values())
     called = source.rows_with((digest,), "identifiers") if digest else np.zeros(0, np.int64)
-    read = [word.rows for word in found.values() if word.rows is not None]
-    rows = np.unique(np.concatenate([*read, called])) if read or len(called) else called
-    if not len(rows) and len(found) == 1:
-        rows = _only_a_year(next(iter(found.values())))
+    rows = _rows_of(list(found.values()), called)
     if not len(rows):
-        return replace(WordEvidence.none(), corrected=corrected, unknown=unknown)
-    held_WM = np.stack([_holds(word, rows) for word in found.values()])
+        return replace(WordEvidence.none(), corrected=look_up.corrected, unknown=unknown)
+    held_WM = np.stack([word.holds(rows) for word in found.values()])
     weights_W = np.array([_weight(word, source.num_items) for word in found.values()])
     total = max(weights_W.sum(), 1e-9)
     held_weight_M = weights_W @ held_WM
     needed_W = np.array([word.num <= COMMON_SHARE * source.num_items for word in found.values()])
-    sure_W = np.array([not word.is_corrected for word in found.values()])
     needed_W = needed_W if needed_W.any() else np.ones(len(needed_W), bool)
-    full_M = (held_WM | ~needed_W[:, None]).all(axis=0) & bool(sure_W.all())
+    full_M = (held_WM | ~needed_W[:, None]).all(axis=0)
     names = [word for word in found.values() if _is_name(source, word)]
-    named_M = [_holds(word, rows) for word in names]
+    named_M = [word.holds(rows) for word in names]
     titled_M = _in_title(source, list(found.values()), rows) if with_titles else None
     coverage_M = np.asarray(held_weight_M / total, np.float32)
     rarest = math.log(source.num_items + 1)
@@ -197,131 +208,89 @@ def evidence(
         coverage=coverage_M,
         information=np.asarray(np.minimum(1, held_weight_M / max(rarest, 1e-9)), np.float32),
         is_full=full_M,
-        closeness=_closeness(source, [found[word] for word in words], rows, full_M, coverage_M),
+        closeness=_closeness(source, found, words, held_WM, rows),
         is_named=np.all(named_M, axis=0) if names else np.zeros(len(rows), bool),
-        is_called=np.isin(rows, called),
+        is_called=among(rows, called),
         in_title=np.zeros(len(rows), np.float32) if titled_M is None else titled_M,
-        is_exact=_exact(source, found, rows),
+        is_exact=_exact(source, list(found.values()), rows),
+        held=_bits(held_WM[needed_W]),
         has_name=bool(names),
         has_known_word=bool(held_WM.any()),
         has_called=bool(len(called)),
-        corrected=corrected,
+        corrected=look_up.corrected,
         unknown=unknown,
+        asked=tuple(word for word, is_needed in zip(found, needed_W, strict=True) if is_needed),
+        weights=tuple(weights_W[needed_W].tolist()),
+        complete=_complete(list(found.values()), needed_W),
     )
 
 
-@dataclass(frozen=True)
-class _Lookup:
-    """Looks up words of a query: each as it is, or else by what it may stand for."""
-
-    source: WordSource
-    years: Years | None
-    corrected: dict[str, tuple[str, ...]]
-    literal: bool
-
-    def __call__(self, word: str) -> _Word:
-        """What the word counts as here."""
-        source = self.source
-        terms = (word,) if self.literal else source.expanded(word)
-        num = sum(source.num_with(term) for term in terms)
-        mask_N = self.years(word) if self.years else None
-        if num >= MAX_ROWS_READ:
-            return _Word(terms, min(num, source.num_items), mask_N=mask_N)
-        rows = source.rows_with(terms)
-        if len(rows) or (mask_N is not None and mask_N.any()):
-            self._note_other_spelling(word, terms)
-            return _Word(terms, len(rows) if mask_N is None else int(mask_N.sum()), rows, mask_N)
-        return self._instead_of(word) or _Word(terms, 0, rows)
-
-    def _note_other_spelling(self, word: str, terms: tuple[str, ...]) -> None:
-        """Stemmers join some old spellings to today's (loewe, lowe): another spelling, not another form."""
-        same = tuple(term for term in terms[1:] if modern(term) == modern(word))
-        if same and not len(self.source.rows_with((word,), limit=1)):
-            self.corrected[word] = same
-
-    def _instead_of(self, word: str) -> _Word | None:
-        if self.literal:
-            return None
-        source = self.source
-        spelled, is_guess = source.second_chance(word)[:MAX_SPELLINGS], False
-        if not spelled:
-            closest = source.spelled_like(word)
-            spelled, is_guess = (closest,) if closest else (), True
-        terms = tuple(dict.fromkeys(term for each in spelled for term in source.expanded(each)))
-        rows = source.rows_with(terms) if terms else np.zeros(0, np.int64)
-        if not len(rows):
-            return None
-        self.corrected[word] = spelled
-        return _Word(terms, len(rows), rows, is_corrected=is_guess)
+def _rows_of(words: Sequence[Word], called: Rows) -> Rows:
+    """The rows that the words say anything about. Of a year alone these are all that were made in it."""
+    rows = np.unique(np.concatenate([*(word.rows for word in words if word.rows is not None), called]))
+    if not len(rows) and len(words) == 1 and words[0].mask_N is not None:
+        return np.flatnonzero(words[0].mask_N)
+    return rows
 
 
-def _read(source: WordSource, words: list[_Word]) -> None:
-    """Read the rows of frequent words: completely, or among the rows of the rarer ones."""
-    num_read, terms_read = 0, list[str]()
-    for word in sorted(words, key=lambda word: word.num):
-        if word.rows is None:
-            if not terms_read:
-                word.rows = source.rows_with(word.terms, limit=MAX_ROWS_OF_RAREST)
-            elif num_read + word.num <= MAX_ROWS_READ:
-                word.rows = source.rows_with(word.terms)
-            else:
-                word.rows = source.rows_with_all([terms_read, word.terms])
-                continue
-        if len(word.rows):
-            num_read += len(word.rows)
-            terms_read += word.terms
+def _bits(held_WM: Mask) -> Bits:
+    """One bit per word; there are at most 32 words in a query."""
+    bits_M = np.zeros(held_WM.shape[1], np.uint32)
+    for number, held_M in enumerate(held_WM):
+        bits_M |= held_M.astype(np.uint32) << np.uint32(number)
+    return bits_M
 
 
-def _holds(word: _Word, rows: Rows) -> Mask:
-    held_M = np.isin(rows, word.rows if word.rows is not None else (), assume_unique=True)
-    return held_M if word.mask_N is None else held_M | word.mask_N[rows]
+def _complete(words: Sequence[Word], needed_W: Mask) -> int:
+    needed = (word for word, is_needed in zip(words, needed_W, strict=True) if is_needed)
+    return sum(1 << number for number, word in enumerate(needed) if word.is_complete)
 
 
-def _only_a_year(word: _Word) -> Rows:
-    return np.zeros(0, np.int64) if word.mask_N is None else np.flatnonzero(word.mask_N)
-
-
-def _weight(word: _Word, num_items: int) -> float:
+def _weight(word: Word, num_items: int) -> float:
     return max(1e-3, math.log((num_items + 1) / max(1, word.num)))
 
 
-def _is_name(source: WordSource, word: _Word) -> bool:
+def _is_name(source: WordSource, word: Word) -> bool:
     if not word.num or word.num > MAX_ROWS_READ or word.mask_N is not None:
         return False
     return len(source.rows_with(word.terms, "creators")) >= NAME_SHARE * word.num
 
 
 def _closeness(
-    source: WordSource, words: list[_Word], rows: Rows, full_M: Mask, coverage_M: Floats
+    source: WordSource, found: Mapping[str, Word], words: Sequence[str], held_WM: Mask, rows: Rows
 ) -> Floats:
-    """The share of neighbouring words of the query that are close in the item; for the best items only."""
+    """The share of neighbouring words of the query that are close in the item; of the items that have most
+    pairs of neighbours.
+    """
     if len(words) < 2:
-        return full_M.astype(np.float32)
-    close_M = np.zeros(len(rows), np.float32)
-    pairs = [
-        close_pair(*(each.terms for each in pair)) for pair in pairwise(words) if all(w.num for w in pair)
-    ]
+        return held_WM[0].astype(np.float32)
+    number_of = {word: number for number, word in enumerate(found)}
+    pairs = [pair for pair in pairwise(words) if all(found[word].num for word in pair)]
     if not pairs:
-        return close_M
-    best = np.argsort(-(coverage_M + full_M), kind="stable")[:MAX_ROWS_COMPARED]
+        return np.zeros(len(rows), np.float32)
+    held_PM = np.stack([held_WM[number_of[one]] & held_WM[number_of[other]] for one, other in pairs])
+    patterns = [close_pair(found[one].terms, found[other].terms) for one, other in pairs]
+    num_M = held_PM.sum(axis=0)
+    best = np.flatnonzero(num_M)
+    best = best[np.argsort(-num_M[best], kind="stable")[:MAX_ROWS_COMPARED]]
+    close_M = np.zeros(len(rows), np.float32)
     texts = source.texts(rows[best].tolist())
-    close_M[best] = [closeness_in(text, pairs) for text in texts]
+    for place, text, held in zip(best.tolist(), texts, held_PM.T[best].tolist(), strict=True):
+        close_M[place] = closeness_in(text, list(compress(patterns, held)))
     return np.asarray(close_M / (len(words) - 1), np.float32)
 
 
-def _exact(source: WordSource, found: dict[str, _Word], rows: Rows) -> Mask:
+def _exact(source: WordSource, words: Sequence[Word], rows: Rows) -> Mask:
     exact_M = np.ones(len(rows), bool)
-    for typed, word in found.items():
-        if word.num > MAX_ROWS_READ:
-            continue
-        if word.terms != (typed,):
-            exact_M &= np.isin(rows, source.rows_with((typed,))) | ~_holds(word, rows)
+    for word in words:
+        if word.num <= MAX_ROWS_READ and word.terms != word.exact:
+            exact_M &= among(rows, source.rows_with(word.exact)) | ~word.holds(rows)
     return exact_M
 
 
-def _in_title(source: WordSource, words: Sequence[_Word], rows: Rows) -> Floats:
+def _in_title(source: WordSource, words: Sequence[Word], rows: Rows) -> Floats:
     num_M = np.zeros(len(rows), np.float32)
     for word in words:
         if word.num:
-            num_M += np.isin(rows, source.rows_with(word.terms, "title"))
+            num_M += among(rows, source.rows_with(word.terms, "title"))
     return num_M

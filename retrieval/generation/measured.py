@@ -24,9 +24,9 @@ from retrieval.generation.calibration import (
     scores_of,
     shortened,
 )
-from retrieval.generation.evidence import WordSource
 from retrieval.generation.known_items import learned_relevance, queries_for
 from retrieval.generation.manifest import Calibration, Relevance
+from retrieval.generation.word_lookup import WordSource
 
 Vectors = npt.NDArray[np.float32]
 EncodeTexts = Callable[[Sequence[str]], Vectors]

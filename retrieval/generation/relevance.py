@@ -80,6 +80,15 @@ def combined(relevance: Relevance, words: WordEvidence, by_picture_M: Floats | N
     return np.asarray(likely_M, np.float32)
 
 
+def least_log_odds(relevance: Relevance, words: WordEvidence) -> float:
+    """Log odds of a picture below which none of these items, which have some words, is as likely as not."""
+    *weights, weight = relevance.hybrid
+    if not words.has_known_word or not weight:
+        return 0.0
+    odds_M = words.features @ np.array(weights) + relevance.hybrid_intercept
+    return float(-odds_M.max() / weight) if len(odds_M) else 0.0
+
+
 def _matching(likely_M: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """At least one half, in the same order."""
     return np.maximum(likely_M, MIN_PROBABILITY + 0.01 * likely_M)

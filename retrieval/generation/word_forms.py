@@ -94,11 +94,9 @@ def _stems(words_by_language: Mapping[str, set[str]]) -> Iterator[tuple[str, str
             for key in stem_keys(word, (language,)):
                 terms[key].append(word)
         for key, found in terms.items():
-            # A word alone needs no row: without its key, a query word of the same stem but another form
-            # would miss it, so a single term is kept unless it is its own stem.
-            if len(found) > 1 or found[0] != key.partition(":")[2]:
-                for term in found:
-                    yield key, term
+            # Of a word alone too: a query may have another form of it that no item has (portraits, portrait).
+            for term in found:
+                yield key, term
 
 
 def _compounds(words: set[str], every: set[str]) -> Iterator[tuple[str, str]]:

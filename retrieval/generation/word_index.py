@@ -20,7 +20,7 @@ import hashlib
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -56,7 +56,9 @@ MAX_FACT_CHARS, MAX_FACTS = 120, 24
 # Statements that a source makes about its records, not about the object.
 _NOT_FACTS = ("rights", "attribution", "homepage", "ignore", "thumbnail", "image")
 # A misspelt word has at most this many slips: one for short words, two for long ones.
-_MAX_SLIPS, _LONG_WORD, _MIN_SPELLED, _MAX_SPELLED = 2, 7, 4, 40
+_MAX_SLIPS, _LONG_WORD = 2, 7
+MIN_SPELLED, MAX_SPELLED = 4, 40
+_ROWS = "SELECT group_concat(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ? LIMIT ?)"
 _SPELLINGS = "SELECT term, num_items FROM spellings"
 _SPELLINGS_OF_CAPTIONS = "SELECT DISTINCT term, 0 FROM variants WHERE key >= 'old:' AND key < 'old;'"
 
@@ -148,7 +150,7 @@ class WordWriter:
         connection.execute(
             "INSERT INTO spellings SELECT term, doc FROM temp.vocabulary"
             " WHERE length(term) BETWEEN ? AND ? AND term NOT GLOB '*[0-9]*'",
-            (_MIN_SPELLED, _MAX_SPELLED),
+            (MIN_SPELLED, MAX_SPELLED),
         )
         languages = ",".join(sorted(self._words))
         connection.execute("INSERT INTO settings VALUES ('languages', ?)", (languages,))
@@ -262,8 +264,9 @@ class WordIndex:
         return dict(found)
 
     def _rows(self, expression: str, limit: int) -> Rows:
-        found = self._run("SELECT rowid FROM words WHERE words MATCH ? LIMIT ?", (expression, limit))
-        return np.fromiter((row for (row,) in found), np.int64)
+        # As one text: Python would take longer to fetch the numbers one by one than SQLite to find them.
+        (joined,) = self._run(_ROWS, (expression, limit)).fetchone()
+        return np.fromstring(joined, np.int64, sep=",") if joined else np.zeros(0, np.int64)
 
     def texts(self, rows: Sequence[int]) -> list[str]:
         """The words of the captions of some rows in their order, empty for an old index."""
@@ -290,17 +293,19 @@ class WordIndex:
         """Whether any item has exactly this word."""
         return word in self._frequent or len(self._rows(f'"{word}"', 1)) > 0
 
-    def spelled_like(self, word: str) -> str | None:
-        """The word of this index that is closest to a misspelt one, the more frequent first."""
-        if len(word) < _MIN_SPELLED or word.isdigit():
+    def spelled_like(self, word: str, others: Mapping[str, int] | None = None) -> str | None:
+        """The word of this index that is closest to a misspelt one, the more frequent first.
+
+        Args:
+            word: the word.
+            others: further words that may be meant, with how many items have them.
+        """
+        if len(word) < MIN_SPELLED or word.isdigit():
             return None
         slips = _MAX_SLIPS if len(word) >= _LONG_WORD else 1
-        vocabulary = self._vocabulary()
-        near = []
+        near = _near(word, others or {}, slips)
         for length in range(len(word) - slips, len(word) + slips + 1):
-            words = vocabulary.get(length, {})
-            found = process.extract(word, words.keys(), scorer=OSA.distance, score_cutoff=slips, limit=None)
-            near += [(distance, term[:1] != word[:1], -words[term], term) for term, distance, _ in found]
+            near += _near(word, self._vocabulary().get(length, {}), slips)
         return min(near)[-1] if near else None
 
     def _terms(self, keys: Sequence[str]) -> tuple[str, ...]:
@@ -324,6 +329,12 @@ class WordIndex:
                 spelled[len(term)][term] = num_items
             self._spelled = dict(spelled)
         return self._spelled
+
+
+def _near(word: str, words: Mapping[str, int], slips: int) -> list[tuple[int, bool, int, str]]:
+    """The words with at most so many slips: slips, another first letter, minus the number of items, word."""
+    found = process.extract(word, words.keys(), scorer=OSA.distance, score_cutoff=slips, limit=None)
+    return [(int(distance), term[:1] != word[:1], -words[term], term) for term, distance, _ in found]
 
 
 def _any(terms: Iterable[str]) -> str:

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from iconoclip.errors import DamagedData
 from iconoclip.record import Record
-from retrieval.answers import Filters
 from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
 from retrieval.backends.overlay import NoVectors, Overlay
 from retrieval.faiss_index import IndexChoice, Segment
@@ -38,9 +37,12 @@ from retrieval.generation.manifest import (
     too_old,
     verify_files,
 )
+from retrieval.live.added_completions import AddedCompletions
 from retrieval.live.additions import Additions
+from retrieval.live.sort_keys import maker_ranks, title_ranks
 from retrieval.live.view_words import ViewWords
 from retrieval.live.withdrawals import WatchedShardSets
+from retrieval.questions import Filters
 
 MAX_CACHED_MASKS = 64
 SORTED_CHARS = 80
@@ -227,15 +229,20 @@ class IndexView:
         return ViewWords(sealed, added.texts, self.num_sealed, added.records)
 
     @cached_property
+    def added_completions(self) -> AddedCompletions:
+        """Completions of the additions that may be shown."""
+        added = enumerate(self.additions.records, self.num_sealed)
+        return AddedCompletions((row, record) for row, record in added if row not in self.withdrawn)
+
+    @cached_property
     def title_ranks(self) -> npt.NDArray[np.int32]:
         """The place of each row when rows are sorted by the first words of their first caption."""
-        texts = self.words.first_words(SORTED_CHARS)
-        ranks_N = np.empty(len(texts), np.int32)
-        # Rows without a caption come last.
-        ranks_N[sorted(range(len(texts)), key=lambda row: (not texts[row], texts[row]))] = np.arange(
-            len(texts)
-        )
-        return ranks_N
+        return title_ranks(self.words.first_words(SORTED_CHARS))
+
+    @cached_property
+    def maker_ranks(self) -> npt.NDArray[np.int32]:
+        """The place of each row when rows are sorted by the family name of their first maker."""
+        return maker_ranks(self.columns)
 
     def made_in(self, word: str) -> Mask | None:
         """The rows made in a year, if a word is one; dates that span more than a century do not count."""

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.record import Record
-from retrieval.generation.word_index import WordIndex, clauses_of, titles_of
-from retrieval.words import tokens
+from retrieval.generation.word_index import WordIndex
+from retrieval.live.added_words import AddedWords
 
 Rows = npt.NDArray[np.int64]
 
@@ -27,8 +27,8 @@ class ViewWords:
     def __init__(
         self, sealed: WordIndex, added: Sequence[str], num_sealed: int, records: Sequence[Record] = ()
     ) -> None:
-        self._sealed, self._added, self._num_sealed = sealed, added, num_sealed
-        self._records = records
+        self._sealed, self._num_sealed = sealed, num_sealed
+        self._added = AddedWords(added, records) if added else None
         self.num_items = num_sealed + len(added)
 
     def num_with(self, word: str) -> int:
@@ -36,8 +36,8 @@ class ViewWords:
         return self._sealed.num_with(word)
 
     def rows_with(self, terms: Sequence[str], column: str | None = None, limit: int = -1) -> Rows:
-        """The rows that have any of the words. The words of additions are not told apart by column."""
-        return self._joined(self._sealed.rows_with(terms, column, limit), [terms])
+        """The rows that have any of the words, in a column or anywhere."""
+        return self._joined(self._sealed.rows_with(terms, column, limit), [terms], column)
 
     def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows:
         """The rows that have a word of every group."""
@@ -55,7 +55,7 @@ class ViewWords:
             groups = [[" ".join(phrase)]]
         else:
             sealed = self._sealed.rows_called(groups)
-        return self._with_added(sealed, self._titles, groups)
+        return self._joined(sealed, groups, "title")
 
     @property
     def has_texts_apart(self) -> bool:
@@ -66,41 +66,30 @@ class ViewWords:
         """The first words of the first caption of each row, in row order."""
         found = self._sealed.first_words(num_chars)
         sealed = [found.get(row, "") for row in range(self._num_sealed)]
-        return [*sealed, *(clauses_of(record)[3 : 3 + num_chars] for record in self._records)]
-
-    @property
-    def _titles(self) -> list[str]:
-        return [
-            " | ".join(f" {' '.join(tokens(title))} " for title in titles_of(record))
-            for record in self._records
-        ]
+        return sealed + (self._added.first_words(num_chars) if self._added else [])
 
     def texts(self, rows: Sequence[int]) -> list[str]:
         """The words of the captions of some rows in their order."""
         sealed = [row for row in rows if row < self._num_sealed]
         found = dict(zip(sealed, self._sealed.texts(sealed), strict=True))
         # The texts of additions are kept apart by bars, not by clause.
-        return [found[row] if row in found else self._added[row - self._num_sealed] for row in rows]
+        added = self._added.texts if self._added else ()
+        return [found[row] if row in found else added[row - self._num_sealed] for row in rows]
 
     def expanded(self, word: str) -> tuple[str, ...]:
         """A word with its other forms, and with the compounds that contain it."""
-        return self._sealed.expanded(word)
+        found = self._sealed.expanded(word)
+        return tuple(dict.fromkeys([*found, *self._added.expanded(word)])) if self._added else found
 
     def second_chance(self, word: str) -> tuple[str, ...]:
         """The words that an old spelling of this one may stand for."""
-        return self._sealed.second_chance(word)
+        found = self._sealed.second_chance(word)
+        return tuple(dict.fromkeys([*found, *self._added.second_chance(word)])) if self._added else found
 
     def spelled_like(self, word: str) -> str | None:
         """The known word that is closest to a misspelt one."""
-        return self._sealed.spelled_like(word)
+        return self._sealed.spelled_like(word, self._added.spellings if self._added else None)
 
-    def _joined(self, sealed: Rows, groups: Sequence[Sequence[str]]) -> Rows:
-        return self._with_added(sealed, self._added, groups)
-
-    def _with_added(self, sealed: Rows, texts: Sequence[str], groups: Sequence[Sequence[str]]) -> Rows:
-        found = [
-            self._num_sealed + position
-            for position, text in enumerate(texts)
-            if all(any(f" {term} " in text for term in terms) for terms in groups)
-        ]
-        return np.concatenate([sealed, np.array(found, np.int64)]) if found else sealed
+    def _joined(self, sealed: Rows, groups: Sequence[Sequence[str]], column: str | None = None) -> Rows:
+        found = self._added.with_words(groups, column) if self._added else []
+        return np.concatenate([sealed, self._num_sealed + np.array(found, np.int64)]) if found else sealed

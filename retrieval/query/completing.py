@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from retrieval.answers import Completed, Filters
+from retrieval.answers import Completed
 from retrieval.generation.completions import NO_LANGUAGE, Completion, key_of
 from retrieval.live.view import IndexView
+from retrieval.questions import Filters
 
 # Twice as many are looked at, because some may be hidden, or called the same.
 NUM_SPARE = 2
@@ -34,10 +35,21 @@ def complete(
 
 
 def _candidates(view: IndexView, prefix: str, language: str, limit: int) -> Iterator[Completion]:
-    completions = view.sealed.catalog.completions
-    yield from completions.starting_with(prefix, (NO_LANGUAGE, language), limit)
-    others = [each for each in completions.languages if each != language]
-    yield from completions.starting_with(prefix, others, limit)
+    sealed, added = view.sealed.catalog.completions, view.added_completions
+    first = (NO_LANGUAGE, language)
+    others = tuple({*sealed.languages, *added.languages} - set(first))
+    for languages in (first, others):
+        found = sealed.starting_with(prefix, languages, limit)
+        yield from _joined(found, added.starting_with(prefix, languages)[:limit])
+
+
+def _joined(sealed: Sequence[Completion], added: Sequence[Completion]) -> list[Completion]:
+    """The completions of both, the most frequent first; what is in both counts together."""
+    joined: dict[tuple[str, str, str], Completion] = {}
+    for each in (*sealed, *added):
+        name = (each.kind, each.language, each.text)
+        joined[name] = joined[name] + each if name in joined else each
+    return sorted(joined.values(), key=lambda each: -each.num_items)
 
 
 def _is_visible(view: IndexView, completion: Completion, without_institution: tuple[str, ...]) -> bool:

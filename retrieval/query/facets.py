@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval import iconography
-from retrieval.answers import Facets, FacetValue, Filters
+from retrieval.answers import Facets, FacetValue
 from retrieval.generation.columns import NO_RIGHTS, UNKNOWN_EARLIEST, Columns, Mask
 from retrieval.query.found import Found
 from retrieval.query.hits import rights_label
 from retrieval.query.iconclass_tree import tree_of
 from retrieval.query.narrowing import FILTERS
+from retrieval.questions import Filters
 
 Parts = Sequence[tuple[Columns, Mask]]
 Label = Callable[[str], str]
@@ -46,14 +47,16 @@ def loosened_facets(found: Found) -> Facets:
     filters, view = found.query.filters, found.view
     others = ("earliest", "latest", "dates", "reusable", "has_region", "pictures_only")
     fixed = _without(filters, *FILTERS, *others)
-    base_N = found.shown_N if filters == fixed else found.matching_without(fixed)
+    base_N = found.counted_without(fixed)
 
     def parts_without(*names: str) -> Parts:
         loose = _without(filters, *names)
         mask_N = None if loose == fixed else view.mask(loose)
         return view.parts(base_N if mask_N is None else base_N & mask_N)
 
-    matching = view.parts(found.shown_N)
+    mask_N = view.mask(filters)
+    within_N = base_N if mask_N is None else base_N & mask_N
+    matching = view.parts(found.shown_N if found.shown_N.any() else within_N)
     base = view.parts(base_N)
 
     def loosened(*names: str) -> Parts:

@@ -16,21 +16,23 @@ from itertools import islice
 
 import numpy as np
 
-from retrieval.answers import Filters, Query
 from retrieval.backends.interface import Mask
 from retrieval.config import Dates
 from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.word_index import digest_of_name, names_of
 from retrieval.live.view import IndexView
 from retrieval.query.matching import Matching
-from retrieval.query.narrowing import Narrowing, both, unknown_filters
+from retrieval.query.narrowing import Branch, Narrowing, both, unknown_filters
 from retrieval.query.order import Order
+from retrieval.query.partly import MAX_SETS, WordSet, word_sets
 from retrieval.query.ranking import Cursor, Entry, diversified
 from retrieval.query.reading import Page, Reading
 from retrieval.query.sorting import sorted_rows
 from retrieval.query.vector import QueryVector
+from retrieval.query.wording import worded
 from retrieval.query_language.grammar import parse, plain
 from retrieval.query_language.parts import Hint, Parsed, Period
+from retrieval.questions import Filters, Query
 
 NUM_DIVERSIFIED = 200
 SORTED_STEP = 200
@@ -63,13 +65,19 @@ class Found:
         self._branches = narrowing.branches(self.parsed.parts)
         filters_N = view.mask(query.filters)
         self.orders = [
-            Order(view, part, vector_of(part), both(filters_N, branch.mask_N), cursor)
-            for branch in self._branches
-            for part in [query.model_copy(update={"text": branch.text})]
+            self._order(branch, vector_of, both(filters_N, branch.mask_N)) for branch in self._branches
         ]
         unknown = unknown_filters(view, query.filters, self._visible_N)
         self.hints = tuple(dict.fromkeys([*self.parsed.hints, *narrowing.hints, *unknown]))
         self._reading = Reading(view, query, self.entries, cursor)
+
+    def _order(
+        self, branch: Branch, vector_of: Callable[[Query], QueryVector | None], mask_N: Mask | None
+    ) -> Order:
+        typed = self.query.model_copy(update={"text": branch.text})
+        wording = worded(self.view, typed)
+        query = typed.model_copy(update={"text": wording.text})
+        return Order(self.view, query, wording.words, vector_of(query), mask_N, self._cursor)
 
     def _parsed(self, query: Query) -> Parsed:
         text = query.text or ""
@@ -159,6 +167,34 @@ class Found:
     def shown_N(self) -> Mask:
         """The rows that match and may be shown, without the examples of the query itself."""
         return self._shown(self.matching.rows_N)
+
+    @cached_property
+    def word_sets(self) -> tuple[WordSet, ...]:
+        """What has only some of the words, if no match has every word."""
+        if (self.shown_N & self.matching.by_words_N).any():
+            return ()
+        return self._word_sets(self.view.mask(self.query.filters))
+
+    def counted_without(self, filters: Filters) -> Mask:
+        """The rows that would match if the filters were these; if none would, those that have the most
+        telling of its words.
+        """
+        rows_N = self.shown_N if filters == self.query.filters else self.matching_without(filters)
+        if rows_N.any():
+            return rows_N
+        sets = self._word_sets(self.view.mask(filters))
+        return sets[0].rows_N if sets else rows_N
+
+    def _word_sets(self, mask_N: Mask | None) -> tuple[WordSet, ...]:
+        found = [
+            each
+            for order, branch in zip(self.orders, self._branches, strict=True)
+            for each in word_sets(order.all_words, self._allowed(both(mask_N, branch.mask_N)))
+        ]
+        return tuple(sorted(found, key=lambda each: -each.weight)[:MAX_SETS])
+
+    def _allowed(self, mask_N: Mask | None) -> Mask:
+        return self._shown(np.ones(self.view.num_rows, bool) if mask_N is None else mask_N)
 
     def matching_without(self, filters: Filters) -> Mask:
         """The rows that match if the filters were these, and that may be shown."""

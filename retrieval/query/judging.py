@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.backends.interface import Vectors
-from retrieval.generation.calibration import curve_of, likelihoods
+from retrieval.generation.calibration import curve_of, least_cosine, likelihoods
 from retrieval.live.view import IndexView
 from retrieval.query.vector import QueryPart, QueryVector
 
@@ -34,6 +34,16 @@ class PictureJudge:
     def likelihoods(self, vectors_CD: Vectors) -> Vectors:
         """The likelihood of each of the vectors, 0 to 1."""
         return self._mean(self.wanted.wanted, vectors_CD)
+
+    def least_cosine(self, log_odds: float) -> float | None:
+        """The cosine from which on a picture has at least these log odds; None if the query has several
+        parts, because then no one cosine decides.
+        """
+        if len(self.wanted.parts) != 1 or not self.wanted.wanted:
+            return None
+        (part,) = self.wanted.parts
+        calibration, statistics = self.view.sealed.manifest.calibration, self.view.sealed.statistics
+        return least_cosine(calibration, statistics, part.vector, part.side, log_odds)
 
     def penalties(self, vectors_CD: Vectors) -> Vectors:
         """The likelihood that each of the vectors is what is not wanted."""

@@ -19,13 +19,15 @@ from retrieval.backends.interface import Mask, Rows, Vectors
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.manifest import Relevance
-from retrieval.generation.relevance import combined
+from retrieval.generation.relevance import combined, least_log_odds
 from retrieval.live.view import IndexView
 from retrieval.query.judging import PictureJudge
 
 FIRST_DEPTH, DEEPER = 300, 8
 # Pictures that are read for one count, and the depth to which items without words are counted.
 MAX_READ, MAX_DEPTH = 20_000, 20_000
+# Of cosines: a picture at the very line is compared.
+ROUNDING = 1e-4
 # Likelihoods of several parts do not fall evenly: below the line are as many in a row.
 NUM_BELOW = 30
 
@@ -103,13 +105,36 @@ class Matcher:
         matches_M = np.asarray(lowest_M >= MIN_PROBABILITY)
         if self.judge.has_unwanted:
             matches_M = np.zeros(num, bool)
-        unsure = np.flatnonzero(~matches_M & (highest_M >= MIN_PROBABILITY))
-        unsure = np.sort(unsure[np.argsort(-highest_M[unsure], kind="stable")[:MAX_READ]])
-        if len(unsure):
-            chosen_M = np.zeros(num, bool)
-            chosen_M[unsure] = True
-            matches_M[unsure] = self._judged(words.kept(chosen_M), words.has_called) >= MIN_PROBABILITY
+        unsure_M = ~matches_M & (highest_M >= MIN_PROBABILITY)
+        if unsure_M.any():
+            chosen_M = self._worth_reading(words, unsure_M, highest_M)
+            matches_M[chosen_M] = self._judged(words.kept(chosen_M), words.has_called) >= MIN_PROBABILITY
         return matches_M
+
+    def _worth_reading(self, words: WordEvidence, unsure_M: Mask, highest_M: Vectors) -> Mask:
+        """Those of the unsure items whose pictures must be compared one by one."""
+        assert self.judge is not None
+        least = self.judge.least_cosine(least_log_odds(self.relevance, words.kept(unsure_M)))
+        if least is None:
+            best = np.flatnonzero(unsure_M)
+            best = best[np.argsort(-highest_M[best], kind="stable")[:MAX_READ]]
+            chosen_M = np.zeros(len(unsure_M), bool)
+            chosen_M[best] = True
+            return chosen_M
+        rows = np.union1d(self._nearest(words.rows[unsure_M], least - ROUNDING), list(self.captions))
+        return unsure_M & np.isin(words.rows, rows)
+
+    def _nearest(self, rows: Rows, least: float) -> Rows:
+        """Those of the rows whose pictures have at least this cosine."""
+        assert self.judge is not None
+        among_N = np.zeros(self.view.num_rows, bool)
+        among_N[rows] = True
+        depth = FIRST_DEPTH
+        while True:
+            found, cosines = self.view.backend.search(self.judge.wanted.vector, depth, among_N)
+            if len(found) < depth or depth >= MAX_READ or cosines[-1] < least:
+                return found[cosines >= least]
+            depth = min(depth * DEEPER, MAX_READ)
 
     def _judged(self, words: WordEvidence, has_called: bool) -> Vectors:
         """The likelihood of items from their words and pictures."""

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from retrieval.answers import Filters
 from retrieval.backends.interface import Mask, Rows
 from retrieval.config import Dates
 from retrieval.generation.columns import ValueColumn
 from retrieval.live.view import IndexView
 from retrieval.query_language.fields import is_yes, picture_kind
 from retrieval.query_language.parts import Hint, Part
+from retrieval.questions import Filters
 from retrieval.words import folded, tokens
 
 # Each combination of alternatives is a search of its own.

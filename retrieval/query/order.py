@@ -16,19 +16,17 @@ from typing import cast
 
 import numpy as np
 
-from retrieval import iconography
-from retrieval.answers import Filters, Query
 from retrieval.backends.interface import Mask, Rows, Vectors
 from retrieval.generation.calibration import MIN_PROBABILITY
-from retrieval.generation.evidence import WordEvidence, evidence
+from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.relevance import DEFAULT, combined
-from retrieval.generation.word_index import digest_of_name
 from retrieval.live.view import IndexView
 from retrieval.query.judging import PictureJudge, captions_by_chance
 from retrieval.query.matching import Matcher, Matching
 from retrieval.query.ranking import Cursor, Entry
 from retrieval.query.vector import QueryVector
-from retrieval.words import words_in
+from retrieval.query.wording import asks_for_words
+from retrieval.questions import Query
 
 # The number of rows by meaning, and by captions, that are judged.
 WINDOW = 300
@@ -43,7 +41,8 @@ class Order:
 
     Args:
         view: the view to read.
-        query: the query.
+        query: the query, with its text as it is searched (retrieval.query.wording).
+        all_words: what the words of that text say, without filters.
         wanted: the query's vector, if it has one.
         mask_N: rows that pass the filters, or None for all.
         cursor: the position where an earlier page of the same query ended.
@@ -53,6 +52,7 @@ class Order:
         self,
         view: IndexView,
         query: Query,
+        all_words: WordEvidence,
         wanted: QueryVector | None,
         mask_N: Mask | None,
         cursor: Cursor | None,
@@ -65,14 +65,14 @@ class Order:
         self._mask_N = self._bounded(mask_N)
         self._judge = None if wanted is None else PictureJudge(view, wanted)
         self._relevance = view.sealed.manifest.relevance or DEFAULT
-        self.asks_for_words = bool(query.text) and query.mode != "semantic"
-        self.best_row: int | None = None
-        found = self._evidence()
-        self.words = found if self._mask_N is None else found.kept(self._mask_N[found.rows])
+        self.asks_for_words = asks_for_words(query)
+        self.all_words = all_words
+        self.words = all_words if self._mask_N is None else all_words.kept(self._mask_N[all_words.rows])
         self._captions = self._by_captions()
-        self._matcher = Matcher(view, found, self._relevance, self._judge, self._captions)
+        self._matcher = Matcher(view, all_words, self._relevance, self._judge, self._captions)
         self._window = self._judged()
-        self._best = self._best_shown()
+        self.best = self._best_shown()
+        self.text = query.text or ""
 
     # --- what is found
     # ----------------------------------------------------------------------------------------------
@@ -89,34 +89,7 @@ class Order:
         if self._wanted is None:
             return np.zeros(0, np.int64)
         found, _ = self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
-        not_shown = self._view.withdrawn | self._example_rows()
-        self.best_row = next((int(row) for row in found if int(row) not in not_shown), None)
         return found
-
-    def _evidence(self) -> WordEvidence:
-        text = self._query.text or ""
-        if not self.asks_for_words:
-            return WordEvidence.none()
-        if iconography.is_notation(text):
-            found = self._in_branch(text)
-        else:
-            found = evidence(
-                self._view.words,
-                words_in(text),
-                digest=digest_of_name(text),
-                years=self._view.made_in,
-                with_titles=self._query.mode == "keyword",
-                literal=self._query.literal,
-            )
-        return found
-
-    def _in_branch(self, notation: str) -> WordEvidence:
-        """Rows of an Iconclass notation: a query that is a notation means it and everything below it."""
-        mask_N = self._view.mask(Filters(iconclass=notation))
-        assert mask_N is not None
-        rows = np.flatnonzero(mask_N)
-        ones, yes, no = np.ones(len(rows), np.float32), np.ones(len(rows), bool), np.zeros(len(rows), bool)
-        return WordEvidence(rows, ones, ones, yes, ones, no, no, ones, yes, has_known_word=bool(len(rows)))
 
     # --- the window
     # ----------------------------------------------------------------------------------------------
@@ -135,9 +108,9 @@ class Order:
         words = self.words
         scores_M = combined(self._relevance, words, None)
         order = np.lexsort((words.rows, -words.in_title, -scores_M))
+        columns = (each[order].tolist() for each in (words.rows, words.is_full, scores_M))
         return [
-            Entry(int(words.rows[n]), False, False, True, bool(words.is_full[n]), float(scores_M[n]))
-            for n in order
+            Entry(row, False, False, True, full, score) for row, full, score in zip(*columns, strict=True)
         ]
 
     def _best_by_words(self) -> Rows:
@@ -173,7 +146,7 @@ class Order:
         cosines_C = vectors_CD @ self._wanted.vector
         by_picture_C = self._judge.likelihoods(vectors_CD)
         by_caption_C = np.array([captions.get(row, 0.0) for row in rows.tolist()], np.float32)
-        words, place_C = _spread(self.words, rows)
+        words, has_words_C = self.words.about(rows)
         scores_C = combined(self._relevance, words, 1 - (1 - by_picture_C) * (1 - by_caption_C))
         if self._judge.has_unwanted:
             scores_C = self._without_unwanted(scores_C, vectors_CD)
@@ -182,17 +155,12 @@ class Order:
             # Whoever gives weights to examples asks for the order of their sum. Words have no such sum.
             order = np.lexsort((rows, -cosines_C))
             scores_C[order] = np.minimum.accumulate(scores_C[order])
+        # As lists first: numbers of numpy are slow one by one.
+        ordered = rows[order].tolist()
+        columns = (each[order].tolist() for each in (has_words_C, words.is_full, scores_C, cosines_C))
         return [
-            Entry(
-                int(rows[n]),
-                int(rows[n]) in near,
-                int(rows[n]) in captions,
-                bool(place_C[n]),
-                bool(words.is_full[n]),
-                float(scores_C[n]),
-                float(cosines_C[n]),
-            )
-            for n in order
+            Entry(row, row in near, row in captions, *each)
+            for row, *each in zip(ordered, *columns, strict=True)
         ]
 
     def _without_unwanted(self, scores_C: Vectors, vectors_CD: Vectors) -> Vectors:
@@ -215,16 +183,19 @@ class Order:
         """Whether anything matches the query; None if unknown. A record that contains all of its words
         matches.
         """
-        best = self._best
         if self.asks_for_words and any(
             entry.has_every_word and entry.row not in self._view.withdrawn for entry in self._window
         ):
             return True
         if self._judge is None:
-            return False if self.asks_for_words else None
+            return self._has_match if self.asks_for_words else None
         if not self._judge.can_judge:
             return None
-        return best is not None and best.score >= MIN_PROBABILITY
+        return self._has_match
+
+    @property
+    def _has_match(self) -> bool:
+        return self.best is not None and self.best.score >= MIN_PROBABILITY
 
     # --- reading it
     # ----------------------------------------------------------------------------------------------
@@ -324,35 +295,3 @@ class Order:
         """The rows of the items in the query: a user who asks for more like this one already has this one."""
         keys = {*self._query.like, *self._query.unlike}
         return {row for key in keys if (row := self._view.row_of(key)) is not None}
-
-
-def _spread(words: WordEvidence, rows: Rows) -> tuple[WordEvidence, Mask]:
-    """The evidence about the given rows, zeros for those without any word, and which have some."""
-    if not len(words.rows):
-        place_C = np.zeros(len(rows), np.int64)
-        has_C = np.zeros(len(rows), bool)
-    else:
-        place_C = np.minimum(np.searchsorted(words.rows, rows), len(words.rows) - 1)
-        has_C = words.rows[place_C] == rows
-
-    def of(values_M: Vectors | Mask) -> Vectors:
-        taken_C = values_M[place_C] if len(words.rows) else np.zeros(len(rows), values_M.dtype)
-        return np.where(has_C, taken_C, np.zeros(1, values_M.dtype))
-
-    spread = WordEvidence(
-        rows,
-        of(words.coverage),
-        of(words.information),
-        of(words.is_full),  # type: ignore[arg-type]
-        of(words.closeness),
-        of(words.is_named),  # type: ignore[arg-type]
-        of(words.is_called),  # type: ignore[arg-type]
-        of(words.in_title),
-        of(words.is_exact) if words.has_known_word else np.ones(len(rows), bool),  # type: ignore[arg-type]
-        has_name=words.has_name,
-        has_known_word=words.has_known_word,
-        has_called=words.has_called,
-        corrected=words.corrected,
-        unknown=words.unknown,
-    )
-    return spread, has_C

@@ -11,21 +11,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, replace
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, TypeAdapter
 
 from iconoclip.errors import BadInput
-from retrieval.answers import Query
+from retrieval.questions import Query
 
 MAX_CURSOR_CHARS = 500
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A row in the order, how it was found, the likelihood that it matches, and its cosine."""
 
     row: int
@@ -38,7 +37,7 @@ class Entry:
 
     def with_score(self, score: float) -> Entry:
         """The same with another score."""
-        return replace(self, score=score)
+        return self._replace(score=score)
 
 
 def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diversity: float) -> list[Entry]:

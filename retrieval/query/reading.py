@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from retrieval.answers import Query
 from retrieval.live.view import IndexView
 from retrieval.query.ranking import Cursor, Entry
+from retrieval.questions import Query
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The order of matches by something other than relevance: by date, title or maker. Ties by row.
 
 Rows without a date, caption or maker come last. Titles are compared by the first 80 letters of the first
-caption, makers by the first name as the facet writes it, both without case and accents.
+caption, makers by the family name of the first, both without case and accents.
 
 Shapes: N rows, M rows to sort.
 """
@@ -9,21 +9,18 @@ Shapes: N rows, M rows to sort.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from retrieval.backends.interface import Rows
 from retrieval.config import Sort
 from retrieval.generation.columns import UNKNOWN_EARLIEST
 from retrieval.live.view import IndexView
 
-Keys = npt.NDArray[np.int64]
-
 
 def sorted_rows(view: IndexView, rows_M: Rows, sort: Sort) -> Rows:
     """The rows in the order that was asked for."""
     if sort in ("oldest", "newest"):
         return rows_M[_by_date(view, rows_M, newest_first=sort == "newest")]
-    keys_N = view.title_ranks if sort == "title" else _maker_ranks(view)
+    keys_N = view.title_ranks if sort == "title" else view.maker_ranks
     return rows_M[np.lexsort((rows_M, keys_N[rows_M]))]
 
 
@@ -35,19 +32,3 @@ def _by_date(view: IndexView, rows_M: Rows, *, newest_first: bool) -> Rows:
     if newest_first:
         return np.lexsort((rows_M, -earliest_M, -latest_M, unknown_M))
     return np.lexsort((rows_M, latest_M, earliest_M, unknown_M))
-
-
-def _maker_ranks(view: IndexView) -> Keys:
-    """The place of each row's first maker among the makers of the whole view."""
-    names = sorted({name for columns in view.columns for name in columns.values["creator"].folded})
-    place_of = {name: place for place, name in enumerate(names)}
-    parts = []
-    for columns in view.columns:
-        column = columns.values["creator"]
-        ranks_N = np.full(columns.num_rows, len(names), np.int64)
-        rows, codes = column.first_codes
-        places_V = np.array([place_of[name] for name in column.folded], np.int64)
-        if len(rows):
-            ranks_N[rows] = places_V[codes]
-        parts.append(ranks_N)
-    return np.concatenate(parts)

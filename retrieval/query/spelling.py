@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from iconoclip.record import Record
-from retrieval.answers import Correction, Filters, Query, Spelling
+from retrieval.answers import Correction, Spelling
 from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.word_index import facts_of
 from retrieval.live.view import IndexView
+from retrieval.questions import Filters, Query
 from retrieval.words import folded, tokens
 
 MAX_SHOWN = 3
@@ -27,28 +28,37 @@ def spelling_of(view: IndexView, query: Query, words: WordEvidence) -> Spelling 
     """What a reader is told about the words of a query, or None if every word is known."""
     if not (query.text and (words.corrected or words.unknown)):
         return None
-    concealed = query.filters.without_institution
-    searched = {word: _shown(view, terms, concealed) for word, terms in words.corrected.items()}
+    searched = as_shown(view, words.corrected, query.filters.without_institution)
     known = {word: terms for word, terms in searched.items() if terms}
     unknown = [*words.unknown, *(word for word, terms in searched.items() if not terms)]
     return Spelling(
-        corrections=tuple(Correction(typed=_typed(query.text, w), searched=t) for w, t in known.items()),
-        unknown=tuple(dict.fromkeys(_typed(query.text, word) for word in unknown)),
-        suggested=_rewritten(query.text, known) if known else None,
+        corrections=tuple(Correction(typed=as_typed(query.text, w), searched=t) for w, t in known.items()),
+        unknown=tuple(dict.fromkeys(as_typed(query.text, word) for word in unknown)),
+        suggested=rewritten(query.text, {word: terms[0] for word, terms in known.items()}) if known else None,
     )
 
 
-def _typed(text: str, word: str) -> str:
+def as_typed(text: str, word: str) -> str:
     """A folded word as it was typed; of an unspaced script the whole run that it is a part of."""
     return next((run for run in _RUN.findall(text) if word in tokens(run)), word)
 
 
-def _rewritten(text: str, known: dict[str, tuple[str, ...]]) -> str:
-    def instead(run: re.Match[str]) -> str:
-        terms = known.get(folded(run[0]))
-        return terms[0] if terms else run[0]
+def rewritten(text: str, instead: Mapping[str, str]) -> str:
+    """A text with other words instead of some, which are given folded; an empty one removes a word."""
 
-    return _RUN.sub(instead, text)
+    def replaced(run: re.Match[str]) -> str:
+        return instead.get(folded(run[0]), run[0])
+
+    return _RUN.sub(replaced, text)
+
+
+def as_shown(
+    view: IndexView, corrected: Mapping[str, Sequence[str]], concealed: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """What was searched instead of each word, as the records write it that this user may see; an empty tuple
+    where none of them has it.
+    """
+    return {word: _shown(view, terms, concealed) for word, terms in corrected.items()}
 
 
 def _shown(view: IndexView, terms: Sequence[str], concealed: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.errors import BadInput
-from retrieval.answers import Query, RegionOf
 from retrieval.encode.pixels import decode, to_jpeg
 from retrieval.generation.calibration import Side, Statistics
+from retrieval.questions import Query, RegionOf
 
 Vectors = npt.NDArray[np.float32]
 

@@ -15,21 +15,12 @@ from fastapi import Depends, Request
 from iconoclip.errors import BadInput, IconoclipError
 from iconoclip.record import Record
 from retrieval import iconography
-from retrieval.answers import (
-    Completed,
-    Explanation,
-    Facets,
-    Filters,
-    Hit,
-    Item,
-    NotationSuggestion,
-    Query,
-    Results,
-)
+from retrieval.answers import Completed, Explanation, Facets, Hit, Item, NotationSuggestion, Results
 from retrieval.config import Mode, ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.query.hits import hit_of
 from retrieval.query.whole_set import WholeSet
+from retrieval.questions import Filters, Query
 from retrieval.service.guards.pinned import Host
 from retrieval.service.guards.refusals import N_, Refusal, from_engine
 from retrieval.service.guards.remote import Hosts, RemotePictures

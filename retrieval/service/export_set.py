@@ -9,7 +9,8 @@ from typing import Literal
 from fastapi import Request
 from pydantic import Field, model_validator
 
-from retrieval.answers import Hit, KeyText
+from retrieval.answers import Hit
+from retrieval.questions import KeyText
 from retrieval.service.context import ServiceContext
 from retrieval.service.guards.refusals import N_, Refusal
 from retrieval.service.params import SearchParams

@@ -18,8 +18,8 @@ from starlette.requests import Request
 
 from iconoclip.config import nearest
 from iconoclip.record import KEY_PATTERN
-from retrieval.answers import MAX_TEXT_CHARS, Filters, KeyText, Query, RegionOf, Weighted, Word, Year
 from retrieval.config import Dates, Mode, Sort
+from retrieval.questions import MAX_TEXT_CHARS, Filters, KeyText, Query, RegionOf, Weighted, Word, Year
 from retrieval.service.guards.refusals import Refusal
 
 MAX_K = 200

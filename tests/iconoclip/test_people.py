@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iconoclip.people import person
+from iconoclip.people import family_first, person
 
 PEOPLE = {
     "Blatter, Vincent (1843-....). Dessinateur": ("Vincent Blatter", "draughtsman"),
@@ -51,6 +51,23 @@ def test_people(written: str, expected: tuple[str, str | None]) -> None:
     found = person(written)
     assert (found.name, found.role) == expected
     assert found.given == written
+
+
+FAMILY_FIRST = {
+    "Albrecht Dürer": "Dürer, Albrecht", "Dürer, Albrecht (1471-1528)": "Dürer, Albrecht",
+    "Vincent van Gogh": "Gogh, Vincent van", "Gogh, Vincent van": "Gogh, Vincent van",
+    "Hans Holbein the Younger": "Holbein, Hans the Younger", "Lucas Cranach d. Ä.": "Cranach, Lucas d. Ä",
+    "Helst, Lodewijk van der (1642-ca. 1684)": "Helst, Lodewijk van der",
+    "Leonardo da Vinci": "Leonardo da Vinci", "Rembrandt": "Rembrandt", "葛飾北斎": "葛飾北斎",
+    "Master of the Housebook": "Master of the Housebook", "Monogrammist BM": "Monogrammist BM",
+    "Meister E. S.": "Meister E. S.", "García Lorca, Federico": "García Lorca, Federico",
+    "engraved by William Hogarth": "Hogarth, William", "Unknown maker": "Unknown maker",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "sorted_as"), FAMILY_FIRST.items())
+def test_names_are_sorted_by_the_family(written: str, sorted_as: str) -> None:
+    assert family_first(written) == sorted_as
 
 
 @given(st.text(min_size=1, max_size=80))

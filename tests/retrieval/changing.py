@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retrieval.answers import Query
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
 from retrieval.index import index
+from retrieval.questions import Query
 
 from .conftest import write_shardset
 

@@ -18,11 +18,11 @@ from iconoclip.record import Caption, Date, Institution, Record, Source, sample_
 from iconoclip.record import Image as StoredImage
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSet, ShardSetWriter
-from retrieval.answers import Query
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
 from retrieval.index import index
+from retrieval.questions import Query
 
 CREATED = "2026-01-01T00:00:00Z"
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 140, 30), "yellow": (220, 200, 30)}

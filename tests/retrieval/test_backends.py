@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pytest
 
 from iconoclip.errors import DamagedData, MissingRequirement
-from retrieval.answers import Filters, Query
 from retrieval.backends.interface import VectorBackend
 from retrieval.backends.overlay import Overlay
 from retrieval.config import IndexConfig
@@ -18,6 +17,7 @@ from retrieval.engine import SearchEngine
 from retrieval.faiss_index import IndexChoice, Segment, write_flat
 from retrieval.index import index
 from retrieval.live.changes import withdraw
+from retrieval.questions import Filters, Query
 
 from .conftest import samples_of
 

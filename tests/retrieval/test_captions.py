@@ -14,7 +14,6 @@ import pytest
 
 from iconoclip.errors import BadInput
 from iconoclip.record import Caption, Record
-from retrieval.answers import Filters, Query
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
@@ -23,6 +22,7 @@ from retrieval.generation.manifest import ShardSetReference
 from retrieval.index import index
 from retrieval.live.changes import withdraw
 from retrieval.live.log import Addition, LiveLog
+from retrieval.questions import Filters, Query
 
 from .conftest import samples_of, write_shardset
 

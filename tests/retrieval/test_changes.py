@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 
 from iconoclip.errors import BadInput, DamagedData, TryAgainLater
-from retrieval.answers import Filters, Query
+from iconoclip.record import Caption
 from retrieval.config import IndexConfig
 from retrieval.engine import SearchEngine
 from retrieval.generation.manifest import current_generation, read_manifest
 from retrieval.index import index
 from retrieval.live.changes import only_writer, withdraw
 from retrieval.live.log import LIVE_NAME
+from retrieval.questions import Filters, Query
 from tests import without_locks
 
 from .changing import add, compact, everything, store_of
@@ -35,6 +36,40 @@ from .conftest import draw, record_of, samples_of, write_model
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 0.0)
+
+
+def test_the_words_of_an_addition_are_completed_and_suggested(
+    make_index: Callable[..., Path], model: Path, tmp_path: Path
+) -> None:
+    caption = Caption(text="Zwei Fasanen im Wappenschild", language="de", field="title", role="title")
+    jpeg = draw("red", "circle", 300)
+    changes = {"captions": (caption,), "creators": ("Grünenberg, Konrad",), "iconclass": ("25F34",)}
+    new = record_of(300, jpeg, "archive", **changes)
+    folder = make_index(samples_of(range(12)))
+
+    def suggested(engine: SearchEngine, typed: str) -> str | None:
+        spelling = engine.search(Query(text=typed, mode="keyword")).spelling
+        return spelling.suggested if spelling else typed
+
+    with SearchEngine.open(folder) as engine:
+        assert engine.complete("fasa") == engine.complete("grunenb") == ()
+        add(folder, store_of(tmp_path / "new", [(new, jpeg)], model, "archive"))
+        (title,) = engine.complete("fasa", language="de")
+        assert (title.text, title.kind, title.language) == (caption.text, "title", "de")
+        assert [each.text for each in engine.complete("grunenb")] == ["Konrad Grünenberg"]
+        assert {each.kind for each in engine.complete("the arch")} == {"institution"}
+        assert "Archive" not in {each.text for each in engine.complete("a", k=50)}
+        assert engine.complete("fasa", without_institution=("archive",)) == ()
+        # Misspelt, spelt as of old, in another form, and a maker's name with its umlaut written out.
+        for typed, meant in (
+            ("Fassanen", "Fasanen"), ("Vasanen", "Fasanen"), ("Gruenenberg", "Grünenberg"),
+            ("Fasan", "Fasan"), ("Fasanen", "Fasanen"),
+        ):  # fmt: skip
+            assert suggested(engine, typed) == meant
+            assert [hit.key for hit in engine.search(Query(text=typed, mode="keyword")).hits] == [new.key]
+        assert engine.search(Query(text="creator:Konrad Fasanen")).total == 1
+        withdraw(folder, [new.key])
+        assert engine.complete("fasa", language="de") == ()
 
 
 def test_an_addition_is_found_in_every_way_at_once(

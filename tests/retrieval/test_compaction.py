@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.answers import Query
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
@@ -16,6 +15,7 @@ from retrieval.generation.manifest import current_generation, read_manifest
 from retrieval.index import index
 from retrieval.live.changes import only_writer, withdraw
 from retrieval.live.compaction import Compactor
+from retrieval.questions import Query
 
 from .conftest import samples_of, write_shardset
 

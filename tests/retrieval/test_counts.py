@@ -13,8 +13,10 @@ import pytest
 from iconoclip.errors import MissingRequirement
 from iconoclip.files import sha256_of
 from iconoclip.record import Record
-from retrieval.answers import FacetValue, Filters, Query
+from retrieval.answers import FacetValue
 from retrieval.engine import SearchEngine
+from retrieval.live.sort_keys import sort_keys
+from retrieval.questions import Filters, Query
 from retrieval.words import folded
 
 from .conftest import all_pages
@@ -130,6 +132,9 @@ class TestFacets:
             assert value.count == engine.search(query).total
 
 
+FAMILY_FIRST = {"Albrecht Dürer": "durer", **{f"Master {number}": f"master {number}" for number in range(3)}}
+
+
 class TestSorting:
     @pytest.mark.parametrize("text", [None, "red"])
     @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ class TestSorting:
             ("oldest", lambda r: (r.date is None, r.date and (r.date.earliest, r.date.latest))),
             ("newest", lambda r: (r.date is None, r.date and (-r.date.latest, -r.date.earliest))),
             ("title", lambda r: folded(r.title)),
-            ("maker", lambda r: folded(r.creators[0])),
+            ("maker", lambda r: FAMILY_FIRST[r.creators[0]]),
         ],
     )
     def test_all_matches_come_in_the_order_of_the_field(self, engine, records, text, sort, key) -> None:  # type: ignore[no-untyped-def]
@@ -156,6 +161,14 @@ class TestSorting:
         cursor = engine.search(Query(text="red", sort="oldest", k=3)).next_cursor
         with pytest.raises(BadInput, match="another query"):
             engine.search(Query(text="red", sort="newest", k=3, cursor=cursor))
+
+
+def test_two_spellings_of_a_maker_are_sorted_as_one() -> None:
+    names = ["Albrecht Dürer", "Dürer, Albrecht", "Federico García Lorca", "García Lorca, Federico", "Ärzte"]
+    keys = sort_keys(names)
+    assert [keys[name] for name in names] == [
+        *["durer, albrecht"] * 2, *["garcia lorca, federico"] * 2, "arzte",
+    ]  # fmt: skip
 
 
 class TestDates:

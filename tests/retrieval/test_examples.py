@@ -12,8 +12,8 @@ import pytest
 from iconoclip.embeddings import EmbeddingStore
 from iconoclip.errors import BadInput
 from iconoclip.shardset import ShardSet
-from retrieval.answers import Query, RegionOf, Weighted
 from retrieval.engine import SearchEngine
+from retrieval.questions import Query, RegionOf, Weighted
 
 from .conftest import draw, keys
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from iconoclip.record import Region
-from retrieval.answers import Filters, Query
 from retrieval.engine import SearchEngine
+from retrieval.questions import Filters, Query
 
 from .conftest import keys, samples_of
 

@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconoclip.record import Caption, Record
-from retrieval.answers import Query, Weighted
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.explain import occlusion_map
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
 from retrieval.generation.calibration import BACKGROUND_TEXTS, Scores, Statistics, fit_curve, probabilities
+from retrieval.generation.evidence import WordEvidence
 from retrieval.index import index
 from retrieval.query.order import Order
 from retrieval.query.vector import LIKE_WEIGHT, QUERY_WEIGHT
+from retrieval.questions import Query, Weighted
 
 from .conftest import COLOURS, SHAPES, draw, samples_of, write_shardset
 
@@ -119,9 +120,10 @@ def test_an_example_is_no_answer_to_itself(make_index: Callable[..., Path]) -> N
         row_of = {record.key: row for row, (record, _) in enumerate(samples_of(range(12)))}
         (key, row), *_ = row_of.items()
         wanted = engine._query_vector(Query(like=(key,)), view)
-        order = Order(view, Query(like=(key,)), wanted, None, None)
-        assert order.best_row not in (None, row)
-        assert order.best_row == row_of[engine.search(Query(like=(key,), k=1)).hits[0].key]
+        order = Order(view, Query(like=(key,)), WordEvidence.none(), wanted, None, None)
+        assert order.best is not None
+        assert order.best.row != row
+        assert order.best.row == row_of[engine.search(Query(like=(key,), k=1)).hits[0].key]
 
 
 def test_a_suggested_notation_is_as_sure_as_a_search_for_its_words(engine: SearchEngine) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from iconoclip.record import Record
-from retrieval.answers import Query
 from retrieval.engine import SearchEngine
+from retrieval.questions import Query
 
 from .test_relevance import MOTIFS, StandIn, indexed, records
 

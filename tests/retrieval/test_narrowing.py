@@ -9,8 +9,9 @@ import pytest
 
 from iconoclip.record import Caption, Date, RawPair, Record
 from iconoclip.shardset import ShardSet
-from retrieval.answers import Filters, Hit, Query
+from retrieval.answers import Hit
 from retrieval.engine import SearchEngine
+from retrieval.questions import Filters, Query
 
 from .changing import add, store_of
 from .conftest import samples_of

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from iconoclip.errors import DamagedData, MissingRequirement
-from retrieval.answers import Query
 from retrieval.engine import SearchEngine
+from retrieval.questions import Query
 
 from .conftest import samples_of
 

@@ -10,8 +10,8 @@ import pytest
 from iconoclip.errors import BadInput
 from iconoclip.files import write_json
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
-from retrieval.answers import Filters, Query
 from retrieval.engine import SearchEngine
+from retrieval.questions import Filters, Query
 
 from .conftest import all_pages, keys, samples_of
 

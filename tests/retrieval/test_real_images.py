@@ -15,9 +15,9 @@ from PIL import Image
 from iconoclip.record import Caption, Institution, Record, Source, sample_key
 from iconoclip.record import Image as StoredImage
 from iconoclip.rights import judge
-from retrieval.answers import Filters, Query
 from retrieval.encode.pixels import decode, to_jpeg
 from retrieval.engine import SearchEngine
+from retrieval.questions import Filters, Query
 
 MATERIAL = Path(__file__).parents[3] / "shared" / "material" / "images"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.answers import Filters
 from retrieval.engine import SearchEngine
 from retrieval.live.changes import withdraw
 from retrieval.live.refresh import ViewRefresher
 from retrieval.live.view import IndexView
+from retrieval.questions import Filters
 
 from .changing import compact, everything
 from .conftest import samples_of

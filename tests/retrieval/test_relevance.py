@@ -22,11 +22,11 @@ import pytest
 from builtin_collections.armorial import collection
 from iconoclip.progress import Meter
 from iconoclip.record import Record
-from retrieval.answers import Query
 from retrieval.config import IndexConfig
 from retrieval.engine import SearchEngine
 from retrieval.generation.assembly import IndexDescription, write_generation
 from retrieval.generation.catalog import ImageLocation
+from retrieval.questions import Query
 
 from .service.armorial_index import _record
 

@@ -11,8 +11,8 @@ import pytest
 from iconoclip.embeddings import EmbeddingStore
 from iconoclip.errors import BadInput
 from iconoclip.shardset import ShardSet
-from retrieval.answers import Filters, Query, RegionOf, Weighted
 from retrieval.engine import SearchEngine
+from retrieval.questions import Filters, Query, RegionOf, Weighted
 
 from .conftest import draw, keys, record_of, samples_of
 

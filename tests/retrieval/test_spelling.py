@@ -6,14 +6,16 @@ import io
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from iconoclip.files import sha256_of
 from iconoclip.record import Caption, RawPair
-from retrieval.answers import Filters, Query, Spelling
+from retrieval.answers import Spelling
 from retrieval.engine import SearchEngine
+from retrieval.questions import Filters, Query
 from retrieval.search import show
 
 from .conftest import samples_of
@@ -22,7 +24,7 @@ TITLES = {
     1: ("Melencolia, ein Kupferstich", "de"), 2: ("Azure, a lion rampant or", "en"),
     3: ("Ein Löwe am Brunnen", "de"),
     4: ("Портрет художника", "ru"), 5: ("Ἀλέξανδρος ὁ Μέγας", "el"), 6: ("冨嶽三十六景神奈川沖浪裏", "ja"),
-    7: ("two lions rampant", "en"),
+    7: ("two lions rampant", "en"), 8: ("Portraits of the Kupfer family", "en"),
 }  # fmt: skip
 MAKERS = {1: "Albrecht Dürer", 2: "Grünenberg, Konrad"}
 # What is typed, and the word of the records that it stands for.
@@ -84,6 +86,70 @@ def test_it_says_what_was_searched_instead(engine: SearchEngine, typed: str, mea
     }
 
 
+@pytest.mark.parametrize("mode", ["hybrid", "keyword"])
+@pytest.mark.parametrize(("typed", "meant"), [*CORRECTED, ("two lyons rampent", "two lions rampant")])
+def test_everything_said_is_that_of_the_word_that_was_searched(
+    engine: SearchEngine, typed: str, meant: str, mode: Any
+) -> None:
+    found, right = (engine.search(Query(text=text, mode=mode, k=200), counts=True) for text in (typed, meant))
+    assert found.num_by_words > 0
+    for name in ("total", "total_is_exact", "num_by_words", "matches_well", "facets", "partly"):
+        assert getattr(found, name) == getattr(right, name), name
+    assert [(hit.key, hit.score) for hit in found.hits] == [(hit.key, hit.score) for hit in right.hits]
+    exported = [hit.key for hit in engine.whole_set(Query(text=typed, mode=mode), 200).hits()]
+    assert len(exported) == found.total
+
+
+@pytest.mark.parametrize(
+    ("form", "other"),
+    [("lions", "lion"), ("portrait", "portraits"), ("Löwen", "Löwe"), ("Kupfer", "kupfer"), ("löwe", "LÖWE")],
+)
+def test_forms_of_a_word_match_alike(engine: SearchEngine, form: str, other: str) -> None:
+    """Also where only one of them is in a record: there is a record with lion, and one with Portraits."""
+    found, right = (engine.search(Query(text=text, mode="keyword"), counts=True) for text in (form, other))
+    assert found.matches_well is True
+    assert found.spelling is right.spelling is None
+    assert (found.total, found.num_by_words, found.facets) == (right.total, right.num_by_words, right.facets)
+
+
+PARTS = [
+    ("Melencolia etching", [("Melencolia", "etching", 1)], "Melencolia"),
+    ("etching Melencolia -lion", [("Melencolia", "etching", 1)], "Melencolia -lion"),
+    # The rarer word tells more.
+    ("Löwe rampant", [("Löwe", "rampant", 1), ("rampant", "Löwe", 2)], "Löwe"),
+    ("azure rampent etching", [("azure rampant", "etching", 1)], "azure rampant"),
+    ("azure two rampant", [("azure rampant", "two", 1), ("two rampant", "azure", 1)], "azure rampant"),
+    ("神奈川 etching", [("神奈 奈川", "etching", 1)], "神奈 奈川"),
+    ("etching engraving", [], None), ("lion rampant", [], None), ("etching", [], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "parts", "text"), PARTS)
+def test_words_that_are_partly_found_are_said_one_by_one(
+    engine: SearchEngine, typed: str, parts: list[tuple[str, str, int]], text: str | None
+) -> None:
+    found = engine.search(Query(text=typed, mode="keyword"), counts=True)
+    told = [(" ".join(each.words), " ".join(each.missing), each.total) for each in found.partly]
+    assert told == parts
+    if text is None:
+        return
+    assert found.num_by_words == 0
+    assert found.matches_well is (found.total > 0)
+    assert found.partly[0].text == text
+    assert found.facets is not None
+    assert found.facets.total == (found.total or parts[0][2])
+    assert engine.search(Query(text=text, mode="keyword")).num_by_words == parts[0][2]
+
+
+def test_parts_are_those_of_visible_items_within_the_filters(engine: SearchEngine) -> None:
+    hidden = Filters(without_institution=("museum",))
+    assert engine.search(Query(text="Melencolia etching", mode="keyword", filters=hidden)).partly == ()
+    other = Query(text="Melencolia etching", mode="keyword", filters=Filters(object_type="drawing"))
+    assert engine.search(other).partly == ()
+    print_only = Query(text="Melencolia etching", mode="keyword", filters=Filters(object_type="print"))
+    assert [each.total for each in engine.search(print_only, counts=True).partly] == [1]
+
+
 @pytest.mark.parametrize(
     "text", ["Melencolia", "melencolia", "rampant", "Löwen", "lions", "神奈川", "Портрет", "1505"]
 )
@@ -132,3 +198,6 @@ def test_the_terminal_says_it_too(engine: SearchEngine) -> None:
     show(results, Console(file=written, width=160))
     assert "No record has “rampent”; searched “rampant” instead" in written.getvalue()
     assert "No record has “xyzzyplugh”." in written.getvalue()
+    results = engine.search(Query(text="Melencolia [bold]etching", mode="keyword"))
+    show(results, Console(file=written, width=160))
+    assert "1 record has “Melencolia”, but not “bold etching”." in written.getvalue()

@@ -12,12 +12,12 @@ import pytest
 from iconoclip.errors import MissingRequirement
 from iconoclip.files import sha256_of
 from iconoclip.record import Caption, RawPair
-from retrieval.answers import Query
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
 from retrieval.generation.word_forms import modern, variants
 from retrieval.index import index
+from retrieval.questions import Query
 from retrieval.words import folded, tokens, words_in
 
 from .conftest import samples_of, write_shardset

@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from retrieval.answers import MAX_TEXT_CHARS, Answer, Hit, Year
+from retrieval.answers import Answer, Hit
+from retrieval.config import Dates
+from retrieval.questions import MAX_TEXT_CHARS, Year
 from retrieval.service.federation.asking import Asker, Reply, State
 from retrieval.service.federation.fusing import MAX_CURSOR_CHARS, Merge, Place, decode, encode
 from retrieval.service.federation.members import Member
@@ -18,6 +20,9 @@ MAX_K = 50
 # A list of which all that was answered is taken is asked for more, as often as this on one page.
 MAX_ROUNDS = 3
 SEARCH = "/api/v1/search"
+
+
+Named = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(printable)]
 
 
 class Question(BaseModel):
@@ -34,6 +39,13 @@ class Question(BaseModel):
     )
     earliest: Year | None = Field(default=None, description="made in this year or later")
     latest: Year | None = Field(default=None, description="made in this year or earlier")
+    dates: Dates | None = Field(
+        default=None, description="whether a date must lie within the period (certainly) or may overlap it"
+    )
+    place: Named | None = Field(default=None, description="place, as the services write it")
+    creator: Named | None = Field(default=None, description="maker, as the services write it")
+    object_type: Named | None = Field(default=None, description="kind of object, as the services write it")
+    plain: bool | None = Field(default=None, description="true: read `q` as plain words, without operators")
     k: int = Field(default=24, ge=1, le=MAX_K, description="hits on a page")
     cursor: str | None = Field(
         default=None, max_length=MAX_CURSOR_CHARS, description="`next_cursor` of the page before"

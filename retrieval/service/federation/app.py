@@ -11,8 +11,6 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 
 from iconoclip.errors import IconoclipError
 from retrieval.config import FederateConfig
@@ -22,16 +20,9 @@ from retrieval.service.app import STATIC, Static, as_refusal, report, wants_page
 from retrieval.service.federation.answering import FederatedResults, Question, answer
 from retrieval.service.federation.asking import Asker
 from retrieval.service.federation.members import AddressBook, Member, members_of
-from retrieval.service.guards.limits import (
-    CONTENT_SECURITY_POLICY,
-    BodyLimit,
-    RateLimit,
-    RequestLimit,
-    SecurityHeaders,
-)
-from retrieval.service.guards.proxies import BelowRootPath, HeadAsGet, PublicAddress
+from retrieval.service.guards.limits import CONTENT_SECURITY_POLICY
 from retrieval.service.guards.refusals import Refusal, from_engine
-from retrieval.service.guards.versions import ApiVersion
+from retrieval.service.guards.stack import Limits, middleware_stack
 from retrieval.service.pages.jinja import remember_language, render, root_of
 from retrieval.service.pages.layout import ratios_css
 from retrieval.service.params import from_page
@@ -66,7 +57,11 @@ def create_federation(config: FederateConfig, addresses: AddressBook | None = No
         generate_unique_id_function=operation_id,
         docs_url=None,
         redoc_url=None,
-        middleware=_middleware(config),
+        middleware=middleware_stack(
+            config.public_url,
+            config.trusted_proxies,
+            Limits(config.rate_limit_per_minute, MAX_BODY_BYTES, config.max_requests),
+        ),
         lifespan=_lifespan,
     )
     app.state.asker = asker
@@ -74,21 +69,6 @@ def create_federation(config: FederateConfig, addresses: AddressBook | None = No
     _add_pages(app, _Pages(config.title, members), asker)
     app.mount("/static", Static(directory=STATIC), name="static")
     return app
-
-
-def _middleware(config: FederateConfig) -> list[Middleware]:
-    """The middleware, outermost first: that of a service, without what only uploads and other sites need."""
-    return [
-        Middleware(PublicAddress, public_url=config.public_url, trusted_proxies=config.trusted_proxies),
-        Middleware(SecurityHeaders),
-        Middleware(ApiVersion),
-        Middleware(RateLimit, per_minute=config.rate_limit_per_minute),
-        Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
-        Middleware(RequestLimit, max_requests=config.max_requests),
-        Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
-        Middleware(HeadAsGet),
-        Middleware(BelowRootPath),
-    ]
 
 
 @contextlib.asynccontextmanager

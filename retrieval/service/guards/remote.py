@@ -16,8 +16,9 @@ from threading import Lock
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from iconoclip.addresses import host_and_port, is_public
-from retrieval.answers import Filters, Hit, Query
+from retrieval.answers import Hit
 from retrieval.engine import SearchEngine
+from retrieval.questions import Filters, Query
 from retrieval.service.guards.pinned import Addresses, Host, PinnedConnection, resolve
 from retrieval.service.guards.refusals import N_, Refusal
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import islice
@@ -44,6 +46,35 @@ def test_a_search_answers_what_was_asked(library: Any) -> None:
     found = library.search("a lion", reusable=True, institution=["armorial-valcendre"], k=5)
     assert len(found.hits) == 5
     assert all(hit.rights.may_reuse and hit.institution == "armorial-valcendre" for hit in found.hits)
+
+
+def test_every_parameter_of_the_service_has_a_type(library: Any) -> None:
+    with urllib.request.urlopen(f"{library.address}/api/openapi.json") as answer:
+        paths = json.load(answer)["paths"]
+
+    def names(path: str) -> set[str]:
+        return {each["name"] for each in paths[path]["get"]["parameters"]} - {"q", "image"}
+
+    assert names("/api/v1/search") == set(iconoclip_client.Search.__annotations__)
+    assert names("/api/v1/facets") == set(iconoclip_client.Question.__annotations__)
+    assert names("/api/v1/search.csv") == set(iconoclip_client.Export.__annotations__) | {"counts"}
+
+
+def test_order_counts_dates_and_places_are_asked_for(library: Any) -> None:
+    found = library.search("lion", sort="oldest", counts=True, k=50)
+    assert found.facets.total == found.total > 0
+    assert library.facets("lion").total == found.total
+    first = library.search("lion", sort="newest", k=1).hits[0]
+    assert first.key != found.hits[0].key
+    century = int(found.facets.century[0].value)
+    period = {"earliest": century, "latest": century + 99}
+    possibly, certainly = (
+        library.search("lion", dates=dates, **period) for dates in ("possibly", "certainly")
+    )
+    assert possibly.total == found.facets.century[0]["count"]
+    assert possibly.total - (possibly.num_possibly or 0) == certainly.total
+    assert library.search("-lion", plain=True).query.parts[0].excluded is False
+    assert library.search("lion", place="Nowhere at all").total == 0
 
 
 def test_hits_run_over_the_pages(library: Any) -> None:

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from retrieval.answers import Query
 from retrieval.engine import SearchEngine
 from retrieval.query.ranking import query_digest
+from retrieval.questions import Query
 
 FUZZED = settings(
     max_examples=30,

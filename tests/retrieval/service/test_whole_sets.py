@@ -16,10 +16,10 @@ from iiif_prezi3 import Collection
 from starlette.testclient import TestClient
 
 from iconoclip.record import Record
-from retrieval.answers import Query
 from retrieval.engine import SearchEngine
 from retrieval.live.changes import withdraw
 from retrieval.query.hits import hit_of
+from retrieval.questions import Query
 from retrieval.service.api.export_formats import csv_pieces, selection_pieces, xlsx_pieces
 from retrieval.service.api.spreadsheet import MAX_CELL_CHARS
 from retrieval.service.guards.limits import LONG_ANSWERS, cost

@@ -6,7 +6,8 @@
     for hit in library.hits("a lion holding a rose", reusable=True, limit=100):
         print(hit.score, hit.title, hit.rights.attribution)
 
-Parameters are those of the API (docs/api.md); the service refuses unknown ones by name.
+Parameters are those of the API (docs/api.md), with their types, so editors complete them; the service refuses
+unknown ones by name.
 """
 
 from __future__ import annotations
@@ -15,18 +16,74 @@ import json
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 from urllib.parse import quote, urlencode, urlsplit
 
-__all__ = ["Answer", "Client", "Refused", "Unavailable"]
+__all__ = ["Answer", "Client", "Filters", "Question", "Refused", "Search", "Unavailable"]
 
 MAX_ANSWER_BYTES = 64_000_000
 CHUNK_BYTES = 1 << 16
 # Exports by the end of the file's name.
 EXPORTS = (".csv", ".xlsx", ".jsonld", ".selection.yaml")
+
+
+Several = str | Sequence[str]
+
+
+class Filters(TypedDict, total=False):
+    """What every hit must have. Several values of one filter mean any of them."""
+
+    institution: Several
+    language: Several
+    earliest: int
+    latest: int
+    dates: Literal["possibly", "certainly"]
+    reusable: bool
+    rights: Several
+    iconclass: Several
+    object_type: Several
+    creator: Several
+    place: Several
+    has_region: bool
+    picture_kind: Several
+    pictures_only: bool
+
+
+class Question(Filters, total=False):
+    """What is asked for, next to the text and a picture."""
+
+    like: Several
+    unlike: Several
+    plus: Several
+    minus: Several
+    term: Several
+    region: str
+    mode: Literal["hybrid", "semantic", "keyword"]
+    plain: bool
+    literal: bool
+
+
+class Search(Question, total=False):
+    """A question with its order and its page."""
+
+    sort: Literal["relevance", "oldest", "newest", "title", "maker"]
+    k: int
+    cursor: str | None
+    fold: bool
+    diversity: float
+    counts: bool
+
+
+class Export(Search, total=False):
+    """A question with what of its result is saved."""
+
+    scope: Literal["page", "all"]
+    key: Several
+    start: int
+    snapshot: str
 
 
 class Answer(dict[str, Any]):
@@ -75,28 +132,30 @@ class Client:
             self._headers["Authorization"] = f"Bearer {token}"
 
     def search(
-        self, text: str | None = None, *, image: bytes | str | Path | None = None, **parameters: Any
-    ) -> Answer:
-        """One page of hits for a text, a picture (its bytes, or the path of its file), or both."""
+        self, text: str | None = None, *, image: bytes | str | Path | None = None,
+        **parameters: Unpack[Search],
+    ) -> Answer:  # fmt: skip
+        """One page of hits for a text, a picture (its bytes, or the path of its file), or both. With
+        `counts=True`, `facets` counts all matches.
+        """
         path = _with_query("/api/v1/search", {"q": text, **parameters})
         return self._json(path, *(() if image is None else _multipart(image)))
 
     def hits(
         self, text: str | None = None, *, image: bytes | str | Path | None = None, limit: int | None = None,
-        **parameters: Any,
+        **parameters: Unpack[Search],
     ) -> Iterator[Answer]:  # fmt: skip
         """At most `limit` hits, one after the other; further pages are requested as needed."""
         return islice(self._every_hit(text, image, parameters), limit)
 
     def _every_hit(
-        self, text: str | None, image: bytes | str | Path | None, parameters: dict[str, Any]
+        self, text: str | None, image: bytes | str | Path | None, parameters: Search
     ) -> Iterator[Answer]:
-        cursor = parameters.pop("cursor", None)
         while True:
-            page = self.search(text, image=image, cursor=cursor, **parameters)
+            page = self.search(text, image=image, **parameters)
             yield from page.hits
-            cursor = page.next_cursor
-            if cursor is None:
+            parameters = {**parameters, "cursor": page.next_cursor}
+            if page.next_cursor is None:
                 return
 
     def item(self, key: str) -> Answer:
@@ -109,9 +168,9 @@ class Client:
         hits: list[Answer] = self._json(f"/api/v1/items/{quote(key, safe='')}/copies").hits
         return hits
 
-    def facets(self, **filters: Any) -> Answer:
-        """Counts over a filtered set."""
-        return self._json(_with_query("/api/v1/facets", filters))
+    def facets(self, text: str | None = None, **question: Unpack[Question]) -> Answer:
+        """Counts over all that matches a question, or over a filtered set."""
+        return self._json(_with_query("/api/v1/facets", {"q": text, **question}))
 
     def similar(self, key: str, **parameters: Any) -> Answer:
         """Items that look like the given one, most similar first; without the item itself."""
@@ -137,7 +196,7 @@ class Client:
         with self._open(f"/image/{quote(key, safe='')}.jpg") as answer:
             return _whole(answer)
 
-    def export(self, path: str | Path, text: str | None = None, **parameters: Any) -> int:
+    def export(self, path: str | Path, text: str | None = None, **parameters: Unpack[Export]) -> int:
         """Save a result as a file; the end of its name is the format. Returns the number of items.
 
         With `scope="all"`, every match; with `key=[...]`, these items; otherwise one page.
