@@ -133,7 +133,6 @@ class WordEvidence:
             return nothing, np.zeros(len(rows), bool)
         place_C = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         has_C = self.rows[place_C] == rows
-        # An item without any word of the query has none in another form.
         spread: dict[str, Any] = {
             name: np.where(has_C, getattr(self, name)[place_C], 0).astype(getattr(self, name).dtype)
             for name in _PER_ITEM
@@ -263,7 +262,7 @@ def _closeness(
     pairs of neighbours.
     """
     if len(words) < 2:
-        return held_WM[0].astype(np.float32)
+        return np.asarray(held_WM[0], np.float32)
     number_of = {word: number for number, word in enumerate(found)}
     pairs = [pair for pair in pairwise(words) if all(found[word].num for word in pair)]
     if not pairs:

@@ -21,7 +21,7 @@ from retrieval.generation.calibration import (
 )
 from retrieval.generation.evidence import WordEvidence, evidence
 from retrieval.generation.manifest import Calibration, Relevance
-from retrieval.generation.relevance import fit, log_odds
+from retrieval.generation.relevance import fit, log_odds, where_words
 from retrieval.generation.word_lookup import WordSource
 from retrieval.words import words_in
 
@@ -167,4 +167,4 @@ def _features(
     if len(found.rows):
         place_C = np.minimum(np.searchsorted(found.rows, rows), len(found.rows) - 1)
         words_CF = np.where((found.rows[place_C] == rows)[:, None], found.features[place_C], 0.0)
-    return np.column_stack([words_CF, pictures_C])
+    return np.column_stack([words_CF, where_words(words_CF[:, 0].astype(np.float32), pictures_C)])

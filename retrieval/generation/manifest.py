@@ -97,6 +97,11 @@ class Relevance(_ManifestModel):
     hybrid_intercept: float
     words: tuple[float, ...] = Field(min_length=4, max_length=4, description="without the picture")
     words_intercept: float
+    pictures_of: Literal["all", "with words"] = Field(
+        "all",
+        description="of which items the picture counts in a query with known words: of all, or only of those"
+        " with a word of it",
+    )
     num_matching: int = Field(description="pairs of query and item known to match that it was fitted on")
     num_background: int = Field(description="pairs known not to")
 

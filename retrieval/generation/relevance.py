@@ -3,9 +3,13 @@
 A logistic regression over five features: the four of the words (retrieval.generation.evidence) and the log
 odds that the model gives the picture (retrieval.generation.calibration). Its weights are learned when an
 index is built, from known items: the index is asked for sampled items with one word, with neighbouring words,
-with words of another item added, with words that nobody has, and with whole captions. The sampled item is the
-match. Items that have only some of the words, items that merely look right, and random items are not; nor is
-anything that the background texts find. The worse the model of an index, the less weight its pictures get.
+with words of another item added, and with whole captions. The sampled item is the match. Items that have only some of the words, items that merely look right, and random items are not; nor is
+anything that the background texts find. Of some queries one word is looked up as if no record had it: what it
+names only the picture can tell. The worse the model of an index, the less weight its pictures get.
+
+The picture counts where an item has some of the words. Without any, nothing here says how often records of a
+collection lack a word, so these items have one likelihood, and among them the most similar picture comes
+first.
 
 Five rules stay outside of the regression, because they hold for every collection:
 
@@ -53,6 +57,11 @@ def log_odds(likelihoods: Floats) -> npt.NDArray[np.float64]:
     return np.clip(np.log(p / (1 - p)), -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
+def where_words(coverage_M: Floats, pictures_M: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The log odds of pictures, 0 where an item has no word of the query."""
+    return np.where(coverage_M > 0, pictures_M, 0.0)
+
+
 def combined(relevance: Relevance, words: WordEvidence, by_picture_M: Floats | None) -> Floats:
     """The likelihoods of the items that `words` is about.
 
@@ -67,7 +76,10 @@ def combined(relevance: Relevance, words: WordEvidence, by_picture_M: Floats | N
         odds_M = words.features @ np.array(relevance.words) + relevance.words_intercept
         likely_M = np.asarray(sigmoid(odds_M), np.float64)
     else:
-        features_MF = np.column_stack([words.features, log_odds(by_picture_M)])
+        pictures_M = log_odds(by_picture_M)
+        if relevance.pictures_of == "with words":
+            pictures_M = where_words(words.coverage, pictures_M)
+        features_MF = np.column_stack([words.features, pictures_M])
         odds_M = features_MF @ np.array(relevance.hybrid) + relevance.hybrid_intercept
         likely_M = np.asarray(sigmoid(odds_M), np.float64)
     likely_M = np.where(words.is_exact, likely_M, OTHER_FORMS * likely_M)
@@ -110,6 +122,7 @@ def fit(
         hybrid_intercept=hybrid_intercept,
         words=words,
         words_intercept=words_intercept,
+        pictures_of="with words",
         num_matching=len(matching_CF),
         num_background=len(background_CF),
     )

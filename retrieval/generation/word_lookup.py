@@ -81,7 +81,7 @@ class Lookup:
     def __call__(self, word: str) -> Word:
         """What the word counts as here."""
         if self.spelled and word in self.spelled:
-            return self._standing_for(self.spelled[word]) or Word((word,), (word,), 0, _no_rows())
+            return self._in_place_of(self.spelled[word]) or Word((word,), (word,), 0, _no_rows())
         source = self.source
         terms = (word,) if self.literal else source.expanded(word)
         num = sum(source.num_with(term) for term in terms)
@@ -108,12 +108,12 @@ class Lookup:
         if not spelled:
             closest = self.source.spelled_like(word)
             spelled = (closest,) if closest else ()
-        found = self._standing_for(spelled)
+        found = self._in_place_of(spelled)
         if found is not None:
             self.corrected[word] = spelled
         return found
 
-    def _standing_for(self, spelled: Iterable[str]) -> Word | None:
+    def _in_place_of(self, spelled: Iterable[str]) -> Word | None:
         """A word that stands for others, or None if no item has one of them."""
         exact = tuple(spelled)
         terms = tuple(dict.fromkeys(term for each in exact for term in self.source.expanded(each)))
