@@ -12,12 +12,12 @@ import pytest
 
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.record import Record, Region, sample_key
-from retrieval.answers import Filters, Query
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
 from retrieval.index import index
 from retrieval.live.changes import compact, withdraw
+from retrieval.questions import Filters, Query
 
 from .conftest import keys, samples_of, write_shardset
 
