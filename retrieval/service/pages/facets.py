@@ -103,7 +103,7 @@ class Chip:
 def side_panel(counted: Facets, params: SearchParams, translation: Translation) -> SidePanel:
     """The filters, counted over the matches as the engine's `loosened_facets` does."""
     names = [name for name in legends(translation) if name != "iconclass"]
-    groups = (_group(name, getattr(counted, name), params, translation) for name in names)
+    groups = (_group(name, _values(name, counted), params, translation) for name in names)
     return SidePanel(
         groups=tuple(group for group in groups if len(group.choices) > 1 or _is_set(group)),
         tree=_tree(counted.iconclass_tree, params.iconclass, translation),
@@ -114,6 +114,15 @@ def side_panel(counted: Facets, params: SearchParams, translation: Translation) 
         latest=counted.latest,
         centuries=_histogram(counted.century, params),
     )
+
+
+def _values(name: str, counted: Facets) -> Iterable[FacetValue]:
+    """The values of a filter. A kind of object that is only the kind of all these pictures is left out."""
+    values: tuple[FacetValue, ...] = getattr(counted, name)
+    if name != "object_type":
+        return values
+    kinds = {(kind.value, kind.count) for kind in counted.picture_kind}
+    return [value for value in values if (value.value, value.count) not in kinds]
 
 
 def legends(translation: Translation) -> dict[str, str]:

@@ -30,15 +30,16 @@ class CaptionGroup:
 
 
 def best_caption(captions: Iterable[Caption], language: str, asked: str = "") -> Caption | None:
-    """The caption to show to a reader of `language`. Captions in that language come first, then those
-    with the most words of the query `asked`, those of the institution before those of a machine, and
-    titles before descriptions.
+    """The caption to show to a reader of `language`. Captions of this very part of a page come before those
+    of the page or the book, captions in that language first among each; then those with the most words of
+    the query `asked`, those of the institution before those of a machine, and titles before descriptions.
     """
     words = _words(asked)
 
-    def order(pair: tuple[int, Caption]) -> tuple[bool, int, bool, int, int]:
+    def order(pair: tuple[int, Caption]) -> tuple[bool, bool, int, bool, int, int]:
         position, caption = pair
         return (
+            caption.level != "region",
             primary(caption.language) != language,
             -len(words & _words(caption.text)),
             caption.origin.startswith("machine:"),

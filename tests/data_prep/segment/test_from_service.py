@@ -28,7 +28,7 @@ from tests.data_prep.harvest.conftest import Reply, Seen, Server
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
 
 SMALL = (140, 560, 400, 700)
-_REQUEST = re.compile(r"/iiif/([\w-]+)/(\d+),(\d+),(\d+),(\d+)/(?:(max|full)|(\d+),(\d*))/0/default\.jpg")
+_REQUEST = re.compile(r"/iiif/[\w-]+/(full|[\d,]+)/(?:max|(\d+),(\d+))/0/default\.jpg")
 
 
 class ImageServer(Server):
@@ -54,10 +54,12 @@ class ImageServer(Server):
             return self.failing[name]
         found = _REQUEST.fullmatch(seen.path)
         assert found is not None, seen.path
-        x, y, width, height = map(int, found.groups()[1:5])
-        cut = image.crop((x, y, x + width, y + height))
-        if found[7]:
-            cut = cut.resize((int(found[7]), int(found[8])))
+        cut = image
+        if found[1] != "full":
+            x, y, width, height = map(int, found[1].split(","))
+            cut = image.crop((x, y, x + width, y + height))
+        if found[2]:
+            cut = cut.resize((int(found[2]), int(found[3])))
         buffer = io.BytesIO()
         cut.save(buffer, "JPEG", quality=92)
         return Reply(buffer.getvalue(), headers={"Content-Type": "image/jpeg"})
@@ -202,3 +204,54 @@ def test_no_server_is_asked_without_leave(book, server, pages_set, tmp_path):
     assert len(run(plain, tmp_path / "plain-out", server)) == 1
     assert said_of(tmp_path / "plain-out")["num_without_service"] == 1
     assert main([*line, "--crop_from", "page"]) == 0
+
+
+def manifest_of(server: ImageServer) -> dict[str, Any]:
+    """A book of all images of the server."""
+    canvases = []
+    for name, image in server.images.items():
+        canvas, service = f"{server.origin}/canvas/{name}", f"{server.origin}/iiif/{name}"
+        size = {"width": image.width, "height": image.height}
+        body = {
+            "id": f"{service}/full/max/0/default.jpg", "type": "Image", "format": "image/jpeg", **size,
+            "service": [{"id": service, "type": "ImageService3", "profile": "level2"}],
+        }  # fmt: skip
+        painting = {
+            "id": f"{canvas}/a", "type": "Annotation", "motivation": "painting", "body": body,
+            "target": canvas,
+        }  # fmt: skip
+        page_of_it = {"id": f"{canvas}/p", "type": "AnnotationPage", "items": [painting]}
+        canvases.append({"id": canvas, "type": "Canvas", **size, "items": [page_of_it]})
+    return {
+        "@context": "http://iiif.io/api/presentation/3/context.json", "id": f"{server.origin}/manifest",
+        "type": "Manifest", "label": {"en": ["A book of herbs"]}, "items": canvases,
+        "rights": "http://creativecommons.org/publicdomain/mark/1.0/",
+    }  # fmt: skip
+
+
+def test_a_catalogue_downloads_pages_small_and_only_their_pictures_large(book, server, tmp_path, capsys):
+    server.images["blank"] = PillowImage.new("RGB", (WIDTH * 3, HEIGHT * 3), (225, 225, 225))
+    document = json.dumps(manifest_of(server)).encode()
+    server.routes["/manifest"] = Reply(document, headers={"Content-Type": "application/json"})
+    listed, out = str(tmp_path / "catalogue"), tmp_path / "out"
+    assert main(["catalogue", f"{server.origin}/manifest", "--out", listed]) == 0
+    line = ["segment", listed, "--out", str(out), "--engine", "none", "--num_workers", "1",
+            "--page_side_pixels", "800", "--max_side_pixels", "4096"]  # fmt: skip
+    assert main([*line, "--task", "0", "--num_tasks", "2"]) == 2
+    assert "before a job array" in capsys.readouterr().err
+    server.asked()
+    assert main(line) == 0
+    asked = server.asked()
+    pages = [path for path in asked if "/full/" in path]
+    assert sorted(pages) == sorted(f"/iiif/{name}/full/560,800/0/default.jpg" for name in server.images)
+    assert len(asked) - len(pages) == 4
+    found = ShardSet(out)
+    assert len(found) == 4
+    assert all((r.image.width, r.image.height) == (r.source.region.width, r.source.region.height)
+               for r in found.records())  # fmt: skip
+    assert {record.group for record in found.records()} == {f"{server.origin}/manifest"}
+    assert len({record.split for record in found.records()}) == 1
+    # Finished: nothing is requested, and a condition without a catalogue is refused.
+    assert main(line) == 0
+    assert server.asked("") == []
+    assert main(["segment", str(out / "pages"), "--out", str(tmp_path / "x"), "--where", "true"]) == 2
