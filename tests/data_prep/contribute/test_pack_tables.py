@@ -7,6 +7,8 @@ import io
 import json
 import os
 import re
+import shlex
+import subprocess
 import threading
 import unicodedata
 from collections import Counter
@@ -335,6 +337,33 @@ def test_the_steps_of_the_guide(museum: Path, monkeypatch: pytest.MonkeyPatch) -
     (record,) = records("shards/ours").values()
     assert record.institution.name == "Mühlenmuseum Musterstadt"  # type: ignore[attr-defined]
     assert record.title == "Mühle am Bach"  # type: ignore[attr-defined]
+
+
+def test_the_ten_minutes_of_the_guide(museum: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command of the section, in its order, word for word, with a table that needs all of it."""
+    guide = (ROOT / "docs" / "partner-guide.md").read_text()
+    section = guide[guide.index("## Ten minutes") : guide.index("## What is shared")]
+    lines = [
+        line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()
+    ]
+    (museum / "ours.profile.yaml").unlink()
+    for number in range(3):
+        picture(museum / "Scans" / f"M {number}.tif", number)
+    rows = "".join(f"M {n};Scans\\M {n}.tif;Mühle {n} am Bach;frei nutzbar\r\n" for n in range(3))
+    (museum / "catalogue.csv").write_bytes(f"Inv.-Nr.;Bild;Objekttitel;Rechte\r\n{rows}".encode("cp1252"))
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "ours_key"], check=True)
+    assert len(lines) == 9
+    for line in lines[:7]:
+        assert main(shlex.split(line)[1:]) == 0, line
+    assert len(ShardSet("published")) == 3
+    gone = next(image for record, image in ShardSet("published").samples() if record.source.id == "M 2")
+    for line in lines[7:]:
+        assert main(shlex.split(line)[1:]) == 0, line
+    assert sorted(records("published")) == ["M 0", "M 1"]
+    assert not any(gone in path.read_bytes() for path in Path("published").rglob("*") if path.is_file())
+    capsys.readouterr()
+    assert main(["check", "published"]) == 0
+    assert "signed with" in capsys.readouterr().out
 
 
 def test_a_harvest_that_was_begun_is_not_forgotten(museum: Path) -> None:
