@@ -162,7 +162,7 @@ def workbook(house: House, *, sheets: int = 1) -> None:
 
 
 def opendocument(house: House) -> None:
-    """A LibreOffice file."""
+    """A workbook of LibreOffice (.ods)."""
     cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
     rows = "".join(
         f"<table:table-row>{''.join(cell.format(escape(text)) for text in row)}</table:table-row>"
@@ -200,20 +200,20 @@ def json_file(house: House, *, wraps: bool = False) -> None:
 
 
 def json_lines(house: House) -> None:
-    """A file of JSON lines."""
+    """A file with one JSON object per line."""
     lines = (json.dumps(row, ensure_ascii=False) for row in rows_of(house, "en"))
     written(house, "katalog.jsonl", "\n".join(lines).encode())
 
 
 def parquet(house: House) -> None:
-    """A Parquet file."""
+    """The same rows as a Parquet file."""
     data = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows_of(house, "it")), data)
     written(house, "katalog.parquet", data.getvalue())
 
 
 def lido(house: House) -> None:
-    """Records in LIDO 1.0."""
+    """One XML file with records in LIDO 1.0."""
     records = "".join(
         f"<lido:lido><lido:lidoRecID lido:type='local'>{item.number}</lido:lidoRecID>"
         "<lido:descriptiveMetadata xml:lang='de'><lido:objectIdentificationWrap><lido:titleWrap>"
@@ -232,7 +232,7 @@ def lido(house: House) -> None:
 
 
 def mods(house: House) -> None:
-    """Records in MODS 3."""
+    """One XML file with records in MODS 3."""
     records = "".join(
         f"<mods><identifier>{item.number}</identifier><titleInfo><title>{escape(item.title)}</title></titleInfo>"
         f"<originInfo><dateCreated>{item.date}</dateCreated></originInfo><location><url access='raw object'>"
