@@ -163,11 +163,10 @@ class ServicePictures:
         row = progress_of(self._ledger, picture.record.key)
         if row is None:
             return NotCut(NO_SERVICE, is_refused=False)
-        state, reason, facts_json, *place = row
-        if facts_json is None or None in place:
-            return NotCut(str(reason or state), is_open=state == "not-known")
-        facts = FACTS.validate_json(facts_json)
-        data = self._bytes(*place)
+        if row.facts_json is None or row.spool is None or row.offset is None or row.size is None:
+            return NotCut(str(row.reason or row.state), is_open=row.state == "not-known")
+        facts = FACTS.validate_json(row.facts_json)
+        data = self._bytes(row.spool, row.offset, row.size)
         if hashlib.sha256(data).hexdigest() != facts.sha256:
             self._ledger.forget(picture.record.key)
             return NotCut(LOST, is_open=True)
