@@ -78,7 +78,7 @@ def test_a_painting_is_turned_as_its_address_says_and_asked_of_its_service() -> 
 def test_an_angle_that_is_no_quarter_is_refused() -> None:
     found = read(manifest_3(canvas_3("1", turned("12.5"))))
     assert found.candidates == ()
-    assert "turned by 12.5 degrees" in found.refusals[0].reason
+    assert "rotated by 12.5 degrees" in found.refusals[0].reason
 
 
 def test_of_an_image_and_its_mirrored_view_one_is_used() -> None:
