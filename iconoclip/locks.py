@@ -36,6 +36,10 @@ SECONDS_BETWEEN_TRIES: Final = 0.1
 MARKER_SUFFIX: Final = ".marker"
 
 
+# Makes the error to raise if a lock is held, from a description of its holder.
+Busy = Callable[[str], IconoclipError]
+
+
 class LocksUnsupported(MissingRequirement):
     """The file system has no file locks, and nothing else can take their place here."""
 
@@ -61,7 +65,7 @@ class Hold:
         self.close()
 
 
-def hold(path: Path, busy: Callable[[str], IconoclipError], *, timeout_seconds: float = 0.0) -> Hold:
+def hold(path: Path, busy: Busy, *, timeout_seconds: float = 0.0) -> Hold:
     """Take the lock of the file `path`. The file is never removed, and records who holds the lock.
 
     Args:

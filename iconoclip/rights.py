@@ -199,6 +199,20 @@ def judge(
     )
 
 
+def judged_again(rights: Rights, policy: PolicyName) -> Rights:
+    """The verdict under `policy`; training is a plain yes only if the record's own verdict does not deny it.
+
+    A record from a stricter policy may gain permissions: its raw value and reservations decide. One whose URI
+    differs from what its raw value means gains none.
+    """
+    verdict = judge(
+        rights.raw or rights.uri, policy=policy, attribution=rights.attribution, opt_out=rights.opt_out
+    )
+    if verdict.uri != rights.uri:
+        return verdict.model_copy(update={"train": "no", "redistribute": "no", "display": "link"})
+    return verdict
+
+
 def may_train(rights: Rights, policy: PolicyName) -> bool:
     """Decide again, under `policy`, from the raw value alone: a permission that a shard set claims
     is not trusted.

@@ -1,12 +1,16 @@
 """Shard set: a folder of WebDataset tars, an index of every sample, and a file with all checksums.
 
     shardset.json       schema version, sha256 of every file, totals, policy, parents, tombstones
+    withdrawn.parquet   the keys of the withdrawn samples, for readers of other kinds
     records.parquet     one row per sample: the position of its bytes, and the fields a loader selects by
     INSTITUTION-000000.tar ...   KEY.jpg, KEY.json (the Record), KEY.txt (the first caption), adjacent
     shardset.json.sig   a detached signature, if the publisher has signed the set
     README.md           the dataset card
     croissant.json      the same for machines
     quality.html        a report with pictures
+
+A set by reference has no tars of its own: `shardset.json` says where each shard is, by a path relative to the
+set or an address, and `records.parquet` states the group, split and rights that its records have in this set.
 
 The tars are plain: any WebDataset trainer reads them. They are also canonical (fixed owner, mode and mtime),
 so that the same samples in the same order give the same bytes. This module reads a set; `shardset_manifest`
@@ -15,17 +19,21 @@ and `shardset_index` define its two files, and `shardset_writer` writes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from iconoclip.errors import DamagedData, MissingRequirement
+from iconoclip import transfer
+from iconoclip.address_cache import cached_shard, is_cached, is_remote, resolve
+from iconoclip.errors import BadInput, DamagedData, MissingRequirement
 from iconoclip.files import sha256_of
 from iconoclip.record import Record
+from iconoclip.replacing import complete
 from iconoclip.shardset_index import (
     RECORDS_SCHEMA,
     as_of_today,
@@ -49,7 +57,11 @@ from iconoclip.shardset_manifest import (
     unseal,
     with_tombstones,
 )
+from iconoclip.shardset_overlay import Overlay
+from iconoclip.shardset_parts import MERGE_AGAIN, Parts
 from iconoclip.shardset_writer import ShardSetWriter
+from iconoclip.vocabulary import PolicyName
+from iconoclip.withdrawals import origin_of, withdrawn_from
 
 __all__ = [
     "MANIFEST_NAME",
@@ -87,8 +99,15 @@ class ShardSet:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        if not (self.folder / MANIFEST_NAME).exists():
+            complete(self.folder)
         self.manifest = _read_manifest(self.folder / MANIFEST_NAME)
-        self.withdrawn = frozenset(tombstone.key for tombstone in self.manifest.tombstones)
+        self.base = origin_of(self.folder)
+        """where the set is: its folder, or the address that it was downloaded from"""
+        self.withdrawn = withdrawn_from(self.folder, self.manifest)
+        self._shards = {shard.name: shard for shard in self.manifest.shards}
+        self._overlay: Overlay | None = None
+        self._parts = Parts()
 
     def __len__(self) -> int:
         """The number of samples without the withdrawn ones."""
@@ -122,8 +141,35 @@ class ShardSet:
             ) from error
         if self.withdrawn:
             keep = [key not in self.withdrawn for key in table["key"].to_pylist()]
-            table = table.filter(pa.array(keep))
+            table = table.filter(pa.array(keep, pa.bool_()))
         return table if columns is None or "key" in columns else table.drop_columns(["key"])
+
+    def table_of_withdrawn(self) -> pa.Table:
+        """Key and place of the withdrawn samples that are still in the index.
+
+        Raises:
+            DamagedData: the index does not match its checksum in the manifest.
+        """
+        path = self.folder / RECORDS_NAME
+        if not path.is_file() or sha256_of(path) != self.manifest.records_sha256:
+            raise DamagedData("the index does not match shardset.json", where=path, remedy=_COPY_AGAIN)
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=["key", "shard", "image_offset"])
+        return table.filter(pc.is_in(table["key"], value_set=pa.array(sorted(self.withdrawn), pa.string())))
+
+    def rows(self, columns: Sequence[str] = tuple(RECORDS_SCHEMA.names)) -> Iterator[dict[str, Any]]:
+        """The rows of the index in shard order, a batch at a time, withdrawn samples left out.
+
+        The checksum of the index is not compared: `verify` does that.
+        """
+        return (row for row in self.all_rows(columns) if row["key"] not in self.withdrawn)
+
+    def all_rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The same with the withdrawn samples, for what must find or remove them."""
+        wanted = list(dict.fromkeys([*columns, "key"]))
+        with pq.ParquetFile(self.folder / RECORDS_NAME) as file:
+            for batch in file.iter_batches(1_000, columns=columns_there(file.schema_arrow, wanted)):
+                yield from as_of_today(pa.Table.from_batches([batch]), wanted).to_pylist()
 
     def raw_digests(self) -> Iterator[tuple[str, bytes]]:
         """Key and `raw_digest` of every sample, read a batch at a time: raw pairs are most of an index."""
@@ -133,15 +179,70 @@ class ShardSet:
                 digests = (raw_digest(pairs) for pairs in table["raw"].to_pylist())
                 yield from zip(table["key"].to_pylist(), digests, strict=True)
 
+    def is_known_as(self, records_sha256: str) -> bool:
+        """Whether this is the set with that index, or what is left of it after samples were purged."""
+        return records_sha256 in (self.manifest.records_sha256, *self.manifest.formerly)
+
+    @property
+    def policy(self) -> PolicyName:
+        """The policy that its rights were judged under."""
+        name = self.manifest.policy.partition("@")[0]
+        return name if name in ("open", "noncommercial", "research") else "open"  # type: ignore[return-value]
+
     def verify(self) -> None:
-        """Compare every file with its checksum.
+        """Compare every file with its checksum, but for shards at addresses: these are compared when they
+        are downloaded.
 
         Raises:
             DamagedData: a shard is missing or differs; the message names it.
         """
         self.table(["key"])
         for shard in self.manifest.shards:
-            self.verify_shard(shard)
+            if not is_remote(self.location_of(shard.name)):
+                self.verify_shard(shard)
+
+    def location_of(self, name: str) -> str:
+        """The path or address of a shard.
+
+        Raises:
+            DamagedData: the set has no such shard, or may not name this address.
+        """
+        if name not in self._shards:
+            raise DamagedData(
+                f"the index names a shard '{name}' that shardset.json does not",
+                where=self.folder,
+                remedy=_COPY_AGAIN,
+            )
+        shard = self._shards[name]
+        if shard.at is None:
+            return resolve(self.base, name) if is_remote(self.base) else str(self.folder / name)
+        try:
+            return resolve(self.base, shard.at)
+        except BadInput as refused:
+            raise DamagedData(refused.what, where=refused.where, remedy=refused.remedy) from refused
+
+    def path_of(self, name: str) -> Path:
+        """The local file of a shard. One at an address is downloaded first, if the cache does not have it.
+
+        Raises:
+            DamagedData: the set has no such shard, or what was downloaded differs from its checksum.
+            MissingRequirement: it does not exist at its address, or may not be read.
+            TryAgainLater: the server still fails after all retries, or the disk is full.
+        """
+        location, shard = self.location_of(name), self._shards[name]
+        if not is_remote(location):
+            if shard.at is not None:
+                self._parts.refuse_other(Path(location), shard.sha256)
+            return Path(location)
+        return cached_shard(location, shard.sha256, shard.num_bytes)
+
+    def as_indexed(self, record: Record) -> Record:
+        """A record read from a shard with the group, split and rights that it has in this set."""
+        if not self.manifest.is_by_reference:
+            return record
+        if self._overlay is None:
+            self._overlay = Overlay(self.folder / RECORDS_NAME, self.policy)
+        return self._overlay.applied_to(record)
 
     def verify_shard(self, shard: Shard) -> None:
         """Compare one shard with its checksum.
@@ -149,14 +250,20 @@ class ShardSet:
         Raises:
             DamagedData: it is missing or differs.
         """
-        path = self.folder / shard.name
+        path = self.path_of(shard.name)
         if not path.is_file():
-            raise DamagedData("a shard is missing", where=path, remedy=_COPY_AGAIN)
+            raise DamagedData("a shard is missing", where=path, remedy=self._remedy(shard.name))
         if path.stat().st_size != shard.num_bytes or sha256_of(path) != shard.sha256:
-            raise DamagedData("a shard's checksum differs from shardset.json", where=path, remedy=_COPY_AGAIN)
+            raise DamagedData(
+                "a shard's checksum differs from shardset.json", where=path, remedy=self._remedy(shard.name)
+            )
 
     def samples(self) -> Iterator[tuple[Record, bytes]]:
         """Every record with the bytes of its image, in shard order, withdrawn samples left out."""
+        return ((record, image) for _, record, image in self.placed_samples())
+
+    def placed_samples(self) -> Iterator[tuple[str, Record, bytes]]:
+        """The same, each with the name of its shard."""
         columns = ["shard", "image_offset", "image_size", "record_offset", "record_size"]
         table = self.table(columns)
         shard_name, file = "", None
@@ -167,7 +274,7 @@ class ShardSet:
                         file.close()
                     shard_name, file = row[0], self._open_shard(row[0])
                 assert file is not None
-                yield self._sample(file, *row[1:])
+                yield (shard_name, *self._sample(file, *row[1:]))
         finally:
             if file:
                 file.close()
@@ -184,7 +291,7 @@ class ShardSet:
                         file.close()
                     shard_name, file = shard, self._open_shard(shard)
                 assert file is not None
-                yield _parse_record(self._slice(file, offset, size), file.name)
+                yield self.as_indexed(_parse_record(self._slice(file, offset, size), file.name))
         finally:
             if file:
                 file.close()
@@ -198,27 +305,34 @@ class ShardSet:
         with self._open_shard(shard) as file:
             return self._slice(file, offset, size)
 
+    def read_few_bytes(self, shard: str, offset: int, size: int) -> bytes:
+        """Like `read_bytes`, but of a shard at an address only these bytes are downloaded."""
+        location = self.location_of(shard)
+        if not is_remote(location) or is_cached(self._shards[shard].sha256):
+            return self.read_bytes(shard, offset, size)
+        return transfer.read_part(location, offset, size)
+
     def read_record(self, shard: str, offset: int, size: int) -> Record:
         """The record whose JSON starts at `offset` of `shard`."""
-        return _parse_record(self.read_bytes(shard, offset, size), shard)
+        return self.as_indexed(_parse_record(self.read_bytes(shard, offset, size), shard))
 
     def _open_shard(self, name: str) -> IO[bytes]:
-        if name not in {shard.name for shard in self.manifest.shards}:
-            raise DamagedData(
-                f"the index names a shard '{name}' that shardset.json does not",
-                where=self.folder,
-                remedy=_COPY_AGAIN,
-            )
         try:
-            return (self.folder / name).open("rb")
+            return self.path_of(name).open("rb")
         except FileNotFoundError:
-            raise DamagedData("a shard is missing", where=self.folder / name, remedy=_COPY_AGAIN) from None
+            raise DamagedData(
+                "a shard is missing", where=self.location_of(name), remedy=self._remedy(name)
+            ) from None
+
+    def _remedy(self, name: str) -> str:
+        return MERGE_AGAIN if self._shards[name].at is not None else _COPY_AGAIN
 
     def _sample(
         self, file: IO[bytes], image_offset: int, image_size: int, record_offset: int, record_size: int
     ) -> tuple[Record, bytes]:
         image = self._slice(file, image_offset, image_size)
-        return _parse_record(self._slice(file, record_offset, record_size), file.name), image
+        record = _parse_record(self._slice(file, record_offset, record_size), file.name)
+        return self.as_indexed(record), image
 
     def _slice(self, file: IO[bytes], offset: int, size: int) -> bytes:
         if size > MAX_SHARD_BYTES:

@@ -26,6 +26,11 @@ class _ManifestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _is_absent(value: object) -> bool:
+    """Whether a field is left out of the JSON: sets that do not use it stay readable by older versions."""
+    return value is None or value == ()
+
+
 class Shard(_ManifestModel):
     """One tar of a shard set."""
 
@@ -33,6 +38,28 @@ class Shard(_ManifestModel):
     sha256: Sha256
     num_bytes: int = Field(gt=0)
     num_samples: int = Field(gt=0)
+    at: str | None = Field(
+        None,
+        description=(
+            "where the file is, if not in this folder under its name: a path relative to the set, or an"
+            " address. Its records keep their own group, split and rights; those of records.parquet count"
+        ),
+        max_length=2_000,
+        pattern=r"^[^\x00-\x1f]+\.tar$",
+        exclude_if=_is_absent,
+    )
+    formerly: tuple[Sha256, ...] = Field(
+        (),
+        description="its checksums before samples were purged: all others are still where they were",
+        exclude_if=_is_absent,
+    )
+    weight: float | None = Field(
+        None,
+        description="training draws its samples so many times as often as others; absent: once",
+        gt=0,
+        le=1_000,
+        exclude_if=_is_absent,
+    )
 
 
 class Totals(_ManifestModel):
@@ -54,7 +81,9 @@ class Tombstone(_ManifestModel):
     """A withdrawn sample: its bytes may still be in a tar, but no reader may return it."""
 
     key: str
-    reason: str
+    reason: str = Field(
+        description="why, in general terms: `withdrawn`, or that its source no longer offers it"
+    )
     at: str = Field(description="ISO 8601 time, UTC")
 
 
@@ -63,12 +92,31 @@ class Parent(_ManifestModel):
 
     name: str
     digest: Sha256
+    address: str | None = Field(
+        None,
+        description=(
+            "where it is: a path relative to the set, or an address. What is withdrawn there is"
+            " withdrawn here"
+        ),
+        max_length=2_000,
+        pattern=r"^[^\x00-\x1f]+$",
+        exclude_if=_is_absent,
+    )
+    weight: float | None = Field(
+        None, description="see `weight` of a shard", gt=0, le=1_000, exclude_if=_is_absent
+    )
 
 
 class ShardSetManifest(_ManifestModel):
     """The contents of `shardset.json`."""
 
-    schema_version: Literal[1, 2] = Field(2, description="2: records may be of version 2")
+    schema_version: Literal[1, 2, 3] = Field(
+        2,
+        description=(
+            "2: records may be of version 2; 3: shards or parents have addresses or weights, or lists of"
+            " withdrawals are named"
+        ),
+    )
     name: str
     records_sha256: Sha256 = Field(description="of records.parquet")
     shards: tuple[Shard, ...]
@@ -78,6 +126,32 @@ class ShardSetManifest(_ManifestModel):
     created_by: str
     parents: tuple[Parent, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
+    withdrawals: tuple[str, ...] = Field(
+        (),
+        description=(
+            "lists of withdrawn keys (Parquet, column `key`) that apply to this set, by path or address"
+        ),
+        exclude_if=_is_absent,
+    )
+
+    formerly: tuple[Sha256, ...] = Field(
+        (),
+        description=("records_sha256 before samples were purged: every other sample is still where it was"),
+        exclude_if=_is_absent,
+    )
+
+    @property
+    def is_by_reference(self) -> bool:
+        """Whether the set has shards that are elsewhere."""
+        return any(shard.at is not None for shard in self.shards)
+
+
+def version_of(
+    shards: Iterable[Shard], parents: Iterable[Parent], withdrawals: Iterable[str]
+) -> Literal[2, 3]:
+    """The oldest version of the format that has what a manifest uses."""
+    facts = [*(one.at or one.weight for one in shards), *(one.address or one.weight for one in parents)]
+    return 3 if any(fact is not None for fact in facts) or any(withdrawals) else 2
 
 
 def unseal(folder: Path) -> None:
@@ -98,6 +172,20 @@ def remove_embedded(folder: Path) -> bool:
     if paths and not any((folder / EMBEDDED_FOLDER).iterdir()):
         (folder / EMBEDDED_FOLDER).rmdir()
     return bool(paths)
+
+
+# The name of the members of a tar that fill the places of purged samples with zeros: the places of all others
+# stay as they were. Readers of WebDataset pass over names of this form.
+FILLER_NAME = "__withdrawn__"
+# What a tombstone says of an item that a person withdrew. The true reason is nobody else's business.
+WITHDRAWN = "withdrawn"
+# What it says of an item that its source no longer offers. Such an item may come back; others may not.
+GONE = "no longer offered by its source"
+
+
+def is_final(tombstone: Tombstone) -> bool:
+    """Whether the item may never come back."""
+    return tombstone.reason != GONE
 
 
 def with_tombstones(manifest: ShardSetManifest, tombstones: Iterable[Tombstone]) -> ShardSetManifest:

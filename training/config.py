@@ -261,10 +261,16 @@ class ExportConfig(Config):
 
 
 class SeenConfig(Config):
-    """Report how often a run has trained on some items."""
+    """Report how often runs have trained on some items."""
 
-    run_dir: Path = Field(description="the run to check", json_schema_extra=positional())
-    keys: list[str] = Field(description="sample keys", min_length=1, json_schema_extra=positional())
+    run_dir: Path = Field(
+        description="the run to check, or a folder: then every checkpoint of the runs below it that saw one",
+        json_schema_extra=positional(),
+    )
+    keys: list[str] = Field([], description="sample keys", json_schema_extra=positional())
+    keys_file: Path | None = Field(
+        None, description="a file with one key per line, or a list of withdrawn keys (withdrawn.parquet)"
+    )
     step: int | None = Field(
         None, ge=0, description="up to which step; by default that of the last checkpoint that is not damaged"
     )

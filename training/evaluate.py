@@ -20,8 +20,8 @@ from rich.table import Table
 from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.files import sha256_of, write_json
+from iconoclip.shardset_open import open_set
 from training.config import EvaluateConfig
-from training.data.remote import open_set
 from training.model_files import model_digest
 from training.world import World, check_world
 

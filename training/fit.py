@@ -33,7 +33,6 @@ from training.checkpoint.file import AtomicCheckpointIO
 from training.config import TrainConfig
 from training.config_groups import HardwareConfig
 from training.cost import EnergyMeter
-from training.data import remote
 from training.data.loader import Ahead, Batch, make_loader
 from training.hardware import device_of, resolve_precision, set_threads
 from training.launch import cluster_environment, rank_variables
@@ -94,8 +93,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     set_threads(config.hardware.num_threads, config.hardware.devices if device.type == "cpu" else 1)
     if config.data.verify_shards and not found and is_first_rank:
         for one in plan.samples.sets:
-            if not remote.is_cached(one):
-                one.verify()
+            one.verify()
     loaded = load_for_training(config.model, config.loss, config.seed)
     module = ContrastiveModule(loaded, plan.recipe)
     first_step = checkpoints.step_of(found) if found else 0

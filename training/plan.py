@@ -88,7 +88,7 @@ def make_plan(config: TrainConfig) -> Plan:
         config.seed,
         config.data.block_samples,
         config.data.window_blocks,
-        quotas(samples.institution_N, config.data.institution_alpha),
+        quotas(samples.institution_N, config.data.institution_alpha, samples.weight_N),
     )
     schedule = Schedule(order, config.schedule.batch_size)
     return Plan(config, samples, schedule, schedule.num_steps(config.schedule.epochs))

@@ -1,4 +1,4 @@
-"""`iconoclip seen`: reports how often a run has trained on an item, from the run directory alone.
+"""`iconoclip seen`: reports how often runs have trained on items, from the run directories alone.
 
 The order of samples is a function of the seed, and the run stores the keys of its training set. So the answer
 is exact for every step, even after the shard sets are gone or the item has been withdrawn from them.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iconoclip.config import load_stored
-from iconoclip.errors import MissingRequirement
+from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import atomic_write
 from iconoclip.rundir import RunDir
+from iconoclip.withdrawals import read_list
 from training.checkpoint import folder as checkpoints
 from training.config import SeenConfig, TrainConfig
 from training.data.order import EpochOrder, Schedule, quotas
@@ -25,28 +27,69 @@ from training.data.samples import Samples, codes
 
 
 def seen(config: SeenConfig) -> int:
-    """Print how often a run has trained on each key.
+    """Print how often a run has trained on each key; for a folder of runs, each checkpoint that saw one.
 
     Returns:
         0.
 
     Raises:
         MissingRequirement: there is no run, or it did not store keys.
+        BadInput: no key is given.
     """
+    keys = [*config.keys, *_keys_in(config.keys_file)]
+    if not keys:
+        raise BadInput("no key was given", remedy="give sample keys, or --keys_file FILE")
     run = RunDir(config.run_dir)
     if not run.config_path.is_file() or not keys_files(run):
-        raise MissingRequirement(
-            "no run with a list of keys here", where=run.folder, remedy="`iconoclip train` makes one"
-        )
+        return _seen_below(config, keys)
     found, _ = checkpoints.latest_sound(run.checkpoints)
     step = config.step if config.step is not None else checkpoints.step_of(found) if found else 0
-    times = times_seen(run, config.keys, step)
+    times = times_seen(run, keys, step)
     if config.json:
         print(json.dumps({"run": str(run.folder), "step": step, "times_seen": times}, indent=2))
         return 0
     for key, count in times.items():
         print(f"{key}  {f'trained on {count} times' if count else 'never trained on'} by step {step}")
     return 0
+
+
+def _seen_below(config: SeenConfig, keys: Sequence[str]) -> int:
+    """Print every checkpoint of the runs below a folder that has seen one of the keys."""
+    runs = [RunDir(path.parent) for path in sorted(config.run_dir.rglob("config.yaml"))]
+    runs = [run for run in runs if keys_files(run)]
+    if not runs:
+        raise MissingRequirement(
+            "no run with a list of keys here", where=config.run_dir, remedy="`iconoclip train` makes one"
+        )
+    found: list[dict[str, Any]] = []
+    for run in runs:
+        # A run without a checkpoint has left nothing that has seen anything.
+        for path in reversed(checkpoints.checkpoints_in(run.checkpoints)):
+            times = times_seen(run, keys, checkpoints.step_of(path))
+            if saw := {key: count for key, count in times.items() if count}:
+                found.append({"checkpoint": str(path), "times_seen": saw})
+    if config.json:
+        print(json.dumps({"num_runs": len(runs), "checkpoints": found}, indent=2))
+        return 0
+    for one in found:
+        for key, count in one["times_seen"].items():
+            print(f"{one['checkpoint']}  {key}  trained on {count} times")
+    print(f"{len(found)} checkpoints of {len(runs)} runs saw one of {len(keys)} keys")
+    return 0
+
+
+def _keys_in(path: Path | None) -> list[str]:
+    """The keys in a file, one per line, or in a published list (Parquet with the column `key`)."""
+    if path is None:
+        return []
+    try:
+        if path.read_bytes()[:4] == b"PAR1":
+            return sorted(read_list(path, path))
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        raise MissingRequirement("no such file of keys", where=path, remedy="check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the file of keys cannot be read: {error}", where=path) from error
 
 
 def keys_files(run: RunDir) -> list[tuple[int, Path]]:
@@ -67,6 +110,8 @@ def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
             "institution": pa.array(samples.institution_N),
         }
     )
+    if samples.weight_N is not None:
+        table = table.append_column("weight", pa.array(samples.weight_N))
     known = keys_files(run)
     # If a run resumes from an earlier step, lists for later steps are no longer valid.
     for step, path in known:
@@ -110,7 +155,8 @@ def _replaced(run: RunDir, step: int) -> Iterator[tuple[str, str]]:
 
 def _schedule(config: TrainConfig, table: pa.Table) -> Schedule:
     lengths = tuple(np.bincount(codes(table["shard"])).tolist())
-    shares = quotas(table["institution"].to_numpy(), config.data.institution_alpha)
+    weights = table["weight"].to_numpy() if "weight" in table.column_names else None
+    shares = quotas(table["institution"].to_numpy(), config.data.institution_alpha, weights)
     return Schedule(
         EpochOrder(lengths, config.seed, config.data.block_samples, config.data.window_blocks, shares),
         config.schedule.batch_size,

@@ -121,10 +121,7 @@ class Checker:
     def __init__(self, shardset: ShardSet, *, policy: PolicyName | None = None, decode: bool = True) -> None:
         self._set, self._decode = shardset, decode
         self.warnings = Warnings()
-        name = shardset.manifest.policy.partition("@")[0]
-        self._policy: PolicyName = policy or (
-            name if name in ("open", "noncommercial", "research") else "open"
-        )  # type: ignore[assignment]
+        self._policy: PolicyName = policy or shardset.policy
         self._found: list[Finding] = []
 
     def findings(self, meter: Meter) -> Iterator[Finding]:
@@ -197,12 +194,15 @@ class Checker:
         left = dict.fromkeys(rows)
         waiting: deque[tuple[int, Future[list[Finding]]]] = deque()
         num_bytes = 0
-        for sample in samples_of(self._set.folder / shard.name, self._note):
+        for sample in samples_of(self._set.path_of(shard.name), self._note):
             meter.advance()
             yield from self._take()
             if sample.key in self._set.withdrawn:
                 continue
             where = f"{shard.name}/{shown(sample.key)}"
+            if sample.key not in rows and shard.at is not None:
+                # A shard of another set may have samples that this one leaves out.
+                continue
             if sample.key not in left:
                 in_index = sample.key in rows
                 rule = "member-order" if in_index else "index-lacks-sample"
@@ -229,7 +229,9 @@ class Checker:
     def _submit(
         self, executor: ThreadPoolExecutor, shard: str, row: Row, sample: Sample
     ) -> Future[list[Finding]]:
-        return executor.submit(findings_of, shard, row, sample, self._policy, self._decode)
+        return executor.submit(
+            findings_of, shard, row, sample, self._policy, self._decode, self._set.as_indexed
+        )
 
 
 def _size(sample: Sample) -> int:

@@ -6,7 +6,7 @@ A field's description is its help text.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -117,18 +117,46 @@ class MergeConfig(Config):
 
     renamed: ClassVar[dict[str, str]] = {"max_shard_bytes": "storage.max_shard_bytes"}
 
-    shardsets: list[Path] = Field(
-        description="folders of shard sets, in the order of the result",
+    shardsets: list[str] = Field(
+        description="folders or addresses (https, s3, ...) of shard sets, in the order of the result",
         min_length=1,
         json_schema_extra=positional(),
     )
     out: Path = Field(description="folder of the new shard set")
+    by_reference: bool = Field(
+        False,
+        description=(
+            "copy no pictures: the new set names the shards of the others by path or address, and they must"
+            " stay where they are"
+        ),
+    )
+    weights: dict[str, float] = Field(
+        {},
+        description=(
+            "name of a set -> how many times as often as others training draws its samples; default: 1"
+        ),
+    )
+    withdrawals: list[str] = Field(
+        [],
+        description=(
+            "lists of withdrawn keys (withdrawn.parquet) that apply to the new set as well, by path or"
+            " address; those of the sets themselves always do"
+        ),
+    )
+    update: bool = Field(
+        False, description="replace an earlier merge in this folder although other sets are named now"
+    )
+    report: Path | None = Field(None, description="write the conflicts between the sets here, as JSON")
+    dry_run: bool = Field(False, description="compare the sets, count, and write nothing but the report")
     name: str = Field("merged", description="name of the new set", pattern=SLUG_PATTERN, max_length=64)
     policy: PolicyName = Field(
         "open", description="policy under which the rights of all sets are checked again"
     )
     duplicates: Literal["refuse", "first"] = Field(
-        "refuse", description="a key in two sets: an error, or the first set's sample counts"
+        "refuse",
+        description=(
+            "a key in two sets: an error, or the first set's sample counts, with the strictest of the rights"
+        ),
     )
     near_duplicate_bits: int = Field(
         6,
@@ -143,6 +171,19 @@ class MergeConfig(Config):
     created_at: str | None = Field(
         None, description="time to write (ISO 8601, UTC); default: SOURCE_DATE_EPOCH, else now"
     )
+
+    @field_validator("shardsets", mode="before")
+    @classmethod
+    def _paths_are_texts(cls, shardsets: Any) -> Any:
+        return [str(one) for one in shardsets] if isinstance(shardsets, list | tuple) else shardsets
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_are_positive(cls, weights: dict[str, float]) -> dict[str, float]:
+        for name, weight in weights.items():
+            if not 0 < weight <= 1_000:
+                raise ValueError(f"the weight of '{name}' must be more than 0 and at most 1000")
+        return weights
 
 
 class RemapConfig(Config):
@@ -186,12 +227,58 @@ class RemapConfig(Config):
 
 
 class TakedownConfig(Config):
-    """Withdraw items from a shard set."""
+    """Withdraw items from shard sets, and from everything made of them."""
 
-    shardset: Path = Field(description="folder of the shard set", json_schema_extra=positional())
-    keys: list[str] = Field(
-        [], description="sample keys, source ids, manifest or canvas URIs", json_schema_extra=positional()
+    shardset: Path = Field(
+        description="folder of a shard set, or a folder with several sets in it",
+        json_schema_extra=positional(),
     )
-    keys_file: Path | None = Field(None, description="a file with one of them per line")
-    reason: str = Field(description="the reason, in words", min_length=3, max_length=2_000)
+    keys: list[str] = Field(
+        [],
+        description=(
+            "sample keys, source ids, addresses of manifests, canvases, images or pages, institution:SLUG,"
+            " creator:NAME"
+        ),
+        json_schema_extra=positional(),
+    )
+    keys_file: str | None = Field(
+        None,
+        description="a file with one of them per line, or a published withdrawn.parquet (path or address)",
+    )
+    institutions: list[str] = Field([], description="everything of these institutions, by slug")
+    creators: list[str] = Field([], description="everything by these makers; accents do not count")
+    within: list[Path] = Field(
+        [], description="further folders: all sets, indexes and runs below them are searched as well"
+    )
+    reason: str = Field(
+        "",
+        description="the reason, in words; it is kept in a log next to the sets, and never published",
+        max_length=2_000,
+    )
+    purge: bool = Field(
+        False,
+        description=(
+            "also remove what is withdrawn from shards and tables; without names, all that was withdrawn"
+            " before"
+        ),
+    )
+    sign_key: Path | None = Field(
+        None, description="sign the changed sets again with this OpenSSH key, as `iconoclip sign` does"
+    )
+    yes: bool = Field(
+        False, description="withdraw although an institution or a creator means more than 100 samples"
+    )
+    dry_run: bool = Field(False, description="show what would be withdrawn, and write nothing")
     at: str | None = Field(None, description="time to write (ISO 8601, UTC); default: now")
+
+    @field_validator("keys_file", mode="before")
+    @classmethod
+    def _a_path_is_a_text(cls, path: Any) -> Any:
+        return str(path) if isinstance(path, Path) else path
+
+    @model_validator(mode="after")
+    def _a_reason_is_given(self) -> TakedownConfig:
+        names = self.keys or self.keys_file or self.institutions or self.creators
+        if names and not self.dry_run and len(self.reason.strip()) < 3:
+            raise ValueError("`reason` is required: why these items are withdrawn, in words")
+        return self

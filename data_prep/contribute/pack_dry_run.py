@@ -29,6 +29,7 @@ from data_prep.sources.webdataset_tars import TarReader
 from iconoclip import clock
 from iconoclip.errors import BadInput, SomeRefused
 from iconoclip.rights import read
+from iconoclip.withdrawals import listed_for
 
 Read = Callable[[Ledger, TableReader, Storing], None]
 
@@ -68,7 +69,8 @@ def _session(config: PackConfig, reader: TableReader) -> Session:
 
 def _list(ledger: Ledger, config: PackConfig, recorder: Recorder, num_elsewhere: int) -> int:
     packed = Packed()
-    for record in planned(ledger, config, recorder, packed):
+    withdrawn = frozenset[str]() if config.out is None else listed_for(config.out)
+    for record in planned(ledger, config, recorder, packed, withdrawn):
         _print_record(record.model_dump(mode="json"), config.json)
     for candidate in ledger.candidates_in(ELSEWHERE):
         _print_record(recorder.outline(CANDIDATE.validate_json(candidate)), config.json)

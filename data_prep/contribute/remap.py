@@ -20,12 +20,12 @@ from data_prep.contribute.changes import Changes
 from data_prep.contribute.config import RemapConfig
 from data_prep.description.raw import Describer, why_no_region
 from data_prep.harvest.recording import rights_refusal
-from data_prep.harvest.shards import hand_over
 from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile, load_profile, profile_by_slug
 from iconoclip.errors import BadInput, ConfigError
 from iconoclip.progress import progress
 from iconoclip.record import RawPair, Record, Rights, Train
+from iconoclip.replacing import hand_over
 from iconoclip.rights import POLICY_VERSION, judge
 from iconoclip.shardset import SIGNATURE_NAME, ShardSet, ShardSetWriter
 from iconoclip.vocabulary import PolicyName

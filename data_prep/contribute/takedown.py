@@ -1,22 +1,34 @@
-"""`iconoclip takedown`: withdraw items from a shard set, immediately and permanently.
+"""`iconoclip takedown`: withdraw items from every place that has them, immediately and permanently.
 
-The tombstone is written in one rename. From then on no reader returns the sample, no index keeps it, no merge
-or new harvest brings it back. Its bytes stay in the tar until the set is packed again: shards in use
-elsewhere keep their checksums.
+The keys go into the list next to the sets first (`withdrawn.parquet`), which applies to every set in the same
+folder, also to those that are made later. Then each set that holds an item gets its tombstone. Each file is
+replaced in one rename, so a process that is killed leaves every set whole, and the same command completes it.
+From then on no reader returns the samples, no index keeps them, and no merge, pack or new harvest brings them
+back. Their bytes stay in the tars until `--purge`: shards in use elsewhere keep their checksums.
+
+Why something was withdrawn is nobody else's business: the reason is in a log next to the sets that only its
+owner can read (`.withdrawals.jsonl`), and in no file of a set.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import json
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from data_prep.contribute.config import TakedownConfig
-from iconoclip import clock
-from iconoclip.errors import BadInput, MissingRequirement
+from data_prep.contribute.config import SignConfig, TakedownConfig
+from data_prep.contribute.sign import sign
+from data_prep.contribute.withdrawing.names import Names, words_in
+from data_prep.contribute.withdrawing.places import Places
+from data_prep.contribute.withdrawing.purge import purge, purge_tables
+from data_prep.contribute.withdrawing.search import Found, find
+from iconoclip import clock, locks
+from iconoclip.address_cache import forget, is_remote
+from iconoclip.errors import BadInput, ConfigError, IconoclipError, SomeRefused, TryAgainLater
 from iconoclip.files import write_json
 from iconoclip.progress import progress
-from iconoclip.record import KEY_PATTERN
 from iconoclip.shardset import (
     MANIFEST_NAME,
     QUALITY_NAME,
@@ -25,107 +37,256 @@ from iconoclip.shardset import (
     Tombstone,
     with_tombstones,
 )
-from iconoclip.shardset_manifest import remove_embedded
+from iconoclip.shardset_manifest import WITHDRAWN, ShardSetManifest, is_final, remove_embedded
+from iconoclip.withdrawals import LIST_NAME, add_to_list, final_keys
 
-MAX_KEYS_BYTES = 100_000_000
+LOG_NAME: Final = ".withdrawals.jsonl"
+# What an institution's or an artist's name means may be more than its writer thinks.
+MANY: Final = 100
 
 
 def takedown(config: TakedownConfig) -> int:
-    """Withdraw the named items from a shard set.
+    """Withdraw the named items from all sets that hold them.
 
     Raises:
         MissingRequirement: no shard set, or no file of keys.
-        BadInput: nothing is named, or something that is not in the set; then nothing is withdrawn.
+        BadInput: nothing is named, or something that is in no set; then nothing is withdrawn.
+        ConfigError: an institution or a creator means many items, and nobody has confirmed it.
+        SomeRefused: done, but not everywhere; the lines above say where not.
     """
-    shardset = ShardSet(config.shardset)
-    wanted = list(dict.fromkeys([*config.keys, *_keys_in(config.keys_file)]))
-    if not wanted:
-        raise BadInput("nothing to withdraw was named", remedy="give sample keys, or --keys_file FILE")
-    keys, unknown = _resolve(shardset, wanted)
-    if unknown:
-        named = ", ".join(unknown[:10]) + (" ..." if len(unknown) > 10 else "")
+    if is_remote(str(config.shardset)):
         raise BadInput(
-            f"not in this set: {named}; nothing was withdrawn",
-            where=config.shardset,
-            remedy="check the spelling; source, manifest and canvas addresses work as well",
-        )
-    new = [key for key in keys if key not in shardset.withdrawn]
-    at = clock.now(config.at)
-    manifest = with_tombstones(
-        shardset.manifest, (Tombstone(key=key, reason=config.reason, at=at) for key in new)
+            "a set at an address cannot be changed from here", where=config.shardset,
+            remedy="withdraw from your own copy, and publish it again",
+        )  # fmt: skip
+    words, listed = words_in(config.keys_file)
+    names = Names(
+        [*config.keys, *words], institutions=config.institutions, creators=config.creators, listed=listed
     )
-    if new:
-        write_json(config.shardset / MANIFEST_NAME, manifest.model_dump(mode="json"))
-        _remove(config.shardset / SIGNATURE_NAME, "`iconoclip sign` signs the set again")
-        _remove(
-            config.shardset / QUALITY_NAME, "`iconoclip card` writes it again, without the withdrawn items"
-        )
-        if remove_embedded(config.shardset):
-            print("the Parquet files with pictures were removed: `iconoclip card` writes them again")
-    print(
-        f"{len(new)} samples withdrawn, {len(keys) - len(new)} were before; {len(ShardSet(config.shardset))}"
-        " remain"
-    )
-    if new:
-        print(
-            "published elsewhere? `iconoclip card` writes the card again; an index drops them when it is"
-            " built again"
-        )
+    if not names and not config.purge:
+        raise BadInput("nothing to withdraw was named", remedy="give sample keys, or --keys_file FILE")
+    places = Places.of(config.shardset, config.within)
+    found = find(places.sets, names) if names else Found()
+    _refuse_unknown(found, config)
+    _need_confirmation(found, names, config)
+    work = _Takedown(config, places, found, clock.now(config.at))
+    if config.dry_run:
+        work.tell()
+        return 0
+    work.list_keys()
+    for folder in places.sets:
+        work.attempt(folder, work.bury)
+    if config.purge:
+        work.purge()
+    for folder in list(work.signed):
+        work.attempt(folder, work.sign)
+    work.report()
     return 0
 
 
+def _refuse_unknown(found: Found, config: TakedownConfig) -> None:
+    if not found.unknown:
+        return
+    named = ", ".join(found.unknown[:10]) + (" ..." if len(found.unknown) > 10 else "")
+    raise BadInput(
+        f"not in this set: {named}; nothing was withdrawn",
+        where=config.shardset,
+        remedy="check the spelling; source, manifest and canvas addresses work as well",
+    )
+
+
+def _need_confirmation(found: Found, names: Names, config: TakedownConfig) -> None:
+    if len(found.keys) <= MANY or config.yes or config.dry_run or not names.means_many:
+        return
+    raise ConfigError(
+        f"this means {len(found.keys)} samples; nothing was withdrawn", where=config.shardset,
+        remedy="a withdrawal is final: look at it with --dry_run, then run it again with --yes",
+    )  # fmt: skip
+
+
+@dataclass
+class _Takedown:
+    """One withdrawal: what it means, where, and what became of it."""
+
+    config: TakedownConfig
+    places: Places
+    found: Found
+    at: str
+    signed: dict[Path, None] = field(default_factory=dict)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    @property
+    def _affected(self) -> list[Path]:
+        return [folder for folder, keys in self.found.held.items() if keys]
+
+    def tell(self) -> None:
+        """Print what would be done."""
+        for folder in self._affected:
+            held = self.found.held[folder]
+            new = sum(key not in self.places.sets[folder].withdrawn for key in held)
+            print(f"{folder}: {new} samples would be withdrawn, {len(held) - new} are already")
+        shown = list(self.found.keys)[:20]
+        more = f" and {len(self.found.keys) - 20} more" if len(self.found.keys) > 20 else ""
+        print(f"keys: {', '.join(shown)}{more}")
+        if self.found.num_details:
+            print(f"{self.found.num_details} of them are pictures that were cut out of a page that is named")
+        print("dry run: nothing was written")
+
+    def list_keys(self) -> None:
+        """Put the keys into the lists next to the sets, and the reason into the log."""
+        if not self.found.keys:
+            return
+        first = self.config.shardset.resolve()
+        above = first.parent if first in self.places.sets else first
+        _log(above / LOG_NAME, {
+            "at": self.at, "reason": self.config.reason, "keys": list(self.found.keys)
+        })  # fmt: skip
+        for folder in dict.fromkeys([above, *(one.parent for one in self._affected)]):
+            # A set in the folder of another set: its list is that set's own.
+            if folder not in self.places.sets:
+                self.attempt(folder, lambda place: add_to_list(place / LIST_NAME, self.found.keys))
+
+    def attempt(self, folder: Path, work: object) -> None:
+        """Do something in a folder; what fails there must not keep it from being done elsewhere."""
+        try:
+            work(folder)  # type: ignore[operator]
+        except (IconoclipError, OSError) as error:
+            what = error.what if isinstance(error, IconoclipError) else f"{error.strerror}"
+            self.failed.append((folder, what))
+
+    def bury(self, folder: Path) -> None:
+        """Write the tombstones of a set and its own list. Its signature and report describe it as it was."""
+        with locks.hold(folder / ".withdrawals.lock", _busy(folder), timeout_seconds=60):
+            before = ShardSet(folder)
+            known = final_keys(before.manifest)
+            held = self.found.held[folder]
+            new = [key for key in held if key not in known]
+            stones = (Tombstone(key=key, reason=WITHDRAWN, at=self.at) for key in new)
+            manifest = with_tombstones(_without_reasons(before.manifest, frozenset(new)), stones)
+            if held or (folder / LIST_NAME).exists():
+                add_to_list(folder / LIST_NAME, final_keys(manifest))
+            if manifest != before.manifest:
+                self._unsign(folder)
+                write_json(folder / MANIFEST_NAME, manifest.model_dump(mode="json"))
+                _remove(
+                    folder / QUALITY_NAME, "`iconoclip card` writes it again, without the withdrawn items"
+                )
+                if remove_embedded(folder):
+                    print("the Parquet files with pictures were removed: `iconoclip card` writes them again")
+        if held:
+            remain = len(ShardSet(folder))
+            print(
+                f"{folder}: {len(new)} samples withdrawn, {len(held) - len(new)} were before; {remain} remain"
+            )
+
+    def _unsign(self, folder: Path) -> None:
+        is_first = folder == self.config.shardset.resolve()
+        if self.config.sign_key is not None and (is_first or (folder / SIGNATURE_NAME).exists()):
+            self.signed[folder] = None
+        _remove(folder / SIGNATURE_NAME, "`iconoclip sign` signs the set again")
+
+    def sign(self, folder: Path) -> None:
+        """Sign a set that was changed."""
+        assert self.config.sign_key is not None
+        sign(SignConfig(shardset=folder, key=self.config.sign_key))
+
+    def purge(self) -> None:
+        """Remove what is withdrawn from the files of all sets: first of those that hold the shards."""
+        sets = sorted(self.places.sets, key=lambda folder: self.places.sets[folder].manifest.is_by_reference)
+        with progress("purge", total=len(sets), unit="sets") as meter:
+            for folder in sets:
+                self.attempt(folder, self._purge_set)
+                meter.advance()
+
+    def _purge_set(self, folder: Path) -> None:
+        with locks.hold(folder / ".withdrawals.lock", _busy(folder), timeout_seconds=60):
+            shardset = ShardSet(folder)
+            before = frozenset(shard.sha256 for shard in shardset.manifest.shards)
+            if (folder / SIGNATURE_NAME).exists() and len(shardset.table_of_withdrawn()):
+                self._unsign(folder)
+            count = purge(shardset)
+            tables = purge_tables(folder, shardset.withdrawn)
+            after = frozenset(shard.sha256 for shard in ShardSet(folder).manifest.shards)
+        forget(before - after)
+        if count or tables:
+            also = f"; also changed: {', '.join(tables)}" if tables else ""
+            print(f"{folder}: {count} samples removed from the files{also}")
+        if (folder / ".harvest").is_dir():
+            self.lost.append(f"{folder / '.harvest'}: what the source said of it, in the harvest's ledger")
+
+    def report(self) -> None:
+        """Print what was not reached.
+
+        Raises:
+            SomeRefused: a set could not be changed.
+        """
+        for address in self.places.elsewhere:
+            print(f"not reached: {address}; its makers withdraw it from there")
+        if self.places.indexes and self.found.keys:
+            names = ", ".join(str(one) for one in self.places.indexes)
+            print(f"no longer shown within a minute: {names}")
+        if self.places.runs and self.found.keys:
+            print(
+                f"{len(self.places.runs)} training runs are there: `iconoclip seen FOLDER KEY` says which"
+                " checkpoints saw it"
+            )
+        for line in (*self.lost, *self._not_purged()):
+            print(f"not purged: {line}")
+        if self._affected:
+            print(
+                "published elsewhere? publish the set again, or hand out its withdrawn.parquet;"
+                " `iconoclip card` writes the card again"
+            )
+        self.failed += self.places.unreadable
+        for folder, what in self.failed:
+            print(f"not done: {folder}: {what}")
+        if self.failed:
+            raise SomeRefused(
+                f"{len(self.failed)} places could not be changed", where=self.failed[0][0],
+                remedy="mend them and run the same command again; the lists hold the keys already",
+            )  # fmt: skip
+
+    def _not_purged(self) -> list[str]:
+        if not self.config.purge:
+            return []
+        indexes = [f"{one}: `iconoclip index --out {one} --compact`" for one in self.places.indexes]
+        stores = [f"{one}: vectors; `iconoclip encode` again" for one in self.places.stores]
+        runs = [f"{one}: what a model learned" for one in self.places.runs]
+        return [*indexes, *stores, *runs, "backups, and copies on other machines"]
+
+
+def _without_reasons(manifest: ShardSetManifest, again: frozenset[str]) -> ShardSetManifest:
+    """A manifest whose tombstones state no private reason; those of `again` are left out, to be written."""
+    stones = tuple(
+        stone.model_copy(update={"reason": WITHDRAWN}) if is_final(stone) else stone
+        for stone in manifest.tombstones
+        if stone.key not in again
+    )
+    return manifest.model_copy(update={"tombstones": stones})
+
+
+def _busy(folder: Path) -> locks.Busy:
+    def busy(holder: str) -> TryAgainLater:
+        return TryAgainLater(
+            f"another withdrawal changes this set: {holder}", where=folder, remedy="run it again later"
+        )
+
+    return busy
+
+
 def _remove(path: Path, remedy: str) -> None:
-    """Remove files that describe the set as it was before."""
+    """Remove a file that describes the set as it was before."""
     if path.exists():
         path.unlink()
         print(f"{path.name} described the set before the withdrawal and was removed: {remedy}")
 
 
-def _keys_in(path: Path | None) -> list[str]:
-    if path is None:
-        return []
+def _log(path: Path, entry: dict[str, object]) -> None:
+    """Append a line to the log, which only its owner can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        if path.stat().st_size > MAX_KEYS_BYTES:
-            raise BadInput("the file of keys is larger than 100 MB", where=path)
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except FileNotFoundError:
-        raise MissingRequirement("no such file of keys", where=path, remedy="check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"the file of keys cannot be read: {error}", where=path) from error
-
-
-def _resolve(shardset: ShardSet, wanted: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The keys of the given names, and the names that are not in the set."""
-    known = {*shardset.table(["key"])["key"].to_pylist(), *shardset.withdrawn}
-    found: list[str] = []
-    addresses: list[str] = []
-    for name in wanted:
-        if name in known:
-            found.append(name)
-        else:
-            addresses.append(name)
-    others = [name for name in addresses if not re.match(KEY_PATTERN, name)]
-    by_address = _keys_by_address(shardset, set(others)) if others else {}
-    for name in addresses:
-        found += by_address.get(name, [])
-    return list(dict.fromkeys(found)), [name for name in addresses if name not in by_address]
-
-
-def _keys_by_address(shardset: ShardSet, addresses: set[str]) -> dict[str, list[str]]:
-    """Keys of the samples with one of these addresses as source, canvas, manifest, image or home page."""
-    found: dict[str, list[str]] = {}
-    with progress("look", total=len(shardset), unit="samples") as meter:
-        for record, _ in shardset.samples():
-            meter.advance()
-            source = record.source
-            for address in {
-                source.id,
-                source.canvas,
-                source.manifest,
-                source.image,
-                source.image_service,
-                source.homepage,
-            }:
-                if address in addresses:
-                    found.setdefault(address, []).append(record.key)
-    return found
+        os.write(descriptor, (json.dumps(entry, ensure_ascii=False) + "\n").encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -19,7 +19,7 @@ from data_prep.harvest.previous_set import TooManyWithdrawals
 from data_prep.harvest.recording import Recorder, refused_for_rights
 from data_prep.harvest.report import already_finished, must_wait, nothing_usable, report_of_harvest, say
 from data_prep.harvest.session import IDENTITY_FIELDS, Session, stored_identity
-from data_prep.harvest.shards import LostBytes, hand_over, pack
+from data_prep.harvest.shards import LostBytes, pack
 from data_prep.ledger.absence import drop_what_is_no_longer_listed
 from data_prep.ledger.database import LEDGER_NAME, exclusive_lock
 from data_prep.ledger.joining import forget_what_was_withdrawn
@@ -32,6 +32,7 @@ from iconoclip import clock, locks
 from iconoclip.addresses import is_loopback
 from iconoclip.errors import BadInput, ConfigError, DamagedData
 from iconoclip.progress import progress
+from iconoclip.replacing import hand_over
 from iconoclip.shardset import MANIFEST_NAME
 
 MAX_PACKINGS = 3

@@ -10,8 +10,9 @@ from data_prep.ledger.ledger import Ledger
 from iconoclip.errors import BadInput, IconoclipError
 from iconoclip.files import atomic_write
 from iconoclip.shardset import ShardSet, Tombstone
+from iconoclip.shardset_manifest import GONE, is_final
+from iconoclip.withdrawals import listed_for
 
-GONE = "no longer offered by its source"
 # A refresh that would withdraw more than a tenth of a larger set stops and needs confirmation.
 LARGE_SET = 100
 SHARE_THAT_MAY_GO = 0.1
@@ -36,7 +37,9 @@ class PreviousSet:
             {} if self._set is None else {one.key: one for one in self._set.manifest.tombstones}
         )
         # Items that the source dropped may return; items that a person withdrew may not.
-        self.withdrawn = {key: one for key, one in self._tombstones.items() if one.reason != GONE}
+        self.withdrawn = {key for key, one in self._tombstones.items() if is_final(one)}
+        # Also what was withdrawn from other sets of the same people, by the lists around this folder.
+        self.withdrawn |= listed_for(out)
 
     def __enter__(self) -> PreviousSet:
         self._published.__enter__()

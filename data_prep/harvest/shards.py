@@ -31,14 +31,9 @@ from data_prep.near_duplicates import Clusters
 from iconoclip.files import write_json
 from iconoclip.progress import progress
 from iconoclip.record import Record
-from iconoclip.shardset import (
-    MANIFEST_NAME,
-    ShardSet,
-    ShardSetWriter,
-    Tombstone,
-    unseal,
-    with_tombstones,
-)
+from iconoclip.replacing import hand_over
+from iconoclip.shardset import MANIFEST_NAME, ShardSet, ShardSetWriter, Tombstone, with_tombstones
+from iconoclip.shardset_manifest import WITHDRAWN
 
 NUM_SHOWN = 20
 
@@ -128,18 +123,29 @@ def pack(
     return packed
 
 
-def planned(ledger: Ledger, storing: Storing, recorder: Recorder, packed: Packed) -> Iterator[Record]:
+def planned(
+    ledger: Ledger,
+    storing: Storing,
+    recorder: Recorder,
+    packed: Packed,
+    withdrawn: frozenset[str] = frozenset(),
+) -> Iterator[Record]:
     """The records that `pack` would write of everything fetched, without their images and an earlier set.
 
     Args:
         packed: receives the counts and refusals, as in `pack`.
+        withdrawn: keys that may not come into the set.
     """
     clusters = _clusters(ledger, storing.split.near_duplicate_bits)
     packed.num_clusters = clusters.num_joined
     recording = _Recording(recorder, storing, clusters, shared_identifiers(ledger), packed)
     for row in _rows(ledger, packed):
         record = recording.record_of(row)
-        if record is not None and not recording.is_repeated(record, row):
+        if record is None:
+            continue
+        if not withdrawn.isdisjoint((record.key, row.held.base, row.place.key)):
+            packed.refused.append((record.key, WITHDRAWN))
+        elif not recording.is_repeated(record, row):
             packed.num_samples += 1
             yield record
 
@@ -215,12 +221,10 @@ class _Packing:
         self.packed.num_held += row.held.state != "fetched"
 
     def _is_withdrawn(self, record: Record, names: Sequence[str]) -> bool:
-        """Whether the previous set withdrew a sample, under any of its keys. If so, the refusal is added."""
-        tombstones = self.previous.withdrawn
-        withdrawn = next((tombstones[key] for key in names if key in tombstones), None)
-        if withdrawn is None:
+        """Whether a person withdrew a sample, under any of its keys. If so, the refusal is added."""
+        if self.previous.withdrawn.isdisjoint(names):
             return False
-        self.packed.refused.append((record.key, f"withdrawn: {withdrawn.reason}"))
+        self.packed.refused.append((record.key, WITHDRAWN))
         return True
 
 
@@ -229,25 +233,6 @@ def _complete(staging: Path, tombstones: list[Tombstone]) -> None:
     manifest = with_tombstones(ShardSet(staging).manifest, tombstones)
     write_json(staging / MANIFEST_NAME, manifest.model_dump(mode="json"))
     staging.rename(staging.with_name("packed"))
-
-
-def hand_over(folder: Path, out: Path) -> bool:
-    """Move a finished build into place. Returns False when there is none. Safe to repeat after a crash."""
-    staging = folder / "packed"
-    if not (staging / MANIFEST_NAME).exists():
-        shutil.rmtree(staging, ignore_errors=True)
-        return False
-    names = sorted(path.name for path in staging.iterdir() if path.name != MANIFEST_NAME)
-    unseal(out)
-    for name in names:
-        (staging / name).replace(out / name)
-    (staging / MANIFEST_NAME).replace(out / MANIFEST_NAME)
-    ours = {shard.name for shard in ShardSet(out).manifest.shards}
-    for path in out.glob("*-[0-9][0-9][0-9][0-9][0-9][0-9].tar"):
-        if path.name not in ours:
-            path.unlink()
-    staging.rmdir()
-    return True
 
 
 def _rows(ledger: Ledger, packed: Packed) -> Iterator[_SampleRow]:

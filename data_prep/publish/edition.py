@@ -13,27 +13,38 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from iconoclip.address_cache import is_remote
 from iconoclip.errors import RightsForbid
 from iconoclip.files import sha256_of, write_json
 from iconoclip.progress import progress
 from iconoclip.record import Redistribute
 from iconoclip.rights import may_pass_on
 from iconoclip.shard_copy import Place, copy_samples
-from iconoclip.shardset import MANIFEST_NAME, RECORDS_NAME, RECORDS_SCHEMA, Shard, ShardSet, Totals
+from iconoclip.shardset import (
+    MANIFEST_NAME,
+    RECORDS_NAME,
+    RECORDS_SCHEMA,
+    Shard,
+    ShardSet,
+    ShardSetManifest,
+    ShardSetWriter,
+    Totals,
+)
 from iconoclip.shardset_index import Counts, as_of_today
+from iconoclip.shardset_manifest import WITHDRAWN
+from iconoclip.withdrawals import LIST_NAME, add_to_list, final_keys
 
 # The samples that each choice publishes, by what their statement says about passing them on.
 PASSED_ON: Final[dict[str, frozenset[Redistribute]]] = {
     "open": frozenset({"yes", "share-alike"}),
     "noncommercial": frozenset({"yes", "share-alike", "noncommercial"}),
 }
-WITHDRAWN: Final = "withdrawn"
 _ROWS_AT_ONCE: Final = 10_000
 _PLACE: Final = ["key", "image_offset", "image_size", "record_offset", "record_size"]
 
@@ -62,13 +73,17 @@ def make_edition(shardset: ShardSet, folder: Path, pass_on: str) -> Edition:
     """
     making = _Making(shardset, folder, PASSED_ON.get(pass_on))
     making.choose()
+    add_to_list(folder / LIST_NAME, _withdrawn_keys(shardset))
     if not making.num_kept.total():
         raise RightsForbid(
             "nothing of this set may be published",
             where=shardset.folder,
             remedy="its rights do not allow it; --pass_on agreed is for partners with an agreement",
         )
-    making.write()
+    if shardset.manifest.is_by_reference:
+        making.copy()
+    else:
+        making.write()
     return Edition(ShardSet(folder), making.num_withdrawn, making.num_kept_back)
 
 
@@ -103,11 +118,31 @@ class _Making:
         else:
             totals = self._write_index()
             manifest = manifest.model_copy(update={"shards": shards, "totals": totals})
-        tombstones = tuple(
-            tombstone.model_copy(update={"reason": WITHDRAWN}) for tombstone in manifest.tombstones
-        )
-        update = {"tombstones": tombstones, "records_sha256": sha256_of(self._folder / RECORDS_NAME)}
+        update = {**_public_facts(manifest), "records_sha256": sha256_of(self._folder / RECORDS_NAME)}
         write_json(self._folder / MANIFEST_NAME, manifest.model_copy(update=update).model_dump(mode="json"))
+
+    def copy(self) -> None:
+        """Write a set by reference as a set of its own: its shards are in the folders of others, and their
+        records state the groups, splits and rights that they have there.
+        """
+        facts = self._set.manifest
+        public = _public_facts(facts)
+        with ShardSetWriter(
+            self._folder,
+            name=facts.name,
+            policy=facts.policy,
+            created_at=facts.created_at,
+            created_by=facts.created_by,
+            parents=public["parents"],
+            tombstones=public["tombstones"],
+            withdrawals=public["withdrawals"],
+        ) as writer:
+            weights = {shard.name: shard.weight for shard in facts.shards}
+            for shard, record, image in self._set.placed_samples():
+                rights = record.rights
+                if self._allowed is None or may_pass_on(rights.raw, rights.uri, self._allowed):
+                    writer.weigh(weights[shard])
+                    writer.add(record, image)
 
     def _batches(self, columns: list[str]) -> Iterator[pa.Table]:
         with pq.ParquetFile(self._set.folder / RECORDS_NAME) as file:
@@ -176,6 +211,25 @@ class _Making:
             field = RECORDS_SCHEMA.field(name)
             rows = rows.set_column(rows.column_names.index(name), field, pa.array(new, field.type))
         return rows
+
+
+def _public_facts(manifest: ShardSetManifest) -> dict[str, Any]:
+    """What a published manifest states of where the set comes from: no reasons, and no paths of this machine."""
+    tombstones = (one.model_copy(update={"reason": WITHDRAWN}) for one in manifest.tombstones)
+    return {
+        "tombstones": tuple(tombstones),
+        "parents": tuple(
+            one if one.address is None or is_remote(one.address) else one.model_copy(update={"address": None})
+            for one in manifest.parents
+        ),
+        "withdrawals": tuple(filter(is_remote, manifest.withdrawals)),
+    }
+
+
+def _withdrawn_keys(shardset: ShardSet) -> set[str]:
+    """The keys for the published list: those of its own tombstones, and of samples that others withdrew."""
+    held = {row["key"] for row in shardset.all_rows(("key",))}
+    return final_keys(shardset.manifest) | (shardset.withdrawn & held)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from data_prep.segment.parts import PageResult, read_part, write_part
+from iconoclip import clock
 from iconoclip.errors import DamagedData, IconoclipError
 from iconoclip.files import write_json
 from iconoclip.shardset import ShardSet, Tombstone
+from iconoclip.shardset_manifest import WITHDRAWN
 
 WITHDRAWN_NAME: Final = "withdrawn.json"
 _TOMBSTONES: Final = TypeAdapter(dict[str, Tombstone])
@@ -41,6 +43,9 @@ def withdrawn_pictures(out: Path, parts: Path, pages: ShardSet) -> list[Tombston
     path, part_paths = parts / WITHDRAWN_NAME, sorted(parts.glob("*.parquet"))
     found = {**_earlier(path), **_of_the_set(out)}
     by_page = {one.key: one for one in pages.manifest.tombstones}
+    # Lists of withdrawals and sets that the pages were merged from withdraw them as well.
+    for key in pages.withdrawn - by_page.keys():
+        by_page[key] = Tombstone(key=key, reason=WITHDRAWN, at=clock.now())
     if by_page:
         keys = [*_of_table(out / "pages.parquet", by_page), *_of_parts(part_paths, by_page)]
         for page, picture in keys:

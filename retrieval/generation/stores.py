@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -168,7 +167,7 @@ class StoreSource:
     def shardset_folders_of(self, references: Sequence[ShardSetReference]) -> list[str]:
         """Those of the given folders that contain shard sets of an index: their present locations."""
         known = {each.records_sha256 for each in references}
-        return [folder for folder, each in self.shardsets.items() if each.manifest.records_sha256 in known]
+        return [folder for folder, each in self.shardsets.items() if any(map(each.is_known_as, known))]
 
     def reference_of(self, pair: StorePair) -> ShardSetReference:
         """The reference to a pair's shard set for an index manifest."""
@@ -274,7 +273,6 @@ class _RecordReader:
 
     def __init__(self, shardset: ShardSet) -> None:
         self._shardset = shardset
-        self._names = {shard.name for shard in shardset.manifest.shards}
         self._open_name = ""
         self._file: IO[bytes] | None = None
 
@@ -290,19 +288,19 @@ class _RecordReader:
         assert self._file is not None
         self._file.seek(offset)
         try:
-            record = Record.model_validate_json(self._file.read(size))
+            record = self._shardset.as_indexed(Record.model_validate_json(self._file.read(size)))
         except ValueError as error:
             raise DamagedData(
                 "a record cannot be read where the index of the set says it is",
-                where=self._shardset.folder / shard,
+                where=self._shardset.location_of(shard),
                 remedy="`iconoclip check` the shard set, and copy it again",
             ) from error
         # What its source said is for another mapping of the set; only short facts are searched.
         return short_facts_only(record)
 
     def _open(self, shard: str) -> IO[bytes]:
-        path = Path(self._shardset.folder) / shard
-        if shard not in self._names or not path.is_file():
+        path = self._shardset.path_of(shard)
+        if not path.is_file():
             raise DamagedData("a shard is missing", where=path, remedy="copy the shard set again")
         return path.open("rb")
 

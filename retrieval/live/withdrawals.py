@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from iconoclip.errors import DamagedData, MissingRequirement
-from iconoclip.shardset import MANIFEST_NAME, ShardSet
+from iconoclip.errors import DamagedData, IconoclipError, MissingRequirement
+from iconoclip.shardset import ShardSet
+from iconoclip.withdrawals import SECONDS_BETWEEN_READS, sync, watched
 from retrieval.generation.manifest import ShardSetReference
 
 log = logging.getLogger(__name__)
@@ -21,17 +25,29 @@ def moved_folders(references: Sequence[ShardSetReference], given: Sequence[str |
         DamagedData: a shard set is not one that the index was built from.
     """
     known = {reference.records_sha256: reference.name for reference in references}
-    moved = {}
+    moved: dict[str, Path] = {}
     for folder in given:
-        checksum = ShardSet(folder).manifest.records_sha256
-        if checksum not in known:
+        shardset = ShardSet(folder)
+        checksums = [checksum for checksum in known if shardset.is_known_as(checksum)]
+        if not checksums:
             raise DamagedData(
                 "this is not the shard set that the index was built from",
                 where=folder,
                 remedy=f"the index was built from {', '.join(sorted(set(known.values())))}",
             )
-        moved[checksum] = Path(folder)
+        moved |= dict.fromkeys(checksums, Path(folder))
     return moved
+
+
+Stamp = tuple[tuple[int, int] | None, ...]
+
+
+def _stamp_of(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
 
 
 class WatchedShardSets:
@@ -52,9 +68,11 @@ class WatchedShardSets:
         self.references = tuple(references)
         self._folders = [(moved or {}).get(each.records_sha256, Path(each.path)) for each in references]
         self.sets = [self._open(number) for number in range(len(references))]
+        self._watched = [watched(one.folder, one.manifest) for one in self.sets]
         self._stamps = [self._stamp(number) for number in range(len(references))]
         # Sets that could not be read, so that each is reported once and not at every check.
-        self._unread: dict[int, tuple[int, int]] = {}
+        self._unread: dict[int, Stamp] = {}
+        self._synced = time.monotonic()
 
     @property
     def withdrawn(self) -> frozenset[str]:
@@ -68,28 +86,44 @@ class WatchedShardSets:
         withdrawn items stay withdrawn.
         """
         before = self.withdrawn
+        self._sync()
         for number in range(len(self.sets)):
             stamp = self._stamp(number)
             if stamp is not None and stamp != self._stamps[number]:
                 self._read_again(number, stamp)
         return self.withdrawn != before
 
-    def _read_again(self, number: int, stamp: tuple[int, int]) -> None:
+    def _sync(self) -> None:
+        """Once a minute, read again what is at addresses; the next check sees the change."""
+        if time.monotonic() - self._synced < SECONDS_BETWEEN_READS:
+            return
+        self._synced = time.monotonic()
+        # In a thread, because queries wait for this check.
+        threading.Thread(target=self._sync_all, name="read-withdrawals", daemon=True).start()
+
+    def _sync_all(self) -> None:
+        for shardset in list(self.sets):
+            with contextlib.suppress(IconoclipError, OSError):
+                sync(shardset.folder, shardset.manifest)
+
+    def _read_again(self, number: int, stamp: Stamp) -> None:
         try:
             self.sets[number] = self._open(number)
-        except (DamagedData, MissingRequirement) as error:
+            files = watched(self.sets[number].folder, self.sets[number].manifest)
+        except IconoclipError as error:
             if self._unread.get(number) != stamp:
                 log.warning("withdrawals since the last check are not known: %s", error)
             self._unread[number] = stamp
             return
-        self._stamps[number] = stamp
+        # If other files count now, their state is not known yet: the next check reads the set once more.
+        self._stamps[number] = stamp if files == self._watched[number] else ()
+        self._watched[number] = files
 
-    def _stamp(self, number: int) -> tuple[int, int] | None:
-        try:
-            status = (self._folders[number] / MANIFEST_NAME).stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino
+    def _stamp(self, number: int) -> Stamp | None:
+        """When the files that withdraw items were written last; None while the set has no manifest."""
+        files = self._watched[number]
+        stamps = tuple(map(_stamp_of, files))
+        return stamps if stamps[0] is not None else None
 
     def _open(self, number: int) -> ShardSet:
         folder, reference = self._folders[number], self.references[number]
@@ -102,7 +136,7 @@ class WatchedShardSets:
                 where=folder,
                 remedy=remedy,
             ) from error
-        if shardset.manifest.records_sha256 != reference.records_sha256:
+        if not shardset.is_known_as(reference.records_sha256):
             raise DamagedData(
                 f"this is not the shard set '{reference.name}' that the index was built from",
                 where=folder,

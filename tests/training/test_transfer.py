@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from iconoclip import transfer
 from iconoclip.disk_full import is_disk_full
 from iconoclip.errors import DamagedData, MissingRequirement, TryAgainLater
 from training.config import TrainConfig
-from training.data import transfer
 from training.data.samples import load
 from training.data.storage import ShardReader
 from training.train import train

@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -122,23 +123,45 @@ class Epoch:
         return shuffled_rows
 
 
-def quotas(institution_N: npt.NDArray[np.integer], alpha: float) -> tuple[tuple[IntArray, int], ...] | None:
+def quotas(
+    institution_N: npt.NDArray[np.integer], alpha: float, weight_N: npt.NDArray[np.float64] | None = None
+) -> tuple[tuple[IntArray, int], ...] | None:
     """The number of samples of each institution in an epoch, in proportion to n^alpha, N in total.
 
     alpha = 1 takes every sample once (None is returned); alpha = 0 gives every institution the same number.
     The remainder goes to the largest fractions (Hamilton's method).
+
+    Args:
+        weight_N: how many times as often each sample is drawn, for sets that were merged with weights.
     """
+    if weight_N is not None and np.ptp(weight_N):
+        return _weighted_quotas(institution_N, alpha, weight_N)
     if alpha == 1.0:
         return None
     counts = np.bincount(institution_N)
     present = np.flatnonzero(counts)
-    ideal = counts[present] ** alpha
-    ideal = ideal * counts.sum() / ideal.sum()
+    return _shared_out(institution_N, present, counts[present] ** alpha)
+
+
+def _weighted_quotas(
+    institution_N: npt.NDArray[np.integer], alpha: float, weight_N: npt.NDArray[np.float64]
+) -> tuple[tuple[IntArray, int], ...]:
+    """The quotas of the samples of one institution and one weight, which are drawn alike."""
+    pairs = np.stack([institution_N.astype(np.float64), weight_N])
+    class_N = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
+    share_N = np.bincount(institution_N)[institution_N] ** (alpha - 1.0) * weight_N
+    return _shared_out(class_N, np.arange(class_N.max() + 1), np.bincount(class_N, weights=share_N))
+
+
+def _shared_out(
+    class_N: npt.NDArray[np.integer], present: npt.NDArray[np.integer], ideal: npt.NDArray[Any]
+) -> tuple[tuple[IntArray, int], ...]:
+    """N samples in whole numbers, in proportion to `ideal` of each class present."""
+    ideal = ideal * len(class_N) / ideal.sum()
     whole = np.floor(ideal).astype(np.int64)
-    whole[np.argsort(-(ideal - whole), kind="stable")[: counts.sum() - whole.sum()]] += 1
+    whole[np.argsort(-(ideal - whole), kind="stable")[: len(class_N) - whole.sum()]] += 1
     return tuple(
-        (np.flatnonzero(institution_N == code), int(quota))
-        for code, quota in zip(present, whole, strict=True)
+        (np.flatnonzero(class_N == code), int(quota)) for code, quota in zip(present, whole, strict=True)
     )
 
 

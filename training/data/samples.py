@@ -25,8 +25,8 @@ from iconoclip.errors import BadInput, RightsForbid
 from iconoclip.record import Rights
 from iconoclip.rights import POLICY_VERSION, may_train
 from iconoclip.shardset import ShardSet
+from iconoclip.shardset_open import open_set
 from iconoclip.vocabulary import PolicyName
-from training.data.remote import open_set
 
 COLUMNS = [
     "key",
@@ -60,6 +60,7 @@ class Shard:
     set_number: int
     name: str
     num_samples: int
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,12 @@ class Samples:
     def institution_N(self) -> npt.NDArray[np.int64]:
         """A number for each sample's institution."""
         return codes(self.table["institution"])
+
+    @cached_property
+    def weight_N(self) -> npt.NDArray[np.float64] | None:
+        """How many times as often each sample is drawn; None if all are drawn alike."""
+        weights = [shard.weight for shard in self.shards]
+        return None if all(one == 1.0 for one in weights) else np.array(weights)[self.shard_N]
 
     @cached_property
     def group_N(self) -> npt.NDArray[np.int64]:
@@ -223,7 +230,7 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
         raise BadInput(
             "no sample has a caption", where=", ".join(folders), remedy="map more metadata fields to captions"
         )
-    shards, shard_N = _number_shards(kept)
+    shards, shard_N = _number_shards(kept, sets)
     return Samples(sets, kept.combine_chunks(), shards, shard_N, dict(left_out))
 
 
@@ -299,7 +306,9 @@ def _allows(
     return may_train(rights, policy)
 
 
-def _number_shards(table: pa.Table) -> tuple[tuple[Shard, ...], npt.NDArray[np.int32]]:
+def _number_shards(
+    table: pa.Table, sets: Sequence[ShardSet]
+) -> tuple[tuple[Shard, ...], npt.NDArray[np.int32]]:
     """Number the shards in the order of their first row. The rows of a shard must be neighbours."""
     name_N, set_N = codes(table["shard"]), _numbers(table["set_number"])
     shard_N = codes(pa.array(set_N * (name_N.max() + 1) + name_N))
@@ -310,7 +319,9 @@ def _number_shards(table: pa.Table) -> tuple[tuple[Shard, ...], npt.NDArray[np.i
     first_S, length_S = np.unique(shard_N, return_index=True, return_counts=True)[1:]
     names = table["shard"].take(pa.array(first_S)).to_pylist()
     facts = zip(set_N[first_S].tolist(), names, length_S.tolist(), strict=True)
-    return tuple(Shard(*one) for one in facts), shard_N.astype(np.int32)
+    weights = [{one.name: one.weight or 1.0 for one in each.manifest.shards} for each in sets]
+    shards = tuple(Shard(*one, weights[one[0]].get(one[1], 1.0)) for one in facts)
+    return shards, shard_N.astype(np.int32)
 
 
 def codes(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:

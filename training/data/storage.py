@@ -10,7 +10,6 @@ from collections import OrderedDict
 
 from iconoclip.errors import DamagedData
 from iconoclip.shardset import MAX_SHARD_BYTES, ShardSet
-from training.data.remote import fetch_shard
 from training.data.samples import Samples
 
 MAX_OPEN_SHARDS = 64
@@ -55,12 +54,6 @@ class ShardReader:
             return self._open[number]
         shard = self._samples.shards[number]
         owner = self._samples.sets[shard.set_number]
-        if shard.name not in {known.name for known in owner.manifest.shards}:
-            raise DamagedData(
-                f"the index names a shard '{shard.name}' that shardset.json does not",
-                where=owner.folder,
-                remedy=_COPY_AGAIN,
-            )
         descriptor = self._opened(owner, shard.name)
         if len(self._open) >= MAX_OPEN_SHARDS:
             os.close(self._open.popitem(last=False)[1])
@@ -68,20 +61,16 @@ class ShardReader:
         return descriptor
 
     def _opened(self, owner: ShardSet, name: str) -> int:
-        path = owner.folder / name
         for _ in range(FETCHES):
             # Between download and opening, another process may remove the shard from the cache.
             with contextlib.suppress(FileNotFoundError):
-                return os.open(path, os.O_RDONLY)
-            if not fetch_shard(owner, name):
-                break
-        raise DamagedData("a shard is missing", where=path, remedy=_COPY_AGAIN)
+                return os.open(owner.path_of(name), os.O_RDONLY)
+        raise DamagedData("a shard is missing", where=owner.location_of(name), remedy=_COPY_AGAIN)
 
     def _where(self, row: int) -> str:
         shard = self._samples.shards[int(self._samples.shard_N[row])]
-        return (
-            f"{self._samples.sets[shard.set_number].folder / shard.name}: {self._samples.keys[row].as_py()}"
-        )
+        location = self._samples.sets[shard.set_number].location_of(shard.name)
+        return f"{location}: {self._samples.keys[row].as_py()}"
 
     def close(self) -> None:
         """Close every shard that is open."""

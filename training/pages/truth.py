@@ -137,7 +137,7 @@ def corrected_pages(folder: Path, corrections: Path) -> list[Page]:
             for box in finding.boxes
         )
         span = row["image_offset"], row["image_size"]
-        path = shardset.folder / row["shard"]
+        path = shardset.path_of(row["shard"])
         pages.append(Page(path, row["group"], "corrections", width, height, zones, finding.kind, span))
     return pages
 

@@ -24,10 +24,12 @@ from data_prep.contribute.signatures import (
 from iconoclip.files import sha256_of
 from iconoclip.shardset import MANIFEST_NAME, RECORDS_NAME, SIGNATURE_NAME, ShardSet
 from iconoclip.shardset_manifest import EMBEDDED_FOLDER
+from iconoclip.withdrawals import LIST_NAME
 
 MAX_LIST_BYTES: Final = 100_000
 _KNOWN: Final = (
-    MANIFEST_NAME, RECORDS_NAME, SIGNATURE_NAME, DOCUMENTS_NAME, DOCUMENTS_SIGNATURE_NAME, *SIGNED_DOCUMENTS,
+    MANIFEST_NAME, RECORDS_NAME, LIST_NAME, SIGNATURE_NAME, DOCUMENTS_NAME, DOCUMENTS_SIGNATURE_NAME,
+    *SIGNED_DOCUMENTS,
 )  # fmt: skip
 _EMBEDDED: Final = re.compile(rf"{EMBEDDED_FOLDER}/(train|val|test)-[0-9]{{5}}\.parquet")
 # Of version control and of file managers.

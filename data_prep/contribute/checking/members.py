@@ -15,6 +15,7 @@ from typing import IO, Final
 from data_prep.contribute.checking.rules import Finding, shown
 from iconoclip.record import KEY_PATTERN
 from iconoclip.shardset import MAX_RECORD_BYTES
+from iconoclip.shardset_manifest import FILLER_NAME
 
 BLOCK: Final = tarfile.BLOCKSIZE
 MAX_IMAGE_BYTES: Final = 100_000_000
@@ -56,6 +57,9 @@ def samples_of(path: Path, report: Callable[[Finding], None]) -> Iterator[Sample
                     )
                 )
                 return
+            if header.name == FILLER_NAME:
+                _check_filler(file, header, where, report)
+                continue
             key, dot, kind = header.name.partition(".")
             if not _is_ours(key, dot, kind, where, report):
                 continue
@@ -79,6 +83,18 @@ def samples_of(path: Path, report: Callable[[Finding], None]) -> Iterator[Sample
             sample.offsets[kind], sample.members[kind] = header.offset, data
     if sample is not None:
         yield sample
+
+
+def _check_filler(file: IO[bytes], header: _Header, where: str, report: Callable[[Finding], None]) -> None:
+    """What fills the place of a purged sample holds zeros, and hides nothing."""
+    file.seek(header.offset)
+    left = header.size
+    while left > 0:
+        data = file.read(min(left, 1 << 20))
+        if not data or data.strip(b"\0"):
+            report(Finding(where, "member-foreign", "the place of a withdrawn sample holds something"))
+            return
+        left -= len(data)
 
 
 def _is_ours(key: str, dot: str, kind: str, where: str, report: Callable[[Finding], None]) -> bool:

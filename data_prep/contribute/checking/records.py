@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,8 +20,19 @@ from iconoclip.vocabulary import PolicyName
 Row = dict[str, Any]
 
 
-def findings_of(shard: str, row: Row, sample: Sample, policy: PolicyName, decode: bool) -> list[Finding]:
-    """What is wrong with a sample; nothing where it is sound."""
+def findings_of(
+    shard: str,
+    row: Row,
+    sample: Sample,
+    policy: PolicyName,
+    decode: bool,
+    as_indexed: Callable[[Record], Record],
+) -> list[Finding]:
+    """What is wrong with a sample; nothing where it is sound.
+
+    Args:
+        as_indexed: gives a record the fields that the set states for it (`ShardSet.as_indexed`).
+    """
     where = f"{shard}/{sample.key}"
     missing = [f".{kind}" for kind in KINDS if kind not in sample.members]
     if missing:
@@ -36,7 +47,7 @@ def findings_of(shard: str, row: Row, sample: Sample, policy: PolicyName, decode
         Finding(where, rule, what)
         for rule, what in (
             *_place(row, sample),
-            *_record(record, row, policy),
+            *_record(as_indexed(record), row, policy),
             *_caption(record, sample.members["txt"]),
             *_image(record, sample.members["jpg"], decode),
         )

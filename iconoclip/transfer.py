@@ -23,6 +23,8 @@ T = TypeVar("T")
 PAUSES_SECONDS: tuple[float, ...] = (0.5, 1, 2, 4, 8, 15)
 # A time limit on a whole file would be a hidden limit on its size, so only the time without data is limited.
 CONNECT_SECONDS, SILENCE_SECONDS = 30, 60
+# Of the small files with what is withdrawn: they are read whenever a set is opened, and kept.
+QUICK_SECONDS: Final = 5.0
 # Status codes below 500 that mean "later": Request Timeout, Too Early, Too Many
 # Requests (RFC 9110, 8470, 6585).
 LATER: Final = {408, 425, 429}
@@ -57,6 +59,47 @@ def read(address: str, *, sha256: str | None = None) -> bytes:
     return _retried(address, attempt)
 
 
+def read_part(address: str, start: int, size: int) -> bytes:
+    """`size` bytes of a file from `start`.
+
+    Raises:
+        MissingRequirement, TryAgainLater: the same cases as for `read`.
+        DamagedData: the file is shorter, even after retries.
+    """
+    system, path = _file_system(address)
+
+    def attempt() -> bytes:
+        data: bytes = system.cat_file(path, start=start, end=start + size)
+        if len(data) != size:
+            raise CutShort(f"{len(data)} of {size} bytes arrived")
+        return data
+
+    return _retried(address, attempt)
+
+
+def read_quickly(address: str) -> bytes | None:
+    """The bytes of a small file, with one attempt and a short timeout; None if there is no such file.
+
+    Raises:
+        MissingRequirement, TryAgainLater: it cannot be read now.
+    """
+    system, path = _file_system(address, connect_seconds=QUICK_SECONDS, silence_seconds=QUICK_SECONDS)
+    try:
+        data: bytes = system.cat_file(path)
+        return data
+    except Exception as error:
+        if isinstance(error, BUGS):
+            raise
+        if status_of(error) in (404, 410) or (status_of(error) is None and _is_missing(error)):
+            return None
+        raise (refusal_of(error, address) or _given_up(error, address)) from error
+
+
+def sha256_of_bytes(data: bytes) -> str:
+    """The SHA-256 of bytes in memory, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def download(address: str, target: Path, num_bytes: int) -> None:
     """Write a file of a known size to `target`.
 
@@ -74,12 +117,17 @@ def download(address: str, target: Path, num_bytes: int) -> None:
     _retried(address, attempt)
 
 
-def _file_system(address: str) -> tuple[Any, str]:
+def _file_system(
+    address: str, *, connect_seconds: float = CONNECT_SECONDS, silence_seconds: float = SILENCE_SECONDS
+) -> tuple[Any, str]:
+    # Imported here: most commands read no address, and fsspec's readers take a while.
     from fsspec.core import url_to_fs
 
     try:
         is_web = address.startswith(("http://", "https://"))
-        system, path = url_to_fs(address, **(_web_options() if is_web else {}))
+        system, path = url_to_fs(
+            address, **(_web_options(connect_seconds, silence_seconds) if is_web else {})
+        )
     except (ImportError, ValueError) as error:
         raise MissingRequirement(
             f"such addresses cannot be read: {error}",
@@ -89,10 +137,10 @@ def _file_system(address: str) -> tuple[Any, str]:
     return system, path
 
 
-def _web_options() -> dict[str, Any]:
+def _web_options(connect_seconds: float, silence_seconds: float) -> dict[str, Any]:
     from fsspec.implementations import http
 
-    timeout = http.aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+    timeout = http.aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds)
     return {"client_kwargs": {"timeout": timeout}}
 
 

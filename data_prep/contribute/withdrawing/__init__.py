@@ -1,0 +1,1 @@
+"""Withdrawing items: what was named, where it is, and its removal from the files."""
