@@ -123,7 +123,7 @@ class _Takedown:
     def tell(self) -> None:
         """Print what would be done."""
         for folder in self._affected:
-            held = self.found.held[folder]
+            held = self.found.held.get(folder, [])
             new = sum(key not in self.places.sets[folder].withdrawn for key in held)
             print(f"{folder}: {new} samples would be withdrawn, {len(held) - new} are already")
         shown = list(self.found.keys)[:20]
@@ -160,7 +160,7 @@ class _Takedown:
         with locks.hold(folder / ".withdrawals.lock", _busy(folder), timeout_seconds=60):
             before = ShardSet(folder)
             known = final_keys(before.manifest)
-            held = self.found.held[folder]
+            held = self.found.held.get(folder, [])
             new = [key for key in held if key not in known]
             stones = (Tombstone(key=key, reason=WITHDRAWN, at=self.at) for key in new)
             manifest = with_tombstones(_without_reasons(before.manifest, frozenset(new)), stones)

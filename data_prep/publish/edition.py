@@ -214,7 +214,7 @@ class _Making:
 
 
 def _public_facts(manifest: ShardSetManifest) -> dict[str, Any]:
-    """What a published manifest states of where the set comes from: no reasons, and no paths of this machine."""
+    """What a published manifest states of where the set comes from: no reasons, no paths of this machine."""
     tombstones = (one.model_copy(update={"reason": WITHDRAWN}) for one in manifest.tombstones)
     return {
         "tombstones": tuple(tombstones),

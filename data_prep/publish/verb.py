@@ -40,7 +40,8 @@ from iconoclip.shardset_manifest import EMBEDDED_FOLDER
 from iconoclip.withdrawals import LIST_NAME
 
 DOCUMENTS: Final = (
-    LIST_NAME, CARD_NAME, CROISSANT_NAME, QUALITY_NAME, DOCUMENTS_NAME, DOCUMENTS_SIGNATURE_NAME, SIGNATURE_NAME,
+    LIST_NAME, CARD_NAME, CROISSANT_NAME, QUALITY_NAME, DOCUMENTS_NAME, DOCUMENTS_SIGNATURE_NAME,
+    SIGNATURE_NAME,
 )  # fmt: skip
 _EMBEDDED: Final = re.compile(rf"{EMBEDDED_FOLDER}/(train|val|test)-[0-9]{{5}}\.parquet")
 _SHARD: Final = re.compile(r"(?P<set>[a-z0-9][a-z0-9_-]*)-[0-9]{6}\.tar")

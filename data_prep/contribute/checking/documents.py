@@ -32,8 +32,8 @@ _KNOWN: Final = (
     *SIGNED_DOCUMENTS,
 )  # fmt: skip
 _EMBEDDED: Final = re.compile(rf"{EMBEDDED_FOLDER}/(train|val|test)-[0-9]{{5}}\.parquet")
-# Of version control and of file managers.
-_HARMLESS: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+# Of version control and of file managers; and what people and programs said of the samples.
+_HARMLESS: Final = re.compile(r"annotations|\..*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
 
 
 def unknown_files(shardset: ShardSet) -> list[str]:
