@@ -226,7 +226,7 @@ def _public_facts(manifest: ShardSetManifest) -> dict[str, Any]:
     }
 
 
-def _withdrawn_keys(shardset: ShardSet) -> set[str]:
+def _withdrawn_keys(shardset: ShardSet) -> frozenset[str]:
     """The keys for the published list: those of its own tombstones, and of samples that others withdrew."""
     held = {row["key"] for row in shardset.all_rows(("key",))}
     return final_keys(shardset.manifest) | (shardset.withdrawn & held)
