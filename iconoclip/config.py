@@ -210,11 +210,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError("a config is a mapping of keys to values", where=path, remedy="mend the file")
+        raise ConfigError("a config is a mapping of keys to values", where=path, remedy="correct the file")
     return values
 
 
-def parse_yaml(text: str, where: Path | str, remedy: str = "mend the file") -> Any:
+def parse_yaml(text: str, where: Path | str, remedy: str = "correct the file") -> Any:
     """The value that YAML text stands for; only plain values are constructed.
 
     Raises:

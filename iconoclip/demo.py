@@ -150,7 +150,7 @@ def _harvest(archive: Archive, out: Path) -> list[str]:
 
 
 def _all_at_once(console: Console, commands: dict[str, list[str]]) -> None:
-    """Run command lines at the same time, each in a process of its own, and show what they write.
+    """Run command lines at the same time, each in a separate process, and show their output.
 
     Raises:
         IconoclipError: one of them failed; what it wrote says why.

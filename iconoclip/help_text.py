@@ -37,7 +37,7 @@ def page_of(name: str, model: type[BaseModel]) -> Page:
 def write_pages(path: Path) -> None:
     """Write the help of every verb, with a checksum of the modules that it was made from."""
     pages = {name: page_of(name, verbs.config_model(name)) for name in verbs.VERBS}
-    # Call it in a process of its own: whatever else of ours was imported would count too.
+    # To be called in a separate process: everything else of our packages that was imported would count too.
     imported = (str(module.__file__) for name, module in sys.modules.items() if name.startswith(PACKAGES))
     sources = sorted({Path(file).relative_to(ROOT).as_posix() for file in (*imported, __file__)})
     # Imported here: it has no part in the pages.

@@ -2,7 +2,7 @@
 
 A busy server, a broken connection or a truncated body is retried with growing pauses. Then the run ends with
 exit code 75, and the same command resumes it. A refusal or a missing file is reported at once. The file
-systems of fsspec raise the errors of their own clients (aiohttp, botocore, google, azure), few of which are
+systems of fsspec raise the errors of their clients (aiohttp, botocore, google, azure), few of which are
 OSErrors. They are distinguished by their HTTP status.
 """
 

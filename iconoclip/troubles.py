@@ -190,7 +190,7 @@ def _of_input(error: BaseException) -> IconoclipError | None:
         case ValidationError():
             return BadInput("; ".join(problems_of(error)), remedy="correct the file or the value")
         case yaml.YAMLError():
-            return BadInput(f"not valid YAML: {yaml_problem(error)}", remedy="mend the file")
+            return BadInput(f"not valid YAML: {yaml_problem(error)}", remedy="correct the file")
         case json.JSONDecodeError():
             said = f"not valid JSON in line {error.lineno}, column {error.colno}"
             return DamagedData(said, remedy="repair the file, or copy it again")

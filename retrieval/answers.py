@@ -80,7 +80,7 @@ class Hit(Answer):
     date: str | None
     in_period: Dates | None = Field(
         None,
-        description="whether its date lies in the period asked for, or only overlaps it; null: no period",
+        description="whether its date lies in the requested period, or only overlaps it; null: no period",
     )
     object_type: str | None
     iconclass: tuple[str, ...] = ()
@@ -186,7 +186,7 @@ class Results(Answer):
     )
     num_by_words: int = Field(0, ge=0, description="of these, items that have every word of the query")
     num_possibly: int | None = Field(
-        None, description="of these, items whose date only overlaps the period; null: no period was asked for"
+        None, description="of these, items whose date only overlaps the period; null: no period was requested"
     )
     is_ranked: bool = Field(
         True, description="false: the query only narrows, so no hit is likelier than others"

@@ -30,7 +30,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("house")
-# Whoever starts the tests in the background may ignore Ctrl-C; programs that tests start must receive it.
+# Tests that run in the background may ignore Ctrl-C; programs that they start must receive it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # The workers share the cores: threads that spin while they wait, and a thread pool in each, would only slow
 # the others down. `iconoclip` sets the first itself, but not for commands forked from a process with torch.
@@ -73,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count processor seconds where that is asked for."""
+    """Count processor seconds if that was requested."""
     if processor_time.IS_ON:
         config.pluginmanager.register(processor_time)
 

@@ -48,7 +48,7 @@ _BEGAN = pytest.StashKey[float]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the sums by folder, and the forty dearest files and tests."""
+    """Print the sums by folder, and the forty slowest files and tests."""
     tests: Counter[str] = Counter()
     files: Counter[str] = Counter()
     folders: Counter[str] = Counter()

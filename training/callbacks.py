@@ -211,7 +211,7 @@ class SampleGuard(Callback):
                 f"{len(module.damaged)} samples have damaged pictures, more than data.max_damaged_samples "
                 f"({self._max}): {listed}{more}",
                 where=self._run.job_path,
-                remedy="job.json lists them all: mend them, take them out with `iconoclip takedown`, "
+                remedy="job.json lists them all: repair them, remove them with `iconoclip takedown`, "
                 "or allow more with data.max_damaged_samples",
             )
 

@@ -138,7 +138,7 @@ def check_agreement(asked: World, facts: Mapping[str, Any]) -> None:
     size = dist.get_world_size() if is_distributed() else 1
     if size != asked.size:
         raise ConfigError(
-            f"{size} ranks have met, but {asked} are asked for", remedy="start as many as asked for"
+            f"{size} ranks have met, but {asked} are requested", remedy="start as many as requested"
         )
     if size == 1:
         return

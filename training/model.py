@@ -44,7 +44,7 @@ class LoadedModel:
     """as open_clip's `preprocess_cfg`: size, mean, std, interpolation, resize mode"""
     tokenizer: Any
     name: str
-    """what it was asked for by"""
+    """the name by which it was requested"""
     has_weights: bool = True
     """False when they are random"""
 
@@ -215,7 +215,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise MissingRequirement("no such model config", where=path, remedy="check the path") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DamagedData(f"not JSON: {error}", where=path, remedy="mend the file") from error
+        raise DamagedData(f"not JSON: {error}", where=path, remedy="correct the file") from error
     config = values.get("model_cfg", values) if isinstance(values, dict) else {}
     if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
         raise BadInput(

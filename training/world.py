@@ -217,20 +217,20 @@ def _check_itself(
         return
     if "LOCAL_RANK" in found and asked.size > 1:
         raise ConfigError(
-            f"LOCAL_RANK is set, but not RANK and WORLD_SIZE, and {asked} are asked for",
+            f"LOCAL_RANK is set, but not RANK and WORLD_SIZE, and {asked} are requested",
             where="launcher",
             remedy=f"start them with {_line('torchrun', asked, command)}, or unset LOCAL_RANK",
         )
     if asked.num_nodes > 1 and not {"NODE_RANK", "GROUP_RANK"} & found.keys():
         launcher: Launcher = "srun" if "SLURM_JOB_ID" in found else "torchrun"
         raise ConfigError(
-            f"only this node was started, but {asked} are asked for",
+            f"only this node was started, but {asked} are requested",
             where="launcher",
             remedy=f"start the others with {_line(launcher, asked, command)}",
         )
     if is_notebook and asked.size > 1:
         raise ConfigError(
-            f"a notebook or an interactive Python is one process, but {asked} are asked for",
+            f"a notebook or an interactive Python is one process, but {asked} are requested",
             where="launcher",
             remedy=f"run it as a command, in a terminal or in a cell that begins with !: {command}",
         )
@@ -242,11 +242,11 @@ def _is_laid_out(asked: World, now: Started) -> bool:
 
 def _difference(asked: World, now: Started) -> str:
     if now.launcher == "batch":
-        return f"the batch script started one process, but {asked} are asked for"
+        return f"the batch script started one process, but {asked} are requested"
     where = (
         f" as {', '.join(map(str, now.per_node))} per node" if now.per_node and now.size == asked.size else ""
     )
-    return f"{now.launcher} started {_processes(now.size or 0)}{where}, but {asked} are asked for"
+    return f"{now.launcher} started {_processes(now.size or 0)}{where}, but {asked} are requested"
 
 
 def _remedy(asked: World, now: Started, found: Mapping[str, str], command: str) -> str:

@@ -1,1 +1,1 @@
-"""What a catalogue says of a picture, made into captions, dates, languages and notations."""
+"""Turns the statements of a catalogue into captions, dates, languages and notations."""

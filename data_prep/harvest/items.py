@@ -167,7 +167,7 @@ class ItemFetcher:
         try:
             if needs_info(service) or candidate.region is not None or _may_be_a_guess(service):
                 service = await self._info(service, services)
-            if self._is_dearer_in_tiles(service, candidate):
+            if self._needs_several_tiles(service, candidate):
                 with contextlib.suppress(Refused):
                     return await self._whole(candidate, job)
             return await self._sized(service, candidate, job)
@@ -191,7 +191,7 @@ class ItemFetcher:
         # The image is gone only if every requested address is.
         raise next((one for one in refusals if not isinstance(one, Gone)), refusals[-1])
 
-    def _is_dearer_in_tiles(self, service: ImageService, candidate: Candidate) -> bool:
+    def _needs_several_tiles(self, service: ImageService, candidate: Candidate) -> bool:
         """Whether the image would need several tiles, although it has a file in addition to its service."""
         own = candidate.image_uri
         if candidate.region is not None or not own or own.startswith(f"{service.id}/"):

@@ -100,7 +100,7 @@ def selection_of(config: HarvestConfig) -> Selection | None:
         raise ConfigError(
             "a catalogue cannot be harvested together with other sources",
             where=found,
-            remedy="harvest each into a set of its own, and join the sets with `iconoclip merge`",
+            remedy="harvest each into a separate set, and join the sets with `iconoclip merge`",
         )
     catalogue = open_catalogue(found)
     manifest = catalogue.manifest

@@ -1,6 +1,6 @@
 """IIIF Image API 1.0 to 3.0: read an info.json, and negotiate a request that the service can answer.
 
-A request is built from what the service says of itself, never by editing an image's address. Sections cited
+A request is built from the service's description, never by editing an image's address. Sections cited
 are those of the Image API: 4.2 (size), 4.7 (canonical form), 5 (info.json), and the compliance documents of
 2.1 and 3.0.
 """
@@ -90,8 +90,8 @@ def needs_info(service: ImageService) -> bool:
 
 
 def image_request(service: ImageService, *, max_side: int, region: Region | None = None) -> ImageRequest:
-    """The smallest request whose answer has its longer side at `max_side` pixels, or as near above as
-    can be had.
+    """The smallest request whose response has `max_side` pixels on its longer side, or the next larger size
+    that the service offers.
 
     The image is never requested larger than it is, nor than the service's limits allow.
 

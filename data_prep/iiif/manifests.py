@@ -127,7 +127,7 @@ class ManifestReader:
         embedded = [item for item in listed if isinstance(item, dict) and item.get("items")]
         said, finds = page_annotations(embedded, page, self.profile, name)
         if said:
-            # What is said of all of a canvas holds for each of the images that it is made of.
+            # Statements about the whole canvas apply to each of its images.
             for number, one in enumerate(candidates if is_composed else candidates[:1]):
                 described = self.describer.described([*one.raw, *said], self.num_images, one.raw_num_dropped)
                 candidates[number] = dataclasses.replace(one, **described.fields)

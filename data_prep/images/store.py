@@ -70,7 +70,8 @@ class StoredImage:
     source_sha256: str
     phash: str
     colours: tuple[int, ...]
-    """Mean RGB of the four quarters, 12 values of 0-255: tells pictures of one perceptual hash apart."""
+    """Mean RGB of the four quarters, 12 values of 0-255: they distinguish pictures with the same perceptual
+    hash."""
     opt_out: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ packed. A batch is committed in this order: bytes to the spool, the spool to the
 So the images that the ledger records as fetched exist, at whatever moment the process died; bytes after the
 last committed end are ignored.
 
-States: `pending`, `fetched`, `refused` (for good: gone, or forbidden by its rights), `retry-later` (not
+States: `pending`, `fetched`, `refused` (final: gone, or forbidden by its rights), `retry-later` (not
 before a time), `not-known` (could not be fetched; the next run requests it again). If an item has `facts`,
 its image is stored, in the spool or in the published set, whatever the result of the last request.
 

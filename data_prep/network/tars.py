@@ -45,7 +45,7 @@ def fetch_file(address: str, target: Path) -> Path:
                 where=address,
                 remedy="install the fsspec reader it names, e.g. s3fs",
             ) from error
-        except Exception as error:  # every file system of fsspec has errors of its own
+        except Exception as error:  # every file system of fsspec raises other errors
             _give_up_if_refused(error, address)
             if pause is None:
                 raise TryAgainLater(

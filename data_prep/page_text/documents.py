@@ -48,7 +48,7 @@ def read_page_text(
     page: int = 0,
     canvas_size: tuple[int, int] | None = None,
 ) -> PageText | Refusal:
-    """What a document says of the page whose image has `size`, in pixels of that image; or why not.
+    """The text that a document has of the page whose image has `size`, in pixels of that image; or a refusal.
 
     ALTO, PAGE XML, hOCR and IIIF annotations are told apart by what they are.
 

@@ -116,7 +116,8 @@ class TextFetcher:
         return None, None, tuple(refusals)
 
     async def _canvas(self, record: Record) -> JsonObject | tuple[Refusal, ...]:
-        """The canvas of a record, or why it cannot be had; no reason where its source names none."""
+        """The canvas of a record, or the reason why it cannot be downloaded; no reason if its source names
+        none."""
         source = record.source
         if source.manifest is None or source.canvas is None:
             return ()

@@ -90,7 +90,8 @@ class TextFolder:
         return None
 
     def of_record(self, record: Record, size: tuple[int, int]) -> PageText | Refusal | None:
-        """What the folder says of the page of `record`, in pixels of `size`; None if no file has its name."""
+        """The text that the folder has of the page of `record`, in pixels of `size`; None if no file has its
+        name."""
         image = record.image
         # Annotations measure on the canvas, which nearly always has the size of the full image.
         full = (image.source_width or image.width, image.source_height or image.height)

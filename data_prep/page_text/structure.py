@@ -1,4 +1,4 @@
-"""What an institution says of the pages of a volume as a whole: the structure in its METS document.
+"""The structure of a volume, from the institution's METS document.
 
 Parts of a volume have types (`Illustration`, `Map`, `Binding`, `ColourChart`). Which pages they cover tells
 what kind of page it is, but not where something is on it.

@@ -65,7 +65,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class PageText:
-    """What one document says of one page. `size` is that of its coordinate system, where it states one.
+    """The text of one page from one document. `size` is that of its coordinate system, if it states one.
 
     `unit` is pixel, or a unit of length, whose scale only the size of the page can tell.
     """

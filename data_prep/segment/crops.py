@@ -30,7 +30,7 @@ class Crops:
     _places: dict[str, str] = field(default_factory=dict)
 
     def pictures(self, result: PageResult) -> Iterator[Picture]:
-        """The pictures of a page, as the service is asked for them."""
+        """The pictures of a page that are requested from the service."""
         for number, record, _ in result.regions:
             tilt = result.finding.boxes[number].tilt if result.finding else 0.0
             yield Picture(record, result.size, tilt)

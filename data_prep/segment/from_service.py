@@ -1,7 +1,7 @@
 """Pictures cut by the institution's image service, which has them at full resolution.
 
 They are downloaded by the harvest's engine, so rate limits, robots.txt, retries and the checks of addresses
-hold. The ledger says what was had and what was refused, and the same command resumes.
+apply. The ledger contains what was downloaded and refused, so the same command resumes.
 
 OUT/.segment/service-DIGEST/   the ledger and its spools, for one size and quality of pictures
 """
@@ -84,7 +84,8 @@ class Cut:
 
 @dataclass(frozen=True)
 class NotCut:
-    """Why the picture is taken from the stored page instead. An open one may be had by another run."""
+    """The reason why the picture is cut from the stored page instead. If `is_open`, another run may get
+    it."""
 
     reason: str
     is_refused: bool = True
@@ -194,7 +195,8 @@ class ServicePictures:
 
 
 def placed(record: Record, facts: ImageFacts) -> Record:
-    """The record of a picture as the service has it: its true place, the true size of the page, what came."""
+    """The record of a picture from the service: its true place, the true size of the page, the size
+    received."""
     region = facts.region or record.source.region
     rights = record.rights
     if missing := set(facts.opt_out) - set(rights.opt_out):

@@ -50,7 +50,7 @@ class Words:
         self.digest = _digest(folder, ocr)
 
     def of(self, page: Record) -> PageText | Refusal | None:
-        """What the institution says of a page, in pixels of the stored image; None if it says nothing."""
+        """The institution's text of a page, in pixels of the stored image; None if it has none."""
         size = page.image.width, page.image.height
         return None if self._folder is None else self._folder.of_record(page, size)
 

@@ -116,7 +116,7 @@ def _first_type(start: bytes) -> int:
 
 def roots(sources: Iterable[str], source: str) -> list[LinkRow]:
     """The documents that the user's arguments name, in their order; a folder means all files below it, and a
-    list of addresses is a document of its own.
+    list of addresses is one document.
 
     Raises:
         MissingRequirement: no such file or folder.

@@ -12,7 +12,7 @@ BoxKind = Literal["illustration", "initial", "ornament", "photograph", "map", "s
 BOX_KINDS: Final[tuple[BoxKind, ...]] = (
     "illustration", "initial", "ornament", "photograph", "map", "stamp", "bookplate",
 )  # fmt: skip
-# What a reader calls a picture; initials, ornaments and stamps are told apart from them.
+# The kinds that readers call pictures, in contrast to initials, ornaments and stamps.
 PICTURE_KINDS: Final[frozenset[str]] = frozenset({"illustration", "photograph", "map", "bookplate"})
 # What SegmOnto (segmonto.github.io) calls a GraphicZone.
 GRAPHIC_KINDS: Final[frozenset[str]] = PICTURE_KINDS | {"ornament"}

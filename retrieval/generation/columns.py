@@ -193,7 +193,7 @@ class Columns:
 
     @cached_property
     def iconclass_tree(self) -> Tree:
-        """The notations of all rows with those above them; made when it is first asked for."""
+        """The notations of all rows with those above them; made on first use."""
         column = self.values["iconclass"]
         return Tree.of(column.values, column.rows, column.codes)
 

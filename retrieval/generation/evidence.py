@@ -52,13 +52,13 @@ class WordEvidence:
         is_full: which items have every word [M].
         closeness: the share of the query's neighbouring words that are neighbours in the item [M].
         is_named: which items have every word of the query that is a maker's name [M].
-        is_called: which items are called exactly what was asked for, as a whole [M].
+        is_called: which items have exactly the name that was searched for [M].
         is_exact: which items have every word that they have in the very form that was typed [M].
         in_title: the number of the query's words that are in the title [M].
         held: which of the words in `asked` each item has, one bit per word, the first the lowest, uint32 [M].
         has_name: whether a word of the query is a maker's name.
         has_known_word: whether any item has any word of the query.
-        has_called: whether any item is called exactly what was asked for.
+        has_called: whether any item has exactly the name that was searched for.
         corrected: words that no item has, and the words of this index that were searched instead: an old
             spelling, or the closest word.
         unknown: words that no item has, and that are like no word of this index.
@@ -88,7 +88,7 @@ class WordEvidence:
 
     @classmethod
     def none(cls) -> WordEvidence:
-        """No word was asked for, or no item has one."""
+        """No words were searched for, or no item has any of them."""
         return cls._empty(np.zeros(0, np.int64))
 
     @classmethod
@@ -99,7 +99,7 @@ class WordEvidence:
 
     @classmethod
     def of_all(cls, rows: Rows) -> WordEvidence:
-        """Every one of the rows has what was asked for, and that is all that there is to say."""
+        """Full evidence for each of the rows: they have what was searched for."""
         ones, yes = np.ones(len(rows), np.float32), np.ones(len(rows), bool)
         return replace(
             cls._empty(rows),
@@ -150,7 +150,7 @@ class WordEvidence:
         return replace(self, **arrays)
 
     def among_called(self, has_called: bool) -> WordEvidence:
-        """The same evidence, where further items may be called exactly what was asked for."""
+        """The same evidence, where further items may have exactly the name that was searched for."""
         return replace(self, has_called=has_called)
 
 

@@ -1,12 +1,12 @@
-"""One likelihood that an item is what was asked for, from its words and from its picture.
+"""The likelihood that an item matches a query, from its words and from its picture.
 
 A logistic regression over five features: the four of the words (retrieval.generation.evidence) and the log
 odds that the model gives the picture (retrieval.generation.calibration). Its weights are learned when an
-index is built, from known items: the index is asked for sampled items with one word, with neighbouring words,
-with words of another item added, and with whole captions. The sampled item is the match. Items that have only
-some of the words, items that merely look right, and random items are not; nor is anything that the background
-texts find. Of some queries one word is looked up as if no record had it: what it names only the picture can
-tell. The worse the model of an index, the less weight its pictures get.
+index is built, from known items: the index is searched for sampled items with one word, with neighbouring
+words, with words of another item added, and with whole captions. The sampled item is the match. Items that
+have only some of the words, items that merely look right, and random items are not; nor is anything that the
+background texts find. Of some queries one word is looked up as if no record had it: what it names only the
+picture can tell. The worse the model of an index, the less weight its pictures get.
 
 The picture counts where an item has some of the words. Without any, nothing here says how often records of a
 collection lack a word, so these items have one likelihood, and among them the most similar picture comes
@@ -14,7 +14,7 @@ first.
 
 Five rules stay outside of the regression, because they hold for every collection:
 
-- An item that is called exactly what was asked for (a whole title, a maker, a shelfmark) comes first.
+- An item whose name was searched for exactly (a whole title, a maker, a shelfmark) comes first.
 - If a word of the query is the name of a maker here, then an item without the name is at most as likely as
   not, and one with it at least so. Another word in the query must not lose the name.
 - Items with the very words come before those with other forms of them (lions for lion), by a hundredth.
@@ -35,7 +35,7 @@ from retrieval.generation.manifest import Relevance
 
 Floats = npt.NDArray[np.float32]
 NUM_WORD_FEATURES = 4
-# The share of the likelihood that is reserved for items that are called exactly what was asked for.
+# The share of the likelihood that is reserved for items whose name was searched for exactly.
 CALLED = 0.99
 # What items with other forms of the words get of it.
 OTHER_FORMS = 0.99
@@ -69,7 +69,7 @@ def combined(relevance: Relevance, words: WordEvidence, by_picture_M: Floats | N
     Args:
         relevance: the weights of the index.
         words: what the words say about M items; items without any word have zeros.
-        by_picture_M: the likelihood that each picture matches, or None if only words were asked for.
+        by_picture_M: the likelihood that each picture matches, or None if the query has only words.
     """
     if by_picture_M is not None and not words.has_known_word:
         likely_M = np.asarray(by_picture_M, np.float64)

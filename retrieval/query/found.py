@@ -109,7 +109,7 @@ class Found:
         return any(order.is_ranked for order in self.orders)
 
     def entries(self) -> Iterator[Entry]:
-        """Every entry in the order that was asked for, including withdrawn ones."""
+        """Every entry in the requested order, including withdrawn ones."""
         if self.query.sort != "relevance":
             return self._sorted()
         united = self._united()
@@ -229,7 +229,7 @@ class Found:
 
     @cached_property
     def period(self) -> Period | None:
-        """The period that was asked for, by filters or by a field of the text."""
+        """The requested period, from filters or from a field of the text."""
         filters = self.query.filters
         periods = [part.period for part in self.parsed.parts if part.period and not part.excluded]
         if filters.earliest is not None or filters.latest is not None:
@@ -242,7 +242,7 @@ class Found:
 
     @cached_property
     def certain_N(self) -> Mask | None:
-        """The rows whose date certainly lies within the period, or None if none was asked for."""
+        """The rows whose date certainly lies within the period, or None if there is no period."""
         if self.period is None:
             return None
         parts = [columns.in_period(*self.period, certainly=True) for columns in self.view.columns]

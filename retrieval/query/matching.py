@@ -48,7 +48,7 @@ class Matching:
 
     @classmethod
     def all_of(cls, among_N: Mask) -> Matching:
-        """Every row of a mask, because nothing but filters was asked for."""
+        """Every row of a mask, because the query has only filters."""
         return cls(among_N, np.zeros(len(among_N), bool), True)
 
     def __or__(self, other: Matching) -> Matching:
@@ -66,7 +66,7 @@ class Matcher:
         view: the view to read.
         words: what the words say, without filters.
         relevance: the weights that join words and pictures.
-        judge: judges pictures, or None if only words were asked for.
+        judge: judges pictures, or None if the query has only words.
         captions: rows whose captions mean the text, with their likelihood.
     """
 

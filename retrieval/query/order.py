@@ -152,7 +152,7 @@ class Order:
             scores_C = self._without_unwanted(scores_C, vectors_CD)
         order = np.lexsort((rows, -cosines_C, -scores_C))
         if self._judge.has_unwanted and not self.asks_for_words:
-            # Whoever gives weights to examples asks for the order of their sum. Words have no such sum.
+            # A query with weighted examples is ordered by their weighted sum. Words have no such sum.
             order = np.lexsort((rows, -cosines_C))
             scores_C[order] = np.minimum.accumulate(scores_C[order])
         # As lists first: numbers of numpy are slow one by one.

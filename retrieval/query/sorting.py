@@ -17,7 +17,7 @@ from retrieval.live.view import IndexView
 
 
 def sorted_rows(view: IndexView, rows_M: Rows, sort: Sort) -> Rows:
-    """The rows in the order that was asked for."""
+    """The rows in the requested order."""
     if sort in ("oldest", "newest"):
         return rows_M[_by_date(view, rows_M, newest_first=sort == "newest")]
     keys_N = view.title_ranks if sort == "title" else view.maker_ranks

@@ -160,7 +160,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def as_refusal(error: Exception) -> Refusal:
-    """The refusal that an exception means to whoever asked."""
+    """The refusal with which an exception is answered."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, RequestValidationError):

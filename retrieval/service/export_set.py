@@ -108,5 +108,5 @@ def _chosen(keys: list[str], context: ServiceContext, concealed: tuple[str, ...]
 
 
 def is_head(request: Request) -> bool:
-    """Whether only the headers are asked for, so that no hit needs to be read."""
+    """Whether only the headers are requested, so that no hit needs to be read."""
     return bool(request.scope.get("is_head"))

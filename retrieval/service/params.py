@@ -128,7 +128,7 @@ class FilterParams(BaseModel):
 
 
 class AskParams(FilterParams):
-    """What is asked for, without the order and the page. With filters alone it is the filtered set."""
+    """The query, without the order and the page. With filters alone it is the filtered set."""
 
     q: Text | None = Field(
         default=None,

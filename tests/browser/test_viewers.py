@@ -88,7 +88,7 @@ def test_mirador_paints_an_item_and_the_results_of_a_search(
     viewers: str, address: str, watched: tuple[Page, list[str], list[str]]
 ) -> None:
     page, requested, errors = watched
-    # The pages around regions are at invented institutions, so the pictures of this service are asked for.
+    # The pages around regions are at invented institutions, so the pictures of this service are requested.
     with urllib.request.urlopen(f"{address}/api/v1/search?reusable=true&has_region=false&k=1") as answer:
         key = json.load(answer)["hits"][0]["key"]
     of_search = f"{address}/iiif/search/manifest.json?q=lion&k=6&has_region=false&reusable=true"

@@ -1,4 +1,4 @@
-"""What is asked for, and what is refused, when an index is opened."""
+"""What is requested, and what is refused, when an index is opened."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_energy_by_hand() -> None:
 
 
 def test_the_power_of_a_gpu_is_the_mean_of_what_its_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A GPU cannot be had everywhere: its driver is a list of answers here.
+    # Not every machine has a GPU: its driver is a list of answers here.
     said = iter([400_000, 500_000, 600_000])
     monkeypatch.setattr(torch.cuda, "power_draw", lambda device: next(said))
     meter = EnergyMeter(seconds_before=1800, num_ranks=2, grams_per_kwh=100)

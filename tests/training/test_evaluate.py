@@ -195,7 +195,7 @@ def test_two_ranks_measure_what_one_does(
 
 
 def test_the_command_counts_what_its_queries_are_about(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    """An image is asked for with what is said of its page, or else of its whole book."""
+    """The query for an image is a caption of its page, or else of its whole book."""
     colours = ("red", "green", "blue", "black")
     samples = []
     for number, colour in enumerate(colours):

@@ -1,4 +1,4 @@
-"""Half a run never calls itself whole: what was started is compared with what was asked for, in every launch
+"""Half a run never calls itself whole: what was started is compared with what was requested, in every launch
 shape.
 """
 
@@ -50,7 +50,7 @@ def elastic(rank: int, size: int, on_node: int) -> dict[str, str]:
 
 TWO, FOUR_BY_TWO = World(2), World(4, 2)
 SRUN_TWO = f"srun --nodes=1 --ntasks=2 --ntasks-per-node=2 {COMMAND}"
-# What the environment says, what is asked for, and what the remedy must contain; None where the run may
+# What the environment says, what is requested, and what the remedy must contain; None where the run may
 # start.
 CASES: list[tuple[str, dict[str, str], World, str | None]] = [
     ("a plain process", {}, World(1), None),

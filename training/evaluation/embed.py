@@ -43,7 +43,7 @@ class Embedded(NamedTuple):
     features_ND: npt.NDArray[np.float32]
     """unit length"""
     rows: list[int]
-    """those that were asked for and could be decoded, in their order"""
+    """the requested rows that could be decoded, in their order"""
     damaged: dict[str, str]
     """the reason for each key that could not"""
 

@@ -74,7 +74,9 @@ def read_labels(path: Path) -> LabelSet:
         for prompt in prompts:
             if prompt.count("{}") != 1:
                 raise BadInput(
-                    f"a prompt needs one {{}} for the label: '{prompt}'", where=path, remedy="mend the prompt"
+                    f"a prompt needs one {{}} for the label: '{prompt}'",
+                    where=path,
+                    remedy="correct the prompt",
                 )
         missing = [name for name in found.classes if not found.labels(name, language)]
         if missing:

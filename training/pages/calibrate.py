@@ -26,7 +26,7 @@ SCORE_PULL, BOX_PULL, KIND_PULL = 1.0, 1.0, 3.0
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a network said of a page that it was not trained on, and what people marked on it.
+    """The result of a network on a page that it was not trained on, and the marks of people on it.
 
     `size` is in pixels of the input; `wanted` in shares of the whole image; `place` where the input lies in
     it.

@@ -34,7 +34,7 @@ def folds_of(pages: Sequence[Page], num_folds: int) -> list[int]:
 
 
 def looked_at(network: PageNet, page: Page) -> HeldOut:
-    """What a network says of a page."""
+    """The maps and the summary that a network gives for a page."""
     decoded = page_pixels(page.read(), MAX_PIXELS)
     height, width = decoded.pixels_HWC.shape[:2]
     with torch.inference_mode():
@@ -44,7 +44,7 @@ def looked_at(network: PageNet, page: Page) -> HeldOut:
 
 
 def held_out(pages: Sequence[Stored], num_folds: int, num_samples: int) -> list[HeldOut]:
-    """What networks say of the pages that they were not trained on, in the order of the pages."""
+    """The results of networks on pages that they were not trained on, in the order of the pages."""
     folds = folds_of([one.page for one in pages], num_folds)
     results: dict[int, HeldOut] = {}
     for fold in range(num_folds):

@@ -82,7 +82,9 @@ def read_reading(path: Path) -> Reading:
         properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
         return Reading.from_json(json.loads(properties[METADATA_NAME]))
     except Exception as error:
-        # protobuf raises classes of its own.
+        # protobuf has its own exceptions.
         raise BadInput(
-            f"not a page model: {error}", where=path, remedy="give an ONNX file of ours"
+            f"not a page model: {error}",
+            where=path,
+            remedy="give an ONNX file that `iconoclip segment --train` wrote",
         ) from error

@@ -107,7 +107,7 @@ def surroundings(textures: Tensor) -> Tensor:
 
 
 def opinions(chances: Tensor, textures: Tensor) -> Tensor:
-    """What the first perceptron said of each cell, of its surroundings and of the page, with its texture."""
+    """The results of the first perceptron for each cell, its surroundings and the page, with its texture."""
     parts = [chances, textures, *(boxed(chances, *reach) for reach in AROUND)]
     parts.append(chances.amax((2, 3), keepdim=True).expand_as(chances))
     parts.append(chances.mean((2, 3), keepdim=True).expand_as(chances))

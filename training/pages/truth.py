@@ -108,7 +108,7 @@ def read_pages(path: Path) -> list[Page]:
             page = _page(row, path.parent)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise BadInput(
-                f"line {number} is no marked page: {error}", where=path, remedy="mend or remove the line"
+                f"line {number} is no marked page: {error}", where=path, remedy="correct or remove the line"
             ) from error
         if not page.path.is_file():
             raise MissingRequirement(

@@ -74,7 +74,7 @@ class _Artist:
         self.hatch_width = max(1, round(line * (0.5 if fine else 0.95)))
 
     def draw(self) -> Image.Image:
-        """The finished picture at the size that was asked for."""
+        """The finished picture in the requested size."""
         horizon = self.rng.uniform(0.35, 0.62)
         self._sky(horizon)
         self._hills(horizon)

@@ -22,7 +22,7 @@ from builtin_collections.serving.presentation3 import CONTENT_TYPE
 _PUBLISHED = datetime(2025, 3, 1, 9, tzinfo=UTC)
 _ROBOTS = "User-agent: *\nDisallow: /admin/\n"
 # A harvest asks for a page and then for its pictures: the page is not drawn again for each. Nor is it for its
-# text, which is asked for when all pages were harvested.
+# text, which is requested when all pages were harvested.
 _KEPT_PAGES, _KEPT_TRUTHS = 12, 4096
 
 
@@ -63,7 +63,7 @@ class Site:
         return image, truth
 
     def _truth(self, name: str, number: int) -> Truth:
-        """What is on a page, which is drawn only if it was never asked for."""
+        """The truth of a page, which is drawn if it was never requested before."""
         known = self._known.get((name, number))
         return self._drawn(name, number)[1] if known is None else known
 

@@ -1,4 +1,4 @@
-"""The rules of `iconoclip check` by name: what each demands, and how to mend what breaks it.
+"""The rules of `iconoclip check` by name: what each demands, and how to correct what breaks it.
 
 docs/checks.md explains them one by one; a test compares it with this table.
 """
@@ -79,7 +79,7 @@ RULES: Final[dict[str, Rule]] = {
         "leave that column out of columns.captions",
     ),
     "caption-language": Rule(
-        "warning", "captions are in the language of their tag", "mend `language` or `caption_languages`"
+        "warning", "captions are in the language of their tag", "correct `language` or `caption_languages`"
     ),
     "personal-data": Rule(
         "warning", "texts hold no mail addresses and telephone numbers of persons",

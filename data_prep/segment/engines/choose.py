@@ -18,7 +18,7 @@ def engine_called(name: str, model: str | None, least_score: float | None) -> Pa
 
     Raises:
         MissingRequirement: the model, or a package that the engine needs, is not there.
-        DamagedData: the file is no model of ours.
+        DamagedData: the file is not a model made by iconoclip.
     """
     # Each engine brings libraries that the others do not need.
     if name == "none":

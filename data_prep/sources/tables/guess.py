@@ -110,7 +110,7 @@ def guess(rows: Sequence[Row], pictures: PictureFolder | None = None) -> Guess:
     _find_caption(found, seen)
     _note_languages(found)
     for column in seen:
-        # What is said of a technique may be a sentence with measures.
+        # A technique may be described in a sentence with measures.
         meant = found.columns.get(column.name)
         if column.separator and meant in (*LIST_FIELDS - {"technique"}, "file"):
             found.separators[column.name] = column.separator

@@ -66,7 +66,7 @@ class PictureFolder:
             near = [one for one in near if _stem(one) == _stem(name)] or near
         if len(near) == 1:
             difference = _difference(name, near[0])
-            # Without a folder of its own, or with one of another computer, the name of the file alone counts.
+            # If the name has no folder, or that of another computer, only the file's name counts.
             is_same = difference == ANOTHER_FOLDER and not _folder_of(name)
             return Match(near[0], "" if is_same else difference)
         return Match(None, others=tuple(near[:3]))

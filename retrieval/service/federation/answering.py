@@ -17,7 +17,7 @@ from retrieval.service.hit_links import is_shown
 from retrieval.service.params import printable
 
 MAX_K = 50
-# A list of which all that was answered is taken is asked for more, as often as this on one page.
+# If all hits of a list are used, more are requested, at most this often per page.
 MAX_ROUNDS = 3
 SEARCH = "/api/v1/search"
 

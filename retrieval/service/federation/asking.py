@@ -167,7 +167,7 @@ class _Question:
 
 
 def _check(response: http.client.HTTPResponse) -> None:
-    """Refuse an answer by its header: a redirect is not followed, whoever it leads to."""
+    """Refuse an answer by its header: a redirect is never followed."""
     if response.status in (429, 503):
         raise _Failed("busy")
     if 400 <= response.status < 500:

@@ -1,6 +1,6 @@
 """One list of hits from the lists of several services, page by page.
 
-The score of a hit is calibrated by its own service: the probability that the item is what was asked for.
+The score of a hit is calibrated by its own service: the probability that the item matches the query.
 So the lists are merged by it, the likeliest first; each list keeps its own order. A cursor holds how far
 each list was read: the service's own cursor of the page that was begun, and how many of its hits were
 taken.
@@ -53,8 +53,8 @@ _WRITTEN: TypeAdapter[_Written] = TypeAdapter(_Written)
 class Merge:
     """Merges the next hits of several lists.
 
-    If everything that a service answered is taken and its list has more, it must be asked for more before the
-    merge continues: its next hit may be the likeliest.
+    If everything that a service answered is taken and its list has more, more must be requested from it
+    before the merge continues: its next hit may be the likeliest.
 
     Args:
         places: how far each service's list was read.
@@ -81,7 +81,7 @@ class Merge:
         self._move_on(member)
 
     def take(self) -> None:
-        """Take hits, the likeliest first, until there are k, or a list must be asked for more."""
+        """Take hits, the likeliest first, until there are k, or more must be requested for a list."""
         while len(self.hits) < self._k and not self.wanting:
             heads = [(member, hits[-1]) for member, hits in self._lists.items() if hits]
             if not heads:

@@ -84,7 +84,7 @@ def _member(service: str) -> Member:
         is_good = not (parts.username or parts.password or parts.query or parts.fragment)
     except ValueError:
         host, is_good = "", False
-    # What goes into a header of ours must not hold what separates its parts.
+    # A value in one of our headers must not contain the separator of its parts.
     if not is_good or not address.isascii() or any(sign in address for sign in " ;,'\"\\<>"):
         raise ConfigError(
             "not the address of a service",

@@ -145,7 +145,7 @@ def test_trouble_of_every_kind_keeps_what_was_harvested(archive, tmp_path, reply
     archive.routes.pop(place, None)
     if good:
         archive.routes[place] = good
-    # What could not be read is asked for by any run, a plain one as well.
+    # Every run requests what could not be read, also one without --refresh.
     assert harvest(config([f"{archive.origin}/page/0"], tmp_path / "out")) == 0
     harvest(config([f"{archive.origin}/page/0"], tmp_path / "fresh"))
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")

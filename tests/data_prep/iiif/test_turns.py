@@ -1,4 +1,4 @@
-"""Images that a canvas shows turned, mirrored, or in part: what is asked for, cut and turned."""
+"""Images that a canvas shows turned, mirrored, or in part: the requests, the cuts and the rotation."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Filters(TypedDict, total=False):
 
 
 class Question(Filters, total=False):
-    """What is asked for, next to the text and a picture."""
+    """The parameters of a query, in addition to the text and a picture."""
 
     like: Several
     unlike: Several
