@@ -57,10 +57,8 @@ WORDS = {
     r"(the|this|its|own|several|which) rooms?|rooms put": "the package, the module",
     r"manners": "politeness, rate limits",
     r"unless told": "by default",
-    r"mend(s|ed|ing)? (the|it|them|or)": "correct, repair",
     r"dearer|dearest": "slower, more expensive",
     r"(could not|cannot|can|may|was not) be had|had (this|that) time": "be downloaded, be available",
-    r"(is|are|was|were) asked for": "is requested",
     r"anew": "again",
     r"(images|pictures|samples|requests|items|queries|steps|rows|bytes|pixels|captions|MB|GB) an? "
     r"(second|minute|hour|step|request|side|rank|epoch|client|line|image|item)": "per",
