@@ -39,7 +39,7 @@ class DemoConfig(Config):
         4800, ge=30, description="coats of arms to draw; fewer is faster, but the model learns less"
     )
     num_pages: int = Field(
-        40, ge=8, description="pages of the drawn book whose pictures can be searched as well"
+        40, ge=24, description="pages of the drawn book whose pictures can be searched as well"
     )
     seed: int = Field(1, ge=0, description="seed of the collections; another seed draws other arms and pages")
     train: Path = Field(Path("train/demo.yaml"), description="config of the training run")

@@ -37,6 +37,8 @@ from iconoclip.record import Image, Record, sample_key
 
 NO_SERVICE: Final = "the record of the page names no image service"
 LOST: Final = "the stored bytes differ from the ledger; the same command downloads it again"
+# Rounding at the edges makes a cut some pixels larger or smaller.
+AS_LARGE: Final = 0.95
 SMALLER: Final = "the service sends it smaller than the stored page has it"
 
 
@@ -171,7 +173,8 @@ class ServicePictures:
         if hashlib.sha256(data).hexdigest() != facts.sha256:
             self._ledger.forget(picture.record.key)
             return NotCut(LOST, is_open=True)
-        if max(facts.width, facts.height) < max(picture.record.image.width, picture.record.image.height):
+        own = picture.record.image
+        if max(facts.width, facts.height) < AS_LARGE * max(own.width, own.height):
             return NotCut(SMALLER, is_refused=False)
         return self._upright(picture, facts, data)
 

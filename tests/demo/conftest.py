@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-SMALL = ["--num-arms", "60", "--train", "train/smoke.yaml"]
+SMALL = ["--num-arms", "60", "--num-pages", "24", "--train", "train/smoke.yaml"]
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_no_coat_is_on_two_sides_of_the_split(walked: Walked) -> None:
 
 
 def test_another_collection_is_not_mixed_in(elsewhere: Environment, walked: Walked) -> None:
-    others = ["--num-arms", "61", "--train", "train/smoke.yaml"]
+    others = ["--num-arms", "61", "--num-pages", "24", "--train", "train/smoke.yaml"]
     code, output = elsewhere.run(walked.folder, "iconoclip", "demo", "--no-serve", *others)
     assert code == 2
     assert "another collection" in output
@@ -72,6 +72,19 @@ def test_the_page_answers_a_description(walked: Walked) -> None:
     html = httpx2.get(f"{page}/", headers={"accept": "text/html"})
     assert html.status_code == 200
     assert "<form" in html.text
+
+
+def test_the_pictures_of_the_book_are_found_on_their_pages(walked: Walked) -> None:
+    answer = httpx2.get(f"{walked.page}/api/search", params={"q": "picture:illustration", "k": 50})
+    hits = answer.json()["hits"]
+    assert hits
+    assert {hit["institution"] for hit in hits} == {"emblems-lussigny"}
+    assert all(hit["in_page"]["key"] for hit in hits)
+    own = [caption for hit in hits for caption in hit["captions"] if caption["level"] == "region"]
+    assert own, "printed captions are read from the library's texts"
+    facets = httpx2.get(f"{walked.page}/api/facets", params={"institution": "emblems-lussigny"}).json()
+    assert facets["num_whole_pages"] > 0
+    assert facets["total"] == 24 + sum(kind["count"] for kind in facets["picture_kind"])
 
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
