@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -186,3 +188,22 @@ def test_an_address_without_a_set_or_a_reader_is_a_message(stored: str) -> None:
         load([stored + "-2"], split="all", policy="open")
     with pytest.raises(MissingRequirement, match="cannot be read"):
         load(["nosuchscheme://bucket/set"], split="all", policy="open")
+
+
+def test_a_folder_of_runs_names_every_checkpoint_that_saw_a_key(
+    make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_config(run_dir=tmp_path / "runs" / "one", validation_split="none", max_steps=2)
+    train(config)
+    keys = pq.read_table(config.run_dir / "keys-00000000.parquet")["key"].to_pylist()
+    times = times_seen(RunDir(config.run_dir), keys, 2)
+    saw = next(key for key, count in times.items() if count)
+    pq.write_table(pa.table({"key": [saw, "north-0000000000000000"]}), tmp_path / "withdrawn.parquet")
+    capsys.readouterr()
+    seen(SeenConfig(run_dir=tmp_path / "runs", keys_file=tmp_path / "withdrawn.parquet"))
+    said = capsys.readouterr().out.splitlines()
+    checkpoint = config.run_dir / "checkpoints" / "step-00000002.ckpt"
+    assert said == [
+        f"{checkpoint}  {saw}  trained on {times[saw]} times",
+        "1 checkpoints of 1 runs saw one of 2 keys",
+    ]

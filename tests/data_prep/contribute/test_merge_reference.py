@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -251,3 +252,35 @@ def test_conflicts_are_explained_and_the_strictest_rights_count(make_set, tmp_pa
         assert records[0].rights.uri == IN_COPYRIGHT
         assert records[1].captions[0].text == "A red cow, 1"
         assert main(["check", str(out)]) == 0
+
+
+def test_a_set_in_s3(make_set, tmp_path, monkeypatch):
+    """Needs s3fs, which fsspec names for such addresses. It is not among the test requirements, because it
+    and boto3 want different versions of botocore."""
+    pytest.importorskip("s3fs")
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        for name, value in (
+            ("AWS_ENDPOINT_URL", address),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("ICONOCLIP_CACHE", str(tmp_path / "cache")),
+        ):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(withdrawals, "SECONDS_BETWEEN_READS", -1.0)
+        one = make_set("one", 5).folder
+        store = fsspec.filesystem("s3")
+        store.mkdir("sets")
+        store.put(f"{one}/", "sets/one/", recursive=True)
+        assert merged(tmp_path / "m" / "all", "s3://sets/one", "--by_reference") == 0
+        assert len(list(ShardSet(tmp_path / "m" / "all").samples())) == 5
+        assert main(["check", str(tmp_path / "m" / "all")]) == 0
+        main(["takedown", str(one), keys(ShardSet(one))[0], "--reason", "the heir asked"])
+        store.put(str(one / "shardset.json"), "sets/one/shardset.json")
+        assert len(list(ShardSet(tmp_path / "m" / "all").samples())) == 4
+    finally:
+        server.stop()
