@@ -106,7 +106,7 @@ def status(address: str) -> int:
 
 
 def body(address: str) -> bytes:
-    """The body of an answer."""
+    """The bytes that a server answers with."""
     with urllib.request.urlopen(address, timeout=60) as answer:
         data: bytes = answer.read()
         return data
