@@ -92,6 +92,12 @@ class Composition(Config):
         ),
         ge=0, le=100,
     )  # fmt: skip
+    max_label_words: int = Field(
+        3,
+        description="the same for the label of a page, which describes the page if it is longer",
+        ge=0,
+        le=100,
+    )
     max_heading_words: int = Field(
         description="the same for the headings of a table of contents, and for the title of a whole work",
         ge=0, le=100,

@@ -40,6 +40,12 @@ _NATIONALITY = re.compile(
     r"|Persian|Polish|Portuguese|Romanian|Russian|Scottish|Spanish|Swedish|Swiss|Turkish|Ukrainian|Welsh)"
     r"(?:-(?=[A-Z])|\b))+(?=[\s,;(\[]|$)"
 )
+# "Peter Scheemakers, active in Britain"
+_PLACE_OF_WORK = re.compile(
+    r"[,;]\s*(?:active|working|worked|born|died|tätig|actif|actief|werkzaam|verksam|virksom|attivo|attiva|activo"
+    r"|ativo)\s+(?:in|at|à|en|te|i|a|em)\s+[^\W\d_][^\d;()]{1,60}$",
+    re.IGNORECASE,
+)
 _ABBREVIATION = re.compile(r"(?:^|\s)(?:[A-Z]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$")
 
 
@@ -61,13 +67,13 @@ def person(given: str) -> Person:
     text = " ".join(given[:MAX_NAME_CHARS].split())
     if text.count(": ") > 1 or text.count(";") > 1:
         return Person(given, text)
-    text = _without_nationality(_IDENTIFIER.sub("", text))
+    text = _PLACE_OF_WORK.sub("", _without_nationality(_IDENTIFIER.sub("", text)))
     text, role = _without_role(text)
     text = _LIFE.sub("", _DATED_NOTE.sub("", text))
     text, other = _without_role(text)
     while _NOTE.search(text) and len(_NOTE.sub("", text)) > 1:
         text = _NOTE.sub("", text)
-    text = _LIFE.sub("", text).strip(" ,;:-")
+    text = _PLACE_OF_WORK.sub("", _LIFE.sub("", text)).strip(" ,;:-")
     if text.endswith(".") and not _ABBREVIATION.search(text[:-1]):
         text = text[:-1]
     return Person(given, _first_name_first(text.strip(" ,;")) or given.strip(), role or other)

@@ -9,6 +9,7 @@ language is detected, and the caption is marked accordingly; see languages.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ _NOT_OF_THE_OBJECT: tuple[CaptionRole, ...] = (
     "relation", "placeholder", "administrative", "rights", "thesaurus",
 )  # fmt: skip
 _LISTS = ("subject", "person", "place", "technique")
+# Dashes and bullets that transcriptions of title lines begin with: "-THE HARVEST".
+_LEADING_MARKS = re.compile(r"^[-\u2013\u2014\u2022\u00b7*_,;:]+\s*(?=[^\W\d])")
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,9 @@ def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> s
 def tidy_title(title: str) -> str:
     """A title without the additions of cataloguing rules: a final ` :` or ` /`, brackets around the whole
     title, a shelfmark."""
-    title = without_shelfmark(title.rstrip(" /:;,=").strip())
+    title = without_shelfmark(_LEADING_MARKS.sub("", title.rstrip(" /:;,=")).strip())
+    if title.count('"') == 1:
+        title = title.strip(' "')
     if title.startswith("[") and title.endswith("]") and title.count("[") == title.count("]") == 1:
         title = title[1:-1].strip()
     return title

@@ -12,7 +12,7 @@ MONTHS = {
     for number, words in enumerate(
         (
             "january jan januar jänner janvier januari gennaio enero",
-            "february feb februar février fevrier februari febbraio febrero",
+            "february feb febr februar février fevrier februari febbraio febrero",
             "march mar märz maerz mars maart marzo",
             "april apr avril aprile abril",
             "may mai mei maggio mayo maj",

@@ -49,6 +49,12 @@ _SHELF_VOCABULARY_TEXT = """
     inventar inventaris inventory inventaire pièce piece volume band
     """
 _SHELF_VOCABULARY = frozenset(_SHELF_VOCABULARY_TEXT.split())
+# No "die", "man", "sole" or "tu": they are titles in other languages.
+_SMALL_WORDS_TEXT = """
+    the of and to in on at for by with from der das des dem den und von zu le les du et au aux il lo gli
+    del della dei el los las de het een van en det och av og
+    """
+_SMALL_WORDS = frozenset(_SMALL_WORDS_TEXT.split())
 _ICONCLASS = re.compile(r"\d{1,2}[A-Z]{1,2}\d*(?:\([^()]{1,80}\)\d*)*(?:\(\+\d{1,8}\))*")
 _CODE_TOKEN = re.compile(r"[A-Z]{1,4}\.?|[\w./:()\-]*\d[\w./:()\-]*")
 _INITIALS = re.compile(r"[A-Z]{1,3}\.?")
@@ -82,10 +88,16 @@ def is_designation(text: str) -> bool:
         return True
     if len(text) > 160:
         return False
-    if _designates(text):
+    if _designates(text) or _is_small_words(text):
         return True
     parts: list[str] = [part for part in _SEPARATORS.split(text) if part]
     return len(parts) > 1 and all(map(_designates, parts)) and not is_dated_word(text)
+
+
+def _is_small_words(text: str) -> bool:
+    """Whether a text consists of articles and prepositions alone, as the first line of a title may."""
+    words = re.findall(r"[^\W\d_]+", text.casefold())
+    return 0 < len(words) < 5 and _SMALL_WORDS.issuperset(words)
 
 
 def _designates(text: str) -> bool:

@@ -24,12 +24,12 @@ UNKNOWN = "und"
 # The languages in which collections are described. A detected language outside of this list is wrong far more
 # often than right.
 DETECTABLE = (
-    "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "la", "lt", "lv",
+    "bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "la", "lt", "lv",
     "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk", "zh", "ja", "ar", "he",
 )  # fmt: skip
 # Rare languages for which short texts in other languages are mistaken. Their detection needs a long text, or
 # one of the letters that only this language has.
-_RARE = {"cy": "ŵŷ", "ga": "ḃċḋḟġṁṗṡṫ", "is": "ðþ", "mt": "ħġċ", "sr": "ђћљњџ", "tr": "ğış"}
+_RARE = {"ca": "·", "cy": "ŵŷ", "ga": "ḃċḋḟġṁṗṡṫ", "is": "ðþ", "mt": "ħġċ", "sr": "ђћљњџ", "tr": "ğış"}
 _NUM_LETTERS_OF_RARE = 25
 _SURE_OF_RARE = 0.9
 

@@ -186,7 +186,7 @@ class Describer:
         )
         captions = merged_captions(
             extended(page.captions, around, composed, shared.captions) if page.captions else (),
-            self._of_whole(shared, is_page=is_page),
+            self._of_whole(shared, page, is_page=is_page),
         )
         if image.captions:
             # "X-ray", "Infrared": another photograph of the same page.
@@ -213,15 +213,22 @@ class Describer:
             homepage=_homepage(pairs, shared),
         )
 
-    def _of_whole(self, shared: Description, *, is_page: bool) -> tuple[Caption, ...]:
-        """The captions about the whole, extended; all pages of a work have the same."""
+    def _of_whole(self, shared: Description, page: Description, *, is_page: bool) -> tuple[Caption, ...]:
+        """The captions about the whole, extended, but for those that the page repeats.
+
+        All pages of a work have the same.
+        """
         known = self._extended.get((id(shared), is_page))
         if known is None or known[0] is not shared:
             if len(self._extended) >= MAX_REMEMBERED:
                 self._extended.clear()
             captions = extended(shared.captions, shared.around, self._profile.composed, is_page=is_page)
             known = self._extended[id(shared), is_page] = (shared, captions)
-        return known[1]
+        if not page.captions:
+            return known[1]
+        repeated = {caption.text.casefold() for caption in page.captions}
+        both = zip(shared.captions, known[1], strict=True)
+        return tuple(longer for plain, longer in both if plain.text.casefold() not in repeated)
 
     def texts(self, pairs: Sequence[RawPair], fields: Collection[str]) -> dict[str, tuple[str, ...]]:
         """The plain texts of some fields (`subject`, `place`), each text once."""

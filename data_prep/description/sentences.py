@@ -28,6 +28,13 @@ _SUBDIVISION: Final = re.compile(r"\s*--\s*")
 
 # "ca. 1920 (made)", "Nottingham (printed)": museums distinguish several dates and places in this way.
 _MAKING: Final = re.compile(r"\s*\([^\W\d_][^()\d]{2,30}\)$")
+# "Executed 1651", "datiert 1760": a reader takes the date of a picture for that of its making.
+_MADE: Final = re.compile(
+    r"(?:executed|made|created|produced|painted|drawn|printed|published|taken|photographed"
+    r"|(?:signed and )?dated|utf(?:ört|örd)?\.|datiert|entstanden|gemalt|daté|datée|datato|datata|fechado"
+    r"|fechada|gedateerd|dateret|datert)\s*:?\s+(?=\S*\d)",
+    re.IGNORECASE,
+)
 # "179." means a decade; January 1 mostly means the whole year.
 _CODED: Final = re.compile(r"\d{2,3}(?:\.{1,2}|[-?uUxX]{1,2})\??|\d{4}-01-01(?:T.*)?|\d{4}-\d\d-\d\dT.*")
 _VOLUME: Final = re.compile(r"\b(?:vol|no|nr|bd|tome|t)\b\.?\s*\d", re.IGNORECASE)
@@ -157,6 +164,7 @@ def _shown_date(date: Date) -> str:
     Only the years, if the text contains more than a date (a publisher) or a coded one (`179.`, `1924-01-01`).
     """
     text = _MAKING.sub("", re.sub(r"[\[\]]", "", _NO_PLACE.sub("", date.text or ""))).strip(" ,:;")
+    text = _MADE.sub("", text)
     if not (":" in text or _CODED.fullmatch(text) or _VOLUME.search(text)):
         return re.sub(r"(?<=\w\w\w)\.$", "", text) if len(text) <= MAX_DATE_CHARS else ""
     if date.earliest is None or date.latest is None or date.earliest < 1:

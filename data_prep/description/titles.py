@@ -25,6 +25,7 @@ _SYLLABLES_PER_WORD: Final = 3
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _YEAR: Final = re.compile(r"\d{4}")
 _MIN_PAGES: Final = 20
+_MAX_REMARK_WORDS: Final = 2
 # "Hedvig Eleonora, 1636-1715, drottning av Sverige"
 _LIFE: Final = re.compile(
     r"[,(]\s*(?:c\w{0,4}\.?\s*)?1\d{3}\s*[-–—]\s*(?:c\w{0,4}\.?\s*)?(?:\d{2}|1[4-9]\d\d|20\d\d)\b"
@@ -47,10 +48,12 @@ def extended(
         is_page: whether the image shows a page, so that the title of the work is the title of a book.
     """
     titles = [one for one in whole if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
+    own = [one for one in captions if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
     is_page = is_page and composition.max_title_words > 0
     of_book = [is_page and _is_of_a_book(one) for one in captions]
     return tuple(
-        _extended(one, around, composition, titles, is_page=is_title)
+        # A remark is one on the object that a title names; a title is not joined with its own variants.
+        _extended(one, around, composition, titles or own * (one.field == "description"), is_page=is_title)
         if is_title or _says_little(one, composition)
         else one
         for one, is_title in zip(captions, of_book, strict=True)
@@ -94,15 +97,16 @@ def _is_of_a_book(caption: Caption) -> bool:
 
 
 def _says_little(caption: Caption, composition: Composition) -> bool:
+    if caption.field == "description" and composition.max_title_words:
+        # "Copy", "Separate map": of what?
+        return num_words(caption.text) <= _MAX_REMARK_WORDS
     is_label = caption.field == "caption" and caption.level == "page"
     if caption.role != "title" and not is_label:
         return False
     is_long = caption.field == "contents" or caption.level == "work" or is_name(caption.text)
-    return num_words(caption.text) <= (
-        composition.max_heading_words
-        if is_long and composition.max_title_words
-        else composition.max_title_words
-    )
+    short = composition.max_label_words if is_label else composition.max_title_words
+    limit = composition.max_heading_words if is_long else short
+    return bool(composition.max_title_words) and num_words(caption.text) <= limit
 
 
 def is_name(text: str) -> bool:

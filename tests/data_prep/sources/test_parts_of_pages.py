@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from data_prep.candidate import Candidate, Found
+from data_prep.description.raw import Describer
 from data_prep.institutions import InstitutionProfile
 from data_prep.sources.library_xml import read_library_xml
 from iconoclip.record import Region
@@ -160,6 +161,21 @@ def illustration(area: str) -> str:
     )
 
 
+def test_a_part_is_described_again_from_what_its_record_keeps() -> None:
+    """So a remapped set equals a fresh harvest."""
+    zone = (
+        '<zone xml:id="z1" type="illustration" ulx="0" uly="0" lrx="500" lry="700"><desc>A swan</desc></zone>'
+    )
+    figure = '<pb facs="#s1"/><figure><figDesc>A mandrake like a man</figDesc></figure>'
+    area = illustration('<mets:area FILEID="I1" SHAPE="RECT" COORDS="100,200,600,900"/>')
+    documents = (tei(PAGE.format(zone), figure), mets(area))
+    candidates = [one for document in documents for one in found_in(document).candidates]
+    assert len(candidates) == 5
+    for one in candidates:
+        again = Describer(ANY).described(one.raw, one.num_images, one.raw_num_dropped)
+        assert {name: getattr(one, name) for name in again.fields} == again.fields
+
+
 def test_an_area_of_mets_is_a_region() -> None:
     shapes = {
         'SHAPE="RECT" COORDS="100,200,600,900"': Region(x=100, y=200, width=500, height=700),
@@ -198,5 +214,5 @@ def test_the_plates_of_mods_have_words_of_their_own() -> None:
     )
     assert [candidate.image_uri for candidate in found.candidates] == [f"{ORIGIN}/1.jpg", f"{ORIGIN}/2.jpg"]
     mornings = [said(candidate, "page")[0] for candidate in found.candidates]
-    assert mornings == ["The mill in the morning", "The mill on fire at night"]
+    assert mornings == ["The mill in the morning. Views of the mill", "The mill on fire at night"]
     assert {candidate.rights_raw for candidate in found.candidates} == {PDM}
