@@ -90,7 +90,7 @@ def test_a_workbook_is_packed_with_what_was_guessed(museum: Path, capsys: pytest
     assert sorted(found) == ["1", "2", "3"]
     record = found["1"]
     texts = {caption.field: caption.text for caption in record.captions}  # type: ignore[attr-defined]
-    assert texts["title"] == "Kirche; dahinter der Dom"
+    assert texts["title"] == "Kirche; dahinter der Dom. M. Merian"
     assert "Depot" not in record.model_dump_json()  # type: ignore[attr-defined]
     # What was written is what another run reads the same with.
     config = yaml.safe_load(Path("set.pack.yaml").read_text())
