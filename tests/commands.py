@@ -9,9 +9,10 @@ What starts Python by itself, such as SLURM, gets the program of `write_python`:
 arguments, environment and streams to the same server, passes signals on, and ends as the command does. When
 it is killed, the command is killed.
 
+So do the further ranks that Lightning starts for a training of a command.
+
 What this does not test is the start of Python itself: variables that a library reads while it is imported,
-and which modules a command imports. Tests of these start Python with `subprocess`; so do torchrun and
-Lightning with each further rank.
+and which modules a command imports. Tests of these start Python with `subprocess`; so does torchrun.
 """
 
 from __future__ import annotations
@@ -26,36 +27,47 @@ import resource
 import runpy
 import secrets
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 THE_COMMAND = ("-m", "iconoclip.cli")
 # A request and its open files in one message: larger than any command line and environment of a test.
 MESSAGE_BYTES = 200_000
+MAX_FILES = 64
 # The packages of this project: a command that names other code in PYTHONPATH imports it from there.
 OURS = ("iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections")
+# The process that starts further ranks puts its number here, and each compares it with that of its parent.
+PARENT_OF_RANK = "ICONOCLIP_RANK_OF"
 # These import torch. What is quick to start, starts with the Python of this environment.
 HANDED_OVER = ("train", "evaluate", "export", "encode", "index")
+# So does what decodes the images of a harvest: it imports numpy and Pillow, and hundreds of tests harvest.
+DECODER = "data_prep.images.decoding"
 PYTHON = """\
 #!{python} -IS
 import json, os, signal, socket, sys
 
 words = [word for word in sys.argv[1:] if word not in ("-u", "-P")]
-if words[:2] != ["-m", "iconoclip.cli"] or words[2:3] == [] or words[2] not in {verbs}:
+sockets = [int(word) for word in words[3:]] if words[:2] == ["-m", {decoder!r}] else []
+if not sockets and (words[:2] != ["-m", "iconoclip.cli"] or words[2:3] == [] or words[2] not in {verbs}):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect({address!r})
 request = {{"words": words, "cwd": os.getcwd(), "env": dict(os.environ)}}
-request |= {{"max_file_bytes": None, "python": __file__}}
-socket.send_fds(server, [json.dumps(request).encode()], [1, 2])
+request |= {{"max_file_bytes": None, "python": __file__, "parent": str(os.getppid())}}
+socket.send_fds(server, [json.dumps(request).encode()], [1, 2, *sockets])
+for number in sockets:
+    os.close(number)
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT):
     signal.signal(number, lambda number, frame: server.send(str(number).encode()))
 pid, code = int(server.recv(100)), json.loads(server.recv(100))[0]
@@ -66,6 +78,7 @@ sys.exit(code)
 """
 
 _server: tuple[socket.socket, int, str] | None = None
+_rank_python: Path | None = None
 _processor_seconds = 0.0
 
 
@@ -77,7 +90,7 @@ def processor_seconds() -> float:
 
 def start_server() -> None:
     """Fork the server of this process; what is imported now is imported in every command."""
-    global _server
+    global _server, _rank_python
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # No file: the kernel forgets the address together with its last process.
     address = f"\0iconoclip-{os.getpid()}-{secrets.token_hex(8)}"
@@ -86,6 +99,10 @@ def start_server() -> None:
     listener.listen()
     warm()
     gc.collect()
+    from data_prep.images.decoders import Decoders
+
+    program = Path(tempfile.mkdtemp(prefix="iconoclip-")) / "python"
+    Decoders.PROGRAM = (str(program), "-m", DECODER)
     pid = os.fork()
     if pid == 0:
         ours.close()
@@ -93,10 +110,14 @@ def start_server() -> None:
     theirs.close()
     listener.close()
     _server = ours, pid, address
+    _rank_python = write_python(program)
 
 
 def warm() -> None:
-    """Read once what each harvest reads: the model that detects languages, and the vocabulary of labels."""
+    """Import and read once what each harvest does: what decodes images, the model that detects languages, and
+    the vocabulary of labels."""
+    import_module("PIL.JpegImagePlugin")
+    import_module(DECODER)
     from data_prep.description.languages import guess
     from data_prep.description.page_labels import is_page_label
 
@@ -106,12 +127,15 @@ def warm() -> None:
 
 def stop_server() -> None:
     """End the server of this process, if there is one; commands that still run are left alone."""
-    global _server
+    global _server, _rank_python
     if _server is not None:
         address, pid, _ = _server
         address.close()
         os.waitpid(pid, 0)
         _server = None
+    if _rank_python is not None:
+        shutil.rmtree(_rank_python.parent)
+        _rank_python = None
 
 
 def write_python(file: Path) -> Path:
@@ -120,7 +144,8 @@ def write_python(file: Path) -> Path:
     It is as good as the Python of this environment for everything else.
     """
     assert _server is not None, "no server: pytest starts it after collection, see tests/conftest.py"
-    file.write_text(PYTHON.format(python=sys.executable, verbs=HANDED_OVER, address=_server[2]))
+    words = {"python": sys.executable, "verbs": HANDED_OVER, "decoder": DECODER, "address": _server[2]}
+    file.write_text(PYTHON.format(**words))
     file.chmod(0o755)
     return file
 
@@ -152,6 +177,7 @@ class Command:
             "cwd": str(cwd or Path.cwd()),
             "env": dict(os.environ if env is None else env),
             "max_file_bytes": max_file_bytes,
+            "rank_python": str(_rank_python),
         }
         socket.send_fds(_server[0], [json.dumps(request).encode()], [*self._streams, status.fileno()])
         status.close()
@@ -230,7 +256,7 @@ def _serve(address: socket.socket, listener: socket.socket) -> NoReturn:
     while True:
         ready, _, _ = select.select([address, listener], [], [])
         asking = address if address in ready else listener.accept()[0]
-        message, numbers, _, _ = socket.recv_fds(asking, MESSAGE_BYTES, 3)
+        message, numbers, _, _ = socket.recv_fds(asking, MESSAGE_BYTES, MAX_FILES)
         if not message and asking is address:
             os._exit(0)
         if asking is not address:
@@ -245,18 +271,22 @@ def _serve(address: socket.socket, listener: socket.socket) -> NoReturn:
 
 def _keep(request: dict[str, object], numbers: list[int]) -> NoReturn:
     """Fork the command, tell its process id, wait for it, and tell its exit code and processor seconds."""
-    *streams, status = numbers
+    *files, status = numbers
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
         os.close(status)
-        _become(request, streams)
+        os.setpgid(0, 0 if "python" in request else os.getpgid(0))
+        _become(request, files)
+    for number in files:
+        os.close(number)
     os.write(status, str(child).encode())
     if "python" in request:
         _pass_signals(status, child)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    os.write(status, json.dumps([code, used.ru_utime + used.ru_stime]).encode())
+    with contextlib.suppress(OSError):  # the process that it took the place of was killed
+        os.write(status, json.dumps([code, used.ru_utime + used.ru_stime]).encode())
     os._exit(0)
 
 
@@ -267,16 +297,23 @@ def _pass_signals(status: int, child: int) -> None:
     ended = os.pidfd_open(child)
     while ended not in (ready := select.select([ended, status], [], [])[0]):
         message = os.read(status, 100) if status in ready else b""
-        os.kill(child, int(message or signal.SIGKILL))
         if not message:
+            os.killpg(child, signal.SIGKILL)
             return
+        os.kill(child, int(message))
 
 
-def _become(request: dict[str, object], streams: list[int]) -> NoReturn:
-    """Turn this process into the command, and end as Python would."""
+def _become(request: dict[str, object], files: list[int]) -> NoReturn:
+    """Turn this process into the command, and end as Python would.
+
+    `files` are its standard output, its standard error, and the sockets that its last words name.
+    """
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, stream in zip((1, 2), streams, strict=True):
-        os.dup2(stream, number)
+    for number, file in zip((1, 2), files[:2], strict=True):
+        os.dup2(file, number)
+    words = list(request["words"])  # type: ignore[call-overload]
+    if sockets := files[2:]:
+        words[-len(sockets) :] = [str(number) for number in sockets]
     sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
     sys.stderr = open(2, "w", errors="backslashreplace", buffering=1)  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -290,11 +327,15 @@ def _become(request: dict[str, object], streams: list[int]) -> NoReturn:
         os.environ.clear()
         os.environ.update(request["env"])  # type: ignore[call-overload]
         os.chdir(str(request["cwd"]))
-        if "python" in request:
+        if "python" in request and words[:2] != ["-m", DECODER]:
             _take_code_from_path(str(request["python"]))
+            if os.environ.get(PARENT_OF_RANK) == request["parent"]:
+                os.environ[PARENT_OF_RANK] = str(os.getppid())
+        elif words[:3] == [*THE_COMMAND, "train"]:
+            sys.executable = str(request["rank_python"])
         if limit := request["max_file_bytes"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # type: ignore[arg-type]
-        code = _run_python(list(request["words"]))  # type: ignore[call-overload]
+        code = _run_python(words)
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
     except BaseException:

@@ -6,10 +6,12 @@ import gc
 import os
 import shutil
 import signal
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -46,6 +48,29 @@ sys.dont_write_bytecode = False
 # tenth of the time. pytest_collection_finish enables it again.
 gc.disable()
 
+
+def read_certificates_once() -> None:
+    """Make the clients of this process, and of the commands forked from it, share what they trust.
+
+    Each client reads 140 certificates of authorities for 50 ms of processor time, also for http.
+    """
+    make = httpx2.create_ssl_context
+    made: dict[tuple[object, ...], ssl.SSLContext] = {}
+
+    def shared(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        if verify is not True or isinstance(cert, str | tuple):
+            return make(verify=verify, cert=cert, trust_env=trust_env)
+        key = (trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        if key not in made:
+            made[key] = make(trust_env=trust_env)
+        return made[key]
+
+    for module in (httpx2, httpx2._transports.default):
+        module.create_ssl_context = shared  # type: ignore[attr-defined]
+
+
+read_certificates_once()
+
 # What takes longest on two slow cores, longest first: a long file that starts last keeps one worker busy
 # while the others have nothing to do. `make test ARGS=--durations=50` lists what is slow today.
 LONGEST_FIRST = (
@@ -74,7 +99,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Count processor seconds if that was requested."""
-    if processor_time.IS_ON:
+    if processor_time.NUM_LINES:
         config.pluginmanager.register(processor_time)
 
 

@@ -1,4 +1,4 @@
-"""Processor seconds of the tests by folder, file and test: `CPU_TIMES=1 make test` prints them.
+"""Processor seconds of the tests by folder, file and test: `CPU_TIMES=40 make test` prints the forty largest.
 
 The wall-clock times of `--durations` mix work with waiting and with what else runs on the machine. A child
 process counts when it has ended and its parent has waited for it; a service that outlives a test counts with
@@ -16,7 +16,7 @@ import pytest
 
 from tests import commands
 
-IS_ON = bool(os.environ.get("CPU_TIMES"))
+NUM_LINES = int(os.environ.get("CPU_TIMES", "0"))
 _NAME = "processor_seconds"
 
 
@@ -48,7 +48,7 @@ _BEGAN = pytest.StashKey[float]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the sums by folder, and the forty slowest files and tests."""
+    """Print the sums by folder, and the files and tests that take most."""
     tests: Counter[str] = Counter()
     files: Counter[str] = Counter()
     folders: Counter[str] = Counter()
@@ -61,5 +61,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     files[path] += seconds
                     folders["/".join(path.split("/")[:2])] += seconds
     terminalreporter.section(f"processor seconds: {sum(files.values()):.0f}")
-    for path, seconds in [*folders.most_common(), *files.most_common(40), *tests.most_common(40)]:
+    for path, seconds in [
+        *folders.most_common(),
+        *files.most_common(NUM_LINES),
+        *tests.most_common(NUM_LINES),
+    ]:
         terminalreporter.line(f"{seconds:8.1f}  {path}")

@@ -22,6 +22,8 @@ def flock(file, operation):
 fcntl.flock = flock
 """
 NUMBERS = [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP]
+# A command takes seconds; which number the system gives is the same to all of them.
+NUMBERS_FOR_COMMANDS = [NUMBERS[0], *(pytest.param(number, marks=pytest.mark.long) for number in NUMBERS[1:])]
 
 
 def take_locks_away(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

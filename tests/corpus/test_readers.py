@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,9 +63,49 @@ def test_every_presentation_document_is_read(folder: str) -> None:
         assert item.candidates or item.links or item.refusals, f"{path.name} passed in silence"
         keys = [(candidate.source.id, candidate.region) for candidate in item.candidates]
         assert len(keys) == len(set(keys)), f"{path.name}: two samples of one key"
+        if folder.startswith("manifests"):
+            check_images(folder, path, item)
         found.append(item)
     report(folder, found)
     assert found
+
+
+def check_images(folder: str, path: Path, found: Found) -> None:
+    """Every image of a manifest is a candidate, or is refused."""
+    value = json.loads(path.read_text(encoding="utf-8-sig"))
+    expected = _num_images_2(value) if folder.endswith("v2") else _num_images_3(value)
+    canvases = {candidate.source.id for candidate in found.candidates}
+    no_images = ("a canvas without an image", "a manifest without canvases", "a Canvas, neither")
+    refused = [
+        item
+        for item in found.refusals
+        if not item.reason.startswith(no_images) and "#xywh" not in item.source
+    ]
+    assert len(canvases) + len(refused) == expected, path.name
+
+
+def _num_images_2(value: Any) -> int:
+    sequences = value.get("sequences", [])
+    canvases = (
+        (sequences if isinstance(sequences, dict) else sequences[0]).get("canvases", []) if sequences else []
+    )
+    if "images" in value:  # a canvas alone
+        canvases = [value]
+    resources = [image["resource"] for canvas in canvases for image in canvas.get("images", [])]
+    alternatives = [item.get("item", []) for item in resources if item.get("@type") == "oa:Choice"]
+    return len(resources) + sum(len(item) if isinstance(item, list) else 1 for item in alternatives)
+
+
+def _num_images_3(value: Any) -> int:
+    """Bodies painted on the canvases of a manifest, each item of a Choice counted."""
+    number = 0
+    for canvas in value.get("items", []):
+        for page in canvas.get("items", []):
+            for annotation in page.get("items", []):
+                body = annotation.get("body", [])
+                for item in body if isinstance(body, list) else [body]:
+                    number += len(item["items"]) if item.get("type") == "Choice" else 1
+    return number
 
 
 BAD_MANIFESTS = {

@@ -48,6 +48,8 @@ def sample(row: dict[str, Any]) -> tuple[Record, bytes]:
     return record, jpeg
 
 
+# `tests/corpus/test_road.py` has the short form.
+@pytest.mark.long
 def test_the_road_is_not_paved_for_the_demo_only(make_index: Callable[..., Path]) -> None:
     lines = (MATERIAL / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
     samples = [sample(json.loads(line)) for line in lines]

@@ -96,7 +96,7 @@ def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
 def words(archive: Any, out: Path) -> list[str]:
     options = {
         "out": out, "harvested_at": "2026-01-02T03:04:05Z", "max_side_pixels": 64, "num_workers": 1,
-        "network.retry_seconds": 0.01, "storage.max_shard_bytes": 150_000,
+        "network.retry_seconds": 0.01, "storage.max_shard_bytes": 100_000,
     }  # fmt: skip
     return [
         "harvest",
@@ -107,7 +107,7 @@ def words(archive: Any, out: Path) -> list[str]:
 
 @pytest.fixture
 def large(archive: Any) -> Any:
-    archive.num_manifests = 120
+    archive.num_manifests = 60
     archive.rights = {7: None}
     return archive
 
@@ -157,14 +157,14 @@ def test_killed_while_packing(large, tmp_path, forker):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_politely_keeps_all_that_came(large, tmp_path, forker, number):
-    assert forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 60, number=number) == 75
+    assert forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 30, number=number) == 75
     assert not (tmp_path / "shardset.json").exists()
     first = images(large)
     assert forker.run(words(large, tmp_path)) == 3
     twice = set(first) & set(images(large)[len(first) :])
     # Those whose transfer was cut are requested again; eight at most were under way.
     assert len(twice) <= 8
-    assert len(ShardSet(tmp_path)) == 119
+    assert len(ShardSet(tmp_path)) == 59
 
 
 def test_one_harvest_at_a_time_in_a_folder(large, tmp_path, forker):
@@ -180,7 +180,7 @@ def test_one_harvest_at_a_time_in_a_folder(large, tmp_path, forker):
 
 def test_damaged_spool_is_fetched_again(large, tmp_path, forker):
     """What the disk lost between two runs is noticed by its checksum."""
-    code = forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 100, number=signal.SIGTERM)
+    code = forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 50, number=signal.SIGTERM)
     assert code == 75
     spool = tmp_path / ".harvest" / "spool-000000.bin"
     with spool.open("r+b") as file:
@@ -189,4 +189,4 @@ def test_damaged_spool_is_fetched_again(large, tmp_path, forker):
     assert forker.run(words(large, tmp_path)) == 3, forker.said
     shardset = ShardSet(tmp_path)
     shardset.verify()
-    assert len(shardset) == 119
+    assert len(shardset) == 59

@@ -191,7 +191,7 @@ def test_a_pack_run_again_says_so(folder, tmp_path, capsys):
     assert "already" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("number", without_locks.NUMBERS)
+@pytest.mark.parametrize("number", without_locks.NUMBERS_FOR_COMMANDS)
 def test_a_table_is_packed_where_there_are_no_file_locks(folder, tmp_path, number):
     table = write_csv(folder, rows())
     words = [
