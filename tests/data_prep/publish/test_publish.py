@@ -295,6 +295,7 @@ def test_s3_gets_the_set_and_forgets_what_was_withdrawn(haus: Path, bucket: Any,
     assert len(keys_of(tmp_path / "copy")) == NUM_OPEN - 1
 
 
+@pytest.mark.long
 def test_a_changed_object_is_found_and_mended(
     haus: Path, bucket: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
