@@ -6,15 +6,19 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
 
 from data_prep.segment.engines.shipped import ShippedEngine
+from iconoclip.cli import main
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES
 from iconoclip.page_layout.reading import Reading
+from iconoclip.shardset import ShardSetWriter
+from tests.data_prep.segment.conftest import PICTURE, page, record_of
 from training.pages.calibrate import HeldOut, fitted, logistic, multinomial
 from training.pages.crossval import folds_of, looked_at
 from training.pages.export import read_reading, write_model
@@ -22,6 +26,11 @@ from training.pages.fit import fit
 from training.pages.network import NUM_SUMMARY, PageNet
 from training.pages.samples import Sampler, stored
 from training.pages.truth import read_pages
+
+
+def origin_of(path) -> dict[str, object]:
+    properties = {one.key: one.value for one in onnx.load(path).metadata_props}
+    return json.loads(properties["iconoclip"])["origin"]
 
 
 def write_pages(folder, rows: list[dict[str, object]], size: tuple[int, int] = (300, 400)):
@@ -161,6 +170,40 @@ def test_the_file_gives_what_torch_gives(tmp_path):
         assert np.allclose(summary, expected[1], atol=1e-3)
         assert maps.shape == (1, len(CLASSES), shape[2] // CELL, shape[3] // CELL)
         assert np.allclose(maps.sum(1), 1, atol=1e-4)
+
+
+def test_the_command_trains_from_corrections_and_the_model_is_used(tmp_path, capsys):
+    marked = write_pages(tmp_path, [
+        {"file": f"images/{n}.jpg", "document": f"d{n}", "zones": [zone("GraphicZone", 60, 90, 150, 130)]}
+        for n in range(2)
+    ])  # fmt: skip
+    with ShardSetWriter(tmp_path / "set", name="book", policy="open@1", created_at="2026-01-02T03:04:05Z",
+                        created_by="a test") as writer:  # fmt: skip
+        record = record_of(1, page(PICTURE))
+        writer.add(record, page(PICTURE))
+    box = {"kind": "illustration", "box": [0.25, 0.25, 0.75, 0.55]}
+    corrections = tmp_path / "corrections.jsonl"
+    corrections.write_text(json.dumps({"key": record.key, "kind": "mixed", "boxes": [box]}) + "\n")
+    out = tmp_path / "mine.onnx"
+    options = {"out": out, "train": marked, "corrections": corrections, "num_samples": 2, "num_folds": 2}
+    line = ["segment", str(tmp_path / "set")]
+    line += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    assert main(line) == 0
+    printed = capsys.readouterr()
+    assert "3 pages of 3 documents" in printed.err
+    assert "| all | 3 |" in printed.out
+    origin = origin_of(out)
+    assert origin["pages_by_group"] == {"": 2, "corrections": 1}
+    ending = main(["segment", str(tmp_path / "set"), "--model", str(out), "--out", str(tmp_path / "found")])
+    # It may find nothing after so few samples; then the command says so.
+    assert ending in (0, 2)
+    assert (tmp_path / "found" / "pages.parquet").is_file()
+
+
+def test_too_few_documents_are_refused(tmp_path, capsys):
+    marked = write_pages(tmp_path, [{"file": "images/a.jpg", "document": "d", "zones": []}])
+    assert main(["segment", "--train", str(marked), "--out", str(tmp_path / "m.onnx")]) == 2
+    assert "1 documents cannot be divided into 3 folds" in capsys.readouterr().err
 
 
 def test_a_model_learns_what_ink_is(tmp_path):
