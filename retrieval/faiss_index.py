@@ -34,9 +34,8 @@ MAX_EXACT_VECTORS = 50_000
 MAX_HNSW_VECTORS = 150_000
 # Below this many rows that pass a filter, all of them are compared.
 MAX_FILTERED_EXACT = 50_000
-# In a large file, where mapping the page of each row takes longer than scanning the approximate index with
-# the filter, fewer; these are read row by row.
-MAX_READ_SINGLY = 5_000
+# In a large file, mapping the page of each row takes longer: so fewer, and up to so many rows are read alone.
+MAX_FILTERED_READ, MAX_READ_SINGLY = 5_000, 20_000
 # An approximate index proposes this many candidates per requested neighbour, and this many in addition: the
 # coarser the codes, the more. Product codes need most if a filter allows only items far from the query.
 OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 2}
@@ -254,7 +253,7 @@ class Segment:
         num_passing = len(self) if mask_N is None else int(mask_N.sum())
         # A graph leads to vectors near the query, and a filter may exclude all of them. With few allowed
         # rows, comparing each of them is better, too.
-        few = MAX_READ_SINGLY if self._pages.are_many else MAX_FILTERED_EXACT
+        few = MAX_FILTERED_READ if self._pages.are_many else MAX_FILTERED_EXACT
         compares_all = mask_N is not None and (self.choice.kind == "hnsw" or num_passing <= few)
         if self._ann is None or compares_all or 4 * k > num_passing:
             return self.exact(query_D, k, mask_N)

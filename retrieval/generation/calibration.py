@@ -141,16 +141,20 @@ def likelihoods(
     return probabilities(curve_of(calibration, side), scores_of(statistics, query_D, cosines))
 
 
-def least_cosine(
-    calibration: Calibration | None, statistics: Statistics, query_D: Vectors, side: Side, log_odds: float
-) -> float:
-    """The cosine from which on `likelihoods` gives at least these log odds; infinite if none does, or all."""
+def least_cosines(
+    calibration: Calibration | None,
+    statistics: Statistics,
+    query_D: Vectors,
+    side: Side,
+    log_odds: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """The cosines from which on `likelihoods` gives these log odds; infinite if no cosine decides."""
     if calibration is None:
-        return 2 / (1 + math.exp(-log_odds)) - 1
+        return np.asarray(np.tanh(log_odds / 2))
     curve, deviation = curve_of(calibration, side), statistics.deviation(query_D)
     slope = curve.cosine + curve.z / deviation
     if slope == 0:
-        return -math.inf if curve.intercept >= log_odds else math.inf
+        return np.where(log_odds <= curve.intercept, -math.inf, math.inf)
     return (log_odds - curve.intercept + curve.z * float(query_D @ statistics.mean) / deviation) / slope
 
 

@@ -93,13 +93,12 @@ def combined(relevance: Relevance, words: WordEvidence, by_picture_M: Floats | N
     return np.asarray(likely_M, np.float32)
 
 
-def least_log_odds(relevance: Relevance, words: WordEvidence) -> float:
-    """Log odds of a picture below which none of these items, which have some words, is as likely as not."""
+def least_log_odds(relevance: Relevance, words: WordEvidence) -> npt.NDArray[np.float64]:
+    """Log odds of a picture below which each of these items, which have some words, does not match [M]."""
     *weights, weight = relevance.hybrid
     if not words.has_known_word or not weight:
-        return 0.0
-    odds_M = words.features @ np.array(weights) + relevance.hybrid_intercept
-    return float(-odds_M.max() / weight) if len(odds_M) else 0.0
+        return np.zeros(len(words.rows))
+    return -(words.features @ np.array(weights) + relevance.hybrid_intercept) / weight
 
 
 def _matching(likely_M: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

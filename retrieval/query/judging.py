@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from retrieval.backends.interface import Vectors
-from retrieval.generation.calibration import curve_of, least_cosine, likelihoods
+from retrieval.generation.calibration import Statistics, curve_of, least_cosines, likelihoods
+from retrieval.generation.manifest import Calibration
 from retrieval.live.view import IndexView
 from retrieval.query.vector import QueryPart, QueryVector
 
@@ -35,15 +37,22 @@ class PictureJudge:
         """The likelihood of each of the vectors, 0 to 1."""
         return self._mean(self.wanted.wanted, vectors_CD)
 
-    def least_cosine(self, log_odds: float) -> float | None:
-        """The cosine from which on a picture has at least these log odds; None if the query has several
-        parts, because then no one cosine decides.
-        """
-        if len(self.wanted.parts) != 1 or not self.wanted.wanted:
-            return None
-        (part,) = self.wanted.parts
-        calibration, statistics = self.view.sealed.manifest.calibration, self.view.sealed.statistics
-        return least_cosine(calibration, statistics, part.vector, part.side, log_odds)
+    @property
+    def only_part(self) -> QueryPart | None:
+        """The part of a query that has but one, which is wanted: then a cosine decides all."""
+        return self.wanted.parts[0] if len(self.wanted.parts) == len(self.wanted.wanted) == 1 else None
+
+    def of_cosines(self, part: QueryPart, cosines_C: Vectors) -> Vectors:
+        """The likelihoods of pictures with these cosines to the only part."""
+        return likelihoods(*self._calibrated, part.vector, part.side, cosines_C)
+
+    def least_cosines(self, part: QueryPart, log_odds_C: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The cosines to the only part from which on a picture has at least these log odds."""
+        return least_cosines(*self._calibrated, part.vector, part.side, log_odds_C)
+
+    @property
+    def _calibrated(self) -> tuple[Calibration | None, Statistics]:
+        return self.view.sealed.manifest.calibration, self.view.sealed.statistics
 
     def penalties(self, vectors_CD: Vectors) -> Vectors:
         """The likelihood that each of the vectors is what is not wanted."""
@@ -68,11 +77,7 @@ class PictureJudge:
     def _mean(self, parts: Sequence[QueryPart], vectors_CD: Vectors) -> Vectors:
         if not parts:
             return np.full(len(vectors_CD), NO_CLAIM, np.float32)
-        calibration, statistics = self.view.sealed.manifest.calibration, self.view.sealed.statistics
-        judged = []
-        for part in parts:
-            side, vector_D = part.side, part.vector
-            judged.append(likelihoods(calibration, statistics, vector_D, side, vectors_CD @ vector_D))
+        judged = [self.of_cosines(part, vectors_CD @ part.vector) for part in parts]
         weights = [abs(part.weight) for part in parts]
         return np.average(judged, axis=0, weights=weights).astype(np.float32)
 

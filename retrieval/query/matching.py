@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from retrieval.backends.interface import Mask, Rows, Vectors
 from retrieval.generation.calibration import MIN_PROBABILITY
@@ -107,34 +108,42 @@ class Matcher:
             matches_M = np.zeros(num, bool)
         unsure_M = ~matches_M & (highest_M >= MIN_PROBABILITY)
         if unsure_M.any():
-            chosen_M = self._worth_reading(words, unsure_M, highest_M)
-            matches_M[chosen_M] = self._judged(words.kept(chosen_M), words.has_called) >= MIN_PROBABILITY
+            matches_M[unsure_M] = self._with_picture(words.kept(unsure_M), words.has_called)
         return matches_M
 
-    def _worth_reading(self, words: WordEvidence, unsure_M: Mask, highest_M: Vectors) -> Mask:
-        """Those of the unsure items whose pictures must be compared one by one."""
+    def _with_picture(self, words: WordEvidence, has_called: bool) -> Mask:
+        """Which items match whose words alone do not decide."""
         assert self.judge is not None
-        least = self.judge.least_cosine(least_log_odds(self.relevance, words.kept(unsure_M)))
-        if least is None:
-            best = np.flatnonzero(unsure_M)
-            best = best[np.argsort(-highest_M[best], kind="stable")[:MAX_READ]]
-            chosen_M = np.zeros(len(unsure_M), bool)
-            chosen_M[best] = True
-            return chosen_M
-        rows = np.union1d(self._nearest(words.rows[unsure_M], least - ROUNDING), list(self.captions))
-        return unsure_M & np.isin(words.rows, rows)
+        part = self.judge.only_part
+        if part is None:
+            best_M = self._first(-combined(self.relevance, words, np.ones(len(words.rows), np.float32)))
+            matches_M = np.zeros(len(words.rows), bool)
+            matches_M[best_M] = self._judged(words.kept(best_M), has_called) >= MIN_PROBABILITY
+            return matches_M
+        # No picture is nearer than the nearest, so most items need not be compared.
+        least_M = self.judge.least_cosines(part, least_log_odds(self.relevance, words))
+        _, nearest = self._cosines(words.rows, 1)
+        least_M[np.isin(words.rows, list(self.captions))] = -np.inf
+        chosen_M = self._first(least_M) & (least_M <= float(nearest[0]) + ROUNDING)
+        rows, cosines_C = self._cosines(words.rows[chosen_M], int(chosen_M.sum()))
+        by_picture_C = self._with_captions(rows, self.judge.of_cosines(part, cosines_C))
+        about, _ = words.about(rows)
+        scores_C = combined(self.relevance, about.among_called(has_called), by_picture_C)
+        return np.isin(words.rows, rows[scores_C >= MIN_PROBABILITY])
 
-    def _nearest(self, rows: Rows, least: float) -> Rows:
-        """Those of the rows whose pictures have at least this cosine."""
+    @staticmethod
+    def _first(keys_M: npt.NDArray[np.floating]) -> Mask:
+        """The items with the lowest keys, as many as may be read."""
+        first_M = np.zeros(len(keys_M), bool)
+        first_M[np.argsort(keys_M, kind="stable")[:MAX_READ]] = True
+        return first_M
+
+    def _cosines(self, rows: Rows, num: int) -> tuple[Rows, Vectors]:
+        """Those of the rows with the nearest pictures, and their cosines."""
         assert self.judge is not None
         among_N = np.zeros(self.view.num_rows, bool)
         among_N[rows] = True
-        depth = FIRST_DEPTH
-        while True:
-            found, cosines = self.view.backend.search(self.judge.wanted.vector, depth, among_N)
-            if len(found) < depth or depth >= MAX_READ or cosines[-1] < least:
-                return found[cosines >= least]
-            depth = min(depth * DEEPER, MAX_READ)
+        return self.view.backend.search(self.judge.wanted.vector, num, among_N)
 
     def _judged(self, words: WordEvidence, has_called: bool) -> Vectors:
         """The likelihood of items from their words and pictures."""
