@@ -97,8 +97,8 @@ def least_log_odds(relevance: Relevance, words: WordEvidence) -> npt.NDArray[np.
     """Log odds of a picture below which each of these items, which have some words, does not match [M]."""
     *weights, weight = relevance.hybrid
     if not words.has_known_word or not weight:
-        return np.zeros(len(words.rows))
-    return -(words.features @ np.array(weights) + relevance.hybrid_intercept) / weight
+        return np.zeros(len(words.rows), np.float64)
+    return np.asarray(-(words.features @ np.array(weights) + relevance.hybrid_intercept) / weight)
 
 
 def _matching(likely_M: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
