@@ -38,6 +38,7 @@ NO_LANGUAGE = ""
 MAX_TEXT_CHARS = 100
 # The words of a text that it can be completed from; names are short, and one begins with any of their words.
 MAX_STARTS_OF_TITLE, MAX_STARTS = 4, 8
+MIN_START_CHARS = 4
 # Every character of Chinese and Japanese may begin a word.
 MAX_STARTS_UNSPACED = 16
 _PLACE_LABELS = frozenset(
@@ -187,7 +188,9 @@ def texts_of_notations(
 
 
 def starts(text: str, kind: Kind) -> Iterator[str]:
-    """The keys of a text: from the start of each of its first words on; a name also last word first."""
+    """The keys of a text: from the start of each of its first words on, in a title without short ones such as
+    of and the; a name also last word first.
+    """
     key = key_of(text).rstrip()
     if UNSPACED.search(key):
         limit = MAX_STARTS_UNSPACED
@@ -195,6 +198,8 @@ def starts(text: str, kind: Kind) -> Iterator[str]:
     else:
         limit = MAX_STARTS_OF_TITLE if kind == "title" else MAX_STARTS
         starts = [0, *(match.end() for match in _SPACE.finditer(key))]
+        if kind == "title":
+            starts = [n for n in starts if n == 0 or len(key[n:].partition(" ")[0]) >= MIN_START_CHARS]
     for start in starts[:limit]:
         yield key[start:]
     first, space, last = key.rpartition(" ")

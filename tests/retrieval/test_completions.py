@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from iconoclip.record import Caption, RawPair
 from retrieval.generation.catalog import Catalog, CatalogWriter, ImageLocation
-from retrieval.generation.completions import key_of
+from retrieval.generation.completions import key_of, starts
 
 from .conftest import draw, record_of
 
@@ -68,6 +68,12 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     opened = write(tmp_path_factory.mktemp("completions") / "catalog.sqlite", ITEMS)
     yield opened
     opened.close()
+
+
+def test_a_family_s_name_late_in_a_title_begins_a_completion() -> None:
+    found = list(starts("Arms of the family Thornlow of Oxenwellow", "title"))
+    assert found[0].startswith("arms of the")
+    assert [key.split()[0] for key in found] == ["arms", "family", "thornlow", "oxenwellow"]
 
 
 def texts(catalog: Catalog, typed: str, language: str, limit: int = 8) -> list[str]:
