@@ -188,8 +188,8 @@ def texts_of_notations(
 
 
 def starts(text: str, kind: Kind) -> Iterator[str]:
-    """The keys of a text: from the start of each of its first words on, in a title without short ones such as
-    of and the; a name also last word first.
+    """The keys of a text: from the start of each of its first words on, in a long title without short words
+    such as of and the; a name also last word first.
     """
     key = key_of(text).rstrip()
     if UNSPACED.search(key):
@@ -198,7 +198,7 @@ def starts(text: str, kind: Kind) -> Iterator[str]:
     else:
         limit = MAX_STARTS_OF_TITLE if kind == "title" else MAX_STARTS
         starts = [0, *(match.end() for match in _SPACE.finditer(key))]
-        if kind == "title":
+        if kind == "title" and len(starts) > limit:
             starts = [n for n in starts if n == 0 or len(key[n:].partition(" ")[0]) >= MIN_START_CHARS]
     for start in starts[:limit]:
         yield key[start:]
