@@ -194,12 +194,10 @@ def evidence(
     weights_W = np.array([_weight(word, source.num_items) for word in found.values()])
     total = max(weights_W.sum(), 1e-9)
     held_weight_M = weights_W @ held_WM
-    needed_W = np.array([word.num <= COMMON_SHARE * source.num_items for word in found.values()])
-    needed_W = needed_W if needed_W.any() else np.ones(len(needed_W), bool)
+    needed_W = _needed(list(found.values()), source.num_items)
     full_M = (held_WM | ~needed_W[:, None]).all(axis=0)
     names = [word for word in found.values() if _is_name(source, word)]
     named_M = [word.holds(rows) for word in names]
-    titled_M = _in_title(source, list(found.values()), rows) if with_titles else None
     coverage_M = np.asarray(held_weight_M / total, np.float32)
     rarest = math.log(source.num_items + 1)
     return WordEvidence(
@@ -210,7 +208,7 @@ def evidence(
         closeness=_closeness(source, found, words, held_WM, rows),
         is_named=np.all(named_M, axis=0) if names else np.zeros(len(rows), bool),
         is_called=among(rows, called),
-        in_title=np.zeros(len(rows), np.float32) if titled_M is None else titled_M,
+        in_title=_in_title(source, list(found.values()) if with_titles else [], rows),
         is_exact=_exact(source, list(found.values()), rows),
         held=_bits(held_WM[needed_W]),
         has_name=bool(names),
@@ -222,6 +220,12 @@ def evidence(
         weights=tuple(weights_W[needed_W].tolist()),
         complete=_complete(list(found.values()), needed_W),
     )
+
+
+def _needed(words: Sequence[Word], num_items: int) -> npt.NDArray[Any]:
+    """Which words an item must have to match fully: those that few items have, or all if there are none."""
+    needed_W = np.array([word.num <= COMMON_SHARE * num_items for word in words])
+    return needed_W if needed_W.any() else np.ones(len(needed_W), bool)
 
 
 def _rows_of(words: Sequence[Word], called: Rows) -> Rows:

@@ -31,13 +31,26 @@ class WordSource(Protocol):
 
     num_items: int
 
-    def num_with(self, word: str) -> int: ...
-    def rows_with(self, terms: Sequence[str], column: str | None = None, limit: int = -1) -> Rows: ...
-    def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows: ...
-    def texts(self, rows: Sequence[int]) -> list[str]: ...
-    def expanded(self, word: str) -> tuple[str, ...]: ...
-    def second_chance(self, word: str) -> tuple[str, ...]: ...
-    def spelled_like(self, word: str) -> str | None: ...
+    def num_with(self, word: str) -> int:
+        """About how many items have a word."""
+
+    def rows_with(self, terms: Sequence[str], column: str | None = None, limit: int = -1) -> Rows:
+        """The rows that have any of the words, in a column or anywhere, in row order."""
+
+    def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows:
+        """The rows that have a word of every group."""
+
+    def texts(self, rows: Sequence[int]) -> list[str]:
+        """The words of the captions of some rows, in their order."""
+
+    def expanded(self, word: str) -> tuple[str, ...]:
+        """A word with its other forms, and with the compounds that contain it."""
+
+    def second_chance(self, word: str) -> tuple[str, ...]:
+        """The words for which an old or a phonetic spelling may stand."""
+
+    def spelled_like(self, word: str) -> str | None:
+        """The known word that is closest to a misspelt one."""
 
 
 @dataclass

@@ -51,6 +51,7 @@ def _margin_notes(leaf: Leaf, inset: float) -> None:
 
 
 def columns(leaf: Leaf, area: Area) -> list[Area]:
+    """The columns of an area: one or two, as in the volume's style."""
     left, top, width, height = area
     if leaf.style.columns == 1:
         return [area]
@@ -90,6 +91,7 @@ def initial(leaf: Leaf, at: tuple[float, float]) -> tuple[float, int]:
 
 
 def heading(leaf: Leaf, area: Area) -> float:
+    """Set a heading at the top of an area; returns the position below it."""
     left, top, width, _ = area
     lines = [leaf.rng.choice(words.title_lines(leaf.style.language)), words.motto(leaf.rng).title()]
     size = round(leaf.size * leaf.rng.uniform(1.1, 1.7))
@@ -106,6 +108,7 @@ def heading(leaf: Leaf, area: Area) -> float:
 
 
 def captioned(leaf: Leaf, middle: float, top: float, width: float, lines: list[str], size: int) -> TextBlock:
+    """Set centred lines as a caption."""
     variant = leaf.rng.choice(("roman", "italic", "italic"))
     return leaf.centred(
         lines, middle, top, leaf.style.body, size, kind="caption", width=width, variant=variant, leading=1.2
