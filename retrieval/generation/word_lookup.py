@@ -47,7 +47,7 @@ class WordSource(Protocol):
         """A word with its other forms, and with the compounds that contain it."""
 
     def second_chance(self, word: str) -> tuple[str, ...]:
-        """The words for which an old or a phonetic spelling may stand."""
+        """The words that an old or a phonetic spelling may mean."""
 
     def spelled_like(self, word: str) -> str | None:
         """The known word that is closest to a misspelt one."""
