@@ -49,7 +49,7 @@ def withdrawn_pictures(out: Path, parts: Path, pages: ShardSet) -> list[Tombston
     if by_page:
         keys = [*_of_table(out / "pages.parquet", by_page), *_of_parts(part_paths, by_page)]
         for page, picture in keys:
-            reason = f"its page was withdrawn: {by_page[page].reason}"
+            reason = by_page[page].reason
             found.setdefault(picture, Tombstone(key=picture, reason=reason, at=by_page[page].at))
     tombstones = [found[key] for key in sorted(found)]
     if tombstones:

@@ -157,7 +157,7 @@ def test_a_withdrawn_page_takes_its_pictures_with_it(pages_set, tmp_path):
     assert [record.key for record in after.records()] == [kept.key]
     (tombstone,) = after.manifest.tombstones
     assert tombstone.key == gone.key
-    assert "the heir objects" in tombstone.reason
+    assert tombstone.reason == "withdrawn"
 
 
 @pytest.mark.parametrize(
