@@ -264,7 +264,10 @@ def _serve(address: socket.socket, listener: socket.socket) -> NoReturn:
         if os.fork() == 0:
             address.close()
             listener.close()
-            _keep(json.loads(message), numbers)
+            try:
+                _keep(json.loads(message), numbers)
+            finally:
+                os._exit(1)  # never back into the tests, whatever happened
         for number in numbers:
             os.close(number)
 
@@ -280,12 +283,16 @@ def _keep(request: dict[str, object], numbers: list[int]) -> NoReturn:
         _become(request, files)
     for number in files:
         os.close(number)
-    os.write(status, str(child).encode())
+    # Whoever asked may have been killed since.
+    with contextlib.suppress(OSError):
+        os.write(status, str(child).encode())
     if "python" in request:
+        with contextlib.suppress(OSError):  # it has set its group itself, or has ended
+            os.setpgid(child, child)
         _pass_signals(status, child)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with contextlib.suppress(OSError):  # the process that it took the place of was killed
+    with contextlib.suppress(OSError):
         os.write(status, json.dumps([code, used.ru_utime + used.ru_stime]).encode())
     os._exit(0)
 
@@ -296,9 +303,12 @@ def _pass_signals(status: int, child: int) -> None:
     """
     ended = os.pidfd_open(child)
     while ended not in (ready := select.select([ended, status], [], [])[0]):
-        message = os.read(status, 100) if status in ready else b""
+        message = b""
+        with contextlib.suppress(ConnectionError):
+            message = os.read(status, 100)
         if not message:
-            os.killpg(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
             return
         os.kill(child, int(message))
 

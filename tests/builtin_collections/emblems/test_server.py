@@ -100,11 +100,11 @@ def test_captions_come_from_the_institutions_text_in_each_of_its_formats(served,
     wanted, truths = [], []
     for number, manifest in enumerate(manifests):
         volume = book.volume(SEED, number, num_pages=NUM_PAGES)
-        for place, canvas in enumerate(manifest["items"][3:9], start=3):
-            if volume.sheets[place].sorts[0] not in ("plate", "emblem", "small_pictures", "title"):
-                continue
-            wanted.append((record_of(manifest, place), (canvas["width"] // 2, canvas["height"] // 2)))
-            truths.append(book.page(volume, place)[1])
+        for place, canvas in enumerate(manifest["items"]):
+            truth = book.page(volume, place)[1]
+            if any(picture.kind == "illustration" and picture.caption for picture in truth.pictures):
+                wanted.append((record_of(manifest, place), (canvas["width"] // 2, canvas["height"] // 2)))
+                truths.append(truth)
     num_right = num_captions = 0
     formats = set()
     for found, truth in zip(fetched(served, wanted), truths, strict=True):
@@ -119,7 +119,7 @@ def test_captions_come_from_the_institutions_text_in_each_of_its_formats(served,
                 text = tied[number].text if number in tied else ""
                 num_right += text.replace(" ", "") == picture.caption.text.replace(" ", "").replace("ſ", "s")
     assert formats == {"ALTO", "hOCR", "IIIF annotations"}
-    assert num_captions >= 8
+    assert num_captions >= 6
     assert num_right >= 0.95 * num_captions
 
 
