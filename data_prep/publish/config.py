@@ -63,7 +63,7 @@ class PublishConfig(Described):
             "sign what is published with this OpenSSH key; the signature of the set itself is not of it"
         ),
     )
-    verify: Literal["digest", "read"] = Field(
+    compare: Literal["digest", "read"] = Field(
         "digest",
         description=(
             "how the result is checked. digest: the checksums that the place itself computed, where it does;"

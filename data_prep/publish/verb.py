@@ -79,7 +79,7 @@ def target_of(config: PublishConfig) -> Target:
         ConfigError: it names none.
     """
     scheme, found, rest = config.to.partition("://")
-    reads_again = config.verify == "read"
+    reads_again = config.compare == "read"
     if not found:
         return FolderTarget(Path(config.to))
     if scheme == "s3" and (bucket := rest.strip("/").partition("/"))[0]:

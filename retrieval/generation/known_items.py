@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -30,32 +29,21 @@ Features = npt.NDArray[np.float64]
 
 NUM_KNOWN_ITEMS = 60
 MAX_WORDS_OF_WHOLE = 12
-# Stands for a word of a query that the records are taken not to have: no collection has it.
+# A word that no collection has: people also type words that no record has.
 NOBODYS_WORD = "zqxwvyk"
 NUM_PARTIAL, NUM_APART, NUM_RANDOM, NUM_LOOKALIKES = 4, 4, 2, 3
 NUM_COMPETING = 24
-NUM_LONGEST = 3
 # With fewer pairs there is nothing to learn from.
 MIN_PAIRS = 20
 
 
 @dataclass(frozen=True)
 class KnownItemQuery:
-    """A query, and the row of the item that it was made from; None if nothing matches it.
-
-    `hidden` is a word of it that is looked up as if no record had it: so the weight of pictures is learned
-    from what pictures alone can tell, as they do where records do not name all that is seen.
-    """
+    """A query, and the row of the item that it was made from; None if nothing matches it."""
 
     text: str
     row: int | None
     is_pair: bool = False
-    hidden: str | None = None
-
-    @property
-    def words(self) -> list[str]:
-        """The words that are looked up."""
-        return [NOBODYS_WORD if word == self.hidden else word for word in words_in(self.text)]
 
 
 def queries_for(sampled: Sequence[tuple[int, str]]) -> list[KnownItemQuery]:
@@ -70,7 +58,6 @@ def queries_for(sampled: Sequence[tuple[int, str]]) -> list[KnownItemQuery]:
         pair = _neighbours(words, generator)
         queries += [KnownItemQuery(text, row) for text in _asked(words, other, generator)]
         queries += [KnownItemQuery(pair, row, is_pair=" " in pair)]
-        queries += _half_hidden(words, row)
     return queries + [KnownItemQuery(text, None) for text in BACKGROUND_TEXTS]
 
 
@@ -83,15 +70,8 @@ def _asked(words: list[str], other: list[str], generator: np.random.Generator) -
     longest = sorted(words, key=len)[-3:]
     yield longest[int(generator.integers(len(longest)))]
     yield f"{longest[-1]} {max(other, key=len)}"
+    yield f"{NOBODYS_WORD} {longest[-1]}"
     yield " ".join(words[:MAX_WORDS_OF_WHOLE])
-
-
-def _half_hidden(words: list[str], row: int) -> Iterator[KnownItemQuery]:
-    """The longest words, in pairs of which the records have only one."""
-    longest = list(dict.fromkeys(sorted(words, key=len)[-NUM_LONGEST:]))
-    for shown, hidden in pairwise(longest[::-1]):
-        yield KnownItemQuery(f"{hidden} {shown}", row, hidden=hidden)
-        yield KnownItemQuery(f"{hidden} {shown}", row, hidden=shown)
 
 
 def learned_relevance(
@@ -107,9 +87,8 @@ def learned_relevance(
     matching: list[Features] = []
     background: list[Features] = []
     for query, text_D in zip(queries, texts_QD, strict=True):
-        found = evidence(words, query.words)
-        whole = found if query.hidden is None else evidence(words, words_in(query.text))
-        rows = _compared(found, _may_match(whole), query, text_D, segment, generator)
+        found = evidence(words, words_in(query.text))
+        rows = _compared(found, query.row, query.is_pair, text_D, segment, generator)
         features_CF = _features(found, rows, text_D, segment, statistics, calibration)
         is_match_C = rows == (-1 if query.row is None else query.row)
         matching.append(features_CF[is_match_C])
@@ -120,15 +99,10 @@ def learned_relevance(
     return fit(matching_CF, background_CF, BACKGROUND_SHARE)
 
 
-def _may_match(whole: WordEvidence) -> npt.NDArray[np.int64]:
-    """The rows that have every word of a query, side by side where they are several."""
-    return whole.rows[whole.is_full & (whole.closeness > 0)]
-
-
 def _compared(
     found: WordEvidence,
-    may_match: npt.NDArray[np.int64],
-    query: KnownItemQuery,
+    row: int | None,
+    asks_for_two: bool,
     text_D: Vectors,
     segment: Segment,
     generator: np.random.Generator,
@@ -137,17 +111,16 @@ def _compared(
     ones; half of those with the picture that the model likes best, because these compete with the known item.
     Items with every word may match as well and are left out, unless they have them apart.
     """
-    row, is_partial_M = query.row, ~found.is_full & ~np.isin(found.rows, may_match)
-    partial = found.rows[is_partial_M]
-    best = partial[np.argsort(-found.coverage[is_partial_M], kind="stable")[: 4 * NUM_PARTIAL]]
+    partial = found.rows[~found.is_full]
+    best = partial[np.argsort(-found.coverage[~found.is_full], kind="stable")[: 4 * NUM_PARTIAL]]
     some = generator.choice(best, min(len(best), NUM_PARTIAL), replace=False) if len(best) else best
     chance = generator.integers(len(segment), size=NUM_RANDOM)
     chance = chance[~np.isin(chance, found.rows[found.is_full])]
     # Where a whole caption has these words side by side, an item that has them apart says something else.
-    apart = found.rows[found.is_full & (found.closeness == 0)] if query.is_pair else partial[:0]
+    apart = found.rows[found.is_full & (found.closeness == 0)] if asks_for_two else partial[:0]
     apart = generator.choice(apart, min(len(apart), NUM_APART), replace=False) if len(apart) else apart
     near, _ = segment.search(text_D, NUM_COMPETING)
-    near = near[~np.isin(near, may_match)]
+    near = near[~np.isin(near, found.rows[found.is_full & (found.closeness > 0)])]
     near = generator.choice(near, min(len(near), NUM_LOOKALIKES), replace=False) if len(near) else near
     known = np.array([] if row is None else [row], np.int64)
     return np.unique(np.concatenate([known, some, apart, chance, near]).astype(np.int64))

@@ -2,11 +2,12 @@
 
 A logistic regression over five features: the four of the words (retrieval.generation.evidence) and the log
 odds that the model gives the picture (retrieval.generation.calibration). Its weights are learned when an
-index is built, from known items: the index is searched for sampled items with one word, with neighbouring
-words, with words of another item added, and with whole captions. The sampled item is the match. Items that
-have only some of the words, items that merely look right, and random items are not; nor is anything that the
-background texts find. Of some queries one word is looked up as if no record had it: what it names only the
-picture can tell. The worse the model of an index, the less weight its pictures get.
+index is built, from known items: the index is asked for sampled items with one word, with neighbouring words,
+with words of another item added, with words that nobody has, and with whole captions. The sampled item is the
+match. Items that have only some of the words, items that merely look right, and random items are not; nor is
+anything that the background texts find. The worse the model of an index, the less weight its pictures get.
+Queries with a word that is hidden from the word index were tried and left out: they make an item with half of
+the words a match (docs/decisions/0004-search.md).
 
 The picture counts where an item has some of the words. Without any, nothing here says how often records of a
 collection lack a word, so these items have one likelihood, and among them the most similar picture comes

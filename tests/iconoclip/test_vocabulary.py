@@ -20,6 +20,7 @@ EXCEPTIONS = {
     "language": "one for texts without any (`pack`, profiles), several to filter by (`search`)",
     "train": "the config of a training run (`demo`), pages with their truth (`segment`)",
     "rights": "one statement for rows without any (`pack`), several short names to filter by (`search`)",
+    "weights": "which weights of a run (`export`), the weight of each set in training (`merge`)",
 }
 # The columns of a partner's table: each field holds the name of a column, whatever else it is called like.
 NAMES_OF_COLUMNS = ("columns", "captions", "caption_languages")

@@ -50,8 +50,7 @@ def find(sets: dict[Path, ShardSet], names: Names) -> Found:
                 meter.advance()
                 means = set(names.of_row(row["key"], row["institution"]))
                 record = None
-                if names.needs_records:
-                    record = _record(shardset, row)
+                if names.needs_records and (record := _record_if_held(shardset, row)) is not None:
                     means.update(names.of_record(record))
                 if not means:
                     continue
@@ -80,8 +79,10 @@ def _details(sets: dict[Path, ShardSet], pages: set[tuple[str, str]], groups: se
         for row in shardset.all_rows(_COLUMNS):
             if row["group"] not in groups:
                 continue
-            record = _record(shardset, row)
-            if record.source.region is not None and (row["institution"], record.source.id) in pages:
+            record = _record_if_held(shardset, row)
+            if record is None or record.source.region is None:
+                continue
+            if (row["institution"], record.source.id) in pages:
                 yield row["key"]
 
 
@@ -91,6 +92,18 @@ def _readable(shardset: ShardSet, row: dict[str, Any]) -> Record | None:
         return _record(shardset, row)
     except IconoclipError:
         return None
+
+
+def _record_if_held(shardset: ShardSet, row: dict[str, Any]) -> Record | None:
+    """The record of a row; None if the row is withdrawn and its record is purged: a purge that was killed, or
+    that removed it from the set that this one refers to.
+    """
+    try:
+        return _record(shardset, row)
+    except IconoclipError:
+        if row["key"] in shardset.withdrawn:
+            return None
+        raise
 
 
 def _record(shardset: ShardSet, row: dict[str, Any]) -> Record:

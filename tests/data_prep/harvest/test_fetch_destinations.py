@@ -33,7 +33,7 @@ def test_redirect_to_what_is_no_address(server, reply, location):
 
 def test_redirect_without_an_address(server, reply):
     server.routes["/a"] = reply(status=302)
-    with pytest.raises(Refused, match="without an address"):
+    with pytest.raises(Refused, match="without a Location"):
         get(server, "/a")
 
 

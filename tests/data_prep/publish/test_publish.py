@@ -282,7 +282,7 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
 
 def test_s3_gets_the_set_and_forgets_what_was_withdrawn(haus: Path, bucket: Any, tmp_path: Path) -> None:
     bucket.Versioning().enable()
-    assert publish(haus, f"s3://{bucket.name}/sets/haus", "--verify", "read") == 0
+    assert publish(haus, f"s3://{bucket.name}/sets/haus", "--compare", "read") == 0
     withdraw(haus, 3)
     assert publish(haus, f"s3://{bucket.name}/sets/haus") == 0
     bodies = {one.object_key: one.get()["Body"].read() for one in bucket.object_versions.all()}
