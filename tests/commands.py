@@ -302,7 +302,7 @@ def _pass_signals(status: int, child: int) -> None:
     ends.
     """
     ended = os.pidfd_open(child)
-    while ended not in (ready := select.select([ended, status], [], [])[0]):
+    while ended not in select.select([ended, status], [], [])[0]:
         message = b""
         with contextlib.suppress(ConnectionError):
             message = os.read(status, 100)
