@@ -138,6 +138,12 @@ def stop_server() -> None:
         _rank_python = None
 
 
+def python_program() -> str:
+    """The program of `write_python` that this process wrote for its own commands."""
+    assert _rank_python is not None, "no server: pytest starts it after collection, see tests/conftest.py"
+    return str(_rank_python)
+
+
 def write_python(file: Path) -> Path:
     """Write a program that takes the place of Python where a command is started by others; returns its path.
 

@@ -172,6 +172,7 @@ def test_the_file_gives_what_torch_gives(tmp_path):
         assert np.allclose(maps.sum(1), 1, atol=1e-4)
 
 
+@pytest.mark.long
 def test_the_command_trains_from_corrections_and_the_model_is_used(tmp_path, capsys):
     marked = write_pages(tmp_path, [
         {"file": f"images/{n}.jpg", "document": f"d{n}", "zones": [zone("GraphicZone", 60, 90, 150, 130)]}

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from iconoclip.shardset import ShardSet
+from tests.commands import python_program
 from tests.data_prep.harvest.harvesting import REPORT, files
 
 # Fewer in the usual run; ICONOCLIP_KILLS=50 for the long one.
@@ -28,8 +29,10 @@ import os, sys
 from iconoclip.cli import main
 import data_prep.harvest.verb, data_prep.contribute.pack
 import py3langid, PIL.JpegImagePlugin, httpx2, httpcore2, protego
-from tests.commands import warm
+from data_prep.images.decoders import Decoders
+from tests.commands import DECODER, warm
 warm()
+Decoders.PROGRAM = (sys.argv[1], "-m", DECODER)
 for line in sys.stdin:
     child = os.fork()
     if not child:
@@ -47,7 +50,7 @@ class Forker:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._process = subprocess.Popen(
-            [sys.executable, "-c", FORKER],
+            [sys.executable, "-c", FORKER, python_program()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log.open("w"),
