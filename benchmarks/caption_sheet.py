@@ -5,7 +5,7 @@ language of 97 % is right.
     python benchmarks/caption_sheet.py count sheet.tsv
 
 SOURCE is a shard set, or a folder of IIIF, OAI-PMH, LIDO or EDM documents. `draw` writes one caption per line
-with two empty columns, `grade` and `language_right`, in an order that tells nothing of institution, level or
+with two empty columns, `grade` and `language_right`, in an order that does not reveal institution, level or
 role; a second file next to the sheet (`sheet.key.tsv`) keeps those. A person fills the columns in:
 
     grade           d  describes the picture and is enough by itself

@@ -2,11 +2,11 @@
 
 A server in a process of its own offers manifests of twenty pages, a thousand manifests per collection.
 `iconoclip catalogue` walks them; then `iconoclip harvest --where ... --dry-run` selects one row in ten
-thousand. Both are the commands as anybody calls them, each in a new process.
+thousand. Both are the real commands, each in a new process.
 
     python benchmarks/catalogue_scale.py --sizes 10000 100000
 
-While it walks, a line per minute tells how many manifests were served, the processor time and the memory of
+While it walks, a line per minute shows how many manifests were served, the processor time and the memory of
 the command so far. A hundred thousand items take about five minutes on two busy cores, a million about fifty,
 and 3 GB of disk.
 """

@@ -4,8 +4,8 @@
 
 Synthetic items: titles of four to seven words, each different, in three languages; one maker in 40, one place
 in 200. Prefixes are what people type letter by letter, of titles, makers and places that exist, and of none.
-The tables are written by the code that builds an index. Milliseconds are those of the clock, next to other
-programs' work; `cpu` are those of the processor.
+The tables are written by the code that builds an index. `ms` is wall-clock time, with other programs running;
+`cpu` is processor time.
 """
 
 from __future__ import annotations

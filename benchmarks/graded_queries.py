@@ -139,7 +139,8 @@ def _blazons(records: Sequence[Record], rng: random.Random) -> Iterable[GradedQu
 
 def graded_real(records: Sequence[Record], seed: int = 0) -> list[GradedQuery]:
     """Queries for any catalogued collection, in seven classes: makers as readers write them, misspelt and
-    without accents; whole titles; a rare word of a title, alone and with the maker; and what nobody has.
+    without accents; whole titles; a rare word of a title, alone and with the maker; and words that no record
+    has.
     """
     rng = random.Random(seed)
     makers: dict[str, set[str]] = defaultdict(set)

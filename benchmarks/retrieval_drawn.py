@@ -101,7 +101,7 @@ def _filled(shape: str, row: int, english: str, german: str) -> str:
     earliest = 1200 + row % 700
     values = {
         "drawn-0000000000000000": f"drawn-{row:016x}",
-        '"slug":"drawn"': f'"slug":"house-{row % 40}"',
+        '"slug":"drawn"': f'"slug":"museum-{row % 40}"',
         "ITEM": str(row),
         "ENGLISH": english,
         "GERMAN": german,

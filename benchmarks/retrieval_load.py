@@ -81,10 +81,10 @@ def write_shards(folder: Path, numbers: range) -> list[str]:
             generator, buffer = np.random.default_rng(number), io.BytesIO()
             noise = Image.fromarray(generator.integers(0, 255, (4, 4, 3), dtype=np.uint8))
             noise.resize((64, 64), Image.Resampling.BICUBIC).save(buffer, "JPEG")
-            jpeg, key = buffer.getvalue(), sample_key("house", str(number))
+            jpeg, key = buffer.getvalue(), sample_key("museum", str(number))
             record = Record(
                 key=key,
-                institution=Institution(slug="house", name="House"),
+                institution=Institution(slug="museum", name="Museum"),
                 source=Source(id=str(number)),
                 captions=(Caption(text=f"picture nr{number}", language="en", field="title"),),
                 rights=judge("http://creativecommons.org/publicdomain/mark/1.0/"),
@@ -107,7 +107,7 @@ def run(*words: str | Path) -> None:
 
 
 class Load:
-    """Threads that query without pause, and the wrong responses they found."""
+    """Threads that send queries without a pause, and the wrong responses that they found."""
 
     def __init__(self, port: int, keys: list[str], first_number: int, grace_seconds: float) -> None:
         self._port, self._grace = port, grace_seconds

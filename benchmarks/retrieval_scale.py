@@ -75,9 +75,9 @@ def ask(work: Path, num_items: int, num_queries: int) -> dict[str, Any]:
     result["filtered"] = {
         str(share): filtered(view.backend, queries[:30], num_items, share) for share in SELECTIVITIES
     }
-    houses = [Filters(institution=(f"house-{n}",)) for n in range(40)]
-    result["filter_mask_ms"] = latency(view.mask, houses)
-    result["facets_ms"] = latency(lambda f: engine.facets(f), houses[:10])
+    institutions = [Filters(institution=(f"museum-{n}",)) for n in range(40)]
+    result["filter_mask_ms"] = latency(view.mask, institutions)
+    result["facets_ms"] = latency(lambda f: engine.facets(f), institutions[:10])
     result["deep_page_ms"] = latency(lambda text: engine.search(Query(text=text, k=200)), texts[:20])
     result["memory_at_the_end"] = memory_mb(os.getpid())
     return result

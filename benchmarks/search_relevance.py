@@ -1,4 +1,4 @@
-"""Relevance of the search over the built-in collection, against what it is made of.
+"""Relevance of the search over the built-in collection, compared with the truth from which it is generated.
 
     python benchmarks/search_relevance.py demo/index --out relevance.json
 
@@ -49,7 +49,7 @@ def order_errors(scores: Sequence[float]) -> int:
 
 
 def answers(engine: Any, queries: Sequence[GradedQuery]) -> dict[str, list[Ranking]]:
-    """What the search and what it is compared with answer to each query."""
+    """The answers of the search, and of the rankers it is compared with, to each query."""
     from retrieval.questions import Query
 
     def ask(mode: str, text: str, k: int) -> Ranking:

@@ -1,13 +1,14 @@
-"""Plays thirty institutions: each has its scans and its table as it happens to be, all become one corpus.
+"""Simulates thirty institutions, each with scans and a table of its own kind, whose collections become one
+corpus.
 
     python benchmarks/thirty_institutions.py FOLDER [--items 10] [--until search]
 
 Draws the pictures and writes thirty collections into FOLDER/institutions, no two alike in their kind of
-table (thirty_tables.py). Then it goes the way of a consortium with the real commands: pack or harvest each,
+table (thirty_tables.py). Then it runs the commands of a consortium: pack or harvest each,
 check, merge, card, sign, publish; train a small model, index, search. Last, one institution withdraws ten
 items (fewer if it has fewer). A running service must return none of them within a minute; then the published
 copy and the index are renewed, and sets, the loader of a training, the copy, items, pictures, pages, searches
-and exports are searched for them (handed_out.py). `--until` stops after a step; what is there is not made
+and exports are searched for them (returned_items.py). `--until` stops after a step; what is there is not made
 again. There is nothing to compare it with.
 """
 
@@ -22,8 +23,8 @@ import sys
 import time
 from pathlib import Path
 
-from handed_out import by_files, by_service, searching
-from thirty_tables import House, houses, serving
+from returned_items import by_files, by_service, searching
+from thirty_tables import Institution, institutions, serving
 
 from iconoclip.cli import main as iconoclip
 from iconoclip.shardset import ShardSet
@@ -64,24 +65,38 @@ class Run:
         return out
 
 
-def pack_all(run: Run, folder: Path, found: list[House]) -> list[Path]:
+def pack_all(run: Run, folder: Path, found: list[Institution]) -> list[Path]:
     """Every institution's set, packed and checked."""
     sets = []
-    for house in found:
-        out = folder / "sets" / house.slug
+    for institution in found:
+        out = folder / "sets" / institution.slug
         sets.append(out)
         if (out / "shardset.json").exists():
             continue
-        # The server has another port in each run, so what one that was cut had begun is of no use.
+        # The server has another port in each run, so what an interrupted run had begun is of no use.
         shutil.rmtree(out, ignore_errors=True)
-        source = house.source if "://" in house.source else house.folder / house.source
-        words = [house.verb, source, "--out", out, "--num_workers", 1, "--max_side_pixels", 128, *house.words]
-        profile = house.folder / "profile.yaml"
+        source = (
+            institution.source if "://" in institution.source else institution.folder / institution.source
+        )
+        words = [
+            institution.verb,
+            source,
+            "--out",
+            out,
+            "--num_workers",
+            1,
+            "--max_side_pixels",
+            128,
+            *institution.words,
+        ]
+        profile = institution.folder / "profile.yaml"
         words += ["--institution", profile]
-        run(*words, *(["--yes"] if house.verb == "pack" else []))
+        run(*words, *(["--yes"] if institution.verb == "pack" else []))
         run("check", out)
-        expected = len(house.items) * (2 if house.slug == "pairs" else 1)
-        assert len(ShardSet(out)) == expected, f"{house.slug}: {len(ShardSet(out))} samples of {expected}"
+        expected = len(institution.items) * (2 if institution.slug == "pairs" else 1)
+        assert len(ShardSet(out)) == expected, (
+            f"{institution.slug}: {len(ShardSet(out))} samples of {expected}"
+        )
     return sets
 
 
@@ -99,7 +114,7 @@ def index(run: Run, folder: Path) -> None:
     run(*words, own_process=True)
 
 
-def withdraw(run: Run, folder: Path, house: House) -> None:
+def withdraw(run: Run, folder: Path, institution: Institution) -> None:
     """Withdraw ten items of one institution, bring the copies up to date, and look for them everywhere.
 
     Raises:
@@ -109,7 +124,7 @@ def withdraw(run: Run, folder: Path, house: House) -> None:
     samples = [
         (record, image)
         for record, image in ShardSet(merged).samples()
-        if record.institution.slug == house.slug
+        if record.institution.slug == institution.slug
     ][:10]
     keys = {record.key for record, _ in samples}
     word = samples[0][0].captions[0].text.split()[0]
@@ -119,7 +134,7 @@ def withdraw(run: Run, folder: Path, house: House) -> None:
             raise SystemExit("the service did not return the items before the withdrawal")
         started = time.perf_counter()
         # In the institution's own set: the merged one reads what its parents withdraw.
-        own = folder / "sets" / house.slug
+        own = folder / "sets" / institution.slug
         run("takedown", own, *sorted(keys), "--reason", "requested by the rights holders")
         while (left := by_service(address, keys, word)) and time.perf_counter() - started < MOST_SECONDS:
             time.sleep(0.5)
@@ -158,7 +173,7 @@ def search_all(run: Run, folder: Path) -> None:
 
 
 def main() -> None:
-    """Go the whole way, or as far as `--until` says."""
+    """Run all steps, or those up to `--until`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -170,9 +185,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder / "log.txt")
     with serving(folder) as address:
-        found = houses(folder, address, given.items)
+        found = institutions(folder, address, given.items)
         print(
-            f"{len(found)} institutions with {sum(len(house.items) for house in found)} rows in {folder}",
+            f"{len(found)} institutions with {sum(len(one.items) for one in found)} rows in {folder}",
             flush=True,
         )
         sets = pack_all(run, folder, found) if last >= 1 else []
@@ -189,7 +204,7 @@ def main() -> None:
     if last >= 5:
         search_all(run, folder)
     if last >= 6:
-        withdraw(run, folder, next(house for house in found if house.slug == "windows"))
+        withdraw(run, folder, next(institution for institution in found if institution.slug == "windows"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Thirty drawn institutions, each with its pictures and the kind of table that it happens to have.
+"""Thirty drawn institutions, each with its pictures and its own kind of table.
 
 CSV with several separators and encodings, workbooks, JSON, Parquet, LIDO, MODS, tars of others, IIIF
 manifests, and tables on a server. thirty_institutions.py makes one corpus of them.
@@ -54,8 +54,8 @@ class Item:
 
 
 @dataclass
-class House:
-    """An institution: its folder, its objects, and what it types."""
+class Institution:
+    """An institution: its folder, its objects, and the options it uses."""
 
     slug: str
     folder: Path
@@ -111,26 +111,26 @@ def items_of(folder: Path, place: int, count: int) -> list[Item]:
     return items
 
 
-def written(house: House, name: str, data: bytes) -> None:
+def written(institution: Institution, name: str, data: bytes) -> None:
     """Write the table and name it as the source."""
-    (house.folder / name).write_bytes(data)
-    house.source = name
-    house.words += ["--images", str(house.scans)]
+    (institution.folder / name).write_bytes(data)
+    institution.source = name
+    institution.words += ["--images", str(institution.scans)]
 
 
 def delimited(
-    house: House, *, separator: str = ",", encoding: str = "utf-8", language: str = "de", end: str = "\r\n",
-    above: str = "", tail: str = "", start: bytes = b"",
+    institution: Institution, *, separator: str = ",", encoding: str = "utf-8", language: str = "de",
+    end: str = "\r\n", above: str = "", tail: str = "", start: bytes = b"",
 ) -> None:  # fmt: skip
     """A text table as some program exports it."""
     text = io.StringIO()
     rows = csv.writer(text, delimiter=separator, lineterminator=tail + end)
     rows.writerow(HEADERS[language])
-    rows.writerows(item.cells for item in house.items)
-    written(house, "katalog.csv", start + (above + text.getvalue()).encode(encoding))
+    rows.writerows(item.cells for item in institution.items)
+    written(institution, "katalog.csv", start + (above + text.getvalue()).encode(encoding))
 
 
-def workbook(house: House, *, sheets: int = 1) -> None:
+def workbook(institution: Institution, *, sheets: int = 1) -> None:
     """An Excel file; the first sheet of several says how to fill it in."""
     book = openpyxl.Workbook()
     if sheets > 1:
@@ -138,19 +138,19 @@ def workbook(house: House, *, sheets: int = 1) -> None:
         book.create_sheet("Objekte")
     sheet = book.worksheets[-1]
     sheet.append(HEADERS["de"])
-    for item in house.items:
+    for item in institution.items:
         sheet.append(item.cells)
     data = io.BytesIO()
     book.save(data)
-    written(house, "katalog.xlsx", data.getvalue())
+    written(institution, "katalog.xlsx", data.getvalue())
 
 
-def opendocument(house: House) -> None:
+def opendocument(institution: Institution) -> None:
     """A workbook of LibreOffice (.ods)."""
     cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
     rows = "".join(
         f"<table:table-row>{''.join(cell.format(escape(text)) for text in row)}</table:table-row>"
-        for row in (HEADERS["de"], *(item.cells for item in house.items))
+        for row in (HEADERS["de"], *(item.cells for item in institution.items))
     )
     names = " ".join(
         f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{short}:1.0"'
@@ -169,34 +169,34 @@ def opendocument(house: House) -> None:
         archive.writestr("mimetype", kind)
         archive.writestr("content.xml", content)
         archive.writestr("META-INF/manifest.xml", manifest)
-    written(house, "katalog.ods", data.getvalue())
+    written(institution, "katalog.ods", data.getvalue())
 
 
-def rows_of(house: House, language: str = "de") -> list[dict[str, str]]:
+def rows_of(institution: Institution, language: str = "de") -> list[dict[str, str]]:
     """The rows of the table with their columns."""
-    return [dict(zip(HEADERS[language], item.cells, strict=True)) for item in house.items]
+    return [dict(zip(HEADERS[language], item.cells, strict=True)) for item in institution.items]
 
 
-def json_file(house: House, *, wraps: bool = False) -> None:
+def json_file(institution: Institution, *, wraps: bool = False) -> None:
     """A JSON file: a list, or an object that holds it."""
-    value = {"export": "2026-01-01", "records": rows_of(house)} if wraps else rows_of(house)
-    written(house, "katalog.json", json.dumps(value, ensure_ascii=False).encode())
+    value = {"export": "2026-01-01", "records": rows_of(institution)} if wraps else rows_of(institution)
+    written(institution, "katalog.json", json.dumps(value, ensure_ascii=False).encode())
 
 
-def json_lines(house: House) -> None:
+def json_lines(institution: Institution) -> None:
     """A file with one JSON object per line."""
-    lines = (json.dumps(row, ensure_ascii=False) for row in rows_of(house, "en"))
-    written(house, "katalog.jsonl", "\n".join(lines).encode())
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows_of(institution, "en"))
+    written(institution, "katalog.jsonl", "\n".join(lines).encode())
 
 
-def parquet(house: House) -> None:
+def parquet(institution: Institution) -> None:
     """The same rows as a Parquet file."""
     data = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows_of(house, "it")), data)
-    written(house, "katalog.parquet", data.getvalue())
+    pq.write_table(pa.Table.from_pylist(rows_of(institution, "it")), data)
+    written(institution, "katalog.parquet", data.getvalue())
 
 
-def lido(house: House) -> None:
+def lido(institution: Institution) -> None:
     """One XML file with records in LIDO 1.0."""
     records = "".join(
         f"<lido:lido><lido:lidoRecID lido:type='local'>{item.number}</lido:lidoRecID>"
@@ -209,36 +209,36 @@ def lido(house: House) -> None:
         f"{item.file}</lido:linkResource></lido:resourceRepresentation><lido:rightsResource><lido:rightsType>"
         f"<lido:conceptID lido:type='URI'>{CC0}</lido:conceptID></lido:rightsType></lido:rightsResource>"
         "</lido:resourceSet></lido:resourceWrap></lido:administrativeMetadata></lido:lido>"
-        for item in house.items
+        for item in institution.items
     )
     name = 'xmlns:lido="http://www.lido-schema.org"'
-    written(house, "export.xml", f"<lido:lidoWrap {name}>{records}</lido:lidoWrap>".encode())
+    written(institution, "export.xml", f"<lido:lidoWrap {name}>{records}</lido:lidoWrap>".encode())
 
 
-def mods(house: House) -> None:
+def mods(institution: Institution) -> None:
     """One XML file with records in MODS 3."""
     records = "".join(
         f"<mods><identifier>{item.number}</identifier><titleInfo><title>{escape(item.title)}</title></titleInfo>"
         f"<originInfo><dateCreated>{item.date}</dateCreated></originInfo><location><url access='raw object'>"
         f"{item.file}</url></location><accessCondition>{CC0}</accessCondition></mods>"
-        for item in house.items
+        for item in institution.items
     )
     text = f'<modsCollection xmlns="http://www.loc.gov/mods/v3">{records}</modsCollection>'
-    written(house, "export.xml", text.encode())
+    written(institution, "export.xml", text.encode())
 
 
-def tar(house: House, *, with_json: bool) -> None:
+def tar(institution: Institution, *, with_json: bool) -> None:
     """A WebDataset tar, plain or as img2dataset writes it."""
-    with tarfile.open(house.folder / "00000.tar", "w") as file:
+    with tarfile.open(institution.folder / "00000.tar", "w") as file:
 
         def add(name: str, data: bytes) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             file.addfile(info, io.BytesIO(data))
 
-        for number, item in enumerate(house.items):
+        for number, item in enumerate(institution.items):
             key = f"{number:09d}"
-            add(f"{key}.{item.file.rpartition('.')[2]}", (house.scans / item.file).read_bytes())
+            add(f"{key}.{item.file.rpartition('.')[2]}", (institution.scans / item.file).read_bytes())
             add(f"{key}.txt", item.title.encode())
             if with_json:
                 facts = {
@@ -248,17 +248,17 @@ def tar(house: House, *, with_json: bool) -> None:
                     "rights": CC0,
                 }
                 add(f"{key}.json", json.dumps(facts).encode())
-    house.source = "00000.tar"
-    house.words += [] if with_json else ["--rights", CC0]
+    institution.source = "00000.tar"
+    institution.words += [] if with_json else ["--rights", CC0]
 
 
-def manifests(house: House) -> None:
+def manifests(institution: Institution) -> None:
     """IIIF manifests of whole images on a server."""
-    folder = house.folder / "iiif"
+    folder = institution.folder / "iiif"
     folder.mkdir(exist_ok=True)
-    for number, item in enumerate(house.items):
-        base = f"{house.address}/iiif/{number}"
-        image = f"{house.address}/scans/{item.file}"
+    for number, item in enumerate(institution.items):
+        base = f"{institution.address}/iiif/{number}"
+        image = f"{institution.address}/scans/{item.file}"
         body = {"id": image, "type": "Image", "format": "image/jpeg", "width": 320, "height": 240}
         painting = {
             "id": f"{base}/a",
@@ -275,42 +275,47 @@ def manifests(house: House) -> None:
             "items": [{"id": f"{base}/c", "type": "Canvas", "width": 320, "height": 240, "items": [page]}],
         }  # fmt: skip
         (folder / f"{number}.json").write_text(json.dumps(manifest))
-    house.verb, house.source = "harvest", "iiif"
-    house.words = ["--network.allow_hosts", house.address.split("/")[2]]
+    institution.verb, institution.source = "harvest", "iiif"
+    institution.words = ["--network.allow_hosts", institution.address.split("/")[2]]
 
 
-def at_an_address(house: House) -> None:
+def at_an_address(institution: Institution) -> None:
     """A table on a server, with the pictures next to it."""
-    delimited(house, separator=";")
-    house.words, house.source = ["--images", f"{house.address}/scans/"], f"{house.address}/katalog.csv"
+    delimited(institution, separator=";")
+    institution.words, institution.source = (
+        ["--images", f"{institution.address}/scans/"],
+        f"{institution.address}/katalog.csv",
+    )
 
 
-def addresses_in_cells(house: House) -> None:
+def addresses_in_cells(institution: Institution) -> None:
     """A table on this disk whose pictures are on a server."""
-    house.items = [
-        Item(one.number, f"{house.address}/scans/{one.file}", one.title, one.date, one.artist)
-        for one in house.items
+    institution.items = [
+        Item(one.number, f"{institution.address}/scans/{one.file}", one.title, one.date, one.artist)
+        for one in institution.items
     ]
-    delimited(house)
-    house.words = ["--network.allow_hosts", house.address.split("/")[2]]
+    delimited(institution)
+    institution.words = ["--network.allow_hosts", institution.address.split("/")[2]]
 
 
-def other_names(house: House, change: Callable[[str], str]) -> None:
+def other_names(institution: Institution, change: Callable[[str], str]) -> None:
     """A table that spells the names of the files in another way than the disk does."""
-    house.items = [Item(one.number, change(one.file), one.title, one.date, one.artist) for one in house.items]
-    delimited(house)
+    institution.items = [
+        Item(one.number, change(one.file), one.title, one.date, one.artist) for one in institution.items
+    ]
+    delimited(institution)
 
 
-def two_pictures_per_row(house: House) -> None:
+def two_pictures_per_row(institution: Institution) -> None:
     """A table with two files in a cell."""
-    pairs = zip(house.items[::2], house.items[1::2], strict=False)
-    house.items = [
+    pairs = zip(institution.items[::2], institution.items[1::2], strict=False)
+    institution.items = [
         Item(one.number, f"{one.file} | {two.file}", one.title, one.date, one.artist) for one, two in pairs
     ]
-    delimited(house, separator=";")
+    delimited(institution, separator=";")
 
 
-KINDS: tuple[tuple[str, Callable[[House], None]], ...] = (
+KINDS: tuple[tuple[str, Callable[[Institution], None]], ...] = (
     ("comma", delimited),
     ("windows", functools.partial(delimited, separator=";", encoding="cp1252")),
     ("excel-text", functools.partial(delimited, separator="\t", encoding="utf-16")),
@@ -361,15 +366,15 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def houses(folder: Path, address: str, count: int) -> list[House]:
+def institutions(folder: Path, address: str, count: int) -> list[Institution]:
     """The thirty institutions, with their tables and pictures."""
     found = []
     for place, (kind, write) in enumerate(KINDS):
         own = folder / "institutions" / kind
         own.mkdir(parents=True, exist_ok=True)
-        house = House(kind, own, items_of(own, place, count), f"{address}/institutions/{kind}")
-        write(house)
+        institution = Institution(kind, own, items_of(own, place, count), f"{address}/institutions/{kind}")
+        write(institution)
         profile = f"slug: {kind}\nname: Museum {kind}\nlanguage: de\n"
         (own / "profile.yaml").write_text(profile)
-        found.append(house)
+        found.append(institution)
     return found

@@ -1,10 +1,11 @@
-"""Claim: a run that is killed (SIGKILL) at random moments ends with the losses and
-weights of an undisturbed run.
+"""Claim: a run that is killed (SIGKILL) at random moments ends with the losses and weights of an
+uninterrupted run.
 
     python benchmarks/train_kills.py [--kills 20]
 
-Trains a small model undisturbed, then again, killed at random moments from the start of the process on and
-restarted each time, until it is finished. Every checkpoint on disk must match its checksum after each kill;
+Trains a small model without interruption, then again, killed at random moments from the start of the process
+and restarted each time, until it is finished. Every checkpoint on disk must match its checksum after each
+kill;
 at the end losses and weights are compared bit by bit.
 """
 
@@ -36,7 +37,7 @@ MODEL = {
 
 
 def main() -> None:
-    """Run undisturbed, run with kills, and compare."""
+    """Run once without and once with kills, and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
@@ -96,7 +97,7 @@ def command(shards: Path, folder: Path, name: str) -> list[str]:
 
 
 def compare(one: Path, other: Path) -> None:
-    """Exit with a message if two runs differ in a loss or in a weight."""
+    """Exit with a message if two runs differ in any loss or weight."""
     losses = [
         [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
         for run in (one, other)

@@ -5,13 +5,14 @@ therefore forks a server once its tests are collected, with all that they import
 the server forks a process per command. A command reads its arguments, its environment and its working folder,
 writes to its own standard streams, gets signals and returns its exit code as any process does.
 
-What starts Python by itself, such as SLURM, gets the program of `write_python`: a process of it hands its
+Programs that start Python themselves, such as SLURM, get the program of `write_python`: a process of it hands
+its
 arguments, environment and streams to the same server, passes signals on, and ends as the command does. When
 it is killed, the command is killed.
 
 So do the further ranks that Lightning starts for a training of a command.
 
-What this does not test is the start of Python itself: variables that a library reads while it is imported,
+This does not test the start of Python itself: variables that a library reads while it is imported,
 and which modules a command imports. Tests of these start Python with `subprocess`; so does torchrun.
 """
 
@@ -51,7 +52,7 @@ OURS = ("iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_col
 PARENT_OF_RANK = "ICONOCLIP_RANK_OF"
 # These import torch. What is quick to start, starts with the Python of this environment.
 HANDED_OVER = ("train", "evaluate", "export", "encode", "index")
-# So does what decodes the images of a harvest: it imports numpy and Pillow, and hundreds of tests harvest.
+# So does the decoder of the images of a harvest: it imports numpy and Pillow, and hundreds of tests harvest.
 DECODER = "data_prep.images.decoding"
 PYTHON = """\
 #!{python} -IS
@@ -145,9 +146,8 @@ def python_program() -> str:
 
 
 def write_python(file: Path) -> Path:
-    """Write a program that takes the place of Python where a command is started by others; returns its path.
-
-    It is as good as the Python of this environment for everything else.
+    """Write a program that replaces Python where another program starts a command; returns its path. For
+    everything else it behaves as the Python of this environment.
     """
     assert _server is not None, "no server: pytest starts it after collection, see tests/conftest.py"
     words = {"python": sys.executable, "verbs": HANDED_OVER, "decoder": DECODER, "address": _server[2]}
@@ -157,8 +157,7 @@ def write_python(file: Path) -> Path:
 
 
 class Command:
-    """A command that was started. What it writes is kept in memory files, so that it never waits for a
-    reader."""
+    """A command that was started. Its output is kept in memory files, so that it never waits for a reader."""
 
     def __init__(
         self,
@@ -170,13 +169,13 @@ class Command:
     ) -> None:
         """Start Python with `words`: `-m MODULE ARGUMENT...` or `SCRIPT ARGUMENT...`.
 
-        `max_file_bytes` is what a full disk looks like to a writer: no file may grow past it.
+        `max_file_bytes` simulates a full disk: no file may grow past it.
         """
         assert _server is not None, "no server: pytest starts it after collection, see tests/conftest.py"
         self.words = [str(word) for word in words]
         self.returncode: int | None = None
         self._streams = [os.memfd_create(name) for name in ("stdout", "stderr")]
-        # Each message of this kind of socket is read by itself.
+        # This kind of socket keeps the borders between messages.
         self._status, status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = {
             "words": self.words,
@@ -223,7 +222,7 @@ class Command:
         return self.returncode
 
     def _message(self, timeout: float) -> bytes:
-        """The next message of its keeper; empty if none comes in time."""
+        """The next message of its supervisor; empty if none comes in time."""
         ready, _, _ = select.select([self._status], [], [], timeout)
         return self._status.recv(100) if ready else b""
 
@@ -255,9 +254,9 @@ def _text(number: int) -> str:
 
 
 def _serve(address: socket.socket, listener: socket.socket) -> NoReturn:
-    """Fork a keeper for each request until the worker closes its end or dies."""
+    """Fork a supervisor for each request until the worker closes its end or dies."""
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are not waited for
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when this ends
     while True:
         ready, _, _ = select.select([address, listener], [], [])
@@ -271,15 +270,16 @@ def _serve(address: socket.socket, listener: socket.socket) -> NoReturn:
             address.close()
             listener.close()
             try:
-                _keep(json.loads(message), numbers)
+                _supervise(json.loads(message), numbers)
             finally:
                 os._exit(1)  # never back into the tests, whatever happened
         for number in numbers:
             os.close(number)
 
 
-def _keep(request: dict[str, object], numbers: list[int]) -> NoReturn:
-    """Fork the command, tell its process id, wait for it, and tell its exit code and processor seconds."""
+def _supervise(request: dict[str, object], numbers: list[int]) -> NoReturn:
+    """Fork the command, report its process id, wait for it, and report its exit code and processor
+    seconds."""
     *files, status = numbers
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
@@ -289,7 +289,7 @@ def _keep(request: dict[str, object], numbers: list[int]) -> NoReturn:
         _become(request, files)
     for number in files:
         os.close(number)
-    # Whoever asked may have been killed since.
+    # The process that sent the request may have been killed since.
     with contextlib.suppress(OSError):
         os.write(status, str(child).encode())
     if "python" in request:
@@ -304,8 +304,8 @@ def _keep(request: dict[str, object], numbers: list[int]) -> NoReturn:
 
 
 def _pass_signals(status: int, child: int) -> None:
-    """Send a command the signals that the process in its place got, and SIGKILL when that is gone, until it
-    ends.
+    """Forward to a command the signals that its proxy process gets, and SIGKILL when the proxy has ended,
+    until it ends.
     """
     ended = os.pidfd_open(child)
     while ended not in select.select([ended, status], [], [])[0]:

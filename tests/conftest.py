@@ -1,4 +1,4 @@
-"""What every test may use: where the real material is, and what a missing program means."""
+"""Shared by all tests: the folder of real material, and programs that tests need."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ os.environ.setdefault("WANDB_MODE", "offline")
 # On a machine under load, the time that an example takes depends on more than the code. Each run draws other
 # examples; ICONOCLIP_EXAMPLES=1000 draws many.
 settings.register_profile(
-    "house",
+    "iconoclip",
     deadline=None,
     max_examples=int(os.environ.get("ICONOCLIP_EXAMPLES", "50")),
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("house")
+settings.load_profile("iconoclip")
 # Tests that run in the background may ignore Ctrl-C; programs that they start must receive it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # The workers share the cores: threads that spin while they wait, and a thread pool in each, would only slow
@@ -50,7 +50,8 @@ gc.disable()
 
 
 def read_certificates_once() -> None:
-    """Make the clients of this process, and of the commands forked from it, share what they trust.
+    """Share the certificates of authorities between the clients of this process and of the commands forked
+    from it.
 
     Each client reads 140 certificates of authorities for 50 ms of processor time, also for http.
     """
@@ -76,7 +77,7 @@ read_certificates_once()
 LONGEST_FIRST = (
     "cluster", "training/test_ranks.py", "demo", "browser",
     "retrieval/test_load.py", "training/test_compile.py", "data_prep/harvest/test_changes.py",
-    "corpus/test_road.py", "data_prep/harvest/test_kill.py",
+    "corpus/test_pipeline.py", "data_prep/harvest/test_kill.py",
     "data_prep/harvest/test_catalogue_selections.py", "data_prep/harvest/test_catalogue.py",
     "training/test_configs.py", "training/test_accounting.py", "training/test_train.py",
     "retrieval/test_meaning.py", "data_prep/harvest/test_array.py", "retrieval/test_compaction.py",
@@ -88,7 +89,7 @@ TAKEN_WHOLE = ("cluster", "browser", "demo")
 
 
 def unit_of(path: str) -> str:
-    """What a worker takes at once, from a path below tests/: the file, or its folder in TAKEN_WHOLE."""
+    """The unit that a worker takes, from a path below tests/: the file, or its folder in TAKEN_WHOLE."""
     return next((folder for folder in TAKEN_WHOLE if path.startswith(f"{folder}/")), path)
 
 
@@ -118,22 +119,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start what forks commands, once everything is imported; the process that hands out tests runs none."""
+    """Start the server that forks commands, once everything is imported; the process that distributes tests
+    runs none."""
     gc.enable()
     if session.items:
         commands.start_server()
-    # What lives now lives to the end: no collection needs to look at it again.
+    # Everything that exists now lives to the end: garbage collection need not look at it again.
     gc.freeze()
 
 
 def pytest_unconfigure() -> None:
-    """End what forks commands."""
+    """End the server that forks commands."""
     commands.stop_server()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With --dist loadfile, hand out units as collected; xdist itself puts files of few tests last."""
+    """With --dist loadfile, distribute units in the order of collection; xdist itself puts files of few tests
+    last."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling

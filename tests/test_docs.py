@@ -1,5 +1,5 @@
-"""The documents tell the truth: every command in them is one the program takes, every file, link, verb and
-option in them is there, and what they promise about rights is what the code does."""
+"""The documents agree with the code: every command in them is accepted, every file, link, verb and option in
+them exists, and what they promise about rights is what the code does."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_commands_are_found_however_they_are_written() -> None:
 
 
 @EACH_DOCUMENT
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     broken = [
         target for target in LINK.findall(document.read_text()) if not (document.parent / target).exists()
     ]

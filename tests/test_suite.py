@@ -1,4 +1,4 @@
-"""The suite itself: what its configuration names is there, and what it runs commands with does so."""
+"""The suite itself: its configuration names files that exist, and its way to run commands works."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class CheckConfig(Config):
     signers: Path | None = Field(
         None,
         description="an `allowed_signers` file of OpenSSH: the set must be signed by one of those in it; "
-        "default: a signature must fit the set, whoever made it",
+        "default: a signature must fit the set; any signer is accepted",
     )
     report: Path | None = Field(None, description="write the findings here as JSON as well")
     page: Path | None = Field(

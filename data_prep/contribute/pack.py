@@ -34,7 +34,7 @@ from iconoclip.shardset import MANIFEST_NAME
 
 # The images of tars, while they are packed.
 MEMBERS: Final = "members"
-# Fields that change nothing in the result: a pack that stopped for want of a contact is resumed with one.
+# Fields that change nothing in the result: a pack that stopped because it had no contact is resumed with one.
 HOW_TO_ASK: Final = ("contact", "network", "yes", "write_config")
 # Fields that earlier versions did not have; where they have their defaults, they change nothing either.
 LATER_FIELDS: Final = (

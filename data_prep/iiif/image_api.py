@@ -82,7 +82,7 @@ def needs_info(service: ImageService) -> bool:
     """Whether to ask for the info.json before the image.
 
     A manifest may leave out the image's size (without it a request can only be guessed, and an upscaling one
-    fails), and what a level 0 service has in stock.
+    fails), and what a level 0 service lists.
     """
     if service.is_info:
         return False

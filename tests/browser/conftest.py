@@ -74,8 +74,8 @@ def item_key(address: str) -> str:
 
 @pytest.fixture
 def page_of(browser: Browser, address: str) -> Iterator[PageOf]:
-    """Opens a page of the service in a fresh context; whatever it complains about or asks others for fails
-    the test."""
+    """Opens a page of the service in a fresh context; any error it reports and any request to another host
+    fails the test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -107,14 +107,14 @@ def _note_foreign(url: str, address: str, complaints: list[str]) -> None:
 
 
 def _note_failure(request: Any, complaints: list[str]) -> None:
-    # A picture that was still loading when the reader left the page is no fault.
+    # A picture that was still loading when the reader left the page is not an error.
     if request.failure != "net::ERR_ABORTED":
         complaints.append(f"failed: {request.url} {request.failure}")
 
 
 @pytest.fixture(scope="session")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture of one's own."""
+    """A picture for a search by example."""
     from PIL import Image
 
     path = tmp_path_factory.mktemp("own") / "shield.png"

@@ -86,7 +86,7 @@ TOO_WIDE = """() => [...document.querySelectorAll('body *')]
 # 1.3.1 Info and Relationships: headings step down one level at a time.
 HEADINGS = """() => [...document.querySelectorAll('h1, h2, h3, h4')].map((one) => Number(one.tagName[1]))"""
 
-# 1.4.11 Non-text Contrast: what one types into has an edge that is seen.
+# 1.4.11 Non-text Contrast: input fields have a visible edge.
 EDGES = """() => [...document.querySelectorAll(
     '.facets input[type=number], .find, .field input, .combine input')].map((one) => {
   const channel = (value) => {
@@ -103,7 +103,7 @@ EDGES = """() => [...document.querySelectorAll(
 })"""
 
 
-# Nothing may move once it is read: the sum that browsers call cumulative layout shift.
+# Nothing may move after it was painted: the sum that browsers call cumulative layout shift.
 SHIFT = """() => new Promise((done) => {
   const moved = [];
   new PerformanceObserver((list) => {
@@ -152,14 +152,14 @@ PATHS = (
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_pages_can_be_read_and_used_by_everyone(
+def test_pages_meet_wcag_in_light_and_dark(
     page_of: PageOf, address: str, item_key: str, size: tuple[int, int]
 ) -> None:
     """Each page is loaded once and checked in light, then with everything opened that opens, then in dark.
 
     In dark only what depends on colours is checked again: the two schemes differ in nothing else, as
     `test_the_dark_scheme_changes_colours_alone` shows. A new window costs Chromium more than the page, so all
-    pages come in one, without a cache: each as for a reader who comes for the first time.
+    pages come in one, without a cache: each as on a first visit.
     """
     page = page_of("/about", size=size)
     page.context.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
@@ -170,7 +170,7 @@ def test_pages_can_be_read_and_used_by_everyone(
         check_colours(page, path)
         page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
         assert axe_complaints(page, AXE_OPTIONS) == [], path
-        # A colour that fades into another is neither: with reduced motion it changes at once.
+        # Colours in transition cannot be measured: with reduced motion they change at once.
         page.emulate_media(color_scheme="dark", reduced_motion="reduce")
         check_colours(page, path)
         assert axe_complaints(page, COLOUR_OPTIONS) == [], f"{path}, dark"
@@ -221,7 +221,7 @@ def test_the_dark_scheme_changes_colours_alone(page_of: PageOf, address: str) ->
     assert about_colours == set(COLOUR_OPTIONS["runOnly"])
 
 
-def test_axe_sees_what_is_wrong(page_of: PageOf) -> None:
+def test_axe_reports_errors_that_are_there(page_of: PageOf) -> None:
     page = page_of("/about")
     page.evaluate("document.querySelector('.lead').style.color = '#bbb'")
     page.evaluate("document.body.append(document.createElement('button'))")
@@ -229,8 +229,8 @@ def test_axe_sees_what_is_wrong(page_of: PageOf) -> None:
     assert {"color-contrast", "button-name"} <= found
 
 
-def test_a_page_that_comes_slowly_does_not_move(page_of: PageOf, address: str) -> None:
-    """Its parts arrive one by one, and a row of hits that is not whole yet is not painted."""
+def test_a_page_that_arrives_slowly_does_not_shift(page_of: PageOf, address: str) -> None:
+    """Its parts arrive one by one, and an incomplete row of hits is not painted."""
     page = page_of("/about")
     network = page.context.new_cdp_session(page)
     network.send(
@@ -250,13 +250,13 @@ def test_everything_fits_a_window_of_320_pixels(page_of: PageOf, item_key: str) 
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
 
 
-def test_the_check_of_contrast_sees_what_is_too_faint(page_of: PageOf) -> None:
+def test_the_contrast_check_reports_low_contrast(page_of: PageOf) -> None:
     page = page_of("/about")
     page.evaluate("document.querySelector('.lead').style.color = '#999'")
     assert any(line.startswith("You describe a picture") for line in page.evaluate(CONTRAST))
 
 
-def test_motion_is_still_for_those_who_ask(page_of: PageOf) -> None:
+def test_reduced_motion_is_respected(page_of: PageOf) -> None:
     page = page_of("/", reduced_motion="reduce")
     durations = page.evaluate(
         "[...document.querySelectorAll('*')].map((one) => getComputedStyle(one).transitionDuration)"
@@ -265,7 +265,7 @@ def test_motion_is_still_for_those_who_ask(page_of: PageOf) -> None:
     assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
-def test_a_change_is_said_to_those_who_do_not_see_it(page_of: PageOf) -> None:
+def test_changes_are_announced_to_screen_readers(page_of: PageOf) -> None:
     page = page_of("/search?q=azure")
     page.locator('.facets input[value="armorial-valcendre"]').click()
     expect(page.locator("#said")).to_contain_text("match")
@@ -273,7 +273,7 @@ def test_a_change_is_said_to_those_who_do_not_see_it(page_of: PageOf) -> None:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_federation_can_be_read_by_everyone(browser: Browser, address: str, size: tuple[int, int]) -> None:
+def test_a_federation_meets_wcag(browser: Browser, address: str, size: tuple[int, int]) -> None:
     services = [f"The Library={address}", "Another=http://127.0.0.1:9"]
     config = FederateConfig(services=services, timeout_seconds=20.0, rate_limit_per_minute=0)
     with bind("127.0.0.1", 0) as listener, running(create_federation(config), listener) as federation:

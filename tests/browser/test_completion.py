@@ -71,7 +71,7 @@ def test_a_completion_is_chosen_with_a_click_and_the_results_follow(page_of: Pag
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_the_open_list_can_be_read_by_everyone(page_of: PageOf, size: tuple[int, int]) -> None:
+def test_the_open_list_meets_wcag(page_of: PageOf, size: tuple[int, int]) -> None:
     page = page_of("/", size=size)
     before = page.locator(".examples").bounding_box()
     typed(page, "azure")
@@ -92,7 +92,7 @@ def test_without_javascript_the_field_is_a_plain_one(page_of: PageOf) -> None:
     expect(page.locator("h1")).to_have_text("“azure”")
 
 
-def test_hostile_titles_are_text(page_of: PageOf) -> None:
+def test_hostile_titles_are_shown_as_text(page_of: PageOf) -> None:
     page = page_of("/")
     hostile = '<img src=x onerror="document.title=1">'
     body = json.dumps({"completions": [{"text": hostile, "kind": "title", "language": None}]})

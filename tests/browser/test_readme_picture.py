@@ -46,7 +46,7 @@ def shown(browser: Browser, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def open_results(browser: Browser, address: str) -> Page:
-    """The way a reader takes: the home page, a description, the results."""
+    """The steps of a reader: the home page, a description, the results."""
     page = browser.new_page(
         viewport={"width": SIZE[0], "height": SIZE[1]},
         color_scheme="light",

@@ -37,7 +37,7 @@ def test_search_and_open_an_item_with_the_keyboard_alone(page_of: PageOf) -> Non
     expect(page.locator("h1")).to_have_text(title)
 
 
-def test_a_filter_answers_at_once_and_the_back_button_takes_it_back(page_of: PageOf) -> None:
+def test_a_filter_applies_at_once_and_the_back_button_removes_it(page_of: PageOf) -> None:
     page = page_of("/search?q=azure")
     page.evaluate("window.stayed = true")
     box = page.locator('.facets input[value="armorial-valcendre"]')
@@ -55,7 +55,7 @@ def test_a_filter_answers_at_once_and_the_back_button_takes_it_back(page_of: Pag
     expect(page.locator('.facets input[value="armorial-valcendre"]')).not_to_be_checked()
 
 
-def test_on_a_phone_the_filters_wait_behind_a_switch(page_of: PageOf) -> None:
+def test_on_a_phone_the_filters_are_behind_a_button(page_of: PageOf) -> None:
     page = page_of("/search?q=azure", size=PHONE)
     box = page.locator('.facets input[value="armorial-valcendre"]')
     expect(box).to_be_hidden()
@@ -66,7 +66,7 @@ def test_on_a_phone_the_filters_wait_behind_a_switch(page_of: PageOf) -> None:
     expect(page.locator('.facets input[value="armorial-valcendre"]')).to_be_visible()
 
 
-def test_more_results_grow_in_place(page_of: PageOf) -> None:
+def test_more_results_are_added_in_place(page_of: PageOf) -> None:
     page = page_of("/search?q=lion&k=24")
     expect(page.locator("#next")).to_have_text("Show more")
     page.locator("#next").click()
@@ -133,7 +133,7 @@ def test_a_picture_is_searched_with_as_soon_as_it_is_chosen_or_dropped(
     expect(page.locator("h1")).to_have_text("Pictures like yours")
 
 
-def test_more_like_this_leads_from_a_hit_to_its_like(page_of: PageOf) -> None:
+def test_more_like_this_leads_from_a_hit_to_similar_pictures(page_of: PageOf) -> None:
     page = page_of("/search?q=lion&reusable=true")
     key = page.locator("#hits li").first.get_attribute("data-key")
     page.locator("#hits li").first.get_by_role("link", name="More like this").click()
@@ -141,7 +141,7 @@ def test_more_like_this_leads_from_a_hit_to_its_like(page_of: PageOf) -> None:
     assert parameters(page)["like"] == [key]
 
 
-def test_why_a_hit_is_one_shows_in_its_card_and_goes_again(page_of: PageOf) -> None:
+def test_the_explanation_of_a_hit_opens_in_its_card_and_closes(page_of: PageOf) -> None:
     page = page_of("/search?q=a+lion&reusable=true")
     card = page.locator("#hits > li").first
     why = card.locator("a[data-why]")
@@ -158,7 +158,7 @@ def test_why_a_hit_is_one_shows_in_its_card_and_goes_again(page_of: PageOf) -> N
     expect(card.locator("img.overlay")).to_have_count(0)
 
 
-def test_these_yes_those_no_and_taken_back(page_of: PageOf) -> None:
+def test_hits_are_marked_as_fitting_or_not_and_unmarked(page_of: PageOf) -> None:
     page = page_of("/search?q=azure")
     keys = page.locator("#hits > li").evaluate_all("all => all.slice(0, 2).map((one) => one.dataset.key)")
     page.evaluate("window.stayed = true")

@@ -31,7 +31,7 @@ window: {sideBarOpen: true, panels: {search: true, annotations: true, info: true
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Requests are not logged: the output belongs to the tests."""
+        """Requests are not logged, to keep the output of the tests readable."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The light client as outsiders install it: its wheel, in a fresh environment, before a real service."""
+"""The light client as users install it: its wheel, in a fresh environment, with a real service."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def client_module() -> Any:
 
 
 class Odd(BaseHTTPRequestHandler):
-    """A service of a later version, a busy one, and something else altogether."""
+    """A service of a later version, a busy one, and a server of another kind."""
 
     def do_GET(self) -> None:
         grown = {"total": 1, "brand_new": {"deep": [1]}, "hits": []}
@@ -137,10 +137,10 @@ class Odd(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, *_: object) -> None:
-        """Requests are not logged: the output belongs to the tests."""
+        """Requests are not logged, to keep the output of the tests readable."""
 
 
-def test_later_answers_are_read_and_trouble_has_a_name() -> None:
+def test_answers_of_later_versions_are_read_and_errors_are_typed() -> None:
     module = client_module()
     with HTTPServer(("127.0.0.1", 0), Odd) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

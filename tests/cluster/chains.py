@@ -1,5 +1,5 @@
-"""A chain of all stages, on its way behind other tests: a task of its harvest is killed, and it is submitted
-again.
+"""A chain of all stages, running in the background of other tests: a task of its harvest is killed, and it is
+submitted again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .waiting import wait_until
 
 @dataclass(frozen=True)
 class Chained:
-    """A chain on its way, the second time."""
+    """A chain that runs for the second time."""
 
     file: Path
     runs: Path

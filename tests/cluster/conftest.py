@@ -1,8 +1,7 @@
 """A real two-node SLURM for the tests of this folder, and a stage that counts.
 
 Most of the time here is waiting: for SLURM, and for trainings that load their libraries. So what takes
-longest is submitted first and runs behind the other tests, and each test that looks at it waits for what is
-left.
+longest is submitted first and runs in the background, and each test of it waits for the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ COUNTING = Path(__file__).parent / "counting.py"
 
 
 class CountConfig(Config):
-    """What the counting stage is told."""
+    """The config of the counting stage."""
 
     out: str
     num_steps: int = 3
@@ -113,7 +112,7 @@ def early(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="package")
 def background() -> Iterator[ThreadPoolExecutor]:
-    """Threads that do to runs what an operator would, while other tests run."""
+    """Threads that act on runs as an operator would, while other tests run."""
     with ThreadPoolExecutor() as pool:
         yield pool
 

@@ -1,4 +1,4 @@
-"""A stage for the tests: counts to a number, saves when it is told to end, and continues later.
+"""A stage for the tests: counts to a number, saves when it gets a signal to end, and continues later.
 
     python counting.py --config FILE [--task N]
 

@@ -1,4 +1,4 @@
-"""The life of a run on a real SLURM, told by a stage that does nothing but count."""
+"""The life of a run on a real SLURM, shown with a stage that only counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.slurm.checkouts import assert_frozen_code_ran, copy_checkout, write_m
 
 from .waiting import log_of, steps_of, wait_until, wait_until_finished
 
-# Bounds on failures, not on how long it takes: a shared machine may be slow.
+# Timeouts for hanging jobs, not measurements: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
@@ -106,9 +106,7 @@ def test_a_cancelled_run_leaves_no_process_and_can_be_resumed(
     assert steps_of(run) == list(range(1, len(steps_of(run)) + 1))
 
 
-def test_a_refusal_of_slurm_is_told_in_its_words(
-    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
-) -> None:
+def test_a_refusal_of_slurm_is_quoted(cluster: LocalCluster, submit_count: Submit, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="invalid partition"):
         submit_count(tmp_path / "run", partition="nowhere")
 
@@ -141,7 +139,7 @@ def test_status_and_logs_follow_an_array_of_which_a_task_is_warned(
 def warned_while_counting(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path, scontrol: str
 ) -> tuple[Path, JobDir]:
-    """A run whose script finds another `scontrol`, and which was told to stop before its time limit."""
+    """A run whose script finds another `scontrol`, and which got the warning before its time limit."""
     site, run = tmp_path / "site.yaml", tmp_path / "run"
     site.write_text(json.dumps({"extends": "local", "setup": [f"scontrol() {{ {scontrol}; }}"]}))
     job_dir = submit_count(run, "num_steps=20", site=str(site))
@@ -164,7 +162,7 @@ def test_a_job_that_may_not_be_requeued_is_submitted_again(
     assert steps_of(run) == list(range(1, 21))
 
 
-def test_a_requeue_that_ends_the_one_who_asked_for_it_is_no_refusal(
+def test_a_requeue_that_ends_the_scontrol_that_requested_it_is_no_refusal(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:
     """SLURM's SIGTERM goes to all that the job runs, and may reach scontrol before it has left."""

@@ -1,4 +1,4 @@
-"""`iconoclip doctor` on a real cluster: everything is well, or it reports what is not."""
+"""`iconoclip doctor` on a real cluster: all checks pass, or it reports what fails."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from slurm.config import DoctorConfig
 from slurm.doctor import doctor
 from slurm.local_cluster import LocalCluster
 
-# Bounds on failures, not on how long it takes: a shared machine may be slow.
+# Timeouts for hanging jobs, not measurements: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
-def test_a_sound_account_passes_every_check(
+def test_a_working_account_passes_every_check(
     cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -29,7 +29,7 @@ def test_a_sound_account_passes_every_check(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_cluster_refuses_fails_in_its_words(
+def test_a_check_that_the_cluster_refuses_quotes_it(
     cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""A run longer than its time limit. It starts when the session does, and is looked at in the end."""
+"""A run longer than its time limit. It starts with the session, and is checked at the end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from slurm.job import JobDir
 
 from .waiting import steps_of, wait_until_finished
 
-# Bounds on failures, not on how long it takes: a shared machine may be slow.
+# Timeouts for hanging jobs, not measurements: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 NUM_STEPS = 400
 
 
-def test_a_run_that_hits_its_time_limit_goes_on_by_itself_until_done(time_limited: JobDir) -> None:
+def test_a_run_that_hits_its_time_limit_is_requeued_until_done(time_limited: JobDir) -> None:
     # 40 s of counting under a limit of one minute, of which SLURM takes half for its warning.
     wait_until_finished(time_limited, seconds=300)
     attempts = time_limited.work_of(None).attempts

@@ -14,7 +14,7 @@ from .tiny import NUM_STEPS
 from .trainings import Trained
 from .waiting import log_of
 
-# Bounds on failures, not on how long it takes: a shared machine may be slow.
+# Timeouts for hanging jobs, not measurements: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
@@ -26,11 +26,11 @@ def losses_of(run: Path) -> list[float]:
 
 def test_two_nodes_give_the_losses_of_one_process(trained: Trained) -> None:
     assert losses_of(trained.two_nodes) == pytest.approx(losses_of(trained.alone), abs=1e-5)
-    # It learns: a run in which nothing happens would agree with anything.
+    # The loss falls: runs that learn nothing would agree trivially.
     assert losses_of(trained.alone)[-1] < losses_of(trained.alone)[0] - 0.01
 
 
-def test_sliced_weights_on_two_nodes_give_the_losses_of_one_process(trained: Trained) -> None:
+def test_sharded_weights_on_two_nodes_give_the_losses_of_one_process(trained: Trained) -> None:
     assert losses_of(trained.sliced) == pytest.approx(losses_of(trained.alone), abs=1e-5)
     assert yaml.safe_load((trained.sliced / "config.yaml").read_text())["hardware"]["strategy"] == "fsdp"
 

@@ -1,4 +1,4 @@
-"""The same training in four ways, on its way behind other tests."""
+"""The same training in four ways, running in the background of other tests."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from .waiting import log_of, wait_until
 
 @dataclass(frozen=True)
 class Trained:
-    """One run by one process without SLURM, and on two nodes: plain, with sliced weights, interrupted
-    twice.
-    """
+    """One run in one process without SLURM, and runs on two nodes: plain, sharded, interrupted twice."""
 
     alone: Path
     two_nodes: Path

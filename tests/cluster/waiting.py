@@ -1,4 +1,4 @@
-"""Waiting for what a cluster does in its own time."""
+"""Waiting for what a cluster does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slurm.job import JobDir
 
 
 def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 180) -> None:
-    """Wait for something that the cluster does in its own time."""
+    """Wait until a condition on the cluster holds."""
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until, f"after {seconds} s still not: {what}"
@@ -24,7 +24,7 @@ def log_of(run: Path) -> str:
 
 
 def wait_until_finished(job_dir: JobDir, seconds: float = 180) -> None:
-    """Wait until the queue has let go of a run, and be sure that its own records say finished."""
+    """Wait until no job of a run is in the queue, and check that its own records say finished."""
     wait_until(lambda: not job_dir.queued(), "gone from the queue", seconds)
     assert job_dir.is_finished(), log_of(job_dir.run.folder)
 

@@ -30,7 +30,7 @@ BAD: dict[str, int | str] = {
     "pv__3_rights_lang_issues.json": 1,
     "pv__3_version2image.json": 1,
     "latin1_oai_dc.xml": "without a manifest and without an image",
-    # Nothing to be had.
+    # Nothing usable.
     "iiif-download__manifest_empty.json": "a canvas without an image",
     "php-iiif-prezi-reader__empty-manifest.json": "without canvases",
     "pv__3_broken_choice.json": "painted with Video",
@@ -43,7 +43,7 @@ BAD: dict[str, int | str] = {
     "truncated_manifest.json": "truncated",
     "waf_challenge.html": "HTML",
     "oai_repeating_token.xml": "repeats its resumption token",
-    # Collections name documents elsewhere, and a dry run over files asks nobody.
+    # Collections name documents elsewhere, and a dry run over files sends no requests.
     "parser__duplicate-member-collection.json": "not followed",
     "pv__3_broken_collection.json": "not followed",
     "cyclic_collection_a.json": "not followed",
@@ -82,7 +82,7 @@ def test_every_real_document(material, no_network, capsys):
         Record.model_validate({**record, "image": stored})
     assert len({record["key"] for record in records}) == len(records)
     assert all(entry["source"] and entry["reason"] for entry in refused)
-    # A reader that fails says so in these words: there is none.
+    # A reader that fails would print these words.
     assert not [entry for entry in refused if "a bug in the" in entry["reason"]]
     num_files = sum(1 for folder in folders for path in folder.rglob("*") if path.is_file())
     verdicts = Counter(record["rights"]["train"] for record in records)
@@ -96,7 +96,7 @@ def test_every_real_document(material, no_network, capsys):
 
 
 def test_every_bad_document(material, no_network, capsys):
-    """Each broken file alone: a good result where it is merely odd, else a reason."""
+    """Each broken file alone: a result where it is only unusual, else a reason."""
     assert {path.name for path in (material / "bad").glob("*/*")} >= set(BAD)
     rows = []
     for path in sorted(

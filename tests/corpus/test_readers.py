@@ -1,4 +1,4 @@
-"""Every real document of the shared material through its reader: no crash, and nothing passes in silence.
+"""Every real document of the shared material through its reader: no crash, and nothing is dropped silently.
 
 Run with `-s` to see the report: documents, candidates, links and refusals by reason.
 """
@@ -60,7 +60,7 @@ def test_every_presentation_document_is_read(folder: str) -> None:
     found = []
     for path in documents(folder):
         item = presentation(path)
-        assert item.candidates or item.links or item.refusals, f"{path.name} passed in silence"
+        assert item.candidates or item.links or item.refusals, f"{path.name} was dropped silently"
         keys = [(candidate.source.id, candidate.region) for candidate in item.candidates]
         assert len(keys) == len(set(keys)), f"{path.name}: two samples of one key"
         if folder.startswith("manifests"):
@@ -213,7 +213,7 @@ def test_every_answer_of_oai_pmh_is_read() -> None:
             path.read_bytes(), f"https://example.org/oai?file={path.stem}", profile_for("https://example.org")
         )
         assert item.candidates or item.links or item.refusals or item.withdrawals, (
-            f"{path.name} passed in silence"
+            f"{path.name} was dropped silently"
         )
         found.append(item)
     report("oai", found)
@@ -223,7 +223,7 @@ def test_every_answer_of_oai_pmh_is_read() -> None:
 
 
 def test_recorded_interactions_are_read() -> None:
-    """Answers as two harvesters of others recorded them, in YAML."""
+    """Answers as two other harvesters recorded them, in YAML."""
     import yaml
 
     found = []

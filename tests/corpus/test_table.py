@@ -24,5 +24,5 @@ def test_real_images_and_captions(real_shards: Path) -> None:
     assert [record.source.id for record in records if not record.captions] == [
         "images/kb-heyblocq/KB131H26_007.jpg"
     ]
-    # A title's tail (" : [dessin] / [Albrecht Dürer]") is no part of what one sees.
+    # The end of a title (" : [dessin] / [Albrecht Dürer]") does not describe the picture.
     assert "Tête de jeune garçon penchée vers la droite" in {record.title for record in records}

@@ -1,5 +1,4 @@
-"""Real 2.1 documents, upgraded, are Presentation 3.0 in the eyes of iiif-prezi3, and lose no image on the
-way."""
+"""Real 2.1 documents, upgraded, are Presentation 3.0 according to iiif-prezi3, and lose no image."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ pytestmark = [
 
 # iiif-prezi3 takes some milliseconds a canvas: the largest documents are left out.
 MAX_BYTES = 150_000
-# Values that are wrong in the source, and are kept as they are: a reader judges them.
+# Values that are wrong in the source, and are kept as they are: readers check them.
 OF_THE_SOURCE = {"rights", "rendering", "homepage", "seeAlso", "partOf", "logo", "navDate", "thumbnail"}
 
 

@@ -1,4 +1,4 @@
-"""What becomes a caption, in which language and order, and what never does."""
+"""Which texts become captions, in which language and order."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_blazons_come_first_then_titles_and_each_text_once() -> None:
         ("Le siège : récit d'un témoin", "Le siège : récit d'un témoin"),
     ],
 )
-def test_gallica_titles_lose_their_tails(title: str, expected: str) -> None:
+def test_gallica_titles_lose_their_endings(title: str, expected: str) -> None:
     captions = captions_from([Statement("title", title)], load_profile("gallica"))
     assert [caption.text for caption in captions] == [expected]
 
@@ -184,7 +184,7 @@ def test_tags_are_repaired_or_refused(given_tag: str | None, expected: str | Non
         ("The Ottheinrich Bible", "en", "en", False),
         ("De geschiedenis van Blauwbaard en zijn vrouwen", None, "nl", True),
         ("D'azur au chevron d'or accompagné de trois étoiles", "true", "fr", True),
-        # Plainly not what the tag says
+        # Clearly not the language of the tag
         (
             "Sheet of food rations coupons for eggs printed in black on green paper, divided into stamps",
             "de",
@@ -207,7 +207,7 @@ def test_one_text_under_two_tags_is_in_one_language_at_most() -> None:
     assert (caption.language, caption.language_detected) == ("sv", True)
 
 
-def test_short_texts_are_in_the_language_of_the_house() -> None:
+def test_short_texts_are_in_the_language_of_the_institution() -> None:
     (caption,) = captions_from([Statement("title", "Poupée")], load_profile("gallica"))
     assert (caption.language, caption.language_detected) == ("fr", True)
 

@@ -48,7 +48,7 @@ def test_each_language_has_a_sentence_of_its_own_terms() -> None:
     ]
 
 
-def test_circumstances_alone_describe_nothing() -> None:
+def test_technique_and_date_alone_describe_nothing() -> None:
     assert (
         texts(Statement("technique", "Etching", "en"), Statement("place", "Ghent"), Statement("date", "1777"))
         == []
@@ -86,7 +86,7 @@ def test_a_profile_changes_the_template_of_a_language_and_the_roles() -> None:
     assert texts(*said) == [("subject", "nl", "schapen. Jan Vos")]
 
 
-def test_a_composition_that_is_none_is_refused() -> None:
+def test_an_invalid_composition_is_refused() -> None:
     with pytest.raises(ConfigError, match="no name of a template"):
         composition({"templates": {"en": {"sentences": ["{subject} of {maker}"]}}})
     with pytest.raises(ConfigError, match="no composition 'unheard'"):
@@ -104,7 +104,7 @@ def test_a_composition_that_is_none_is_refused() -> None:
         ({}, ""),
     ],
 )
-def test_a_name_without_value_vanishes_with_what_joins_it(
+def test_a_name_without_value_is_removed_with_its_separator(
     values: dict[str, list[str]], expected: str
 ) -> None:
     template = Template(sentences=("{subject}", "{type}, {creator}, {date}"))
@@ -202,7 +202,7 @@ def test_names_as_people_write_them(name: str, expected: str) -> None:
         ("Gömlekli çoban ve dağ köyü", None, None, None, ("tr", "detected")),
     ],
 )
-def test_the_language_is_known_from_somewhere_and_says_from_where(
+def test_the_source_of_a_language_is_recorded(
     text: str, given: str | None, default: str | None, siblings: str | None, expected: tuple[str, str | None]
 ) -> None:
     found = languages.spoken(text, given, default, siblings)
@@ -239,7 +239,7 @@ BOOK = [
         ("Quid est?", "canvas-label", "Quid est? Commentarii in Sententias. Manuscript, Adam Fenn, 1342"),
         # What describes its page is left alone.
         ("A heron waits for an eel", "canvas-label", "A heron waits for an eel"),
-        # Nothing is said twice.
+        # Nothing is repeated.
         ("Fenn, 1342", "canvas-label", "Fenn, 1342. Commentarii in Sententias. Manuscript"),
     ],
 )
@@ -264,13 +264,13 @@ def test_no_title_is_joined_where_the_composition_says_so() -> None:
         ("Fenn, Ann; Vos, Jan de", ["Ann Fenn", "Jan de Vos"]),
     ],
 )
-def test_who_kept_an_object_did_not_make_it(creator: str, shown: list[str]) -> None:
+def test_owners_are_not_makers(creator: str, shown: list[str]) -> None:
     said = (Statement("title", "La surprise", "fr"), Statement("creator", creator))
     assert describe(said, ANY).around.values("fr")["creator"] == shown
 
 
 @pytest.mark.parametrize("place", ["S.l.", "[S.l.]", "S.l.] Regensburg", "o.O.", "[s. l.]", "Z.p."])
-def test_no_place_is_none(place: str) -> None:
+def test_placeholders_of_places_are_removed(place: str) -> None:
     around = describe((Statement("title", "La surprise", "fr"), Statement("place", place)), ANY).around
     assert around.places == ()
 
@@ -286,11 +286,11 @@ def test_no_place_is_none(place: str) -> None:
         ("The seal of the emperor, inscribed 大, on the back", "en", "en"),
     ],
 )
-def test_a_script_tells_a_language(text: str, given: str | None, language: str) -> None:
+def test_a_script_determines_a_language(text: str, given: str | None, language: str) -> None:
     assert languages.spoken(text, given).tag == language
 
 
-def test_three_words_of_another_language_are_not_in_that_of_their_siblings() -> None:
+def test_three_words_of_another_language_do_not_take_that_of_the_other_texts() -> None:
     assert languages.spoken("La Surprise", None, siblings="en").tag != "en"
     assert languages.spoken("Surprise attack", None, siblings="en").tag == "en"
 

@@ -198,7 +198,7 @@ _EDTF = re.compile(rf"{_POINT}(?:/(?:{_POINT}|\.\.))?|\.\./{_POINT}")
     ).map(" ".join)
     | st.text(max_size=40)
 )
-def test_whatever_is_read_is_sound(text: str) -> None:
+def test_every_interval_is_valid(text: str) -> None:
     date = parse_date(text)
     if date is None or date.edtf is None:
         return

@@ -1,4 +1,4 @@
-"""No document, however mangled, may break a reader: every answer is a Found, and its parts are valid."""
+"""No damaged document may break a reader: every answer is a Found, and its parts are valid."""
 
 from __future__ import annotations
 
@@ -248,7 +248,8 @@ def test_mangled_xml(reader: Reader, root: str, content: str, cut: int) -> None:
     text = f'<{root} xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{content}</{root}>'
     found = reader(text[: len(text) - cut].encode(), URI, ANY, None)
     assert isinstance(found, Found)
-    # The last page of OAI-PMH may be an empty token alone; whatever else says nothing must be refused aloud.
+    # The last page of OAI-PMH may be an empty token alone; every other empty document must be refused with a
+    # reason.
     is_last_page = reader is read_oai_pmh and "resumptionToken" in content
     assert found.candidates or found.links or found.refusals or found.withdrawals or is_last_page
 

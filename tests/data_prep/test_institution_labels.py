@@ -1,4 +1,5 @@
-"""The labels of each institution are read as what they mean there: invented objects under its real labels."""
+"""The labels of each institution are read with their meaning there: invented objects under its real
+labels."""
 
 from __future__ import annotations
 
@@ -114,7 +115,7 @@ def _values(labels: dict[str, str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _description(candidate: Candidate) -> tuple[Any, ...]:
-    """What is said of the object, without the pairs that it was made from."""
+    """The description of the object, without the pairs that it was made from."""
     captions = [(caption.text, caption.field) for caption in candidate.captions]
     stated = (
         candidate.creators,
@@ -182,7 +183,7 @@ def test_notes_are_no_captions_unless_a_composition_asks_for_them(slug: str) -> 
 
 
 @pytest.mark.parametrize("slug", CASES)
-def test_what_is_no_description_of_the_picture_changes_nothing(slug: str) -> None:
+def test_labels_that_do_not_describe_the_picture_change_nothing(slug: str) -> None:
     case = CASES[slug]
     empty = _description(_read(case, []))
     for label in (label for label, field in case["labels"].items() if field == "ignore"):
@@ -242,5 +243,7 @@ def test_pages_of_objects_lead_to_their_manifests() -> None:
         ("loc", "Public Domain", None),
     ],
 )
-def test_a_statement_means_what_its_institution_says(slug: str, text: str, uri: str | None) -> None:
+def test_a_rights_statement_has_the_meaning_that_its_institution_defines(
+    slug: str, text: str, uri: str | None
+) -> None:
     assert load_profile(slug).rights_uri(text) == uri

@@ -60,7 +60,7 @@ def test_a_host_belongs_to_one_institution() -> None:
             assert owner.get(parent, name) == name, f"{host} is within {parent}"
 
 
-def test_every_shipped_file_opens_with_what_it_is_for() -> None:
+def test_every_shipped_file_begins_with_its_purpose() -> None:
     folder = Path(__file__).parents[2] / "configs" / "institutions"
     paths = sorted(folder.glob("*.yaml"))
     assert paths

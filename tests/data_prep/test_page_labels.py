@@ -75,7 +75,7 @@ def test_every_word_of_the_list_matches_itself() -> None:
 
 
 @pytest.mark.parametrize("spell", [str.upper, str.title, str.casefold])
-def test_capitals_do_not_hide_a_label(spell: object) -> None:
+def test_capitals_make_no_difference(spell: object) -> None:
     labels = [label for outcome, label, _ in TABLE if outcome == "dropped" and label.islower()]
     assert callable(spell)
     assert [label for label in labels if not is_designation(spell(label))] == []

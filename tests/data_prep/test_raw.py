@@ -1,4 +1,4 @@
-"""A record keeps what its source said, as it said it, within bounds; its captions say what they are about."""
+"""A record keeps the pairs of its source unchanged, within bounds; its captions have a level."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def candidates(document: bytes) -> tuple[Candidate, ...]:
     return read_presentation(document, URI, ANY).candidates
 
 
-def test_every_pair_of_a_manifest_is_kept_as_it_was_said() -> None:
+def test_every_pair_of_a_manifest_is_kept_unchanged() -> None:
     (page,) = candidates(manifest(1, label={"en": ["Heron at dusk"]}))
     assert [(pair.level, pair.label, pair.value, pair.language) for pair in page.raw] == [
         ("canvas", "label", "Heron at dusk", "en"),
@@ -124,7 +124,7 @@ def test_the_elements_of_a_catalogue_record_are_the_labels() -> None:
     assert found.captions[0].level == "item"
 
 
-def test_another_profile_reads_the_same_pairs_another_way() -> None:
+def test_another_profile_maps_the_same_pairs_differently() -> None:
     pairs = [raw_pair("dc:title", "Azure, a heron argent", "en", "record", "record-title")]
     plain, armorial = (Describer(profile) for profile in (ANY, load_profile("armorial-valcendre")))
     assert plain.describe(pairs, 1).captions[0].field == "title"

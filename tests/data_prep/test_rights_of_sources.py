@@ -159,13 +159,13 @@ def test_a_restriction_counts_wherever_it_is(around: list[tuple[str, str]], plac
 
 
 @pytest.mark.parametrize("around", [MANY, LONG], ids=["many", "long"])
-def test_pairs_that_say_nothing_of_rights_take_no_permission_away(around: list[tuple[str, str]]) -> None:
+def test_pairs_without_rights_do_not_remove_a_permission(around: list[tuple[str, str]]) -> None:
     candidate = one(rights=CC0, metadata=[pair(*said) for said in around])
     assert candidate.raw_num_dropped > 0
     assert rights_of(candidate, "open").train == "yes"
 
 
-def test_what_does_not_fit_stays_said_when_annotations_are_added() -> None:
+def test_dropped_pairs_stay_counted_when_annotations_are_added() -> None:
     page = [raw_pair("Rights", CC0, None, "manifest") for _ in range(MAX_PAIRS)]
     first = Describer(ANY).described([*page, raw_pair("Rights", RESTRICTION, None, "manifest")], 1)
     notes = [raw_pair("annotation", f"note {number}", None, "annotation", "rights") for number in range(500)]

@@ -1,5 +1,4 @@
-"""The wheel, installed elsewhere, and the whole pipeline walked from there: once, for all tests of this
-folder."""
+"""The wheel, installed elsewhere, and one run of the whole demo from there, for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -60,9 +59,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Another environment with the wheel in it.
 
-    The dependencies are lent by this environment through a .pth file (gigabytes need not be installed twice);
-    its own .pth files, and so the editable checkout, are not read from there. So is pip, whose installation
-    would take longer than that of the wheel.
+    The dependencies are shared from this environment through a .pth file (gigabytes need not be installed
+    twice);
+    its own .pth files, and so the editable checkout, are not read from there. So is pip, which takes longer
+    to install than the wheel.
     """
     folder = tmp_path_factory.mktemp("env")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
@@ -88,7 +88,7 @@ class Walked:
 
 @pytest.fixture(scope="session")
 def walked(elsewhere: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
-    """A small demo, walked from the wheel to its page."""
+    """A small demo, run from the wheel to its page."""
     folder = tmp_path_factory.mktemp("demo")
     with elsewhere.start(folder, "iconoclip", "demo", "--no-serve", *SMALL) as first:
         assert first.stdout is not None

@@ -1,4 +1,4 @@
-"""The whole pipeline, small: sixty arms, a few steps, every stage over real HTTP, to a page that answers."""
+"""The whole pipeline, small: sixty arms, a few steps, every stage over real HTTP, up to the search page."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_every_time_in_every_file_has_one_form(walked: Walked) -> None:
         (path.name, json.loads(line))
         for path in demo.rglob("*.json*")
         for line in ([path.read_text()] if path.suffix == ".json" else path.read_text().splitlines())
-        # What others wrote is theirs: the archives' documents, and the harvest's copies of them.
+        # Documents of the archives, and the harvest's copies of them, have their own forms.
         if ".harvest" not in path.parts
     ]
     values += [

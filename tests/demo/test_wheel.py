@@ -1,5 +1,4 @@
-"""The wheel carries what the demo needs, and nothing of the tests; installed elsewhere it runs without the
-checkout."""
+"""The wheel contains what the demo needs and no tests; installed elsewhere, it runs without the checkout."""
 
 from __future__ import annotations
 
@@ -30,5 +29,5 @@ def test_installed_elsewhere_it_is_the_wheel_that_runs(elsewhere: Environment, t
 
 
 def test_the_demo_runs_from_the_wheel(walked: Walked) -> None:
-    """All tests of the demo look at the same walk."""
+    """All tests of the demo use the same run."""
     assert (walked.folder / "demo" / "evaluation" / "evaluation.json").is_file()

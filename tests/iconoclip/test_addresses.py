@@ -27,8 +27,8 @@ REGISTRY = {
     "2001:db8::1": False, "3fff::1": False, "5f00::1": False, "fc00::1": False, "fd12:3456::1": False,
     "fe80::1": False,
     "2001:3::1": True, "2001:4:112::1": True, "2001:20::1": True, "2620:4f:8000::1": True,
-    # Neighbours of the entries, multicast (RFC 5771, RFC 4291), deprecated site-local (RFC 3879), not given
-    # out.
+    # Neighbours of the entries, multicast (RFC 5771, RFC 4291), deprecated site-local (RFC 3879), not
+    # allocated.
     "8.8.8.8": True, "9.255.255.255": True, "11.0.0.0": True, "100.63.255.255": True, "100.128.0.0": True,
     "172.15.255.255": True, "172.32.0.0": True, "193.51.188.1": True, "223.255.255.255": True,
     "224.0.0.1": False,
@@ -91,12 +91,12 @@ WRAPPINGS = {
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 @given(v4=PRIVATE)
 @example(v4=0x7F000001)
-def test_no_wrapping_makes_a_private_address_public(wrapping: str, v4: int) -> None:
+def test_no_embedding_makes_a_private_address_public(wrapping: str, v4: int) -> None:
     assert not is_public(str(IPv6Address(WRAPPINGS[wrapping](v4)))), IPv4Address(v4)
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_a_public_address_stays_public_in_every_wrapping(wrapping: str) -> None:
+def test_a_public_address_stays_public_in_every_embedding(wrapping: str) -> None:
     assert is_public(str(IPv6Address(WRAPPINGS[wrapping](PUBLIC))))
 
 
@@ -118,7 +118,7 @@ def test_ipv4_is_read_as_the_operating_system_reads_it(
 
 
 @given(st.text(max_size=60))
-def test_any_text_has_an_answer(text: str) -> None:
+def test_every_text_gets_an_answer(text: str) -> None:
     assert is_public(text) in (True, False)
     assert is_loopback(text) in (True, False)
 

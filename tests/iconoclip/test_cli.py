@@ -165,7 +165,7 @@ def test_a_reader_that_leaves_early_sees_no_traceback_and_no_success() -> None:
     assert done.stderr == ""
 
 
-def test_a_pipe_of_ours_that_breaks_is_a_bug(
+def test_a_broken_internal_pipe_is_a_bug(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def break_off(_: Sequence[str]) -> int:
@@ -177,7 +177,7 @@ def test_a_pipe_of_ours_that_breaks_is_a_bug(
 
 
 def test_importing_the_command_is_quick() -> None:
-    # Not a benchmark: a guard against a heavy import, with a factor of ten of room.
+    # Not a benchmark: a guard against a heavy import, with a tolerance of a factor of ten.
     start = time.monotonic()
     subprocess.run([sys.executable, "-c", "import iconoclip.cli"], check=True)
     assert time.monotonic() - start < 5
@@ -278,7 +278,7 @@ def test_words_reach_the_fields_they_belong_to(line: str, wanted: dict[str, obje
         ("", "shardsets: is required"),
     ],
 )
-def test_what_would_be_lost_or_misread_is_refused_in_plain_words(line: str, words: str) -> None:
+def test_words_that_would_be_lost_or_misread_are_refused_with_a_message(line: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(line)
     message = str(caught.value)

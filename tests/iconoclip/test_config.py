@@ -1,4 +1,4 @@
-"""Configs: strict, with a helpful word for a misspelt key, and a digest that depends on values alone."""
+"""Configs: strict, with a suggestion for a misspelt key, and a digest that depends on values alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Visit(Config):
     limit: int | None = None
 
 
-def test_a_misspelt_key_is_named_with_its_neighbour() -> None:
+def test_a_misspelt_key_is_named_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="unknown config key 'limt'") as caught:
         build(Visit, {"limt": 3}, "visit.yaml")
     assert "did you mean 'limit'?" in str(caught.value)
@@ -65,7 +65,7 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
         shipped_config("no/such.yaml")
 
 
-def test_a_config_is_the_users_file_or_a_shipped_one_and_else_its_neighbours_are_named(
+def test_a_missing_config_is_named_with_the_files_next_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Embedding stores: vectors and keys come back in order, and what was tampered with is refused."""
+"""Embedding stores: vectors and keys are read back in order, and changed files are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def unit_vectors(count: int, dimension: int, seed: int = 0) -> np.ndarray:
 
 @settings(max_examples=15, deadline=None)
 @given(count=st.integers(1, 40), dimension=st.integers(1, 64), seed=st.integers(0, 99))
-def test_a_store_comes_back_in_order(
+def test_a_store_is_read_back_in_order(
     tmp_path_factory: pytest.TempPathFactory, count: int, dimension: int, seed: int
 ) -> None:
     folder = tmp_path_factory.mktemp("store")

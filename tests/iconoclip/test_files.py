@@ -1,4 +1,4 @@
-"""Writing: whole or not at all, also when the disk is full."""
+"""Writing files: complete or not at all, also when the disk is full."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_full_disk_is_an_answer(tmp_path: Path) -> None:
+def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
     # /dev/full answers every write with "no space left on device".
     with pytest.raises(TryAgainLater, match="disk is full"), atomic_write(tmp_path / "x") as file:  # noqa: PT012
         os.dup2(os.open("/dev/full", os.O_WRONLY), file.fileno())

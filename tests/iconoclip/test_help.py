@@ -1,4 +1,4 @@
-"""The help of every verb: quick, because its contents are shipped, and never outdated."""
+"""The help of every verb: fast, because its contents are shipped, and never outdated."""
 
 from __future__ import annotations
 

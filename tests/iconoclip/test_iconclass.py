@@ -55,7 +55,7 @@ def some_notations(number: int = 120) -> list[str]:
     ]
 
 
-def test_the_same_notation_has_the_same_text_whoever_asks() -> None:
+def test_a_notation_has_the_same_text_in_every_stage() -> None:
     labels = LabelSet(name="x", of="iconclass", prompts={"en": ["{}"]}, classes={"25F": {}, "31A": {}})
     for notation in some_notations():
         captions = {caption.language: caption.text for caption in captions_of([notation])}
@@ -140,7 +140,7 @@ def test_children_and_parents_agree() -> None:
 
 
 @given(st.text(alphabet="0123456789ABFHk()+.: \nLION", max_size=24))
-def test_whatever_is_written_is_answered(text: str) -> None:
+def test_every_text_gets_an_answer(text: str) -> None:
     found = iconclass.nearest(text)
     assert found is None or iconclass.exists(found)
     assert isinstance(iconclass.labels(text), dict)

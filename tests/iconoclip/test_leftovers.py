@@ -64,7 +64,7 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path, writer, target
     assert names(tmp_path) == [target]
 
 
-def test_what_a_living_process_writes_is_left_to_it(tmp_path, writer):
+def test_files_of_a_running_process_are_kept(tmp_path, writer):
     write_json(tmp_path / "another", {})
     assert len(names(tmp_path)) == 3
     writer.communicate("\n")
@@ -93,7 +93,7 @@ OURS = leftovers.partial_name(Path("x")).name.partition("@")[2]
         (".x.123@another-node.partial", 0, False),
         (".x.123@another-node.partial", 3000, False),
         (".x.123@another-node.partial", 4000, True),
-        # Names that others give: a shard set's writer, an index's draft, a person.
+        # Names of other temporary files: a shard set's writer, an index's draft, a person's.
         (".x.tar.partial", 100_000, False),
         (".gen-000001.partial", 100_000, False),
         ("x.123.partial", 100_000, False),
@@ -140,7 +140,7 @@ def test_threads_that_write_one_target_take_turns(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_one_taken_for_a_leftover_before_it_is_locked_is_made_again(tmp_path, monkeypatch, kind):
+def test_a_temporary_file_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch, kind):
     """Another process may look in the moment between the creation and the lock."""
     flock = fcntl.flock
     others = iter([True])

@@ -54,7 +54,7 @@ def holder(path: Path, number: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, None])
-def test_one_holder_whose_name_is_told_and_a_dead_one_blocks_nobody(
+def test_one_holder_which_is_named_and_a_dead_one_does_not_block(
     number: int, end: int | None, tmp_path: Path
 ) -> None:
     path = tmp_path / "deep" / "lock"
@@ -84,7 +84,7 @@ def test_a_lock_can_be_waited_for(tmp_path: Path) -> None:
 def test_a_marker_of_another_host_stays_but_for_an_earlier_start_of_the_same_job(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A node that failed: the scheduler starts the job again elsewhere, and nobody can ask the dead node."""
+    """A node that failed: the scheduler starts the job again elsewhere, and the dead node cannot be asked."""
     take_locks_away(monkeypatch, number)
     path = tmp_path / "lock"
     path.write_text(json.dumps({"pid": 7, "host": "node9", "since": "x", "job": "55", "restart": 0}))
@@ -105,7 +105,7 @@ def test_a_marker_of_another_host_stays_but_for_an_earlier_start_of_the_same_job
     assert not Path(f"{path}.marker").exists()
 
 
-def test_any_other_trouble_of_the_file_system_is_for_later(
+def test_any_other_error_of_the_file_system_is_temporary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take_locks_away(monkeypatch, errno.EIO)

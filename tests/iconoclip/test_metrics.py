@@ -38,7 +38,7 @@ def test_by_hand() -> None:
     assert ndcg_at_k(ranks, 1) == pytest.approx((1 + 0) / 2)
 
 
-def test_a_model_that_answers_everything_alike_gets_no_credit() -> None:
+def test_a_model_with_equal_scores_for_everything_gets_no_credit() -> None:
     ranks = relevant_ranks(np.zeros((1, 100)), np.eye(1, 100, dtype=bool))
     assert ranks[0].tolist() == [100]
     # Two right answers of one score are at the last two places.

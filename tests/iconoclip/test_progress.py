@@ -27,7 +27,7 @@ def test_a_log_gets_plain_lines(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert not any("\x1b" in line for line in lines)
 
 
-def test_a_quick_work_says_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quick_work_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("pack") as meter:
         for _ in range(1000):
             meter.advance()

@@ -80,7 +80,7 @@ def test_spellings(raw: str, expected: str) -> None:
         "All rights reserved",
         "not public domain",
         "CC BY 4.0, with permission",
-        # two that differ: which one holds is not ours to choose
+        # two that differ: which one holds is unknown
         "http://creativecommons.org/licenses/by/4.0/ http://creativecommons.org/licenses/by-nc/4.0/",
         # not the publisher's address
         "https://evilcreativecommons.org/licenses/by/4.0/",
@@ -95,7 +95,7 @@ def test_spellings(raw: str, expected: str) -> None:
         "http://www.europeana.eu/rights/foo/",
     ],
 )
-def test_what_names_no_statement_is_none(raw: str | None) -> None:
+def test_texts_without_a_statement_have_none(raw: str | None) -> None:
     assert canonical_uri(raw) is None
     assert not judge(raw).may_train
     assert judge(raw, policy="research").train == "no"
@@ -124,7 +124,7 @@ def test_a_canonical_uri_is_its_own(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "under"),
     [
-        # the table of the field notes, row by row
+        # row by row
         ("PDM", {"open", "noncommercial", "research"}),
         ("CC0", {"open", "noncommercial", "research"}),
         ("CC-BY", {"open", "noncommercial", "research"}),
@@ -147,7 +147,7 @@ def test_a_canonical_uri_is_its_own(name: str) -> None:
         ("UND", set()),
     ],
 )
-def test_who_may_train_on_what(name: str, under: set[str]) -> None:
+def test_which_statements_allow_training(name: str, under: set[str]) -> None:
     found = {policy for policy in POLICIES if judge(CANONICAL[name], policy=policy).may_train}
     assert found == under
 
@@ -159,7 +159,7 @@ STATEMENTS = [
 ][1:]
 
 
-def test_the_table_of_statements_is_of_a_size_to_trust() -> None:
+def test_the_table_of_statements_is_large_enough() -> None:
     assert len(STATEMENTS) >= 300
     assert len({value for *_, value in STATEMENTS}) == len(STATEMENTS)
 
@@ -178,7 +178,7 @@ def test_statements_as_people_write_them() -> None:
     assert wrong == []
 
 
-def test_a_name_counts_alone_and_not_next_to_words_that_take_it_back() -> None:
+def test_a_name_counts_alone_and_not_next_to_words_that_negate_it() -> None:
     allowed = []
     for *_, text in rows("names.tsv"):
         uri = canonical_uri(text)
@@ -233,7 +233,7 @@ def test_an_opt_out_forbids_training_under_every_policy() -> None:
         assert rights.opt_out == ("noai",)
 
 
-def test_a_record_is_not_trusted_but_judged_again() -> None:
+def test_the_rights_of_a_record_are_evaluated_again() -> None:
     honest = judge(CANONICAL["CC-BY-NC"], policy="noncommercial")
     assert may_train(honest, "noncommercial")
     assert not may_train(honest, "open")

@@ -17,7 +17,7 @@ from iconoclip.rundir import RunDir
 
 
 class Plan(Config):
-    """What a run is told, in these tests."""
+    """The config of a run in these tests."""
 
     seed: int = Field(0, description="of everything drawn")
 
@@ -66,7 +66,7 @@ def test_a_number_that_json_does_not_know_is_refused(tmp_path: Path) -> None:
         RunDir(tmp_path).log(loss=float("nan"))
 
 
-def test_what_came_after_the_checkpoint_is_taken_back(tmp_path: Path) -> None:
+def test_metrics_after_the_checkpoint_are_removed(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     run.rewind(0)
     assert not run.metrics_path.exists()
@@ -98,7 +98,7 @@ with RunDir(sys.argv[1]).locked():
 """
 
 
-def test_one_process_at_a_time_and_a_killed_one_blocks_nobody(tmp_path: Path) -> None:
+def test_one_process_at_a_time_and_a_killed_one_does_not_block(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as other:

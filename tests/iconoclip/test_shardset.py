@@ -1,4 +1,4 @@
-"""Shard sets: round trips, canonical bytes, damage that is named, withdrawn samples that are gone."""
+"""Shard sets: round trips, canonical bytes, damage is named, withdrawn samples are not returned."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write(folder: Path, samples: list[tuple[Record, bytes]], **options: int) -> 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(samples=SAMPLES, max_shard_bytes=st.sampled_from([5_000, 20_000, 10**9]))
-def test_what_goes_in_comes_out(
+def test_samples_are_read_back_as_written(
     tmp_path_factory: pytest.TempPathFactory, samples: list[tuple[Record, bytes]], max_shard_bytes: int
 ) -> None:
     shardset = write(tmp_path_factory.mktemp("set"), samples, max_shard_bytes=max_shard_bytes)
@@ -183,9 +183,7 @@ def test_a_shard_name_cannot_leave_the_folder(tmp_path: Path, samples: list[tupl
         shardset.read_bytes("../bnf-000000.tar", 0, 1)
 
 
-def test_a_withdrawn_sample_is_handed_out_by_no_reader(
-    tmp_path: Path, samples: list[tuple[Record, bytes]]
-) -> None:
+def test_no_reader_returns_a_withdrawn_sample(tmp_path: Path, samples: list[tuple[Record, bytes]]) -> None:
     shardset = write(tmp_path, samples)
     gone = samples[3][0].key
     stone = Tombstone(key=gone, reason="asked by the institution", at="2026-02-01T00:00:00Z")

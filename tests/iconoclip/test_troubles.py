@@ -1,4 +1,4 @@
-"""No trouble of a user or a machine is called a bug: each kind has its sentence and its exit code."""
+"""No error of a user or a machine is called a bug: each kind has its message and its exit code."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ CASES: list[tuple[str, Callable[[], Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("name", "fail", "code", "words"), CASES, ids=[case[0] for case in CASES])
-def test_every_trouble_has_its_sentence_and_its_code(
+def test_every_error_has_its_message_and_its_code(
     name: str,
     fail: Callable[[], Any],
     code: int,
@@ -135,7 +135,7 @@ def test_every_trouble_has_its_sentence_and_its_code(
     ],
     ids=repr,
 )  # fmt: skip
-def test_what_is_a_bug_is_still_called_one(
+def test_bugs_are_still_called_bugs(
     error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "run", raising(error))
@@ -143,7 +143,7 @@ def test_what_is_a_bug_is_still_called_one(
     assert "this is a bug" in capsys.readouterr().err
 
 
-def test_where_the_trouble_arose_can_be_shown(
+def test_the_traceback_can_be_shown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "run", os_error(errno.ENOSPC))

@@ -1,4 +1,4 @@
-"""The conformance suite: what every backend must do, held against plain numpy."""
+"""The conformance suite: what every backend must do, compared with plain numpy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def backend(request, vectors, tmp_path_factory) -> Iterator[VectorBackend]:  # t
 
 @pytest.fixture
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Milvus's bounds, scaled to this size: every way of asking in parts is taken."""
+    """Milvus's bounds, scaled to this size, so that every way of dividing a query is used."""
     monkeypatch.setattr("retrieval.backends.milvus.MAX_ROWS_NAMED", 70)
     monkeypatch.setattr("retrieval.backends.milvus.MAX_RESULTS", 120)
 
@@ -63,7 +63,7 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_bounds")
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.1, 0.5, 0.95, 1.0])
 @pytest.mark.parametrize("k", [1, 10, 100, N + M])
-def test_it_returns_what_comparing_everything_returns(backend, vectors, share, k) -> None:  # type: ignore[no-untyped-def]
+def test_it_returns_what_a_full_comparison_returns(backend, vectors, share, k) -> None:  # type: ignore[no-untyped-def]
     generator = np.random.default_rng(5)
     for query_D in generator.normal(size=(3, D)).astype(np.float32):
         query_D /= np.linalg.norm(query_D)
@@ -90,9 +90,7 @@ def test_vectors_come_in_the_order_asked_for(
     assert backend.vectors(np.zeros(0, np.int64)).shape[0] == 0
 
 
-def test_a_collection_that_is_not_the_one_is_refused(
-    tmp_path: Path, vectors: npt.NDArray[np.float32]
-) -> None:
+def test_another_collection_is_refused(tmp_path: Path, vectors: npt.NDArray[np.float32]) -> None:
     from retrieval.backends.milvus import MilvusBackend
 
     milvus_backend(tmp_path, vectors[:600]).close()

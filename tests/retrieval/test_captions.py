@@ -165,7 +165,7 @@ def test_two_writers_bring_an_old_log_up_to_date_together(tmp_path: Path) -> Non
         held.execute("ALTER TABLE changes DROP COLUMN caption")
         held.execute("BEGIN IMMEDIATE")
         writing = [pool.submit(log.withdraw, [f"museum-000000000000000{n}"]) for n in (2, 3)]
-        # Both come to where they must wait, having seen the same log.
+        # Both wait at the lock after they read the same log.
         time.sleep(0.3)
         held.execute("ROLLBACK")
         for each in writing:

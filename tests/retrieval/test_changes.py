@@ -1,4 +1,4 @@
-"""An index that changes while it is read: additions, replacements, withdrawals, compaction, and death at any
+"""An index that changes while it is read: additions, replacements, withdrawals, compaction, and kills at any
 moment."""
 
 from __future__ import annotations
@@ -203,14 +203,14 @@ def test_an_index_is_built_and_changed_where_there_are_no_file_locks(store: Path
     assert not list(out.glob("*.marker"))
 
 
-def test_a_damaged_log_is_said_to_be_one(make_index: Callable[..., Path]) -> None:
+def test_a_damaged_log_is_reported(make_index: Callable[..., Path]) -> None:
     folder = make_index(samples_of(range(12)))
     (folder / "live.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     with pytest.raises(DamagedData, match="log of changes"):
         SearchEngine.open(folder)
 
 
-def test_a_log_that_another_writes_is_for_later(
+def test_a_log_that_another_process_writes_is_a_temporary_error(
     make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_index(samples_of(range(12)))
@@ -227,7 +227,7 @@ def test_a_log_that_another_writes_is_for_later(
 
 
 @pytest.mark.parametrize("text", ["", "{}", "gen"])
-def test_building_again_mends_a_damaged_index(
+def test_building_again_replaces_a_damaged_index(
     make_index: Callable[..., Path], tmp_path: Path, text: str
 ) -> None:
     folder = make_index(samples_of(range(12)))
@@ -315,7 +315,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_good_index(
     with SearchEngine.open(folder) as engine:
         shown = everything(engine)
     assert gone.isdisjoint(shown)
-    # The kill may have come between a withdrawal and its being said.
+    # The kill may have come between a withdrawal and its message.
     assert len(keys) - len(gone) - 1 <= len(shown) <= len(keys) - len(gone)
     compact(folder)
     assert not list(folder.glob(".gen-*"))

@@ -1,4 +1,4 @@
-"""Changes are folded in without anybody asking."""
+"""Changes are compacted automatically."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def new_store(folder: Path, model: Path, numbers: range) -> str:
 
 
 @pytest.mark.usefixtures("soon_due")
-def test_many_additions_are_folded_in_at_once_and_as_the_index_was_asked_to_be(
+def test_many_additions_are_compacted_at_once_with_the_settings_of_the_index(
     make_index: Callable[..., Path], model: Path, tmp_path: Path
 ) -> None:
     folder = make_index(samples_of(range(40)), kind="ivf-sq8", target_recall=0.9)
@@ -49,7 +49,7 @@ def test_many_additions_are_folded_in_at_once_and_as_the_index_was_asked_to_be(
 
 
 @pytest.mark.usefixtures("soon_due")
-def test_a_server_folds_changes_in_while_it_answers(
+def test_a_server_compacts_changes_while_it_answers(
     make_index: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("retrieval.live.refresh.SECONDS_BETWEEN_LOOKS", 0.05)
@@ -69,7 +69,7 @@ def test_a_server_folds_changes_in_while_it_answers(
 
 
 @pytest.mark.usefixtures("soon_due")
-def test_a_compaction_that_fails_is_said_and_not_tried_again_at_once(
+def test_a_failed_compaction_is_reported_and_not_retried_at_once(
     make_index: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     samples = samples_of(range(12))

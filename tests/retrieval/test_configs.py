@@ -1,4 +1,4 @@
-"""Every shipped YAML of this stage is read, and says what it is for."""
+"""Every shipped YAML of this stage is read, and states its purpose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = shipped_config("retrieval")
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_shipped_config_is_valid_and_opens_with_what_it_is_for(path: Path) -> None:
+def test_a_shipped_config_is_valid_and_begins_with_its_purpose(path: Path) -> None:
     if path.stem.startswith("encode"):
         build(EncodeConfig, {"model": "m", "shardset": "s", "out": "x", **read_yaml(path)}, str(path))
     else:

@@ -1,4 +1,4 @@
-"""Which pictures fold as copies of each other: the hash must agree, whatever the model thinks."""
+"""Which pictures fold as copies of each other: the hash must agree, whatever the model says."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class TestResume:
         assert "already holds" in capsys.readouterr().err
         assert (store / "vectors.npy").stat().st_mtime_ns == before
 
-    def test_an_interrupted_run_goes_on_at_the_shard(
+    def test_an_interrupted_run_resumes_at_the_shard(
         self, model: Path, shardset: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen: list[int] = []
@@ -245,7 +245,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "text", ["{", "[]", '{"model_cfg": 3}', '{"model_cfg": {"embed_dim": -1}}', "[" * 100_000]
     )
-    def test_a_config_that_is_none_is_refused(
+    def test_an_invalid_config_is_refused(
         self, model: Path, shardset: Path, tmp_path: Path, text: str
     ) -> None:
         copy = tmp_path / "model"
@@ -274,7 +274,7 @@ class TestRefusals:
         with pytest.raises(DamagedData, match="checksum"):
             encode(config(model, copy, tmp_path / "store"))
 
-    def test_what_was_withdrawn_between_two_runs_is_left_out(
+    def test_items_withdrawn_between_two_runs_are_left_out(
         self, model: Path, shardset: Path, store: Path, tmp_path: Path
     ) -> None:
         shutil.copytree(shardset, tmp_path / "set")

@@ -51,7 +51,7 @@ def test_a_weighted_sum_is_the_sum(engine: SearchEngine, store: Path) -> None:
     assert keys(engine, Query(terms=terms, k=10, fold=False)) == best
 
 
-def test_what_is_unlike_moves_away(engine: SearchEngine, store: Path) -> None:
+def test_unwanted_examples_lower_similar_items(engine: SearchEngine, store: Path) -> None:
     like, unlike = EmbeddingStore(store).keys[3], EmbeddingStore(store).keys[40]
     whole = Query(like=(like,), k=200, fold=False)
     near = keys(engine, Query(like=(unlike,), k=5, fold=False))

@@ -44,7 +44,7 @@ def test_a_free_name_is_in_its_place() -> None:
     assert "NAME" not in iconography.label("11H(PAUL OF NOWHERE)")
 
 
-def test_wikidata_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wikidata_gets_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a request left the machine")
 
@@ -87,13 +87,13 @@ def test_a_notation_is_told_from_other_texts(text: str, expected: bool) -> None:
     ("text", "ancestor"),
     [("1\n2", "1"), ("\n\nA\nB", None), ("25F23(\n", "25F23"), ("25F23\n(LION)\nA", "25F23")],
 )
-def test_lines_in_a_notation_end(text: str, ancestor: str | None) -> None:
+def test_line_breaks_in_a_notation_are_refused(text: str, ancestor: str | None) -> None:
     assert iconography.nearest(text) == ancestor
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.text(max_size=60) | st.from_regex(r"[0-9]{1,2}[A-Z(][0-9A-Z():+. ]{0,20}", fullmatch=True))
-def test_whatever_is_typed_is_answered(text: str) -> None:
+def test_every_text_gets_an_answer(text: str) -> None:
     iconography.label(text)
     iconclass.path(text)
     iconography.words((text,))

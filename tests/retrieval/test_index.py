@@ -1,4 +1,4 @@
-"""Vector indexes: the choice, the recall, the promise of filters, and hostile files."""
+"""Vector indexes: the choice, the recall, exact filters, and hostile files."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def masks(
 
 
 @pytest.mark.parametrize("share", [0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.9, 1.0])
-def test_filters_keep_their_promise(segment, vectors, queries, share, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_filters_return_exactly_what_passes(segment, vectors, queries, share, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     # The threshold scaled to this size, so that the approximate path under a filter is what is tested.
     monkeypatch.setattr(vectorindex, "MAX_FILTERED_EXACT", 200)
     recalls = []
@@ -147,7 +147,7 @@ class TestHostileFiles:
                 read_index(path, kind, num, dimension)
 
     @pytest.mark.parametrize("position", range(0, 120, 4))
-    def test_a_file_that_lies_ends_in_a_refusal_or_an_index_of_the_right_shape(
+    def test_a_forged_file_is_refused_or_gives_an_index_of_the_right_shape(
         self, path: Path, position: int
     ) -> None:
         data = bytearray(path.read_bytes())
@@ -167,7 +167,7 @@ class TestHostileFiles:
                 read_index(path, "ivf-sq8", 2000, D)
 
 
-def test_pages_are_given_back_and_the_answers_stay(segment, vectors, queries, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_memory_pages_are_released_and_the_answers_stay(segment, vectors, queries, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     before = segment.exact(queries[0], 50)
     monkeypatch.setattr(mapped_pages, "MAX_MAPPED_BYTES", 10_000)
     for _ in range(3):

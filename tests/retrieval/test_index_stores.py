@@ -1,4 +1,4 @@
-"""`index` with several stores: whatever is named counts, or the command is refused."""
+"""`index` with several stores: every store that is named is used, or the command is refused."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_two_stores_with_two_shard_sets_are_both_in_the_index(words: str, two: P
         ("A --compact", "`compact` takes no stores"),
     ],
 )
-def test_what_would_vanish_is_refused(
+def test_stores_that_would_be_ignored_are_refused(
     words: str, said: str, two: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = {"A": "a", "B": "b", "CA": "ca", "SA": "shards-a", "SB": "shards-b"}
@@ -69,7 +69,7 @@ def test_what_would_vanish_is_refused(
     assert not (tmp_path / "index" / "CURRENT").exists()
 
 
-def test_a_gpu_that_is_not_there_is_missed(
+def test_a_missing_gpu_is_an_error(
     two: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import torch

@@ -1,4 +1,4 @@
-"""What only a model that has learned something can show: honest scores, maps that point, suggestions."""
+"""What needs a trained model: calibrated scores, explanation maps, suggestions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def described(record: Record, number: int) -> Record:
     return record.model_copy(update={"captions": (Caption(text=text, language="en", field="title"),)})
 
 
-def test_a_description_finds_what_it_describes_and_is_sure_of_it(engine: SearchEngine) -> None:
+def test_a_description_finds_what_it_describes_with_a_high_score(engine: SearchEngine) -> None:
     texts = [f"a {colour} {shape}" for colour in COLOURS for shape in SHAPES]
     found = [engine.search(Query(text=text, mode="semantic", k=5, fold=False)) for text in texts]
     for text, results in zip(texts, found, strict=True):
@@ -70,7 +70,7 @@ def test_a_record_that_holds_every_word_is_taken_for_an_answer(engine: SearchEng
     assert results.matches_well is True
 
 
-def test_what_is_not_here_is_said_not_to_match(engine: SearchEngine) -> None:
+def test_descriptions_of_absent_pictures_match_nothing(engine: SearchEngine) -> None:
     judged = [engine.search(Query(text=text, mode="semantic")).matches_well for text in BACKGROUND_TEXTS]
     assert np.mean([judgement is False for judgement in judged]) >= 0.8
     found = [engine.search(Query(text=text, mode="semantic")) for text in UNSEEN]
@@ -91,7 +91,7 @@ def test_a_map_points_at_the_part_that_a_text_is_about(trained_model: Path) -> N
     assert heat.max() == 1.0
 
 
-def test_a_question_of_several_parts_is_judged_part_by_part(engine: SearchEngine) -> None:
+def test_a_query_of_several_parts_is_scored_part_by_part(engine: SearchEngine) -> None:
     text = Query(text="a red circle", mode="semantic", k=200, fold=False)
     described = {hit.key: hit.score for hit in engine.search(text).hits}
     key = next(iter(described))
@@ -113,8 +113,8 @@ def test_a_question_of_several_parts_is_judged_part_by_part(engine: SearchEngine
     assert {hit.score for hit in unlike.hits} == {0.5}, "nothing to judge by"
 
 
-def test_an_example_is_no_answer_to_itself(make_index: Callable[..., Path]) -> None:
-    """Whether anything matches well is judged by the best of what is shown."""
+def test_an_example_is_not_a_hit_for_itself(make_index: Callable[..., Path]) -> None:
+    """Whether anything matches well depends on the best hit shown."""
     with SearchEngine.open(make_index(samples_of(range(12)))) as engine:
         view = engine._refresher.current()
         row_of = {record.key: row for row, (record, _) in enumerate(samples_of(range(12)))}
@@ -136,7 +136,7 @@ def test_a_suggested_notation_is_as_sure_as_a_search_for_its_words(engine: Searc
         assert each.score == pytest.approx(same_hit.score, abs=1e-3)
 
 
-def test_nothing_is_suggested_for_sure_where_nothing_of_the_branch_is_to_be_seen(
+def test_suggestions_have_low_scores_where_the_picture_shows_nothing_of_the_branch(
     engine: SearchEngine,
 ) -> None:
     hits = engine.search(Query(k=40, fold=False)).hits
@@ -174,7 +174,7 @@ class TestCalibration:
         rising = probabilities(curve, same(np.linspace(-20, 20, 50).astype(np.float32)))
         assert (np.diff(rising) >= 0).all()
 
-    def test_where_matches_score_lower_nothing_is_claimed(self) -> None:
+    def test_where_matches_score_lower_the_model_claims_nothing(self) -> None:
         low, high = np.array([0.0, 0.1, 0.05], np.float32), np.array([1.0, 1.2, 1.1], np.float32)
         curve = fit_curve(same(low), same(high))
         assert curve.is_flat

@@ -98,7 +98,7 @@ def test_words_with_a_condition_are_ranked_as_without_it(engine: SearchEngine) -
         assert hit.score == pytest.approx(alone[hit.key], abs=1e-4)
 
 
-def test_how_a_query_was_read_is_said(engine: SearchEngine) -> None:
+def test_the_answer_states_how_a_query_was_read(engine: SearchEngine) -> None:
     read = engine.search(Query(text='red -"a b" creator:Dürer')).query
     assert read is not None
     assert [(part.kind, part.text, part.field, part.excluded) for part in read.parts] == [
@@ -128,7 +128,9 @@ def test_how_a_query_was_read_is_said(engine: SearchEngine) -> None:
         (Query(text="colour:red"), "unknown_field", ()),
     ],
 )
-def test_what_did_nothing_is_said(engine: SearchEngine, query: Query, code: str, values: object) -> None:
+def test_parts_without_effect_are_reported(
+    engine: SearchEngine, query: Query, code: str, values: object
+) -> None:
     (hint,) = engine.search(query).hints
     assert (hint.code, hint.values) == (code, values)
     assert hint.what in hint.text
@@ -178,7 +180,7 @@ def test_a_name_that_looks_like_operators_is_not_lost(odd: SearchEngine) -> None
         assert hit.title == text
         assert hit.score >= 0.99
     assert "exact_name" in {hint.code for hint in odd.search(Query(text="rhine  -paris")).hints}
-    # Typed otherwise, the operators are operators.
+    # In other texts, the operators are operators.
     assert odd.search(Query(text="Rhine -Par")).query.parts[1].excluded  # type: ignore[union-attr]
 
 

@@ -15,7 +15,7 @@ from retrieval.questions import Query
 from .conftest import samples_of
 
 
-def test_a_moved_shard_set_is_asked_for(make_index: Callable[..., Path]) -> None:
+def test_a_moved_shard_set_is_an_error_with_a_remedy(make_index: Callable[..., Path]) -> None:
     folder = make_index(samples_of(range(12)))
     moved = folder.parent / "elsewhere"
     (folder.parent / "set").rename(moved)
@@ -32,9 +32,7 @@ def test_another_shard_set_in_its_place_is_refused(make_index: Callable[..., Pat
         SearchEngine.open(folder, shardsets=[shardset])
 
 
-def test_a_moved_model_is_asked_for_when_it_is_needed(
-    index_folder: Path, model: Path, tmp_path: Path
-) -> None:
+def test_a_moved_model_is_an_error_when_it_is_needed(index_folder: Path, model: Path, tmp_path: Path) -> None:
     with SearchEngine.open(index_folder, model=tmp_path / "nowhere") as engine:
         assert engine.search(Query(text="red", mode="keyword")).hits
         with pytest.raises(MissingRequirement) as caught:
@@ -54,7 +52,7 @@ def test_a_damaged_index_is_refused(index_folder: Path, tmp_path: Path) -> None:
             SearchEngine.open(copy)
 
 
-def test_no_index_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_folder_without_an_index_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MissingRequirement, match="no index"):
         SearchEngine.open(tmp_path)
     (tmp_path / "CURRENT").write_text("../../etc")

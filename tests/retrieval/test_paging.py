@@ -1,4 +1,4 @@
-"""Cursors: the whole order, page by page, whatever is withdrawn between two pages."""
+"""Cursors: the whole order, page by page, also with withdrawals between two pages."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_page_turned_after_a_withdrawal_repeats_and_skips_nothing(
         assert keys(engine, rest) == [key for key in whole[10:] if key != whole[15]]
 
 
-def test_withdrawals_that_cannot_be_read_are_said_once_and_those_known_stay(
+def test_unreadable_withdrawals_are_reported_once_and_known_ones_stay(
     make_index: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     samples = samples_of(range(12))

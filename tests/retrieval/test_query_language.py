@@ -14,7 +14,8 @@ from retrieval.words import tokens
 
 
 def short(part: Part) -> str:
-    """A part in few letters: w words, p phrase, a field by its name; - excluded; alternatives in brackets."""
+    """A short form of a part: w words, p phrase, a field by its name; - excluded; alternatives in
+    brackets."""
     if part.parts:
         mark = " | " if part.kind == "any" else " & "
         said = f"[{mark.join(map(short, part.parts))}]"
@@ -181,7 +182,7 @@ def test_no_text_fails_and_every_place_is_in_it(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from(["rose", "Lily", "ÉTÉ", "vase,", "1514", "Saint-Denis", "d’or"]), max_size=8))
-def test_plain_words_stay_plain(words: list[str]) -> None:
+def test_plain_words_have_no_operators(words: list[str]) -> None:
     parsed = parse("  ".join(words))
     assert parsed.is_plain
     assert not parsed.hints
@@ -208,7 +209,7 @@ def test_no_word_is_lost(text: str) -> None:
         st.sampled_from(["rose", '"a b"', "-lily", "creator:Merian", "x OR y", "year:..1500"]), max_size=5
     )
 )
-def test_what_is_left_reads_as_it_did(pieces: list[str]) -> None:
+def test_the_remaining_parts_are_read_as_before(pieces: list[str]) -> None:
     parsed = parse(" ".join(pieces))
     for place, part in enumerate(parsed.parts):
         left = [short(each) for number, each in enumerate(parsed.parts) if number != place]

@@ -48,9 +48,9 @@ def sample(row: dict[str, Any]) -> tuple[Record, bytes]:
     return record, jpeg
 
 
-# `tests/corpus/test_road.py` has the short form.
+# `tests/corpus/test_pipeline.py` has the short form.
 @pytest.mark.long
-def test_the_road_is_not_paved_for_the_demo_only(make_index: Callable[..., Path]) -> None:
+def test_the_pipeline_works_on_real_images(make_index: Callable[..., Path]) -> None:
     lines = (MATERIAL / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
     samples = [sample(json.loads(line)) for line in lines]
     with SearchEngine.open(make_index(samples)) as engine:

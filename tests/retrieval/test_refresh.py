@@ -1,4 +1,4 @@
-"""What a server shows while the folder beneath it changes, and when several threads ask."""
+"""What a server shows while the index folder changes, and when several threads query it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_withdrawal_that_was_compacted_before_the_next_query_is_not_shown_by_i
 
 
 class _PausedOpening:
-    """Holds what is opened in the background back between its being open and its being shown."""
+    """Holds a generation that was opened in the background back before it is shown."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_open, self.may_show = threading.Event(), threading.Event()

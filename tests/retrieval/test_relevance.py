@@ -150,13 +150,13 @@ def test_motifs_are_found_in_every_form(means: dict[str, Any]) -> None:
     assert means["charge and tincture"]["search"]["nDCG@10"] >= 0.9
 
 
-def test_no_doubtful_hit_comes_before_a_sure_one(means: dict[str, Any]) -> None:
+def test_no_hit_with_a_low_score_comes_before_one_with_a_high_score(means: dict[str, Any]) -> None:
     assert {kind: each["search"].get("order errors", 0) for kind, each in means.items()} == dict.fromkeys(
         means, 0
     )
 
 
-def test_what_is_not_here_is_said_not_to_match(means: dict[str, Any]) -> None:
+def test_descriptions_of_absent_pictures_match_nothing(means: dict[str, Any]) -> None:
     assert means["nothing there"]["search"]["says nothing matches"] >= 0.9
 
 
@@ -175,7 +175,7 @@ def test_the_gain_over_pictures_and_over_rank_fusion_is_no_chance(
         assert low > 0, other
 
 
-def test_another_word_does_not_lose_a_maker(engine: SearchEngine, found: list[Record]) -> None:
+def test_an_additional_word_does_not_lose_a_maker(engine: SearchEngine, found: list[Record]) -> None:
     maker = next(record.creators[0] for record in found if record.creators)
     for text in (f"{maker} lion", f"golden {maker}", f"{maker} zeppelin"):
         hits = engine.search(Query(text=text, k=3)).hits
@@ -183,7 +183,7 @@ def test_another_word_does_not_lose_a_maker(engine: SearchEngine, found: list[Re
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-def test_measures_are_those_of_the_book() -> None:
+def test_measures_equal_the_textbook_formulas() -> None:
     query = graded.GradedQuery("x", "motif", frozenset("ab"))
     # DCG of ranks 1 and 3: 1 + 1/2; ideal 1 + 1/log2(3).
     expected = 1.5 / (1 + 1 / np.log2(3))

@@ -17,7 +17,7 @@ from retrieval.questions import Filters, Query, RegionOf, Weighted
 from .conftest import draw, keys, record_of, samples_of
 
 
-def test_a_text_finds_what_exact_products_find(engine: SearchEngine, store: Path, model: Path) -> None:
+def test_a_text_finds_what_exact_dot_products_find(engine: SearchEngine, store: Path, model: Path) -> None:
     from retrieval.encode.encoder import Encoder
 
     vectors = EmbeddingStore(store)
@@ -83,7 +83,7 @@ class TestWords:
     def test_nothing_typed_is_read_as_a_query_language(self, engine: SearchEngine, text: str) -> None:
         assert engine.search(Query(text=text, mode="keyword")).took_ms >= 0
 
-    def test_words_nobody_wrote_match_nothing(self, engine: SearchEngine) -> None:
+    def test_unknown_words_match_nothing(self, engine: SearchEngine) -> None:
         results = engine.search(Query(text="xylophonist", mode="keyword"))
         assert results.hits == ()
         assert results.matches_well is False
@@ -109,7 +109,7 @@ def test_an_item_comes_with_its_siblings(make_index: Callable[..., Path]) -> Non
             engine.item(samples[0][0].key, without_institution=("museum",))
 
 
-def test_a_hidden_institution_cannot_be_asked_about(engine: SearchEngine, records) -> None:  # type: ignore[no-untyped-def]
+def test_a_hidden_institution_cannot_be_queried(engine: SearchEngine, records) -> None:  # type: ignore[no-untyped-def]
     hidden = next(key for key, record in records.items() if record.institution.slug == "library")
     filters = Filters(without_institution=("library",))
     region = RegionOf(key=hidden, x=0, y=0, width=1, height=1)

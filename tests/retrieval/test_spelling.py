@@ -1,4 +1,4 @@
-"""What readers are told about words of a query that no item has."""
+"""What the answer states about words of a query that no item has."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def told(engine: SearchEngine, text: str, **settings: object) -> Spelling | None
 
 
 @pytest.mark.parametrize(("typed", "meant"), CORRECTED)
-def test_it_says_what_was_searched_instead(engine: SearchEngine, typed: str, meant: str) -> None:
+def test_it_states_what_was_searched_instead(engine: SearchEngine, typed: str, meant: str) -> None:
     spelling = told(engine, typed)
     assert spelling is not None
     assert [(each.typed, each.searched[0]) for each in spelling.corrections] == [(typed, meant)]
@@ -88,7 +88,7 @@ def test_it_says_what_was_searched_instead(engine: SearchEngine, typed: str, mea
 
 @pytest.mark.parametrize("mode", ["hybrid", "keyword"])
 @pytest.mark.parametrize(("typed", "meant"), [*CORRECTED, ("two lyons rampent", "two lions rampant")])
-def test_everything_said_is_that_of_the_word_that_was_searched(
+def test_counts_and_facets_are_those_of_the_word_that_was_searched(
     engine: SearchEngine, typed: str, meant: str, mode: Any
 ) -> None:
     found, right = (engine.search(Query(text=text, mode=mode, k=200), counts=True) for text in (typed, meant))
@@ -115,7 +115,7 @@ def test_forms_of_a_word_match_alike(engine: SearchEngine, form: str, other: str
 PARTS = [
     ("Melencolia etching", [("Melencolia", "etching", 1)], "Melencolia"),
     ("etching Melencolia -lion", [("Melencolia", "etching", 1)], "Melencolia -lion"),
-    # The rarer word tells more.
+    # The rarer word is more specific.
     ("Löwe rampant", [("Löwe", "rampant", 1), ("rampant", "Löwe", 2)], "Löwe"),
     ("azure rampent etching", [("azure rampant", "etching", 1)], "azure rampant"),
     ("azure two rampant", [("azure rampant", "two", 1), ("two rampant", "azure", 1)], "azure rampant"),
@@ -153,7 +153,7 @@ def test_parts_are_those_of_visible_items_within_the_filters(engine: SearchEngin
 @pytest.mark.parametrize(
     "text", ["Melencolia", "melencolia", "rampant", "Löwen", "lions", "神奈川", "Портрет", "1505"]
 )
-def test_nothing_is_said_of_words_that_records_have(engine: SearchEngine, text: str) -> None:
+def test_words_that_records_have_are_not_mentioned(engine: SearchEngine, text: str) -> None:
     assert told(engine, text) is None
 
 
@@ -192,7 +192,7 @@ def test_an_index_without_a_table_of_spellings_knows_the_words_of_its_captions(
     assert spelling.suggested == "circle"
 
 
-def test_the_terminal_says_it_too(engine: SearchEngine) -> None:
+def test_the_terminal_states_it_too(engine: SearchEngine) -> None:
     written = io.StringIO()
     results = engine.search(Query(text="rampent [bold]xyzzyplugh", mode="keyword"))
     show(results, Console(file=written, width=160))

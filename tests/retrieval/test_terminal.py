@@ -13,7 +13,7 @@ from iconoclip.cli import main
 from retrieval.answers import Results
 
 
-def test_the_road_from_shards_to_answers(
+def test_from_shards_to_answers(
     model: Path, shardset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, index = str(tmp_path / "store"), str(tmp_path / "index")
@@ -73,7 +73,7 @@ def test_filters_and_pages_on_the_command_line(
     assert {hit.key for hit in first.hits}.isdisjoint(hit.key for hit in second.hits)
 
 
-def test_texts_are_added_and_taken_away_on_the_command_line(
+def test_texts_are_added_and_subtracted_on_the_command_line(
     index_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def scores(*arguments: str) -> dict[str, float | None]:

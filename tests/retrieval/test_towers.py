@@ -1,5 +1,5 @@
-"""The image tower gives open_clip's features, with a transformer's shortcuts and without; any processor will
-do."""
+"""The image tower gives open_clip's features, with a transformer's shortcuts and without; on any
+processor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from retrieval.encode.towers import ImageTower, text_features
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
 VISION = {
     "transformer": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
-    # The armorial's own model is one: it has no class token, and takes the plain way.
+    # The armorial's own model is one: it has no class token, and uses the plain code.
     "resnet": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16},
 }
 

@@ -31,7 +31,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_spellings_that_people_take_for_the_same_are_the_same(one: str, other: str) -> None:
+def test_equivalent_spellings_are_equal(one: str, other: str) -> None:
     assert folded(one) == folded(other)
     assert list(tokens(one)) == list(tokens(other))
 
@@ -104,7 +104,7 @@ def test_kinds_institutions_and_years_are_words_too(engine: SearchEngine) -> Non
     assert "nothing 9" not in dated
 
 
-def test_an_index_of_the_older_kind_is_refused_with_the_way_to_build_it_again(
+def test_an_index_of_an_older_version_is_refused_with_the_command_to_rebuild_it(
     make_index: Callable[..., Path],
 ) -> None:
     folder = make_index(samples_of(range(12)))

@@ -12,7 +12,7 @@ from slurm.job import JobDir
 
 ROOT = package_folders()["iconoclip"].parent
 
-# Stands for `iconoclip merge` in a user's checkout: it writes down which copies of the code it finds.
+# Replaces `iconoclip merge` in a user's checkout: it writes down which copies of the code it finds.
 MERGE = """
 import importlib.util, json, subprocess, sys
 from pathlib import Path

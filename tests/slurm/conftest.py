@@ -1,6 +1,4 @@
-"""A machine without SLURM, a stage that needs no other package, and plans with nothing of this machine in
-them.
-"""
+"""A machine without SLURM, a stage without dependencies, and plans that are the same on every machine."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from slurm.stages import STAGES, Stage
 
 
 class CountConfig(Config):
-    """What the stage is told."""
+    """The config of the stage."""
 
     out: str
     num_steps: int = 3

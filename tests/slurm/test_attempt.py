@@ -55,8 +55,8 @@ def test_done_with_evidence_is_finished_even_if_items_were_refused(tmp_path: Pat
 
 
 def test_an_output_from_before_the_run_does_not_finish_it(tmp_path: Path) -> None:
-    """A harvest with `refresh` is submitted over a finished set: it has work to do, and whoever needs it
-    waits for that.
+    """A harvest with `refresh` is submitted over a finished set: it has work to do, and steps that need it
+    wait for that.
     """
     job_dir = make_run(tmp_path / "run")
     finish(job_dir)
@@ -123,7 +123,7 @@ def test_attempts_without_progress_end_the_run(tmp_path: Path) -> None:
     assert verdicts == ["requeue"] * (MAX_IDLE_ATTEMPTS - 1) + ["failed"]
 
 
-def test_a_training_that_only_talks_gets_nowhere(tmp_path: Path) -> None:
+def test_logs_alone_are_no_progress_of_a_training(tmp_path: Path) -> None:
     """Its logs lie in its output's folder and grow: that is no progress. Steps are, and so is a save before
     the first line of metrics."""
     run = tmp_path / "run"
@@ -144,7 +144,7 @@ def test_a_training_that_only_talks_gets_nowhere(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.integers(1, 5), max_size=12))
-def test_a_run_that_gets_on_is_never_stuck(grown: list[int]) -> None:
+def test_a_run_with_progress_is_never_stuck(grown: list[int]) -> None:
     sizes = [sum(grown[: count + 1]) for count in range(len(grown))]
     attempts = tuple(Attempt(job_id=1, started_at="t", progress=size) for size in sizes)
     assert not is_stuck(attempts)

@@ -1,4 +1,4 @@
-"""Chains: references become paths and dependencies, the order follows, and mistakes are found before any
+"""Chains: references become paths and dependencies, which give the order, and mistakes are found before any
 job.
 """
 

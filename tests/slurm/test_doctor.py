@@ -1,4 +1,4 @@
-"""What the doctor makes of the ranks' answers: sound ones pass, and each thing that can be wrong is found."""
+"""How the doctor evaluates the ranks' answers: good ones pass, and each possible error is found."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def verdicts(*ranks: dict[str, Any], site: str = "generic") -> dict[str, str]:
     return {finding.check: finding.verdict for finding in doctor._about_ranks(list(ranks), plan(site))}
 
 
-def test_sound_ranks_pass() -> None:
+def test_good_ranks_pass() -> None:
     assert verdicts(rank(0), rank(1)) == dict.fromkeys(["nodes", "on nodes", "clock", "all-reduce"], "ok")
 
 
@@ -58,11 +58,11 @@ def test_what_is_wrong_with_a_rank_is_found(second: dict[str, Any], check: str, 
     assert set(found.values()) == {"ok"}
 
 
-def test_a_rank_that_never_answered_is_missed() -> None:
+def test_a_rank_that_never_answered_is_reported() -> None:
     assert verdicts(rank(0))["nodes"] == "FAILED"
 
 
-def test_a_folder_that_cannot_be_written_and_a_full_disk_are_told(
+def test_a_folder_that_cannot_be_written_and_a_full_disk_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert doctor._about_writing(tmp_path).verdict == "ok"
@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_written_and_a_full_disk_are_told(
     assert doctor._about_disk(tmp_path).verdict == "note"
 
 
-def test_a_file_system_whose_clock_is_elsewhere_is_told(
+def test_a_file_system_with_another_clock_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
@@ -91,7 +91,9 @@ def test_gpus_that_were_asked_for_must_be_seen() -> None:
     assert verdicts(*ranks, site="leonardo")["GPUs"] == "FAILED"
 
 
-def test_a_file_system_without_file_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_file_locks_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert [finding.verdict for finding in doctor._about_locks(tmp_path)] == ["ok"]
     take_locks_away(monkeypatch, errno.ENOSYS)

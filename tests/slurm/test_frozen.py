@@ -1,5 +1,4 @@
-"""Frozen means frozen: a job runs the code as it was at submission, whatever is edited, or on the path,
-since.
+"""A job runs the code as it was at submission, whatever is edited, or on the path, later.
 
 The real command submits and the rendered script runs in bash; `sbatch`, `squeue` and `srun` are stubs.
 tests/cluster does the same on a real SLURM.

@@ -1,4 +1,4 @@
-"""Rendered scripts: golden files, bash's own opinion of them, and paths nobody should choose.
+"""Rendered scripts: golden files, a syntax check by bash, and hostile paths.
 
 A golden file is written with `ICONOCLIP_WRITE_GOLDEN=1 pytest tests/slurm/test_render.py` and read by a
 person.
@@ -100,7 +100,7 @@ def test_ports_of_jobs_that_may_share_a_node_differ() -> None:
     program = f"for SLURM_JOB_ID in {jobs}; do {restarts}; done"
     ports = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert len(ports) == len(set(ports)) == 600
-    # Below the range from which the kernel hands out ports (ip_local_port_range, from 32768).
+    # Below the range from which the kernel assigns ports (ip_local_port_range, from 32768).
     assert all(20000 <= int(port) < 32768 for port in ports)
 
 

@@ -41,12 +41,12 @@ def test_at_least_three_public_systems_name_their_sources() -> None:
         assert site.notes
 
 
-def test_a_harvest_goes_where_there_is_a_way_out() -> None:
+def test_a_harvest_runs_on_a_partition_with_internet_access() -> None:
     for name in PUBLIC:
         assert load_site(name).queue("internet").internet
 
 
-def test_a_site_without_a_way_out_says_where_to_harvest(tmp_path: Path) -> None:
+def test_a_site_without_internet_access_says_where_to_harvest(tmp_path: Path) -> None:
     path = tmp_path / "closed.yaml"
     path.write_text("system: a closed room\nqueues: {gpu: {partition: p}}\n")
     with pytest.raises(ConfigError, match="reaches hosts outside") as caught:
@@ -54,7 +54,7 @@ def test_a_site_without_a_way_out_says_where_to_harvest(tmp_path: Path) -> None:
     assert "login node" in str(caught.value)
 
 
-def test_a_site_of_ones_own_extends_a_shipped_one_of_the_same_name(
+def test_a_users_site_extends_a_shipped_one_of_the_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))

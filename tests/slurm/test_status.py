@@ -1,4 +1,4 @@
-"""One table of all runs: right, quick, and not to be misled by a damaged record."""
+"""One table of all runs: correct, fast, and robust against damaged records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_queue_adds_what_the_records_cannot_know(tmp_path: Path) -> None:
     assert row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path).state == "finished"
 
 
-def test_a_run_that_stopped_for_want_of_another_names_it(tmp_path: Path) -> None:
+def test_a_run_that_stopped_because_it_needs_another_names_it(tmp_path: Path) -> None:
     needed = make_run(tmp_path / "first")
     make_run(tmp_path / "second", needs=(str(tmp_path / "first"), str(tmp_path / "gone")))
     assert row_of(tmp_path / "second", {}, tmp_path).state == "stopped (needs first, gone)"
@@ -116,7 +116,7 @@ def _shown_in_table(row: RunRow) -> str:
 
 
 def test_only_the_end_of_a_long_metrics_file_is_read(tmp_path: Path) -> None:
-    # More than the machine's memory, in a file with a hole: whoever reads it all does not come back.
+    # A sparse file larger than the machine's memory: reading all of it would fail.
     with (tmp_path / "metrics.jsonl").open("wb") as file:
         file.seek(1 << 40)
         file.write(b"\n" + json.dumps({"step": 50_001, "loss": 0.5}).encode() + b"\n")

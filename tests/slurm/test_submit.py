@@ -1,4 +1,4 @@
-"""Submission without a SLURM: dry runs anywhere, everything checked first, and what is frozen."""
+"""Submission without SLURM: dry runs anywhere, all checks first, and what is frozen."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_status_and_logs_read_the_run_s_own_records_without_slurm(
         (SubmitConfig(stage="count", after="nowhere"), "no job was submitted"),
     ],
 )
-def test_mistakes_are_found_before_slurm_hears_of_them(config: SubmitConfig, says: str) -> None:
+def test_mistakes_are_found_before_anything_is_sent_to_slurm(config: SubmitConfig, says: str) -> None:
     with pytest.raises((ConfigError, MissingRequirement), match=says):
         submit(config.model_copy(update={"dry_run": True}))
 
@@ -138,7 +138,7 @@ def test_config_code_and_script_are_frozen(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("count_stage")
-def test_new_code_takes_the_place_of_the_frozen(tmp_path: Path) -> None:
+def test_new_code_replaces_the_frozen_copy(tmp_path: Path) -> None:
     freeze(*submission_for(tmp_path / "run"))
     job_dir = JobDir(tmp_path / "run")
     (job_dir.code / "slurm" / "__init__.py").write_text("old = True\n")
@@ -160,7 +160,7 @@ def test_new_code_takes_the_place_of_the_frozen(tmp_path: Path) -> None:
         (None, 5, "cannot continue with none"),
     ],
 )
-def test_a_folder_goes_on_with_the_config_and_the_tasks_it_began_with(
+def test_a_run_continues_with_the_config_and_the_tasks_it_began_with(
     tmp_path: Path, num_tasks: int | None, num_steps: int, says: str
 ) -> None:
     freeze(*submission_for(tmp_path / "run", 2, num_steps=5))
@@ -193,14 +193,14 @@ def test_a_finished_run_is_submitted_by_nobody(tmp_path: Path, capsys: pytest.Ca
 def test_a_line_of_the_queue_is_the_job_s_and_not_the_task_s(
     line: str, job_id: int, task: str | None
 ) -> None:
-    """squeue(1): %F is the array's id, %A the id that each of its tasks gets besides."""
+    """squeue(1): %F is the array's id, %A the additional id of each of its tasks."""
     queued = scheduler._queued(line)
     assert (queued.job_id, queued.task) == (job_id, task)
     assert "(" not in queued.reason
 
 
 @pytest.mark.usefixtures("count_stage", "no_slurm")
-def test_a_run_that_neither_is_finished_nor_waits_is_nothing_to_wait_for(tmp_path: Path) -> None:
+def test_a_run_that_is_neither_finished_nor_queued_cannot_be_waited_for(tmp_path: Path) -> None:
     freeze(*submission_for(tmp_path / "run"))
     assert dependencies_of((str(tmp_path / "run"),), (7,), ask=False) == [
         "--dependency=afterok:7",
@@ -218,7 +218,7 @@ def test_an_unwritable_folder_is_said_to_be_one(tmp_path: Path, count_stage: Sta
 
 
 @pytest.mark.usefixtures("count_stage")
-def test_a_run_goes_on_with_its_config_even_when_a_newer_version_knows_more_fields(tmp_path: Path) -> None:
+def test_a_run_continues_with_its_config_when_a_newer_version_has_more_fields(tmp_path: Path) -> None:
     config = submission_for(tmp_path / "run", num_steps=5).request.config
     frozen = config.model_dump(mode="json")
     assert differing_fields(frozen, config) == []

@@ -142,7 +142,7 @@ def test_words_make_the_config(
         (["hardware.num_nodes=2", "--nodes", "3"], "hardware.num_nodes=2 does not match the job: --nodes 3"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_a_sentence(
+def test_invalid_words_are_refused_with_a_message(
     words: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["submit", "nested", *words, "--dry-run"])

@@ -42,7 +42,7 @@ SMALL_MODEL = {
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Small work is quickest on one thread; nothing reaches for a network."""
+    """Small work is quickest on one thread; nothing uses a network."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -105,7 +105,7 @@ def write_set(
 def shapes(
     split: Callable[[int], str] = lambda number: "val" if number % 6 == 0 else "train",
 ) -> list[tuple[rec.Record, bytes]]:
-    """Each of 60 pictures once: two colours, one of them a shape's."""
+    """Each of 60 pictures once: two colours, one of them of a shape."""
     pictures = [c for c in itertools.product(COLOURS, COLOURS, SHAPES) if c[0] != c[1]]
     found = []
     for number, (ground, colour, shape) in enumerate(pictures):

@@ -1,4 +1,4 @@
-"""What a run saw, what it cost, and where its shards may lie."""
+"""Which samples a run saw, what it cost, and where its shards may be."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_run_knows_how_often_it_saw_an_item(
     }
 
 
-def test_what_was_seen_before_a_withdrawal_stays_known(
+def test_samples_seen_before_a_withdrawal_stay_recorded(
     make_config: MakeConfig, batches: list[list[str]], tmp_path: Path
 ) -> None:
     folder = write_set(tmp_path / "set", shapes(lambda number: "train"))
@@ -83,7 +83,7 @@ def test_what_was_seen_before_a_withdrawal_stays_known(
     assert any("the training set has changed since the run began" in event for event in events)
 
 
-def test_a_run_without_a_list_of_keys_cannot_be_asked(tmp_path: Path) -> None:
+def test_a_run_without_a_list_of_keys_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MissingRequirement, match="no run with a list of keys"):
         seen(SeenConfig(run_dir=tmp_path, keys=["a"]))
 

@@ -1,4 +1,5 @@
-"""Weights by the level of a caption, through the command: a book's title weighs as the config says."""
+"""Weights by the level of a caption, through the command: a book's title has the weight that the config
+sets."""
 
 from __future__ import annotations
 
@@ -52,9 +53,7 @@ def losses(make_config: MakeConfig, tmp_path: Path) -> Callable[..., list[float]
     return trained
 
 
-def test_a_level_without_weight_is_as_if_it_were_not_there(
-    losses: Callable[..., list[float]], tmp_path: Path
-) -> None:
+def test_a_level_with_weight_zero_is_ignored(losses: Callable[..., list[float]], tmp_path: Path) -> None:
     both = make_set(tmp_path / "both", "work", "page")
     of_pages = losses(make_set(tmp_path / "pages", "page"))
     of_works = losses(make_set(tmp_path / "works", "work"))

@@ -1,4 +1,4 @@
-"""Compiled towers train as plain ones do, and nothing of the compiler stays in what a run writes.
+"""Compiled towers train like plain ones, and no file of a run contains anything of the compiler.
 
 The backend aot_eager traces, differentiates and guards as torch's own choice, inductor, does, and then runs
 the graphs as they are.
@@ -92,7 +92,7 @@ def test_a_compiled_run_is_the_plain_one(
     train(changed(plain, max_steps=3))
     assert not counters["stats"]["unique_graphs"]
     train(changed(compiled, max_steps=3, compile=True))
-    # Both towers are compiled, each in one piece: nothing in them makes the compiler give up.
+    # Both towers are compiled, each in one piece: nothing in them breaks the graph.
     assert counters["stats"]["unique_graphs"] == 2
     assert not counters["graph_break"]
     assert backend != "inductor" or counters["inductor"]["fxgraph_cache_miss"] >= 2

@@ -1,4 +1,4 @@
-"""What a dry run says is what a run then takes."""
+"""The numbers of a dry run equal those of the run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_dry_run_where_the_gpus_are_not_says_so(
     [{}, {"ema_decay": 0.9, "keep_checkpoints": 3}, {"lora_rank": 1}, {"locked": ["text"]}],
     ids=["all", "average", "adapters", "locked"],
 )
-def test_the_disk_it_names_is_the_disk_it_takes(
+def test_the_disk_space_it_names_is_the_space_a_run_takes(
     make_config: MakeConfig, capsys: pytest.CaptureFixture[str], changes: dict[str, Any]
 ) -> None:
     config = make_config(validation_split="none", max_steps=1, **changes)

@@ -1,6 +1,4 @@
-"""Locked towers stay as they are, adapters add what peft's add, averages and interpolations are what they are
-named.
-"""
+"""Locked towers stay as they are, adapters add what peft's add, averages and interpolations are correct."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_an_old_name_is_refused_with_the_new_one(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_a_group_is_not_a_word(name: str) -> None:
+def test_a_group_is_not_a_single_value(name: str) -> None:
     with pytest.raises(ConfigError, match=f"the field '{name}' is now called '{name}.{HEADS[name]}'"):
         build(TrainConfig, {"shardsets": ["a"], "run_dir": "b", name: "clip"}, "a file")
 

@@ -78,7 +78,7 @@ def test_repeated_captions_by_hand() -> None:
     assert loss("positive") == pytest.approx((2 * log(5 / 2) + log(4 / 2)) / 3)
 
 
-def test_a_positive_pulls_as_much_as_ones_own() -> None:
+def test_a_positive_pulls_as_much_as_the_own_caption() -> None:
     images = unit(3, 4).requires_grad_()
     texts = unit(3, 4, seed=2)
     relations = Relations(torch.arange(3), torch.arange(3)[:, None], torch.tensor([[1], [1], [2]]))

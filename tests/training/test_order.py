@@ -1,4 +1,4 @@
-"""The order is a function of (seed, epoch): every sample once an epoch, whoever reads it."""
+"""The order is a function of (seed, epoch): every sample once per epoch, with any number of readers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=6).map(tuple)
 
 
 @given(LENGTHS, st.integers(0, 2**31), st.integers(0, 5), st.integers(1, 20), st.integers(1, 5))
-def test_every_sample_comes_exactly_once_an_epoch(
+def test_every_sample_comes_exactly_once_per_epoch(
     lengths: tuple[int, ...], seed: int, epoch: int, block: int, window: int
 ) -> None:
     rows = EpochOrder(lengths, seed, block, window).rows(epoch)

@@ -224,7 +224,9 @@ def test_a_model_is_pushed_whole(run: TrainConfig, hub: Hub, tmp_path: Path) -> 
     assert hashlib.sha256(hub.files["open_clip_model.safetensors"]).hexdigest() in hub.large
 
 
-def test_a_hub_that_refuses_or_is_not_there_is_a_message(run: TrainConfig, hub: Hub, tmp_path: Path) -> None:
+def test_a_hub_that_refuses_or_cannot_be_reached_is_a_message(
+    run: TrainConfig, hub: Hub, tmp_path: Path
+) -> None:
     export(ExportConfig(run_dir=run.run_dir, out=tmp_path / "model"))
     refused = push(run, tmp_path / "model", hub.address, token="hf_bad")
     assert refused.returncode == 2, refused.stderr

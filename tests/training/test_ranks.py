@@ -1,4 +1,4 @@
-"""Two ranks do what one does: the same gradients, the same losses, the same order."""
+"""Two ranks give the results of one: the same gradients, the same losses, the same order."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def launch(
     code: int = 0,
     **variables: str,
 ) -> str:
-    """Train in processes of their own, as a person would; returns what they said.
+    """Train in separate processes, as a user would; returns their output.
 
     The working directory holds a package `training` of the person's own, which no rank may import.
     """
@@ -159,7 +159,7 @@ def test_a_run_resumes_with_other_ranks_and_workers(make_config: MakeConfig, tmp
 
 
 @pytest.mark.long
-def test_slices_train_like_the_whole(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_sharded_weights_train_like_whole_ones(make_config: MakeConfig, tmp_path: Path) -> None:
     changes = STEPS | {
         "max_steps": 13,
         "epochs": 2,
@@ -175,8 +175,8 @@ def test_slices_train_like_the_whole(make_config: MakeConfig, tmp_path: Path) ->
         run_dir=tmp_path / "sliced", devices=2, strategy="fsdp", micro_batch_size=2, **changes
     )
     train(alone)
-    # Slices continue what one rank began, continue from their own checkpoint, and one rank ends what they
-    # left.
+    # Sharded ranks continue a run of one rank, continue from their own checkpoint, and one rank finishes
+    # their run.
     one_rank: dict[str, Any] = {"devices": 1, "strategy": "ddp"}
     train(changed(sliced, **one_rank, max_steps=3))
     launch(changed(sliced, max_steps=6), tmp_path)
@@ -199,7 +199,9 @@ BATCH = {
 }
 
 
-def test_half_a_run_refuses_before_the_first_step(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_a_run_with_missing_ranks_is_refused_before_the_first_step(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
     config = make_config(devices=2, **STEPS)
     said = launch(config, tmp_path, code=2, **BATCH)
     assert "the batch script started one process, but 2 processes" in said

@@ -93,7 +93,7 @@ def test_an_interval_counts_a_group_once() -> None:
     alone = metrics.bootstrap_interval(value_C)
     together = metrics.bootstrap_interval(np.repeat(value_C, 16), cluster_Q=cluster_Q)
     assert together == pytest.approx(alone)
-    # As if each of the sixteen said something of its own: a quarter of the width.
+    # If the sixteen were independent: a quarter of the width.
     apart = metrics.bootstrap_interval(np.repeat(value_C, 16))
     assert (together[1] - together[0]) / (apart[1] - apart[0]) == pytest.approx(4, rel=0.15)
     assert metrics.bootstrap_interval(value_C, cluster_Q=np.zeros(30, dtype=np.int64)) == alone
@@ -103,7 +103,7 @@ def test_an_interval_counts_a_group_once() -> None:
 
 
 @pytest.mark.parametrize(("by", "num"), [("group", 4), ("text", 3)])
-def test_what_is_one_piece_of_evidence(tmp_path: Path, by: str, num: int) -> None:
+def test_which_queries_count_as_one_cluster(tmp_path: Path, by: str, num: int) -> None:
     data = jpeg("red", "blue", "disc")
     samples = [
         (

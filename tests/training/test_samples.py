@@ -35,7 +35,7 @@ BY_NC = "http://creativecommons.org/licenses/by-nc/4.0/"
 
 
 def lying(raw: str | None, uri: str | None, **changes: Any) -> Rights:
-    """A verdict that says yes whatever the statement says."""
+    """A verdict of yes, whatever the statement says."""
     values = {
         "raw": raw,
         "uri": uri,
@@ -47,7 +47,7 @@ def lying(raw: str | None, uri: str | None, **changes: Any) -> Rights:
     return Rights.model_validate(values | changes)
 
 
-def test_a_shard_sets_own_word_is_not_trusted(tmp_path: Path) -> None:
+def test_the_verdicts_of_a_shard_set_are_not_trusted(tmp_path: Path) -> None:
     verdicts = {
         "free": judge(PUBLIC_DOMAIN),
         "says yes without a statement": lying(None, None),
@@ -75,7 +75,7 @@ def test_nothing_left_after_the_policy_is_a_message(tmp_path: Path) -> None:
         load([str(folder)], split="train", policy="open")
 
 
-def test_a_withdrawn_key_is_gone_from_every_set(tmp_path: Path) -> None:
+def test_a_withdrawn_key_is_removed_from_every_set(tmp_path: Path) -> None:
     samples = shapes()[:4]
     first, second = write_set(tmp_path / "one", samples), write_set(tmp_path / "two", samples)
     manifest = ShardSet(second).manifest
@@ -132,7 +132,7 @@ def make_dataset(shapes_set: Path, **changes: Any) -> TrainingSamples:
 
 
 @pytest.mark.parametrize("changes", [{"num_workers": 2}, {"cache_megabytes": 10}, {"num_ranks": 2}])
-def test_batches_are_the_same_whoever_loads_them(shapes_set: Path, changes: dict[str, int]) -> None:
+def test_batches_are_the_same_with_any_number_of_workers(shapes_set: Path, changes: dict[str, int]) -> None:
     cache, ranks, workers = (
         changes.get("cache_megabytes", 0),
         changes.get("num_ranks", 1),
@@ -195,7 +195,7 @@ def test_a_language_temperature_favours_rare_languages() -> None:
     assert by_field.tolist() == pytest.approx([0.05] * 4)
 
 
-def test_iconclass_and_machines_have_weights_of_their_own(tmp_path: Path) -> None:
+def test_iconclass_and_machine_captions_have_their_own_weights(tmp_path: Path) -> None:
     origins = ("institution", "iconclass", "machine:captioner-7", "machine:other")
     captions = tuple(Caption(text=name, language="en", field="title", origin=name) for name in origins)
     folder = write_set(tmp_path / "set", [(make_record(0, DATA, {}, captions=captions), DATA)])
@@ -255,7 +255,7 @@ def test_an_error_in_the_loading_thread_reaches_the_step_that_waits(shapes_set: 
     schedule = Schedule(EpochOrder((50,), 0), 8)
     dataset._reader.image_bytes = lambda row: b"not an image"  # type: ignore[method-assign]
     batch = next(iter(make_loader(dataset, schedule, first_step=0, num_steps=3)))
-    # It comes with the batch, so that all ranks can end together; what is no error of ours is raised.
+    # It comes with the batch, so that all ranks can end together; other errors are raised.
     assert isinstance(batch.problem, DamagedData)
     assert "cannot be decoded" in batch.problem.what
     dataset._reader.image_bytes = lambda row: 1 // 0  # type: ignore[assignment, method-assign]

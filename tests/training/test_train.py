@@ -1,4 +1,4 @@
-"""A run learns, records itself, stops when asked to, continues exactly, and reports what is wrong."""
+"""A run learns, writes its records, stops on a signal, continues exactly, and reports errors."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Shards over HTTP: a busy server, a broken connection and a short body are tried again; a refusal is a
-sentence.
+"""Shards over HTTP: requests to a busy server, broken connections and short bodies are retried; a refusal is
+a clear error.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def served(
 KINDS = ("503", "500", "429", "408", "reset", "cut", "cut, of unknown length")
 
 
-def test_a_trouble_that_passes_changes_nothing(
+def test_a_temporary_error_changes_nothing(
     served: tuple[str, Trouble], shapes_set: Path, tmp_path: Path
 ) -> None:
     address, trouble = served
@@ -133,7 +133,7 @@ def test_a_run_trains_through_a_busy_server(
         ("400", MissingRequirement, "the server answers 400"),
     ],
 )
-def test_a_trouble_that_stays_is_a_sentence(
+def test_a_permanent_error_is_a_message(
     served: tuple[str, Trouble],
     make_config: MakeConfig,
     tmp_path: Path,
@@ -154,7 +154,7 @@ def test_a_trouble_that_stays_is_a_sentence(
     assert not list((tmp_path / "cache").glob("*/*.partial"))
 
 
-def test_a_full_disk_is_not_taken_for_a_trouble_of_the_server(served: tuple[str, Trouble]) -> None:
+def test_a_full_disk_is_not_taken_for_an_error_of_the_server(served: tuple[str, Trouble]) -> None:
     address, trouble = served
     with pytest.raises(OSError) as caught:
         transfer.download(f"{address}/shardset.json", Path("/dev/full"), 10)
@@ -166,7 +166,7 @@ class Unrelated(Exception):
     """An error of a client that fsspec wraps: no OSError, the status somewhere inside it."""
 
 
-def test_the_status_is_found_whoever_raises_it() -> None:
+def test_the_status_is_found_in_errors_of_every_client() -> None:
     botocore = Unrelated("SlowDown")
     botocore.response = {"ResponseMetadata": {"HTTPStatusCode": 503}}  # type: ignore[attr-defined]
     google, azure, wrapped = Unrelated("busy"), Unrelated("no"), FileNotFoundError("http://a/b")

@@ -1,4 +1,4 @@
-"""A machine's ordinary troubles: a full disk, damaged pictures, too little memory, wandb without a key."""
+"""Ordinary errors of a machine: a full disk, damaged pictures, too little memory, wandb without a key."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Half a run never calls itself whole: what was started is compared with what was requested, in every launch
-shape.
+"""A run with missing ranks never reports success: what was started is compared with what was requested, for
+every launcher.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def test_a_notebook_is_one_process() -> None:
 
 
 def test_only_one_rank_is_the_first() -> None:
-    """Two first ranks would write into one folder; whoever starts ranks numbers them."""
+    """Two first ranks would write into one folder; the launcher numbers the ranks."""
     child = {PARENT_VARIABLE: str(os.getppid()), "LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}
     for first, second in (
         (task(0, "1(x2)"), task(1, "1(x2)")),

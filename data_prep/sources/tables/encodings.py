@@ -2,7 +2,7 @@
 
 Old spreadsheets write the code page of their system and say so nowhere. A code page is likely if the letters
 that it gives are those of one language. Tables are short and full of names, where general detectors guess
-badly (docs/decisions/0017-partners.md has figures).
+badly (docs/decisions/0007-partners.md has figures).
 """
 
 from __future__ import annotations

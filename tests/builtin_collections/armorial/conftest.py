@@ -28,5 +28,5 @@ def client() -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="session")
 def holdings() -> tuple[Holdings, ...]:
-    """What the served archives keep, built here a second time from the same seed."""
+    """The contents of the served archives, built again from the same seed."""
     return build(num_arms=NUM_ARMS, seed=SEED)

@@ -1,4 +1,5 @@
-"""Collections, manifests, change stream: complete, valid for a strict reader, and saying what is drawn."""
+"""Collections, manifests, change stream: complete, valid for a strict reader, and describing what is
+drawn."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ def test_collection_2_lists_every_coat_once(
     )
 
 
-def test_manifests_3_are_valid_and_say_what_is_drawn(
+def test_manifests_3_are_valid_and_describe_what_is_drawn(
     served: ServedArmorial, client: httpx2.Client, holdings: tuple[Holdings, ...]
 ) -> None:
     for held, base in ((holdings[0], served.wexcombe), (holdings[2], served.valcendre)):
@@ -77,7 +78,7 @@ def test_manifests_3_are_valid_and_say_what_is_drawn(
             assert blazon(item.arms, "en") not in title
 
 
-def test_manifests_2_say_what_is_drawn(
+def test_manifests_2_describe_what_is_drawn(
     served: ServedArmorial, client: httpx2.Client, holdings: tuple[Holdings, ...]
 ) -> None:
     licences = set()
@@ -95,7 +96,7 @@ def test_manifests_2_say_what_is_drawn(
     assert len(licences) >= 4
 
 
-def test_what_a_manifest_points_to_is_there(served: ServedArmorial, client: httpx2.Client) -> None:
+def test_everything_a_manifest_links_to_exists(served: ServedArmorial, client: httpx2.Client) -> None:
     three = client.get(f"{served.wexcombe}/iiif/wx-00002/manifest").json()
     body = three["items"][0]["items"][0]["items"][0]["body"]
     two = client.get(f"{served.aldersheim}/iiif/ald-00002/manifest").json()
@@ -122,7 +123,7 @@ def test_notations_name_the_charges(served: ServedArmorial, client: httpx2.Clien
 
 
 @pytest.mark.parametrize("archive", [0, 1, 2])
-def test_the_archive_says_it_is_invented(
+def test_the_archive_states_that_it_is_invented(
     served: ServedArmorial, client: httpx2.Client, holdings: tuple[Holdings, ...], archive: int
 ) -> None:
     base = (served.wexcombe, served.aldersheim, served.valcendre)[archive]

@@ -51,7 +51,7 @@ def blobs(arms: Arms, tincture: Tincture, coat: int) -> list[tuple[float, float]
 
 
 def bare(ordinary: Ordinary) -> Arms:
-    """Or an ordinary gules, with as little else as may be."""
+    """Or an ordinary gules, with nothing else."""
     if ON[ordinary]:
         return Arms(Field((OR,)), Band(ordinary, GULES, Group(Charge.MULLET, 1, ARGENT)))
     return Arms(Field((OR,)), Band(ordinary, GULES), (Group(Charge.MULLET, 1, AZURE),))

@@ -70,7 +70,7 @@ def test_everything_in_the_repertoire_is_used(many: list[Arms]) -> None:
     assert {tincture for arms in many for tincture in arms.field.tinctures} == set(Tincture)
 
 
-def test_far_more_arms_than_the_collection_needs() -> None:
+def test_the_repertoire_is_much_larger_than_the_collection() -> None:
     coats = set(islice(repertoire(), 10 * NUM_ARMS))
     assert len(coats) == 10 * NUM_ARMS
     for arms in random.Random(0).sample(sorted(coats, key=repr), 500):

@@ -108,7 +108,7 @@ def test_level_2_refuses(served: ServedArmorial, client: httpx2.Client, text: st
         ("full/128,/0/default.png", 501),
     ],
 )
-def test_level_0_offers_what_it_lists(
+def test_level_0_serves_what_it_lists(
     served: ServedArmorial, client: httpx2.Client, text: str, status: int
 ) -> None:
     assert client.get(f"{served.aldersheim}/{LEVEL_0}/{text}").status_code == status

@@ -1,4 +1,4 @@
-"""What serves collections serves any: here one of two grey squares that knows nothing of arms."""
+"""The server works for any collection: here one of two grey squares."""
 
 from __future__ import annotations
 

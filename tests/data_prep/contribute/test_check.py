@@ -54,7 +54,7 @@ def test_index_that_was_changed(make_set):
 
 
 def resign(shardset: ShardSet) -> ShardSet:
-    """Make the checksums fit again, as somebody would who forges a set."""
+    """Make the checksums fit again, as a forger would."""
     path = shardset.folder / "shardset.json"
     value = json.loads(path.read_text())
     value["records_sha256"] = sha256_of(shardset.folder / "records.parquet")
@@ -125,7 +125,7 @@ def test_sample_unknown_to_the_index(make_set):
     assert any("totals" in line for line in found)
 
 
-def test_a_stricter_policy_is_told(make_set):
+def test_a_stricter_policy_is_reported(make_set):
     shardset = make_set(
         changes={
             2: {"rights": judge("https://creativecommons.org/licenses/by-nc/4.0/", policy="noncommercial")}

@@ -1,4 +1,4 @@
-"""What a hostile or damaged shard set can hold is found by name; warnings have counts."""
+"""Everything that a hostile or damaged shard set can hold is found and named; warnings have counts."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def rules(shardset: ShardSet) -> set[str]:
     return {one.rule for one in found(shardset)}
 
 
-def vouched(folder: Path) -> ShardSet:
-    """The set with checksums that fit again, as somebody would write them who forges a set."""
+def with_new_checksums(folder: Path) -> ShardSet:
+    """The set with checksums that fit again, as a forger would write them."""
     value = json.loads((folder / "shardset.json").read_text())
     value["records_sha256"] = sha256_of(folder / "records.parquet")
     for shard in value["shards"]:
@@ -60,7 +60,7 @@ def rewritten(
         for info, data in change(members):
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-    return vouched(shardset.folder)
+    return with_new_checksums(shardset.folder)
 
 
 def plain(name: str, data: bytes = b"x", **values: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -140,7 +140,7 @@ def test_offsets_of_two_rows_that_are_swapped(
     for field in fields:
         rows[0][field], rows[1][field] = rows[1][field], rows[0][field]
     pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
-    assert "index-place" in rules(vouched(shardset.folder))
+    assert "index-place" in rules(with_new_checksums(shardset.folder))
 
 
 def test_rows_in_another_order_and_a_row_twice(make_set: Callable[..., ShardSet]) -> None:
@@ -148,9 +148,9 @@ def test_rows_in_another_order_and_a_row_twice(make_set: Callable[..., ShardSet]
     path = shardset.folder / "records.parquet"
     table = pq.read_table(path)
     pq.write_table(table.take([1, 0, *range(2, 6)]), path)
-    assert rules(vouched(shardset.folder)) == {"index-order"}
+    assert rules(with_new_checksums(shardset.folder)) == {"index-order"}
     pq.write_table(pa.concat_tables([table, table.slice(5)]), path)
-    assert "key-repeated" in rules(vouched(shardset.folder))
+    assert "key-repeated" in rules(with_new_checksums(shardset.folder))
 
 
 def test_a_parquet_file_that_is_none(
@@ -161,10 +161,10 @@ def test_a_parquet_file_that_is_none(
     whole = path.read_bytes()
     for data in (b"PAR1", whole[:-40], whole[:200] + bytes(300) + whole[500:], b""):
         path.write_bytes(data)
-        assert rules(vouched(shardset.folder)) == {"index-unreadable"}
+        assert rules(with_new_checksums(shardset.folder)) == {"index-unreadable"}
         assert main(["check", str(shardset.folder)]) == 2
     pq.write_table(pa.table({"key": ["a"]}), path)
-    assert rules(vouched(shardset.folder)) == {"index-unreadable"}
+    assert rules(with_new_checksums(shardset.folder)) == {"index-unreadable"}
     assert "bug in iconoclip" not in capsys.readouterr().err
 
 
@@ -291,9 +291,9 @@ def test_damage_anywhere_is_found_or_harmless(make_set: Callable[..., ShardSet],
             data = data or bytearray(b"x")
         path.write_bytes(data)
         if case % 2 and case % 3:
-            vouched(twin)
+            with_new_checksums(twin)
         code = main(["check", str(twin)])
         assert code in (0, 2, 4), (case, code)
         num_found += code != 0
-    # A bit that changes in the padding of a forged tar says nothing to anybody; all else must show.
+    # A changed bit in the padding of a forged tar matters to no reader; every other must be found.
     assert num_found > 0.85 * FUZZ_CASES

@@ -57,7 +57,7 @@ def test_by_questions(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--name", "M X", "--rights", "{frei: fast}"], "names no statement"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_impossible_answers_are_refused(
     words: list[str], said: str, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     assert main(["institution", "new", *words]) == 2

@@ -44,7 +44,7 @@ def test_order_parents_and_totals(make_set, tmp_path):
     assert both.manifest.totals.by_institution == {"one": 4, "two": 3}
 
 
-def test_again_says_so_and_changes_nothing(make_set, tmp_path, capsys):
+def test_a_repeated_merge_says_so_and_changes_nothing(make_set, tmp_path, capsys):
     one, two = make_set("one"), make_set("two")
     digest = merged(tmp_path, one, two).digest
     assert merged(tmp_path, one, two).digest == digest
@@ -63,7 +63,7 @@ def test_withdrawn_in_one_is_withdrawn_in_all(make_set, tmp_path):
     both = merged(tmp_path, ShardSet(one.folder), two)
     assert gone not in keys(both)
     assert len(both) == 6
-    # The reason is in the log of those who withdrew it, and in no set.
+    # The reason is in the log of the set it was withdrawn from, and in no other.
     assert [(stone.key, stone.reason) for stone in both.manifest.tombstones] == [(gone, "withdrawn")]
 
 
@@ -103,7 +103,7 @@ def test_group_stays_on_one_side(make_set, tmp_path):
 
 
 def altered(data: bytes, number: int) -> bytes:
-    """A copy of a picture as others have it: brighter, duller, grey, smaller, with a cast."""
+    """A copy of a picture as other institutions have it: brighter, duller, grey, smaller, with a cast."""
     image = Image.open(io.BytesIO(data))
     copies = [
         ImageEnhance.Brightness(image).enhance(0.8), ImageEnhance.Contrast(image).enhance(0.7),

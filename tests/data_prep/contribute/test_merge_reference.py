@@ -152,7 +152,7 @@ def test_a_withdrawal_at_an_address_is_known_within_a_minute(make_set, tmp_path,
     assert server.take() == {}
     monkeypatch.setattr(withdrawals, "SECONDS_BETWEEN_READS", -1.0)
     assert gone not in keys(ShardSet(tmp_path / "copy"))
-    # A server that is away changes nothing, and says so.
+    # A server that cannot be reached changes nothing, and this is reported.
     server.is_up = False
     capsys.readouterr()
     assert gone not in keys(ShardSet(tmp_path / "copy"))
@@ -182,7 +182,7 @@ def test_a_published_list_is_followed(named_by, make_set, tmp_path, server, monk
     if named_by == "merge":
         assert [stone.key for stone in ShardSet(copy).manifest.tombstones] == [gone]
         return
-    # A list that was never read is needed: without it nobody knows what is withdrawn.
+    # A list that was never read is required: without it the withdrawals are unknown.
     server.is_up = False
     shutil.rmtree(tmp_path / "cache")
     assert main(["check", str(copy)]) == 75

@@ -1,4 +1,4 @@
-"""A table whose pictures are web addresses: requested politely, resumed, refused with reasons."""
+"""A table whose pictures are web addresses: rate-limited, resumed, refused with reasons."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_addresses_are_requested_and_what_fails_is_refused_with_its_reason(
     assert len(found) == 3
     expected = {"2": "robots.txt", "3": "404", "4": "HTML"}
     assert {number for number, text in expected.items() if text in found[number]} == set(expected), found
-    # What robots.txt closes is not requested; who asks says who it is.
+    # What robots.txt excludes is not requested; the User-Agent names the client.
     assert "/closed/3.jpg" not in museum.paths
     assert all("scans@library.org" in seen.headers["user-agent"] for seen in museum.requests)
 
@@ -89,7 +89,7 @@ def test_requests_keep_to_the_rate_that_is_set(museum: Pictures, tmp_path: Path)
     assert museum.most_open == 1
 
 
-def test_a_server_that_asks_to_wait_is_asked_again_later_for_the_rest_alone(
+def test_after_a_retry_after_only_the_rest_is_requested(
     museum: Pictures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = table(tmp_path, [f"{museum.origin}/open/{number}.jpg" for number in range(4)])
@@ -115,7 +115,7 @@ def test_a_server_that_asks_to_wait_is_asked_again_later_for_the_rest_alone(
 
 
 def _members(path: Path) -> list[tuple[str, bytes]]:
-    """Names and pictures of a shard; its records say when they were taken."""
+    """Names and pictures of a shard; its records contain the time of packing."""
     import tarfile
 
     with tarfile.open(path) as tar:
@@ -123,7 +123,7 @@ def _members(path: Path) -> list[tuple[str, bytes]]:
         return [(name, file.read()) for name, file in files if file and name.endswith(".jpg")]
 
 
-def test_without_a_contact_no_other_server_is_asked(
+def test_without_a_contact_no_other_server_gets_a_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = table(tmp_path, ["http://images.ahausen.example/a.jpg"])

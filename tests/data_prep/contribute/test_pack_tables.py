@@ -62,7 +62,7 @@ def refused(folder: str = "set") -> list[tuple[str, str]]:
 
 
 def a_workbook(museum: Path) -> Path:
-    """A workbook as small museums write them: a title, a sheet of hints, umlauts, several keywords."""
+    """A workbook as small museums write it: a title, a sheet of hints, umlauts, several keywords."""
     book = openpyxl.Workbook()
     book.active.title = "Hinweise"
     book.active.append(["Bitte nur die zweite Mappe ausfüllen"])
@@ -92,14 +92,14 @@ def test_a_workbook_is_packed_with_what_was_guessed(museum: Path, capsys: pytest
     texts = {caption.field: caption.text for caption in record.captions}  # type: ignore[attr-defined]
     assert texts["title"] == "Kirche; dahinter der Dom. M. Merian"
     assert "Depot" not in record.model_dump_json()  # type: ignore[attr-defined]
-    # What was written is what another run reads the same with.
+    # Another run with the written config reads the same.
     config = yaml.safe_load(Path("set.pack.yaml").read_text())
     assert config["columns"]["file"] == "Bilddatei"
     assert pack(table, "--config", "set.pack.yaml", "--out", "again") == 0
     assert ShardSet("again").manifest.shards[0].num_samples == 3
 
 
-def test_without_a_terminal_nobody_has_confirmed_the_guess(
+def test_without_a_terminal_the_guess_is_not_confirmed(
     museum: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = a_workbook(museum)
@@ -140,7 +140,7 @@ def test_a_table_that_names_no_pictures_is_refused_with_its_columns(
     assert "the columns are Titel, Jahr" in capsys.readouterr().err
 
 
-def test_files_are_found_in_other_spellings_and_near_ones_are_offered(museum: Path) -> None:
+def test_files_are_found_in_other_spellings_and_similar_names_are_offered(museum: Path) -> None:
     picture(museum / unicodedata.normalize("NFD", "Öl.jpg"))
     picture(museum / "Scans" / "Karte 1.JPG", 1)
     picture(museum / "007.tif", 2)
@@ -161,7 +161,7 @@ def test_files_are_found_in_other_spellings_and_near_ones_are_offered(museum: Pa
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder and says nothing."""
+    """Serves a folder and logs nothing."""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -268,7 +268,7 @@ RIGHTS = ("CC0", CC0, "CC BY-NC 4.0", "InC", "", "ask us", "All rights reserved"
         min_size=15, max_size=30,
     )
 )  # fmt: skip
-def test_the_dry_run_tells_what_the_run_does(
+def test_the_dry_run_reports_what_the_run_does(
     museum: Path, capsys: pytest.CaptureFixture[str], rows: list[tuple[str, str, int, str]]
 ) -> None:
     """Equal counts, keys and reasons, whatever is wrong with a row."""
@@ -413,7 +413,7 @@ def test_a_table_at_an_address_is_read_with_the_pictures_next_to_it(
     assert pack(table, "--dry_run") == 0
     assert pack(table, "--out", "set") == 0
     assert sorted(records()) == ["scans/0.jpg", "scans/1.jpg"]
-    # Another run of the same command has nothing to do.
+    # Running the same command again has nothing to do.
     assert pack(table, "--out", "set") == 0
 
 
@@ -426,7 +426,7 @@ def test_a_table_at_an_address_is_read_with_the_pictures_next_to_it(
         ("http://127.0.0.1:9/t.csv", 75, "cannot be fetched"),
     ],
 )
-def test_a_table_that_is_not_at_its_address_is_an_answer(
+def test_a_table_that_is_not_at_its_address_is_a_clear_error(
     museum: Path, address: str, word: str, code: int, said: str,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip

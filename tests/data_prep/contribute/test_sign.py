@@ -1,5 +1,4 @@
-"""Signatures: who vouches for a set, told by ssh-keygen itself; anything else than that very set is not
-vouched for."""
+"""Signatures: who signed a set, according to ssh-keygen itself; a set with a changed byte is not covered."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ def make_key(folder: Path, name: str) -> Path:
 
 @pytest.fixture
 def signed(make_set, tmp_path):
-    """A signed set, and the file of trusted signers: the library, and nobody else."""
+    """A signed set, and the file of trusted signers: the library alone."""
     folder = make_set().folder
     key = make_key(tmp_path, "library")
     signers = tmp_path / "allowed_signers"
@@ -88,7 +87,7 @@ def test_another_signer_is_not_trusted(signed, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("with_signers", [True, False])
-def test_a_set_that_was_changed_is_not_vouched_for(signed, capsys, with_signers):
+def test_a_changed_set_fails_its_signature(signed, capsys, with_signers):
     folder, signers = signed
     path = folder / MANIFEST_NAME
     path.write_text(path.read_text().replace('"a test"', '"somebody else"'))
@@ -98,7 +97,7 @@ def test_a_set_that_was_changed_is_not_vouched_for(signed, capsys, with_signers)
     assert "does not fit the set" in capsys.readouterr().out
 
 
-def test_unsigned_sets_are_sound_unless_a_signer_is_required(make_set, signed, tmp_path, capsys):
+def test_unsigned_sets_pass_unless_a_signer_is_required(make_set, signed, tmp_path, capsys):
     folder, signers = signed
     (folder / SIGNATURE_NAME).unlink()
     assert check(CheckConfig(shardset=folder)) == 0
@@ -110,7 +109,7 @@ def test_unsigned_sets_are_sound_unless_a_signer_is_required(make_set, signed, t
 def test_a_takedown_ends_the_signature(signed, capsys):
     folder, _ = signed
     key = ShardSet(folder).table(["key"])["key"][0].as_py()
-    takedown(TakedownConfig(shardset=folder, keys=[key], reason="asked for by the keeper"))
+    takedown(TakedownConfig(shardset=folder, keys=[key], reason="requested by the institution"))
     assert not (folder / SIGNATURE_NAME).exists()
     assert "signs the set again" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""Withdrawn is withdrawn: at once, with a reason, by key or by address."""
+"""Withdrawals: immediate, with a reason, by key or by address."""
 
 from __future__ import annotations
 

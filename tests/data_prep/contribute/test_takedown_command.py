@@ -1,4 +1,5 @@
-"""`iconoclip takedown` as the guide has it: what may be named, what it reaches, and that nothing returns."""
+"""`iconoclip takedown` as in the guide: what may be named, which sets it changes, and that nothing comes
+back."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def takedown(*words: object) -> int:
 
 @pytest.fixture
 def ours(make_set) -> Path:
-    """Eight samples; of the first, what people may name."""
+    """Eight samples; the first has everything that may be named."""
     source = {
         "manifest": "https://iiif.example/1/manifest",
         "canvas": "https://iiif.example/1/canvas/p1",
@@ -72,7 +73,7 @@ def test_what_may_be_named(name, ours, tmp_path):
     assert first not in keys(ours)
 
 
-def test_an_institution_needs_a_yes_if_it_is_much(make_set, tmp_path, capsys):
+def test_a_large_withdrawal_needs_a_confirmation(make_set, tmp_path, capsys):
     many, few = make_set("many", 102).folder, make_set("few", 2).folder
     assert takedown(tmp_path, "institution:many", *WHY) == 2
     assert "this means 102 samples; nothing was withdrawn" in capsys.readouterr().err
@@ -110,7 +111,7 @@ def test_details_of_a_page_go_with_it(make_set):
     folder = make_set("pages", 4, changes).folder
     assert takedown(folder, sample_key("pages", page), *WHY) == 0
     assert len(keys(folder)) == 2
-    # A detail alone leaves its page.
+    # A withdrawn detail leaves its page.
     folder = make_set("pages", 4, changes).folder.rename(folder.parent / "others")
     (folder.parent / "withdrawn.parquet").unlink()
     assert takedown(folder, changes[1]["key"], *WHY) == 0
@@ -140,7 +141,7 @@ def test_every_set_that_holds_it(make_set, tmp_path, capsys):
     assert "c/plain: 1 samples withdrawn, 0 were before" in capsys.readouterr().out
     for name in ("a/copy", "b/reference", "c/plain"):
         assert gone in {stone.key for stone in ShardSet(tmp_path / name).manifest.tombstones}
-    # From a merged set up to those that it was made from.
+    # From a merged set to its parents.
     other = keys(two)[0]
     assert takedown(tmp_path / "b" / "reference", other, *WHY) == 0
     assert other in {stone.key for stone in ShardSet(two).manifest.tombstones}
@@ -245,7 +246,7 @@ def test_everything_withdrawn_and_purged_is_an_empty_set(make_set):
     assert ShardSet(folder).table(["key"]).num_rows == 0
 
 
-def test_what_fills_a_place_hides_nothing(make_set, capsys):
+def test_the_filling_of_a_place_hides_no_other_member(make_set, capsys):
     folder = make_set("one", 6).folder
     assert takedown(folder, keys(folder)[0], *WHY, "--purge") == 0
     shard = folder / ShardSet(folder).manifest.shards[0].name

@@ -31,7 +31,7 @@ drawn = functools.cache(sample)
 
 @dataclass
 class Node:
-    """A set: what it should hold, what was withdrawn in it, and the sets it was merged from."""
+    """A set: its expected samples, what was withdrawn in it, and the sets it was merged from."""
 
     folder: Path
     name: str
@@ -96,7 +96,7 @@ def leaf(folder: Path, slug: str, count: int) -> Node:
 
 
 def withdraw(node: Node, keys: list[str], *, purge: bool) -> None:
-    """Withdraw keys from a set on the command's way, and in the model."""
+    """Withdraw keys from a set with the command's function, and in the model."""
     takedown(TakedownConfig(shardset=node.folder, keys=keys, reason="the heir asked", purge=purge, at=CLOCK))
     for place in (node, *node.above()):
         place.tombstones |= {key for key in keys if key in place.content}
@@ -110,13 +110,13 @@ def sync(nodes: list[Node]) -> None:
 
 
 @pytest.mark.parametrize("purges", [False, True], ids=["hidden", "purged"])
-# Without shrinking: an example takes a second, and is small.
+# No shrinking: an example takes a second and is small already.
 @settings(max_examples=NUM_EXAMPLES, phases=[Phase.reuse, Phase.generate])
 @given(data=st.data())
 def test_no_tree_of_merges_returns_what_was_withdrawn(data: st.DataObject, purges: bool) -> None:
     root = Path(tempfile.mkdtemp(prefix="trees-"))
     try:
-        # A folder of its own for each set, so that nothing travels by a list next to it.
+        # A folder of its own for each set, so that no list next to it has an effect.
         nodes = [leaf(root / str(n) / "set", slug, 4) for n, slug in enumerate(("ada", "bea", "ada"))]
         for number in range(data.draw(st.integers(2, 4), label="merges")):
             parents = data.draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3, unique_by=id))

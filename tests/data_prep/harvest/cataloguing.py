@@ -1,4 +1,4 @@
-"""What the tests of catalogues share: the two commands, and what they wrote."""
+"""Shared by the tests of catalogues: the two commands, and what they wrote."""
 
 from __future__ import annotations
 

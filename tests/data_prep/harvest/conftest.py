@@ -1,5 +1,5 @@
-"""A server for harvests to meet: a small IIIF archive over real HTTP on loopback, as well- or ill-mannered as
-told."""
+"""A server for tests of the harvest: a small IIIF archive over real HTTP on loopback, with the faults that a
+test sets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers. `script` writes to the connection itself and then closes it."""
+    """The answer of the server. `script` writes to the connection itself and then closes it."""
 
     body: bytes = b""
     status: int = 200
@@ -62,7 +62,7 @@ class Server:
 
     @property
     def paths(self) -> list[str]:
-        """What was asked, less robots.txt and tdmrep.json."""
+        """The paths that were requested, without robots.txt and tdmrep.json."""
         return [
             seen.path
             for seen in self.requests
@@ -211,7 +211,7 @@ class Archive(Server):
         return self.file(json.dumps(value).encode(), seen, "application/json")
 
     def file(self, body: bytes, seen: Seen, media_type: str = "image/jpeg") -> Reply:
-        """The file, or 304 to whoever has it already."""
+        """The file, or 304 to clients that have it already."""
         etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         if seen.headers.get("if-none-match") == etag:
             return Reply(status=304, headers={"ETag": etag, "Content-Length": "0"})
@@ -220,7 +220,7 @@ class Archive(Server):
 
 @pytest.fixture
 def reply() -> type[Reply]:
-    """What a route answers: `reply(body, status, headers, script)`."""
+    """The answer of a route: `reply(body, status, headers, script)`."""
     return Reply
 
 
@@ -232,7 +232,7 @@ def picture() -> Callable[..., bytes]:
 
 @pytest.fixture
 def archive() -> Iterator[Archive]:
-    """A well-mannered archive of twelve manifests."""
+    """An archive of twelve manifests without faults."""
     server = Archive()
     yield server
     server.stop()
@@ -240,7 +240,7 @@ def archive() -> Iterator[Archive]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server that answers 404 until it is told otherwise."""
+    """A server that answers 404 until a test adds routes."""
     server = Server()
     yield server
     server.stop()

@@ -12,7 +12,7 @@ from data_prep.network.hosts import Pace
 
 FAST = Pace(interval_seconds=0, concurrency=8, cool_down_seconds=0.05)
 JSON = {"Content-Type": "application/json"}
-# Nothing stalls in most tests, and a machine under load must not look like a server that does.
+# Nothing stalls in most tests, and a slow machine must not look like a stalled server.
 PATIENT = Limits(max_attempts=3, stall_seconds=30, max_wait_seconds=1.5, retry_seconds=0.01)
 # For servers that do stall.
 IMPATIENT = replace(PATIENT, max_attempts=2, stall_seconds=0.4)
@@ -27,7 +27,7 @@ def fetcher_of(
     limits: Limits = PATIENT,
     memory: Any = None,
 ) -> Fetcher:
-    """A fetcher that may ask the test's server, or the hosts in `allow`."""
+    """A fetcher that may send requests to the test's server, or to the hosts in `allow`."""
     allowed = AllowList((f"127.0.0.1:{server.port}",) if allow is None else allow)
     return Fetcher(contact=contact, allowed=allowed, pace_of=lambda _: pace, memory=memory, limits=limits)
 

@@ -1,4 +1,4 @@
-"""What several tests of the harvest share: the config of a small harvest, and the files of a set."""
+"""Shared by several tests of the harvest: the config of a small harvest, and the files of a set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from data_prep.harvest.config import HarvestConfig
 from iconoclip.config import as_tree
 
 CLOCK = "2026-01-02T03:04:05Z"
-# How many requests a harvest took may well differ.
+# The number of requests of a harvest may differ.
 REPORT = ("report.json",)
 
 

@@ -132,7 +132,7 @@ def test_a_refresh_reads_new_lines_and_withdraws_no_removed_ones(archive, reply,
     assert [one.reason for one in ShardSet(out).manifest.tombstones] == ["no longer offered by its source"]
 
 
-def test_a_dry_run_of_a_list_asks_its_servers(archive, tmp_path):
+def test_a_dry_run_of_a_list_sends_requests(archive, tmp_path):
     listed = tmp_path / "ours.txt"
     listed.write_text(f"{archive.origin}/manifest/5\n")
     done = commands.run(["harvest", listed, "--dry-run", "--json"])

@@ -1,4 +1,4 @@
-"""What a gate is keyed by: one host has one name."""
+"""The key of a host's rate limit: one host has one name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A harvest shared out over tasks: the same set as one task's, each document asked once, one pace for all."""
+"""A harvest divided among tasks: the same set as from one task, each document requested once, one rate limit
+for all."""
 
 from __future__ import annotations
 
@@ -127,11 +128,11 @@ def test_another_number_of_tasks_is_refused(nested, tmp_path):
         harvest(config(nested, harvest_alone, num_tasks=2, task=0))
 
 
-# One pace for all
+# One rate limit for all
 
 
-def test_two_gates_keep_one_pace(tmp_path):
-    """As two tasks would: gates of their own, one folder."""
+def test_two_gates_share_a_rate_limit(tmp_path):
+    """Like two tasks: separate gates, one folder."""
 
     async def run() -> float:
         pace = Pace(interval_seconds=0.1, concurrency=4)
@@ -148,7 +149,7 @@ def test_two_gates_keep_one_pace(tmp_path):
     assert asyncio.run(run()) >= 0.69
 
 
-def test_two_gates_share_the_places(tmp_path):
+def test_two_gates_share_the_request_slots(tmp_path):
     most = under_way = 0
 
     async def run() -> None:
@@ -168,7 +169,7 @@ def test_two_gates_share_the_places(tmp_path):
     assert most == 2
 
 
-def test_a_rebuke_of_one_task_holds_for_all(tmp_path):
+def test_a_penalty_of_one_task_holds_for_all(tmp_path):
     async def run() -> float:
         gates = [HostGate("h", Pace(0.01, 1), shared=SharedPace(tmp_path, "h", 1)) for _ in range(2)]
         gates[0].slow_down(retry_after=0.4)

@@ -62,7 +62,7 @@ def test_a_dry_run_of_a_catalogue_writes_nothing(mixed, tmp_path):
     assert done.stdout.count("record ") == 12
 
 
-def test_a_catalogue_that_is_run_again_asks_nothing_and_refreshes_with_validators(mixed, tmp_path):
+def test_a_catalogue_that_is_run_again_requests_nothing_and_refreshes_with_validators(mixed, tmp_path):
     catalogue(mixed.collection, tmp_path / "cat")
     before = (tmp_path / "cat" / CATALOGUE_NAME).read_bytes()
     mixed.requests.clear()
@@ -98,7 +98,7 @@ def test_a_list_of_addresses_is_catalogued(archive, tmp_path):
     assert len(rows(tmp_path / "cat")) == 1
 
 
-def test_what_does_not_fit_a_column_does_not_end_the_catalogue(archive, tmp_path):
+def test_values_that_do_not_fit_a_column_do_not_end_the_catalogue(archive, tmp_path):
     """Numbers beyond any picture, and halves of characters, as hostile or broken documents have them."""
     for number, size in enumerate((10**12, 2**31, -5, 10**30)):
         manifest = archive.manifest(number)

@@ -148,7 +148,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("where", BAD)
-def test_a_condition_that_is_none_is_refused_with_the_columns(small, where):
+def test_an_invalid_condition_is_refused_with_the_columns(small, where):
     table_of_the_program = pa.table({"a": [1]})
     with pytest.raises(ConfigError) as refused:
         selected(open_catalogue(small), where)
@@ -165,7 +165,7 @@ def test_the_command_refuses_it_before_it_writes_anything(small, tmp_path):
 
 
 def test_the_settings_of_the_database_stay_as_they_are(small):
-    """Even a condition that is none of the above finds nothing but the one table."""
+    """Any condition, even an unexpected one, sees only the one table."""
     assert list(selected(open_catalogue(small), "current_setting('enable_external_access') = false")) == [0]
     assert list(selected(open_catalogue(small), "current_setting('lock_configuration')")) == [0]
 
@@ -195,7 +195,7 @@ def test_a_catalogue_is_not_mixed_with_other_sources_or_folders(small, archive, 
     assert catalogue(archive.collection, tmp_path / "set").returncode == 2
 
 
-def test_what_is_damaged_is_not_read(small, tmp_path):
+def test_damaged_catalogues_are_not_read(small, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(small, copy)
     (copy / CATALOGUE_NAME).write_bytes((copy / CATALOGUE_NAME).read_bytes()[:-30] + b"x" * 30)
@@ -257,7 +257,7 @@ def test_a_refreshed_catalogue_withdraws_only_what_the_source_withdrew(archive, 
     assert len(after) == 6
 
 
-def test_a_refresh_asks_for_the_pictures_of_the_set_only(archive, tmp_path):
+def test_a_refresh_requests_the_pictures_of_the_set_only(archive, tmp_path):
     catalogue(archive.collection, tmp_path / "cat")
     out = tmp_path / "set"
     harvest(tmp_path / "cat", out, "--where", "ordinal < 2")

@@ -1,4 +1,4 @@
-"""A collection changes between two harvests: what is requested again, what is stored, what is withdrawn."""
+"""A collection changes between two harvests: what is requested again, stored, or withdrawn."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_stream_without_news_changes_no_byte(archive, stream, tmp_path, capsys
         assert archive.paths == ["/stream", "/page/2"]
 
 
-def test_what_was_deleted_may_come_back(archive, stream, tmp_path):
+def test_deleted_items_may_come_back(archive, stream, tmp_path):
     harvest(config(stream.address, tmp_path))
     stream.publish("Delete", 3)
     harvest(config(stream.address, tmp_path, refresh=True, harvested_at=SECOND))
@@ -149,7 +149,7 @@ def test_what_was_deleted_may_come_back(archive, stream, tmp_path):
     assert ShardSet(tmp_path).manifest.tombstones == ()
 
 
-def test_after_a_refresh_only_deletes_of_old_count(archive, stream, tmp_path):
+def test_before_a_refresh_only_deletes_count(archive, stream, tmp_path):
     harvest(config(stream.address, tmp_path))
     change(archive, 5, "A drawing of a whale")
     stream.publish("Delete", 0)
@@ -159,11 +159,11 @@ def test_after_a_refresh_only_deletes_of_old_count(archive, stream, tmp_path):
     archive.requests.clear()
     harvest(config(stream.address, tmp_path, refresh=True, harvested_at=SECOND))
     assert numbers(tmp_path) == [1, 2, 3, 4, 5]
-    # The Refresh lists what there is; the Update before it says nothing more.
+    # The list after the Refresh is complete; the Update before it adds nothing.
     assert [path for path in archive.paths if path.startswith("/manifest")] == ["/manifest/2"]
 
 
-def test_a_page_that_is_lost_loses_nothing_that_was_known(archive, stream, tmp_path, reply):
+def test_a_lost_page_loses_no_known_document(archive, stream, tmp_path, reply):
     harvest(config(stream.address, tmp_path))
     for number in (6, 7, 8, 9):
         stream.publish("Create", number)
@@ -277,8 +277,8 @@ def test_a_deletion_in_a_later_list_counts_for_the_first(archive, repository, tm
 # Validators
 
 
-def test_servers_that_know_dates_alone_are_asked_by_date(archive, tmp_path, reply, capsys):
-    """No ETag: the second harvest asks with If-Modified-Since, and the server says 304 to all of it."""
+def test_servers_without_etags_get_conditional_requests_by_date(archive, tmp_path, reply, capsys):
+    """No ETag: the second harvest sends If-Modified-Since, and the server answers 304 to every request."""
     modified = "Thu, 01 Jan 2026 00:00:00 GMT"
 
     def dated(body: bytes, seen: Any, media_type: str = "image/jpeg") -> Any:
@@ -299,7 +299,7 @@ def test_servers_that_know_dates_alone_are_asked_by_date(archive, tmp_path, repl
     assert {"if-none-match" in seen.headers for seen in asked} == {False}
 
 
-def test_rights_that_were_granted_since_bring_the_image(archive, tmp_path):
+def test_an_image_is_downloaded_once_its_rights_allow_it(archive, tmp_path):
     archive.rights = {3: None}
     with pytest.raises(SomeRefused):
         harvest(config(archive.collection, tmp_path))

@@ -1,4 +1,4 @@
-"""Copies join their groups, and nothing else does."""
+"""Copies are put into one group, other pictures are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every shipped harvest config is read, opens with what it is for, and is a config of its verb."""
+"""Every shipped harvest config is read, begins with its purpose, and is a config of its verb."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections: encrypted ones, ones that break, and private hosts behind names and proxies."""
+"""Connections: TLS, broken connections, and private hosts behind names and proxies."""
 
 from __future__ import annotations
 
@@ -151,29 +151,29 @@ class Proxy:
             await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
 
-def test_hosts_that_only_the_proxy_knows_are_asked_through_it(serve):
+def test_hosts_that_only_the_proxy_resolves_are_requested_through_it(serve):
     proxy = Proxy()
     port = serve(proxy)
     assert fetch("http://images.invalid/image", 0, f"http://localhost:{port}").body == b"picture"
     assert proxy.asked[-1] == b"GET http://images.invalid/image HTTP/1.1"
 
 
-def test_encrypted_hosts_are_asked_through_a_tunnel(serve, certificate, monkeypatch):
+def test_https_hosts_are_requested_through_a_tunnel(serve, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     inner = serve(http(b"picture"), context)
     proxy = Proxy(inner)
     port = serve(proxy)
-    # The certificate is one of `localhost`, and that name is refused: so the handshake is what fails, at its
-    # far end.
+    # The certificate is one of `localhost`, and that name is refused: so the handshake fails, at the other
+    # end of the tunnel.
     with pytest.raises(NotNow, match="certificate"):
         fetch("https://images.invalid/image", 0, f"http://localhost:{port}")
     assert proxy.asked[0] == b"CONNECT images.invalid:443 HTTP/1.1"
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254", "[::1]", "localhost"])
-def test_a_proxy_is_no_way_inside(serve, host):
+def test_a_proxy_does_not_reach_private_hosts(serve, host):
     proxy = Proxy()
     port = serve(proxy)
     with pytest.raises(Refused, match="private address"):
@@ -181,7 +181,7 @@ def test_a_proxy_is_no_way_inside(serve, host):
     assert proxy.asked == []
 
 
-def test_named_private_hosts_are_asked_directly(serve):
+def test_allowed_private_hosts_are_requested_directly(serve):
     proxy = Proxy()
     proxy_port, port = serve(proxy), serve(http(b"picture"))
     assert fetch(f"http://localhost:{port}/image", port, f"http://localhost:{proxy_port}").body == b"picture"

@@ -1,4 +1,4 @@
-"""Decoding in other processes: each image gets its own answer, and none takes the harvest down."""
+"""Decoding in other processes: each image gets its own answer, and none ends the harvest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ decoding.store_image = lambda body, *rest: os._exit(11) if body == b"x" else sto
 decoding.main(sys.argv[1:])
 """
 
-# The program that decodes, and what an image says that took it over.
+# The program that decodes, and the messages of an image that took it over.
 TAKEN_OVER = """
 import sys
 from data_prep.images import decoding
@@ -70,7 +70,7 @@ def test_image_that_kills_its_decoder_is_refused_and_the_others_arrive(picture, 
     ]
 
 
-# Facts of another picture, or of none.
+# The facts of another picture, or of no picture.
 FORGED = {
     "width": 8, "height": 8, "sha256": "0" * 64, "received": [8, 8], "source_sha256": "0" * 64,
     "phash": "0" * 16,
@@ -103,7 +103,7 @@ def test_process_that_an_image_took_over_is_not_trusted(picture, monkeypatch, he
     ]
 
 
-def test_image_that_takes_for_ever_is_refused_and_the_others_arrive(picture, monkeypatch):
+def test_image_that_never_ends_is_refused_and_the_others_arrive(picture, monkeypatch):
     """In processor time: a machine that was suspended refuses nothing."""
     busy = WITH_A_BUG.replace("os._exit(11)", "sum(iter(int, 1))").replace(
         "decoding.main", "decoding.MAX_SECONDS = 0.3\ndecoding.main"
@@ -118,8 +118,8 @@ def test_image_that_takes_for_ever_is_refused_and_the_others_arrive(picture, mon
     ]
 
 
-def test_decoders_leave_it_to_the_harvest_to_end(picture):
-    """A scheduler sends SIGTERM to every process of a job; what is at work is still finished."""
+def test_decoders_end_only_when_the_harvest_ends_them(picture):
+    """A scheduler sends SIGTERM to every process of a job; work in progress is still finished."""
 
     async def run() -> Any:
         async with Decoders(Wanted(max_side=64), 1) as decoders:

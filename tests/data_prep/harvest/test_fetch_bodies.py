@@ -1,4 +1,4 @@
-"""Answers of every temper, over real sockets: what is read, what is refused, what is waited for."""
+"""Answers of every kind, over real sockets: what is read, what is refused, what is waited for."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_dripping_header_ends(server, reply):
 
 
 def test_a_slow_but_steady_transfer_is_waited_for(server, reply):
-    """Longer than any stall time in all: what counts is that it moves."""
+    """In total longer than the stall time: what counts is that bytes keep arriving."""
     server.routes["/a"] = reply(script=chunked(*[b"x" * 3_000] * 12, pause=0.1))
     assert len(get(server, "/a", wanted="any", limits=IMPATIENT).body) == 36_000
 
@@ -118,13 +118,13 @@ def test_compressed_documents(server, reply, encoding):
     assert get(server, "/a").body == body
 
 
-def test_more_than_was_promised_is_cut(server, reply):
+def test_bytes_beyond_the_content_length_are_cut(server, reply):
     server.routes["/a"] = reply(script=raw(OK + b"Content-Length: 2\r\n\r\n{}{}{}{}"))
     assert get(server, "/a").body == b"{}"
 
 
 @pytest.mark.parametrize("wanted", ["json", "image"])
-def test_a_firewalls_page_is_no_answer(server, reply, wanted):
+def test_the_page_of_a_firewall_is_not_a_document(server, reply, wanted):
     page = b"\n<!DOCTYPE html><html><title>Just a moment...</title></html>"
     answers = iter([reply(page), reply(b"{}", headers=JSON)])
     server.routes["/a"] = lambda _: next(answers)
@@ -135,7 +135,7 @@ def test_a_firewalls_page_is_no_answer(server, reply, wanted):
 
 
 @pytest.mark.parametrize("wanted", ["json", "xml"])
-def test_other_xml_is_the_readers_to_judge(server, reply, wanted):
+def test_other_xml_is_left_to_the_readers(server, reply, wanted):
     body = b'<?xml version="1.0"?><OAI-PMH><error code="badVerb"/></OAI-PMH>'
     server.routes["/a"] = reply(body)
     assert get(server, "/a", wanted=wanted).body == body

@@ -50,7 +50,7 @@ def test_redirect_without_an_address(server, reply):
      "file:///etc/passwd", "ftp://example.org/x", "gopher://127.0.0.1:{port}/x",
      "http://user:word@127.0.0.1:{port}/x"],
 )  # fmt: skip
-def test_redirects_to_where_they_may_not(server, reply, target):
+def test_forbidden_redirects(server, reply, target):
     server.routes["/a"] = reply(status=302, headers={"Location": target.format(port=server.port)})
     server.routes["/x"] = reply(b"{}", headers=JSON)
     with pytest.raises(Refused):
@@ -77,6 +77,6 @@ def test_sources_name_literal_addresses_only():
     assert ("intranet.example", 80) not in allowed
 
 
-def test_nobody_listens(server):
+def test_a_port_that_nobody_listens_on(server):
     with pytest.raises(NotNow, match="connection failed"):
         get(server, "http://127.0.0.1:1/x", allow=("127.0.0.1",), contact="mail@library.example")

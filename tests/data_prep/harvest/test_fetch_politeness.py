@@ -1,4 +1,4 @@
-"""How the client behaves: who it says it is, what robots.txt asks of it, the rate limit of a host."""
+"""How the client behaves: its User-Agent, robots.txt, the rate limit of a host."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from data_prep.network.sites import SiteRules
 from iconoclip.errors import ConfigError
 from tests.data_prep.harvest.fetching import JSON, PATIENT, fetcher_of, get
 
-# Who we are
+# User-Agent and contact
 
 
-def test_says_who_it_is(server, reply):
+def test_the_user_agent_names_the_client(server, reply):
     server.routes["/a"] = reply(b"{}", headers=JSON)
     get(server, "/a", contact="mail@library.example")
     assert {seen.headers["user-agent"] for seen in server.requests} == {
@@ -38,15 +38,15 @@ def test_no_cookie_is_ever_sent_back(server, reply):
     assert not [seen for seen in server.requests if "cookie" in seen.headers]
 
 
-def test_a_real_host_without_contact_is_not_asked(server):
+def test_a_real_host_without_contact_gets_no_request(server):
     with pytest.raises(ConfigError, match="contact"):
         get(server, "https://www.bnf.fr/manifest.json")
 
 
-# What sites ask of robots
+# robots.txt
 
 
-def test_robots_txt_is_asked_once_and_obeyed(server, reply):
+def test_robots_txt_is_requested_once_and_obeyed(server, reply):
     server.routes["/robots.txt"] = reply(b"User-agent: *\nDisallow: /private/\n")
     server.prefixes["/"] = reply(b"{}", headers=JSON)
     get(server, *(f"/open/{n}" for n in range(20)))
@@ -104,7 +104,7 @@ def test_rules_of_a_site_outlive_the_process_for_a_day(server, reply):
 # Pace
 
 
-def test_no_more_at_a_time_than_the_host_allows(server, reply):
+def test_no_more_parallel_requests_than_the_host_allows(server, reply):
     async def slowly(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
@@ -137,14 +137,14 @@ def test_retry_after_is_kept(server, reply, as_date):
     assert second - first >= (1.9 if as_date else 1.0)
 
 
-def test_too_long_a_wait_parks_the_host(server, reply):
+def test_too_long_a_wait_pauses_the_host(server, reply):
     server.routes["/a"] = reply(status=429, headers={"Retry-After": "3600"})
     with pytest.raises(HostPaused):
         get(server, "/a")
     assert server.paths == ["/a"]
 
 
-def test_a_storm_of_429_passes(server, reply):
+def test_a_burst_of_429_passes(server, reply):
     """Sixteen requests, twenty answers of 429 before the first good one: all arrive, at a low rate."""
     left = [20]
 
@@ -160,34 +160,34 @@ def test_a_storm_of_429_passes(server, reply):
 
 
 @pytest.mark.parametrize("status", [202, 429, 500, 502, 503, 504])
-def test_passing_trouble_is_tried_again(server, reply, status):
+def test_temporary_errors_are_retried(server, reply, status):
     answers = iter([reply(status=status), reply(status=status), reply(b"{}", headers=JSON)])
     server.routes["/a"] = lambda _: next(answers)
     assert get(server, "/a").body == b"{}"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 410, 451, 501])
-def test_a_plain_no_is_taken_once(server, reply, status):
+def test_a_permanent_refusal_is_not_retried(server, reply, status):
     server.routes["/a"] = reply(status=status)
     with pytest.raises(Refused, match=f"HTTP {status}"):
         get(server, "/a")
     assert server.paths == ["/a"]
 
 
-def test_403_of_a_host_that_means_the_pace(server, reply):
+def test_403_of_a_host_that_uses_it_for_rate_limits(server, reply):
     server.routes["/a"] = reply(status=403)
     with pytest.raises(NotNow, match="403"):
         get(server, "/a", pace=Pace(0, 1, cool_down_seconds=0.05, refusal_is_final=False))
     assert server.paths == ["/a"] * 3
 
 
-def test_retry_after_in_no_digits_of_ours_is_none(server, reply):
+def test_retry_after_in_other_digits_is_ignored(server, reply):
     server.routes["/a"] = reply(status=503, headers={"Retry-After": "\xb2"})
     with pytest.raises(NotNow, match="503"):
         get(server, "/a")
 
 
-def test_validators_that_cannot_be_sent_back_are_not(server, reply):
+def test_validators_that_cannot_be_a_header_are_not_sent(server, reply):
     server.routes["/a"] = reply(b"{}", headers={**JSON, "ETag": '"caf\xe9"', "Last-Modified": "d\xe9cembre"})
     first = get(server, "/a")
     again = get(server, "/a", etag=first.etag, last_modified=first.last_modified)
@@ -195,7 +195,7 @@ def test_validators_that_cannot_be_sent_back_are_not(server, reply):
     assert not {"if-none-match", "if-modified-since"} & {name.lower() for name in server.requests[-1].headers}
 
 
-def test_robots_txt_that_is_redirected_to_nowhere_is_none(server, reply):
+def test_a_robots_txt_with_a_broken_redirect_is_missing(server, reply):
     server.routes["/robots.txt"] = reply(status=302)
     server.routes["/a"] = reply(b"{}", headers=JSON)
     assert get(server, "/a").body == b"{}"
@@ -214,7 +214,7 @@ def minds_accept(reply, status):
 
 
 @pytest.mark.parametrize("status", [404, 406])
-def test_a_server_that_minds_the_accept_header_is_asked_without_it_from_then_on(server, reply, status):
+def test_a_server_that_rejects_the_accept_header_gets_none_from_then_on(server, reply, status):
     server.prefixes["/m/"] = minds_accept(reply, status)
 
     async def run():
@@ -227,7 +227,7 @@ def test_a_server_that_minds_the_accept_header_is_asked_without_it_from_then_on(
     assert server.paths == ["/m/0", "/m/0", "/m/1", "/m/2", "/m/3"]
 
 
-def test_what_is_missing_is_asked_for_twice_at_three_documents_of_a_host_at_most(server):
+def test_missing_documents_are_requested_twice_for_at_most_three_per_host(server):
     async def run():
         async with fetcher_of(server) as fetcher:
             for n in range(6):

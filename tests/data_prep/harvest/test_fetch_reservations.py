@@ -1,4 +1,4 @@
-"""What servers say against training, in headers and in files, as the real material writes it."""
+"""Reservations against training, in headers and in files, as the real material has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole harvest over real HTTP: what it stores, refuses, remembers and asks again."""
+"""The whole harvest over real HTTP: what it stores, refuses, records and requests again."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_collection_becomes_a_shard_set(archive, tmp_path):
         assert may_train(record.rights, "open")
 
 
-def test_sized_images_are_asked_for_and_info_is_not(archive, tmp_path):
+def test_sized_images_are_requested_without_their_info(archive, tmp_path):
     harvest(config(archive, tmp_path))
     images = [path for path in archive.paths if path.startswith("/image/")]
     assert len(images) == 12
     assert all("/full/64,53/0/" in path for path in images)
 
 
-def test_finished_harvest_asks_nothing_again(archive, tmp_path, capsys):
+def test_a_finished_harvest_requests_nothing(archive, tmp_path, capsys):
     harvest(config(archive, tmp_path))
     before, num_asked = files(tmp_path), len(archive.requests)
     assert harvest(config(archive, tmp_path)) == 0
@@ -123,7 +123,7 @@ def test_a_real_host_needs_a_contact(tmp_path):
         harvest(HarvestConfig(sources=["https://gallica.bnf.fr/iiif/x/manifest.json"], out=tmp_path))
 
 
-def test_refresh_sends_validators_and_drops_what_is_gone(archive, tmp_path):
+def test_refresh_sends_validators_and_withdraws_what_is_gone(archive, tmp_path):
     harvest(config(archive, tmp_path))
     archive.requests.clear()
     archive.num_manifests = 11

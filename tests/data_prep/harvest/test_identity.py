@@ -1,4 +1,4 @@
-"""Two pictures stay two, one picture stays one, and a region is cut from the picture that was meant."""
+"""Different pictures get different keys, one picture gets one, and a region is cut from the right picture."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_images_of_one_canvas_id_are_told_apart_and_one_image_stays_one(issues, 
     names = [name.replace("#http://", "#https://") for name in names]
     names += [f"{origin}/canvas/twin", f"{origin}/canvas/own/5", f"{origin}/canvas/own/6"]
     assert [record.source.id for record in records] == names
-    # The key of a canvas id that shows one image is as it always was.
+    # The key of a canvas id that shows one image is unchanged.
     assert [record.key for record in records] == [
         sample_key(records[0].institution.slug, name) for name in names
     ]
@@ -100,7 +100,7 @@ def placeholder(archive: Any, reply: Any, request: Any) -> Any:
             picture = picture.crop((x, y, x + width, y + height))
         if size not in ("full", "max"):
             width, _, height = size.partition(",")
-            # As version 3 wants it: both sides given distort.
+            # In version 3, giving both sides distorts.
             picture = picture.resize(
                 (int(width), int(height or round(picture.height * int(width) / picture.width)))
             )

@@ -69,7 +69,7 @@ def test_nothing_is_enlarged():
     assert (stored.width, stored.height) == (40, 30)
 
 
-def test_fitting_jpeg_is_kept_as_it_came():
+def test_fitting_jpeg_is_kept_unchanged():
     data = encoded(halves(RED, WHITE), "JPEG")
     stored = store_image(data, Wanted())
     assert stored.jpeg == data
@@ -87,7 +87,7 @@ def test_metadata_and_odd_encodings_are_not_kept(options):
     assert store_image(data, Wanted()).jpeg != data
 
 
-def test_bytes_after_the_end_are_not_passed_on():
+def test_bytes_after_the_end_are_removed():
     data = encoded(halves(RED, WHITE), "JPEG") + b"PK\x03\x04 a stowaway"
     assert b"stowaway" not in store_image(data, Wanted()).jpeg
 
@@ -174,7 +174,7 @@ def stored_or_reason(data: bytes) -> StoredImage | str:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG whose header claims more than there is."""
+    """A PNG whose header claims more pixels than it has."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -243,7 +243,7 @@ def test_perceptual_hash_is_imagehashs(seed, width, height):
 
 @pytest.mark.corpus
 def test_bad_images_of_the_material(material, capsys):
-    """Every broken or odd image there is: what becomes of it."""
+    """Every broken or unusual image of the material, with its outcome."""
     refused = {"cantaloupe__pdf-multipage.pdf": "PDF", "cantaloupe__png-rgb-1x1x8.png": "1x1 pixels"}
     for path in sorted((material / "bad" / "images").iterdir()):
         outcome = stored_or_reason(path.read_bytes())

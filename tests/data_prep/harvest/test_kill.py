@@ -1,5 +1,5 @@
-"""kill -9 at any moment: nothing reported done is lost, nothing is doubled, and the set is the same to the
-byte."""
+"""kill -9 at any moment: nothing reported as done is lost, nothing is stored twice, and the set has the same
+bytes."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_killed_at_random_moments_gives_the_same_bytes(large, tmp_path, forker):
             assert files(out, but=REPORT) == calm
             num_harvests += 1
         elif (out / "shardset.json").exists():
-            # A reader never meets half a set.
+            # A reader never sees half a set.
             ShardSet(out).verify()
     out = tmp_path / f"killed-{num_harvests}"
     assert forker.run(words(large, out)) == 3, forker.said
@@ -159,7 +159,7 @@ def test_killed_while_packing(large, tmp_path, forker):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_politely_keeps_all_that_came(large, tmp_path, forker, number):
+def test_a_signal_to_stop_keeps_all_that_arrived(large, tmp_path, forker, number):
     assert forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 30, number=number) == 75
     assert not (tmp_path / "shardset.json").exists()
     first = images(large)
@@ -182,7 +182,7 @@ def test_one_harvest_at_a_time_in_a_folder(large, tmp_path, forker):
 
 
 def test_damaged_spool_is_fetched_again(large, tmp_path, forker):
-    """What the disk lost between two runs is noticed by its checksum."""
+    """Bytes that the disk lost between two runs are noticed by their checksum."""
     code = forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 50, number=signal.SIGTERM)
     assert code == 75
     spool = tmp_path / ".harvest" / "spool-000000.bin"

@@ -1,4 +1,4 @@
-"""The ledger: what is committed stays, in an order that follows from the documents alone."""
+"""The ledger: commits are durable, and the order follows from the documents alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def candidate(name: str, title: str = "x", image: str | None = None) -> Candidat
         homepage=None,
         region=None,
     )
-    institution = Institution(slug="house", name="House", isil=None)
+    institution = Institution(slug="museum", name="Museum", isil=None)
     return Candidate(
         institution=institution,
         source=source,
@@ -71,7 +71,7 @@ def facts() -> ImageFacts:
 
 
 def allowed(candidate_json: str) -> None:
-    """Rights are no matter here."""
+    """Rights do not matter here."""
 
 
 def jobs(ledger: Ledger) -> list[Any]:
@@ -87,7 +87,7 @@ def read(job: Any, links: list[str] = (), items: list[Candidate] = (), **found: 
     return Outcome(job, "fetched", found=Found(**found), rows=rows)
 
 
-def test_batches_survive_and_the_rest_of_the_spool_is_nobodys(tmp_path):
+def test_batches_survive_and_the_rest_of_the_spool_is_ignored(tmp_path):
     with Ledger(tmp_path) as ledger:
         ledger.add_roots([link("top")])
         commit(ledger, read(jobs(ledger)[0], items=[candidate(str(n)) for n in range(4)]))
@@ -117,7 +117,7 @@ def test_foreign_or_damaged_ledgers(tmp_path):
         Ledger(tmp_path / "bad")
 
 
-# A tree of documents: name -> (names it links to, items it holds). Cycles and twins are welcome.
+# A tree of documents: name -> (names it links to, items it holds). Cycles and duplicates may occur.
 TREES = st.dictionaries(
     st.sampled_from("abcdefgh"),
     st.tuples(
@@ -129,7 +129,7 @@ TREES = st.dictionaries(
 
 @given(TREES, st.integers(0, 2**32 - 1))
 @settings(max_examples=80, deadline=None)
-def test_the_order_does_not_depend_on_who_answers_first(tree, seed):
+def test_the_order_does_not_depend_on_which_server_answers_first(tree, seed):
     """The same documents read in any order give the same keys in the same order, each with its first
     candidate."""
 
@@ -154,7 +154,7 @@ def test_the_order_does_not_depend_on_who_answers_first(tree, seed):
 
 
 def brute_force(tree: dict[str, tuple[list[str], list[str]]]) -> list[tuple[str, str]]:
-    """Breadth first, by hand."""
+    """Breadth first, written out."""
     queue, met, found = ["a"], {"a"}, {}
     for name in queue:
         links, items = tree.get(name, ([], []))
@@ -183,7 +183,7 @@ def test_a_candidate_that_shows_another_image_is_fetched_again():
         assert settle(ledger, allowed) == 0
 
 
-def test_the_first_word_about_a_document_counts():
+def test_the_first_mention_of_a_document_counts():
     """A change stream read from its newest end: a withdrawal hides older links, and not newer ones."""
     with Ledger(None) as ledger:
         ledger.add_roots([link("newest")])
@@ -197,7 +197,7 @@ def test_the_first_word_about_a_document_counts():
         assert [place.key for place in places(ledger)] == [key_of(candidate("1"))]
 
 
-def test_document_read_again_replaces_what_it_said(tmp_path: Path):
+def test_a_document_read_again_replaces_its_links_and_items(tmp_path: Path):
     with Ledger(tmp_path) as ledger:
         ledger.add_roots([link("a")])
         commit(

@@ -1,5 +1,4 @@
-"""A refresh never withdraws what merely could not be read, and afterwards gives what a fresh harvest
-gives."""
+"""A refresh never withdraws what could not be read, and afterwards equals a fresh harvest."""
 
 from __future__ import annotations
 
@@ -56,7 +55,7 @@ def contents(out: Path) -> dict[str, Any]:
 # A class scope is one test here, and hypothesis takes it; the tests below need real connections.
 @pytest.fixture(scope="class")
 def from_memory() -> Iterator[None]:
-    """No socket, no process, no pause: what is left is the harvest itself."""
+    """Without sockets, processes and pauses, only the harvest itself runs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("data_prep.network.fetch.CheckedPool", FakePool)
         patch.setattr("data_prep.harvest.session.Decoders", InlineDecoders)
@@ -68,7 +67,7 @@ def from_memory() -> Iterator[None]:
 
 
 def run(world: World, out: Path, **values: Any) -> bool:
-    """Harvest a world. Returns whether all of it could be had."""
+    """Harvest a world. Returns whether everything could be read."""
     FakePool.world = world
     try:
         return harvest(config(world.sources, out, **values)) == 0
@@ -132,7 +131,7 @@ def test_trouble_of_every_kind_keeps_what_was_harvested(archive, tmp_path, reply
     good = archive.routes.get(place)
     for name, values in TROUBLES.items():
         if not is_list and name == "no list any more":
-            continue  # an object that answers 404 is gone
+            continue  # an object that answers 404 no longer exists
         answer = reply(**values)
         if place.startswith("/image"):
             archive.prefixes = {place: answer, **archive.prefixes}

@@ -1,4 +1,4 @@
-"""Which reader reads what, told from the address or from the document."""
+"""Which reader reads what, recognised by the address or the document."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_sources_that_are_not_there(tmp_path):
         roots([str(tmp_path / "empty")], "auto")
 
 
-def test_reader_that_stumbles_refuses_its_document(monkeypatch):
+def test_a_reader_that_fails_refuses_its_document(monkeypatch):
     from data_prep.sources import registry
 
     def stumble(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""A set that is mapped again offline is what a fresh harvest with that mapping gives, byte for byte."""
+"""A set that is mapped again offline equals a fresh harvest with that mapping, byte for byte."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.data_prep.harvest.conftest import PDM, Archive, Reply, Seen
 CLOCK = "2026-01-02T03:04:05Z"
 OLD = Path(__file__).parents[2] / "iconoclip" / "sets" / "before_raw_pairs"
 PLAIN = {"slug": "marsh", "name": "Museum of Marshes", "language": "en"}
-# Another reading of the same pairs: labels, a trimmed title, a template, a role that becomes a caption.
+# Another mapping of the same pairs: labels, a trimmed title, a template, a role that becomes a caption.
 OTHER = {
     **PLAIN,
     "labels": {"subject": ["things seen"], "date": ["made about"], "creator": ["hand"], "note": ["remark"]},
@@ -42,7 +42,7 @@ OTHER = {
 
 
 class Catalogued(Archive):
-    """An archive whose manifests say something, with two pages each and a region on the first."""
+    """An archive whose manifests have metadata, two pages each, and a region on the first."""
 
     def _image(self, seen: Seen) -> Reply:
         if not seen.path.endswith("/info.json"):
@@ -117,7 +117,7 @@ def folder(made: Made, tmp_path: Path) -> Path:
 
 def harvested(archive: Archive, out: Path, institution: str, **values: Any) -> Path:
     config = {"harvested_at": CLOCK, "max_side_pixels": 64, "num_workers": 1, **values}
-    # What a mapping finds nothing to say of is refused, and the rest is stored.
+    # Items for which a mapping gives no caption are refused, and the rest is stored.
     with contextlib.suppress(SomeRefused):
         harvest(HarvestConfig(sources=[archive.collection], out=out, institution=institution, **config))
     return out
@@ -131,7 +131,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_remapping_equals_a_fresh_harvest_and_asks_nobody(made, folder, tmp_path, capsys):
+def test_remapping_equals_a_fresh_harvest_and_sends_no_request(made, folder, tmp_path, capsys):
     fresh = files(made.other_set)
     assert files(folder) != fresh
     before, num_asked = files(folder), len(made.archive.requests)
@@ -169,7 +169,7 @@ def test_nothing_is_written_without_confirmation(made, folder):
     assert files(folder) == before
 
 
-def test_the_signature_of_the_set_before_goes_and_is_named(made, folder, tmp_path, capsys):
+def test_the_signature_of_the_previous_set_is_removed_and_named(made, folder, tmp_path, capsys):
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     sign(SignConfig(shardset=folder, key=key))
@@ -178,7 +178,7 @@ def test_the_signature_of_the_set_before_goes_and_is_named(made, folder, tmp_pat
     assert "`iconoclip sign` signs the set again" in capsys.readouterr().out
 
 
-def test_what_was_withdrawn_stays_withdrawn(made, folder):
+def test_withdrawn_items_stay_withdrawn(made, folder):
     # A detail, because a page takes its details with it.
     record = next(one for one in ShardSet(folder).records() if one.source.region is not None)
     takedown(TakedownConfig(shardset=folder, keys=[record.key], reason="asked by its maker"))
@@ -188,7 +188,7 @@ def test_what_was_withdrawn_stays_withdrawn(made, folder):
     assert len(list(after.records())) == len(after) == 8
 
 
-def test_a_table_that_is_read_another_way_equals_a_fresh_pack(tmp_path, picture):
+def test_a_table_with_another_mapping_equals_a_fresh_pack(tmp_path, picture):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.jpg").write_bytes(picture(1, (120, 90)))
     table = tmp_path / "in" / "table.csv"
@@ -209,7 +209,7 @@ def test_a_table_that_is_read_another_way_equals_a_fresh_pack(tmp_path, picture)
     assert [one.text for one in record.captions] == ["Ein Reiher im Schilf", "Reiher; Schilf"]
 
 
-def test_a_column_that_was_only_kept_is_read_later(tmp_path, picture):
+def test_a_column_that_was_only_kept_can_be_mapped_later(tmp_path, picture):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.jpg").write_bytes(picture(1, (120, 90)))
     table = tmp_path / "in" / "table.csv"
@@ -253,7 +253,7 @@ def test_a_killed_remap_is_finished_by_the_next_call(made, folder, monkeypatch):
 
 
 @pytest.mark.parametrize(("num_dropped", "train"), [(0, "yes"), (3, "no")])
-def test_a_refusal_stays_where_a_record_does_not_keep_all_that_was_said(
+def test_a_refusal_stays_where_a_record_does_not_keep_all_pairs(
     made: Made, folder: Path, num_dropped: int, train: str
 ) -> None:
     shardset = ShardSet(folder)

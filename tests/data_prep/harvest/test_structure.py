@@ -147,7 +147,7 @@ def test_an_image_of_tiles_alone_is_put_together(server, reply, tmp_path):
     assert abs(right[0] - right[1]) < 30
 
 
-def test_the_smallest_scale_is_asked_for_in_one_request(server, reply, tmp_path):
+def test_the_smallest_scale_takes_one_request(server, reply, tmp_path):
     manifest = tile_set(server, reply, "t", with_whole=True)
     ((record, _),) = harvested(server, reply, manifest, tmp_path, max_side_pixels=50)
     assert [path for path in server.paths if path.startswith("/t/") and "info" not in path] == [

@@ -35,7 +35,7 @@ COLUMNS = {
 
 @pytest.fixture
 def folder(tmp_path, picture) -> Path:
-    """Three pictures and nothing else."""
+    """Three pictures in a folder."""
     (tmp_path / "in" / "scans").mkdir(parents=True)
     for number in range(3):
         (tmp_path / "in" / "scans" / f"{number}.jpg").write_bytes(picture(number, (120, 90)))
@@ -108,7 +108,7 @@ def test_every_kind_of_table_gives_the_same_set(folder, tmp_path, kind):
     assert texts[1] == ("Schiffe; Küsten. Albrecht Dürer", "de", "subject")
 
 
-def test_mapped_column_that_is_not_there(folder, tmp_path):
+def test_a_mapped_column_that_is_missing(folder, tmp_path):
     table = write_csv(folder, rows())
     columns = {**COLUMNS, "file": "Datie"}
     with pytest.raises(ConfigError) as wrong:
@@ -184,7 +184,7 @@ def test_regions_become_samples_of_their_own(folder, tmp_path):
     assert len({record.key for record in records}) == 3
 
 
-def test_a_pack_run_again_says_so(folder, tmp_path, capsys):
+def test_a_finished_pack_says_so(folder, tmp_path, capsys):
     table = write_csv(folder, rows())
     pack(config(table, tmp_path / "out"))
     assert pack(config(table, tmp_path / "out")) == 0

@@ -1,5 +1,5 @@
-"""WebDataset tars of others: what webdataset itself and img2dataset write becomes a shard set, or is refused
-by name."""
+"""WebDataset tars of other programs: what webdataset itself and img2dataset write becomes a shard set, or is
+refused with a reason."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def records(out: Path) -> list[Any]:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many tries as ever, without the time between them."""
+    """The usual number of tries, without the pauses between them."""
     monkeypatch.setattr(tars, "PAUSES", (0.0, 0.0, 0.0))
 
 
@@ -141,7 +141,7 @@ def test_every_tar_states_its_rights_not_only_the_first(
     said = capsys.readouterr().err
     assert "--rights" in said
     assert "1.tar" in said
-    # Nothing was stored, so the same folder takes the settings that were missing.
+    # Nothing was stored, so the same folder accepts the missing settings.
     assert pack(tmp_path / "out", str(tmp_path), "--rights", CC0) == 0
     assert sorted(record.rights.uri for record in records(tmp_path / "out")) == [BY, BY, CC0, CC0]
 
@@ -213,7 +213,7 @@ def test_every_damaged_member_is_refused_by_name_and_the_others_are_packed(
 
 
 def assert_all_wrong_ones(refused: list[dict[str, str]]) -> None:
-    """Each of the wrong ones is among the refusals, with its reason."""
+    """Each damaged member is among the refusals, with its reason."""
     for name, reason in WRONG.items():
         found = [one for one in refused if name in json.dumps(one)]
         assert any(reason in one["reason"] for one in found), (name, refused)
@@ -242,7 +242,7 @@ def test_a_tar_that_is_cut_short_says_so(tmp_path: Path, place: str) -> None:
     assert "cut.tar" in (tmp_path / "out" / "refused.jsonl").read_text()
 
 
-def test_a_damaged_header_in_the_middle_loses_nothing_in_silence(tmp_path: Path) -> None:
+def test_a_damaged_header_in_the_middle_loses_nothing_silently(tmp_path: Path) -> None:
     tar = write_plain(tmp_path / "a.tar", range(6))
     data = bytearray(tar.read_bytes())
     with tarfile.open(tar) as whole:
@@ -255,7 +255,7 @@ def test_a_damaged_header_in_the_middle_loses_nothing_in_silence(tmp_path: Path)
 
 
 class Files(BaseHTTPRequestHandler):
-    """Serves the files of a folder; the first requests have the trouble that is told."""
+    """Serves the files of a folder; the first requests have the errors that a test sets."""
 
     folder: Path
     troubles: list[str]
@@ -301,7 +301,7 @@ def server(tmp_path: Path) -> Iterator[type[Files]]:
 
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("troubles", [[], ["503"], ["cut"], ["429", "500", "cut"]])
-def test_tars_come_from_a_server_whatever_happens_once(
+def test_tars_come_from_a_server_despite_single_errors(
     tmp_path: Path, server: Any, troubles: list[str]
 ) -> None:
     for number in range(2):
@@ -322,7 +322,7 @@ def test_tars_come_from_a_server_whatever_happens_once(
         ([], "none.tar", 4, "no such file"),
     ],
 )
-def test_a_server_that_does_not_give_it_is_an_answer(
+def test_a_server_that_refuses_a_tar_is_a_clear_error(
     tmp_path: Path, server: Any, troubles: list[str], name: str, code: int, says: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -346,7 +346,7 @@ def test_a_server_that_does_not_give_it_is_an_answer(
         ("unknown://bucket/a.tar", 4, "such addresses cannot be read"),
     ],
 )
-def test_what_is_no_tar_is_refused_in_a_sentence(
+def test_a_file_that_is_no_tar_is_refused_with_a_message(
     tmp_path: Path, word: str, code: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert pack(tmp_path / "out", word, "--rights", CC0) == code

@@ -1,4 +1,4 @@
-"""What servers and disks do to a harvest, and what it makes of that."""
+"""Errors of servers and disks during a harvest, and their outcomes."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_bad_documents_cost_only_themselves(archive, tmp_path, reply):
     assert len(reasons) == 6
 
 
-def test_what_could_not_be_read_is_asked_again_by_every_run(archive, tmp_path, reply):
+def test_what_could_not_be_read_is_requested_again_by_every_run(archive, tmp_path, reply):
     """What is gone (404, 410) is requested again by a refresh alone."""
     archive.routes["/manifest/3"] = reply(status=403)
     archive.routes["/manifest/4"] = reply(status=410)
@@ -118,7 +118,7 @@ def test_what_could_not_be_read_is_asked_again_by_every_run(archive, tmp_path, r
         assert {number for number in "345" if f"/manifest/{number}" in archive.paths} == set(numbers)
 
 
-def test_refused_items_are_tried_again_when_asked(archive, tmp_path, reply):
+def test_refused_items_are_retried_on_request(archive, tmp_path, reply):
     archive.routes["/manifest/3"] = reply(status=404)
     with pytest.raises(SomeRefused):
         harvest(config(archive, tmp_path))
@@ -129,7 +129,7 @@ def test_refused_items_are_tried_again_when_asked(archive, tmp_path, reply):
     assert len(archive.paths) == 2
 
 
-def test_server_that_comes_back_later(archive, tmp_path, reply):
+def test_server_that_recovers_later(archive, tmp_path, reply):
     """An item that fails is retried later in the same run, after the others."""
     left = {"/image/2/": 4}
     good = archive._image
@@ -155,11 +155,11 @@ def test_server_that_asks_to_wait_long(archive, tmp_path, reply):
     del archive.prefixes["/image/5/"]
     harvest(config(archive, tmp_path))
     assert len(ShardSet(tmp_path)) == 12
-    # What had come before the wait is not requested again.
+    # What arrived before the wait is not requested again.
     assert num_before + len(archive.paths[num_before:]) <= 13 + 12 + 1
 
 
-def test_make_do_with_what_is_there(archive, tmp_path, reply):
+def test_an_incomplete_harvest_can_be_packed(archive, tmp_path, reply):
     archive.prefixes = {"/image/5/": reply(status=429, headers={"Retry-After": "5000"}), **archive.prefixes}
     settings = config(archive, tmp_path, network={"concurrency": 1})
     with pytest.raises(TryAgainLater):
@@ -168,7 +168,7 @@ def test_make_do_with_what_is_there(archive, tmp_path, reply):
     assert 0 < len(ShardSet(tmp_path)) < 12
 
 
-def test_circles_and_twins_among_collections(archive, tmp_path):
+def test_circles_and_duplicates_among_collections(archive, tmp_path):
     """A names B, B names A, and both name the same manifests."""
 
     def collection(name: str, other: str) -> Any:
@@ -185,7 +185,7 @@ def test_circles_and_twins_among_collections(archive, tmp_path):
     assert len(archive.paths) == len(set(archive.paths))
 
 
-def test_reservations_travel_with_the_records(archive, tmp_path, reply):
+def test_reservations_are_kept_in_the_records(archive, tmp_path, reply):
     good = archive._image
     archive.prefixes["/image/2/"] = lambda seen: reply(good(seen).body, headers={"X-Robots-Tag": "noai"})
     archive.routes["/manifest/3"] = lambda seen: reply(
@@ -205,7 +205,7 @@ def test_reservations_travel_with_the_records(archive, tmp_path, reply):
     ]
 
 
-def test_smaller_images_than_asked_for_are_counted(archive, tmp_path, picture, reply):
+def test_smaller_images_than_requested_are_counted(archive, tmp_path, picture, reply):
     archive.prefixes["/image/"] = lambda seen: reply(picture(int(seen.path.split("/")[2]), (32, 27)))
     harvest(config(archive, tmp_path))
     report = json.loads((tmp_path / "report.json").read_text())
@@ -214,7 +214,7 @@ def test_smaller_images_than_asked_for_are_counted(archive, tmp_path, picture, r
     assert (record.image.requested, record.image.received) == ((64, 53), (32, 27))
 
 
-def test_info_is_asked_where_a_request_fails_without(archive, tmp_path, picture, reply):
+def test_the_info_is_requested_where_a_request_without_it_fails(archive, tmp_path, picture, reply):
     """A service that bounds its sizes says so in its info.json alone; over the bound it answers 400."""
     info = {
         "@context": "http://iiif.io/api/image/3/context.json", "type": "ImageService3", "protocol": "http://iiif.io/api/image",
@@ -234,7 +234,7 @@ def test_info_is_asked_where_a_request_fails_without(archive, tmp_path, picture,
     assert {record.image.received for record, _ in ShardSet(tmp_path).samples()} == {(48, 40)}
 
 
-def test_a_name_that_is_lost_costs_its_images_and_they_can_be_had_later(archive, tmp_path):
+def test_images_of_a_host_that_cannot_be_resolved_are_downloaded_later(archive, tmp_path):
     """The images' host cannot be resolved; once it can, the same folder resumes."""
     good = archive.manifest
 
@@ -288,7 +288,7 @@ def test_full_disk_while_a_shard_is_written_leaves_no_half_shard(archive, tmp_pa
     assert list(small_disk.iterdir()) == []
 
 
-def test_full_disk_is_an_answer_and_the_harvest_goes_on(archive, tmp_path, small_disk):
+def test_a_full_disk_is_a_clear_error_and_the_harvest_resumes(archive, tmp_path, small_disk):
     archive.num_manifests = 200
     settings = config(archive, small_disk / "out", max_side_pixels=96)
     with pytest.raises(TryAgainLater, match="disk is full") as full:
@@ -318,14 +318,14 @@ def test_status_of_a_harvest(archive, tmp_path, capsys, reply):
     assert found.hosts[host]["requests"] == len(archive.requests)
     assert found.reasons == {"HTTP 404 Not Found": 1, "rights: missing": 1}
     capsys.readouterr()
-    # By the command, which finds out itself that this is a harvest and not a run.
+    # By the command, which recognises that this is a harvest and not a run.
     assert main(["status", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["is_finished"]
     assert main(["status", str(tmp_path)]) == 0
     assert "finished" in capsys.readouterr().out
 
 
-def test_status_of_what_waits(archive, tmp_path, reply, capsys):
+def test_status_of_a_waiting_harvest(archive, tmp_path, reply, capsys):
     archive.prefixes = {"/image/5/": reply(status=429, headers={"Retry-After": "5000"}), **archive.prefixes}
     with pytest.raises(TryAgainLater):
         harvest(config(archive, tmp_path, network={"concurrency": 1}))
@@ -336,8 +336,8 @@ def test_status_of_what_waits(archive, tmp_path, reply, capsys):
     assert "asks to wait" in capsys.readouterr().out.replace("\n", " ")
 
 
-def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path, monkeypatch):
-    """Status, asked by another process while the harvest runs."""
+def test_status_of_a_running_harvest_has_its_speed_and_time(archive, tmp_path, monkeypatch):
+    """Status, from another process while the harvest runs."""
     monkeypatch.setattr("data_prep.harvest.engine.SECONDS_BETWEEN_PULSES", 0.2)
     archive.num_manifests = 60
     seen: list[Any] = []
@@ -363,7 +363,7 @@ def test_status_of_what_runs_tells_how_fast_and_how_long(archive, tmp_path, monk
     assert seen[-1].seconds_left is None
 
 
-def test_no_harvest_no_status(tmp_path):
+def test_status_without_a_harvest(tmp_path):
     with pytest.raises(MissingRequirement):
         status(StatusConfig(folder=tmp_path))
 

@@ -1,4 +1,4 @@
-"""Random archives that change and break between harvests, and what of them exists: the model of the refresh
+"""Random archives that change and fail between harvests, and what exists in them: the model of the refresh
 tests.
 
 A world is served by `World.answer`, from memory or through a real server; `World.existing` walks it by hand.
@@ -30,7 +30,7 @@ COLLECTIONS = ("root", "a", "b", "c")
 Fault = Literal[
     "500", "403", "401", "404", "html", "error", "cut", "broken", "stalled", "304", "empty", "token"
 ]
-# A manifest or an image that answers 404 is gone: that is no fault.
+# A manifest or an image that answers 404 no longer exists: that is not a fault.
 FAULTS: tuple[Fault, ...] = (
     "500", "403", "401", "404", "html", "error", "cut", "broken", "stalled", "304", "empty", "token",
 )  # fmt: skip
@@ -54,7 +54,7 @@ class World:
     deleted: frozenset[int] = frozenset()
     """Records that the catalogue calls deleted."""
     generation: int = 0
-    """Of the catalogue's tokens, which are good in one generation only."""
+    """Of the catalogue's tokens, which are valid in one generation only."""
     faults: dict[int, Fault] = field(default_factory=dict)
     """Slot of a path -> its fault."""
     origin: str = ORIGIN
@@ -63,7 +63,7 @@ class World:
     def sources(self) -> list[str]:
         return [f"{self.origin}/c/root/0", *([f"{self.origin}/oai"] if self.catalogue else [])]
 
-    # What there is
+    # What exists
 
     def existing(self) -> set[str]:
         """The identifiers of all that a harvest would find if nothing were wrong."""
@@ -85,7 +85,7 @@ class World:
             elif member not in met:
                 yield from self._members(member, met)
 
-    # What it answers
+    # What the server answers
 
     def answer(self, target: str, headers: dict[str, str]) -> tuple[int, bytes, str | None]:
         """Status, body, and what happens to the transfer: `broken`, `stalled`, or nothing."""
@@ -95,8 +95,8 @@ class World:
             return 404, b"", None
         fault = self.faults.get(slot(target))
         if fault == "304" and "if-none-match" in headers:
-            # To a request without conditions it is wrong, and can be told; a lie about what has changed
-            # cannot.
+            # As an answer to a request without conditions it is recognisably wrong; a wrong answer about
+            # changes is not.
             fault = None
         is_leaf = path.startswith(("/m/", "/i/"))
         status, body = (404, b"gone") if path in self.gone else self._good(path, parse_qs(parts.query), fault)
@@ -208,7 +208,7 @@ def picture(name: str) -> bytes:
     return buffer.getvalue()
 
 
-# Drawing worlds
+# Generating worlds
 
 
 def _pages(members: st.SearchStrategy[Any], least: int) -> st.SearchStrategy[list[list[Any]]]:

@@ -1,4 +1,4 @@
-"""Annotations in the shapes that libraries publish: each a region with its words, or refused and why."""
+"""Annotations in the forms that libraries publish: each a region with its text, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_endless_refusals_are_counted() -> None:
 
 
 @pytest.mark.parametrize("motivation", ["transcribing", "linking"])
-def test_what_is_not_about_the_picture_is_left_out_in_silence(motivation: str) -> None:
+def test_annotations_that_are_not_about_the_picture_are_left_out_silently(motivation: str) -> None:
     assert read(annotation(motivation=motivation)).refusals == ()
     signs = annotation(body=[{"type": "TextualBody", "purpose": "Transliteration", "value": "1(u)"}])
     assert read(signs).refusals == ()
@@ -143,7 +143,7 @@ def test_no_annotation_breaks_the_reader_or_takes_the_page_away(
 
 
 @given(text=st.sampled_from(["A lute in its case", "箱の中の琵琶"]), depth=st.integers(0, 5))
-def test_a_text_with_a_region_is_never_lost_in_silence(text: str, depth: int) -> None:
+def test_a_text_with_a_region_is_never_dropped_silently(text: str, depth: int) -> None:
     body: Any = {"type": "TextualBody", "value": text}
     for level in range(depth):
         body = (

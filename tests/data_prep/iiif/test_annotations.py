@@ -181,13 +181,15 @@ def test_tags_by_iconclass_are_notations() -> None:
 
 
 @pytest.mark.parametrize("size", [(2000, 1600), None])
-def test_annotations_elsewhere_are_read_with_what_the_manifest_knew(size: tuple[int, int] | None) -> None:
+def test_annotations_elsewhere_are_read_with_the_context_of_their_manifest(
+    size: tuple[int, int] | None,
+) -> None:
     found = read_presentation(
         manifest([{"id": "https://example.org/list", "type": "AnnotationPage"}], size), URI, ANY
     )
     (link,) = found.links
     assert (link.uri, link.kind) == ("https://example.org/list", "annotations")
-    context = json.loads(json.dumps(link.context))  # as it comes back from the ledger
+    context = json.loads(json.dumps(link.context))  # as the ledger returns it
     old = {
         "@context": "http://iiif.io/api/presentation/2/context.json",
         "@type": "sc:AnnotationList",
@@ -229,7 +231,7 @@ def test_annotations_elsewhere_are_read_with_what_the_manifest_knew(size: tuple[
         ("Miniatures", "https://example.org/x", True),
     ],
 )
-def test_lists_that_say_they_are_transcriptions_are_not_asked_for(
+def test_lists_marked_as_transcriptions_are_not_requested(
     label: str | None, uri: str, is_followed: bool
 ) -> None:
     page = {"id": uri, "type": "AnnotationPage", **({"label": {"en": [label]}} if label else {})}
@@ -243,7 +245,7 @@ def test_annotations_without_their_manifest_are_refused() -> None:
     assert "without their manifest" in found.refusals[0].reason
 
 
-def test_an_institution_may_want_none() -> None:
+def test_a_profile_can_switch_annotations_off() -> None:
     page = {
         "id": f"{URI}/a",
         "type": "AnnotationPage",

@@ -1,4 +1,4 @@
-"""Collections, their pages and content states lead to manifests; whose profile a document takes."""
+"""Collections, their pages and content states lead to manifests; which profile a document gets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_collections_give_links_each_once() -> None:
     assert all(link.kind == "presentation" and link.context["depth"] == 1 for link in links)
 
 
-def test_paged_collections_lead_on() -> None:
+def test_paged_collections_link_to_the_next_page() -> None:
     first = read({"@type": "sc:Collection", "@id": URI, "total": 2, "first": f"{URI}?page=1"})
     assert [link.uri for link in first.links] == [f"{URI}?page=1"]
     page = {
@@ -72,7 +72,7 @@ def test_a_file_takes_the_profile_of_the_host_it_names() -> None:
     ).encode()
     from_file = read_presentation(value, "/home/me/x.json", profile_for("/home/me/x.json"))
     assert from_file.candidates[0].institution.slug == "gallica"
-    # An unknown server does not speak for the library.
+    # Texts of an unknown server are not those of the library.
     from_web = read_presentation(
         value, "https://evil.example/x.json", profile_for("https://evil.example/x.json")
     )

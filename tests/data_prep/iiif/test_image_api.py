@@ -1,4 +1,4 @@
-"""Requests are built from what a service says of itself; the forms are those of the Image API's own
+"""Requests are built from what a service states about itself; the forms are those of the Image API's own
 documents."""
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ STOCK = ((150, 100), (600, 400), (3000, 2000))
         ({"version": 1}, 512, "full/full/0/native.jpg", (6000, 4000)),
     ],
 )
-def test_level_0_gives_what_it_has_in_stock(
+def test_level_0_gives_only_the_files_it_lists(
     changes: dict[str, object], max_side: int, expected: str, size: tuple[int, int]
 ) -> None:
     request = image_request(service(level=0, **changes), max_side=max_side)
     assert (request.uri, request.size) == (f"{BASE}/{expected}", size)
 
 
-def test_a_region_is_asked_from_the_service() -> None:
+def test_a_region_is_requested_from_the_service() -> None:
     region = Region(x=1000, y=500, width=2000, height=1000)
     request = image_request(service(version=3), max_side=512, region=region)
     assert request.uri == f"{BASE}/1000,500,2000,1000/512,256/0/default.jpg"
@@ -222,7 +222,7 @@ def test_info_of_version_2_keeps_its_limits_in_the_profile() -> None:
         (b"<error><parameter>size</parameter><text>Invalid size</text></error>", "Invalid size"),
     ],
 )
-def test_what_is_no_info_is_refused_with_its_reason(document: bytes, reason: str) -> None:
+def test_an_invalid_info_is_refused_with_a_reason(document: bytes, reason: str) -> None:
     found = read_info(document, f"{BASE}/info.json")
     assert isinstance(found, Refusal)
     assert reason in found.reason

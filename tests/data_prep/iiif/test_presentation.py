@@ -1,4 +1,4 @@
-"""Manifests of both versions, as the standard writes them and as servers do."""
+"""Manifests of both versions, as in the standard and as servers write them."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_part_of_an_image_is_a_region() -> None:
     assert str(candidate.region) == "100,200,300,400"
 
 
-def test_what_is_said_of_a_canvas_goes_before_what_is_said_of_the_whole() -> None:
+def test_the_texts_of_a_canvas_come_before_those_of_the_work() -> None:
     canvas = canvas_3(
         "1",
         image_3("a"),
@@ -179,7 +179,7 @@ def test_rights_in_metadata_and_credit_lines() -> None:
     assert warned.rights_raw is None
 
 
-def test_rights_of_the_image_go_first() -> None:
+def test_rights_of_the_image_come_first() -> None:
     licensed = image_3("a", rights="http://creativecommons.org/licenses/by-nc/4.0/")
     service = {
         "@context": "http://iiif.io/api/image/2/context.json",

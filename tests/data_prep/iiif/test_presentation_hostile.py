@@ -55,7 +55,7 @@ def test_what_cannot_be_used_is_refused_with_its_reason(value: Any, reason: str)
         (b'{"a": ' + b"9" * 10_000 + b"}", "not JSON"),
     ],
 )
-def test_documents_that_are_none(document: bytes, reason: str) -> None:
+def test_documents_of_other_kinds(document: bytes, reason: str) -> None:
     (refusal,) = read_presentation(document, URI, ANY).refusals
     assert reason in refusal.reason
     assert refusal.source == URI
@@ -70,7 +70,7 @@ def test_byte_order_marks_and_old_encodings_are_read() -> None:
         assert candidate.captions[0].text == "Théâtre à l'été. Anna Painter"
 
 
-def test_half_characters_do_not_get_through() -> None:
+def test_lone_surrogates_are_removed() -> None:
     document = json.dumps(
         manifest_3(canvas_3("1", image_3("a")), label={"en": ["A lady \ud83d and \U0001f600"]})
     ).encode()

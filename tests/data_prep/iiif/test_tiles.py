@@ -85,7 +85,7 @@ def test_an_info_json_of_version_1_has_one_tile_set() -> None:
     assert found.tiles == (TileSet(1024, 512, (1, 2, 4)),)
 
 
-def test_the_placeholder_id_of_vips_is_not_asked() -> None:
+def test_the_placeholder_id_of_vips_is_not_requested() -> None:
     info = {
         "@context": "http://iiif.io/api/image/3/context.json", "id": "https://example.com/iiif/map",
         "type": "ImageService3", "protocol": "http://iiif.io/api/image", "profile": "level0",

@@ -68,7 +68,7 @@ def test_a_painting_is_turned_as_its_selector_says() -> None:
     assert (candidate.turn, candidate.region) == (6, None)
 
 
-def test_a_painting_is_turned_as_its_address_says_and_asked_of_its_service() -> None:
+def test_a_painting_is_turned_as_its_address_says_and_requested_from_its_service() -> None:
     body = image_3("a", id="https://img.example.org/a/100,200,300,400/max/!0/default.jpg")
     (candidate,) = read(manifest_3(canvas_3("1", body))).candidates
     assert (candidate.turn, candidate.region) == (2, Region(x=100, y=200, width=300, height=400))

@@ -117,7 +117,7 @@ def test_alto_without_the_size_of_its_page_is_taken_as_pixels_if_it_fits():
     assert only(read(made.alto(size=None)), "illustration").pixels == made.PICTURE
 
 
-def test_depth_entities_and_size_harm_nobody(monkeypatch):
+def test_depth_entities_and_size_are_bounded(monkeypatch):
     deep = b"<alto>" + b"<ComposedBlock>" * 100_000 + b"</alto>"
     assert "not XML" in reason(deep)
     blocks = "".join(f'<ComposedBlock ID="c{n}">' for n in range(100)) + "</ComposedBlock>" * 100
@@ -203,7 +203,7 @@ def test_types_in_the_languages_of_institutions(words, kind):
         ({"id": "https://x.org/salto/1", "format": "text/html"}, None),
     ],
 )
-def test_a_link_says_in_its_own_ways_that_it_leads_to_text(link, expected):
+def test_links_to_text_are_recognised_in_each_of_their_forms(link, expected):
     assert format_of(link) == expected
 
 
@@ -246,7 +246,7 @@ def test_mets_says_which_files_belong_to_an_illustration():
     st.binary(max_size=12),
 )
 @settings(max_examples=40, deadline=None)
-def test_no_mangled_document_breaks_a_reader(name, start, length, junk):
+def test_no_damaged_document_breaks_a_reader(name, start, length, junk):
     document = getattr(made, name)()
     mangled = document[:start] + junk + document[start + length :]
     found = read_page_text(mangled, URI, SIZE, canvas=made.CANVAS)

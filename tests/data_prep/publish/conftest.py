@@ -17,7 +17,7 @@ from iconoclip.shardset import ShardSet, ShardSetWriter
 CC0 = "http://creativecommons.org/publicdomain/zero/1.0/"
 IN_COPYRIGHT = "http://rightsstatements.org/vocab/InC/1.0/"
 NONCOMMERCIAL = "http://creativecommons.org/licenses/by-nc/4.0/"
-NAMES = {"haus": "Stadtmuseum Musterstadt", "maison": "Musée de l’Exemple"}
+NAMES = {"gallery": "Stadtmuseum Musterstadt", "maison": "Musée de l’Exemple"}
 
 
 def picture(number: int) -> bytes:
@@ -30,7 +30,7 @@ def picture(number: int) -> bytes:
 
 
 def sample(
-    number: int, *, split: Split = "train", rights: str = CC0, slug: str = "haus"
+    number: int, *, split: Split = "train", rights: str = CC0, slug: str = "gallery"
 ) -> tuple[Record, bytes]:
     """A record and its picture. Even ones have neither date nor creators, and lie in no language."""
     jpeg = picture(number)
@@ -52,7 +52,7 @@ def sample(
     return record, jpeg
 
 
-def key(number: int, slug: str = "haus") -> str:
+def key(number: int, slug: str = "gallery") -> str:
     """The key of a sample by its number."""
     return sample_key(slug, str(number))
 
@@ -62,9 +62,9 @@ def make_set(tmp_path: Path) -> Callable[..., ShardSet]:
     """Writes a set of 12 samples in several shards; number 4 is in copyright, 5 non-commercial, and the last
     two are in the other splits and of another institution."""
 
-    def make(folder: str = "haus", **changes: str) -> ShardSet:
+    def make(folder: str = "gallery", **changes: str) -> ShardSet:
         writer = ShardSetWriter(
-            tmp_path / folder, name="haus", policy="open@1", created_at="2026-01-02T03:04:05Z",
+            tmp_path / folder, name="gallery", policy="open@1", created_at="2026-01-02T03:04:05Z",
             created_by="a test", max_shard_bytes=20_000,
         )  # fmt: skip
         with writer:

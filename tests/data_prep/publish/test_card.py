@@ -1,4 +1,4 @@
-"""The card and the Croissant metadata say what the set says, and others can read them."""
+"""The card and the Croissant metadata agree with the set, and other programs can read them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_card_counts_what_the_set_holds(shardset):
     assert "mail@museum.example" in body
 
 
-def test_texts_of_outsiders_are_no_markup(shardset):
+def test_texts_from_outside_are_escaped(shardset):
     card(CardConfig(shardset=shardset.folder))
     assert "<script>" not in (shardset.folder / "README.md").read_text()
 
@@ -108,7 +108,7 @@ def test_a_withdrawn_sample_is_in_nothing_that_the_card_offers(make_set):
     folder = make_set().folder
     card(CardConfig(shardset=folder))
     assert main(["takedown", str(folder), key(3), "--reason", "asked for"]) == 0
-    # Until the card is written again there is nothing that would still show it.
+    # Until the card is written again, no document shows it.
     assert not list((folder / "data").glob("*"))
     card(CardConfig(shardset=folder))
     found = [one for path in (folder / "data").iterdir() for one in pq.read_table(path)["key"].to_pylist()]

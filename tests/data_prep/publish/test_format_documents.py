@@ -56,13 +56,13 @@ def test_the_reader_of_the_specification_refuses_a_damaged_shard(
     reader: Path, make_set: Callable[..., ShardSet]
 ) -> None:
     folder = make_set().folder
-    shard = folder / "haus-000000.tar"
+    shard = folder / "gallery-000000.tar"
     data = bytearray(shard.read_bytes())
     data[600] ^= 1
     shard.write_bytes(data)
     done = run(reader, folder)
     assert done.returncode != 0
-    assert "haus-000000.tar is damaged" in done.stderr
+    assert "gallery-000000.tar is damaged" in done.stderr
 
 
 def test_the_specification_names_the_columns_and_versions_of_the_code(
@@ -92,7 +92,7 @@ def test_rights_md_is_the_table_of_the_code() -> None:
 
 def test_the_template_agreement_names_what_is_there() -> None:
     text = (ROOT / "docs" / "agreement-template.md").read_text()
-    # A page: what lawyers start from, no more.
+    # One page, as a start for lawyers.
     assert len(text.split()) < 800
     for name in re.findall(r"`(docs/[\w.-]+)`", text):
         assert (ROOT / name).is_file(), name

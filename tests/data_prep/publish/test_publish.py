@@ -1,4 +1,5 @@
-"""`iconoclip publish`: what travels, what stays, and what is there after a withdrawal, a cut and a refusal.
+"""`iconoclip publish`: what is published, what is not, and the state after a withdrawal, an interruption and
+a refusal.
 
 The Hub is a stand-in that follows the requests of its client library (hub.py); S3 is moto's server.
 """
@@ -18,13 +19,13 @@ from iconoclip.shardset import ShardSet
 from tests.data_prep.publish.conftest import key, picture
 from tests.data_prep.publish.hub import TOKEN, Hub, serving
 
-NAME = "museum/haus"
+NAME = "owner/gallery"
 # Samples that anybody may pass on: of 12, one is in copyright and one non-commercial.
 NUM_OPEN = 10
 
 
 @pytest.fixture
-def haus(make_set: Callable[..., ShardSet]) -> Path:
+def gallery(make_set: Callable[..., ShardSet]) -> Path:
     """The set to publish, with what a harvest leaves next to it."""
     folder = make_set().folder
     (folder / ".harvest").mkdir()
@@ -36,7 +37,7 @@ def haus(make_set: Callable[..., ShardSet]) -> Path:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub on loopback that the client library talks to, with a token."""
+    """A Hub on loopback for the client library, with a token."""
     from huggingface_hub import constants
 
     with serving() as hub:
@@ -49,19 +50,19 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield hub
 
 
-def publish(haus: Path, to: object, *words: str) -> int:
+def publish(gallery: Path, to: object, *words: str) -> int:
     """Run `iconoclip publish` on the set."""
-    return main(["publish", str(haus), "--to", str(to), *words])
+    return main(["publish", str(gallery), "--to", str(to), *words])
 
 
-def withdraw(haus: Path, number: int) -> None:
-    """`iconoclip takedown` of a sample, for a reason that nobody else need know."""
+def withdraw(gallery: Path, number: int) -> None:
+    """`iconoclip takedown` of a sample, for a private reason."""
     words = ["--reason", "a family asked for it"]
-    assert main(["takedown", str(haus), key(number), *words]) == 0
+    assert main(["takedown", str(gallery), key(number), *words]) == 0
 
 
 def keys_of(folder: Path) -> set[str]:
-    """The keys of all records that a published set hands out."""
+    """The keys of all records that a published set returns."""
     return {record.key for record, _ in ShardSet(folder).samples()}
 
 
@@ -70,8 +71,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_folder_gets_a_sound_set_of_what_may_be_passed_on(haus: Path, tmp_path: Path) -> None:
-    assert publish(haus, tmp_path / "www") == 0
+def test_a_folder_gets_a_sound_set_of_what_may_be_passed_on(gallery: Path, tmp_path: Path) -> None:
+    assert publish(gallery, tmp_path / "www") == 0
     assert main(["check", str(tmp_path / "www")]) == 0
     published = files_of(tmp_path / "www")
     assert keys_of(tmp_path / "www") == {key(n) for n in range(10) if n not in (4, 5)} | {
@@ -81,18 +82,18 @@ def test_a_folder_gets_a_sound_set_of_what_may_be_passed_on(haus: Path, tmp_path
     assert not any(name.startswith(".") or "report" in name or "refused" in name for name in published)
     assert not any(picture(number) in data for number in (4, 5) for data in published.values())
     # `--pass_on` widens it as far as it says.
-    assert publish(haus, tmp_path / "nc", "--pass_on", "noncommercial") == 0
+    assert publish(gallery, tmp_path / "nc", "--pass_on", "noncommercial") == 0
     assert len(keys_of(tmp_path / "nc")) == NUM_OPEN + 1
-    assert publish(haus, tmp_path / "all", "--pass_on", "agreed") == 0
+    assert publish(gallery, tmp_path / "all", "--pass_on", "agreed") == 0
     assert len(keys_of(tmp_path / "all")) == NUM_OPEN + 2
 
 
-def test_a_withdrawal_is_carried_out_by_the_next_run(haus: Path, tmp_path: Path) -> None:
+def test_a_withdrawal_is_carried_out_by_the_next_run(gallery: Path, tmp_path: Path) -> None:
     www = tmp_path / "www"
-    assert publish(haus, www) == 0
+    assert publish(gallery, www) == 0
     (www / "index.html").write_text("of the web server, not ours")
-    withdraw(haus, 3)
-    assert publish(haus, www) == 0
+    withdraw(gallery, 3)
+    assert publish(gallery, www) == 0
     assert main(["check", str(www)]) == 0
     assert key(3) not in keys_of(www)
     published = files_of(www)
@@ -103,29 +104,29 @@ def test_a_withdrawal_is_carried_out_by_the_next_run(haus: Path, tmp_path: Path)
 
 
 def test_a_dry_run_changes_nothing_and_a_second_run_uploads_nothing(
-    haus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     www = tmp_path / "www"
-    assert publish(haus, www, "--dry_run") == 0
+    assert publish(gallery, www, "--dry_run") == 0
     assert not www.exists()
     said = capsys.readouterr().out
     assert "10 samples are published; left out: 0 withdrawn, 2 whose rights do not allow it" in said
     assert "upload" in said
-    assert publish(haus, www) == 0
+    assert publish(gallery, www) == 0
     before = {path: path.stat().st_mtime_ns for path in www.rglob("*")}
     capsys.readouterr()
-    assert publish(haus, www) == 0
+    assert publish(gallery, www) == 0
     assert "to upload: 0 files, 0 bytes" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in www.rglob("*")} == before
-    assert not [path.name for path in haus.iterdir() if "publish" in path.name]
+    assert not [path.name for path in gallery.iterdir() if "publish" in path.name]
 
 
-def test_a_run_that_was_cut_is_no_set_until_the_next_one(
-    haus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_interrupted_run_leaves_no_set_until_the_next_one(
+    gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     www = tmp_path / "www"
-    assert publish(haus, www) == 0
-    withdraw(haus, 3)
+    assert publish(gallery, www) == 0
+    withdraw(gallery, 3)
     put = FolderTarget.put
 
     def cut(self: FolderTarget, file: Any) -> None:
@@ -134,49 +135,51 @@ def test_a_run_that_was_cut_is_no_set_until_the_next_one(
         put(self, file)
 
     monkeypatch.setattr(FolderTarget, "put", cut)
-    assert publish(haus, www) == 75
+    assert publish(gallery, www) == 75
     assert not (www / "shardset.json").exists()
     assert not any(picture(3) in data for data in files_of(www).values())
     monkeypatch.undo()
     capsys.readouterr()
-    assert publish(haus, www) == 0
+    assert publish(gallery, www) == 0
     # What the first one had copied is not copied again.
     assert "to upload: 2 files" in capsys.readouterr().out
     assert main(["check", str(www)]) == 0
 
 
 def test_another_set_is_not_overwritten(
-    haus: Path, make_set: Callable[..., ShardSet], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    gallery: Path, make_set: Callable[..., ShardSet], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = make_set("other").folder
     manifest = json.loads((other / "shardset.json").read_text())
     (other / "shardset.json").write_text(json.dumps(manifest | {"name": "anders"}))
     before = files_of(other)
-    assert publish(haus, other) == 2
+    assert publish(gallery, other) == 2
     assert "another set is published there: anders" in capsys.readouterr().err
     assert files_of(other) == before
 
 
 @pytest.mark.parametrize("to", ["ftp://host/x", "hf://onlyone", "s3://", "hf://datasets/a/b/c"])
-def test_what_is_no_place_is_named(haus: Path, to: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert publish(haus, to) == 2
+def test_an_address_that_is_no_target_is_named(
+    gallery: Path, to: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert publish(gallery, to) == 2
     assert "no place to publish at" in capsys.readouterr().err
 
 
 def test_a_set_that_nobody_may_pass_on_is_not_published(
-    haus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(10):
         if number != 4:
-            withdraw(haus, number)
-    assert main(["takedown", str(haus), key(10, "maison"), key(11, "maison"), "--reason", "all"]) == 0
-    assert publish(haus, tmp_path / "www") == 2
+            withdraw(gallery, number)
+    assert main(["takedown", str(gallery), key(10, "maison"), key(11, "maison"), "--reason", "all"]) == 0
+    assert publish(gallery, tmp_path / "www") == 2
     assert "nothing of this set may be published" in capsys.readouterr().err
     assert not (tmp_path / "www").exists()
 
 
-def test_what_is_published_is_signed_by_its_own_key(haus: Path, tmp_path: Path, new_key: Path) -> None:
-    assert publish(haus, tmp_path / "www", "--key", str(new_key)) == 0
+def test_what_is_published_is_signed_by_its_own_key(gallery: Path, tmp_path: Path, new_key: Path) -> None:
+    assert publish(gallery, tmp_path / "www", "--key", str(new_key)) == 0
     public = new_key.with_suffix(".pub").read_text().split()
     (tmp_path / "signers").write_text(f"us@museum.example {public[0]} {public[1]}\n")
     assert main(["check", str(tmp_path / "www"), "--signers", str(tmp_path / "signers")]) == 0
@@ -196,8 +199,8 @@ def new_key(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_hub_gets_one_commit_and_the_digests_are_its_own(haus: Path, hub: Hub) -> None:
-    assert publish(haus, f"hf://datasets/{NAME}") == 0
+def test_the_hub_gets_one_commit_and_the_digests_are_its_own(gallery: Path, hub: Hub) -> None:
+    assert publish(gallery, f"hf://datasets/{NAME}") == 0
     assert hub.private[NAME] is True
     assert len(hub.commits[NAME]) == 2  # that of the new repository, and ours
     names = set(hub.files(NAME))
@@ -206,21 +209,21 @@ def test_the_hub_gets_one_commit_and_the_digests_are_its_own(haus: Path, hub: Hu
     assert not any(picture(4) in data for data in hub.everything())
     # The same again sends nothing.
     uploads = len(hub.uploads)
-    assert publish(haus, f"hf://datasets/{NAME}") == 0
+    assert publish(gallery, f"hf://datasets/{NAME}") == 0
     assert (len(hub.commits[NAME]), len(hub.uploads)) == (2, uploads)
 
 
-def test_after_a_withdrawal_no_revision_of_the_hub_has_the_picture(haus: Path, hub: Hub) -> None:
-    assert publish(haus, f"hf://datasets/{NAME}") == 0
+def test_after_a_withdrawal_no_revision_of_the_hub_has_the_picture(gallery: Path, hub: Hub) -> None:
+    assert publish(gallery, f"hf://datasets/{NAME}") == 0
     assert any(picture(3) in data for data in hub.everything())
-    withdraw(haus, 3)
-    # The run is cut after the commit: the next one still cleans up.
+    withdraw(gallery, 3)
+    # The run is interrupted after the commit: the next one still cleans up.
     hub.fail("super-squash", 503, "maintenance", count=1)
-    assert publish(haus, f"hf://datasets/{NAME}") == 75
-    assert publish(haus, f"hf://datasets/{NAME}") == 0
+    assert publish(gallery, f"hf://datasets/{NAME}") == 75
+    assert publish(gallery, f"hf://datasets/{NAME}") == 0
     assert not any(picture(3) in data or b"a family asked" in data for data in hub.everything())
     assert len(hub.commits[NAME]) == 1
-    assert not (haus / ".publish-unfinished").exists()
+    assert not (gallery / ".publish-unfinished").exists()
 
 
 @pytest.mark.parametrize(
@@ -233,25 +236,25 @@ def test_after_a_withdrawal_no_revision_of_the_hub_has_the_picture(haus: Path, h
         ("/tree/", 401, "Invalid token", 4, "does not know who you are"),
     ],
 )
-def test_what_the_hub_answers_becomes_a_sentence(
-    haus: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+def test_answers_of_the_hub_become_messages(
+    gallery: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     part: str, status: int, message: str, code: int, words: str,
 ) -> None:  # fmt: skip
     # The library tries again, with pauses of seconds.
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
     hub.fail(part, status, message)
-    assert publish(haus, f"hf://datasets/{NAME}", "--embed", "no") == code
+    assert publish(gallery, f"hf://datasets/{NAME}", "--embed", "no") == code
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
 
 
 def test_without_a_token_nothing_is_sent(
-    haus: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    gallery: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "/nowhere")
-    assert publish(haus, f"hf://{NAME}") == 4
+    assert publish(gallery, f"hf://{NAME}") == 4
     assert "no credentials for the Hub" in capsys.readouterr().err
 
 
@@ -280,15 +283,15 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     return bucket
 
 
-def test_s3_gets_the_set_and_forgets_what_was_withdrawn(haus: Path, bucket: Any, tmp_path: Path) -> None:
+def test_s3_gets_the_set_and_loses_what_was_withdrawn(gallery: Path, bucket: Any, tmp_path: Path) -> None:
     bucket.Versioning().enable()
-    assert publish(haus, f"s3://{bucket.name}/sets/haus", "--compare", "read") == 0
-    withdraw(haus, 3)
-    assert publish(haus, f"s3://{bucket.name}/sets/haus") == 0
+    assert publish(gallery, f"s3://{bucket.name}/sets/gallery", "--compare", "read") == 0
+    withdraw(gallery, 3)
+    assert publish(gallery, f"s3://{bucket.name}/sets/gallery") == 0
     bodies = {one.object_key: one.get()["Body"].read() for one in bucket.object_versions.all()}
     assert not any(picture(number) in body for number in (3, 4) for body in bodies.values())
     for name, body in bodies.items():
-        path = tmp_path / "copy" / name.removeprefix("sets/haus/")
+        path = tmp_path / "copy" / name.removeprefix("sets/gallery/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
     assert main(["check", str(tmp_path / "copy")]) == 0
@@ -296,29 +299,29 @@ def test_s3_gets_the_set_and_forgets_what_was_withdrawn(haus: Path, bucket: Any,
 
 
 @pytest.mark.long
-def test_a_changed_object_is_found_and_mended(
-    haus: Path, bucket: Any, capsys: pytest.CaptureFixture[str]
+def test_a_changed_object_is_found_and_replaced(
+    gallery: Path, bucket: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert publish(haus, f"s3://{bucket.name}") == 0
+    assert publish(gallery, f"s3://{bucket.name}") == 0
     bucket.put_object(Key="README.md", Body=b"changed by somebody")
     capsys.readouterr()
-    assert publish(haus, f"s3://{bucket.name}") == 0
+    assert publish(gallery, f"s3://{bucket.name}") == 0
     assert "to upload: 1 files" in capsys.readouterr().out
     assert b"changed" not in bucket.Object("README.md").get()["Body"].read()
 
 
-def test_what_s3_answers_becomes_a_sentence(
-    haus: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_answers_of_s3_become_messages(
+    gallery: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert publish(haus, "s3://not-there/x") == 4
+    assert publish(gallery, "s3://not-there/x") == 4
     assert "there is no such place" in capsys.readouterr().err
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    assert publish(haus, f"s3://{bucket.name}/x") == 75
+    assert publish(gallery, f"s3://{bucket.name}/x") == 75
     assert "cannot be reached now" in capsys.readouterr().err
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-    assert publish(haus, f"s3://{bucket.name}/x") == 4
+    assert publish(gallery, f"s3://{bucket.name}/x") == 4
     assert "no credentials for S3" in capsys.readouterr().err

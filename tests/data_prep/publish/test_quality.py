@@ -1,4 +1,4 @@
-"""The quality report: it counts what is there, shows only what may be shown, and believes no text."""
+"""The quality report: it counts, shows only what may be shown, and escapes every text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PDM, IN_COPYRIGHT = (
 SCRIPT = "<script>alert('x')</script> & \"more\""
 
 
-def make_set(folder: Path, titles: list[str | None], statement: str = PDM, slug: str = "house") -> ShardSet:
+def make_set(folder: Path, titles: list[str | None], statement: str = PDM, slug: str = "museum") -> ShardSet:
     """One picture a title; None has no caption."""
     with ShardSetWriter(folder, name=slug, policy="open@1", created_at="2026", created_by="a test") as writer:
         for number, title in enumerate(titles):
@@ -40,7 +40,7 @@ def make_set(folder: Path, titles: list[str | None], statement: str = PDM, slug:
             captions = (Caption(text=title, language="en", field="title"),) if title else ()
             record = Record(
                 key=sample_key(slug, identity),
-                institution=Institution(slug=slug, name="The House"),
+                institution=Institution(slug=slug, name="The Museum"),
                 source=Source(id=identity, homepage="javascript:alert(1)"),
                 captions=captions,
                 date=Date(earliest=1600 + number, latest=1700),
@@ -93,7 +93,7 @@ def test_pictures_that_may_not_be_shown_are_counted_only(tmp_path):
     assert "data:image" not in page
 
 
-def test_texts_of_outsiders_are_no_markup_and_nothing_is_loaded(tmp_path):
+def test_texts_from_outside_are_escaped_and_nothing_is_loaded(tmp_path):
     page = page_of(make_set(tmp_path, [SCRIPT, "A red cow"]))
     assert "<script" not in page
     assert "&lt;script&gt;" in page

@@ -1,4 +1,4 @@
-"""Pages drawn with a ruler: lines of text, and pictures full of ink, at known places."""
+"""Schematic pages: lines of text and hatched pictures at known places."""
 
 from __future__ import annotations
 

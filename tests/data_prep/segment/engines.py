@@ -1,4 +1,4 @@
-"""What every engine must do, whatever is behind it; the tests of each engine call this."""
+"""What every engine must do; the tests of each engine call this."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def encoded(image: PillowImage.Image, kind: str = "JPEG") -> bytes:
 
 
 def odd_pages() -> dict[str, bytes]:
-    """Pages as nobody likes them: tiny, empty, endless, full, of other modes."""
+    """Unusual pages: tiny, empty, very long, full, of other modes."""
     noise = np.random.default_rng(0).integers(0, 255, (700, 500, 3)).astype(np.uint8)
     return {
         "one pixel": encoded(PillowImage.new("RGB", (1, 1), "white"), "PNG"),

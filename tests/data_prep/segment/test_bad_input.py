@@ -1,4 +1,4 @@
-"""Pages and documents as nobody should make them, through the command line: a clear outcome, nothing lost."""
+"""Bad pages and documents through the command line: a clear outcome, nothing lost."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_documents_are_read_or_refused_with_a_reason(
     for record, (name, (document, _)) in zip(records, cases, strict=False):
         ending = "html" if "hOCR" in name else "xml"
         (folder / f"{record.key}.{ending}").write_text(document)
-    # Two gigabytes that take no room on the disk; they are refused unread.
+    # A sparse file of two gigabytes; it is refused unread.
     with (folder / f"{records[-1].key}.xml").open("wb") as file:
         file.truncate(2_000_000_000)
     out = tmp_path / "out"
@@ -144,7 +144,7 @@ def test_a_page_of_twenty_thousand_pixels(
         assert len(ShardSet(tmp_path / "out")) == 1
 
 
-def test_empty_pages_are_an_answer(
+def test_empty_pages_are_a_valid_result(
     pages_set: Callable[..., ShardSet], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     white = PillowImage.new("L", (WIDTH, HEIGHT), 255)

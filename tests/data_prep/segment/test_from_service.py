@@ -156,7 +156,7 @@ def test_the_true_size_is_that_of_the_service(book, server, tmp_path):
     assert server.asked() == []
 
 
-def test_what_a_service_refuses_is_cut_from_the_page_and_can_be_had_later(book, server, tmp_path):
+def test_a_refused_picture_is_cut_from_the_page_and_downloaded_later(book, server, tmp_path):
     server.failing = {
         "p0": Reply(b"no such region", 400), "p1": Reply(b"gone", 404), "p2": Reply(b"not a picture"),
     }  # fmt: skip
@@ -169,7 +169,7 @@ def test_what_a_service_refuses_is_cut_from_the_page_and_can_be_had_later(book, 
     assert "400" in reasons["p0"]
     assert "404" in reasons["p1"]
     assert reasons["p2"]
-    # The same command tries again what is not gone for good.
+    # The same command retries what may come back.
     server.failing, _ = {}, server.asked()
     with pytest.raises(SomeRefused, match="refused 1 pictures"):
         run(book, tmp_path / "out", server)
@@ -177,7 +177,7 @@ def test_what_a_service_refuses_is_cut_from_the_page_and_can_be_had_later(book, 
     assert sum(record.image.width > 600 for record in ShardSet(tmp_path / "out").records()) == 3
 
 
-def test_a_server_that_asks_to_wait_is_left_in_peace_and_nothing_is_lost(book, server, tmp_path):
+def test_a_server_that_asks_to_wait_gets_no_request_and_nothing_is_lost(book, server, tmp_path):
     server.failing = {"p1": Reply(b"later", 503, {"Retry-After": "3600"})}
     with pytest.raises(TryAgainLater, match="must wait"):
         run(book, tmp_path / "out", server, **{"network.concurrency": 1})
@@ -189,7 +189,7 @@ def test_a_server_that_asks_to_wait_is_left_in_peace_and_nothing_is_lost(book, s
     assert {path.split("/")[2] for path in asked_again} == {"p1"}
 
 
-def test_no_server_is_asked_without_leave(book, server, pages_set, tmp_path):
+def test_no_request_is_sent_without_the_option(book, server, pages_set, tmp_path):
     with pytest.raises(SomeRefused):
         run(book, tmp_path / "private", server, **{"network.allow_hosts": []})
     assert server.asked("") == []

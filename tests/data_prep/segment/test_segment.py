@@ -1,5 +1,4 @@
-"""`iconoclip segment`: a set of pages becomes a set of pictures that belong to their pages, whatever
-happens."""
+"""`iconoclip segment`: a set of pages becomes a set of pictures that belong to their pages."""
 
 from __future__ import annotations
 
@@ -93,7 +92,7 @@ def test_a_finished_set_is_not_made_twice_and_a_repeat_gives_the_same_bytes(page
     assert files_of(run(pages, tmp_path / "again").folder) == before
 
 
-def test_what_was_read_before_a_stop_is_not_read_again(pages_set, tmp_path, monkeypatch):
+def test_pages_read_before_a_stop_are_not_read_again(pages_set, tmp_path, monkeypatch):
     pages = pages_set([page(PICTURE), page(), page(PICTURE)], max_shard_bytes=100_000)
     assert len(pages.manifest.shards) > 1
     looks: list[str] = []
@@ -143,7 +142,7 @@ def test_the_tasks_of_an_array_make_the_set_of_one(pages_set, tmp_path):
     assert files_of(run(pages, tmp_path / "out").folder) == files_of(run(pages, tmp_path / "alone").folder)
 
 
-def test_a_withdrawn_page_takes_its_pictures_with_it(pages_set, tmp_path):
+def test_withdrawing_a_page_withdraws_its_pictures(pages_set, tmp_path):
     pages = pages_set([page(PICTURE), page(PICTURE)])
     before = run(pages, tmp_path / "out")
     gone, kept = before.records()
@@ -287,7 +286,7 @@ def test_a_page_that_cannot_be_read_is_listed_and_nothing_is_lost(pages_set, tmp
     assert report["refused"][0]["key"] == record_of(1, good).key
 
 
-def test_pages_without_pictures_are_an_answer(pages_set, tmp_path):
+def test_a_set_without_pictures_is_a_valid_result(pages_set, tmp_path):
     pages = pages_set([page(), page()])
     with pytest.raises(BadInput, match="no picture was found on 2 pages"):
         run(pages, tmp_path / "out")
@@ -324,7 +323,7 @@ def test_the_command_line(pages_set, tmp_path, capsys):
     assert main(["segment", str(tmp_path / "nowhere"), "--out", str(tmp_path / "new")]) == 4
 
 
-def test_the_sheet_holds_no_text_of_others_as_html(pages_set, tmp_path):
+def test_texts_on_the_review_sheet_are_escaped(pages_set, tmp_path):
     from iconoclip.record import Caption
 
     title = "<script>alert(1)</script>"

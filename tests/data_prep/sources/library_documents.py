@@ -1,6 +1,6 @@
-"""Small documents in the shapes that libraries serve: METS with MODS, TEI, DIDL, and answers that carry them.
+"""Small documents in the forms that libraries serve: METS with MODS, TEI, DIDL, and answers that carry them.
 
-The shapes: METS as Kitodo and Goobi write it for the DFG-Viewer (wiki of kitodo/kitodo-production, slub/dlf),
+The forms: METS as Kitodo and Goobi write it for the DFG-Viewer (wiki of kitodo/kitodo-production, slub/dlf),
 and as the Library of Congress does (records `loc.afc...` of its IHAS warehouse); TEI as e-codices and Trinity
 College Cambridge do; DIDL as the Radboud repository and the KB's Delpher do. Words, numbers and addresses are
 invented.

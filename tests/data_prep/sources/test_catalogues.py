@@ -33,7 +33,7 @@ def sru(*records: str, total: int = 3, following: str = "") -> bytes:
 DC = '<dc xmlns="http://purl.org/dc/elements/1.1/"><title>Une estampe</title><identifier>https://example.org/1</identifier><relation>https://example.org/1.jpg</relation></dc>'
 
 
-def test_sru_pages_lead_on() -> None:
+def test_sru_pages_link_to_the_next() -> None:
     found = read_sru(sru(DC, DC), SRU, ANY)
     assert [candidate.image_uri for candidate in found.candidates] == ["https://example.org/1.jpg"] * 2
     assert found.candidates[0].source.id == "https://example.org/1"
@@ -47,7 +47,7 @@ def test_sru_pages_lead_on() -> None:
     "following",
     ["", "<nextRecordPosition>1</nextRecordPosition>", "<nextRecordPosition>4</nextRecordPosition>"],
 )
-def test_sru_comes_to_an_end(following: str) -> None:
+def test_sru_ends(following: str) -> None:
     assert read_sru(sru(DC, total=1, following=following), SRU, ANY).links == ()
 
 
@@ -82,7 +82,7 @@ def test_sru_of_the_kb_names_images_by_their_resolver() -> None:
         (sru("<x>&lt;broken</x>")[:-9], "not XML"),
     ],
 )
-def test_sru_says_why_there_is_nothing(document: bytes, reason: str) -> None:
+def test_sru_gives_the_reason_for_an_empty_answer(document: bytes, reason: str) -> None:
     found = read_sru(document, SRU, ANY)
     assert found.candidates == ()
     assert reason in found.refusals[0].reason
@@ -133,7 +133,7 @@ def test_europeana_search() -> None:
     ]
 
 
-def test_europeana_search_without_an_image_goes_by_the_manifest() -> None:
+def test_europeana_search_without_an_image_uses_the_manifest() -> None:
     found = read_europeana(
         search({"id": "/9200/item_1", "rights": ["http://creativecommons.org/publicdomain/zero/1.0/"]}),
         API,
@@ -213,7 +213,7 @@ def test_europeana_record_in_json() -> None:
     assert candidate.date.edtf == "1650~"
 
 
-def test_europeana_errors_are_told() -> None:
+def test_europeana_errors_are_reported() -> None:
     found = read_europeana(b'{"success": false, "error": "Invalid API key"}', API, ANY)
     assert "Invalid API key" in found.refusals[0].reason
 
@@ -248,7 +248,7 @@ def test_edm_images_have_rights_of_their_own() -> None:
     assert first.source.id != second.source.id
 
 
-def test_edm_that_knows_a_manifest_goes_by_it() -> None:
+def test_edm_with_a_manifest_uses_it() -> None:
     view = '<dcterms:isReferencedBy rdf:resource="https://example.org/iiif/1/manifest"/>'
     found = read_europeana(EDM.format(view=view).encode(), API, ANY)
     assert found.candidates == ()

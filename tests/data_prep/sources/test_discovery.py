@@ -1,4 +1,4 @@
-"""Change Discovery: the standard's algorithm, played on a stream of three pages and against brute force."""
+"""Change Discovery: the standard's algorithm, on a stream of three pages and compared with brute force."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def pages(activities: list[dict[str, Any]], size: int) -> dict[str, dict[str, An
 def walk(
     activities: list[dict[str, Any]], since: str | None = None, size: int = 2
 ) -> list[Link | Withdrawal]:
-    """Read a whole stream as the harvest does: the first word about a document is the last of the stream."""
+    """Read a whole stream as the harvest does: the first mention of a document is the last one of the
+    stream."""
     documents = pages(activities, size)
     waiting = [Link(STREAM, "discovery", {"since": since} if since else {})]
     said: dict[str, Link | Withdrawal] = {}
@@ -99,7 +100,7 @@ def test_a_later_harvest_stops_at_what_it_has_seen() -> None:
     assert sorted(names(walk(stream, since="2026-01-03T00:00:00Z", size=1))) == ["+c", "+d"]
 
 
-def test_what_comes_before_a_refresh_matters_only_where_it_was_deleted() -> None:
+def test_before_a_refresh_only_deletions_count() -> None:
     stream = [
         activity("Create", "a", 1), activity("Update", "b", 2), activity("Delete", "c", 3),
         activity("Refresh", "", 4), activity("Update", "b", 5),
@@ -123,7 +124,7 @@ def test_add_and_remove_concern_the_stream_they_name() -> None:
     assert sorted(names(walk(stream))) == ["+a", "+e", "-c"]
 
 
-def test_the_time_of_the_change_travels_with_the_link() -> None:
+def test_the_time_of_the_change_is_kept_with_the_link() -> None:
     late = {**activity("Update", "a", 5), "endTime": "2026-01-05T01:30:00.123456+01:00"}
     found = read({"type": "OrderedCollectionPage", "orderedItems": [activity("Update", "b", 4), late]})
     assert [link.context for link in found.links] == [
@@ -146,7 +147,7 @@ def test_the_time_of_the_change_travels_with_the_link() -> None:
         ([], "a list"),
     ],
 )
-def test_what_cannot_be_used_is_refused(value: Any, reason: str) -> None:
+def test_unusable_activities_are_refused(value: Any, reason: str) -> None:
     found = read(value, "file.json" if "nowhere" in str(value) else STREAM)
     assert found.links == ()
     assert found.refusals

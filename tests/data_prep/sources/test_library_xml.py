@@ -1,4 +1,4 @@
-"""METS, MODS, TEI and DIDL: the images in their order, and what is said of the whole and of each page."""
+"""METS, MODS, TEI and DIDL: the images in their order, and the description of the whole and of each page."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_didl_gives_an_image_per_page_with_the_words_of_its_item() -> None:
 
 
 @pytest.mark.parametrize("document", CARRIED)
-def test_every_format_is_told_by_its_content_and_carried_by_oai_pmh(document: str) -> None:
+def test_every_format_is_recognised_by_its_content_and_read_from_oai_pmh(document: str) -> None:
     alone = found_in(document)
     assert look(document.encode()) == "library-xml"
     assert look(b"<?xml version='1.0'?>" + oai(("oai:a:1", document)).encode()) == "oai-pmh"
@@ -230,7 +230,7 @@ def test_mods_in_sru_leads_to_what_its_locations_name() -> None:
         ("<TEI/>", "without an image"),
     ],
 )
-def test_what_gives_nothing_says_why(document: str, reason: str) -> None:
+def test_an_answer_without_records_gives_the_reason(document: str, reason: str) -> None:
     found = found_in(document)
     assert found.candidates == ()
     assert reason in found.refusals[0].reason

@@ -1,4 +1,4 @@
-"""Answers of OAI-PMH repositories, from the standard and from servers that do not keep to it."""
+"""Answers of OAI-PMH repositories, from the standard and from servers that violate it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_record_with_an_image() -> None:
     ]
 
 
-def test_a_record_that_points_to_a_manifest_lends_it_what_it_knows() -> None:
+def test_a_record_that_points_to_a_manifest_describes_it() -> None:
     found = read(
         listing(
             record(
@@ -118,8 +118,8 @@ def test_deleted_records_are_withdrawn() -> None:
 def test_the_token_leads_to_the_next_page() -> None:
     token = '<resumptionToken completeListSize="9">a/b+c=</resumptionToken>'
     (link,) = read(listing(token=token)).links
-    # The token is the only argument with the verb (section 3.5); the key of the API is not the protocol's and
-    # stays.
+    # The token is the only argument with the verb (section 3.5); the key of the API is not part of the
+    # protocol and stays.
     assert parse_qs(urlsplit(link.uri).query) == {
         "verb": ["ListRecords"],
         "resumptionToken": ["a/b+c="],
@@ -139,7 +139,7 @@ def test_the_last_page_has_an_empty_token() -> None:
     assert read(listing(record(""), token="<resumptionToken/>")).links == ()
 
 
-def test_identifiers_are_asked_for_one_by_one() -> None:
+def test_records_of_identifiers_are_requested_one_by_one() -> None:
     document = answer(
         "<ListIdentifiers><header><identifier>oai:x:1</identifier></header>"
         '<header status="deleted"><identifier>oai:x:2</identifier></header></ListIdentifiers>'
@@ -167,7 +167,7 @@ def test_identifiers_are_asked_for_one_by_one() -> None:
         (listing(record(""))[:-40], "not XML"),
     ],
 )
-def test_what_gives_nothing_says_why(document: bytes, reason: str) -> None:
+def test_an_answer_without_records_gives_the_reason(document: bytes, reason: str) -> None:
     found = read(document)
     assert found.candidates == ()
     assert reason in found.refusals[0].reason

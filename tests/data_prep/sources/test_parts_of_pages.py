@@ -1,4 +1,4 @@
-"""What TEI, METS and MODS say of parts of pages: a region, a picture of its own, or a reason why not."""
+"""Parts of pages in TEI, METS and MODS: a region, a picture of its own, or a refusal with a reason."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_surface_that_does_not_begin_at_zero_and_one_without_a_size() -> None:
     assert (stork.region, stork.region_space) == (Region(x=10, y=20, width=100, height=200), None)
 
 
-def test_a_figure_without_a_place_is_said_of_the_page_before_it() -> None:
+def test_a_figure_without_a_place_describes_the_page_before_it() -> None:
     body = '<pb facs="#s1"/><figure><figDesc>A mandrake like a man</figDesc></figure>'
     found = found_in(tei(PAGE.format(""), body))
     (page,) = found.candidates
@@ -192,7 +192,7 @@ def test_an_area_of_mets_is_a_region() -> None:
         }
 
 
-def test_an_area_in_the_text_of_a_page_is_said_of_the_page() -> None:
+def test_an_area_in_the_text_of_a_page_describes_the_page() -> None:
     """Newspapers name blocks of the page's ALTO, which is a document of its own."""
     found = found_in(mets(illustration('<mets:area FILEID="A2" BETYPE="IDREF" BEGIN="P2_IL1"/>')))
     first, second = found.candidates
@@ -200,7 +200,7 @@ def test_an_area_in_the_text_of_a_page_is_said_of_the_page() -> None:
     assert said(first, "page") == []
 
 
-def test_the_plates_of_mods_have_words_of_their_own() -> None:
+def test_the_plates_of_mods_have_their_own_texts() -> None:
     plates = "".join(
         f"<mods:relatedItem type='constituent'><mods:titleInfo><mods:title>{title}</mods:title>"
         "</mods:titleInfo>"

@@ -1,4 +1,4 @@
-"""Tables as museums export them: whatever wrote a table, the same rows come out."""
+"""Tables as museums export them: every program's file gives the same rows."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_cells_beyond_the_header_are_refused_and_the_rest_is_read(tmp_path: Path
     st.sampled_from(["utf-8-sig", "utf-16"]),
 )
 def test_a_written_table_reads_back(lines: list[list[str]], separator: str, encoding: str) -> None:
-    """With the separator told, any text of cells survives; rows without a text are no rows."""
+    """With a given separator, any text of cells survives; rows without a text are not rows."""
     path = Path(f"/tmp/iconoclip-test-{id(lines)}.csv")
     path.write_bytes(written(separator, [["file", "title", "rights"], *lines]).encode(encoding))
     try:
@@ -181,7 +181,7 @@ def ods(path: Path, lines: list[list[object]]) -> Path:
     return path
 
 
-def test_a_workbook_shows_what_a_person_sees(tmp_path: Path) -> None:
+def test_a_workbook_is_read_as_it_is_displayed(tmp_path: Path) -> None:
     path = workbook(
         tmp_path / "table.xlsx",
         {

@@ -1,8 +1,8 @@
 """A small real index of drawn arms: real records, real shards, a real (untrained) model, the real engine's
 files.
 
-An untrained model ranks by the look of a picture and answers words by its keyword half; what the tests of the
-service need is that everything is there, not that the model is clever.
+An untrained model orders pictures by their appearance; words are found in the records. The tests of the
+service need every file of an index, not a good model.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def write_model(folder: Path) -> None:
 
 
 def write_shardset(folder: Path, num_arms: int, width: int) -> None:
-    """Arms of the three invented archives, with one of their items written by a machine and one in full of
+    """Arms of the three invented archives, with one item whose caption a machine wrote and one full of
     markup."""
     writer = ShardSetWriter(
         folder, name="armorial", policy="open@1", created_at=HARVESTED_AT, created_by="iconoclip tests"

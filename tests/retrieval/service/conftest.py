@@ -1,4 +1,4 @@
-"""A real index, a real engine, the whole application: nothing here is a stand-in."""
+"""A real index, a real engine and the whole application, without stand-ins."""
 
 from __future__ import annotations
 

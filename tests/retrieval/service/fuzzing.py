@@ -47,7 +47,7 @@ def fuzz(app: FastAPI, keys: list[str], cases_per_operation: int) -> Counter[str
 
 
 def _modes(definition: dict[str, Any]) -> list[GenerationMode]:
-    """An operation that takes nothing cannot be asked wrongly."""
+    """An operation without parameters has no invalid requests."""
     takes_something = definition.get("parameters") or definition.get("requestBody")
     return (
         [GenerationMode.POSITIVE, GenerationMode.NEGATIVE] if takes_something else [GenerationMode.POSITIVE]
@@ -70,7 +70,7 @@ def _send(strategy: Any, client: Any, keys: list[str], num_cases: int, answers: 
             for place in (case.path_parameters, case.query):
                 if place and "key" in place:
                     place["key"] = key
-        # A busy machine may take its time; a server error it is not.
+        # A slow answer on a busy machine is not a server error.
         response = case.call(session=client, timeout=60)
         case.validate_response(response, checks=CHECKS)
         if response.status_code >= 400:

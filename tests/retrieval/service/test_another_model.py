@@ -24,7 +24,7 @@ WEIGHTS = "open_clip_model.safetensors"
 
 @pytest.fixture(scope="module")
 def other_weights(index_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The index's own model, trained on by a hair."""
+    """The index's own model with slightly changed weights."""
     folder = tmp_path_factory.mktemp("other") / "model"
     shutil.copytree(index_folder.parent / "model", folder)
     weights = load_file(folder / WEIGHTS)
@@ -57,7 +57,7 @@ def test_a_folder_without_a_model_is_a_missing_requirement(index_folder: Path, t
         serve(ServeConfig(index=str(index_folder), port=0, model=str(tmp_path)))
 
 
-def test_a_model_replaced_under_a_running_service_is_a_503_for_whoever_needs_it(
+def test_a_model_replaced_under_a_running_service_is_a_503_for_requests_that_need_it(
     index_folder: Path, other_weights: Path
 ) -> None:
     with SearchEngine.open(index_folder, model=str(other_weights)) as engine:

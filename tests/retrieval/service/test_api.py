@@ -141,7 +141,7 @@ def test_a_notation_has_its_words_its_place_and_its_count(client: TestClient) ->
     assert unknown.status_code == 404
 
 
-def test_a_notation_never_makes_the_server_ask_wikidata(
+def test_a_notation_causes_no_request_to_wikidata(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -186,11 +186,11 @@ def test_what_is_out_of_bounds_is_refused_by_name(client: TestClient, path: str,
         assert error["where"] == where
 
 
-def test_a_misspelt_parameter_learns_its_right_name(client: TestClient) -> None:
+def test_a_misspelt_parameter_is_answered_with_the_right_name(client: TestClient) -> None:
     assert error_of(client.get("/api/search?insitution=x"))["remedy"] == "did you mean 'institution'?"
 
 
-def test_a_cursor_that_is_none_is_a_client_error(client: TestClient) -> None:
+def test_an_invalid_cursor_is_a_client_error(client: TestClient) -> None:
     for cursor in ("nonsense", "AAAA", "%FF"):
         assert 400 <= client.get(f"/api/search?q=a&cursor={cursor}").status_code < 500
 
@@ -226,7 +226,7 @@ def test_uploads_out_of_bounds(client_of: ClientOf) -> None:
     ).status_code in (400, 422)
 
 
-def test_long_answers_wait_for_each_other_and_not_for_ever(
+def test_long_answers_wait_for_each_other_within_a_limit(
     client_of: ClientOf, shown_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("retrieval.service.context.MAX_WAIT_SECONDS", 0.01)

@@ -1,4 +1,4 @@
-"""Behind a real nginx that ends TLS, under a path of another host: every address of ours leads somewhere."""
+"""Behind a real nginx that ends TLS, under a path of another host: every address of the service works."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def one_of_each_kind(addresses: set[str]) -> set[str]:
     return set(kinds.values())
 
 
-def test_every_address_of_every_page_leads_somewhere(ask: Asking, shown_key: str, link_key: str) -> None:
+def test_every_address_of_every_page_exists(ask: Asking, shown_key: str, link_key: str) -> None:
     starts = ["/", "/about", "/search?q=a+lion&k=6", f"/search?like={shown_key}&reusable=true&k=4",
               f"/item/{shown_key}", f"/item/{link_key}",
               f"/item/{shown_key}?seen=a+lion&branch=46A"]  # fmt: skip
@@ -190,7 +190,7 @@ def test_every_address_of_every_page_leads_somewhere(ask: Asking, shown_key: str
         assert len(found) > 8, start
         addresses |= found
     assert len(addresses) > 100
-    # Each of these is fifty looks of the model; one of the pages above was asked so.
+    # Each of these runs the model fifty times; one of the pages above does it already.
     addresses = {each for each in addresses if "seen=" not in each and "branch=" not in each}
     addresses = one_of_each_kind(addresses)
     lost = {each: status for each in sorted(addresses) if (status := ask(each).status) != 200}
@@ -198,7 +198,7 @@ def test_every_address_of_every_page_leads_somewhere(ask: Asking, shown_key: str
     assert len(addresses) > 25
 
 
-def test_what_a_manifest_names_is_there(ask: Asking, shown_key: str) -> None:
+def test_every_address_in_a_manifest_exists(ask: Asking, shown_key: str) -> None:
     for path in (f"/iiif/{shown_key}/manifest.json", f"/iiif/{shown_key}/object/manifest.json",
                  "/iiif/search/manifest.json?q=lion&k=5", "/iiif/search/collection.json?k=5"):  # fmt: skip
         document = ask(BASE + path)
@@ -237,7 +237,7 @@ def test_forms_redirects_scripts_and_cookies_stay_below_the_prefix(ask: Asking, 
     home = ask(f"{BASE}/?lang=fr")
     assert "; Path=/search;" in home.headers["set-cookie"]
     assert "; Secure" in home.headers["set-cookie"]
-    # What the script builds addresses with.
+    # The prefix with which the script builds addresses.
     assert 'data-root="/search"' in home.body.decode()
     left = ask(f"{BASE}/members/leave", "POST", b"")
     assert urllib.parse.urljoin(f"{BASE}/members/leave", left.headers["location"]) == f"{BASE}/"
@@ -275,7 +275,7 @@ def test_head_is_answered_wherever_get_is(ask: Asking, shown_key: str) -> None:
             assert headed.headers["content-length"] == got.headers["content-length"], path
 
 
-def test_a_copy_that_is_still_good_is_not_sent_again(ask: Asking, shown_key: str) -> None:
+def test_a_valid_cached_copy_is_not_sent_again(ask: Asking, shown_key: str) -> None:
     for path in (f"/image/{shown_key}.jpg", f"/thumb/{shown_key}.jpg", "/static/page.js"):
         tag = ask(BASE + path).headers["etag"]
         for known in (tag, f"W/{tag}", "*", f'"other", W/{tag}', f'"a,b",{tag}'):
@@ -285,7 +285,7 @@ def test_a_copy_that_is_still_good_is_not_sent_again(ask: Asking, shown_key: str
             assert ask(BASE + path, If_None_Match=unknown).status == 200, unknown
 
 
-def test_crawlers_and_old_browsers_find_what_they_ask_for(ask: Asking) -> None:
+def test_robots_txt_and_the_favicon_exist(ask: Asking) -> None:
     robots = ask(f"{BASE}/robots.txt")
     assert robots.headers["content-type"].startswith("text/plain")
     assert "Disallow: /search/search\n" in robots.body.decode()

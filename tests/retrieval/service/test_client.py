@@ -84,7 +84,7 @@ def test_hits_run_over_the_pages(library: Any) -> None:
     assert [hit.rank for hit in islice(library.hits(k=3), 4)] == [1, 2, 3, 4]
 
 
-def test_an_item_its_picture_and_its_like(library: Any, tmp_path: Path) -> None:
+def test_an_item_its_picture_and_similar_items(library: Any, tmp_path: Path) -> None:
     key = library.search(reusable=True, k=1).hits[0].key
     assert library.item(key).record.key == key
     picture = library.image(key)
@@ -124,12 +124,12 @@ def test_a_service_that_is_not_there_is_unavailable() -> None:
         Client(f"http://127.0.0.1:{port}").search("x")
 
 
-def test_only_web_addresses_are_asked() -> None:
+def test_only_web_addresses_are_requested() -> None:
     with pytest.raises(ValueError, match="not a web address"):
         Client("file:///etc/passwd")
 
 
-def test_another_service_is_not_mistaken_for_ours() -> None:
+def test_another_kind_of_service_is_recognised() -> None:
     class AnotherServer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)

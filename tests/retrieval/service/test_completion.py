@@ -43,7 +43,7 @@ def test_what_a_reader_may_not_see_is_not_completed(client: TestClient, client_o
         assert each["kind"] != "title" or any(str(each["text"]) in title for title in shown)
 
 
-def test_bad_questions_are_refused_and_strange_ones_are_answered(client: TestClient) -> None:
+def test_bad_queries_are_refused_and_unusual_ones_are_answered(client: TestClient) -> None:
     for bad in ({}, {"q": "x" * 201}, {"q": "a\x00b"}, {"q": "a", "k": 0}, {"q": "a", "language": "../x"}):
         answer = client.post("/api/v1/complete", json=bad)
         assert answer.status_code == 422, bad

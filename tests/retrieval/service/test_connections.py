@@ -1,4 +1,4 @@
-"""Connections that do nothing hold nobody up: real sockets, short limits."""
+"""Idle connections do not block others: real sockets, short limits."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ HELD = {
 
 
 @pytest.mark.parametrize("held", HELD)
-def test_two_hundred_connections_that_ask_nothing_deny_nobody_and_are_closed(port: int, held: str) -> None:
+def test_two_hundred_idle_connections_block_nobody_and_are_closed(port: int, held: str) -> None:
     with connections(port, 200, HELD[held]) as open_ones:
         assert [answer(port) for _ in range(3)] == [200] * 3
         assert all(is_closed(each) for each in open_ones)
@@ -139,7 +139,7 @@ def test_a_reader_that_reads_gets_all_of_a_long_answer(port: int) -> None:
         assert len(response.read()) == len(LONG_ANSWER)
 
 
-def test_our_own_work_on_an_answer_has_no_limit_and_requests_are_counted_while_they_are_worked_on(
+def test_work_on_an_answer_has_no_time_limit_and_its_request_is_counted(
     port: int,
 ) -> None:
     asked = b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

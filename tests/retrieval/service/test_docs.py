@@ -1,4 +1,4 @@
-"""docs/api.md names every address, parameter, setting and code there is, and none that is not."""
+"""docs/api.md names every address, parameter, setting and code that exists, and no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One page over several services: real ones on loopback, and some that do not behave."""
+"""One page over several services: real ones on loopback, and some that fail."""
 
 from __future__ import annotations
 

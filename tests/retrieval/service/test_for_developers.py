@@ -1,4 +1,4 @@
-"""What programs of others rely on: generated clients, versions, one shape of errors, HEAD everywhere."""
+"""What other programs rely on: generated clients, versions, one form of errors, HEAD everywhere."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_head_is_answered_wherever_get_is(client: TestClient, shown_key: str, li
         assert head.headers["content-type"] == got.headers["content-type"], path
 
 
-def test_every_refusal_has_one_shape(client_of: ClientOf, shown_key: str) -> None:
+def test_every_refusal_has_one_form(client_of: ClientOf, shown_key: str) -> None:
     client = client_of(max_upload_bytes=1_000, cors_origins=["https://viewer.example"])
     limited = client_of(rate_limit_per_minute=20)
     preflight = {"Origin": "https://other.example", "Access-Control-Request-Method": "DELETE"}
@@ -136,7 +136,7 @@ def test_every_refusal_has_one_shape(client_of: ClientOf, shown_key: str) -> Non
         assert set(answer.json()["error"]) == {"code", "what", "where", "remedy"}
 
 
-def test_a_busy_service_refuses_in_the_same_shape() -> None:
+def test_a_busy_service_refuses_in_the_same_form() -> None:
     async def never(*_: object) -> None:
         raise AssertionError("the request must not arrive")
 

@@ -1,4 +1,4 @@
-"""Exported sets, read back by others' tools: iiif-prezi3, a CSV reader, a decoder of content states."""
+"""Exported sets, read back by other tools: iiif-prezi3, a CSV reader, a decoder of content states."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def manifest_at(client: TestClient, path: str, **params: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def test_results_are_a_valid_manifest_with_a_canvas_a_hit(client: TestClient) -> None:
+def test_results_are_a_valid_manifest_with_a_canvas_per_hit(client: TestClient) -> None:
     document = manifest_at(client, "/iiif/search/manifest.json", q="a lion & a rose", k=30, fold=False)
     manifest = Manifest(**document)
     hits = client.get("/api/search", params={"q": "a lion & a rose", "k": 30, "fold": False}).json()["hits"]
@@ -43,13 +43,15 @@ def test_results_are_a_valid_manifest_with_a_canvas_a_hit(client: TestClient) ->
 @pytest.mark.parametrize(
     "query", ["", "?q=a+lion", "?reusable=true&k=3&q=a%20lion", "?k=3&q=a+lion&reusable=true"]
 )
-def test_a_manifest_has_the_very_address_it_was_asked_at(client: TestClient, query: str) -> None:
+def test_the_id_of_a_manifest_is_the_address_of_the_request(client: TestClient, query: str) -> None:
     """Clover shows nothing where the two differ, be it in the order of parameters."""
     for path in ("/iiif/search/manifest.json", "/iiif/search/collection.json"):
         assert client.get(path + query).json()["id"] == f"http://testserver{path}{query}"
 
 
-def test_canvases_keep_the_display_verdict_and_the_way_home(client: TestClient, link_key: str) -> None:
+def test_canvases_keep_the_display_verdict_and_the_link_to_the_institution(
+    client: TestClient, link_key: str
+) -> None:
     document = manifest_at(client, "/iiif/search/manifest.json", k=200)
     canvases = {canvas["id"]: canvas for canvas in document["items"]}
     withheld = canvases[f"http://testserver/iiif/{link_key}/canvas"]
@@ -143,7 +145,7 @@ def test_a_thumbnail_names_the_version_that_the_address_of_the_service_says(
     assert thumbnails[-1]["id"] == f"http://testserver/thumb/{hit.key}.jpg"
 
 
-def test_a_page_that_cannot_be_had_is_not_invented(client: TestClient) -> None:
+def test_a_page_that_is_not_available_is_not_invented(client: TestClient) -> None:
     key = client.get("/api/search?has_region=true&reusable=true&k=1").json()["hits"][0]["key"]
     record = Record.model_validate(client.get(f"/api/items/{key}").json()["item"]["record"])
     assert whole_page(record) is not None
@@ -160,7 +162,7 @@ def test_a_page_that_cannot_be_had_is_not_invented(client: TestClient) -> None:
 
 @pytest.fixture(scope="module")
 def kept_picture(client: TestClient, shown_key: str) -> str:
-    """A picture brought to search with."""
+    """A picture to search with."""
     picture = client.get(f"/image/{shown_key}.jpg").content
     answer = client.post("/api/pictures", files={"image": picture})
     assert answer.status_code == 200, answer.text
@@ -286,7 +288,7 @@ def test_no_cell_is_a_formula(title: str) -> None:
     assert row["title"] == f"'{title}"
 
 
-def test_json_ld_names_each_work_its_licence_and_its_keeper(client: TestClient) -> None:
+def test_json_ld_names_each_work_its_licence_and_its_institution(client: TestClient) -> None:
     answer = client.get("/api/search.jsonld", params={"q": "lion", "k": 10, "reusable": True})
     assert answer.headers["content-type"].startswith("application/ld+json")
     works = [element["item"] for element in answer.json()["itemListElement"]]

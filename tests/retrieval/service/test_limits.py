@@ -84,12 +84,12 @@ def test_what_takes_the_model_long_counts_as_ten(path: str, query: bytes, tokens
     assert cost({"type": "http", "path": path, "query_string": query}) == tokens
 
 
-def test_a_long_answer_is_given_even_where_fewer_than_ten_are_allowed() -> None:
+def test_a_long_answer_is_given_even_where_fewer_than_ten_requests_are_allowed() -> None:
     client = client_of(Middleware(RateLimit, per_minute=2, clock=Clock()))
     assert [client.get("/?seen=a").status_code for _ in range(2)] == [200, 429]
 
 
-def test_zero_means_nobody_counts() -> None:
+def test_zero_means_no_limit() -> None:
     client = client_of(Middleware(RateLimit, per_minute=0))
     assert {client.get("/").status_code for _ in range(50)} == {200}
 
@@ -108,7 +108,7 @@ def test_a_body_of_undeclared_length_is_counted_as_it_comes() -> None:
 
 
 @pytest.mark.parametrize("declared", ["-1", "many", "1e9", "99999999999999999999"])
-def test_a_length_that_is_no_honest_number_is_refused(declared: str) -> None:
+def test_an_invalid_content_length_is_refused(declared: str) -> None:
     client = client_of(Middleware(BodyLimit, max_bytes=10))
     assert client.post("/", headers={"Content-Length": declared}, content=b"x").status_code == 413
 
@@ -132,7 +132,7 @@ def test_bodies_that_are_on_their_way_hold_a_bounded_amount_of_memory() -> None:
     assert limit.held_bytes == 20, "what was refused is let go of"
 
 
-def test_more_requests_at_once_than_allowed_are_told_to_come_back() -> None:
+def test_more_parallel_requests_than_allowed_get_503() -> None:
     limit = RequestLimit(Starlette(routes=[Route("/", count_bytes), Route("/api/health", count_bytes)]), 1)
     client = TestClient(limit)
     assert client.get("/").status_code == 200

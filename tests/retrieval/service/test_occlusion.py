@@ -25,7 +25,7 @@ def spot(row: int, column: int, side: int = 6) -> tuple[float, ...]:
 
 
 @given(st.lists(SHARES, min_size=16, max_size=16), st.sampled_from([WHOLE, (0.0, 0.25, 1.0, 0.75)]))
-def test_an_address_says_all_that_a_veil_holds(heat: list[float], box: tuple[float, ...]) -> None:
+def test_an_overlay_is_encoded_in_its_address(heat: list[float], box: tuple[float, ...]) -> None:
     overlay = OcclusionOverlay(4, tuple(heat), box)  # type: ignore[arg-type]
     address = urlsplit(overlay.address(300, 400))
     query = parse_qs(address.query)
@@ -34,7 +34,7 @@ def test_an_address_says_all_that_a_veil_holds(heat: list[float], box: tuple[flo
     assert (query["width"], query["height"]) == (["300"], ["400"])
 
 
-def test_a_veil_is_clear_where_the_text_is_and_dark_elsewhere() -> None:
+def test_an_overlay_is_clear_where_the_text_is_and_dark_elsewhere() -> None:
     drawn = Image.open(io.BytesIO(OcclusionOverlay(6, spot(0, 5)).png(200, 400)))
     assert (drawn.mode, drawn.size) == ("LA", (160, 320))
     alpha = np.asarray(drawn)[:, :, 1]
@@ -42,7 +42,7 @@ def test_a_veil_is_clear_where_the_text_is_and_dark_elsewhere() -> None:
     assert alpha[200:, :].min() > 150
 
 
-def test_outside_of_what_the_model_sees_a_veil_is_dark() -> None:
+def test_an_overlay_is_dark_outside_of_what_the_model_sees() -> None:
     alpha = np.asarray(
         Image.open(io.BytesIO(OcclusionOverlay(1, (1.0,), (0.0, 0.25, 1.0, 0.75)).png(100, 200)))
     )[:, :, 1]
@@ -58,7 +58,7 @@ def test_a_place_has_a_name(row: int, column: int, place: str) -> None:
     assert OcclusionOverlay(6, spot(row, column)).places() == (place,)
 
 
-def test_what_is_everywhere_or_nowhere_is_no_place() -> None:
+def test_a_match_everywhere_or_nowhere_has_no_place() -> None:
     assert OcclusionOverlay(6, (0.0,) * 36).places() == ()
     assert OcclusionOverlay(6, (0.5,) * 36).places() == ()
 
@@ -76,13 +76,13 @@ def test_a_place_is_one_of_the_whole_picture_not_of_what_the_model_saw_of_it() -
         ("2-0000", "nonsense"), ("2-0000", "0.0000,0.0000,1.0000"),
     ],
 )  # fmt: skip
-def test_an_address_that_is_no_veil_is_not_found(name: str, box: str | None) -> None:
+def test_an_address_that_is_no_overlay_is_not_found(name: str, box: str | None) -> None:
     with pytest.raises(Refusal) as refused:
         OcclusionOverlay.parse(name, box)
     assert refused.value.status == 404
 
 
-def test_a_veil_never_grows_beyond_its_picture() -> None:
+def test_an_overlay_is_never_larger_than_its_picture() -> None:
     with pytest.raises(Refusal):
         OcclusionOverlay.parse("2-0000", "-900.0000,-900.0000,900.0000,900.0000").png(400, 400)
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and hundreds of generated requests that hold the service to it."""
+"""The OpenAPI document, and hundreds of generated requests that compare the service with it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_main_answers_and_every_refusal_have_an_example_of_their_schema(client: 
     assert set(good) == set(EXEMPLARY)
 
 
-def test_examples_say_what_the_service_says(client: TestClient, shown_key: str) -> None:
+def test_examples_equal_answers_of_the_service(client: TestClient, shown_key: str) -> None:
     """Made by the same functions, and without a field that a real answer does not have."""
     whole = facets_of([(Columns.of([examples.RECORD]), np.ones(1, bool))])
     assert whole == examples.FACETS

@@ -1,4 +1,4 @@
-"""The pages as HTML: what they say, in which language, and what they never let through."""
+"""The pages as HTML: their contents, languages and escaping."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HTML = {"Accept": "text/html"}
 
 
 class Outline(HTMLParser):
-    """The elements of a page, for what one would otherwise look for by eye."""
+    """The elements of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def test_addresses_from_outside_become_links_only_when_they_are_web_addresses() 
     assert outward(None) is None
 
 
-def test_the_page_speaks_the_readers_language_and_remembers_it(client_of: ClientOf) -> None:
+def test_the_page_is_in_the_readers_language_and_keeps_it(client_of: ClientOf) -> None:
     client = client_of()
     assert "Beschreiben Sie ein Bild" in page(client, "/", **{"Accept-Language": "de-CH,de;q=0.9"})
     chosen = client.get("/?lang=fr", headers=HTML)
@@ -159,7 +159,7 @@ def test_filters_live_in_the_address_and_show_as_chosen(client: TestClient) -> N
     assert "institution=armorial-valcendre" in exports[0]
 
 
-def test_the_next_page_goes_on_where_this_one_ends(client: TestClient) -> None:
+def test_the_next_page_begins_where_this_one_ends(client: TestClient) -> None:
     first = Outline(page(client, "/search?q=lion&k=10"))
     link = next(link["href"] for link in first.all("a") if link.get("rel") == "next")
     second = Outline(page(client, str(link)))
@@ -170,7 +170,7 @@ def test_the_next_page_goes_on_where_this_one_ends(client: TestClient) -> None:
     assert not set(keys[0]) & set(keys[1])
 
 
-def test_empty_fields_of_a_form_and_strange_tails_of_an_address_do_no_harm(client: TestClient) -> None:
+def test_empty_fields_of_a_form_and_unknown_parameters_are_ignored(client: TestClient) -> None:
     plain, strange = (
         Outline(page(client, f"/search?q=lion{tail}"))
         for tail in ("", "&earliest=&latest=&language=&utm_source=letter")
@@ -193,7 +193,7 @@ def test_a_value_out_of_bounds_is_a_page_that_says_so(client: TestClient) -> Non
     assert "<h1>" in answer.text
 
 
-def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(client: TestClient) -> None:
+def test_a_missing_page_is_html_for_people_and_json_for_programs(client: TestClient) -> None:
     assert "There is nothing here." in client.get("/nowhere", headers=HTML).text
     assert (
         client.get("/nowhere", headers={"Accept": "application/json"}).json()["error"]["code"] == "not_found"
@@ -223,7 +223,7 @@ def test_an_uploaded_picture_is_searched_with_and_can_be_filtered(client: TestCl
     assert "half an hour" in gone.text
 
 
-def test_the_set_of_an_uploaded_picture_can_be_taken_along(client: TestClient, shown_key: str) -> None:
+def test_the_results_of_an_uploaded_picture_can_be_exported(client: TestClient, shown_key: str) -> None:
     picture = client.get(f"/image/{shown_key}.jpg").content
     answer = client.post("/search/image", files={"image": picture}, headers=HTML)
     links = [link["href"] or "" for link in Outline(answer.text).all("a")]
@@ -271,7 +271,7 @@ def test_a_cataloguer_gets_notations_below_a_branch(client: TestClient, shown_ke
     assert "Iconclass has no such notation: 99Z" in page(client, f"/item/{shown_key}?branch=99Z")
 
 
-def test_these_yes_those_no_without_a_script(client: TestClient) -> None:
+def test_hits_are_marked_as_fitting_or_not_without_a_script(client: TestClient) -> None:
     outline = Outline(page(client, "/search?q=azure&institution=armorial-valcendre"))
     step = [link["href"] or "" for link in outline.all("a") if "data-step" in link]
     assert len(step) == 2 * len([hit for hit in outline.all("li") if "data-key" in hit])
@@ -290,7 +290,7 @@ def test_these_yes_those_no_without_a_script(client: TestClient) -> None:
         }
 
 
-def test_a_mere_list_asks_for_no_judgement(client: TestClient) -> None:
+def test_a_list_without_a_query_has_no_buttons_to_mark_hits(client: TestClient) -> None:
     outline = Outline(page(client, "/search?institution=armorial-valcendre"))
     assert [link for link in outline.all("a") if link.get("href", "").startswith("/item/")]
     assert not [link for link in outline.all("a") if "data-step" in link]
@@ -304,7 +304,7 @@ def test_folded_copies_can_be_unfolded(client: TestClient) -> None:
     assert f"/search?like={folded[0]['key']}&amp;fold=false" in text
 
 
-def test_the_browsers_own_search_can_learn_of_this_one(client: TestClient) -> None:
+def test_browsers_can_add_this_search(client: TestClient) -> None:
     description = client.get("/opensearch.xml")
     assert description.headers["content-type"].startswith("application/opensearchdescription+xml")
     assert "http://testserver/search?q={searchTerms}" in description.text

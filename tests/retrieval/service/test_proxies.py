@@ -1,4 +1,4 @@
-"""Which address a request was sent to, by what a trusted proxy says and by what anybody else does."""
+"""The public address of a request, as stated by a trusted proxy and by other clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_trusted_proxy_says_where_the_service_is_published(client_of: ClientOf
     assert "Path=/find" in home.headers["set-cookie"]
 
 
-def test_nobody_else_does(client_of: ClientOf) -> None:
+def test_headers_of_other_clients_are_ignored(client_of: ClientOf) -> None:
     client = client_of(trusted_proxies="192.0.2.1")
     document = client.get("/iiif/search/manifest.json?k=2", headers=FORWARDED).json()
     assert document["id"] == "http://testserver/iiif/search/manifest.json?k=2"
@@ -44,7 +44,7 @@ def test_a_prefix_that_is_no_path_is_ignored(client_of: ClientOf, prefix: str) -
     assert 'href="/about"' in page.text
 
 
-def test_a_members_token_is_kept_for_the_published_path_alone(
+def test_the_cookie_of_a_token_is_limited_to_the_published_path(
     client_of: ClientOf, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     tokens = tmp_path_factory.mktemp("tokens") / "tokens"

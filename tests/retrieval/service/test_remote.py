@@ -1,7 +1,6 @@
 """Pictures by their address: from indexed institutions, from public addresses, and never from anywhere else.
 
-The servers are real ones on loopback; only what a name resolves to, and that loopback may be asked here, is
-given.
+The servers are real ones on loopback; only name resolution and the permission to use loopback are replaced.
 """
 
 from __future__ import annotations
@@ -102,12 +101,12 @@ def test_a_file_without_end_is_cut_off(museum: int) -> None:
         "http://[::1]:{port}/", "http://museum.example.evil.example:{port}/", "http://museum.example:99999/", "http://[",
     ],
 )  # fmt: skip
-def test_whatever_is_no_address_of_an_institution_is_never_asked(museum: int, url: str) -> None:
+def test_other_addresses_than_those_of_institutions_get_no_request(museum: int, url: str) -> None:
     assert refused(pictures(museum), url.format(port=museum)).status == 422
     assert Museum.asked == []
 
 
-def test_a_name_that_means_a_private_address_is_never_asked(museum: int) -> None:
+def test_a_name_with_a_private_address_gets_no_request(museum: int) -> None:
     remote = pictures(museum, is_public=is_public)
     assert refused(remote, f"http://museum.example:{museum}/picture.jpg").status == 422
     mixed = pictures(museum, is_public=is_public, resolve=lambda host, port: ["192.0.43.8", "127.0.0.1"])
@@ -119,8 +118,8 @@ def test_a_name_that_means_a_private_address_is_never_asked(museum: int) -> None
     assert Museum.asked == []
 
 
-def test_a_name_that_changes_its_mind_changes_nothing(museum: int) -> None:
-    """DNS rebinding: the first answer is checked, and it is the one that is asked."""
+def test_a_name_that_resolves_differently_later_changes_nothing(museum: int) -> None:
+    """DNS rebinding: the first answer is checked, and the request goes to it."""
     answers = iter([["127.0.0.1"], ["203.0.113.1"]])
     remote = pictures(museum, resolve=lambda host, port: next(answers))
     assert remote.fetch(f"http://museum.example:{museum}/picture.jpg") == PICTURE.getvalue()

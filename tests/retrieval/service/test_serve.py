@@ -53,7 +53,7 @@ def test_a_port_of_the_system_is_refused() -> None:
         bind("127.0.0.1", 80)
 
 
-def test_the_end_of_an_answer_is_not_held_back() -> None:
+def test_the_end_of_an_answer_is_not_delayed() -> None:
     """Without TCP_NODELAY, what a connection carries after its first answer comes 40 ms late."""
 
     async def accepted_without_delay() -> bool:
@@ -73,7 +73,7 @@ def test_the_end_of_an_answer_is_not_held_back() -> None:
     assert asyncio.run(accepted_without_delay())
 
 
-def test_what_becomes_of_the_index_is_said_and_what_a_library_says_is_not(
+def test_changes_of_the_index_are_logged_and_messages_of_libraries_are_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     handlers = {name: list(logging.getLogger(name).handlers) for name in (None, "retrieval.live")}

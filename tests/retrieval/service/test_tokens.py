@@ -1,5 +1,5 @@
-"""What the service once wrote and reads back: cursors, names of pictures, maps in addresses, cookies.
-Whatever comes back instead is refused, never a fault of ours."""
+"""What the service wrote and reads back: cursors, names of pictures, maps in addresses, cookies. Anything
+else is refused, and never causes a server error."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def encoded(value: Any) -> str:
 
 @pytest.fixture(scope="module")
 def digest() -> str:
-    """Of the query `q=lion`, as the service understands it: a cursor with it passes for one of ours."""
+    """Of the query `q=lion`, as the service understands it: a cursor with it looks like one of the
+    service."""
     return query_digest(Query(text="lion"))
 
 
@@ -86,15 +87,13 @@ def test_numbers_in_a_cursor(client: TestClient, digest: str, values: tuple[Any,
 @example(token=encoded(["gen-000001", float("inf"), 1, 1, "x"]))
 @example(token=encoded("[" * 200))
 @example(token="WyJnZW4tMDAwMDAxIiwxZTk5OSwxLDEsIngiXQ")
-def test_a_cursor_that_is_none(client: TestClient, shown_key: str, token: str) -> None:
+def test_invalid_cursors(client: TestClient, shown_key: str, token: str) -> None:
     for path, asked in (("/api/search", {"q": "lion"}), ("/api/similar", {"key": shown_key})):
         answer = client.get(path, params=asked | {"cursor": token})
         assert answer.status_code in ((400, 422) if token else (200, 400)), answer.text
 
 
-def test_a_cursor_of_ours_works_from_the_first_page_to_the_last(
-    client: TestClient, engine: SearchEngine
-) -> None:
+def test_cursors_work_from_the_first_page_to_the_last(client: TestClient, engine: SearchEngine) -> None:
     cursor, found = None, []
     while cursor is not None or not found:
         page = client.get(

@@ -32,7 +32,7 @@ def test_three_languages_at_least() -> None:
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_a_catalogue_has_every_sentence_and_none_that_nobody_says(language: str) -> None:
+def test_a_catalogue_has_every_sentence_of_the_pages_and_no_other(language: str) -> None:
     with (LOCALES / f"{language}.po").open("rb") as file:
         catalogue = read_po(file, locale=language)
     assert {message.id for message in catalogue if message.id} == sentences()

@@ -1,4 +1,4 @@
-"""What libraries must be able to rely on: nothing logged, withdrawn means gone, closed means closed."""
+"""What institutions must be able to rely on: no logs of queries, immediate withdrawal, closed collections."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_token_opens_it_and_a_wrong_one_is_refused(closed: TestClient, client:
     assert refused.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_member_enters_by_the_page_and_leaves_again(closed: TestClient) -> None:
+def test_a_member_enters_a_token_on_the_page_and_removes_it(closed: TestClient) -> None:
     assert "For members" in closed.get("/", headers=HTML).text
     assert closed.post("/members", data={"token": "wrong"}, headers=HTML).status_code == 401
     entered = closed.post("/members", data={"token": TOKEN}, headers=HTML, follow_redirects=False)
@@ -162,9 +162,7 @@ def _wait_until_gone(client: TestClient, key: str, seconds: float = 60.0) -> Non
 SECRET = "zyzzyva"
 
 
-def test_the_verb_serves_logs_nothing_of_what_is_asked_and_stops_on_ctrl_c(
-    index_folder: Path, tmp_path: Path
-) -> None:
+def test_the_verb_serves_logs_no_query_and_stops_on_ctrl_c(index_folder: Path, tmp_path: Path) -> None:
     words = ["serve", index_folder, "--port", "0", "--preload", "false"]
     server = commands.Command([*commands.THE_COMMAND, *words], cwd=tmp_path)
     try:
@@ -212,7 +210,7 @@ def _ask_badly(address: str) -> None:
 
 
 def _upload_badly(address: str) -> None:
-    """Pictures that are none, with the secret in their name, their form and their sender's address."""
+    """Invalid pictures with the secret in their name, their form and their sender's address."""
     upload = urllib.request.Request(
         f"{address}api/search?q={SECRET}",
         data=(

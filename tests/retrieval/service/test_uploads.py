@@ -1,4 +1,4 @@
-"""Pictures from outside: bounded before they are decoded, forgotten after a while."""
+"""Pictures from outside: bounded before they are decoded, deleted after a while."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds nothing: reading more than its header would fail."""
+    """A PNG that claims a size and has no pixels: reading more than its header would fail."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = (
         struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
@@ -134,7 +134,7 @@ def test_a_kept_picture_is_found_by_its_name_until_its_time_is_over() -> None:
     assert refused.value.status == 404
 
 
-def test_the_oldest_pictures_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_pictures_are_removed_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval.service.guards.uploads.MAX_KEPT", 2)
     kept = KeptImages()
     names = [kept.keep(bytes([number])) for number in range(3)]

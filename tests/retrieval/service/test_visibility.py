@@ -13,7 +13,7 @@ from retrieval.service.guards.visibility import Visibility
 TOKEN = "a-token-that-is-long-enough"
 
 
-def test_tokens_come_from_a_file_and_comments_are_none(tmp_path: Path) -> None:
+def test_tokens_are_read_from_a_file_without_its_comments(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"# for the partners\n\n{TOKEN}\n")
     visibility = Visibility.from_config(ServeConfig(index="x", consortium=["b"], token_file=str(file)))
@@ -23,7 +23,7 @@ def test_tokens_come_from_a_file_and_comments_are_none(tmp_path: Path) -> None:
     assert not visibility.is_member("")
 
 
-def test_a_short_token_keeps_nothing_closed_and_is_refused(tmp_path: Path) -> None:
+def test_a_short_token_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("secret\n")
     with pytest.raises(ConfigError, match="shorter than 16"):

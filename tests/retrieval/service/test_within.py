@@ -164,11 +164,11 @@ def _xywh(region: dict[str, int]) -> str:
 
 
 def test_an_unknown_word_finds_nothing(client: TestClient, book: str) -> None:
-    """An untrained model has nothing to judge by, so nothing matches by meaning."""
+    """An untrained model cannot judge, so nothing matches by meaning."""
     assert found(client, search_of(client, book), q="zyzzyva")["items"] == []
 
 
-def test_other_objects_stay_out(client: TestClient, book: str) -> None:
+def test_other_objects_are_left_out(client: TestClient, book: str) -> None:
     canvases = {canvas["id"] for canvas in client.get(f"/iiif/{book}/object/manifest.json").json()["items"]}
     targets = {annotation["target"] for annotation in found(client, search_of(client, book))["items"]}
     assert {target.split("#")[0] for target in targets} == canvases

@@ -1,4 +1,5 @@
-"""A node that fails under a run. Its file sorts last: it waits until nothing else runs on the cluster."""
+"""A node that fails during a run. This file sorts last, because it waits until nothing else runs on the
+cluster."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ from slurm.local_cluster import LocalCluster
 
 from .waiting import steps_of, wait_until, wait_until_finished
 
-# Bounds on failures, not on how long it takes: a shared machine may be slow.
+# Timeouts for hanging jobs, not measurements: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
-def test_a_node_goes_down_and_the_run_goes_on_when_it_is_back(
+def test_a_run_continues_when_its_failed_node_is_back(
     cluster: LocalCluster, submit_count: Callable[..., JobDir], tmp_path: Path
 ) -> None:
-    # Whatever else runs on that node would be interrupted, too.
+    # Other jobs on that node would be interrupted, too.
     wait_until(lambda: not scheduler.queue(), "an empty queue", seconds=600)
     run = tmp_path / "run"
     job_dir = submit_count(run, "num_steps=40", nodes=2)

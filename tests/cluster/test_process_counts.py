@@ -1,4 +1,4 @@
-"""Job scripts as people write them, that start other numbers of processes than the config asks for."""
+"""Job scripts of users that start another number of processes than the config sets."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .tiny import train_fields
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-# The second command is the first one's remedy, word for word. The third starts twice what trains by itself.
+# The second command is the remedy that the first one prints. The third starts twice what trains by itself.
 SCRIPT = """#!/bin/bash
 #SBATCH --ntasks=1 --cpus-per-task=2
 export PATH={programs}:{bin}:$PATH OMP_NUM_THREADS=1 MASTER_ADDR=127.0.0.1
 export PYTHON_EXEC={programs}/python  # what torchrun starts
 iconoclip train --config fields.yaml --run_dir half --hardware.devices 2 2> half.err
 echo "half $?"
-eval "$(sed -n 's/.*start them with \\(srun [^(]*\\).*/\\1/p' half.err)" 2> mended.err
-echo "mended $?"
+eval "$(sed -n 's/.*start them with \\(srun [^(]*\\).*/\\1/p' half.err)" 2> remedy.err
+echo "remedy $?"
 srun --ntasks=2 iconoclip train --config fields.yaml --run_dir twice 2> twice.err
 echo "twice $?"
 torchrun --nproc-per-node=2 -m iconoclip.cli train --config fields.yaml --run_dir torchrun \\
@@ -45,7 +45,7 @@ def test_a_batch_script_trains_on_all_ranks_or_refuses(cluster: LocalCluster, tm
     logs = {path.stem: path.read_text() for path in tmp_path.glob("*.err")}
     # srun gives the highest exit code of its tasks.
     assert (tmp_path / "said").read_text().split() == [
-        "half", "2", "mended", "0", "twice", "2", "torchrun", "0",
+        "half", "2", "remedy", "0", "twice", "2", "torchrun", "0",
     ], logs  # fmt: skip
     assert logs["twice"].count("srun started 2 processes") == 2
     assert not (tmp_path / "twice").exists()

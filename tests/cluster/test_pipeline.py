@@ -1,4 +1,4 @@
-"""All stages on a real SLURM: from a harvest whose task is killed to an index that answers."""
+"""All stages on a real SLURM: from a harvest whose task is killed to an index that is searched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests import commands
 from .chains import Chained, submit_chain
 from .waiting import log_of, wait_until
 
-# Bounds on failures, not on how long it takes: a shared machine may be slow.
+# Timeouts for hanging jobs, not measurements: a shared machine may be slow.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
@@ -44,7 +44,7 @@ def test_a_harvest_redoes_only_the_killed_task(chained: Chained) -> None:
     assert whole["totals"]["num_samples"] == sum(fetched)
 
 
-def test_the_chain_ends_in_an_index_that_answers(
+def test_the_chain_ends_in_an_index_that_is_searched(
     chained: Chained, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index = JobDir(chained.runs / "index")

@@ -1,4 +1,4 @@
-"""Services that do not behave, in a federation with one that does."""
+"""Faulty services in a federation with a good one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def slow(request: BaseHTTPRequestHandler) -> None:
 
 
 def dripping(request: BaseHTTPRequestHandler) -> None:
-    """Never silent for long, and never done."""
+    """Sends bytes regularly and never ends."""
     request.send_response(200)
     request.send_header("Content-Type", "application/json")
     request.end_headers()
@@ -75,7 +75,7 @@ MISBEHAVED = {
 }  # fmt: skip
 
 
-def test_a_service_that_does_not_behave_is_named_and_the_others_answer(services: list[str]) -> None:
+def test_a_faulty_service_is_named_and_the_others_answer(services: list[str]) -> None:
     with ExitStack() as stack:
         bad = [f"{name}={stack.enter_context(misbehaving(each[0]))}" for name, each in MISBEHAVED.items()]
         with federating(services[0], *bad, "gone=http://127.0.0.1:9", timeout_seconds=PATIENCE) as client:

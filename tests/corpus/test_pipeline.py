@@ -13,24 +13,24 @@ from iconoclip.cli import main
 pytestmark = pytest.mark.corpus
 
 
-def test_the_road_is_not_paved_for_the_demo_only(
+def test_the_pipeline_works_on_real_images(
     material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shards, run, model, embeddings, index = (
         str(tmp_path / name) for name in ("shards", "run", "model", "embeddings", "index")
     )
     table = str(material / "images" / "metadata.jsonl")
-    road = [
+    commands = [
         ["pack", table, "--out", shards, "--config", "harvest/table.yaml", "--max-side-pixels", "256"],
         ["train", shards, "--run-dir", run, "--config", "train/smoke.yaml", "--schedule.max-steps", "3"],
         ["export", run, "--out", model],
         ["encode", model, shards, "--out", embeddings],
         ["index", embeddings, "--shardset", shards, "--model", model, "--out", index],
     ]
-    for arguments in road:
+    for arguments in commands:
         assert main(arguments) == 0, (arguments, capsys.readouterr().err)
     capsys.readouterr()
-    # Three steps teach a model nothing; the catalogue's words find their pictures all the same.
+    # Three steps teach a model nothing; the words of the catalogue find the pictures all the same.
     assert main(["search", "Tête de jeune garçon Dürer", "--index", index, "--k", "3", "--json"]) == 0
     hits = json.loads(capsys.readouterr().out)["hits"]
     assert len(hits) == 3
