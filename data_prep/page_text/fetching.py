@@ -17,6 +17,7 @@ from data_prep.network.answers import NotNow, Refused
 from data_prep.network.fetch import Fetcher
 from data_prep.page_text.annotations import NO_ANNOTATION
 from data_prep.page_text.documents import embedded_annotations, mets_address, read_page_text, references
+from data_prep.page_text.ranges import canvas_kinds, structure_only
 from data_prep.page_text.zones import PageText
 from iconoclip.errors import ConfigError
 from iconoclip.record import Record
@@ -83,6 +84,13 @@ class TextFetcher:
             return None
         address = mets_address(found, manifest)
         return None if address is None else await self._body(address, MAX_STRUCTURE_BYTES)
+
+    async def ranges(self, manifest: str) -> bytes | None:
+        """The canvases and ranges of a manifest, if their labels tell the kinds of some pages."""
+        found = await self._manifest(manifest)
+        if isinstance(found, Refusal) or not canvas_kinds(found):
+            return None
+        return structure_only(found)
 
     async def of_canvas(self, canvas: JsonObject, size: tuple[int, int], *, base: str) -> FoundText:
         """The same for a canvas of Presentation 3.0 that is at hand; `base` is its manifest's address."""

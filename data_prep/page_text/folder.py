@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from data_prep.candidate import Refusal
 from data_prep.page_text.documents import read_page_text
+from data_prep.page_text.ranges import manifest_pages
 from data_prep.page_text.structure import mets_pages
 from data_prep.page_text.zones import PageText
 from data_prep.sources.xml_document import MAX_XML_BYTES
@@ -44,8 +45,9 @@ class TextFolder:
     """Finds the document of a page by name: that of its image, its key, or the last parts of its addresses.
 
     Args:
-        folder: with files at any depth. A name that two files share is used for neither. Files with `mets` in
-            their names are read as METS, for the kinds of pages.
+        folder: with files at any depth. A name that two files share is used for neither. For the kinds of
+            pages, files with `mets` in their names are read as METS, and JSON with `manifest` in its name as
+            a IIIF manifest.
 
     Raises:
         MissingRequirement: no such folder.
@@ -56,6 +58,7 @@ class TextFolder:
             raise MissingRequirement("no such folder of page texts", where=folder, remedy="check the path")
         self._files: dict[str, Path | None] = {}
         self._kinds: dict[str, PageKind | None] = {}
+        self._canvases: dict[str, PageKind] = {}
         self.refusals: list[Refusal] = []
         for number, path in enumerate(sorted(folder.rglob("*"))):
             if number >= _MAX_FILES:
@@ -63,6 +66,9 @@ class TextFolder:
             if path.suffix.lower() in _SUFFIXES and path.is_file():
                 if "mets" in path.name.lower():
                     self._read_structure(path)
+                    continue
+                if path.suffix.lower() == ".json" and "manifest" in path.name.lower():
+                    self._read_ranges(path)
                     continue
                 name = normalised(path.name)
                 self._files[name] = None if name in self._files else path
@@ -82,12 +88,21 @@ class TextFolder:
                 # A name that two pages of different kinds share tells nothing.
                 self._kinds[name] = kind if self._kinds.get(name, kind) == kind else None
 
+    def _read_ranges(self, path: Path) -> None:
+        """Remember the kinds of pages that a IIIF manifest tells."""
+        data = _bytes_of(path)
+        found = data if isinstance(data, Refusal) else manifest_pages(data, str(path))
+        if isinstance(found, Refusal):
+            self.refusals.append(found)
+        else:
+            self._canvases.update(found)
+
     def page_kind(self, record: Record) -> PageKind | None:
-        """The kind of page that a METS document tells of the page of `record`, if any."""
+        """The kind of page that a METS document or a manifest tells of the page of `record`, if any."""
         for name in names_of(record):
             if (kind := self._kinds.get(normalised(name))) is not None:
                 return kind
-        return None
+        return self._canvases.get(record.source.canvas or "")
 
     def of_record(self, record: Record, size: tuple[int, int]) -> PageText | Refusal | None:
         """The text that the folder has of the page of `record`, in pixels of `size`; None if no file has its

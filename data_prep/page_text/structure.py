@@ -20,6 +20,11 @@ Part = tuple[str, str]
 
 # Types and labels in the languages of institutions -> kinds of pages. The first that matches decides.
 _SIGNS: Final[tuple[tuple[str, PageKind], ...]] = (
+        # Lists of plates and maps come before plates and maps.
+        (r"title.?page|titelblatt|titelseite|page.de.titre|^titre\b|^title$|^titel$|frontespizio|portada\b"
+         r"|table.?of.?contents|^contents\b|table.des|inhalt|verzeichnis|sommaire|\bindex\b|\bindice\b"
+         r"|list.?of|liste.des|\bregister\b|errata|[ck]olophon",
+         "text"),
         (r"colou?r.?(check|chart|target|card)|farbkarte|farbkeil|mire\b|charte.de.couleur|test.?chart",
          "target"),
         (r"binding|cover\b|spine\b|paste.?down|end.?paper|einband|buchr[üu]cken|vorsatz|spiegel\b|reliure"
@@ -30,7 +35,8 @@ _SIGNS: Final[tuple[tuple[str, PageKind], ...]] = (
         (r"illustration|\bplates?\b|frontispi|\btafel|planche|picture|photograph|engraving|abbildung|kupfer"
          r"|gravure|tavola|miniatur", "picture"),
 )  # fmt: skip
-_KINDS: Final = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _SIGNS)
+KINDS_OF_WORDS: Final = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _SIGNS)
+"""Patterns of types and labels, and the kind of page that each names."""
 
 
 def mets_pages(document: bytes, uri: str) -> Iterator[tuple[str, PageKind]] | Refusal:
@@ -70,7 +76,7 @@ def page_kind_of(parts: Iterable[Part]) -> PageKind | None:
     """
     for kind, label in reversed(list(parts)):
         text = label if kind.lower() == "page" else kind
-        found = next((each for pattern, each in _KINDS if pattern.search(text[:200])), None)
+        found = next((each for pattern, each in KINDS_OF_WORDS if pattern.search(text[:200])), None)
         if found is not None:
             return found
     return None

@@ -113,8 +113,13 @@ async def _download(
 
 
 async def _structure(out: Path, client: TextFetcher, manifest: str, known: set[str], result: _Result) -> None:
-    """Download the METS document of a volume, if its manifest names one."""
-    name = f"{hashlib.sha256(manifest.encode()).hexdigest()[:16]}.mets"
+    """Download what tells the kinds of a volume's pages: its manifest's ranges, and its METS document if the
+    manifest names one."""
+    volume = hashlib.sha256(manifest.encode()).hexdigest()[:16]
+    if f"{volume}.manifest" not in known and (ranges := await client.ranges(manifest)) is not None:
+        with atomic_write(out / f"{volume}.manifest.json") as file:
+            file.write(ranges)
+    name = f"{volume}.mets"
     if name in known:
         return
     found = await client.structure(manifest)

@@ -105,24 +105,6 @@ def segment(config: SegmentConfig) -> int:
     return 0
 
 
-def _source_of(config: SegmentConfig) -> tuple[SegmentConfig, Sequence[str]] | None:
-    """The config of the run over a shard set, and addresses whose private hosts may be contacted.
-
-    None: it was a dry run of a catalogue.
-    """
-    assert config.shardset is not None, "checked by the config"
-    if (config.shardset / MANIFEST_NAME).is_file() and config.where is None:
-        return config.model_copy(update={"crop_from": config.crop_from or "page"}), ()
-    # Imported here: the harvest takes a second to import, and pages on the disk do not need it.
-    from data_prep.segment.catalogue_source import source_of
-
-    source = source_of(config)
-    if source is None:
-        return None
-    crop_from = config.crop_from or ("page" if source.pages == config.shardset else "service")
-    return config.model_copy(update={"shardset": source.pages, "crop_from": crop_from}), source.trusted
-
-
 @dataclass
 class Work:
     """One run of the verb, with everything decided.

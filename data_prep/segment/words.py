@@ -113,10 +113,13 @@ def with_institution(finding: Finding, text: PageText | Refusal | None, size: tu
 def with_structure(finding: Finding, kind: PageKind | None) -> Finding:
     """A finding in which the institution's word for the kind of page counts, if it has one.
 
-    A target or a blank page holds no picture. A part called an illustration may be a page of text with one.
+    A target or a blank page holds no picture. A part called an illustration may be a page of text with one,
+    and a title page may have one.
     """
     if kind is None or finding.origin == "correction":
         return finding
+    if kind == "text" and any(box.kind in PICTURE_KINDS for box in finding.boxes):
+        kind = "mixed"
     if kind == "picture":
         if finding.kind not in ("text", "blank"):
             return finding

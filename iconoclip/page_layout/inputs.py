@@ -27,7 +27,10 @@ PADDING: Final = 128
 WHITE, BLACK, MAX_SPECKS = 244, 8, 0.006
 # What is left keeps this share of its longer side as a margin, and is used if it is that much smaller.
 MARGIN, WORTH_IT = 0.03, 0.85
+# Levels of 255 that a cell of a page with anything on it differs from the paper by.
 LEAST_CONTRAST: Final = 10
+# Pixels of bare paper in uneven light differ by less than this.
+CLEARLY_MORE: Final = 100
 
 Pixels = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -85,9 +88,28 @@ def content_box(page_HWC: Pixels) -> tuple[int, int, int, int]:
 
 
 def is_bare(page_HWC: Pixels) -> bool:
-    """Whether a page shows nothing at all: an empty file, or a cover in one shade."""
-    low, high = np.percentile(page_HWC, (1, 99))
-    return bool(high - low < LEAST_CONTRAST)
+    """Whether a page shows nothing at all: an empty file, or a sheet in one shade.
+
+    Paper has a colour, grain, and light that changes slowly across it. So means of cells are compared with a
+    surface of the second degree, each channel with its own.
+    """
+    # Nearly every page is told by a few of its pixels.
+    some_NC = page_HWC[::7, ::7].reshape(-1, 3)
+    if (np.subtract(*np.percentile(some_NC, (99, 1), axis=0)) > CLEARLY_MORE).any():
+        return False
+    height, width = (max(1, side // CELL) for side in page_HWC.shape[:2])
+    kept = page_HWC[: height * CELL, : width * CELL].astype(np.float32)
+    size = kept.shape[0] // height, kept.shape[1] // width
+    cells_HWC = kept.reshape(height, size[0], width, size[1], 3).mean((1, 3))
+    across, down = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
+    x_HW, y_HW = np.meshgrid(across, down)
+    terms = (np.ones_like(x_HW), x_HW, y_HW, x_HW * x_HW, x_HW * y_HW, y_HW * y_HW)
+    terms_NT = np.stack(terms, 2).reshape(-1, len(terms))
+    cells_NC = cells_HWC.reshape(-1, 3)
+    # A little is added to the diagonal, because a sheet of one cell has no slope.
+    square_TT = terms_NT.T @ terms_NT + 1e-3 * np.eye(len(terms), dtype=np.float32)
+    surface_NC = terms_NT @ np.linalg.solve(square_TT, terms_NT.T @ cells_NC)
+    return bool(np.abs(cells_NC - surface_NC).max() < LEAST_CONTRAST)
 
 
 def canvas_size(width: int, height: int) -> tuple[int, int]:

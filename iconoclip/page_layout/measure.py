@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 Corners = tuple[float, float, float, float]
 
 
@@ -73,6 +75,22 @@ def box_score(found: Sequence[Corners], wanted: Sequence[Corners], least: float)
     """The score of the boxes of one page."""
     num_right = len(match(found, wanted, least))
     return Score(num_right, len(found) - num_right, len(wanted) - num_right)
+
+
+def f1_interval(scores: Sequence[Score], num_resamples: int = 1000) -> tuple[float, float]:
+    """The 95 % interval of the F1 of all scores together, by resampling them.
+
+    Args:
+        scores: one for each document; pages of one document are alike, so documents are drawn and not pages.
+        num_resamples: how often as many documents are drawn with replacement.
+    """
+    counts_D3 = np.array([(one.num_right, one.num_wrong, one.num_missed) for one in scores]).reshape(-1, 3)
+    draws_ND = np.random.default_rng(0).integers(0, len(counts_D3), (num_resamples, len(counts_D3)))
+    right_N, wrong_N, missed_N = counts_D3[draws_ND].sum(1).T
+    total_N = 2 * right_N + wrong_N + missed_N
+    f1_N = np.where(total_N > 0, 2 * right_N / np.maximum(total_N, 1), 1.0)
+    low, high = np.percentile(f1_N, (2.5, 97.5))
+    return float(low), float(high)
 
 
 def page_score(pairs: Iterable[tuple[bool, bool]]) -> Score:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from iconoclip.page_layout.findings import Finding
-from iconoclip.page_layout.kinds import GRAPHIC_KINDS, PICTURE_KINDS
-from iconoclip.page_layout.measure import Corners, Score, box_score
+from iconoclip.page_layout.kinds import BOX_KINDS, GRAPHIC_KINDS, PICTURE_KINDS
+from iconoclip.page_layout.measure import Corners, Score, box_score, f1_interval, match
 
 # Name, kinds, least overlap.
 _BOXES: Final = (
@@ -30,6 +31,8 @@ class Measured:
     wanted: Sequence[tuple[str, Corners]]
     kind: str | None
     finding: Finding
+    document: str = ""
+    """what the page is one of; pages of a document are alike, so intervals are by document"""
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Row:
 
     num_pages: int = 0
     scores: dict[str, Score] = field(default_factory=dict)
+    by_document: dict[str, dict[str, Score]] = field(default_factory=dict)
     num_kinds: int = 0
     num_right_kinds: int = 0
 
@@ -48,14 +52,25 @@ class Row:
             found = any(box.kind in kinds for box in page.finding.boxes)
             wanted = any(kind in kinds for kind, _ in page.wanted)
             score = Score(int(found and wanted), int(found and not wanted), int(wanted and not found))
-            self.scores[name] = self.scores.get(name, Score()) + score
+            self._count(page.document, name, score)
         for name, kinds, least in _BOXES:
             boxes = [box.corners for box in page.finding.boxes if box.kind in kinds]
             marked = [corners for kind, corners in page.wanted if kind in kinds]
-            self.scores[name] = self.scores.get(name, Score()) + box_score(boxes, marked, least)
+            self._count(page.document, name, box_score(boxes, marked, least))
         if page.kind is not None:
             self.num_kinds += 1
             self.num_right_kinds += page.kind == page.finding.kind
+
+    def _count(self, document: str, name: str, score: Score) -> None:
+        self.scores[name] = self.scores.get(name, Score()) + score
+        own = self.by_document.setdefault(document, {})
+        own[name] = own.get(name, Score()) + score
+
+    def interval(self, name: str) -> tuple[float, float] | None:
+        """The 95 % interval of a score's F1 by document; None for a single document."""
+        if len(self.by_document) < 2:
+            return None
+        return f1_interval([own[name] for own in self.by_document.values()])
 
 
 def rows_of(pages: Iterable[Measured]) -> dict[str, Row]:
@@ -69,20 +84,44 @@ def rows_of(pages: Iterable[Measured]) -> dict[str, Row]:
 
 
 def as_markdown(rows: dict[str, Row]) -> str:
-    """The scores as a table: F1 and, in brackets, precision and recall."""
+    """The scores as a table: F1, its 95 % interval by document, and in brackets precision and recall."""
     names = [name for name, _ in _PAGES] + [name for name, _, _ in _BOXES]
     lines = [
         "| documents | pages | " + " | ".join(names) + " | kind of page |",
         "|---" * (len(names) + 3) + "|",
     ]
     for group, row in rows.items():
-        cells = [_cell(row.scores.get(name, Score())) for name in names]
+        cells = [_cell(row.scores.get(name, Score()), row.interval(name)) for name in names]
         kinds = f"{row.num_right_kinds / row.num_kinds:.3f}" if row.num_kinds else ""
         lines.append(f"| {group} | {row.num_pages} | " + " | ".join(cells) + f" | {kinds} |")
     return "\n".join(lines)
 
 
-def _cell(score: Score) -> str:
+def kinds_as_markdown(pages: Sequence[Measured]) -> str:
+    """A table by kind of box: how many are marked, how many of them any graphic box finds, F1 of boxes of the
+    same kind at two overlaps, and the kinds that marked boxes are found as."""
+    lines = ["| kind | marked | found as any kind | F1 at 0.5 | F1 at 0.75 | found as |", "|---" * 6 + "|"]
+    for kind in BOX_KINDS:
+        exact, strict, found_as = Score(), Score(), Counter[str]()
+        for page in pages:
+            marked = [corners for name, corners in page.wanted if name == kind]
+            same = [box.corners for box in page.finding.boxes if box.kind == kind]
+            exact, strict = exact + box_score(same, marked, 0.5), strict + box_score(same, marked, 0.75)
+            every = [box.corners for box in page.finding.boxes]
+            found_as.update(page.finding.boxes[n].kind for n, _ in match(every, marked, 0.5))
+        num_marked = exact.num_right + exact.num_missed
+        if not (num_marked or exact.num_wrong):
+            continue
+        share = f"{found_as.total() / num_marked:.2f}" if num_marked else ""
+        said = ", ".join(f"{name} {count}" for name, count in found_as.most_common())
+        lines.append(
+            f"| {kind} | {num_marked} | {share} | {_cell(exact, None)} | {_cell(strict, None)} | {said} |"
+        )
+    return "\n".join(lines)
+
+
+def _cell(score: Score, interval: tuple[float, float] | None) -> str:
     if not (score.num_right or score.num_wrong or score.num_missed):
         return ""
-    return f"{score.f1:.3f} ({score.precision:.2f}, {score.recall:.2f})"
+    between = f" [{interval[0]:.2f}-{interval[1]:.2f}]" if interval else ""
+    return f"{score.f1:.3f}{between} ({score.precision:.2f}, {score.recall:.2f})"

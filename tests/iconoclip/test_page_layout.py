@@ -20,13 +20,13 @@ from iconoclip.errors import BadInput
 from iconoclip.page_layout.components import Component, components
 from iconoclip.page_layout.corrections import digest_of, read_corrections
 from iconoclip.page_layout.findings import Finding, FoundBox, finding_from_json
-from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, content_box, model_input, page_pixels
+from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, content_box, is_bare, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
-from iconoclip.page_layout.measure import Score, box_score, match, overlap
+from iconoclip.page_layout.measure import Score, box_score, f1_interval, match, overlap
 from iconoclip.page_layout.page_kind import KindRegression
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.regions import tilt_of
-from iconoclip.page_layout.table import Measured, as_markdown, rows_of
+from iconoclip.page_layout.table import Measured, as_markdown, kinds_as_markdown, rows_of
 
 KEY = "bnf-0123456789abcdef"
 SUMMARY = np.zeros(3)
@@ -263,3 +263,30 @@ def test_the_table_counts_pages_and_boxes_by_group():
     assert rows["a"].scores["ornaments at 0.5"] == Score(0, 1, 0)
     assert rows["all"].num_right_kinds == 1
     assert "| all | 2 |" in as_markdown(rows)
+    (line,) = [line for line in kinds_as_markdown(pages).splitlines() if line.startswith("| illustration")]
+    # Marked once, found once as some kind, never as an illustration.
+    assert line == "| illustration | 1 | 1.00 | 0.000 (1.00, 0.00) | 0.000 (1.00, 0.00) | ornament 1 |"
+
+
+def test_intervals_are_those_of_documents_and_not_of_pages():
+    alike = [Score(8, 2, 2)] * 5
+    assert f1_interval(alike) == pytest.approx((0.8, 0.8)), "documents that are alike leave no doubt"
+    # Of two documents, one all right and one all wrong, a resample has both with a chance of a half.
+    assert f1_interval([Score(5, 0, 0), Score(0, 5, 5)]) == (0.0, 1.0)
+    assert f1_interval([Score(), Score()]) == (1.0, 1.0), "nothing there and nothing found"
+
+
+@pytest.mark.parametrize("paper", [(225, 205, 170), (250, 240, 220), (60, 80, 140), (128, 128, 128)])
+@pytest.mark.parametrize(("grain", "light"), [(0, 0), (4, 0), (3, 14)])
+def test_a_sheet_in_one_colour_is_bare_and_one_with_a_mark_is_not(paper, grain, light):
+    random = np.random.default_rng(0)
+    page = np.zeros((550, 400, 3)) + paper + random.normal(0, grain, (550, 400, 1))
+    page += np.linspace(-light, light, 400)[:, None]
+    sheet = page.clip(0, 255).astype(np.uint8)
+    assert is_bare(sheet)
+    for mark in ((20, 20), (4, 60), (60, 4)):
+        marked = sheet.copy()
+        marked[200 : 200 + mark[0], 150 : 150 + mark[1]] //= 2
+        assert not is_bare(marked), mark
+    assert is_bare(sheet[:1, :1])
+    assert is_bare(sheet[:3, :200])

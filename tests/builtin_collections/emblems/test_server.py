@@ -186,6 +186,8 @@ def test_the_verb_downloads_one_document_per_page_and_resumes(served, manifests,
         # Half the size: within two pixels of half the place, in every format and unit.
         assert abs(zone.box[0] - title.box[0] / 2) <= 2
         assert abs(zone.box[1] - title.box[1] / 2) <= 2
+        # The fourth page of each volume is its title page; the manifest's ranges say so.
+        assert folder.page_kind(record) == "text"
     written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "texts").glob("emblems*")}
     assert len(written) == len(records)
     assert texts(config_of(served, tmp_path)) == 0

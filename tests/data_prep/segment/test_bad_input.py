@@ -149,13 +149,15 @@ def test_empty_pages_are_a_valid_result(
 ) -> None:
     white = PillowImage.new("L", (WIDTH, HEIGHT), 255)
     black, dot = PillowImage.new("L", (WIDTH, HEIGHT), 0), PillowImage.new("L", (9, 9), 200)
-    pages = pages_set([encoded(white), encoded(black), encoded(dot)])
+    beige, blue = (
+        PillowImage.new("RGB", (WIDTH, HEIGHT), paper) for paper in ((225, 205, 170), (60, 80, 140))
+    )
+    pages = pages_set([encoded(white), encoded(black), encoded(dot), encoded(beige), encoded(blue)])
     assert segment(pages, tmp_path / "out") == 2
-    assert "no picture was found on 3 pages" in capsys.readouterr().err
+    assert "no picture was found on 5 pages" in capsys.readouterr().err
     assert main(["segment", str(pages.folder), "--out", str(tmp_path / "shipped")]) == 2
     rows = pq.read_table(tmp_path / "shipped" / "pages.parquet").to_pylist()
-    assert [row["refused"] for row in rows] == [None, None, None]
-    assert rows[0]["kind"] == "blank"
+    assert [(row["kind"], row["refused"]) for row in rows] == [("blank", None)] * 5
 
 
 def test_a_map_that_fills_the_sheet_is_one_picture(

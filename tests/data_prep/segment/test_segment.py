@@ -395,6 +395,31 @@ def test_withdrawn_pictures_stay_withdrawn_whatever_is_changed(pages_set, tmp_pa
     assert of_pages[1] not in {row["key"] for row in kept}, "its picture is not on the disk either"
 
 
+def test_the_ranges_of_a_manifest_tell_kinds_of_pages(pages_set, tmp_path):
+    canvases = [f"https://house.example/canvas/{number}" for number in range(4)]
+    places = {
+        f"page_{number}": {"source": Source(id=name, canvas=name)} for number, name in enumerate(canvases)
+    }
+    pages = pages_set([page(PICTURE), page(PICTURE), page(), page(PICTURE)], **places)
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    ranges = [("Title page", canvases[0]), ("Table of contents", canvases[2]), ("Colour chart", canvases[3])]
+    structures = [
+        {"id": f"r{number}", "type": "Range", "label": {"en": [label]},
+         "items": [{"id": canvas, "type": "Canvas"}]}
+        for number, (label, canvas) in enumerate(ranges)
+    ]  # fmt: skip
+    items = [{"id": name, "type": "Canvas", "label": {"none": ["-"]}} for name in canvases]
+    document = {"id": "m", "type": "Manifest", "items": items, "structures": structures}
+    (folder / "book.manifest.json").write_text(json.dumps(document))
+    found = run(pages, tmp_path / "out", text_folder=folder)
+    rows = pq.read_table(tmp_path / "out" / "pages.parquet").to_pylist()
+    assert [(row["kind"], row["origin"]) for row in rows] == [
+        ("mixed", "institution"), ("mixed", "model"), ("text", "institution"), ("target", "institution"),
+    ]  # fmt: skip
+    assert len(found) == 2, "the title page and the page without a range keep their pictures"
+
+
 def test_the_structure_of_a_volume_tells_kinds_of_pages(pages_set, tmp_path):
     places = {
         f"page_{number}": {"source": Source(id=f"https://house.example/iiif/book_f{number}")}
