@@ -8,14 +8,17 @@ If the shards in the cache become too many, the least recently used ones are rem
     CACHE/files/SHA256             indexes of sets
     CACHE/MANIFEST-SHA256/...      the manifest and index of a set, which `shardset_open` writes
     CACHE/lists/...                what was withdrawn at an address, as of the last minute
+    CACHE/rows/IDENTITY/...        the rows of large training sets (`training/data/row_cache.py`)
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import posixpath
 import re
+import shutil
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,6 +29,7 @@ from iconoclip.errors import BadInput, DamagedData
 from iconoclip.files import atomic_write, sha256_of
 
 ORIGIN_NAME: Final = ".origin"
+ROWS_NAME: Final = "rows.json"
 _GIGABYTE: Final = 1_000_000_000
 # What a manifest may name. A user may name any other address that fsspec reads.
 _SCHEMES: Final = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "hf", "memory")
@@ -39,6 +43,11 @@ def is_remote(location: str) -> bool:
 def cache_folder() -> Path:
     """The folder for files at addresses: $ICONOCLIP_CACHE, or ~/.cache/iconoclip."""
     return Path(os.environ.get("ICONOCLIP_CACHE") or Path.home() / ".cache" / "iconoclip")
+
+
+def rows_folder() -> Path:
+    """The folder for the rows of large training sets, each selection in a folder of its own."""
+    return cache_folder() / "rows"
 
 
 def cache_bytes() -> int:
@@ -145,8 +154,15 @@ def cached_file(address: str, sha256: str | None) -> Path:
 
 
 def forget(sha256s: frozenset[str]) -> int:
-    """Remove the local copies of files with these checksums. Returns how many were there."""
+    """Remove the local copies of files with these checksums, and what was selected from such indexes.
+    Returns how many were there.
+    """
     found = 0
+    for path in rows_folder().glob(f"*/{ROWS_NAME}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if sha256s.intersection(json.loads(path.read_bytes())["records"]):
+                shutil.rmtree(path.parent, ignore_errors=True)
+                found += 1
     for path in (*cache_folder().glob("shards/*.tar"), *cache_folder().glob("files/*")):
         if path.stem in sha256s:
             path.unlink(missing_ok=True)

@@ -19,7 +19,9 @@ and `shardset_index` define its two files, and `shardset_writer` writes it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,6 +89,7 @@ __all__ = [
 ]
 
 MAX_RECORD_BYTES = 4_000_000
+ROWS_OF_A_BATCH = 10_000
 
 
 class ShardSet:
@@ -126,36 +129,44 @@ class ShardSet:
         Raises:
             DamagedData: the index is missing, or does not match its checksum in the manifest.
         """
-        path = self.folder / RECORDS_NAME
-        if not path.is_file() or sha256_of(path) != self.manifest.records_sha256:
-            raise DamagedData("the index does not match shardset.json", where=path, remedy=_COPY_AGAIN)
+        path = self._checked_index()
         wanted = None if columns is None else list(dict.fromkeys([*columns, "key"]))
-        try:
+        with _reading(path):
             table = as_of_today(
                 pq.read_table(path, columns=columns_there(pq.read_schema(path), wanted)),
                 wanted or RECORDS_SCHEMA.names,
             )
-        except pa.ArrowException as error:
-            raise DamagedData(
-                f"the index is not one of a shard set: {str(error)[:200]}", where=path, remedy=_COPY_AGAIN
-            ) from error
-        if self.withdrawn:
-            keep = [key not in self.withdrawn for key in table["key"].to_pylist()]
-            table = table.filter(pa.array(keep, pa.bool_()))
+        table = self._without_withdrawn(table)
         return table if columns is None or "key" in columns else table.drop_columns(["key"])
 
-    def table_of_withdrawn(self) -> pa.Table:
-        """Key and place of the withdrawn samples that are still in the index.
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The same, some thousand rows at a time, in memory that does not grow with the index."""
+        path, wanted = self._checked_index(), list(dict.fromkeys([*columns, "key"]))
+        with _reading(path), pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_OF_A_BATCH, columns=columns_there(file.schema_arrow, wanted)):
+                table = self._without_withdrawn(as_of_today(pa.Table.from_batches([batch]), wanted))
+                yield table if "key" in columns else table.drop_columns(["key"])
 
-        Raises:
-            DamagedData: the index does not match its checksum in the manifest.
-        """
+    def _checked_index(self) -> Path:
         path = self.folder / RECORDS_NAME
         if not path.is_file() or sha256_of(path) != self.manifest.records_sha256:
             raise DamagedData("the index does not match shardset.json", where=path, remedy=_COPY_AGAIN)
-        with pq.ParquetFile(path) as file:
+        return path
+
+    def _without_withdrawn(self, table: pa.Table) -> pa.Table:
+        if not self.withdrawn:
+            return table
+        return table.filter(pc.invert(pc.is_in(table["key"], value_set=self._withdrawn_keys)))
+
+    @cached_property
+    def _withdrawn_keys(self) -> pa.Array:
+        return pa.array(sorted(self.withdrawn), pa.string())
+
+    def table_of_withdrawn(self) -> pa.Table:
+        """Key and place of the withdrawn samples that are still in the index."""
+        with pq.ParquetFile(self._checked_index()) as file:
             table = file.read(columns=["key", "shard", "image_offset"])
-        return table.filter(pc.is_in(table["key"], value_set=pa.array(sorted(self.withdrawn), pa.string())))
+        return table.filter(pc.is_in(table["key"], value_set=self._withdrawn_keys))
 
     def rows(self, columns: Sequence[str] = tuple(RECORDS_SCHEMA.names)) -> Iterator[dict[str, Any]]:
         """The rows of the index in shard order, a batch at a time, withdrawn samples left out.
@@ -347,6 +358,16 @@ class ShardSet:
 
 
 _COPY_AGAIN = "copy the shard set again from where it came; `iconoclip check` lists what else differs"
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise DamagedData(
+            f"the index is not one of a shard set: {str(error)[:200]}", where=path, remedy=_COPY_AGAIN
+        ) from error
 
 
 def _read_manifest(path: Path) -> ShardSetManifest:

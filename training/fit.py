@@ -113,6 +113,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
         )
         files = AtomicCheckpointIO()
         saver = Checkpointer(run, config.checkpoint, stopwatch, files, first_step)
+        facts = {"config": digest(config), "samples": plan.samples.identity, "first step": first_step}
         validation = _validation(config, loaded, precision, recorder, stopwatch)
         trainer = _trainer(
             config.hardware,
@@ -121,7 +122,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
             files,
             now,
             [
-                Agreement(plan.world, {"config": digest(config), "first step": first_step}),
+                Agreement(plan.world, facts),
                 SampleGuard(run, plan.samples, recorder, config.data.max_damaged_samples),
                 stopwatch,
                 recorder,

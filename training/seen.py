@@ -23,7 +23,8 @@ from iconoclip.withdrawals import read_list
 from training.checkpoint import folder as checkpoints
 from training.config import SeenConfig, TrainConfig
 from training.data.order import EpochOrder, Schedule, quotas
-from training.data.samples import Samples, codes
+from training.data.samples import Samples
+from training.data.selection import codes
 
 
 def seen(config: SeenConfig) -> int:
@@ -107,7 +108,7 @@ def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
         {
             "key": samples.keys,
             "shard": pa.array(samples.shard_N),
-            "institution": pa.array(samples.institution_N),
+            "institution": pa.array(samples.institution_N, pa.int64()),
         }
     )
     if samples.weight_N is not None:
@@ -118,11 +119,16 @@ def keep_keys(run: RunDir, samples: Samples, first_step: int) -> bool:
         if step > first_step or first_step == 0:
             path.unlink()
     known = keys_files(run)
-    if known and pq.read_table(known[-1][1]).equals(table):
+    if known and _is_same(pq.read_table(known[-1][1]), table):
         return False
     with atomic_write(run.folder / f"keys-{first_step:08d}.parquet") as file:
         pq.write_table(table, file, compression="zstd")
     return bool(known)
+
+
+def _is_same(one: pa.Table, other: pa.Table) -> bool:
+    """Whether two lists have the same rows; earlier versions stored keys with shorter offsets."""
+    return bool(one.schema.names == other.schema.names and one.cast(other.schema).equals(other))
 
 
 def times_seen(run: RunDir, keys: Sequence[str], step: int) -> dict[str, int]:

@@ -202,12 +202,12 @@ class _Takedown:
     def _purge_set(self, folder: Path) -> None:
         with locks.hold(folder / ".withdrawals.lock", _busy(folder), timeout_seconds=60):
             shardset = ShardSet(folder)
-            before = frozenset(shard.sha256 for shard in shardset.manifest.shards)
+            before = _checksums(shardset)
             if (folder / SIGNATURE_NAME).exists() and len(shardset.table_of_withdrawn()):
                 self._unsign(folder)
             count = purge(shardset)
             tables = purge_tables(folder, shardset.withdrawn)
-            after = frozenset(shard.sha256 for shard in ShardSet(folder).manifest.shards)
+            after = _checksums(ShardSet(folder))
         forget(before - after)
         if count or tables:
             also = f"; also changed: {', '.join(tables)}" if tables else ""
@@ -264,6 +264,12 @@ def _without_reasons(manifest: ShardSetManifest, again: frozenset[str]) -> Shard
         if stone.key not in again
     )
     return manifest.model_copy(update={"tombstones": stones})
+
+
+def _checksums(shardset: ShardSet) -> frozenset[str]:
+    """The checksums of a set's shards and of its index."""
+    manifest = shardset.manifest
+    return frozenset([manifest.records_sha256, *(shard.sha256 for shard in manifest.shards)])
 
 
 def _busy(folder: Path) -> locks.Busy:

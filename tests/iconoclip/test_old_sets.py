@@ -11,7 +11,7 @@ from data_prep.contribute.check import check
 from data_prep.contribute.config import CheckConfig, MergeConfig
 from data_prep.contribute.merge import merge
 from iconoclip.shardset import RECORDS_NAME, RECORDS_SCHEMA, ShardSet
-from training.data.samples import COLUMNS
+from training.data.selection import COLUMNS
 
 OLD = Path(__file__).parent / "sets" / "before_raw_pairs"
 

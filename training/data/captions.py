@@ -5,14 +5,32 @@ Letters: B samples of a batch, K captions per image, C captions of all samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from training.data.randomness import CAPTION, uniform
 from training.data.samples import Captions
+
+
+class Weights(Protocol):
+    """The weight of each caption: an array, or what can be indexed like one."""
+
+    def __getitem__(self, numbers: Any) -> npt.NDArray[np.float64]: ...
+
+
+class WeightsByKind:
+    """The weights of captions of which all of a kind weigh the same: one number is stored per kind."""
+
+    def __init__(self, kind_C: npt.NDArray[np.integer], weight_K: npt.NDArray[np.float64]) -> None:
+        self._kind_C, self._weight_K = kind_C, weight_K
+
+    def __getitem__(self, numbers: Any) -> npt.NDArray[np.float64]:
+        weights: npt.NDArray[np.float64] = self._weight_K[self._kind_C[numbers]]
+        return weights
 
 
 def caption_weights(
@@ -23,39 +41,27 @@ def caption_weights(
     origin_weights: Mapping[str, float],
     level_weights: Mapping[str, float] | None = None,
     role_weights: Mapping[str, float] | None = None,
-) -> npt.NDArray[np.float64]:
+) -> WeightsByKind:
     """The weight of each caption, [C].
 
     A weight is the product of the weights of language, field, origin, level and role. A language with a share
     s of the captions has the weight s^(1/T - 1): T = 1 keeps the languages' frequencies, a larger T makes
     rare ones more likely within an image (the temperature of Arivazhagan et al. 2019, arXiv 1907.05019). An
-    origin
-    `machine:NAME` that is not listed has the weight of `machine`. Captions of sets of older versions have no
-    level and no role: their weight is 1.
+    origin `machine:NAME` that is not listed has the weight of `machine`. Captions of sets of older versions
+    have no level and no role: their weight is 1.
     """
-    shares = _shares(captions.language)
-    found = [
-        _weigh(captions.language, lambda name: shares[name] ** (1 / language_temperature - 1)),
-        _weigh(captions.field, lambda name: field_weights.get(name, 1.0)),
-        _weigh(captions.origin, lambda name: _origin_weight(name, origin_weights)),
-        _weigh(captions.level, lambda name: (level_weights or {}).get(name, 1.0)),
-        _weigh(captions.role, lambda name: (role_weights or {}).get(name, 1.0)),
+    num_of = Counter[str]()
+    for kind, num in zip(captions.kinds, captions.num_of_kind, strict=True):
+        num_of[kind.language] += num
+    weights = [
+        (num_of[kind.language] / len(captions)) ** (1 / language_temperature - 1)
+        * field_weights.get(kind.field, 1.0)
+        * _origin_weight(kind.origin, origin_weights)
+        * (level_weights or {}).get(kind.level, 1.0)
+        * (role_weights or {}).get(kind.role, 1.0)
+        for kind in captions.kinds
     ]
-    weights: npt.NDArray[np.float64] = np.prod(found, axis=0)
-    return weights
-
-
-def _shares(column: pa.Array) -> dict[str, float]:
-    """The share of each value of a column."""
-    return {one["values"]: one["counts"] / len(column) for one in column.value_counts().to_pylist()}
-
-
-def _weigh(column: pa.Array, weight: Callable[[str], float]) -> npt.NDArray[np.float64]:
-    """The weight of each entry of a column, [C]; computed once per distinct value."""
-    encoded = column.dictionary_encode()
-    weights = np.array([weight(value) for value in encoded.dictionary.to_pylist()], dtype=np.float64)
-    found: npt.NDArray[np.float64] = weights[encoded.indices.to_numpy(zero_copy_only=False)]
-    return found
+    return WeightsByKind(captions.kind_C, np.array(weights, dtype=np.float64))
 
 
 def _origin_weight(origin: str, weights: Mapping[str, float]) -> float:
@@ -69,9 +75,7 @@ class CaptionSampler:
     if the image has no others.
     """
 
-    def __init__(
-        self, captions: Captions, weight_C: npt.NDArray[np.float64], *, num_captions: int, seed: int
-    ) -> None:
+    def __init__(self, captions: Captions, weight_C: Weights, *, num_captions: int, seed: int) -> None:
         self._captions, self._weight_C = captions, weight_C
         self._num, self._seed = num_captions, seed
 
@@ -81,7 +85,9 @@ class CaptionSampler:
         The captions with the largest keys u^(1/w): weighted sampling without replacement
         (Efraimidis and Spirakis 2006).
         """
-        first_B, count_B = self._captions.first_N[rows], np.diff(self._captions.first_N)[rows]
+        row_B = np.asarray(rows, dtype=np.int64)
+        first_B = self._captions.first_N[row_B]
+        count_B = self._captions.first_N[row_B + 1] - first_B
         owner = np.repeat(np.arange(len(rows)), count_B)
         within = np.arange(len(owner)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
         numbers = first_B[owner] + within

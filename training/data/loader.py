@@ -118,8 +118,10 @@ class TrainingSamples(Dataset[Batch]):
     ) -> None:
         self.samples = samples
         self._captions, self._crop, self._tokenize, self._seed = captions, crop, tokenize, seed
-        columns = {"group": lambda: samples.group_N, "iconclass": lambda: samples.notation_N}
-        self._labels_RN = [columns[name]() for name in relations if name in columns]
+        columns = {"group": samples.group_N, "iconclass": samples.notation_N}
+        self._labels_RN = [columns[name] for name in relations if name in columns]
+        # Made here: a loading process that is forked later shares them instead of making its own.
+        self._captions_of_all, self._keys = samples.captions, samples.keys
         self._reader = ShardReader(samples)
         self._cache = DecodedImages(samples, cache_megabytes)
         self._tokens: dict[int, npt.NDArray[np.int64]] | None = {} if self._cache.is_on else None
@@ -152,11 +154,11 @@ class TrainingSamples(Dataset[Batch]):
             torch.from_numpy(images),
             self._token_ids(captions_BK),
             torch.from_numpy(rows_B),
-            torch.from_numpy(self.samples.captions.text_C[captions_BK]),
+            torch.from_numpy(self._captions_of_all.text_C[captions_BK]),
             torch.from_numpy(
                 np.stack(labels_BR, axis=1) if labels_BR else np.zeros((len(rows), 0), dtype=np.int64)
             ),
-            torch.from_numpy(self.samples.captions.texts_of(rows_B)),
+            torch.from_numpy(self._captions_of_all.texts_of(rows_B)),
             damaged=tuple(damaged),
         )
 
@@ -183,14 +185,14 @@ class TrainingSamples(Dataset[Batch]):
         cached = self._cache.get(row)
         if cached is not None:
             return cached
-        where = self.samples.keys[row].as_py()
+        where = self._keys[row].as_py()
         image = decode(self._reader.image_bytes(row), min_side=self._crop.decode_side, where=where)
         self._cache.put(row, image)
         return image
 
     def _token_ids(self, captions_BK: npt.NDArray[np.int64]) -> Tensor:
         numbers = captions_BK.reshape(-1).tolist()
-        text = self.samples.captions.text
+        text = self._captions_of_all.text
         if self._tokens is None:
             ids = self._tokenize([text[number].as_py() for number in numbers])
         else:
@@ -206,11 +208,7 @@ class DecodedImages:
     """A cache of decoded images in memory, used if the whole set fits."""
 
     def __init__(self, samples: Samples, budget_megabytes: int) -> None:
-        pixels = (
-            int((samples.table["width"].to_numpy() * samples.table["height"].to_numpy()).sum())
-            if budget_megabytes
-            else 0
-        )
+        pixels = samples.num_pixels if budget_megabytes else 0
         self.is_on = bool(budget_megabytes) and pixels * 3 <= budget_megabytes * 1_000_000
         self._images: dict[int, npt.NDArray[np.uint8]] = {}
 

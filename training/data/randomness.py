@@ -24,8 +24,14 @@ def mix(*parts: int | npt.NDArray[np.integer]) -> UInt64Array:
     with np.errstate(over="ignore"):
         for part in parts:
             word = np.asarray(part).astype(np.int64).astype(np.uint64)
-            state = _scramble(state + _GOLDEN + word * _FIRST)
+            state = chained(state, word)
     return state
+
+
+def chained(state: UInt64Array, word: UInt64Array) -> UInt64Array:
+    """The hash after one more word, for each of an array of hashes and words."""
+    with np.errstate(over="ignore"):
+        return _scramble(state + _GOLDEN + word * _FIRST)
 
 
 def _scramble(word: UInt64Array) -> UInt64Array:

@@ -50,7 +50,7 @@ class Thumbnails:
 
     def __init__(self, samples: Samples) -> None:
         self._samples, self._reader = samples, ShardReader(samples)
-        self._display = samples.table["display"].to_pylist()
+        self._display = samples.values("display")
 
     def of(self, row: int) -> str:
         """A data URI, or an empty text if the rights allow only a link."""

@@ -157,8 +157,8 @@ def _interpolate(bench: Bench, base_name: str) -> list[dict[str, Any]]:
 
 def _slices(samples: Samples, rows: list[int]) -> dict[str, npt.NDArray[np.str_]]:
     """For each way to slice the images, the slice of each."""
-    institutions = samples.table["institution"].to_numpy(zero_copy_only=False)[rows].astype(str)
-    years = zip(samples.table["earliest"].to_pylist(), samples.table["latest"].to_pylist(), strict=True)
+    institutions = np.array(samples.values("institution"))[rows]
+    years = zip(samples.values("earliest"), samples.values("latest"), strict=True)
     centuries = np.array([century(*pair) for pair in years])[rows]
     return {"by_institution": institutions, "by_century": centuries}
 

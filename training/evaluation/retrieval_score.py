@@ -66,18 +66,17 @@ def choose_queries(
     cannot find one of its pages.
     """
     captions = samples.captions
-    language_C, field_C = captions.language.to_pylist(), captions.field.to_pylist()
-    level_C = captions.level.to_pylist()
     chosen: dict[str, list[tuple[int, int]]] = {}
     for position, row in enumerate(rows):
         best: dict[str, tuple[tuple[bool, int], int]] = {}
         for number in captions.of_row(row):
-            if fields and field_C[number] not in fields:
+            kind = captions.kind_of(number)
+            if fields and kind.field not in fields:
                 continue
-            rank = (level_C[number] in WHOLE, fields.index(field_C[number]) if fields else 0)
-            known = best.get(language_C[number])
+            rank = (kind.level in WHOLE, fields.index(kind.field) if fields else 0)
+            known = best.get(kind.language)
             if known is None or rank < known[0]:
-                best[language_C[number]] = (rank, number)
+                best[kind.language] = (rank, number)
         for language, (_, number) in best.items():
             chosen.setdefault(language, []).append((position, number))
     wanted = [name for name in sorted(chosen) if not languages or name in languages]
@@ -98,7 +97,7 @@ def _language_queries(
             texts.append(captions.text[caption].as_py())
         text_Q.append(numbers[code])
     image_Q = np.array([position for position, _ in pairs])
-    levels = Counter(captions.level[caption].as_py() or "unknown" for _, caption in pairs)
+    levels = Counter(captions.kind_of(caption).level or "unknown" for _, caption in pairs)
     counted = dict(sorted(levels.items()))
     return LanguageQueries(language, image_Q, np.array(text_Q), tuple(texts), group_N[image_Q], counted)
 

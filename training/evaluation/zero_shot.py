@@ -114,12 +114,15 @@ def truth(samples: Samples, rows: Sequence[int], labels: LabelSet) -> npt.NDArra
 
 def _values(samples: Samples, of: str) -> list[list[str]]:
     if of == "iconclass":
-        return [list(notations or []) for notations in samples.table["iconclass"].to_pylist()]
+        return samples.values("iconclass")
     if of.startswith("field:"):
         wanted = of.removeprefix("field:")
-        lists = samples.table["captions"].to_pylist()
-        return [[caption["text"] for caption in captions if caption["field"] == wanted] for captions in lists]
-    return [[value] if value else [] for value in samples.table[of].to_pylist()]
+        captions = samples.captions
+        return [
+            [captions.text[n].as_py() for n in captions.of_row(row) if captions.kind_of(n).field == wanted]
+            for row in range(len(samples))
+        ]
+    return [[value] if value else [] for value in samples.values(of)]
 
 
 def class_vectors(labels: LabelSet, language: str, embed: EmbedTexts) -> FloatArray:
