@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from iconoclip.disk_full import disk_full_is_an_answer
-from iconoclip.errors import BadInput
-from iconoclip.files import sha256_of, write_json
+from iconoclip.files import sha256_of
 from iconoclip.record import Record
-from iconoclip.shardset_index import Counts, index_row
-from iconoclip.shardset_index_writer import IndexWriter
-from iconoclip.shardset_manifest import (
-    MANIFEST_NAME,
-    MAX_SHARD_BYTES,
-    RECORDS_NAME,
-    Parent,
-    Shard,
-    ShardSetManifest,
-    Tombstone,
-    unseal,
-    version_of,
-)
+from iconoclip.shardset_index import index_row
+from iconoclip.shardset_manifest import MAX_SHARD_BYTES, Parent, Shard, Tombstone
 from iconoclip.shardset_tar import TarWriter, padded
+from iconoclip.shardset_writing import SetWriter
 
 
-class ShardSetWriter:
+class ShardSetWriter(SetWriter):
     """Writes a shard set in one pass; `shardset.json` appears last, so a reader never sees half a set.
 
     Args:
@@ -58,37 +46,28 @@ class ShardSetWriter:
         withdrawals: Iterable[str] = (),
         max_shard_bytes: int = MAX_SHARD_BYTES,
     ) -> None:
-        self.folder = Path(folder)
-        self._name, self._policy = name, policy
-        self._created_at, self._created_by = created_at, created_by
-        self._parents, self._tombstones = tuple(parents), tuple(tombstones)
-        self._withdrawals = tuple(withdrawals)
+        super().__init__(
+            folder,
+            name=name,
+            parents=parents,
+            tombstones=tombstones,
+            withdrawals=withdrawals,
+            policy=policy,
+            created_at=created_at,
+            created_by=created_by,
+        )
         self._weight: float | None = None
         self._max_shard_bytes = max_shard_bytes
         self._shards: list[Shard] = []
-        self._counts = Counts()
-        self._index = IndexWriter(self.folder / f".{name}.parquet.partial")
         self._tar: TarWriter | None = None
         self._partial = self.folder / f".{name}.tar.partial"
         self._num_in_shard = 0
 
-    def __enter__(self) -> ShardSetWriter:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        unseal(self.folder)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            if self._tar:
-                self._tar.abandon()
-            self._index.abandon()
-            self._partial.unlink(missing_ok=True)
-            self._index.path.unlink(missing_ok=True)
+    def _abandon(self) -> None:
+        if self._tar:
+            self._tar.abandon()
+        self._partial.unlink(missing_ok=True)
+        super()._abandon()
 
     def weigh(self, weight: float | None) -> None:
         """Give the samples that follow a weight in training. They go into shards of their own."""
@@ -116,8 +95,7 @@ class ShardSetWriter:
                 record_offset=offsets["json"],
                 record_size=len(members["json"]),
             )
-            self._counts.add(row)
-            self._index.add(row)
+            self._add_row(row)
 
     def _append(self, key: str, members: dict[str, bytes]) -> dict[str, int]:
         size = sum(tarfile.BLOCKSIZE + padded(len(data)) for data in members.values())
@@ -130,9 +108,6 @@ class ShardSetWriter:
         }
         self._num_in_shard += 1
         return offsets
-
-    def _shard_name(self, number: int) -> str:
-        return f"{self._name}-{number:06d}.tar"
 
     def _close_shard(self) -> None:
         if not self._tar:
@@ -152,31 +127,10 @@ class ShardSetWriter:
         self._num_in_shard = 0
         self._partial.replace(path)
 
-    def _finish(self) -> None:
-        totals = self._counts.totals()
-        if not totals.num_samples:
-            raise BadInput(
-                "no sample to write", where=self.folder, remedy="see the report for why each item was refused"
-            )
-        with disk_full_is_an_answer(self.folder):
-            self._index.close()
-            self._close_shard()
-            self._index.path.replace(self.folder / RECORDS_NAME)
-        manifest = ShardSetManifest(
-            schema_version=version_of(self._shards, self._parents, self._withdrawals),
-            name=self._name,
-            policy=self._policy,
-            created_at=self._created_at,
-            created_by=self._created_by,
-            records_sha256=sha256_of(self.folder / RECORDS_NAME),
-            shards=tuple(self._shards),
-            totals=totals,
-            parents=self._parents,
-            tombstones=self._tombstones,
-            withdrawals=self._withdrawals,
-        )
+    def _finished_shards(self) -> Sequence[Shard]:
+        self._close_shard()
         self._remove_leftover_shards()
-        write_json(self.folder / MANIFEST_NAME, manifest.model_dump(mode="json"))
+        return self._shards
 
     def _remove_leftover_shards(self) -> None:
         """Remove shards of an earlier, longer set of the same name."""

@@ -100,8 +100,8 @@ def sha256_of_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def download(address: str, target: Path, num_bytes: int) -> None:
-    """Write a file of a known size to `target`.
+def download(address: str, target: Path, num_bytes: int | None = None) -> None:
+    """Write a file to `target`. Its size is compared with `num_bytes`, if that is known.
 
     Raises:
         MissingRequirement, TryAgainLater: the same cases as for `read`.
@@ -111,7 +111,7 @@ def download(address: str, target: Path, num_bytes: int) -> None:
 
     def attempt() -> None:
         system.get_file(path, str(target))
-        if target.stat().st_size != num_bytes:
+        if num_bytes is not None and target.stat().st_size != num_bytes:
             raise CutShort(f"{target.stat().st_size} of {num_bytes} bytes arrived")
 
     _retried(address, attempt)
@@ -166,7 +166,7 @@ def refusal_of(error: BaseException, address: str) -> MissingRequirement | None:
     """The error to raise, if a retry would give the same result."""
     status = status_of(error)
     if status in (404, 410) or (status is None and _is_missing(error)):
-        return MissingRequirement("no such file", where=address, remedy="check the address of the shard set")
+        return MissingRequirement("no such file", where=address, remedy="check the address")
     if status in (401, 403) or isinstance(error, PermissionError) or type(error).__name__ in NO_CREDENTIALS:
         return MissingRequirement(
             f"the server refuses to give the file out ({status or _said(error)})",
@@ -174,9 +174,7 @@ def refusal_of(error: BaseException, address: str) -> MissingRequirement | None:
             remedy="check your credentials, and that they allow reading this address",
         )
     if status is not None and 400 <= status < 500 and status not in LATER:
-        return MissingRequirement(
-            f"the server answers {status}", where=address, remedy="check the address of the shard set"
-        )
+        return MissingRequirement(f"the server answers {status}", where=address, remedy="check the address")
     return None
 
 
@@ -190,7 +188,7 @@ def _given_up(error: Exception, address: str) -> IconoclipError:
     return TryAgainLater(
         f"the file cannot be read: {_said(error)}; tried {len(PAUSES_SECONDS) + 1} times",
         where=address,
-        remedy="run the same command again later; it continues from the last checkpoint",
+        remedy="run the same command again later; it continues where it stopped",
     )
 
 

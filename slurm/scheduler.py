@@ -15,7 +15,7 @@ from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
 SECONDS_TO_ANSWER = 60
 # squeue's fields: array job id (or job id), array task (or N/A), state, reason, time left, time limit, nodes,
 # job id.
-_FORMAT = "%F|%K|%T|%r|%L|%N|%A"
+_FORMAT = "%F|%K|%T|%r|%N|%A"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,6 @@ class QueuedJob:
     task: str | None
     state: str
     reason: str
-    time_left: str
     nodes: str
 
 
@@ -132,13 +131,12 @@ def queued_ids() -> set[int]:
 
 
 def _queued(line: str) -> QueuedJob:
-    array, task, state, reason, left, nodes, job = line.split("|")
+    array, task, state, reason, nodes, job = line.split("|")
     return QueuedJob(
         job_id=int(array or job),
         task=None if task in ("N/A", "") else task,
         state=state,
         reason=reason.strip("()"),
-        time_left=left,
         nodes=nodes,
     )
 

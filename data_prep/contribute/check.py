@@ -57,7 +57,7 @@ def check(config: CheckConfig) -> int:
     if wrong := wrong_signature(shardset, config.signers):
         findings.append(Finding(SIGNATURE_NAME, "signature", wrong))
     else:
-        findings += documents.findings_of(shardset, config.signers)
+        findings += documents.findings_of(shardset)
     _write_reports(config, shardset, findings, checker.warnings)
     _print_warnings(checker.warnings)
     if not findings:

@@ -72,8 +72,9 @@ def fingerprint(shardset: ShardSet) -> str:
     return found[1] if found else ""
 
 
-def wrong_documents_signature(shardset: ShardSet, signers: Path | None) -> str | None:
-    """What is wrong with the signature of the list of documents; None if it is valid."""
+def wrong_documents_signature(shardset: ShardSet) -> str | None:
+    """What is wrong with the signature of the list of documents; None if it is valid. Whose key it is, is not
+    checked here: `key_of` compares it with that of the set's own signature."""
     message, signature = shardset.folder / DOCUMENTS_NAME, shardset.folder / DOCUMENTS_SIGNATURE_NAME
     if not signature.is_file() or signature.stat().st_size > MAX_SIGNATURE_BYTES:
         return "the list of documents is not signed"

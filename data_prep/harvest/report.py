@@ -45,7 +45,6 @@ class Report:
     num_samples: int = 0
     num_documents: int = 0
     num_refused: int = 0
-    num_put_off: int = 0
     by_reason: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)

@@ -52,7 +52,7 @@ def read_presentation(
     if kind == "Collection":
         found = _bounded(read_collection(value, identity, profile, context or {}))
         return dataclasses.replace(found, is_list=True)
-    return Found(refusals=(Refusal(uri, _not_presentation(value, kind), "everything"),))
+    return Found(refusals=(Refusal(uri, _not_presentation(kind), "everything"),))
 
 
 def _first_id(value: Any) -> str | None:
@@ -73,7 +73,7 @@ def _content_state(annotation: JsonObject, uri: str) -> Found:
     return Found(refusals=(Refusal(uri, "an Annotation that leads to no manifest", "everything"),))
 
 
-def _not_presentation(value: JsonObject, kind: str) -> str:
+def _not_presentation(kind: str) -> str:
     if kind:
         return f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind[:60]}, neither a Manifest nor a Collection"
     return "JSON without a type: neither a Manifest nor a Collection"

@@ -77,7 +77,7 @@ def card_text(
     facts = _CardFacts(shardset, names)
     title = config.title or shardset.manifest.name
     parts = [
-        _head(shardset, facts, title, embedded),
+        _head(facts, title, embedded),
         f"# {title}",
         config.description or _summary(facts),
         _counts("Institutions", "institution", facts.institutions),
@@ -116,7 +116,7 @@ class _CardFacts:
         self.examples = firsts[::step][:NUM_EXAMPLES]
 
 
-def _head(shardset: ShardSet, facts: _CardFacts, title: str, embedded: Sequence[Path]) -> str:
+def _head(facts: _CardFacts, title: str, embedded: Sequence[Path]) -> str:
     """The YAML front matter that the Hub reads."""
     languages = sorted(
         {

@@ -60,7 +60,7 @@ class PublishConfig(Described):
     key: Path | None = Field(
         None,
         description=(
-            "sign what is published with this OpenSSH key; the signature of the set itself is not of it"
+            "sign what is published with this OpenSSH key; the signature of the local set does not cover it"
         ),
     )
     compare: Literal["digest", "read"] = Field(

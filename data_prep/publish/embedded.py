@@ -82,11 +82,6 @@ def write_embedded(shardset: ShardSet, wanted: str) -> list[Path]:
     return [path for writer in writers.values() for path in writer.paths]
 
 
-def embedded_files(folder: Path) -> list[Path]:
-    """The Parquet files that a set's folder holds now, in their order."""
-    return sorted((folder / EMBEDDED_FOLDER).glob("*.parquet"))
-
-
 def _num_bytes(shardset: ShardSet) -> int:
     return sum(shardset.table(["image_size"])["image_size"].to_pylist())
 

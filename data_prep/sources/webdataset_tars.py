@@ -24,12 +24,13 @@ from typing import Any, Final
 
 from data_prep.candidate import Candidate, Found, Refusal
 from data_prep.config_groups import Network
-from data_prep.network.tars import fetch_file, is_remote
 from data_prep.sources.table import TableReader
 from data_prep.sources.table_config import Columns, TableSettings
 from data_prep.sources.tables.cells import Cells
 from data_prep.sources.tables.picture_files import Match
 from data_prep.sources.tables.web_folders import public_address
+from iconoclip import transfer
+from iconoclip.address_cache import is_remote
 from iconoclip.errors import ConfigError, MissingRequirement
 
 IMAGES: Final = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "jp2", "jxl", "avif")
@@ -293,4 +294,6 @@ def _on_disk(address: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="iconoclip-") as folder:
         # Public buckets need no package for S3.
         readable = address if find_spec("s3fs") else public_address(address)
-        yield fetch_file(readable, Path(folder) / "shard.tar")
+        target = Path(folder) / "shard.tar"
+        transfer.download(readable, target)
+        yield target

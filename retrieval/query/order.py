@@ -205,11 +205,6 @@ class Order:
         """Whether there is a text, picture or item to order by, and not only filters."""
         return self._wanted is not None or self.asks_for_words
 
-    @property
-    def can_judge_pictures(self) -> bool:
-        """Whether the likelihood of a picture says anything."""
-        return self._judge is not None and self._judge.can_judge
-
     @cached_property
     def matching(self) -> Matching:
         """The items that match, within the filters."""

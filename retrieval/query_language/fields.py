@@ -77,7 +77,6 @@ _PICTURE_KINDS = {
 _KIND_OF = {folded(name): kind for kind, names in _PICTURE_KINDS.items() for name in names}
 YES = frozenset({"yes", "true", "ja", "oui", "1"})
 NO = frozenset({"no", "false", "nein", "non", "0"})
-MAX_YEAR = 9_999
 _YEARS = re.compile(r"\s*(-?\d{1,4})?\s*(\.\.\.?|…|[-–—/])\s*(-?\d{1,4})?\s*")
 _YEAR = re.compile(r"\s*(-?\d{1,4})\s*")
 

@@ -77,10 +77,10 @@ def create_app(engine: SearchEngine, config: ServeConfig) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.context, app.state.metrics = context, metrics
-    for room in (api, completion, exports, iiif):
-        app.include_router(room.router, dependencies=[Depends(refuse_repeated)])
-    for room in (images, content_search, health, pages):
-        app.include_router(room.router)
+    for module in (api, completion, exports, iiif):
+        app.include_router(module.router, dependencies=[Depends(refuse_repeated)])
+    for module in (images, content_search, health, pages):
+        app.include_router(module.router)
     app.mount("/static", Static(directory=STATIC), name="static")
     app.add_exception_handler(Refusal, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("no_slurm")
 
 
 def queued(job_id: int, state: str, reason: str = "None") -> dict[int, list[QueuedJob]]:
-    return {job_id: [QueuedJob(job_id, None, state, reason, "1:00", "node1")]}
+    return {job_id: [QueuedJob(job_id, None, state, reason, "node1")]}
 
 
 def test_the_queue_adds_what_the_records_cannot_know(tmp_path: Path) -> None:

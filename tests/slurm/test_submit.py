@@ -185,9 +185,9 @@ def test_a_finished_run_is_submitted_by_nobody(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("line", "job_id", "task"),
     [
-        ("41|N/A|RUNNING|None|1:00|node1|41", 41, None),
-        ("40|1|RUNNING|None|1:00|node1|42", 40, "1"),
-        ("40|2-5|PENDING|(Priority)|1:00||40", 40, "2-5"),
+        ("41|N/A|RUNNING|None|node1|41", 41, None),
+        ("40|1|RUNNING|None|node1|42", 40, "1"),
+        ("40|2-5|PENDING|(Priority)||40", 40, "2-5"),
     ],
 )
 def test_a_line_of_the_queue_is_the_job_s_and_not_the_task_s(

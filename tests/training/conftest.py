@@ -19,6 +19,7 @@ from iconoclip.config import as_tree, build
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSetWriter
 from training.config import TrainConfig
+from training.train import train
 
 PUBLIC_DOMAIN = "http://creativecommons.org/publicdomain/mark/1.0/"
 COLOURS = {
@@ -162,6 +163,24 @@ def changed(config: TrainConfig, **changes: Any) -> TrainConfig:
         *groups, leaf = name.split(".")
         (values[groups[0]] if groups else values)[leaf] = value
     return build(TrainConfig, values, "a test")
+
+
+def trained_run(shardset: Path, model: Path, run_dir: Path, **values: Any) -> TrainConfig:
+    """Train a small model for some steps; returns the config of the finished run."""
+    config = config_of(
+        shardsets=[str(shardset)],
+        run_dir=run_dir,
+        model=str(model),
+        batch_size=10,
+        num_workers=0,
+        precision="float32",
+        wandb=False,
+        device="cpu",
+        num_threads=1,
+        **values,
+    )
+    train(config)
+    return config
 
 
 @pytest.fixture

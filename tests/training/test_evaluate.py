@@ -23,9 +23,8 @@ from training.checkpoint.file import read_checkpoint
 from training.config import EvaluateConfig, ExportConfig
 from training.evaluate import evaluate
 from training.export import export
-from training.train import train
 
-from .conftest import config_of, jpeg, make_record, write_set
+from .conftest import jpeg, make_record, trained_run, write_set
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +33,7 @@ def trained(
 ) -> tuple[Path, Path]:
     """A run of a few steps, and its export."""
     folder = tmp_path_factory.mktemp("trained")
-    config = config_of(
-        shardsets=[str(shapes_set)],
-        run_dir=folder / "run",
-        model=str(small_model),
-        batch_size=10,
-        epochs=2,
-        num_workers=0,
-        precision="float32",
-        wandb=False,
-        device="cpu",
-        num_threads=1,
-    )
-    train(config)
+    config = trained_run(shapes_set, small_model, folder / "run", epochs=2)
     export(ExportConfig(run_dir=config.run_dir, out=folder / "model"))
     return config.run_dir, folder / "model"
 

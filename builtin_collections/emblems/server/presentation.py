@@ -12,7 +12,6 @@ from builtin_collections.emblems.server.texts import FORMATS, TextFormat
 from builtin_collections.serving.presentation3 import Document, canvas, published, text
 
 NAME = "Bibliothèque du prieuré de Lussigny"
-SLUG = "emblems-lussigny"
 LANGUAGE = "fr"
 NOTICE = "Établissement fictif : livres, images et textes sont dessinés pour la démonstration."
 RIGHTS = "http://creativecommons.org/publicdomain/mark/1.0/"

@@ -48,7 +48,7 @@ def unknown_files(shardset: ShardSet) -> list[str]:
     return [name for name in names if name not in known and not _HARMLESS.fullmatch(name)]
 
 
-def findings_of(shardset: ShardSet, signers: Path | None) -> Iterator[Finding]:
+def findings_of(shardset: ShardSet) -> Iterator[Finding]:
     """What is wrong with the documents of a signed set; nothing for a set without a signature."""
     if not (shardset.folder / SIGNATURE_NAME).is_file():
         return
@@ -58,7 +58,7 @@ def findings_of(shardset: ShardSet, signers: Path | None) -> Iterator[Finding]:
         for name in there:
             yield Finding(name, "document-unsigned", "the signature of the set does not cover it")
         return
-    wrong = wrong_documents_signature(shardset, signers)
+    wrong = wrong_documents_signature(shardset)
     if wrong or key_of(shardset.folder / SIGNATURE_NAME) != key_of(
         shardset.folder / DOCUMENTS_SIGNATURE_NAME
     ):

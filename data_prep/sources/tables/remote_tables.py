@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from data_prep.network.tars import fetch_file, is_remote
 from data_prep.sources.tables.files import SUFFIXES
 from data_prep.sources.tables.web_folders import public_address
+from iconoclip import transfer
+from iconoclip.address_cache import is_remote
 from iconoclip.errors import BadInput, MissingRequirement
 
 # What a table is called in a folder at an address, which cannot be listed.
@@ -38,8 +39,8 @@ def on_disk(table: Path | str) -> Path:
     """The table as a file or folder on this disk; one at an address is fetched.
 
     Raises:
-        MissingRequirement: there is none at the address.
-        BadInput: the server refuses it, or its name is not that of a table.
+        MissingRequirement: there is none at the address, or the server refuses it.
+        BadInput: its name is not that of a table.
         TryAgainLater: it cannot be fetched now.
     """
     return _fetched(_whole(table)) if is_address(table) else Path(table)
@@ -73,13 +74,18 @@ def _fetched(address: str) -> Path:
             where=address,
             remedy=f"a folder ends with a slash; a table with one of {', '.join(SUFFIXES)}",
         )
-    return fetch_file(address, folder / f"table{suffix}")
+    return _download(address, folder / f"table{suffix}")
+
+
+def _download(address: str, target: Path) -> Path:
+    transfer.download(address, target)
+    return target
 
 
 def _usual_table(address: str, folder: Path) -> Path:
     for name in USUAL_NAMES:
         try:
-            return fetch_file(address + name, folder / name)
+            return _download(address + name, folder / name)
         except MissingRequirement:
             continue
     raise MissingRequirement(

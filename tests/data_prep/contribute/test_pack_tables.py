@@ -423,13 +423,13 @@ def test_a_table_at_an_address_is_read_with_the_pictures_next_to_it(
         ("{0}/none.csv", 4, "no such file"),
         ("{0}/empty/", 4, "no table in this folder"),
         ("{0}/export", 2, "does not end with the name of a table"),
-        ("http://127.0.0.1:9/t.csv", 75, "cannot be fetched"),
+        ("http://127.0.0.1:9/t.csv", 75, "cannot be read"),
     ],
 )
 def test_a_table_that_is_not_at_its_address_is_a_clear_error(
     museum: Path, address: str, word: str, code: int, said: str,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("data_prep.network.tars.PAUSES", ())
+    monkeypatch.setattr("iconoclip.transfer.PAUSES_SECONDS", ())
     assert pack(word.format(address), "--out", "set") == code
     assert said in capsys.readouterr().err

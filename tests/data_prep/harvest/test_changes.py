@@ -240,10 +240,6 @@ def repository(archive: Any, reply: Any) -> dict[str, str]:
     return lists
 
 
-def records_of(out: Path) -> int:
-    return len(list(ShardSet(out).samples()))
-
-
 def test_deleted_records_withdraw_their_manifest_and_their_images(archive, repository, tmp_path):
     settings = config(f"{archive.origin}/oai", tmp_path, source="oai-pmh")
     harvest(settings)

@@ -16,7 +16,6 @@ import PIL.Image
 import pytest
 import webdataset
 
-from data_prep.network import tars
 from iconoclip.cli import main
 from iconoclip.shardset import ShardSet
 
@@ -71,8 +70,8 @@ def records(out: Path) -> list[Any]:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The usual number of tries, without the pauses between them."""
-    monkeypatch.setattr(tars, "PAUSES", (0.0, 0.0, 0.0))
+    """Three retries, without the pauses between them."""
+    monkeypatch.setattr("iconoclip.transfer.PAUSES_SECONDS", (0.0, 0.0, 0.0))
 
 
 def test_a_plain_tar_becomes_a_shard_set(tmp_path: Path) -> None:
@@ -318,7 +317,7 @@ def test_tars_come_from_a_server_despite_single_errors(
     [
         (["503"] * 4, "a.tar", 75, "run the same command again"),
         (["cut"] * 4, "a.tar", 75, "run the same command again"),
-        (["403"], "a.tar", 2, "the server refuses it (403)"),
+        (["403"], "a.tar", 4, "the server refuses to give the file out (403)"),
         ([], "none.tar", 4, "no such file"),
     ],
 )

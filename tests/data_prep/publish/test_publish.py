@@ -1,7 +1,7 @@
 """`iconoclip publish`: what is published, what is not, and the state after a withdrawal, an interruption and
 a refusal.
 
-The Hub is a stand-in that follows the requests of its client library (hub.py); S3 is moto's server.
+The Hub is a stand-in that follows the requests of its client library (tests/hub.py); S3 is moto's server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from data_prep.publish.targets.folder import FolderTarget
 from iconoclip.cli import main
 from iconoclip.shardset import ShardSet
 from tests.data_prep.publish.conftest import key, picture
-from tests.data_prep.publish.hub import TOKEN, Hub, serving
+from tests.hub import Hub, serving_the_client
 
 NAME = "owner/gallery"
 # Samples that anybody may pass on: of 12, one is in copyright and one non-commercial.
@@ -38,15 +38,7 @@ def gallery(make_set: Callable[..., ShardSet]) -> Path:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A Hub on loopback for the client library, with a token."""
-    from huggingface_hub import constants
-
-    with serving() as hub:
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.origin)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", hub.origin)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with serving_the_client(monkeypatch) as hub:
         yield hub
 
 

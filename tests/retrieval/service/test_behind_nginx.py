@@ -258,8 +258,8 @@ def test_a_viewer_on_another_host_reads_manifests_and_pictures(ask: Asking, show
 
 
 def test_head_is_answered_wherever_get_is(ask: Asking, shown_key: str) -> None:
-    rooms = (api, images, exports, presentation, content_search, health, pages)
-    routes = [route for room in rooms for route in room.router.routes]
+    modules = (api, images, exports, presentation, content_search, health, pages)
+    routes = [route for module in modules for route in module.router.routes]
     paths = {route.path for route in routes if isinstance(route, APIRoute) and "GET" in route.methods}
     assert len(paths) > 20
     for path in [*sorted(paths), "/static/page.js", "/api/openapi.json"]:

@@ -1,5 +1,5 @@
 """A stand-in for the Hugging Face Hub on loopback: the requests that its client library makes to publish a
-dataset.
+dataset or a model (huggingface.co/docs/hub/api and the Git LFS batch API).
 
 Commits are kept with their files, large files by their SHA-256, so tests can see what a reader of any
 revision would still get. `fail` makes the next requests for a path fail as told.
@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
 
 TOKEN = "hf_for_tests"
 File = tuple[str, bytes]  # "regular" and its bytes, or "lfs" and the hexadecimal SHA-256 of its bytes
@@ -64,6 +66,23 @@ def serving() -> Iterator[Hub]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def serving_the_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub that the client library of this process talks to, with a token that it accepts."""
+    from huggingface_hub import constants
+
+    with serving() as hub:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.origin)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", hub.origin)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        # Xet, the hub's own transfer protocol, is left out: the stand-in knows Git LFS.
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_ENDPOINT", hub.origin)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield hub
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -128,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"errors": [], "warnings": []})
         elif path.endswith(".git/info/lfs/objects/batch"):
             self._batch(json.loads(body))
-        elif words[:2] == ["api", "datasets"]:
+        elif words[0] == "api" and words[1] in ("datasets", "models"):
             name, action = "/".join(words[2:4]), words[4] if len(words) > 4 else ""
             if name not in self.hub.commits:
                 self._answer(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
@@ -141,13 +160,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, wanted: dict[str, object]) -> None:
         name = f"{wanted['organization']}/{wanted['name']}"
+        address = (
+            f"{self.hub.origin}/datasets/{name}"
+            if wanted.get("type") == "dataset"
+            else (f"{self.hub.origin}/{name}")
+        )
         if name in self.hub.commits:
-            address = f"{self.hub.origin}/datasets/{name}"
             self._answer(409, {"error": "You already created this dataset repo", "url": address})
             return
         self.hub.commits[name] = [{".gitattributes": ("regular", b"*.tar filter=lfs\n")}]
         self.hub.private[name] = wanted.get("visibility") == "private" or wanted.get("private") is True
-        self._answer(200, {"url": f"{self.hub.origin}/datasets/{name}", "name": name, "id": "1"})
+        self._answer(200, {"url": address, "name": name, "id": "1"})
 
     def _info(self, name: str, body: bytes) -> None:
         self._answer(200, {"id": name, "sha": self._sha(name), "siblings": [], "private": True, "tags": []})
@@ -161,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _preupload(self, name: str, body: bytes) -> None:
         modes = [
             {"path": file["path"], "shouldIgnore": False, "oid": self._oid_of(name, file["path"]),
-             "uploadMode": "lfs" if file["path"].endswith((".tar", ".parquet")) else "regular"}
+             "uploadMode": "lfs" if file["path"].endswith((".tar", ".parquet", ".safetensors")) else "regular"}
             for file in json.loads(body)["files"]
         ]  # fmt: skip
         self._answer(200, {"files": modes, "commitOid": self._sha(name)})
@@ -192,7 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
                 del files[value["path"]]
         self.hub.commits[name].append(files)
         sha = self._sha(name)
-        self._answer(200, {"commitUrl": f"{self.hub.origin}/datasets/{name}/commit/{sha}", "commitOid": sha})
+        address = self.path.partition("/api/")[2].partition("/commit/")[0].removeprefix("models/")
+        self._answer(200, {"commitUrl": f"{self.hub.origin}/{address}/commit/{sha}", "commitOid": sha})
 
     def _tree(self, name: str, body: bytes) -> None:
         found = []
