@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 TOKEN = "hf_for_tests"
+LARGE = (".tar", ".parquet", ".safetensors")
 File = tuple[str, bytes]  # "regular" and its bytes, or "lfs" and the hexadecimal SHA-256 of its bytes
 
 
@@ -184,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _preupload(self, name: str, body: bytes) -> None:
         modes = [
             {"path": file["path"], "shouldIgnore": False, "oid": self._oid_of(name, file["path"]),
-             "uploadMode": "lfs" if file["path"].endswith((".tar", ".parquet", ".safetensors")) else "regular"}
+             "uploadMode": "lfs" if file["path"].endswith(LARGE) else "regular"}
             for file in json.loads(body)["files"]
         ]  # fmt: skip
         self._answer(200, {"files": modes, "commitOid": self._sha(name)})
