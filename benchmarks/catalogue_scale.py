@@ -5,6 +5,12 @@ A server in a process of its own offers manifests of twenty pages, a thousand ma
 thousand. Both are the real commands, each in a new process.
 
     python benchmarks/catalogue_scale.py --sizes 10000 100000
+    python benchmarks/catalogue_scale.py --sizes 10000 100000 1000000 --selections_only
+
+With `--selections_only` nothing walks: the rows are those of one real manifest, read by the real reader and
+renamed, and the catalogue's own writer writes them. Two selections of a hundred rows, spread over the file,
+go into one ledger as `iconoclip harvest` puts them there, next to the real command as a dry run. A million
+rows take about four minutes to write.
 
 While it walks, a line per minute shows how many manifests were served, the processor time and the memory of
 the command so far. A hundred thousand items take about five minutes on two busy cores, a million about fifty,
@@ -23,13 +29,16 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 PAGES, MANIFESTS_OF_A_COLLECTION = 20, 1_000
+NUM_SELECTED = 100
 PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
 SHARE_SELECTED = 10_000
 SECONDS_BETWEEN_LINES = 60
@@ -221,6 +230,95 @@ def measure(num_items: int) -> dict[str, float]:
         server.wait()
 
 
+def rows_of(num_items: int) -> Iterator[dict[str, Any]]:
+    """The rows of a catalogue of many manifests: those of one, with the names of the others."""
+    from data_prep.catalogue.columns import Position, row_of
+    from data_prep.config_groups import Storing
+    from data_prep.harvest.recording import rights_of
+    from data_prep.iiif.presentation import read_presentation
+    from data_prep.institutions import profile_for
+    from iconoclip.record import sample_key
+
+    first = "https://iiif.harbour.example/manifest/0"
+    found = read_presentation(json.dumps(manifest(first, 0)).encode(), first, profile_for(first))
+    named = ("source_id", "manifest", "canvas", "image", "image_service", "document", "group_id", "candidate")
+    shared = []
+    for candidate in found.candidates:
+        rights = rights_of(candidate, Storing().policy, ())
+        shared.append(
+            row_of(candidate, "", "iiif.harbour.example", Position(first, 0, 0, ()), rights, None, {})
+        )
+    for number in range(num_items // PAGES):
+        uri = first.removesuffix("0") + str(number)
+        for page, one in enumerate(shared):
+            row = {**one, **{name: one[name] and one[name].replace(first, uri) for name in named}}
+            row |= {"document_ordinal": number, "ordinal": number * PAGES + page}
+            row["key"] = sample_key(row["institution"], row["source_id"])
+            # Words that no other row has, which do not compress.
+            note = "".join(sample_key(str(part), row["key"]) for part in range(8))
+            row["raw"] = [*one["raw"], {**one["raw"][0], "label": "Note", "value": note, "field": None}]
+            yield row
+
+
+def select(num_items: int) -> dict[str, float]:
+    """Write a catalogue of so many rows, and select a hundred of them, twice."""
+    from data_prep.catalogue.files import open_catalogue, write_catalogue
+    from data_prep.harvest.config import HarvestConfig
+    from data_prep.harvest.selection import Selection
+    from data_prep.ledger.ledger import Ledger
+
+    about = {
+        "name": "harbours", "sources": ("https://iiif.harbour.example/top",), "policy": "open@1",
+        "composition": "default", "created_at": "2026-01-01T00:00:00Z", "created_by": "benchmark",
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "cat"
+        out.mkdir()
+        began = time.perf_counter()
+        num_rows = write_catalogue(out, rows_of(num_items), about)
+        written = time.perf_counter() - began
+        print(f"{num_rows:,} rows written in {written:.0f} s", file=sys.stderr, flush=True)
+        every = max(1, num_rows // NUM_SELECTED)
+        wheres = [f"ordinal % {every} = {rest}" for rest in (every // 2, every // 3)]
+        chosen = command(["harvest", out, "--where", wheres[0], "--dry-run"])
+        config = HarvestConfig(sources=[str(out)], out=Path(folder) / "set")
+        catalogue = open_catalogue(out)
+        seconds = []
+        with Ledger(Path(folder) / "ledger") as ledger:
+            for where in wheres:
+                began = time.process_time()
+                with ledger.transaction():
+                    Selection(catalogue, where).read_into(ledger, config)
+                seconds.append(time.process_time() - began)
+            (num_items,) = ledger.database.execute("SELECT count(*) FROM items").fetchone()
+        if num_items != 2 * NUM_SELECTED:
+            sys.exit(f"{num_items} rows selected")
+        return {
+            "bytes_per_item": (out / "catalogue.parquet").stat().st_size / num_rows,
+            "select_seconds": chosen["seconds"],
+            "select_processor": chosen["processor"],
+            "select_peak_mb": chosen["peak_mb"],
+            "first_seconds": seconds[0],
+            "second_seconds": seconds[1],
+        }
+
+
+def table_of_selections(results: dict[int, dict[str, float]]) -> str:
+    """The results of selections in Markdown."""
+    lines = [
+        f"| rows | the command: select {NUM_SELECTED} | its processor time | its peak memory "
+        "| the selection alone | a second into the same folder | bytes per row |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for size, found in results.items():
+        lines.append(
+            f"| {size:,} | {found['select_seconds']:.1f} s | {found['select_processor']:.1f} s "
+            f"| {found['select_peak_mb']:.0f} MB | {found['first_seconds']:.2f} s "
+            f"| {found['second_seconds']:.2f} s | {found['bytes_per_item']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def table(results: dict[int, dict[str, float]]) -> str:
     """The results in Markdown."""
     lines = [
@@ -243,6 +341,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--selections_only", action="store_true")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -250,9 +349,9 @@ def main() -> None:
         return
     results: dict[int, dict[str, float]] = {}
     for size in options.sizes:
-        results[size] = measure(size)
+        results[size] = select(size) if options.selections_only else measure(size)
         print(f"{size:,} items: {results[size]}", file=sys.stderr, flush=True)
-    print(table(results))
+    print(table_of_selections(results) if options.selections_only else table(results))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -21,10 +21,12 @@ FOLDER: Final = "captions"
 DEFAULT: Final = "default"
 NAMES: Final = ("subject", "person", "place", "technique", "type", "creator", "date", "title", "work")
 
+_Phrases = TypeVar("_Phrases")
 _NAME = re.compile(r"\{(\w+)\}")
 # A title that contains quotation marks gets none around it.
 _QUOTES: Final = re.compile(r"[«»“”„「『]")
 _AROUND_TITLE: Final = re.compile(r"[«“”„»‘]\s?(?=\{title\})|(?<=\{title\})\s?[»”“«’]")
+_MARKED_TITLE: Final = re.compile(r"[^\w\s]\s?\{title\}\s?[^\w\s]")
 _JOINERS: Final = " ,;:.-–、，；،؛。"
 
 
@@ -117,6 +119,13 @@ class Composition(Config):
         default={},
         description="language -> what an image is called that shows a page, around the `{title}` of its book",
     )
+    parts: dict[str, dict[str, str]] = Field(
+        default={},
+        description=(
+            "language -> part of a book -> what an image is called that shows this part, around the `{title}`"
+            " in its quotation marks; the parts are those of configs/labels/page-parts.yaml"
+        ),
+    )
     templates: dict[str, Template] = Field(description="language -> template; `default` for all others")
 
     @field_validator("templates")
@@ -134,13 +143,33 @@ class Composition(Config):
                 raise ValueError(f"'{page}' has to hold `{{title}}`, and no other name")
         return pages
 
+    @field_validator("parts")
+    @classmethod
+    def _parts_have_a_title(cls, parts: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        for phrases in parts.values():
+            cls._have_a_title(phrases)
+        return parts
+
     def page_of(self, title: str, language: str) -> str:
         """The name of a page, made of the title of its book; the title alone if the language has no phrase
         for it."""
-        page = self.pages.get(language) or self.pages.get(language.split("-")[0]) or "{title}"
+        page = _of_language(self.pages, language) or "{title}"
         if _QUOTES.search(title):
             page = _AROUND_TITLE.sub("", page)
         return page.replace("{title}", title.rstrip(_JOINERS) if page != "{title}" else title)
+
+    def part_of(self, part: str, title: str, language: str) -> str:
+        """The name of a part of a book (`front`, `spine`, ...); the title alone if the language has no phrase
+        for it."""
+        phrase = (_of_language(self.parts, language) or {}).get(part)
+        return phrase.replace("{title}", self.quoted(title, language)) if phrase else title
+
+    def quoted(self, title: str, language: str) -> str:
+        """A title in the quotation marks of a language, which are those of its phrase for a page."""
+        if _QUOTES.search(title):
+            return title.rstrip(_JOINERS)
+        marks = _MARKED_TITLE.search(_of_language(self.pages, language) or "")
+        return (marks[0] if marks else "“{title}”").replace("{title}", title.rstrip(_JOINERS))
 
     def template(self, language: str) -> Template:
         """The template of a language, otherwise of its primary language, otherwise the default one."""
@@ -148,6 +177,10 @@ class Composition(Config):
             if name in self.templates:
                 return self.templates[name]
         return self.templates[DEFAULT]
+
+
+def _of_language(phrases: Mapping[str, _Phrases], language: str) -> _Phrases | None:
+    return phrases.get(language) or phrases.get(language.split("-")[0])
 
 
 def composition(changes: Mapping[str, Any]) -> Composition:

@@ -15,6 +15,7 @@ from data_prep.description.captions import NOTHING_ELSE, Statement, captions_fro
 from data_prep.description.dates import best_date
 from data_prep.description.designations import is_designation
 from data_prep.description.iconclass import captions_of, find_notations
+from data_prep.description.languages import dominant
 from data_prep.description.makers import makers_in
 from data_prep.description.plain_text import plain_text
 from data_prep.description.roles import role_of
@@ -82,6 +83,10 @@ _NOBODY = frozenset(
     ]
 )
 MAX_CREATORS = 20
+# Catalogues put the name of their own institution where the place of publication should be.
+_ORGANISATION = re.compile(
+    r"(?i)\b(?:trust|library|museum|universit\w+|archives?|foundation|institute?|stiftung|bibliothe\w+|musée|verlag)\b"
+)
 # "maps (documents)": thesauri distinguish terms with the same spelling in this way.
 _QUALIFIER = re.compile(r"\s*\([^()]{3,40}\)$")
 # The label of a statement that IIIF requires viewers to show (in version 2.1: attribution).
@@ -146,7 +151,12 @@ def describe(
     notations = _notations(found)
     creators = _makers(found.texts("creator")) or _makers_in_texts(found)
     date = best_date(_plain(found.texts("date"), 500)[:10])
-    around = Circumstances(creators, date, _types(found), _terms(found, "technique"), _terms(found, "place"))
+    techniques, places = _terms(found, "technique"), _terms(found, "place")
+    spoken = siblings or _language_of(found)
+    # Titles in Latin are described in the language of their catalogue.
+    spoken = profile.language or spoken if spoken in ("la", None) else spoken
+    places = tuple((text, tag) for text, tag in places if not _ORGANISATION.search(text))
+    around = Circumstances(creators, date, _types(found), techniques, places, spoken)
     captions = captions_from(found.items, profile, level, around, siblings)
     if profile.iconclass_captions:
         captions += captions_of(notations, level)
@@ -161,6 +171,13 @@ def describe(
         homepage=next(iter(found.texts("homepage")), None),
         around=around,
     )
+
+
+def _language_of(found: Statements) -> str | None:
+    """The language of most titles and descriptions."""
+    named = ("title", "caption", "description", "blazon")
+    texts = [(plain_text(one.text, 500), one.language) for one in found.items if one.field in named]
+    return dominant(texts)
 
 
 def _plain(values: list[str], max_chars: int) -> tuple[str, ...]:

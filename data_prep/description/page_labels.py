@@ -85,6 +85,8 @@ _PAGE_WORD = re.compile(
     r"|лист|сторінка|арк|σελ(?:ιδα)?|φ|sayfa|varak|yaprak|bladzijde|blz|blad)\.?\s*[\[(]?(?:\d|[ivxlc]+\b)"
     r"|第?\d+[頁页]|頁\s*\d"
 )
+# "[12]", "[iv]", "xii"
+_COUNTED_PAGE = re.compile(r"\[(?:\d{1,4}|[ivxlc]{1,7})\]|(?=[ivxlc])(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
 _RUNS = re.compile(r"\d+|[^\W\d_]+")
 _CJK = re.compile(r"[\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 _CJK_NUMERALS = frozenset("〇零一二三四五六七八九十百千壱弐参壹貳叁廿卅")
@@ -117,9 +119,20 @@ def is_dated_word(text: str) -> bool:
 
 
 def names_a_page(text: str) -> bool:
-    """Whether a page label explicitly names a page: "p. 12", "fol. 3", "12r", but not "12" or "Bild 12"."""
+    """Whether a page label explicitly names a page: "p. 12", "fol. 3", "12r", "[12]", "iv", but not "12" or
+    "Bild 12".
+
+    Cataloguing rules put the number of an unnumbered page in brackets; preliminary pages have Roman numerals.
+    """
     plain = fold(text)
+    if _COUNTED_PAGE.fullmatch(text.strip()):
+        return True
     return is_page_label(text) and (_FOLIO.search(plain) is not None or _PAGE_WORD.search(plain) is not None)
+
+
+def words_of(label: str) -> list[str]:
+    """The words of a label as the lists compare them: without case, accents and marks."""
+    return _WORD.findall(fold(_CAMEL_CASE.sub(" ", label)))
 
 
 def names_a_part(text: str) -> bool:

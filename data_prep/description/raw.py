@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from data_prep.description.captions import MAX_CAPTIONS, Statement
+from data_prep.description.captions import Statement
 from data_prep.description.describe import (
     Description,
     describe,
@@ -18,10 +18,19 @@ from data_prep.description.describe import (
     most_specific_rights,
 )
 from data_prep.description.languages import dominant
+from data_prep.description.levels import (
+    NAVIGATION_DATE,
+    first_read,
+    homepage_of,
+    is_contained,
+    merged_captions,
+    navigation_date,
+)
+from data_prep.description.page_parts import is_edge, part_shown
 from data_prep.description.plain_text import plain_text
-from data_prep.description.titles import extended, shows_a_page
+from data_prep.description.titles import NOTHING_KNOWN, View, extended, is_book, shows_a_page
 from data_prep.institutions import InstitutionProfile, TextField
-from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionLevel, Date, PairLevel, RawPair
+from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionLevel, PairLevel, RawPair
 
 # Limits of one record. The largest real manifest that we saw has 18 KB in 160 pairs about one page.
 MAX_PAIRS: Final = 400
@@ -39,7 +48,6 @@ COLLECTION_LABEL: Final = "collection-label"
 SUMMARY: Final = "summary"
 RECORD_TITLE: Final = "record-title"
 RECORD_SUBJECT: Final = "record-subject"
-NAVIGATION_DATE: Final = "navigation-date"
 # The label of texts from annotations; tables have columns instead.
 ANNOTATION: Final = "annotation"
 # A region that shows a picture. If it has no texts, those of its page are used.
@@ -150,7 +158,8 @@ class Describer:
         self._profile = profile
         self._known: dict[tuple[tuple[RawPair, ...], CaptionLevel, str | None], Description] = {}
         self._labels: dict[str, tuple[TextField, str | None]] = {}
-        self._extended: dict[tuple[int, bool], tuple[Description, tuple[Caption, ...]]] = {}
+        self._naming: Describer | None = None
+        self._extended: dict[tuple[int, View], tuple[Description, tuple[Caption, ...]]] = {}
 
     def described(self, pairs: Sequence[RawPair], num_images: int | None, num_dropped: int = 0) -> Described:
         """The pairs that fit into a record, and the description made of exactly these.
@@ -164,30 +173,46 @@ class Describer:
     def describe(self, pairs: Sequence[RawPair], num_images: int | None) -> Description:
         """The description of one image or region.
 
+        The label of a manifest is used where a profile ignores it and nothing else is a title: an institution
+        whose labels are shelfmarks also has manifests with titles. A shelfmark is no caption in any case.
+
         Args:
             pairs: all pairs about it and about the objects that it is part of.
             num_images: the number of images of the object. If there are several, the manifest describes the
                 work and not a single item.
         """
+        told = self._described(pairs, num_images)
+        if (
+            self._profile.manifest_label != "ignore"
+            or any(one.role == "title" for one in told.captions)
+            or not any(pair.field == MANIFEST_LABEL for pair in pairs)
+            or any(pair.level == "annotation" for pair in pairs)
+        ):
+            return told
+        if self._naming is None:
+            self._naming = Describer(self._profile.model_copy(update={"manifest_label": "title"}))
+        return self._naming.describe(pairs, num_images)
+
+    def _described(self, pairs: Sequence[RawPair], num_images: int | None) -> Description:
         whole: CaptionLevel = "work" if (num_images or 1) > 1 else "item"
         shared = self._part(pairs, ("manifest", "record"), whole)
         collection = self._part(pairs, ("collection",), "collection")
         spoken = _language_of(shared)
-        page = self._part(pairs, ("canvas",), "page", spoken)
-        image = self._part(pairs, ("image",), "page", spoken)
-        composed, around = self._profile.composed, page.around.of(shared.around)
+        composed = self._profile.composed
         labels = [plain_text(pair.value, MAX_LABEL_CHARS) for pair in pairs if pair.field == CANVAS_LABEL]
-        is_page = whole == "work" and shows_a_page(
-            labels,
-            shared.around,
-            composed,
-            num_images or 1,
-            [one.text for one in shared.captions if one.role == "title"],
+        if whole == "work" and any(map(is_edge, labels)) and is_book(shared.around, composed):
+            # "Head" is an edge of a manuscript, and a title elsewhere.
+            about_page = [pair for pair in pairs if pair.field != CANVAS_LABEL]
+        else:
+            about_page = list(pairs)
+        page = self._part(about_page, ("canvas",), "page", spoken)
+        image = self._part(pairs, ("image",), "page", spoken)
+        around = page.around.of(shared.around)
+        view = self._view(labels, shared, num_images or 1) if whole == "work" else NOTHING_KNOWN
+        of_page = (
+            extended(page.captions, around, composed, shared.captions, view=view) if page.captions else ()
         )
-        captions = merged_captions(
-            extended(page.captions, around, composed, shared.captions) if page.captions else (),
-            self._of_whole(shared, page, is_page=is_page),
-        )
+        captions = merged_captions(of_page, self._of_whole(shared, page, of_page, view))
         if image.captions:
             # "X-ray", "Infrared": another photograph of the same page.
             named = extended(image.captions, around, composed, (*page.captions, *shared.captions))
@@ -206,29 +231,45 @@ class Describer:
             captions=captions,
             iconclass=iconclass,
             creators=page.creators or shared.creators,
-            date=_first_read(page.date, shared.date, _navigation_date(pairs)),
+            date=first_read(page.date, shared.date, navigation_date(pairs)),
             object_type=object_type,
             rights_raw=most_specific_rights(image.rights_raw, page.rights_raw, shared.rights_raw),
             attribution=joined_credits((page.attribution, shared.attribution)),
-            homepage=_homepage(pairs, shared),
+            homepage=homepage_of(pairs, shared),
         )
 
-    def _of_whole(self, shared: Description, page: Description, *, is_page: bool) -> tuple[Caption, ...]:
-        """The captions about the whole, extended, but for those that the page repeats.
+    def _view(self, labels: list[str], shared: Description, num_images: int) -> View:
+        """What one of several images shows: a page, or a part of a book."""
+        composed = self._profile.composed
+        if part := part_shown(labels, is_book=is_book(shared.around, composed)):
+            return View(part=part)
+        titles = [one.text for one in shared.captions if one.role == "title"]
+        return View(is_page=shows_a_page(labels, shared.around, composed, num_images, titles))
+
+    def _of_whole(
+        self, shared: Description, page: Description, of_page: tuple[Caption, ...], view: View
+    ) -> tuple[Caption, ...]:
+        """The captions about the whole, extended, but for those that the page repeats, and for titles that a
+        caption of the page contains.
 
         All pages of a work have the same.
         """
-        known = self._extended.get((id(shared), is_page))
+        known = self._extended.get((id(shared), view))
         if known is None or known[0] is not shared:
             if len(self._extended) >= MAX_REMEMBERED:
                 self._extended.clear()
-            captions = extended(shared.captions, shared.around, self._profile.composed, is_page=is_page)
-            known = self._extended[id(shared), is_page] = (shared, captions)
+            captions = extended(shared.captions, shared.around, self._profile.composed, view=view)
+            known = self._extended[id(shared), view] = (shared, captions)
         if not page.captions:
             return known[1]
         repeated = {caption.text.casefold() for caption in page.captions}
+        joined = [caption.text.casefold() for caption in of_page]
         both = zip(shared.captions, known[1], strict=True)
-        return tuple(longer for plain, longer in both if plain.text.casefold() not in repeated)
+        return tuple(
+            longer
+            for plain, longer in both
+            if plain.text.casefold() not in repeated and not is_contained(plain, joined)
+        )
 
     def texts(self, pairs: Sequence[RawPair], fields: Collection[str]) -> dict[str, tuple[str, ...]]:
         """The plain texts of some fields (`subject`, `place`), each text once."""
@@ -324,15 +365,6 @@ def why_no_region(pairs: Sequence[RawPair], told: Description) -> str | None:
     return "an annotation that describes nothing" if is_annotated and is_empty else None
 
 
-def merged_captions(own: tuple[Caption, ...], shared: tuple[Caption, ...]) -> tuple[Caption, ...]:
-    """Captions in this order: blazons, the captions of the part, the captions of the whole object."""
-    if not own:
-        return shared
-    known = {caption.text.casefold() for caption in own}
-    both = [*own, *(caption for caption in shared if caption.text.casefold() not in known)]
-    return tuple(sorted(both, key=lambda caption: caption.field != "blazon"))[:MAX_CAPTIONS]
-
-
 def _language_of(shared: Description) -> str | None:
     """The language of most captions of the whole object, for pages whose texts are too short to detect."""
     captions = (caption for caption in shared.captions if caption.origin == "institution")
@@ -342,26 +374,3 @@ def _language_of(shared: Description) -> str | None:
 def _whole(pair: RawPair) -> str:
     """A value; if it was cut off, this is stated, so that its beginning is not taken for the whole text."""
     return f"{pair.value} [cut off]" if pair.num_cut else pair.value
-
-
-def _homepage(pairs: Sequence[RawPair], shared: Description) -> str | None:
-    stated = {pair.level: pair.value for pair in reversed(pairs) if pair.field == "homepage"}
-    return stated.get("manifest") or shared.homepage or stated.get("record")
-
-
-def _first_read(*dates: Date | None) -> Date | None:
-    """The first date with years; without one, the first text."""
-    known = [date for date in dates if date]
-    return next(
-        (one for one in known if (one.earliest, one.latest) != (None, None)), known[0] if known else None
-    )
-
-
-def _navigation_date(pairs: Sequence[RawPair]) -> Date | None:
-    """The date by which viewers sort the object, used if there is no other. January 1 mostly means a year."""
-    value = next((pair.value for pair in pairs if pair.field == NAVIGATION_DATE), "")
-    if len(value) >= 10 and value[:4].isdigit() and value[4:5] == "-" and value[:4] != "0000":
-        year = int(value[:4])
-        edtf = value[:4] if value[4:10] == "-01-01" else value[:10]
-        return Date(edtf=edtf, text=value[:40], earliest=year, latest=year)
-    return None

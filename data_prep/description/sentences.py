@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from data_prep.composition import Composition
-from data_prep.description import languages
+from data_prep.description import kinds, languages
+from data_prep.description.date_languages import is_written_in
 from data_prep.description.designations import is_designation
 from iconoclip.people import display_name, person
 from iconoclip.record import Caption, CaptionLevel, CaptionRole, Date
@@ -65,6 +66,8 @@ class Circumstances:
     """Kinds of object, each with its language tag."""
     techniques: tuple[tuple[str, str | None], ...] = field(default=())
     places: tuple[tuple[str, str | None], ...] = field(default=())
+    language: str | None = None
+    """The language of most texts of the record, or of its institution, for words that have no tag."""
 
     def of(self, whole: Circumstances) -> Circumstances:
         """These facts; those that are missing are taken from the whole object."""
@@ -74,16 +77,52 @@ class Circumstances:
             types=self.types or whole.types,
             techniques=self.techniques or whole.techniques,
             places=self.places or whole.places,
+            language=self.language or whole.language,
         )
 
     def values(self, tag: str) -> dict[str, list[str]]:
-        """Type, creator and date in the form that a template needs, for a caption in the language `tag`."""
-        types = [text for text, given in self.types if languages.canonical_tag(given) in (tag, None)]
+        """The facts in the form that a template needs, for a caption in the language `tag`.
+
+        A caption is in one language: kinds and techniques are translated where their words are known
+        (kinds.py), a date in words of another language is shown as years, and what is in another language is
+        left out. Names have no language.
+        """
+        places = [text for text, given in self.places if languages.canonical_tag(given) in (tag, None)]
+        kind = self._words(self.types, tag)[:1]
+        said = [text.casefold() for text in kind]
         return {
-            "type": types[:1],
+            "type": kind,
+            "technique": [text for text in self._words(self.techniques, tag) if text.casefold() not in said],
+            "place": list(dict.fromkeys(places)),
             "creator": _shown_names(self.creators)[:MAX_NAMES],
-            "date": [shown] if self.date and (shown := _shown_date(self.date)) else [],
+            "date": [shown] if self.date and (shown := self._shown_date(self.date, tag)) else [],
         }
+
+    def _words(self, texts: Iterable[tuple[str, str | None]], tag: str) -> list[str]:
+        if tag == languages.UNKNOWN:
+            texts = [(text, given) for text, given in texts if languages.canonical_tag(given) is None]
+            return kinds.in_language(texts, tag)
+        return kinds.in_language([(text, given or self._language_of(text)) for text, given in texts], tag)
+
+    def _language_of(self, text: str) -> str | None:
+        """The language of a word without a tag, as far as it can be known."""
+        if kinds.known_in(text):
+            return None
+        spoken = languages.spoken(text, None, siblings=self.language)
+        return spoken.tag if spoken.tag != languages.UNKNOWN else self.language
+
+    def _shown_date(self, date: Date, tag: str) -> str:
+        shown = _shown_date(date)
+        is_unknown = languages.UNKNOWN in (tag, self.language or languages.UNKNOWN)
+        otherwise = is_unknown or same_language(self.language or tag, tag)
+        if tag == languages.UNKNOWN or is_written_in(shown, tag, otherwise=otherwise):
+            return shown
+        return _years(date)
+
+
+def same_language(one: str, other: str) -> bool:
+    """Whether two tags name the same language, whatever its region or script."""
+    return one.split("-")[0] == other.split("-")[0]
 
 
 def terms_in(role: CaptionRole, text: str, tags: Sequence[str | None]) -> list[Term]:
@@ -167,6 +206,11 @@ def _shown_date(date: Date) -> str:
     text = _MADE.sub("", text)
     if not (":" in text or _CODED.fullmatch(text) or _VOLUME.search(text)):
         return re.sub(r"(?<=\w\w\w)\.$", "", text) if len(text) <= MAX_DATE_CHARS else ""
+    return _years(date)
+
+
+def _years(date: Date) -> str:
+    """The first and the last year; empty if one is not known, or if they are more than a century apart."""
     if date.earliest is None or date.latest is None or date.earliest < 1:
         return ""
     years = (date.earliest, date.latest)
@@ -191,7 +235,11 @@ def _sentence(
     if not any(values.get(role) for role in composition.needs):
         return ""
     template = composition.template(tag)
-    text = template.render({**values, **around.values(tag)})
+    known = around.values(tag)
+    if "technique" in values:
+        values["technique"] = kinds.in_language([(text, None) for text in values["technique"]], tag)
+    shown = {name: known[name] for name in ("type", "creator", "date")}
+    text = template.render({**values, **shown})
     is_alone = sum(len(values.get(role, ())) for role in composition.needs) == 1
     if is_alone and title and composition.max_title_words:
         # A single term is put together with the title.

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from data_prep.composition import Composition
-from data_prep.description import languages
+from data_prep.description import kinds, languages
 from data_prep.description.page_labels import is_page_label, names_a_page, names_a_part
-from data_prep.description.sentences import Circumstances
+from data_prep.description.sentences import Circumstances, same_language
 from iconoclip.record import Caption
 
 # A longer title of a work is the text of a title page, which is too long to be added to a heading.
@@ -24,12 +25,25 @@ _FIRST_SYLLABIC: Final = "\u3040"
 _SYLLABLES_PER_WORD: Final = 3
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _YEAR: Final = re.compile(r"\d{4}")
-_MIN_PAGES: Final = 20
+_MIN_PAGES: Final = 10
+_WORD_OR_NUMBER: Final = re.compile(r"[^\W_]")
 _MAX_REMARK_WORDS: Final = 2
 # "Hedvig Eleonora, 1636-1715, drottning av Sverige"
 _LIFE: Final = re.compile(
     r"[,(]\s*(?:c\w{0,4}\.?\s*)?1\d{3}\s*[-–—]\s*(?:c\w{0,4}\.?\s*)?(?:\d{2}|1[4-9]\d\d|20\d\d)\b"
 )
+
+
+@dataclass(frozen=True)
+class View:
+    """What an image shows of an object with several images."""
+
+    is_page: bool = False
+    part: str | None = None
+    """A part of a book: `front`, `spine`, ... (page_parts.py)."""
+
+
+NOTHING_KNOWN: Final = View()
 
 
 def extended(
@@ -38,22 +52,22 @@ def extended(
     composition: Composition,
     whole: Sequence[Caption] = (),
     *,
-    is_page: bool = False,
+    view: View = NOTHING_KNOWN,
 ) -> tuple[Caption, ...]:
     """The captions. Titles that are too short are joined with facts about their object.
 
     Args:
         around: kind, technique, maker, place and date.
         whole: the captions of the work, if these captions are about a page of it.
-        is_page: whether the image shows a page, so that the title of the work is the title of a book.
+        view: whether the image shows a page or a part of a book, whose title then is named as such.
     """
     titles = [one for one in whole if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
     own = [one for one in captions if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
-    is_page = is_page and composition.max_title_words > 0
-    of_book = [is_page and _is_of_a_book(one) for one in captions]
+    view = view if composition.max_title_words else NOTHING_KNOWN
+    of_book = [view != NOTHING_KNOWN and _is_of_a_book(one) for one in captions]
     return tuple(
         # A remark is one on the object that a title names; a title is not joined with its own variants.
-        _extended(one, around, composition, titles or own * (one.field == "description"), is_page=is_title)
+        _Extension(around, composition, titles or own * (one.field == "description"), view).of(one)
         if is_title or _says_little(one, composition)
         else one
         for one, is_title in zip(captions, of_book, strict=True)
@@ -77,17 +91,30 @@ def shows_a_page(
             volume.
         titles: the titles of the object: a "Map of ..." has no pages.
     """
-    labels = [label for label in labels if is_page_label(label)]
+    # Many servers label pages without a number "-".
+    labels = [
+        label
+        for label in labels
+        if is_page_label(label) or names_a_page(label) or not _WORD_OR_NUMBER.search(label)
+    ]
     if not labels or any(map(names_a_part, labels)):
         return False
-    kinds = " ".join(text for text, _ in (*around.types, *around.techniques)).casefold()
-    words = _WORD.findall(kinds)
-    if any(word.startswith(composition.books) for word in words):
+    if is_book(around, composition):
         return True
+    words = _WORD.findall(_kinds(around))
     words += _WORD.findall(" ".join(titles).casefold())
     if any(word.startswith(composition.not_books) for word in words):
         return False
     return num_images >= _MIN_PAGES or any(map(names_a_page, labels))
+
+
+def is_book(around: Circumstances, composition: Composition) -> bool:
+    """Whether the kind of an object says that it consists of pages."""
+    return any(word.startswith(composition.books) for word in _WORD.findall(_kinds(around)))
+
+
+def _kinds(around: Circumstances) -> str:
+    return " ".join(text for text, _ in (*around.types, *around.techniques)).casefold()
 
 
 def _is_of_a_book(caption: Caption) -> bool:
@@ -120,49 +147,102 @@ def num_words(text: str) -> int:
     return max(len(text.split()), -(-num_syllables // _SYLLABLES_PER_WORD))
 
 
-def _extended(
-    caption: Caption,
-    around: Circumstances,
-    composition: Composition,
-    titles: Sequence[Caption],
-    *,
-    is_page: bool,
-) -> Caption:
-    tag = caption.language
-    same = [one for one in titles if one.language == tag] or titles
-    said = caption.text.casefold()
-    work = next((one.text for one in same if one.text.casefold() not in said), None)
-    values = around.values(tag)
-    values["technique"] = _in_language(around.techniques, tag)
-    values["place"] = _in_language(around.places, tag)
-    whole = f"{said} {work or ''}".casefold()
-    values = {name: [text for text in texts if _is_new(name, text, whole)] for name, texts in values.items()}
-    title = composition.page_of(caption.text, tag) if is_page else caption.text
-    values |= {"title": [title], "work": [work] if work else []}
-    if num_words(caption.text) > composition.max_heading_words:
-        values = {"title": [title]}
-    text = composition.template(tag).render(values, is_title=True)
-    if text == caption.text:
-        return caption
-    changes: dict[str, object] = {"text": text}
-    if caption.language_source in (None, "siblings", "profile"):
-        # A name has no language, but a sentence that contains it has.
-        spoken = languages.spoken(
-            text, None, siblings=languages.dominant((one.text, one.language) for one in same)
-        )
-        if spoken.tag in (languages.UNKNOWN, tag):
-            spoken = languages.Spoken(tag, caption.language_source)
-        changes |= {
-            "language": spoken.tag,
-            "language_source": spoken.source,
-            "language_detected": spoken.is_guess,
+@dataclass(frozen=True)
+class _Extension:
+    """Joins a title with facts about its object."""
+
+    around: Circumstances
+    composition: Composition
+    titles: Sequence[Caption]
+    """Those of the work, if the caption is about a page of it."""
+    view: View
+
+    def of(self, caption: Caption) -> Caption:
+        """The caption with what is known, in one language; unchanged if nothing is new."""
+        tag = self._language(caption)
+        title = self._named(caption, tag)
+        work = self._work(caption, tag)
+        values = {"title": [title], "work": [work] if work else []}
+        if num_words(caption.text) <= self.composition.max_heading_words:
+            values |= self._facts(caption, tag, work or "")
+        text = self.composition.template(tag).render(values, is_title=True)
+        if text == caption.text:
+            return caption
+        is_named = self.view != NOTHING_KNOWN and (_is_of_a_book(caption) or bool(work))
+        return self._spoken(caption, text, tag, is_known=is_named)
+
+    def _language(self, caption: Caption) -> str:
+        """The language of what is added.
+
+        A phrase for a page has words. A title in no known language, or in Latin, takes those of its
+        catalogue.
+        """
+        tag, default = caption.language, self.around.language
+        is_name = tag == languages.UNKNOWN or (tag == "la" and caption.language_source != "source")
+        if not is_name or self.view == NOTHING_KNOWN:
+            return tag
+        known = kinds.known_in(caption.text)
+        of_kind = next((given for _, given in self.around.types if languages.canonical_tag(given)), None)
+        return next(iter(known)) if len(known) == 1 else default or languages.canonical_tag(of_kind) or tag
+
+    def _named(self, caption: Caption, tag: str) -> str:
+        """The title as it is written in a caption of the language `tag`."""
+        if self.view != NOTHING_KNOWN and _is_of_a_book(caption):
+            return self._of_view(caption.text, tag)
+        is_other = not same_language(tag, caption.language) and caption.language != languages.UNKNOWN
+        return self.composition.quoted(caption.text, tag) if is_other else caption.text
+
+    def _of_view(self, title: str, tag: str) -> str:
+        if self.view.part:
+            return self.composition.part_of(self.view.part, title, tag)
+        return self.composition.page_of(title, tag)
+
+    def _work(self, caption: Caption, tag: str) -> str | None:
+        """The title of the work; one in another language is quoted, as a name is."""
+        said = caption.text.casefold()
+        same = [one for one in self.titles if one.language == tag] or self.titles
+        work = next((one for one in same if one.text.casefold() not in said), None)
+        if work is None:
+            return None
+        if self.view != NOTHING_KNOWN and _is_of_a_book(work):
+            return self._of_view(work.text, tag)
+        is_other = languages.UNKNOWN not in (tag, work.language) and not same_language(tag, work.language)
+        return self.composition.quoted(work.text, tag) if is_other else work.text
+
+    def _facts(self, caption: Caption, tag: str, work: str) -> dict[str, list[str]]:
+        whole = f"{caption.text} {work}".casefold()
+        values = self.around.values(tag)
+        for name in ("technique", "place"):
+            values[name] = [text for text in values[name] if len(text) <= _MAX_VALUE_CHARS][:2]
+        return {
+            name: [text for text in texts if _is_new(name, text, whole)] for name, texts in values.items()
         }
-    return caption.model_copy(update=changes)
 
+    def _spoken(self, caption: Caption, text: str, tag: str, *, is_known: bool) -> Caption:
+        """The caption with another text, and the language of this text.
 
-def _in_language(texts: Iterable[tuple[str, str | None]], tag: str) -> list[str]:
-    known = [text for text, given in texts if languages.canonical_tag(given) in (tag, None)]
-    return list(dict.fromkeys(text for text in known if len(text) <= _MAX_VALUE_CHARS))[:2]
+        Args:
+            is_known: whether the text has words of the language `tag`, not only names.
+        """
+        changes: dict[str, object] = {"text": text}
+        if tag != caption.language:
+            changes |= {"language": tag, "language_source": "siblings", "language_detected": True}
+        elif caption.language_source in (None, "siblings", "profile") and not (
+            is_known and tag != languages.UNKNOWN
+        ):
+            # A name has no language, but a sentence that contains it has.
+            same = [one for one in self.titles if one.language == tag] or self.titles
+            spoken = languages.spoken(
+                text, None, siblings=languages.dominant((one.text, one.language) for one in same)
+            )
+            if spoken.tag in (languages.UNKNOWN, tag):
+                spoken = languages.Spoken(tag, caption.language_source)
+            changes |= {
+                "language": spoken.tag,
+                "language_source": spoken.source,
+                "language_detected": spoken.is_guess,
+            }
+        return caption.model_copy(update=changes)
 
 
 def _is_new(name: str, text: str, said: str) -> bool:

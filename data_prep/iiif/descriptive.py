@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from data_prep.description import raw
+from data_prep.description.levels import NAVIGATION_DATE
 from data_prep.description.plain_text import plain_text
 from data_prep.description.raw import raw_pair
 from data_prep.iiif.document import JsonObject, as_list, id_of, objects, type_of, web_address
@@ -48,7 +49,7 @@ def pairs_of_manifest(manifest: JsonObject, identity: str, record: Any = None) -
             found.append(raw_pair("homepage", address, None, "manifest", "homepage"))
             break
     if isinstance(value := manifest.get("navDate"), str) and value:
-        found.append(raw_pair("navDate", value, None, "manifest", raw.NAVIGATION_DATE))
+        found.append(raw_pair("navDate", value, None, "manifest", NAVIGATION_DATE))
     return found + _pairs_of_collections(manifest) + _pairs_of_record(record)
 
 

@@ -7,7 +7,8 @@ because the catalogue lacks it, which means that the source no longer offers it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from data_prep.ledger.absence import drop_unreachable
@@ -64,9 +65,12 @@ def holds_any(ledger: Ledger) -> bool:
     return _exists(ledger, "items")
 
 
-def holds(ledger: Ledger, sample_key: str) -> bool:
-    """Whether an earlier selection contains the sample."""
-    return ledger.database.execute("SELECT 1 FROM items WHERE base = ?", (sample_key,)).fetchone() is not None
+def held(ledger: Ledger, sample_keys: Sequence[str]) -> set[str]:
+    """Those of the samples that an earlier selection contains."""
+    rows = ledger.database.execute(
+        "SELECT base FROM items WHERE base IN (SELECT value FROM json_each(?))", (json.dumps(sample_keys),)
+    )
+    return {str(base) for (base,) in rows}
 
 
 def _exists(ledger: Ledger, rows: str) -> bool:

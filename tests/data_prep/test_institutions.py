@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.institutions import load_profile, normal_label, profile_for, shipped_names
+from data_prep.description.describe import Description
+from data_prep.description.raw import MANIFEST_LABEL, Describer, raw_pair
+from data_prep.institutions import (
+    InstitutionProfile,
+    generic_labels,
+    load_profile,
+    normal_label,
+    profile_for,
+    shipped_names,
+)
 from iconoclip.errors import BadInput, ConfigError
-from iconoclip.rights import canonical_uri
+from iconoclip.record import RawPair
+from iconoclip.rights import canonical_uri, judge
 
 REQUIRED = {
     "gallica",
@@ -116,3 +126,45 @@ def test_a_broken_profile_is_refused_by_name(tmp_path: Path, text: str, complain
     with pytest.raises(BadInput) as caught:
         load_profile(path)
     assert complaint in str(caught.value)
+
+
+TITLE = "Boats coming into the harbour before the storm"
+CREDIT = "Given to the library by the fishermen of the bay"
+LICENCE = "http://creativecommons.org/licenses/by/4.0/"
+
+
+def said_by(profile: InstitutionProfile, *more: RawPair) -> Description:
+    """The description of an object with a title, a licence and a credit as the standard has them."""
+    pairs = [
+        raw_pair("label", TITLE, "en", "manifest", MANIFEST_LABEL),
+        raw_pair("rights", LICENCE, None, "manifest", "rights"),
+        raw_pair("requiredStatement", CREDIT, "en", "manifest", "attribution"),
+        *more,
+    ]
+    return Describer(profile).describe(pairs, 1)
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_a_profile_adds_to_what_the_standard_says_and_replaces_none_of_it(name: str) -> None:
+    told = said_by(load_profile(name))
+    assert [one.text for one in told.captions] == [TITLE]
+    assert told.rights_raw == LICENCE
+    assert told.attribution == CREDIT
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_no_profile_ignores_a_restriction_or_a_credit_of_the_metadata(name: str) -> None:
+    profile = load_profile(name)
+    listed = generic_labels()
+    for label in (*listed["rights"], *listed["attribution"]):
+        meaning, _ = profile.field_of(label)
+        assert meaning in ("rights", "attribution"), f"{label} means {meaning}"
+    told = said_by(profile, raw_pair("Rights", "For private study only", "en", "manifest"))
+    assert told.rights_raw == f"{LICENCE} | For private study only"
+    assert judge(told.rights_raw).train == "no"
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_a_shelfmark_is_no_caption_whatever_the_profile_makes_of_labels(name: str) -> None:
+    pairs = [raw_pair("label", "MS. Laud Misc. 720", None, "manifest", MANIFEST_LABEL)]
+    assert Describer(load_profile(name)).describe(pairs, 1).captions == ()

@@ -83,8 +83,8 @@ def test_a_caption_says_whether_it_is_about_its_page_or_the_whole_work() -> None
     for page in pages:
         levels = {caption.text: caption.level for caption in page.captions}
         assert levels == {
+            # The title of the work is in the caption of the page, so it is no caption of its own.
             "Heron at dusk. A book of birds. Ann Fenn": "page",
-            "A book of birds. Ann Fenn": "work",
             "Forty drawings of water birds": "work",
         }
     (single,) = candidates(manifest(1))

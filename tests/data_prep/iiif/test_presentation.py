@@ -18,7 +18,7 @@ def test_a_manifest_of_version_3() -> None:
     assert candidate.object_type == "painting"
     assert [(c.text, c.language, c.field, c.language_detected) for c in candidate.captions] == [
         ("Portrait of a Lady. painting, Anna Painter", "en", "title", False),
-        ("Portret van een dame. Anna Painter", "nl", "title", False),
+        ("Portret van een dame. schilderij, Anna Painter", "nl", "title", False),
     ]
     assert candidate.service is not None
     assert (candidate.service.id, candidate.service.version, candidate.service.level) == (
@@ -154,7 +154,7 @@ def test_chapters_of_few_pages_describe_them() -> None:
         manifest_3(canvas_3("1", image_3("a")), canvas_3("2", image_3("b")), structures=structures)
     ).candidates
     assert (first.captions[0].text, first.captions[0].field) == (
-        "Die Heilung des Blinden. Portrait of a Lady. Anna Painter",
+        "Die Heilung des Blinden. „Portrait of a Lady“. Gemälde, Anna Painter",
         "contents",
     )
     assert all(caption.field != "contents" for caption in second.captions)
