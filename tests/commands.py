@@ -5,9 +5,11 @@ therefore forks a server once its tests are collected, with all that they import
 the server forks a process per command. A command reads its arguments, its environment and its working folder,
 writes to its own standard streams, gets signals and returns its exit code as any process does.
 
-Programs that start Python themselves, such as SLURM, get the program of `write_python`: a process of it hands
-its
-arguments, environment and streams to the same server, passes signals on, and ends as the command does. When
+To fork a process takes longer the more memory it has: 40 ms with torch, on a slow processor. What needs no
+torch is therefore forked from a second server, which was forked before the tests were collected.
+
+Programs that start Python themselves, such as SLURM, get the program of `write_python`: a process of it
+sends its arguments, environment and streams to a server, forwards signals, and ends as the command does. When
 it is killed, the command is killed.
 
 So do the further ranks that Lightning starts for a training of a command.
@@ -40,9 +42,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
+
+from iconoclip.verbs import VERBS
 
 THE_COMMAND = ("-m", "iconoclip.cli")
+NO_SERVER = "no server: pytest starts them around collection, see tests/conftest.py"
 # A request and its open files in one message: larger than any command line and environment of a test.
 MESSAGE_BYTES = 200_000
 MAX_FILES = 64
@@ -50,9 +55,11 @@ MAX_FILES = 64
 OURS = ("iconoclip", "data_prep", "training", "retrieval", "slurm", "builtin_collections")
 # The process that starts further ranks puts its number here, and each compares it with that of its parent.
 PARENT_OF_RANK = "ICONOCLIP_RANK_OF"
-# These import torch. What is quick to start, starts with the Python of this environment.
+# These import torch.
+WITH_TORCH = ("train", "evaluate", "export", "encode", "index", "search", "serve", "demo")
+# What SLURM starts of these, a server forks; all else starts with the Python of this environment.
 HANDED_OVER = ("train", "evaluate", "export", "encode", "index")
-# So does the decoder of the images of a harvest: it imports numpy and Pillow, and hundreds of tests harvest.
+# What decodes the images of a harvest imports numpy and Pillow, and hundreds of tests harvest.
 DECODER = "data_prep.images.decoding"
 PYTHON = """\
 #!{python} -IS
@@ -63,7 +70,7 @@ sockets = [int(word) for word in words[3:]] if words[:2] == ["-m", {decoder!r}] 
 if not sockets and (words[:2] != ["-m", "iconoclip.cli"] or words[2:3] == [] or words[2] not in {verbs}):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-server.connect({address!r})
+server.connect({light!r} if sockets else {full!r})
 request = {{"words": words, "cwd": os.getcwd(), "env": dict(os.environ)}}
 request |= {{"max_file_bytes": None, "python": __file__, "parent": str(os.getppid())}}
 socket.send_fds(server, [json.dumps(request).encode()], [1, 2, *sockets])
@@ -78,9 +85,20 @@ if code < 0:
 sys.exit(code)
 """
 
-_server: tuple[socket.socket, int, str] | None = None
-_rank_python: Path | None = None
 _processor_seconds = 0.0
+
+
+class _Server(NamedTuple):
+    """A process that forks commands, and what reaches it: this process by `link`, all others by `address`."""
+
+    link: socket.socket
+    pid: int
+    address: str
+
+
+_light: _Server | None = None
+_full: _Server | None = None
+_rank_python: Path | None = None
 
 
 def processor_seconds() -> float:
@@ -89,29 +107,48 @@ def processor_seconds() -> float:
     return _processor_seconds
 
 
-def start_server() -> None:
-    """Fork the server of this process; what is imported now is imported in every command."""
-    global _server, _rank_python
+def start_light_server() -> None:
+    """Fork the server of commands without torch, before the tests and torch are imported."""
+    global _light, _rank_python
+    from data_prep.images.decoders import Decoders
+
+    for name, verb in VERBS.items():
+        if name not in WITH_TORCH:
+            import_module(verb.config.partition(":")[0])
+            import_module(verb.function.partition(":")[0])
+    warm()
+    _rank_python = Path(tempfile.mkdtemp(prefix="iconoclip-")) / "python"
+    Decoders.PROGRAM = (str(_rank_python), "-m", DECODER)
+    _light = _start()
+
+
+def start_full_server() -> None:
+    """Fork the server of all other commands; what is imported now is imported in every command."""
+    global _full
+    _full = _start()
+    write_python(Path(python_program()))
+
+
+def _start() -> _Server:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # No file: the kernel forgets the address together with its last process.
     address = f"\0iconoclip-{os.getpid()}-{secrets.token_hex(8)}"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(address)
-    listener.listen()
-    warm()
+    listener.listen(64)
     gc.collect()
-    from data_prep.images.decoders import Decoders
-
-    program = Path(tempfile.mkdtemp(prefix="iconoclip-")) / "python"
-    Decoders.PROGRAM = (str(program), "-m", DECODER)
     pid = os.fork()
     if pid == 0:
-        ours.close()
-        _serve(theirs, listener)
+        for end in (ours, _light and _light.link):
+            if end:
+                end.close()
+        try:
+            _serve(theirs, listener)
+        finally:
+            os._exit(1)  # never back into the tests, whatever happened
     theirs.close()
     listener.close()
-    _server = ours, pid, address
-    _rank_python = write_python(program)
+    return _Server(ours, pid, address)
 
 
 def warm() -> None:
@@ -126,14 +163,15 @@ def warm() -> None:
     assert is_page_label("fol. 3r")
 
 
-def stop_server() -> None:
-    """End the server of this process, if there is one; commands that still run are left alone."""
-    global _server, _rank_python
-    if _server is not None:
-        address, pid, _ = _server
-        address.close()
-        os.waitpid(pid, 0)
-        _server = None
+def stop_servers() -> None:
+    """End the servers of this process, if there are any; commands that still run are left alone."""
+    global _light, _full, _rank_python
+    for server in (_light, _full):
+        if server is not None:
+            server.link.shutdown(socket.SHUT_RDWR)  # others may have copies of it
+            server.link.close()
+            os.waitpid(server.pid, 0)
+    _light = _full = None
     if _rank_python is not None:
         shutil.rmtree(_rank_python.parent)
         _rank_python = None
@@ -141,7 +179,7 @@ def stop_server() -> None:
 
 def python_program() -> str:
     """The program of `write_python` that this process wrote for its own commands."""
-    assert _rank_python is not None, "no server: pytest starts it after collection, see tests/conftest.py"
+    assert _rank_python is not None, NO_SERVER
     return str(_rank_python)
 
 
@@ -149,9 +187,10 @@ def write_python(file: Path) -> Path:
     """Write a program that replaces Python where another program starts a command; returns its path. For
     everything else it behaves as the Python of this environment.
     """
-    assert _server is not None, "no server: pytest starts it after collection, see tests/conftest.py"
-    words = {"python": sys.executable, "verbs": HANDED_OVER, "decoder": DECODER, "address": _server[2]}
-    file.write_text(PYTHON.format(**words))
+    assert _light is not None, NO_SERVER
+    assert _full is not None, NO_SERVER
+    words = {"python": sys.executable, "verbs": HANDED_OVER, "decoder": DECODER}
+    file.write_text(PYTHON.format(**words, light=_light.address, full=_full.address))
     file.chmod(0o755)
     return file
 
@@ -171,7 +210,6 @@ class Command:
 
         `max_file_bytes` simulates a full disk: no file may grow past it.
         """
-        assert _server is not None, "no server: pytest starts it after collection, see tests/conftest.py"
         self.words = [str(word) for word in words]
         self.returncode: int | None = None
         self._streams = [os.memfd_create(name) for name in ("stdout", "stderr")]
@@ -184,9 +222,14 @@ class Command:
             "max_file_bytes": max_file_bytes,
             "rank_python": str(_rank_python),
         }
-        socket.send_fds(_server[0], [json.dumps(request).encode()], [*self._streams, status.fileno()])
+        server = _light if self._is_light() else _full
+        assert server is not None, NO_SERVER
+        socket.send_fds(server.link, [json.dumps(request).encode()], [*self._streams, status.fileno()])
         status.close()
         self.pid = int(self._message(60))
+
+    def _is_light(self) -> bool:
+        return tuple(self.words[:2]) == THE_COMMAND and self.words[2:3] not in ([verb] for verb in WITH_TORCH)
 
     @property
     def stdout(self) -> str:
@@ -253,77 +296,94 @@ def _text(number: int) -> str:
     return os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace")
 
 
-def _serve(address: socket.socket, listener: socket.socket) -> NoReturn:
-    """Fork a supervisor for each request until the worker closes its end or dies."""
+def _serve(link: socket.socket, listener: socket.socket) -> NoReturn:
+    """Fork a process per request until the worker closes its end or dies. Forward signals, and report
+    exit codes.
+    """
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when this ends
+    running: dict[int, _Running] = {}  # by the descriptor that is ready when it has ended
+    followed: dict[int, _Running] = {}  # by the socket through which signals come
     while True:
-        ready, _, _ = select.select([address, listener], [], [])
-        asking = address if address in ready else listener.accept()[0]
-        message, numbers, _, _ = socket.recv_fds(asking, MESSAGE_BYTES, MAX_FILES)
-        if not message and asking is address:
-            os._exit(0)
-        if asking is not address:
-            numbers.append(asking.detach())
-        if os.fork() == 0:
-            address.close()
-            listener.close()
-            try:
-                _supervise(json.loads(message), numbers)
-            finally:
-                os._exit(1)  # never back into the tests, whatever happened
-        for number in numbers:
-            os.close(number)
+        # New requests come last: they may get the numbers of descriptors that were closed before them.
+        for ready in select.select([*running, *followed, link, listener], [], [])[0]:
+            if ready in running:
+                ended = running.pop(ready)
+                followed.pop(ended.status, None)
+                ended.report()
+                os.close(ready)
+            elif ready in followed:
+                if not followed[ready].pass_signal():
+                    del followed[ready]
+            elif isinstance(ready, socket.socket):
+                asking = link if ready is link else listener.accept()[0]
+                message, files, _, _ = socket.recv_fds(asking, MESSAGE_BYTES, MAX_FILES)
+                if not message and asking is link:
+                    os._exit(0)
+                if asking is not link:
+                    files.append(asking.detach())
+                if message:
+                    command = _fork(json.loads(message), files)
+                    running[os.pidfd_open(command.pid)] = command
+                    if command.is_followed:
+                        followed[command.status] = command
 
 
-def _supervise(request: dict[str, object], numbers: list[int]) -> NoReturn:
-    """Fork the command, report its process id, wait for it, and report its exit code and processor
-    seconds."""
-    *files, status = numbers
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    child = os.fork()
-    if child == 0:
+def _fork(request: dict[str, object], files: list[int]) -> _Running:
+    """Fork a command and report its process id. The last of `files` is the socket of the process that waits
+    for it.
+    """
+    *files, status = files
+    command = _Running(os.fork(), status, "python" in request)
+    if command.pid == 0:
         os.close(status)
-        os.setpgid(0, 0 if "python" in request else os.getpgid(0))
         _become(request, files)
     for number in files:
         os.close(number)
+    if command.is_followed:
+        with contextlib.suppress(OSError):  # it has set its group itself, or has ended
+            os.setpgid(command.pid, command.pid)
     # The process that sent the request may have been killed since.
     with contextlib.suppress(OSError):
-        os.write(status, str(child).encode())
-    if "python" in request:
-        with contextlib.suppress(OSError):  # it has set its group itself, or has ended
-            os.setpgid(child, child)
-        _pass_signals(status, child)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with contextlib.suppress(OSError):
-        os.write(status, json.dumps([code, used.ru_utime + used.ru_stime]).encode())
-    os._exit(0)
+        os.write(status, str(command.pid).encode())
+    return command
 
 
-def _pass_signals(status: int, child: int) -> None:
-    """Forward to a command the signals that its proxy process gets, and SIGKILL when the proxy has ended,
-    until it ends.
-    """
-    ended = os.pidfd_open(child)
-    while ended not in select.select([ended, status], [], [])[0]:
+class _Running(NamedTuple):
+    """A command of a server, and the socket of the process that waits for it."""
+
+    pid: int
+    status: int
+    is_followed: bool
+
+    def report(self) -> None:
+        """Report its exit code and its processor seconds, now that it has ended."""
+        _, code, used = os.wait4(self.pid, 0)
+        answer = [os.waitstatus_to_exitcode(code), used.ru_utime + used.ru_stime]
+        with contextlib.suppress(OSError):
+            os.write(self.status, json.dumps(answer).encode())
+        os.close(self.status)
+
+    def pass_signal(self) -> bool:
+        """Forward the signal that its proxy process got. If the proxy has ended: SIGKILL, and False."""
         message = b""
         with contextlib.suppress(ConnectionError):
-            message = os.read(status, 100)
-        if not message:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
-            return
-        os.kill(child, int(message))
+            message = os.read(self.status, 100)
+        with contextlib.suppress(ProcessLookupError):
+            if not message:
+                os.killpg(self.pid, signal.SIGKILL)
+            else:
+                os.kill(self.pid, int(message))
+        return bool(message)
 
 
 def _become(request: dict[str, object], files: list[int]) -> NoReturn:
-    """Turn this process into the command, and end as Python would.
+    """Turn this process, just forked, into the command, and end as Python would.
 
     `files` are its standard output, its standard error, and the sockets that its last words name.
     """
+    if "python" in request:
+        os.setpgid(0, 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, file in zip((1, 2), files[:2], strict=True):
         os.dup2(file, number)

@@ -104,6 +104,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(processor_time)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the server of small commands; the process that distributes tests to workers runs none."""
+    if not getattr(session.config.option, "numprocesses", None):
+        commands.start_light_server()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Choose between the short and the long tests, and start what takes longest first; all others keep their
     order.
@@ -119,18 +125,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the server that forks commands, once everything is imported; the process that distributes tests
-    runs none."""
+    """Start the server of the other commands, once everything is imported."""
     gc.enable()
     if session.items:
-        commands.start_server()
+        commands.start_full_server()
     # Everything that exists now lives to the end: garbage collection need not look at it again.
     gc.freeze()
 
 
 def pytest_unconfigure() -> None:
-    """End the server that forks commands."""
-    commands.stop_server()
+    """End the servers that fork commands."""
+    commands.stop_servers()
 
 
 @pytest.hookimpl(optionalhook=True)

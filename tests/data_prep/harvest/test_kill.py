@@ -3,97 +3,38 @@ bytes."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iconoclip.shardset import ShardSet
-from tests.commands import python_program
+from tests.commands import THE_COMMAND, Command
 from tests.data_prep.harvest.harvesting import REPORT, files
 
 # Fewer in the usual run; ICONOCLIP_KILLS=50 for the long one.
 NUM_KILLS = int(os.environ.get("ICONOCLIP_KILLS", "3"))
 
-# Imports once, then forks a harvest for each line of words it reads: so a kill costs no second of imports.
-FORKER = """
-import os, sys
-from iconoclip.cli import main
-import data_prep.harvest.verb, data_prep.contribute.pack
-import py3langid, PIL.JpegImagePlugin, httpx2, httpcore2, protego
-from data_prep.images.decoders import Decoders
-from tests.commands import DECODER, warm
-warm()
-Decoders.PROGRAM = (sys.argv[1], "-m", DECODER)
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os._exit(main(line.split("\\t")[:-1]))
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
 
-
-class Forker:
-    """Runs `iconoclip` command lines in forked processes that can be killed."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", FORKER, python_program()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log.open("w"),
-            text=True,
-        )
-
-    def run(
-        self, words: list[str], until: Callable[[], bool] | float | None = None, number: int = signal.SIGKILL
-    ) -> int:
-        """Run a command; send it a signal after some seconds or once something is so. Returns its exit
-        code."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write("\t".join(words) + "\t\n")
-        self._process.stdin.flush()
-        child = int(self._process.stdout.readline())
-        if callable(until):
-            deadline = time.monotonic() + 60
-            while not until() and time.monotonic() < deadline:
-                time.sleep(0.005)
-        elif until is not None:
-            time.sleep(until)
-        if until is not None:
-            # It may have ended by itself; its parent has not reaped it before the code is printed.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, number)
-        return int(self._process.stdout.readline())
-
-    @property
-    def said(self) -> str:
-        return self._log.read_text()
-
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    forker = Forker(tmp_path_factory.mktemp("forker") / "stderr.txt")
-    yield forker
-    forker.close()
+def run(
+    words: list[str], until: Callable[[], bool] | float | None = None, number: int = signal.SIGKILL
+) -> int:
+    """Run a command; send it a signal after some seconds or once a condition holds. Returns its exit code."""
+    command = Command([*THE_COMMAND, *words])
+    if callable(until):
+        deadline = time.monotonic() + 60
+        while not until() and time.monotonic() < deadline:
+            time.sleep(0.005)
+    elif until is not None:
+        time.sleep(until)
+    if until is not None:
+        command.send_signal(number)
+    return command.wait()
 
 
 def words(archive: Any, out: Path) -> list[str]:
@@ -119,9 +60,9 @@ def images(archive: Any) -> list[str]:
     return [path for path in archive.paths if path.startswith("/image/")]
 
 
-def test_killed_at_random_moments_gives_the_same_bytes(large, tmp_path, forker):
+def test_killed_at_random_moments_gives_the_same_bytes(large, tmp_path):
     started = time.monotonic()
-    assert forker.run(words(large, tmp_path / "calm")) == 3
+    assert run(words(large, tmp_path / "calm")) == 3
     whole = time.monotonic() - started
     calm = files(tmp_path / "calm", but=REPORT)
     assert len(calm) > 5
@@ -129,7 +70,7 @@ def test_killed_at_random_moments_gives_the_same_bytes(large, tmp_path, forker):
     num_kills = num_harvests = 0
     while num_kills < NUM_KILLS:
         out = tmp_path / f"killed-{num_harvests}"
-        code = forker.run(words(large, out), until=moments.uniform(0.0, 0.7) * whole)
+        code = run(words(large, out), until=moments.uniform(0.0, 0.7) * whole)
         num_kills += code == -signal.SIGKILL
         if code == 3:
             assert files(out, but=REPORT) == calm
@@ -138,13 +79,13 @@ def test_killed_at_random_moments_gives_the_same_bytes(large, tmp_path, forker):
             # A reader never sees half a set.
             ShardSet(out).verify()
     out = tmp_path / f"killed-{num_harvests}"
-    assert forker.run(words(large, out)) == 3, forker.said
+    assert run(words(large, out)) == 3
     assert files(out, but=REPORT) == calm
 
 
-def test_killed_while_packing(large, tmp_path, forker):
+def test_killed_while_packing(large, tmp_path):
     """The moments between the last image and the finished set, where most could go wrong."""
-    assert forker.run(words(large, tmp_path / "calm")) == 3
+    assert run(words(large, tmp_path / "calm")) == 3
     out = tmp_path / "killed"
     packing = out / ".harvest" / "packing"
     for delay in (0.0, 0.01, 0.03, 0.05, 0.08, 0.12):
@@ -152,44 +93,44 @@ def test_killed_while_packing(large, tmp_path, forker):
         def is_packing(delay: float = delay) -> bool:
             return packing.exists() and not time.sleep(delay)
 
-        if forker.run(words(large, out), until=is_packing) == 3:
+        if run(words(large, out), until=is_packing) == 3:
             break
-    assert forker.run(words(large, out)) == 3
+    assert run(words(large, out)) == 3
     assert files(out, but=REPORT) == files(tmp_path / "calm", but=REPORT)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_stop_keeps_all_that_arrived(large, tmp_path, forker, number):
-    assert forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 30, number=number) == 75
+def test_a_signal_to_stop_keeps_all_that_arrived(large, tmp_path, number):
+    assert run(words(large, tmp_path), until=lambda: len(images(large)) > 30, number=number) == 75
     assert not (tmp_path / "shardset.json").exists()
     first = images(large)
-    assert forker.run(words(large, tmp_path)) == 3
+    assert run(words(large, tmp_path)) == 3
     twice = set(first) & set(images(large)[len(first) :])
     # Those whose transfer was cut are requested again; eight at most were under way.
     assert len(twice) <= 8
     assert len(ShardSet(tmp_path)) == 59
 
 
-def test_one_harvest_at_a_time_in_a_folder(large, tmp_path, forker):
+def test_one_harvest_at_a_time_in_a_folder(large, tmp_path):
     from data_prep.ledger.ledger import Ledger
     from iconoclip.errors import BadInput
 
     with Ledger(tmp_path / ".harvest"):
-        assert forker.run(words(large, tmp_path)) == 2
+        assert run(words(large, tmp_path)) == 2
         with pytest.raises(BadInput, match="another process"):
             Ledger(tmp_path / ".harvest")
-    assert forker.run(words(large, tmp_path)) == 3
+    assert run(words(large, tmp_path)) == 3
 
 
-def test_damaged_spool_is_fetched_again(large, tmp_path, forker):
+def test_damaged_spool_is_fetched_again(large, tmp_path):
     """Bytes that the disk lost between two runs are noticed by their checksum."""
-    code = forker.run(words(large, tmp_path), until=lambda: len(images(large)) > 50, number=signal.SIGTERM)
+    code = run(words(large, tmp_path), until=lambda: len(images(large)) > 50, number=signal.SIGTERM)
     assert code == 75
     spool = tmp_path / ".harvest" / "spool-000000.bin"
     with spool.open("r+b") as file:
         file.seek(spool.stat().st_size // 3)
         file.write(b"\0" * 500)
-    assert forker.run(words(large, tmp_path)) == 3, forker.said
+    assert run(words(large, tmp_path)) == 3
     shardset = ShardSet(tmp_path)
     shardset.verify()
     assert len(shardset) == 59
