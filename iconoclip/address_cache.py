@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from iconoclip import transfer
+from iconoclip import locks, transfer
 from iconoclip.addresses import embedded, host_and_port, literal_address
-from iconoclip.errors import BadInput, DamagedData
+from iconoclip.errors import BadInput, DamagedData, IconoclipError, TryAgainLater
 from iconoclip.files import atomic_write, sha256_of
 
 ORIGIN_NAME: Final = ".origin"
 ROWS_NAME: Final = "rows.json"
+# How long a process waits for others to download shards, before it gives up.
+SECONDS_TO_WAIT: Final = 1800.0
 _GIGABYTE: Final = 1_000_000_000
 # What a manifest may name. A user may name any other address that fsspec reads.
 _SCHEMES: Final = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "hf", "memory")
@@ -115,10 +117,30 @@ def cached_shard(address: str, sha256: str, num_bytes: int) -> Path:
         TryAgainLater: the server still fails after all retries, or the disk is full.
     """
     path = cache_folder() / "shards" / f"{sha256}.tar"
-    if path.is_file():
-        with contextlib.suppress(OSError):
-            os.utime(path)
-        return path
+    if not path.is_file():
+        # The loader processes of a rank need the same shard at the same moment: one of them downloads it.
+        # There are a few locks for all shards, because the file of a lock is never removed.
+        lock = path.with_name(f".{sha256[0]}.lock")
+        with locks.hold(lock, _busy(address), timeout_seconds=SECONDS_TO_WAIT):
+            if not path.is_file():
+                _download(address, path, sha256, num_bytes)
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return path
+
+
+def _busy(address: str) -> locks.Busy:
+    def busy(holder: str) -> IconoclipError:
+        return TryAgainLater(
+            f"the shard is being downloaded by {holder}, for half an hour now",
+            where=address,
+            remedy="run the same command again; if that process hangs, end it",
+        )
+
+    return busy
+
+
+def _download(address: str, path: Path, sha256: str, num_bytes: int) -> None:
     _make_room(num_bytes)
     with atomic_write(path) as file:
         transfer.download(address, Path(file.name), num_bytes)
@@ -126,7 +148,6 @@ def cached_shard(address: str, sha256: str, num_bytes: int) -> Path:
             raise DamagedData(
                 "a shard's checksum differs from shardset.json", where=address, remedy="upload the set again"
             )
-    return path
 
 
 def is_cached(sha256: str) -> bool:

@@ -139,7 +139,10 @@ class TrainConfig(Config):
         for name, leaf in HEADS.items():
             if isinstance(present.get(name), str):
                 present[name] = {leaf: present[name]}
-        return super().from_older(present)
+        tree = super().from_older(present)
+        # Earlier versions had one order, which had no name.
+        tree["data"] = {"order": "windows", **tree.get("data", {})}
+        return tree
 
     @model_validator(mode="before")
     @classmethod

@@ -71,10 +71,25 @@ class DataConfig(Config):
         description="keep decoded images in memory, in each loading process, when the whole set fits in "
         "this many megabytes",
     )
-    block_samples: int = Field(
-        256, ge=1, description="neighbouring samples of a shard that are read together"
+    order: Literal["streams", "windows"] = Field(
+        "streams",
+        description="streams: each part of a batch reads shards of its own, and pages of one object come far "
+        "apart; windows: the order of runs of earlier versions",
     )
-    window_blocks: int = Field(64, ge=1, description="blocks whose samples are shuffled together")
+    streams: int = Field(
+        64, ge=1, description="parts of a batch that each read shards of their own; at least the ranks"
+    )
+    stream_samples: int = Field(
+        131_072,
+        ge=1,
+        description="samples of a stream that are shuffled together; their shards are read at the same time",
+    )
+    block_samples: int = Field(
+        256, ge=1, description="with order windows: neighbouring samples of a shard that are read together"
+    )
+    window_blocks: int = Field(
+        64, ge=1, description="with order windows: blocks whose samples are shuffled together"
+    )
     verify_shards: bool = Field(
         True, description="compare every shard with its checksum before the first step"
     )

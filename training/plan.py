@@ -15,11 +15,12 @@ from training.config_groups import LossConfig, ModelConfig
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop
 from training.data.loader import TrainingSamples
-from training.data.order import EpochOrder, Schedule, quotas
+from training.data.order import Schedule
 from training.data.samples import Samples
 from training.data.samples import load as load_samples
 from training.model import Changes, LoadedModel, load_model
 from training.module import Recipe
+from training.schedule import make_schedule
 from training.world import World, asked_of
 
 
@@ -83,14 +84,7 @@ def make_plan(config: TrainConfig) -> Plan:
             where=", ".join(config.shardsets),
             remedy=f"set schedule.batch_size to {len(samples)} or less, or add shard sets",
         )
-    order = EpochOrder(
-        samples.shard_lengths,
-        config.seed,
-        config.data.block_samples,
-        config.data.window_blocks,
-        quotas(samples.institution_N, config.data.institution_alpha, samples.weight_N),
-    )
-    schedule = Schedule(order, config.schedule.batch_size)
+    schedule = make_schedule(config, samples.shard_lengths, samples.institution_N, samples.weight_N)
     return Plan(config, samples, schedule, schedule.num_steps(config.schedule.epochs))
 
 

@@ -50,7 +50,8 @@ def existing(run: RunDir, config: TrainConfig) -> Path | None:
             f"the run was started with {name} {before[name]!r}, not {now[name]!r}"
             + (f" (and {others} more differ)" if others else ""),
             where=run.config_path,
-            remedy="choose another --run_dir for another run, or give the first values again",
+            remedy="choose another --run_dir for another run, or continue this one with "
+            f"--{name} {before[name]}",
         )
     path, damaged = checkpoints.latest_sound(run.checkpoints)
     for bad in damaged:

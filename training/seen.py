@@ -22,9 +22,10 @@ from iconoclip.rundir import RunDir
 from iconoclip.withdrawals import read_list
 from training.checkpoint import folder as checkpoints
 from training.config import SeenConfig, TrainConfig
-from training.data.order import EpochOrder, Schedule, quotas
+from training.data.order import Schedule
 from training.data.samples import Samples
 from training.data.selection import codes
+from training.schedule import make_schedule
 
 
 def seen(config: SeenConfig) -> int:
@@ -162,8 +163,4 @@ def _replaced(run: RunDir, step: int) -> Iterator[tuple[str, str]]:
 def _schedule(config: TrainConfig, table: pa.Table) -> Schedule:
     lengths = tuple(np.bincount(codes(table["shard"])).tolist())
     weights = table["weight"].to_numpy() if "weight" in table.column_names else None
-    shares = quotas(table["institution"].to_numpy(), config.data.institution_alpha, weights)
-    return Schedule(
-        EpochOrder(lengths, config.seed, config.data.block_samples, config.data.window_blocks, shares),
-        config.schedule.batch_size,
-    )
+    return make_schedule(config, lengths, table["institution"].to_numpy(), weights)

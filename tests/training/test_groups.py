@@ -25,7 +25,9 @@ MakeConfig = Callable[..., TrainConfig]
 
 
 # Fields that were in a group from the beginning.
-LATER_FIELDS = {"data.level_weights", "data.role_weights"}
+LATER_FIELDS = {
+    "data.level_weights", "data.role_weights", "data.order", "data.streams", "data.stream_samples",
+}  # fmt: skip
 
 
 def old_names() -> dict[str, str]:
@@ -79,13 +81,18 @@ def test_groups_round_trip(make_config: MakeConfig, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config))
     assert load(TrainConfig, path) == config
-    assert build(TrainConfig, TrainConfig.from_older(flat(config)), "old") == config
+    # The order of that version had no name.
+    old = changed(config, **{"data.order": "windows"})
+    assert build(TrainConfig, TrainConfig.from_older(flat(config)), "old") == old
 
 
 def test_a_run_of_the_version_without_groups_is_continued_exported_and_asked(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    config = make_config(validation_split="none", lora_rank=2, precision="bfloat16", institution_alpha=0.5)
+    config = make_config(
+        validation_split="none", lora_rank=2, precision="bfloat16", institution_alpha=0.5,
+        **{"data.order": "windows"},
+    )  # fmt: skip
     train(changed(config, max_steps=3))
     run = RunDir(config.run_dir)
     run.config_path.write_text(yaml.safe_dump(flat(changed(config, max_steps=3))))
@@ -94,6 +101,10 @@ def test_a_run_of_the_version_without_groups_is_continued_exported_and_asked(
     assert "parametrizations" not in (tmp_path / "model" / "README.md").read_text()
     with pytest.raises(ConfigError, match=r"started with optimizer.learning_rate 0\.001, not 0\.002"):
         train(changed(config, learning_rate=2e-3))
+    # With another order, the rest of the epoch would repeat some samples and leave out others.
+    with pytest.raises(ConfigError, match=r"started with data\.order 'windows', not 'streams'") as caught:
+        train(changed(config, **{"data.order": "streams"}))
+    assert "continue this one with --data.order windows" in str(caught.value.remedy)
     train(changed(config, max_steps=5))
     assert [line["step"] for line in run.metrics() if "loss" in line] == [1, 2, 3, 4, 5]
     key = "north-0000000000000000"

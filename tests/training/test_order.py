@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from training.data.order import EpochOrder, RankBatches, Schedule, quotas
 from training.data.randomness import mix, uniform
+from training.data.streams import StreamOrder
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=6).map(tuple)
 
@@ -21,11 +22,16 @@ def test_every_sample_comes_exactly_once_per_epoch(
     assert sorted(rows.tolist()) == list(range(sum(lengths)))
 
 
-@given(LENGTHS, st.integers(0, 100), st.integers(1, 8), st.sampled_from([1, 2, 3, 4]), st.floats(0.5, 3))
+@given(
+    LENGTHS, st.integers(0, 100), st.integers(1, 8), st.sampled_from([1, 2, 3, 4]), st.floats(0.5, 3),
+    st.sampled_from([0, 1, 5, 40]), st.integers(1, 5),
+)  # fmt: skip
 def test_ranks_share_each_batch_and_all_have_the_same_number_of_them(
-    lengths: tuple[int, ...], seed: int, share: int, num_ranks: int, epochs: float
+    lengths: tuple[int, ...], seed: int, share: int, num_ranks: int, epochs: float, window: int, streams: int
 ) -> None:
-    order = EpochOrder(lengths, seed, 4, 2)
+    order: EpochOrder | StreamOrder = EpochOrder(lengths, seed, 4, 2)
+    if window:
+        order = StreamOrder(lengths, seed, share * num_ranks, streams, window)
     alone = Schedule(order, share * num_ranks)
     num_steps = alone.num_steps(epochs)
     by_rank = [
@@ -109,3 +115,91 @@ def test_draws_are_uniform_and_unrelated() -> None:
     assert np.corrcoef(draws[:-1], draws[1:])[0, 1] == pytest.approx(0, abs=0.013)
     assert np.corrcoef(draws, uniform(1, 1, np.arange(100_000)))[0, 1] == pytest.approx(0, abs=0.013)
     assert len(np.unique(mix(0, np.arange(100_000)))) == 100_000
+
+
+def test_an_epoch_of_streams_with_quotas_has_each_row_as_often_as_it_should() -> None:
+    institutions = np.repeat([0, 1, 2], [500, 60, 7])
+    shares = quotas(institutions, 0.3)
+    order = StreamOrder((300, 200, 60, 7), 5, 12, 4, 50, shares)
+    for epoch in (0, 3):
+        wanted = EpochOrder((300, 200, 60, 7), 5, institution_quotas=shares).repeats(epoch)
+        assert wanted is not None
+        assert wanted.max() > 10
+        assert np.bincount(order.rows(epoch), minlength=567).tolist() == wanted.tolist()
+
+
+# 240 shards of 400 pages, in books of 20: 96,000 samples, 16 streams of 8 samples.
+BOOKS = StreamOrder((400,) * 240, 1, 128, 16, 3_000)
+NUM_STEPS = 96_000 // 128
+
+
+def shards_and_books(order: StreamOrder | EpochOrder, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """The shard and the book of each sample, a row for each batch of 128."""
+    rows = order.rows(epoch).reshape(-1, 128)
+    return rows // 400, rows // 20
+
+
+def same_book(book_TB: np.ndarray) -> float:  # type: ignore[type-arg]
+    """The mean number of pairs of one book in a batch."""
+    counts = [np.unique(book_B, return_counts=True)[1] for book_B in book_TB]
+    return float(np.mean([(one * (one - 1) // 2).sum() for one in counts]))
+
+
+def test_a_node_reads_its_own_shards_and_each_once() -> None:
+    assert BOOKS.num_streams == 16
+    for num_nodes in (1, 2, 4, 8):
+        shard_TB, _ = shards_and_books(BOOKS)
+        by_node = [np.unique(part) for part in np.split(shard_TB, num_nodes, axis=1)]
+        # A shard that is cut between two streams may be read by two nodes.
+        assert 240 <= sum(map(len, by_node)) <= 240 + 15
+        # From the first batch that needs a shard to the last one, no more passes than two windows.
+        for shards_TB in np.split(shard_TB, num_nodes, axis=1):
+            for shard in np.unique(shards_TB)[:20]:
+                steps = np.flatnonzero((shards_TB == shard).any(axis=1))
+                assert np.ptp(steps) <= 2 * 1.5 * 3_000 / 8
+
+
+def test_a_rank_takes_several_samples_of_each_shard_that_it_reads() -> None:
+    def mean_run(order: StreamOrder | EpochOrder) -> float:
+        ranks_TRB = shards_and_books(order)[0].reshape(NUM_STEPS, 2, 64)
+        return 64 / float(np.mean([len(np.unique(one)) for step in ranks_TRB for one in step]))
+
+    # 8 streams with windows of 7.5 shards each read from about 8 x 8.5; a stream takes 8 of them.
+    one_stream = np.mean([len(np.unique(step[:8])) for step in shards_and_books(BOOKS)[0]])
+    assert one_stream < 8
+    few = StreamOrder((400,) * 240, 1, 128, 16, 800)
+    # Windows of two shards lie over three (over four where a window is long): 8 samples of 3 shards.
+    assert mean_run(few) > 2
+    assert mean_run(few) > 1.3 * mean_run(BOOKS)
+    # Before: 64 draws of 64 blocks, of 40.6 distinct ones on average.
+    assert mean_run(EpochOrder((400,) * 240, 1, 64, 64)) < 1.8
+
+
+def test_pages_of_a_book_come_far_apart() -> None:
+    uniform_pairs = 128 * 127 / 2 * 19 / 95_999
+    shuffled = np.random.default_rng(0).permutation(96_000).reshape(-1, 128) // 20
+    assert same_book(shuffled) == pytest.approx(uniform_pairs, rel=0.1)
+    # Of the order before, ten times as many; of streams, no more than of a uniform shuffle.
+    assert same_book(shards_and_books(EpochOrder((400,) * 240, 1, 64, 64))[1]) > 10 * uniform_pairs
+    for epoch in (0, 1):
+        assert same_book(shards_and_books(BOOKS, epoch)[1]) < uniform_pairs
+
+
+def test_which_samples_meet_differs_from_epoch_to_epoch() -> None:
+    first, second = (BOOKS.rows(epoch) for epoch in (0, 1))
+    steps = np.empty((2, 96_000), dtype=np.int64)
+    for number, rows in enumerate((first, second)):
+        steps[number, rows] = np.arange(96_000) // 128
+    # Samples of one batch of the first epoch are in as many batches of the second as if drawn at random.
+    apart = [len(np.unique(steps[1][steps[0] == step])) for step in range(0, NUM_STEPS, 50)]
+    # 128 draws of 750 batches hit 118 of them.
+    assert np.mean(apart) > 100
+
+
+def test_a_small_set_is_shuffled_as_a_whole() -> None:
+    order = StreamOrder((50,), 3, 8)
+    assert order.num_streams == 1
+    assert sorted(order.rows(0).tolist()) == list(range(50))
+    # Of neighbouring samples, as many meet as in a uniform shuffle at most.
+    meet = [np.abs(np.diff(np.sort(order.rows(epoch)[:48].reshape(6, 8)))) == 1 for epoch in range(200)]
+    assert np.mean(meet) < 8 / 50

@@ -22,7 +22,7 @@ from iconoclip.rights import judge
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
 from training.config_groups import DataConfig
 from training.data.captions import CaptionSampler, caption_weights
-from training.data.columns import FileSink, mapped
+from training.data.columns import FileSink, checksums, mapped
 from training.data.images import Crop, decode
 from training.data.loader import TrainingSamples, make_loader
 from training.data.numbers import caption_numbers, notation_numbers, text_numbers
@@ -315,7 +315,7 @@ def test_texts_of_more_than_two_gigabytes_are_one_table(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "columns")
     with sink.opened():
         facts = select([Long()], split="all", policy="open", sink=sink)  # type: ignore[list-item]
-    flat = Samples((), mapped(tmp_path / "columns", facts, sink.checksums())).captions
+    flat = Samples((), mapped(tmp_path / "columns", facts, checksums(tmp_path / "columns"))).captions
     assert len(flat) == 550_000
     assert flat.text.nbytes > 2**31
     assert flat.text[549_999].as_py() == "x" * 4_000

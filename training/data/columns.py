@@ -22,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.errors import DamagedData
-from iconoclip.files import sha256_of
 
 Array = npt.NDArray[Any]
 # The type of each column. `..._first` says where the part of each row begins, and has one entry more.
@@ -49,6 +48,7 @@ DTYPES: Final[Mapping[str, str]] = {
     "text": "u1",
     "text_first": "<i8",
 }
+BYTES_OF_A_SUM: Final = 2**20
 # A missing year, in the columns `earliest` and `latest`.
 NO_YEAR: Final = -(2**31)
 
@@ -156,12 +156,11 @@ class MemorySink:
 
 
 class FileSink:
-    """Appends the parts of columns to one file per column, and hashes what it writes."""
+    """Appends the parts of columns to one file per column."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, IO[bytes]] = {}
-        self._hashes = {name: hashlib.sha256() for name in DTYPES}
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -173,13 +172,7 @@ class FileSink:
 
     def append(self, name: str, values: Array) -> None:
         """Add a part to the end of a column."""
-        data = np.ascontiguousarray(values, dtype=DTYPES[name]).tobytes()
-        self._hashes[name].update(data)
-        self._files[name].write(data)
-
-    def checksums(self) -> dict[str, str]:
-        """The SHA-256 of each file, by the name of its column."""
-        return {name: one.hexdigest() for name, one in self._hashes.items()}
+        self._files[name].write(np.ascontiguousarray(values, dtype=DTYPES[name]).tobytes())
 
 
 def file_of(folder: Path, name: str) -> Path:
@@ -187,27 +180,41 @@ def file_of(folder: Path, name: str) -> Path:
     return folder / f"{name}.bin"
 
 
-def mapped(folder: Path, facts: Facts, checksums: Mapping[str, str]) -> Columns:
+def checksums(folder: Path) -> dict[str, str]:
+    """A checksum of each file, by the name of its column; a file that cannot be read has none."""
+    with ThreadPoolExecutor(4) as threads:
+        found = threads.map(_checksum, (file_of(folder, name) for name in DTYPES))
+        return {name: one for name, one in zip(DTYPES, found, strict=True) if one is not None}
+
+
+def mapped(folder: Path, facts: Facts, expected: Mapping[str, str]) -> Columns:
     """The columns in a folder, mapped into memory and compared with their checksums.
 
     Raises:
         DamagedData: a file is missing or differs.
     """
-    with ThreadPoolExecutor(4) as threads:
-        found = dict(
-            zip(DTYPES, threads.map(_checksum, (file_of(folder, one) for one in DTYPES)), strict=True)
-        )
+    found = checksums(folder)
     for name in DTYPES:
-        if found[name] is None or found[name] != checksums.get(name):
+        if name not in found or found[name] != expected.get(name):
             raise DamagedData("the file does not match its checksum", where=file_of(folder, name))
     return Columns(facts, {name: _mapped(file_of(folder, name), DTYPES[name]) for name in DTYPES})
 
 
 def _checksum(path: Path) -> str | None:
+    """The SHA-256 of the sums over each mebibyte, as words of eight bytes, and of the bytes that are left.
+
+    It is several times as fast as a SHA-256 of everything, and notices a damaged disk or a truncated file as
+    well. It is no protection against changes on purpose.
+    """
     try:
-        return sha256_of(path)
+        content = _mapped(path, "u1")
     except OSError:
         return None
+    whole = len(content) // BYTES_OF_A_SUM * BYTES_OF_A_SUM
+    words = content[:whole].view("<u8").reshape(-1, BYTES_OF_A_SUM // 8)
+    found = hashlib.sha256(words.sum(axis=1, dtype=np.uint64).astype("<u8").tobytes())
+    found.update(content[whole:].tobytes())
+    return found.hexdigest()
 
 
 def _mapped(path: Path, dtype: str) -> Array:

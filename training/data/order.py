@@ -1,10 +1,12 @@
 """The order of samples: a function of (seed, epoch) alone, the same for any number of workers and ranks.
 
-An epoch shuffles blocks of neighbouring samples, then the samples within a window of blocks. This is
-as random as a shuffle buffer of the size of a window, and reads whole blocks at a time, which suits a
-parallel file system. Epochs follow each other without a gap, and a global batch may contain samples
-of two epochs. So every sample comes exactly once per epoch, every batch is full, and no rank ever has
-one batch more than another.
+`EpochOrder` is the order of runs of earlier versions (`data.order: windows`); new runs have that of
+`streams.py`. It shuffles blocks of neighbouring samples, then the samples within a window of blocks. This is
+as random as a shuffle buffer of the size of a window. One process reads whole blocks; but a rank among many
+reads from nearly all blocks of a window, and pages of one object often meet in a batch.
+
+Epochs follow each other without a gap, and a global batch may contain samples of two epochs. So every sample
+comes exactly once per epoch, every batch is full, and no rank ever has one batch more than another.
 
 Letters: N samples, S shards, B global batch.
 """
@@ -15,7 +17,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -66,18 +68,29 @@ class EpochOrder:
         stops = [np.append(start[1:], end) for start, end in zip(starts, ends, strict=True)]
         return np.concatenate(starts), np.concatenate(stops)
 
+    def epoch(self, number: int) -> Epoch:
+        """The order of one epoch."""
+        return Epoch(self, number)
+
     def repeats(self, epoch: int) -> IntArray | None:
-        """How often each row comes in an epoch: its institution's quota, distributed as
-        evenly as whole numbers allow.
-        """
-        if self.institution_quotas is None:
-            return None
-        repeats_N = np.zeros(sum(self.shard_lengths_S), dtype=np.int64)
-        for rows, quota in self.institution_quotas:
-            repeats_N[rows] = quota // len(rows)
-            lucky = np.argsort(mix(self.seed, QUOTA, epoch, rows), kind="stable")[: quota % len(rows)]
-            repeats_N[rows[lucky]] += 1
-        return repeats_N
+        """How often each row comes in an epoch; None if each comes once."""
+        return repeats_of(self.institution_quotas, sum(self.shard_lengths_S), self.seed, epoch)
+
+
+def repeats_of(
+    quotas: tuple[tuple[IntArray, int], ...] | None, num_rows: int, seed: int, epoch: int
+) -> IntArray | None:
+    """How often each row comes in an epoch: the quota of its institution, distributed as evenly as whole
+    numbers allow. None without quotas.
+    """
+    if quotas is None:
+        return None
+    repeats_N = np.zeros(num_rows, dtype=np.int64)
+    for rows, quota in quotas:
+        repeats_N[rows] = quota // len(rows)
+        lucky = np.argsort(mix(seed, QUOTA, epoch, rows), kind="stable")[: quota % len(rows)]
+        repeats_N[rows[lucky]] += 1
+    return repeats_N
 
 
 class Epoch:
@@ -165,6 +178,31 @@ def _shared_out(
     )
 
 
+class OneEpoch(Protocol):
+    """The order of one epoch."""
+
+    def rows(self, first: int, last: int) -> IntArray:
+        """The row numbers at the positions from `first` up to `last` of the epoch."""
+
+
+class Order(Protocol):
+    """The order of every epoch."""
+
+    @property
+    def num_samples(self) -> int:
+        """The number of samples per epoch."""
+
+    @property
+    def institution_quotas(self) -> tuple[tuple[IntArray, int], ...] | None:
+        """For each institution, its rows and how many samples of it an epoch contains."""
+
+    def rows(self, epoch: int) -> IntArray:
+        """The row numbers of one epoch, in the order in which they are trained on."""
+
+    def epoch(self, number: int) -> OneEpoch:
+        """The order of one epoch."""
+
+
 class Schedule:
     """Gives the row at each position in the endless sequence of epochs, and the rows of each batch.
 
@@ -173,10 +211,10 @@ class Schedule:
         batch_size: the size of the global batch, over all ranks.
     """
 
-    def __init__(self, order: EpochOrder, batch_size: int) -> None:
+    def __init__(self, order: Order, batch_size: int) -> None:
         self.order, self.batch_size = order, batch_size
         # A batch may straddle two epochs.
-        self._epoch = lru_cache(maxsize=2)(lambda number: Epoch(order, number))
+        self._epoch = lru_cache(maxsize=2)(order.epoch)
 
     def num_steps(self, epochs: float) -> int:
         """The number of steps after which every sample has come `epochs` times. The last batch is

@@ -31,7 +31,7 @@ from iconoclip.leftovers import locked_folder, remove_leftovers
 from iconoclip.rights import POLICY_VERSION
 from iconoclip.shardset import ShardSet
 from iconoclip.vocabulary import PolicyName
-from training.data.columns import Columns, Facts, FileSink, MemorySink, mapped
+from training.data.columns import Columns, Facts, FileSink, MemorySink, checksums, mapped
 from training.data.selection import allows, select
 
 # Changed whenever the same sets would give other columns.
@@ -113,7 +113,7 @@ def _write(folder: Path, sets: Sequence[ShardSet], split: str, policy: PolicyNam
                 "version": VERSION,
                 "records": [one.manifest.records_sha256 for one in sets],
                 "facts": facts.as_json(),
-                "sha256": sink.checksums(),
+                "checksums": checksums(partial),
             }
             write_json(partial / ROWS_NAME, {**values, "checksum": _checksum(values)})
             partial.rename(folder)
@@ -132,7 +132,7 @@ def _opened(folder: Path, policy: PolicyName) -> Columns | None:
         if values.pop("checksum") != _checksum(values):
             raise DamagedData("the file does not match its own checksum", where=path)
         facts = Facts.from_json(values["facts"])
-        found = mapped(folder, facts, values["sha256"])
+        found = mapped(folder, facts, values["checksums"])
     except (FileNotFoundError, NotADirectoryError):
         return None
     except DamagedData as error:
