@@ -66,3 +66,12 @@ def make_set(tmp_path) -> Callable[..., ShardSet]:
         return ShardSet(folder)
 
     return make
+
+
+@pytest.fixture
+def museum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with the profile of a small museum."""
+    monkeypatch.chdir(tmp_path)
+    profile = "slug: musterstadt\nname: Stadtmuseum Musterstadt\nlanguage: de\n"
+    (tmp_path / "ours.profile.yaml").write_text(profile)
+    return tmp_path
