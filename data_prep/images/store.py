@@ -18,7 +18,7 @@ from PIL import Image
 
 from data_prep.images.hashing import Averaged
 from iconoclip import pictures
-from iconoclip.pictures import ImageRefused, looks_like_markup
+from iconoclip.pictures import ImageRefused
 
 MIN_SIDE_PIXELS: Final = 8
 # The limit for pictures in shards: `max_side_pixels` is at most 8192.
@@ -135,12 +135,6 @@ def _store(
 def opt_out_of(data: bytes) -> tuple[str, ...]:
     """The reservations in the metadata of an image file."""
     return ("plus-data-mining",) if DATA_MINING_PROHIBITED in data else ()
-
-
-def looks_like_html(data: bytes) -> bool:
-    """Whether bytes begin like an HTML page, and not like XML of another kind."""
-    start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return looks_like_markup(start) and (not start.startswith(b"<?xml") or b"<html" in start)
 
 
 def _is_as_wanted(image: Image.Image, data: bytes, wanted: Wanted) -> bool:

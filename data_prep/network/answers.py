@@ -12,6 +12,8 @@ from urllib.parse import urljoin
 
 import httpcore2
 
+from iconoclip.pictures import looks_like_markup
+
 MIN_BYTES_PER_STALL: Final = 1024
 
 
@@ -138,3 +140,9 @@ def _decoder(encoding: str, max_bytes: int) -> Callable[[bytes], bytes]:
             raise Refused(f"the compressed body is damaged: {error}") from None
 
     return decode
+
+
+def looks_like_html(data: bytes) -> bool:
+    """Whether bytes begin like an HTML page, and not like XML of another kind."""
+    start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return looks_like_markup(start) and (not start.startswith(b"<?xml") or b"<html" in start)

@@ -25,7 +25,6 @@ import httpcore2
 import httpx2
 import stamina
 
-from data_prep.images.store import looks_like_html
 from data_prep.network.addresses import AllowList, host_of, origin_of
 from data_prep.network.answers import (
     Gone,
@@ -33,6 +32,7 @@ from data_prep.network.answers import (
     HostRefused,
     NotNow,
     Refused,
+    looks_like_html,
     network_reason,
     phrase,
     read_body,
