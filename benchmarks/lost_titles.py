@@ -2,32 +2,41 @@
 
     python benchmarks/lost_titles.py FOLDER... [--number 500] [--seed 0]
 
-FOLDER holds IIIF, OAI-PMH, LIDO or EDM documents. Titles are drawn by chance from what they say; those
-whose first letters are in no caption of their images are printed, with a caption that there is instead.
-A person reads that list: shelfmarks and placeholders belong there, true titles do not.
+FOLDER holds IIIF, OAI-PMH, SRU, LIDO, EDM, METS, TEI or DIDL documents, and tables (CSV, JSON Lines) with a
+column for the title. Titles are drawn by chance from what they say; those whose first letters are in no
+caption of their images are printed, with a caption that there is instead. A person reads that list:
+shelfmarks and placeholders belong there, true titles do not.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import random
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.caption_sheet import KINDS
-from data_prep.candidate import Candidate
 from data_prep.description.plain_text import plain_text
-from data_prep.description.raw import MANIFEST_LABEL, RECORD_TITLE
-from data_prep.institutions import profile_for
+from data_prep.description.raw import MANIFEST_LABEL, RECORD_TITLE, Describer, raw_pair
+from data_prep.institutions import InstitutionProfile, load_profile, profile_for
 from data_prep.sources import registry
+from iconoclip.record import Caption, RawPair
 
-TITLES = {MANIFEST_LABEL, RECORD_TITLE}
-COMPARED_CHARS = 15
+KINDS: Final = {
+    ".json": ("presentation",),
+    ".xml": ("oai-pmh", "sru", "lido", "europeana", "library-xml"),
+}
+# Some servers name images in a way that only their profile knows.
+PROFILES: Final = ("", "kb", "gallica", "nga")
+TITLES: Final = {MANIFEST_LABEL, RECORD_TITLE, "title"}
+TITLE_COLUMNS: Final = ("title", "titel", "titre", "titulo", "título", "titolo", "tytuł")
+COMPARED_CHARS: Final = 15
 
 
 class Title(NamedTuple):
@@ -37,24 +46,70 @@ class Title(NamedTuple):
     text: str
 
 
-def candidates_of(folder: Path) -> Iterator[Candidate]:
-    """Every image that the documents of a folder offer."""
+class Said(NamedTuple):
+    """What one image has: the pairs of its source, and the captions made of them."""
+
+    institution: str
+    raw: tuple[RawPair, ...]
+    captions: tuple[Caption, ...]
+
+
+def said_in(folder: Path) -> Iterator[Said]:
+    """Every image that the documents of a folder offer, and every row of its tables."""
     for path in sorted(folder.rglob("*")):
+        if path.suffix in (".csv", ".jsonl"):
+            yield from _rows(path)
         for kind in KINDS.get(path.suffix, ()):
-            found = registry.read(kind, path.read_bytes(), str(path), profile_for(""), {})
-            yield from found.candidates
-            if found.candidates:
+            if found := _candidates(kind, path):
+                yield from found
                 break
 
 
-def captions_by_title(candidates: Iterable[Candidate]) -> dict[Title, str]:
+def _candidates(kind: str, path: Path) -> list[Said]:
+    for name in PROFILES:
+        profile = load_profile(name) if name else profile_for("")
+        found = registry.read(kind, path.read_bytes(), str(path), profile, {})  # type: ignore[arg-type]
+        if found.candidates:
+            return [Said(one.institution.slug, one.raw, one.captions) for one in found.candidates]
+    return []
+
+
+def _rows(path: Path) -> Iterator[Said]:
+    """The rows of a table with a title, each described as a record of a catalogue is."""
+    describer = Describer(InstitutionProfile(slug=path.stem[:40].lower().replace("_", "-"), name=path.stem))
+    for row in _read_rows(path):
+        pairs = [
+            raw_pair(name, str(value), None, "record", RECORD_TITLE if name in TITLE_COLUMNS else None)
+            for name, values in row.items()
+            for value in (values if isinstance(values, list) else [values])
+            if isinstance(value, str) and value
+        ]
+        if any(pair.field == RECORD_TITLE for pair in pairs):
+            told = describer.described(pairs, 1)
+            yield Said(path.stem, told.raw, told.description.captions)
+
+
+def _read_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if path.suffix == ".csv":
+            dialect = csv.Sniffer().sniff(file.readline())
+            file.seek(0)
+            yield from csv.DictReader(file, dialect=dialect)
+            return
+        for line in file:
+            value = json.loads(line)
+            yield value.get("metadata") if isinstance(value.get("metadata"), dict) else value
+
+
+def captions_by_title(said: Iterable[Said]) -> dict[Title, str]:
     """For each distinct title, the captions of all images that have it, in one text."""
     texts: dict[Title, list[str]] = defaultdict(list)
-    for candidate in candidates:
-        for pair in candidate.raw:
-            title = plain_text(pair.value, 2000)
-            if pair.field in TITLES and any(letter.isalpha() for letter in title):
-                texts[Title(candidate.institution.slug, title)] += [one.text for one in candidate.captions]
+    for one in said:
+        titles = {pair.value for pair in one.raw if pair.field in TITLES}
+        for value in titles:
+            title = plain_text(value, 2000)
+            if any(letter.isalpha() for letter in title):
+                texts[Title(one.institution, title)] += [caption.text for caption in one.captions]
     return {title: "\n".join(captions).casefold() for title, captions in texts.items()}
 
 
@@ -77,7 +132,7 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    texts = captions_by_title(one for folder in given.folders for one in candidates_of(folder))
+    texts = captions_by_title(one for folder in given.folders for one in said_in(folder))
     titles = sorted(texts)
     chosen = random.Random(given.seed).sample(titles, min(given.number, len(titles)))
     lost = [title for title in chosen if not survives(title.text, texts[title])]

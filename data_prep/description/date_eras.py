@@ -67,5 +67,5 @@ def _eras() -> dict[str, tuple[int, int]]:
 @functools.cache
 def _era_pattern() -> re.Pattern[str]:
     """`明治12年`, `乾隆五十年`, `嘉永年間`; the name of an era alone counts only at the end of the text."""
-    eras = "|".join(_eras())
-    return re.compile(rf"(?P<era>{eras})(?:\s*{_NUMBER}\s*年|\s*年[間间]|(?=\s*$))")
+    eras = "|".join(sorted(_eras(), key=len, reverse=True))
+    return re.compile(rf"(?<![a-z])(?P<era>{eras})(?:\s*{_NUMBER}\s*年|\s*年[間间]|(?=\s*$))")

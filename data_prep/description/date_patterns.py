@@ -86,6 +86,10 @@ TWO_CENTURIES = re.compile(
     rf"(?:{any_of(words.CENTURY)}\s*)?(?:/|-|or|oder|ou|and|und|et|to|bis|of|o|e|y|i|a)\s*"
     rf"(?P<last_part>{any_of(words.PARTS)}){_ARTICLES}(?P<last>{_NUMBER}){_ORDINAL}[\s-]*{any_of(words.CENTURY)}(?![a-z])"
 )
+# "turn of the 20th century": the years around 1900.
+TURN_OF_ONE = re.compile(
+    rf"turn of(?: the| der| du)?\s+(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}$"
+)
 TURN = re.compile(
     rf"turn of(?: the| der| du)?\s+(?P<first>{_NUMBER}){_ORDINAL}(?:\s*century)?\s*"
     rf"(?:[-/]|to|and|zum|und|a|i|и|et|au|e|y|en|og|och|ja|és)\s*(?P<last>{_NUMBER})"

@@ -26,6 +26,8 @@ _FIRST_LONE_YEAR: Final = 400
 # From this year on, a date is taken for the date of a scan if the source gives an older date as well.
 FIRST_YEAR_OF_SCANS: Final = 1990
 _PLACEHOLDER = re.compile(r"\d{4}-01-01(?:[T ]|$)")
+# "AD 79", "1450 A.D."
+_AD = re.compile(r"(?<!\w)a\.?\s?d\.?\s+(\d{1,4})(?!\d)")
 _YEAR_AS_TIME = re.compile(r"(\d{4})-01-01[t ]00:00:00(?:\.0+)?(?:z|[+-]00:?00)?")
 
 
@@ -78,6 +80,7 @@ def _normal(text: str) -> str:
     text = re.sub(r"\[(\d{2})\](?=\d{2}(?!\d))", r"\1", text)
     text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
     text = " ".join(text.split()).strip(" .,;:")
+    text = _AD.sub(lambda match: match[1].zfill(4), text)
     return " ".join(translated(re.sub(r"^\?\s*(?=c|\d)", "", text)).split())
 
 
@@ -120,6 +123,13 @@ def _unspecified(text: str) -> _Span | None:
     if match is None:
         return None
     doubt = "?" if text[match.end() :].strip().startswith("?") else ""
+    others = [
+        int(year) for year in patterns.LONE_YEAR.findall(f"{text[: match.start()]} {text[match.end() :]}")
+    ]
+    if match["three"] and others:
+        # "1789-[179.]"
+        start = int(match["three"]) * 10
+        return _interval(min(start, *others), max(start + 9, *others))
     if match["digits"]:
         start = int(match["digits"]) * 100
         return _Span(start, start + 99, f"{match['digits']}XX{doubt}")
@@ -160,6 +170,9 @@ def _decade_in_century(text: str) -> _Span | None:
 
 def _two_centuries(text: str) -> _Span | None:
     """`late 15th or early 16th century`, `přelom 15. a 16. století`: over the turn of a century."""
+    if match := patterns.TURN_OF_ONE.search(text):
+        year = (_number(match["century"]) - 1) * 100
+        return _interval(year - 10, year + 9) if 0 < year <= 2000 else None
     if match := patterns.TURN.search(text):
         first, last = _number(match["first"]), _number(match["last"])
         return _interval((first - 1) * 100 + 75, (last - 1) * 100 + 24) if 0 < first <= last <= 21 else None

@@ -37,6 +37,7 @@ _WEAK_SHELF_WORDS = re.compile(
 # "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1"
 _LIBRARY = re.compile(r"library|biblioth[eè]|bibliotheek|bibliotec|archiv|archief|museum", re.IGNORECASE)
 _NUMBER_IN_IT = re.compile(r"(?=.*[^\W\d_])(?:[\w.\-]{1,20} ){0,3}\S*\d\S*")
+_MAX_WORDS_OF_A_LIBRARY = 3
 _IN_BRACKETS = re.compile(r"\s*[(\[](?=[^()\[\]]*[^\W\d_])([^()\[\]:]{2,80})[)\]]$")
 _ORDINARY_WORD = re.compile(r"(?<![\w.])[^\W\d_A-ZÀ-Þ][^\W\d_]{3,}")
 _SHELF_VOCABULARY_TEXT = """
@@ -115,7 +116,9 @@ def is_shelfmark(text: str) -> bool:
     if not any(letter.isdigit() for letter in text):
         return False
     if _LIBRARY.search(text) and _NUMBER_IN_IT.fullmatch(text.rsplit(",", 1)[-1].strip()):
-        return True
+        # "Bibliothèque illustrée des voyages autour du monde, no. 19" is the title of a series.
+        ordinary = [word for word in _ORDINARY_WORD.findall(text) if word not in _SHELF_VOCABULARY]
+        return len(ordinary) <= _MAX_WORDS_OF_A_LIBRARY
     if _SHELF_WORDS.search(text):
         return all(word in _SHELF_VOCABULARY for word in _ORDINARY_WORD.findall(text))
     return _WEAK_SHELF_WORDS.fullmatch(text) is not None

@@ -54,6 +54,13 @@ _DATES_TEXT = """
     montag dienstag mittwoch donnerstag freitag samstag sonntag lundi mardi mercredi jeudi vendredi samedi
     dimanche ca circa um vers bc ad chr
     """
+_WEEKDAYS_TEXT = """
+    monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag
+    samstag sonntag lundi mardi mercredi jeudi vendredi samedi dimanche maandag dinsdag woensdag donderdag
+    vrijdag zaterdag zondag lunedi martedi mercoledi giovedi venerdi sabato domenica lunes martes miercoles
+    jueves viernes sabado domingo mandag tirsdag onsdag torsdag fredag lordag sondag tisdag
+    """
+_WEEKDAYS = frozenset(_WEEKDAYS_TEXT.split())
 # "The Table", "Der Spiegel": page labels do not begin with an article.
 _ARTICLES_TEXT = "the a an der die das ein eine le la les un une het een il lo el"
 _ARTICLES = frozenset(_ARTICLES_TEXT.split())
@@ -92,8 +99,10 @@ _CJK = re.compile(r"[\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 _CJK_NUMERALS = frozenset("〇零一二三四五六七八九十百千壱弐参壹貳叁廿卅")
 _YEAR_AFTER_A_COMMA = re.compile(r"[,(\[]\s*(?:c\w{0,4}\.?\s*)?(?:\w+\s+)?(?:1\d{3}|20\d\d)\b")
 
-# "Interior, 1912" is a title with its date.
-_DATED_WORD = re.compile(r"[^\W\d_]{3,}\s*[,(\[]\s*(?:c\w{0,4}\.?\s*)?(?:1\d{3}|20\d\d)\W*")
+# "Interior, 1912" is a title with its date, and so is "Mars, 28 december 1976".
+_DATED_WORD = re.compile(
+    r"([^\W\d_]{3,})\s*[,(\[]\s*(?:c\w{0,4}\.?\s*)?(\d{1,2}\.?\s+[^\W\d_]{3,}\.?\s+)?(?:1\d{3}|20\d\d)\W*"
+)
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -114,8 +123,15 @@ def is_page_label(text: str) -> bool:
 
 
 def is_dated_word(text: str) -> bool:
-    """Whether a text is one word and a year, "Interior, 1912": a title, unless it names a part of a book."""
-    return _DATED_WORD.fullmatch(text) is not None and not names_a_part(text)
+    """Whether a text is one word and a year or a day, "Interior, 1912": a title, unless it names a part of a
+    book, or a day of the week.
+    """
+    return _is_dated(text) and not names_a_part(text)
+
+
+def _is_dated(text: str) -> bool:
+    match = _DATED_WORD.fullmatch(text)
+    return match is not None and not (match[2] and fold(match[1]) in _WEEKDAYS)
 
 
 def names_a_page(text: str) -> bool:
@@ -142,7 +158,7 @@ def names_a_part(text: str) -> bool:
 
 
 def _designates(kinds: set[Kind], text: str) -> bool:
-    if Kind.PART not in kinds and _DATED_WORD.fullmatch(text):
+    if Kind.PART not in kinds and _is_dated(text):
         return False
     if kinds & {Kind.PART, Kind.PAGE, Kind.SIDE}:
         return Kind.AMBIGUOUS not in kinds or Kind.PART in kinds
@@ -182,8 +198,8 @@ def _kinds_of(words: list[str]) -> set[Kind] | None:
         for length in range(min(_MAX_PHRASE, len(words) - place), 0, -1):
             if (kind := known.get(tuple(words[place : place + length]))) is not None:
                 found.add(kind)
-                # "ív" is a sheet in Hungarian, "IV" a number everywhere.
-                if kind is Kind.COUNTER and length == 1 and _NUMBER.fullmatch(words[place]):
+                # "ív" is a sheet in Hungarian, "IV" a number everywhere; "i" is an article in "Tavola I".
+                if kind in (Kind.COUNTER, Kind.LINK) and length == 1 and _NUMBER.fullmatch(words[place]):
                     found.add(Kind.NUMBER)
                 place += length
                 break
