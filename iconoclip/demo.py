@@ -124,7 +124,7 @@ def _harvest_all(config: DemoConfig, shards: Path, console: Console) -> None:
                                   "harvest/demo.yaml"]
             for archive in found
         }  # fmt: skip
-        # Large enough that small pictures on a page can be told.
+        # Large enough that small pictures on a page are recognised.
         commands[owner.institution] = [*_harvest(owner, book / "pages"), "--max_side_pixels", "1100"]
         _all_at_once(console, commands)
         # The addresses of texts are in the book's manifest, so this machine must be allowed by name.
@@ -170,7 +170,7 @@ def _all_at_once(console: Console, commands: dict[str, list[str]]) -> None:
         try:
             codes = {name: process.wait() for name, process in started.items()}
         except BaseException:
-            # As much as is on its way is kept; nobody else tells them when only this process was signalled.
+            # The steps keep their work. If only this process got the signal, they have not got one yet.
             for process in started.values():
                 process.send_signal(signal.SIGINT)
             raise

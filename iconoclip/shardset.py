@@ -182,14 +182,6 @@ class ShardSet:
             for batch in file.iter_batches(1_000, columns=columns_there(file.schema_arrow, wanted)):
                 yield from as_of_today(pa.Table.from_batches([batch]), wanted).to_pylist()
 
-    def raw_digests(self) -> Iterator[tuple[str, bytes]]:
-        """Key and `raw_digest` of every sample, read a batch at a time: raw pairs are most of an index."""
-        with pq.ParquetFile(self.folder / RECORDS_NAME) as file:
-            for batch in file.iter_batches(1_000, columns=columns_there(file.schema_arrow, ["key", "raw"])):
-                table = as_of_today(pa.Table.from_batches([batch]), ("key", "raw"))
-                digests = (raw_digest(pairs) for pairs in table["raw"].to_pylist())
-                yield from zip(table["key"].to_pylist(), digests, strict=True)
-
     def is_known_as(self, records_sha256: str) -> bool:
         """Whether this is the set with that index, or what is left of it after samples were purged."""
         return records_sha256 in (self.manifest.records_sha256, *self.manifest.formerly)

@@ -298,7 +298,7 @@ class Notation(Answer):
         0, ge=0, description=("number of items here that have the notation or one below it")
     )
     suggested: tuple[NotationSuggestion, ...] = Field(
-        (), description="notations below that the model sees in the item asked about"
+        (), description="notations below that the model sees in the given item"
     )
 
 

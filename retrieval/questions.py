@@ -1,4 +1,4 @@
-"""What the search engine is asked: the query and its filters, shared by the terminal and the service."""
+"""Queries of the search engine: the text and its filters, shared by the terminal and the service."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Year = Annotated[int, Field(ge=-100_000, le=10_000)]
 
 
 class Asked(BaseModel):
-    """Base of what is asked: immutable; an unknown field is refused, because it would have no effect."""
+    """Base class of queries: immutable; an unknown field is refused, because it would have no effect."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

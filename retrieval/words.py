@@ -19,7 +19,7 @@ _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i", "œ": "oe", "æ": "ae", "ŧ": "t"}
 )
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-# The marks of Japanese syllables tell them apart, as accents do not.
+# The marks of Japanese syllables distinguish them; accents do not.
 _KANA_MARKS = "\u3099\u309a"
 _WORD = re.compile(r"\w+")
 # Han, kana and the iteration mark.

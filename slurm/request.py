@@ -44,7 +44,7 @@ class Request:
         size: the size of the job.
         config: the config of the stage, complete.
         join_config: the config of the call that joins the parts of a job array, for stages that need one.
-        task_option: the option by which a task of a job array is told its number.
+        task_option: the option that gives a task of a job array its number.
         run_dir: the folder of the run.
         output: what the stage writes.
         needs: folders of runs that must be finished first.

@@ -32,7 +32,7 @@ class Queue(Config):
     constraint: str | None = Field(None, description="node feature (--constraint)")
     gpus_per_node: int = Field(0, description="GPUs of a node", ge=0)
     gpu_request: str | None = Field(
-        None, description="the option that asks for GPUs, with {gpus} for their number on a node"
+        None, description="the option that requests GPUs, with {gpus} for their number on a node"
     )
     cpus_per_task: int = Field(1, description="cores for each process", ge=1)
     memory: str | None = Field(None, description="memory per node, as --mem takes it; 0: all")

@@ -61,6 +61,7 @@ WORDS = {
     r"in silence|aloud": "silently, with a message",
     r"in stock": "what it lists, what exists",
     r"hand(s|ed|ing)? on": "pass, return",
+    r"(tell|tells|telling|told) apart": "distinguish, recognise",
     r"lanes?": "queue",
     r"the doors?|doors (for|closed)": "the interface",
     r"(the|this|its|own|several|which) rooms?|rooms put": "the package, the module",

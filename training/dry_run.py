@@ -162,7 +162,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
             "speed",
             f"{facts['samples_per_second']:.0f} samples/s on one batch ({facts['device']}, "
             f"{facts['precision']}, {facts['num_threads']} thread(s))"
-            + ("; the GPU that the config asks for is not here" if facts["is_elsewhere"] else ""),
+            + ("; the GPU that the config sets is not here" if facts["is_elsewhere"] else ""),
         ),
         (
             "time",

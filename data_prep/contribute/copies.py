@@ -47,7 +47,7 @@ class KnownColours:
         return self._used[sha256]
 
     def save(self) -> None:
-        """Keep what was asked for, and nothing of pictures that are no longer there."""
+        """Keep what was requested, and nothing of pictures that no longer exist."""
         if self._used:
             write_json(self._path, self._used)
 

@@ -201,5 +201,5 @@ def _not_followed(found: Found, uri: str) -> Found:
         return replace(found, links=())
     count = len(found.links)
     documents = "1 linked document" if count == 1 else f"{count} linked documents"
-    reason = f"{documents} not followed: a dry run over local files asks no server"
+    reason = f"{documents} not followed: a dry run over local files sends no requests"
     return replace(found, links=(), refusals=(*found.refusals, Refusal(uri, reason)))

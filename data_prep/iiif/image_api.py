@@ -17,7 +17,7 @@ from data_prep.iiif.image_services import image_service, version_of
 from data_prep.iiif.tiles import Tile, mosaic, whole_sizes
 from iconoclip.record import Region
 
-# What vips dzsave writes for an id unless it is told another one (RFC 2606 reserves these names).
+# What vips dzsave writes for an id unless it is given another one (RFC 2606 reserves these names).
 _DOCUMENTATION = re.compile(r"https?://(?:[\w-]+\.)*example\.(?:com|org|net)(?:[:/]|$)", re.IGNORECASE)
 _ERROR_XML = re.compile(rb"<text>([^<]{1,200})</text>")
 
@@ -36,7 +36,7 @@ class ImageRequest:
     crop: Region | None = None
     """What the receiver must still cut out, in pixels of what comes, where the service cannot cut regions."""
     tiles: tuple[Tile, ...] = ()
-    """What to ask for instead of `uri`, where the service holds tiles alone; they make up `size`."""
+    """The requests that replace `uri`, where the service has only tiles; they make up `size`."""
 
 
 def read_info(document: bytes, uri: str) -> ImageService | Refusal:
@@ -79,7 +79,7 @@ def _why_no_info(value: JsonObject) -> str | None:
 
 
 def needs_info(service: ImageService) -> bool:
-    """Whether to ask for the info.json before the image.
+    """Whether to request the info.json before the image.
 
     A manifest may leave out the image's size (without it a request can only be guessed, and an upscaling one
     fails), and what a level 0 service lists.

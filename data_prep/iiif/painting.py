@@ -36,7 +36,7 @@ class Painting:
     image_uri: str | None
     service: ImageService | None
     size: tuple[int, int] | None
-    """Of the full image, where the manifest tells it."""
+    """Of the full image, where the manifest states it."""
     region: Region | None = None
     """The part of the image that is used, in its own pixels; in those of `region_space` where that is set."""
     region_space: tuple[int, int] | None = None

@@ -89,7 +89,7 @@ class HostGate:
         self._num_accept_tries += 1
 
     def respect_crawl_delay(self, seconds: float | None) -> None:
-        """Slow down to the crawl delay that robots.txt asks for."""
+        """Slow down to the crawl delay that robots.txt sets."""
         if seconds:
             self._interval = max(self._interval, min(seconds, MAX_CRAWL_DELAY_SECONDS))
 
@@ -141,7 +141,7 @@ class HostGate:
         return max(0.0, self._closed_until - self._now())
 
     def slow_down(self, retry_after: float | None = None) -> float:
-        """Slow down because the server asked for it. Returns the seconds during which
+        """Slow down because the server requested it. Returns the seconds during which
         the host gets no request.
         """
         now = self._now()

@@ -50,7 +50,7 @@ def read_page_text(
 ) -> PageText | Refusal:
     """The text that a document has of the page whose image has `size`, in pixels of that image; or a refusal.
 
-    ALTO, PAGE XML, hOCR and IIIF annotations are told apart by what they are.
+    ALTO, PAGE XML, hOCR and IIIF annotations are recognised by their content.
 
     Args:
         size: width and height of the page's image.

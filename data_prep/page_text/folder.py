@@ -85,7 +85,7 @@ class TextFolder:
             return
         for address, kind in found:
             for name in map(normalised, _names_in(address)):
-                # A name that two pages of different kinds share tells nothing.
+                # A name that two pages of different kinds share is ambiguous.
                 self._kinds[name] = kind if self._kinds.get(name, kind) == kind else None
 
     def _read_ranges(self, path: Path) -> None:

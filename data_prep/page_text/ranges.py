@@ -61,7 +61,7 @@ def canvas_kinds(manifest: JsonObject) -> dict[str, PageKind]:
     ranges = _ranges(manifest)
     told: dict[str, tuple[int, PageKind]] = {}
     for name in ranges:
-        # Most labels tell nothing, so that what lies within is not needed.
+        # Most labels name no kind of page, and then the contents of the range are not needed.
         if any(pattern.search(label) for label in ranges[name].labels for pattern, _ in KINDS_OF_WORDS):
             canvases = _all_canvases(name, ranges)
             kind = _kind_of(ranges[name].labels, len(canvases))

@@ -58,7 +58,7 @@ class Picture:
 
     @property
     def candidate(self) -> Candidate | None:
-        """What the harvest's engine asks for; None if there is no image service."""
+        """What the harvest's engine requests; None if there is no image service."""
         source, image = self.record.source, self.record.image
         if source.image_service is None or source.region is None:
             return None

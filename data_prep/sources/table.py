@@ -223,7 +223,7 @@ class TableReader:
         pairs = raw_pairs(self._statements(row), "record")
         described = self._describer(profile).described(pairs, None)
         item = self._text(row, columns.id) or name
-        # Further pictures of a row are told apart by the names of their files.
+        # Further pictures of a row are distinguished by the names of their files.
         identity = item if place == 0 or item == name else f"{item}#{name}"
         manifest = self._text(row, columns.manifest)
         size = _size(self._text(row, columns.source_width), self._text(row, columns.source_height))

@@ -93,7 +93,7 @@ def is_bare(page_HWC: Pixels) -> bool:
     Paper has a colour, grain, and light that changes slowly across it. So means of cells are compared with a
     surface of the second degree, each channel with its own.
     """
-    # Nearly every page is told by a few of its pixels.
+    # Nearly every page is recognised by a few of its pixels.
     some_NC = page_HWC[::7, ::7].reshape(-1, 3)
     if (np.subtract(*np.percentile(some_NC, (99, 1), axis=0)) > CLEARLY_MORE).any():
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,11 +91,3 @@ def f1_interval(scores: Sequence[Score], num_resamples: int = 1000) -> tuple[flo
     f1_N = np.where(total_N > 0, 2 * right_N / np.maximum(total_N, 1), 1.0)
     low, high = np.percentile(f1_N, (2.5, 97.5))
     return float(low), float(high)
-
-
-def page_score(pairs: Iterable[tuple[bool, bool]]) -> Score:
-    """The score of pages, from whether each was found and whether it was wanted."""
-    total = Score()
-    for found, wanted in pairs:
-        total += Score(int(found and wanted), int(found and not wanted), int(wanted and not found))
-    return total

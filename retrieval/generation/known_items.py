@@ -1,4 +1,4 @@
-"""Learns how words and pictures of an index weigh together, by asking it for items that are known.
+"""Learns how words and pictures of an index weigh together, by queries for items that are known.
 
 Shapes: Q queries, C pairs of a query and an item, D dimensions, F features.
 """

@@ -71,7 +71,7 @@ def _word_set(words: WordEvidence, shown_M: Mask, bits: int, num_rows: int) -> W
 
 
 def partly_matched(found: Found, spelling: Spelling | None) -> tuple[PartlyMatched, ...]:
-    """What a reader is told of these sets, with the text of a query for each."""
+    """What the answer states about these sets, with the text of a query for each."""
     text = found.query.text or ""
     searched = {folded(each.typed): each.searched[0] for each in spelling.corrections} if spelling else {}
     return tuple(

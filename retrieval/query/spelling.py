@@ -25,7 +25,7 @@ _RUN = re.compile(r"\w+")
 
 
 def spelling_of(view: IndexView, query: Query, words: WordEvidence) -> Spelling | None:
-    """What a reader is told about the words of a query, or None if every word is known."""
+    """What the answer states about the words of a query, or None if every word is known."""
     if not (query.text and (words.corrected or words.unknown)):
         return None
     searched = as_shown(view, words.corrected, query.filters.without_institution)

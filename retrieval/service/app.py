@@ -112,7 +112,7 @@ class Cors(CORSMiddleware):
     """CORS whose refusal of a preflight has the shape of every other error."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to a browser that asks whether another site may send a request."""
+        """The answer to a browser that checks whether another site may send a request."""
         answer = super().preflight_response(request_headers)
         if answer.status_code < HTTPStatus.BAD_REQUEST:
             return answer

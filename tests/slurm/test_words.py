@@ -155,9 +155,7 @@ def test_invalid_words_are_refused_with_a_message(
 
 
 def test_the_script_asks_for_what_the_config_sets(capsys: pytest.CaptureFixture[str]) -> None:
-    """Four nodes of two processes: the script starts them, each task of an array is told its number by
-    name.
-    """
+    """Four nodes of two processes: the script starts them, each task of an array gets its number by name."""
     _, script = submitted(capsys, "nested", "four.yaml")
     assert "#SBATCH --nodes=4\n#SBATCH --ntasks-per-node=2\n" in script
     _, script = submitted(capsys, "nested", "--num_tasks", "2")

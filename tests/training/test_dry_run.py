@@ -49,7 +49,7 @@ def test_a_dry_run_where_the_gpus_are_not_says_so(
     assert facts["memory_mb"]["weights"] == pytest.approx(facts["num_parameters"] / 1e6)
     assert facts["memory_mb"]["learning"] == pytest.approx(4 * facts["num_parameters"] / 1e6)
     train(make_config(dry_run=True, **changes))
-    assert "the GPU that the config asks for is not here" in " ".join(capsys.readouterr().out.split())
+    assert "the GPU that the config sets is not here" in " ".join(capsys.readouterr().out.split())
     if not torch.cuda.is_available():
         with pytest.raises(MissingRequirement, match="sees no GPU"):
             train(make_config(device="cuda"))

@@ -230,7 +230,7 @@ def test_bad_input_is_answered(
     values: dict[str, Any] = {"shardsets": [str(shapes_set)], "out": tmp_path / "out", "split": "val"}
     with pytest.raises(ConfigError, match="no model is called 'ViT-B-33'"):
         evaluate(EvaluateConfig(model="ViT-B-33", **values))
-    with pytest.raises(BadInput, match="no caption to ask with"):
+    with pytest.raises(BadInput, match="no caption to query with"):
         evaluate(EvaluateConfig(model=str(trained[1]), caption_fields=["poem"], **values))
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -110,7 +110,7 @@ def make_bench(config: EvaluateConfig, device: torch.device | None) -> Bench:
     languages = choose_queries(samples, rows, fields=config.caption_fields, languages=config.languages)
     if not languages:
         where = ", ".join(config.shardsets)
-        raise BadInput("no caption to ask with", where=where, remedy="widen caption_fields or languages")
+        raise BadInput("no caption to query with", where=where, remedy="widen caption_fields or languages")
     device = device or device_of(config.device)
     set_threads(None, config.devices if device.type == "cpu" else 1)
     loaded.model.to(device)

@@ -56,7 +56,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class Page:
-    """A marked page. `kind` is None where the marks do not tell it."""
+    """A marked page. `kind` is None where the marks do not determine it."""
 
     path: Path
     document: str

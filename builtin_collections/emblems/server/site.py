@@ -21,7 +21,7 @@ from builtin_collections.serving.presentation3 import CONTENT_TYPE
 
 _PUBLISHED = datetime(2025, 3, 1, 9, tzinfo=UTC)
 _ROBOTS = "User-agent: *\nDisallow: /admin/\n"
-# A harvest asks for a page and then for its pictures: the page is not drawn again for each. Nor is it for its
+# A harvest requests a page and then its pictures: the page is not drawn again for each. Nor is it for its
 # text, which is requested when all pages were harvested.
 _KEPT_PAGES, _KEPT_TRUTHS = 12, 4096
 

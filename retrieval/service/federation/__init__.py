@@ -1,1 +1,1 @@
-"""One page over several iconoclip services, asked through their public API. Nothing of it is kept."""
+"""One page over several iconoclip services, queried through their public API. Nothing of it is kept."""

@@ -26,7 +26,7 @@ Named = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(print
 
 
 class Question(BaseModel):
-    """What every service is asked."""
+    """The query that every service gets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +60,7 @@ class Question(BaseModel):
         return urlencode({name: value for name, value in pairs.items() if value is not None})
 
     def address(self, place: Place) -> str:
-        """The path and query that a service is asked at."""
+        """The path and query of the request to a service."""
         return f"{SEARCH}?{self.query_string(k=self.k, cursor=place.cursor)}"
 
 
@@ -70,7 +70,7 @@ class Service(Answer):
     id: str
     name: str
     address: str
-    state: State | None = Field(None, description="null: it had no more hits and was not asked")
+    state: State | None = Field(None, description="null: it had no more hits and was not queried")
     total: int | None = Field(None, description="items there that match")
     took_ms: float = 0.0
 

@@ -94,7 +94,7 @@ def _add_api(app: FastAPI, members: tuple[Member, ...], asker: Asker) -> None:
 
     @app.get("/api/health", tags=["operation"], summary="Whether this server accepts connections")
     def health() -> dict[str, str]:
-        """The services are not asked."""
+        """The services are not queried."""
         return {"status": "ok"}
 
 

@@ -1,4 +1,5 @@
-"""The services that a federation asks, as its operator names them, and whether an address of theirs is safe.
+"""The services that a federation queries, as its operator names them, and whether an address of theirs is
+safe.
 
 The operator is trusted to name services, but not every name server on the way: a name that leads into a
 private network is refused, unless the operator allows that. An address or `localhost` that the operator
@@ -63,7 +64,7 @@ def members_of(services: Sequence[str]) -> tuple[Member, ...]:
     found = tuple(_member(service) for service in services)
     if not 0 < len(found) <= MAX_SERVICES:
         raise ConfigError(
-            f"a federation asks 1 to {MAX_SERVICES} services, not {len(found)}",
+            f"a federation queries 1 to {MAX_SERVICES} services, not {len(found)}",
             where="services",
             remedy="iconoclip federate https://one.example https://another.example",
         )

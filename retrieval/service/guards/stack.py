@@ -1,4 +1,4 @@
-"""The middleware of every application here, in one order: what protects it, and what HTTP asks of it."""
+"""The middleware of every application here, in one order: what protects it, and what HTTP requires."""
 
 from __future__ import annotations
 

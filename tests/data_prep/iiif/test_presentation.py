@@ -229,5 +229,5 @@ def test_canvases_of_a_later_sequence_are_read_and_those_it_repeats_are_not():
     assert [one.source.image for one in found.candidates] == [
         f"https://example.org/i{n}.jpg" for n in (1, 2, 3, 4)
     ]
-    # The fourth shares its canvas with the first, and is told apart by its image.
+    # The fourth shares its canvas with the first, and is distinguished by its image.
     assert len({one.source.id for one in found.candidates}) == 4
