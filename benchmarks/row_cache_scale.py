@@ -67,7 +67,7 @@ def write_index(folder: Path, num_rows: int) -> None:
     (folder / MANIFEST_NAME).write_text(manifest.model_dump_json())
 
 
-def part(start: int, stop: int) -> pa.Table:
+def part(start: int, stop: int, rows_of_a_shard: int = ROWS_OF_A_SHARD) -> pa.Table:
     """The rows from `start` up to `stop`."""
     rows = range(start, stop)
     num = len(rows)
@@ -88,7 +88,7 @@ def part(start: int, stop: int) -> pa.Table:
     ]
     values: dict[str, Any] = {
         "key": [f"north-{row:016x}" for row in rows],
-        "shard": [f"north-{row // ROWS_OF_A_SHARD:06d}.tar" for row in rows],
+        "shard": [f"north-{row // rows_of_a_shard:06d}.tar" for row in rows],
         "captions": captions,
         "iconclass": [[f"25F{row % 9}", f"11H({row % 500})"] for row in rows],
         "group": [f"north-{row // 20}" for row in rows],

@@ -1,4 +1,4 @@
-"""Lightning callbacks: the record of the run, its checkpoints, error checks, and a clean stop."""
+"""Lightning callbacks during training: the record of the run, its checkpoints, error checks, a clean stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import lightning.pytorch as pl
@@ -23,31 +23,14 @@ from training.cost import EnergyMeter
 from training.data.loader import Batch
 from training.data.samples import Samples
 from training.hardware import peak_memory_megabytes
-from training.launch import check_agreement
 from training.losses import gather_plain
 from training.module import ContrastiveModule
 from training.ranks import any_rank, joined_list
-from training.world import World
 
 # A line of metrics.jsonl with a pair of keys for each use of a damaged sample: its own key
 # and that of its replacement.
 DAMAGED_EVENT = "damaged pictures: each was replaced by a neighbour"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-
-
-class Agreement(Callback):
-    """Checks before the first step that all requested ranks have started and that they train the same run."""
-
-    def __init__(self, asked: World, facts: Mapping[str, Any]) -> None:
-        self._asked, self._facts = asked, facts
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare them.
-
-        Raises:
-            ConfigError: the ranks differ.
-        """
-        check_agreement(self._asked, self._facts)
 
 
 class Stopwatch(Callback):

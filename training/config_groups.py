@@ -91,7 +91,9 @@ class DataConfig(Config):
         64, ge=1, description="with order windows: blocks whose samples are shuffled together"
     )
     verify_shards: bool = Field(
-        True, description="compare every shard with its checksum before the first step"
+        True,
+        description="compare every shard with its checksum: all ranks together for half a minute before the "
+        "first step, and each of the others before it is used",
     )
     max_damaged_samples: int = Field(
         100,

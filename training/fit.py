@@ -17,7 +17,6 @@ from iconoclip.errors import TryAgainLater
 from iconoclip.rundir import RunDir
 from iconoclip.vocabulary import Precision
 from training.callbacks import (
-    Agreement,
     BadStepGuard,
     Checkpointer,
     Mirror,
@@ -34,6 +33,7 @@ from training.config import TrainConfig
 from training.config_groups import HardwareConfig
 from training.cost import EnergyMeter
 from training.data.loader import Ahead, Batch, make_loader
+from training.data.verification import VerifiedShards
 from training.hardware import device_of, resolve_precision, set_threads
 from training.launch import cluster_environment, rank_variables
 from training.model import LoadedModel
@@ -42,6 +42,7 @@ from training.plan import Plan, load_for_training, make_dataset, make_plan
 from training.resume import existing, is_finished
 from training.seen import keep_keys
 from training.sharding import ShardedStrategy
+from training.start_checks import Agreement, ShardCheck
 from training.tensorboard_mirror import TensorBoardMirror
 from training.troubles import machine_troubles
 from training.validation import Validation, validation_samples
@@ -91,9 +92,6 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     device = device_of(config.hardware.device)
     precision = resolve_precision(config.hardware.precision, device)
     set_threads(config.hardware.num_threads, config.hardware.devices if device.type == "cpu" else 1)
-    if config.data.verify_shards and not found and is_first_rank:
-        for one in plan.samples.sets:
-            one.verify()
     loaded = load_for_training(config.model, config.loss, config.seed)
     module = ContrastiveModule(loaded, plan.recipe)
     first_step = checkpoints.step_of(found) if found else 0
@@ -113,6 +111,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
         )
         files = AtomicCheckpointIO()
         saver = Checkpointer(run, config.checkpoint, stopwatch, files, first_step)
+        verified = VerifiedShards(plan.samples.sets) if config.data.verify_shards else None
         facts = {"config": digest(config), "samples": plan.samples.identity, "first step": first_step}
         validation = _validation(config, loaded, precision, recorder, stopwatch)
         trainer = _trainer(
@@ -123,6 +122,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
             now,
             [
                 Agreement(plan.world, facts),
+                ShardCheck(run, verified, plan.samples.identity),
                 SampleGuard(run, plan.samples, recorder, config.data.max_damaged_samples),
                 stopwatch,
                 recorder,
@@ -133,7 +133,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
                 stop,
             ],
         )
-        loader = _loader(plan, loaded, first_step, trainer)
+        loader = _loader(plan, loaded, verified, first_step, trainer)
         with machine_troubles(run.folder, SMALLER):
             trainer.fit(module, loader, ckpt_path=found, weights_only=True)
             saver.save(trainer, module)
@@ -222,10 +222,10 @@ def _close_run(
 
 
 def _loader(
-    plan: Plan, loaded: LoadedModel, first_step: int, trainer: pl.Trainer
+    plan: Plan, loaded: LoadedModel, verified: VerifiedShards | None, first_step: int, trainer: pl.Trainer
 ) -> DataLoader[Batch] | Ahead:
     return make_loader(
-        make_dataset(plan, loaded),
+        make_dataset(plan, loaded, verified),
         plan.schedule,
         first_step=first_step,
         num_steps=plan.last_step,

@@ -18,6 +18,7 @@ from training.data.loader import TrainingSamples
 from training.data.order import Schedule
 from training.data.samples import Samples
 from training.data.samples import load as load_samples
+from training.data.verification import VerifiedShards
 from training.model import Changes, LoadedModel, load_model
 from training.module import Recipe
 from training.schedule import make_schedule
@@ -96,8 +97,8 @@ def load_for_training(model: ModelConfig, loss: LossConfig, seed: int) -> Loaded
     return load_model(model.name, pretrained=model.pretrained, changes=changes)
 
 
-def make_dataset(plan: Plan, loaded: LoadedModel) -> TrainingSamples:
-    """The training samples, with captions and crops as the config sets them."""
+def make_dataset(plan: Plan, loaded: LoadedModel, verified: VerifiedShards | None = None) -> TrainingSamples:
+    """The training samples, with captions and crops as the config sets them, from verified shards."""
     config, data, samples = plan.config, plan.config.data, plan.samples
     weights = caption_weights(
         samples.captions, language_temperature=data.language_temperature,
@@ -123,4 +124,5 @@ def make_dataset(plan: Plan, loaded: LoadedModel) -> TrainingSamples:
         seed=config.seed,
         relations=config.loss.related_by,
         cache_megabytes=data.cache_decoded_mb,
+        verified=verified,
     )

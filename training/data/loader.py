@@ -29,6 +29,7 @@ from training.data.order import RankBatches, Schedule
 from training.data.randomness import CROP, uniform
 from training.data.samples import Samples
 from training.data.storage import ShardReader, ShortShard
+from training.data.verification import VerifiedShards
 
 BATCHES_AHEAD = 3
 # The number of rows that are tried in place of a damaged one before the batch fails.
@@ -103,6 +104,7 @@ class TrainingSamples(Dataset[Batch]):
         seed: the seed of the run.
         relations: those of "group" and "iconclass" that relate samples in addition to equal text.
         cache_megabytes: memory for decoded images in each process; unused if the whole set does not fit.
+        verified: compares each shard with its checksum before it is read; not done if None.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class TrainingSamples(Dataset[Batch]):
         seed: int,
         relations: Sequence[str] = (),
         cache_megabytes: int = 0,
+        verified: VerifiedShards | None = None,
     ) -> None:
         self.samples = samples
         self._captions, self._crop, self._tokenize, self._seed = captions, crop, tokenize, seed
@@ -122,7 +125,7 @@ class TrainingSamples(Dataset[Batch]):
         self._labels_RN = [columns[name] for name in relations if name in columns]
         # Made here: a loading process that is forked later shares them instead of making its own.
         self._captions_of_all, self._keys = samples.captions, samples.keys
-        self._reader = ShardReader(samples)
+        self._reader = ShardReader(samples, verified)
         self._cache = DecodedImages(samples, cache_megabytes)
         self._tokens: dict[int, npt.NDArray[np.int64]] | None = {} if self._cache.is_on else None
         self._damaged: dict[int, tuple[int, str]] = {}

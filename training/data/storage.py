@@ -11,6 +11,7 @@ from collections import OrderedDict
 from iconoclip.errors import DamagedData
 from iconoclip.shardset import MAX_SHARD_BYTES, ShardSet
 from training.data.samples import Samples
+from training.data.verification import VerifiedShards
 
 MAX_OPEN_SHARDS = 64
 FETCHES = 5
@@ -22,10 +23,15 @@ class ShortShard(DamagedData):
 
 
 class ShardReader:
-    """Reads image bytes by row, and keeps a few shards open. A process may fork before the first read."""
+    """Reads image bytes by row, and keeps a few shards open. A process may fork before the first read.
 
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
+    Args:
+        samples: the rows.
+        verified: compares each shard with its checksum before it is read; not done if None.
+    """
+
+    def __init__(self, samples: Samples, verified: VerifiedShards | None = None) -> None:
+        self._samples, self._verified = samples, verified
         self._open: OrderedDict[int, int] = OrderedDict()
 
     def image_bytes(self, row: int) -> bytes:
@@ -33,7 +39,7 @@ class ShardReader:
 
         Raises:
             ShortShard: the shard is shorter than the index states.
-            DamagedData: the shard is missing, or the index is impossible.
+            DamagedData: the shard is missing or does not match its checksum, or the index is impossible.
         """
         size = int(self._samples.size_N[row])
         if not 0 < size <= MAX_SHARD_BYTES:
@@ -54,6 +60,8 @@ class ShardReader:
             return self._open[number]
         shard = self._samples.shards[number]
         owner = self._samples.sets[shard.set_number]
+        if self._verified:
+            self._verified.check(shard.set_number, shard.name)
         descriptor = self._opened(owner, shard.name)
         if len(self._open) >= MAX_OPEN_SHARDS:
             os.close(self._open.popitem(last=False)[1])
