@@ -69,6 +69,11 @@ def page_pixels(data: bytes, max_pixels: int, side: int = INPUT_SIDE) -> PagePix
     )
 
 
+def grey(page_HWC: Pixels) -> Pixels:
+    """The lightness of the pixels [H, W]: the green channel, which is most of it and costs nothing."""
+    return page_HWC[:, :, 1]
+
+
 def content_box(page_HWC: Pixels) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of what is not bare border, with a margin; all of a page that is bare."""
     height, width = page_HWC.shape[:2]

@@ -5,20 +5,47 @@ The numbers of a reading are fitted with the model and shipped in its file.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
 from iconoclip.page_layout.inputs import CELL
-from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS, TEXT, BoxKind
+from iconoclip.page_layout.kinds import (
+    CLASSES,
+    GRAPHIC_KINDS,
+    OTHER,
+    PAGE_KINDS,
+    PICTURE_KINDS,
+    TEXT,
+    BoxKind,
+    PageKind,
+)
 from iconoclip.page_layout.page_kind import FloatArray, KindRegression, kind_features
 from iconoclip.page_layout.regions import FEATURES, LARGEST_INITIAL, Candidate, Maps, candidates
+from iconoclip.page_layout.snapping import Grey, snapped
 
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
+# A page of these kinds on which no picture is told from the rest is one picture, if its kind is this certain
+# and something on it has this share of it: a map that fills its sheet, a fan of photographs.
+_WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
+LEAST_WHOLE, LARGE = 0.5, 0.08
+# Initials stand in text, stamps on it, and photographs may be as light as their mounts.
+_SNAPPED: Final = ("illustration", "ornament", "map", "bookplate")
+_WITHOUT_PICTURES: Final = ("text", "blank")
+SURE: Final = 0.8
+# Pictures of like size are on a sheet together from so many on, if the maps are this sure of their cells and
+# so little of their surroundings is text.
+MANY, LEAST_CHANCE_OF_ALIKE, MOST_TEXT_AROUND, SCORE_OF_ALIKE = 8, 0.6, 0.2, 0.5
+# Levels by which pixels within a patch of a colour target vary; photographs vary more.
+FLAT: Final = 12.0
+_MEAN_CHANCE, _TEXT_AROUND = FEATURES.index("mean chance"), FEATURES.index("text around")
+_LOG_AREA: Final = FEATURES.index("log area")
 
 
 @dataclass(frozen=True)
@@ -71,14 +98,41 @@ class Reading:
             "least_score": round(self.least_score, 4),
         }
 
-    def boxes(self, found: list[Candidate]) -> list[FoundBox]:
-        """Candidates as boxes with their kinds and scores, the most certain first."""
+    def boxes(self, found: list[Candidate], alike: Sequence[Candidate] = ()) -> list[FoundBox]:
+        """Candidates as boxes with their kinds and scores, the most certain first; those that are `alike` are
+        kept whatever their score is."""
         boxes = []
         for one in found:
             score = one.scored(self.score_weights)
+            if any(one is other for other in alike):
+                score = max(score, self.least_score, SCORE_OF_ALIKE)
             if score >= self.least_score:
                 boxes.append(FoundBox(self.kind_of(one), *one.box, score=score, tilt=one.tilt))
         return sorted(boxes, key=lambda box: -box.score)
+
+    def _alike(self, found: list[Candidate]) -> list[Candidate]:
+        """The candidates that are each other's witnesses: small pictures of like size in bare surroundings,
+        as on a sheet of many photographs. Alone each of them would be doubtful."""
+        small = [
+            one
+            for one in found
+            if self.kind_of(one) in PICTURE_KINDS
+            and one.features_F[_MEAN_CHANCE] >= LEAST_CHANCE_OF_ALIKE
+            and one.features_F[_TEXT_AROUND] < MOST_TEXT_AROUND
+        ]
+        if len(small) < MANY:
+            return []
+        areas = np.exp([one.features_F[_LOG_AREA] for one in small])
+        ratios = areas / np.median(areas)
+        alike = [one for one, ratio in zip(small, ratios, strict=True) if 0.5 <= ratio <= 2.0]
+        return alike if len(alike) >= MANY else []
+
+    def _is_full(self, found: list[Candidate]) -> bool:
+        """Whether something that may be a picture is too large to be overlooked."""
+        areas = [
+            float(np.exp(one.features_F[_LOG_AREA])) for one in found if self.kind_of(one) in GRAPHIC_KINDS
+        ]
+        return max(areas, default=0.0) >= LARGE
 
     def kind_of(self, one: Candidate) -> BoxKind:
         """The likeliest kind of a candidate; what is too large for an initial or a stamp is neither."""
@@ -95,6 +149,7 @@ class Reading:
         summary_S: npt.NDArray[np.floating],
         size: tuple[int, int],
         place: Place = WHOLE,
+        grey_HW: Grey | None = None,
     ) -> Finding:
         """What the model says is on a page.
 
@@ -103,13 +158,68 @@ class Reading:
             summary_S: the summary of the page.
             size: width and height of the page in pixels of the model's input.
             place: where that page lies in its image, as `inputs.PagePixels` has it.
+            grey_HW: the pixels of that page in grey, to which the edges of pictures are moved; None leaves
+                them where the cells end.
         """
         cells = size[0] / CELL, size[1] / CELL
-        boxes = self.boxes(candidates(maps_CHW, cells))
+        found = candidates(maps_CHW, cells)
+        boxes = self.boxes(found)
+        if (alike := self._alike(found)) and not _are_patches(alike, grey_HW):
+            boxes = self.boxes(found, alike)
+        if grey_HW is not None:
+            boxes = [_snapped(box, grey_HW) for box in boxes]
         chances = self.kinds.probabilities(kind_features(summary_S, boxes))
-        best = int(np.argmax(chances))
+        kind, chance = _kind_with(boxes, chances)
+        is_told = any(box.kind in PICTURE_KINDS for box in boxes)
+        if kind in _WHOLE and chance >= LEAST_WHOLE and not is_told and self._is_full(found):
+            boxes = [FoundBox(_WHOLE[kind], *_extent(maps_CHW, cells), score=chance), *boxes]
+            boxes.sort(key=lambda box: -box.score)
         placed = tuple(_placed(box, place) for box in boxes[:MAX_BOXES])
-        return Finding(PAGE_KINDS[best], float(chances[best]), placed)
+        return Finding(kind, chance, placed)
+
+
+def _are_patches(found: list[Candidate], grey_HW: Grey | None) -> bool:
+    """Whether pictures that are alike are the patches of a colour target: nothing is on them."""
+    if grey_HW is None:
+        return False
+    height, width = grey_HW.shape
+    deviations = []
+    for one in found:
+        left, top, right, bottom = one.box
+        # A fifth is left off on each side: edges and frames say nothing of what is within.
+        across, down = (right - left) / 5, (bottom - top) / 5
+        rows = slice(round((top + down) * height), round((bottom - down) * height) + 1)
+        columns = slice(round((left + across) * width), round((right - across) * width) + 1)
+        deviations.append(float(grey_HW[rows, columns].std()))
+    return float(np.median(deviations)) < FLAT
+
+
+def _snapped(box: FoundBox, grey_HW: Grey) -> FoundBox:
+    """A box whose edges lie where its ink ends, if its kind has ink of its own."""
+    if box.kind not in _SNAPPED or box.tilt:
+        return box
+    left, top, right, bottom = snapped(grey_HW, box.corners)
+    return replace(box, left=left, top=top, right=right, bottom=bottom)
+
+
+def _kind_with(boxes: list[FoundBox], chances_K: FloatArray) -> tuple[PageKind, float]:
+    """The likeliest kind of page that agrees with the boxes on it: a sure picture is not on a page of text
+    alone, nor on a blank one."""
+    if any(box.kind in PICTURE_KINDS and box.score >= SURE for box in boxes):
+        allowed_K = np.array([kind not in _WITHOUT_PICTURES for kind in PAGE_KINDS])
+        chances_K = np.where(allowed_K, chances_K, 0.0) / max(float(chances_K[allowed_K].sum()), 1e-9)
+    best = int(np.argmax(chances_K))
+    return PAGE_KINDS[best], float(min(chances_K[best], 1.0))
+
+
+def _extent(maps_CHW: Maps, cells: tuple[float, float]) -> Place:
+    """The bounds of everything on a page that is not bare paper, in shares of the page; all of a bare one."""
+    shown_HW = maps_CHW[OTHER, : math.ceil(cells[1]), : math.ceil(cells[0])] < 0.5
+    rows, columns = np.flatnonzero(shown_HW.any(1)), np.flatnonzero(shown_HW.any(0))
+    if not len(rows):
+        return WHOLE
+    right, bottom = min((columns[-1] + 1) / cells[0], 1.0), min((rows[-1] + 1) / cells[1], 1.0)
+    return float(columns[0] / cells[0]), float(rows[0] / cells[1]), float(right), float(bottom)
 
 
 def _placed(box: FoundBox, place: Place) -> FoundBox:

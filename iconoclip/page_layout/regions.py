@@ -28,6 +28,8 @@ LARGEST_INITIAL: Final = (0.3, 0.22)
 LEAST_FILLED: Final = 0.3
 # A part that falls apart when so many cells are taken off its outline is several pictures.
 MAX_EROSION, LEAST_PIECE, LEAST_SIDE = 3, 0.12, 6
+# So are pieces as many as this that are as large as this share of the largest and together nearly all of it.
+MANY, LEAST_ALIKE, NEARLY_ALL = 6, 0.35, 0.85
 # A candidate that lies in another by this share of its area is a part of it.
 INSIDE: Final = 0.75
 MIN_TILTED_CELLS, MAX_TILT, LEAST_GAIN, LEAST_FILLED_TILTED = 200, 15.0, 0.95, 0.82
@@ -109,11 +111,21 @@ def _pieces(part: Component, shape: tuple[int, ...]) -> list[Component]:
     # A band of ornaments is too low to lose its outline.
     most = min(MAX_EROSION, min(right - left, bottom - top) // LEAST_SIDE)
     for depth in range(1, most + 1):
-        core_HW = _eroded(map_HW, depth)
-        cores = [one for one in components(core_HW) if len(one.rows) >= LEAST_PIECE * cells]
+        found = list(components(_eroded(map_HW, depth)))
+        cores = [one for one in found if len(one.rows) >= LEAST_PIECE * cells]
+        if len(cores) < 2:
+            cores = _many_alike(found)
         if len(cores) > 1:
             return [_grown(core, map_HW, depth) for core in cores]
     return [part]
+
+
+def _many_alike(found: list[Component]) -> list[Component]:
+    """The pieces of a sheet of many photographs: of like size, and nearly all that is there."""
+    sizes = [len(one.rows) for one in found]
+    alike = [one for one in found if len(one.rows) >= LEAST_ALIKE * max(sizes)]
+    share = sum(len(one.rows) for one in alike) / max(sum(sizes), 1)
+    return alike if len(alike) >= MANY and share >= NEARLY_ALL else []
 
 
 def _eroded(map_HW: BoolMap, depth: int) -> BoolMap:

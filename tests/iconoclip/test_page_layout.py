@@ -6,6 +6,7 @@ Expected numbers come from arithmetic, or from a plain search in place of the qu
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.measure import Score, box_score, f1_interval, match, overlap
 from iconoclip.page_layout.page_kind import KindRegression
 from iconoclip.page_layout.reading import Reading
-from iconoclip.page_layout.regions import tilt_of
+from iconoclip.page_layout.regions import FEATURES, tilt_of
 from iconoclip.page_layout.table import Measured, as_markdown, kinds_as_markdown, rows_of
 
 KEY = "bnf-0123456789abcdef"
@@ -108,6 +109,45 @@ def test_pictures_that_touch_at_a_bridge_are_told_apart():
     assert box_score([box.corners for box in boxes], wanted, 0.85) == Score(2, 0, 0)
 
 
+def test_a_sheet_of_thirty_photographs_that_touch_is_told_apart():
+    maps_CHW = maps_with("photograph", slice(0, 0), slice(0, 0))
+    wanted = []
+    for row, column in itertools.product(range(6), range(5)):
+        top, left = 3 + 12 * row, 2 + 11 * column
+        maps_CHW[:, top : top + 10, left : left + 9] = 0
+        maps_CHW[CLASSES.index("photograph"), top : top + 10, left : left + 9] = 1
+        wanted.append((left / 60, top / 80, (left + 9) / 60, (top + 10) / 80))
+        # A bridge to the next one, where a mount is spotted.
+        maps_CHW[:, top + 4, left + 9 : left + 11] = 0
+        maps_CHW[CLASSES.index("photograph"), top + 4, left + 9 : left + 11] = 1
+    boxes = READING.read(maps_CHW, SUMMARY, SIZE).boxes
+    assert box_score([box.corners for box in boxes], wanted, 0.75) == Score(30, 0, 0)
+
+
+def test_many_small_pictures_are_each_others_witnesses():
+    """Alone a picture of this size is doubtful, by weights that speak against small ones."""
+    weights = READING.score_weights.copy()
+    weights[FEATURES.index("log area")] = 2.0
+    strict = replace(READING, score_weights=weights)
+
+    def found(count: int, around: str = "other", grey_HW: np.ndarray | None = None) -> int:
+        maps_CHW = maps_with("photograph", slice(0, 0), slice(0, 0))
+        maps_CHW[[0, CLASSES.index(around)]] = 0
+        maps_CHW[CLASSES.index(around)] = 1
+        for row, column in itertools.islice(itertools.product(range(6), range(5)), count):
+            place = (slice(None), slice(3 + 12 * row, 11 + 12 * row), slice(2 + 11 * column, 9 + 11 * column))
+            maps_CHW[place] = 0
+            maps_CHW[CLASSES.index("photograph"), *place[1:]] = 1
+        return len(strict.read(maps_CHW, SUMMARY, SIZE, grey_HW=grey_HW).boxes)
+
+    assert found(1) == 0
+    assert found(30) == 30
+    assert found(30, around="text") == 0, "in text they are initials or faults"
+    assert found(30, grey_HW=np.full((80 * CELL, 60 * CELL), 90, np.uint8)) == 0, "patches of a colour target"
+    noise = np.random.default_rng(0).integers(0, 255, (80 * CELL, 60 * CELL)).astype(np.uint8)
+    assert found(30, grey_HW=noise) == 30
+
+
 @pytest.mark.parametrize("degrees", [-9, -3, 0, 4, 11])
 def test_a_turned_rectangle_is_told_from_an_upright_one(degrees):
     # Cells of a rectangle of 40 x 26, turned clockwise (rows count downwards).
@@ -147,6 +187,42 @@ def test_the_kind_of_page_is_the_likeliest_with_its_probability():
     finding = replace(READING, kinds=kinds).read(maps_CHW, np.array([2.0, 0, 0]), SIZE)
     assert finding.kind == "binding"
     assert finding.probability == pytest.approx(np.exp(5) / (np.exp(5) + 8))
+
+
+def certain_of(kind: str, logit: float = 5.0) -> Reading:
+    """A reading that takes every page for one of a kind, e^5 : 8 likely."""
+    kinds = KindRegression.undecided(3)
+    kinds.weights[PAGE_KINDS.index(kind), -1] = logit
+    return replace(READING, kinds=kinds)
+
+
+@pytest.mark.parametrize(("kind", "box_kind"), [("map", "map"), ("picture", "illustration")])
+def test_a_page_that_is_a_picture_is_never_without_one(kind, box_kind):
+    # Doubtful throughout: lines and names all over a sheet with a bare edge of ten cells.
+    maps_CHW = maps_with(box_kind, slice(10, 70), slice(10, 50))
+    maps_CHW[:, 10:70, 10:50] *= 0.55
+    finding = certain_of(kind).read(maps_CHW, SUMMARY, SIZE)
+    (box,) = finding.boxes
+    assert (box.kind, box.score) == (box_kind, finding.probability)
+    assert box.corners == pytest.approx((10 / 60, 10 / 80, 50 / 60, 70 / 80))
+    assert certain_of(kind, 1.0).read(maps_CHW, SUMMARY, SIZE).boxes == (), "an uncertain kind says nothing"
+    small = maps_with(box_kind, slice(10, 20), slice(10, 20))
+    small[:, 10:20, 10:20] *= 0.55
+    assert certain_of(kind).read(small, SUMMARY, SIZE).boxes == (), "a spot is no picture for that"
+
+
+@pytest.mark.parametrize("kind", ["text", "blank"])
+def test_a_page_with_a_picture_is_no_page_of_text_alone(kind):
+    finding = certain_of(kind).read(maps_with("illustration", slice(20, 50), slice(20, 40)), SUMMARY, SIZE)
+    assert finding.kind == "picture", "the first of the other seven, which are equally likely"
+    assert finding.probability == pytest.approx(1 / 7)
+    doubtful = maps_with("illustration", slice(20, 50), slice(20, 40))
+    # Cells that are pictures by 7 of 10 make a box of a score of e : 1.
+    doubtful[:, 20:50, 20:40] *= 0.7
+    found = certain_of(kind).read(doubtful, SUMMARY, SIZE)
+    assert (found.kind, len(found.boxes)) == (kind, 1), "one that may be none says nothing of the page"
+    ornament = maps_with("ornament", slice(20, 24), slice(10, 40))
+    assert certain_of(kind).read(ornament, SUMMARY, SIZE).kind == kind
 
 
 def test_a_reading_survives_json():

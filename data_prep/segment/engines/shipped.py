@@ -18,7 +18,7 @@ import onnxruntime
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.page_layout.findings import Finding
-from iconoclip.page_layout.inputs import INPUT_SIDE, is_bare, model_input, page_pixels
+from iconoclip.page_layout.inputs import INPUT_SIDE, grey, is_bare, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import Reading
 
@@ -63,7 +63,9 @@ class ShippedEngine:
         if is_bare(decoded.pixels_HWC):
             return Finding("blank", 1.0)
         maps, summary = self._session.run(None, {"pages": model_input(decoded.pixels_HWC)})
-        return self._reading.read(maps[0], summary[0], (width, height), decoded.place)
+        return self._reading.read(
+            maps[0], summary[0], (width, height), decoded.place, grey(decoded.pixels_HWC)
+        )
 
 
 def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:

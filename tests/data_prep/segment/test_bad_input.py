@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
+from builtin_collections.emblems.drawing.photographs import photograph
 from iconoclip.cli import main
 from iconoclip.shardset import ShardSet
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
@@ -169,3 +173,42 @@ def test_a_map_that_fills_the_sheet_is_one_picture(
     region = record.source.region
     assert region is not None
     assert region.width * region.height > 0.8 * (3 * WIDTH) * (3 * HEIGHT)
+
+
+def sheet_of_photographs(count: int, mount: tuple[int, int, int]) -> bytes:
+    """A sheet of card with drawn photographs in rows of six, each a little turned."""
+    rng = random.Random(count)
+    sheet = PillowImage.new("RGB", (1100, 800), mount)
+    rows = -(-count // 6)
+    for number in range(count):
+        size = round(1100 / 6 * 0.72), round(800 / rows * 0.72)
+        shot = photograph(size, rng).convert("RGBA").rotate(rng.uniform(-4, 4), expand=True)
+        x, y = (number % 6 + 0.5) * 1100 / 6, (number // 6 + 0.5) * 800 / rows
+        sheet.paste(shot, (round(x - shot.width / 2), round(y - shot.height / 2)), shot)
+    return encoded(sheet)
+
+
+def fan_of_photographs(count: int, mount: tuple[int, int, int]) -> bytes:
+    """Photographs with white edges, each covering a part of the one before, along an arc."""
+    rng = random.Random(count)
+    sheet = PillowImage.new("RGB", (1100, 800), mount)
+    for number in range(count):
+        turn = -70 + 140 * number / (count - 1)
+        shot = ImageOps.expand(photograph((80, 120), rng).convert("RGB"), 6, "white")
+        turned = shot.convert("RGBA").rotate(-turn, expand=True)
+        x, y = 550 + 576 * math.sin(math.radians(turn)), 840 - 576 * math.cos(math.radians(turn))
+        sheet.paste(turned, (round(x - turned.width / 2), round(y - turned.height / 2)), turned)
+    return encoded(sheet)
+
+
+def test_thirty_photographs_on_a_sheet_are_thirty_pictures_and_a_fan_is_not_lost(
+    pages_set: Callable[..., ShardSet], tmp_path: Path
+) -> None:
+    pages = pages_set([sheet_of_photographs(30, (250, 250, 248)), fan_of_photographs(30, (205, 198, 182))])
+    assert main(["segment", str(pages.folder), "--out", str(tmp_path / "out"), "--num_workers", "1"]) == 0
+    sheet, fan = pq.read_table(tmp_path / "out" / "pages.parquet").to_pylist()
+    cut = [sum(box["key"] is not None for box in row["boxes"]) for row in (sheet, fan)]
+    assert 27 <= cut[0] <= 33
+    assert cut[1] >= 1
+    covered = max(box["width"] * box["height"] for box in fan["boxes"])
+    assert covered > 0.4 * 1100 * 800, "photographs that cover each other may be one picture"

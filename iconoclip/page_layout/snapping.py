@@ -1,0 +1,74 @@
+"""Moves the edges of a box to the ink next to them. A cell of the maps is five pixels wide; ink ends at one.
+
+Shapes: H, W of a page or of the window around a box.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from iconoclip.page_layout.measure import Corners, overlap
+
+Grey = npt.NDArray[np.uint8]
+Profile = npt.NDArray[np.float64]
+# How far an edge may move, in pixels of the model's input: nearly two cells.
+REACH: Final = 9
+MIN_SIDE: Final = 6
+# Levels between paper and ink, and the share of the way to the ink from which on a pixel is ink.
+MIN_CONTRAST, INK = 30, 0.35
+# A row or column belongs to a picture if so much of it is ink, of the page and of the middle of the picture.
+LEAST_INK, LEAST_OF_MEDIAN = 0.04, 0.12
+# Rows or columns of bare paper that end a picture.
+GAP: Final = 2
+# A box that would become another one is left as it is.
+LEAST_KEPT: Final = 0.45
+
+
+def snapped(grey_HW: Grey, box: Corners) -> Corners:
+    """The box with its edges moved to the ends of the ink, in shares of the page like `box`.
+
+    A box without clear ink, or one that would change too much, is returned unchanged.
+    """
+    height, width = grey_HW.shape
+    left, right = round(box[0] * width), round(box[2] * width)
+    top, bottom = round(box[1] * height), round(box[3] * height)
+    if min(right - left, bottom - top) < MIN_SIDE:
+        return box
+    x0, y0 = max(0, left - REACH), max(0, top - REACH)
+    window_HW = grey_HW[y0 : bottom + REACH, x0 : right + REACH]
+    # Every other pixel tells as much of so many.
+    dark, paper = np.percentile(window_HW[::2, ::2], (5, 85))
+    if paper - dark < MIN_CONTRAST:
+        return box
+    ink_HW = window_HW < paper - INK * (paper - dark)
+    across = _ends(ink_HW[top - y0 : bottom - y0].mean(0), left - x0, right - x0)
+    down = _ends(ink_HW[:, left - x0 : right - x0].mean(1), top - y0, bottom - y0)
+    moved = (
+        (x0 + across[0]) / width,
+        (y0 + down[0]) / height,
+        (x0 + across[1]) / width,
+        (y0 + down[1]) / height,
+    )
+    return moved if overlap(moved, box) >= LEAST_KEPT else box
+
+
+def _ends(profile: Profile, first: int, last: int) -> tuple[int, int]:
+    """The first and the end of the stretch of ink in a profile that a side from `first` to `last` covers."""
+    least = max(LEAST_INK, LEAST_OF_MEDIAN * float(np.median(profile[first:last])))
+    is_ink = profile > least
+    middle = (first + last) // 2
+    end = _outwards(is_ink, max(last - REACH, middle))
+    start = len(is_ink) - _outwards(is_ink[::-1], len(is_ink) - min(first + REACH, middle))
+    return (start, end) if start < end else (first, last)
+
+
+def _outwards(is_ink: npt.NDArray[np.bool_], place: int) -> int:
+    """From `place` on to the end of the ink, over gaps smaller than GAP; then back to the last ink."""
+    while place < len(is_ink) and is_ink[place : place + GAP].any():
+        place += 1
+    while place > 0 and not is_ink[place - 1]:
+        place -= 1
+    return place
