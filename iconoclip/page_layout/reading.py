@@ -35,7 +35,7 @@ WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 # and something on it has this share of it: a map that fills its sheet, a fan of photographs.
 _WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
 LEAST_WHOLE, LARGE = 0.5, 0.08
-# Initials stand in text, stamps on it, and photographs may be as light as their mounts.
+# Initials touch text, stamps lie on it, and photographs may be as light as their mounts.
 _SNAPPED: Final = ("illustration", "ornament", "map", "bookplate")
 _WITHOUT_PICTURES: Final = ("text", "blank")
 SURE: Final = 0.8
