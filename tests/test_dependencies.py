@@ -17,6 +17,7 @@ PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 # Required although nothing imports it: distribution -> reason.
 NOT_IMPORTED = {
     "torchvision": "open_clip imports it for its transforms; its version must match torch's",
+    "aiohttp": "fsspec reads shards at https addresses with it",
     "language_data": "langcodes reads the names of languages from it",
     "python-multipart": "FastAPI parses uploads with it",
 }

@@ -90,6 +90,7 @@ def test_the_site_loads_nothing_from_another_host(site: dict[Path, Page]) -> Non
     assert elsewhere == set()
 
 
+@pytest.mark.long
 def test_make_docs_builds_the_same_site() -> None:
     recipe = subprocess.run(["make", "-n", "docs"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert " ".join([*SPHINX[1:], ".", "build/docs"]) in recipe.stdout

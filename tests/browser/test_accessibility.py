@@ -151,7 +151,13 @@ PATHS = (
 )
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+EACH_SIZE = pytest.mark.parametrize(
+    "size",
+    [pytest.param(DESKTOP, id="desktop", marks=pytest.mark.long), pytest.param(PHONE, id="phone")],
+)
+
+
+@EACH_SIZE
 def test_pages_meet_wcag_in_light_and_dark(
     page_of: PageOf, address: str, item_key: str, size: tuple[int, int]
 ) -> None:
@@ -272,7 +278,7 @@ def test_changes_are_announced_to_screen_readers(page_of: PageOf) -> None:
     expect(page.locator("#said")).to_have_attribute("aria-live", "polite")
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@EACH_SIZE
 def test_a_federation_meets_wcag(browser: Browser, address: str, size: tuple[int, int]) -> None:
     services = [f"The Library={address}", "Another=http://127.0.0.1:9"]
     config = FederateConfig(services=services, timeout_seconds=20.0, rate_limit_per_minute=0)

@@ -75,6 +75,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         thread.join(10)
 
 
+@pytest.mark.long
 def test_the_wheel_alone_is_enough(address: str, tmp_path: Path) -> None:
     # A copy, because setuptools writes next to its source.
     build = ["import shutil, sys; shutil.copytree(sys.argv[1], 'source'); import os; os.chdir('source')"]

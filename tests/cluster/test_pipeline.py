@@ -19,7 +19,7 @@ from .chains import Chained, submit_chain
 from .waiting import log_of, wait_until
 
 # Timeouts for hanging jobs, not measurements: a shared machine may be slow.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def num_fetched(ledger: Path) -> int:

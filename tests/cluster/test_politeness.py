@@ -17,7 +17,7 @@ from .test_pipeline import num_fetched
 from .waiting import wait_until_finished
 
 # Timeouts for hanging jobs, not measurements: a shared machine may be slow.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 REQUESTS_PER_MINUTE = 400
 
 

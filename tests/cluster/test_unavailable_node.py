@@ -15,7 +15,7 @@ from slurm.local_cluster import LocalCluster
 from .waiting import steps_of, wait_until, wait_until_finished
 
 # Timeouts for hanging jobs, not measurements: a shared machine may be slow.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def test_a_run_continues_when_its_failed_node_is_back(

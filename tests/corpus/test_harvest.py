@@ -71,6 +71,7 @@ def dry_run(*paths: Path, capsys: Any) -> tuple[int, list[dict[str, Any]], list[
     return code, records, [line["refused"] for line in lines if "refused" in line]
 
 
+@pytest.mark.long
 def test_every_real_document(material, no_network, capsys):
     folders = [material / name for name in ("manifests", "collections", "cookbook")]
     code, records, refused = dry_run(*folders, capsys=capsys)

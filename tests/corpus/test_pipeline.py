@@ -10,7 +10,7 @@ import pytest
 
 from iconoclip.cli import main
 
-pytestmark = pytest.mark.corpus
+pytestmark = [pytest.mark.corpus, pytest.mark.long]
 
 
 def test_the_pipeline_works_on_real_images(

@@ -75,6 +75,7 @@ def test_a_text_finds_the_item_whose_caption_means_it(folder: Path, tmp_path: Pa
         assert "captions" in hit.matched
 
 
+@pytest.mark.long
 def test_filters_withdrawals_and_compaction_hold_for_captions(folder: Path) -> None:
     with SearchEngine.open(folder) as engine:
         view = engine._refresher.current()

@@ -239,6 +239,7 @@ def test_building_again_replaces_a_damaged_index(
         assert len(everything(engine)) == 12
 
 
+@pytest.mark.long
 def test_load_with_changes_and_swaps_shows_no_error_and_no_withdrawn_item(
     make_index: Callable[..., Path], model: Path, tmp_path: Path
 ) -> None:
@@ -298,7 +299,9 @@ WRITER = """
 """
 
 
-@pytest.mark.parametrize("delay_seconds", [0.05, 0.15, 0.4])
+@pytest.mark.parametrize(
+    "delay_seconds", [0.15, *(pytest.param(delay, marks=pytest.mark.long) for delay in (0.05, 0.4))]
+)
 def test_a_writer_killed_at_any_moment_leaves_a_good_index(
     make_index: Callable[..., Path], delay_seconds: float
 ) -> None:

@@ -91,7 +91,7 @@ def test_line_breaks_in_a_notation_are_refused(text: str, ancestor: str | None) 
     assert iconography.nearest(text) == ancestor
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(st.text(max_size=60) | st.from_regex(r"[0-9]{1,2}[A-Z(][0-9A-Z():+. ]{0,20}", fullmatch=True))
 def test_every_text_gets_an_answer(text: str) -> None:
     iconography.label(text)

@@ -72,9 +72,21 @@ def submit_edit_and_run(
     [
         pytest.param("checkout", {}, "", id="from the root of the checkout"),
         pytest.param("elsewhere", {}, "checkout", id="next to folders of the same names"),
-        pytest.param("checkout", {}, ":checkout:", id="with the checkout on the user's own path"),
+        pytest.param(
+            "checkout",
+            {},
+            ":checkout:",
+            id="with the checkout on the user's own path",
+            marks=pytest.mark.long,
+        ),
         pytest.param("checkout", {"environment": "checkout"}, "", id="with the checkout on the site's path"),
-        pytest.param("checkout", {"container": "env -i"}, "", id="in a container with a clean environment"),
+        pytest.param(
+            "checkout",
+            {"container": "env -i"},
+            "",
+            id="in a container with a clean environment",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_job_runs_the_code_of_its_submission(

@@ -108,6 +108,7 @@ def test_evaluate_agrees_with_brute_force_through_open_clip(
                 assert entry["recall@5"]["low"] <= entry["recall@5"]["value"] <= entry["recall@5"]["high"]
 
 
+@pytest.mark.long
 def test_before_and_after_are_one_table(
     trained: tuple[Path, Path], shapes_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,7 +79,11 @@ def test_a_run_learns_and_records_itself(make_config: MakeConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"micro_batch_size": 3, "loss": "siglip", "num_workers": 1, "institution_alpha": 0.5}]
+    "changes",
+    [
+        {"micro_batch_size": 3, "loss": "siglip", "num_workers": 1, "institution_alpha": 0.5},
+        pytest.param({}, marks=pytest.mark.long),
+    ],
 )
 def test_a_run_in_pieces_is_bit_equal_to_a_whole_one(
     make_config: MakeConfig, tmp_path: Path, changes: dict[str, Any]
@@ -381,6 +385,7 @@ def test_ranks_share_what_is_compared(shapes_set: Path) -> None:
     assert ranks[0].num_left == 0
 
 
+@pytest.mark.long
 def test_bf16_and_checkpointing_change_the_cost_and_not_the_course(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:

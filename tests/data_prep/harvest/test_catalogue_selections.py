@@ -267,6 +267,7 @@ def test_a_refresh_requests_the_pictures_of_the_set_only(archive, tmp_path):
     assert all("if-none-match" in seen.headers for seen in archive.requests if "/image/" in seen.path)
 
 
+@pytest.mark.long
 def test_the_tasks_of_an_array_share_a_selection(mixed, tmp_path):
     catalogue(mixed.collection, tmp_path / "cat")
     assert harvest(tmp_path / "cat", tmp_path / "one", "--where", "ordinal < 9").returncode == 3
