@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from data_prep.contribute.config import TakedownConfig
+from data_prep.contribute.takedown import takedown
 from data_prep.harvest.config import HarvestConfig
 from data_prep.harvest.verb import harvest
 from iconoclip.errors import BadInput, ConfigError, RightsForbid, SomeRefused
@@ -171,3 +174,16 @@ def test_refresh_keeps_the_time_of_what_has_not_changed(archive, tmp_path):
     harvest(config(archive, tmp_path, refresh=True, harvested_at="2027-01-01T00:00:00Z"))
     times = [record.harvested_at for record, _ in ShardSet(tmp_path).samples()]
     assert times == [CLOCK] * 12 + ["2027-01-01T00:00:00Z"]
+
+
+def test_a_withdrawn_item_does_not_come_back_by_another_harvest(archive, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    harvest(config(archive, first))
+    gone, *kept = ShardSet(first).table(["key"])["key"].to_pylist()
+    takedown(TakedownConfig(shardset=first, keys=[gone], reason="asked by its maker", purge=True))
+    shutil.rmtree(first)
+    # The list of withdrawn keys is in the folder above both sets.
+    with pytest.raises(SomeRefused, match="11 samples stored, 1 items refused"):
+        harvest(config(archive, second))
+    assert [record.key for record, _ in ShardSet(second).samples()] == kept
+    assert gone.encode() not in b"".join(path.read_bytes() for path in second.glob("*.tar"))
