@@ -90,10 +90,11 @@ def start_chain(cluster: LocalCluster, folder: Path, iiif: list[str], oai: str) 
     """Submit the chain, kill a task of its harvest, and submit it again when the rest has been given up."""
     file = describe(folder, iiif, oai)
     # Its first step may be over before the last one is submitted.
-    submitting = subprocess.Popen(command_of(file))
+    submitting = subprocess.Popen(command_of(file), stderr=subprocess.PIPE, text=True)
     harvest = JobDir(folder / "runs" / "iiif")
     kill_task(cluster, harvest.run.folder, 1)
-    assert submitting.wait(timeout=600) == 0
+    _, errors = submitting.communicate(timeout=600)
+    assert submitting.returncode == 0, errors
     wait_until(
         lambda: harvest.work_of(1).state == "failed" and harvest.work_of(0).state == "finished",
         "one task killed and the other finished",
