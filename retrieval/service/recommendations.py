@@ -1,4 +1,4 @@
-"""What else there is to see, each with its reason: from the same hand, with the same motif, of the same
+"""What else there is to see, each with its reason: by the same maker, with the same motif, of the same
 time, in the same place.
 
 Computed from records and vectors alone: a field of the record chooses the items, and the vectors put those
@@ -38,7 +38,7 @@ class Recommended(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: Kind
-    what: str = Field(description="what they share: a maker, years, the words of a notation, a keeper")
+    what: str = Field(description="what they share: a maker, years, the words of a notation, an institution")
     reason: str = Field(description="why they are recommended, in words")
     query: str = Field(description="the query string of a search that lists all of them")
     hits: tuple[Hit, ...]

@@ -149,7 +149,7 @@ _RECOMMENDED = Recommended(
 @router.get(
     "/api/items/{key}/recommended",
     tags=["items"],
-    summary="From the same hand, moment, place, with the same motif",
+    summary="By the same maker, of the same time and place, with the same motif",
     responses=answered(Recommendations(recommended=(_RECOMMENDED,))),
 )
 def recommendations(key: KeyPath, context: InjectedContext, concealed: Concealed) -> Recommendations:
