@@ -39,6 +39,11 @@ _LIBRARY = re.compile(r"library|biblioth[eè]|bibliotheek|bibliotec|archiv|archi
 _NUMBER_IN_IT = re.compile(r"(?=.*[^\W\d_])(?:[\w.\-]{1,20} ){0,3}\S*\d\S*")
 _MAX_WORDS_OF_A_LIBRARY = 3
 _IN_BRACKETS = re.compile(r"\s*[(\[](?=[^()\[\]]*[^\W\d_])([^()\[\]:]{2,80})[)\]]$")
+# "Osborn fa1, [Bookplates]": a collection, a number, and a title that cataloguers gave.
+_BEFORE_A_BRACKET = re.compile(
+    r"(?:[^\W\d_][\w.]{1,20} ){0,2}[^\W\d_]{0,4}(?!1[4-9]\d\d,|20\d\d,)\d{1,6}[a-z]?,"
+    r" \[([^\W\d_][^\[\]]{2,80})\]"
+)
 _ORDINARY_WORD = re.compile(r"(?<![\w.])[^\W\d_A-ZÀ-Þ][^\W\d_]{3,}")
 _SHELF_VOCABULARY_TEXT = """
     germ graec theol phil philol gall slav hebr orient
@@ -130,6 +135,8 @@ def without_shelfmark(title: str) -> str:
     If only a place, a library or a number would be left, the title is returned unchanged: all of it is a
     shelfmark.
     """
+    if match := _BEFORE_A_BRACKET.fullmatch(title):
+        return match[1]
     match = _IN_BRACKETS.search(title)
     if match and match.start() and (is_shelfmark(match[1]) or _is_code(match[1])):
         return title[: match.start()].rstrip(" ,;-")

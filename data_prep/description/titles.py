@@ -218,6 +218,15 @@ class _Extension:
             name: [text for text in texts if _is_new(name, text, whole)] for name, texts in values.items()
         }
 
+    def _of_kinds(self, tag: str) -> languages.Spoken | None:
+        """The language of the words for kind and technique that follow a title in no known language."""
+        if tag != languages.UNKNOWN:
+            return None
+        values = self.around.values(tag)
+        known = [found for text in (*values["type"], *values["technique"]) if (found := kinds.known_in(text))]
+        common = frozenset.intersection(*known) if known else frozenset()
+        return languages.Spoken(next(iter(common)), "detected") if len(common) == 1 else None
+
     def _spoken(self, caption: Caption, text: str, tag: str, *, is_known: bool) -> Caption:
         """The caption with another text, and the language of this text.
 
@@ -236,7 +245,7 @@ class _Extension:
                 text, None, siblings=languages.dominant((one.text, one.language) for one in same)
             )
             if spoken.tag in (languages.UNKNOWN, tag):
-                spoken = languages.Spoken(tag, caption.language_source)
+                spoken = self._of_kinds(tag) or languages.Spoken(tag, caption.language_source)
             changes |= {
                 "language": spoken.tag,
                 "language_source": spoken.source,

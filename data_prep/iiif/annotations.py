@@ -50,6 +50,7 @@ _OF_THE_IMAGE = {
     "identifying",
     "contextualizing",
     "assessing",
+    "highlighting",
     "",
 }
 _TEXT = re.compile(
@@ -314,6 +315,9 @@ def _said(body: JsonObject | str, depth: int) -> Iterator[RawPair]:
     for address in (id_of(body), id_of(source)):
         if "iconclass.org/" in (address or ""):
             yield raw_pair(LABEL, str(address), None, "annotation", "iconclass")
+    if isinstance(body, str) and len(body.split()) > 1:
+        # The standard asks for an address here, which has no spaces; some servers put the text.
+        yield _worded(body, None)
     if not isinstance(body, dict) or type_of(body) in ("Image", "Dataset", "Feature", "Video", "Sound"):
         return
     if not _purposes(body.get("purpose")) <= _OF_THE_IMAGE:

@@ -81,6 +81,9 @@ def _flat(value: Any, depth: int) -> Iterator[JsonObject | str]:
     for item in as_list(value) if depth < 4 else []:
         if isinstance(item, list):
             yield from _flat(item, depth + 1)
+        elif isinstance(item, dict) and type_of(item) == "Choice":
+            # Several ways to mark the same part; the first that can be read counts.
+            yield from _flat([item.get(name) for name in ("default", "item", "items")], depth + 1)
         elif isinstance(item, (dict, str)):
             yield item
 

@@ -516,3 +516,16 @@ def test_a_place_that_is_an_institution_is_none() -> None:
         raw_pair("Place", "Fenshire Trust", None, "manifest"),
     ]
     assert [one.text for one in Describer(ANY).describe(pairs, 1).captions] == ["Ebb"]
+
+
+def test_a_name_with_words_of_one_language_is_in_that_language() -> None:
+    pairs = [
+        raw_pair("label", "La Mousmé", None, "manifest", "manifest-label"),
+        raw_pair("Type", "Painting", None, "manifest"),
+        raw_pair("Medium", "Oil on panel", None, "manifest"),
+    ]
+    (caption,) = Describer(ANY).describe(pairs, 1).captions
+    assert (caption.text, caption.language) == ("La Mousmé. Painting, Oil on panel", "en")
+    assert caption.language_detected
+    (alone,) = Describer(ANY).describe(pairs[:1], 1).captions
+    assert alone.language == "und"

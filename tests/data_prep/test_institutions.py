@@ -105,6 +105,35 @@ def test_labels_mean_fields_in_many_languages() -> None:
     assert profile.field_of("Something nobody foresaw") == ("ignore", None)
 
 
+@pytest.mark.parametrize(
+    ("label", "field"),
+    [
+        ("Описание", "description"),
+        ("Περιγραφή", "description"),
+        ("الوصف", "description"),
+        ("説明", "description"),
+        ("Kirjeldus", "description"),
+        ("Voorstelling", "caption"),
+        ("Kuvateksti", "caption"),
+        ("Námět", "subject"),
+        ("Сюжет", "subject"),
+        ("主題", "subject"),
+        ("Sujet représenté", "subject"),
+        ("Objektbezeichnung", "type"),
+        ("Désignation", "type"),
+        ("Titolo dell'opera", "title"),
+        ("Persona rappresentata", "person"),
+        ("Materiał", "technique"),
+        ("Place made", "place"),
+        ("Inventarnummer", "ignore"),
+        ("Propriétaire", "ignore"),
+        ("Versicherungswert", "ignore"),
+    ],
+)
+def test_labels_of_descriptions_are_known_in_many_languages(label: str, field: str) -> None:
+    assert profile_for("https://iiif.example.org/x").field_of(label) == (field, None)
+
+
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="no institution profile") as caught:
         load_profile("galica")

@@ -69,9 +69,41 @@ def test_a_label_alone_describes_a_region_and_one_next_to_a_body_does_not() -> N
 
 
 def test_the_value_of_a_body_may_be_a_plain_text() -> None:
-    assert [text for text, _ in texts(read(annotation(bodyValue="A lute in its case")))] == [
-        "A lute in its case"
-    ]
+    for field in ("bodyValue", "body"):
+        said = texts(read(annotation(**{field: "A lute in its case"})))
+        assert [text for text, _ in said] == ["A lute in its case"], field
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"type": "Choice", "items": [{"type": "FragmentSelector", "value": "xywh=100,200,300,400"}]},
+        {
+            "type": "Choice",
+            "items": [
+                {"type": "TextQuoteSelector", "exact": "lute"},
+                {
+                    "type": "SvgSelector",
+                    "value": "<svg><rect x='100' y='200' width='300' height='400'/></svg>",
+                },
+            ],
+        },
+        {
+            "type": "oa:Choice",
+            "default": {"type": "oa:FragmentSelector", "value": "xywh=100,200,300,400"},
+            "item": {"type": "oa:SvgSelector", "value": "<svg/>"},
+        },
+    ],
+)
+def test_a_target_may_be_marked_in_several_ways(choice: dict[str, Any]) -> None:
+    target = {"type": "SpecificResource", "source": CANVAS, "selector": choice}
+    assert texts(read(annotation(body=ENGLISH, target=target))) == [("A lute in its case", "en")]
+
+
+def test_a_highlighted_part_without_words_is_refused_with_the_reason() -> None:
+    (refusal,) = read(annotation(motivation="highlighting")).refusals
+    assert refusal.reason == "an annotation without a body and without a label"
+    assert texts(read(annotation(motivation="highlighting", body=ENGLISH)))
 
 
 @pytest.mark.parametrize(
