@@ -83,12 +83,31 @@ def _parse(
     model: type[BaseModel], options: list[Option], arguments: list[str]
 ) -> tuple[list[str], dict[str, Any]]:
     """The positional words, and the values typed for each parameter."""
-    app = App(name="iconoclip", help_flags=(), version_flags=(), result_action="return_value")
-    app.default(_function(options))
     try:
-        _, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+        # cyclopts takes a millisecond per option of its function, and a verb has up to 90.
+        return _read(_typed(options, arguments), arguments)
+    except CycloptsError:
+        pass
+    try:
+        return _read(options, arguments)
     except CycloptsError as error:
         raise _in_our_words(error, model, options) from error
+
+
+def _typed(options: list[Option], arguments: list[str]) -> list[Option]:
+    """The options that may be among the words: all that are, and no matter how many more."""
+    found: set[str] = set()
+    for word in arguments:
+        *parents, own = word.partition("=")[0].lstrip("-").replace("-", "_").split(".")
+        found |= {".".join((*parents, name)) for name in (own, own.removeprefix("no_"))}
+        found |= {".".join(parents[:depth]) for depth in range(1, len(parents) + 1)}  # a key of a mapping
+    return [one for one in options if any(name.lstrip("-").replace("-", "_") in found for name in one.names)]
+
+
+def _read(options: list[Option], arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
+    app = App(name="iconoclip", help_flags=(), version_flags=(), result_action="return_value")
+    app.default(_function(options))
+    _, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
     return list(bound.args), dict(bound.kwargs)
 
 

@@ -15,12 +15,13 @@ from typing import ClassVar, Literal
 import pytest
 from pydantic import Field
 
-from iconoclip import cli, verbs
+from iconoclip import cli, command_line, verbs
 from iconoclip.cli import main
 from iconoclip.command_line import read_command_line
 from iconoclip.commented_yaml import commented_yaml
 from iconoclip.config import Config, build, positional, read_yaml
 from iconoclip.errors import ConfigError, SomeRefused, TryAgainLater
+from iconoclip.options import Option, options_of
 from iconoclip.verbs import VERBS, Verb
 
 
@@ -367,3 +368,29 @@ def test_every_function_and_config_that_is_named_as_text_exists():
         tree = ast.parse((root / f"{module.replace('.', '/')}.py").read_text())
         defined = {getattr(node, "name", None) for node in tree.body}
         assert name in defined, target
+
+
+@pytest.mark.parametrize("verb", ["harvest", "train"])
+def test_options_are_read_alike_however_few_are_typed(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = verbs.config_model(verb)
+    options = list(options_of(model))
+    lines = [
+        [word for number, option in enumerate(options[start::7]) for word in _typed_as(option, number)]
+        for start in range(7)
+    ]
+    few = [command_line.read_command_line(model, line) for line in lines]
+    monkeypatch.setattr(command_line, "_typed", lambda options, _: options)
+    assert few == [command_line.read_command_line(model, line) for line in lines]
+    assert sum(len(one.values) for one in few) > 10
+
+
+def _typed_as(option: Option, number: int) -> list[str]:
+    """An option in one of the forms in which people type it."""
+    name = option.names[number % len(option.names)]
+    name = name.replace("_", "-") if number % 2 else name
+    if option.kind == "switch":
+        *parents, own = name.lstrip("-").split(".")
+        return [[name], [f"--{'.'.join((*parents, f'no-{own}'))}"], [name, "false"]][number % 3]
+    if option.kind == "mapping":
+        return [f"{name}.key", "5"]
+    return [f"{name}=5"] if number % 3 else [name, "5"]
