@@ -1,0 +1,139 @@
+"""Captions of images that show pages: headings, titles of works, and words for pages in each language."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.composition import composition
+from data_prep.description.raw import Describer, raw_pair
+from tests.data_prep.describing import ANY
+
+BOOK = [
+    raw_pair("label", "Commentarii in Sententias", "la", "manifest", "manifest-label"),
+    raw_pair("Author", "Adam Fenn (1301-1360)", None, "manifest"),
+    raw_pair("Date", "1342", None, "manifest"),
+    raw_pair("Type", "Manuscript", "en", "manifest"),
+]
+
+
+def test_short_texts_of_a_page_have_the_language_of_their_work() -> None:
+    pairs = [
+        raw_pair("label", "Vogeljagd", None, "canvas", "canvas-label"),
+        raw_pair("label", "Ein Buch von der Jagd auf Wasservögel", "de", "manifest", "manifest-label"),
+    ]
+    (page,) = Describer(ANY).describe(pairs, 20).captions
+    assert page.text == "Vogeljagd. Ein Buch von der Jagd auf Wasservögel"
+    assert (page.level, page.language, page.language_source) == ("page", "de", "siblings")
+    assert page.language_detected
+    (work,) = Describer(ANY).describe(pairs[1:], 20).captions
+    assert (work.level, work.language, work.language_source) == ("work", "de", "source")
+    assert not work.language_detected
+
+
+@pytest.mark.parametrize(
+    ("label", "field", "expected"),
+    [
+        # A heading or a lone word takes the title of its work, with what is known of that.
+        ("Lectio IV", "contents", "Lectio IV. Commentarii in Sententias. Adam Fenn, 1342"),
+        # A title in another language is a name, in quotation marks.
+        ("Quid est?", "canvas-label", "Quid est? “Commentarii in Sententias”. Manuscript, Adam Fenn, 1342"),
+        # What describes its page is left alone.
+        ("A heron waits for an eel", "canvas-label", "A heron waits for an eel"),
+        # Nothing is repeated.
+        ("Fenn, 1342", "canvas-label", "Fenn, 1342. “Commentarii in Sententias”. Manuscript"),
+    ],
+)
+def test_a_heading_of_a_page_says_what_it_is_a_heading_of(label: str, field: str, expected: str) -> None:
+    spoken = "la" if label == "Lectio IV" else "en"
+    page = [raw_pair("label", label, spoken, "canvas", field)]
+    captions = Describer(ANY).describe([*page, *BOOK], 30).captions
+    assert (captions[0].text, captions[0].level) == (expected, "page")
+    # The title of the work is a caption of its own only where no caption of the page has it.
+    work = [] if "Commentarii" in expected else ["Commentarii in Sententias. Adam Fenn, 1342"]
+    assert [one.text for one in captions[1:]] == work
+
+
+def test_the_heading_of_a_page_says_that_it_is_on_a_page() -> None:
+    of_page = [
+        raw_pair("label", "12r", None, "canvas", "canvas-label"),
+        raw_pair("label", "The third lesson, on herons", "en", "canvas", "contents"),
+    ]
+    work = [
+        raw_pair("label", "Lessons on the birds of the marsh", "en", "manifest", "manifest-label"),
+        raw_pair("Type", "Handschrift", "de", "manifest"),
+    ]
+    (caption,) = Describer(ANY).describe([*of_page, *work], 30).captions
+    expected = "The third lesson, on herons. A page from “Lessons on the birds of the marsh”. Manuscript"
+    assert (caption.text, caption.level, caption.language) == (expected, "page", "en")
+
+
+def test_head_is_an_edge_of_a_manuscript_and_a_title_elsewhere() -> None:
+    head = raw_pair("label", "Head", "en", "canvas", "canvas-label")
+    (edge,) = Describer(ANY).describe([head, *BOOK], 30).captions
+    assert (edge.text, edge.level) == (
+        "Commentarii in Sententias. Adam Fenn, 1342",
+        "work",
+    )  # There is no Latin phrase for an edge.
+    title = raw_pair("label", "Commentary on the Sentences", "en", "manifest", "manifest-label")
+    (edge,) = Describer(ANY).describe([head, title, *BOOK[1:]], 30).captions
+    expected = "Edge of “Commentary on the Sentences”. Manuscript, Adam Fenn, 1342"
+    assert (edge.text, edge.level, edge.role) == (expected, "work", "title")
+    drawing = raw_pair("Type", "Drawing", "en", "manifest")
+    first, *_ = Describer(ANY).describe([head, title, drawing], 3).captions
+    assert first.text.startswith("Head. Commentary on the Sentences. Drawing")
+
+
+def test_no_title_is_joined_where_the_composition_says_so() -> None:
+    plain = ANY.with_composition({"max_title_words": 0})
+    assert [one.text for one in Describer(plain).describe(BOOK, 30).captions] == ["Commentarii in Sententias"]
+
+
+@pytest.mark.parametrize(
+    ("label", "kind", "expected"),
+    [
+        ("p. 12", None, "A page from “The marsh in winter”"),
+        ("f. 12r", None, "A page from “The marsh in winter”"),
+        ("S. 12", "Manuscripts", "A page from “The marsh in winter”. Manuscript"),
+        ("12", "Book", "A page from “The marsh in winter”. Book"),
+        ("[12]", None, "A page from “The marsh in winter”"),
+        ("[iv]", None, "A page from “The marsh in winter”"),
+        ("12", None, "The marsh in winter"),
+        ("Image 12", None, "The marsh in winter"),
+        ("p. 12", "Map", "The marsh in winter. Map"),
+        ("Front cover", "Book", "Front cover of “The marsh in winter”. Book"),
+        ("inside_front_cover", "Book", "Endpaper of “The marsh in winter”. Book"),
+        ("plat inférieur.", "Book", "Back cover of “The marsh in winter”. Book"),
+        ("Spine", None, "Spine of “The marsh in winter”"),
+        ("Head", "Book", "Edge of “The marsh in winter”. Book"),
+        ("Fußschnitt", "Book", "Edge of “The marsh in winter”. Book"),
+        ("Titelblatt", "Book", "Title page of “The marsh in winter”. Book"),
+        ("Ruler on binding", "Book", "The marsh in winter. Book"),
+        ("Farbkarte", "Book", "The marsh in winter. Book"),
+        # Many servers label a page without a number so.
+        ("-", "Book", "A page from “The marsh in winter”. Book"),
+        ("", "Book", "A page from “The marsh in winter”. Book"),
+    ],
+)
+def test_an_image_that_shows_a_page_is_called_one(label: str, kind: str | None, expected: str) -> None:
+    """Of a work of many images, where the label or the kind of the object tells."""
+    pairs = [
+        raw_pair("label", "The marsh in winter", "en", "manifest", "manifest-label"),
+        raw_pair("label", label, None, "canvas", "canvas-label"),
+        *([raw_pair("Type", kind, "en", "manifest")] if kind else []),
+    ]
+    (caption,) = Describer(ANY).describe(pairs, 8).captions
+    assert (caption.text, caption.level, caption.role) == (expected, "work", "title")
+    # Many numbered images of no other kind are a volume.
+    is_numbered = label in ("12", "Image 12")
+    (many,) = Describer(ANY).describe(pairs, 80).captions
+    assert many.text == ("A page from “The marsh in winter”" if is_numbered and not kind else expected)
+    # An object of one image is the item itself, whatever its label.
+    (alone,) = Describer(ANY).describe(pairs, 1).captions
+    assert "page" not in alone.text
+
+
+@pytest.mark.parametrize("tag", sorted(set(composition({}).pages)))
+def test_every_language_has_words_for_a_page_around_its_title(tag: str) -> None:
+    called = composition({}).page_of("Marsh", tag)
+    assert "Marsh" in called
+    assert len(called) > len("Marsh") + 3
