@@ -110,7 +110,9 @@ def test_samples_keep_marks_on_what_they_mark(tmp_path):
         # The picture was drawn darker than its paper; on the mask and only there the sample is dark.
         assert mask.any()
         assert shades[mask].mean() < shades[~mask].median() - 0.2
-        assert torch.equal(again.page()[1], classes)
+        same, same_classes = again.page()
+        assert torch.equal(same_classes, classes)
+        assert torch.equal(same, page), "the noise is drawn from the seed too"
 
 
 def test_pages_of_a_document_share_a_fold(tmp_path):

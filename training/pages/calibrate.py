@@ -18,6 +18,7 @@ from iconoclip.page_layout.measure import Corners, Score, match
 from iconoclip.page_layout.page_kind import FloatArray, KindRegression, kind_features
 from iconoclip.page_layout.reading import Place, Reading
 from iconoclip.page_layout.regions import FEATURES, Candidate, Maps, candidates
+from iconoclip.page_layout.snapping import Grey
 
 # A candidate is right if it overlaps a marked box by this much.
 LEAST_OVERLAP: Final = 0.5
@@ -29,7 +30,7 @@ class HeldOut:
     """The result of a network on a page that it was not trained on, and the marks of people on it.
 
     `size` is in pixels of the input; `wanted` in shares of the whole image; `place` where the input lies in
-    it.
+    it; `grey_HW` the input in grey.
     """
 
     maps_CHW: Maps
@@ -38,6 +39,7 @@ class HeldOut:
     place: Place
     wanted: Sequence[tuple[str, Corners]]
     kind: str | None
+    grey_HW: Grey | None = None
 
     def candidates(self) -> list[Candidate]:
         """The candidates of the page."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from iconoclip.page_layout.inputs import model_input, page_pixels
+from iconoclip.page_layout.inputs import grey, model_input, page_pixels
 from iconoclip.page_layout.table import Measured
 from training.pages.calibrate import HeldOut, fitted
 from training.pages.fit import fit
@@ -40,7 +40,8 @@ def looked_at(network: PageNet, page: Page) -> HeldOut:
     with torch.inference_mode():
         maps, summary = network(torch.from_numpy(model_input(decoded.pixels_HWC)))
     wanted = [(zone.kind, page.shares(zone)) for zone in page.zones]
-    return HeldOut(maps[0].numpy(), summary[0].numpy(), (width, height), decoded.place, wanted, page.kind)
+    read = maps[0].numpy(), summary[0].numpy(), (width, height), decoded.place
+    return HeldOut(*read, wanted, page.kind, grey(decoded.pixels_HWC))
 
 
 def held_out(pages: Sequence[Stored], num_folds: int, num_samples: int) -> list[HeldOut]:
@@ -63,6 +64,8 @@ def measured(pages: Sequence[Page], results: Sequence[HeldOut], num_folds: int) 
         reading = fitted([one for one, own in zip(results, folds, strict=True) if own != fold])
         for page, one, own in zip(pages, results, folds, strict=True):
             if own == fold:
-                finding = reading.read(one.maps_CHW, one.summary_S, one.size, one.place)
-                rows.append(Measured(page.group, str(page.path), one.wanted, page.kind, finding))
+                finding = reading.read(one.maps_CHW, one.summary_S, one.size, one.place, one.grey_HW)
+                rows.append(
+                    Measured(page.group, str(page.path), one.wanted, page.kind, finding, page.document)
+                )
     return rows

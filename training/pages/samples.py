@@ -76,6 +76,7 @@ class Sampler:
     def __init__(self, pages: list[Stored], seed: int) -> None:
         self._pages = pages
         self._random = np.random.default_rng(seed)
+        self._noise = torch.Generator().manual_seed(seed)
         self._objects = [(page, graphic) for page in pages for graphic in page.graphics]
         self._chances = _chances(pages)
 
@@ -171,7 +172,8 @@ class Sampler:
         if random.random() < 0.2:
             pixels = functional.avg_pool2d(pixels[None], 3, 1, 1)[0]
         if random.random() < 0.3:
-            pixels = pixels + torch.randn_like(pixels) * float(random.uniform(0.01, 0.06))
+            noise = torch.randn(pixels.shape, generator=self._noise)
+            pixels = pixels + noise * float(random.uniform(0.01, 0.06))
         return pixels.clamp(0, 1)
 
 
