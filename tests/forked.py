@@ -1,4 +1,4 @@
-"""The server of tests/commands.py and what it forks: processes that become commands and end as Python does."""
+"""The server of tests/commands.py, and the processes that it forks, which become commands."""
 
 from __future__ import annotations
 
