@@ -11,9 +11,9 @@ import re
 from importlib import resources
 from typing import Final
 
-_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_WORD: Final = re.compile(r"[^\W\d_]+")
 _ROMAN: Final = re.compile(r"[ivxlcdm]+")
-_NEUTRAL: Final = frozenset(["ca", "cca", "circa", "ad", "bc", "ce", "bce", "st"])
+_NEUTRAL: Final = frozenset(["a", "b", "c", "ca", "cca", "circa", "e", "ad", "bc", "ce", "bce", "st"])
 # The words of dates in the languages of date_words.py; those of others are in date_terms.tsv.
 _WORDS: Final = {
     "en": "century centuries early late mid half quarter third first second fourth about before"
@@ -70,6 +70,7 @@ def _languages() -> dict[str, frozenset[str]]:
     for _, languages, terms in csv.reader(lines[1:], delimiter="\t", quoting=csv.QUOTE_NONE):
         codes = _NORDIC if languages == "nordic" else languages.split()
         for word in _WORD.findall(terms.casefold()):
-            if "other" not in codes:
+            # Rows of many languages do not say which word is of which.
+            if not {"other", "many"} & set(codes):
                 found.setdefault(word, set()).update(codes)
     return {word: frozenset(languages) for word, languages in found.items()}

@@ -199,6 +199,8 @@ def test_placeholders_of_places_are_removed(place: str) -> None:
         # In another language than the caption's: years, if they say enough.
         ("15./16. Jh.", None),
         ("um 1650", "1650"),
+        ("XVII w.", "1600-1699"),
+        ("ca 1650", "ca 1650"),
         ("[S.l.] 1564", "1564"),
         ("before the flood of 1825, perhaps in the year of the great frost", None),
     ],
@@ -251,3 +253,25 @@ def test_a_name_with_words_of_one_language_is_in_that_language() -> None:
     assert caption.language_detected
     (alone,) = Describer(ANY).describe(pairs[:1], 1).captions
     assert alone.language == "und"
+
+
+@pytest.mark.parametrize(
+    ("date", "tag", "shown"),
+    [
+        ("XVII w.", "pl", "XVII w."),
+        ("XVII w.", "fr", "1600-1699"),
+        ("około 1650", "pl", "około 1650"),
+        ("A.D. 1650", "fr", "A.D. 1650"),
+        ("18 februari 1657", "nl", "18 februari 1657"),
+        ("18 februari 1657", "fr", "1657"),
+        ("vers 1650", "fr", "vers 1650"),
+        ("vers 1650", "nl", "1650"),
+    ],
+)
+def test_a_date_is_shown_in_words_of_the_language_of_its_caption(date: str, tag: str, shown: str) -> None:
+    pairs = [
+        raw_pair("label", "Ebb", tag, "manifest", "manifest-label"),
+        raw_pair("Date", date, None, "manifest"),
+    ]
+    (caption,) = Describer(ANY).describe(pairs, 1).captions
+    assert caption.text == f"Ebb. {shown}"
