@@ -1,8 +1,8 @@
 """The one definition of every retrieval number the project publishes.
 
-Shapes: Q queries, N items, K cut-off. Ranks start at 1. Ties are counted against the query: an item with
-the same score as the relevant one is placed before it, so that a model that gives every item the same score
-gets no credit.
+Shapes: Q queries, N items, K cut-off, R resamples, C clusters. Ranks start at 1. Ties are counted against the
+query: an item with the same score as the relevant one is placed before it, so that a model that gives every
+item the same score gets no credit.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
 BoolArray = npt.NDArray[np.bool_]
+# Draws of a bootstrap that are held at once: 16 MB.
+MAX_DRAWS = 1_000_000
 
 
 def relevant_ranks(scores_QN: FloatArray, relevant_QN: BoolArray) -> list[IntArray]:
@@ -114,9 +116,13 @@ def bootstrap_interval(
         number_Q = np.unique(cluster_Q, return_inverse=True)[1]
         sums = np.bincount(number_Q, weights=sums).astype(np.float64)
         sizes = np.bincount(number_Q).astype(np.float64)
-    # One resample at a time: all at once would need num_resamples times the memory.
-    draws = (generator.integers(0, len(sums), len(sums)) for _ in range(num_resamples))
-    means = [sums[draw].sum() / sizes[draw].sum() for draw in draws]
+    # All resamples at once would need num_resamples times the memory.
+    num_at_once = max(1, MAX_DRAWS // len(sums))
+    means: list[float] = []
+    for start in range(0, num_resamples, num_at_once):
+        shape = (min(num_at_once, num_resamples - start), len(sums))
+        draws_RC = generator.integers(0, len(sums), shape)
+        means += (sums[draws_RC].sum(axis=1) / sizes[draws_RC].sum(axis=1)).tolist()
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

@@ -21,7 +21,6 @@ and which modules a command imports. Tests of these start Python with `subproces
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import secrets
@@ -120,7 +119,6 @@ def _start() -> _Server:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(address)
     listener.listen(64)
-    gc.collect()
     pid = os.fork()
     if pid == 0:
         for end in (ours, _light and _light.link):

@@ -72,6 +72,28 @@ def read_certificates_once() -> None:
 
 read_certificates_once()
 
+
+def read_merges_once() -> None:
+    """Make all tokenizers of open_clip share what they read: 0.2 s of processor time for each model that a
+    test, or a command forked from this process, loads.
+    """
+    tokenizer: Any = sys.modules.get("open_clip.tokenizer")
+    if tokenizer is None:
+        return
+    make = tokenizer.SimpleTokenizer.__init__
+    made: dict[str, dict[str, Any]] = {}
+
+    def shared(self: Any, *arguments: Any, **options: Any) -> None:
+        key = repr((arguments, sorted(options.items())))
+        if key not in made:
+            make(self, *arguments, **options)
+            made[key] = dict(self.__dict__)
+        self.__dict__.update(made[key])
+
+    tokenizer.SimpleTokenizer.__init__ = shared
+    tokenizer.SimpleTokenizer()
+
+
 # What takes longest on two slow cores, longest first: a long file that starts last keeps one worker busy
 # while the others have nothing to do. `make test ARGS=--durations=50` lists what is slow today.
 LONGEST_FIRST = (
@@ -127,6 +149,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the server of the other commands, once everything is imported."""
     gc.enable()
+    read_merges_once()
     if session.items:
         commands.start_full_server()
     # Everything that exists now lives to the end: garbage collection need not look at it again.

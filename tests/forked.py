@@ -36,6 +36,7 @@ def serve(link: socket.socket, listener: socket.socket) -> NoReturn:
     """Fork a process per request until the worker closes its end or dies. Forward signals, and report
     exit codes.
     """
+    gc.enable()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when this ends
     running: dict[int, _Running] = {}  # by the descriptor that is ready when it has ended
