@@ -20,7 +20,7 @@ from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.page_layout.findings import Finding
 from iconoclip.page_layout.inputs import INPUT_SIDE, grey, is_bare, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
-from iconoclip.page_layout.reading import Reading
+from iconoclip.page_layout.reading import READING_VERSION, Reading
 
 SHIPPED_MODEL: Final = Path(__file__).with_name("pages.onnx")
 METADATA_NAME: Final = "iconoclip"
@@ -50,7 +50,7 @@ class ShippedEngine:
         if least_score is not None:
             self._reading = replace(self._reading, least_score=least_score)
         self.name = f"pages-{hashlib.sha256(model).hexdigest()[:8]}"
-        self.digest = hashlib.sha256(model + repr(least_score).encode()).hexdigest()
+        self.digest = hashlib.sha256(model + f"{READING_VERSION} {least_score!r}".encode()).hexdigest()
 
     def find(self, page: bytes) -> Finding:
         """What is on a page.
