@@ -37,12 +37,22 @@ def seen(arms: Arms, coat: int, x: int, y: int) -> Tincture:
     return min(palette, key=lambda tincture: float(np.linalg.norm(colour - np.array(palette[tincture]))))
 
 
+def painted(arms: Arms, coat: int) -> dict[Tincture, npt.NDArray[np.bool_]]:
+    """Which pixels of a picture have each tincture: those within 60 of its colour, and nearer to no other."""
+    pixels_HWC = np.asarray(picture(arms, seed=7, coat=coat), dtype=np.float32)
+    palette = hand(seed=7, coat=coat, copy=0).palette
+    colours_TC = np.array(list(palette.values()), dtype=np.float32)
+    # Squares of distances: |p|² - 2 p·c + |c|².
+    squares_HWT = (
+        (pixels_HWC**2).sum(-1, keepdims=True) - 2 * pixels_HWC @ colours_TC.T + (colours_TC**2).sum(-1)
+    )
+    nearest, is_certain = squares_HWT.argmin(-1), squares_HWT.min(-1) < 60**2
+    return {tincture: (nearest == number) & is_certain for number, tincture in enumerate(palette)}
+
+
 def blobs(arms: Arms, tincture: Tincture, coat: int) -> list[tuple[float, float]]:
     """Centres (x, y) of the separate shapes of one tincture, from the top down, left to right."""
-    pixels = np.asarray(picture(arms, seed=7, coat=coat), dtype=np.float64)
-    palette = hand(seed=7, coat=coat, copy=0).palette
-    distances = np.stack([np.linalg.norm(pixels - np.array(colour), axis=2) for colour in palette.values()])
-    mask = (distances.argmin(axis=0) == list(palette).index(tincture)) & (distances.min(axis=0) < 60)
+    mask = painted(arms, coat)[tincture]
     labels, num = ndimage.label(ndimage.binary_opening(mask, iterations=3))
     sizes = ndimage.sum_labels(mask, labels, range(1, num + 1))
     large = [label for label in range(1, num + 1) if sizes[label - 1] > 900]
@@ -172,14 +182,10 @@ def test_rows_run_as_named(row: Row, number: int) -> None:
 
 
 def pigments(arms: Arms, coat: int) -> dict[Tincture, npt.NDArray[np.bool_]]:
-    """Where each tincture lies, without its ragged edge."""
-    pixels = np.asarray(picture(arms, seed=7, coat=coat), dtype=np.float64)
-    palette = hand(seed=7, coat=coat, copy=0).palette
-    distances = np.stack([np.linalg.norm(pixels - np.array(colour), axis=2) for colour in palette.values()])
-    nearest, certain = distances.argmin(axis=0), distances.min(axis=0) < 60
+    """Where the tinctures of the field, the ordinary and the charges are, without their ragged edges."""
+    masks = painted(arms, coat)
     return {
-        tincture: ndimage.binary_opening((nearest == index) & certain, iterations=2)
-        for index, tincture in enumerate(palette)
+        tincture: ndimage.binary_opening(masks[tincture], iterations=2) for tincture in (OR, GULES, AZURE)
     }
 
 
