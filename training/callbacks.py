@@ -16,8 +16,8 @@ from lightning.pytorch.callbacks import Callback
 from iconoclip.errors import BadInput, DamagedData
 from iconoclip.progress import Meter, progress
 from iconoclip.rundir import RunDir
-from training.checkpoint.file import AtomicCheckpointIO
-from training.checkpoint.folder import checkpoint_path, prune
+from training.checkpoint.background import BackgroundCheckpointIO
+from training.checkpoint.folder import checkpoint_path
 from training.config_groups import CheckpointConfig
 from training.cost import EnergyMeter
 from training.data.loader import Batch
@@ -242,7 +242,7 @@ class Checkpointer(Callback):
         run: RunDir,
         when: CheckpointConfig,
         stopwatch: Stopwatch,
-        files: AtomicCheckpointIO,
+        files: BackgroundCheckpointIO,
         first_step: int,
     ) -> None:
         self._run, self._when, self._stopwatch, self._files = run, when, stopwatch, files
@@ -252,32 +252,41 @@ class Checkpointer(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Save if a checkpoint is due."""
+        """Save if a checkpoint is due.
+
+        Raises:
+            TryAgainLater: the disk was full when the last checkpoint was written; on every rank.
+        """
         assert isinstance(pl_module, ContrastiveModule)
         is_time = time.monotonic() - self._saved_at > 60 * self._when.minutes
+        problem = self._files.problem
         if trainer.world_size > 1:
-            # The clocks of ranks differ, but all must save at the same step.
-            is_time = bool(trainer.strategy.broadcast(is_time))
+            # The clocks of ranks differ, but all must save at the same step, and end at the same one.
+            is_time, problem = trainer.strategy.broadcast((is_time, problem))
+        if problem is not None:
+            raise problem
         if pl_module.step % self._when.every == 0 or is_time:
             self.save(trainer, pl_module)
 
     def save(self, trainer: pl.Trainer, module: ContrastiveModule) -> None:
-        """Write the checkpoint of the present step, unless it exists, and remove old ones.
+        """Begin to write the checkpoint of the present step, unless that was done."""
+        if self._saved_step == module.step:
+            return
+        trainer.save_checkpoint(checkpoint_path(self._run.checkpoints, module.step))
+        self._saved_step, self._saved_at = module.step, time.monotonic()
+        self._stopwatch.pause()
+
+    def finish(self, trainer: pl.Trainer, module: ContrastiveModule) -> None:
+        """Write the checkpoint of the last step, and wait until it is complete.
 
         Raises:
             TryAgainLater: the disk is full, on every rank.
         """
-        if self._saved_step == module.step:
-            return
-        self._files.problem = None
-        trainer.save_checkpoint(checkpoint_path(self._run.checkpoints, module.step))
+        self.save(trainer, module)
+        self._files.wait()
         # If the disk is full for the first rank, all ranks end.
         if (problem := trainer.strategy.broadcast(self._files.problem)) is not None:
             raise problem
-        if trainer.is_global_zero:
-            prune(self._run.checkpoints, self._when.num_kept)
-        self._saved_step, self._saved_at = module.step, time.monotonic()
-        self._stopwatch.pause()
 
 
 class StopSignals(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import warnings
@@ -28,7 +29,7 @@ from training.callbacks import (
     bar,
 )
 from training.checkpoint import folder as checkpoints
-from training.checkpoint.file import AtomicCheckpointIO
+from training.checkpoint.background import BackgroundCheckpointIO
 from training.config import TrainConfig
 from training.config_groups import HardwareConfig
 from training.cost import EnergyMeter
@@ -109,8 +110,9 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
         recorder = Recorder(
             run, config.log.every, config.schedule.batch_size, stopwatch, energy, meter, mirrors
         )
-        files = AtomicCheckpointIO()
-        saver = Checkpointer(run, config.checkpoint, stopwatch, files, first_step)
+        when = config.checkpoint
+        files = BackgroundCheckpointIO(when.num_kept, in_background=when.in_background)
+        saver = Checkpointer(run, when, stopwatch, files, first_step)
         verified = VerifiedShards(plan.samples.sets) if config.data.verify_shards else None
         facts = {"config": digest(config), "samples": plan.samples.identity, "first step": first_step}
         validation = _validation(config, loaded, precision, recorder, stopwatch)
@@ -134,9 +136,9 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
             ],
         )
         loader = _loader(plan, loaded, verified, first_step, trainer)
-        with machine_troubles(run.folder, SMALLER):
+        with machine_troubles(run.folder, SMALLER), contextlib.closing(files):
             trainer.fit(module, loader, ckpt_path=found, weights_only=True)
-            saver.save(trainer, module)
+            saver.finish(trainer, module)
     if is_first_rank:
         _close_run(run, plan, module, stopwatch, energy)
     for mirror in mirrors:
@@ -240,7 +242,7 @@ def _trainer(
     hardware: HardwareConfig,
     folder: Path,
     precision: Precision,
-    files: AtomicCheckpointIO,
+    files: BackgroundCheckpointIO,
     now: Started,
     callbacks: list[pl.Callback],
 ) -> pl.Trainer:

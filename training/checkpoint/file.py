@@ -11,7 +11,7 @@ from typing import IO, Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from iconoclip.errors import DamagedData, IconoclipError, MissingRequirement
+from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.files import atomic_write
 from training.checkpoint.folder import checksum_path, is_sound
 
@@ -56,23 +56,13 @@ class _HashingWriter:
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes Lightning's checkpoints atomically, with a checksum, and reads them as data only.
-
-    Only the first rank writes. If it fails, the error is stored in `problem`, so that all ranks can end
-    together. If one rank raised it, the others would wait for that rank.
-    """
-
-    def __init__(self) -> None:
-        self.problem: IconoclipError | None = None
+    """Writes Lightning's checkpoints atomically, with a checksum, and reads them as data only."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         """Write a checkpoint. A crash at any moment leaves the earlier ones unchanged."""
-        try:
-            self.write(checkpoint, Path(path))
-        except IconoclipError as error:
-            self.problem = error
+        self.write(checkpoint, Path(path))
 
     def write(self, checkpoint: dict[str, Any], path: Path) -> None:
         """Write a checkpoint and its checksum, or nothing.
