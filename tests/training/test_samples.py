@@ -299,17 +299,18 @@ def test_texts_of_more_than_two_gigabytes_are_one_table(tmp_path: Path) -> None:
     captions = (Caption(text="x" * 4_000, language="en", field="title"),)
     records = [(make_record(n, DATA, {}, captions=captions), DATA) for n in range(100)]
     one = ShardSet(write_set(tmp_path / "set", records))
-    (piece,) = one.batches(COLUMNS)
+    piece = pa.concat_tables(list(one.batches(COLUMNS)) * 50).combine_chunks()
 
     class Long:
-        """An index of 5,500 times these rows, with other keys."""
+        """An index of 110 times these rows, with other keys and shards."""
 
         withdrawn, base = frozenset[str](), "long"
 
         def batches(self, columns: list[str]) -> Iterator[pa.Table]:
-            for number in range(5_500):
+            for number in range(110):
                 keys = pa.chunked_array([[f"{number}-{row}" for row in range(len(piece))]])
-                yield piece.set_column(0, "key", keys).select(columns)
+                shards = pa.chunked_array([[f"{number:06d}.tar"] * len(piece)])
+                yield piece.set_column(0, "key", keys).set_column(1, "shard", shards).select(columns)
 
     (tmp_path / "columns").mkdir()
     sink = FileSink(tmp_path / "columns")
