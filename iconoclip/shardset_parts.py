@@ -9,8 +9,8 @@ from iconoclip.errors import DamagedData
 from iconoclip.shardset_manifest import MANIFEST_NAME, ShardSetManifest
 
 MERGE_AGAIN: Final = "the set that it belongs to has changed or moved: run the same `iconoclip merge` again"
-# When a manifest was written, and the checksums that each shard in it has and had.
-_State = tuple[tuple[int, int], dict[str, frozenset[str]]]
+# When a manifest was written, and of each shard in it the checksum that it has and those that it had.
+_State = tuple[tuple[int, int], dict[str, tuple[str, ...]]]
 
 
 class Parts:
@@ -19,10 +19,10 @@ class Parts:
     def __init__(self) -> None:
         self._folders: dict[Path, _State] = {}
 
-    def refuse_other(self, path: Path, sha256: str) -> None:
-        """Refuse a shard that its own set has replaced: positions in it would mean other samples.
+    def checksum_of(self, path: Path, sha256: str) -> str:
+        """The present SHA-256 of a shard that had this one when a set began to refer to it.
 
-        A shard from which samples were purged still has all others where they were.
+        A shard from which samples were purged has another one, and all its other samples are where they were.
 
         Raises:
             DamagedData: it is another one now, or its set is not there.
@@ -37,10 +37,12 @@ class Parts:
             raise DamagedData(
                 "the set that a shard belongs to is not there", where=path, remedy=MERGE_AGAIN
             ) from None
-        if sha256 not in self._folders[folder][1].get(path.name, ()):
+        has_and_had = self._folders[folder][1].get(path.name, ())
+        if sha256 not in has_and_had:
             raise DamagedData("a shard was replaced by another one", where=path, remedy=MERGE_AGAIN)
+        return has_and_had[0]
 
 
-def _checksums(folder: Path) -> dict[str, frozenset[str]]:
+def _checksums(folder: Path) -> dict[str, tuple[str, ...]]:
     manifest = ShardSetManifest.model_validate_json((folder / MANIFEST_NAME).read_bytes())
-    return {shard.name: frozenset((shard.sha256, *shard.formerly)) for shard in manifest.shards}
+    return {shard.name: (shard.sha256, *shard.formerly) for shard in manifest.shards}

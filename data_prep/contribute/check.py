@@ -176,6 +176,8 @@ class Checker:
                 yield from self._tar(shard, rows, executor, meter)
         yield from self._take()
         for shard in shards.values():
+            if self._set.is_gone(shard):
+                continue
             yield from (
                 [wrong] if (wrong := self._wrong_file(shard)) else self._tar(shard, {}, executor, meter)
             )

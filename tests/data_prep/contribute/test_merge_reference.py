@@ -84,6 +84,26 @@ def test_a_part_that_was_replaced_is_refused_until_the_merge_is_run_again(make_s
     assert "is not there" in capsys.readouterr().out
 
 
+def test_a_purge_in_a_part_leaves_sets_by_reference_sound(make_set, tmp_path, capsys):
+    part, whole = make_set("ours", 14).folder, tmp_path / "whole"
+    assert merged(whole, part, "--by_reference", "--name", "whole") == 0
+    first, *others = ShardSet(part).manifest.shards
+    assert others
+    rows = ShardSet(part).table(["key", "shard"]).to_pylist()
+    gone = [row["key"] for row in rows if row["shard"] == first.name]
+    gone += [row["key"] for row in rows if row["shard"] == others[0].name][:1]
+    why = ["--reason", "the heir asked", "--purge", "--yes"]
+    assert main(["takedown", str(part), *gone, *why]) == 0
+    # The first shard is gone, and samples of the second were replaced by zeros.
+    assert first.name not in {shard.name for shard in ShardSet(part).manifest.shards}
+    ShardSet(whole).verify()
+    assert main(["check", str(whole)]) == 0
+    assert keys(ShardSet(whole)) == [row["key"] for row in rows if row["key"] not in gone]
+    # A copy of the set by reference can be made.
+    assert merged(tmp_path / "copy", whole, "--name", "copy") == 0
+    assert keys(ShardSet(tmp_path / "copy")) == keys(ShardSet(whole))
+
+
 def test_only_what_changed_is_read_of_sets_at_addresses(make_set, tmp_path, server, capsys):
     put(make_set, tmp_path, "one", 4)
     two = put(make_set, tmp_path, "two", 3)
