@@ -28,7 +28,7 @@ os.environ.setdefault("WANDB_MODE", "offline")
 settings.register_profile(
     "iconoclip",
     deadline=None,
-    max_examples=int(os.environ.get("ICONOCLIP_EXAMPLES", "30")),
+    max_examples=int(os.environ.get("ICONOCLIP_EXAMPLES", "20")),
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("iconoclip")

@@ -14,6 +14,9 @@ import pytest
 from tests.conftest import ROOT
 from tests.test_docs import DOCUMENTS
 
+# The site is built twice: ten seconds.
+pytestmark = pytest.mark.long
+
 SPHINX = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html", "-c", "docs"]
 
 
@@ -90,7 +93,6 @@ def test_the_site_loads_nothing_from_another_host(site: dict[Path, Page]) -> Non
     assert elsewhere == set()
 
 
-@pytest.mark.long
 def test_make_docs_builds_the_same_site() -> None:
     recipe = subprocess.run(["make", "-n", "docs"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert " ".join([*SPHINX[1:], ".", "build/docs"]) in recipe.stdout

@@ -57,6 +57,7 @@ def test_a_completion_is_chosen_with_the_keyboard_alone(page_of: PageOf) -> None
     expect(page.locator("h1")).to_have_text(f"“{texts[0]}”")
 
 
+@pytest.mark.long
 def test_a_completion_is_chosen_with_a_click_and_the_results_follow(page_of: PageOf) -> None:
     page = page_of("/search?q=vert")
     page.evaluate("window.stayed = true")

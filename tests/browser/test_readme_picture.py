@@ -24,7 +24,7 @@ from retrieval.service.app import create_app
 from retrieval.service.serve import bind
 from tests.browser.conftest import running
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "search-page.png"
 SIZE = (1280, 860)

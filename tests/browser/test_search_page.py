@@ -66,6 +66,7 @@ def test_on_a_phone_the_filters_are_behind_a_button(page_of: PageOf) -> None:
     expect(page.locator('.facets input[value="armorial-valcendre"]')).to_be_visible()
 
 
+@pytest.mark.long
 def test_more_results_are_added_in_place(page_of: PageOf) -> None:
     page = page_of("/search?q=lion&k=24")
     expect(page.locator("#next")).to_have_text("Show more")
@@ -141,6 +142,7 @@ def test_more_like_this_leads_from_a_hit_to_similar_pictures(page_of: PageOf) ->
     assert parameters(page)["like"] == [key]
 
 
+@pytest.mark.long
 def test_the_explanation_of_a_hit_opens_in_its_card_and_closes(page_of: PageOf) -> None:
     page = page_of("/search?q=a+lion&reusable=true")
     card = page.locator("#hits > li").first
@@ -179,6 +181,7 @@ def test_hits_are_marked_as_fitting_or_not_and_unmarked(page_of: PageOf) -> None
     assert parameters(page)["like"] == [keys[0]]
 
 
+@pytest.mark.long
 def test_a_frame_drawn_over_a_picture_is_searched_with(page_of: PageOf, item_key: str) -> None:
     page = page_of(f"/item/{item_key}")
     page.click("summary:has-text('Search with a part')")
@@ -212,6 +215,7 @@ def test_without_javascript_a_hit_is_explained_judged_and_catalogued(page_of: Pa
     assert len(parameters(page)["like"]) == 1
 
 
+@pytest.mark.long
 def test_the_credit_line_is_copied(page_of: PageOf, item_key: str) -> None:
     page = page_of(f"/item/{item_key}", permissions=["clipboard-read", "clipboard-write"])
     page.locator("button[data-copy]").click()
@@ -219,6 +223,7 @@ def test_the_credit_line_is_copied(page_of: PageOf, item_key: str) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#credit").inner_text()
 
 
+@pytest.mark.long
 def test_the_language_changes_with_a_link_and_stays(page_of: PageOf) -> None:
     page = page_of("/search?q=lion")
     page.click("nav.languages >> text=de")

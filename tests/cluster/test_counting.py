@@ -111,6 +111,7 @@ def test_a_refusal_of_slurm_is_quoted(cluster: LocalCluster, submit_count: Submi
         submit_count(tmp_path / "run", partition="nowhere")
 
 
+@pytest.mark.long
 def test_status_and_logs_follow_an_array_of_which_a_task_is_warned(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +149,7 @@ def warned_while_counting(
     return run, job_dir
 
 
+@pytest.mark.long
 def test_a_job_that_may_not_be_requeued_is_submitted_again(
     cluster: LocalCluster, submit_count: Submit, tmp_path: Path
 ) -> None:

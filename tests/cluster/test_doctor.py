@@ -29,6 +29,7 @@ def test_a_working_account_passes_every_check(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_check_that_the_cluster_refuses_quotes_it(
     cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

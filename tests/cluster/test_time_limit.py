@@ -9,7 +9,7 @@ from slurm.job import JobDir
 from .waiting import steps_of, wait_until_finished
 
 # Timeouts for hanging jobs, not measurements: a shared machine may be slow.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 NUM_STEPS = 400
 
 

@@ -235,6 +235,7 @@ def test_a_copied_catalogue_does_not_lead_into_the_private_network(mixed, tmp_pa
     assert mixed.requests == []
 
 
+@pytest.mark.long
 def test_a_refreshed_catalogue_withdraws_only_what_the_source_withdrew(archive, reply, tmp_path):
     catalogue(archive.collection, tmp_path / "cat")
     out = tmp_path / "set"
@@ -257,6 +258,7 @@ def test_a_refreshed_catalogue_withdraws_only_what_the_source_withdrew(archive, 
     assert len(after) == 6
 
 
+@pytest.mark.long
 def test_a_refresh_requests_the_pictures_of_the_set_only(archive, tmp_path):
     catalogue(archive.collection, tmp_path / "cat")
     out = tmp_path / "set"
