@@ -141,9 +141,9 @@ DARK_RULES = """() => {
 PATHS = (
     "/",
     "/search?q=lion+-crown+OR+rose+colour:red&latest=1450&iconclass=46A",
-    "/help",
-    "/search?creator=nobody",
     "/item/{}",
+    "/search?creator=nobody",
+    "/help",
     "/item/{}?seen=a+lion&branch=46A12",
     "/search?q=lion&like={}&minus=a+rose",
     "/about",
@@ -157,9 +157,16 @@ EACH_SIZE = pytest.mark.parametrize(
 )
 
 
-@EACH_SIZE
+@pytest.mark.parametrize(
+    ("size", "paths"),
+    [
+        pytest.param(PHONE, PATHS[:4], id="phone"),
+        pytest.param(PHONE, PATHS[4:], id="phone, other pages", marks=pytest.mark.long),
+        pytest.param(DESKTOP, PATHS, id="desktop", marks=pytest.mark.long),
+    ],
+)
 def test_pages_meet_wcag_in_light_and_dark(
-    page_of: PageOf, address: str, item_key: str, size: tuple[int, int]
+    page_of: PageOf, address: str, item_key: str, size: tuple[int, int], paths: tuple[str, ...]
 ) -> None:
     """Each page is loaded once and checked in light, then with everything opened that opens, then in dark.
 
@@ -169,7 +176,7 @@ def test_pages_meet_wcag_in_light_and_dark(
     """
     page = page_of("/about", size=size)
     page.context.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
-    for path in PATHS:
+    for path in paths:
         page.emulate_media(color_scheme="light", reduced_motion="no-preference")
         page.goto(address + path.format(item_key))
         check_reading(page, path, size)

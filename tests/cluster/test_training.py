@@ -15,7 +15,7 @@ from .trainings import Trained
 from .waiting import log_of
 
 # Timeouts for hanging jobs, not measurements: a shared machine may be slow.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def losses_of(run: Path) -> list[float]:

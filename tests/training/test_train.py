@@ -265,13 +265,13 @@ def wait_for_step(run: Path, step: int) -> None:
 
 
 def test_signals_and_kills_lose_nothing(make_config: MakeConfig, tmp_path: Path) -> None:
-    slow = {"epochs": 16, "checkpoint_every": 20, "validation_split": "none", "batch_size": 10}  # 80 steps
+    slow = {"epochs": 9, "checkpoint_every": 10, "validation_split": "none", "batch_size": 10}  # 45 steps
     whole, stopped = (
         make_config(run_dir=tmp_path / "whole", **slow),
         make_config(run_dir=tmp_path / "stopped", **slow),
     )
     train(whole)
-    for sign, step in ((signal.SIGTERM, 2), (signal.SIGKILL, 30)):
+    for sign, step in ((signal.SIGTERM, 2), (signal.SIGKILL, 18)):
         process = start(stopped, tmp_path)
         wait_for_step(stopped.run_dir, step)
         process.send_signal(sign)

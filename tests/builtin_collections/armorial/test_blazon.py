@@ -291,13 +291,13 @@ def test_every_charge_in_one_and_in_three(charge: Charge) -> None:
 
 @pytest.fixture(scope="module")
 def many() -> set[Arms]:
-    """Every eleventh coat of the repertoire, and some with two kinds of charge."""
-    return set(islice(repertoire(), 0, None, 11)) | set(generate(6_000, seed=8))
+    """Every 47th coat of the repertoire, and some with two kinds of charge."""
+    return set(islice(repertoire(), 0, None, 47)) | set(generate(2_000, seed=8))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_distinct_arms_have_distinct_blazons(many: set[Arms], language: str) -> None:
-    assert len({blazon(arms, language) for arms in many}) == len(many) > 50_000
+    assert len({blazon(arms, language) for arms in many}) == len(many) > 15_000
 
 
 def test_unknown_language_is_refused() -> None:

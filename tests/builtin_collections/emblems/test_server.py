@@ -95,6 +95,7 @@ def fetched(served: ServedBooks, wanted: list[tuple[Record, tuple[int, int]]]) -
     return asyncio.run(run())
 
 
+@pytest.mark.long
 def test_captions_come_from_the_institutions_text_in_each_of_its_formats(served, manifests):
     """On an image of half the size, as a harvest may have stored it."""
     wanted, truths = [], []

@@ -38,6 +38,7 @@ def intricate(mixed: Any) -> Any:
     return mixed
 
 
+@pytest.mark.long
 def test_a_harvest_of_all_of_it_is_the_harvest_of_the_source(intricate, tmp_path):
     assert harvest(intricate.collection, tmp_path / "direct").returncode == 3
     catalogue(intricate.collection, tmp_path / "cat")
@@ -93,6 +94,7 @@ def test_another_size_into_another_folder(mixed, tmp_path):
     assert [record.image.width for record, _ in ShardSet(out).samples()] == [32]
 
 
+@pytest.mark.long
 def test_a_selection_of_what_is_refused_says_so(mixed, tmp_path):
     catalogue(mixed.collection, tmp_path / "cat")
     done = harvest(tmp_path / "cat", tmp_path / "set", "--where", "ordinal IN (2, 3)")

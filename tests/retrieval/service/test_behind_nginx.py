@@ -179,9 +179,8 @@ def one_of_each_kind(addresses: set[str]) -> set[str]:
 
 
 def test_every_address_of_every_page_exists(ask: Asking, shown_key: str, link_key: str) -> None:
-    starts = ["/", "/about", "/search?q=a+lion&k=6", f"/search?like={shown_key}&reusable=true&k=4",
-              f"/item/{shown_key}", f"/item/{link_key}",
-              f"/item/{shown_key}?branch=46A"]  # fmt: skip
+    starts = ["/", "/about", "/search?q=a+lion&k=3", f"/search?like={shown_key}&reusable=true&k=2",
+              f"/item/{shown_key}", f"/item/{link_key}"]  # fmt: skip
     addresses = set[str]()
     for start in starts:
         page = ask(BASE + start)
@@ -189,7 +188,7 @@ def test_every_address_of_every_page_exists(ask: Asking, shown_key: str, link_ke
         found = internal_addresses(page.body.decode(), BASE + start)
         assert len(found) > 8, start
         addresses |= found
-    assert len(addresses) > 100
+    assert len(addresses) > 80
     # Each of the former runs the model fifty times.
     addresses = {each for each in addresses if "seen=" not in each and "branch=" not in each}
     addresses = one_of_each_kind(addresses)

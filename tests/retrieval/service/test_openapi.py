@@ -18,7 +18,7 @@ from retrieval.service.api import examples
 from retrieval.service.app import create_app
 from retrieval.service.guards.refusals import CODES
 
-NUM_CASES = 5
+NUM_CASES = 4
 
 
 def test_generated_requests_never_meet_a_server_error(

@@ -18,7 +18,7 @@ from retrieval.query.ranking import query_digest
 from retrieval.questions import Query
 
 FUZZED = settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,
