@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from iconoclip.errors import BadInput
 from iconoclip.shardset import ShardSet
 
 
@@ -95,7 +96,10 @@ def by_files(work: Path, keys: set[str]) -> list[str]:
     sets = [path.parent for path in work.rglob("shardset.json") if ".merge" not in path.parts]
     for folder in sets:
         there = {record.key for record, _ in ShardSet(folder).samples()}
-        loaded = set(load([str(folder)], split="all", policy="open").keys.to_pylist())
+        try:
+            loaded = set(load([str(folder)], split="all", policy="open").keys.to_pylist())
+        except BadInput:  # nothing is left in the set
+            loaded = set()
         found += [f"{folder.relative_to(work)}: {key}" for key in sorted(keys & (there | loaded))]
     published = work / "published"
     for path in [*published.glob("*.tar"), *published.rglob("*.parquet"), *published.glob("*.md")]:
