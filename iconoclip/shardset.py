@@ -249,7 +249,8 @@ class ShardSet:
 
     def is_gone(self, shard: Shard) -> bool:
         """Whether all samples of another set's shard are withdrawn; a purge may have removed it there."""
-        return shard.at is not None and shard.name not in self.table(["shard"])["shard"].to_pylist()
+        names = self.table(["shard"])["shard"].unique()
+        return shard.at is not None and shard.name not in names.to_pylist()
 
     def verify_shard(self, shard: Shard) -> None:
         """Compare one shard with its checksum.
