@@ -114,6 +114,7 @@ def serve(num_manifests: int) -> None:
     """Serve until the process ends; the first line of the output is the port."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
         while True:
             try:
                 head = await reader.readuntil(b"\r\n\r\n")

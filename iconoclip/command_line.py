@@ -84,7 +84,7 @@ def _parse(
 ) -> tuple[list[str], dict[str, Any]]:
     """The positional words, and the values typed for each parameter."""
     try:
-        # cyclopts takes a millisecond per option of its function, and a verb has up to 90.
+        # cyclopts takes a millisecond per option that it may meet, and a verb has up to 90.
         return _read(_typed(options, arguments), arguments)
     except CycloptsError:
         pass
@@ -95,7 +95,9 @@ def _parse(
 
 
 def _typed(options: list[Option], arguments: list[str]) -> list[Option]:
-    """The options that may be among the words: all that are, and no matter how many more."""
+    """The options that may be among the words. More than these do no harm; fewer would refuse a word, and
+    the words are then read again with all options.
+    """
     found: set[str] = set()
     for word in arguments:
         *parents, own = word.partition("=")[0].lstrip("-").replace("-", "_").split(".")

@@ -335,9 +335,8 @@ class ShardSet:
         try:
             return self.path_of(name).open("rb")
         except FileNotFoundError:
-            raise DamagedData(
-                "a shard is missing", where=self.location_of(name), remedy=self._remedy(name)
-            ) from None
+            remedy = self._remedy(name)
+            raise DamagedData("a shard is missing", where=self.location_of(name), remedy=remedy) from None
 
     def _remedy(self, name: str) -> str:
         return MERGE_AGAIN if self._shards[name].at is not None else _COPY_AGAIN

@@ -6,11 +6,8 @@ import errno
 import itertools
 import json
 import os
-import shutil
 import signal
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,15 +19,11 @@ import torch
 from iconoclip.config import to_yaml
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement, TryAgainLater
 from iconoclip.rundir import RunDir
-from iconoclip.shardset import ShardSet
 from tests.commands import THE_COMMAND, Command
 from tests.without_locks import take_locks_away
 from training.checkpoint import folder as checkpoints
-from training.checkpoint.background import snapshot
 from training.checkpoint.file import AtomicCheckpointIO, read_checkpoint
 from training.config import TrainConfig
-from training.data import verification
-from training.data.verification import VerifiedShards
 from training.train import train
 
 from .conftest import changed
@@ -143,82 +136,6 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
     train(damaged)
     assert "continuing from step-00000004.ckpt" in capsys.readouterr().err
     assert_same_run(whole.run_dir, damaged.run_dir)
-
-
-def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Keep each checkpoint that is written in a thread from being completed until the event is set."""
-    may_write, plain = threading.Event(), AtomicCheckpointIO.write
-
-    def write(self: AtomicCheckpointIO, checkpoint: dict[str, Any], path: Path) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            assert may_write.wait(60)
-        plain(self, checkpoint, path)
-
-    monkeypatch.setattr(AtomicCheckpointIO, "write", write)
-    return may_write
-
-
-def test_a_checkpoint_is_of_its_step_however_late_it_is_written(
-    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from training.callbacks import StepLimit
-
-    late: dict[str, Any] = {"checkpoint_every": 2, "ema_decay": 0.9, "validation_split": "none"}
-    late["max_steps"] = 3
-    at_once = make_config(run_dir=tmp_path / "at_once", **late, **{"checkpoint.in_background": False})
-    train(at_once)
-    may_write, plain = held_back(monkeypatch), StepLimit.on_train_batch_end
-    at_step_3: list[list[Path]] = []
-
-    def stepped(self: StepLimit, trainer: Any, module: Any, *args: Any) -> None:
-        if module.step == 3:
-            # The step after the checkpoint is done, and nothing is written yet.
-            at_step_3.append(list((tmp_path / "later" / "checkpoints").glob("*.ckpt")))
-            may_write.set()
-        plain(self, trainer, module, *args)
-
-    monkeypatch.setattr(StepLimit, "on_train_batch_end", stepped)
-    train(make_config(run_dir=tmp_path / "later", **late))
-    assert at_step_3 == [[]]
-    for step in (2, 3):
-        now, later = (
-            checkpoints.checkpoint_path(tmp_path / one / "checkpoints", step) for one in ("at_once", "later")
-        )
-        # Not one value of a later step: the same bytes.
-        assert now.read_bytes() == later.read_bytes()
-
-
-def test_a_disk_that_is_full_ends_the_run_at_a_later_step(
-    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = make_config(checkpoint_every=2, validation_split="none", epochs=20)
-    train(changed(config, max_steps=2))
-    before = checkpoints.checkpoints_in(config.run_dir / "checkpoints")
-
-    def full(self: AtomicCheckpointIO, checkpoint: dict[str, Any], path: Path) -> None:
-        raise TryAgainLater("the disk is full", where=path)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(AtomicCheckpointIO, "write", full)
-        with pytest.raises(TryAgainLater, match="the disk is full"):
-            train(config)
-    assert checkpoints.checkpoints_in(config.run_dir / "checkpoints") == before
-    assert checkpoints.is_sound(before[0])
-    assert 4 <= max(line["step"] for line in RunDir(config.run_dir).metrics()) < 125
-
-
-def test_a_copy_keeps_what_is_shared_and_how_it_is_laid_out() -> None:
-    weight = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
-    given: dict[str, Any] = {"a": weight, "tied": weight.detach(), "list": [torch.zeros(0), (1, "x")]}
-    given["n"] = OrderedDict(z=1, y=2)
-    found = snapshot(given)
-    expected = weight.clone()
-    weight.zero_()
-    assert torch.equal(found["a"], expected)
-    assert found["a"].stride() == expected.stride()
-    assert found["tied"].data_ptr() == found["a"].data_ptr()
-    assert found["list"][1] == (1, "x")
-    assert list(found["n"].items()) == [("z", 1), ("y", 2)]
 
 
 def test_a_checkpoint_that_holds_code_is_refused(tmp_path: Path) -> None:
@@ -396,72 +313,6 @@ def test_bad_input_is_answered_before_the_first_step(make_config: MakeConfig, tm
     blocked.write_text("")
     with pytest.raises(MissingRequirement, match="run directory cannot be written"):
         train(make_config(run_dir=blocked / "run"))
-
-
-def test_a_damaged_shard_is_found_before_the_first_step(
-    make_config: MakeConfig, shapes_set: Path, tmp_path: Path
-) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(shapes_set, copy)
-    shard = sorted(copy.glob("*.tar"))[1]
-    content = bytearray(shard.read_bytes())
-    content[700] ^= 255
-    shard.write_bytes(content)
-    with pytest.raises(DamagedData, match="checksum differs") as caught:
-        train(make_config(shardsets=[str(copy)]))
-    assert caught.value.where == str(shard)
-    assert losses(make_config().run_dir) == []
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_shard_that_there_was_no_time_for_is_compared_before_it_is_used(
-    make_config: MakeConfig, shapes_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str], num_workers: int,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(verification, "SECONDS_BEFORE_THE_FIRST_STEP", 0.0)
-    whole = make_config(run_dir=tmp_path / "whole", max_steps=7, num_workers=num_workers)
-    train(whole)
-    num_shards = len(list(shapes_set.glob("*.tar")))
-    assert f"0 of {num_shards} shards match their checksums; each of the others" in capsys.readouterr().err
-    assert "verified_shards" not in RunDir(whole.run_dir).job
-    copy = tmp_path / "copy"
-    shutil.copytree(shapes_set, copy)
-    shard = sorted(copy.glob("*.tar"))[-1]
-    content = bytearray(shard.read_bytes())
-    # Not in a picture's bytes that a decoder would notice: in the padding after the last file.
-    content[-1] ^= 255
-    shard.write_bytes(content)
-    damaged = make_config(run_dir=tmp_path / "damaged", shardsets=[str(copy)], num_workers=num_workers)
-    with pytest.raises(DamagedData, match="checksum differs") as caught:
-        train(damaged)
-    assert caught.value.where == str(shard)
-
-
-def test_shards_are_compared_once_in_a_run(
-    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, shapes_set: Path
-) -> None:
-    compared: list[str] = []
-    plain = ShardSet.verify_shard
-
-    def noted(self: ShardSet, shard: Any) -> None:
-        compared.append(shard.name)
-        plain(self, shard)
-
-    monkeypatch.setattr(ShardSet, "verify_shard", noted)
-    config = make_config(validation_split="none")
-    train(changed(config, max_steps=2))
-    train(changed(config, max_steps=3))
-    assert sorted(compared) == sorted(path.name for path in shapes_set.glob("*.tar"))
-
-
-def test_ranks_share_what_is_compared(shapes_set: Path) -> None:
-    ranks = [VerifiedShards([ShardSet(shapes_set)]) for _ in range(3)]
-    found = [one.check_share(rank, 3) for rank, one in enumerate(ranks)]
-    assert sorted(place for places, _ in found for place in places) == list(range(len(ranks[0])))
-    assert all(not problems for _, problems in found)
-    assert len(ranks[0]) > 3 > 0 < ranks[0].num_left
-    ranks[0].note([place for places, _ in found for place in places])
-    assert ranks[0].num_left == 0
 
 
 @pytest.mark.long

@@ -72,6 +72,7 @@ def snapshot(checkpoint: dict[str, Any]) -> dict[str, Any]:
     copies: dict[tuple[Any, ...], Tensor] = {}
 
     def copied(value: Any) -> Any:
+        """The same for one value of it, at any depth."""
         if isinstance(value, Tensor):
             place = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
             if place not in copies or not value.numel():

@@ -49,9 +49,7 @@ class EpochOrder:
     @property
     def num_samples(self) -> int:
         """The number of samples per epoch."""
-        if self.institution_quotas is None:
-            return sum(self.shard_lengths_S)
-        return sum(quota for _, quota in self.institution_quotas)
+        return num_samples_of(self.institution_quotas, self.shard_lengths_S)
 
     def rows(self, epoch: int) -> IntArray:
         """The row numbers of one epoch, in the order in which they are trained on."""
@@ -75,6 +73,11 @@ class EpochOrder:
     def repeats(self, epoch: int) -> IntArray | None:
         """How often each row comes in an epoch; None if each comes once."""
         return repeats_of(self.institution_quotas, sum(self.shard_lengths_S), self.seed, epoch)
+
+
+def num_samples_of(quotas: tuple[tuple[IntArray, int], ...] | None, shard_lengths_S: tuple[int, ...]) -> int:
+    """The number of samples per epoch: the quotas together, or without any all rows."""
+    return sum(shard_lengths_S) if quotas is None else sum(quota for _, quota in quotas)
 
 
 def repeats_of(

@@ -24,7 +24,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from training.data.order import IntArray, repeats_of
+from training.data.order import IntArray, num_samples_of, repeats_of
 from training.data.randomness import SHIFT, SPREAD, STRATUM, STREAM, mix, shuffled, uniform
 
 # Neighbouring rows that are spread evenly over a window: more than most objects have pages.
@@ -54,9 +54,7 @@ class StreamOrder:
     @property
     def num_samples(self) -> int:
         """The number of samples per epoch."""
-        if self.institution_quotas is None:
-            return sum(self.shard_lengths_S)
-        return sum(quota for _, quota in self.institution_quotas)
+        return num_samples_of(self.institution_quotas, self.shard_lengths_S)
 
     @property
     def num_streams(self) -> int:
