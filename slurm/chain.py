@@ -25,7 +25,7 @@ from pydantic import Field
 from iconoclip.config import Config, build, find_config, nearest, read_yaml
 from iconoclip.errors import ConfigError, IconoclipError
 from slurm import scheduler
-from slurm.config import ChainConfig, Placement, SubmitConfig
+from slurm.config import ChainConfig, MailTypes, Placement, SubmitConfig
 from slurm.plan import in_words
 from slurm.submit import Submission, place, prepare
 
@@ -46,12 +46,20 @@ class Step(Placement):
     max_running: int | None = Field(None, ge=1)
 
 
+# A chain may set these for all of its steps; a step may set its own.
+SHARED = ("site", "account", "reservation", "exclude", "mail_user", "mail_type")
+
+
 class Chain(Config):
     """A chain as its file describes it."""
 
     folder: Path = Field(description="where the runs are kept")
     site: str | None = None
     account: str | None = None
+    reservation: str | None = None
+    exclude: str | None = None
+    mail_user: str | None = None
+    mail_type: MailTypes | None = None
     steps: dict[str, Step] = Field(description="the steps by name", min_length=1)
 
 
@@ -98,8 +106,7 @@ def submissions_of(described: Chain, where: str) -> dict[str, Submission]:
             max_running=step.max_running,
             **{
                 **{field: getattr(step, field) for field in Placement.model_fields},
-                "site": step.site or described.site,
-                "account": step.account or described.account,
+                **{field: getattr(step, field) or getattr(described, field) for field in SHARED},
             },
         )
         try:

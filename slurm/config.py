@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from iconoclip.config import Config, positional
 
 TIME_PATTERN = r"^(\d+-)?\d{1,3}(:\d{2}){0,2}$"
+# sbatch(1), --mem: a number of megabytes, or with a unit.
+MEMORY_PATTERN = r"^\d+[KMGT]?$"
+# sbatch(1), --mail-type.
+MAIL_TYPES = (
+    "NONE", "BEGIN", "END", "FAIL", "REQUEUE", "ALL", "INVALID_DEPEND", "STAGE_OUT", "TIME_LIMIT",
+    "TIME_LIMIT_50", "TIME_LIMIT_80", "TIME_LIMIT_90", "ARRAY_TASKS",
+)  # fmt: skip
+
+
+def _mail_types(value: str) -> str:
+    words = [word.strip().upper() for word in value.split(",")]
+    if unknown := [word for word in words if word not in MAIL_TYPES]:
+        raise ValueError(f"{unknown[0]} is no event of SLURM's mails; known are {', '.join(MAIL_TYPES)}")
+    return ",".join(words)
+
+
+MailTypes = Annotated[str, AfterValidator(_mail_types)]
 
 
 class Placement(Config):
@@ -23,6 +40,21 @@ class Placement(Config):
     account: str | None = Field(None, description="project account that is charged; default: the site's")
     partition: str | None = Field(None, description="partition; default: the site's")
     qos: str | None = Field(None, description="quality of service; default: the site's, if it has one")
+    constraint: str | None = Field(
+        None, description="features that the nodes must have, such as `a100`; default: the site's"
+    )
+    reservation: str | None = Field(None, description="reservation to run in")
+    nodelist: str | None = Field(None, description="nodes that must be used, as SLURM writes them: node[1-4]")
+    exclude: str | None = Field(None, description="nodes that must not be used")
+    memory: str | None = Field(
+        None,
+        description="memory per node: megabytes, or with a unit as in 64G; 0: all of it; default: the site's",
+        pattern=MEMORY_PATTERN,
+    )
+    mail_user: str | None = Field(
+        None, description="address that SLURM writes to; without `mail_type`, when a job ends or fails"
+    )
+    mail_type: MailTypes | None = Field(None, description="events that SLURM writes about, such as END,FAIL")
     time: str | None = Field(
         None, description="time limit of one job, as SLURM writes it (MINUTES, HH:MM:SS, D-HH:MM:SS)",
         pattern=TIME_PATTERN,
@@ -31,13 +63,15 @@ class Placement(Config):
     tasks_per_node: int | None = Field(
         None, description="processes per node; default: the config's `devices`, or one per GPU, or one", ge=1
     )
+    cpus_per_task: int | None = Field(None, description="cores per process; default: the site's", ge=1)
 
 
 class SubmitConfig(Placement):
     """Submit one stage of the pipeline to SLURM as a job."""
 
     stage: str = Field(
-        description="harvest, merge, train, evaluate, export, encode or index", json_schema_extra=positional()
+        description="the verb to run, such as harvest, train or index; words may come in any order",
+        json_schema_extra=positional(),
     )
     config_file: str | None = Field(
         None, description="YAML file of the stage's fields", json_schema_extra=positional()
@@ -60,7 +94,9 @@ class SubmitConfig(Placement):
         None, description="tasks of the array that may run at the same time", ge=1
     )
     run_dir: Path | None = Field(
-        None, description="folder of the run; default: the config's own, or runs/STAGE-CONFIGNAME"
+        None,
+        description="folder of the run; default: the config's own, or runs/STAGE-CONFIGNAME-DIGEST, where "
+        "the digest is that of the fields that were set: the same command continues the same run",
     )
     after: str | None = Field(
         None,

@@ -22,6 +22,8 @@ from slurm.request import Request
 from slurm.site import Queue, Site
 
 TEMPLATE_NAME = "job.sbatch.jinja"
+# With an address alone SLURM would write no mail.
+MAIL_TYPE = "END,FAIL"
 
 
 class Plan(Config):
@@ -47,9 +49,15 @@ class Plan(Config):
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
+    reservation: str | None = None
+    nodelist: str | None = None
+    exclude: str | None = None
+    mail_user: str | None = None
+    mail_type: str | None = None
     options: tuple[str, ...] = ()
     requeue: bool = True
     warning_seconds: int
+    purge_modules: bool = False
     modules: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     environment: dict[str, str] = Field({})
@@ -96,21 +104,27 @@ def plan_of(request: Request, site: Site) -> Plan:
         job_name=_job_name(stage.verb, request.run_dir),
         nodes=size.nodes,
         tasks_per_node=size.tasks_per_node,
-        cpus_per_task=queue.cpus_per_task,
+        cpus_per_task=asked.cpus_per_task or queue.cpus_per_task,
         num_tasks=asked.num_tasks,
         task_option=request.task_option,
         max_running=asked.max_running,
         join_command=stage.command(python) if request.join_config is not None else (),
         gpu_option=_gpu_option(queue, size.gpus_per_node),
-        memory=queue.memory,
+        memory=asked.memory or queue.memory,
         time=time,
         partition=asked.partition or queue.partition,
         account=_account(site, queue, asked),
         qos=asked.qos or queue.qos,
-        constraint=queue.constraint,
+        constraint=asked.constraint or queue.constraint,
+        reservation=asked.reservation,
+        nodelist=asked.nodelist,
+        exclude=asked.exclude,
+        mail_user=asked.mail_user,
+        mail_type=asked.mail_type or (MAIL_TYPE if asked.mail_user else None),
         options=queue.options,
         requeue=site.requeue,
         warning_seconds=min(site.warning_seconds, max(1, seconds_of(time) // 2)),
+        purge_modules=site.purge_modules and bool(site.modules or queue.modules),
         modules=(*site.modules, *queue.modules),
         setup=site.setup,
         environment=site.environment,
@@ -192,6 +206,7 @@ def render(plan: Plan) -> str:
     prefix = f"{plan.container} {inside} " if plan.container else ""
     return environment.get_template(TEMPLATE_NAME).render(
         **plan.model_dump(),
+        plan=plan.model_dump(),
         array=plan.array,
         log=_pattern(f"{plan.run_dir}/job/logs/") + ("%A_%a.log" if plan.num_tasks is not None else "%j.log"),
         python_command=prefix + shlex.quote(plan.python),
@@ -212,7 +227,17 @@ def _pattern(path: str) -> str:
 
 
 def _directive(value: str) -> str:
-    """A value on an #SBATCH line. sbatch reads double quotes and backslashes there, and no dollar sign."""
+    """A value on an #SBATCH line. sbatch reads double quotes and backslashes there, and no dollar sign.
+
+    Raises:
+        ConfigError: a line break, which would begin a line of the script.
+    """
+    if any(character in value for character in "\n\r\0"):
+        raise ConfigError(
+            "a value has a line break, which no #SBATCH line can hold",
+            where=repr(value),
+            remedy="remove the line break",
+        )
     if re.fullmatch(r"[\w./%+=:,@-]+", value, re.ASCII):
         return value
     return '"' + value.replace('"', '\\"') + '"'

@@ -6,6 +6,9 @@ reads the stage's own command line, so that `submit train seed=1` and `train --s
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,8 @@ from slurm.site import Queue, Site
 from slurm.stages import Stage, stage_called
 
 WHERE = "iconoclip submit"
+# Of the digest in the default name of a run's folder.
+NUM_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -141,11 +146,6 @@ def request_of(
     path = find_config(file_name) if file_name else None
     fields = _Fields(stage.config_model, read_yaml(path) if path else {}, as_tree(overrides))
     size = _size(stage, queue, asked, fields)
-    run_dir = _run_dir(stage, asked, fields, path)
-    if stage.out == "run_dir":
-        fields.set("run_dir", str(run_dir))
-    elif fields.value(stage.out) is None:
-        fields.set(stage.out, str(run_dir / "out"))
     for name, number in zip(stage.world or (), (size.nodes, size.tasks_per_node), strict=False):
         if fields.path(name):
             fields.set(name, number)
@@ -155,6 +155,8 @@ def request_of(
         # The command line of each task sets its own number.
         fields.set("task", 0)
     where = str(path) if path else f"iconoclip submit {stage.verb}"
+    run_dir = _run_dir(stage, asked, fields) or _default_run_dir(stage, fields, path, where)
+    _set_output(stage, fields, run_dir)
     config = fields.build(where)
     join_config = None
     if stage.joins and asked.num_tasks is not None:
@@ -206,6 +208,12 @@ class _Fields:
         """Give a field its value."""
         self._set[self.path(name) or name] = value
 
+    def copy(self) -> _Fields:
+        """The same fields, to set others in."""
+        copied = copy.copy(self)
+        copied._set = dict(self._set)
+        return copied
+
     def build(self, where: str) -> Config:
         """The config, complete and checked.
 
@@ -222,11 +230,10 @@ def _value_at(tree: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _run_dir(stage: Stage, asked: SubmitConfig, fields: _Fields, path: Path | None) -> Path:
-    """The folder of the run: for a training the config's own `run_dir`, unless --run_dir names another."""
-    default = Path("runs") / (f"{stage.verb}-{path.stem}" if path else stage.verb)
+def _run_dir(stage: Stage, asked: SubmitConfig, fields: _Fields) -> Path | None:
+    """The folder of the run, if one was named: with --run_dir, or in a training's own config."""
     if stage.out != "run_dir":
-        return asked.run_dir or default
+        return asked.run_dir
     by_hand = fields.by_hand("run_dir")
     if by_hand and asked.run_dir and Path(by_hand) != asked.run_dir:
         raise ConfigError(
@@ -234,7 +241,32 @@ def _run_dir(stage: Stage, asked: SubmitConfig, fields: _Fields, path: Path | No
             where=f"iconoclip submit {stage.verb}",
             remedy="leave one of them out",
         )
-    return Path(by_hand or asked.run_dir or fields.value("run_dir") or default)
+    named = by_hand or asked.run_dir or fields.value("run_dir")
+    return Path(named) if named else None
+
+
+def _default_run_dir(stage: Stage, fields: _Fields, path: Path | None, where: str) -> Path:
+    """A folder for a run that names none: equal fields give the same folder, other fields another one.
+
+    The digest covers the fields that differ from their defaults, so that a version with more fields finds the
+    same folder. A counter instead of a digest would give two submissions at the same time the same folder.
+    """
+    name = f"{stage.verb}-{path.stem}" if path else stage.verb
+    draft = fields.copy()
+    _set_output(stage, draft, Path("runs") / name)
+    values = draft.build(where).model_dump(mode="json", exclude_defaults=True)
+    if not fields.value(stage.out):
+        values.pop(stage.out, None)
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return Path("runs") / f"{name}-{digest[:NUM_DIGITS]}"
+
+
+def _set_output(stage: Stage, fields: _Fields, run_dir: Path) -> None:
+    """Tell the stage where to write."""
+    if stage.out == "run_dir":
+        fields.set("run_dir", str(run_dir))
+    elif fields.value(stage.out) is None:
+        fields.set(stage.out, str(run_dir / "out"))
 
 
 def _size(stage: Stage, queue: Queue, asked: SubmitConfig, fields: _Fields) -> Size:

@@ -58,6 +58,11 @@ class Site(Config):
     account_required: bool = Field(False, description="whether a job without an account is refused")
     queues: dict[QueueName, Queue] = Field(description="the queues, by what they are for", min_length=1)
     modules: tuple[str, ...] = Field((), description="modules to load")
+    purge_modules: bool = Field(
+        True,
+        description="whether `module purge` comes first where modules are loaded, so that those of the "
+        "shell that submitted do not count",
+    )
     setup: tuple[str, ...] = Field((), description="shell lines before the stage starts")
     environment: dict[str, str] = Field({}, description="environment variables of every process")
     container: str | None = Field(

@@ -31,7 +31,7 @@ from slurm.job import JobDir
 from slurm.plan import Plan, array_of, plan_of, render
 from slurm.request import Request, read_words, request_of
 from slurm.site import load_site
-from slurm.stages import stage_called
+from slurm.stages import STAGES, stage_called
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -57,7 +57,7 @@ def submit(config: SubmitConfig) -> int:
         BadInput: SLURM refuses the job.
     """
     needs, job_ids = _after(config.after)
-    words = [*([config.config_file] if config.config_file else []), *config.overrides]
+    config, words = _sorted_words(config)
     file_name, fields = read_words(words, stage_called(config.stage).config_model)
     submission = prepare(config, file_name, fields, needs)
     if config.dry_run:
@@ -66,6 +66,14 @@ def submit(config: SubmitConfig) -> int:
     scheduler.require("submit")
     place(submission, job_ids=job_ids, new_code=config.new_code)
     return 0
+
+
+def _sorted_words(config: SubmitConfig) -> tuple[SubmitConfig, list[str]]:
+    """The config with its stage, which may be any of the words, and the other words in their order."""
+    words = [config.stage, *([config.config_file] if config.config_file else []), *config.overrides]
+    place = next((at for at, word in enumerate(words) if word in STAGES), 0)
+    stage = words.pop(place)
+    return config.model_copy(update={"stage": stage}), words
 
 
 def _after(after: str | None) -> tuple[tuple[str, ...], tuple[int, ...]]:

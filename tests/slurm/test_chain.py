@@ -92,3 +92,14 @@ def test_values_without_references_stay_what_they_are() -> None:
         "c": "{UPPER} {}",
     }
     assert in_order(described(a={"stage": "count"}).steps, "c") == ["a"]
+
+
+def test_what_a_chain_sets_holds_for_steps_that_set_nothing_else(tmp_path: Path) -> None:
+    values = {"folder": str(tmp_path), "site": "generic", "mail_user": "a@b.example", "exclude": "n1"}
+    steps = {"a": {"stage": "count", "memory": "8G"}, "b": {"stage": "count", "exclude": "n2"}}
+    found = submissions_of(Chain.model_validate({**values, "steps": steps}), "c")
+    plans = [found[name].plan for name in ("a", "b")]
+    assert [(plan.mail_user, plan.exclude, plan.memory) for plan in plans] == [
+        ("a@b.example", "n1", "8G"),
+        ("a@b.example", "n2", None),
+    ]

@@ -30,9 +30,10 @@ def test_a_dry_run_prints_the_script_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = set(tmp_path.rglob("*"))
-    assert submit(SubmitConfig(stage="count", overrides=["num_steps=7"], dry_run=True)) == 0
+    asked = SubmitConfig(stage="count", overrides=["num_steps=7"], dry_run=True)
+    assert submit(asked) == 0
     printed = capsys.readouterr()
-    assert printed.out == render(submission_for(Path("runs/count"), num_steps=7).plan)
+    assert printed.out == render(prepare(asked, None, {"num_steps": 7}, ()).plan)
     assert printed.out.startswith("#!/bin/bash\n")
     assert "num_steps: 7" in printed.err
     assert "sbatch --parsable" in printed.err

@@ -173,3 +173,67 @@ def test_a_shipped_training_starts_on_the_nodes_it_names(capsys: pytest.CaptureF
 def test_one_shard_set_may_be_written_as_one(capsys: pytest.CaptureFixture[str]) -> None:
     config, _ = submitted(capsys, "train", "train/demo.yaml", "shardsets=demo/shards")
     assert "shardsets:\n- demo/shards\n" in yaml.safe_dump(config).replace("  ", "")
+
+
+def test_stage_options_and_words_come_in_any_order(capsys: pytest.CaptureFixture[str]) -> None:
+    first = submitted(capsys, "nested", "nested.yaml", "name=x", "--nodes", "2")
+    assert first == submitted(capsys, "--nodes", "2", "name=x", "nested", "nested.yaml")
+    assert first == submitted(capsys, "nested.yaml", "--nodes=2", "nested", "name=x")
+    assert first[0]["name"] == "x"
+
+
+def folder_of(capsys: pytest.CaptureFixture[str], *words: str) -> Path:
+    config, script = submitted(capsys, "nested", *words)
+    run = Path(config["out"]).parent
+    assert f"/{run}/job/logs/" in script
+    return run
+
+
+def test_default_folders_are_those_of_their_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same fields, however they are written, give the same folder; all others give one of their own."""
+    plain = folder_of(capsys, "nested.yaml")
+    assert plain.name.startswith("nested-nested-")
+    same = [["nested.yaml", "--nodes", "1"], ["hardware.num_nodes=1", "nested.yaml"]]
+    # `num_nodes=1` and `betas` of the file are what holds without these words.
+    same += [["nested.yaml", "optimizer.betas=[0.50]"], ["nested.yaml", "--time", "10", "--exclude", "n3"]]
+    assert {folder_of(capsys, *words) for words in same} == {plain}
+    others = [
+        ["four.yaml"], ["nested.yaml", "name=x"], ["nested.yaml", "name=y"], ["nested.yaml", "--nodes", "2"],
+        ["nested.yaml", "--num_tasks", "3"], ["nested.yaml", "optimizer.learning_rate=1e-3"], [],
+    ]  # fmt: skip
+    found = [folder_of(capsys, *words) for words in others]
+    assert len({plain, *found}) == len(others) + 1
+    assert folder_of(capsys, "nested.yaml", "optimizer.learning_rate=0.001") == folder_of(
+        capsys, "optimizer.learning_rate=1e-3", "nested.yaml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["--memory", "64G", "--cpus_per_task", "6"], ["--cpus-per-task=6", "--mem=64G"]),
+        (["--constraint", "a100&ib"], ['--constraint="a100&ib"']),
+        (["--reservation", "course"], ["--reservation=course"]),
+        (["--nodelist", "n[1-3]", "--exclude", "n9"], ['--nodelist="n[1-3]"', "--exclude=n9"]),
+        (["--mail_user", "a@b.example"], ["--mail-user=a@b.example", "--mail-type=END,FAIL"]),
+        (["--mail_type", "begin, time_limit_80"], ["--mail-type=BEGIN,TIME_LIMIT_80"]),
+        (["--num_tasks", "9", "--max_running", "2"], ["--array=0-8%2"]),
+    ],
+)
+def test_options_become_directives(
+    words: list[str], lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, script = submitted(capsys, "nested", *words)
+    directives = [line.removeprefix("#SBATCH ") for line in script.splitlines() if line.startswith("#SBATCH")]
+    assert set(lines) <= set(directives)
+    assert ("export OMP_NUM_THREADS=6" in script) == ("--cpus_per_task" in words)
+
+
+def test_options_that_cannot_be_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, says in (
+        (["--mail_type", "OFTEN"], "OFTEN is no event"),
+        (["--memory", "much"], "memory"),
+        (["--reservation", "a\n#SBATCH --account=b"], "line break"),
+    ):
+        assert main(["submit", "nested", *words, "--dry-run"]) == 2
+        assert says in capsys.readouterr().err
