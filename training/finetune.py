@@ -21,7 +21,8 @@ from torch.nn.utils import parametrize
 
 from iconoclip.errors import BadInput, ConfigError
 from training.config_groups import AdaptConfig, HardwareConfig, Tower
-from training.optimizer import SCALARS, layer_depths, layer_number
+from training.layers import layer_depths, layer_place
+from training.optimizer import SCALARS, is_decayed
 from training.sharding import gathered, own_part, sliced_like
 
 
@@ -117,7 +118,8 @@ def adapter_scale(adapt: AdaptConfig) -> float:
 
 def _layer_matrices(model: nn.Module, towers: Sequence[Tower]) -> Iterator[tuple[nn.Module, str]]:
     for name, parameter in model.named_parameters():
-        if parameter.ndim == 2 and layer_number(name) is not None and tower_of(name) in towers:
+        is_matrix = parameter.ndim == 2 and is_decayed(name, parameter)
+        if is_matrix and layer_place(name) is not None and tower_of(name) in towers:
             owner, _, attribute = name.rpartition(".")
             yield model.get_submodule(owner), attribute
 

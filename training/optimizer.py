@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
+
+from training.layers import layer_depths
 
 SCALARS = ("logit_scale", "logit_bias")
 
@@ -48,46 +49,9 @@ def parameter_groups(
 
 
 def is_decayed(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay applies: to matrices and kernels, not to embeddings."""
-    return parameter.ndim >= 2 and "embedding" not in name and "embed" not in name.rsplit(".", 1)[-1]
-
-
-def layer_depths(model: nn.Module) -> dict[str, int]:
-    """The number of layers that each parameter is below the top of its tower; 0 for the top and for
-    parameters outside of layers.
-    """
-    depths = {}
-    for tower, names in _towers(model).items():
-        numbers = {name: layer_number(name.removeprefix(tower)) for name in names}
-        top = max((number for number in numbers.values() if number is not None), default=-1) + 1
-        for name, number in numbers.items():
-            if number is not None:
-                depths[name] = top - number
-            elif _is_stem(name):
-                depths[name] = top + 1
-    return depths
-
-
-def _towers(model: nn.Module) -> dict[str, list[str]]:
-    towers: dict[str, list[str]] = {"visual.": [], "text.": [], "": []}
-    for name, _ in model.named_parameters():
-        tower = next(prefix for prefix in towers if name.startswith(prefix))
-        towers[tower].append(name)
-    return towers
-
-
-def layer_number(name: str) -> int | None:
-    """The layer of a parameter: the number after `resblocks`, `layers`, `blocks` or `layer` in its name."""
-    parts = name.split(".")
-    for word, number in itertools.pairwise(parts):
-        if word in ("resblocks", "layers", "blocks", "layer", "stages") and number.isdigit():
-            return int(number)
-    return None
-
-
-def _is_stem(name: str) -> bool:
-    words = ("conv1", "patch_embed", "pos_embed", "cls_token", "embedding", "ln_pre", "norm_pre", "stem")
-    return any(word in name for word in words)
+    """Whether weight decay applies: to matrices and kernels, not to embeddings and position biases."""
+    is_table = any(word in name for word in ("embedding", "embed_tokens", "embed_positions", "relative_"))
+    return parameter.ndim >= 2 and not is_table and "embed" not in name.rsplit(".", 1)[-1]
 
 
 def make_optimizer(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from iconoclip.errors import BadInput
+from training.base_model import refuse_captioner, start_sigmoid
 from training.config import TrainConfig
 from training.config_groups import LossConfig, ModelConfig
 from training.data.captions import CaptionSampler, caption_weights
@@ -90,11 +91,19 @@ def make_plan(config: TrainConfig) -> Plan:
 
 
 def load_for_training(model: ModelConfig, loss: LossConfig, seed: int) -> LoadedModel:
-    """The model that a run starts from; random weights are a function of the seed."""
+    """The model that a run starts from; random weights are a function of the seed.
+
+    Raises:
+        ConfigError: there is no such model, or it cannot be trained.
+    """
+    refuse_captioner(model.name, None)
     torch.manual_seed(seed)
     preprocess = {"resize_mode": model.resize_mode} if model.resize_mode else None
     changes = Changes(preprocess, model.image_size, logit_bias=loss.function == "siglip")
-    return load_model(model.name, pretrained=model.pretrained, changes=changes)
+    loaded = load_model(model.name, pretrained=model.pretrained, changes=changes)
+    refuse_captioner(model.name, loaded.model_config)
+    start_sigmoid(loaded, loss)
+    return loaded
 
 
 def make_dataset(plan: Plan, loaded: LoadedModel, verified: VerifiedShards | None = None) -> TrainingSamples:

@@ -24,7 +24,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from training.optimizer import SCALARS, layer_number
+from training.layers import is_layer
+from training.optimizer import SCALARS
 
 
 def shard(module: nn.Module, device: torch.device) -> None:
@@ -39,9 +40,8 @@ def shard(module: nn.Module, device: torch.device) -> None:
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:
-    """The layers of the towers, by the names that end in a layer's number."""
-    ends = {name: ".".join(name.split(".")[-2:]) for name, _ in module.named_modules()}
-    return [part for name, part in module.named_modules() if layer_number(ends[name]) is not None]
+    """The layers of the towers."""
+    return [part for name, part in module.named_modules() if is_layer(name)]
 
 
 def is_sharded(module: nn.Module) -> bool:
