@@ -8,12 +8,14 @@ If the shards in the cache become too many, the least recently used ones are rem
     CACHE/files/SHA256             indexes of sets
     CACHE/MANIFEST-SHA256/...      the manifest and index of a set, which `shardset_open` writes
     CACHE/lists/...                what was withdrawn at an address, as of the last minute
+    CACHE/tars/...                 what is in tars of other programs (`training/data/tar_index.py`)
     CACHE/rows/IDENTITY/...        the rows of large training sets (`training/data/row_cache.py`)
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import posixpath
@@ -148,6 +150,20 @@ def _download(address: str, path: Path, sha256: str, num_bytes: int) -> None:
             raise DamagedData(
                 "a shard's checksum differs from shardset.json", where=address, remedy="upload the set again"
             )
+
+
+def download_unknown(address: str, num_bytes: int | None = None) -> Path:
+    """Download a tar of which no checksum is known; it is kept as a shard, under the checksum that it has.
+
+    Raises:
+        MissingRequirement, TryAgainLater, DamagedData: as for `transfer.download`.
+    """
+    folder = cache_folder() / "shards"
+    _make_room(num_bytes or 0)
+    arrived = folder / f"new-{hashlib.sha256(address.encode()).hexdigest()}.tar"
+    with atomic_write(arrived) as file:
+        transfer.download(address, Path(file.name), num_bytes)
+    return arrived.replace(folder / f"{sha256_of(arrived)}.tar")
 
 
 def is_cached(sha256: str) -> bool:

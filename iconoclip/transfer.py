@@ -29,6 +29,8 @@ QUICK_SECONDS: Final = 5.0
 # Requests (RFC 9110, 8470, 6585).
 LATER: Final = {408, 425, 429}
 NO_CREDENTIALS: Final = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
+# Facts of a file by which a change is noticed, as fsspec's readers for the web, S3 and others name them.
+STATE: Final = ("size", "ETag", "etag", "Last-Modified", "LastModified", "mtime", "md5Hash", "generation")
 BUGS: Final = (TypeError, AttributeError, NameError, LookupError, NotImplementedError)
 
 
@@ -93,6 +95,17 @@ def read_quickly(address: str) -> bytes | None:
         if status_of(error) in (404, 410) or (status_of(error) is None and _is_missing(error)):
             return None
         raise (refusal_of(error, address) or _given_up(error, address)) from error
+
+
+def state_of(address: str) -> dict[str, Any]:
+    """What the server says of a file without sending it: its size, and its ETag or when it last changed.
+
+    Raises:
+        MissingRequirement, TryAgainLater: the same cases as for `read`.
+    """
+    system, path = _file_system(address)
+    found: dict[str, Any] = _retried(address, lambda: system.info(path))
+    return {name: str(found[name]) for name in STATE if found.get(name) is not None}
 
 
 def sha256_of_bytes(data: bytes) -> str:

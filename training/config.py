@@ -31,7 +31,9 @@ class TrainConfig(Config):
     """Train or fine-tune an OpenCLIP model on shard sets."""
 
     shardsets: list[str] = Field(
-        description="shard sets to train on", min_length=1, json_schema_extra=positional()
+        default_factory=list,
+        description="shard sets to train on; with weights, or tars of other programs: data.sources",
+        json_schema_extra=positional(),
     )
     run_dir: Path = Field(description="folder of the run; a run that stopped continues from here")
     data: DataConfig = Field(
@@ -151,6 +153,24 @@ class TrainConfig(Config):
             if isinstance(values, dict) and isinstance(values.get(name), str):
                 raise ValueError(f"the field '{name}' is now called '{name}.{leaf}'")
         return values
+
+    @model_validator(mode="after")
+    def _sources_are_complete(self) -> TrainConfig:
+        data = self.data
+        if not self.shardsets and not data.sources:
+            raise ValueError("nothing to train on: name shard sets, or sources in data.sources")
+        if data.weights and len(data.weights) != len(self.shardsets):
+            raise ValueError(
+                f"data.weights has {len(data.weights)} weights for {len(self.shardsets)} shardsets"
+            )
+        own: list[float | None] = [None] * len(self.shardsets)
+        weights = [*(data.weights or own), *(one.weight for one in data.sources)]
+        if any(one is None for one in weights) and any(one is not None for one in weights):
+            raise ValueError(
+                "some sources have a weight and others none: give each one, those of `shardsets` in "
+                "data.weights"
+            )
+        return self
 
     @model_validator(mode="after")
     def _batch_divides(self) -> TrainConfig:

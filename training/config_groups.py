@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from iconoclip.config import Config
 from iconoclip.vocabulary import Device, PolicyName, Precision
+from training.source_config import SourceConfig
 
 Relation = Literal["group", "iconclass"]
 Tower = Literal["image", "text"]
@@ -21,6 +22,14 @@ class DataConfig(Config):
     )
     split: Literal["train", "val", "test", "all"] = Field(
         "train", description="the part of the split to train on"
+    )
+    sources: list[SourceConfig] = Field(
+        default_factory=list,
+        description="further shard sets and tars of other programs, each with its weight: "
+        '[{shards: "laion-{00000..00041}.tar", weight: 1, rights: CC0}]',
+    )
+    weights: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=list, description="the weight of each of `shardsets`, in their order, as in sources"
     )
     institution_alpha: float = Field(
         1.0,

@@ -71,6 +71,7 @@ def measure(plan: Plan) -> dict[str, Any]:
         "num_trainable_parameters": _num_trainable(loaded.model),
         "num_samples": len(plan.samples),
         "left_out": plan.samples.left_out,
+        "shares": plan.samples.shares() if plan.samples.mix else {},
         "num_steps": plan.last_step,
         "epochs": plan.last_step * config.schedule.batch_size / plan.schedule.order.num_samples,
         "num_ranks": plan.num_ranks,
@@ -154,6 +155,9 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
             f"{facts['num_trainable_parameters'] / 1e6:.1f} M trained",
         ),
         ("data", f"{facts['num_samples']:,} samples" + (f" ({left_out})" if left_out else "")),
+        *[("shares", ", ".join(f"{100 * share:.1f} % {name}" for name, share in facts["shares"].items()))][
+            : bool(facts["shares"])
+        ],
         (
             "schedule",
             f"{facts['num_steps']:,} steps, {facts['epochs']:.1f} epochs, {facts['num_ranks']} rank(s)",

@@ -34,6 +34,7 @@ from training.config import TrainConfig
 from training.config_groups import HardwareConfig
 from training.cost import EnergyMeter
 from training.data.loader import Ahead, Batch, make_loader
+from training.data.sources import described, own_sets
 from training.data.verification import VerifiedShards
 from training.hardware import device_of, resolve_precision, set_threads
 from training.launch import cluster_environment, rank_variables
@@ -160,7 +161,7 @@ def _stopped(stop: StopSignals, step: int, last_step: int, run: RunDir) -> TryAg
 def _validation(
     config: TrainConfig, loaded: LoadedModel, precision: Precision, recorder: Recorder, stopwatch: Stopwatch
 ) -> Validation:
-    found = validation_samples(config.shardsets, config.validation, config.data.policy)
+    found = validation_samples(own_sets(config), config.validation, config.data.policy)
     fields = [name for name, weight in config.data.field_weights.items() if weight > 0]
     return Validation(loaded, found, config.validation.every, fields, precision, recorder, stopwatch)
 
@@ -176,10 +177,7 @@ def _mirrors(run: RunDir, config: TrainConfig, first_step: int) -> list[Mirror]:
 
 def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, resuming: bool) -> None:
     data = {
-        "shardsets": [
-            {"folder": str(one.folder), "name": one.manifest.name, "digest": one.digest}
-            for one in plan.samples.sets
-        ],
+        "shardsets": described(plan.config, plan.samples),
         "policy": plan.config.data.policy,
         **plan.samples.counts(),
     }

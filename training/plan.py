@@ -18,7 +18,7 @@ from training.data.images import Crop
 from training.data.loader import TrainingSamples
 from training.data.order import Schedule
 from training.data.samples import Samples
-from training.data.samples import load as load_samples
+from training.data.sources import load_for
 from training.data.verification import VerifiedShards
 from training.model import Changes, LoadedModel, load_model
 from training.module import Recipe
@@ -72,18 +72,19 @@ def make_plan(config: TrainConfig) -> Plan:
     Raises:
         BadInput: there are fewer samples than the batch needs, or than there are ranks.
     """
-    samples = load_samples(config.shardsets, split=config.data.split, policy=config.data.policy)
+    samples = load_for(config)
+    where = ", ".join([*config.shardsets, *(one.shards[0] for one in config.data.sources)])
     num_ranks = asked_of(config.hardware).size
     if num_ranks > len(samples):
         raise BadInput(
             f"{num_ranks} ranks are more than the {len(samples)} samples",
-            where=", ".join(config.shardsets),
+            where=where,
             remedy="ask for fewer devices or nodes, or add shard sets",
         )
     if len(samples) < config.schedule.batch_size:
         raise BadInput(
             f"a batch of {config.schedule.batch_size} needs as many samples; there are {len(samples)}",
-            where=", ".join(config.shardsets),
+            where=where,
             remedy=f"set schedule.batch_size to {len(samples)} or less, or add shard sets",
         )
     schedule = make_schedule(config, samples.shard_lengths, samples.institution_N, samples.weight_N)

@@ -66,6 +66,11 @@ def _fields(config: TrainConfig) -> dict[str, Any]:
     for name, value in config.model_dump(mode="json").items():
         is_group = isinstance(getattr(config, name), Config)
         found |= {f"{name}.{leaf}": one for leaf, one in value.items()} if is_group else {name: value}
+    # Where the files are may change, as for `shardsets`.
+    found["data.sources"] = [
+        {name: value for name, value in one.items() if name not in ("shards", "class_names")}
+        for one in found["data.sources"]
+    ]
     return found
 
 

@@ -27,7 +27,7 @@ def validation_samples(
     shardsets: Sequence[str], config: ValidationConfig, policy: PolicyName
 ) -> tuple[Samples, list[int]] | None:
     """The rows to validate on, or None if the sets have no such split."""
-    if config.split == "none":
+    if config.split == "none" or not shardsets:
         return None
     try:
         samples = load(shardsets, split=config.split, policy=policy)

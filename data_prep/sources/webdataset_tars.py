@@ -32,8 +32,8 @@ from data_prep.sources.tables.web_folders import public_address
 from iconoclip import transfer
 from iconoclip.address_cache import is_remote
 from iconoclip.errors import ConfigError, MissingRequirement
+from iconoclip.tar_lists import IMAGES, names_tars, tars_in
 
-IMAGES: Final = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "jp2", "jxl", "avif")
 MAX_IMAGE_BYTES: Final[int] = Network.model_fields["max_image_bytes"].default
 MAX_TEXT_BYTES: Final = 1_000_000
 MAX_MEMBERS: Final = 1_000_000
@@ -57,32 +57,10 @@ def tars_of(config: TableSettings) -> list[str]:
         ConfigError: a command in place of an address.
     """
     words = [str(config.table), *config.more_tars]
-    found: list[str] = []
-    for word in words:
-        if word.startswith("pipe:") or "::" in word:
-            raise ConfigError(
-                "commands and chained addresses are not read",
-                where=word,
-                remedy="name a file, or an http, https or s3 address",
-            )
-        if Path(word).is_dir():
-            found += [str(path) for path in sorted(Path(word).glob("*.tar"))]
-        elif Path(word).exists() or not word.split("?")[0].endswith(".tar"):
-            found += [word] if word.endswith(".tar") else []
-        else:
-            found += _expanded(word)
-    if found and config.more_tars and len(found) < len(words):
+    found = [tar for word in words if names_tars(word) for tar in tars_in(word)]
+    if found and config.more_tars and not all(map(names_tars, words)):
         raise ConfigError("a table and tars at once", where=words[0], remedy="pack one after the other")
     return found
-
-
-def _expanded(word: str) -> list[str]:
-    """The names in a brace list, `shards/{00000..00012}.tar`."""
-    # Imported here: webdataset imports torch.
-    from webdataset.shardlists import expand_urls
-
-    names: list[str] = expand_urls(word)
-    return names
 
 
 class TarReader(TableReader):

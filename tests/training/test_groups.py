@@ -27,7 +27,7 @@ MakeConfig = Callable[..., TrainConfig]
 # Fields that were in a group from the beginning.
 LATER_FIELDS = {
     "data.level_weights", "data.role_weights", "data.order", "data.streams", "data.stream_samples",
-    "checkpoint.in_background",
+    "checkpoint.in_background", "data.sources", "data.weights",
 }  # fmt: skip
 
 

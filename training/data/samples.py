@@ -21,6 +21,7 @@ from iconoclip.shardset import ShardSet
 from iconoclip.shardset_open import open_set
 from iconoclip.vocabulary import PolicyName
 from training.data.columns import NO_YEAR, Columns, Kind
+from training.data.mixing import Mix
 from training.data.row_cache import identity_of, rows_of
 
 # The number of captions of an image that are compared with the texts of a batch.
@@ -46,6 +47,8 @@ class Samples:
     columns: Columns
     identity: str = ""
     """equal where the same rows of the same sets were selected"""
+    mix: Mix | None = None
+    """the weights of the sources, if they have any"""
 
     def __len__(self) -> int:
         return self.columns.facts.num_rows
@@ -93,7 +96,16 @@ class Samples:
     def weight_N(self) -> npt.NDArray[np.float64] | None:
         """How many times as often each sample is drawn; None if all are drawn alike."""
         weights = [shard.weight for shard in self.shards]
-        return None if all(one == 1.0 for one in weights) else np.array(weights)[self.shard_N]
+        if self.mix is None:
+            return None if all(one == 1.0 for one in weights) else np.array(weights)[self.shard_N]
+        return self.mix.sample_weights(self.source_N, self.institution_N, np.array(weights)[self.shard_N])
+
+    @property
+    def source_N(self) -> IntArray:
+        """The number of each sample's source in the mix; without a mix, of its set."""
+        source_of_set = self.mix.source_of_set if self.mix else tuple(range(len(self.sets)))
+        found: IntArray = np.array([source_of_set[one.set_number] for one in self.shards])[self.shard_N]
+        return found
 
     @property
     def group_N(self) -> IntArray:
@@ -143,7 +155,20 @@ class Samples:
             "by_rights": self.columns.facts.by_rights,
             "by_language": self.columns.facts.by_language(),
             "left_out": self.left_out,
+            **({"shares": self.shares()} if self.mix else {}),
         }
+
+    def shares(self) -> dict[str, float]:
+        """The part of the samples that each source of the mix gives, by the names of its sets."""
+        assert self.mix
+        names: dict[int, list[str]] = {}
+        for number, one in zip(self.mix.source_of_set, self.sets, strict=True):
+            names.setdefault(number, []).append(one.manifest.name)
+        found: dict[str, float] = {}
+        for number, share in enumerate(self.mix.shares(self.source_N)):
+            name = ", ".join(names[number])
+            found[name if name not in found else f"{name} ({number + 1})"] = share
+        return found
 
     def _counted(self, name: str) -> dict[str, int]:
         names = self.columns.facts.vocabularies[name]
@@ -217,5 +242,11 @@ def load(folders: Sequence[str], *, split: str, policy: PolicyName) -> Samples:
         RightsForbid: the policy allows no sample.
         BadInput: the split has no sample, or none with a caption.
     """
-    sets = tuple(open_set(folder) for folder in folders)
-    return Samples(sets, rows_of(sets, split=split, policy=policy), identity_of(sets, split, policy))
+    return samples_of(tuple(open_set(folder) for folder in folders), split=split, policy=policy)
+
+
+def samples_of(
+    sets: tuple[ShardSet, ...], *, split: str, policy: PolicyName, mix: Mix | None = None
+) -> Samples:
+    """The samples of open sets; the same as `load` otherwise."""
+    return Samples(sets, rows_of(sets, split=split, policy=policy), identity_of(sets, split, policy), mix)

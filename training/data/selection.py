@@ -26,6 +26,7 @@ from iconoclip.shardset import ShardSet
 from iconoclip.vocabulary import PolicyName
 from training.data.columns import NO_YEAR, Array, Facts, Kind, RightsFacts
 from training.data.numbers import bytes_of, caption_numbers, notation_numbers, text_numbers
+from training.data.tar_index import IndexedTars
 
 COLUMNS = [
     "key",
@@ -88,6 +89,12 @@ class _Selection:
         self._split, self._policy = split, policy
         self._where = ", ".join(str(one.base) for one in sets)
         self.withdrawn = frozenset[str]().union(*(one.withdrawn for one in sets))
+        self._not_indexed = {
+            f"{one.manifest.name}: {reason}": count
+            for one in sets
+            if isinstance(one, IndexedTars)
+            for reason, count in one.left_out.items()
+        }
         self._counts = Counter[str]()
         self._in_split = self._num_kept = 0
         self._reason = f"rights: the policy '{policy}' says no"
@@ -98,7 +105,7 @@ class _Selection:
         """How many rows were left out, by reason."""
         first = {"withdrawn": len(self.withdrawn)} if self.withdrawn else {}
         names = (IN_TWO_SETS, self._reason, NO_CAPTION)
-        return first | {name: self._counts[name] for name in names if self._counts[name]}
+        return first | {name: self._counts[name] for name in names if self._counts[name]} | self._not_indexed
 
     def kept(self, table: pa.Table, is_out_N: npt.NDArray[np.bool_]) -> pa.Table:
         """The rows that may be used."""

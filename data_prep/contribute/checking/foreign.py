@@ -18,12 +18,12 @@ from typing import Any, Final
 from data_prep.contribute.checking.members import BLOCK, MAX_IMAGE_BYTES
 from data_prep.contribute.checking.rules import shown
 from data_prep.images.store import decoded_size
-from data_prep.sources.webdataset_tars import IMAGES
 from iconoclip.errors import BadInput, MissingRequirement, SomeRefused
 from iconoclip.pictures import ImageRefused
 from iconoclip.progress import progress
 from iconoclip.rights import read
 from iconoclip.shardset import MANIFEST_NAME, MAX_RECORD_BYTES
+from iconoclip.tar_lists import IMAGES
 
 MAX_PIXELS: Final = 100_000_000
 _RIGHTS: Final = ("rights", "license", "licence", "license_url", "dc:rights")
