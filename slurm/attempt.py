@@ -2,13 +2,13 @@
 
   python -m slurm.attempt begin RUN [--task N]
       exit code 0: continue; 100: finished already; otherwise: do not start, the message says why
-  python -m slurm.attempt end RUN --code C --stop none|warned|ended [--task N] [--joined]
+  python -m slurm.attempt end RUN --code C --stop none|warned|ended|lost [--task N] [--joined]
       prints finished, requeue, join, interrupted, cancelled or failed
   python -m slurm.attempt resubmitted RUN --job ID [--task N]
 
           begin                 end: evidence there
 submitted ------> running ------------------------> finished
-                   ^  |  end: 75, or warned
+                   ^  |  end: 75, or warned, or its srun was killed
                    |  v
                 requeued       (at most MAX_IDLE_ATTEMPTS in a row without progress, then failed)
                    ^
@@ -115,8 +115,9 @@ def _verdict(
 ) -> tuple[State, str]:
     last = attempts[-1]
     if last.exit_code in (0, SOME_REFUSED):
-        # A task of an array has written a part; the evidence appears when the parts are joined.
-        if is_part or has_evidence(job):
+        # A task of an array has written a part; the evidence appears when the parts are joined. `check` and
+        # others write no file that shows it.
+        if is_part or not job.evidence or has_evidence(job):
             return "finished", ""
         return (
             "failed",
@@ -126,7 +127,7 @@ def _verdict(
         return "cancelled", ""
     if last.stop == "ended":
         return "interrupted", "the scheduler took the nodes away"
-    if last.exit_code != TRY_AGAIN and last.stop != "warned":
+    if last.exit_code != TRY_AGAIN and last.stop not in ("warned", "lost"):
         return "failed", _reason_of(last.exit_code)
     if is_stuck(attempts):
         return "failed", f"{MAX_IDLE_ATTEMPTS} attempts in a row wrote nothing; see the log"
@@ -181,7 +182,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("run")
     parser.add_argument("--task", type=int)
     parser.add_argument("--code", type=int, default=0)
-    parser.add_argument("--stop", choices=("none", "warned", "ended"), default="none")
+    parser.add_argument("--stop", choices=("none", "warned", "ended", "lost"), default="none")
     parser.add_argument("--joined", action="store_true")
     parser.add_argument("--job", type=int)
     options = parser.parse_args(arguments)

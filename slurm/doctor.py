@@ -77,7 +77,7 @@ def doctor(config: DoctorConfig) -> int:
 def findings(config: DoctorConfig) -> Iterator[Finding]:
     """The results of the checks, each as soon as it is known."""
     site = load_site(config.site)
-    yield _about_site(site)
+    yield from _about_site(site)
     yield _about_package()
     folder = _scratch(site)
     yield _about_writing(folder)
@@ -105,12 +105,19 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
         _tidy_up(probe.job_dir)
 
 
-def _about_site(site: Site) -> Finding:
+def _about_site(site: Site) -> Iterator[Finding]:
     if not site.read_on:
-        return Finding("ok", "site", f"{site.name}: {site.system}")
-    return Finding(
+        yield Finding("ok", "site", f"{site.name}: {site.system}")
+        return
+    yield Finding(
         "note", "site", f"{site.name}: {site.system}, as its pages said on {site.read_on}", site.notes
     )
+    remedy = "compare with `sinfo`, `sacctmgr` or your site's pages; correct it in a site of yours"
+    for fact in site.unverified:
+        yield Finding("note", "unverified", fact, remedy if fact == site.unverified[-1] else "")
+    for name, queue in site.queues.items():
+        if queue.budget and not queue.account:
+            yield Finding("note", "budget", f"queue {name} is charged to another one: {queue.budget}")
 
 
 def _about_package() -> Finding:

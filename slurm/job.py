@@ -28,7 +28,7 @@ from iconoclip import clock
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.files import write_json
 from iconoclip.rundir import RunDir
-from slurm.scheduler import queued_ids
+from slurm.scheduler import QueuedJob, queue
 
 State = Literal[
     "submitted", "running", "joining", "requeued", "interrupted", "finished", "failed", "cancelled"
@@ -52,7 +52,8 @@ class Attempt(_Record):
     exit_code: int | None = None
     stop: str = Field(
         default="none",
-        description="none, warned (the signal before a time limit) or ended (by the scheduler)",
+        description="none, warned (the signal before a time limit), ended (by the scheduler) or lost (srun "
+        "was killed, and the stage was not)",
     )
     progress: int = Field(
         default=0,
@@ -81,7 +82,9 @@ class JobRecord(_Record):
     joins: bool = False
     config_digest: str
     output: str = Field(description="what the stage writes")
-    evidence: str = Field(description="the file in the output that shows that the stage is finished")
+    evidence: str = Field(
+        description="the file in the output that shows that the stage is finished; empty: its exit code does"
+    )
     command: tuple[str, ...]
     needs: tuple[str, ...] = Field((), description="runs that must be finished first")
     work: TaskRecord = TaskRecord()
@@ -190,9 +193,13 @@ class JobDir:
         return [int(line["job_id"]) for line in self._submissions()]
 
     def queued(self) -> list[int]:
-        """The ids of its jobs that wait or run, from one query of SLURM's queue."""
-        queued = queued_ids()
-        return [job_id for job_id in self.job_ids() if job_id in queued]
+        """The ids of its jobs that wait, run or are ending, from one query of SLURM's queue."""
+        return list(dict.fromkeys(job.job_id for job in self.queued_jobs()))
+
+    def queued_jobs(self) -> list[QueuedJob]:
+        """Its lines in SLURM's queue, from one query; the oldest job first."""
+        ids = self.job_ids()
+        return sorted((job for job in queue() if job.job_id in ids), key=lambda job: ids.index(job.job_id))
 
     def _submissions(self) -> Iterator[dict[str, Any]]:
         if not self.submissions_path.exists():
@@ -221,8 +228,10 @@ class JobDir:
 
 def has_evidence(job: JobRecord) -> bool:
     """Whether the file that the stage writes last exists; for a training, whether its record
-    states that it is finished.
+    states that it is finished; for a stage that writes no such file, the state of its last attempt.
     """
+    if not job.evidence:
+        return job.work.state == "finished"
     path = Path(job.output) / job.evidence
     if job.stage != "train":
         return path.exists()

@@ -18,12 +18,14 @@ from pydantic import Field
 from iconoclip.config import Config
 from iconoclip.errors import ConfigError
 from slurm.config import SubmitConfig
-from slurm.request import Request
+from slurm.request import Request, Size
 from slurm.site import Queue, Site
 
 TEMPLATE_NAME = "job.sbatch.jinja"
 # With an address alone SLURM would write no mail.
 MAIL_TYPE = "END,FAIL"
+# How long processes that lost their srun may take to save.
+SECONDS_TO_SAVE = 120
 
 
 class Plan(Config):
@@ -58,9 +60,11 @@ class Plan(Config):
     requeue: bool = True
     warning_seconds: int
     purge_modules: bool = False
+    module_folders: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     environment: dict[str, str] = Field({})
+    srun_options: tuple[str, ...] = ()
     container: str | None = None
     python: str
     command: tuple[str, ...]
@@ -94,6 +98,7 @@ def plan_of(request: Request, site: Site) -> Plan:
     queue = request.queue
     time = asked.time or queue.default_time
     python = site.python or sys.executable
+    account = _account(site, queue, asked)
     _check_limits(site, queue, asked, size.nodes, time)
     return Plan(
         stage=stage.verb,
@@ -113,21 +118,23 @@ def plan_of(request: Request, site: Site) -> Plan:
         memory=asked.memory or queue.memory,
         time=time,
         partition=asked.partition or queue.partition,
-        account=_account(site, queue, asked),
-        qos=asked.qos or queue.qos,
+        account=account,
+        qos=asked.qos or (queue.qos and queue.qos.format(account=account)),
         constraint=asked.constraint or queue.constraint,
         reservation=asked.reservation,
         nodelist=asked.nodelist,
         exclude=asked.exclude,
         mail_user=asked.mail_user,
         mail_type=asked.mail_type or (MAIL_TYPE if asked.mail_user else None),
-        options=queue.options,
+        options=(*queue.options, *_memory_per_gpu(queue, asked)),
         requeue=site.requeue,
         warning_seconds=min(site.warning_seconds, max(1, seconds_of(time) // 2)),
         purge_modules=site.purge_modules and bool(site.modules or queue.modules),
+        module_folders=site.module_folders,
         modules=(*site.modules, *queue.modules),
         setup=site.setup,
         environment=site.environment,
+        srun_options=_srun_options(queue, size),
         container=site.container,
         python=python,
         command=stage.command(python),
@@ -135,12 +142,23 @@ def plan_of(request: Request, site: Site) -> Plan:
     )
 
 
+def _srun_options(queue: Queue, size: Size) -> tuple[str, ...]:
+    """Bindings of processes to cores are made for one process per GPU of a whole node."""
+    fills_node = 0 < queue.gpus_per_node == size.tasks_per_node
+    return queue.whole_node_srun_options if fills_node else ()
+
+
+def _memory_per_gpu(queue: Queue, asked: SubmitConfig) -> tuple[str, ...]:
+    """sbatch refuses both this and --mem."""
+    return (f"--mem-per-gpu={queue.memory_per_gpu}",) if queue.memory_per_gpu and not asked.memory else ()
+
+
 def _gpu_option(queue: Queue, gpus: int) -> str | None:
     return queue.gpu_request.format(gpus=gpus) if queue.gpu_request and gpus else None
 
 
 def _account(site: Site, queue: Queue, asked: SubmitConfig) -> str | None:
-    account = asked.account or site.account
+    account = asked.account or queue.account or site.account
     if site.account_required and not account:
         raise ConfigError(
             f"site '{site.name}' charges every job to an account",
@@ -205,9 +223,11 @@ def render(plan: Plan) -> str:
     inside = 'env PYTHONSAFEPATH=1 PYTHONPATH="$PYTHONPATH"'
     prefix = f"{plan.container} {inside} " if plan.container else ""
     return environment.get_template(TEMPLATE_NAME).render(
-        **plan.model_dump(),
+        **plan.model_dump(exclude={"srun_options"}),
+        srun_options="".join(f"{shlex.quote(option)} " for option in plan.srun_options),
         plan=plan.model_dump(),
         array=plan.array,
+        seconds_to_save=SECONDS_TO_SAVE,
         log=_pattern(f"{plan.run_dir}/job/logs/") + ("%A_%a.log" if plan.num_tasks is not None else "%j.log"),
         python_command=prefix + shlex.quote(plan.python),
         stage_command=prefix + shlex.join(plan.command),

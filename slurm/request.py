@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from iconoclip.config import Config, as_tree, build, find_config, laid_over, nea
 from iconoclip.errors import ConfigError
 from iconoclip.options import options_of, retired_options
 from slurm.config import Placement, SubmitConfig
-from slurm.site import Queue, Site
+from slurm.site import Queue, QueueName, Site
 from slurm.stages import Stage, stage_called
 
 WHERE = "iconoclip submit"
@@ -142,9 +143,9 @@ def request_of(
         MissingRequirement: no such file.
     """
     stage = stage_called(asked.stage)
-    queue = site.queue(stage.queue)
     path = find_config(file_name) if file_name else None
     fields = _Fields(stage.config_model, read_yaml(path) if path else {}, as_tree(overrides))
+    queue = site.queue(_needs(stage, site, asked, fields))
     size = _size(stage, queue, asked, fields)
     for name, number in zip(stage.world or (), (size.nodes, size.tasks_per_node), strict=False):
         if fields.path(name):
@@ -174,6 +175,18 @@ def request_of(
         join_config=join_config,
         task_option=fields.path("task") or "task",
     )
+
+
+def _needs(stage: Stage, site: Site, asked: SubmitConfig, fields: _Fields) -> QueueName:
+    """The kind of queue for a job: hosts outside if a field asks for them, a shared GPU node if it needs
+    less than a whole one.
+    """
+    for name, pattern in stage.internet_fields.items():
+        if re.search(pattern, str(fields.value(name) or "")):
+            return "internet"
+    gpus = asked.gpus_per_node
+    is_part = gpus is not None and 0 < gpus < site.queue("gpu").gpus_per_node and (asked.nodes or 1) == 1
+    return "gpu_part" if stage.queue == "gpu" and is_part else stage.queue
 
 
 class _Fields:
@@ -265,7 +278,7 @@ def _set_output(stage: Stage, fields: _Fields, run_dir: Path) -> None:
     """Tell the stage where to write."""
     if stage.out == "run_dir":
         fields.set("run_dir", str(run_dir))
-    elif fields.value(stage.out) is None:
+    elif stage.evidence and fields.value(stage.out) is None:
         fields.set(stage.out, str(run_dir / "out"))
 
 
@@ -315,7 +328,7 @@ def size_in(queue: Queue, stage: Stage, asked: Placement, nodes: int, tasks_per_
     """
     gpus = queue.gpus_per_node if asked.gpus_per_node is None else asked.gpus_per_node
     if not stage.multi_node:
-        return Size(nodes, tasks_per_node or 1, min(gpus, 1) if stage.queue == "gpu" else 0)
+        return Size(nodes, tasks_per_node or 1, min(gpus, 1) if stage.uses_gpu else 0)
     if gpus and tasks_per_node not in (None, gpus):
         raise ConfigError(
             f"{tasks_per_node} processes on a node with {gpus} GPUs: each process drives one GPU",

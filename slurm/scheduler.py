@@ -16,6 +16,11 @@ SECONDS_TO_ANSWER = 60
 # squeue's fields: array job id (or job id), array task (or N/A), state, reason, time left, time limit, nodes,
 # job id.
 _FORMAT = "%F|%K|%T|%r|%N|%A"
+# squeue(1), JOB STATE CODES: those of a job that runs no longer and is still in the queue.
+ENDING = frozenset(
+    ("COMPLETING", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+     "BOOT_FAIL", "DEADLINE", "STAGE_OUT", "REVOKED")
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,13 @@ class QueuedJob:
     state: str
     reason: str
     nodes: str
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its processes are being ended. It leaves the queue then, or waits in it again after a
+        requeue.
+        """
+        return self.state in ENDING
 
 
 def is_here() -> bool:
@@ -69,6 +81,12 @@ def _message_of(done: subprocess.CompletedProcess[str]) -> str:
 
 def _refusal(done: subprocess.CompletedProcess[str], where: Path | str) -> Exception:
     message = _message_of(done)
+    if "configuration source" in message:
+        return MissingRequirement(
+            "this machine has SLURM's commands, but belongs to no cluster",
+            where=where,
+            remedy="log in to a cluster, or name its slurm.conf in $SLURM_CONF",
+        )
     # Messages if slurmctld is down or overloaded; all others are about the request.
     if any(
         text in message for text in ("Unable to contact", "timed out", "Connection refused", "temporarily")

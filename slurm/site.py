@@ -20,14 +20,26 @@ from slurm.config import TIME_PATTERN
 SHIPPED = Path(__file__).resolve().parent / "sites"
 MAX_EXTENDS = 5
 
-QueueName = Literal["gpu", "cpu", "internet"]
+# What a stage needs: whole GPU nodes, some GPUs of one node, no GPU, hosts outside.
+QueueName = Literal["gpu", "gpu_part", "cpu", "internet"]
+# Where a site lacks a queue, what else can do the work, the cheapest first.
+INSTEAD: dict[QueueName, tuple[QueueName, ...]] = {
+    "gpu": ("gpu", "cpu", "gpu_part", "internet"),
+    "gpu_part": ("gpu_part", "gpu", "cpu", "internet"),
+    "cpu": ("cpu", "gpu_part", "gpu", "internet"),
+    "internet": ("internet", "cpu", "gpu_part", "gpu"),
+}
 
 
 class Queue(Config):
     """One kind of queue: a partition, with the options that a job there needs."""
 
     partition: str | None = Field(None, description="partition; none: the cluster's default")
-    qos: str | None = Field(None, description="quality of service, where the site has them")
+    qos: str | None = Field(
+        None, description="quality of service, where the site has them; {account} stands for the account"
+    )
+    account: str | None = Field(None, description="account for this queue; default: the site's")
+    budget: str = Field("", description="which budget its jobs are charged to, where that is another one")
     account_suffix: str = Field("", description="suffix of the account's name for this queue")
     constraint: str | None = Field(None, description="node feature (--constraint)")
     gpus_per_node: int = Field(0, description="GPUs of a node", ge=0)
@@ -36,6 +48,9 @@ class Queue(Config):
     )
     cpus_per_task: int = Field(1, description="cores for each process", ge=1)
     memory: str | None = Field(None, description="memory per node, as --mem takes it; 0: all")
+    memory_per_gpu: str | None = Field(
+        None, description="memory for each GPU (--mem-per-gpu), unless the user sets that of a node"
+    )
     default_time: str = Field(
         "1:00:00", description="time limit if the user gives none", pattern=TIME_PATTERN
     )
@@ -43,6 +58,10 @@ class Queue(Config):
     max_nodes: int | None = Field(None, description="largest job allowed", ge=1)
     internet: bool = Field(False, description="whether a job here has internet access")
     modules: tuple[str, ...] = Field((), description="modules to load, after the site's")
+    whole_nodes: bool = Field(False, description="whether jobs get, and are charged for, whole nodes")
+    whole_node_srun_options: tuple[str, ...] = Field(
+        (), description="options of srun where each GPU of a node has its process, such as a --cpu-bind"
+    )
     options: tuple[str, ...] = Field((), description="further sbatch options, as written on its command line")
 
 
@@ -53,10 +72,14 @@ class Site(Config):
     system: str = Field(description="the machine and who runs it")
     sources: tuple[str, ...] = Field((), description="pages these facts were taken from")
     read_on: datetime.date | None = Field(None, description="the date when they were read")
+    unverified: tuple[str, ...] = Field(
+        (), description="facts that no page of the site was found for; `doctor` prints them"
+    )
     notes: str = Field("", description="what a user should know before the first job")
     account: str | None = Field(None, description="project account that is charged")
     account_required: bool = Field(False, description="whether a job without an account is refused")
     queues: dict[QueueName, Queue] = Field(description="the queues, by what they are for", min_length=1)
+    module_folders: tuple[str, ...] = Field((), description="folders for `module use`, before modules load")
     modules: tuple[str, ...] = Field((), description="modules to load")
     purge_modules: bool = Field(
         True,
@@ -89,19 +112,16 @@ class Site(Config):
         Raises:
             ConfigError: the site has no such queue.
         """
-        if wanted in self.queues:
-            return self.queues[wanted]
-        for queue in self.queues.values():
-            if wanted == "internet" and queue.internet:
+        for name in INSTEAD[wanted]:
+            queue = self.queues.get(name)
+            if queue is not None and (wanted != "internet" or queue.internet):
                 return queue
-        if wanted == "internet":
-            raise ConfigError(
-                f"no queue of site '{self.name}' reaches hosts outside",
-                where="--site",
-                remedy="run `iconoclip harvest` on the login node or a transfer node; "
-                "it can be stopped and resumed",
-            )
-        return self.queues.get("cpu") or self.queues.get("gpu") or next(iter(self.queues.values()))
+        raise ConfigError(
+            f"no queue of site '{self.name}' reaches hosts outside",
+            where="--site",
+            remedy="run `iconoclip harvest` on the login node or a transfer node; "
+            "it can be stopped and resumed",
+        )
 
 
 def own_sites() -> Path:

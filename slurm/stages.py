@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from iconoclip.config import Config, nearest
 from iconoclip.errors import ConfigError
@@ -19,9 +20,10 @@ class Stage:
     Attributes:
         verb: its name on the command line.
         queue: the kind of queue it runs in.
-        out: the field that names its output.
+        out: the field that names its output, or, for a stage without evidence, what it works on.
         evidence: the file that the stage writes last into its output. A run without this file is not
-            finished, whatever the exit code or the scheduler reports.
+            finished, whatever the exit code or the scheduler reports. Empty for stages that write no such
+            file: their exit code alone says so.
         multi_node: whether it may use several nodes.
         shares: whether it has the fields `task` and `num_tasks`, so that the tasks of a
             job array share its work.
@@ -29,6 +31,7 @@ class Stage:
             a harvest joins them by itself.)
         program: the command line; default: the verb's own.
         model: the model of the fields; default: the verb's own.
+        internet_fields: fields with the pattern of values for which the job needs hosts outside.
         world: the fields that repeat the size of the job (nodes, processes per node) and must agree with it.
 
     `out`, `world`, `task` and `num_tasks` are names of fields; a field may be in a nested group.
@@ -44,6 +47,12 @@ class Stage:
     world: tuple[str, str] | None = None
     program: tuple[str, ...] = ()
     model: type[Config] | None = None
+    internet_fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether it computes on GPUs where there are some."""
+        return self.queue in ("gpu", "gpu_part")
 
     @property
     def config_model(self) -> type[Config]:
@@ -59,12 +68,25 @@ STAGES: dict[str, Stage] = {
     stage.verb: stage
     for stage in (
         Stage("harvest", "internet", "shardset.json", shares=True),
+        # A table may name its images by address; then `contact` is given.
+        Stage("pack", "cpu", "shardset.json", internet_fields={"contact": "."}),
+        Stage("texts", "internet", "texts.json"),
         Stage("merge", "cpu", "shardset.json"),
-        Stage("segment", "cpu", "segment.json", shares=True, joins=True),
+        Stage(
+            "segment",
+            "cpu",
+            "segment.json",
+            shares=True,
+            joins=True,
+            internet_fields={"crop_from": "service"},
+        ),
+        Stage("check", "cpu", "", out="shardset"),
+        Stage("card", "cpu", "", out="shardset"),
+        Stage("publish", "cpu", "", out="shardset", internet_fields={"to": "://"}),
         Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
         Stage("evaluate", "gpu", "evaluation.json", multi_node=True, world=("num_nodes", "devices")),
-        Stage("export", "cpu", "open_clip_config.json"),
-        Stage("encode", "gpu", "store.json", shares=True, joins=True),
+        Stage("export", "cpu", "open_clip_config.json", internet_fields={"push": "."}),
+        Stage("encode", "gpu_part", "store.json", shares=True, joins=True),
         Stage("index", "cpu", "CURRENT"),
     )
 }

@@ -21,6 +21,9 @@ from slurm.logs import last_log_line, last_metrics
 from slurm.scheduler import QueuedJob
 
 MAX_DEPTH = 3
+# squeue(1), JOB STATE CODES.
+WAITING = frozenset(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD",
+                     "SPECIAL_EXIT", "SUSPENDED", "STOPPED"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,11 +135,13 @@ def state_of(job_dir: JobDir, job: JobRecord | None, live: list[QueuedJob], *, i
         return str(job_dir.run.job.get("state", "local"))
     if job_dir.is_finished(job):
         return "finished"
-    if any(one.state in ("RUNNING", "COMPLETING") for one in live):
-        return _with_tasks("running", job_dir, job)
-    if live:
-        return _with_tasks(f"waiting ({live[0].reason})", job_dir, job)
     states = _states(job_dir, job)
+    if at_work := [one for one in live if not one.is_ending]:
+        waits = all(one.state in WAITING for one in at_work)
+        return _with_tasks(f"waiting ({at_work[0].reason})" if waits else "running", job_dir, job)
+    if live:
+        known = [state for state in ("cancelled", "failed", "requeued", "interrupted") if state in states]
+        return _with_tasks(f"{known[0]} (ending)" if known else "ending", job_dir, job)
     for state in ("failed", "cancelled"):
         if state in states:
             return _with_tasks(state, job_dir, job)

@@ -28,12 +28,14 @@ from slurm.freeze import (
     write_script,
 )
 from slurm.job import JobDir
-from slurm.plan import Plan, array_of, plan_of, render
+from slurm.plan import Plan, array_of, in_words, plan_of, render
 from slurm.request import Request, read_words, request_of
 from slurm.site import load_site
 from slurm.stages import STAGES, stage_called
 
 SECONDS_BETWEEN_LOOKS = 0.2
+# How long a job that ends may keep a new submission waiting.
+SECONDS_TO_END = 120.0
 
 
 class Submission(NamedTuple):
@@ -139,6 +141,11 @@ def show(submission: Submission, dependencies: list[str]) -> None:
     array = [f"--array={plan.array}"] if plan.array else []
     command = ["sbatch", "--parsable", *array, *dependencies, str(job_dir.script_path)]
     config = "".join(f"    {line}\n" for line in to_yaml(submission.request.config).splitlines())
+    queue = submission.request.queue
+    if queue.whole_nodes:
+        print(f"charged by whole nodes: {plan.nodes}, for up to {in_words(plan.time)}", file=sys.stderr)
+    if queue.budget and not queue.account:
+        print(f"charged to another budget: {queue.budget}", file=sys.stderr)
     frozen = f"would freeze {describe(code_version()[0])} and this config in {job_dir.folder}:"
     print(f"{frozen}\n{config}would run: {shlex.join(command)}", file=sys.stderr)
     print(render(plan), end="")
@@ -158,9 +165,12 @@ def place(submission: Submission, *, job_ids: tuple[int, ...] = (), new_code: bo
         if job_dir.is_finished():
             print(f"{job_dir.run.folder}: finished already")
             return None
-        if live := job_dir.queued():
+        if live := _live(job_dir):
             print(f"{job_dir.run.folder}: job {live[-1]} is in the queue already")
             return live[-1]
+        if job_dir.is_finished():
+            print(f"{job_dir.run.folder}: finished already")
+            return None
     dependencies = dependencies_of(request.needs, job_ids)
     if fresh or new_code:
         freeze(request, plan)
@@ -201,8 +211,11 @@ def resume(config: ResumeConfig) -> int:
         print(f"would submit {shlex.quote(str(job_dir.script_path))} again{missing}", file=sys.stderr)
         return 0
     scheduler.require("resume")
-    if live := job_dir.queued():
+    if live := _live(job_dir):
         print(f"{config.run_dir}: job {live[-1]} is in the queue already")
+        return 0
+    if job_dir.is_finished():
+        print(f"{config.run_dir}: finished already")
         return 0
     if config.new_code:
         freeze_code(job_dir)
@@ -237,6 +250,29 @@ def cancel(config: CancelConfig) -> int:
     return 0
 
 
+def _live(job_dir: JobDir) -> list[int]:
+    """The ids of its jobs that wait or run, once none of them is merely ending. A job that ends leaves the
+    queue, or waits in it again if it was requeued: before that nobody knows whether a new one is needed.
+
+    Raises:
+        TryAgainLater: they are still ending after SECONDS_TO_END.
+    """
+    until = time.monotonic() + SECONDS_TO_END
+    while jobs := job_dir.queued_jobs():
+        if live := [job.job_id for job in jobs if not job.is_ending]:
+            return live
+        if time.monotonic() > until:
+            raise _still_ending(job_dir)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    return []
+
+
+def _still_ending(job_dir: JobDir) -> TryAgainLater:
+    return TryAgainLater(
+        "the jobs are still ending", where=job_dir.run.folder, remedy="look again with `iconoclip status`"
+    )
+
+
 def _wait_until_gone(job_dir: JobDir, timeout_seconds: float) -> None:
     """Wait until the jobs are gone. SLURM keeps a job in the queue, as COMPLETING, until all
     its processes have ended.
@@ -244,9 +280,5 @@ def _wait_until_gone(job_dir: JobDir, timeout_seconds: float) -> None:
     until = time.monotonic() + timeout_seconds
     while job_dir.queued():
         if time.monotonic() > until:
-            raise TryAgainLater(
-                "the jobs are still ending",
-                where=job_dir.run.folder,
-                remedy="look again with `iconoclip status`",
-            )
+            raise _still_ending(job_dir)
         time.sleep(SECONDS_BETWEEN_LOOKS)

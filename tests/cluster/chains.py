@@ -46,15 +46,24 @@ def describe(folder: Path, iiif: list[str], oai: str) -> Path:
             "fields": {"sources": [oai], "source": "oai-pmh", "institution": "armorial-valcendre", **small},
         },
         "merge": {"fields": {"shardsets": ["{iiif}", "{oai}"]}},
-        "train": {"fields": train},
-        "export": {"fields": {"run_dir": "{train}"}},
+        "check": {"fields": {"shardset": "{merge}"}},
+        "train": {"fields": train, "after": ["check"]},
+        "weights": {"stage": "export", "fields": {"run_dir": "{train}"}},
         "evaluate": {
             "nodes": 2,
-            "fields": {"model": "{export}", "shardsets": ["{merge}"], "device": "cpu"},
+            "fields": {"model": "{weights}", "shardsets": ["{merge}"], "device": "cpu"},
         },
-        "encode": {"num_tasks": 2, "fields": {"model": "{export}", "shardset": "{merge}", "num_threads": 1}},
+        "model": {
+            "stage": "export",
+            "fields": {
+                "run_dir": "{train}",
+                "evaluations": ["{evaluate}/evaluation.json"],
+                "licence": "CC-BY-4.0",
+            },
+        },
+        "encode": {"num_tasks": 2, "fields": {"model": "{model}", "shardset": "{merge}", "num_threads": 1}},
         "index": {
-            "fields": {"stores": ["{encode}"], "shardsets": "{merge}", "model": "{export}", "num_threads": 1}
+            "fields": {"stores": ["{encode}"], "shardsets": "{merge}", "model": "{model}", "num_threads": 1}
         },
     }
     file = folder / "chain.yaml"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -175,3 +178,27 @@ def test_a_requeue_that_ends_the_scontrol_that_requested_it_is_no_refusal(
     assert [(attempt.job_id, attempt.exit_code) for attempt in attempts] == [(job_id, 75), (job_id, 0)]
     assert not job_dir.queued()
     assert steps_of(run) == list(range(1, 21))
+
+
+def test_a_run_whose_srun_is_killed_is_requeued(
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
+) -> None:
+    """As by a machine out of memory that picks the small process: the stage lives on without it, saves when
+    it is told to, and continues in the same job. A stage that is killed itself has failed."""
+    job_dir = submit_count(tmp_path / "run", "num_steps=30")
+    wait_until(lambda: len(steps_of(tmp_path / "run")) > 3, "started")
+    (job_id,) = job_dir.job_ids()
+    kill_all(cluster, job_id, "srun")
+    wait_until_finished(job_dir)
+    attempts = job_dir.work_of(None).attempts
+    assert [(attempt.exit_code, attempt.stop) for attempt in attempts] == [(137, "lost"), (0, "none")]
+    assert {attempt.job_id for attempt in attempts} == {job_id}
+    assert steps_of(tmp_path / "run") == list(range(1, 31))
+
+
+def kill_all(cluster: LocalCluster, job_id: int, name: str) -> None:
+    """Kill the processes of a job that have this name."""
+    for pid in cluster.processes(job_id):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                os.kill(pid, signal.SIGKILL)

@@ -57,9 +57,11 @@ def test_the_chain_ends_in_an_index_that_is_searched(
         "iiif",
         "oai",
         "merge",
+        "check",
         "train",
-        "export",
+        "weights",
         "evaluate",
+        "model",
         "encode",
         "index",
     }
@@ -67,6 +69,17 @@ def test_the_chain_ends_in_an_index_that_is_searched(
     done = commands.run(["search", "azure", "--index", chained.runs / "index/out", "--json"])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
+
+
+def test_the_chain_ends_in_a_card_with_scores_and_licence(chained: Chained) -> None:
+    wait_until(JobDir(chained.runs / "model").is_finished, "the model", seconds=600)
+    card = (chained.runs / "model/out/README.md").read_text()
+    measured = json.loads((chained.runs / "evaluate/out/evaluation.json").read_text())
+    assert "\nlicense: cc-by-4.0\n" in card
+    for language, entry in measured["languages"].items():
+        assert f"| {language}, text to image | {entry['text_to_image']['recall@1']['value']:.3f} (" in card
+    drafted = (chained.runs / "weights/out/README.md").read_text()
+    assert "text to image" not in drafted
 
 
 def scheduler_has(chained: Chained) -> bool:
@@ -77,4 +90,4 @@ def scheduler_has(chained: Chained) -> bool:
 def test_a_finished_chain_submits_nothing(chained: Chained) -> None:
     wait_until(JobDir(chained.runs / "index").is_finished, "the chain's end", seconds=600)
     wait_until(lambda: not scheduler_has(chained), "the queue empty", seconds=60)
-    assert submit_chain(chained.file).count("finished already") == 8
+    assert submit_chain(chained.file).count("finished already") == 10

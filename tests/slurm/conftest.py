@@ -10,7 +10,7 @@ from pydantic import Field
 from iconoclip.config import Config
 from slurm.config import SubmitConfig
 from slurm.plan import Plan, plan_of
-from slurm.request import Request, size_in
+from slurm.request import Request, _Fields, _needs, size_in
 from slurm.site import load_site
 from slurm.stages import STAGES, Stage
 
@@ -58,7 +58,7 @@ def plan_for(stage: Stage, site: str, run_dir: str = "/work dir/runs/x", **place
     """A plan whose paths are the same on every machine."""
     loaded = load_site(site)
     asked = SubmitConfig(stage=stage.verb, site=site, **placement)
-    queue = loaded.queue(stage.queue)
+    queue = loaded.queue(_needs(stage, loaded, asked, _Fields(Config, {}, {})))
     is_joined = stage.joins and asked.num_tasks is not None
     request = Request(
         stage=stage,

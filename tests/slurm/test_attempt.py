@@ -85,6 +85,7 @@ def test_a_run_that_was_killed_after_its_last_word_is_finished(tmp_path: Path) -
         (75, "none", "requeue"),  # the stage says: try again later
         (75, "warned", "requeue"),  # it saved before its time limit
         (138, "warned", "requeue"),  # the warning came before it could listen
+        (137, "lost", "requeue"),  # srun was killed, the stage was not
         (75, "ended", "interrupted"),  # the scheduler takes the nodes and starts it again itself
         (143, "ended", "interrupted"),
         (1, "none", "failed"),
@@ -97,6 +98,18 @@ def test_what_follows_from_an_exit_code(tmp_path: Path, code: int, stop: str, ve
     begin(job_dir, None)
     work_a_little(job_dir)
     assert end(job_dir, None, code=code, stop=stop) == verdict
+
+
+def test_a_stage_without_a_file_that_shows_it_is_finished_by_its_exit_code(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run", evidence="")
+    assert not job_dir.is_finished()
+    begin(job_dir, None)
+    assert end(job_dir, None, code=2, stop="none") == "failed"
+    assert not job_dir.is_finished()
+    begin(job_dir, None)
+    assert not job_dir.is_finished()
+    assert end(job_dir, None, code=0, stop="none") == "finished"
+    assert job_dir.is_finished()
 
 
 def test_out_of_memory_is_named(tmp_path: Path) -> None:

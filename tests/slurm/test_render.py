@@ -26,6 +26,9 @@ HOSTILE = """/scratch/it's a "run" #1 %j $HOME & é;"""
 CASES = {
     "train-leonardo-4-nodes": lambda: plan_for(STAGES["train"], "leonardo", nodes=4, account="EUHPC_1"),
     "train-lumi": lambda: plan_for(STAGES["train"], "lumi", nodes=2, account="project_1", time="1-00:00:00"),
+    "encode-lumi-container": lambda: plan_for(
+        STAGES["encode"], "lumi-container", account="project_1", mail_user="you@example.org", exclude="nid1"
+    ),
     "train-jean-zay": lambda: plan_for(STAGES["train"], "jean-zay", account="abc"),
     "train-local-hostile-path": lambda: plan_for(STAGES["train"], "local", HOSTILE, nodes=2),
     "harvest-array-snellius": lambda: plan_for(STAGES["harvest"], "snellius", num_tasks=8, max_running=2),

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconoclip.errors import ConfigError, MissingRequirement
+from slurm.config import SubmitConfig
 from slurm.plan import seconds_of
 from slurm.site import SHIPPED, known_sites, load_site
 from slurm.stages import STAGES
+from slurm.submit import prepare
 
 from .conftest import plan_for
 
@@ -23,12 +25,16 @@ PUBLIC = [name for name in NAMES if name not in ("generic", "local")]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_site_plans_every_stage(name: str) -> None:
+    site = load_site(name)
+    reaches_out = any(queue.internet for queue in site.queues.values())
     for stage in STAGES.values():
+        if stage.queue == "internet" and not reaches_out:
+            with pytest.raises(ConfigError, match="login node"):
+                site.queue("internet")
+            continue
         plan = plan_for(stage, name, account="project")
         assert plan.site == name
-        assert bool(plan.gpu_option) == (
-            stage.queue == "gpu" and load_site(name).queue("gpu").gpus_per_node > 0
-        )
+        assert bool(plan.gpu_option) == (stage.uses_gpu and site.queue("gpu").gpus_per_node > 0)
 
 
 def test_at_least_three_public_systems_name_their_sources() -> None:
@@ -39,11 +45,66 @@ def test_at_least_three_public_systems_name_their_sources() -> None:
         assert site.sources
         assert site.read_on
         assert site.notes
+        # What a site may run is either from its pages or listed as unverified.
+        text = (SHIPPED / f"{name}.yaml").read_text()
+        assert "from memory" not in text.split("unverified:")[0]
 
 
-def test_a_harvest_runs_on_a_partition_with_internet_access() -> None:
-    for name in PUBLIC:
-        assert load_site(name).queue("internet").internet
+@pytest.mark.parametrize(
+    ("site", "words", "partition", "gpu_option"),
+    [
+        # A harvest costs cores, not a GPU node; one GPU is asked for where nodes are shared.
+        ("lumi", ["harvest", "sources=a", "contact=a@b.example"], "small", None),
+        ("lumi", ["merge", "shardsets=a"], "small", None),
+        ("lumi", ["export", "run_dir=a"], "small", None),
+        ("lumi", ["encode", "model=m", "shardset=s"], "small-g", "--gpus-per-node=1"),
+        ("lumi", ["train", "shardsets=a"], "standard-g", "--gpus-per-node=8"),
+        ("lumi", ["train", "shardsets=a", "--gpus_per_node", "2"], "small-g", "--gpus-per-node=2"),
+        ("lumi", ["train", "shardsets=a", "--gpus_per_node", "8"], "standard-g", "--gpus-per-node=8"),
+        ("leonardo", ["merge", "shardsets=a"], "dcgp_usr_prod", None),
+        ("leonardo", ["export", "run_dir=a"], "dcgp_usr_prod", None),
+        # What uploads or downloads needs hosts outside, where only one partition reaches them.
+        ("leonardo", ["export", "run_dir=a", "push=me/model"], "lrd_all_serial", None),
+        ("leonardo", ["publish", "shardset=a", "to=hf://datasets/me/set"], "lrd_all_serial", None),
+        ("leonardo", ["publish", "shardset=a", "to=/work/public"], "dcgp_usr_prod", None),
+        ("leonardo", ["encode", "model=m", "shardset=s"], "boost_usr_prod", "--gres=gpu:1"),
+        ("jean-zay-h100", ["train", "shardsets=a"], None, "--gres=gpu:4"),
+    ],
+)
+def test_the_queue_follows_from_what_a_stage_needs(
+    site: str, words: list[str], partition: str | None, gpu_option: str | None
+) -> None:
+    options: dict[str, int] = {}
+    if "--gpus_per_node" in words:
+        place = words.index("--gpus_per_node")
+        options["gpus_per_node"] = int(words[place + 1])
+        words = words[:place]
+    stage, fields = STAGES[words[0]], dict(word.split("=", 1) for word in words[1:] if "=" in word)
+    lists = {name: [value] if name in ("sources", "shardsets") else value for name, value in fields.items()}
+    asked = SubmitConfig(stage=stage.verb, site=site, account="p", run_dir=Path("r"), **options)
+    plan = prepare(asked, None, lists, ()).plan
+    assert (plan.partition, plan.gpu_option) == (partition, gpu_option)
+
+
+def test_processes_are_bound_to_cores_only_where_they_fill_a_node() -> None:
+    whole = plan_for(STAGES["train"], "lumi", account="p", nodes=2)
+    assert whole.srun_options[0].startswith("--cpu-bind=mask_cpu:")
+    # One mask of six cores for each of eight processes, none shared: from the guide's script.
+    masks = [int(mask, 16) for mask in whole.srun_options[0].partition(":")[2].split(",")]
+    assert [mask.bit_count() for mask in masks] == [6] * 8
+    assert sum(masks).bit_count() == 48
+    assert plan_for(STAGES["encode"], "lumi", account="p").srun_options == ()
+    assert plan_for(STAGES["train"], "lumi", account="p", gpus_per_node=2).srun_options == ()
+
+
+def test_a_queue_may_have_an_account_and_a_qos_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: leonardo\naccount: BOOST\nqueues: {cpu: {account: DCGP}}\n")
+    accounts = [plan_for(STAGES[name], str(path)).account for name in ("train", "merge", "harvest")]
+    assert accounts == ["BOOST", "DCGP", "BOOST"]
+    assert plan_for(STAGES["merge"], str(path), account="asked").account == "asked"
+    plan = plan_for(STAGES["train"], "discoverer-plus", account="ehpc-1")
+    assert (plan.account, plan.qos) == ("ehpc-1", "ehpc-1")
 
 
 def test_a_site_without_internet_access_says_where_to_harvest(tmp_path: Path) -> None:

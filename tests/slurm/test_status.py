@@ -39,6 +39,17 @@ def test_the_queue_adds_what_the_records_cannot_know(tmp_path: Path) -> None:
     assert row_of(tmp_path / "run", queued(7, "RUNNING"), tmp_path).state == "finished"
 
 
+def test_a_job_that_is_ending_is_neither_running_nor_waiting(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    job_dir.note_submission(7, None)
+    states = {"running": "ending", "failed": "failed (ending)", "requeued": "requeued (ending)"}
+    for record, shown in states.items():
+        job_dir.write_work(None, TaskRecord.model_validate({"state": record}))
+        assert row_of(tmp_path / "run", queued(7, "COMPLETING"), tmp_path).state == shown
+    job_dir.cancelled_path.touch()
+    assert row_of(tmp_path / "run", queued(7, "COMPLETING"), tmp_path).state == "cancelled (ending)"
+
+
 def test_a_run_that_stopped_because_it_needs_another_names_it(tmp_path: Path) -> None:
     needed = make_run(tmp_path / "first")
     make_run(tmp_path / "second", needs=(str(tmp_path / "first"), str(tmp_path / "gone")))

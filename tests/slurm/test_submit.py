@@ -189,6 +189,12 @@ def test_a_finished_run_is_submitted_by_nobody(tmp_path: Path, capsys: pytest.Ca
         ("41|N/A|RUNNING|None|node1|41", 41, None),
         ("40|1|RUNNING|None|node1|42", 40, "1"),
         ("40|2-5|PENDING|(Priority)||40", 40, "2-5"),
+        # With a throttle, and cut short as Slurm cuts long lists.
+        ("40|6-99%8|PENDING|JobArrayTaskLimit||40", 40, "6-99%8"),
+        ("40|0,2,4,...|PENDING|Dependency||40", 40, "0,2,4,..."),
+        # Slurm 23.02 and later: states and reasons that 22.05 does not know.
+        ("52|N/A|REQUEUE_HOLD|launch_failed_requeued_held||52", 52, None),
+        ("53|N/A|PENDING|(Nodes required for job are DOWN, DRAINED)||53", 53, None),
     ],
 )
 def test_a_line_of_the_queue_is_the_job_s_and_not_the_task_s(
@@ -198,6 +204,44 @@ def test_a_line_of_the_queue_is_the_job_s_and_not_the_task_s(
     queued = scheduler._queued(line)
     assert (queued.job_id, queued.task) == (job_id, task)
     assert "(" not in queued.reason
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """SLURM's commands as stubs: each squeue prints the next line of a file, sbatch gives job 9."""
+    folder, lines = tmp_path / "bin", tmp_path / "lines"
+    folder.mkdir()
+    scripts = {
+        "squeue": f'head -n 1 {lines}; sed -i 1d {lines}',
+        "sbatch": "echo '9;cluster'",
+    }  # fmt: skip
+    for name, line in scripts.items():
+        (folder / name).write_text(f"#!/bin/bash\n{line}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return lines
+
+
+@pytest.mark.usefixtures("count_stage")
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        # It ends and is gone: the missing work is submitted.
+        (["7|N/A|COMPLETING|None|node1|7", "7|N/A|COMPLETING|None|node1|7", ""], "job 9"),
+        # It ends and comes back, because it was requeued: nothing is submitted twice.
+        (["7|N/A|COMPLETING|None|node1|7", "7|N/A|PENDING|BeginTime||7"], "job 7 is in the queue already"),
+        (["7|N/A|RUNNING|None|node1|7"], "job 7 is in the queue already"),
+        (["8|N/A|RUNNING|None|node1|8"], "job 9"),
+    ],
+)
+def test_resume_waits_until_a_job_has_ended(
+    lines: list[str], says: str, answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    freeze(*submission_for(tmp_path / "run"))
+    JobDir(tmp_path / "run").note_submission(7, None)
+    answers.write_text("".join(f"{line}\n" for line in lines))
+    assert resume(ResumeConfig(run_dir=tmp_path / "run")) == 0
+    assert says in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("count_stage", "no_slurm")
