@@ -66,12 +66,25 @@ def _data(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         f"`{data['policy']}`.\n",
         sets,
         _table("institution", "samples", data["by_institution"]),
-        _table("language", "captions", data["by_language"]),
+        _languages(data),
         _table("rights statement", "samples", data["by_rights"]),
     ]
     if data.get("left_out"):
         parts.append(_table("left out because", "samples", data["left_out"]))
     return "\n\n".join(parts)
+
+
+def _languages(data: Mapping[str, Any]) -> str:
+    """Captions by language, and how the tokenizer writes them, which older versions did not measure."""
+    if not data.get("tokens"):
+        return _table("language", "captions", data["by_language"])
+    head = f"| language | captions | tokens per word | longer than {data['context_length']} tokens |"
+    rows = [
+        f"| {_cell(name)} | {one['captions']:,} | {one['tokens_per_word']:.2f} "
+        f"| {100 * one['share_cut']:.1f} % |"
+        for name, one in data["tokens"].items()
+    ]
+    return "\n".join([head, "|---|---:|---:|---:|", *rows])
 
 
 def _table(name: str, what: str, counts: Mapping[str, int]) -> str:

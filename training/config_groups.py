@@ -65,6 +65,11 @@ class DataConfig(Config):
         default_factory=dict,
         description="weight of captions by what they do, e.g. {title: 1, subject: 0.5}; 1 where not listed",
     )
+    long_captions: Literal["start", "span", "subset"] = Field(
+        "start",
+        description="tokens that are kept of captions longer than the model's context: the first; a random "
+        "run of neighbours; or random ones in their order",
+    )
     min_crop_area: float = Field(
         0.9, gt=0, le=1, description="the smallest share of the picture that a random crop keeps"
     )
@@ -126,6 +131,13 @@ class ModelConfig(Config):
         None,
         gt=0,
         description="side of the model's input in pixels, where it differs from the architecture's",
+    )
+    context_length: int | None = Field(
+        None,
+        ge=4,
+        le=2048,
+        description="tokens of a text that the model reads, where it differs from the architecture's; the "
+        "dry run shows how many captions are cut",
     )
     resize_mode: Literal["squash", "shortest", "longest"] | None = Field(
         None, description="how pictures become square; the model's own way if not given"

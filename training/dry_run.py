@@ -13,12 +13,14 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from training.data.loader import Batch
+from training.data.long_captions import LongTexts, token_counts
 from training.hardware import autocast, device_of, resolve_precision, set_threads
 from training.model import num_parameters
 from training.module import ContrastiveModule, quick_attention
 from training.plan import Plan, load_for_training, make_dataset
 
 FLOAT_BYTES = 4
+LANGUAGES_SHOWN = 12
 # The number of samples that are tried on the CPU if the GPU is in another machine.
 TRIED_ELSEWHERE = 8
 
@@ -72,6 +74,8 @@ def measure(plan: Plan) -> dict[str, Any]:
         "num_samples": len(plan.samples),
         "left_out": plan.samples.left_out,
         "shares": plan.samples.shares() if plan.samples.mix else {},
+        "context_length": loaded.tokenizer.context_length,
+        "tokens": token_counts(plan.samples.captions, LongTexts(loaded.tokenizer, "start", 0)),
         "num_steps": plan.last_step,
         "epochs": plan.last_step * config.schedule.batch_size / plan.schedule.order.num_samples,
         "num_ranks": plan.num_ranks,
@@ -158,6 +162,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         *[("shares", ", ".join(f"{100 * share:.1f} % {name}" for name, share in facts["shares"].items()))][
             : bool(facts["shares"])
         ],
+        ("captions", _captions_lines(facts)),
         (
             "schedule",
             f"{facts['num_steps']:,} steps, {facts['epochs']:.1f} epochs, {facts['num_ranks']} rank(s)",
@@ -175,6 +180,18 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("memory", _memory_line(facts["memory_mb"])),
         ("disk", f"{facts['disk_mb']:,.0f} MB"),
     ]
+
+
+def _captions_lines(facts: dict[str, Any]) -> str:
+    """A line for each language, those with most captions first."""
+    found = sorted(facts["tokens"].items(), key=lambda one: -one[1]["captions"])
+    lines = [
+        f"{language}: {one['captions']:,} captions, {one['tokens_per_word']:.1f} tokens per word, "
+        f"{100 * one['share_cut']:.1f} % longer than {facts['context_length']} tokens"
+        for language, one in found[:LANGUAGES_SHOWN]
+    ]
+    more = [f"{len(found) - LANGUAGES_SHOWN} more languages: --json"] if len(found) > LANGUAGES_SHOWN else []
+    return "\n".join(lines + more)
 
 
 def _memory_line(parts: dict[str, float]) -> str:

@@ -34,6 +34,7 @@ from training.config import TrainConfig
 from training.config_groups import HardwareConfig
 from training.cost import EnergyMeter
 from training.data.loader import Ahead, Batch, make_loader
+from training.data.long_captions import LongTexts, token_counts
 from training.data.sources import described, own_sets
 from training.data.verification import VerifiedShards
 from training.hardware import device_of, resolve_precision, set_threads
@@ -180,6 +181,8 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
         "shardsets": described(plan.config, plan.samples),
         "policy": plan.config.data.policy,
         **plan.samples.counts(),
+        "context_length": loaded.tokenizer.context_length,
+        "tokens": token_counts(plan.samples.captions, LongTexts(loaded.tokenizer, "start", 0)),
     }
     if run.config_path.exists() and not resuming:
         # A run that was stopped before its first checkpoint starts from the beginning.

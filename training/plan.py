@@ -13,9 +13,11 @@ from iconoclip.errors import BadInput
 from training.base_model import refuse_captioner, start_sigmoid
 from training.config import TrainConfig
 from training.config_groups import LossConfig, ModelConfig
+from training.context import set_context_length
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop
 from training.data.loader import TrainingSamples
+from training.data.long_captions import LongTexts
 from training.data.order import Schedule
 from training.data.samples import Samples
 from training.data.sources import load_for
@@ -103,6 +105,8 @@ def load_for_training(model: ModelConfig, loss: LossConfig, seed: int) -> Loaded
     changes = Changes(preprocess, model.image_size, logit_bias=loss.function == "siglip")
     loaded = load_model(model.name, pretrained=model.pretrained, changes=changes)
     refuse_captioner(model.name, loaded.model_config)
+    if model.context_length:
+        set_context_length(loaded, model.context_length)
     start_sigmoid(loaded, loss)
     return loaded
 
@@ -130,7 +134,7 @@ def make_dataset(plan: Plan, loaded: LoadedModel, verified: VerifiedShards | Non
         samples,
         sampler,
         crop,
-        loaded.tokenize,
+        LongTexts(loaded.tokenizer, data.long_captions, config.seed),
         seed=config.seed,
         relations=config.loss.related_by,
         cache_megabytes=data.cache_decoded_mb,

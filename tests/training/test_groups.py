@@ -27,7 +27,8 @@ MakeConfig = Callable[..., TrainConfig]
 # Fields that were in a group from the beginning.
 LATER_FIELDS = {
     "data.level_weights", "data.role_weights", "data.order", "data.streams", "data.stream_samples",
-    "checkpoint.in_background", "data.sources", "data.weights",
+    "checkpoint.in_background", "data.sources", "data.weights", "data.long_captions",
+    "model.context_length",
 }  # fmt: skip
 
 

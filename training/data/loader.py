@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from iconoclip.errors import DamagedData, IconoclipError
 from training.data.captions import CaptionSampler
 from training.data.images import Crop, UndecodableImage, decode
+from training.data.long_captions import LongTexts
 from training.data.order import RankBatches, Schedule
 from training.data.randomness import CROP, uniform
 from training.data.samples import Samples
@@ -127,7 +128,10 @@ class TrainingSamples(Dataset[Batch]):
         self._captions_of_all, self._keys = samples.captions, samples.keys
         self._reader = ShardReader(samples, verified)
         self._cache = DecodedImages(samples, cache_megabytes)
-        self._tokens: dict[int, npt.NDArray[np.int64]] | None = {} if self._cache.is_on else None
+        # Where the tokens of a caption differ from step to step, none are kept.
+        self._long_texts = tokenize if isinstance(tokenize, LongTexts) and tokenize.is_random else None
+        keeps_tokens = self._cache.is_on and self._long_texts is None
+        self._tokens: dict[int, npt.NDArray[np.int64]] | None = {} if keeps_tokens else None
         self._damaged: dict[int, tuple[int, str]] = {}
 
     def __len__(self) -> int:
@@ -155,7 +159,7 @@ class TrainingSamples(Dataset[Batch]):
         labels_BR = [label_N[rows_B] for label_N in self._labels_RN]
         return Batch(
             torch.from_numpy(images),
-            self._token_ids(captions_BK),
+            self._token_ids(captions_BK, positions_B),
             torch.from_numpy(rows_B),
             torch.from_numpy(self._captions_of_all.text_C[captions_BK]),
             torch.from_numpy(
@@ -193,10 +197,14 @@ class TrainingSamples(Dataset[Batch]):
         self._cache.put(row, image)
         return image
 
-    def _token_ids(self, captions_BK: npt.NDArray[np.int64]) -> Tensor:
+    def _token_ids(self, captions_BK: npt.NDArray[np.int64], positions_B: npt.NDArray[np.int64]) -> Tensor:
         numbers = captions_BK.reshape(-1).tolist()
         text = self._captions_of_all.text
-        if self._tokens is None:
+        if self._long_texts is not None:
+            num_captions = captions_BK.shape[1]
+            draw_T = (positions_B[:, None] * num_captions + np.arange(num_captions)).reshape(-1)
+            ids = self._long_texts([text[number].as_py() for number in numbers], draw_T)
+        elif self._tokens is None:
             ids = self._tokenize([text[number].as_py() for number in numbers])
         else:
             missing = sorted({number for number in numbers if number not in self._tokens})

@@ -15,7 +15,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 # The purpose of a draw; two purposes never use the same stream.
-ORDER, WINDOW, CAPTION, CROP, QUOTA, STEP, STREAM, STRATUM, SPREAD, SHIFT = range(10)
+ORDER, WINDOW, CAPTION, CROP, QUOTA, STEP, STREAM, STRATUM, SPREAD, SHIFT, TOKENS = range(11)
 
 
 def mix(*parts: int | npt.NDArray[np.integer]) -> UInt64Array:
