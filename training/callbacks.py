@@ -131,7 +131,9 @@ class Recorder(Callback):
 
     def _values(self, module: ContrastiveModule) -> dict[str, Any]:
         assert module.last
+        scale = {"loss_scale": module.scaler.scale} if module.scaler else {}
         return {
+            **scale,
             "samples": module.step * self._batch_size,
             "loss": _finite(module.last.loss),
             "grad_norm": _finite(module.last.grad_norm),
@@ -218,6 +220,11 @@ class BadStepGuard(Callback):
         assert isinstance(pl_module, ContrastiveModule)
         assert pl_module.last
         if pl_module.last.is_applied:
+            return
+        if pl_module.last.is_overflow:
+            if trainer.is_global_zero:
+                event = "step skipped: a gradient overflowed in float16; the scale of the loss was halved"
+                self._recorder.record(step=pl_module.step, event=event)
             return
         keys = [self._samples.keys[row].as_py() for row in gather_plain(batch.rows_B).tolist()]
         if trainer.is_global_zero:

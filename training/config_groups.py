@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from iconoclip.config import Config
-from iconoclip.vocabulary import Device, PolicyName, Precision
+from iconoclip.vocabulary import Device, PolicyName, TrainingPrecision
 from training.source_config import SourceConfig
 
 Relation = Literal["group", "iconclass"]
@@ -187,6 +187,25 @@ class ScheduleConfig(Config):
         0.05, ge=0, lt=1, description="share of the steps during which the learning rate rises"
     )
     min_learning_rate: float = Field(0.0, ge=0, description="learning rate at the end of the schedule")
+    shape: Literal["cosine", "constant", "cooldown"] = Field(
+        "cosine",
+        description="the learning rate after the warm-up: cosine falls to the end, constant does not fall, "
+        "cooldown falls at the end only",
+    )
+    cooldown: float = Field(
+        0.2, gt=0, le=1, description="with shape cooldown: share of the steps during which it falls"
+    )
+    cooldown_curve: Literal["sqrt", "linear"] = Field(
+        "sqrt", description="with shape cooldown: it falls as one minus a square root, or linearly"
+    )
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> ScheduleConfig:
+        if self.shape == "cooldown" and self.warmup + self.cooldown > 1:
+            raise ValueError(
+                f"warmup {self.warmup} and cooldown {self.cooldown} are more than all steps together"
+            )
+        return self
 
 
 class AdaptConfig(Config):
@@ -229,8 +248,10 @@ class HardwareConfig(Config):
     """Where and how the run is computed. These fields change the result only by rounding."""
 
     device: Device = Field("auto", description="the device to train on")
-    precision: Precision = Field(
-        "auto", description="auto takes bfloat16 where the hardware computes it, else float32"
+    precision: TrainingPrecision = Field(
+        "auto",
+        description="auto takes bfloat16 where the hardware computes it, else float32; float16 is for GPUs "
+        "without bfloat16 (V100, T4)",
     )
     devices: int = Field(1, ge=1, description="processes on each node, one per device")
     num_nodes: int = Field(1, ge=1, description="nodes")

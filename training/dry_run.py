@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
@@ -21,8 +22,10 @@ from training.plan import Plan, load_for_training, make_dataset
 
 FLOAT_BYTES = 4
 LANGUAGES_SHOWN = 12
-# The number of samples that are tried on the CPU if the GPU is in another machine.
-TRIED_ELSEWHERE = 8
+# The number of samples that are tried first on a CPU, and only these if the GPU is in another machine.
+TRIED_FIRST = 2
+# The time for trying more of them on a CPU.
+CPU_SECONDS = 20.0
 
 
 def dry_run(plan: Plan) -> int:
@@ -55,17 +58,18 @@ def measure(plan: Plan) -> dict[str, Any]:
     module = ContrastiveModule(loaded, recipe).to(device)
     share = config.schedule.batch_size // plan.num_ranks
     micro = min(config.hardware.micro_batch_size or share, share)
-    # The CPU is used instead of the GPU, with a few samples from which the rest is extrapolated.
-    num_tried = min(micro, TRIED_ELSEWHERE) if is_elsewhere else micro
     dataset = make_dataset(plan, loaded)
-    batches = [
-        dataset.__getitems__(plan.schedule.batch(step, 0, plan.num_ranks)[:num_tried]).to(device)
-        for step in range(2)
-    ]
-    with autocast(precision, device), quick_attention(device):
-        seconds, activations = _try(module, batches)
+    optimizer = module.configure_optimizers()
+
+    def trial(num: int) -> Trial:
+        """A trial with this many samples of the first two batches."""
+        parts = [plan.schedule.batch(step, 0, plan.num_ranks)[:num] for step in range(2)]
+        with autocast(precision, device), quick_attention(device):
+            return _try(module, optimizer, [dataset.__getitems__(part).to(device) for part in parts])
+
+    tried = trial(micro) if device.type == "cuda" else tried_on_cpu(trial, micro, more=not is_elsewhere)
     # Cached features need a second forward pass, about a third of the time of forward and backward together.
-    rate = num_tried * plan.num_ranks / seconds * (3 / 4 if micro < share else 1)
+    rate = micro * plan.num_ranks / tried.seconds * (3 / 4 if micro < share else 1)
     size = num_parameters(loaded.model)
     return {
         "model": config.model.name,
@@ -82,10 +86,12 @@ def measure(plan: Plan) -> dict[str, Any]:
         "device": str(device),
         "is_elsewhere": is_elsewhere,
         "num_threads": threads,
+        "num_tried": tried.num_samples,
+        "num_together": micro,
         "precision": precision,
         "samples_per_second": rate,
         "seconds": plan.last_step * config.schedule.batch_size / rate,
-        "memory_mb": memory_estimate(plan, loaded.model, activations / num_tried * micro),
+        "memory_mb": memory_estimate(plan, loaded.model, tried.activation_bytes),
         "disk_mb": disk_estimate(plan, loaded.model),
     }
 
@@ -123,9 +129,56 @@ def _num_trainable(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def _try(module: ContrastiveModule, batches: list[Batch]) -> tuple[float, int]:
-    """The seconds of a step, without the first one, and the bytes that it stores for the backward pass."""
-    optimizer = module.configure_optimizers()
+class Trial(NamedTuple):
+    """What a step took, measured or extrapolated."""
+
+    num_samples: int
+    """that were tried"""
+    seconds: float
+    activation_bytes: float
+
+
+def tried_on_cpu(trial: Callable[[int], Trial], num: int, *, more: bool) -> Trial:
+    """A step with `num` samples, extrapolated from as many as fit into about 20 seconds.
+
+    A few samples are tried first, then more. If not all fit, the time of a step is a line through two trials:
+    the optimizer takes the same time for any number of samples.
+
+    Args:
+        trial: tries two steps with a number of samples.
+        num: the samples of a step.
+        more: whether to try more than the first few.
+    """
+    trials = [trial(min(num, TRIED_FIRST))]
+    while more and trials[-1].num_samples < num:
+        fixed, each = _line(trials)
+        # A trial takes two steps.
+        left = CPU_SECONDS - sum(2 * one.seconds for one in trials)
+        fitting = min(num, int((left / 2 - fixed) / each)) if each else num
+        if fitting < min(num, 2 * trials[-1].num_samples):
+            break
+        trials.append(trial(fitting))
+    last = trials[-1]
+    seconds = last.seconds + _line(trials)[1] * (num - last.num_samples)
+    return Trial(last.num_samples, seconds, last.activation_bytes * num / last.num_samples)
+
+
+def _line(trials: list[Trial]) -> tuple[float, float]:
+    """The seconds of a step without samples, and of each sample, through the last two trials.
+
+    Clocks are not exact: a sample takes at most its share of the last trial, and never less than nothing.
+    """
+    last = trials[-1]
+    each = share = last.seconds / last.num_samples
+    if len(trials) > 1:
+        before = trials[-2]
+        slope = (last.seconds - before.seconds) / (last.num_samples - before.num_samples)
+        each = min(max(slope, 0.0), share)
+    return last.seconds - each * last.num_samples, each
+
+
+def _try(module: ContrastiveModule, optimizer: torch.optim.Optimizer, batches: list[Batch]) -> Trial:
+    """The time of a step, without the first one, and the bytes that it stores for the backward pass."""
     known = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
     kept: dict[int, int] = {}
 
@@ -147,7 +200,7 @@ def _try(module: ContrastiveModule, batches: list[Batch]) -> tuple[float, int]:
         if batch.rows_B.device.type == "cuda":
             torch.cuda.synchronize()
         elapsed = time.perf_counter() - started
-    return elapsed, sum(kept.values())
+    return Trial(len(batches[-1]), elapsed, sum(kept.values()))
 
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -169,8 +222,9 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "speed",
-            f"{facts['samples_per_second']:.0f} samples/s on one batch ({facts['device']}, "
+            f"{facts['samples_per_second']:.3g} samples/s on one batch ({facts['device']}, "
             f"{facts['precision']}, {facts['num_threads']} thread(s))"
+            + _extrapolated(facts)
             + ("; the GPU that the config sets is not here" if facts["is_elsewhere"] else ""),
         ),
         (
@@ -192,6 +246,11 @@ def _captions_lines(facts: dict[str, Any]) -> str:
     ]
     more = [f"{len(found) - LANGUAGES_SHOWN} more languages: --json"] if len(found) > LANGUAGES_SHOWN else []
     return "\n".join(lines + more)
+
+
+def _extrapolated(facts: dict[str, Any]) -> str:
+    num, num_together = facts["num_tried"], facts["num_together"]
+    return f", extrapolated from {num} samples to {num_together}" if num < num_together else ""
 
 
 def _memory_line(parts: dict[str, float]) -> str:

@@ -16,7 +16,7 @@ from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.errors import TryAgainLater
 from iconoclip.rundir import RunDir
-from iconoclip.vocabulary import Precision
+from iconoclip.vocabulary import TrainingPrecision
 from training.callbacks import (
     BadStepGuard,
     Checkpointer,
@@ -37,6 +37,7 @@ from training.data.loader import Ahead, Batch, make_loader
 from training.data.long_captions import LongTexts, token_counts
 from training.data.sources import described, own_sets
 from training.data.verification import VerifiedShards
+from training.half import Float16
 from training.hardware import device_of, resolve_precision, set_threads
 from training.launch import cluster_environment, rank_variables
 from training.model import LoadedModel
@@ -160,7 +161,11 @@ def _stopped(stop: StopSignals, step: int, last_step: int, run: RunDir) -> TryAg
 
 
 def _validation(
-    config: TrainConfig, loaded: LoadedModel, precision: Precision, recorder: Recorder, stopwatch: Stopwatch
+    config: TrainConfig,
+    loaded: LoadedModel,
+    precision: TrainingPrecision,
+    recorder: Recorder,
+    stopwatch: Stopwatch,
 ) -> Validation:
     found = validation_samples(own_sets(config), config.validation, config.data.policy)
     fields = [name for name, weight in config.data.field_weights.items() if weight > 0]
@@ -242,20 +247,21 @@ def _loader(
 def _trainer(
     hardware: HardwareConfig,
     folder: Path,
-    precision: Precision,
+    precision: TrainingPrecision,
     files: BackgroundCheckpointIO,
     now: Started,
     callbacks: list[pl.Callback],
 ) -> pl.Trainer:
+    half = [Float16(device_of(hardware.device).type)] if precision == "float16" else []
     return pl.Trainer(
         accelerator=hardware.device,
         devices=hardware.devices,
         num_nodes=hardware.num_nodes,
         strategy=_strategy(hardware) if asked_of(hardware).size > 1 else "auto",
-        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+        precision=None if precision == "float16" else "bf16-mixed" if precision == "bfloat16" else "32-true",
         max_epochs=1,  # one Lightning epoch is the whole run; the real epochs are in the schedule
         callbacks=callbacks,
-        plugins=[files, cluster_environment(asked_of(hardware), now)],
+        plugins=[files, cluster_environment(asked_of(hardware), now), *half],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -27,9 +27,11 @@ from training.config_groups import AdaptConfig, HardwareConfig, LossConfig, Opti
 from training.data.loader import Batch
 from training.data.randomness import STEP, mix
 from training.finetune import MovingAverage
+from training.half import LossScaler
+from training.learning_rate import rate_factor
 from training.losses import ContrastiveLoss, Relations
 from training.model import LoadedModel, at_least_float32, encode_images
-from training.optimizer import cosine_with_warmup, make_optimizer, parameter_groups
+from training.optimizer import make_optimizer, parameter_groups
 from training.ranks import is_distributed
 from training.text import encode_texts
 
@@ -41,6 +43,8 @@ class StepResult(NamedTuple):
     """of the whole batch"""
     grad_norm: float
     is_applied: bool
+    is_overflow: bool = False
+    """float16 only: not applied, because the scale of the loss was too large; it is smaller now"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class ContrastiveModule(pl.LightningModule):
             (name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad
         ]
         self.average = MovingAverage(learning, recipe.adapt.ema_decay) if recipe.adapt.ema_decay else None
+        self.scaler = LossScaler() if recipe.hardware.precision == "float16" else None
         self.last: StepResult | None = None
         for name in ("mean", "std"):
             value = torch.tensor(loaded.preprocess[name], dtype=torch.float32).view(3, 1, 1) * 255
@@ -117,19 +122,22 @@ class ContrastiveModule(pl.LightningModule):
         optimizer.zero_grad()  # type: ignore[union-attr]
         with quick_attention(self.device):
             loss = self.backward_whole(batch)
+        if self.scaler:
+            self.scaler.unscale(self.model.parameters())
         norm = self._clip_gradients()
         # The ranks decide together: if only some of them skipped a step, their weights would differ.
         loss = self.mean_over_ranks(loss)
         is_finite = math.isfinite(loss) and math.isfinite(norm)
+        is_overflow = bool(self.scaler and self.scaler.update(is_finite=is_finite)) and math.isfinite(loss)
         if is_finite:
             self._set_learning_rate()
             optimizer.step()  # type: ignore[union-attr]
             self._clamp_logit_scale()
             if self.average:
                 self.average.update()
-        else:
+        elif not is_overflow:
             self.num_bad_steps += 1
-        self.last = StepResult(loss, norm, is_finite)
+        self.last = StepResult(loss, norm, is_finite, is_overflow)
         self.step += 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -141,6 +149,8 @@ class ContrastiveModule(pl.LightningModule):
         }  # fmt: skip
         if self.average:
             checkpoint["iconoclip"]["average"] = self.average.state()
+        if self.scaler:
+            checkpoint["iconoclip"]["loss_scale"] = self.scaler.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the progress from a checkpoint."""
@@ -149,6 +159,9 @@ class ContrastiveModule(pl.LightningModule):
         self.damaged = dict(checkpoint["iconoclip"].get("damaged", {}))
         if self.average:
             self.average.load(checkpoint["iconoclip"]["average"])
+        # A run may change its precision; the scale then starts again.
+        if self.scaler and "loss_scale" in checkpoint["iconoclip"]:
+            self.scaler.load(checkpoint["iconoclip"]["loss_scale"])
         # Lightning's own count of epochs and batches: the steps of one command are one of its epochs.
         checkpoint.pop("loops", None)
 
@@ -173,7 +186,7 @@ class ContrastiveModule(pl.LightningModule):
             self._seed(0)
             images_BD, texts_BKD = self(batch)
             loss = self.loss_of(images_BD, texts_BKD, self.scale(), self.bias(), batch)
-            self.manual_backward(loss)
+            self.manual_backward(self._scaled(loss))
             return float(loss.detach())
         return self._backward_in_parts(batch, micro)
 
@@ -202,7 +215,9 @@ class ContrastiveModule(pl.LightningModule):
                     wanted += grads[2:]
                 # A scalar with the required gradient; ranks synchronise only in the last backward pass.
                 self.manual_backward(
-                    torch.stack([(o * w).sum() for o, w in zip(outputs, wanted, strict=True)]).sum()
+                    self._scaled(
+                        torch.stack([(o * w).sum() for o, w in zip(outputs, wanted, strict=True)]).sum()
+                    )
                 )
         return float(loss.detach())
 
@@ -234,6 +249,9 @@ class ContrastiveModule(pl.LightningModule):
         with torch.autocast(images_BD.device.type, enabled=False):
             return self.contrastive_loss(images_BD, texts_BKD, at_least_float32(scale), bias, relations)
 
+    def _scaled(self, loss: Tensor) -> Tensor:
+        return loss * self.scaler.scale if self.scaler else loss
+
     def _seeded_features(self, part: Batch, number: int) -> tuple[Tensor, Tensor]:
         self._seed(number)
         features: tuple[Tensor, Tensor] = self(part)
@@ -263,12 +281,8 @@ class ContrastiveModule(pl.LightningModule):
     def learning_rate_factor(self) -> float:
         """The schedule's factor on the learning rate for the coming step."""
         schedule = self.recipe.schedule
-        return cosine_with_warmup(
-            self.step,
-            num_warmup_steps=round(schedule.warmup * self.num_steps),
-            num_steps=self.num_steps,
-            floor=schedule.min_learning_rate / self.recipe.optimizer.learning_rate,
-        )
+        floor = schedule.min_learning_rate / self.recipe.optimizer.learning_rate
+        return rate_factor(self.step, schedule, num_steps=self.num_steps, floor=floor)
 
     def learning_rate(self) -> float:
         """The learning rate of the coming step, before any decay by layer."""

@@ -1,8 +1,7 @@
-"""AdamW with weight decay for matrices only, and a cosine schedule with warm-up."""
+"""AdamW with weight decay for matrices only, and learning rates by layer."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -59,11 +58,3 @@ def make_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), one fused pass over all parameters."""
     return torch.optim.AdamW(list(groups), betas=(beta1, beta2), eps=epsilon, fused=True)
-
-
-def cosine_with_warmup(step: int, *, num_warmup_steps: int, num_steps: int, floor: float = 0.0) -> float:
-    """The factor on the learning rate at `step` (from 0): linear up, then half a cosine down to `floor`."""
-    if step < num_warmup_steps:
-        return (step + 1) / num_warmup_steps
-    progress = (step - num_warmup_steps) / max(1, num_steps - num_warmup_steps)
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

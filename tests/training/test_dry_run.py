@@ -12,6 +12,7 @@ import torch
 from iconoclip.errors import MissingRequirement
 from training.checkpoint import folder as checkpoints
 from training.config import TrainConfig
+from training.dry_run import CPU_SECONDS, Trial, tried_on_cpu
 from training.train import train
 
 from .conftest import changed
@@ -70,3 +71,23 @@ def test_the_disk_space_it_names_is_the_space_a_run_takes(
     (path,) = checkpoints.checkpoints_in(config.run_dir / "checkpoints")
     # Names and shapes take a few kilobytes in addition to the numbers.
     assert path.stat().st_size * (config.checkpoint.num_kept + 1) / 1e6 == pytest.approx(said_mb, rel=0.03)
+
+
+def test_a_cpu_tries_as_many_samples_as_fit_and_extrapolates() -> None:
+    # Seconds of a step: half a second for the optimizer, and some for each sample.
+    for each, num, wanted in [(0.001, 256, 256), (0.7, 256, None), (9.0, 64, 2), (0.001, 2, 2)]:
+        spent: list[float] = []
+
+        def trial(tried: int, each: float = each, spent: list[float] = spent) -> Trial:
+            seconds = 0.5 + each * tried
+            spent.append(2 * seconds)
+            return Trial(tried, seconds, 1000.0 * tried)
+
+        found = tried_on_cpu(trial, num, more=True)
+        assert found.num_samples == wanted or wanted is None
+        assert sum(spent) <= CPU_SECONDS or len(spent) == 1
+        assert found.activation_bytes == pytest.approx(1000 * num)
+        # Two trials give the line. One alone is taken in proportion, which is never less.
+        exact = 0.5 + each * num
+        assert found.seconds == pytest.approx(exact if len(spent) > 1 else (0.5 + each * 2) / 2 * num)
+    assert tried_on_cpu(lambda tried: Trial(tried, 1.0, 8.0), 256, more=False) == Trial(2, 128.0, 1024.0)

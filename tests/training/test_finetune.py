@@ -20,7 +20,7 @@ from training.checkpoint.file import read_checkpoint
 from training.config import ExportConfig, TrainConfig
 from training.export import export
 from training.module import ContrastiveModule
-from training.optimizer import cosine_with_warmup, parameter_groups
+from training.optimizer import parameter_groups
 from training.plan import load_for_training, make_plan
 from training.train import train
 
@@ -181,12 +181,4 @@ def test_layers_learn_slower_the_deeper_they_are(make_config: MakeConfig) -> Non
     assert not any(
         "ln_" in name or name.endswith("bias") or "embedding" in name or name == "logit_scale"
         for name in decayed
-    )
-
-
-def test_the_schedule_by_hand() -> None:
-    rates = [cosine_with_warmup(step, num_warmup_steps=2, num_steps=6, floor=0.1) for step in range(6)]
-    # Up in halves, then 0.1 + 0.9 (1 + cos(pi t / 4)) / 2 for t = 0, 1, 2, 3.
-    assert rates == pytest.approx(
-        [0.5, 1.0, 1.0, 0.1 + 0.45 * (1 + 2**-0.5), 0.55, 0.1 + 0.45 * (1 - 2**-0.5)]
     )

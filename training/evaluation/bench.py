@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from iconoclip.errors import BadInput
-from iconoclip.vocabulary import Precision
+from iconoclip.vocabulary import TrainingPrecision
 from training.config import EvaluateConfig
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load
@@ -36,7 +36,7 @@ class Bench:
     rows: list[int]
     languages: list[LanguageQueries]
     device: torch.device
-    precision: Precision
+    precision: TrainingPrecision
     advance: Advance | None = None
     """called with how many images and texts are embedded"""
 
