@@ -186,7 +186,8 @@ class EvaluateConfig(Config):
     """An evaluation of one model's retrieval on shard sets."""
 
     model: str = Field(
-        description="model directory, hf-hub:ID, or an open_clip architecture with its weights as NAME:TAG",
+        description="model directory, a folder of transformers, hf-hub:ID, or an open_clip architecture with "
+        "its weights as NAME:TAG",
         json_schema_extra=positional(),
     )
     shardsets: list[str] = Field(
@@ -194,7 +195,7 @@ class EvaluateConfig(Config):
     )
     out: Path = Field(description="folder for evaluation.json and report.html")
     pretrained: str | None = Field(
-        None, description="open_clip's tag of pretrained weights, with an architecture's name"
+        None, description="with an architecture: the file of its weights, or open_clip's tag of them"
     )
     split: Literal["train", "val", "test", "all"] = Field(
         "test", description="the part of the split to evaluate on"
@@ -250,10 +251,17 @@ class EvaluateConfig(Config):
 
 
 class ExportConfig(Config):
-    """A run's checkpoint as a model directory."""
+    """A run's checkpoint, or a model of another format, as a model directory."""
 
-    run_dir: Path = Field(description="the run to export", json_schema_extra=positional())
+    run_dir: Path = Field(
+        description="the run to export; or a model to convert: a folder of transformers or open_clip, an "
+        "architecture, or OpenAI's file",
+        json_schema_extra=positional(),
+    )
     out: Path = Field(description="the model directory to write")
+    pretrained: str | None = Field(
+        None, description="with an architecture: the file of its weights, or open_clip's tag of them"
+    )
     step: int | None = Field(
         None, ge=0, description="the checkpoint to export; by default the last one that is not damaged"
     )

@@ -122,7 +122,8 @@ class ModelConfig(Config):
 
     name: str = Field(
         "ViT-B-32",
-        description="an open_clip architecture, a .json file of one, a model directory, or hf-hub:ID",
+        description="an open_clip architecture, a .json file of one, a model directory, a folder of "
+        "transformers, OpenAI's file of a CLIP, or hf-hub:ID",
     )
     pretrained: str | None = Field(
         None, description="open_clip's tag of pretrained weights, or a file of them"

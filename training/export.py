@@ -1,45 +1,45 @@
-"""`iconoclip export`: writes a run's checkpoint as a model directory that plain open_clip loads.
+"""`iconoclip export`: writes a run's checkpoint, or a model that others made, as a model directory that plain
+open_clip loads. For the latter see `convert.py`.
 
 open_clip_config.json        the architecture and the preprocessing that training used
 open_clip_model.safetensors  the weights
 tokenizer files              when the text tower is a Hugging Face one
+text_tower/, image_tower/    the config of a tower that open_clip knows by no name
 provenance.json              the run, its config's digest, the digest of every shard set
 README.md                    the model card, written from the run
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iconoclip import clock
 from iconoclip.config import load_stored
-from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import sha256_of, write_json
-from iconoclip.leftovers import locked_folder, remove_leftovers
+from iconoclip.model_files import recognise
+from iconoclip.model_files.folders import TRANSFORMERS_CONFIG
 from iconoclip.rundir import RunDir
 from training.card import model_card
 from training.checkpoint import folder as checkpoints
 from training.config import ExportConfig, TrainConfig
+from training.convert import convert
+from training.export_folder import PROVENANCE_NAME, checksums, exported, new_folder, refuse_foreign
 from training.model_files import CONFIG_NAME, WEIGHTS_NAME, model_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PROVENANCE_NAME = "provenance.json"
 # The fields of the config that the folder depends on, in addition to the checkpoint and the evaluations.
 CHOICES = ("weights", "interpolate_with", "interpolation", "licence")
 
 
 def export(config: ExportConfig) -> int:
-    """Export a run, unless the same export exists, and upload it if requested.
+    """Export a run or convert a model, unless the same export exists, and upload it if requested.
 
     Returns:
         0.
@@ -50,18 +50,13 @@ def export(config: ExportConfig) -> int:
             model, or the hub refuses.
     """
     run = RunDir(config.run_dir)
-    if not run.config_path.is_file():
-        raise MissingRequirement("no run here", where=run.folder, remedy="`iconoclip train` makes one")
-    path = _checkpoint(run, config.step)
-    source = {
-        "checkpoint": checkpoints.checksum_path(path).read_text().split()[0],
-        "evaluations": [sha256_of(one) for one in config.evaluations if one.is_file()],
-        **config.model_dump(mode="json", include=set(CHOICES)),
-    }
-    if not config.force and _exported(config.out) == source:
-        print(f"exported already: {config.out}", file=sys.stderr)
+    if run.config_path.is_file():
+        _export_run(config, run)
+    elif config.pretrained or _may_be_model(run.folder):
+        convert(config)
     else:
-        _export(run, path, config, source)
+        remedy = "`iconoclip train` makes one; a model to convert is a folder with its config and weights"
+        raise MissingRequirement("no run here", where=run.folder, remedy=remedy)
     if config.push:
         from training.push import push
 
@@ -70,18 +65,32 @@ def export(config: ExportConfig) -> int:
     return 0
 
 
+def _may_be_model(path: Path) -> bool:
+    """Whether this is a model, lacks only its weights, or names a model of a hub or weights of open_clip."""
+    has_config = any((path / name).is_file() for name in (CONFIG_NAME, TRANSFORMERS_CONFIG))
+    return has_config or ":" in str(path) or recognise(path).kind != "absent"
+
+
+def _export_run(config: ExportConfig, run: RunDir) -> None:
+    path = _checkpoint(run, config.step)
+    source = {
+        "checkpoint": checkpoints.checksum_path(path).read_text().split()[0],
+        "evaluations": [sha256_of(one) for one in config.evaluations if one.is_file()],
+        **config.model_dump(mode="json", include=set(CHOICES)),
+    }
+    if not config.force and exported(config.out) == source:
+        print(f"exported already: {config.out}", file=sys.stderr)
+    else:
+        _export(run, path, config, source)
+
+
 def _export(run: RunDir, path: Path, config: ExportConfig, source: dict[str, Any]) -> None:
-    if config.out.exists() and any(config.out.iterdir()) and not (config.out / PROVENANCE_NAME).exists():
-        raise BadInput(
-            "the folder holds something that is not an exported model",
-            where=config.out,
-            remedy="choose another with --out",
-        )
+    refuse_foreign(config.out)
     # Imported here: torch takes seconds to import, and a finished export does not need it.
     from training.checkpoint.file import read_checkpoint
 
     checkpoint = read_checkpoint(path)
-    with _new_folder(config.out) as folder:
+    with new_folder(config.out) as folder:
         _write(folder, run, checkpoint, config, source)
     print(f"exported: {config.out}, step {checkpoint['iconoclip']['step']} of {run.folder}", file=sys.stderr)
 
@@ -97,31 +106,6 @@ def _checkpoint(run: RunDir, step: int | None) -> Path:
     return path
 
 
-def _exported(folder: Path) -> dict[str, Any] | None:
-    """The provenance of the folder, if it is complete."""
-    try:
-        found = json.loads((folder / PROVENANCE_NAME).read_text())
-        is_whole = all(sha256_of(folder / name) == known for name, known in found["files"].items())
-    except (OSError, KeyError, json.JSONDecodeError, AttributeError):
-        return None
-    source: dict[str, Any] = found["source"]
-    return source if is_whole else None
-
-
-@contextlib.contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
-    """A folder that replaces `target` when the block ends without an error, and is removed otherwise."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with locked_folder(target) as scratch:
-        remove_leftovers(target.parent, now=scratch.stat().st_mtime)
-        with disk_full_is_an_answer(target):
-            yield scratch
-        scratch.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        scratch.replace(target)
-
-
 def _write(
     folder: Path, run: RunDir, checkpoint: dict[str, Any], config: ExportConfig, source: dict[str, Any]
 ) -> None:
@@ -131,11 +115,9 @@ def _write(
     write_json(folder / CONFIG_NAME, {"model_cfg": job["model_config"], "preprocess_cfg": job["preprocess"]})
     save_file(final_weights(checkpoint, train, config), folder / WEIGHTS_NAME, metadata={"format": "pt"})
     (folder / WEIGHTS_NAME).chmod(0o644)
-    if job["model_config"]["text_cfg"].get("hf_tokenizer_name"):
-        from training.model import load_tokenizer
+    from training.model import write_companions
 
-        load_tokenizer(train.model.name).save_pretrained(folder)
-    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    write_companions(train.model.name, folder)
     data = json.loads(run.data_path.read_text())
     provenance = {
         "run": run.folder.name,
@@ -147,7 +129,7 @@ def _write(
         "data": {name: value for name, value in data.items() if name != "shardsets"},
         "licence": config.licence,
         "evaluations": [_evaluation(path, folder) for path in config.evaluations],
-        "files": files,
+        "files": checksums(folder),
         "exported_at": clock.now(),
         "exported_by": f"iconoclip {version('iconoclip')}",
     }

@@ -1,36 +1,30 @@
-"""Loads any open_clip model by one name: an architecture, a JSON file, a model
-directory, or a hub repository.
+"""Loads any CLIP model by one name: an architecture, a JSON file, a folder, or a hub repository. Which parts
+a name stands for is in `blueprint.py`.
 
 Letters: B images or texts, D embedding dimension, L context length, S image side.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
-import logging
 import math
-import re
+import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import open_clip
 import torch
 import torch.nn.functional as F
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from iconoclip.config import nearest, shipped_config
-from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
-from training.model_files import CONFIG_NAME
-
-MAX_CONFIG_BYTES = 1_000_000
+from iconoclip.errors import ConfigError
+from training.blueprint import Blueprint, blueprint, split_tag
+from training.model_errors import open_clip_errors
+from training.model_files import CONFIG_NAME, IMAGE_TOWER, TEXT_TOWER
 
 
 @dataclass
@@ -47,6 +41,8 @@ class LoadedModel:
     """the name by which it was requested"""
     has_weights: bool = True
     """False when they are random"""
+    towers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """configs of towers that open_clip knows by no name, by the folder of each in a model directory"""
 
     @property
     def image_size(self) -> int:
@@ -62,6 +58,12 @@ class LoadedModel:
         """Token ids, int64 [B, L]."""
         ids: Tensor = self.tokenizer(texts)
         return ids
+
+    def write_companions(self, folder: Path) -> None:
+        """Write what a model directory needs besides config and weights: the tokenizer, configs of towers."""
+        if self.model_config["text_cfg"].get("hf_tokenizer_name"):
+            self.tokenizer.save_pretrained(folder)
+        write_towers(self.towers, folder)
 
 
 @dataclass(frozen=True)
@@ -110,27 +112,29 @@ def load_model(
 
     Args:
         name: an architecture of open_clip or iconoclip, optionally with the `:TAG` of its
-            weights; the `.json` file of one; a model directory (with or without
-            `local-dir:`); or `hf-hub:ORGANISATION/REPOSITORY`.
+            weights; the `.json` file of one; a folder that iconoclip, open_clip or transformers
+            wrote (with or without `local-dir:`); OpenAI's file of a CLIP; or
+            `hf-hub:ORGANISATION/REPOSITORY`.
         pretrained: open_clip's tag of weights for the architecture, or a file of weights; only
-            for a name without a scheme.
+            for an architecture.
         changes: the changes to make.
         load_weights: False leaves the weights random.
 
     Raises:
         ConfigError: there is no such model; the message gives the nearest names.
         MissingRequirement: a model directory has no weights, or a download failed.
-        BadInput: the weights do not fit the model; the message names the layers.
+        BadInput: the weights do not fit the model; the message names the layers. Or the file or
+            folder is none of a CLIP model; the message says what it is.
     """
     changes = changes or Changes()
-    name, pretrained = _split_tag(name, pretrained)
-    source = _source_of(name)
-    if isinstance(source, Path):
-        return _load_folder(source, name, changes, load_weights=load_weights)
-    if isinstance(source, dict):
-        return _build(source, name, changes, weights=pretrained)
-    with _open_clip_errors(name):
+    name, pretrained = split_tag(name, pretrained)
+    parts = blueprint(name, pretrained)
+    if parts is not None:
+        return _build(parts, name, changes, load_weights=load_weights)
+    source = name if name.startswith("hf-hub:") else name.replace("/", "-")
+    with open_clip_errors(name):
         config = open_clip.get_model_config(source)
+        _warn_of_activation(source, pretrained, config)
         model = open_clip.create_model(
             source,
             pretrained=pretrained,
@@ -141,6 +145,21 @@ def load_model(
         tokenizer = open_clip.get_tokenizer(source)
     has_weights = load_weights and (bool(pretrained) or source.startswith("hf-hub:"))
     return _loaded(model, changes.changed(config), tokenizer, name, has_weights=has_weights)
+
+
+def _warn_of_activation(architecture: str, tag: str | None, config: dict[str, Any]) -> None:
+    """Report weights that were trained with another activation than the architecture has."""
+    known = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
+    if known and bool(known.get("quick_gelu")) != bool(config.get("quick_gelu")):
+        other = (
+            architecture.removesuffix("-quickgelu")
+            if config.get("quick_gelu")
+            else f"{architecture}-quickgelu"
+        )
+        print(
+            f"the weights {tag} were trained with another activation than {architecture} has: give {other}",
+            file=sys.stderr,
+        )
 
 
 def load_weighted_model(name: str, pretrained: str | None = None) -> LoadedModel:
@@ -160,13 +179,6 @@ def load_weighted_model(name: str, pretrained: str | None = None) -> LoadedModel
     return loaded
 
 
-def _split_tag(name: str, pretrained: str | None) -> tuple[str, str | None]:
-    """Split `ViT-B-32:laion2b_s34b_b79k` into an architecture and a tag of its weights."""
-    architecture, _, tag = name.partition(":")
-    is_architecture = architecture.replace("/", "-") in open_clip.list_models()
-    return (architecture, tag) if tag and is_architecture and not pretrained else (name, pretrained)
-
-
 def _loaded(
     model: nn.Module, config: dict[str, Any], tokenizer: Any, name: str, *, has_weights: bool
 ) -> LoadedModel:
@@ -174,163 +186,57 @@ def _loaded(
     return LoadedModel(model, config, preprocess, tokenizer, name, has_weights)
 
 
-def _source_of(name: str) -> str | Path | dict[str, Any]:
-    """The source of a model: a hub or open_clip name unchanged, a folder as a path, a
-    JSON config as its contents.
-    """
-    if name.startswith("hf-hub:"):
-        return name
-    if name.startswith("local-dir:"):
-        return Path(name.removeprefix("local-dir:"))
-    if name.endswith(".json"):
-        return _read_json(Path(name))
-    if Path(name).is_dir():
-        return Path(name)
-    with contextlib.suppress(MissingRequirement):
-        return _read_json(shipped_config(f"models/{name}.json"))
-    known = open_clip.list_models()
-    if name.replace("/", "-") in known:
-        return name
-    raise ConfigError(
-        f"no model is called '{name}'",
-        where="model",
-        remedy=f"{nearest(name, [*known, *_shipped_names()])} `local-dir:PATH`, `hf-hub:ID` and a .json "
-        "file work too",
-    )
+def _build(parts: Blueprint, name: str, changes: Changes, *, load_weights: bool) -> LoadedModel:
+    """Build a model from its parts, through a temporary folder that open_clip reads."""
+    config, has_weights = parts.model_cfg, load_weights and parts.load is not None
+    options = changes.options(config)
+    # The weights of a tower are loaded only if those of the whole model are not.
+    options["pretrained_text"] = options["pretrained_text"] and parts.load is None
+    with tempfile.TemporaryDirectory() as scratch, open_clip_errors(name):
+        written = {"model_cfg": with_towers(config, scratch), "preprocess_cfg": parts.preprocess_cfg}
+        Path(scratch, CONFIG_NAME).write_text(json.dumps(written))
+        write_towers(parts.towers, Path(scratch))
+        model = open_clip.create_model(f"local-dir:{scratch}", load_weights=False, **options)
+        if load_weights and parts.load is not None:
+            parts.load(model)
+        tokenizer = parts.tokenizer()
+    loaded = _loaded(model, changes.changed(config), tokenizer, name, has_weights=has_weights)
+    loaded.towers = parts.towers
+    return loaded
 
 
-def _shipped_names() -> list[str]:
-    with contextlib.suppress(MissingRequirement):
-        return [path.stem for path in shipped_config("models").glob("*.json")]
-    return []
+def with_towers(config: dict[str, Any], folder: str | Path) -> dict[str, Any]:
+    """A model config whose towers in folders next to it are named by their paths in this folder."""
+    config = copy.deepcopy(config)
+    text, vision = config["text_cfg"], config["vision_cfg"]
+    if text.get("hf_model_name") == f"./{TEXT_TOWER}":
+        text["hf_model_name"] = str(Path(folder, TEXT_TOWER))
+    if vision.get("timm_model_name") == f"local-dir:./{IMAGE_TOWER}":
+        vision["timm_model_name"] = f"local-dir:{Path(folder, IMAGE_TOWER)}"
+    return config
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise DamagedData(
-                "a model config is not that large", where=path, remedy="is this the right file?"
-            )
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingRequirement("no such model config", where=path, remedy="check the path") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DamagedData(f"not JSON: {error}", where=path, remedy="correct the file") from error
-    config = values.get("model_cfg", values) if isinstance(values, dict) else {}
-    if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
-        raise BadInput(
-            "not an open_clip model config", where=path, remedy="it needs embed_dim, vision_cfg and text_cfg"
-        )
-    return {"model_cfg": config, "preprocess_cfg": values.get("preprocess_cfg", {})}
+def write_towers(towers: dict[str, dict[str, Any]], folder: Path) -> None:
+    """Write the configs of towers that open_clip knows by no name into a model directory."""
+    for name, config in towers.items():
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(json.dumps(config, indent=2))
 
 
-def _load_folder(folder: Path, name: str, changes: Changes, *, load_weights: bool) -> LoadedModel:
-    if not (folder / CONFIG_NAME).is_file():
-        remedy = f"a model directory holds {CONFIG_NAME}; `iconoclip export` makes one"
-        raise MissingRequirement("no model directory here", where=folder, remedy=remedy)
-    config = _read_json(folder / CONFIG_NAME)["model_cfg"]
-    if load_weights and not list(folder.glob("*.safetensors")):
-        kinds = "only safetensors are loaded from a folder: other formats can run code"
-        raise MissingRequirement(
-            "the model directory holds no weights", where=folder, remedy=f"export it again; {kinds}"
-        )
-    scheme = f"local-dir:{folder}"
-    with _open_clip_errors(name):
-        model = open_clip.create_model(scheme, load_weights=load_weights, **changes.options(config))
-        tokenizer = open_clip.get_tokenizer(scheme)
-    return _loaded(model, changes.changed(config), tokenizer, name, has_weights=load_weights)
-
-
-def _build(config: dict[str, Any], name: str, changes: Changes, *, weights: str | None) -> LoadedModel:
-    """Build a model from a config's contents, through a temporary folder that open_clip reads."""
-    model_config = config["model_cfg"]
-    with tempfile.TemporaryDirectory() as scratch:
-        Path(scratch, CONFIG_NAME).write_text(json.dumps(config))
-        scheme = f"local-dir:{scratch}"
-        with _open_clip_errors(name):
-            model = open_clip.create_model(scheme, load_weights=False, **changes.options(model_config))
-            if weights:
-                open_clip.load_checkpoint(model, weights, weights_only=True)
-            # A Hugging Face tokenizer is where the config names it, not in the temporary folder.
-            wanted = model_config["text_cfg"].get("hf_tokenizer_name")
-            tokenizer = (
-                _hub_tokenizer(model_config["text_cfg"]) if wanted else open_clip.get_tokenizer(scheme)
-            )
-    return _loaded(model, changes.changed(model_config), tokenizer, name, has_weights=bool(weights))
-
-
-def _hub_tokenizer(text_config: dict[str, Any]) -> Any:
-    return open_clip.tokenizer.HFTokenizer(
-        text_config["hf_tokenizer_name"],
-        context_length=text_config.get("context_length", 77),
-        **text_config.get("tokenizer_kwargs", {}),
-    )
-
-
-def load_tokenizer(name: str) -> Any:
-    """The tokenizer of the model with this name.
+def write_companions(name: str, folder: Path) -> None:
+    """Write the tokenizer and the configs of towers of the model with this name, without loading its weights.
 
     Raises:
-        ConfigError: no such model.
-        MissingRequirement: it cannot be downloaded.
+        IconoclipError: the model is not there any more, or its tokenizer cannot be read.
     """
-    source = _source_of(_split_tag(name, None)[0])
-    if isinstance(source, dict):
-        config = source["model_cfg"]["text_cfg"]
-        if config.get("hf_tokenizer_name"):
-            return _hub_tokenizer(config)
-        return open_clip.SimpleTokenizer(context_length=config.get("context_length", 77))
-    with _open_clip_errors(name):
-        return open_clip.get_tokenizer(f"local-dir:{source}" if isinstance(source, Path) else source)
-
-
-@contextlib.contextmanager
-def _open_clip_errors(name: str) -> Iterator[None]:
-    """Turn open_clip's errors into ours, and suppress its log of every step."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    except UnpicklingError as error:
-        # torch refuses everything that is not a tensor. Its advice to load it anyway is not shown.
-        raise DamagedData(
-            "the file of weights holds more than plain tensors: it may run code, and is not loaded",
-            where=name,
-            remedy="get the weights as .safetensors from a source you trust",
-        ) from error
-    except SafetensorError as error:
-        raise DamagedData(
-            f"the weights cannot be read: {error}", where=name, remedy="copy or download them again"
-        ) from error
-    except (RuntimeError, FileNotFoundError, ValueError, OSError, KeyError, TypeError) as error:
-        raise _explained(name, str(error)) from error
-    finally:
-        logging.disable(previous)
-
-
-def _explained(name: str, message: str) -> BadInput | MissingRequirement:
-    layers = re.findall(r"size mismatch for ([\w.]+)", message)
-    for kind in ("Missing", "Unexpected"):
-        for found in re.findall(rf'{kind} key\(s\) in state_dict: ((?:"[^"]+"(?:, )?)+)', message):
-            layers += [f"{layer} ({kind.lower()})" for layer in re.findall(r'"([^"]+)"', found)]
-    if layers:
-        shown = ", ".join(layers[:6]) + (f" and {len(layers) - 6} more" if len(layers) > 6 else "")
-        return BadInput(
-            f"the weights do not fit the model: {shown}",
-            where=name,
-            remedy="give the architecture they were trained with",
-        )
-    if "hub" in message.lower() or "download" in message.lower() or "connection" in message.lower():
-        return MissingRequirement(
-            f"the model cannot be downloaded: {message.splitlines()[0][:300]}",
-            where=name,
-            remedy="download it once and give its folder",
-        )
-    return BadInput(
-        f"the model cannot be made: {message.splitlines()[0][:300] if message else 'unknown reason'}",
-        where=name,
-        remedy="check its config",
-    )
+    name, _ = split_tag(name, None)
+    with open_clip_errors(name):
+        parts = blueprint(name)
+        config = parts.model_cfg if parts else open_clip.get_model_config(name)
+        if config["text_cfg"].get("hf_tokenizer_name"):
+            tokenizer = parts.tokenizer() if parts else open_clip.get_tokenizer(name)
+            tokenizer.save_pretrained(folder)
+    write_towers(parts.towers if parts else {}, folder)
 
 
 def num_parameters(module: nn.Module) -> int:

@@ -196,7 +196,9 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
 
     name = f"local-dir:{directory.folder}"
     try:
-        model = open_clip.create_model(name, device=device, require_pretrained=True, pretrained_text=False)
+        model = open_clip.create_model(
+            name, device=device, require_pretrained=True, pretrained_text=False, **_with_towers(directory)
+        )
         tokenize = open_clip.get_tokenizer(name)
     except OSError as error:
         raise MissingRequirement(
@@ -212,6 +214,14 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
             remedy="export the model again",
         ) from error
     return model.eval(), tokenize
+
+
+def _with_towers(directory: ModelDirectory) -> dict[str, Any]:
+    """The arguments by which open_clip finds the configs of towers in the model directory."""
+    towers = directory.towers
+    for config in towers.values():
+        config |= {"hf_model_pretrained": False} if "hf_model_name" in config else {}
+    return towers
 
 
 def _unit(features_BD: torch.Tensor) -> Vectors:

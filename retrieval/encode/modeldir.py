@@ -2,7 +2,9 @@
 without loading the model.
 
 open_clip_config.json         {"model_cfg": ..., "preprocess_cfg": ...}
-open_clip_model.safetensors   the weights; no other format is accepted, because this one cannot contain code
+open_clip_model.safetensors   the weights, also under the other names that open_clip knows; no other format is
+                              accepted, because this one cannot contain code
+text_tower/, image_tower/     the config.json of a tower that open_clip knows by no name, if there is one
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from iconoclip.errors import DamagedData, MissingRequirement
+from iconoclip.errors import BadInput, DamagedData, IconoclipError, MissingRequirement
+from iconoclip.model_files import recognise
+from iconoclip.model_files.folders import weights_in
 
 CONFIG_NAME, WEIGHTS_NAME = "open_clip_config.json", "open_clip_model.safetensors"
 MAX_CONFIG_BYTES = 1_000_000
 MAX_SIDE_PIXELS = 4_096
+# Part of the config, field that names a tower, and what is before the name of a folder.
+_NAMES_OF_TOWERS = (("text_cfg", "hf_model_name", ""), ("vision_cfg", "timm_model_name", "local-dir:"))
 
 # OpenAI's CLIP statistics, which open_clip uses if a config gives none.
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -52,14 +58,12 @@ class ModelDirectory:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.config_path, self.weights_path = self.folder / CONFIG_NAME, self.folder / WEIGHTS_NAME
-        for path, what in ((self.config_path, "config"), (self.weights_path, "weights")):
-            if not path.is_file():
-                raise MissingRequirement(
-                    f"the model directory has no {what}",
-                    where=path,
-                    remedy="`iconoclip export` writes a whole one; copy all of its files",
-                )
+        self.config_path, found = self.folder / CONFIG_NAME, None
+        if self.config_path.is_file():
+            found = weights_in(self.folder)
+        if found is None or found.suffix != ".safetensors":
+            raise self._refusal(found)
+        self.weights_path = found
         self.config = self._read_config()
         self.preprocess = self._preprocess()
 
@@ -77,6 +81,37 @@ class ModelDirectory:
     def dimension(self) -> int:
         """The dimension of the model's vectors."""
         return int(self.config["model_cfg"]["embed_dim"])
+
+    @property
+    def towers(self) -> dict[str, dict[str, Any]]:
+        """The parts of `model_cfg` whose towers are in folders next to it, with paths of these folders."""
+        found: dict[str, dict[str, Any]] = {}
+        for part, name, prefix in _NAMES_OF_TOWERS:
+            config = self.config["model_cfg"].get(part)
+            value = str(config.get(name) or "").removeprefix(prefix) if isinstance(config, dict) else ""
+            if value in ("./text_tower", "./image_tower"):
+                found[part] = config | {name: f"{prefix}{self.folder / value}"}
+        return found
+
+    def _refusal(self, weights: Path | None) -> IconoclipError:
+        """Why the folder is not a model directory that retrieval reads, and what to do."""
+        convert = f"convert it: `iconoclip export {self.folder} --out MODEL`, and give MODEL"
+        found = recognise(self.folder)
+        if found.kind == "transformers folder" or weights is not None:
+            what = found.what if weights is None else f"a model directory with its weights in {weights.name}"
+            return BadInput(
+                f"only model directories with safetensors can be used here, and this is {what}",
+                where=self.folder,
+                remedy=convert,
+            )
+        if found.kind in ("foreign", "damaged"):
+            return found.error(self.folder)
+        missing = "weights" if self.config_path.is_file() else "config"
+        return MissingRequirement(
+            f"the model directory has no {missing}",
+            where=self.folder / (WEIGHTS_NAME if missing == "weights" else CONFIG_NAME),
+            remedy="`iconoclip export` writes a whole one; copy all of its files",
+        )
 
     def _read_config(self) -> dict[str, Any]:
         if self.config_path.stat().st_size > MAX_CONFIG_BYTES:

@@ -1,0 +1,141 @@
+"""What a folder is, by the files in it, and which of them holds the weights."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from iconoclip.model_files.found import Found
+
+OPEN_CLIP_CONFIG, TRANSFORMERS_CONFIG = "open_clip_config.json", "config.json"
+MAX_CONFIG_BYTES = 1_000_000
+# In the order in which open_clip prefers them, then those of transformers.
+WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_model.safetensors.index.json",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.pth",
+    "model.pth",
+)
+CONVERTED = ("clip", "siglip", "altclip", "chinese_clip")
+"""values of `model_type` in transformers that training reads"""
+FAMILIES = "CLIP, SigLIP, AltCLIP and Chinese-CLIP are read"
+OTHER_WEIGHTS = {"flax_model.msgpack": "Flax", "tf_model.h5": "TensorFlow", "model.onnx": "ONNX"}
+
+
+class Row(NamedTuple):
+    """A kind of folder.
+
+    Args:
+        pattern: of the path of a file in it.
+        what: the folder in words.
+        remedy: what to do with it.
+    """
+
+    pattern: str
+    what: str
+    remedy: str
+
+
+FOLDERS = (
+    Row(r"adapter_config\.json", "a PEFT adapter (LoRA), which changes a model that is not in the folder",
+        "add it to its model with peft's `merge_and_unload()`, save that, and give its folder"),
+    Row(r"model_index\.json", "a diffusers pipeline, a generator of images",
+        "give a CLIP model, such as ViT-B-32:laion2b_s34b_b79k"),
+    Row(r"modules\.json", "a sentence-transformers model",
+        "give the folder of the CLIP model inside it, the one with config.json and its weights"),
+    Row(r"job\.json", "a run of iconoclip train",
+        "export it (`iconoclip export RUN --out MODEL`), and give MODEL"),
+    Row(r"shardset\.json", "a shard set", "give a model; a shard set is what it is trained on"),
+    Row(r"store\.json", "an embedding store", "give the model that wrote it; store.json names it"),
+    Row(r"CURRENT", "a search index", "give the model that it was built with"),
+    Row(r"\.metadata|.*\.distcp", "a checkpoint of torch.distributed, in pieces",
+        "join it: `python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER X.pt`, give X.pt"),
+    Row(r"zero_to_fp32\.py|mp_rank_\d+_model_states\.pt", "a checkpoint of DeepSpeed, in pieces",
+        "join it with the zero_to_fp32.py in the folder, and give the file"),
+    Row(r"epoch_\w+\.pt", "a folder of checkpoints of open_clip's training",
+        "give its architecture as the model's name, and one of the files as `pretrained`"),
+    Row(r"saved_model\.pb", "a TensorFlow model", "give its PyTorch weights"),
+    Row(r"snapshots", "a folder of the Hugging Face cache", "give the folder snapshots/... inside it"),
+    Row(r"Manifest\.json|.*\.mlmodel", "a Core ML package", "give the PyTorch weights it was made from"),
+)  # fmt: skip
+
+
+def of_folder(folder: Path) -> Found:
+    """What a folder is, and whether training reads it."""
+    names = sorted(path.name for path in folder.iterdir())
+    if OPEN_CLIP_CONFIG in names:
+        return _with_weights(folder, Found("open_clip folder", "a model directory"))
+    for row in FOLDERS:
+        if any(re.fullmatch(row.pattern, name) for name in names):
+            return Found("foreign", row.what, row.remedy)
+    if TRANSFORMERS_CONFIG in names:
+        return _of_transformers(folder)
+    return Found(
+        "absent",
+        f"no model directory here: neither {OPEN_CLIP_CONFIG} nor {TRANSFORMERS_CONFIG}",
+        "give a folder that `iconoclip export`, open_clip or transformers wrote, with all its files",
+    )
+
+
+def weights_in(folder: Path) -> Path | None:
+    """The file of weights in a folder, or the index of several; None if there is none.
+
+    The names are tried in the order of `WEIGHTS`; then a single other file will do.
+    """
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    others = [path for ending in ("safetensors", "bin", "pt", "pth") for path in folder.glob(f"*.{ending}")]
+    others = [path for path in others if path.name != "training_args.bin"]
+    return others[0] if len(others) == 1 else None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON file of a few kilobytes; empty if it is none."""
+    try:
+        values = (
+            json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= MAX_CONFIG_BYTES else {}
+        )
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _of_transformers(folder: Path) -> Found:
+    config = read_config(folder / TRANSFORMERS_CONFIG)
+    kind = str(config.get("model_type") or "")
+    if not kind and "architecture" in config:
+        remedy = "give a CLIP model; an architecture of open_clip names its timm tower itself"
+        return Found("foreign", f"an image model of timm ({config['architecture']})", remedy)
+    if kind == "siglip2":
+        remedy = "give a SigLIP 2 of fixed resolution, such as google/siglip2-base-patch16-256"
+        return Found("foreign", "a SigLIP 2 of variable resolution (NaFlex)", remedy)
+    if kind not in CONVERTED:
+        what = (
+            f"a transformers model of the type {kind}"
+            if kind
+            else "a folder with a config.json of something else"
+        )
+        return Found("foreign", what, f"give a CLIP model: {FAMILIES}")
+    if "vision_config" not in config and "text_config" not in config:
+        remedy = "give the folder of the whole model, whose config.json has text_config and vision_config"
+        return Found("foreign", f"one tower of a transformers {kind} model", remedy)
+    return _with_weights(folder, Found("transformers folder", f"a transformers {kind} model"))
+
+
+def _with_weights(folder: Path, found: Found) -> Found:
+    if weights_in(folder):
+        return found
+    others = [label for name, label in OTHER_WEIGHTS.items() if (folder / name).is_file()]
+    only = f"; only those for {' and '.join(others)}" if others else ""
+    remedy = "copy its model.safetensors, open_clip_model.safetensors or open_clip_pytorch_model.bin too"
+    return Found("absent", f"the model directory holds no weights for PyTorch{only}", remedy)

@@ -1,0 +1,472 @@
+"""The weights that people have, in the formats that they have them in: each gives the features of the model
+that they were saved from, or is refused, and none runs code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import io
+import json
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from iconoclip.embeddings import EmbeddingStore
+from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
+from retrieval.encode.encoder import Encoder
+from tests import commands
+from training.config import ExportConfig, TrainConfig
+from training.export import export
+from training.model import Changes, LoadedModel, load_model
+from training.train import train
+from training.weights.read import read_weights
+
+from .conftest import SMALL_MODEL
+from .test_configs import small_siglip2, small_tokenizer
+
+TEXTS = ["red, a disc blue", "white, a square black"]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LoadedModel]:
+    """The config of a small model, and the model with random weights."""
+    path = tmp_path_factory.mktemp("plain") / "small.json"
+    path.write_text(json.dumps(SMALL_MODEL))
+    torch.manual_seed(3)
+    loaded = load_model(str(path))
+    loaded.model.eval()
+    return path, loaded
+
+
+def features(loaded: LoadedModel, side: int = 32) -> tuple[Tensor, Tensor]:
+    """What the two towers compute of fixed pixels and texts."""
+    pixels = torch.linspace(-2, 2, 2 * 3 * side * side).reshape(2, 3, side, side).sin()
+    model: Any = loaded.model.eval()
+    with torch.no_grad():
+        return model.encode_image(pixels), model.encode_text(loaded.tokenize(TEXTS))
+
+
+def same(one: LoadedModel, other: LoadedModel, atol: float = 0) -> None:
+    for ours, theirs in zip(features(one), features(other), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=atol)
+
+
+def test_open_clips_own_checkpoints_of_any_age(plain: tuple[Path, LoadedModel], tmp_path: Path) -> None:
+    path, loaded = plain
+    state, file = loaded.model.state_dict(), tmp_path / "epoch_32.pt"
+    optimizer = {
+        "state": {0: {"step": np.float64(3), "exp_avg": torch.zeros(2)}},
+        "param_groups": [{"lr": 1e-3}],
+    }
+    around = {
+        "epoch": np.int64(32),
+        "name": "a-run",
+        "optimizer": optimizer,
+        "scaler": {"scale": 65536.0, "seen": np.arange(3)},
+        "args": argparse.Namespace(lr=np.float32(0.1), logs=Path("logs"), seen=collections.defaultdict(list)),
+    }
+    unused = {
+        "attn_mask": torch.zeros(16, 16),
+        "input_of_tokens.position_ids": torch.arange(16).reshape(1, -1),
+    }
+    compiled = {
+        f"visual._orig_mod.{n.removeprefix('visual.')}" if "visual" in n else n: t for n, t in state.items()
+    }
+    by_itself = {n if n.startswith(("visual", "logit")) else f"text.{n}": t for n, t in state.items()}
+    one_number = state | {"logit_scale": state["logit_scale"].reshape(1)}
+    kinds: list[Any] = [
+        state,
+        {"state_dict": state | unused} | around,
+        {"state_dict": {f"module.{name}": one for name, one in state.items()}} | around,
+        {"state_dict": {f"_orig_mod.module.{name}": one for name, one in (state | unused).items()}},
+        {"state_dict": {f"module._orig_mod.{name}": one for name, one in compiled.items()}} | around,
+        {"model": by_itself},
+        collections.OrderedDict(one_number),
+    ]
+    for value in kinds:
+        torch.save(value, file)
+        same(load_model(str(path), pretrained=str(file)), loaded)
+    torch.save(kinds[2], file, _use_new_zipfile_serialization=False)
+    same(load_model(str(path), pretrained=str(file)), loaded)
+    torch.save({"state_dict": {name: one.half() for name, one in state.items()}} | around, file)
+    half = load_model(str(path), pretrained=str(file))
+    assert {one.dtype for one in half.model.parameters()} == {torch.float32}
+    same(half, loaded, atol=5e-3)
+
+
+def test_positions_are_interpolated_as_open_clip_does(
+    plain: tuple[Path, LoadedModel], tmp_path: Path
+) -> None:
+    path, loaded = plain
+    larger = json.loads(path.read_text())
+    larger["model_cfg"]["vision_cfg"]["image_size"] = 48
+    larger["model_cfg"]["text_cfg"]["context_length"] = 20
+    other, file = tmp_path / "larger.json", tmp_path / "weights.pt"
+    other.write_text(json.dumps(larger))
+    torch.save({"state_dict": loaded.model.state_dict()}, file)
+    ours = load_model(str(other), pretrained=str(file)).model
+    theirs = load_model(str(other)).model
+    open_clip.load_checkpoint(theirs, str(file))
+    assert ours.visual.positional_embedding.shape == (37, 32)  # type: ignore[union-attr]
+    for name, one in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], one, rtol=0, atol=1e-6, msg=name)
+
+
+def test_a_timm_tower_changes_its_size_as_open_clip_does(tmp_path: Path) -> None:
+    config = small_siglip2(tmp_path / "tokenizer")
+    folder, path = tmp_path / "model", tmp_path / "siglip2.json"
+    path.write_text(json.dumps(config))
+    first = load_model(str(path))
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    first.tokenizer.save_pretrained(folder)
+    torch.save(first.model.state_dict(), folder / "open_clip_pytorch_model.bin")
+    ours = load_model(str(folder), changes=Changes(image_size=192)).model.state_dict()
+    theirs = open_clip.create_model(f"local-dir:{folder}", force_image_size=192).state_dict()
+    assert ours["visual.trunk.pos_embed"].shape[1] == theirs["visual.trunk.pos_embed"].shape[1]
+    assert ours["visual.trunk.pos_embed"].shape != first.model.state_dict()["visual.trunk.pos_embed"].shape
+    for name, one in theirs.items():
+        torch.testing.assert_close(ours[name], one, rtol=0, atol=1e-6, msg=name)
+
+
+def test_a_bias_that_the_weights_lack_starts_where_its_loss_wants(
+    plain: tuple[Path, LoadedModel], tmp_path: Path
+) -> None:
+    path, loaded = plain
+    torch.save(loaded.model.state_dict(), tmp_path / "weights.pt")
+    model = load_model(
+        str(path), pretrained=str(tmp_path / "weights.pt"), changes=Changes(logit_bias=True)
+    ).model
+    # SigLIP's initial values: t' = log 10 and b = -10 (arXiv 2303.15343, section 3.2).
+    assert model.logit_bias.item() == -10  # type: ignore[union-attr, operator]
+    assert model.logit_scale.exp().item() == pytest.approx(10)  # type: ignore[union-attr, operator]
+    torch.testing.assert_close(
+        model.visual.proj,
+        loaded.model.visual.proj,
+        rtol=0,
+        atol=0,  # type: ignore[union-attr]
+    )
+
+
+class Evil:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.mark}",)
+
+
+def test_no_file_runs_code(plain: tuple[Path, LoadedModel], tmp_path: Path) -> None:
+    path, loaded = plain
+    mark, state = tmp_path / "owned", loaded.model.state_dict()
+    evil, file = Evil(mark), tmp_path / "weights.pt"
+
+    class Call:
+        def __init__(self, function: Any, *arguments: Any) -> None:
+            self.values = function, arguments
+
+        def __reduce__(self) -> Any:
+            return self.values
+
+    hostile: list[Any] = [
+        evil,
+        {"state_dict": evil},
+        {"state_dict": state, "optimizer": {"state": {0: evil}}},
+        {"state_dict": state, "args": argparse.Namespace(lr=evil)},
+        {"state_dict": state, "args": np.array([evil], dtype=object)},
+        {"state_dict": state, "args": Call(eval, f"open({str(mark)!r}, 'w')")},
+        {"state_dict": state, "args": Call(exec, f"open({str(mark)!r}, 'w')")},
+        {"state_dict": state, "args": Call(__import__, "this")},
+        {"pytorch-lightning_version": "2", "state_dict": evil},
+    ]
+    for value in hostile:
+        for is_new in (True, False):
+            torch.save(value, file, _use_new_zipfile_serialization=is_new)
+            with pytest.raises((DamagedData, BadInput)):
+                load_model(str(path), pretrained=str(file))
+    file.write_bytes(pickle.dumps(evil))
+    with pytest.raises(BadInput, match="a pickle that torch did not write"):
+        load_model(str(path), pretrained=str(file))
+    script = archive_of(state)
+    with zipfile.ZipFile(script) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            is_list = name.endswith("/data.pkl")
+            data = pickle.dumps({"visual.x token_embedding.weight": evil}, 2) if is_list else old.read(name)
+            new.writestr(name, data)
+    with pytest.raises((DamagedData, BadInput)):
+        load_model(str(path), pretrained=str(file))
+    assert not mark.exists()
+
+
+class Holder(nn.Module):
+    """A module of the script: only its parameters, buffers and children matter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def archive_of(state: dict[str, Tensor]) -> io.BytesIO:
+    """A TorchScript archive with these tensors, under these names."""
+    root = Holder()
+    for name, tensor in state.items():
+        *parts, leaf = name.split(".")
+        place: nn.Module = root
+        for part in parts:
+            if part not in dict(place.named_children()):
+                place.add_module(part, Holder())
+            place = place.get_submodule(part)
+        place.register_buffer(leaf, tensor)
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(root), file)
+    file.seek(0)
+    return file
+
+
+def openai_like() -> open_clip.CLIP:
+    """A small model of OpenAI's make, whose heads are 64 wide."""
+    config = {
+        "embed_dim": 16,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
+    }
+    return open_clip.CLIP(**config).eval()
+
+
+def test_openais_archives_are_read_and_never_run(tmp_path: Path) -> None:
+    model, file = openai_like(), tmp_path / "ViT-B-32.pt"
+    numbers = {"input_resolution": torch.tensor(32), "context_length": torch.tensor(77)}
+    state = {name: one.half() for name, one in model.state_dict().items()}
+    file.write_bytes(archive_of(state | numbers | {"vocab_size": torch.tensor(49408)}).getvalue())
+    loaded = load_model(str(file))
+    assert loaded.has_weights
+    assert loaded.model_config["quick_gelu"]
+    assert (loaded.model_config["text_cfg"]["layers"], loaded.image_size) == (1, 32)
+    model.load_state_dict(state)
+    same(loaded, LoadedModel(model, {}, loaded.preprocess, loaded.tokenizer, ""), atol=1e-6)
+    # An architecture without their activation would compute something else, without a word.
+    config = loaded.model_config | {"quick_gelu": False}
+    (tmp_path / "other.json").write_text(json.dumps(config))
+    with pytest.raises(BadInput, match="trained with another activation") as caught:
+        load_model(str(tmp_path / "other.json"), pretrained=str(file))
+    assert caught.value.remedy
+    assert "ViT-B-32-quickgelu" in caught.value.remedy
+    torch.save(model.state_dict(), tmp_path / "plain.pt")
+    with pytest.raises(ConfigError, match="does not say its architecture"):
+        load_model(str(tmp_path / "plain.pt"))
+
+
+def test_a_folder_of_the_hub_in_every_layout(plain: tuple[Path, LoadedModel], tmp_path: Path) -> None:
+    path, loaded = plain
+    state, config = loaded.model.state_dict(), path.read_text()
+    names = list(state)
+    pieces = {"model-1.safetensors": names[::2], "model-2.safetensors": names[1::2]}
+
+    def of(folder: str, write: Callable[[Path], None]) -> Path:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "open_clip_config.json").write_text(config)
+        write(tmp_path / folder)
+        return tmp_path / folder
+
+    def shards(folder: Path) -> None:
+        for name, inside in pieces.items():
+            save_file({one: state[one] for one in inside}, folder / name)
+        index = {
+            "metadata": {},
+            "weight_map": {one: name for name, inside in pieces.items() for one in inside},
+        }
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    folders = [
+        of("bin", lambda folder: torch.save(state, folder / "open_clip_pytorch_model.bin")),
+        of("model", lambda folder: save_file(state, folder / "model.safetensors")),
+        of("any", lambda folder: save_file(state, folder / "vit.safetensors")),
+        of("shards", shards),
+    ]
+    for folder in folders:
+        same(load_model(str(folder)), loaded)
+        same(load_model(f"local-dir:{folder}"), loaded)
+    (folders[-1] / "model-2.safetensors").unlink()
+    with pytest.raises(DamagedData, match="a file of the sharded weights is missing"):
+        load_model(str(folders[-1]))
+    index = folders[-1] / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"visual.proj": "../bin/x", "text.y": "../bin/x"}}))
+    with pytest.raises(DamagedData, match="outside its folder"):
+        load_model(str(folders[-1]))
+    torch.save({"state_dict": Evil(tmp_path / "owned")}, folders[0] / "open_clip_pytorch_model.bin")
+    with pytest.raises(DamagedData, match="may run code"):
+        load_model(str(folders[0]))
+    assert not (tmp_path / "owned").exists()
+
+
+VISION: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
+TEXT: dict[str, Any] = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 20,
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def config_of_transformers(name: str, **changes: Any) -> Any:
+    """The config of a small model of transformers."""
+    import transformers
+
+    own: dict[str, dict[str, Any]] = {
+        "CLIP": {"projection_dim": 24},
+        "Siglip": {},
+        "AltCLIP": {"projection_dim": 10},
+        "ChineseCLIP": {"projection_dim": 24},
+    }
+    text = {"Siglip": {"projection_size": 32}, "AltCLIP": {"project_dim": 12}}.get(name, {})
+    return getattr(transformers, f"{name}Config")(
+        text_config=TEXT | text | changes.get("text", {}),
+        vision_config=VISION | changes.get("vision", {}),
+        **own[name],
+    )
+
+
+def of_transformers(name: str, folder: Path) -> Any:
+    """A small model of transformers with random weights, written to a folder with a tokenizer."""
+    import transformers
+
+    config = config_of_transformers(name)
+    torch.manual_seed(5)
+    model = getattr(transformers, f"{name}Model")(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+    model.save_pretrained(folder)
+    small_tokenizer(folder)
+    return model
+
+
+def of_both(model: Any, loaded: LoadedModel, *, mask: bool) -> None:
+    """Both towers compute what those of transformers do."""
+    pixels = torch.randn(2, 3, 32, 32)
+    tokens = loaded.tokenize([*TEXTS, "red"])
+    masks = {"attention_mask": (tokens != 1).long()} if mask else {}
+    ours: Any = loaded.model.eval()
+    with torch.no_grad():
+        pairs = (
+            (ours.encode_image(pixels), model.get_image_features(pixel_values=pixels).pooler_output),
+            (ours.encode_text(tokens), model.get_text_features(input_ids=tokens, **masks).pooler_output),
+        )
+    for one, other in pairs:
+        unit = nn.functional.normalize
+        torch.testing.assert_close(unit(one, dim=-1), unit(other, dim=-1), rtol=0, atol=1e-5)
+    assert ours.logit_scale.item() == pytest.approx(model.logit_scale.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["CLIP", "Siglip", "AltCLIP", "ChineseCLIP"])
+def test_a_folder_of_transformers_becomes_a_model_with_its_features(name: str, tmp_path: Path) -> None:
+    model = of_transformers(name, tmp_path / "theirs")
+    loaded = load_model(str(tmp_path / "theirs"))
+    assert loaded.has_weights
+    of_both(model, loaded, mask=name != "Siglip")
+    assert loaded.tokenize(["red"])[0, :3].tolist() == [0, 4, 2]
+    if name == "Siglip":
+        assert loaded.model.logit_bias.item() == model.logit_bias.item()  # type: ignore[union-attr, operator]
+        assert (loaded.preprocess["resize_mode"], loaded.preprocess["mean"]) == ("squash", [0.5] * 3)
+
+
+def test_what_open_clip_cannot_compute_is_refused(tmp_path: Path) -> None:
+    relu = {"hidden_act": "relu"}
+    cases: tuple[tuple[str, dict[str, Any], str], ...] = (
+        ("CLIP", {"text": {"hidden_act": "gelu"}}, "its towers have different activations"),
+        ("CLIP", {"text": relu, "vision": relu}, "its activation is relu"),
+        ("Siglip", {"vision": {"vision_use_head": False}}, "no pooling head"),
+        ("Siglip", {"vision": {"layer_norm_eps": 1e-3}}, "the epsilon of its norms is 0.001"),
+        ("Siglip", {"text": {"projection_size": 24}}, "vectors of different lengths"),
+    )
+    for number, (name, changes, reason) in enumerate(cases):
+        folder = tmp_path / str(number)
+        config_of_transformers(name, **changes).save_pretrained(folder)
+        (folder / "model.safetensors").touch()
+        with pytest.raises(BadInput, match=reason):
+            load_model(str(folder))
+    with pytest.raises(BadInput, match="this is a folder"):
+        load_model("ViT-S-32", pretrained=str(tmp_path / "0"))
+    with pytest.raises(ConfigError, match="neither a file nor a tag"):
+        load_model("ViT-S-32", pretrained="laion3b")
+
+
+def test_a_folder_of_transformers_is_exported_and_encoded(shapes_set: Path, tmp_path: Path) -> None:
+    theirs, out = tmp_path / "theirs", tmp_path / "base"
+    model = of_transformers("AltCLIP", theirs)
+    refused = commands.run(["encode", theirs, shapes_set, "--out", tmp_path / "store"])
+    assert refused.returncode == 2
+    assert f"iconoclip export {theirs} --out MODEL" in refused.stderr
+    done = commands.run(["export", theirs, "--out", out, "--licence", "Apache-2.0"])
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert json.loads((out / "text_tower" / "config.json").read_text())["num_hidden_layers"] == 3
+    assert "license: apache-2.0" in (out / "README.md").read_text()
+    # A second command finds it done, and one that chooses what only a run has is refused.
+    before = (out / "provenance.json").stat().st_mtime_ns
+    export(ExportConfig(run_dir=theirs, out=out, licence="Apache-2.0"))
+    assert (out / "provenance.json").stat().st_mtime_ns == before
+    with pytest.raises(ConfigError, match="the model is no run"):
+        export(ExportConfig(run_dir=theirs, out=out, step=3))
+    loaded = load_model(str(out))
+    of_both(model, loaded, mask=True)
+    vectors = Encoder(out, precision="float32").encode_texts(TEXTS)
+    tokens = loaded.tokenize(TEXTS)
+    with torch.no_grad():
+        theirs_TD = model.get_text_features(
+            input_ids=tokens, attention_mask=tokens.ne(1).long()
+        ).pooler_output
+    unit = nn.functional.normalize(theirs_TD, dim=-1).numpy()
+    np.testing.assert_allclose(vectors, unit, rtol=0, atol=1e-5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["Siglip", "ChineseCLIP"])
+def test_a_run_from_a_folder_of_transformers_ends_in_a_store(
+    make_config: Callable[..., TrainConfig], shapes_set: Path, tmp_path: Path, name: str
+) -> None:
+    of_transformers(name, tmp_path / "theirs")
+    config = make_config(model=str(tmp_path / "theirs"), max_steps=1, validation_split="none")
+    train(config)
+    done = commands.run(["export", config.run_dir, "--out", tmp_path / "tuned"])
+    assert done.returncode == 0, done.stderr
+    done = commands.run(["encode", tmp_path / "tuned", shapes_set, "--out", tmp_path / "store"])
+    assert done.returncode == 0, done.stderr
+    width = 32 if name == "Siglip" else 24
+    assert EmbeddingStore(tmp_path / "store").vectors_ND.shape == (60, width)
+    done = commands.run(
+        ["evaluate", tmp_path / "theirs", shapes_set, "--out", tmp_path / "e", "--split", "val"]
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_file_and_a_wrong_one_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingRequirement, match="no such file"):
+        read_weights(tmp_path / "nothing.pt")
+    (tmp_path / "login.pt").write_text("<!DOCTYPE html><html>")
+    with pytest.raises(DamagedData, match="the weights cannot be read: this is an HTML page"):
+        load_model("ViT-S-32", pretrained=str(tmp_path / "login.pt"))

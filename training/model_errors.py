@@ -1,0 +1,72 @@
+"""open_clip's errors while a model is made, as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Iterator
+from pickle import UnpicklingError
+
+from safetensors import SafetensorError
+
+from iconoclip.errors import BadInput, DamagedData, MissingRequirement
+
+
+@contextlib.contextmanager
+def open_clip_errors(name: str) -> Iterator[None]:
+    """Turn open_clip's errors into ours, and suppress its log of every step."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    except UnpicklingError as error:
+        # torch refuses everything that is not a tensor. Its advice to load it anyway is not shown.
+        raise DamagedData(
+            "the file of weights holds more than plain tensors: it may run code, and is not loaded",
+            where=name,
+            remedy="get the weights as .safetensors from a source you trust",
+        ) from error
+    except SafetensorError as error:
+        raise DamagedData(
+            f"the weights cannot be read: {error}", where=name, remedy="copy or download them again"
+        ) from error
+    except ImportError as error:
+        raise MissingRequirement(
+            f"the model needs a package that is not installed: {_first_line(error)}",
+            where=name,
+            remedy="install the package that the message names, with pip",
+        ) from error
+    except (RuntimeError, FileNotFoundError, ValueError, OSError, KeyError, TypeError) as error:
+        raise explained(name, str(error)) from error
+    finally:
+        logging.disable(previous)
+
+
+def explained(name: str, message: str) -> BadInput | MissingRequirement:
+    """The error that names the layers that do not fit, what cannot be downloaded, or open_clip's reason."""
+    layers = re.findall(r"size mismatch for ([\w.]+)", message)
+    for kind in ("Missing", "Unexpected"):
+        for found in re.findall(rf'{kind} key\(s\) in state_dict: ((?:"[^"]+"(?:, )?)+)', message):
+            layers += [f"{layer} ({kind.lower()})" for layer in re.findall(r'"([^"]+)"', found)]
+    if layers:
+        shown = ", ".join(layers[:6]) + (f" and {len(layers) - 6} more" if len(layers) > 6 else "")
+        return BadInput(
+            f"the weights do not fit the model: {shown}",
+            where=name,
+            remedy="give the architecture they were trained with",
+        )
+    if "hub" in message.lower() or "download" in message.lower() or "connection" in message.lower():
+        return MissingRequirement(
+            f"the model cannot be downloaded: {_first_line(message)}",
+            where=name,
+            remedy="download it once and give its folder",
+        )
+    return BadInput(
+        f"the model cannot be made: {_first_line(message)}", where=name, remedy="check its config"
+    )
+
+
+def _first_line(message: object) -> str:
+    lines = [line for line in str(message).splitlines() if line.strip()]
+    return lines[0][:300] if lines else "unknown reason"

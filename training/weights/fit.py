@@ -1,0 +1,65 @@
+"""Puts weights that were read into an open_clip model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from open_clip.convert import convert_state_dict, load_big_vision_weights
+from torch import nn
+
+from iconoclip.errors import BadInput
+from iconoclip.model_files import recognise
+from training.model_errors import explained
+from training.weights.names import fitted, is_openai, unwrapped
+from training.weights.positions import resize_positions
+from training.weights.read import State, read_weights
+
+LOGITS = ("logit_scale", "logit_bias")
+
+
+def load_file_into(model: nn.Module, path: str | Path, *, quick_gelu: bool) -> None:
+    """Load a file of weights into a model.
+
+    Args:
+        model: of the architecture that the weights were trained with.
+        path: as for `read_weights`, or SigLIP weights of big_vision (.npz).
+        quick_gelu: whether the model has OpenAI's activation.
+
+    Raises:
+        BadInput: the weights do not fit the model; the message names the layers.
+        IconoclipError: as for `read_weights`.
+    """
+    if recognise(path).kind == "npz":
+        load_big_vision_weights(model, str(path))
+        return
+    load_into(model, unwrapped(read_weights(path)), path, quick_gelu=quick_gelu)
+
+
+def load_into(model: nn.Module, state: State, where: str | Path, *, quick_gelu: bool) -> None:
+    """Load weights that were read and unwrapped into a model.
+
+    A logit bias that the weights lack keeps the value that the model was made with, and so does the scale
+    then: both are those of a loss that the weights were not trained with.
+    """
+    if is_openai(state) and not quick_gelu:
+        raise BadInput(
+            "these are OpenAI's weights, which were trained with another activation (QuickGELU)",
+            where=where,
+            remedy="give the architecture that has it: its name ends in -quickgelu, as ViT-B-32-quickgelu",
+        )
+    state = fitted(convert_state_dict(model, state), model)
+    resize_positions(state, model)
+    own = model.state_dict()
+    if "logit_bias" in own and "logit_bias" not in state:
+        state |= {name: own[name] for name in LOGITS if name in own}
+    if "logit_bias" in state and "logit_bias" not in own:
+        del state["logit_bias"]
+    try:
+        model.load_state_dict({name: tensor.to(_dtype(tensor)) for name, tensor in state.items()})
+    except RuntimeError as error:
+        raise explained(str(where), str(error)) from error
+
+
+def _dtype(tensor: torch.Tensor) -> torch.dtype:
+    return torch.float32 if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor.dtype

@@ -1,0 +1,67 @@
+"""Brings the names of a state dict to those of open_clip's present models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from torch import nn
+
+from training.weights.read import State
+
+# Wrappers put their names into those of the tensors: torch.compile, FSDP, activation checkpointing. They
+# change no weight. `module.` of DataParallel is one only at the start.
+WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module.")
+OUTER = ("module.", "model.", "clip_model.", "clip.")
+# What models of other versions store and compute nothing with, where the present one has it not.
+LEFT_OUT = re.compile(
+    r"(^|\.)(attn_mask|position_ids|token_type_ids|relative_position_index|attn_bias_idxs|num_batches_tracked)$"
+    r"|^(input_resolution|context_length|vocab_size)$"
+    # The pooling layer of a Hugging Face tower whose output is pooled otherwise.
+    r"|^text\.transformer\.pooler\."
+)
+TEXT_TOWER = (
+    "text_projection",
+    "positional_embedding",
+    "token_embedding",
+    "transformer",
+    "ln_final",
+    "cls_emb",
+)
+OF_OPENAI = {"input_resolution", "context_length", "vocab_size"}
+
+
+def unwrapped(state: State) -> State:
+    """The state without the prefixes of wrappers and of the object that held the model."""
+    for wrapper in WRAPPERS:
+        state = {name.replace(wrapper, ""): tensor for name, tensor in state.items()}
+    while prefix := _outer(state):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
+
+
+def _outer(names: Iterable[str]) -> str | None:
+    names = list(names)
+    return next((prefix for prefix in OUTER if names and all(n.startswith(prefix) for n in names)), None)
+
+
+def is_openai(state: State) -> bool:
+    """Whether the weights are OpenAI's own file of a CLIP: only these store three numbers of the model."""
+    return set(state) >= OF_OPENAI
+
+
+def fitted(state: State, model: nn.Module) -> State:
+    """The state in the layout of this model: its text tower by itself or not, without unused entries."""
+    has_text_tower = hasattr(model, "text")
+    if has_text_tower and "text_projection" in state and "text.text_projection" not in state:
+        state = {f"text.{n}" if n.startswith(TEXT_TOWER) else n: tensor for n, tensor in state.items()}
+    if not has_text_tower and "text.token_embedding.weight" in state:
+        state = {name.removeprefix("text."): tensor for name, tensor in state.items()}
+    known = model.state_dict().keys()
+    state = {name: one for name, one in state.items() if name in known or not LEFT_OUT.search(name)}
+    own = model.state_dict()
+    for name in ("logit_scale", "logit_bias"):
+        # A number of its own in some versions, a list of one in others.
+        if name in state and name in own and state[name].numel() == own[name].numel():
+            state[name] = state[name].reshape(own[name].shape)
+    return state

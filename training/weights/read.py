@@ -1,0 +1,135 @@
+"""Reads a file of weights in any format as tensors by name."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from iconoclip.errors import BadInput, DamagedData, IconoclipError
+from iconoclip.model_files import recognise
+from iconoclip.model_files.names import by_names
+from training.weights.harmless import harmless_types
+from training.weights.torchscript import read_torchscript
+
+State = dict[str, Tensor]
+# Where programs put the weights in a checkpoint, in the order in which they are tried.
+PLACES = ("state_dict", "model_state_dict", "model", "module", "net", "ema_state_dict")
+
+
+def read_weights(path: str | Path) -> State:
+    """The tensors of a file of weights, with the names that they have in it.
+
+    Args:
+        path: safetensors, an index of sharded safetensors, a file of torch or a TorchScript archive.
+
+    Raises:
+        BadInput: the file is something else; the message says what.
+        DamagedData: it is cut short, or holds more than data.
+        MissingRequirement: there is no such file.
+    """
+    path = Path(path)
+    found = recognise(path)
+    try:
+        if found.is_pickle:
+            _read_torch(path)
+        if not found.is_readable:
+            raise found.error(path)
+        return _READERS[found.kind](path)
+    except IconoclipError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise _more_than_data(path, error) from error
+    # A damaged or hostile file makes torch raise errors of many classes.
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        remedy = "download it again, and compare its size with that at the source"
+        raise DamagedData(f"the weights cannot be read: {reason}", where=path, remedy=remedy) from error
+
+
+def _read_script(path: Path) -> State:
+    """The tensors of a TorchScript archive, if they are those of a CLIP model. In the file their names are
+    in parts, so they are known only now.
+    """
+    state = read_torchscript(path)
+    if (found := by_names(state)) is not None:
+        raise found.error(path)
+    return state
+
+
+def _read_torch(path: Path) -> Any:
+    # Mapped, so that an optimizer's state is not read; older files cannot be mapped.
+    with harmless_types():
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+
+
+def _more_than_data(path: Path, error: Exception) -> DamagedData:
+    """The refusal of a pickle that torch refuses. torch's advice to load it anyway is not shown."""
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    wants = f" (it calls {named[1]})" if named else ""
+    return DamagedData(
+        f"the file of weights holds more than plain tensors{wants}: it may run code, and is not loaded",
+        where=path,
+        remedy="get the weights as .safetensors from a source you trust",
+    )
+
+
+def _only_tensors(found: Any, path: Path) -> State:
+    """The tensors of a checkpoint, from the place where its program puts them."""
+    for place in PLACES:
+        inner = found.get(place) if isinstance(found, Mapping) else None
+        if isinstance(inner, Mapping) and any(isinstance(value, Tensor) for value in inner.values()):
+            found = inner
+            break
+    state = found if isinstance(found, Mapping) else {}
+    tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise BadInput(
+            "the file holds no weights by name",
+            where=path,
+            remedy="save `model.state_dict()` with torch.save() or as safetensors, and give that file",
+        )
+    return tensors
+
+
+def _read_sharded(index: Path) -> State:
+    """The tensors of all files that an index names; all are in its folder."""
+    names: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    state: State = {}
+    for name in sorted(set(names.values())):
+        if Path(name).name != name:
+            raise DamagedData(
+                f"the index names a file outside its folder: {name}", where=index, remedy="get another copy"
+            )
+        state |= _read_piece(index.with_name(name))
+    if missing := [name for name in names if name not in state]:
+        raise DamagedData(
+            f"the files lack {len(missing)} tensors of the index, such as {missing[0]}",
+            where=index,
+            remedy="download the folder again",
+        )
+    return state
+
+
+def _read_piece(path: Path) -> State:
+    """The tensors of one file of several. Alone, it may hold one tower only."""
+    if not path.is_file():
+        remedy = "download the folder again, with all files that its index names"
+        raise DamagedData("a file of the sharded weights is missing", where=path, remedy=remedy)
+    return load_file(path) if path.suffix == ".safetensors" else _only_tensors(_read_torch(path), path)
+
+
+_READERS: dict[str, Callable[[Path], State]] = {
+    "safetensors": load_file,
+    "sharded": _read_sharded,
+    "torchscript": _read_script,
+    "torch": lambda path: _only_tensors(_read_torch(path), path),
+}
