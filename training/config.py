@@ -14,6 +14,7 @@ from training.config_groups import (
     AdaptConfig,
     CheckpointConfig,
     DataConfig,
+    DistillConfig,
     HardwareConfig,
     LogConfig,
     LossConfig,
@@ -44,7 +45,7 @@ class TrainConfig(Config):
         default_factory=LossConfig, description="the loss, and which pairs of image and text are positive"
     )
     optimizer: OptimizerConfig = Field(
-        default_factory=OptimizerConfig, description="AdamW: learning rate, decay and limits"
+        default_factory=OptimizerConfig, description="the optimizer: learning rate, decay and limits"
     )
     schedule: ScheduleConfig = Field(
         default_factory=ScheduleConfig,
@@ -53,6 +54,7 @@ class TrainConfig(Config):
     adapt: AdaptConfig = Field(
         default_factory=AdaptConfig, description="fine-tuning that preserves what the base model learned"
     )
+    distill: DistillConfig = Field(default_factory=DistillConfig, description="learning from a larger model")
     hardware: HardwareConfig = Field(
         default_factory=HardwareConfig,
         description="where and how the run is computed; these fields change the result only by rounding",
@@ -170,6 +172,18 @@ class TrainConfig(Config):
                 "some sources have a weight and others none: give each one, those of `shardsets` in "
                 "data.weights"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _slices_fit(self) -> TrainConfig:
+        if self.hardware.strategy == "fsdp":
+            if self.optimizer.name in ("muon", "adamw8bit"):
+                raise ValueError(
+                    f"optimizer.name {self.optimizer.name} needs whole weights: set hardware.strategy to "
+                    "ddp, or optimizer.name to adamw or lion"
+                )
+            if self.hardware.sync_batch_norm:
+                raise ValueError("hardware.sync_batch_norm needs whole weights: set hardware.strategy to ddp")
         return self
 
     @model_validator(mode="after")

@@ -140,6 +140,13 @@ class ModelConfig(Config):
         description="tokens of a text that the model reads, where it differs from the architecture's; the "
         "dry run shows how many captions are cut",
     )
+    patch_dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of an image's patches that each training step leaves out (FLIP), in ViTs; half of "
+        "them halves the time of the image tower",
+    )
     resize_mode: Literal["squash", "shortest", "longest"] | None = Field(
         None, description="how pictures become square; the model's own way if not given"
     )
@@ -158,17 +165,41 @@ class LossConfig(Config):
         default_factory=list, description="further relations that count as the same caption: group, iconclass"
     )
     max_logit_scale: float = Field(100.0, gt=1, description="the logit scale is kept below this")
+    max_logit_bias: float | None = Field(
+        None, gt=0, description="the logit bias is kept between minus this and this"
+    )
+    z_loss: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the squared logarithm of each softmax's sum, which keeps logits of long runs "
+        "small; 1e-4 is usual",
+    )
+
+    @model_validator(mode="after")
+    def _terms_fit(self) -> LossConfig:
+        if self.z_loss and self.function == "siglip":
+            raise ValueError(
+                "z_loss is for the softmax of function clip; for siglip set max_logit_bias and "
+                "max_logit_scale"
+            )
+        return self
 
 
 class OptimizerConfig(Config):
-    """AdamW: learning rate, decay and limits."""
+    """The optimizer: learning rate, decay and limits."""
 
+    name: Literal["adamw", "lion", "muon", "adamw8bit"] = Field(
+        "adamw",
+        description="lion wants a third to a tenth of adamw's learning rate and 3 to 10 times its decay; "
+        "muon is for the matrices of the layers, with adamw for the rest; adamw8bit needs bitsandbytes",
+    )
     learning_rate: float = Field(5e-4, gt=0, description="peak learning rate")
     weight_decay: float = Field(
         0.1, ge=0, description="of matrices; norms, biases and embeddings are not decayed"
     )
-    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first decay rate")
-    beta2: float = Field(0.98, ge=0, lt=1, description="AdamW's second decay rate")
+    beta1: float = Field(0.9, ge=0, lt=1, description="first decay rate of AdamW and Lion")
+    beta2: float = Field(0.98, ge=0, lt=1, description="second decay rate of AdamW and Lion")
+    momentum: float = Field(0.95, ge=0, lt=1, description="Muon's momentum")
     epsilon: float = Field(1e-6, gt=0, description="AdamW's epsilon")
     clip_grad_norm: float | None = Field(1.0, gt=0, description="gradients are scaled down to this norm")
     max_bad_steps: int = Field(
@@ -207,6 +238,15 @@ class ScheduleConfig(Config):
                 f"warmup {self.warmup} and cooldown {self.cooldown} are more than all steps together"
             )
         return self
+
+
+class DistillConfig(Config):
+    """Learning from a larger model."""
+
+    model: str | None = Field(
+        None, description="the teacher: a model directory, hf-hub:ID, or NAME:TAG; none if not given"
+    )
+    weight: float = Field(1.0, gt=0, description="weight of the distillation next to the contrastive loss")
 
 
 class AdaptConfig(Config):
@@ -273,6 +313,11 @@ class HardwareConfig(Config):
     )
     compile: bool = Field(
         False, description="compile the towers with torch.compile; the first steps take minutes"
+    )
+    sync_batch_norm: bool = Field(
+        False,
+        description="statistics of batch norms over all ranks, for ResNets on GPUs; unlike the other fields "
+        "here, it changes the result",
     )
     num_threads: int | None = Field(
         None, ge=1, description="CPU threads of a rank; all cores divided by the ranks if not given"

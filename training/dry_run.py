@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from training.data.loader import Batch
 from training.data.long_captions import LongTexts, token_counts
+from training.distill import load_teacher
 from training.hardware import autocast, device_of, resolve_precision, set_threads
 from training.model import num_parameters
 from training.module import ContrastiveModule, quick_attention
+from training.optimizer import state_bytes
 from training.plan import Plan, load_for_training, make_dataset
 
 FLOAT_BYTES = 4
@@ -55,10 +57,11 @@ def measure(plan: Plan) -> dict[str, Any]:
     precision = resolve_precision(config.hardware.precision, device)
     threads = set_threads(config.hardware.num_threads, config.hardware.devices if device.type == "cpu" else 1)
     loaded = load_for_training(config.model, config.loss, config.seed)
-    module = ContrastiveModule(loaded, recipe).to(device)
+    teacher = load_teacher(config.distill, loaded)
+    module = ContrastiveModule(loaded, recipe, teacher).to(device)
     share = config.schedule.batch_size // plan.num_ranks
     micro = min(config.hardware.micro_batch_size or share, share)
-    dataset = make_dataset(plan, loaded)
+    dataset = make_dataset(plan, loaded, teacher=teacher)
     optimizer = module.configure_optimizers()
 
     def trial(num: int) -> Trial:
@@ -91,21 +94,28 @@ def measure(plan: Plan) -> dict[str, Any]:
         "precision": precision,
         "samples_per_second": rate,
         "seconds": plan.last_step * config.schedule.batch_size / rate,
-        "memory_mb": memory_estimate(plan, loaded.model, tried.activation_bytes),
+        "memory_mb": memory_estimate(
+            plan,
+            loaded.model,
+            tried.activation_bytes,
+            num_parameters(teacher.model) * FLOAT_BYTES if teacher else 0,
+        ),
         "disk_mb": disk_estimate(plan, loaded.model),
     }
 
 
-def memory_estimate(plan: Plan, model: nn.Module, activation_bytes: float) -> dict[str, float]:
-    """The megabytes that a rank needs: weights, gradients with AdamW's moments (and
+def memory_estimate(
+    plan: Plan, model: nn.Module, activation_bytes: float, teacher_bytes: int = 0
+) -> dict[str, float]:
+    """The megabytes that a rank needs: weights (with a teacher's), gradients with the optimizer's state (and
     the average), activations.
     """
     config = plan.config
     num_slices = plan.num_ranks if config.hardware.strategy == "fsdp" else 1
-    learning = _num_trainable(model) * FLOAT_BYTES
+    learning = _num_trainable(model) * FLOAT_BYTES * (1 + bool(config.adapt.ema_decay))
     parts = {
-        "weights": num_parameters(model) * FLOAT_BYTES / num_slices,
-        "learning": learning * (3 + bool(config.adapt.ema_decay)) / num_slices,
+        "weights": num_parameters(model) * FLOAT_BYTES / num_slices + teacher_bytes,
+        "learning": (learning + state_bytes(model, config.optimizer)) / num_slices,
         "activations": activation_bytes,
     }
     found = {name: size / 1e6 for name, size in parts.items()}
@@ -113,15 +123,15 @@ def memory_estimate(plan: Plan, model: nn.Module, activation_bytes: float) -> di
 
 
 def disk_estimate(plan: Plan, model: nn.Module) -> float:
-    """The megabytes of the run's folder: checkpoints with all weights, and with the state of AdamW and of the
-    average for the trainable weights.
+    """The megabytes of the run's folder: checkpoints with all weights, and with the state of the optimizer
+    and the average for the trainable weights.
 
     This includes one checkpoint more than are kept, because the next is complete
     before the oldest is removed.
     """
     config = plan.config
-    learning = _num_trainable(model) * FLOAT_BYTES
-    checkpoint = num_parameters(model) * FLOAT_BYTES + learning * (2 + bool(config.adapt.ema_decay))
+    average = _num_trainable(model) * FLOAT_BYTES * bool(config.adapt.ema_decay)
+    checkpoint = num_parameters(model) * FLOAT_BYTES + average + state_bytes(model, config.optimizer)
     return checkpoint * (config.checkpoint.num_kept + 1) / 1e6
 
 
@@ -194,7 +204,8 @@ def _try(module: ContrastiveModule, optimizer: torch.optim.Optimizer, batches: l
         started = time.perf_counter()
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             images_BD, texts_BKD = module(batch)
-            loss = module.loss_of(images_BD, texts_BKD, module.scale(), module.bias(), batch)
+            taught = module.taught(batch, len(batch))
+            loss = module.loss_of(images_BD, texts_BKD, module.scale(), module.bias(), batch, taught)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if batch.rows_B.device.type == "cuda":

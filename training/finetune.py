@@ -21,8 +21,8 @@ from torch.nn.utils import parametrize
 
 from iconoclip.errors import BadInput, ConfigError
 from training.config_groups import AdaptConfig, HardwareConfig, Tower
-from training.layers import layer_depths, layer_place
-from training.optimizer import SCALARS, is_decayed
+from training.layers import layer_depths
+from training.optimizer import SCALARS, is_layer_matrix
 from training.sharding import gathered, own_part, sliced_like
 
 
@@ -118,8 +118,7 @@ def adapter_scale(adapt: AdaptConfig) -> float:
 
 def _layer_matrices(model: nn.Module, towers: Sequence[Tower]) -> Iterator[tuple[nn.Module, str]]:
     for name, parameter in model.named_parameters():
-        is_matrix = parameter.ndim == 2 and is_decayed(name, parameter)
-        if is_matrix and layer_place(name) is not None and tower_of(name) in towers:
+        if is_layer_matrix(name, parameter) and tower_of(name) in towers:
             owner, _, attribute = name.rpartition(".")
             yield model.get_submodule(owner), attribute
 

@@ -17,6 +17,7 @@ from iconoclip.config import digest
 from iconoclip.errors import TryAgainLater
 from iconoclip.rundir import RunDir
 from iconoclip.vocabulary import TrainingPrecision
+from training.batch_norm import synchronise
 from training.callbacks import (
     BadStepGuard,
     Checkpointer,
@@ -33,10 +34,11 @@ from training.checkpoint.background import BackgroundCheckpointIO
 from training.config import TrainConfig
 from training.config_groups import HardwareConfig
 from training.cost import EnergyMeter
-from training.data.loader import Ahead, Batch, make_loader
+from training.data.loader import Ahead, Batch, TrainingSamples, make_loader
 from training.data.long_captions import LongTexts, token_counts
 from training.data.sources import described, own_sets
 from training.data.verification import VerifiedShards
+from training.distill import load_teacher
 from training.half import Float16
 from training.hardware import device_of, resolve_precision, set_threads
 from training.launch import cluster_environment, rank_variables
@@ -97,7 +99,9 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     precision = resolve_precision(config.hardware.precision, device)
     set_threads(config.hardware.num_threads, config.hardware.devices if device.type == "cpu" else 1)
     loaded = load_for_training(config.model, config.loss, config.seed)
-    module = ContrastiveModule(loaded, plan.recipe)
+    teacher = load_teacher(config.distill, loaded)
+    module = ContrastiveModule(loaded, plan.recipe, teacher)
+    synchronise(module.model, config.hardware, device)
     first_step = checkpoints.step_of(found) if found else 0
     if is_first_rank:
         _open_run(run, plan, loaded, first_step, resuming=found is not None)
@@ -138,7 +142,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
                 stop,
             ],
         )
-        loader = _loader(plan, loaded, verified, first_step, trainer)
+        loader = _loader(plan, make_dataset(plan, loaded, verified, teacher), first_step, trainer)
         with machine_troubles(run.folder, SMALLER), contextlib.closing(files):
             trainer.fit(module, loader, ckpt_path=found, weights_only=True)
             saver.finish(trainer, module)
@@ -230,10 +234,10 @@ def _close_run(
 
 
 def _loader(
-    plan: Plan, loaded: LoadedModel, verified: VerifiedShards | None, first_step: int, trainer: pl.Trainer
+    plan: Plan, dataset: TrainingSamples, first_step: int, trainer: pl.Trainer
 ) -> DataLoader[Batch] | Ahead:
     return make_loader(
-        make_dataset(plan, loaded, verified),
+        dataset,
         plan.schedule,
         first_step=first_step,
         num_steps=plan.last_step,

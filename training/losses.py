@@ -97,12 +97,14 @@ class ContrastiveLoss:
         kind: "clip" (Radford et al. 2021, arXiv 2103.00020) or "siglip" (Zhai et al. 2023, arXiv 2303.15343).
         repeated: how related pairs count: "negative" as in open_clip, "ignore" (neither), or "positive"
             (several positives share the target, as in SupCon, Khosla et al. 2020, arXiv 2004.11362).
+        z_loss: for "clip": weight of the mean squared log-partition of the softmaxes (Chowdhery et al. 2022,
+            arXiv 2204.02311, section 5).
 
     A sample that occurs twice in a batch is never its own negative, whatever `repeated` is.
     """
 
-    def __init__(self, kind: Literal["clip", "siglip"], repeated: Repeated) -> None:
-        self.kind, self.repeated = kind, repeated
+    def __init__(self, kind: Literal["clip", "siglip"], repeated: Repeated, z_loss: float = 0.0) -> None:
+        self.kind, self.repeated, self.z_loss = kind, repeated, z_loss
 
     def __call__(
         self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, relations: Relations
@@ -130,6 +132,12 @@ class ContrastiveLoss:
             text_targets = self._targets(own_BG, same_row_BG, related_BG | carried_BG)
             text_logits_BG = logits(texts_BKD[:, k], images_GD, scale, bias)
             losses.append((_softmax(image_logits_BG, *targets) + _softmax(text_logits_BG, *text_targets)) / 2)
+            if self.z_loss:
+                parts = (
+                    _log_partition(image_logits_BG, targets[1]),
+                    _log_partition(text_logits_BG, text_targets[1]),
+                )
+                losses[-1] = losses[-1] + self.z_loss * sum(part.square().mean() for part in parts) / 2
         return torch.stack(losses).mean()
 
     def _own(self, num_own: int, num_all: int, device: torch.device) -> Tensor:
@@ -155,6 +163,11 @@ def _softmax(logits_BG: Tensor, positive_BG: Tensor, counts_BG: Tensor) -> Tenso
     log_share_BG = F.log_softmax(logits_BG.masked_fill(~counts_BG, float("-inf")), dim=-1)
     num_positives_B = positive_BG.sum(-1)
     return -(log_share_BG.masked_fill(~positive_BG, 0.0).sum(-1) / num_positives_B).mean()
+
+
+def _log_partition(logits_BG: Tensor, counts_BG: Tensor) -> Tensor:
+    """The logarithm of the softmax's denominator, [B]."""
+    return torch.logsumexp(logits_BG.masked_fill(~counts_BG, float("-inf")), dim=-1)
 
 
 def _sigmoid(logits_BG: Tensor, positive_BG: Tensor, counts_BG: Tensor) -> Tensor:

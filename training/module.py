@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
@@ -23,15 +23,23 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training import finetune, sharding
-from training.config_groups import AdaptConfig, HardwareConfig, LossConfig, OptimizerConfig, ScheduleConfig
+from training.config_groups import (
+    AdaptConfig,
+    DistillConfig,
+    HardwareConfig,
+    LossConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+)
 from training.data.loader import Batch
 from training.data.randomness import STEP, mix
+from training.distill import Taught, Teacher, distill_loss
 from training.finetune import MovingAverage
 from training.half import LossScaler
 from training.learning_rate import rate_factor
 from training.losses import ContrastiveLoss, Relations
 from training.model import LoadedModel, at_least_float32, encode_images
-from training.optimizer import make_optimizer, parameter_groups
+from training.optimizer import check_optimizer, make_optimizer, parameter_groups
 from training.ranks import is_distributed
 from training.text import encode_texts
 
@@ -62,6 +70,7 @@ class Recipe:
     hardware: HardwareConfig
     seed: int
     num_steps: int
+    distill: DistillConfig = field(default_factory=DistillConfig)
 
 
 class ContrastiveModule(pl.LightningModule):
@@ -70,17 +79,22 @@ class ContrastiveModule(pl.LightningModule):
     Args:
         loaded: the model with its preprocess config.
         recipe: how it is trained.
+        teacher: a model to learn from, which is no part of the module.
     """
 
-    def __init__(self, loaded: LoadedModel, recipe: Recipe) -> None:
+    def __init__(self, loaded: LoadedModel, recipe: Recipe, teacher: Teacher | None = None) -> None:
         super().__init__()
+        check_optimizer(recipe.optimizer)
+        self.teacher = teacher
         self.automatic_optimization = False
         # Pixels have the layout of the JPEG decoder, channels last; convolutions are fastest if the
         # weights have the same layout.
         self.model: nn.Module = loaded.model.to(memory_format=torch.channels_last)
         self.recipe, self.num_steps = recipe, recipe.num_steps
         finetune.prepare(loaded.model, recipe.adapt, recipe.hardware)
-        self.contrastive_loss = ContrastiveLoss(recipe.loss.function, recipe.loss.repeated)
+        self.contrastive_loss = ContrastiveLoss(
+            recipe.loss.function, recipe.loss.repeated, recipe.loss.z_loss
+        )
         self.step = 0
         """The number of steps done, including skipped ones."""
         self.num_bad_steps = 0
@@ -101,7 +115,7 @@ class ContrastiveModule(pl.LightningModule):
     # Lightning's hooks
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW over the trainable parameters."""
+        """The optimizer over the trainable parameters."""
         optimizer, adapt = self.recipe.optimizer, self.recipe.adapt
         groups = parameter_groups(
             self.model,
@@ -109,8 +123,9 @@ class ContrastiveModule(pl.LightningModule):
             weight_decay=optimizer.weight_decay,
             layer_decay=adapt.layer_decay,
             unfreeze_steps=finetune.unfreeze_steps(self.model, adapt, self.num_steps),
+            muon=optimizer.name == "muon",
         )
-        return make_optimizer(groups, beta1=optimizer.beta1, beta2=optimizer.beta2, epsilon=optimizer.epsilon)
+        return make_optimizer(groups, optimizer)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Copy the batch to the device of this rank."""
@@ -132,7 +147,7 @@ class ContrastiveModule(pl.LightningModule):
         if is_finite:
             self._set_learning_rate()
             optimizer.step()  # type: ignore[union-attr]
-            self._clamp_logit_scale()
+            self._clamp_logits()
             if self.average:
                 self.average.update()
         elif not is_overflow:
@@ -185,7 +200,8 @@ class ContrastiveModule(pl.LightningModule):
         if micro >= len(batch):
             self._seed(0)
             images_BD, texts_BKD = self(batch)
-            loss = self.loss_of(images_BD, texts_BKD, self.scale(), self.bias(), batch)
+            taught = self.taught(batch, micro)
+            loss = self.loss_of(images_BD, texts_BKD, self.scale(), self.bias(), batch, taught)
             self.manual_backward(self._scaled(loss))
             return float(loss.detach())
         return self._backward_in_parts(batch, micro)
@@ -203,7 +219,9 @@ class ContrastiveModule(pl.LightningModule):
             texts_BKD,
             *(leaf.detach().requires_grad_() for leaf in (scale, bias) if leaf is not None),
         ]
-        loss = self.loss_of(leaves[0], leaves[1], leaves[2], leaves[3] if bias is not None else None, batch)
+        leaf_bias = leaves[3] if bias is not None else None
+        taught = self.taught(batch, micro)
+        loss = self.loss_of(leaves[0], leaves[1], leaves[2], leaf_bias, batch, taught)
         grads = torch.autograd.grad(loss, leaves)
         for number, (part, start) in enumerate(zip(parts, starts, strict=True)):
             is_last = number == len(parts) - 1
@@ -241,13 +259,27 @@ class ContrastiveModule(pl.LightningModule):
         """The logit bias, if the model has one."""
         return getattr(self.model, "logit_bias", None)
 
+    def taught(self, batch: Batch, size: int) -> Taught | None:
+        """The teacher's features of a batch, `size` samples at once, if there is a teacher."""
+        return self.teacher(batch, size) if self.teacher else None
+
     def loss_of(
-        self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, batch: Batch
+        self,
+        images_BD: Tensor,
+        texts_BKD: Tensor,
+        scale: Tensor,
+        bias: Tensor | None,
+        batch: Batch,
+        taught: Taught | None = None,
     ) -> Tensor:
         """This rank's share of the loss, in float32, whatever the precision of the features."""
         relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR, batch.carried_BM)
         with torch.autocast(images_BD.device.type, enabled=False):
-            return self.contrastive_loss(images_BD, texts_BKD, at_least_float32(scale), bias, relations)
+            scale = at_least_float32(scale)
+            loss = self.contrastive_loss(images_BD, texts_BKD, scale, bias, relations)
+            if taught is None:
+                return loss
+            return loss + self.recipe.distill.weight * distill_loss(images_BD, texts_BKD, scale, taught)
 
     def _scaled(self, loss: Tensor) -> Tensor:
         return loss * self.scaler.scale if self.scaler else loss
@@ -294,8 +326,11 @@ class ContrastiveModule(pl.LightningModule):
             group["lr"] = group["initial_lr"] * factor if self.step >= group["unfreeze_step"] else 0.0
 
     @torch.no_grad()
-    def _clamp_logit_scale(self) -> None:
+    def _clamp_logits(self) -> None:
         self.model.logit_scale.clamp_(0, math.log(self.recipe.loss.max_logit_scale))  # type: ignore[operator]
+        bias, limit = self.bias(), self.recipe.loss.max_logit_bias
+        if bias is not None and limit is not None:
+            bias.clamp_(-limit, limit)
 
     def mean_over_ranks(self, value: float) -> float:
         """The mean of a number over all ranks; every rank gets it."""

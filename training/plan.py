@@ -22,8 +22,10 @@ from training.data.order import Schedule
 from training.data.samples import Samples
 from training.data.sources import load_for
 from training.data.verification import VerifiedShards
+from training.distill import Teacher
 from training.model import Changes, LoadedModel, load_model
 from training.module import Recipe
+from training.patch_dropout import set_patch_dropout
 from training.schedule import make_schedule
 from training.world import World, asked_of
 
@@ -65,6 +67,7 @@ class Plan:
             config.hardware,
             config.seed,
             self.num_steps,
+            config.distill,
         )
 
 
@@ -107,11 +110,18 @@ def load_for_training(model: ModelConfig, loss: LossConfig, seed: int) -> Loaded
     refuse_captioner(model.name, loaded.model_config)
     if model.context_length:
         set_context_length(loaded, model.context_length)
+    if model.patch_dropout is not None:
+        set_patch_dropout(loaded, model.patch_dropout)
     start_sigmoid(loaded, loss)
     return loaded
 
 
-def make_dataset(plan: Plan, loaded: LoadedModel, verified: VerifiedShards | None = None) -> TrainingSamples:
+def make_dataset(
+    plan: Plan,
+    loaded: LoadedModel,
+    verified: VerifiedShards | None = None,
+    teacher: Teacher | None = None,
+) -> TrainingSamples:
     """The training samples, with captions and crops as the config sets them, from verified shards."""
     config, data, samples = plan.config, plan.config.data, plan.samples
     weights = caption_weights(
@@ -139,4 +149,5 @@ def make_dataset(plan: Plan, loaded: LoadedModel, verified: VerifiedShards | Non
         relations=config.loss.related_by,
         cache_megabytes=data.cache_decoded_mb,
         verified=verified,
+        teacher_tokenize=teacher.tokenize if teacher else None,
     )

@@ -120,10 +120,9 @@ def test_the_first_steps_from_clip_do_not_explode(tiny: Path, make_config: MakeC
     assert bias == pytest.approx(-10, abs=3e-3)
 
 
-def test_coca_is_refused_before_anything_is_trained(
-    make_config: MakeConfig, shapes_set: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "captioner.json"
+def captioner(folder: Path) -> Path:
+    """The config of a small CoCa model."""
+    path = folder / "captioner.json"
     values = json.loads(json.dumps(SMALL_MODEL))
     decoder = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
     values["model_cfg"] |= {"multimodal_cfg": decoder | {"attn_pooler_heads": 2}, "custom_text": True}
@@ -134,11 +133,21 @@ def test_coca_is_refused_before_anything_is_trained(
     }
     values["model_cfg"]["text_cfg"] |= {"embed_cls": True, "output_tokens": True}
     path.write_text(json.dumps(values))
+    return path
+
+
+def test_coca_is_refused_before_anything_is_trained(make_config: MakeConfig, tmp_path: Path) -> None:
+    path = captioner(tmp_path)
     for name in (str(path), "coca_ViT-L-14", "coca_ViT-B-32:laion2b_s13b_b90k"):
         for dry_run in (True, False):
             with pytest.raises(ConfigError, match=r"is a CoCa model.*no caption loss") as caught:
                 train(make_config(model=name, dry_run=dry_run))
             assert "open_clip_train" in caught.value.remedy
+
+
+@pytest.mark.long
+def test_coca_is_refused_on_two_ranks(shapes_set: Path, tmp_path: Path) -> None:
+    path = captioner(tmp_path)
     words = ["-m", "iconoclip.cli", "train", shapes_set, "--run_dir", tmp_path / "two", "--model.name", path]
     command = Command(
         [*words, "--hardware.devices", "2", "--hardware.device", "cpu", "--schedule.batch_size", "8"],

@@ -67,23 +67,23 @@ def test_a_run_in_float16_resumes_exactly(
     make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A scale that overflows float16's 65,504 at first. No bad step is allowed.
-    monkeypatch.setattr(half, "FIRST_SCALE", 2.0**19)
-    quick = QUICK | {"max_bad_steps": 0, "micro_batch_size": 3, "max_steps": 8, "checkpoint_every": 9}
+    monkeypatch.setattr(half, "FIRST_SCALE", 2.0**17)
+    quick = QUICK | {"max_bad_steps": 0, "micro_batch_size": 4, "max_steps": 5, "checkpoint_every": 9}
     whole = make_config(run_dir=tmp_path / "whole", **quick)
     train(whole)
     pieces = make_config(run_dir=tmp_path / "pieces", **quick)
-    train(changed(pieces, max_steps=3))
+    train(changed(pieces, max_steps=2))
     train(pieces)
     one, other = end_of(whole), end_of(pieces)
     assert all(torch.equal(one["state_dict"][name], other["state_dict"][name]) for name in one["state_dict"])
     scale = one["iconoclip"]["loss_scale"]["scale"]
-    assert scale == other["iconoclip"]["loss_scale"]["scale"] < 2.0**19
+    assert scale == other["iconoclip"]["loss_scale"]["scale"] < 2.0**17
     lines = [json.loads(line) for line in (whole.run_dir / "metrics.jsonl").read_text().splitlines()]
     # Each skipped step halves the scale, and is recorded.
     skipped = [line for line in lines if "overflowed" in line.get("event", "")]
-    assert scale == 2.0 ** (19 - len(skipped))
+    assert scale == 2.0 ** (17 - len(skipped))
     # By the end, some steps were applied.
-    assert 0 < len(skipped) < 8
+    assert 0 < len(skipped) < 5
     start = load_for_training(whole.model, whole.loss, whole.seed).model.state_dict()
     assert not torch.equal(one["state_dict"]["model.visual.proj"], start["visual.proj"])
 

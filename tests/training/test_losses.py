@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
@@ -11,7 +13,14 @@ from open_clip.loss import ClipLoss, SigLipLoss
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from iconoclip.errors import ConfigError
+from training.checkpoint.file import read_checkpoint
+from training.checkpoint.folder import latest_sound
+from training.config import TrainConfig
 from training.losses import ContrastiveLoss, Relations, Repeated
+from training.train import train
+
+from .conftest import config_of
 
 Kind = Literal["clip", "siglip"]
 
@@ -212,3 +221,27 @@ def test_the_same_sample_twice_is_never_its_own_negative(kind: Kind) -> None:
     # sigmoid(3).
     wanted = 0.0 if kind == "clip" else float(-F.logsigmoid(torch.tensor(3.0, dtype=torch.float64)))
     assert float(loss) == pytest.approx(wanted)
+
+
+def test_the_z_loss_by_hand() -> None:
+    images, texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[[0.6, 0.8]], [[0.0, 1.0]]])
+    relations = Relations(torch.arange(2), torch.arange(2)[:, None], torch.zeros(2, 0, dtype=torch.int64))
+    values = [
+        ContrastiveLoss("clip", "ignore", weight)(images, texts, torch.tensor(2.0), None, relations)
+        for weight in (0.0, 0.1)
+    ]
+    # Twice the similarities: an image's row (1.2, 0) and (1.6, 2); a text's row (1.2, 1.6) and (0, 2).
+    sums = [math.log(sum(map(math.exp, row))) for row in ((1.2, 0), (1.6, 2), (1.2, 1.6), (0, 2))]
+    expected = 0.1 * ((sums[0] ** 2 + sums[1] ** 2) / 2 + (sums[2] ** 2 + sums[3] ** 2) / 2) / 2
+    assert float(values[1] - values[0]) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ConfigError, match="z_loss is for the softmax"):
+        config_of(shardsets=["a"], run_dir="b", loss="siglip", **{"loss.z_loss": 1e-4})
+
+
+def test_the_bias_stays_in_its_bounds(make_config: Callable[..., TrainConfig]) -> None:
+    config = make_config(loss="siglip", max_steps=1, validation_split="none", **{"loss.max_logit_bias": 4.0})
+    train(config)
+    path, _ = latest_sound(config.run_dir / "checkpoints")
+    assert path
+    # It starts at -10.
+    assert read_checkpoint(path)["state_dict"]["model.logit_bias"].item() == -4

@@ -21,6 +21,7 @@ from training.checkpoint.file import read_checkpoint
 from training.checkpoint.folder import latest_sound
 from training.config import TrainConfig
 from training.data.samples import load
+from training.distill import Taught, distill_loss
 from training.losses import ContrastiveLoss, Relations
 from training.train import train
 
@@ -44,6 +45,9 @@ def batch() -> tuple[Any, ...]:
 
 def gradients(kind: Any, repeated: Any, part: slice) -> dict[str, torch.Tensor]:
     images, texts, relations = batch()
+    teacher = Taught(
+        F.normalize(texts[:, 0] + 1, dim=-1), F.normalize(texts, dim=-1), torch.tensor(5.0).double()
+    )
     leaves = {
         "images": images[part],
         "texts": texts[part],
@@ -53,17 +57,19 @@ def gradients(kind: Any, repeated: Any, part: slice) -> dict[str, torch.Tensor]:
     for leaf in leaves.values():
         leaf.requires_grad_()
     own = Relations(relations.rows_B[part], relations.texts_BK[part], relations.labels_BR[part])
-    loss = ContrastiveLoss(kind, repeated)(
-        F.normalize(leaves["images"], dim=-1), F.normalize(leaves["texts"], dim=-1), leaves["scale"],
-        leaves["bias"] if kind == "siglip" else None, own,
-    )  # fmt: skip
+    unit = F.normalize(leaves["images"], dim=-1), F.normalize(leaves["texts"], dim=-1)
+    if kind == "distill":
+        loss = distill_loss(*unit, leaves["scale"], Taught(teacher[0][part], teacher[1][part], teacher[2]))
+    else:
+        bias = leaves["bias"] if kind == "siglip" else None
+        loss = ContrastiveLoss(kind, repeated)(*unit, leaves["scale"], bias, own)
     loss.backward()
     return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None} | {
         "loss": loss.detach()
     }
 
 
-CASES = [("clip", "negative"), ("clip", "ignore"), ("siglip", "positive")]
+CASES = [("clip", "negative"), ("clip", "ignore"), ("siglip", "positive"), ("distill", None)]
 
 
 def one_rank(rank: int, port: int, folder: str) -> None:

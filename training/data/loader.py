@@ -11,8 +11,8 @@ import queue
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,8 @@ class Batch:
     """int64, one column for each further relation (group, notations); equal values are related"""
     carried_BM: Tensor
     """int64, the numbers of the texts of the first M captions of each image, filled up with -1"""
+    teacher_tokens_BKL: Tensor | None = field(default=None, kw_only=True)
+    """int64 token ids for a teacher with another tokenizer"""
     damaged: tuple[tuple[int, int, str], ...] = field(default=(), kw_only=True)
     """rows whose pictures cannot be decoded, the row that took each one's place, and the reason"""
     problem: IconoclipError | None = field(default=None, kw_only=True)
@@ -70,18 +72,25 @@ class Batch:
 
     def to(self, device: torch.device, non_blocking: bool = True) -> Batch:
         """The batch with its tensors on a device."""
-        return self._with(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors())
+        return self._with(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory, for faster copies to a GPU."""
-        return self._with(tensor.pin_memory() for tensor in self._tensors())
+        return self._with(Tensor.pin_memory)
 
     def part(self, start: int, end: int) -> Batch:
         """The samples from `start` up to `end`."""
-        return Batch(*(tensor[start:end] for tensor in self._tensors()))
+        part = self._with(lambda tensor: tensor[start:end])
+        return replace(part, damaged=(), problem=None)
 
-    def _with(self, tensors: Iterable[Tensor]) -> Batch:
-        return Batch(*tensors, damaged=self.damaged, problem=self.problem)
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        teachers = self.teacher_tokens_BKL
+        return Batch(
+            *map(change, self._tensors()),
+            teacher_tokens_BKL=None if teachers is None else change(teachers),
+            damaged=self.damaged,
+            problem=self.problem,
+        )
 
     def _tensors(self) -> tuple[Tensor, ...]:
         return self.images_BSS3, self.tokens_BKL, self.rows_B, self.texts_BK, self.labels_BR, self.carried_BM
@@ -106,6 +115,7 @@ class TrainingSamples(Dataset[Batch]):
         relations: those of "group" and "iconclass" that relate samples in addition to equal text.
         cache_megabytes: memory for decoded images in each process; unused if the whole set does not fit.
         verified: compares each shard with its checksum before it is read; not done if None.
+        teacher_tokenize: the same as `tokenize` for a teacher with another tokenizer, if there is one.
     """
 
     def __init__(
@@ -119,8 +129,9 @@ class TrainingSamples(Dataset[Batch]):
         relations: Sequence[str] = (),
         cache_megabytes: int = 0,
         verified: VerifiedShards | None = None,
+        teacher_tokenize: Tokenize | None = None,
     ) -> None:
-        self.samples = samples
+        self.samples, self._teacher_tokenize = samples, teacher_tokenize
         self._captions, self._crop, self._tokenize, self._seed = captions, crop, tokenize, seed
         columns = {"group": samples.group_N, "iconclass": samples.notation_N}
         self._labels_RN = [columns[name] for name in relations if name in columns]
@@ -166,6 +177,7 @@ class TrainingSamples(Dataset[Batch]):
                 np.stack(labels_BR, axis=1) if labels_BR else np.zeros((len(rows), 0), dtype=np.int64)
             ),
             torch.from_numpy(self._captions_of_all.texts_of(rows_B)),
+            teacher_tokens_BKL=self._teacher_token_ids(captions_BK),
             damaged=tuple(damaged),
         )
 
@@ -212,6 +224,13 @@ class TrainingSamples(Dataset[Batch]):
                 fresh = self._tokenize([text[number].as_py() for number in missing]).numpy()
                 self._tokens.update(zip(missing, fresh, strict=True))
             ids = torch.from_numpy(np.stack([self._tokens[number] for number in numbers]))
+        return ids.reshape(*captions_BK.shape, -1)
+
+    def _teacher_token_ids(self, captions_BK: npt.NDArray[np.int64]) -> Tensor | None:
+        if self._teacher_tokenize is None:
+            return None
+        text = self._captions_of_all.text
+        ids = self._teacher_tokenize([text[number].as_py() for number in captions_BK.reshape(-1).tolist()])
         return ids.reshape(*captions_BK.shape, -1)
 
 
