@@ -36,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # for each other: next to other work on the same cores, training then loses far more than its fair share
     # (benchmarks/train_next_to_work.py). On an idle machine there is hardly a difference.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if arguments[:1] in (["serve"], ["search"]):
+        # The products of one query are too small to share. The threads of numpy's OpenBLAS spin while they
+        # wait, and took as much processor time per query as the query itself.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Importing torch and Lightning makes many objects and hardly a cycle. With Python's threshold of 700,
     # looking for cycles takes a tenth of that time.
     gc.set_threshold(50_000, 20, 10)

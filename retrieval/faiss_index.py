@@ -34,6 +34,8 @@ MAX_EXACT_VECTORS = 50_000
 MAX_HNSW_VECTORS = 150_000
 # Below this many rows that pass a filter, all of them are compared.
 MAX_FILTERED_EXACT = 50_000
+# With so few, reading them alone is quicker than testing every row for being allowed.
+MAX_GATHERED = 1_000
 # In a large file, mapping the page of each row takes longer: so fewer, and up to so many rows are read alone.
 MAX_FILTERED_READ, MAX_READ_SINGLY = 5_000, 20_000
 # An approximate index proposes this many candidates per requested neighbour, and this many in addition: the
@@ -271,7 +273,7 @@ class Segment:
         if not num:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         num_passing = 0 if mask_N is None else int(mask_N.sum())
-        if mask_N is not None and self._pages.are_many and num_passing <= MAX_READ_SINGLY:
+        if mask_N is not None and num_passing <= (MAX_READ_SINGLY if self._pages.are_many else MAX_GATHERED):
             allowed = np.flatnonzero(mask_N)
             scores_C = self.vectors(allowed) @ query_D
             order = top_order(scores_C, num)

@@ -109,4 +109,4 @@ class LazyModel:
         # Imported here: torch takes seconds to import, and listing or keyword search does not need it.
         from retrieval.encode.encoder import Encoder
 
-        return Encoder(self.folder)
+        return Encoder(self.folder, for_queries=True)

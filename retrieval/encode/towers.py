@@ -1,10 +1,11 @@
 """The two towers of an open_clip model at inference, without computations that do not affect the result.
 
-Three savings, each exact up to rounding. They use public torch calls only:
+Four savings, each exact up to rounding. They use public calls only:
 
 - The state of a causal text tower at a token depends only on the tokens before it: padding after the last
   token is left out.
 - A tower that pools one token needs no other token's output from the last block.
+- The few tokens of a query are multiplied by matrices that are packed once (text_graph.py).
 - The first layer of an image tower can take bytes directly when the normalisation is folded into it.
 
 Shapes: B images or texts in a batch, L tokens, D features, H and W pixels, C channels, O and I outputs and
@@ -20,25 +21,60 @@ import torch
 from torch import nn
 
 
-def text_features(model: Any, tokens_BL: torch.Tensor) -> torch.Tensor:
-    """Text features [B, D], not normalised. In a causal tower, padding after the last token is left out, and
-    the last block computes only the pooled token.
+class TextTower:
+    """The text side of a model, from tokens to features.
+
+    Args:
+        model: any open_clip model, already in its final precision and on its device.
     """
-    tower = getattr(model, "text", model)
-    pool = getattr(model, "text_pool_type", getattr(tower, "pool_type", None))
-    eos_id: Any = getattr(model, "text_eos_id", getattr(tower, "eos_id", None))
-    if not _is_plain_causal(tower) or pool not in ("argmax", "eos"):
-        return model.encode_text(tokens_BL)  # type: ignore[no-any-return]
-    ends_B = tokens_BL.argmax(-1) if pool == "argmax" else tokens_BL.eq(eos_id).int().argmax(-1)
-    length = int(ends_B.max()) + 1
-    x_BLD = tower.token_embedding(tokens_BL[:, :length]) + tower.positional_embedding[:length]
-    mask_LL = tower.attn_mask[:length, :length].to(x_BLD.dtype)
-    # Layer norm treats each token separately, so only the pooled token needs it.
-    pooled_BD = tower.ln_final(_one_token(tower.transformer, x_BLD, ends_B, mask_LL))
-    projection = tower.text_projection
-    if projection is None:
-        return pooled_BD  # type: ignore[no-any-return]
-    return projection(pooled_BD) if callable(projection) else pooled_BD @ projection  # type: ignore[no-any-return]
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._tower: Any = getattr(model, "text", model)
+        pool = getattr(model, "text_pool_type", getattr(self._tower, "pool_type", None))
+        self._eos_id: Any = getattr(model, "text_eos_id", getattr(self._tower, "eos_id", None))
+        self._ends_at_the_largest = pool == "argmax"
+        self._is_plain = _is_plain_causal(self._tower) and pool in ("argmax", "eos")
+        self._graph: Any = None
+
+    def prepare_for_queries(self) -> None:
+        """Pack the matrices for texts of one query each, if the tower gains from it."""
+        # Imported here: only a service needs onnxruntime.
+        from retrieval.encode.text_graph import TextGraph, fits
+
+        if self._is_plain and fits(self._tower):
+            self._graph = TextGraph(self._tower)
+
+    def __call__(self, tokens_BL: torch.Tensor, *, is_query: bool = False) -> torch.Tensor:
+        """Text features [B, D], not normalised. In a causal tower, padding after the last token is left out,
+        and the last block computes only the pooled token. `is_query` says that the texts are few: each is
+        then encoded alone.
+        """
+        if not self._is_plain:
+            return self._model.encode_text(tokens_BL)  # type: ignore[no-any-return]
+        tower = self._tower
+        if self._ends_at_the_largest:
+            ends_B = tokens_BL.argmax(-1)
+        else:
+            ends_B = tokens_BL.eq(self._eos_id).int().argmax(-1)
+        if is_query and self._graph is not None:
+            last = [self._last_token(tokens_BL[row, : end + 1]) for row, end in enumerate(ends_B.tolist())]
+            pooled_BD = tower.ln_final(torch.cat(last))
+        else:
+            length = int(ends_B.max()) + 1
+            x_BLD = tower.token_embedding(tokens_BL[:, :length]) + tower.positional_embedding[:length]
+            mask_LL = tower.attn_mask[:length, :length].to(x_BLD.dtype)
+            # Layer norm treats each token separately, so only the pooled token needs it.
+            pooled_BD = tower.ln_final(_one_token(tower.transformer, x_BLD, ends_B, mask_LL))
+        projection = tower.text_projection
+        if projection is None:
+            return pooled_BD  # type: ignore[no-any-return]
+        return projection(pooled_BD) if callable(projection) else pooled_BD @ projection  # type: ignore[no-any-return]
+
+    def _last_token(self, tokens_L: torch.Tensor) -> torch.Tensor:
+        tower, length = self._tower, len(tokens_L)
+        x_LD = tower.token_embedding(tokens_L) + tower.positional_embedding[:length]
+        return self._graph(x_LD, tower.attn_mask[:length, :length])  # type: ignore[no-any-return]
 
 
 def _is_plain_causal(tower: Any) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.generation.word_index import close_pair, closeness_in
+from retrieval.generation.word_index import close_pair, is_close
 from retrieval.generation.word_lookup import (
     MAX_ROWS_READ,
     Lookup,
@@ -27,6 +27,7 @@ from retrieval.generation.word_lookup import (
     Years,
     among,
     read_rows,
+    united,
 )
 
 Mask = npt.NDArray[np.bool_]
@@ -34,7 +35,7 @@ Floats = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.uint32]
 
 # Comparing the order of the words of an item takes some microseconds.
-MAX_ROWS_COMPARED = 1_000
+MAX_ROWS_COMPARED = 500
 # An item need not have a word that more than half of the items have, such as an article.
 COMMON_SHARE = 0.5
 # A word is taken for a name if it is in the makers' names at least as often as elsewhere.
@@ -187,7 +188,7 @@ def evidence(
     unknown = tuple(word for word, each in found.items() if not each.num)
     read_rows(source, found.values())
     called = source.rows_with((digest,), "identifiers") if digest else np.zeros(0, np.int64)
-    rows = _rows_of(list(found.values()), called)
+    rows = _rows_of(list(found.values()), called, source.num_items)
     if not len(rows):
         return replace(WordEvidence.none(), corrected=look_up.corrected, unknown=unknown)
     held_WM = np.stack([word.holds(rows) for word in found.values()])
@@ -228,9 +229,9 @@ def _needed(words: Sequence[Word], num_items: int) -> npt.NDArray[Any]:
     return needed_W if needed_W.any() else np.ones(len(needed_W), bool)
 
 
-def _rows_of(words: Sequence[Word], called: Rows) -> Rows:
+def _rows_of(words: Sequence[Word], called: Rows, num_items: int) -> Rows:
     """The rows that the words say anything about. Of a year alone these are all that were made in it."""
-    rows = np.unique(np.concatenate([*(word.rows for word in words if word.rows is not None), called]))
+    rows = united((*(word.rows for word in words if word.rows is not None), called), num_items)
     if not len(rows) and len(words) == 1 and words[0].mask_N is not None:
         return np.flatnonzero(words[0].mask_N)
     return rows
@@ -276,18 +277,22 @@ def _closeness(
     num_M = held_PM.sum(axis=0)
     best = np.flatnonzero(num_M)
     best = best[np.argsort(-num_M[best], kind="stable")[:MAX_ROWS_COMPARED]]
-    close_M = np.zeros(len(rows), np.float32)
     texts = source.texts(rows[best].tolist())
-    for place, text, held in zip(best.tolist(), texts, held_PM.T[best].tolist(), strict=True):
-        close_M[place] = closeness_in(text, list(compress(patterns, held)))
-    return np.asarray(close_M / (len(words) - 1), np.float32)
+    close_C = np.zeros(len(best), np.float32)
+    for pattern, held_M in zip(patterns, held_PM, strict=True):
+        held_C = held_M[best]
+        close_C[held_C] += [is_close(text, pattern) for text in compress(texts, held_C.tolist())]
+    close_M = np.zeros(len(rows), np.float32)
+    close_M[best] = close_C / (len(words) - 1)
+    return close_M
 
 
 def _exact(source: WordSource, words: Sequence[Word], rows: Rows) -> Mask:
     exact_M = np.ones(len(rows), bool)
     for word in words:
         if word.num <= MAX_ROWS_READ and word.terms != word.exact:
-            exact_M &= among(rows, source.rows_with(word.exact)) | ~word.holds(rows)
+            exact_rows = source.rows_with(word.exact) if word.exact_rows is None else word.exact_rows
+            exact_M &= among(rows, exact_rows) | ~word.holds(rows)
     return exact_M
 
 

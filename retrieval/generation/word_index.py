@@ -162,9 +162,9 @@ def clauses_of(record: Record) -> str:
     return f" , {' , '.join(words for part in parts if (words := _split(part)))} , "
 
 
-def closeness_in(text: str, pairs: Sequence[re.Pattern[str]]) -> int:
-    """How many of the pairs of words are close together in the text of `clauses_of`."""
-    return sum(pair.search(text) is not None for pair in pairs)
+def is_close(text: str, pair: re.Pattern[str]) -> bool:
+    """Whether a pair of words is close together in the text of `clauses_of`."""
+    return pair.search(text) is not None
 
 
 def close_pair(left: Sequence[str], right: Sequence[str]) -> re.Pattern[str]:

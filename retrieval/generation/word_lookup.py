@@ -56,7 +56,8 @@ class WordSource(Protocol):
 @dataclass
 class Word:
     """A word of the query: the terms that count as it, those of them that are no other form of it, the rows
-    that have one, how many these are, and whether `rows` are all of them.
+    that have one, how many these are, whether `rows` are all of them, and the rows that have one of `exact`,
+    as far as they were read.
     """
 
     terms: tuple[str, ...]
@@ -65,6 +66,7 @@ class Word:
     rows: Rows | None = None
     mask_N: Mask | None = None
     is_complete: bool = True
+    exact_rows: Rows | None = None
 
     def holds(self, rows: Rows) -> Mask:
         """Which of the rows have the word, bool [M]; `rows` ascend."""
@@ -101,17 +103,20 @@ class Lookup:
         mask_N = self.years(word) if self.years else None
         if num >= MAX_ROWS_READ:
             return Word(terms, (word,), min(num, source.num_items), mask_N=mask_N)
-        rows = source.rows_with(terms)
+        exact_rows = source.rows_with((word,))
+        rows = exact_rows
+        if others := terms[1:]:
+            rows = united((exact_rows, source.rows_with(others)), source.num_items)
         if len(rows) or (mask_N is not None and mask_N.any()):
-            if self.spelled is None:
-                self._note_other_spelling(word, terms)
-            return Word(terms, (word,), len(rows) if mask_N is None else int(mask_N.sum()), rows, mask_N)
+            if self.spelled is None and not len(exact_rows):
+                self._note_other_spelling(word, others)
+            num = len(rows) if mask_N is None else int(mask_N.sum())
+            return Word(terms, (word,), num, rows, mask_N, exact_rows=exact_rows)
         return self._instead_of(word) or Word(terms, (word,), 0, rows)
 
-    def _note_other_spelling(self, word: str, terms: tuple[str, ...]) -> None:
+    def _note_other_spelling(self, word: str, others: tuple[str, ...]) -> None:
         """Stemmers join some old spellings to today's (loewe, lowe): another spelling, not another form."""
-        same = tuple(term for term in terms[1:] if modern(term) == modern(word))
-        if same and not len(self.source.rows_with((word,), limit=1)):
+        if same := tuple(term for term in others if modern(term) == modern(word)):
             self.corrected[word] = same
 
     def _instead_of(self, word: str) -> Word | None:
@@ -151,6 +156,14 @@ def read_rows(source: WordSource, words: Iterable[Word]) -> None:
         if len(word.rows):
             num_read += len(word.rows)
             terms_read += word.terms
+
+
+def united(several: Iterable[Rows], num_items: int) -> Rows:
+    """The rows that are in any of several lists, in row order."""
+    has_some_N = np.zeros(num_items, bool)
+    for rows in several:
+        has_some_N[rows] = True
+    return np.flatnonzero(has_some_N)
 
 
 def among(rows: Rows, others: Rows) -> Mask:

@@ -11,13 +11,13 @@ Shapes: C hits, D dimensions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.backends.interface import Vectors
+from retrieval.backends.interface import Rows, Vectors
 from retrieval.generation.calibration import Statistics, curve_of, least_cosines, likelihoods
 from retrieval.generation.manifest import Calibration
 from retrieval.live.view import IndexView
@@ -90,3 +90,10 @@ def captions_by_chance(cosines_C: Vectors, sample_S: Vectors, num_captions: int)
     z_C = (cosines_C - float(sample_S.mean())) / deviation
     tails_C = np.array([0.5 * math.erfc(float(z) / math.sqrt(2)) for z in z_C])
     return np.asarray(1 / (1 + num_captions * tails_C), np.float32)
+
+
+def captions_of(rows: Rows, captions: Mapping[int, float]) -> Vectors:
+    """The likelihoods of the captions of some rows, 0 for rows that have none."""
+    if not captions:
+        return np.zeros(len(rows), np.float32)
+    return np.array([captions.get(row, 0.0) for row in rows.tolist()], np.float32)

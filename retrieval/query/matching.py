@@ -22,7 +22,9 @@ from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.manifest import Relevance
 from retrieval.generation.relevance import combined, least_log_odds
 from retrieval.live.view import IndexView
-from retrieval.query.judging import PictureJudge
+from retrieval.query.judging import PictureJudge, captions_of
+from retrieval.query.ranking import Ranked
+from retrieval.query.vector import QueryPart
 
 FIRST_DEPTH, DEEPER = 300, 8
 # Pictures that are read for one count, and the depth to which items without words are counted.
@@ -69,6 +71,7 @@ class Matcher:
         relevance: the weights that join words and pictures.
         judge: judges pictures, or None if the query has only words.
         captions: rows whose captions mean the text, with their likelihood.
+        compared: rows whose pictures were compared already, with their cosines.
     """
 
     view: IndexView
@@ -76,17 +79,23 @@ class Matcher:
     relevance: Relevance
     judge: PictureJudge | None
     captions: Mapping[int, float]
+    compared: Ranked
 
-    def among(self, among_N: Mask | None) -> Matching:
-        """The items that match among those of a mask, or among all."""
+    def among(self, among_N: Mask | None, nearest: float | None = None) -> Matching:
+        """The items that match among those of a mask, or among all.
+
+        Args:
+            among_N: the mask.
+            nearest: the cosine of the nearest picture in it, if it is known.
+        """
         allowed_N = np.ones(self.view.num_rows, bool) if among_N is None else among_N
         judge, words = self.judge, self.words
         if judge is not None and not judge.can_judge and not words.has_known_word:
             # Nothing says where the line is: everything is ordered, and nothing is left out.
             return Matching(allowed_N.copy(), np.zeros(len(allowed_N), bool), is_exact=False)
         rows_N = np.zeros(len(allowed_N), bool)
-        here = words.kept(allowed_N[words.rows])
-        rows_N[here.rows[self._with_words(here)]] = True
+        here = words if among_N is None else words.kept(allowed_N[words.rows])
+        rows_N[here.rows[self._with_words(here, nearest)]] = True
         by_words_N = np.zeros(len(allowed_N), bool)
         by_words_N[here.rows[here.is_full | here.is_called]] = True
         by_words_N &= rows_N
@@ -96,7 +105,7 @@ class Matcher:
             rows_N[self._without_words(here, without_N, judge)] = True
         return Matching(rows_N, by_words_N, bool((rows_N == by_words_N).all()))
 
-    def _with_words(self, words: WordEvidence) -> Mask:
+    def _with_words(self, words: WordEvidence, nearest: float | None) -> Mask:
         """Which of the items that have words match."""
         if self.judge is None:
             return np.asarray(combined(self.relevance, words, None) >= MIN_PROBABILITY)
@@ -108,10 +117,11 @@ class Matcher:
             matches_M = np.zeros(num, bool)
         unsure_M = ~matches_M & (highest_M >= MIN_PROBABILITY)
         if unsure_M.any():
-            matches_M[unsure_M] = self._with_picture(words.kept(unsure_M), words.has_called)
+            unsure = words.kept(unsure_M)
+            matches_M[unsure_M] = self._with_picture(unsure, words.has_called, nearest)
         return matches_M
 
-    def _with_picture(self, words: WordEvidence, has_called: bool) -> Mask:
+    def _with_picture(self, words: WordEvidence, has_called: bool, nearest: float | None) -> Mask:
         """Which items match whose words alone do not decide."""
         assert self.judge is not None
         part = self.judge.only_part
@@ -120,16 +130,25 @@ class Matcher:
             matches_M = np.zeros(len(words.rows), bool)
             matches_M[best_M] = self._judged(words.kept(best_M), has_called) >= MIN_PROBABILITY
             return matches_M
-        # No picture is nearer than the nearest, so most items need not be compared.
-        least_M = self.judge.least_cosines(part, least_log_odds(self.relevance, words))
-        _, nearest = self._cosines(words.rows, 1)
-        least_M[np.isin(words.rows, list(self.captions))] = -np.inf
-        chosen_M = self._first(least_M) & (least_M <= float(nearest[0]) + ROUNDING)
-        rows, cosines_C = self._cosines(words.rows[chosen_M], int(chosen_M.sum()))
+        rows, cosines_C = self._compared(words, part, nearest)
         by_picture_C = self._with_captions(rows, self.judge.of_cosines(part, cosines_C))
         about, _ = words.about(rows)
         scores_C = combined(self.relevance, about.among_called(has_called), by_picture_C)
         return np.isin(words.rows, rows[scores_C >= MIN_PROBABILITY])
+
+    def _compared(self, words: WordEvidence, part: QueryPart, nearest: float | None) -> tuple[Rows, Vectors]:
+        """The items whose pictures can make a difference, with the cosines of these."""
+        assert self.judge is not None
+        cosines_C = self.compared.cosines_of(words.rows)
+        if cosines_C is not None:
+            return words.rows, cosines_C
+        # No picture is nearer than the nearest, so most items need not be compared.
+        least_M = self.judge.least_cosines(part, least_log_odds(self.relevance, words))
+        if nearest is None:
+            nearest = float(self._cosines(words.rows, 1)[1][0])
+        least_M[np.isin(words.rows, list(self.captions))] = -np.inf
+        chosen_M = self._first(least_M) & (least_M <= nearest + ROUNDING)
+        return self._cosines(words.rows[chosen_M], int(chosen_M.sum()))
 
     @staticmethod
     def _first(keys_M: npt.NDArray[np.floating]) -> Mask:
@@ -154,8 +173,7 @@ class Matcher:
         return np.asarray(scores_C * (1 - self.judge.penalties(vectors_CD)), np.float32)
 
     def _with_captions(self, rows: Rows, by_picture_C: Vectors) -> Vectors:
-        by_caption_C = np.array([self.captions.get(row, 0.0) for row in rows.tolist()], np.float32)
-        return np.asarray(1 - (1 - by_picture_C) * (1 - by_caption_C), np.float32)
+        return np.asarray(1 - (1 - by_picture_C) * (1 - captions_of(rows, self.captions)), np.float32)
 
     def _without_words(self, words: WordEvidence, among_N: Mask, judge: PictureJudge) -> Rows:
         """The rows without any word that match by their picture or caption."""

@@ -11,6 +11,7 @@ Shapes: N rows, M items with words, C candidates.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import cast
 
@@ -20,10 +21,11 @@ from retrieval.backends.interface import Mask, Rows, Vectors
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.relevance import DEFAULT, combined
+from retrieval.generation.word_lookup import among
 from retrieval.live.view import IndexView
-from retrieval.query.judging import PictureJudge, captions_by_chance
+from retrieval.query.judging import PictureJudge, captions_by_chance, captions_of
 from retrieval.query.matching import Matcher, Matching
-from retrieval.query.ranking import Cursor, Entry
+from retrieval.query.ranking import Cursor, Entry, Ranked
 from retrieval.query.vector import QueryVector
 from retrieval.query.wording import asks_for_words
 from retrieval.questions import Query
@@ -34,6 +36,9 @@ WINDOW = 300
 MAX_JUDGED = 2_000
 FIRST_DEPTH = 2_000
 NUM_SAMPLED_CAPTIONS = 1_000
+# An approximate index rarely misses the nearest picture, and then not by as much as this cosine.
+MISSED = 0.02
+_NO_ROWS: Rows = np.zeros(0, np.int64)
 
 
 class Order:
@@ -69,8 +74,8 @@ class Order:
         self.all_words = all_words
         self.words = all_words if self._mask_N is None else all_words.kept(self._mask_N[all_words.rows])
         self._captions = self._by_captions()
-        self._matcher = Matcher(view, all_words, self._relevance, self._judge, self._captions)
         self._window = self._judged()
+        self._matcher = Matcher(view, all_words, self._relevance, self._judge, self._captions, self._window)
         self.best = self._best_shown()
         self.text = query.text or ""
 
@@ -94,24 +99,22 @@ class Order:
     # --- the window
     # ----------------------------------------------------------------------------------------------
 
-    def _judged(self) -> list[Entry]:
+    def _judged(self) -> Ranked:
         """The window: every candidate with its likelihood, the likeliest first."""
         if self._wanted is None or self._judge is None:
             return self._by_words_alone()
         near = self._near()
-        captions = self._captions
-        with_words = self._best_by_words()
-        rows = np.unique(np.concatenate([near, np.array(list(captions), np.int64), with_words]))
-        return self._entries_of(rows, set(near.tolist()), captions)
+        among_N = np.zeros(self._view.num_rows, bool)
+        for rows in (near, np.fromiter(self._captions, np.int64), self._best_by_words()):
+            among_N[rows] = True
+        return self._ranked(np.flatnonzero(among_N), near)
 
-    def _by_words_alone(self) -> list[Entry]:
+    def _by_words_alone(self) -> Ranked:
         words = self.words
         scores_M = combined(self._relevance, words, None)
         order = np.lexsort((words.rows, -words.in_title, -scores_M))
-        columns = (each[order].tolist() for each in (words.rows, words.is_full, scores_M))
-        return [
-            Entry(row, False, False, True, full, score) for row, full, score in zip(*columns, strict=True)
-        ]
+        no, yes = np.zeros(len(order), bool), np.ones(len(order), bool)
+        return Ranked(words.rows[order], no, no, yes, words.is_full[order], scores_M[order], None)
 
     def _best_by_words(self) -> Rows:
         words = self.words
@@ -138,14 +141,14 @@ class Order:
         sample_S = self._view.captions.vectors(sample) @ text_D
         return dict(zip(rows, captions_by_chance(cosines_C, sample_S, num).tolist(), strict=True))
 
-    def _entries_of(self, rows: Rows, near: set[int], captions: dict[int, float]) -> list[Entry]:
-        """The entries of rows, the likeliest first."""
+    def _ranked(self, rows: Rows, near: Rows) -> Ranked:
+        """Rows, which ascend, as an order; `near` are those that are near by meaning."""
         assert self._wanted is not None
         assert self._judge is not None
         vectors_CD = self._view.backend.vectors(rows)
         cosines_C = vectors_CD @ self._wanted.vector
         by_picture_C = self._judge.likelihoods(vectors_CD)
-        by_caption_C = np.array([captions.get(row, 0.0) for row in rows.tolist()], np.float32)
+        by_caption_C = captions_of(rows, self._captions)
         words, has_words_C = self.words.about(rows)
         scores_C = combined(self._relevance, words, 1 - (1 - by_picture_C) * (1 - by_caption_C))
         if self._judge.has_unwanted:
@@ -155,13 +158,15 @@ class Order:
             # A query with weighted examples is ordered by their weighted sum. Words have no such sum.
             order = np.lexsort((rows, -cosines_C))
             scores_C[order] = np.minimum.accumulate(scores_C[order])
-        # As lists first: numbers of numpy are slow one by one.
-        ordered = rows[order].tolist()
-        columns = (each[order].tolist() for each in (has_words_C, words.is_full, scores_C, cosines_C))
-        return [
-            Entry(row, row in near, row in captions, *each)
-            for row, *each in zip(ordered, *columns, strict=True)
-        ]
+        return Ranked(
+            rows=rows[order],
+            by_meaning=among(rows, near)[order],
+            by_caption=among(rows, np.fromiter(self._captions, np.int64))[order],
+            has_some_words=has_words_C[order],
+            has_every_word=words.is_full[order],
+            scores=np.asarray(scores_C[order], np.float32),
+            cosines=cosines_C[order],
+        )
 
     def _without_unwanted(self, scores_C: Vectors, vectors_CD: Vectors) -> Vectors:
         """The likelihood that items match and are not what is unwanted. Without a wanted part, nothing can be
@@ -175,17 +180,19 @@ class Order:
 
     def _best_shown(self) -> Entry | None:
         hidden = self._view.withdrawn | self._example_rows()
-        shown = (entry for entry in self._window if entry.row not in hidden)
-        return max(shown, key=lambda entry: entry.score, default=None)
+        return self._window.first(self._outside_of(hidden))
+
+    def _outside_of(self, hidden: AbstractSet[int]) -> Mask:
+        """Which rows of the window are not hidden."""
+        return ~np.isin(self._window.rows, np.fromiter(hidden, np.int64))
 
     @property
     def matches_well(self) -> bool | None:
         """Whether anything matches the query; None if unknown. A record that contains all of its words
         matches.
         """
-        if self.asks_for_words and any(
-            entry.has_every_word and entry.row not in self._view.withdrawn for entry in self._window
-        ):
+        full_C = self._window.has_every_word
+        if self.asks_for_words and (full_C & self._outside_of(self._view.withdrawn)).any():
             return True
         if self._judge is None:
             return self._has_match if self.asks_for_words else None
@@ -208,14 +215,16 @@ class Order:
     @cached_property
     def matching(self) -> Matching:
         """The items that match, within the filters."""
-        return self.matching_among(self._mask_N)
+        cosines_C = self._window.cosines
+        nearest = None if cosines_C is None or not len(cosines_C) else float(cosines_C.max()) + MISSED
+        return self.matching_among(self._mask_N, nearest)
 
-    def matching_among(self, among_N: Mask | None) -> Matching:
-        """The items that match among those of a mask, or among all."""
+    def matching_among(self, among_N: Mask | None, nearest: float | None = None) -> Matching:
+        """The items that match among those of a mask, or among all; `nearest` is the highest cosine in it."""
         allowed_N = self._bounded(among_N)
         if not self.is_ranked:
             return Matching.all_of(np.ones(self._view.num_rows, bool) if allowed_N is None else allowed_N)
-        return self._matcher.among(allowed_N)
+        return self._matcher.among(allowed_N, nearest)
 
     def entries(self) -> Iterator[Entry]:
         """Every entry in the order, including withdrawn ones."""
@@ -224,9 +233,10 @@ class Order:
             yield from (Entry(int(row), False) for row in rows)
             return
         matches_N = self.matching.rows_N
-        yield from (entry for entry in self._window if matches_N[entry.row])
+        matches_C = matches_N[self._window.rows]
+        yield from self._window.entries(matches_C)
         yield from self._others_that_match(matches_N)
-        yield from (entry for entry in self._window if not matches_N[entry.row])
+        yield from self._window.entries(~matches_C)
         if self._wanted is not None:
             yield from self._rest(self._wanted)
 
@@ -234,26 +244,21 @@ class Order:
         """The entries of given rows, in the order of the rows."""
         if not self.is_ranked:
             return [Entry(int(row), False) for row in rows]
-        found = {entry.row: entry for entry in self._judged_rows(np.unique(rows))}
-        return [found[int(row)] for row in rows]
-
-    def _judged_rows(self, rows: Rows) -> list[Entry]:
-        if self._wanted is not None:
-            return self._entries_of(rows, set(), self._captions)
-        entry_of = {entry.row: entry for entry in self._window}
-        return [entry_of.get(int(row)) or Entry(int(row), False, score=0.0) for row in rows]
+        judged = self._window if self._wanted is None else self._ranked(np.unique(rows), _NO_ROWS)
+        found = {entry.row: entry for entry in judged.entries(np.isin(judged.rows, rows))}
+        return [found.get(row) or Entry(row, False, score=0.0) for row in rows.tolist()]
 
     def _others_that_match(self, matches_N: Mask) -> Iterator[Entry]:
         """Items that match and are not in the window, those with the best words first. None is given a higher
         number than those of the window.
         """
         left_N = matches_N.copy()
-        left_N[[entry.row for entry in self._window]] = False
+        left_N[self._window.rows] = False
         if not left_N.any():
             return
-        least = min((entry.score for entry in self._window if matches_N[entry.row]), default=1.0)
+        least = _lowest(self._window.scores[matches_N[self._window.rows]])
         for rows in self._in_steps(left_N):
-            for entry in self._entries_of(np.sort(rows), set(), self._captions):
+            for entry in self._ranked(np.sort(rows), _NO_ROWS).entries():
                 least = max(MIN_PROBABILITY, min(least, entry.score))
                 yield entry.with_score(least)
 
@@ -272,14 +277,15 @@ class Order:
         """The entries after the window, in steps that do not depend on how far the order is read. None is
         given a higher number than the window's last, as it was not compared with them.
         """
-        done = {entry.row for entry in self._window} | set(np.flatnonzero(self.matching.rows_N).tolist())
-        least = min((entry.score for entry in self._window), default=1.0)
+        left_N = ~self.matching.rows_N
+        left_N[self._window.rows] = False
+        least = _lowest(self._window.scores)
         depth = FIRST_DEPTH
         while True:
             rows, _ = self._view.backend.exact(wanted.vector, depth, self._mask_N)
-            new = np.array([row for row in rows.tolist() if row not in done], np.int64)
-            done.update(new.tolist())
-            for entry in self._entries_of(new, set(new.tolist()), {}) if len(new) else ():
+            new = np.sort(rows[left_N[rows]])
+            left_N[new] = False
+            for entry in self._ranked(new, new).entries() if len(new) else ():
                 least = min(least, entry.score)
                 yield entry.with_score(least)
             if len(rows) < depth:
@@ -290,3 +296,8 @@ class Order:
         """The rows of the items in the query: a user who asks for more like this one already has this one."""
         keys = {*self._query.like, *self._query.unlike}
         return {row for key in keys if (row := self._view.row_of(key)) is not None}
+
+
+def _lowest(scores_C: Vectors) -> float:
+    """The lowest score of the window, which none after it may exceed."""
+    return float(scores_C.min()) if len(scores_C) else 1.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from pydantic import Field, TypeAdapter
 
 from iconoclip.errors import BadInput
+from retrieval.backends.interface import Mask
 from retrieval.questions import Query
 
 MAX_CURSOR_CHARS = 500
@@ -38,6 +40,58 @@ class Entry(NamedTuple):
     def with_score(self, score: float) -> Entry:
         """The same with another score."""
         return self._replace(score=score)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Rows in order, and what is known of each, as columns: entries are made only of those that are read.
+
+    Args:
+        rows: the rows, the likeliest first, int64 [C].
+        by_meaning, by_caption, has_some_words, has_every_word: as in `Entry`, bool [C].
+        scores: the likelihoods, which never rise, float32 [C].
+        cosines: the cosines, or None without a picture or text to compare with, float32 [C].
+    """
+
+    rows: npt.NDArray[np.int64]
+    by_meaning: Mask
+    by_caption: Mask
+    has_some_words: Mask
+    has_every_word: Mask
+    scores: npt.NDArray[np.float32]
+    cosines: npt.NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def entries(self, chosen_C: Mask | None = None) -> Iterator[Entry]:
+        """The entries in order, or those of them that are chosen."""
+        places = np.arange(len(self.rows)) if chosen_C is None else np.flatnonzero(chosen_C)
+        return (self._entry(place) for place in places.tolist())
+
+    def first(self, chosen_C: Mask) -> Entry | None:
+        """The first entry of those that are chosen."""
+        return next(self.entries(chosen_C), None)
+
+    def cosines_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
+        """The cosines of some of the rows, or None if one of them is not here."""
+        if self.cosines is None or not len(self.rows):
+            return None
+        order = np.argsort(self.rows)
+        places = np.minimum(np.searchsorted(self.rows, rows, sorter=order), len(order) - 1)
+        found = order[places]
+        return self.cosines[found] if (self.rows[found] == rows).all() else None
+
+    def _entry(self, place: int) -> Entry:
+        return Entry(
+            int(self.rows[place]),
+            bool(self.by_meaning[place]),
+            bool(self.by_caption[place]),
+            bool(self.has_some_words[place]),
+            bool(self.has_every_word[place]),
+            float(self.scores[place]),
+            None if self.cosines is None else float(self.cosines[place]),
+        )
 
 
 def diversified(entries: list[Entry], vectors_CD: npt.NDArray[np.float32], diversity: float) -> list[Entry]:

@@ -15,9 +15,10 @@ from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirem
 from iconoclip.files import write_json
 from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
 from retrieval.config import EncodeConfig
-from retrieval.encode.encoder import Encoder, text_features
+from retrieval.encode.encoder import Encoder
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import decode, fit, prepare
+from retrieval.encode.towers import TextTower
 from retrieval.encode.verb import encode
 
 from .conftest import draw, record_of, samples_of, write_model, write_shardset
@@ -84,10 +85,8 @@ class TestTexts:
         net = open_clip.create_model(f"local-dir:{folder}").eval()
         tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(list(self.TEXTS))
         with torch.inference_mode():
-            torch.testing.assert_close(
-                text_features(net, tokens), net.encode_text(tokens), atol=1e-5, rtol=1e-4
-            )
-            one = text_features(net, tokens[:1])
+            torch.testing.assert_close(TextTower(net)(tokens), net.encode_text(tokens), atol=1e-5, rtol=1e-4)
+            one = TextTower(net)(tokens[:1])
             torch.testing.assert_close(one, net.encode_text(tokens[:1]), atol=1e-5, rtol=1e-4)
 
     def test_a_tower_that_looks_both_ways_keeps_its_padding(self, tmp_path: Path) -> None:
@@ -105,7 +104,7 @@ class TestTexts:
         net = open_clip.create_model(f"local-dir:{folder}").eval()
         tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(list(self.TEXTS))
         with torch.inference_mode():
-            torch.testing.assert_close(text_features(net, tokens), net.encode_text(tokens))
+            torch.testing.assert_close(TextTower(net)(tokens), net.encode_text(tokens))
 
     def test_the_towers_give_what_open_clip_gives(self, model: Path) -> None:
         import open_clip

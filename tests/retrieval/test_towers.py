@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from iconoclip.embeddings import EmbeddingStore
-from retrieval.encode import encoder
-from retrieval.encode.towers import ImageTower, text_features
+from retrieval.encode import encoder, text_graph
+from retrieval.encode.towers import ImageTower, TextTower
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
 VISION = {
@@ -65,7 +65,37 @@ def test_the_text_tower_gives_open_clips_own_features(tower: Any, changes: dict[
         tokens_BL[row, :length] = torch.tensor([*[*range(1, 9), 1, 2, 3, 4][: length - 1], 9])
     with torch.inference_mode():
         for batch_BL in (tokens_BL, tokens_BL[1:2]):
-            torch.testing.assert_close(text_features(model, batch_BL), model.encode_text(batch_BL))
+            torch.testing.assert_close(TextTower(model)(batch_BL), model.encode_text(batch_BL))
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_graph_of_a_query_gives_open_clips_own_features(
+    quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(2)
+    monkeypatch.setattr(text_graph, "MIN_PARAMETERS", 0)
+    text = {
+        "context_length": 12,
+        "vocab_size": 10,
+        "width": 32,
+        "heads": 2,
+        "layers": 2,
+        "ls_init_value": 0.5,
+    }
+    model = open_clip.CLIP(32, VISION["resnet"], text, quick_gelu=quick).eval()
+    for block in model.transformer.resblocks:
+        # open_clip starts the biases at zero, which would hide one that is missing.
+        torch.nn.init.normal_(block.attn.in_proj_bias)
+        torch.nn.init.normal_(block.mlp.c_proj.bias)
+    tower = TextTower(model)
+    tower.prepare_for_queries()
+    assert tower._graph is not None
+    tokens_BL = torch.tensor([[1, 9, *[0] * 10], [1, 2, 3, 4, 5, 9, *[0] * 6], [*range(1, 9), 1, 2, 3, 9]])
+    with torch.inference_mode():
+        for batch_BL in (tokens_BL, tokens_BL[1:2]):
+            ours = tower(batch_BL, is_query=True)
+            torch.testing.assert_close(ours, model.encode_text(batch_BL), atol=1e-5, rtol=1e-4)
+        assert not text_graph.fits(model.bfloat16())
 
 
 def without(instructions: str) -> dict[str, str]:
@@ -97,7 +127,7 @@ def test_the_command_encodes_in_bfloat16_without_avx_512_and_says_what_that_cost
 EVERY_PRECISION = """
 import sys
 import numpy as np
-from retrieval.encode import encoder
+from retrieval.encode import encoder, text_graph
 encoder.MIN_PARAMETERS_FOR_BFLOAT16 = 0
 encoders = (encoder.Encoder(sys.argv[1], precision=each) for each in ("float32", "bfloat16", "auto"))
 plain, short, auto = encoders
