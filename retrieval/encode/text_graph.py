@@ -1,6 +1,6 @@
 """The blocks of a causal text tower under onnxruntime, for the text of one query.
 
-A query has about ten tokens. torch's products of ten rows with a large matrix pack that matrix anew each
+A query has about ten tokens. torch's products of ten rows with a large matrix pack that matrix again each
 time; onnxruntime packs the matrices once, when it loads them, and its products take half the processor time
 (docs/decisions/0004-search.md). The result is that of open_clip up to rounding.
 
@@ -135,7 +135,7 @@ class _Graph:
         return self._linear(joined, attention.out_proj.weight, attention.out_proj.bias)
 
     def _last(self, x: str) -> str:
-        """The last row, [1, D]."""
+        """The last row of x, as [1, D]."""
         return self._node("Gather", x, self._constant(np.array([-1], np.int64)), axis=0)
 
     def _norm(self, x: str, norm: nn.LayerNorm) -> str:
