@@ -2,9 +2,10 @@
 
 - config.yaml: the resolved config
 - env.json: Python, packages, platform
-- job.json: who runs it: the scheduler's job, the wandb id, the state
+- job.json: who runs it: the scheduler's job, the wandb id, the state, every start with its step
 - data.json: the digest of every shard set seen
 - metrics.jsonl: one JSON object per line; the authoritative copy, which wandb mirrors
+- nearest.jsonl: at each validation, the nearest captions of some pictures (training/evaluation/nearest.py)
 - checkpoints/
 """
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from iconoclip.config import Config, positional
 from iconoclip.verbs import resolve
+from iconoclip.watching import watch
 
 LEDGER_NAME = "ledger.sqlite"
 # The config model and the function of each, as text: iconoclip imports no stage.
@@ -25,13 +26,20 @@ class StatusConfig(Config):
         json_schema_extra=positional(),
     )
     json: bool = Field(False, description="print JSON: one object per harvest or run")  # type: ignore[assignment]
+    watch: bool = Field(
+        False, description="keep showing it until Ctrl-C; where there is no terminal, as text"
+    )
+    every_seconds: float = Field(5, description="seconds between two looks of `watch`", gt=0)
 
 
 def status(config: StatusConfig) -> int:
-    """Call the status function of the package that wrote the folder."""
+    """Call the status function of the package that wrote the folder, once or until Ctrl-C."""
     model, function = HARVEST_STATUS if is_harvest(config.folder) else RUN_STATUS
     show: Any = resolve(function)
-    return show(resolve(model).model_validate(config.model_dump())) or 0
+    once = resolve(model).model_validate(config.model_dump(include={"folder", "json"}))
+    if config.watch:
+        return watch(lambda: show(once), config.every_seconds)
+    return show(once) or 0
 
 
 def is_harvest(folder: Path) -> bool:

@@ -110,6 +110,11 @@ VERBS: dict[str, Verb] = {
         "training.config:ExportConfig",
         "training.export:export",
     ),
+    "report": Verb(
+        "show a training run as one HTML page: curves, scores, cost, restarts",
+        "training.run_report.config:ReportConfig",
+        "training.run_report.verb:report",
+    ),
     "seen": Verb(
         "tell whether a run has trained on given items", "training.config:SeenConfig", "training.seen:seen"
     ),

@@ -23,11 +23,11 @@ from typing import Any
 from pydantic import Field
 
 from iconoclip.config import Config, build, find_config, nearest, read_yaml
-from iconoclip.errors import ConfigError, IconoclipError
+from iconoclip.errors import ConfigError, IconoclipError, TryAgainLater
 from slurm import scheduler
 from slurm.config import ChainConfig, MailTypes, Placement, SubmitConfig
 from slurm.plan import in_words
-from slurm.submit import Submission, place, prepare
+from slurm.submit import Submission, WillNotRunError, place, prepare
 
 REFERENCE = re.compile(r"\{([a-z0-9][a-z0-9_-]*)\}")
 
@@ -69,6 +69,7 @@ def chain(config: ChainConfig) -> int:
     Raises:
         ConfigError: a step's fields do not fit, or the steps wait for each other in a circle.
         MissingRequirement: no SLURM on this machine (a dry run needs none).
+        TryAgainLater: a step failed before all others were submitted.
     """
     path = find_config(config.chain)
     values = {key: value for key, value in (("site", config.site), ("account", config.account)) if value}
@@ -82,9 +83,32 @@ def chain(config: ChainConfig) -> int:
             print(_line(name, submission))
         return 0
     scheduler.require("chain")
-    for submission in submissions.values():
-        place(submission, new_code=config.new_code)
+    if missing := _place_all(submissions, new_code=config.new_code):
+        raise TryAgainLater(
+            f"not submitted: {', '.join(missing)}, because a step that they need has failed meanwhile",
+            where=str(path),
+            remedy=f"`iconoclip status {described.folder}` names it; then run the chain again",
+        )
     return 0
+
+
+def _place_all(submissions: dict[str, Submission], *, new_code: bool) -> list[str]:
+    """Submit the steps in their order. A step may fail while later ones are still being submitted: SLURM then
+    drops those that wait for it, and no other can wait for these.
+
+    Returns:
+        the names of the steps that could not be submitted for this reason.
+    """
+    missing: dict[str, str] = {}
+    for name, submission in submissions.items():
+        try:
+            if set(submission.request.needs).isdisjoint(missing):
+                place(submission, new_code=new_code)
+                continue
+        except WillNotRunError:
+            pass
+        missing[submission.plan.run_dir] = name
+    return list(missing.values())
 
 
 def submissions_of(described: Chain, where: str) -> dict[str, Submission]:

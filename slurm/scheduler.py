@@ -13,6 +13,8 @@ from pathlib import Path
 from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
 
 SECONDS_TO_ANSWER = 60
+# What every command says where there is no slurm.conf.
+NO_CLUSTER = "configuration source"
 # squeue's fields: array job id (or job id), array task (or N/A), state, reason, time left, time limit, nodes,
 # job id.
 _FORMAT = "%F|%K|%T|%r|%N|%A"
@@ -81,12 +83,8 @@ def _message_of(done: subprocess.CompletedProcess[str]) -> str:
 
 def _refusal(done: subprocess.CompletedProcess[str], where: Path | str) -> Exception:
     message = _message_of(done)
-    if "configuration source" in message:
-        return MissingRequirement(
-            "this machine has SLURM's commands, but belongs to no cluster",
-            where=where,
-            remedy="log in to a cluster, or name its slurm.conf in $SLURM_CONF",
-        )
+    if NO_CLUSTER in message:
+        return _no_cluster()
     # Messages if slurmctld is down or overloaded; all others are about the request.
     if any(
         text in message for text in ("Unable to contact", "timed out", "Connection refused", "temporarily")
@@ -99,6 +97,13 @@ def _refusal(done: subprocess.CompletedProcess[str], where: Path | str) -> Excep
         where=where,
         remedy="`sinfo` lists the partitions, your project's manager knows account and qos; "
         "--dry-run shows the script",
+    )
+
+
+def _no_cluster() -> MissingRequirement:
+    return MissingRequirement(
+        "this machine has SLURM's commands, but belongs to no cluster",
+        remedy="log in to a cluster, or name its slurm.conf in $SLURM_CONF",
     )
 
 
@@ -132,8 +137,11 @@ def queue(user: str | None = None) -> list[QueuedJob]:
 
     Raises:
         TryAgainLater: the scheduler does not answer.
+        MissingRequirement: this machine belongs to no cluster.
     """
     done = _call("squeue", "--noheader", "--user", user or getpass.getuser(), "--format", _FORMAT)
+    if NO_CLUSTER in done.stderr:
+        raise _no_cluster()
     if done.returncode:
         raise TryAgainLater(f"squeue: {_message_of(done)}", remedy="try again in a while")
     return [_queued(line) for line in done.stdout.splitlines() if line.count("|") == _FORMAT.count("|")]

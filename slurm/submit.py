@@ -38,6 +38,10 @@ SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_TO_END = 120.0
 
 
+class WillNotRunError(ConfigError):
+    """A run that another one waits for is neither finished nor in the queue."""
+
+
 class Submission(NamedTuple):
     """The request that is submitted, and the plan of its job."""
 
@@ -114,7 +118,7 @@ def dependencies_of(needs: tuple[str, ...], job_ids: tuple[int, ...], *, ask: bo
     """The sbatch options that make a job wait: for runs that are not finished yet, and for plain jobs.
 
     Raises:
-        ConfigError: a run is not finished and has no job in the queue.
+        WillNotRunError: a run is not finished and has no job in the queue.
     """
     waiting = list(job_ids)
     queued = scheduler.queued_ids() if ask and needs else set()
@@ -123,7 +127,7 @@ def dependencies_of(needs: tuple[str, ...], job_ids: tuple[int, ...], *, ask: bo
             continue
         live = [job_id for job_id in needed.job_ids() if job_id in queued]
         if not live and ask:
-            raise ConfigError(
+            raise WillNotRunError(
                 "the run to wait for is neither finished nor in the queue",
                 where=needed.run.folder,
                 remedy=f"iconoclip resume {shlex.quote(str(needed.run.folder))}",

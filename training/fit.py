@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import socket
 import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader
@@ -39,6 +42,7 @@ from training.data.long_captions import LongTexts, token_counts
 from training.data.sources import described, own_sets
 from training.data.verification import VerifiedShards
 from training.distill import load_teacher
+from training.evaluation.nearest import NearestCaptions
 from training.half import Float16
 from training.hardware import device_of, resolve_precision, set_threads
 from training.launch import cluster_environment, rank_variables
@@ -122,7 +126,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
         saver = Checkpointer(run, when, stopwatch, files, first_step)
         verified = VerifiedShards(plan.samples.sets) if config.data.verify_shards else None
         facts = {"config": digest(config), "samples": plan.samples.identity, "first step": first_step}
-        validation = _validation(config, loaded, precision, recorder, stopwatch)
+        validation = _validation(config, loaded, precision, recorder, stopwatch, run)
         trainer = _trainer(
             config.hardware,
             run.folder,
@@ -170,10 +174,12 @@ def _validation(
     precision: TrainingPrecision,
     recorder: Recorder,
     stopwatch: Stopwatch,
+    run: RunDir,
 ) -> Validation:
     found = validation_samples(own_sets(config), config.validation, config.data.policy)
     fields = [name for name, weight in config.data.field_weights.items() if weight > 0]
-    return Validation(loaded, found, config.validation.every, fields, precision, recorder, stopwatch)
+    every, nearest = config.validation.every, NearestCaptions(run.folder)
+    return Validation(loaded, found, every, fields, precision, recorder, stopwatch, nearest)
 
 
 def _mirrors(run: RunDir, config: TrainConfig, first_step: int) -> list[Mirror]:
@@ -183,6 +189,12 @@ def _mirrors(run: RunDir, config: TrainConfig, first_step: int) -> list[Mirror]:
     if config.log.tensorboard:
         found.append(TensorBoardMirror(run, first_step))
     return found
+
+
+def _start(first_step: int) -> dict[str, Any]:
+    """What is remembered of each start of a run: when, where, and from which step."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return {"at": clock.wall_now(), "step": first_step, "host": socket.gethostname(), "job": job}
 
 
 def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, resuming: bool) -> None:
@@ -207,6 +219,7 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
     run.update_job(
         state="running",
         num_steps=plan.num_steps,
+        starts=[*run.job.get("starts", []), _start(first_step)],
         started_at=run.job.get("started_at", clock.wall_now()),
         config_digest=digest(plan.config),
         iconoclip=version("iconoclip"),

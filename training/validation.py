@@ -19,6 +19,7 @@ from training.data.loader import Batch
 from training.data.randomness import shuffled
 from training.data.samples import Samples, load
 from training.evaluation import embed, retrieval_score
+from training.evaluation.nearest import NearestCaptions
 from training.model import LoadedModel
 from training.module import ContrastiveModule, averaged, evaluating
 
@@ -48,6 +49,7 @@ class Validation(Callback):
         precision: of the forward passes.
         recorder: takes the values.
         stopwatch: is paused meanwhile.
+        nearest: records the nearest captions of some pictures.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class Validation(Callback):
         precision: TrainingPrecision,
         recorder: Recorder,
         stopwatch: Stopwatch,
+        nearest: NearestCaptions | None = None,
     ) -> None:
         self._loaded, self._found, self._every, self._fields = loaded, found, every, fields
         self._precision, self._recorder, self._stopwatch = precision, recorder, stopwatch
+        self._nearest = nearest
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -75,6 +79,8 @@ class Validation(Callback):
         found = self.measure(pl_module)
         if trainer.is_global_zero:
             self._recorder.record(step=pl_module.step, **found)
+            if self._nearest:
+                self._nearest.write(pl_module.step)
         self._stopwatch.pause()
 
     def measure(self, module: ContrastiveModule) -> dict[str, float]:
@@ -90,6 +96,8 @@ class Validation(Callback):
             )
             for queries in retrieval_score.choose_queries(samples, rows, fields=self._fields):
                 texts_TD = embed.embed_texts(module.model, queries.texts, self._loaded.tokenize, **options)
+                if self._nearest:
+                    self._nearest.see(queries, texts_TD, images_ND, samples, rows)
                 scored = retrieval_score.text_to_image(queries, texts_TD, images_ND)
                 for k in retrieval_score.CUTOFFS:
                     found[f"validation/{queries.language}/recall@{k}"] = metrics.recall_at_k(scored.ranks, k)

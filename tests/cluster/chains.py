@@ -103,7 +103,8 @@ def start_chain(cluster: LocalCluster, folder: Path, iiif: list[str], oai: str) 
     harvest = JobDir(folder / "runs" / "iiif")
     kill_task(cluster, harvest.run.folder, 1)
     _, errors = submitting.communicate(timeout=600)
-    assert submitting.returncode == 0, errors
+    # 75: the task failed before the last step was submitted.
+    assert submitting.returncode in (0, 75), errors
     wait_until(
         lambda: harvest.work_of(1).state == "failed" and harvest.work_of(0).state == "finished",
         "one task killed and the other finished",

@@ -23,6 +23,7 @@ from slurm.status import status
 from slurm.submit import cancel, resume
 from tests.slurm.checkouts import assert_frozen_code_ran, copy_checkout, write_merge
 
+from .conftest import COUNTING
 from .waiting import log_of, steps_of, wait_until, wait_until_finished
 
 # Timeouts for hanging jobs, not measurements: a shared machine may be slow.
@@ -196,9 +197,37 @@ def test_a_run_whose_srun_is_killed_is_requeued(
     assert steps_of(tmp_path / "run") == list(range(1, 31))
 
 
+def test_a_killed_stage_of_an_array_is_not_taken_for_another_task(
+    cluster: LocalCluster, submit_count: Submit, tmp_path: Path
+) -> None:
+    """The id of an array stands for all its tasks, and is also that of its last task alone."""
+    run = tmp_path / "run"
+    job_dir = submit_count(run, "num_steps=40", num_tasks=2)
+    wait_until(lambda: all(len(steps_of(run, f"-{task}")) > 2 for task in (0, 1)), "both started")
+    (array,) = job_dir.job_ids()
+    (job_id,) = (attempt.job_id for attempt in job_dir.work_of(1).attempts)
+    assert job_id == array
+    (stage,) = (
+        pid
+        for pid in cluster.processes(job_id)
+        if str(COUNTING).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        and Path(f"/proc/{pid}/comm").read_text().strip() not in ("srun", "bash", "slurm_script")
+    )
+    os.kill(stage, signal.SIGKILL)
+    wait_until(lambda: job_dir.work_of(1).state == "failed", "failed")
+    assert len(steps_of(run, "-0")) < 40
+    # And the other task, whose srun is killed, is requeued alone.
+    kill_all(cluster, job_dir.work_of(0).attempts[0].job_id, "srun")
+    wait_until(lambda: not job_dir.queued(), "over")
+    assert [attempt.stop for attempt in job_dir.work_of(0).attempts] == ["lost", "none"]
+    assert [attempt.exit_code for attempt in job_dir.work_of(1).attempts] == [137]
+    assert steps_of(run, "-0") == list(range(1, 41))
+
+
 def kill_all(cluster: LocalCluster, job_id: int, name: str) -> None:
-    """Kill the processes of a job that have this name."""
-    for pid in cluster.processes(job_id):
+    """Kill the processes of a job that have this name, the youngest first: a second process of srun would
+    end the stage when the first is gone, and then the run continues from its last checkpoint."""
+    for pid in sorted(cluster.processes(job_id), reverse=True):
         with contextlib.suppress(OSError):
             if Path(f"/proc/{pid}/comm").read_text().strip() == name:
                 os.kill(pid, signal.SIGKILL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iconoclip.errors import ConfigError
+from iconoclip.errors import ConfigError, TryAgainLater
 from slurm.chain import Chain, chain, filled_in, in_order, submissions_of
 from slurm.config import ChainConfig
 
@@ -103,3 +103,24 @@ def test_what_a_chain_sets_holds_for_steps_that_set_nothing_else(tmp_path: Path)
         ("a@b.example", "n1", "8G"),
         ("a@b.example", "n2", None),
     ]
+
+
+def test_a_step_that_fails_while_others_are_submitted_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first job has failed when the third is submitted: SLURM has dropped the second, and no job
+    may name it any more. The queue of this stub is always empty."""
+    monkeypatch.setenv("ICONOCLIP_SITE", "generic")
+    for name, line in (("sbatch", "echo 4"), ("squeue", ":")):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        f"folder: {tmp_path}/runs\nsteps:\n  one: {{stage: count}}\n  two: {{stage: count, after: [one]}}\n"
+        "  three: {stage: count, after: [two]}\n  other: {stage: count}\n"
+    )
+    with pytest.raises(TryAgainLater, match="not submitted: two, three, because") as caught:
+        chain(ChainConfig(chain=str(file)))
+    assert caught.value.exit_code == 75
+    assert capsys.readouterr().out.count("job 4") == 2

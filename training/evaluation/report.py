@@ -6,33 +6,40 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from babel import Locale, UnknownLocaleError
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from iconoclip.files import atomic_write
-from training.evaluation.examples import Example
+from training.charts import set_labels_apart
+
+if TYPE_CHECKING:
+    from training.evaluation.examples import Example
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map")
 # The size of the drawing of the curves, in its own units.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 48, 640, 12, 280
-LABEL_HEIGHT = 21
 DASHES = ("", "7 4", "2 4", "10 3 2 3")
+
+
+def environment(*folders: str) -> Environment:
+    """Templates of the packages `folders`, and those of this one; everything is escaped."""
+    packages = (*folders, "training.evaluation")
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(package, "templates") for package in packages]),
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
 
 
 def write_report(
     path: Path, evaluation: Mapping[str, Any], well: Sequence[Example], badly: Sequence[Example]
 ) -> None:
     """Write the report. Everything from a collection is escaped."""
-    # Autoescape for every template: captions come from outside.
-    environment = Environment(
-        loader=PackageLoader("training.evaluation", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("report.html").render(
+    # Captions come from outside.
+    page = environment().get_template("report.html").render(
         evaluation=evaluation, before=evaluation.get("before"), title=Path(evaluation["model"]).name,
         well=well, badly=badly, measures=MEASURES, curves=curves(evaluation), names=_names(evaluation),
     )  # fmt: skip
@@ -41,8 +48,13 @@ def write_report(
 
 
 def _names(evaluation: Mapping[str, Any]) -> dict[str, str]:
-    """The English name of each language; its tag if it has none."""
     tags = {*evaluation["languages"], *(tag for one in evaluation["zero_shot"].values() for tag in one)}
+    return language_names(tags)
+
+
+def language_names(tags: Iterable[str]) -> dict[str, str]:
+    """The English name of each language; its tag if it has none."""
+    tags = list(tags)
     names = {}
     for tag in tags:
         with contextlib.suppress(ValueError, UnknownLocaleError):
@@ -89,7 +101,7 @@ def curves(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
                 f"best {values[best]:.3f} at {weights[best]:.2f}",
             }
         )
-    _set_labels_apart(lines)
+    set_labels_apart(lines)
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "lines": lines,
         "ticks": [{"y": y(tick), "label": f"{tick:.2f}"} for tick in ticks],
@@ -104,11 +116,3 @@ def _axis(values: Sequence[float]) -> tuple[float, float, float]:
     low = math.floor(min(values) / step) * step
     high = math.ceil(max(values) / step) * step
     return low, max(high, low + step), step
-
-
-def _set_labels_apart(lines: list[dict[str, Any]]) -> None:
-    """Give each curve a label near its end, without overlaps."""
-    floor = -math.inf
-    for line in sorted(lines, key=lambda one: float(one["end"])):
-        line["label_y"] = round(max(line["end"] + 4, floor), 1)
-        floor = line["label_y"] + LABEL_HEIGHT

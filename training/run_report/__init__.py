@@ -1,0 +1,1 @@
+"""`iconoclip report`: a training run as one HTML page."""

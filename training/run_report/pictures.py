@@ -1,0 +1,116 @@
+"""Pictures with their nearest captions over time, from what validation recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from iconoclip.errors import IconoclipError
+from iconoclip.rundir import RunDir
+
+FILE_NAME = "nearest.jsonl"
+MAX_MOMENTS = 6
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The nearest caption of a picture at one step."""
+
+    step: int
+    text: str
+    score: float
+    is_right: bool
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """A picture, its own caption, and its nearest captions over time."""
+
+    key: str
+    own: str
+    data_uri: str
+    moments: list[Moment]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a run, and how many of them had their own caption nearest at each step."""
+
+    language: str
+    rows: list[PictureRow]
+    num_right: list[tuple[int, int]]
+    note: str = ""
+
+
+def pictures_of(
+    run: RunDir, config: Mapping[str, Any], *, last_step: int | None, shows: bool
+) -> Pictures | None:
+    """What validation recorded; None if it recorded nothing."""
+    by_step = _recorded(run, last_step or 0)
+    if not by_step:
+        return None
+    steps = sorted(by_step)
+    language, keys = by_step[steps[-1]]["language"], [one["key"] for one in by_step[steps[-1]]["pictures"]]
+    thumbnails, note = _thumbnails(config, keys) if shows else ({}, "")
+    chosen = _spread(steps)
+    rows = []
+    for key in keys:
+        found = {step: _of(by_step[step], key) for step in steps}
+        moments = [
+            Moment(step, one["nearest"], one["score"], one["is_right"])
+            for step in chosen
+            if (one := found[step])
+        ]
+        own = next(one["own"] for step in reversed(steps) if (one := found[step]))
+        rows.append(PictureRow(key, own, thumbnails.get(key, ""), moments))
+    num_right = [(step, sum(one["is_right"] for one in by_step[step]["pictures"])) for step in steps]
+    return Pictures(language, rows, num_right, note)
+
+
+def _recorded(run: RunDir, last_step: int) -> dict[int, dict[str, Any]]:
+    """The last line of each step. A resumed run writes steps again; what came after its checkpoint is not its
+    own any more."""
+    path = run.folder / FILE_NAME
+    if not path.is_file():
+        return {}
+    found: dict[int, dict[str, Any]] = {}
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            # The last line of a run that was killed.
+            continue
+        if line["step"] <= last_step:
+            found[line["step"]] = line
+    return found
+
+
+def _of(line: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    return next((one for one in line["pictures"] if one["key"] == key), None)
+
+
+def _spread(steps: list[int]) -> list[int]:
+    """At most MAX_MOMENTS of the steps, the first and the last among them."""
+    if len(steps) <= MAX_MOMENTS:
+        return steps
+    places = [round(number * (len(steps) - 1) / (MAX_MOMENTS - 1)) for number in range(MAX_MOMENTS)]
+    return [steps[place] for place in places]
+
+
+def _thumbnails(config: Mapping[str, Any], keys: list[str]) -> tuple[dict[str, str], str]:
+    """Small pictures as data URIs, and a note if they cannot be read. Withdrawn ones are not among them."""
+    # Imported here: this imports torch, and a page without pictures does not need it.
+    from training.data.samples import load
+    from training.evaluation.examples import Thumbnails
+
+    split, policy = config["validation"]["split"], config["data"]["policy"]
+    try:
+        samples = load(config["shardsets"], split=split, policy=policy)
+        row_of = {key: row for row, key in enumerate(samples.keys.to_pylist()) if key in set(keys)}
+        makes = Thumbnails(samples)
+        return {key: makes.of(row) for key, row in row_of.items()}, ""
+    except (IconoclipError, OSError) as error:
+        what = error.what if isinstance(error, IconoclipError) else str(error)
+        return {}, f"The pictures are not shown, because the shard sets cannot be read: {what}."
