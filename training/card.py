@@ -156,6 +156,12 @@ def _evaluated(found: Mapping[str, Any]) -> str:
         for name, languages in found.get("zero_shot", {}).items()
         for language, one in languages.items()
     )
+    probes = "".join(
+        f"\n- {_cell(name)}: linear probe {_interval(one['linear']['accuracy@1'])}, nearest neighbours "
+        f"{_interval(one['neighbours']['accuracy@1'])}, {one['num_classes']} classes"
+        for name, one in found.get("probes", {}).items()
+    )
+    classes += f"\n\nProbes of frozen features:\n{probes}" if probes else ""
     head = "| slice | recall@1 | recall@5 | mAP | queries |\n|---|---|---|---|---:|\n"
     return f"{opening}\n\n{head}{table}" + (f"\n\nZero-shot classification:\n{classes}" if classes else "")
 

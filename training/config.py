@@ -205,14 +205,34 @@ class EvaluateConfig(Config):
         json_schema_extra=positional(),
     )
     shardsets: list[str] = Field(
-        description="shard sets to evaluate on", min_length=1, json_schema_extra=positional()
+        default_factory=list,
+        description="shard sets to evaluate on; none with a benchmark",
+        json_schema_extra=positional(),
     )
     out: Path = Field(description="folder for evaluation.json and report.html")
     pretrained: str | None = Field(
         None, description="with an architecture: the file of its weights, or open_clip's tag of them"
     )
-    split: Literal["train", "val", "test", "all"] = Field(
-        "test", description="the part of the split to evaluate on"
+    benchmark: str | None = Field(
+        None,
+        description="a public benchmark in place of shard sets: a name of configs/benchmarks, such as "
+        "semart, or a YAML file like those there",
+    )
+    data: Path | None = Field(
+        None, description="with a benchmark: the folder of its official files and pictures"
+    )
+    split: str = Field(
+        "test",
+        description="the part of the split to evaluate on: train, val, test or all; a benchmark may have "
+        "others",
+    )
+    probes: list[str] = Field(
+        default_factory=list,
+        description="classes that a linear probe and nearest neighbours separate, trained on the split train:"
+        " institution, object_type, iconclass (its ten divisions), century, or field:NAME (a caption field)",
+    )
+    probe_samples: int = Field(
+        20_000, ge=10, description="train probes on at most this many samples, the first of a fixed shuffle"
     )
     policy: PolicyName = Field("open", description="rights policy that every sample must pass")
     caption_fields: list[str] = Field(
@@ -260,6 +280,19 @@ class EvaluateConfig(Config):
     devices: int = Field(1, ge=1, description="processes on each node, one per device; each does its share")
     num_nodes: int = Field(1, ge=1, description="nodes")
     renamed: ClassVar[dict[str, str]] = {"accelerator": "device"}
+
+    @model_validator(mode="after")
+    def _inputs_are_complete(self) -> EvaluateConfig:
+        if self.benchmark is None:
+            if not self.shardsets:
+                raise ValueError("nothing to evaluate on: name shard sets, or a benchmark and its data")
+            if self.split not in ("train", "val", "test", "all"):
+                raise ValueError(f"a shard set has no split '{self.split}': train, val, test or all")
+        elif self.shardsets or self.data is None:
+            raise ValueError("a benchmark needs `data`, the folder of its files, and no shard sets")
+        if self.probes and self.split in ("train", "all"):
+            raise ValueError("probes learn from the split train: measure them on val or test")
+        return self
 
     force: bool = Field(False, description="evaluate again even if the folder contains the same evaluation")
 

@@ -20,8 +20,8 @@ from rich.table import Table
 from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.files import sha256_of, write_json
-from iconoclip.shardset_open import open_set
 from training.config import EvaluateConfig
+from training.evaluation.inputs import inputs_of
 from training.model_files import model_digest
 from training.world import World, check_world
 
@@ -78,6 +78,7 @@ def _facts(config: EvaluateConfig) -> dict[str, Any]:
             "devices": 1,
             "num_nodes": 1,
             "shardsets": ["*"],
+            "data": Path("*"),
             "model": "",
         }
     )
@@ -86,9 +87,7 @@ def _facts(config: EvaluateConfig) -> dict[str, Any]:
         "model": config.model,
         "model_digest": model_digest(config.model),
         "pretrained": config.pretrained,
-        "shardsets": [
-            {"name": one.manifest.name, "digest": one.digest} for one in map(open_set, config.shardsets)
-        ],
+        **inputs_of(config).facts(),
         "split": config.split,
         "policy": config.policy,
         "config_digest": digest(asked),
@@ -143,6 +142,34 @@ def show(evaluation: dict[str, Any]) -> None:
         for language, found in languages.items():
             accuracy = _with_interval(found["accuracy@1"])
             console.print(f"  [bold]{language}[/]  accuracy@1 {accuracy}, of {found['num_classes']} classes")
+    _show_classes(console, evaluation)
+    _show_published(console, evaluation)
+
+
+def _show_classes(console: Console, evaluation: dict[str, Any]) -> None:
+    for of, found in evaluation.get("probes", {}).items():
+        linear, near = (_with_interval(found[name]["accuracy@1"]) for name in ("linear", "neighbours"))
+        common = found["most_common_class"]["accuracy@1"]["value"]
+        console.print(
+            f"probe of [bold]{of}[/], {found['num_classes']} classes, {found['num_images']:,} images: linear "
+            f"{linear}, neighbours {near}, always the most common {common:.3f}"
+        )
+
+
+def _show_published(console: Console, evaluation: dict[str, Any]) -> None:
+    for one in evaluation.get("published", []):
+        ours: Any = evaluation if one["measure"].startswith("zero_shot") else evaluation["languages"]
+        for key in one["measure"].split("/"):
+            ours = ours.get(key, {}) if isinstance(ours, dict) else {}
+        shown = _with_interval(ours) if ours else "not measured"
+        doubt = "" if one["is_verified"] else " (not verified)"
+        note = f"; {one['note']}" if one["note"] else ""
+        console.print(
+            f"{one['measure']}: {shown}; published: {one['value']:.3f}{doubt}, {one['model']}{note} "
+            f"[dim]{one['source']}[/]"
+        )
+    for doubt in evaluation.get("unverified", []):
+        console.print(f"[dim]not verified: {doubt}[/]")
 
 
 def _cells(found: dict[str, dict[str, float]], form: str = ".3f") -> list[str]:

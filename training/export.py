@@ -156,7 +156,17 @@ def _evaluation(path: Path, folder: Path) -> dict[str, Any]:
             where=path,
             remedy="evaluate the exported folder, then export once more with its evaluation",
         )
-    names = ("shardsets", "split", "policy", "num_images", "at", "zero_shot", "before", "difference")
+    names = (
+        "shardsets",
+        "split",
+        "policy",
+        "num_images",
+        "at",
+        "zero_shot",
+        "probes",
+        "before",
+        "difference",
+    )
     return {"languages": languages, **{name: found[name] for name in names if name in found}}
 
 

@@ -93,7 +93,7 @@ def test_shares_are_the_weights_and_a_mixed_run_resumes_exactly(
     assert sum(num for key, num in counts.items() if key.startswith("laion-")) == 20
     assert train(config) == 0
     pieces = changed(config, run_dir=tmp_path / "pieces")
-    for until in (3, 7, 10):
+    for until in (4, 10):
         # As in another place, and with the cache gone: only the content of the files counts.
         moved = source | {"shards": [str(path) for path in sorted(laion.glob("*.tar"))]}
         train(changed(pieces, max_steps=until, **{"data.sources": [moved]}))

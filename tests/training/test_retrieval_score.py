@@ -13,8 +13,8 @@ from iconoclip import metrics
 from iconoclip.record import Caption
 from training.data.samples import load
 from training.evaluation import retrieval_score
+from training.evaluation.centuries import century
 from training.evaluation.examples import choose
-from training.evaluation.measure import century
 
 from .conftest import jpeg, make_record, write_set
 

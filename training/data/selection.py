@@ -70,7 +70,7 @@ def select(sets: Sequence[ShardSet], *, split: str, policy: PolicyName, sink: Si
         DamagedData: an index is damaged.
     """
     selection = _Selection(sets, split, policy)
-    writer = _RowWriter(sink)
+    writer = RowWriter(sink)
     is_out_N, start = _repeated_or_withdrawn(sets, selection.withdrawn), 0
     for number, one in enumerate(sets):
         for table in one.batches(COLUMNS):
@@ -224,7 +224,7 @@ class _Vocabulary:
         return [self.number_of.setdefault(value, len(self.number_of)) for value in values]
 
 
-class _RowWriter:
+class RowWriter:
     """Turns tables of rows into parts of columns."""
 
     def __init__(self, sink: Sink) -> None:

@@ -16,9 +16,12 @@ from iconoclip.errors import BadInput
 from iconoclip.vocabulary import TrainingPrecision
 from training.config import EvaluateConfig
 from training.data.randomness import shuffled
-from training.data.samples import Samples, load
+from training.data.samples import Samples
 from training.evaluation import embed
-from training.evaluation.retrieval_score import LanguageQueries, choose_queries
+from training.evaluation.inputs import Inputs, inputs_of
+from training.evaluation.probe import Features
+from training.evaluation.retrieval_score import LanguageQueries
+from training.evaluation.zero_shot import LabelSet
 from training.hardware import device_of, resolve_precision, set_threads
 from training.model import LoadedModel, load_weighted_model
 
@@ -31,12 +34,16 @@ class Bench:
     """One model with a selection of images and queries."""
 
     config: EvaluateConfig
+    inputs: Inputs
     loaded: LoadedModel
     samples: Samples
     rows: list[int]
     languages: list[LanguageQueries]
     device: torch.device
     precision: TrainingPrecision
+    label_sets: list[LabelSet]
+    probed: tuple[Samples, list[int]] | None = None
+    """what probes learn from, if there are any"""
     advance: Advance | None = None
     """called with how many images and texts are embedded"""
 
@@ -44,24 +51,28 @@ class Bench:
         """The same without the pictures that cannot be decoded; the features of the
         others, [N, D]; and the reasons.
         """
-        images_ND, rows, damaged = self._embedded()
+        images_ND, rows, damaged = self._embedded(self.samples, self.rows)
         if not damaged:
             return self, images_ND, {}
-        config = self.config
-        languages = choose_queries(
-            self.samples, rows, fields=config.caption_fields, languages=config.languages
-        )
+        languages = self.inputs.queries(self.samples, rows)
         return replace(self, rows=rows, languages=languages), images_ND, damaged
 
     def images(self) -> FloatArray:
         """The features of the images, [N, D]."""
-        return self._embedded().features_ND
+        return self._embedded(self.samples, self.rows).features_ND
 
-    def _embedded(self) -> embed.Embedded:
+    def training_features(self) -> Features:
+        """The features of the images that probes learn from."""
+        assert self.probed is not None
+        samples, rows = self.probed
+        found = self._embedded(samples, rows)
+        return Features(samples, found.rows, found.features_ND)
+
+    def _embedded(self, samples: Samples, rows: list[int]) -> embed.Embedded:
         return embed.embed_images(
             self.loaded.model,
-            self.samples,
-            self.rows,
+            samples,
+            rows,
             self.loaded.evaluation_transform(),
             device=self.device,
             precision=self.precision,
@@ -91,7 +102,8 @@ class Bench:
     @property
     def num_embeddings(self) -> int:
         """The number of images and texts to embed."""
-        return len(self.rows) + sum(len(queries.texts) for queries in self.languages)
+        num_probed = len(self.probed[1]) if self.probed else 0
+        return len(self.rows) + num_probed + sum(len(queries.texts) for queries in self.languages)
 
 
 def make_bench(config: EvaluateConfig, device: torch.device | None) -> Bench:
@@ -101,22 +113,28 @@ def make_bench(config: EvaluateConfig, device: torch.device | None) -> Bench:
         device: the device to use; if None, the first one of the kind in the config.
 
     Raises:
-        BadInput: there is no caption to use as a query.
+        BadInput: there is no caption to use as a query, and nothing to classify.
         ConfigError: the model has no weights.
     """
-    samples = load(config.shardsets, split=config.split, policy=config.policy)
+    inputs = inputs_of(config)
+    label_sets = inputs.label_sets()
+    samples = inputs.samples(config.split)
     loaded = load_weighted_model(config.model, config.pretrained)
     rows = choose_rows(samples, config.max_samples)
-    languages = choose_queries(samples, rows, fields=config.caption_fields, languages=config.languages)
-    if not languages:
-        where = ", ".join(config.shardsets)
-        raise BadInput("no caption to query with", where=where, remedy="widen caption_fields or languages")
+    languages = inputs.queries(samples, rows)
+    if not languages and not (inputs.benchmark and (label_sets or inputs.probes)):
+        raise BadInput(
+            "no caption to query with", where=inputs.where, remedy="widen caption_fields or languages"
+        )
+    probed = None
+    if inputs.probes:
+        training = inputs.samples("train")
+        probed = training, choose_rows(training, config.probe_samples)
     device = device or device_of(config.device)
     set_threads(None, config.devices if device.type == "cpu" else 1)
     loaded.model.to(device)
-    return Bench(
-        config, loaded, samples, rows, languages, device, resolve_precision(config.precision, device)
-    )
+    precision = resolve_precision(config.precision, device)
+    return Bench(config, inputs, loaded, samples, rows, languages, device, precision, label_sets, probed)
 
 
 def choose_rows(samples: Samples, max_samples: int | None) -> list[int]:

@@ -6,6 +6,7 @@ Letters: N images, T distinct texts, Q queries, D embedding dimension.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy.typing as npt
 import torch
 
 from iconoclip import metrics
+from iconoclip.errors import BadInput
 from training.callbacks import bar
 from training.config import EvaluateConfig
 from training.data.samples import Samples
-from training.evaluation import zero_shot
+from training.evaluation import probe, zero_shot
 from training.evaluation.bench import Bench, make_bench
+from training.evaluation.centuries import century
 from training.evaluation.examples import Example, Thumbnails, choose, examples
 from training.evaluation.retrieval_score import (
     CUTOFFS,
@@ -52,9 +55,8 @@ def measure(config: EvaluateConfig, device: torch.device | None = None) -> Measu
     """Embed and rank: scores by language and direction, and by institution and century within them.
 
     Raises:
-        BadInput: there is no query, the labels fit no image, or the base has another architecture.
+        BadInput: there is no query, labels or probes fit no image, or the base has another architecture.
     """
-    label_sets = [zero_shot.read_labels(path) for path in config.labels]
     bench = make_bench(config, device)
     num_passes = 1 + bool(config.before) + (config.interpolation_points if config.interpolate_with else 0)
     with (
@@ -63,13 +65,13 @@ def measure(config: EvaluateConfig, device: torch.device | None = None) -> Measu
     ):
         bench = replace(bench, advance=meter.advance if meter else None)
         bench, images_ND, damaged = bench.sound()
-        measured = _measure_model(bench, images_ND, label_sets, with_examples=True)
+        measured = _measure_model(bench, images_ND, with_examples=True)
         if damaged:
             measured.scores["damaged"] = damaged
         measured.scores["num_images"] = len(bench.rows)
         if config.before:
             before = bench.of(config.before)
-            _compare(measured, _measure_model(before, before.images(), label_sets), config.before)
+            _compare(measured, _measure_model(before, before.images()), config.before)
         if config.interpolate_with:
             measured.scores["interpolate_with"] = config.interpolate_with
             measured.scores["interpolation"] = _interpolate(bench, config.interpolate_with)
@@ -79,7 +81,6 @@ def measure(config: EvaluateConfig, device: torch.device | None = None) -> Measu
 def _measure_model(
     bench: Bench,
     images_ND: FloatArray,
-    label_sets: list[zero_shot.LabelSet],
     *,
     with_examples: bool = False,
 ) -> Measured:
@@ -105,8 +106,20 @@ def _measure_model(
                 shown += examples(
                     at, forward, queries, texts_TD, images_ND, bench.samples, bench.rows, thumbnails
                 )
-    for labels in label_sets:
+    for labels in bench.label_sets:
         measured.scores["zero_shot"][labels.name] = _classify(bench, labels, images_ND)
+    if bench.probed is not None:
+        train = bench.training_features()
+        test = probe.Features(bench.samples, bench.rows, images_ND)
+        measured.scores["probes"] = {}
+        for of in bench.inputs.probes:
+            try:
+                measured.scores["probes"][of] = probe.probe(train, test, of)
+            except BadInput as error:
+                # What the user asks for must be there; what a benchmark usually has may lack in a part of it.
+                if bench.config.probes:
+                    raise
+                print(f"left out: {error.what}", file=sys.stderr)
     return measured
 
 
@@ -161,19 +174,6 @@ def _slices(samples: Samples, rows: list[int]) -> dict[str, npt.NDArray[np.str_]
     years = zip(samples.values("earliest"), samples.values("latest"), strict=True)
     centuries = np.array([century(*pair) for pair in years])[rows]
     return {"by_institution": institutions, "by_century": centuries}
-
-
-def century(earliest: int | None, latest: int | None) -> str:
-    """The century of the middle of a date range ("16th"), or "undated"."""
-    known = [year for year in (earliest, latest) if year is not None]
-    if not known:
-        return "undated"
-    middle = sum(known) / len(known)
-    number = int(-(-middle // 100))
-    if number < 1:
-        return "before the 1st"
-    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
 
 
 def _by_slice(ranks: Ranks, slice_N: npt.NDArray[np.str_]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ WHOLE = ("work", "collection")
 
 @dataclass(frozen=True)
 class LanguageQueries:
-    """The captions of one language, at most one per image, and which texts are equal."""
+    """The captions of one language, and which texts are equal."""
 
     language: str
     image_Q: npt.NDArray[np.int64]
@@ -58,9 +58,15 @@ class LanguageQueries:
 
 
 def choose_queries(
-    samples: Samples, rows: Sequence[int], *, fields: Sequence[str] = (), languages: Sequence[str] = ()
+    samples: Samples,
+    rows: Sequence[int],
+    *,
+    fields: Sequence[str] = (),
+    languages: Sequence[str] = (),
+    every: bool = False,
 ) -> list[LanguageQueries]:
     """One caption per language and row: that of the first of `fields` that it has, or its first caption.
+    With `every`, all captions of `fields`, as public benchmarks count.
 
     A caption of the picture itself goes before one of the whole work or collection: the title of a book
     cannot find one of its pages.
@@ -72,6 +78,9 @@ def choose_queries(
         for number in captions.of_row(row):
             kind = captions.kind_of(number)
             if fields and kind.field not in fields:
+                continue
+            if every:
+                chosen.setdefault(kind.language, []).append((position, number))
                 continue
             rank = (kind.level in WHOLE, fields.index(kind.field) if fields else 0)
             known = best.get(kind.language)
@@ -136,10 +145,11 @@ def text_to_image(queries: LanguageQueries, texts_TD: FloatArray, images_ND: Flo
 
 
 def image_to_text(queries: LanguageQueries, texts_TD: FloatArray, images_ND: FloatArray) -> Ranks:
-    """Rank the distinct texts of the language for each image that has a text."""
-    relevant = [np.array([text]) for text in queries.text_Q]
-    ranks = tuple(_ranks(images_ND[queries.image_Q], texts_TD, relevant))
-    return Ranks("image_to_text", queries.language, queries.image_Q, ranks, queries.cluster_Q)
+    """Rank the distinct texts of the language for each image that has a text; any of its texts is right."""
+    images, first_I = np.unique(queries.image_Q, return_index=True)
+    relevant = [np.unique(texts) for texts in _members(queries.image_Q, queries.text_Q, int(images[-1]) + 1)]
+    ranks = tuple(_ranks(images_ND[images], texts_TD, [relevant[image] for image in images]))
+    return Ranks("image_to_text", queries.language, images, ranks, queries.cluster_Q[first_I])
 
 
 def _members(
