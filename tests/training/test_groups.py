@@ -29,6 +29,9 @@ LATER_FIELDS = {
     "data.level_weights", "data.role_weights", "data.order", "data.streams", "data.stream_samples",
     "checkpoint.in_background", "data.sources", "data.weights", "data.long_captions",
     "model.context_length",
+    "distill.model", "distill.weight", "hardware.sync_batch_norm", "loss.max_logit_bias", "loss.z_loss",
+    "model.patch_dropout", "optimizer.momentum", "optimizer.name", "schedule.cooldown",
+    "schedule.cooldown_curve", "schedule.shape",
 }  # fmt: skip
 
 
