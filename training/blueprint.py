@@ -63,7 +63,7 @@ def blueprint(name: str, pretrained: str | None = None) -> Blueprint | None:
         IconoclipError: the file or folder is none of a model; the message says what it is.
     """
     if name.startswith("hf-hub:"):
-        return None
+        return _of_hub(name.removeprefix("hf-hub:"))
     path = Path(name.removeprefix("local-dir:"))
     if name.startswith("local-dir:") or path.is_dir():
         return _of_folder(path)
@@ -74,6 +74,29 @@ def blueprint(name: str, pretrained: str | None = None) -> Blueprint | None:
     with contextlib.suppress(MissingRequirement):
         return _of_config(_read_config(shipped_config(f"models/{name}.json")), pretrained)
     return _of_architecture(name, pretrained)
+
+
+def _of_hub(repository: str) -> Blueprint | None:
+    """A repository without a config of open_clip, as a folder of transformers; None for one that has it."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    try:
+        hf_hub_download(repository, CONFIG_NAME)
+        return None
+    except EntryNotFoundError:
+        pass
+    # What cannot be reached, or is no name of a repository, open_clip reports.
+    except (OSError, ValueError, RuntimeError):
+        return None
+    try:
+        folder = Path(snapshot_download(repository, allow_patterns=patterns))
+        if weights_in(folder) is None:
+            folder = Path(snapshot_download(repository, allow_patterns=[*patterns, "pytorch_model*.bin"]))
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return _of_folder(folder)
 
 
 def split_tag(name: str, pretrained: str | None) -> tuple[str, str | None]:

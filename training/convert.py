@@ -15,7 +15,8 @@ from iconoclip.errors import ConfigError
 from iconoclip.files import write_json
 from training.config import ExportConfig
 from training.export_folder import PROVENANCE_NAME, checksums, exported, new_folder, refuse_foreign
-from training.model_files import CONFIG_NAME, TOWERS, WEIGHTS_NAME, model_digest
+from training.model_files import CONFIG_NAME, WEIGHTS_NAME, model_digest
+from training.towers import note
 
 # Fields that choose among what a run has.
 OF_RUNS = ("step", "weights", "interpolate_with", "evaluations")
@@ -91,9 +92,4 @@ def _card(provenance: dict[str, Any], folder: Path) -> str:
         f"Converted to the format of open_clip from {json.dumps(source['model'])}{pretrained}. Nothing was "
         "trained. The licence, the data and the limits are those of that model.\n",
     ]
-    if towers := [name for name in TOWERS if (folder / name).is_dir()]:
-        text.append(
-            f"The config of a tower is in {' and '.join(f'`{name}/`' for name in towers)}. iconoclip finds "
-            "it; open_clip itself finds it if this folder is its working directory.\n"
-        )
-    return "\n".join([*head, *text])
+    return "\n".join([*head, *text, note(folder)])

@@ -82,6 +82,7 @@ def _facts(config: EvaluateConfig) -> dict[str, Any]:
             "model": "",
         }
     )
+    weights = Path(config.pretrained or "")
     others = [name for name in (config.before, config.interpolate_with) if name]
     return {
         "model": config.model,
@@ -94,6 +95,7 @@ def _facts(config: EvaluateConfig) -> dict[str, Any]:
         "inputs": [
             *(sha256_of(path) for path in config.labels if path.is_file()),
             *(model_digest(name) for name in others),
+            *([sha256_of(weights)] if weights.is_file() else []),
         ],
         "iconoclip": version("iconoclip"),
     }

@@ -30,6 +30,7 @@ from training.config import ExportConfig, TrainConfig
 from training.convert import convert
 from training.export_folder import PROVENANCE_NAME, checksums, exported, new_folder, refuse_foreign
 from training.model_files import CONFIG_NAME, WEIGHTS_NAME, model_digest
+from training.towers import note
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,9 +116,9 @@ def _write(
     write_json(folder / CONFIG_NAME, {"model_cfg": job["model_config"], "preprocess_cfg": job["preprocess"]})
     save_file(final_weights(checkpoint, train, config), folder / WEIGHTS_NAME, metadata={"format": "pt"})
     (folder / WEIGHTS_NAME).chmod(0o644)
-    from training.model import write_companions
+    from training.model import Changes, write_companions
 
-    write_companions(train.model.name, folder)
+    write_companions(train.model.name, Changes(image_size=train.model.image_size), folder)
     data = json.loads(run.data_path.read_text())
     provenance = {
         "run": run.folder.name,
@@ -134,7 +135,9 @@ def _write(
         "exported_by": f"iconoclip {version('iconoclip')}",
     }
     write_json(folder / PROVENANCE_NAME, provenance)
-    (folder / "README.md").write_text(model_card(provenance, job, list(run.metrics())), encoding="utf-8")
+    (folder / "README.md").write_text(
+        model_card(provenance, job, list(run.metrics())) + note(folder), encoding="utf-8"
+    )
 
 
 def _evaluation(path: Path, folder: Path) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from iconoclip.errors import ConfigError
 from training.blueprint import Blueprint, blueprint, split_tag
 from training.model_errors import open_clip_errors
-from training.model_files import CONFIG_NAME, IMAGE_TOWER, TEXT_TOWER
+from training.model_files import CONFIG_NAME
+from training.towers import Towers, resized, with_paths, write_towers
 
 
 @dataclass
@@ -41,7 +42,7 @@ class LoadedModel:
     """the name by which it was requested"""
     has_weights: bool = True
     """False when they are random"""
-    towers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    towers: Towers = field(default_factory=dict)
     """configs of towers that open_clip knows by no name, by the folder of each in a model directory"""
 
     @property
@@ -81,12 +82,11 @@ class Changes:
     image_size: int | None = None
     logit_bias: bool = False
 
-    def changed(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The model config with the changes that a model directory must record."""
-        config = copy.deepcopy(config)
+    def recorded(self, config: dict[str, Any], towers: Towers) -> tuple[dict[str, Any], Towers]:
+        """The model config and the towers with the changes that a model directory must record."""
         if self.image_size:
-            config["vision_cfg"]["image_size"] = self.image_size
-        return config | self._bias(config)
+            config, towers = resized(config, towers, self.image_size)
+        return copy.deepcopy(config) | self._bias(config), towers
 
     def options(self, config: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `open_clip.create_model` for these changes."""
@@ -144,7 +144,7 @@ def load_model(
         )
         tokenizer = open_clip.get_tokenizer(source)
     has_weights = load_weights and (bool(pretrained) or source.startswith("hf-hub:"))
-    return _loaded(model, changes.changed(config), tokenizer, name, has_weights=has_weights)
+    return _loaded(model, changes.recorded(config, {}), tokenizer, name, has_weights=has_weights)
 
 
 def _warn_of_activation(architecture: str, tag: str | None, config: dict[str, Any]) -> None:
@@ -180,10 +180,16 @@ def load_weighted_model(name: str, pretrained: str | None = None) -> LoadedModel
 
 
 def _loaded(
-    model: nn.Module, config: dict[str, Any], tokenizer: Any, name: str, *, has_weights: bool
+    model: nn.Module,
+    recorded: tuple[dict[str, Any], Towers],
+    tokenizer: Any,
+    name: str,
+    *,
+    has_weights: bool,
 ) -> LoadedModel:
     preprocess = dict(model.visual.preprocess_cfg)  # type: ignore[arg-type, union-attr]
-    return LoadedModel(model, config, preprocess, tokenizer, name, has_weights)
+    config, towers = recorded
+    return LoadedModel(model, config, preprocess, tokenizer, name, has_weights, towers)
 
 
 def _build(parts: Blueprint, name: str, changes: Changes, *, load_weights: bool) -> LoadedModel:
@@ -193,38 +199,19 @@ def _build(parts: Blueprint, name: str, changes: Changes, *, load_weights: bool)
     # The weights of a tower are loaded only if those of the whole model are not.
     options["pretrained_text"] = options["pretrained_text"] and parts.load is None
     with tempfile.TemporaryDirectory() as scratch, open_clip_errors(name):
-        written = {"model_cfg": with_towers(config, scratch), "preprocess_cfg": parts.preprocess_cfg}
+        written = {"model_cfg": with_paths(config, scratch), "preprocess_cfg": parts.preprocess_cfg}
         Path(scratch, CONFIG_NAME).write_text(json.dumps(written))
         write_towers(parts.towers, Path(scratch))
         model = open_clip.create_model(f"local-dir:{scratch}", load_weights=False, **options)
         if load_weights and parts.load is not None:
             parts.load(model)
         tokenizer = parts.tokenizer()
-    loaded = _loaded(model, changes.changed(config), tokenizer, name, has_weights=has_weights)
-    loaded.towers = parts.towers
-    return loaded
+    recorded = changes.recorded(config, parts.towers)
+    return _loaded(model, recorded, tokenizer, name, has_weights=has_weights)
 
 
-def with_towers(config: dict[str, Any], folder: str | Path) -> dict[str, Any]:
-    """A model config whose towers in folders next to it are named by their paths in this folder."""
-    config = copy.deepcopy(config)
-    text, vision = config["text_cfg"], config["vision_cfg"]
-    if text.get("hf_model_name") == f"./{TEXT_TOWER}":
-        text["hf_model_name"] = str(Path(folder, TEXT_TOWER))
-    if vision.get("timm_model_name") == f"local-dir:./{IMAGE_TOWER}":
-        vision["timm_model_name"] = f"local-dir:{Path(folder, IMAGE_TOWER)}"
-    return config
-
-
-def write_towers(towers: dict[str, dict[str, Any]], folder: Path) -> None:
-    """Write the configs of towers that open_clip knows by no name into a model directory."""
-    for name, config in towers.items():
-        (folder / name).mkdir()
-        (folder / name / "config.json").write_text(json.dumps(config, indent=2))
-
-
-def write_companions(name: str, folder: Path) -> None:
-    """Write the tokenizer and the configs of towers of the model with this name, without loading its weights.
+def write_companions(name: str, changes: Changes, folder: Path) -> None:
+    """Write the tokenizer and the configs of towers of a model with changes, without loading its weights.
 
     Raises:
         IconoclipError: the model is not there any more, or its tokenizer cannot be read.
@@ -236,7 +223,7 @@ def write_companions(name: str, folder: Path) -> None:
         if config["text_cfg"].get("hf_tokenizer_name"):
             tokenizer = parts.tokenizer() if parts else open_clip.get_tokenizer(name)
             tokenizer.save_pretrained(folder)
-    write_towers(parts.towers if parts else {}, folder)
+    write_towers(changes.recorded(config, parts.towers if parts else {})[1], folder)
 
 
 def num_parameters(module: nn.Module) -> int:

@@ -106,6 +106,31 @@ NAMES = (
         (r"(^|\.)visual\.blocks\.\d+\.attn\.(q_proj|q_bias|qkv)",),
     ),
     Row(
+        "a Chinese-CLIP checkpoint with the names of its authors' code",
+        "give its folder of transformers, such as OFA-Sys/chinese-clip-vit-base-patch16",
+        (r"(^|\.)visual\.", r"(^|\.)bert\.embeddings\."),
+    ),
+    Row(
+        "a Long-CLIP checkpoint, whose text tower has two tables of positions",
+        "give a CLIP model and set model.context_length",
+        (r"(^|\.)positional_embedding_res$",),
+    ),
+    Row(
+        "the text tower of a multilingual CLIP (M-CLIP), without its image tower",
+        BOTH,
+        (r"^LinearTransformation\.", r"^transformer\.embeddings\."),
+    ),
+    Row(
+        "a Segment Anything model",
+        BOTH,
+        (r"(^|\.)mask_decoder\.", r"(^|\.)(prompt_encoder|image_encoder|vision_encoder)\."),
+    ),
+    Row(
+        "an ImageBind model, which has more than two towers",
+        BOTH,
+        (r"^modality_(trunks|preprocessors)\.",),
+    ),
+    Row(
         "the weights of a transformers model, without its config",
         FOLDER,
         (r"(^|\.)vision_model\.", r"(^|\.)text_model\."),

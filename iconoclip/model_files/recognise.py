@@ -31,13 +31,14 @@ def recognise(path: str | Path) -> Found:
     It reads the first bytes and the names of the tensors, never the tensors.
     """
     path = Path(path)
-    if path.is_dir():
-        return of_folder(path)
-    if not path.is_file():
+    if not path.exists():
         return Found("absent", "no such file", "check the path")
     try:
-        return _of_file(path)
-    except (ValueError, EOFError, zipfile.BadZipFile, OverflowError, IndexError):
+        return of_folder(path) if path.is_dir() else _of_file(path)
+    except PermissionError:
+        return Found("absent", "the file may not be read", "ask its owner for the right to read it")
+    # A damaged zip archive or pickle makes the readers raise errors of many classes.
+    except Exception:
         return Found("damaged", CUT_SHORT.format("a file"), AGAIN)
 
 

@@ -135,6 +135,19 @@ FILES = (
         "EVA02-B-16",
     ),
     (
+        saved({"state_dict": state("module.visual.proj", "module.bert.embeddings.x.weight")}),
+        "a Chinese-CLIP",
+        "folder of transformers",
+    ),
+    (
+        safetensors([*CLIP_NAMES, "positional_embedding_res"]),
+        "a Long-CLIP checkpoint",
+        "model.context_length",
+    ),
+    (saved(state("transformer.embeddings.x", "LinearTransformation.bias")), "(M-CLIP)", "text tower"),
+    (saved(state("image_encoder.x", "prompt_encoder.x", "mask_decoder.x")), "Segment Anything", "text tower"),
+    (saved(state("modality_trunks.vision.x", "modality_preprocessors.text.x")), "ImageBind", "text tower"),
+    (
         safetensors(["vision_model.encoder.layers.0.x", "text_model.encoder.layers.0.x"]),
         "a transformers model, without its config",
         "config.json",

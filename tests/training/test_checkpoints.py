@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import io
 import json
 import os
@@ -23,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from iconoclip.embeddings import EmbeddingStore
-from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
+from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, MissingRequirement
 from retrieval.encode.encoder import Encoder
 from tests import commands
 from training.config import ExportConfig, TrainConfig
@@ -33,7 +34,7 @@ from training.train import train
 from training.weights.read import read_weights
 
 from .conftest import SMALL_MODEL
-from .test_configs import small_siglip2, small_tokenizer
+from .test_configs import small_siglip2, small_tokenizer, small_xlm_r
 
 TEXTS = ["red, a disc blue", "white, a square black"]
 
@@ -130,14 +131,58 @@ def test_a_timm_tower_changes_its_size_as_open_clip_does(tmp_path: Path) -> None
     first = load_model(str(path))
     folder.mkdir()
     (folder / "open_clip_config.json").write_text(json.dumps(config))
-    first.tokenizer.save_pretrained(folder)
+    first.write_companions(folder)
     torch.save(first.model.state_dict(), folder / "open_clip_pytorch_model.bin")
-    ours = load_model(str(folder), changes=Changes(image_size=192)).model.state_dict()
+    ours = load_model(str(folder), changes=Changes(image_size=192))
     theirs = open_clip.create_model(f"local-dir:{folder}", force_image_size=192).state_dict()
-    assert ours["visual.trunk.pos_embed"].shape[1] == theirs["visual.trunk.pos_embed"].shape[1]
-    assert ours["visual.trunk.pos_embed"].shape != first.model.state_dict()["visual.trunk.pos_embed"].shape
+    assert theirs["visual.trunk.pos_embed"].shape != first.model.state_dict()["visual.trunk.pos_embed"].shape
     for name, one in theirs.items():
-        torch.testing.assert_close(ours[name], one, rtol=0, atol=1e-6, msg=name)
+        torch.testing.assert_close(ours.model.state_dict()[name], one, rtol=0, atol=1e-6, msg=name)
+    # A model directory of it says its size, so it can be loaded: by us, and by open_clip inside the folder.
+    out = tmp_path / "out"
+    out.mkdir()
+    written = {"model_cfg": ours.model_config, "preprocess_cfg": ours.preprocess}
+    (out / "open_clip_config.json").write_text(json.dumps(written))
+    save_file(ours.model.state_dict(), out / "open_clip_model.safetensors")
+    ours.write_companions(out)
+    assert load_model(str(out)).image_size == 192
+    with contextlib.chdir(out):
+        again = open_clip.create_model("local-dir:.").state_dict()
+    assert torch.equal(again["visual.trunk.pos_embed"], theirs["visual.trunk.pos_embed"])
+    assert Encoder(out, precision="float32").preprocess.height_width == (192, 192)
+
+
+def test_a_hugging_face_tower_of_an_older_transformers(tmp_path: Path) -> None:
+    path, values = tmp_path / "xlm-r.json", json.loads(json.dumps(SMALL_MODEL))
+    values["model_cfg"]["text_cfg"] = small_xlm_r(tmp_path / "xlm-r")
+    path.write_text(json.dumps(values))
+    loaded = load_model(str(path))
+    with torch.no_grad():
+        for parameter in loaded.model.parameters():
+            parameter += 0.1
+    tower = "text.transformer."
+    older = {
+        f"{tower}embeddings.position_ids": torch.arange(40)[None],
+        f"{tower}pooler.dense.bias": torch.ones(16),
+    }
+    torch.save({"state_dict": loaded.model.state_dict() | older}, tmp_path / "epoch_1.pt")
+    same(load_model(str(path), pretrained=str(tmp_path / "epoch_1.pt")), loaded)
+
+
+def test_a_repository_of_transformers_is_read_as_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repository = tmp_path / "models--some--clip"
+    model = of_transformers("ChineseCLIP", repository / "snapshots" / ("0" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    of_both(model, load_model("hf-hub:some/clip"), mask=True)
+    with pytest.raises(MissingRequirement, match="cannot be downloaded"):
+        load_model("hf-hub:some/other")
 
 
 def test_a_bias_that_the_weights_lack_starts_where_its_loss_wants(
@@ -170,8 +215,7 @@ class Evil:
 
 
 def test_no_file_runs_code(plain: tuple[Path, LoadedModel], tmp_path: Path) -> None:
-    path, loaded = plain
-    mark, state = tmp_path / "owned", loaded.model.state_dict()
+    mark, state = tmp_path / "owned", plain[1].model.state_dict()
     evil, file = Evil(mark), tmp_path / "weights.pt"
 
     class Call:
@@ -196,10 +240,13 @@ def test_no_file_runs_code(plain: tuple[Path, LoadedModel], tmp_path: Path) -> N
         for is_new in (True, False):
             torch.save(value, file, _use_new_zipfile_serialization=is_new)
             with pytest.raises((DamagedData, BadInput)):
-                load_model(str(path), pretrained=str(file))
+                read_weights(file)
+    torch.save(plain[1].model, file)
+    with pytest.raises(DamagedData, match=r"a model with its code \(open_clip.model.CLIP\)"):
+        read_weights(file)
     file.write_bytes(pickle.dumps(evil))
     with pytest.raises(BadInput, match="a pickle that torch did not write"):
-        load_model(str(path), pretrained=str(file))
+        read_weights(file)
     script = archive_of(state)
     with zipfile.ZipFile(script) as old, zipfile.ZipFile(file, "w") as new:
         for name in old.namelist():
@@ -207,8 +254,32 @@ def test_no_file_runs_code(plain: tuple[Path, LoadedModel], tmp_path: Path) -> N
             data = pickle.dumps({"visual.x token_embedding.weight": evil}, 2) if is_list else old.read(name)
             new.writestr(name, data)
     with pytest.raises((DamagedData, BadInput)):
-        load_model(str(path), pretrained=str(file))
+        read_weights(file)
     assert not mark.exists()
+
+
+def test_a_damaged_file_is_a_message(tmp_path: Path) -> None:
+    names = ("visual.proj", "token_embedding.weight", "logit_scale")
+    state = {name: torch.ones(3) for name in names}
+    new, old = io.BytesIO(), io.BytesIO()
+    torch.save({"state_dict": state}, new)
+    torch.save(state, old, _use_new_zipfile_serialization=False)
+    save_file(state, tmp_path / "sound")
+    sound = [new.getvalue(), old.getvalue(), (tmp_path / "sound").read_bytes(), archive_of(state).getvalue()]
+    random, file = np.random.default_rng(0), tmp_path / "weights.pt"
+    num_read = num_refused = 0
+    for data in sound:
+        for _ in range(int(os.environ.get("ICONOCLIP_EXAMPLES", "40"))):
+            cut = bytearray(data[: random.integers(1, len(data))] if random.random() < 0.3 else data)
+            for at in random.integers(0, len(cut), random.integers(1, 4)):
+                cut[at] ^= int(random.integers(1, 256))
+            file.write_bytes(cut)
+            try:
+                num_read += bool(read_weights(file))
+            except IconoclipError:
+                num_refused += 1
+    assert num_read > 5
+    assert num_refused > 20
 
 
 class Holder(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from training.weights.harmless import harmless_types
 from training.weights.torchscript import read_torchscript
 
 State = dict[str, Tensor]
+# The packages of models: a pickle that names one of their classes was made of a model as a whole.
+MODELS = ("open_clip.", "clip.", "timm.", "torch.nn.", "torchvision.", "transformers.", "cn_clip.")
 # Where programs put the weights in a checkpoint, in the order in which they are tried.
 PLACES = ("state_dict", "model_state_dict", "model", "module", "net", "ema_state_dict")
 
@@ -66,8 +69,10 @@ def _read_script(path: Path) -> State:
 
 
 def _read_torch(path: Path) -> Any:
-    # Mapped, so that an optimizer's state is not read; older files cannot be mapped.
-    with harmless_types():
+    # torch warns of the age of a file, which is why it is read so carefully.
+    with harmless_types(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Mapped, so that an optimizer's state is not read; older files cannot be mapped.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 
@@ -75,6 +80,12 @@ def _more_than_data(path: Path, error: Exception) -> DamagedData:
     """The refusal of a pickle that torch refuses. torch's advice to load it anyway is not shown."""
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
     wants = f" (it calls {named[1]})" if named else ""
+    if named and named[1].startswith(MODELS):
+        return DamagedData(
+            f"the file holds a model with its code ({named[1]}), not weights alone: it is not loaded",
+            where=path,
+            remedy="in the program that wrote it, save `model.state_dict()`, and give that file",
+        )
     return DamagedData(
         f"the file of weights holds more than plain tensors{wants}: it may run code, and is not loaded",
         where=path,

@@ -84,7 +84,8 @@ class _Unpickler(pickle.Unpickler):
         key = str(key)
         if key not in self._storages:
             info = self._archive.getinfo(f"{self._root}/data/{key}")
-            if info.file_size != num * dtype.itemsize:
+            # torch compresses nothing, so a file cannot become larger than it is.
+            if info.file_size != num * dtype.itemsize or info.compress_type != zipfile.ZIP_STORED:
                 raise pickle.UnpicklingError("a storage of another size than is stated")
             # A bytearray, because torch wants memory that it may write to.
             data = bytearray(self._archive.read(info))
