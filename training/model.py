@@ -169,14 +169,21 @@ def load_weighted_model(name: str, pretrained: str | None = None) -> LoadedModel
         ConfigError: the name is only an architecture.
         IconoclipError: the same cases as for `load_model`.
     """
+    known_name, tag = split_tag(name, pretrained)
+    is_name = not Path(known_name).exists() and not known_name.startswith(("hf-hub:", "local-dir:"))
+    # An unknown name is refused as such, and a known one before a large model is built for nothing.
+    if is_name and not tag and blueprint(known_name) is None:
+        raise _without_weights(name)
     loaded = load_model(name, pretrained=pretrained)
     if not loaded.has_weights:
-        tags = open_clip.list_pretrained_tags_by_model(name)
-        known = f"`{name}:{tags[0]}` (open_clip has {', '.join(tags)})" if tags else "a model directory"
-        raise ConfigError(
-            f"'{name}' is an architecture without weights", where="model", remedy=f"give {known}"
-        )
+        raise _without_weights(name)
     return loaded
+
+
+def _without_weights(name: str) -> ConfigError:
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    known = f"`{name}:{tags[0]}` (open_clip has {', '.join(tags)})" if tags else "a model directory"
+    return ConfigError(f"'{name}' is an architecture without weights", where="model", remedy=f"give {known}")
 
 
 def _loaded(
