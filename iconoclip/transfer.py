@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from iconoclip import s3
 from iconoclip.disk_full import is_disk_full
 from iconoclip.errors import DamagedData, IconoclipError, MissingRequirement, TryAgainLater
 
@@ -133,6 +134,8 @@ def download(address: str, target: Path, num_bytes: int | None = None) -> None:
 def _file_system(
     address: str, *, connect_seconds: float = CONNECT_SECONDS, silence_seconds: float = SILENCE_SECONDS
 ) -> tuple[Any, str]:
+    if address.startswith(s3.SCHEME):
+        return s3.file_system(address, connect_seconds=connect_seconds, silence_seconds=silence_seconds)
     # Imported here: most commands read no address, and fsspec's readers take a while.
     from fsspec.core import url_to_fs
 
@@ -145,7 +148,7 @@ def _file_system(
         raise MissingRequirement(
             f"such addresses cannot be read: {error}",
             where=address,
-            remedy="install the fsspec reader it names, e.g. s3fs",
+            remedy="install the fsspec reader it names, e.g. gcsfs",
         ) from error
     return system, path
 
@@ -220,6 +223,8 @@ def status_of(error: BaseException) -> int | None:
             value = getattr(owner, name, None)
             if isinstance(value, int) and 400 <= value < 600:
                 return value
+        if isinstance(one, OSError) and (stated := s3.status_in(str(one))) is not None:
+            return stated
     return None
 
 

@@ -18,7 +18,6 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +27,6 @@ from data_prep.sources.table import TableReader
 from data_prep.sources.table_config import Columns, TableSettings
 from data_prep.sources.tables.cells import Cells
 from data_prep.sources.tables.picture_files import Match
-from data_prep.sources.tables.web_folders import public_address
 from iconoclip import transfer
 from iconoclip.address_cache import is_remote
 from iconoclip.errors import ConfigError, MissingRequirement
@@ -270,8 +268,6 @@ def _on_disk(address: str) -> Iterator[Path]:
         yield Path(address)
         return
     with tempfile.TemporaryDirectory(prefix="iconoclip-") as folder:
-        # Public buckets need no package for S3.
-        readable = address if find_spec("s3fs") else public_address(address)
         target = Path(folder) / "shard.tar"
-        transfer.download(readable, target)
+        transfer.download(address, target)
         yield target

@@ -7,7 +7,9 @@ The Hub is a stand-in that follows the requests of its client library (tests/hub
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import pytest
 
 from data_prep.publish.targets.folder import FolderTarget
 from iconoclip.cli import main
+from iconoclip.errors import MissingRequirement
 from iconoclip.shardset import ShardSet
+from iconoclip.shardset_open import open_set
 from tests.data_prep.publish.conftest import key, picture
 from tests.hub import Hub, serving_the_client
 
@@ -275,7 +279,9 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     return bucket
 
 
-def test_s3_gets_the_set_and_loses_what_was_withdrawn(gallery: Path, bucket: Any, tmp_path: Path) -> None:
+def test_s3_gets_the_set_and_loses_what_was_withdrawn(
+    gallery: Path, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bucket.Versioning().enable()
     assert publish(gallery, f"s3://{bucket.name}/sets/gallery", "--compare", "read") == 0
     withdraw(gallery, 3)
@@ -288,6 +294,11 @@ def test_s3_gets_the_set_and_loses_what_was_withdrawn(gallery: Path, bucket: Any
         path.write_bytes(body)
     assert main(["check", str(tmp_path / "copy")]) == 0
     assert len(keys_of(tmp_path / "copy")) == NUM_OPEN - 1
+    monkeypatch.setenv("ICONOCLIP_CACHE", str(tmp_path / "cache"))
+    there = open_set(f"s3://{bucket.name}/sets/gallery")
+    assert {record.key for record, _ in there.samples()} == keys_of(tmp_path / "copy")
+    with pytest.raises(MissingRequirement, match="no such file"):
+        open_set(f"s3://{bucket.name}/sets/other")
 
 
 @pytest.mark.long
@@ -300,6 +311,56 @@ def test_a_changed_object_is_found_and_replaced(
     assert publish(gallery, f"s3://{bucket.name}") == 0
     assert "to upload: 1 files" in capsys.readouterr().out
     assert b"changed" not in bucket.Object("README.md").get()["Body"].read()
+
+
+REFUSALS = {
+    "AccessDenied": (403, 2, "check that your account may write there"),
+    "QuotaExceeded": (403, 75, "the storage there is full"),
+    "XMinioStorageFull": (507, 75, "the storage there is full"),
+    "SlowDown": (503, 75, "cannot be reached now"),
+}
+
+
+def test_refusals_of_s3_become_messages(
+    gallery: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server refuses what is uploaded; the name of the bucket is the code that it gives."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def answer(self, status: int, body: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else body.encode())
+
+        def do_GET(self) -> None:
+            self.answer(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+
+        def do_HEAD(self) -> None:
+            self.answer(404, "")
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            code = self.path.split("/")[1]
+            self.answer(REFUSALS[code][0], f"<Error><Code>{code}</Code><Message>no</Message></Error>")
+
+        def do_DELETE(self) -> None:
+            self.answer(204, "")
+
+        def log_message(self, *_: object) -> None:
+            """Keep the output of the test short."""
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "museum")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        for code, (_, exit_code, words) in REFUSALS.items():
+            assert publish(gallery, f"s3://{code}/x") == exit_code
+            assert words in capsys.readouterr().err
+        server.shutdown()
 
 
 def test_answers_of_s3_become_messages(
