@@ -305,3 +305,5 @@ def _quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # Features are views of what the towers return; nothing here changes them in place.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module")

@@ -40,8 +40,10 @@ def shard(module: nn.Module, device: torch.device) -> None:
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:
-    """The layers of the towers."""
-    return [part for name, part in module.named_modules() if is_layer(name)]
+    """The layers of the towers: blocks, not the stages that contain them, because a weight is sliced once."""
+    found = {name: part for name, part in module.named_modules() if is_layer(name)}
+    containers = {name.rsplit(".", number)[0] for name in found for number in (1, 2)}
+    return [part for name, part in found.items() if name not in containers]
 
 
 def is_sharded(module: nn.Module) -> bool:

@@ -19,9 +19,11 @@ from training.config_groups import HardwareConfig, LossConfig, ModelConfig
 from training.model import LoadedModel
 from training.patch_dropout import set_patch_dropout
 from training.plan import load_for_training
+from training.sharding import _layers
 
 from .conftest import SMALL_MODEL
 from .test_agreement import RESNET
+from .test_ranks import launch, losses
 
 
 @pytest.fixture
@@ -30,6 +32,32 @@ def resnet(tmp_path: Path) -> Path:
     path = tmp_path / "resnet.json"
     path.write_text(json.dumps({"model_cfg": RESNET, "preprocess_cfg": SMALL_MODEL["preprocess_cfg"]}))
     return path
+
+
+def test_blocks_are_sliced_and_not_the_stages_around_them(resnet: Path) -> None:
+    model = load_for_training(ModelConfig(name=str(resnet)), LossConfig(), 0).model
+    model.visual.trunk = timm.create_model("convnext_atto", depths=(1, 1, 2, 1), dims=(8, 8, 8, 8))  # type: ignore[union-attr]
+    sliced = {id(part) for part in _layers(model)}
+    names = [name for name, part in model.named_modules() if id(part) in sliced]
+    # Four blocks of the ResNet, five of the ConvNeXt, one of the text tower.
+    stages = [f"visual.layer{number}.0" for number in range(1, 5)]
+    blocks = [
+        f"visual.trunk.stages.{place}" for place in ("0.blocks.0", "1.blocks.0", "2.blocks.0", "2.blocks.1")
+    ]
+    assert sorted(names) == sorted(
+        [*stages, *blocks, "visual.trunk.stages.3.blocks.0", "transformer.resblocks.0"]
+    )
+
+
+@pytest.mark.long
+def test_a_resnet_on_slices_is_trained_as_on_whole_weights(
+    resnet: Path, make_config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"model": str(resnet), "devices": 2, "max_steps": 4, "validation_split": "none"}
+    runs = [make_config(run_dir=tmp_path / one, strategy=one, **changes) for one in ("ddp", "fsdp")]
+    for config in runs:
+        launch(config, tmp_path)
+    assert losses(runs[1]) == pytest.approx(losses(runs[0]), abs=1e-4)
 
 
 def lengths(tower: nn.Module, layer: nn.Module, side: int) -> list[int]:
