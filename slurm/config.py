@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -162,10 +162,28 @@ class CancelConfig(Config):
 
 
 class DoctorConfig(Placement):
-    """Check a cluster account before the first job."""
+    """Check a cluster account before the first job, or collect the packages that it needs."""
 
     nodes: int = Field(2, description="nodes of the test job", ge=1)
     submit: bool = Field(
         True, description="run a test job of a minute on the nodes; otherwise check only from this machine"
     )
     timeout_seconds: float = Field(600, description="seconds that the test job may wait and run", gt=0)
+    wheelhouse: Path | None = Field(
+        None,
+        description="collect in this folder the wheels that a machine without internet access needs, check "
+        "that none is missing, and write a lock file with their hashes; nothing else is checked then",
+    )
+    download: bool = Field(True, description="with `wheelhouse`: download what is missing, or only check")
+    requirements: list[str] = Field(
+        [], description="with `wheelhouse`: what shall be installed, as pip takes it; default: this iconoclip"
+    )
+    target_python: str | None = Field(
+        None, description="Python of that machine, such as 3.11; default: this one", pattern=r"^3\.\d{1,2}$"
+    )
+    target_machine: Literal["x86_64", "aarch64"] | None = Field(
+        None, description="processors of that machine; default: those of this one"
+    )
+    target_glibc: str = Field(
+        "2.28", description="its version of glibc, or an older one (`ldd --version`)", pattern=r"^2\.\d{1,2}$"
+    )

@@ -13,15 +13,15 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from iconoclip import locks
 from iconoclip.config import Config
 from iconoclip.errors import IconoclipError, MissingRequirement
-from slurm import scheduler
+from slurm import scheduler, wheelhouse
 from slurm.config import DoctorConfig, SubmitConfig
+from slurm.finding import Finding, Verdict
 from slurm.freeze import code_version, describe, freeze, package_folders
 from slurm.job import JobDir
 from slurm.logs import newest_log
@@ -31,21 +31,10 @@ from slurm.site import Site, load_site
 from slurm.stages import STAGES, Stage
 from slurm.submit import Submission, send
 
-Verdict = Literal["ok", "note", "FAILED"]
 FREE_BYTES_WANTED = 20_000_000_000
 MAX_CLOCK_SKEW_SECONDS = 5.0
 PROBE_BYTES = 4_000_000
 SECONDS_BETWEEN_LOOKS = 0.5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check, with a remedy if there is one."""
-
-    verdict: Verdict
-    check: str
-    found: str
-    remedy: str = ""
 
 
 class ProbeFields(Config):
@@ -59,18 +48,21 @@ def doctor(config: DoctorConfig) -> int:
         MissingRequirement: a check failed.
     """
     num_failed = 0
-    for finding in findings(config):
+    checks = findings(config) if config.wheelhouse is None else wheelhouse.findings(config)
+    for finding in checks:
         num_failed += finding.verdict == "FAILED"
         print(f"{finding.verdict:<6}  {finding.check:<10}  {finding.found}", flush=True)
         if finding.remedy and finding.verdict != "ok":
             print(f"{'':<20}{finding.remedy}", flush=True)
     if num_failed:
+        what = f"--wheelhouse {config.wheelhouse}"
+        if config.wheelhouse is None:
+            what = f"--site {load_site(config.site).name}"
         raise MissingRequirement(
-            f"{num_failed} check(s) failed",
-            where=f"iconoclip doctor --site {load_site(config.site).name}",
-            remedy="see above",
+            f"{num_failed} check(s) failed", where=f"iconoclip doctor {what}", remedy="see above"
         )
-    print("nothing is missing for a first job")
+    if config.wheelhouse is None:
+        print("nothing is missing for a first job")
     return 0
 
 

@@ -193,6 +193,11 @@ def _root() -> Path:
     return Path(iconoclip.__file__).resolve().parent.parent
 
 
+def checkout() -> Path | None:
+    """The root of the checkout that runs; None if iconoclip was installed from a wheel."""
+    return _root() if (_root() / "pyproject.toml").is_file() else None
+
+
 def package_folders() -> dict[str, Path]:
     """The folder of each of our packages, next to the one that runs. The import path is not used, because a
     folder called `training` in the working folder may come first on it.
