@@ -30,6 +30,15 @@ from training.weights.read import read_weights
 from training.weights.transformers_folder import converted
 
 MAX_CONFIG_BYTES = 1_000_000
+# A tokenizer of transformers has at least one of these.
+TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 
 
 @dataclass(frozen=True)
@@ -173,6 +182,8 @@ def tokenizer_of(text_cfg: dict[str, Any], folder: Path | None = None) -> Any:
     """The tokenizer that a text config names, from the folder of the model if there is one."""
     context_length = text_cfg.get("context_length", 77)
     kwargs = text_cfg.get("tokenizer_kwargs") or {}
+    if folder and text_cfg.get("hf_tokenizer_name"):
+        _check_tokenizer(folder)
     if not text_cfg.get("hf_tokenizer_name"):
         return open_clip.SimpleTokenizer(context_length=context_length, **kwargs)
     return open_clip.tokenizer.HFTokenizer(
@@ -181,6 +192,15 @@ def tokenizer_of(text_cfg: dict[str, Any], folder: Path | None = None) -> Any:
         tokenizer_mode=text_cfg.get("tokenizer_mode"),
         **kwargs,
     )
+
+
+def _check_tokenizer(folder: Path) -> None:
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise MissingRequirement(
+            "the folder holds no tokenizer",
+            where=folder,
+            remedy="copy the tokenizer of the model too: tokenizer.json and tokenizer_config.json",
+        )
 
 
 def _of_file(path: Path) -> Blueprint:
@@ -216,7 +236,7 @@ def _of_folder(folder: Path) -> Blueprint:
 
     return Blueprint(
         config["model_cfg"],
-        lambda: open_clip.get_tokenizer(f"local-dir:{folder}"),
+        lambda: tokenizer_of(config["model_cfg"]["text_cfg"], folder),
         config["preprocess_cfg"],
         _loader(path, config["model_cfg"]) if path else refuse,
         {name: _read_json(folder / name / "config.json") for name in TOWERS if (folder / name).is_dir()},

@@ -208,11 +208,12 @@ def _build(parts: Blueprint, name: str, changes: Changes, *, load_weights: bool)
     with tempfile.TemporaryDirectory() as scratch, open_clip_errors(name):
         written = {"model_cfg": with_paths(config, scratch), "preprocess_cfg": parts.preprocess_cfg}
         Path(scratch, CONFIG_NAME).write_text(json.dumps(written))
+        # First, because a missing file of the tokenizer is found in a moment.
+        tokenizer = parts.tokenizer()
         write_towers(parts.towers, Path(scratch))
         model = open_clip.create_model(f"local-dir:{scratch}", load_weights=False, **options)
         if load_weights and parts.load is not None:
             parts.load(model)
-        tokenizer = parts.tokenizer()
     recorded = changes.recorded(config, parts.towers)
     return _loaded(model, recorded, tokenizer, name, has_weights=has_weights)
 

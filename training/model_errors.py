@@ -32,10 +32,11 @@ def open_clip_errors(name: str) -> Iterator[None]:
             f"the weights cannot be read: {error}", where=name, remedy="copy or download them again"
         ) from error
     except ImportError as error:
+        package = re.search(r"requires the (\w+) library", str(error))
         raise MissingRequirement(
-            f"the model needs a package that is not installed: {_first_line(error)}",
+            f"the model needs a package that is not installed: {_first_line(error)[:120]}",
             where=name,
-            remedy="install the package that the message names, with pip",
+            remedy=f"pip install {package[1].lower() if package else 'the package that the message names'}",
         ) from error
     except (RuntimeError, FileNotFoundError, ValueError, OSError, KeyError, TypeError) as error:
         raise explained(name, str(error)) from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -32,6 +33,8 @@ from training.export import export
 from training.model import Changes, LoadedModel, load_model
 from training.train import train
 from training.weights.read import read_weights
+from training.weights.transformers_folder.preprocessing import preprocessing
+from training.weights.transformers_folder.siglip import IN_TIMM
 
 from .conftest import SMALL_MODEL
 from .test_configs import small_siglip2, small_tokenizer, small_xlm_r
@@ -466,6 +469,25 @@ def test_a_folder_of_transformers_becomes_a_model_with_its_features(name: str, t
         assert (loaded.preprocess["resize_mode"], loaded.preprocess["mean"]) == ("squash", [0.5] * 3)
 
 
+@pytest.mark.long
+def test_timms_towers_of_a_name_are_those_of_transformers() -> None:
+    import timm
+    from timm.layers import GELUTanh
+
+    for (width, depth, patch, side), name in IN_TIMM.items():
+        with torch.device("meta"):
+            tower: Any = timm.create_model(name, num_classes=0, global_pool="map")
+        assert (tower.embed_dim, len(tower.blocks), tower.patch_embed.patch_size) == (
+            width,
+            depth,
+            (patch,) * 2,
+        )
+        assert tower.patch_embed.img_size == (side, side)
+        # gelu_pytorch_tanh, in the blocks and in the head.
+        assert isinstance(tower.blocks[0].mlp.act, GELUTanh)
+        assert isinstance(tower.attn_pool.mlp.act, GELUTanh)
+
+
 def test_what_open_clip_cannot_compute_is_refused(tmp_path: Path) -> None:
     relu = {"hidden_act": "relu"}
     cases: tuple[tuple[str, dict[str, Any], str], ...] = (
@@ -485,6 +507,44 @@ def test_what_open_clip_cannot_compute_is_refused(tmp_path: Path) -> None:
         load_model("ViT-S-32", pretrained=str(tmp_path / "0"))
     with pytest.raises(ConfigError, match="neither a file nor a tag"):
         load_model("ViT-S-32", pretrained="laion3b")
+
+
+def test_the_preprocessing_of_a_folder_is_kept(tmp_path: Path) -> None:
+    cut = {"size": {"shortest_edge": 224}, "do_center_crop": True, "crop_size": {"height": 224, "width": 224}}
+    whole = {"size": {"height": 256, "width": 256}, "resample": 2, "image_mean": [0.5] * 3}
+    cases: tuple[tuple[str, str, dict[str, Any], tuple[str, str, float]], ...] = (
+        ("clip", "preprocessor_config.json", cut | {"resample": 3}, ("shortest", "bicubic", 0.48145466)),
+        (
+            "clip",
+            "preprocessor_config.json",
+            {"size": 224, "crop_size": 224},
+            ("shortest", "bicubic", 0.48145466),
+        ),
+        ("siglip", "preprocessor_config.json", whole, ("squash", "bilinear", 0.5)),
+        ("chinese_clip", "preprocessor_config.json", whole, ("squash", "bilinear", 0.5)),
+        ("siglip", "processor_config.json", {"image_processor": whole}, ("squash", "bilinear", 0.5)),
+        ("siglip", "nothing.json", {}, ("squash", "bicubic", 0.5)),
+        ("altclip", "nothing.json", {}, ("shortest", "bicubic", 0.48145466)),
+    )
+    for number, (kind, name, values, expected) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / name).write_text(json.dumps(values))
+        found = preprocessing(folder, kind)
+        assert (found["resize_mode"], found["interpolation"], found["mean"][0]) == expected, (kind, name)
+
+
+def test_a_folder_without_a_tokenizer_or_a_package_is_named(tmp_path: Path) -> None:
+    of_transformers("Siglip", tmp_path / "model")
+    settings = tmp_path / "model" / "tokenizer_config.json"
+    if importlib.util.find_spec("sentencepiece") is None:
+        settings.write_text(json.dumps({"tokenizer_class": "SiglipTokenizer"}))
+        with pytest.raises(MissingRequirement, match="a package that is not installed") as caught:
+            load_model(str(tmp_path / "model"))
+        assert caught.value.remedy == "pip install sentencepiece"
+    (tmp_path / "model" / "tokenizer.json").unlink()
+    with pytest.raises(MissingRequirement, match="the folder holds no tokenizer"):
+        load_model(str(tmp_path / "model"))
 
 
 def test_a_folder_of_transformers_is_exported_and_encoded(shapes_set: Path, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -45,7 +46,7 @@ def converted(folder: Path) -> Converted:
     """
     from transformers import AutoConfig
 
-    with open_clip_errors(str(folder)):
+    with open_clip_errors(str(folder)), _quiet():
         config = AutoConfig.from_pretrained(folder)
     family = FAMILIES[config.model_type]
     try:
@@ -61,22 +62,30 @@ def converted(folder: Path) -> Converted:
     )
 
 
-def _weights(folder: Path, family: Any) -> State:
-    from transformers import AutoModel
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Suppress transformers' bar, and its warnings of what open_clip does not use."""
     from transformers.utils import logging
 
     verbosity, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with open_clip_errors(str(folder)), torch.random.fork_rng():
-            model, report = AutoModel.from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True, local_files_only=True
-            )
+        yield
     finally:
         logging.set_verbosity(verbosity)
         if has_bar:
             logging.enable_progress_bar()
+
+
+def _weights(folder: Path, family: Any) -> State:
+    from transformers import AutoModel
+
+    # The model is made with random weights first, which must not change those that a run draws.
+    with open_clip_errors(str(folder)), _quiet(), torch.random.fork_rng():
+        model, report = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, local_files_only=True
+        )
     if missing := sorted(report["missing_keys"]):
         raise MissingRequirement(
             f"the folder lacks {len(missing)} of the model's weights, such as {missing[0]}",
