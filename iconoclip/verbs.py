@@ -105,6 +105,11 @@ VERBS: dict[str, Verb] = {
         "training.config:EvaluateConfig",
         "training.evaluate:evaluate",
     ),
+    "benchmark": Verb(
+        "freeze a public benchmark from a shard set, or score a model or embeddings on one",
+        "training.benchmark.config:BenchmarkVerbConfig",
+        "training.benchmark.verb:benchmark",
+    ),
     "export": Verb(
         "turn a run's checkpoint into a model directory",
         "training.config:ExportConfig",

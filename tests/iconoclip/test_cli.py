@@ -316,7 +316,7 @@ LEAST = {
     "sign": "A --key k", "merge": "A B --out x", "remap": "A", "takedown": "A k1 k2 --reason because",
     "card": "A", "publish": "A --to folder", "institution": "new",
     "train": "A B --run_dir r", "evaluate": "m A B --out x", "export": "r --out x", "seen": "r k1 k2",
-    "report": "r",
+    "report": "r", "benchmark": "make A --out x",
     "encode": "m A --out x", "index": "a b --out x", "search": "'a ship' --index i", "serve": "i",
     "federate": "https://a.example B=https://b.example",
     "submit": "train train/demo.yaml shardsets=A", "chain": "c.yaml", "status": "", "logs": "r -f",
