@@ -101,22 +101,31 @@ def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Map
     model, optimizer = config["model"], config["optimizer"]
     minutes = job.get("train_seconds", 0.0) / 60
     lines = [
-        f"- architecture: `{model['name']}`"
-        + (f", from `{model['pretrained']}`" if model["pretrained"] else ", from random weights"),
+        f"- architecture: `{model['name']}`, from {_first_weights(model, job)}",
         f"- loss: {config['loss']['function']}, batch of {config['schedule']['batch_size']}, "
         f"{provenance['step']:,} steps, "
         f"{config['data']['captions_per_image']} caption(s) per image and step",
-        f"- learning rate {optimizer['learning_rate']}, weight decay {optimizer['weight_decay']}, seed "
-        f"{config['seed']}",
+        f"- {optimizer.get('name', 'adamw')}, learning rate {optimizer['learning_rate']}, weight decay "
+        f"{optimizer['weight_decay']}, seed {config['seed']}",
         f"- {minutes:.1f} minutes of training at {job.get('samples_per_second', 0):.0f} samples per second",
         f"- config digest `{provenance['config_digest']}`; {provenance['exported_by']}",
     ]
+    if teacher := config.get("distill", {}).get("model"):
+        digest = f" (digest `{job['teacher_digest']}`)" if job.get("teacher_digest") else ""
+        lines.append(f"- distilled from `{teacher}`{digest}, whose licence may apply to this model")
     if cost := job.get("cost"):
         lines.append(
             f"- about {cost['energy_kwh']:.3g} kWh and {cost['co2_grams']:.3g} g of CO2 "
             f"({cost['assumptions']})"
         )
     return "\n".join(lines)
+
+
+def _first_weights(model: Mapping[str, Any], job: Mapping[str, Any]) -> str:
+    """What the run started from. Runs of earlier versions did not record it."""
+    if model["pretrained"]:
+        return f"`{model['pretrained']}`"
+    return "its weights" if job.get("has_first_weights") else "random weights"
 
 
 def _scores(provenance: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:

@@ -16,10 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from iconoclip.errors import ConfigError
+from iconoclip.rundir import RunDir
 from training.config_groups import DistillConfig
 from training.data.loader import Batch
 from training.losses import gather_plain, gather_rows
 from training.model import LoadedModel, at_least_float32, encode_images, load_weighted_model
+from training.model_files import model_digest
 from training.text import encode_texts
 
 # Two tokenizers that agree on these texts, also on where a long one is cut, are the same.
@@ -42,9 +45,11 @@ class Teacher:
     Args:
         loaded: the teacher.
         student: the model that is trained; if both have the same tokens, texts are tokenized once.
+        digest: of the teacher's files, where it is a folder or file here.
     """
 
-    def __init__(self, loaded: LoadedModel, student: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, student: LoadedModel, digest: str | None = None) -> None:
+        self.digest = digest
         self.model = loaded.model.eval().requires_grad_(False)
         self._side = loaded.image_size
         self._mean, self._std = (
@@ -85,7 +90,24 @@ def load_teacher(config: DistillConfig, student: LoadedModel) -> Teacher | None:
     Raises:
         ConfigError: it is not a model with weights.
     """
-    return Teacher(load_weighted_model(config.model), student) if config.model else None
+    if not config.model:
+        return None
+    return Teacher(load_weighted_model(config.model), student, model_digest(config.model))
+
+
+def check_same_teacher(run: RunDir, teacher: Teacher | None) -> None:
+    """Check that a run resumes with the teacher that it began with.
+
+    Raises:
+        ConfigError: the files of the teacher have changed since.
+    """
+    before = run.job.get("teacher_digest")
+    if teacher and before and teacher.digest != before:
+        raise ConfigError(
+            "the teacher's files have changed since the run began",
+            where="distill.model",
+            remedy="put the same model there, or choose another --run_dir for a run with this one",
+        )
 
 
 def distill_loss(images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, taught: Taught) -> Tensor:

@@ -150,9 +150,13 @@ def merged(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
 def interpolated(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], weight: float) -> dict[str, Tensor]:
     """Interpolated weights: those of the base at 0, those of the tuned model at 1.
 
+    A base of CLIP has no logit bias. Where the tuned model has one, it is kept: it changes no feature.
+
     Raises:
         BadInput: the two have different architectures.
     """
+    if "logit_bias" in tuned and "logit_bias" not in base:
+        base = {**base, "logit_bias": tuned["logit_bias"]}
     differing = [
         name
         for name in base.keys() | tuned.keys()

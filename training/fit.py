@@ -41,7 +41,7 @@ from training.data.loader import Ahead, Batch, TrainingSamples, make_loader
 from training.data.long_captions import LongTexts, token_counts
 from training.data.sources import described, own_sets
 from training.data.verification import VerifiedShards
-from training.distill import load_teacher
+from training.distill import check_same_teacher, load_teacher
 from training.evaluation.nearest import NearestCaptions
 from training.half import Float16
 from training.hardware import device_of, resolve_precision, set_threads
@@ -108,7 +108,11 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     synchronise(module.model, config.hardware, device)
     first_step = checkpoints.step_of(found) if found else 0
     if is_first_rank:
+        if found:
+            check_same_teacher(run, teacher)
         _open_run(run, plan, loaded, first_step, resuming=found is not None)
+        if teacher:
+            run.update_job(teacher_digest=teacher.digest)
     mirrors = _mirrors(run, config, first_step) if is_first_rank else []
     stopwatch = Stopwatch()
     energy = EnergyMeter(
@@ -125,7 +129,12 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
         files = BackgroundCheckpointIO(when.num_kept, in_background=when.in_background)
         saver = Checkpointer(run, when, stopwatch, files, first_step)
         verified = VerifiedShards(plan.samples.sets) if config.data.verify_shards else None
-        facts = {"config": digest(config), "samples": plan.samples.identity, "first step": first_step}
+        facts = {
+            "config": digest(config),
+            "samples": plan.samples.identity,
+            "first step": first_step,
+            "teacher": teacher.digest if teacher else None,
+        }
         validation = _validation(config, loaded, precision, recorder, stopwatch, run)
         trainer = _trainer(
             config.hardware,
@@ -223,6 +232,7 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
         started_at=run.job.get("started_at", clock.wall_now()),
         config_digest=digest(plan.config),
         iconoclip=version("iconoclip"),
+        has_first_weights=loaded.has_weights,
         model_config=loaded.model_config,
         preprocess=loaded.preprocess,
     )

@@ -17,8 +17,10 @@ from safetensors.torch import save_file
 from iconoclip.errors import ConfigError
 from training.checkpoint.file import read_checkpoint
 from training.checkpoint.folder import latest_sound
-from training.config import TrainConfig
+from training.config import ExportConfig, TrainConfig
 from training.distill import Taught, distill_loss, load_teacher
+from training.export import export
+from training.model_files import model_digest
 from training.module import ContrastiveModule
 from training.plan import load_for_training, make_dataset, make_plan
 from training.train import train
@@ -145,6 +147,15 @@ def test_a_run_with_a_teacher_resumes_exactly(
         assert path
         ends.append(read_checkpoint(path)["state_dict"])
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    config_path = teacher_folder / "open_clip_config.json"
+    text = config_path.read_text()
+    config_path.write_text(text.replace("0.6", "0.61"))
+    with pytest.raises(ConfigError, match="files have changed"):
+        train(changed(pieces, **{"schedule.max_steps": 7}))
+    config_path.write_text(text)
+    export(ExportConfig(run_dir=whole.run_dir, out=tmp_path / "model"))
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert f"distilled from `{teacher_folder}` (digest `{model_digest(str(teacher_folder))}`)" in card
     for strategy in ("ddp", "fsdp"):
         two = make_config(run_dir=tmp_path / strategy, devices=2, strategy=strategy, num_workers=1, **changes)
         launch(two, tmp_path)

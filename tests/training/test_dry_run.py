@@ -58,8 +58,16 @@ def test_a_dry_run_where_the_gpus_are_not_says_so(
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"ema_decay": 0.9, "keep_checkpoints": 3}, {"lora_rank": 1}, {"locked": ["text"]}],
-    ids=["all", "average", "adapters", "locked"],
+    [
+        {},
+        {"ema_decay": 0.9, "keep_checkpoints": 3},
+        {"lora_rank": 1},
+        {"locked": ["text"]},
+        pytest.param({"optimizer.name": "lion"}, marks=pytest.mark.long),
+        pytest.param({"optimizer.name": "muon"}, marks=pytest.mark.long),
+        pytest.param({"optimizer.name": "adamw8bit"}, marks=pytest.mark.long),
+    ],
+    ids=["all", "average", "adapters", "locked", "lion", "muon", "8 bits"],
 )
 def test_the_disk_space_it_names_is_the_space_a_run_takes(
     make_config: MakeConfig, capsys: pytest.CaptureFixture[str], changes: dict[str, Any]

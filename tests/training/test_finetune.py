@@ -157,6 +157,10 @@ def test_interpolation_lies_between_the_base_and_the_tuned_model(
     half = open_clip.create_model(f"local-dir:{tmp_path / 'half'}").state_dict()
     for name, tensor in half.items():
         torch.testing.assert_close(tensor, 0.75 * before[name] + 0.25 * after[name], rtol=1e-5, atol=1e-6)
+    # A model that was tuned with the sigmoid loss from weights of CLIP has a bias that these lack.
+    one, other = {"a": torch.zeros(2)}, {"a": torch.ones(2), "logit_bias": torch.tensor(-9.0)}
+    between = finetune.interpolated(one, other, 0.5)
+    assert [between["a"].tolist(), between["logit_bias"].item()] == [[0.5, 0.5], -9]
     with pytest.raises(BadInput, match="the two models differ in 1 layers, first b"):
         finetune.interpolated({"a": torch.zeros(2)}, {"a": torch.zeros(2), "b": torch.zeros(1)}, 0.5)
 
