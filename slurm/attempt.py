@@ -142,7 +142,7 @@ def is_stuck(attempts: tuple[Attempt, ...]) -> bool:
 
 def _reason_of(code: int | None) -> str:
     if code == 137:
-        return "killed (exit code 137): probably out of memory"
+        return "killed (exit code 137): probably out of memory; `iconoclip resume --memory` asks for more"
     return f"the stage left with exit code {code}"
 
 

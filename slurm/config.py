@@ -148,6 +148,9 @@ class ResumeConfig(Config):
 
     run_dir: Path = Field(description="the run's folder", json_schema_extra=positional())
     time: str | None = Field(None, description="another time limit", pattern=TIME_PATTERN)
+    memory: str | None = Field(
+        None, description="another amount of memory per node, such as 120G", pattern=MEMORY_PATTERN
+    )
     new_code: bool = Field(False, description="use the present code instead of the copy that the run froze")
     dry_run: bool = Field(False, description="print what would be submitted, without submitting it")
 

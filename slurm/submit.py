@@ -179,7 +179,11 @@ def place(submission: Submission, *, job_ids: tuple[int, ...] = (), new_code: bo
     if fresh or new_code:
         freeze(request, plan)
     else:
+        # Another time limit, memory or node than the last time; the code stays as it was.
         print_if_code_differs(job_dir)
+        write_script(job_dir, plan)
+        job = job_dir.read()
+        job_dir.write(job.model_copy(update={"nodes": plan.nodes, "tasks_per_node": plan.tasks_per_node}))
     return send(job_dir, plan, dependencies)
 
 
@@ -210,6 +214,10 @@ def resume(config: ResumeConfig) -> int:
     plan = Plan.model_validate_json(job_dir.plan_path.read_bytes())
     if config.time:
         plan = plan.model_copy(update={"time": config.time})
+    if config.memory:
+        # sbatch takes one option for memory.
+        options = tuple(option for option in plan.options if not option.startswith("--mem"))
+        plan = plan.model_copy(update={"memory": config.memory, "options": options})
     if config.dry_run:
         missing = "" if job.num_tasks is None else f", tasks {job_dir.missing_tasks(job)}"
         print(f"would submit {shlex.quote(str(job_dir.script_path))} again{missing}", file=sys.stderr)

@@ -124,3 +124,17 @@ def test_a_step_that_fails_while_others_are_submitted_is_no_crash(
         chain(ChainConfig(chain=str(file)))
     assert caught.value.exit_code == 75
     assert capsys.readouterr().out.count("job 4") == 2
+
+
+def test_a_step_that_checks_a_set_is_named_for_the_set() -> None:
+    fields = {"shardset": "/sets/a"}
+    steps = {
+        "check": {"fields": fields},
+        "publish": {"fields": {"shardset": "{check}", "to": "/public"}},
+        "train": {"fields": {"shardsets": ["{publish}"]}},
+    }
+    found = submissions_of(described(**steps), "c.yaml")
+    assert found["train"].request.config.model_dump()["shardsets"] == ["/sets/a"]
+    assert [Path(need).name for need in found["train"].request.needs] == ["publish"]
+    with pytest.raises(ConfigError, match="shardset"):
+        submissions_of(described(check={}), "c.yaml")

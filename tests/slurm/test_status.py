@@ -50,6 +50,24 @@ def test_a_job_that_is_ending_is_neither_running_nor_waiting(tmp_path: Path) -> 
     assert row_of(tmp_path / "run", queued(7, "COMPLETING"), tmp_path).state == "cancelled (ending)"
 
 
+@pytest.mark.parametrize(
+    ("state", "reason", "shown"),
+    [
+        ("CONFIGURING", "None", "waiting (None)"),
+        ("SUSPENDED", "None", "waiting (None)"),
+        ("REQUEUE_HOLD", "launch_failed_requeued_held", "waiting (launch_failed_requeued_held)"),
+        ("SIGNALING", "None", "running"),
+        ("STAGE_OUT", "None", "ending"),
+        # A state of a later SLURM: nothing is submitted a second time.
+        ("TELEPORTING", "None", "running"),
+    ],
+)
+def test_every_state_of_slurm_is_one_of_ours(tmp_path: Path, state: str, reason: str, shown: str) -> None:
+    job_dir = make_run(tmp_path / "run")
+    job_dir.note_submission(7, None)
+    assert row_of(tmp_path / "run", queued(7, state, reason), tmp_path).state == shown
+
+
 def test_a_run_that_stopped_because_it_needs_another_names_it(tmp_path: Path) -> None:
     needed = make_run(tmp_path / "first")
     make_run(tmp_path / "second", needs=(str(tmp_path / "first"), str(tmp_path / "gone")))

@@ -223,25 +223,50 @@ def answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("count_stage")
-@pytest.mark.parametrize(
-    ("lines", "says"),
-    [
+def test_resume_waits_until_a_job_has_ended(
+    answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    freeze(*submission_for(tmp_path / "run"))
+    job_dir = JobDir(tmp_path / "run")
+    job_dir.note_submission(7, None)
+    submitted = job_dir.submissions_path.read_text()
+    monkeypatch.setattr("slurm.submit.SECONDS_BETWEEN_LOOKS", 0.01)
+    for lines, says in (
         # It ends and is gone: the missing work is submitted.
         (["7|N/A|COMPLETING|None|node1|7", "7|N/A|COMPLETING|None|node1|7", ""], "job 9"),
         # It ends and comes back, because it was requeued: nothing is submitted twice.
         (["7|N/A|COMPLETING|None|node1|7", "7|N/A|PENDING|BeginTime||7"], "job 7 is in the queue already"),
         (["7|N/A|RUNNING|None|node1|7"], "job 7 is in the queue already"),
         (["8|N/A|RUNNING|None|node1|8"], "job 9"),
-    ],
-)
-def test_resume_waits_until_a_job_has_ended(
-    lines: list[str], says: str, answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        job_dir.submissions_path.write_text(submitted)
+        answers.write_text("".join(f"{line}\n" for line in lines))
+        assert resume(ResumeConfig(run_dir=tmp_path / "run")) == 0
+        assert says in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("count_stage")
+def test_a_run_continues_with_the_time_and_memory_that_are_asked_for(
+    answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    freeze(*submission_for(tmp_path / "run"))
-    JobDir(tmp_path / "run").note_submission(7, None)
-    answers.write_text("".join(f"{line}\n" for line in lines))
-    assert resume(ResumeConfig(run_dir=tmp_path / "run")) == 0
-    assert says in capsys.readouterr().out
+    answers.write_text("")
+    run, words = tmp_path / "run", ["--site", "lumi", "--account", "a", "--run_dir", str(tmp_path / "run")]
+
+    def directives() -> list[str]:
+        script = JobDir(run).script_path.read_text().splitlines()
+        return [line.removeprefix("#SBATCH ") for line in script if "--mem" in line or "--time" in line]
+
+    encode = ["submit", "encode", "model=m", "shardset=s", *words]
+    assert main([*encode, "--time", "10"]) == 0
+    assert directives() == ["--time=10", "--mem-per-gpu=60G"]
+    frozen = code_facts(JobDir(run))
+    assert main(["resume", str(run), "--memory", "120G"]) == 0
+    assert directives() == ["--mem=120G", "--time=10"]
+    # The same command with other options, not silently with those of before.
+    assert main([*encode, "--time", "20", "--memory", "80G"]) == 0
+    assert directives() == ["--mem=80G", "--time=20"]
+    assert code_facts(JobDir(run)) == frozen
+    assert capsys.readouterr().out.count("job 9") == 3
 
 
 @pytest.mark.usefixtures("count_stage", "no_slurm")

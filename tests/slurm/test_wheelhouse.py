@@ -61,6 +61,7 @@ def run(words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     return code, printed.out + printed.err
 
 
+@pytest.mark.long
 def test_wheels_are_collected_for_another_machine_and_locked(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,7 +112,6 @@ def test_what_cannot_be_collected_is_named(
 ) -> None:
     code, said = run(f"--wheelhouse {tmp_path / 'wheels'} --requirements nowhere", capsys)
     assert (code, "No matching distribution found for nowhere" in said) == (4, True)
-    assert run(f"--wheelhouse {tmp_path / 'none'} --no_download", capsys)[0] == 4
     (tmp_path / "file").touch()
     assert run(f"--wheelhouse {tmp_path / 'file' / 'wheels'}", capsys)[0] == 4
 
@@ -129,6 +129,13 @@ def test_the_lock_file_installs_without_an_index(index: Path, tmp_path: Path) ->
     assert subprocess.run(
         [*pip, "--force-reinstall", "-r", folder / "requirements.lock"], check=False
     ).returncode
+
+
+def test_a_folder_that_is_not_there_is_not_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = run(f"--wheelhouse {tmp_path / 'none'} --no_download --target_machine aarch64", capsys)
+    assert (code, "on aarch64, glibc 2.28" in said, "no such folder" in said) == (4, True, True)
 
 
 def test_older_glibc_is_accepted_and_newer_is_not() -> None:
