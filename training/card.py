@@ -60,7 +60,7 @@ def _use() -> str:
 
 
 def _data(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-    sets = "\n".join(f"- `{one['name']}`, SHA-256 `{one['digest']}`" for one in provenance["shardsets"])
+    sets = "\n".join(map(_set, provenance["shardsets"]))
     parts = [
         f"{data['num_samples']:,} samples, all of them allowed for training under the rights policy "
         f"`{data['policy']}`.\n",
@@ -69,9 +69,20 @@ def _data(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         _languages(data),
         _table("rights statement", "samples", data["by_rights"]),
     ]
+    if data.get("shares"):
+        rows = "\n".join(f"| {_cell(name)} | {100 * one:.1f} % |" for name, one in data["shares"].items())
+        parts.append(f"| source | share of the samples drawn |\n|---|---:|\n{rows}")
     if data.get("left_out"):
         parts.append(_table("left out because", "samples", data["left_out"]))
     return "\n\n".join(parts)
+
+
+def _set(one: Mapping[str, Any]) -> str:
+    line = f"- `{one['name']}`, SHA-256 `{one['digest']}`"
+    if "rights" in one:
+        stated = f"with the rights that the user stated: {_cell(one['rights'])}"
+        line += f"; {one['tars']:,} tars of another program, {stated}"
+    return line
 
 
 def _languages(data: Mapping[str, Any]) -> str:

@@ -126,7 +126,10 @@ def _write(
         "source": source,
         "config_digest": job["config_digest"],
         "config": train.model_dump(mode="json", exclude={"run_dir", "shardsets"}),
-        "shardsets": [{"name": one["name"], "digest": one["digest"]} for one in data["shardsets"]],
+        "shardsets": [
+            {name: one[name] for name in ("name", "digest", "rights", "tars") if name in one}
+            for one in data["shardsets"]
+        ],
         "data": {name: value for name, value in data.items() if name != "shardsets"},
         "licence": config.licence,
         "evaluations": [_evaluation(path, folder) for path in config.evaluations],

@@ -159,7 +159,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 }  # fmt: skip
 # Split, images, queries by language, and classes of zero-shot tests.
 EXPECTED: dict[str, tuple[str, int, dict[str, int], dict[str, int]]] = {
-    "iconclass-ai": ("test", 6, {"de": 6, "en": 6, "fr": 6, "it": 6}, {}),
+    "iconclass-ai": ("test", 6, {"de": 6, "en": 6}, {}),
     "eufcc-340k": ("test", 6, {}, {"objectTypes": 4}),
     "semart": ("test", 4, {"en": 4}, {"type": 2}),
     "artpedia": ("test", 3, {"en": 6}, {}),

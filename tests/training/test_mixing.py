@@ -6,6 +6,7 @@ import functools
 import http.server
 import io
 import json
+import shutil
 import tarfile
 import threading
 from collections import Counter
@@ -19,11 +20,13 @@ import webdataset
 
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, RightsForbid
 from iconoclip.rights import judge
+from iconoclip.rundir import RunDir
 from iconoclip.withdrawals import add_to_list
-from training.config import TrainConfig
+from training.config import ExportConfig, TrainConfig
 from training.data.mixing import Mix
 from training.data.order import quotas
 from training.data.sources import load_for
+from training.export import export
 from training.plan import make_plan
 from training.seen import times_seen
 from training.train import train
@@ -94,17 +97,20 @@ def test_shares_are_the_weights_and_a_mixed_run_resumes_exactly(
     assert train(config) == 0
     pieces = changed(config, run_dir=tmp_path / "pieces")
     for until in (4, 10):
-        # As in another place, and with the cache gone: only the content of the files counts.
+        # Named in another way, and with the cache gone: only the content of the files counts.
+        shutil.rmtree(tmp_path / "cache")
         moved = source | {"shards": [str(path) for path in sorted(laion.glob("*.tar"))]}
         train(changed(pieces, max_steps=until, **{"data.sources": [moved]}))
     assert_same_run(config.run_dir, tmp_path / "pieces")
     data = json.loads((config.run_dir / "data.json").read_text())
     assert data["shares"] == {"north": 0.75, "laion": 0.25}
     assert [one.get("rights") for one in data["shardsets"]] == [None, "CC0"]
-    from iconoclip.rundir import RunDir
-
     some = [key for key in counts if key.startswith("laion-")][:3]
     assert times_seen(RunDir(config.run_dir), some, 10) == {key: counts[key] for key in some}
+    export(ExportConfig(run_dir=config.run_dir, out=tmp_path / "model"))
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "3 tars of another program, with the rights that the user stated: CC0" in card
+    assert "| laion | 25.0 % |" in card
 
 
 def test_a_source_gets_its_share_whatever_its_institutions() -> None:

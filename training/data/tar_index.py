@@ -14,12 +14,13 @@ byte.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import posixpath
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -165,14 +166,21 @@ class _Read:
 
 def _read_all(folder: Path, tars: Tars, states: Sequence[Mapping[str, Any]]) -> Iterator[_Read]:
     """What is in each tar, in order; tars that were read before are not read again."""
+    num_threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    left, ahead = iter(states), deque[Future[_Read]]()
     with (
         progress(what="read tars", total=len(states), unit="tars") as meter,
-        ThreadPoolExecutor(min(MAX_THREADS, len(os.sched_getaffinity(0)))) as threads,
+        ThreadPoolExecutor(num_threads) as threads,
     ):
         try:
-            for one in threads.map(lambda state: _read(folder, tars, state), states):
+            while True:
+                # A few ahead of the one that is written: the rows of thousands of tars fill the memory.
+                for state in itertools.islice(left, 2 * num_threads - len(ahead)):
+                    ahead.append(threads.submit(_read, folder, tars, state))
+                if not ahead:
+                    return
+                yield ahead.popleft().result()
                 meter.advance()
-                yield one
         finally:
             threads.shutdown(cancel_futures=True)
 
