@@ -244,6 +244,10 @@ def _of_folder(folder: Path) -> Blueprint:
 
 
 def _of_transformers(folder: Path) -> Blueprint:
+    # transformers' message for such a file does not say what it is.
+    for path in (*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")):
+        if (damaged := recognise(path)).kind == "damaged":
+            raise damaged.error(path)
     found = converted(folder)
     quick_gelu = bool(found.model_cfg.get("quick_gelu"))
     return Blueprint(

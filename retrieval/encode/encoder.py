@@ -23,6 +23,7 @@ import torch
 from torch.nn import functional
 
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement
+from iconoclip.model_files import recognise
 from iconoclip.vocabulary import Device, Precision
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import Pixels
@@ -214,8 +215,10 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
         ) from error
     # The exceptions that open_clip and torch raise for foreign configs and weights have no common base class.
     except Exception as error:
+        found = recognise(directory.weights_path)
+        reason = f"its weights are {found.what}" if not found.is_readable else str(error)[:300]
         raise DamagedData(
-            f"open_clip cannot load this model: {str(error)[:300]}",
+            f"open_clip cannot load this model: {reason}",
             where=directory.folder,
             remedy="export the model again",
         ) from error

@@ -258,8 +258,25 @@ class TestRefusals:
         shutil.copytree(model, copy)
         weights = (copy / "open_clip_model.safetensors").read_bytes()
         (copy / "open_clip_model.safetensors").write_bytes(weights[: len(weights) // 2])
-        with pytest.raises(DamagedData, match="cannot load"):
+        with pytest.raises(DamagedData, match=r"cannot load this model: its weights are .* cut short"):
             encode(config(copy, shardset, tmp_path / "store"))
+
+    def test_weights_under_another_name_are_read_and_those_of_another_format_are_not(
+        self, model: Path, tmp_path: Path
+    ) -> None:
+        copy = tmp_path / "model"
+        shutil.copytree(model, copy)
+        weights = (copy / "open_clip_model.safetensors").rename(copy / "open_clip_pytorch_model.safetensors")
+        assert ModelDirectory(copy).digest == ModelDirectory(model).digest
+        weights.rename(copy / "open_clip_pytorch_model.bin")
+        with pytest.raises(BadInput, match=r"its weights in open_clip_pytorch_model\.bin") as caught:
+            ModelDirectory(copy)
+        assert f"iconoclip export {copy} --out MODEL" in str(caught.value.remedy)
+        shutil.rmtree(copy)
+        copy.mkdir()
+        (copy / "adapter_config.json").write_text("{}")
+        with pytest.raises(BadInput, match="not a CLIP model: this is a PEFT adapter"):
+            ModelDirectory(copy)
 
     def test_a_shard_that_differs_from_its_checksum_is_refused(
         self, model: Path, shardset: Path, tmp_path: Path

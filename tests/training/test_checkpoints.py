@@ -61,8 +61,8 @@ def features(loaded: LoadedModel, side: int = 32) -> tuple[Tensor, Tensor]:
         return model.encode_image(pixels), model.encode_text(loaded.tokenize(TEXTS))
 
 
-def same(one: LoadedModel, other: LoadedModel, atol: float = 0) -> None:
-    for ours, theirs in zip(features(one), features(other), strict=True):
+def same(one: LoadedModel, other: LoadedModel, atol: float = 0, side: int = 32) -> None:
+    for ours, theirs in zip(features(one, side), features(other, side), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=atol)
 
 
@@ -321,7 +321,7 @@ def openai_like() -> open_clip.CLIP:
 
 
 def test_openais_archives_are_read_and_never_run(tmp_path: Path) -> None:
-    model, file = openai_like(), tmp_path / "ViT-B-32.pt"
+    model, file, file_of_net = openai_like(), tmp_path / "ViT-B-32.pt", tmp_path / "RN.pt"
     numbers = {"input_resolution": torch.tensor(32), "context_length": torch.tensor(77)}
     state = {name: one.half() for name, one in model.state_dict().items()}
     file.write_bytes(archive_of(state | numbers | {"vocab_size": torch.tensor(49408)}).getvalue())
@@ -331,6 +331,17 @@ def test_openais_archives_are_read_and_never_run(tmp_path: Path) -> None:
     assert (loaded.model_config["text_cfg"]["layers"], loaded.image_size) == (1, 32)
     model.load_state_dict(state)
     same(loaded, LoadedModel(model, {}, loaded.preprocess, loaded.tokenizer, ""), atol=1e-6)
+    # Their ResNets, whose sides are divided by 32.
+    net = open_clip.CLIP(
+        16,
+        {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None},
+        {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
+        quick_gelu=True,
+    )
+    torch.save(
+        {"state_dict": net.state_dict() | numbers | {"vocab_size": numbers["context_length"]}}, file_of_net
+    )
+    same(load_model(str(file_of_net)), LoadedModel(net, {}, {}, loaded.tokenizer, ""), atol=1e-6, side=64)
     # An architecture without their activation would compute something else, without a word.
     config = loaded.model_config | {"quick_gelu": False}
     (tmp_path / "other.json").write_text(json.dumps(config))
@@ -373,6 +384,9 @@ def test_a_folder_of_the_hub_in_every_layout(plain: tuple[Path, LoadedModel], tm
     for folder in folders:
         same(load_model(str(folder)), loaded)
         same(load_model(f"local-dir:{folder}"), loaded)
+    (folders[-1] / "model-2.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(DamagedData, match="a Git LFS pointer"):
+        load_model(str(folders[-1]))
     (folders[-1] / "model-2.safetensors").unlink()
     with pytest.raises(DamagedData, match="a file of the sharded weights is missing"):
         load_model(str(folders[-1]))
@@ -500,7 +514,7 @@ def test_what_open_clip_cannot_compute_is_refused(tmp_path: Path) -> None:
     for number, (name, changes, reason) in enumerate(cases):
         folder = tmp_path / str(number)
         config_of_transformers(name, **changes).save_pretrained(folder)
-        (folder / "model.safetensors").touch()
+        save_file({"x": torch.zeros(1)}, folder / "model.safetensors")
         with pytest.raises(BadInput, match=reason):
             load_model(str(folder))
     with pytest.raises(BadInput, match="this is a folder"):
@@ -544,6 +558,10 @@ def test_a_folder_without_a_tokenizer_or_a_package_is_named(tmp_path: Path) -> N
         assert caught.value.remedy == "pip install sentencepiece"
     (tmp_path / "model" / "tokenizer.json").unlink()
     with pytest.raises(MissingRequirement, match="the folder holds no tokenizer"):
+        load_model(str(tmp_path / "model"))
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(DamagedData, match="a safetensors file that is damaged or cut short"):
         load_model(str(tmp_path / "model"))
 
 

@@ -135,6 +135,8 @@ def _read_piece(path: Path) -> State:
     if not path.is_file():
         remedy = "download the folder again, with all files that its index names"
         raise DamagedData("a file of the sharded weights is missing", where=path, remedy=remedy)
+    if (damaged := recognise(path)).kind == "damaged":
+        raise damaged.error(path)
     return load_file(path) if path.suffix == ".safetensors" else _only_tensors(_read_torch(path), path)
 
 
