@@ -13,14 +13,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from iconoclip.vocabulary import SLUG_PATTERN
+from iconoclip.vocabulary import SLUG_PATTERN, Slug
 
 # No dot: WebDataset splits a member's name at its first dot. Lower case: some file systems merge cases.
 KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}$"
 
 # A key with `.json` must fit into the name field of a tar header, 100 bytes (POSIX.1-1988, ustar).
 Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN, max_length=95)]
-Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=64)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, StringConstraints
 
 PolicyName = Literal["open", "noncommercial", "research"]
 # The name of an institution or of a shard set.
 SLUG_PATTERN = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=64)]
 
 # Values that were renamed, for each field by its present name.
 RETIRED_VALUES: dict[str, dict[str, str]] = {

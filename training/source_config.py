@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from iconoclip.config import Config
-from iconoclip.record import Slug
+from iconoclip.vocabulary import Slug
 
 # The keys of a sample's JSON that img2dataset and others write captions to.
 CAPTION_KEYS = ("caption", "captions", "text", "title", "description")

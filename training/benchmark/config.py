@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from iconoclip.config import Config, positional
-from iconoclip.record import Slug
-from iconoclip.vocabulary import Device, PolicyName, Precision
+from iconoclip.vocabulary import Device, PolicyName, Precision, Slug
 
 EvaluatedSplit = Literal["val", "test"]
 
