@@ -16,7 +16,7 @@ from training.config_groups import LossConfig, ModelConfig
 from training.context import set_context_length
 from training.data.captions import CaptionSampler, caption_weights
 from training.data.images import Crop
-from training.data.loader import TrainingSamples
+from training.data.loader import Tokenize, TrainingSamples
 from training.data.long_captions import LongTexts
 from training.data.order import Schedule
 from training.data.samples import Samples
@@ -144,10 +144,15 @@ def make_dataset(
         samples,
         sampler,
         crop,
-        LongTexts(loaded.tokenizer, data.long_captions, config.seed),
+        _tokenize(loaded, config),
         seed=config.seed,
         relations=config.loss.related_by,
         cache_megabytes=data.cache_decoded_mb,
         verified=verified,
         teacher_tokenize=teacher.tokenize if teacher else None,
     )
+
+
+def _tokenize(loaded: LoadedModel, config: TrainConfig) -> Tokenize:
+    kept = config.data.long_captions
+    return loaded.tokenize if kept == "start" else LongTexts(loaded.tokenizer, kept, config.seed)

@@ -6,6 +6,7 @@ import functools
 import http.server
 import io
 import json
+import os
 import shutil
 import tarfile
 import threading
@@ -214,12 +215,16 @@ def test_a_cut_tar_a_changed_tar_and_the_same_key_twice(
     assert 10 + 3 < len(samples) < 10 + 10 + 3
     before = samples.sets[0].digest
     assert load_for(config).sets[0].digest == before
+    # An index that nobody has opened for two weeks goes when the next one is written.
+    old = samples.sets[0].folder
+    os.utime(old / "shardset.json", (1e9, 1e9))
     write_tar(first, plain(90, 4))
     with pytest.raises(DamagedData, match="has changed"):
         samples.sets[0].verify_shard(samples.sets[0].manifest.shards[0])
     again = load_for(config)
     assert len(again) == len(samples) - 6
     assert again.sets[0].digest != before
+    assert not old.exists()
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
