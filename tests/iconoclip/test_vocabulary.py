@@ -21,6 +21,7 @@ EXCEPTIONS = {
     "train": "the config of a training run (`demo`), pages with their truth (`segment`)",
     "rights": "one statement for rows without any (`pack`), several short names to filter by (`search`)",
     "weights": "which weights of a run (`export`), the weight of each set in training (`merge`)",
+    "action": "what is done with an institution, or with a benchmark",
 }
 # The columns of a partner's table: each field holds the name of a column, whatever else it is called like.
 NAMES_OF_COLUMNS = ("columns", "captions", "caption_languages")
@@ -101,9 +102,10 @@ def test_the_words_of_the_vocabulary_mean_one_thing() -> None:
 def test_no_verb_has_both_the_singular_and_the_plural() -> None:
     for verb in VERBS:
         names = {option.name for option in options_of(config_model(verb))}
-        # `source` is the kind of a harvest's `sources`, `device` the kind of a run's `devices`.
+        # `source` is the kind of a harvest's `sources`, `device` the kind of a run's `devices`. A benchmark
+        # is made of several `splits`, and run on one.
         assert not {
-            name for name in names - {"source", "device", "hardware.device"} if f"{name}s" in names
+            name for name in names - {"source", "device", "hardware.device", "split"} if f"{name}s" in names
         }, verb
 
 

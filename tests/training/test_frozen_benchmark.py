@@ -140,7 +140,7 @@ def test_a_model_embeddings_and_results_are_scored_alike(
         texts[number, right], texts[number, (right + 1) % 4] = 0.6, 0.8
     np.save(tmp_path / "q.npy", texts)
     npy = scores(
-        frozen, tmp_path / "a.json", embeddings=tmp_path / "v.npy", keys=tmp_path / "keys.txt",
+        frozen, tmp_path / "a.json", embeddings=tmp_path / "v.npy", keys_file=tmp_path / "keys.txt",
         query_embeddings=tmp_path / "q.npy",
     )  # fmt: skip
     french = npy["languages"]["fr"]
@@ -180,7 +180,7 @@ def test_a_model_embeddings_and_results_are_scored_alike(
     np.save(tmp_path / "v.npy", vectors[:2])
     (tmp_path / "keys.txt").write_text("\n".join(keys[:2]))
     few = scores(
-        frozen, tmp_path / "d.json", embeddings=tmp_path / "v.npy", keys=tmp_path / "keys.txt",
+        frozen, tmp_path / "d.json", embeddings=tmp_path / "v.npy", keys_file=tmp_path / "keys.txt",
         query_embeddings=tmp_path / "q.npy",
     )  # fmt: skip
     assert few["num_missing"] == 2
@@ -195,10 +195,10 @@ def test_what_does_not_fit_is_refused(corpus: Path, frozen: Path, tmp_path: Path
     (tmp_path / "keys.txt").write_text("a\nb\nc\nd")
     (tmp_path / "run.txt").write_text("one two")
     vectors = {"embeddings": tmp_path / "v.npy", "query_embeddings": tmp_path / "v.npy"}
-    keyed = {**vectors, "keys": tmp_path / "keys.txt"}
+    keyed = {**vectors, "keys_file": tmp_path / "keys.txt"}
     table: list[tuple[type[IconoclipError], str, dict[str, Any]]] = [
         (BadInput, "no vector is of an item", keyed),
-        (BadInput, "needs --keys", vectors),
+        (BadInput, "needs --keys_file", vectors),
         (BadInput, "not a plain array", {**keyed, "embeddings": tmp_path / "objects.npy"}),
         (MissingRequirement, "not a folder of clip-retrieval", {**vectors, "embeddings": tmp_path}),
         (BadInput, "line 1 is not one of a TREC run", {"results": tmp_path / "run.txt"}),

@@ -58,9 +58,9 @@ class BenchmarkVerbConfig(Config):
     embeddings: Path | None = Field(
         None,
         description="run: image vectors: a store of `iconoclip encode`, a folder of clip-retrieval (img_emb/ "
-        "and metadata/), or a .npy with --keys",
+        "and metadata/), or a .npy with --keys_file",
     )
-    keys: Path | None = Field(
+    keys_file: Path | None = Field(
         None, description="run: a file with the key of each row of the .npy, one per line"
     )
     query_embeddings: Path | None = Field(
@@ -69,7 +69,7 @@ class BenchmarkVerbConfig(Config):
     results: Path | None = Field(
         None, description="run: results of any search engine, as a TREC run: query Q0 key rank score tag"
     )
-    pictures: Path | None = Field(
+    pictures_folder: Path | None = Field(
         None, description="run: a folder with KEY.jpg of items that the benchmark has by reference"
     )
     batch_size: int = Field(128, ge=1, description="run: images or texts encoded at once")

@@ -41,7 +41,7 @@ def image_vectors(
     """
     if config.embeddings is None:
         return _from_model(config, frozen, keys, model)
-    names, vectors_MD = _from_files(config.embeddings, config.keys)
+    names, vectors_MD = _from_files(config.embeddings, config.keys_file)
     place_of = {name: place for place, name in enumerate(names)}
     found_ND = np.full((len(keys), vectors_MD.shape[1]), np.nan, dtype=np.float32)
     there = [(at, place_of[key]) for at, key in enumerate(keys) if key in place_of]
@@ -84,7 +84,7 @@ def _from_files(path: Path, keys: Path | None) -> tuple[list[str], Any]:
         return _from_clip_retrieval(path)
     if keys is None:
         raise BadInput(
-            "a .npy needs --keys", where=path, remedy="a file with the key of each row, one per line"
+            "a .npy needs --keys_file", where=path, remedy="a file with the key of each row, one per line"
         )
     try:
         names = [line.strip() for line in keys.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -153,14 +153,18 @@ def _from_model(config: BenchmarkVerbConfig, frozen: Frozen, keys: Sequence[str]
         raise MissingRequirement(
             f"the pictures of {len(absent)} items are not there, such as {absent[0]}",
             where=frozen.folder,
-            remedy="download them from `address` in items.jsonl and give their folder with --pictures",
+            remedy="download them from `address` in items.jsonl and give their folder with --pictures_folder",
         )
     return model().images([paths[key] for key in keys])
 
 
 def _picture(config: BenchmarkVerbConfig, frozen: Frozen, key: str) -> Path:
     file = frozen.items[key]["file"]
-    path = frozen.folder / file if file else (config.pictures or frozen.folder / "pictures") / f"{key}.jpg"
+    path = (
+        frozen.folder / file
+        if file
+        else (config.pictures_folder or frozen.folder / "pictures") / f"{key}.jpg"
+    )
     if file and not path.resolve().is_relative_to(frozen.folder.resolve()):
         raise BadInput("a picture is outside the folder of the benchmark", where=path)
     return path
