@@ -153,7 +153,7 @@ def _role_patterns() -> tuple[re.Pattern[str], ...]:
     phrases = [
         word
         for word, role in _roles().items()
-        if " " in word or role in _PREPOSITIONS or word in ("by", "d'après")
+        if " " in word or role in PREPOSITIONS or word in ("by", "d'après")
     ]
     return (
         re.compile(rf"^\(?((?i:{_any(_roles())}))\)?\s*:\s+"),
@@ -162,7 +162,7 @@ def _role_patterns() -> tuple[re.Pattern[str], ...]:
     )
 
 
-_PREPOSITIONS: Final = ("after", "attributed", "workshop")
+PREPOSITIONS: Final = ("after", "attributed", "workshop")
 
 
 def _any(words: Iterable[str]) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from iconoclip.record import Display, Redistribute, Rights, Train
-from iconoclip.rights_text.reading import PartKind, is_closed, parts_of
+from iconoclip.rights_text.addresses import LICENCE_OUVERTE
+from iconoclip.rights_text.reading import PartKind, is_closed, parts_of, presupposes_copyright
 from iconoclip.vocabulary import PolicyName
 
 POLICY_VERSION: Final = 1
@@ -44,6 +45,8 @@ TERMS: Final[dict[str, Terms]] = {
     "PDM": Terms(_EVERY, "yes", "yes"),
     "CC0": Terms(_EVERY, "yes", "yes"),
     "CC-BY": Terms(_EVERY, "yes", "yes", needs_attribution=True),
+    # Its text names CC BY, OGL and ODC-BY as compatible: any use, also commercial, with credit.
+    "LO": Terms(_EVERY, "yes", "yes", needs_attribution=True),
     "CC-BY-SA": Terms(_EVERY, "share-alike", "yes", needs_attribution=True),
     "CC-BY-NC": Terms(_NONCOMMERCIAL, "noncommercial", "yes", needs_attribution=True),
     "CC-BY-NC-SA": Terms(_NONCOMMERCIAL, "noncommercial", "yes", needs_attribution=True),
@@ -114,7 +117,7 @@ def read(raw: str | None) -> Reading:
         return Reading(None, "not understood")
     if uri is None:
         return Reading(None, "contradictory" if uris else _PROBLEM_ALONE[_loudest(kinds)])
-    if "notice" in kinds and any("/licenses/" not in one for one in uris):
+    if "notice" in kinds and not all(map(presupposes_copyright, uris)):
         return Reading(None, "contradictory")
     return Reading(uri, "conditions elsewhere" if "terms-page" in kinds else None)
 
@@ -155,6 +158,8 @@ def statement(uri: str | None) -> str | None:
         return "PDM"
     if "publicdomain/zero" in uri:
         return "CC0"
+    if uri == LICENCE_OUVERTE:
+        return "LO"
     if "/licenses/" in uri:
         return "CC-" + uri.split("/licenses/")[1].split("/")[0].upper()
     name = uri.rstrip("/").split("/")[-2] if "rightsstatements.org" in uri else ""

@@ -31,6 +31,7 @@ from iconoclip.config import digest, older_digest
 from iconoclip.errors import DamagedData
 from iconoclip.progress import progress
 from iconoclip.shardset import MANIFEST_NAME
+from iconoclip.withdrawals import listed_for
 
 # The images of tars, while they are packed.
 MEMBERS: Final = "members"
@@ -92,6 +93,7 @@ def _session(config: PackConfig, out: Path) -> Session:
         network=config.network,
         contact=config.contact,
         max_file_bytes=config.max_file_bytes,
+        withdrawn=listed_for(out),
     )
 
 

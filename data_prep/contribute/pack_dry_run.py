@@ -64,13 +64,17 @@ def _session(config: PackConfig, reader: TableReader) -> Session:
         profile_of=profiles(config.institution, config.composition),
         image_folder=reader.folder,
         max_file_bytes=config.max_file_bytes,
+        withdrawn=_withdrawn(config),
     )
+
+
+def _withdrawn(config: PackConfig) -> frozenset[str]:
+    return frozenset[str]() if config.out is None else listed_for(config.out)
 
 
 def _list(ledger: Ledger, config: PackConfig, recorder: Recorder, num_elsewhere: int) -> int:
     packed = Packed()
-    withdrawn = frozenset[str]() if config.out is None else listed_for(config.out)
-    for record in planned(ledger, config, recorder, packed, withdrawn):
+    for record in planned(ledger, config, recorder, packed, _withdrawn(config)):
         _print_record(record.model_dump(mode="json"), config.json)
     for candidate in ledger.candidates_in(ELSEWHERE):
         _print_record(recorder.outline(CANDIDATE.validate_json(candidate)), config.json)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from data_prep.candidate import Candidate, ImageService, Refusal
+from data_prep.candidate import Candidate, ImageService, Refusal, key_of
 from data_prep.harvest.documents import LOCAL, read_file
 from data_prep.harvest.received import (
     Answer,
@@ -38,6 +38,7 @@ from data_prep.network.answers import Gone, NotNow, Refused
 from data_prep.network.fetch import Fetched, Fetcher
 from data_prep.network.shared_calls import SharedCalls
 from iconoclip.pictures import ImageRefused
+from iconoclip.shardset_manifest import WITHDRAWN
 
 # After these responses to a request for a size, the server may have limits that only its info.json states.
 ASK_INFO_AFTER: Final = ("HTTP 400", "HTTP 403", "HTTP 404", "HTTP 501")
@@ -58,6 +59,7 @@ class ItemFetcher:
         image_folder: the folder of images without an http address, which only tables have.
         max_file_bytes: larger files of that folder are refused; default: `max_bytes`.
         round_number: the number of this round over the sources.
+        withdrawn: keys of which no image is requested, because a person withdrew them.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class ItemFetcher:
         image_folder: Path | None = None,
         max_file_bytes: int | None = None,
         round_number: int = 0,
+        withdrawn: frozenset[str] = frozenset(),
     ) -> None:
         self._max_file_bytes = max_file_bytes or max_bytes
         self._large_file = asyncio.Semaphore(1)
         self._ledger, self._fetcher, self._decoders = ledger, fetcher, decoders
         self._max_side, self._max_bytes = max_side_pixels, max_bytes
         self._image_folder, self._round = image_folder, round_number
+        self._withdrawn = withdrawn
         self._infos: SharedCalls[ImageService] = SharedCalls()
 
     async def fetch(self, job: ItemJob) -> Outcome:
@@ -85,10 +89,18 @@ class ItemFetcher:
         Raises:
             Refused, NotNow: it cannot be downloaded, or is no image.
         """
+        if self._is_withdrawn(job):
+            return Outcome(job, "refused", WITHDRAWN)
         if self._is_large_file(job.candidate):
             async with self._large_file:
                 return await self._fetch(job)
         return await self._fetch(job)
+
+    def _is_withdrawn(self, job: ItemJob) -> bool:
+        """Whether the first request for an image would be for one that was withdrawn from another set."""
+        if not self._withdrawn or job.facts_json is not None:
+            return False
+        return not self._withdrawn.isdisjoint((job.key, key_of(job.candidate)))
 
     def _is_large_file(self, candidate: Candidate) -> bool:
         uri = candidate.image_uri

@@ -29,6 +29,7 @@ from iconoclip.config import renamed_fields
 from iconoclip.errors import ConfigError
 from iconoclip.progress import Meter
 from iconoclip.record import is_slug
+from iconoclip.withdrawals import listed_for
 
 LEDGER_FOLDER = ".harvest"
 # The settings that make two harvests the same, because they decide which samples a set contains. The others
@@ -64,6 +65,7 @@ class Session:
         fetches_images: whether images are downloaded; a catalogue only lists them.
         num_tasks: the number of tasks that share this harvest.
         share: this task's share of the work in an array; None means all of it.
+        withdrawn: keys of which no image is requested, because a person withdrew them.
     """
 
     out: Path
@@ -84,6 +86,7 @@ class Session:
     fetches_images: bool = True
     num_tasks: int = 1
     share: Share | None = None
+    withdrawn: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, config: HarvestConfig) -> Session:
@@ -114,6 +117,7 @@ class Session:
             share=Share(config.task or 0, config.num_tasks, config.out / LEDGER_FOLDER)
             if is_shared
             else None,
+            withdrawn=listed_for(config.out),
         )
 
     @property
@@ -162,6 +166,7 @@ class Session:
                     image_folder=self.image_folder,
                     max_file_bytes=self.max_file_bytes,
                     round_number=number,
+                    withdrawn=self.withdrawn,
                 )
             return await Engine(network, ledger, fetcher, documents, items, meter).run()
 

@@ -37,6 +37,16 @@ _ABOUT = re.compile(
 )
 _ABOUT_NAMES = {"pdm": "mark", "cc0": "zero", "mark": "mark", "zero": "zero"}
 _SCHEME = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
+# The Licence Ouverte of the French state, versions 1.0 and 2.0: the publisher's page is of both. SPDX lists
+# the latter as etalab-2.0 (spdx.org/licenses/etalab-2.0.html).
+LICENCE_OUVERTE: Final = "https://www.etalab.gouv.fr/licence-ouverte-open-licence/"
+_LICENCE_OUVERTE = re.compile(
+    r"(?:www\.)?etalab\.gouv\.fr/(?:licence-ouverte-open-licence|wp-content/uploads/[\d/]{1,12}"
+    r"(?:ETALAB-)?(?:Licence_Ouverte|Open_Licence|Open-Licence|Licence-Ouverte)[\w.-]{0,20}\.pdf)/?(?:[?#]|$)"
+    r"|github\.com/etalab/licence-ouverte/blob/master/(?:LO|open-licence)\.md$"
+    r"|spdx\.org/licenses/etalab-2\.0(?:-en)?(?:\.html)?$",
+    re.IGNORECASE,
+)
 # Europeana retired these addresses in favour of RightsStatements.org (Europeana Licensing Framework,
 # 2015-2016).
 _RETIRED_EUROPEANA = {
@@ -92,6 +102,8 @@ def statement_uri(address: str) -> str | None:
         return f"http://creativecommons.org/publicdomain/{_ABOUT_NAMES[match[1].lower()]}/1.0/"
     if match := _DEDICATION.match(candidate):
         return f"http://creativecommons.org/publicdomain/{match[1].lower()}/1.0/"
+    if _LICENCE_OUVERTE.match(candidate):
+        return LICENCE_OUVERTE
     if match := _LICENCE.match(candidate):
         elements = match[1].lower().replace("by-nd-nc", "by-nc-nd")
         port = f"{match[3].lower()}/" if match[3] and (match[2] or "4.0") < "4" else ""

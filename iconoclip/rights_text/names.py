@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from iconoclip.rights_text.addresses import LICENCE_OUVERTE
 from iconoclip.rights_text.tables import rows
 from iconoclip.rights_text.tokens import Token, phrase
 
@@ -133,6 +134,8 @@ def _is_a_word(token: Token, statement: str) -> bool:
 def _uri_of(statement: str) -> str:
     if statement in ("PD", "PDM"):
         return _PDM
+    if statement == "LO":
+        return LICENCE_OUVERTE
     return _CC0 if statement == "CC0" else f"http://rightsstatements.org/vocab/{statement}/1.0/"
 
 

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import functools
 import html
+import itertools
 import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from iconoclip.rights_text.addresses import addresses_in, is_about_terms, is_statement_like, statement_uri
+from iconoclip.rights_text.addresses import (
+    LICENCE_OUVERTE,
+    addresses_in,
+    is_about_terms,
+    is_statement_like,
+    statement_uri,
+)
 from iconoclip.rights_text.names import Found, names_at
 from iconoclip.rights_text.tables import rows
 from iconoclip.rights_text.tokens import Token, phrase, tokens_of
@@ -54,6 +61,8 @@ class _Words:
 
     kinds: set[str] = field(default_factory=set)
     unknown: list[Token] = field(default_factory=list)
+    is_of_object: bool = False
+    """Whether they speak of one object: "this work", "this image"."""
 
 
 def parts_of(raw: str) -> list[Part]:
@@ -136,9 +145,16 @@ def _allowed(uri: str, is_loose: bool, kinds: set[str], words: _Words) -> Part:
         return Part("forbids")
     if words.unknown and not (_is_credit(words) and not (is_loose and "holder" not in kinds)):
         return Part("not-understood")
-    if "copyright" in kinds and not closed and "/licenses/" not in uri:
+    if "exceptions" in kinds and not closed and not words.is_of_object:
+        return Part("not-understood")  # the terms of a site in general; what is excepted is said elsewhere
+    if "copyright" in kinds and not closed and not presupposes_copyright(uri):
         return Part("not-understood")  # a claim of copyright next to "public domain"
     return Part("statement", uri)
+
+
+def presupposes_copyright(uri: str) -> bool:
+    """Whether a statement is a licence, which a copyright line does not contradict."""
+    return "/licenses/" in uri or uri == LICENCE_OUVERTE
 
 
 def is_closed(uri: str) -> bool:
@@ -193,7 +209,7 @@ def _is_loose_name(uri: str, names: list[Found]) -> bool:
 def _split(tokens: list[Token]) -> tuple[list[Found], _Words]:
     """The statements in a text, and the words around them."""
     names: list[Found] = []
-    words = _Words()
+    words = _Words(is_of_object=_names_an_object(tokens))
     place = 0
     while place < len(tokens):
         if found := names_at(tokens, place):
@@ -202,6 +218,28 @@ def _split(tokens: list[Token]) -> tuple[list[Found], _Words]:
         else:
             place += _note(tokens, place, words)
     return names, words
+
+
+def _names_an_object(tokens: list[Token]) -> bool:
+    pairs = itertools.pairwise(token.lower for token in tokens)
+    return any(first == "this" and second in _OBJECTS for first, second in pairs)
+
+
+_OBJECTS: Final = frozenset(
+    (
+        "work",
+        "image",
+        "item",
+        "object",
+        "picture",
+        "photograph",
+        "print",
+        "drawing",
+        "painting",
+        "manuscript",
+        "map",
+    )
+)
 
 
 def _note(tokens: list[Token], place: int, words: _Words) -> int:
@@ -262,7 +300,7 @@ def _word_table() -> dict[tuple[str, ...], str]:
     return table
 
 
-_CAUTION = ("noncommercial", "reserves", "negates", "text", "image", "credit", "neutral")
+_CAUTION = ("noncommercial", "reserves", "negates", "exceptions", "text", "image", "credit", "neutral")
 
 
 @functools.cache

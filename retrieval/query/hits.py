@@ -16,6 +16,7 @@ from retrieval.generation.columns import NO_RIGHTS, REUSABLE, picture_kind_of
 STATEMENT_LABELS: Final = {
     "PDM": "Public Domain Mark 1.0",
     "CC0": "CC0 1.0",
+    "LO": "Licence Ouverte / Etalab",
     "NoC-NC": "No Copyright - Non-Commercial Use Only",
     "NoC-OKLR": "No Copyright - Other Known Legal Restrictions",
     "NoC-CR": "No Copyright - Contractual Restrictions",

@@ -109,7 +109,10 @@ CANONICAL = {
         for name in TERMS
         if name.startswith("CC-")
     },
-    **{name: f"{RS}/{name}/1.0/" for name in TERMS if not name.startswith("CC") and name != "PDM"},
+    "LO": "https://www.etalab.gouv.fr/licence-ouverte-open-licence/",
+    **{
+        name: f"{RS}/{name}/1.0/" for name in TERMS if not name.startswith("CC") and name not in ("PDM", "LO")
+    },
 }
 
 

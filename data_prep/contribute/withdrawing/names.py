@@ -17,6 +17,7 @@ from typing import Final
 from iconoclip import transfer
 from iconoclip.address_cache import is_remote
 from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.people import PREPOSITIONS, person
 from iconoclip.record import KEY_PATTERN, Record
 from iconoclip.withdrawals import read_list
 
@@ -99,7 +100,7 @@ class Names:
         for address in {plain(one) for one in stated if one}:
             if address in self._addresses:
                 yield self._addresses[address]
-        for creator in {folded(one) for one in record.creators}:
+        for creator in {spelling for one in record.creators for spelling in _spellings(one)}:
             if creator in self._creators:
                 yield self._creators[creator]
 
@@ -120,6 +121,17 @@ def folded(name: str) -> str:
     decomposed = unicodedata.normalize("NFKD", name)
     letters = "".join(one for one in decomposed if not unicodedata.combining(one)).casefold()
     return " ".join(sorted(re.findall(r"\w+", letters)))
+
+
+def _spellings(creator: str) -> Iterator[str]:
+    """How a creator may be named: as the catalogue writes it, or without life dates, role and identifiers.
+
+    Those who made only the model, or to whom a work is attributed, are named as the catalogue writes them.
+    """
+    yield folded(creator)
+    who = person(creator)
+    if who.role not in PREPOSITIONS:
+        yield folded(who.name)
 
 
 def words_in(location: str | None) -> tuple[list[str], frozenset[str]]:

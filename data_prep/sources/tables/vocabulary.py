@@ -89,10 +89,16 @@ def meaning_of(name: str) -> ColumnName | None:
         for stop in range(start + 1, len(words) + 1)
         if words[start:stop] in known
     ]
+    length, _, field = max(parts, default=(0, 0, ""))
+    if field not in _NEVER_PRIVATE and any(word.startswith(_private_words()) for word in words):
+        return ColumnName("ignore", max(length, 1), False)
     if not parts:
         return None
-    length, _, field = max(parts)
     return ColumnName(field, length, False, language)
+
+
+# A header may speak of a purchase or of storage and still name one of these: "acquisition number".
+_NEVER_PRIVATE: Final = ("id", "file", "rights", "homepage", "manifest")
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -113,13 +119,24 @@ def _language_in(name: str) -> str | None:
 
 
 @functools.cache
+def _table_columns() -> dict[str, list[str]]:
+    return read_yaml(shipped_config("labels/table-columns.yaml"))
+
+
+@functools.cache
+def _private_words() -> tuple[str, ...]:
+    """Beginnings of words that say what is not for the public."""
+    return tuple(fold(word) for word in _table_columns()["private_words"])
+
+
+@functools.cache
 def _known() -> dict[tuple[str, ...], str]:
     known: dict[tuple[str, ...], str] = {}
     for label_field, labels in generic_labels().items():
         for label in labels:
             known.setdefault(words_of(label), _AS_COLUMN.get(label_field, label_field))
-    for field, names in read_yaml(shipped_config("labels/table-columns.yaml")).items():
-        for name in names:
+    for field, names in _table_columns().items():
+        for name in names if field != "private_words" else ():
             # The names of a table's columns take precedence over labels of catalogues.
             known[words_of(str(name))] = field
     known.pop((), None)

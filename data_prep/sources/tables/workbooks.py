@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,7 +113,20 @@ def _lines(sheet: Any, path: Path) -> Lines:
             where=path,
             remedy="save it as CSV",
         )
-    return [[_text(cell) for cell in line] for line in sheet.iter_rows()]
+    lines = [[_text(cell) for cell in line] for line in sheet.iter_rows()]
+    # Only .xlsx and .xls tell which cells are merged.
+    _fill_down(lines, sheet.merged_cell_ranges or ())
+    return lines
+
+
+def _fill_down(lines: Lines, merged: Iterable[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+    """Repeat what is in a cell that spans several rows of a column: it holds for each of them."""
+    for (top, column), (bottom, last_column) in merged:
+        if column != last_column or top >= len(lines) or column >= len(lines[top]):
+            continue
+        for line in lines[top + 1 : bottom + 1]:
+            if column < len(line) and not line[column]:
+                line[column] = lines[top][column]
 
 
 def _text(cell: Any) -> str:

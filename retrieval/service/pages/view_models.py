@@ -98,6 +98,8 @@ def badge(rights: RightsInfo, translation: Translation) -> str:
         return str(_("Public domain"))
     if rights.statement and rights.statement.startswith("CC-"):
         return rights.statement.replace("CC-", "CC ", 1)
+    if rights.statement == "LO":
+        return "Licence Ouverte"
     if rights.statement in ("NoC-NC", "NoC-OKLR"):
         return str(_("Non-commercial use"))
     return rights.statement or str(_("Rights unknown"))

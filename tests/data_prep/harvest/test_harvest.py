@@ -182,8 +182,11 @@ def test_a_withdrawn_item_does_not_come_back_by_another_harvest(archive, tmp_pat
     gone, *kept = ShardSet(first).table(["key"])["key"].to_pylist()
     takedown(TakedownConfig(shardset=first, keys=[gone], reason="asked by its maker", purge=True))
     shutil.rmtree(first)
+    asked = len(archive.paths)
     # The list of withdrawn keys is in the folder above both sets.
     with pytest.raises(SomeRefused, match="11 samples stored, 1 items refused"):
         harvest(config(archive, second))
     assert [record.key for record, _ in ShardSet(second).samples()] == kept
     assert gone.encode() not in b"".join(path.read_bytes() for path in second.glob("*.tar"))
+    # Its picture is not even requested.
+    assert sum(path.startswith("/image/") for path in archive.paths[asked:]) == 11

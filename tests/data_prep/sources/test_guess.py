@@ -44,6 +44,11 @@ def test_names_of_columns_in_every_language(language: str) -> None:
         ("title_en", "title", "en"), ("Titel (Deutsch)", "title", "de"),
         ("Beschreibung EN", "description", "en"),
         ("Versicherungswert (EUR)", "ignore", None), ("Maße (H x B)", "ignore", None),
+        ("Raktári hely", "ignore", None), ("Date of purchase", "ignore", None),
+        ("Acquisition number", "id", None),
+        ("Ort der Aufbewahrung", "ignore", None), ("Lieu de conservation", "ignore", None),
+        ("Name des Schenkers", "ignore", None), ("Autor der Erfassung", "ignore", None),
+        ("Erwerbungsdatum", "ignore", None), ("Data nabycia", "ignore", None),
         ("Dateiname des Digitalisats", "file", None), ("Wert X7", None, None),
     ],
 )  # fmt: skip

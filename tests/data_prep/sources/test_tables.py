@@ -194,6 +194,22 @@ def test_a_workbook_is_read_as_it_is_displayed(tmp_path: Path) -> None:
     assert read(path) == [{"file": "a.jpg", "Jahr": "1900", "erfasst": "2024-03-12", "Höhe": "2.5"}]
 
 
+def test_a_cell_merged_over_several_rows_holds_for_each_of_them(tmp_path: Path) -> None:
+    lines: list[list[object]] = [
+        ["Grafische Sammlung", "", ""],
+        ["Datei", "Titel", "Fotograf"],
+        ["a.jpg", "Kuh", "Ada Fenn"],
+        ["b.jpg", "Huhn", ""],
+        ["c.jpg", "Hund", ""],
+    ]
+    path = workbook(tmp_path / "table.xlsx", {"Objekte": lines})
+    book = openpyxl.load_workbook(path)
+    book["Objekte"].merge_cells("A1:C1")
+    book["Objekte"].merge_cells("C3:C4")
+    book.save(path)
+    assert [row["Fotograf"] for row in read(path)] == ["Ada Fenn", "Ada Fenn", ""]  # type: ignore[index]
+
+
 def test_opendocument_and_a_workbook_under_the_name_of_a_csv(tmp_path: Path) -> None:
     lines: list[list[object]] = [["file", "title"], ["a.jpg", "Eine Kuh"], ["b.jpg", "Müller & Sohn"]]
     wanted = [{"file": "a.jpg", "title": "Eine Kuh"}, {"file": "b.jpg", "title": "Müller & Sohn"}]
