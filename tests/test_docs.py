@@ -273,7 +273,7 @@ def test_the_rights_that_partners_are_promised_are_those_of_the_code() -> None:
         under = {policy for policy in POLICIES if f"`{policy}`" in train}
         assert (set(POLICIES) if train.startswith("yes") else under) == terms.train_under, name
         assert train.startswith("after review") == (terms.otherwise == "review"), name
-        assert ("credit" in train) == (name in ("CC-BY", "CC-BY-SA")), name
+        assert ("credit" in train) == (name in ("CC-BY", "CC-BY-SA", "LO")), name
         ways = {
             "yes": "yes",
             "share-alike": "yes (same licence for BY-SA)",
