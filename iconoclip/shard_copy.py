@@ -21,7 +21,7 @@ BLOCK = tarfile.BLOCKSIZE
 
 
 @dataclass(frozen=True)
-class Place:
+class PlaceInShard:
     """Where a sample is in its shard: offsets and sizes in bytes, as in `records.parquet`."""
 
     key: str
@@ -31,7 +31,9 @@ class Place:
     record_size: int
 
 
-def copy_samples(shard: Path, places: Iterable[Place], target: Path) -> tuple[Shard, list[Place]]:
+def copy_samples(
+    shard: Path, places: Iterable[PlaceInShard], target: Path
+) -> tuple[Shard, list[PlaceInShard]]:
     """Write the samples at `places` of a shard into another file, in their order.
 
     Returns:
@@ -40,7 +42,7 @@ def copy_samples(shard: Path, places: Iterable[Place], target: Path) -> tuple[Sh
     Raises:
         DamagedData: the index does not fit the shard.
     """
-    moved: list[Place] = []
+    moved: list[PlaceInShard] = []
     with shard.open("rb") as source, atomic_write(target) as file:
         for place in places:
             start = file.tell()
@@ -48,7 +50,7 @@ def copy_samples(shard: Path, places: Iterable[Place], target: Path) -> tuple[Sh
             file.write(data)
             shift = start - (place.image_offset - BLOCK)
             moved.append(
-                Place(
+                PlaceInShard(
                     place.key, place.image_offset + shift, place.image_size,
                     place.record_offset + shift, place.record_size,
                 )
@@ -61,7 +63,7 @@ def copy_samples(shard: Path, places: Iterable[Place], target: Path) -> tuple[Sh
     return entry, moved
 
 
-def _sample(source: IO[bytes], place: Place, shard: Path) -> bytes:
+def _sample(source: IO[bytes], place: PlaceInShard, shard: Path) -> bytes:
     """The three members of a sample with their headers, after a look at their names."""
     after_record = _up(place.record_offset + place.record_size)
     caption_size = _header(source, after_record, f"{place.key}.txt", shard).size

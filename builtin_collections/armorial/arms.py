@@ -65,7 +65,7 @@ class Charge(StrEnum):
     WHEEL = "wheel"
 
 
-class Row(StrEnum):
+class ChargeRow(StrEnum):
     """The line along which two or three charges are set; without one, three are set two and one."""
 
     FESS = "fess"
@@ -88,7 +88,7 @@ class Group:
     charge: Charge
     number: int
     tincture: Tincture | None
-    row: Row | None = None
+    row: ChargeRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from builtin_collections.armorial.arms import (
     Arms,
     Band,
     Charge,
+    ChargeRow,
     Division,
     Field,
     Group,
     Ordinary,
-    Row,
     check,
 )
 from builtin_collections.armorial.tinctures import COLOURS, METALS, Tincture, contrasts
@@ -81,7 +81,7 @@ def _alone(rng: random.Random) -> Arms:
         return Arms(field, charges=(Group(rng.choice(_CHARGES), 1, _on(rng, field.tinctures)),))
     field = _plain_field(rng)
     number = rng.choice((1, 2, 3))
-    rows: tuple[Row | None, ...] = {1: (None,), 2: tuple(Row), 3: (None, *Row)}[number]
+    rows: tuple[ChargeRow | None, ...] = {1: (None,), 2: tuple(ChargeRow), 3: (None, *ChargeRow)}[number]
     group = Group(rng.choice(_CHARGES), number, _on(rng, field.tinctures), rng.choice(rows))
     return Arms(field, charges=(group,))
 
@@ -110,7 +110,7 @@ def _between(rng: random.Random) -> Arms:
     """Like charges about an ordinary, below a chief, or within a bordure."""
     field, ordinary, tincture = _band(rng, _BETWEEN)
     number = rng.choice(AROUND[ordinary])
-    row = rng.choice((Row.FESS, Row.PALE)) if ordinary is Ordinary.CHIEF and number == 2 else None
+    row = rng.choice((ChargeRow.FESS, ChargeRow.PALE)) if ordinary is Ordinary.CHIEF and number == 2 else None
     group = Group(rng.choice(_CHARGES), number, _on(rng, field.tinctures), row)
     return Arms(field, Band(ordinary, tincture), (group,))
 
@@ -144,9 +144,9 @@ def _all_fields() -> Iterator[Field]:
 
 
 def _all_alone(field: Field, uppers: Sequence[Tincture]) -> Iterator[Arms]:
-    numbers: list[tuple[int, Row | None]] = [(1, None)]
+    numbers: list[tuple[int, ChargeRow | None]] = [(1, None)]
     if field.division is None:
-        numbers += [(number, row) for number in (2, 3) for row in Row] + [(3, None)]
+        numbers += [(number, row) for number in (2, 3) for row in ChargeRow] + [(3, None)]
     for charge in Charge:
         for tincture in uppers:
             yield from (Arms(field, None, (Group(charge, n, tincture, row),)) for n, row in numbers)
@@ -163,6 +163,6 @@ def _all_banded(field: Field, band: Band, uppers: Sequence[Tincture]) -> Iterato
                     yield Arms(field, Band(band.ordinary, band.tincture, on))
         for number in AROUND[band.ordinary]:
             below_chief = band.ordinary is Ordinary.CHIEF and number == 2
-            rows: tuple[Row | None, ...] = (Row.FESS, Row.PALE) if below_chief else (None,)
+            rows: tuple[ChargeRow | None, ...] = (ChargeRow.FESS, ChargeRow.PALE) if below_chief else (None,)
             for tincture in uppers:
                 yield from (Arms(field, band, (Group(charge, number, tincture, row),)) for row in rows)

@@ -28,7 +28,7 @@ _LEAST_WIDTH = 32
 
 
 @dataclass(frozen=True)
-class Picture:
+class ServedPicture:
     """One picture of a collection, not drawn yet."""
 
     draw: Callable[[int], Image.Image]
@@ -38,7 +38,9 @@ class Picture:
     modified: datetime
 
 
-def image_answer(offer: Offer, service_uri: str, picture: Picture, rest: str, request: Request) -> Answer:
+def image_answer(
+    offer: Offer, service_uri: str, picture: ServedPicture, rest: str, request: Request
+) -> Answer:
     """The answer to `service_uri`/`rest`: a redirect to info.json, the info itself, or the picture."""
     if not rest:
         return redirect(f"{service_uri}/info.json")
@@ -60,7 +62,7 @@ def image_answer(offer: Offer, service_uri: str, picture: Picture, rest: str, re
     )
 
 
-def _info_answer(offer: Offer, service_uri: str, picture: Picture, request: Request) -> Answer:
+def _info_answer(offer: Offer, service_uri: str, picture: ServedPicture, request: Request) -> Answer:
     context = f"http://iiif.io/api/image/{offer.version}/context.json"
     content_type = f'application/ld+json;profile="{context}"'
     if "application/ld+json" not in request.headers.get("accept", "") and offer.version < 3:
@@ -101,7 +103,7 @@ def info(offer: Offer, service_uri: str) -> dict[str, Any]:
     return document
 
 
-def render(picture: Picture, wanted: ImageRequest, source: tuple[int, int]) -> bytes:
+def render(picture: ServedPicture, wanted: ImageRequest, source: tuple[int, int]) -> bytes:
     """The encoded picture, drawn at the scale that is requested; `source` is its full width and height."""
     image = _sized(picture, wanted, source)
     if wanted.rotation:
@@ -120,7 +122,7 @@ def render(picture: Picture, wanted: ImageRequest, source: tuple[int, int]) -> b
     return encoded.getvalue()
 
 
-def _sized(picture: Picture, wanted: ImageRequest, source: tuple[int, int]) -> Image.Image:
+def _sized(picture: ServedPicture, wanted: ImageRequest, source: tuple[int, int]) -> Image.Image:
     region, (width, height) = wanted.region, wanted.size
     scale = max(width / region.width, height / region.height)
     image = picture.draw(max(_LEAST_WIDTH, min(source[0], math.ceil(source[0] * scale))))

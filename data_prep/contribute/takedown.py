@@ -23,7 +23,7 @@ from data_prep.contribute.sign import sign
 from data_prep.contribute.withdrawing.names import Names, words_in
 from data_prep.contribute.withdrawing.places import Places
 from data_prep.contribute.withdrawing.purge import purge, purge_tables
-from data_prep.contribute.withdrawing.search import Found, find
+from data_prep.contribute.withdrawing.search import FoundItem, find
 from iconoclip import clock, locks
 from iconoclip.address_cache import forget, is_remote
 from iconoclip.errors import BadInput, ConfigError, IconoclipError, SomeRefused, TryAgainLater
@@ -66,7 +66,7 @@ def takedown(config: TakedownConfig) -> int:
     if not names and not config.purge:
         raise BadInput("nothing to withdraw was named", remedy="give sample keys, or --keys_file FILE")
     places = Places.of(config.shardset, config.within)
-    found = find(places.sets, names) if names else Found()
+    found = find(places.sets, names) if names else FoundItem()
     _refuse_unknown(found, config)
     _need_confirmation(found, names, config)
     work = _Takedown(config, places, found, clock.now(config.at))
@@ -84,7 +84,7 @@ def takedown(config: TakedownConfig) -> int:
     return 0
 
 
-def _refuse_unknown(found: Found, config: TakedownConfig) -> None:
+def _refuse_unknown(found: FoundItem, config: TakedownConfig) -> None:
     if not found.unknown:
         return
     named = ", ".join(found.unknown[:10]) + (" ..." if len(found.unknown) > 10 else "")
@@ -95,7 +95,7 @@ def _refuse_unknown(found: Found, config: TakedownConfig) -> None:
     )
 
 
-def _need_confirmation(found: Found, names: Names, config: TakedownConfig) -> None:
+def _need_confirmation(found: FoundItem, names: Names, config: TakedownConfig) -> None:
     if len(found.keys) <= MANY or config.yes or config.dry_run or not names.means_many:
         return
     raise ConfigError(
@@ -110,7 +110,7 @@ class _Takedown:
 
     config: TakedownConfig
     places: Places
-    found: Found
+    found: FoundItem
     at: str
     signed: dict[Path, None] = field(default_factory=dict)
     failed: list[tuple[Path, str]] = field(default_factory=list)

@@ -25,7 +25,7 @@ from iconoclip.files import sha256_of, write_json
 from iconoclip.progress import progress
 from iconoclip.record import Redistribute
 from iconoclip.rights import may_pass_on
-from iconoclip.shard_copy import Place, copy_samples
+from iconoclip.shard_copy import PlaceInShard, copy_samples
 from iconoclip.shardset import (
     MANIFEST_NAME,
     RECORDS_NAME,
@@ -94,7 +94,7 @@ class _Making:
         self._set, self._folder, self._allowed = shardset, folder, allowed
         self.num_kept: Counter[str] = Counter()
         self.num_withdrawn = self.num_kept_back = 0
-        self._moved: dict[str, Place] = {}
+        self._moved: dict[str, PlaceInShard] = {}
 
     def choose(self) -> None:
         """Count what is kept of each shard."""
@@ -176,12 +176,12 @@ class _Making:
         self._moved |= {place.key: place for place in moved}
         return entry
 
-    def _places(self, shard: str) -> Iterator[Place]:
+    def _places(self, shard: str) -> Iterator[PlaceInShard]:
         for batch in self._batches([*_PLACE, "shard", "rights_raw", "rights_uri"]):
             rows = batch.filter(pc.equal(batch["shard"], shard))
             if rows.num_rows:
                 rows = rows.filter(pa.array(self._kept(rows)))
-                yield from (Place(**row) for row in rows.select(_PLACE).to_pylist())
+                yield from (PlaceInShard(**row) for row in rows.select(_PLACE).to_pylist())
 
     def _write_index(self) -> Totals:
         counts = Counts()

@@ -105,7 +105,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Picture:
+class SampledPicture:
     """One picture of the contact sheet."""
 
     data: str
@@ -195,7 +195,7 @@ class _Chooser:
         return chosen[: self._num_wanted]
 
 
-def _pictures(shardset: ShardSet, rows: Iterable[Row]) -> Iterator[Picture]:
+def _pictures(shardset: ShardSet, rows: Iterable[Row]) -> Iterator[SampledPicture]:
     for row in rows:
         image = shardset.read_bytes(row["shard"], row["image_offset"], row["image_size"])
         record = shardset.read_record(row["shard"], row["record_offset"], row["record_size"])
@@ -203,7 +203,7 @@ def _pictures(shardset: ShardSet, rows: Iterable[Row]) -> Iterator[Picture]:
             small = store_image(image, THUMBNAIL)
         except ImageRefused:
             continue
-        yield Picture(
+        yield SampledPicture(
             data="data:image/jpeg;base64," + base64.b64encode(small.jpeg).decode(),
             width=small.width,
             height=small.height,

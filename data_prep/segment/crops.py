@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from data_prep.segment.from_service import NO_SERVICE, SMALLER, NotCut, Picture, ServicePictures
+from data_prep.segment.from_service import NO_SERVICE, SMALLER, NotCut, ServicePictures, WantedPicture
 from data_prep.segment.parts import PageResult
 from iconoclip.record import Record
 
@@ -29,11 +29,11 @@ class Crops:
     _others: dict[str, NotCut] = field(default_factory=dict)
     _places: dict[str, str] = field(default_factory=dict)
 
-    def pictures(self, result: PageResult) -> Iterator[Picture]:
+    def pictures(self, result: PageResult) -> Iterator[WantedPicture]:
         """The pictures of a page that are requested from the service."""
         for number, record, _ in result.regions:
             tilt = result.finding.boxes[number].tilt if result.finding else 0.0
-            yield Picture(record, result.size, tilt)
+            yield WantedPicture(record, result.size, tilt)
 
     def replaced(self, result: PageResult) -> PageResult:
         """The page with the pictures of the service, where it gave them."""
@@ -43,7 +43,7 @@ class Crops:
         )
         return replace(result, regions=tuple(one for one in exchanged if one[1].key not in self.withdrawn))
 
-    def _exchanged(self, picture: Picture, image: bytes) -> tuple[Record, bytes]:
+    def _exchanged(self, picture: WantedPicture, image: bytes) -> tuple[Record, bytes]:
         found = self.service.cut(picture)
         key = picture.record.key
         if isinstance(found, NotCut):

@@ -43,7 +43,7 @@ SMALLER: Final = "the service sends it smaller than the stored page has it"
 
 
 @dataclass(frozen=True)
-class Picture:
+class WantedPicture:
     """A picture to ask for.
 
     Attributes:
@@ -121,7 +121,7 @@ class ServicePictures:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def download(self, pictures: Iterable[Picture]) -> None:
+    def download(self, pictures: Iterable[WantedPicture]) -> None:
         """Ask for what is not there yet.
 
         Raises:
@@ -161,7 +161,7 @@ class ServicePictures:
             trusted=self._trusted,
         )
 
-    def cut(self, picture: Picture) -> Cut | NotCut:
+    def cut(self, picture: WantedPicture) -> Cut | NotCut:
         """The picture from the service, or why not."""
         row = progress_of(self._ledger, picture.record.key)
         if row is None:
@@ -184,7 +184,7 @@ class ServicePictures:
             file.seek(offset)
             return file.read(size)
 
-    def _upright(self, picture: Picture, facts: ImageFacts, data: bytes) -> Cut:
+    def _upright(self, picture: WantedPicture, facts: ImageFacts, data: bytes) -> Cut:
         """The record of what the service cut; a tilted picture is set upright."""
         record = placed(picture.record, facts)
         if abs(picture.tilt) < MIN_TILT_DEGREES:
@@ -225,7 +225,7 @@ def placed(record: Record, facts: ImageFacts) -> Record:
     )
 
 
-def _selected(pictures: Iterable[Picture]) -> Iterator[Selected]:
+def _selected(pictures: Iterable[WantedPicture]) -> Iterator[Selected]:
     """The pictures as items of the ledger, those of one object after the other."""
     ordinals: dict[str, int] = {}
     for number, picture in enumerate(pictures):

@@ -24,7 +24,7 @@ from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
 from data_prep.sources.dublin_core import dublin_core_record
 from data_prep.sources.mods import mods_identifier, mods_record, mods_rights, note_mods
-from data_prep.sources.offers import CatalogueRecord, Image, Part, is_image, is_other_file, service_of
+from data_prep.sources.offers import CatalogueRecord, Image, OfferedPart, is_image, is_other_file, service_of
 from data_prep.sources.xml_document import Element, attribute, children, descendants, local_name, text_of
 from iconoclip.record import Region
 
@@ -235,10 +235,10 @@ class MetsReader:
             for name, _ in _named_files(div)
         }
 
-    def _areas(self, pages: list[_Page], record: CatalogueRecord) -> dict[str, list[Part]]:
+    def _areas(self, pages: list[_Page], record: CatalogueRecord) -> dict[str, list[OfferedPart]]:
         """Address of a picture -> the parts of it that structures describe; others are refused."""
         shown = {file.address for page in pages if (file := _best(page.files)) is not None}
-        found: dict[str, list[Part]] = {}
+        found: dict[str, list[OfferedPart]] = {}
         for div in islice(self._divs("LOGICAL"), MAX_PARTS):
             for name, box in _named_files(div):
                 file = self._files.get(name)
@@ -248,7 +248,7 @@ class MetsReader:
                 if not said and not _PICTURES.search(attribute(div, "TYPE") or ""):
                     continue  # a column, a paragraph
                 if file.address in shown:
-                    found.setdefault(file.address, []).append(Part(box, None, said))
+                    found.setdefault(file.address, []).append(OfferedPart(box, None, said))
                 else:
                     reason = "a part of a page that is measured on another file than the one that is read"
                     record.refusals.append(Refusal(f"{record.id}#{attribute(div, 'ID') or name}", reason))

@@ -46,7 +46,7 @@ _MANIFEST = re.compile(
 
 
 @dataclass
-class Part:
+class OfferedPart:
     """A part of an image that a record describes."""
 
     region: Region
@@ -65,7 +65,7 @@ class Image:
     size: tuple[int, int] | None = None
     rights: list[str] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[OfferedPart] = field(default_factory=list)
 
 
 @dataclass
@@ -246,7 +246,7 @@ def _candidates(record: CatalogueRecord, profile: InstitutionProfile) -> Iterato
             yield _part_of(candidate, part, describer)
 
 
-def _part_of(page: Candidate, part: Part, describer: Describer) -> Candidate | Refusal:
+def _part_of(page: Candidate, part: OfferedPart, describer: Describer) -> Candidate | Refusal:
     """A described part of an image as a candidate of its own, or the reason why it is none."""
     where = f"{page.source.id}#xywh={part.region}"
     size = page.source_size

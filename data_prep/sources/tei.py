@@ -15,7 +15,7 @@ from data_prep.description import raw
 from data_prep.description.describe import Statements
 from data_prep.iiif.document import web_address
 from data_prep.institutions import InstitutionProfile
-from data_prep.sources.offers import CatalogueRecord, Image, Part, is_other_file, service_of
+from data_prep.sources.offers import CatalogueRecord, Image, OfferedPart, is_other_file, service_of
 from data_prep.sources.tei_figures import FigureReader, TeiPage
 from data_prep.sources.xml_document import (
     Element,
@@ -159,7 +159,7 @@ def _note_images(tei: Element, uri: str, record: CatalogueRecord) -> None:
     record.refusals += pictured.refusals
 
 
-def _image(page: TeiPage, statements: Statements, parts: list[Part]) -> Image:
+def _image(page: TeiPage, statements: Statements, parts: list[OfferedPart]) -> Image:
     if page.is_service:
         service = ImageService(id=page.address.removesuffix("/info.json").rstrip("/"), version=2)
         return Image(service=service, statements=statements.items, parts=parts)

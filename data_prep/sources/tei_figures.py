@@ -15,7 +15,7 @@ from typing import Final
 from data_prep.candidate import Refusal
 from data_prep.description.captions import Statement
 from data_prep.description.describe import Statements
-from data_prep.sources.offers import Image, Part, service_of
+from data_prep.sources.offers import Image, OfferedPart, service_of
 from data_prep.sources.xml_document import (
     Element,
     attribute,
@@ -61,7 +61,7 @@ class Pictured:
     """What the figures and zones of a document give; pages are named by the address of their picture."""
 
     words: dict[str, list[Statement]] = field(default_factory=dict)
-    parts: dict[str, list[Part]] = field(default_factory=dict)
+    parts: dict[str, list[OfferedPart]] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -216,14 +216,14 @@ def box_of(zone: Element) -> tuple[float, float, float, float] | None:
     return (left, top, right, bottom) if right > left and bottom > top else None
 
 
-def _part(box: tuple[float, float, float, float], page: TeiPage, words: list[Statement]) -> Part:
+def _part(box: tuple[float, float, float, float], page: TeiPage, words: list[Statement]) -> OfferedPart:
     """A part of a page's picture, measured from the corner of its surface."""
     surface = box_of(page.surface)
     left, top = (surface[0], surface[1]) if surface else (0.0, 0.0)
     space = (round(surface[2] - left), round(surface[3] - top)) if surface else page.size
     x, y = max(0, round(box[0] - left)), max(0, round(box[1] - top))
     region = Region(x=x, y=y, width=max(1, round(box[2] - left) - x), height=max(1, round(box[3] - top) - y))
-    return Part(region, space, list(words))
+    return OfferedPart(region, space, list(words))
 
 
 def _figures(tei: Element) -> Iterator[tuple[Element, Element | None]]:

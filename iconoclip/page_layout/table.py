@@ -36,7 +36,7 @@ class Measured:
 
 
 @dataclass
-class Row:
+class TableRow:
     """The scores of one group of documents."""
 
     num_pages: int = 0
@@ -73,17 +73,17 @@ class Row:
         return f1_interval([own[name] for own in self.by_document.values()])
 
 
-def rows_of(pages: Iterable[Measured]) -> dict[str, Row]:
+def rows_of(pages: Iterable[Measured]) -> dict[str, TableRow]:
     """The scores by group, and of all pages under the name `all`."""
-    rows: dict[str, Row] = {}
-    whole = Row()
+    rows: dict[str, TableRow] = {}
+    whole = TableRow()
     for page in pages:
-        rows.setdefault(page.group, Row()).add(page)
+        rows.setdefault(page.group, TableRow()).add(page)
         whole.add(page)
     return {**dict(sorted(rows.items())), "all": whole}
 
 
-def as_markdown(rows: dict[str, Row]) -> str:
+def as_markdown(rows: dict[str, TableRow]) -> str:
     """The scores as a table: F1, its 95 % interval by document, and in brackets precision and recall."""
     names = [name for name, _ in _PAGES] + [name for name, _, _ in _BOXES]
     lines = [

@@ -101,7 +101,7 @@ _PORT_BY_NAME: Final = {
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundName:
     """A statement named in a text, and the number of words of its name."""
 
     uri: str
@@ -110,18 +110,18 @@ class Found:
     """A plain "public domain" in words, as against the name of a licence or of a rights statement."""
 
 
-def names_at(tokens: list[Token], place: int) -> Found | None:
+def names_at(tokens: list[Token], place: int) -> FoundName | None:
     """The statement whose name begins at `place`; the longest name counts."""
     found = [name for name in (_listed(tokens, place), _licence(tokens, place)) if name]
     return max(found, key=lambda name: name.length, default=None)
 
 
-def _listed(tokens: list[Token], place: int) -> Found | None:
+def _listed(tokens: list[Token], place: int) -> FoundName | None:
     table = _names()
     for length in range(min(_longest_name(), len(tokens) - place), 0, -1):
         statement = table.get(tuple(token.lower for token in tokens[place : place + length]))
         if statement and not (length == 1 and _is_a_word(tokens[place], statement)):
-            return Found(_uri_of(statement), length, statement == "PD")
+            return FoundName(_uri_of(statement), length, statement == "PD")
     return None
 
 
@@ -139,12 +139,12 @@ def _uri_of(statement: str) -> str:
     return _CC0 if statement == "CC0" else f"http://rightsstatements.org/vocab/{statement}/1.0/"
 
 
-def _licence(tokens: list[Token], place: int) -> Found | None:
+def _licence(tokens: list[Token], place: int) -> FoundName | None:
     """A licence of Creative Commons: prefix, elements, version, port. Without the prefix it needs two of the
     others, because "Attribution" alone is a word."""
     end, is_prefixed = _prefix(tokens, place)
     if is_prefixed and (tool := _tool(tokens, end)):
-        return Found(tool[0], tool[1] - place)
+        return FoundName(tool[0], tool[1] - place)
     elements: list[str] = []
     while step := _element(tokens, end):
         elements.append(step[0])
@@ -162,7 +162,7 @@ def _licence(tokens: list[Token], place: int) -> Found | None:
     port, end = _port(tokens, end) if version and version < "4" else ("", end)
     name = "-".join(sorted(elements, key=("by", "nc", "nd", "sa").index))
     uri = f"http://creativecommons.org/licenses/{name}/{version or _DEFAULT_VERSION}/{port}"
-    return Found(uri, end - place)
+    return FoundName(uri, end - place)
 
 
 def _prefix(tokens: list[Token], place: int) -> tuple[int, bool]:

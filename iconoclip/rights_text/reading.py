@@ -22,7 +22,7 @@ from iconoclip.rights_text.addresses import (
     is_statement_like,
     statement_uri,
 )
-from iconoclip.rights_text.names import Found, names_at
+from iconoclip.rights_text.names import FoundName, names_at
 from iconoclip.rights_text.tables import rows
 from iconoclip.rights_text.tokens import Token, phrase, tokens_of
 
@@ -48,7 +48,7 @@ _PLACEHOLDER = re.compile(
 
 
 @dataclass(frozen=True)
-class Part:
+class Clause:
     """The meaning of one of several values."""
 
     kind: PartKind
@@ -65,17 +65,17 @@ class _Words:
     """Whether they speak of one object: "this work", "this image"."""
 
 
-def parts_of(raw: str) -> list[Part]:
+def parts_of(raw: str) -> list[Clause]:
     """The meaning of each of the values in `raw`, in their order."""
     return [_part(value.strip()) for value in raw.split(SEPARATOR) if value.strip()]
 
 
-def _part(value: str) -> Part:
+def _part(value: str) -> Clause:
     if explained := EXPLAINED.search(value):
         uri = statement_uri(explained["uri"])
-        return Part("statement", uri) if uri else Part("not-understood")
+        return Clause("statement", uri) if uri else Clause("not-understood")
     if _PLACEHOLDER.fullmatch(value):
-        return Part("silent")
+        return Clause("silent")
     text = html.unescape(html.unescape(value))
     hidden = _HIDDEN_ADDRESS.findall(text)
     text = _TAG.sub(" ", text)
@@ -86,7 +86,7 @@ def _part(value: str) -> Part:
     unknown = [address for address in (*hidden, *shown) if not statement_uri(address)]
     unknown = [address for address in unknown if not (uris and _is_badge(address))]
     if _DOUBT.search(text):
-        return Part("not-understood")
+        return Clause("not-understood")
     return _judged(uris, unknown, list(tokens_of(text)))
 
 
@@ -94,32 +94,32 @@ def _is_badge(address: str) -> bool:
     return re.search(r"\.(?:png|svg|gif|jpe?g)$", address, re.IGNORECASE) is not None
 
 
-def _judged(uris: set[str], others: list[str], tokens: list[Token]) -> Part:
+def _judged(uris: set[str], others: list[str], tokens: list[Token]) -> Clause:
     """The meaning of a value: the statements of its addresses, its other addresses, its words."""
     names, words = _split(tokens)
     about = _address_kinds(others)
     kinds = words.kinds | about
     if not uris and not names and not tokens and others:
         if "reserves" in about:
-            return Part("forbids")
-        return Part("terms-page" if all(map(is_about_terms, others)) else "not-understood")
+            return Clause("forbids")
+        return Clause("terms-page" if all(map(is_about_terms, others)) else "not-understood")
     if any(map(is_statement_like, others)) and not names and not uris:
-        return Part("not-understood")
+        return Clause("not-understood")
     if "text" in kinds:
         # "See the record for restrictions" is about the metadata, but also about the picture.
         is_unclear = words.unknown and not (uris or names)
         is_more = is_unclear or kinds & {"image", "reserves", "negates"}
-        return Part("not-understood" if is_more else "silent")
+        return Clause("not-understood" if is_more else "silent")
     uri = _one(uris, names)
     if uri is None:
-        return Part(_without_statement(uris, names, kinds, words))
+        return Clause(_without_statement(uris, names, kinds, words))
     if any(map(is_statement_like, others)):
-        return Part("not-understood")
+        return Clause("not-understood")
     return _allowed(uri, not uris and all(name.is_loose for name in names), kinds, words)
 
 
 def _without_statement(
-    uris: set[str], names: list[Found], kinds: set[str], words: _Words
+    uris: set[str], names: list[FoundName], kinds: set[str], words: _Words
 ) -> Literal["forbids", "notice", "silent", "not-understood"]:
     if uris or names:
         return "not-understood"  # several that differ
@@ -134,22 +134,22 @@ def _without_statement(
     return "silent" if "access" in kinds and kinds <= {"access", "neutral"} else "not-understood"
 
 
-def _allowed(uri: str, is_loose: bool, kinds: set[str], words: _Words) -> Part:
+def _allowed(uri: str, is_loose: bool, kinds: set[str], words: _Words) -> Clause:
     """The statement, unless there are words around it that the tables do not allow."""
     closed = is_closed(uri)
     if "reserves" in kinds:
-        return Part("statement", uri) if closed else Part("forbids")
+        return Clause("statement", uri) if closed else Clause("forbids")
     if "negates" in kinds:
-        return Part("not-understood")
+        return Clause("not-understood")
     if "noncommercial" in kinds and not closed and not ("-nc" in uri or "NoC-NC" in uri):
-        return Part("forbids")
+        return Clause("forbids")
     if words.unknown and not (_is_credit(words) and not (is_loose and "holder" not in kinds)):
-        return Part("not-understood")
+        return Clause("not-understood")
     if "exceptions" in kinds and not closed and not words.is_of_object:
-        return Part("not-understood")  # the terms of a site in general; what is excepted is said elsewhere
+        return Clause("not-understood")  # the terms of a site in general; what is excepted is said elsewhere
     if "copyright" in kinds and not closed and not presupposes_copyright(uri):
-        return Part("not-understood")  # a claim of copyright next to "public domain"
-    return Part("statement", uri)
+        return Clause("not-understood")  # a claim of copyright next to "public domain"
+    return Clause("statement", uri)
 
 
 def presupposes_copyright(uri: str) -> bool:
@@ -170,7 +170,7 @@ def _is_credit(words: _Words) -> bool:
     return not words.unknown or bool(words.kinds & {"credit", "holder", "copyright"})
 
 
-def _one(uris: set[str], names: list[Found]) -> str | None:
+def _one(uris: set[str], names: list[FoundName]) -> str | None:
     """The statement of the addresses and the names; None if there is none, or several different ones."""
     if len(uris) > 1:
         return None
@@ -202,13 +202,13 @@ def _is_of_free_work(uri: str) -> bool:
     return re.search(r"/publicdomain/|/vocab/(?:NoC|NKC)", uri) is not None
 
 
-def _is_loose_name(uri: str, names: list[Found]) -> bool:
+def _is_loose_name(uri: str, names: list[FoundName]) -> bool:
     return any(name.is_loose and name.uri == uri for name in names)
 
 
-def _split(tokens: list[Token]) -> tuple[list[Found], _Words]:
+def _split(tokens: list[Token]) -> tuple[list[FoundName], _Words]:
     """The statements in a text, and the words around them."""
-    names: list[Found] = []
+    names: list[FoundName] = []
     words = _Words(is_of_object=_names_an_object(tokens))
     place = 0
     while place < len(tokens):

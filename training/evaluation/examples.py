@@ -24,7 +24,7 @@ THUMBNAIL_PIXELS = 192
 
 
 @dataclass(frozen=True)
-class Picture:
+class ExamplePicture:
     """An image in the report."""
 
     key: str
@@ -41,8 +41,8 @@ class Example:
     language: str
     text: str
     rank: int
-    wanted: Picture
-    answers: tuple[Picture, ...]
+    wanted: ExamplePicture
+    answers: tuple[ExamplePicture, ...]
 
 
 class Thumbnails:
@@ -96,9 +96,9 @@ def examples(
 
         def picture(
             image: int, scores_N: npt.NDArray[np.float32] = scores_N, right: set[int] = right
-        ) -> Picture:
+        ) -> ExamplePicture:
             row = rows[image]
-            return Picture(
+            return ExamplePicture(
                 samples.keys[row].as_py(), thumbnails.of(row), image in right, float(scores_N[image])
             )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from builtin_collections.armorial.arms import SUBORDINATE, Arms, Charge, Field, Group, Ordinary, Row
+from builtin_collections.armorial.arms import SUBORDINATE, Arms, Charge, ChargeRow, Field, Group, Ordinary
 from builtin_collections.armorial.tinctures import Tincture
 
 
@@ -44,7 +44,7 @@ CHARGES = {
     Charge.WHEEL: Noun("a wheel", "wheels"),
 }
 NUMBERS = {2: "two", 3: "three"}
-ROWS = {Row.FESS: "in fess", Row.PALE: "in pale", Row.BEND: "in bend"}
+ROWS = {ChargeRow.FESS: "in fess", ChargeRow.PALE: "in pale", ChargeRow.BEND: "in bend"}
 
 # A thing and its tincture; None for one that is counterchanged.
 _Item = tuple[str, Tincture | None]

@@ -14,11 +14,11 @@ from builtin_collections.armorial.arms import (
     Arms,
     Band,
     Charge,
+    ChargeRow,
     Division,
     Field,
     Group,
     Ordinary,
-    Row,
 )
 from builtin_collections.armorial.tinctures import Tincture
 
@@ -89,7 +89,7 @@ CHARGES = {
 BESANT = Noun("besant", "besants", feminine=False)
 TOURTEAU = Noun("tourteau", "tourteaux", feminine=False)
 NUMBERS = {2: "deux", 3: "trois"}
-ROWS = {Row.FESS: "en fasce", Row.PALE: "en pal", Row.BEND: "en bande"}
+ROWS = {ChargeRow.FESS: "en fasce", ChargeRow.PALE: "en pal", ChargeRow.BEND: "en bande"}
 # Charges at the two sides of an upright ordinary are at its flanks.
 FLANKED = (Ordinary.PALE, Ordinary.PILE)
 # One charge on these lies where the arms cross.

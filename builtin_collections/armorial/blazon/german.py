@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from builtin_collections.armorial.arms import Arms, Band, Charge, Division, Field, Group, Ordinary, Row
+from builtin_collections.armorial.arms import Arms, Band, Charge, ChargeRow, Division, Field, Group, Ordinary
 from builtin_collections.armorial.tinctures import Tincture
 
 
@@ -100,9 +100,9 @@ CHARGES = {
 }
 NUMBERS = {2: "zwei", 3: "drei"}
 ROWS = {
-    Row.FESS: "balkenweise gestellt",
-    Row.PALE: "pfahlweise gestellt",
-    Row.BEND: "schrägbalkenweise gestellt",
+    ChargeRow.FESS: "balkenweise gestellt",
+    ChargeRow.PALE: "pfahlweise gestellt",
+    ChargeRow.BEND: "schrägbalkenweise gestellt",
 }
 # Charges at the two sides of an upright ordinary are at its sides.
 FLANKED = (Ordinary.PALE, Ordinary.PILE)

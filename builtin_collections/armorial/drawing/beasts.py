@@ -8,7 +8,7 @@ import numpy as np
 
 from builtin_collections.armorial.drawing.outline import (
     Figure,
-    Part,
+    OutlinePart,
     arc,
     both_sides,
     limb,
@@ -18,7 +18,7 @@ from builtin_collections.armorial.drawing.outline import (
 )
 
 
-def _claws(x: float, y: float, heading_degrees: float, length: float = 0.15) -> list[Part]:
+def _claws(x: float, y: float, heading_degrees: float, length: float = 0.15) -> list[OutlinePart]:
     """Three toes spread about a heading (0 points right, 90 down)."""
     toes = []
     for spread in (-48.0, 0.0, 48.0):
@@ -29,7 +29,7 @@ def _claws(x: float, y: float, heading_degrees: float, length: float = 0.15) -> 
     return toes
 
 
-def _lion_head() -> list[Part]:
+def _lion_head() -> list[OutlinePart]:
     """An open mouth to dexter, an ear, and a mane in locks down the neck."""
     mane = points(
         (-0.30, -0.90), (-0.12, -0.99), (-0.02, -0.93), (0.10, -0.97), (0.10, -0.84), (0.24, -0.82),
@@ -46,7 +46,7 @@ def _lion_head() -> list[Part]:
     return [part(mane), part(muzzle), tongue, ear]
 
 
-def _lion_legs() -> list[Part]:
+def _lion_legs() -> list[OutlinePart]:
     upper = limb((-0.05, -0.34, 0.15), (-0.34, -0.30, 0.11), (-0.54, -0.42, 0.075), (-0.78, -0.52, 0.07))
     lower = limb((0.0, -0.12, 0.15), (-0.28, -0.02, 0.11), (-0.50, -0.06, 0.075), (-0.74, -0.14, 0.07))
     raised = limb(
@@ -66,7 +66,7 @@ def _lion_legs() -> list[Part]:
     return [upper, lower, raised, planted, *claws]
 
 
-def _lion_tail() -> list[Part]:
+def _lion_tail() -> list[OutlinePart]:
     tail = limb(
         (0.40, 0.40, 0.05), (0.62, 0.44, 0.045), (0.74, 0.22, 0.045), (0.56, -0.02, 0.045),
         (0.54, -0.28, 0.045), (0.72, -0.46, 0.05), (0.66, -0.66, 0.05),
@@ -95,7 +95,7 @@ def lion() -> Figure:
     return Figure((*_lion_tail(), trunk, *_lion_legs(), *_lion_head()), lines)
 
 
-def _wing() -> list[Part]:
+def _wing() -> list[OutlinePart]:
     """The right-hand wing: a raised arm and seven pinions that fan from it."""
     arm = limb((0.14, -0.26, 0.13), (0.38, -0.52, 0.12), (0.62, -0.82, 0.08), (0.80, -0.90, 0.05))
     feathers = []

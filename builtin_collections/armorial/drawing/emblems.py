@@ -8,7 +8,7 @@ import numpy as np
 
 from builtin_collections.armorial.drawing.outline import (
     Figure,
-    Part,
+    OutlinePart,
     Points,
     arc,
     bezier,
@@ -236,7 +236,7 @@ def anchor() -> Figure:
 def wheel() -> Figure:
     """A felly, a hub and eight spokes."""
     felly = ring(arc((0, 0), 0.96, num_points=44), arc((0, 0), 0.7, num_points=36))
-    spokes: list[Part] = []
+    spokes: list[OutlinePart] = []
     for turn in range(8):
         spoke = points((-0.055, -0.1), (-0.055, -0.76), (0.055, -0.76), (0.055, -0.1))
         spokes.append(part(turned(spoke, 45.0 * turn)))

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from builtin_collections.armorial.arms import Arms, Group, Ordinary, Row
+from builtin_collections.armorial.arms import Arms, ChargeRow, Group, Ordinary
 from builtin_collections.armorial.drawing.figures import figure
 from builtin_collections.armorial.drawing.outline import Figure
 from builtin_collections.armorial.tinctures import Tincture
 
 
-class Place(NamedTuple):
+class ChargePlace(NamedTuple):
     """A charge's centre, half its size, and its turn (clockwise as seen)."""
 
     x: float
@@ -28,59 +28,76 @@ class Placed(NamedTuple):
     """A figure at its place; `tincture` None means counterchanged."""
 
     figure: Figure
-    place: Place
+    place: ChargePlace
     tincture: Tincture | None
 
 
-_Places = tuple[Place, ...]
+_Places = tuple[ChargePlace, ...]
 
-ALONE: dict[tuple[int, Row | None], _Places] = {
-    (1, None): (Place(0, -18, 168),),
-    (2, Row.FESS): (Place(-97, -35, 90), Place(97, -35, 90)),
-    (2, Row.PALE): (Place(0, -138, 92), Place(0, 82, 92)),
-    (2, Row.BEND): (Place(-92, -130, 88), Place(66, 74, 88)),
-    (3, None): (Place(-100, -128, 88), Place(100, -128, 88), Place(0, 88, 92)),
-    (3, Row.FESS): (Place(-134, -40, 62), Place(0, -40, 62), Place(134, -40, 62)),
-    (3, Row.PALE): (Place(0, -172, 64), Place(0, -28, 64), Place(0, 118, 64)),
-    (3, Row.BEND): (Place(-126, -164, 66), Place(-6, -36, 66), Place(104, 90, 66)),
+ALONE: dict[tuple[int, ChargeRow | None], _Places] = {
+    (1, None): (ChargePlace(0, -18, 168),),
+    (2, ChargeRow.FESS): (ChargePlace(-97, -35, 90), ChargePlace(97, -35, 90)),
+    (2, ChargeRow.PALE): (ChargePlace(0, -138, 92), ChargePlace(0, 82, 92)),
+    (2, ChargeRow.BEND): (ChargePlace(-92, -130, 88), ChargePlace(66, 74, 88)),
+    (3, None): (ChargePlace(-100, -128, 88), ChargePlace(100, -128, 88), ChargePlace(0, 88, 92)),
+    (3, ChargeRow.FESS): (ChargePlace(-134, -40, 62), ChargePlace(0, -40, 62), ChargePlace(134, -40, 62)),
+    (3, ChargeRow.PALE): (ChargePlace(0, -172, 64), ChargePlace(0, -28, 64), ChargePlace(0, 118, 64)),
+    (3, ChargeRow.BEND): (ChargePlace(-126, -164, 66), ChargePlace(-6, -36, 66), ChargePlace(104, 90, 66)),
 }
-AROUND: dict[tuple[Ordinary, int, Row | None], _Places] = {
-    (Ordinary.CHIEF, 1, None): (Place(0, 58, 132),),
-    (Ordinary.CHIEF, 2, Row.FESS): (Place(-92, 22, 82), Place(92, 22, 82)),
-    (Ordinary.CHIEF, 2, Row.PALE): (Place(0, -30, 68), Place(0, 124, 68)),
-    (Ordinary.CHIEF, 3, None): (Place(-92, -18, 74), Place(92, -18, 74), Place(0, 132, 70)),
-    (Ordinary.BORDURE, 1, None): (Place(0, -18, 128),),
-    (Ordinary.BORDURE, 3, None): (Place(-73, -110, 61), Place(73, -110, 61), Place(0, 66, 70)),
-    (Ordinary.FESS, 2, None): (Place(0, -160, 72), Place(0, 134, 76)),
-    (Ordinary.FESS, 3, None): (Place(-105, -160, 72), Place(105, -160, 72), Place(0, 134, 76)),
-    (Ordinary.PALE, 2, None): (Place(-133, -40, 59), Place(133, -40, 59)),
-    (Ordinary.BEND, 2, None): (Place(104, -150, 84), Place(-92, 82, 76)),
-    (Ordinary.BEND_SINISTER, 2, None): (Place(-104, -150, 84), Place(92, 82, 76)),
-    (Ordinary.CHEVRON, 3, None): (Place(-118, -150, 80), Place(118, -150, 80), Place(0, 146, 66)),
-    (Ordinary.PILE, 2, None): (Place(-126, -8, 59), Place(126, -8, 59)),
+AROUND: dict[tuple[Ordinary, int, ChargeRow | None], _Places] = {
+    (Ordinary.CHIEF, 1, None): (ChargePlace(0, 58, 132),),
+    (Ordinary.CHIEF, 2, ChargeRow.FESS): (ChargePlace(-92, 22, 82), ChargePlace(92, 22, 82)),
+    (Ordinary.CHIEF, 2, ChargeRow.PALE): (ChargePlace(0, -30, 68), ChargePlace(0, 124, 68)),
+    (Ordinary.CHIEF, 3, None): (ChargePlace(-92, -18, 74), ChargePlace(92, -18, 74), ChargePlace(0, 132, 70)),
+    (Ordinary.BORDURE, 1, None): (ChargePlace(0, -18, 128),),
+    (Ordinary.BORDURE, 3, None): (
+        ChargePlace(-73, -110, 61),
+        ChargePlace(73, -110, 61),
+        ChargePlace(0, 66, 70),
+    ),
+    (Ordinary.FESS, 2, None): (ChargePlace(0, -160, 72), ChargePlace(0, 134, 76)),
+    (Ordinary.FESS, 3, None): (
+        ChargePlace(-105, -160, 72),
+        ChargePlace(105, -160, 72),
+        ChargePlace(0, 134, 76),
+    ),
+    (Ordinary.PALE, 2, None): (ChargePlace(-133, -40, 59), ChargePlace(133, -40, 59)),
+    (Ordinary.BEND, 2, None): (ChargePlace(104, -150, 84), ChargePlace(-92, 82, 76)),
+    (Ordinary.BEND_SINISTER, 2, None): (ChargePlace(-104, -150, 84), ChargePlace(92, 82, 76)),
+    (Ordinary.CHEVRON, 3, None): (
+        ChargePlace(-118, -150, 80),
+        ChargePlace(118, -150, 80),
+        ChargePlace(0, 146, 66),
+    ),
+    (Ordinary.PILE, 2, None): (ChargePlace(-126, -8, 59), ChargePlace(126, -8, 59)),
 }
 ON: dict[tuple[Ordinary, int], _Places] = {
-    (Ordinary.CHIEF, 1): (Place(0, -166, 68),),
-    (Ordinary.CHIEF, 2): (Place(-92, -166, 66), Place(92, -166, 66)),
-    (Ordinary.CHIEF, 3): (Place(-132, -166, 60), Place(0, -166, 60), Place(132, -166, 60)),
-    (Ordinary.FESS, 1): (Place(0, -22, 63),),
-    (Ordinary.FESS, 2): (Place(-88, -22, 62), Place(88, -22, 62)),
-    (Ordinary.FESS, 3): (Place(-130, -22, 62), Place(0, -22, 62), Place(130, -22, 62)),
-    (Ordinary.PALE, 1): (Place(0, -22, 63),),
-    (Ordinary.PALE, 2): (Place(0, -130, 62), Place(0, 64, 62)),
-    (Ordinary.PALE, 3): (Place(0, -168, 64), Place(0, -26, 64), Place(0, 116, 64)),
-    (Ordinary.BEND, 1): (Place(-2, -42, 57, -45),),
-    (Ordinary.BEND, 2): (Place(-76, -116, 57, -45), Place(64, 24, 57, -45)),
-    (Ordinary.BEND, 3): (Place(-116, -156, 57, -45), Place(-6, -46, 57, -45), Place(104, 64, 57, -45)),
-    (Ordinary.CHEVRON, 1): (Place(0, -44, 49),),
-    (Ordinary.CHEVRON, 3): (Place(0, -44, 49), Place(-124, 58, 46), Place(124, 58, 46)),
-    (Ordinary.CROSS, 1): (Place(0, -30, 66),),
-    (Ordinary.SALTIRE, 1): (Place(0, -40, 70),),
-    (Ordinary.PILE, 1): (Place(0, -132, 92),),
+    (Ordinary.CHIEF, 1): (ChargePlace(0, -166, 68),),
+    (Ordinary.CHIEF, 2): (ChargePlace(-92, -166, 66), ChargePlace(92, -166, 66)),
+    (Ordinary.CHIEF, 3): (ChargePlace(-132, -166, 60), ChargePlace(0, -166, 60), ChargePlace(132, -166, 60)),
+    (Ordinary.FESS, 1): (ChargePlace(0, -22, 63),),
+    (Ordinary.FESS, 2): (ChargePlace(-88, -22, 62), ChargePlace(88, -22, 62)),
+    (Ordinary.FESS, 3): (ChargePlace(-130, -22, 62), ChargePlace(0, -22, 62), ChargePlace(130, -22, 62)),
+    (Ordinary.PALE, 1): (ChargePlace(0, -22, 63),),
+    (Ordinary.PALE, 2): (ChargePlace(0, -130, 62), ChargePlace(0, 64, 62)),
+    (Ordinary.PALE, 3): (ChargePlace(0, -168, 64), ChargePlace(0, -26, 64), ChargePlace(0, 116, 64)),
+    (Ordinary.BEND, 1): (ChargePlace(-2, -42, 57, -45),),
+    (Ordinary.BEND, 2): (ChargePlace(-76, -116, 57, -45), ChargePlace(64, 24, 57, -45)),
+    (Ordinary.BEND, 3): (
+        ChargePlace(-116, -156, 57, -45),
+        ChargePlace(-6, -46, 57, -45),
+        ChargePlace(104, 64, 57, -45),
+    ),
+    (Ordinary.CHEVRON, 1): (ChargePlace(0, -44, 49),),
+    (Ordinary.CHEVRON, 3): (ChargePlace(0, -44, 49), ChargePlace(-124, 58, 46), ChargePlace(124, 58, 46)),
+    (Ordinary.CROSS, 1): (ChargePlace(0, -30, 66),),
+    (Ordinary.SALTIRE, 1): (ChargePlace(0, -40, 70),),
+    (Ordinary.PILE, 1): (ChargePlace(0, -132, 92),),
 }
 for _number in (1, 2, 3):
     ON[Ordinary.BEND_SINISTER, _number] = tuple(
-        Place(-place.x, place.y, place.size, -place.turn_degrees) for place in ON[Ordinary.BEND, _number]
+        ChargePlace(-place.x, place.y, place.size, -place.turn_degrees)
+        for place in ON[Ordinary.BEND, _number]
     )
 
 

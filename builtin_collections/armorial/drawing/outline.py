@@ -16,7 +16,7 @@ Points = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Part:
+class OutlinePart:
     """A filled shape. `contours` are its inked edges: the fill's own, unless it has a hole."""
 
     fill: Points
@@ -27,7 +27,7 @@ class Part:
 class Figure:
     """A charge in the box [-1, 1]²: parts painted as one silhouette, then `ink` lines over them."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[OutlinePart, ...]
     ink: tuple[Points, ...] = ()
 
 
@@ -36,15 +36,15 @@ def points(*pairs: tuple[float, float]) -> Points:
     return np.array(pairs, dtype=np.float64)
 
 
-def part(fill: Points) -> Part:
+def part(fill: Points) -> OutlinePart:
     """A part without a hole: its edge is inked all round."""
-    return Part(fill, (np.vstack([fill, fill[:1]]),))
+    return OutlinePart(fill, (np.vstack([fill, fill[:1]]),))
 
 
-def ring(outer: Points, inner: Points) -> Part:
+def ring(outer: Points, inner: Points) -> OutlinePart:
     """`outer` with `inner` cut out, as one outline that crosses over and back at a seam."""
     closed_outer, closed_inner = (np.vstack([edge, edge[:1]]) for edge in (outer, inner))
-    return Part(np.vstack([closed_outer, closed_inner[::-1]]), (closed_outer, closed_inner))
+    return OutlinePart(np.vstack([closed_outer, closed_inner[::-1]]), (closed_outer, closed_inner))
 
 
 def arc(
@@ -90,7 +90,7 @@ def spline(nodes: Sequence[Sequence[float]], *, closed: bool = False, steps: int
     return np.vstack(pieces)
 
 
-def limb(*nodes: tuple[float, float, float], steps: int = 5) -> Part:
+def limb(*nodes: tuple[float, float, float], steps: int = 5) -> OutlinePart:
     """A tapering stroke: a spline through (x, y, half width) nodes, round at its ends."""
     path = spline(nodes, steps=steps)
     center, half_width = path[:, :2], np.maximum(path[:, 2:], 0.004)
@@ -112,11 +112,12 @@ def mirrored(half: Points) -> Points:
     return np.vstack([half, other])
 
 
-def both_sides(shapes: Iterable[Part]) -> tuple[Part, ...]:
+def both_sides(shapes: Iterable[OutlinePart]) -> tuple[OutlinePart, ...]:
     """The parts and their reflections in the upright axis."""
     kept = tuple(shapes)
     flipped = tuple(
-        Part(shape.fill * (-1.0, 1.0), tuple(edge * (-1.0, 1.0) for edge in shape.contours)) for shape in kept
+        OutlinePart(shape.fill * (-1.0, 1.0), tuple(edge * (-1.0, 1.0) for edge in shape.contours))
+        for shape in kept
     )
     return kept + flipped
 

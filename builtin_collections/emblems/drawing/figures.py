@@ -13,7 +13,7 @@ from builtin_collections.armorial.arms import Charge
 from builtin_collections.armorial.drawing.figures import figure as charge_figure
 from builtin_collections.armorial.drawing.outline import (
     Figure,
-    Part,
+    OutlinePart,
     Points,
     arc,
     bezier,
@@ -97,7 +97,7 @@ def ship() -> Figure:
 
 def sun() -> Figure:
     """A disc with a face, and rays straight and wavy in turn."""
-    rays: list[Part] = []
+    rays: list[OutlinePart] = []
     for number in range(16):
         angle = math.radians(number * 22.5)
         cosine, sine = math.cos(angle), math.sin(angle)
@@ -161,7 +161,7 @@ def book() -> Figure:
     left = part(bezier((0.0, -0.3), (-0.3, -0.55), (-0.7, -0.5), (-0.95, -0.35), (-0.95, 0.0), (-0.95, 0.3),
                        (-0.95, 0.6),
                        (-0.7, 0.45), (-0.3, 0.4), (0.0, 0.65)))  # fmt: skip
-    right = Part(left.fill * (-1, 1), tuple(edge * (-1, 1) for edge in left.contours))
+    right = OutlinePart(left.fill * (-1, 1), tuple(edge * (-1, 1) for edge in left.contours))
     lines = tuple(
         spline([(side * 0.12, y), (side * 0.45, y - 0.14), (side * 0.82, y - 0.08)])
         for side in (-1, 1)
@@ -209,7 +209,7 @@ def house() -> Figure:
     return Figure((chimney, front, side, roof, gable), holes + tiles)
 
 
-def _head(x: float, y: float, size: float) -> list[Part]:
+def _head(x: float, y: float, size: float) -> list[OutlinePart]:
     return [part(arc((x, y), (size * 0.8, size), num_points=20))]
 
 
@@ -252,7 +252,9 @@ def woman() -> Figure:
     return Figure((hair, gown, *arms, *_head(0, -0.68, 0.15)), folds + face)
 
 
-def _beast(neck: tuple[float, float], head_size: float, tail: Part, extra: list[Part]) -> Figure:
+def _beast(
+    neck: tuple[float, float], head_size: float, tail: OutlinePart, extra: list[OutlinePart]
+) -> Figure:
     trunk = limb((-0.5, -0.02, 0.2), (0.0, 0.05, 0.19), (0.5, 0.0, 0.22))
     legs = [limb((x, 0.1, 0.11), (x + bend, 0.5, 0.06), (x, 0.95, 0.045), (x - 0.1, 0.97, 0.03))
             for x, bend in ((-0.5, -0.04), (-0.3, 0.05), (0.42, 0.06), (0.6, 0.1))]  # fmt: skip

@@ -16,7 +16,7 @@ from builtin_collections.emblems.server import presentation, texts
 from builtin_collections.emblems.truth import Truth
 from builtin_collections.serving.exchange import Answer, Request, json_answer, refusal
 from builtin_collections.serving.image_request import Offer
-from builtin_collections.serving.image_service import Picture, image_answer
+from builtin_collections.serving.image_service import ServedPicture, image_answer
 from builtin_collections.serving.presentation3 import CONTENT_TYPE
 
 _PUBLISHED = datetime(2025, 3, 1, 9, tzinfo=UTC)
@@ -82,7 +82,7 @@ class Site:
         sizes = tuple((max(1, size[0] // step), max(1, size[1] // step)) for step in (8, 4, 2, 1))
         offer = Offer(3, 2, size, sizes, ("jpg", "png", "webp"), ("default", "color", "gray", "bitonal"))
         version = (DRAWING_VERSION, book.seed, book.number, place)
-        picture = Picture(partial(self._at_width, name, place), version, _PUBLISHED)
+        picture = ServedPicture(partial(self._at_width, name, place), version, _PUBLISHED)
         return image_answer(offer, self._addresses.image(book, place), picture, rest or "", request)
 
     def _at_width(self, name: str, place: int, width: int) -> Image.Image:

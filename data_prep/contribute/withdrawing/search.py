@@ -17,7 +17,7 @@ _COLUMNS = ("key", "institution", "group", "shard", "record_offset", "record_siz
 
 
 @dataclass
-class Found:
+class FoundItem:
     """What names mean.
 
     Attributes:
@@ -33,7 +33,7 @@ class Found:
     num_details: int = 0
 
 
-def find(sets: dict[Path, ShardSet], names: Names) -> Found:
+def find(sets: dict[Path, ShardSet], names: Names) -> FoundItem:
     """Look for names in the sets, samples that are withdrawn already included.
 
     A picture that was cut out of a page is meant as well if its whole page is: both are of one group.
@@ -41,7 +41,7 @@ def find(sets: dict[Path, ShardSet], names: Names) -> Found:
     Raises:
         DamagedData: an index or a record cannot be read.
     """
-    found, used = Found(), set[str]()
+    found, used = FoundItem(), set[str]()
     pages: set[tuple[str, str]] = set()
     groups: set[str] = set()
     with progress("look", total=sum(one.manifest.totals.num_samples for one in sets.values())) as meter:

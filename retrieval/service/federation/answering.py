@@ -11,7 +11,7 @@ from retrieval.answers import Answer, Hit
 from retrieval.config import Dates
 from retrieval.questions import MAX_TEXT_CHARS, Year
 from retrieval.service.federation.asking import Asker, Reply, State
-from retrieval.service.federation.fusing import MAX_CURSOR_CHARS, Merge, Place, decode, encode
+from retrieval.service.federation.fusing import MAX_CURSOR_CHARS, ListPosition, Merge, decode, encode
 from retrieval.service.federation.members import Member
 from retrieval.service.hit_links import is_shown
 from retrieval.service.params import printable
@@ -59,7 +59,7 @@ class Question(BaseModel):
         }
         return urlencode({name: value for name, value in pairs.items() if value is not None})
 
-    def address(self, place: Place) -> str:
+    def address(self, place: ListPosition) -> str:
         """The path and query of the request to a service."""
         return f"{SEARCH}?{self.query_string(k=self.k, cursor=place.cursor)}"
 
@@ -102,7 +102,7 @@ def answer(question: Question, members: tuple[Member, ...], asker: Asker) -> Fed
     """
     asked_for = question.query_string()
     num_before, places = decode(question.cursor, asked_for) if question.cursor else (0, {})
-    at = {member: places.get(member.id, Place()) for member in members}
+    at = {member: places.get(member.id, ListPosition()) for member in members}
     merge, last = Merge(at, question.k), dict[Member, Reply]()
     wanting = {member: place for member, place in at.items() if not place.is_end}
     for _ in range(MAX_ROUNDS):

@@ -27,7 +27,7 @@ MAX_CURSOR_CHARS, MAX_CURSOR_BYTES = 20_000, 40_000
 
 
 @dataclass(frozen=True)
-class Place:
+class ListPosition:
     """How far the list of a service was read; `num_taken` of -1: to its end."""
 
     cursor: str | None = None
@@ -39,8 +39,8 @@ class Place:
         return self.num_taken < 0
 
 
-END = Place(None, -1)
-Places = dict[str, Place]
+END = ListPosition(None, -1)
+Places = dict[str, ListPosition]
 _Count = Annotated[int, Field(strict=True, ge=-1, le=1_000)]
 _Written = tuple[
     str,
@@ -61,13 +61,13 @@ class Merge:
         k: the number of hits to take.
     """
 
-    def __init__(self, places: Mapping[Member, Place], k: int) -> None:
+    def __init__(self, places: Mapping[Member, ListPosition], k: int) -> None:
         self._k = k
         self.places = dict(places)
         self.hits: dict[str, tuple[Member, Hit]] = {}
         # The hits that each service has answered and that are not taken yet, and where its list continues.
         self._lists: dict[Member, list[Hit]] = {}
-        self._following: dict[Member, Place] = {}
+        self._following: dict[Member, ListPosition] = {}
 
     def add(self, reply: Reply) -> None:
         """Add what a service answered. One that did not answer keeps its place, and is left out."""
@@ -76,7 +76,7 @@ class Merge:
             self._lists.pop(member, None)
             return
         found, cursor = reply.results.hits, reply.results.next_cursor
-        self._following[member] = END if cursor is None or not found else Place(cursor)
+        self._following[member] = END if cursor is None or not found else ListPosition(cursor)
         self._lists[member] = list(reversed(found[self.places[member].num_taken :]))
         self._move_on(member)
 
@@ -90,7 +90,7 @@ class Merge:
             member, hit = max(heads, key=lambda head: head[1].score)
             self._lists[member].pop()
             place = self.places[member]
-            self.places[member] = Place(place.cursor, place.num_taken + 1)
+            self.places[member] = ListPosition(place.cursor, place.num_taken + 1)
             self._move_on(member)
             # An item that two services hold is shown once, with the better score.
             self.hits.setdefault(hit.key, (member, hit))
@@ -100,7 +100,7 @@ class Merge:
             self.places[member] = self._following[member]
 
     @property
-    def wanting(self) -> dict[Member, Place]:
+    def wanting(self) -> dict[Member, ListPosition]:
         """The services whose lists have more than was answered and taken; none if there are k hits."""
         if len(self.hits) >= self._k:
             return {}
@@ -114,7 +114,7 @@ class Merge:
         return any(not self.places[member].is_end for member in self._lists)
 
 
-def encode(query: str, num_shown: int, places: Mapping[str, Place]) -> str:
+def encode(query: str, num_shown: int, places: Mapping[str, ListPosition]) -> str:
     """A cursor as text for an address."""
     values = [_digest(query), num_shown, [[each, at.cursor, at.num_taken] for each, at in places.items()]]
     packed = zlib.compress(json.dumps(values, separators=(",", ":")).encode(), 9)
@@ -137,7 +137,7 @@ def decode(text: str, query: str) -> tuple[int, Places]:
         raise BadInput(
             "this cursor belongs to another query", where="cursor", remedy="repeat the query unchanged"
         )
-    return num_shown, {each: Place(cursor, num_taken) for each, cursor, num_taken in places}
+    return num_shown, {each: ListPosition(cursor, num_taken) for each, cursor, num_taken in places}
 
 
 def _digest(query: str) -> str:

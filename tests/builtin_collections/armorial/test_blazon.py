@@ -6,7 +6,17 @@ from itertools import islice
 
 import pytest
 
-from builtin_collections.armorial.arms import Arms, Band, Charge, Division, Field, Group, Ordinary, Row, check
+from builtin_collections.armorial.arms import (
+    Arms,
+    Band,
+    Charge,
+    ChargeRow,
+    Division,
+    Field,
+    Group,
+    Ordinary,
+    check,
+)
 from builtin_collections.armorial.blazon.languages import LANGUAGES, blazon
 from builtin_collections.armorial.generate import generate, repertoire
 from builtin_collections.armorial.tinctures import Tincture
@@ -16,7 +26,11 @@ AZURE, VERT, SABLE, PURPURE = Tincture.AZURE, Tincture.VERT, Tincture.SABLE, Tin
 
 
 def alone(
-    field: Field | Tincture, charge: Charge, number: int, tincture: Tincture | None, row: Row | None = None
+    field: Field | Tincture,
+    charge: Charge,
+    number: int,
+    tincture: Tincture | None,
+    row: ChargeRow | None = None,
 ) -> Arms:
     ground = field if isinstance(field, Field) else Field((field,))
     return Arms(ground, None, (Group(charge, number, tincture, row),))
@@ -147,19 +161,19 @@ GOLDEN = [
     ),
     # Rows.
     (
-        alone(AZURE, Charge.MULLET, 2, OR, Row.PALE),
+        alone(AZURE, Charge.MULLET, 2, OR, ChargeRow.PALE),
         "Azure, two mullets in pale or",
         "D'azur, à deux étoiles d'or rangées en pal",
         "In Blau zwei pfahlweise gestellte goldene Sterne",
     ),
     (
-        alone(SABLE, Charge.ANNULET, 3, ARGENT, Row.FESS),
+        alone(SABLE, Charge.ANNULET, 3, ARGENT, ChargeRow.FESS),
         "Sable, three annulets in fess argent",
         "De sable, à trois annelets d'argent rangés en fasce",
         "In Schwarz drei balkenweise gestellte silberne Ringe",
     ),
     (
-        alone(OR, Charge.BILLET, 3, AZURE, Row.BEND),
+        alone(OR, Charge.BILLET, 3, AZURE, ChargeRow.BEND),
         "Or, three billets in bend azure",
         "D'or, à trois billettes d'azur rangées en bande",
         "In Gold drei schrägbalkenweise gestellte blaue Schindeln",

@@ -14,11 +14,11 @@ from builtin_collections.armorial.arms import (
     Arms,
     Band,
     Charge,
+    ChargeRow,
     Division,
     Field,
     Group,
     Ordinary,
-    Row,
 )
 from builtin_collections.armorial.drawing.hand import hand
 from builtin_collections.armorial.drawing.picture import height_at, picture
@@ -162,17 +162,17 @@ def test_two_and_one_about_a_chevron() -> None:
 
 
 @pytest.mark.parametrize("number", [2, 3])
-@pytest.mark.parametrize("row", list(Row))
-def test_rows_run_as_named(row: Row, number: int) -> None:
+@pytest.mark.parametrize("row", list(ChargeRow))
+def test_rows_run_as_named(row: ChargeRow, number: int) -> None:
     arms = Arms(Field((OR,)), None, (Group(Charge.LOZENGE, number, AZURE, row),))
     for coat in range(3):
         centers = blobs(arms, AZURE, coat)
         assert len(centers) == number
         (x1, y1), (x2, y2) = min(centers), max(centers)
-        if row is Row.FESS:
+        if row is ChargeRow.FESS:
             assert x2 - x1 > 150
             assert abs(y2 - y1) < 40
-        elif row is Row.PALE:
+        elif row is ChargeRow.PALE:
             tops = sorted(y for _, y in centers)
             assert tops[-1] - tops[0] > 150
             assert x2 - x1 < 40
@@ -213,7 +213,7 @@ def test_charges_on_an_ordinary_lie_wholly_on_it(ordinary: Ordinary, number: int
 )
 def test_charges_about_an_ordinary_keep_clear_of_it(ordinary: Ordinary, number: int, charge: Charge) -> None:
     """As many separate shapes as blazoned: none runs into another, into the ordinary, or off the shield."""
-    row = Row.PALE if ordinary is Ordinary.CHIEF and number == 2 else None
+    row = ChargeRow.PALE if ordinary is Ordinary.CHIEF and number == 2 else None
     arms = Arms(Field((OR,)), Band(ordinary, GULES), (Group(charge, number, AZURE, row),))
     where = pigments(arms, coat=2)
     assert num_touching(where[AZURE], where[OR]) > 300

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builtin_collections.armorial.arms import Arms, Band, Charge, Division, Field, Group, Ordinary, Row, check
+from builtin_collections.armorial.arms import (
+    Arms,
+    Band,
+    Charge,
+    ChargeRow,
+    Division,
+    Field,
+    Group,
+    Ordinary,
+    check,
+)
 from builtin_collections.armorial.collection import NUM_ARMS, build
 from builtin_collections.armorial.generate import generate, repertoire
 from builtin_collections.armorial.tinctures import Tincture
@@ -98,7 +108,7 @@ def test_more_arms_than_there_are_is_refused() -> None:
         (Arms(Field((AZURE,)), Band(Ordinary.FESS, OR)), "one to three"),
         (Arms(Field((AZURE,)), None, (Group(Charge.LION, 4, OR),)), "one to three"),
         (Arms(Field((AZURE,)), None, (Group(Charge.LION, 2, OR),)), "need a row"),
-        (Arms(Field((AZURE,)), None, (Group(Charge.LION, 1, OR, Row.PALE),)), "two charges or three"),
+        (Arms(Field((AZURE,)), None, (Group(Charge.LION, 1, OR, ChargeRow.PALE),)), "two charges or three"),
         (
             Arms(Field((AZURE,)), Band(Ordinary.CROSS, OR), (Group(Charge.LION, 2, OR),)),
             "not in the repertoire",

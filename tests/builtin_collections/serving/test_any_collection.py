@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from builtin_collections.serving.change_stream import Change, ChangeStream
 from builtin_collections.serving.exchange import Answer, Request
 from builtin_collections.serving.image_request import Offer
-from builtin_collections.serving.image_service import Picture, image_answer
+from builtin_collections.serving.image_service import ServedPicture, image_answer
 from builtin_collections.serving.oai import Element, Entry, Repository
 from builtin_collections.serving.presentation3 import CONTEXT, published, text
 
@@ -75,7 +75,7 @@ def test_pictures_are_drawn_at_the_width_that_is_requested() -> None:
         widths.append(width)
         return Image.new("RGB", (width, width), (90, 90, 90))
 
-    square = Picture(draw, ("square", 1), DAY)
+    square = ServedPicture(draw, ("square", 1), DAY)
     whole = image_answer(SQUARES, f"{BASE}/s", square, "full/100,/0/default.png", Request("GET", "/"))
     cut = image_answer(SQUARES, f"{BASE}/s", square, "0,0,100,50/50,25/0/default.png", Request("GET", "/"))
     tiny = image_answer(SQUARES, f"{BASE}/s", square, "full/4,/0/default.png", Request("GET", "/"))

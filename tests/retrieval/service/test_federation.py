@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from iconoclip.errors import BadInput, ConfigError
 from retrieval.answers import Results
 from retrieval.service.federation.asking import Reply
-from retrieval.service.federation.fusing import Merge, Place, decode, encode
+from retrieval.service.federation.fusing import ListPosition, Merge, decode, encode
 from retrieval.service.federation.members import AddressBook, Member, members_of
 
 from .federating import (
@@ -188,10 +188,10 @@ def test_paging_loses_and_repeats_nothing(lists: list[list[float]], k: int) -> N
         results = Results(hits=tuple(hits), total=0, next_cursor=following, matches_well=None, took_ms=0)
         return Reply(member, "answered", results)
 
-    places: dict[str, Place] = {}
+    places: dict[str, ListPosition] = {}
     read: list[float] = []
     for _ in itertools.count():
-        at = {member: places.get(member.id, Place()) for member in members}
+        at = {member: places.get(member.id, ListPosition()) for member in members}
         merge = Merge(at, k)
         wanting = {member: place for member, place in at.items() if not place.is_end}
         while wanting:
