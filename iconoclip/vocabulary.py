@@ -30,9 +30,8 @@ def _refuse_retired(field: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-# `auto` is bfloat16 where the hardware multiplies it natively, else float32.
-Precision = Annotated[Literal["auto", "float32", "bfloat16"], _refuse_retired("precision")]
-# Training can scale its loss, so it may use float16 as well.
-TrainingPrecision = Annotated[Literal["auto", "float32", "bfloat16", "float16"], _refuse_retired("precision")]
+# `auto` is bfloat16 where the hardware multiplies it natively, else float32. float16 is for GPUs without
+# bfloat16.
+Precision = Annotated[Literal["auto", "float32", "bfloat16", "float16"], _refuse_retired("precision")]
 # `auto` is a GPU where there is one, else the CPU.
 Device = Annotated[Literal["auto", "cpu", "cuda"], _refuse_retired("device")]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from iconoclip.config import Config
-from iconoclip.vocabulary import Device, PolicyName, TrainingPrecision
+from iconoclip.vocabulary import Device, PolicyName, Precision
 from training.source_config import SourceConfig
 
 Relation = Literal["group", "iconclass"]
@@ -289,7 +289,7 @@ class HardwareConfig(Config):
     """Where and how the run is computed. These fields change the result only by rounding."""
 
     device: Device = Field("auto", description="the device to train on")
-    precision: TrainingPrecision = Field(
+    precision: Precision = Field(
         "auto",
         description="auto takes bfloat16 where the hardware computes it, else float32; float16 is for GPUs "
         "without bfloat16 (V100, T4)",

@@ -19,7 +19,7 @@ from iconoclip import clock
 from iconoclip.config import digest
 from iconoclip.errors import TryAgainLater
 from iconoclip.rundir import RunDir
-from iconoclip.vocabulary import TrainingPrecision
+from iconoclip.vocabulary import Precision
 from training.batch_norm import synchronise
 from training.callbacks import (
     BadStepGuard,
@@ -180,7 +180,7 @@ def _stopped(stop: StopSignals, step: int, last_step: int, run: RunDir) -> TryAg
 def _validation(
     config: TrainConfig,
     loaded: LoadedModel,
-    precision: TrainingPrecision,
+    precision: Precision,
     recorder: Recorder,
     stopwatch: Stopwatch,
     run: RunDir,
@@ -274,7 +274,7 @@ def _loader(
 def _trainer(
     hardware: HardwareConfig,
     folder: Path,
-    precision: TrainingPrecision,
+    precision: Precision,
     files: BackgroundCheckpointIO,
     now: Started,
     callbacks: list[pl.Callback],

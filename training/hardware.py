@@ -9,7 +9,7 @@ import torch
 
 from iconoclip.errors import MissingRequirement
 from iconoclip.machine import num_cores
-from iconoclip.vocabulary import Device, TrainingPrecision
+from iconoclip.vocabulary import Device, Precision
 from training.world import Started, World
 
 
@@ -57,7 +57,7 @@ def launched(kind: Device, asked: World, now: Started) -> Iterator[torch.device 
             torch.distributed.destroy_process_group()
 
 
-def resolve_precision(precision: TrainingPrecision, device: torch.device) -> TrainingPrecision:
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
     """`auto` means bfloat16 if the hardware multiplies it natively: recent GPUs,
     CPUs with AVX512-BF16 or AMX.
     """
@@ -81,7 +81,7 @@ def set_threads(num_threads: int | None, num_ranks: int) -> int:
 
 
 @contextlib.contextmanager
-def autocast(precision: TrainingPrecision, device: torch.device) -> Iterator[None]:
+def autocast(precision: Precision, device: torch.device) -> Iterator[None]:
     """Compute matrix products in bfloat16 or float16 inside the block, if `precision` is one of them."""
     dtype = torch.float16 if precision == "float16" else torch.bfloat16
     with torch.autocast(device.type, dtype, enabled=precision in ("bfloat16", "float16")):

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from iconoclip import metrics
 from iconoclip.errors import BadInput
-from iconoclip.vocabulary import PolicyName, TrainingPrecision
+from iconoclip.vocabulary import PolicyName, Precision
 from training import ranks, sharding
 from training.callbacks import Recorder, Stopwatch
 from training.config_groups import ValidationConfig
@@ -58,7 +58,7 @@ class Validation(Callback):
         found: tuple[Samples, list[int]] | None,
         every: int,
         fields: Sequence[str],
-        precision: TrainingPrecision,
+        precision: Precision,
         recorder: Recorder,
         stopwatch: Stopwatch,
         nearest: NearestCaptions | None = None,

@@ -130,31 +130,37 @@ class Encoder:
         """Choose the precision and convert the model to it."""
         if precision == "float32":
             return "float32"
+        if precision == "float16" and self.device.type == "cpu":
+            raise BadInput(
+                "processors do not compute in float16", where="precision", remedy="leave --precision at auto"
+            )
         if precision == "auto" and not (self._gains_by_bfloat16() and self.device.type == "cpu"):
             return "float32"
+        half = torch.float16 if precision == "float16" else torch.bfloat16
         reference = self._probe()
         # Convert in place, matrix by matrix: a server does not have memory for two copies of the model.
         # torch's layer_norm sums in float32 anyway.
-        self._model, self._dtype = self._model.to(torch.bfloat16), torch.bfloat16
+        self._model, self._dtype = self._model.to(half), half
         self._make_towers()
-        fault = self._fault_of_bfloat16(reference)
+        fault = self._fault_of(half, reference)
         if fault is None:
-            return "bfloat16"
-        if precision == "bfloat16":
+            return str(half).removeprefix("torch.")
+        if precision != "auto":
             raise BadInput(fault, where=self.directory.folder, remedy="leave --precision at auto")
         (self._model, self._tokenize), self._dtype = _load(self.directory, self.device), torch.float32
         self._make_towers()
         return "float32"
 
-    def _fault_of_bfloat16(self, reference: Vectors) -> str | None:
-        """The reason why the model, now in bfloat16, must not be used in this precision; None if it may."""
+    def _fault_of(self, half: torch.dtype, reference: Vectors) -> str | None:
+        """The reason why the model, now in 16 bits, must not be used so; None if it may."""
+        name = str(half).removeprefix("torch.")
         try:
             cosine = float(np.min(np.sum(reference * self._probe(), axis=1)))
-        # torch raises this for an operation that has no bfloat16 version on this processor.
+        # torch raises this for an operation that has no such version on this device.
         except RuntimeError as error:
-            return f"torch cannot compute this model in bfloat16 here: {str(error)[:200]}"
+            return f"torch cannot compute this model in {name} here: {str(error)[:200]}"
         if cosine < MIN_COSINE:
-            return f"this model's vectors change too much in bfloat16: cosine {cosine:.5f} to float32"
+            return f"this model's vectors change too much in {name}: cosine {cosine:.5f} to float32"
         return None
 
     def _make_towers(self) -> None:

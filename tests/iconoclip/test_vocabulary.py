@@ -16,6 +16,8 @@ from iconoclip.vocabulary import RETIRED_VALUES
 
 # Names that mean another thing in some place, each with the reason.
 EXCEPTIONS = {
+    "name": "what is called so is chosen freely, except an optimizer (`train`)",
+    "sources": "addresses to read (`harvest`, `catalogue`), tars and sets with their weights (`train`)",
     "split": "a run may be validated on none",
     "language": "one for texts without any (`pack`, profiles), several to filter by (`search`)",
     "train": "the config of a training run (`demo`), pages with their truth (`segment`)",
@@ -77,7 +79,7 @@ def test_the_words_of_the_vocabulary_mean_one_thing() -> None:
         own, where = option.path[-1], f"{verb} {option.name}"
         assert own not in RETIRED, where
         if own == "precision":
-            assert kind(option.info.annotation) == "one of auto, float32, bfloat16", where
+            assert kind(option.info.annotation) == "one of auto, float32, bfloat16, float16", where
         if own == "device":
             assert kind(option.info.annotation) == "one of auto, cpu, cuda", where
         if own == "num_workers":

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from iconoclip.embeddings import EmbeddingStore
+from iconoclip.errors import BadInput
 from retrieval.encode import encoder, text_graph
 from retrieval.encode.towers import ImageTower, TextTower
 
@@ -96,6 +97,11 @@ def test_the_graph_of_a_query_gives_open_clips_own_features(
             ours = tower(batch_BL, is_query=True)
             torch.testing.assert_close(ours, model.encode_text(batch_BL), atol=1e-5, rtol=1e-4)
         assert not text_graph.fits(model.bfloat16())
+
+
+def test_float16_is_refused_on_a_processor(model: Path) -> None:
+    with pytest.raises(BadInput, match="do not compute in float16"):
+        encoder.Encoder(model, precision="float16", device="cpu")
 
 
 def without(instructions: str) -> dict[str, str]:

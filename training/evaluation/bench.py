@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from iconoclip.errors import BadInput
-from iconoclip.vocabulary import TrainingPrecision
+from iconoclip.vocabulary import Precision
 from training.config import EvaluateConfig
 from training.data.randomness import shuffled
 from training.data.samples import Samples
@@ -40,7 +40,7 @@ class Bench:
     rows: list[int]
     languages: list[LanguageQueries]
     device: torch.device
-    precision: TrainingPrecision
+    precision: Precision
     label_sets: list[LabelSet]
     probed: tuple[Samples, list[int]] | None = None
     """what probes learn from, if there are any"""

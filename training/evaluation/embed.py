@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from iconoclip.errors import DamagedData
-from iconoclip.vocabulary import TrainingPrecision
+from iconoclip.vocabulary import Precision
 from training.data.images import UndecodableImage, decode
 from training.data.loader import reason
 from training.data.samples import Samples
@@ -75,7 +75,7 @@ def embed_images(
     transform: Callable[[Any], Tensor],
     *,
     device: torch.device,
-    precision: TrainingPrecision,
+    precision: Precision,
     batch_size: int,
     num_workers: int = 0,
     advance: Advance | None = None,
@@ -113,7 +113,7 @@ def embed_texts(
     tokenize: Callable[[list[str]], Tensor],
     *,
     device: torch.device,
-    precision: TrainingPrecision,
+    precision: Precision,
     batch_size: int,
     advance: Advance | None = None,
 ) -> npt.NDArray[np.float32]:
