@@ -73,7 +73,9 @@ class BenchmarkVerbConfig(Config):
         None, description="run: a folder with KEY.jpg of items that the benchmark has by reference"
     )
     batch_size: int = Field(128, ge=1, description="run: images or texts encoded at once")
-    num_workers: int = Field(0, ge=0, description="run: processes that load images")
+    num_workers: int = Field(
+        0, ge=0, description="run: processes that load images; 0 loads in the calling process"
+    )
     precision: Precision = Field("float32", description="run: float32 or bfloat16")
     device: Device = Field("auto", description="run: the device to compute on")
     force: bool = Field(False, description="make: write again even if the folder holds the same benchmark")
