@@ -280,5 +280,7 @@ class TakedownConfig(Config):
     def _a_reason_is_given(self) -> TakedownConfig:
         names = self.keys or self.keys_file or self.institutions or self.creators
         if names and not self.dry_run and len(self.reason.strip()) < 3:
-            raise ValueError("`reason` is required: why these items are withdrawn, in words")
+            raise ValueError(
+                "`reason` is required: why these items are withdrawn, in words of 3 letters at least"
+            )
         return self

@@ -47,25 +47,32 @@ def with_mapping(config: PackConfig) -> PackConfig:
     """The config with the meaning of the columns: as it is where it states one, or where the table has the
     usual names; otherwise with a guess that somebody has confirmed.
 
+    A config that names nothing but the column of files leaves the others to be guessed.
+
     Raises:
         ConfigError: the guess is not confirmed, or no column holds pictures.
         BadInput: the table cannot be read.
     """
     paths = table_files(on_disk(config.table))
-    if "columns" in config.model_fields_set or paths[0].suffix.lower() in RECORDS:
+    is_mapped = "columns" in config.model_fields_set
+    names_file = is_mapped and config.columns.model_fields_set == {"file"}
+    if paths[0].suffix.lower() in RECORDS or (is_mapped and not names_file):
         return config
     rows = first_rows_of(paths, config)
     if not rows:
         raise BadInput("the table holds no rows", where=paths[0], remedy="is this the right file?")
     header = list(dict.fromkeys(name for row in rows for name in row))
     found = guess(rows, _pictures(config, paths[0]))
-    if _has_usual_names(header):
+    if _has_usual_texts(header) if names_file else _has_usual_names(header):
         if _adds_nothing(found):
             return config
         if not (config.yes or _is_terminal()):
             _say_what_is_left_out(found)
             return config
-    if not found.has_file:
+    if names_file and not (config.yes or _is_terminal()):
+        _say_what_is_left_out(found)
+        return config
+    if not (found.has_file or names_file):
         raise ConfigError(
             "no column of the table seems to hold names or addresses of pictures",
             where=paths[0],
@@ -82,8 +89,11 @@ def _pictures(config: PackConfig, table: Path) -> PictureFolder | None:
 
 def _has_usual_names(header: list[str]) -> bool:
     """Whether the table has the columns that the guide calls usual."""
-    cells = Cells(header)
-    return cells.has("file") and any(map(cells.has, _USUAL_TEXTS))
+    return Cells(header).has("file") and _has_usual_texts(header)
+
+
+def _has_usual_texts(header: list[str]) -> bool:
+    return any(map(Cells(header).has, _USUAL_TEXTS))
 
 
 def _adds_nothing(found: Guess) -> bool:

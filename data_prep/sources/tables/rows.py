@@ -34,13 +34,28 @@ class Spoken(str):
 
 
 def flattened(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
-    """A nested object as columns with dotted names: `{"title": {"de": "Kuh"}}` has a column `title.de`."""
+    """A nested object as columns with dotted names: `{"title": {"de": "Kuh"}}` has a column `title.de`.
+
+    A list of objects gives a list for each of their names: `{"images": [{"file": "a.jpg"}]}` has a column
+    `images.file`.
+    """
     row: dict[str, Any] = {}
     for name, inner in value.items():
         if isinstance(inner, Mapping) and inner and depth < 4:
             row |= flattened(inner, f"{prefix}{name}.", depth + 1)
+        elif depth < 4 and (objects := _objects_in(inner)):
+            for one in objects:
+                for column, part in flattened(one, f"{prefix}{name}.", depth + 1).items():
+                    row.setdefault(column, []).append(part)
         else:
             row[f"{prefix}{name}"] = inner
         if len(row) > MAX_COLUMNS:
             break
     return row
+
+
+def _objects_in(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list that holds nothing else."""
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+        return []
+    return value[:MAX_COLUMNS]

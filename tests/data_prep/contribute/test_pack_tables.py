@@ -49,6 +49,20 @@ def a_workbook(museum: Path) -> Path:
     return museum / "Objekte.xlsx"
 
 
+def test_where_only_the_files_are_named_the_rest_is_guessed(
+    museum: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(museum / "Inv 7.jpg", 7)
+    table = museum / "short.csv"
+    table.write_text("Inventarnr;Titel;Lizenz\n7;Kuh am Bach;CC0\n")
+    named = ("--columns.file", "Inv {Inventarnr}.jpg", "--dry_run")
+    assert pack(table, *named, "--yes") == 0
+    assert "Kuh am Bach" in capsys.readouterr().out
+    # Without a yes nothing is taken that nobody has confirmed, and what is left out is said.
+    assert pack(table, *named) == 2
+    assert "Titel (title), Lizenz (rights); --yes takes" in capsys.readouterr().err
+
+
 def test_a_workbook_is_packed_with_what_was_guessed(museum: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = a_workbook(museum)
     assert pack(table, "--out", "set", "--yes") == 0

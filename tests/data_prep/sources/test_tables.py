@@ -257,6 +257,18 @@ def test_json_in_its_usual_shapes(tmp_path: Path, value: object) -> None:
     assert read(path) == [{"file": "a.jpg", "title.de": "Kuh"}]
 
 
+def test_objects_in_a_list_are_lists_of_their_parts(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    images = [{"file": "a.jpg", "size": {"width": 3}}, {"file": "b.jpg"}, {"label": "back"}]
+    path.write_text(json.dumps([{"id": 1, "images": images, "tags": ["x", "y"], "none": []}]))
+    assert read(path) == [
+        {
+            "id": 1, "images.file": ["a.jpg", "b.jpg"], "images.size.width": [3], "images.label": ["back"],
+            "tags": ["x", "y"], "none": [],
+        }
+    ]  # fmt: skip
+
+
 def test_json_of_lines_or_of_objects_by_their_number(tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     path.write_text('{"file": "a.jpg"}\n{"file": "b.jpg"}\n')
