@@ -68,7 +68,13 @@ def test_a_run_in_float16_resumes_exactly(
 ) -> None:
     # A scale that overflows float16's 65,504 at first. No bad step is allowed.
     monkeypatch.setattr(half, "FIRST_SCALE", 2.0**17)
-    quick = QUICK | {"max_bad_steps": 0, "micro_batch_size": 4, "max_steps": 5, "checkpoint_every": 9}
+    quick = QUICK | {
+        "max_bad_steps": 0,
+        "batch_size": 4,
+        "micro_batch_size": 2,
+        "max_steps": 5,
+        "checkpoint_every": 9,
+    }
     whole = make_config(run_dir=tmp_path / "whole", **quick)
     train(whole)
     pieces = make_config(run_dir=tmp_path / "pieces", **quick)
