@@ -63,6 +63,12 @@ def _profile(config: InstitutionConfig) -> InstitutionProfile:
         raise ConfigError("the name of the institution is missing", remedy="give --name 'Museum Musterstadt'")
     proposed = slug_of(name)
     slug = config.slug or (_ask("Short name for the keys of pictures", proposed) if can_ask else proposed)
+    if not slug:
+        raise ConfigError(
+            f"no short name can be made of '{name}'",
+            where="slug",
+            remedy="give one with --slug: small letters, digits and hyphens, such as musterstadt",
+        )
     if not is_slug(slug):
         raise ConfigError(
             f"'{slug}' is no short name",
@@ -96,9 +102,12 @@ def _profile(config: InstitutionConfig) -> InstitutionProfile:
 
 
 def slug_of(name: str) -> str:
-    """A short name from the words of a name."""
+    """A short name from the words of a name.
+
+    It is empty if the name has no Latin letters: one made up would give two institutions the same keys.
+    """
     words = [word for word in re.findall(r"[a-z0-9]+", fold(name)) if word not in _NO_WORD]
-    return "-".join(words)[:40].strip("-") or "institution"
+    return "-".join(words)[:40].strip("-")
 
 
 def _statement(text: str, meant: str) -> str:

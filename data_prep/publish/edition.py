@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -61,26 +61,33 @@ class Edition:
     num_kept_back: int
 
 
-def make_edition(shardset: ShardSet, folder: Path, pass_on: str) -> Edition:
+def make_edition(
+    shardset: ShardSet, folder: Path, pass_on: str, is_published: Callable[[], bool] = lambda: False
+) -> Edition:
     """Write what is published of a set into an empty folder.
 
     Args:
         pass_on: a key of `PASSED_ON`, or "agreed": all samples that are not withdrawn.
+        is_published: whether something of the set is published already. Then an edition without samples is
+            made of a set whose last samples were withdrawn, so that they disappear there too.
 
     Raises:
         DamagedData: a file of the set differs from its checksum.
-        RightsForbid: no sample is left.
+        RightsForbid: no sample is left, and none is published.
     """
     making = _Making(shardset, folder, PASSED_ON.get(pass_on))
     making.choose()
     add_to_list(folder / LIST_NAME, _withdrawn_keys(shardset))
-    if not making.num_kept.total():
+    is_empty = not making.num_kept.total()
+    if is_empty and not (making.num_withdrawn and is_published()):
         raise RightsForbid(
             "nothing of this set may be published",
             where=shardset.folder,
-            remedy="its rights do not allow it; --pass_on agreed is for partners with an agreement",
+            remedy="its rights do not allow it; --pass_on agreed is for partners with an agreement"
+            if making.num_kept_back
+            else "everything in it is withdrawn",
         )
-    if shardset.manifest.is_by_reference:
+    if shardset.manifest.is_by_reference and not is_empty:
         making.copy()
     else:
         making.write()

@@ -60,7 +60,9 @@ def publish(config: PublishConfig) -> int:
     shardset = ShardSet(config.shardset)
     target = target_of(config)
     with locked_folder(shardset.folder / "publish") as folder:
-        edition = make_edition(shardset, folder, config.pass_on)
+        edition = make_edition(
+            shardset, folder, config.pass_on, lambda: _has_some_of(target, shardset.manifest.name)
+        )
         write_documents(edition.shardset, config)
         if config.key is not None:
             sign(SignConfig(shardset=folder, key=config.key))
@@ -165,6 +167,10 @@ def _refuse_another_set(target: Target, there: dict[str, int], name: str, folder
             f"another set is published there: {found}", where=target.where,
             remedy="choose another place, or remove what is there",
         )  # fmt: skip
+
+
+def _has_some_of(target: Target, name: str) -> bool:
+    return any(_is_ours(one, name) for one in target.listing())
 
 
 def _is_ours(name: str, of_set: str) -> bool:

@@ -110,6 +110,8 @@ class WholeIndex:
 
     def report(self, shardset: ShardSet, report: Report) -> None:
         """Report what is wrong with the rows as a whole."""
+        if not self._keys:
+            return  # every sample was withdrawn before the set was published
         keys, groups, splits = map(np.concatenate, (self._keys, self._groups, self._splits))
         _, counts = np.unique(keys, return_counts=True)
         if repeated := int((counts > 1).sum()):

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from data_prep.publish.targets.folder import FolderTarget
@@ -172,6 +173,23 @@ def test_a_set_that_nobody_may_pass_on_is_not_published(
     assert publish(gallery, tmp_path / "www") == 2
     assert "nothing of this set may be published" in capsys.readouterr().err
     assert not (tmp_path / "www").exists()
+
+
+def test_where_everything_is_withdrawn_later_nothing_is_left_there(
+    gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    www = tmp_path / "www"
+    assert publish(gallery, www) == 0
+    everything = [key(number) for number in range(10)] + [key(number, "maison") for number in (10, 11)]
+    assert main(["takedown", str(gallery), *everything, "--reason", "the museum closes"]) == 0
+    assert publish(gallery, tmp_path / "elsewhere") == 2
+    assert "everything in it is withdrawn" in capsys.readouterr().err
+    assert publish(gallery, www) == 0
+    assert not list(www.rglob("*.tar"))
+    assert not (www / "data").exists()
+    assert list(ShardSet(www).samples()) == []
+    assert set(everything[:10]) <= set(pq.read_table(www / "withdrawn.parquet")["key"].to_pylist())
+    assert main(["check", str(www)]) == 0
 
 
 def test_what_is_published_is_signed_by_its_own_key(gallery: Path, tmp_path: Path, new_key: Path) -> None:
