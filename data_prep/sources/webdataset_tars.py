@@ -30,6 +30,7 @@ from data_prep.sources.tables.picture_files import Match
 from iconoclip import transfer
 from iconoclip.address_cache import is_remote
 from iconoclip.errors import ConfigError, MissingRequirement
+from iconoclip.tar_headers import BoundedTarInfo
 from iconoclip.tar_lists import IMAGES, names_tars, tars_in
 
 MAX_IMAGE_BYTES: Final[int] = Network.model_fields["max_image_bytes"].default
@@ -148,14 +149,16 @@ class TarReader(TableReader):
         from webdataset.tariterators import base_plus_ext
 
         try:
-            with tarfile.open(path, "r:") as tar:
+            with tarfile.open(path, "r:", tarinfo=BoundedTarInfo) as tar:
                 for count, info in enumerate(tar, 1):
+                    # tarfile keeps every header that it has read: a gigabyte for a million.
+                    tar.members = []  # type: ignore[attr-defined]
                     where = f"{address}: {info.name}"
-                    if info.isdir() or info.name.startswith("__"):
-                        continue
                     if count > MAX_MEMBERS:
                         refusals.append(Refusal(where, f"more than {MAX_MEMBERS} members in a tar"))
                         return
+                    if info.isdir() or info.name.startswith("__"):
+                        continue
                     if not info.isreg():
                         refusals.append(Refusal(where, "no plain file"))
                     elif base_plus_ext(info.name)[0] is None:

@@ -15,7 +15,7 @@ from iconoclip.config import shipped_config
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement
 from training.config import EvaluateConfig
 from training.evaluate import evaluate
-from training.evaluation.benchmark_config import benchmark_named
+from training.evaluation.benchmark_config import Benchmark, benchmark_named
 from training.evaluation.benchmark_files import BenchmarkFiles, values_at
 from training.evaluation.inputs import inputs_of
 from training.evaluation.retrieval_score import LanguageQueries, image_to_text, text_to_image
@@ -257,7 +257,12 @@ def test_files_that_lack_or_differ_are_explained(tmp_path: Path) -> None:
         (tmp_path / "flickr30k-images" / f"{number}.jpg").unlink()
     with pytest.raises(MissingRequirement, match="none of its 4 pictures"):
         BenchmarkFiles("flickr30k", about, tmp_path).samples("test")
-    for text in ("[1, 2", '{"images": 3}', '{"pictures": []}'):
+    for odd in ("no\0name.jpg", 300 * "long" + ".jpg"):
+        rows["images"][4]["filename"] = odd
+        list_file.write_text(json.dumps(rows))
+        with pytest.raises(MissingRequirement, match="none of its 4 pictures"):
+            BenchmarkFiles("flickr30k", about, tmp_path).samples("test")
+    for text in ("[1, 2", '{"images": 3}', '{"pictures": []}', '{"images": ["a"]}'):
         list_file.write_text(text)
         with pytest.raises(BadInput, match="not as Flickr30k"):
             BenchmarkFiles("flickr30k", about, tmp_path).samples("test")
@@ -271,4 +276,10 @@ def test_files_that_lack_or_differ_are_explained(tmp_path: Path) -> None:
     for bad in ({"data": None}, {"shardsets": ["x"]}, {"benchmark": None}):
         with pytest.raises(ValueError, match="benchmark"):
             config_for("semart", tmp_path, **bad)
+    paint(tmp_path, "p.jpg", 0)
+    (tmp_path / "list.jsonl").write_text('{"file": "p.jpg"}')
+    facts = {"title": "Mine", "homepage": "", "citation": "", "licence": "", "format": "jsonl"}
+    mine = Benchmark(**facts, files={"test": "list.jsonl"}, id="no_such_column", image="{file}")
+    with pytest.raises(BadInput, match="not as Mine describes it: KeyError: 'no_such_column'"):
+        BenchmarkFiles("mine", mine, tmp_path).samples("test")
     assert values_at({"a": [{"b": [1, 2]}, {"b": 3}, {}]}, ["a", "b"]) == [1, 2, 3]

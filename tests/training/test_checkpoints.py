@@ -287,6 +287,20 @@ def archive_of(state: dict[str, Tensor]) -> io.BytesIO:
     return file
 
 
+def test_an_archive_whose_modules_are_endless_is_refused(tmp_path: Path) -> None:
+    # Each of 40 modules contains the one before it twice: 2^40 in all.
+    module = b"c__torch__\nM\n)\x81}"
+    pickled = b"\x80\x02" + module + b"bq\x00"
+    for number in range(1, 40):
+        twice = b"".join(b"X\x01\0\0\0%ch%c" % (name, number - 1) for name in b"ab")
+        pickled += b"0" + module + b"(" + twice + b"ubq" + bytes([number])
+    with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
+        archive.writestr("m/data.pkl", pickled + b".")
+        archive.writestr("m/constants.pkl", b"\x80\x02).")
+    with pytest.raises(DamagedData, match="more than 100,000 modules"):
+        read_weights(tmp_path / "m.pt")
+
+
 def openai_like() -> open_clip.CLIP:
     """A small model of OpenAI's make, whose heads are 64 wide."""
     config = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from iconoclip.errors import BadInput, DamagedData, IconoclipError, MissingRequi
 from iconoclip.record import Caption
 from iconoclip.rights import judge
 from training.benchmark.config import BenchmarkVerbConfig
+from training.benchmark.files import write_sums
 from training.benchmark.verb import benchmark
 
 from .conftest import jpeg, make_record, write_set
@@ -225,6 +227,16 @@ def test_what_does_not_fit_is_refused(corpus: Path, frozen: Path, tmp_path: Path
     picture.write_bytes(picture.read_bytes() + b"x")
     with pytest.raises(DamagedData, match="changed: pictures/"):
         scores(tmp_path / "changed", tmp_path / "s.json", results=tmp_path / "run.txt")
+    # Judgements without a checksum, and queries without judgements.
+    for number, (lines, message) in enumerate(
+        [("test-en-00001 0 other-key 1\n", "not listed: qrels/test-zz"), ("", "have no judgement")]
+    ):
+        folder = Path(shutil.copytree(frozen, tmp_path / f"odd-{number}"))
+        (folder / "qrels" / ("test-zz.txt" if lines else "test-en.txt")).write_text(lines)
+        if not lines:
+            write_sums(folder)
+        with pytest.raises(DamagedData, match=message):
+            scores(folder, tmp_path / "s.json", results=tmp_path / "run.txt")
     for change in ({"action": "make"}, {"action": "run"}, {"action": "run", "embeddings": tmp_path}):
         with pytest.raises(ValueError, match=r"needs|give"):
             BenchmarkVerbConfig(target="x", **change)

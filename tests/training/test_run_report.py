@@ -14,12 +14,16 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from iconoclip.rundir import RunDir
 from tests import commands
 from training.charts import axis, chart, thinned
 from training.config import TrainConfig
 from training.evaluation.nearest import NearestCaptions
 from training.evaluation.retrieval_score import LanguageQueries
+from training.run_report.pictures import pictures_of
 from training.run_report.starts import starts_of
+
+from .conftest import jpeg, make_record, write_set
 
 HOSTILE = '<script src="https://evil.example/x.js"></script>'
 
@@ -149,6 +153,25 @@ def test_long_curves_are_thinned_to_means() -> None:
     # A run of an even number of alternating zeros and ones has the mean one half.
     assert [value for _, value in few[:-2]] == pytest.approx([0.5] * len(few[:-2]), abs=0.01)
     assert chart("empty", {"": []}) is None
+
+
+def test_lines_that_were_cut_or_hold_odd_ends_of_lines_are_read(tmp_path: Path) -> None:
+    data = jpeg("red", "blue", "disc")
+    record = make_record(0, data, {"en": "x"}, split="val")
+    corpus = write_set(tmp_path / "set", [(record, data)])
+    run = make_run(tmp_path / "run")
+    config = TrainConfig(run_dir=run, data={"sources": [{"shards": str(corpus)}]})  # type: ignore[arg-type]
+    (run / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    seen = {"key": record.key, "own": "a\u2028b", "nearest": "c\x85d", "score": 0.5, "is_right": False}
+    line = {"step": 1, "language": "en", "pictures": [seen]}
+    (run / "nearest.jsonl").write_bytes(
+        json.dumps(line, ensure_ascii=False).encode() + b'\n{"step": 2, "language": "\xc3'
+    )
+    found = pictures_of(RunDir(run), last_step=40, shows=True)
+    assert found
+    assert [one.text for one in found.rows[0].moments] == ["c\x85d"]
+    # The picture comes from a set that only data.sources names.
+    assert (found.note, found.rows[0].data_uri[:22]) == ("", "data:image/jpeg;base64")
 
 
 def test_starts_without_a_scheduler_are_those_that_training_noted() -> None:

@@ -51,6 +51,7 @@ def read_frozen(folder: Path, split: str) -> Frozen:
         )
     try:
         checksum = reader.check(folder)
+        _check_listed(folder)
         found = reader.load(split, folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedData(
@@ -59,7 +60,26 @@ def read_frozen(folder: Path, split: str) -> Frozen:
     items, queries, relevant = found
     if not queries:
         raise MissingRequirement(f"the benchmark has no split '{split}'", where=folder, remedy="--split val")
+    if unjudged := [one for one in queries if not relevant.get(one) or not relevant[one] <= items.keys()]:
+        raise DamagedData(
+            f"{len(unjudged)} queries have no judgement about its items, such as {unjudged[0]}",
+            where=folder,
+            remedy="make it again with `iconoclip benchmark make`",
+        )
     return Frozen(folder, checksum, items, queries, relevant)
+
+
+def _check_listed(folder: Path) -> None:
+    """Check that every file that is read has a checksum: one more with judgements would change the scores.
+
+    Raises:
+        ValueError: one has none.
+    """
+    lines = (folder / SUMS_NAME).read_text(encoding="utf-8").splitlines()
+    listed = {line.partition("  ")[2] for line in lines}
+    read = ["items.jsonl", "queries.tsv", *(f"qrels/{path.name}" for path in folder.glob("qrels/*.txt"))]
+    if more := sorted(set(read) - listed):
+        raise ValueError("not listed: " + more[0])
 
 
 def write_sums(folder: Path) -> str:

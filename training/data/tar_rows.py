@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from iconoclip.pictures import ImageRefused, open_image, refusing
+from iconoclip.tar_headers import BoundedTarInfo
 from iconoclip.tar_lists import IMAGES
 
 MAX_IMAGE_BYTES: Final = 100_000_000
@@ -28,7 +29,8 @@ MAX_TEXT_BYTES: Final = 1_000_000
 MAX_CAPTION_CHARS: Final = 20_000
 MAX_MEMBERS: Final = 1_000_000
 MAX_PIXELS: Final = 250_000_000
-RIGHTS_KEYS: Final = ("rights", "license", "licence", "LICENSE")
+# In any case of letters.
+RIGHTS_KEYS: Final = frozenset(["rights", "license", "licence"])
 LANGUAGE_KEYS: Final = ("language", "lang", "LANGUAGE")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
 _FIELD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -85,6 +87,8 @@ def content_of(path: Path, settings: TarSettings) -> TarContent:
                 found.rows.append(_row(sample, descriptor, settings, found.left_out))
             except _Unusable as error:
                 found.left_out[str(error)] += 1
+            except RecursionError:
+                found.left_out["JSON that is damaged"] += 1
     return found
 
 
@@ -94,13 +98,15 @@ def _members(path: Path, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
 
     num_bytes = path.stat().st_size
     try:
-        with tarfile.open(path, "r:") as tar:
+        with tarfile.open(path, "r:", tarinfo=BoundedTarInfo) as tar:
             for count, info in enumerate(tar, 1):
-                if info.isdir() or info.name.startswith("__"):
-                    continue
+                # tarfile keeps every header that it has read: a gigabyte for a million.
+                tar.members = []  # type: ignore[attr-defined]
                 if count > MAX_MEMBERS:
                     left_out[f"what follows {MAX_MEMBERS:,} members of a tar"] += 1
                     return
+                if info.isdir() or info.name.startswith("__"):
+                    continue
                 if not info.isreg() or info.issparse():
                     left_out["members that are no plain files"] += 1
                 elif base_plus_ext(info.name)[0] is None:
@@ -171,7 +177,11 @@ def _facts_of_record(facts: Mapping[str, Any]) -> Row:
             "opt_out": [str(one) for one in opt_out] if isinstance(opt_out, list) else ["unknown"],
         }
         return found
-    stated = [facts[name] for name in RIGHTS_KEYS if facts.get(name) not in (None, "", [])]
+    stated = [
+        value
+        for name, value in facts.items()
+        if name.casefold() in RIGHTS_KEYS and value not in (None, "", [])
+    ]
     return {"rights": " | ".join(_clean(str(one)) for one in stated)} if stated else {}
 
 

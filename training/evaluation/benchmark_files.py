@@ -6,6 +6,7 @@ Pictures stay where they are: each is a shard of its own, so everything downstre
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -100,9 +101,10 @@ class BenchmarkFiles:
             path = self._picture(raw)
             if path is None or not path.is_file():
                 left_out["the picture is missing"] += 1
-                example = example or (str(path) if path else "a path that leaves the folder")
+                example = example or (str(path) if path else "a path that leaves the folder, or is none")
                 continue
-            row = self._row(raw, path, split)
+            with self._as_described(path):
+                row = self._row(raw, path, split)
             if row is None:
                 left_out["the picture cannot be decoded"] += 1
             elif row["key"] in keys:
@@ -162,11 +164,23 @@ class BenchmarkFiles:
         if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
             raise BadInput("the file is too large to be this benchmark's", where=path)
         readers = {"csv": self._csv, "json": self._json, "jsonl": self._jsonl, "folders": self._folders}
-        try:
+        with self._as_described(path):
             for row in readers[self.about.format](path):
+                if not isinstance(row, dict):
+                    raise TypeError(f"a row is no object: {str(row)[:80]}")
                 if self.about.files.get(split) is None and self._split_of(row) != split:
                     continue
                 yield row
+
+    @contextlib.contextmanager
+    def _as_described(self, path: Path) -> Iterator[None]:
+        """Explain what a file has that its description does not expect.
+
+        Raises:
+            BadInput: a column is missing, or a value is of another kind.
+        """
+        try:
+            yield
         except (ValueError, KeyError, TypeError, csv.Error, RecursionError) as error:
             raise BadInput(
                 f"not as {self.about.title} describes it: {type(error).__name__}: {error}",
@@ -209,7 +223,12 @@ class BenchmarkFiles:
         for name, value in raw.items():
             relative = relative.replace(f"{{{name}}}", str(value))
         path = self.folder / relative
-        is_inside = path.resolve().is_relative_to(self.folder.resolve())
+        try:
+            is_inside = path.resolve().is_relative_to(self.folder.resolve())
+            path.is_file()
+        # A name with a NUL, or one that is too long for any file.
+        except (OSError, ValueError):
+            return None
         return path if is_inside else None
 
     def _row(self, raw: Row, path: Path, split: str) -> Row | None:

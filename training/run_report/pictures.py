@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from iconoclip.config import load_stored
 from iconoclip.errors import IconoclipError
 from iconoclip.rundir import RunDir
+from training.config import TrainConfig
 
 FILE_NAME = "nearest.jsonl"
 MAX_MOMENTS = 6
@@ -44,16 +46,14 @@ class Pictures:
     note: str = ""
 
 
-def pictures_of(
-    run: RunDir, config: Mapping[str, Any], *, last_step: int | None, shows: bool
-) -> Pictures | None:
+def pictures_of(run: RunDir, *, last_step: int | None, shows: bool) -> Pictures | None:
     """What validation recorded; None if it recorded nothing."""
     by_step = _recorded(run, last_step or 0)
     if not by_step:
         return None
     steps = sorted(by_step)
     language, keys = by_step[steps[-1]]["language"], [one["key"] for one in by_step[steps[-1]]["pictures"]]
-    thumbnails, note = _thumbnails(config, keys) if shows else ({}, "")
+    thumbnails, note = _thumbnails(run, keys) if shows else ({}, "")
     chosen = _spread(steps)
     rows = []
     for key in keys:
@@ -76,7 +76,8 @@ def _recorded(run: RunDir, last_step: int) -> dict[int, dict[str, Any]]:
     if not path.is_file():
         return {}
     found: dict[int, dict[str, Any]] = {}
-    for text in path.read_text(encoding="utf-8").splitlines():
+    # A killed process may leave half a character. `splitlines` would also cut at a U+2028 in a caption.
+    for text in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
@@ -99,15 +100,16 @@ def _spread(steps: list[int]) -> list[int]:
     return [steps[place] for place in places]
 
 
-def _thumbnails(config: Mapping[str, Any], keys: list[str]) -> tuple[dict[str, str], str]:
+def _thumbnails(run: RunDir, keys: list[str]) -> tuple[dict[str, str], str]:
     """Small pictures as data URIs, and a note if they cannot be read. Withdrawn ones are not among them."""
     # Imported here: this imports torch, and a page without pictures does not need it.
     from training.data.samples import load
+    from training.data.sources import own_sets
     from training.evaluation.examples import Thumbnails
 
-    split, policy = config["validation"]["split"], config["data"]["policy"]
     try:
-        samples = load(config["shardsets"], split=split, policy=policy)
+        config = load_stored(TrainConfig, run.config_path)
+        samples = load(own_sets(config), split=config.validation.split, policy=config.data.policy)
         row_of = {key: row for row, key in enumerate(samples.keys.to_pylist()) if key in set(keys)}
         makes = Thumbnails(samples)
         return {key: makes.of(row) for key, row in row_of.items()}, ""

@@ -86,7 +86,7 @@ def facts_of(run: RunDir, *, with_pictures: bool = True) -> dict[str, Any]:
         "score_chart": score_chart(scores, marks), "languages": languages,
         "names": languages | {uri: statement(uri) or uri for uri in data.get("by_rights", {})},
         "tables": _tables(data), "events": [line for line in lines if "event" in line][-50:],
-        "pictures": pictures_of(run, config, last_step=_last(lines, "step"), shows=with_pictures),
+        "pictures": pictures_of(run, last_step=_last(lines, "step"), shows=with_pictures),
         "written_at": clock.wall_now(), "shown": shown,
     }  # fmt: skip
 

@@ -8,8 +8,10 @@ the numbers are copied from the zip archive. The code in the archive is never op
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import torch
 from torch import Tensor
 
 from iconoclip.model_files.pickled import MAX_PICKLE_BYTES
+
+MAX_MODULES, MAX_DEPTH = 100_000, 50
 
 _DTYPES = {
     "HalfStorage": torch.float16,
@@ -115,16 +119,17 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
             raise ValueError("the list of tensors is too large")
         root = name.removesuffix("/data.pkl")
         module = _Unpickler(archive.read(name), archive, root).load()
-    return _tensors(module, "", depth=0)
+    return dict(_tensors(module, "", itertools.count(1)))
 
 
-def _tensors(module: Any, prefix: str, *, depth: int) -> dict[str, Tensor]:
-    if depth > 50 or not isinstance(module, _Module):
-        return {}
-    found: dict[str, Tensor] = {}
+def _tensors(module: Any, prefix: str, visits: Iterator[int]) -> Iterator[tuple[str, Tensor]]:
+    # A few modules that contain each other twice would be visited for ever.
+    if next(visits) > MAX_MODULES:
+        raise ValueError(f"more than {MAX_MODULES:,} modules")
+    if not isinstance(module, _Module) or prefix.count(".") > MAX_DEPTH:
+        return
     for name, value in module.attributes.items():
         if isinstance(value, Tensor):
-            found[f"{prefix}{name}"] = value
+            yield f"{prefix}{name}", value
         elif isinstance(value, _Module):
-            found |= _tensors(value, f"{prefix}{name}.", depth=depth + 1)
-    return found
+            yield from _tensors(value, f"{prefix}{name}.", visits)
