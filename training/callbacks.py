@@ -142,6 +142,7 @@ class Recorder(Callback):
             "samples_per_second": self._stopwatch.samples_per_second,
             "data_wait_share": self._stopwatch.data_wait_share,
             "memory_mb": peak_memory_megabytes(module.device),
+            "train_seconds": self._energy.run_seconds(self._stopwatch.seconds),
             "energy_kwh": self._energy.read(self._stopwatch.seconds, module.device)["energy_kwh"],
         }
 

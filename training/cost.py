@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from iconoclip.rundir import RunDir
+
 # A server core under load with its share of memory and fans; the order of magnitude, not a measurement.
 WATTS_PER_CPU_THREAD = 12.0
 WATTS_PER_GPU = 300.0
@@ -24,6 +26,12 @@ def watts_of(device: torch.device, num_threads: int) -> tuple[float, str]:
         # Without pynvml, or if the driver or container does not report it. Each case raises another error.
         reason = f"the driver reports none ({type(error).__name__})"
         return WATTS_PER_GPU, f"{WATTS_PER_GPU:.0f} W per GPU, assumed: {reason}"
+
+
+def seconds_recorded(run: RunDir) -> float:
+    """The training time of the run so far. A process that was killed left it in its last metrics only."""
+    lines = (float(line["train_seconds"]) for line in run.metrics() if "train_seconds" in line)
+    return max([float(run.job.get("train_seconds", 0.0)), *lines])
 
 
 class EnergyMeter:

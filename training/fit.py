@@ -36,7 +36,7 @@ from training.checkpoint import folder as checkpoints
 from training.checkpoint.background import BackgroundCheckpointIO
 from training.config import TrainConfig
 from training.config_groups import HardwareConfig
-from training.cost import EnergyMeter
+from training.cost import EnergyMeter, seconds_recorded
 from training.data.loader import Ahead, Batch, TrainingSamples, make_loader
 from training.data.long_captions import LongTexts, token_counts
 from training.data.sources import described, own_sets
@@ -110,6 +110,8 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     if is_first_rank:
         if found:
             check_same_teacher(run, teacher)
+            # Before the metrics of steps that are repeated are dropped: their energy was used as well.
+            run.update_job(train_seconds=seconds_recorded(run))
         _open_run(run, plan, loaded, first_step, resuming=found is not None)
         if teacher:
             run.update_job(teacher_digest=teacher.digest)

@@ -52,7 +52,9 @@ def check(config: CheckConfig) -> int:
         return foreign.check_foreign(config.shardset)
     shardset = ShardSet(config.shardset)
     checker = Checker(shardset, policy=config.policy, decode=config.decode_images)
-    with progress("check", total=shardset.manifest.totals.num_samples, unit="samples") as meter:
+    # What is withdrawn is read as well, so it counts here.
+    num_stored = sum(shard.num_samples for shard in shardset.manifest.shards)
+    with progress("check", total=num_stored, unit="samples") as meter:
         findings = list(checker.findings(meter))
     if wrong := wrong_signature(shardset, config.signers):
         findings.append(Finding(SIGNATURE_NAME, "signature", wrong))
