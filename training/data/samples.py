@@ -7,7 +7,6 @@ Letters: N samples, C captions of all samples together, B some samples, M captio
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,16 +126,17 @@ class Samples:
         """The captions of all samples in one flat table."""
         return Captions(self.columns)
 
-    def values(self, name: str) -> list[Any]:
-        """A field of every sample as Python values, for evaluation: `institution`, `object_type`, `display`,
-        `earliest`, `latest`, or `iconclass` with a list for each.
+    def values(self, name: str, rows: Sequence[int] | None = None) -> list[Any]:
+        """A field of some samples, or of every one, as Python values, for evaluation: `institution`,
+        `object_type`, `display`, `earliest`, `latest`, or `iconclass` with a list for each.
         """
+        chosen = np.arange(len(self)) if rows is None else np.asarray(rows, dtype=np.int64)
         if name == "iconclass":
-            names = self.columns.facts.vocabularies["notation"]
-            flat = [names[code] for code in self.columns["notation"].tolist()]
-            first_N = self.columns["notation_first"].tolist()
-            return [flat[start:end] for start, end in itertools.pairwise(first_N)]
-        column = self.columns[name].tolist()
+            names, code_L = self.columns.facts.vocabularies["notation"], self.columns["notation"]
+            first_N = self.columns["notation_first"]
+            bounds = zip(first_N[chosen].tolist(), first_N[chosen + 1].tolist(), strict=True)
+            return [[names[code] for code in code_L[start:end].tolist()] for start, end in bounds]
+        column = self.columns[name][chosen].tolist()
         if name in ("earliest", "latest"):
             return [None if year == NO_YEAR else year for year in column]
         names = self.columns.facts.vocabularies[name]

@@ -170,9 +170,9 @@ def _interpolate(bench: Bench, base_name: str) -> list[dict[str, Any]]:
 
 def _slices(samples: Samples, rows: list[int]) -> dict[str, npt.NDArray[np.str_]]:
     """For each way to slice the images, the slice of each."""
-    institutions = np.array(samples.values("institution"))[rows]
-    years = zip(samples.values("earliest"), samples.values("latest"), strict=True)
-    centuries = np.array([century(*pair) for pair in years])[rows]
+    institutions = np.array(samples.values("institution", rows))
+    years = zip(samples.values("earliest", rows), samples.values("latest", rows), strict=True)
+    centuries = np.array([century(*pair) for pair in years])
     return {"by_institution": institutions, "by_century": centuries}
 
 

@@ -56,15 +56,13 @@ def classes_of(samples: Samples, rows: Sequence[int], of: str) -> list[str | Non
         ConfigError: there is no such field.
     """
     if of == "century":
-        years = list(zip(samples.values("earliest"), samples.values("latest"), strict=True))
-        found = [century(*years[row]) for row in rows]
+        years = zip(samples.values("earliest", rows), samples.values("latest", rows), strict=True)
+        found = [century(*pair) for pair in years]
         return [None if name == UNDATED else name for name in found]
     if of == "iconclass":
-        notations = samples.values("iconclass")
-        return [_only({notation[:1] for notation in notations[row]}) for row in rows]
+        return [_only({notation[:1] for notation in one}) for one in samples.values("iconclass", rows)]
     if of in ("institution", "object_type"):
-        values = samples.values(of)
-        return [values[row] for row in rows]
+        return samples.values(of, rows)
     if of.startswith("field:"):
         wanted, captions = of.removeprefix("field:"), samples.captions
         texts = [

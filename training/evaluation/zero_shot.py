@@ -90,7 +90,7 @@ def read_labels(path: Path) -> LabelSet:
 
 def truth(samples: Samples, rows: Sequence[int], labels: LabelSet) -> npt.NDArray[np.bool_]:
     """Which classes each image belongs to, [N, C]."""
-    values = _values(samples, labels.of)
+    values = _values(samples, rows, labels.of)
     classes = list(labels.classes)
 
     def belongs(value: str, name: str) -> bool:
@@ -103,26 +103,26 @@ def truth(samples: Samples, rows: Sequence[int], labels: LabelSet) -> npt.NDArra
     # Values repeat, and there may be thousands of classes, so each value is compared only once.
     members = {
         value: np.array([number for number, name in enumerate(classes) if belongs(value, name)], dtype=int)
-        for value in {value for row in rows for value in values[row]}
+        for value in {value for one in values for value in one}
     }
     truth_NC = np.zeros((len(rows), len(classes)), dtype=bool)
-    for position, row in enumerate(rows):
-        for value in values[row]:
+    for position, one in enumerate(values):
+        for value in one:
             truth_NC[position, members[value]] = True
     return truth_NC
 
 
-def _values(samples: Samples, of: str) -> list[list[str]]:
+def _values(samples: Samples, rows: Sequence[int], of: str) -> list[list[str]]:
     if of == "iconclass":
-        return samples.values("iconclass")
+        return samples.values("iconclass", rows)
     if of.startswith("field:"):
         wanted = of.removeprefix("field:")
         captions = samples.captions
         return [
             [captions.text[n].as_py() for n in captions.of_row(row) if captions.kind_of(n).field == wanted]
-            for row in range(len(samples))
+            for row in rows
         ]
-    return [[value] if value else [] for value in samples.values(of)]
+    return [[value] if value else [] for value in samples.values(of, rows)]
 
 
 def class_vectors(labels: LabelSet, language: str, embed: EmbedTexts) -> FloatArray:
