@@ -21,7 +21,7 @@ from torch import nn
 from iconoclip.config import nearest, shipped_config
 from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
 from iconoclip.model_files import recognise
-from iconoclip.model_files.folders import weights_in
+from iconoclip.model_files.folders import NO_CODE, weights_in
 from training.model_files import CONFIG_NAME, TOWERS
 from training.weights.fit import load_file_into, load_into
 from training.weights.names import unwrapped
@@ -178,6 +178,12 @@ def _of_config(config: dict[str, Any], pretrained: str | None) -> Blueprint:
     )
 
 
+def known_tokenizer(name: str, config: dict[str, Any]) -> Any:
+    """The tokenizer of a model that open_clip knows, or finds on the hub, with this config."""
+    is_of_transformers = bool(config["text_cfg"].get("hf_tokenizer_name"))
+    return open_clip.get_tokenizer(name, **(NO_CODE if is_of_transformers else {}))
+
+
 def tokenizer_of(text_cfg: dict[str, Any], folder: Path | None = None) -> Any:
     """The tokenizer that a text config names, from the folder of the model if there is one."""
     context_length = text_cfg.get("context_length", 77)
@@ -190,7 +196,7 @@ def tokenizer_of(text_cfg: dict[str, Any], folder: Path | None = None) -> Any:
         str(folder or text_cfg["hf_tokenizer_name"]),
         context_length=context_length,
         tokenizer_mode=text_cfg.get("tokenizer_mode"),
-        **kwargs,
+        **kwargs | NO_CODE,
     )
 
 

@@ -22,7 +22,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
 from iconoclip.errors import ConfigError
-from training.blueprint import Blueprint, blueprint, split_tag
+from training.blueprint import Blueprint, blueprint, known_tokenizer, split_tag
 from training.model_errors import open_clip_errors
 from training.model_files import CONFIG_NAME
 from training.towers import Towers, resized, with_paths, write_towers
@@ -142,7 +142,7 @@ def load_model(
             weights_only=True,
             **changes.options(config),
         )
-        tokenizer = open_clip.get_tokenizer(source)
+        tokenizer = known_tokenizer(source, config)
     has_weights = load_weights and (bool(pretrained) or source.startswith("hf-hub:"))
     return _loaded(model, changes.recorded(config, {}), tokenizer, name, has_weights=has_weights)
 
@@ -229,7 +229,7 @@ def write_companions(name: str, changes: Changes, folder: Path) -> None:
         parts = blueprint(name)
         config = parts.model_cfg if parts else open_clip.get_model_config(name)
         if config["text_cfg"].get("hf_tokenizer_name"):
-            tokenizer = parts.tokenizer() if parts else open_clip.get_tokenizer(name)
+            tokenizer = parts.tokenizer() if parts else known_tokenizer(name, config)
             tokenizer.save_pretrained(folder)
     write_towers(changes.recorded(config, parts.towers if parts else {})[1], folder)
 

@@ -11,6 +11,9 @@ from iconoclip.model_files.found import Found
 
 OPEN_CLIP_CONFIG, TRANSFORMERS_CONFIG = "open_clip_config.json", "config.json"
 MAX_CONFIG_BYTES = 1_000_000
+# For tokenizers and configs of transformers. It overrides the options in a model's config, where
+# `trust_remote_code` would run a Python file of the folder; without it transformers asks at the terminal.
+NO_CODE = {"trust_remote_code": False}
 # In the order in which open_clip prefers them, then those of transformers.
 WEIGHTS = (
     "open_clip_model.safetensors",

@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from iconoclip.errors import BadInput, DamagedData, MissingRequirement
 from iconoclip.model_files import recognise
+from iconoclip.model_files.folders import NO_CODE
 from iconoclip.vocabulary import Device, Precision
 from retrieval.encode.modeldir import ModelDirectory
 from retrieval.encode.pixels import Pixels
@@ -212,7 +213,7 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
         model = open_clip.create_model(
             name, device=device, require_pretrained=True, pretrained_text=False, **_with_towers(directory)
         )
-        tokenize = open_clip.get_tokenizer(name)
+        tokenize = tokenizer_of(directory)
     except OSError as error:
         raise MissingRequirement(
             f"the model needs a file that its directory does not hold: {str(error)[:300]}",
@@ -229,6 +230,18 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
             remedy="export the model again",
         ) from error
     return model.eval(), tokenize
+
+
+def tokenizer_of(directory: ModelDirectory) -> Tokenizer:
+    """The tokenizer of a model directory, which cannot bring code of its own."""
+    import open_clip
+
+    text = directory.config["model_cfg"].get("text_cfg")
+    is_of_transformers = isinstance(text, dict) and bool(text.get("hf_tokenizer_name"))
+    tokenize: Tokenizer = open_clip.get_tokenizer(
+        f"local-dir:{directory.folder}", **(NO_CODE if is_of_transformers else {})
+    )
+    return tokenize
 
 
 def _with_towers(directory: ModelDirectory) -> dict[str, Any]:
