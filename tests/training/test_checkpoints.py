@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, MissingRequirement
 from retrieval.encode.encoder import Encoder
 from training.model import Changes, LoadedModel, load_model
+from training.weights.fit import load_into
 from training.weights.read import read_weights
 
 from .conftest import SMALL_MODEL
@@ -299,6 +300,11 @@ def test_an_archive_whose_modules_are_endless_is_refused(tmp_path: Path) -> None
         archive.writestr("m/constants.pkl", b"\x80\x02).")
     with pytest.raises(DamagedData, match="more than 100,000 modules"):
         read_weights(tmp_path / "m.pt")
+    # An archive of a kilobyte with a tensor of 10^12 numbers.
+    huge = {"visual.proj": torch.zeros(1).expand(10**6, 10**6)}
+    (tmp_path / "huge.pt").write_bytes(archive_of(huge).getvalue())
+    with pytest.raises(DamagedData):
+        read_weights(tmp_path / "huge.pt")
 
 
 def openai_like() -> open_clip.CLIP:
@@ -310,6 +316,13 @@ def openai_like() -> open_clip.CLIP:
         "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
     }
     return open_clip.CLIP(**config).eval()
+
+
+def test_a_view_that_would_fill_the_memory_is_refused_by_its_layer() -> None:
+    model = openai_like()
+    state = {**model.state_dict(), "visual.proj": torch.zeros(1).half().expand(10**6, 10**6)}
+    with pytest.raises(BadInput, match=r"do not fit the model: visual\.proj"):
+        load_into(model, state, "x.pt", quick_gelu=True)
 
 
 def test_openais_archives_are_read_and_never_run(tmp_path: Path) -> None:

@@ -55,8 +55,12 @@ def load_into(model: nn.Module, state: State, where: str | Path, *, quick_gelu: 
         state |= {name: own[name] for name in LOGITS if name in own}
     if "logit_bias" in state and "logit_bias" not in own:
         del state["logit_bias"]
+    # What does not fit is refused as it is: a view of one number may claim to be larger than the memory.
+    fitting = {name for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
+    for name in fitting:
+        state[name] = state[name].to(_dtype(state[name]))
     try:
-        model.load_state_dict({name: tensor.to(_dtype(tensor)) for name, tensor in state.items()})
+        model.load_state_dict(state)
     except RuntimeError as error:
         raise explained(str(where), str(error)) from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import pickle
 import zipfile
 from collections.abc import Iterator
@@ -103,6 +104,9 @@ def _rebuilt(flat: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     if min((offset, *size, *stride), default=0) < 0 or (0 not in size and last >= len(flat)):
         raise pickle.UnpicklingError("a tensor beyond its storage")
+    # With strides of 0, a few bytes would become a tensor that fills the memory when it is converted.
+    if math.prod(size) > len(flat):
+        raise pickle.UnpicklingError("a tensor larger than its storage")
     return flat.as_strided(tuple(size), tuple(stride), offset)
 
 
