@@ -21,10 +21,10 @@ def exported(folder: Path) -> dict[str, Any] | None:
     """What the folder was made from, if it is complete; None otherwise."""
     try:
         found = json.loads((folder / PROVENANCE_NAME).read_text())
+        source: dict[str, Any] = found["source"]
         is_whole = all(sha256_of(folder / name) == known for name, known in found["files"].items())
     except (OSError, KeyError, json.JSONDecodeError, AttributeError):
         return None
-    source: dict[str, Any] = found["source"]
     return source if is_whole else None
 
 

@@ -111,6 +111,7 @@ def without(instructions: str) -> dict[str, str]:
     return os.environ | {"ATEN_CPU_CAPABILITY": capability, "ONEDNN_MAX_CPU_ISA": isa}
 
 
+@pytest.mark.long
 def test_the_command_encodes_in_bfloat16_without_avx_512_and_says_what_that_costs(
     model: Path, shardset: Path, store: Path, tmp_path: Path
 ) -> None:

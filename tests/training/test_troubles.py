@@ -202,17 +202,15 @@ def test_too_little_memory_names_the_fields_that_help(
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "environment",
     [
         {"WANDB_MODE": "online"},  # no key
-        pytest.param(
-            {"WANDB_MODE": "online", "WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "1"},
-            id="no server",
-            marks=pytest.mark.long,
-        ),
-        pytest.param({"WANDB_MODE": "no such mode"}, id="no such mode", marks=pytest.mark.long),
+        {"WANDB_MODE": "online", "WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "1"},  # no server
+        {"WANDB_MODE": "no such mode"},
     ],
+    ids=["no key", "no server", "no such mode"],
 )
 def test_wandb_never_ends_a_run(
     make_config: MakeConfig, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch,

@@ -41,7 +41,7 @@ def image_vectors(
     """
     if config.embeddings is None:
         return _from_model(config, frozen, keys, model)
-    names, vectors_MD = _from_files(config.embeddings, config.keys_file)
+    names, vectors_MD = _from_files(config.embeddings, config.keys_file, set(keys))
     place_of = {name: place for place, name in enumerate(names)}
     found_ND = np.full((len(keys), vectors_MD.shape[1]), np.nan, dtype=np.float32)
     there = [(at, place_of[key]) for at, key in enumerate(keys) if key in place_of]
@@ -76,12 +76,12 @@ def query_vectors(
     return model().texts([text for _, text in wanted.values()])
 
 
-def _from_files(path: Path, keys: Path | None) -> tuple[list[str], Any]:
+def _from_files(path: Path, keys: Path | None, wanted: set[str]) -> tuple[list[str], Any]:
     if (path / STORE_NAME).is_file():
         store = EmbeddingStore(path)
         return store.keys, store.vectors_ND
     if path.is_dir():
-        return _from_clip_retrieval(path)
+        return _from_clip_retrieval(path, wanted)
     if keys is None:
         raise BadInput(
             "a .npy needs --keys_file", where=path, remedy="a file with the key of each row, one per line"
@@ -96,7 +96,8 @@ def _from_files(path: Path, keys: Path | None) -> tuple[list[str], Any]:
     return names, vectors
 
 
-def _from_clip_retrieval(folder: Path) -> tuple[list[str], Any]:
+def _from_clip_retrieval(folder: Path, wanted: set[str]) -> tuple[list[str], Any]:
+    """The names and vectors of wanted items; a folder may hold those of a whole corpus."""
     arrays = sorted(folder.glob("img_emb/*.npy"), key=_number)
     tables = sorted(folder.glob("metadata/*.parquet"), key=_number)
     if not arrays or len(arrays) != len(tables):
@@ -107,17 +108,25 @@ def _from_clip_retrieval(folder: Path) -> tuple[list[str], Any]:
             "alone has no exact vectors",
         )
     names: list[str] = []
+    vectors: list[FloatArray] = []
+    for path, table in zip(arrays, tables, strict=True):
+        stems = _stems(table)
+        part = _array(path)
+        if len(stems) != len(part):
+            raise BadInput(f"{len(stems)} rows of metadata for {len(part)} vectors", where=table)
+        rows = [row for row, stem in enumerate(stems) if stem in wanted]
+        names += [stems[row] for row in rows]
+        vectors.append(np.asarray(part[rows], np.float32))
+    return names, np.concatenate(vectors)
+
+
+def _stems(table: Path) -> list[str]:
+    """The names of the pictures' files without their endings."""
     try:
-        for path in tables:
-            names += [
-                Path(one or "").stem for one in pq.read_table(path, columns=["image_path"])[0].to_pylist()
-            ]
+        found = pq.read_table(table, columns=["image_path"])[0].to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"the metadata cannot be read: {error}", where=path) from error
-    vectors = np.concatenate([np.asarray(_array(path)) for path in arrays])
-    if len(names) != len(vectors):
-        raise BadInput(f"{len(names)} rows of metadata for {len(vectors)} vectors", where=folder)
-    return names, vectors
+        raise BadInput(f"the metadata cannot be read: {error}", where=table) from error
+    return [Path(one or "").stem for one in found]
 
 
 def _number(path: Path) -> int:

@@ -56,7 +56,8 @@ def pictures_of(run: RunDir, *, last_step: int | None, shows: bool) -> Pictures 
     thumbnails, note = _thumbnails(run, keys) if shows else ({}, "")
     chosen = _spread(steps)
     rows = []
-    for key in keys:
+    # What was withdrawn since is not in the sets any more, and its texts are not shown either.
+    for key in [key for key in keys if key in thumbnails] if thumbnails else keys:
         found = {step: _of(by_step[step], key) for step in steps}
         moments = [
             Moment(step, one["nearest"], one["score"], one["is_right"])

@@ -150,9 +150,11 @@ def _loaded(model: str) -> tuple[Any, Any]:
             f"the package '{error.name}' is not installed", remedy="pip install transformers torch"
         ) from error
     try:
-        processor = AutoImageProcessor.from_pretrained(model)
+        processor = AutoImageProcessor.from_pretrained(model, trust_remote_code=False)
         # Pickled weights can run code: only safetensors are read.
-        network = AutoModelForObjectDetection.from_pretrained(model, use_safetensors=True)
+        network = AutoModelForObjectDetection.from_pretrained(
+            model, use_safetensors=True, trust_remote_code=False
+        )
     except OSError as error:
         raise MissingRequirement(
             f"no such detection model: {str(error).splitlines()[0][:200]}",

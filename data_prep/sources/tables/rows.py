@@ -36,19 +36,19 @@ class Spoken(str):
 def flattened(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
     """A nested object as columns with dotted names: `{"title": {"de": "Kuh"}}` has a column `title.de`.
 
-    A list of objects gives a list for each of their names: `{"images": [{"file": "a.jpg"}]}` has a column
-    `images.file`.
+    A list of objects stays as it is, because it may be one of regions, and also gives a list for each of
+    their names: `{"images": [{"file": "a.jpg"}]}` has a column `images.file`.
     """
     row: dict[str, Any] = {}
     for name, inner in value.items():
         if isinstance(inner, Mapping) and inner and depth < 4:
             row |= flattened(inner, f"{prefix}{name}.", depth + 1)
-        elif depth < 4 and (objects := _objects_in(inner)):
-            for one in objects:
+            continue
+        row[f"{prefix}{name}"] = inner
+        if depth < 4:
+            for one in _objects_in(inner):
                 for column, part in flattened(one, f"{prefix}{name}.", depth + 1).items():
                     row.setdefault(column, []).append(part)
-        else:
-            row[f"{prefix}{name}"] = inner
         if len(row) > MAX_COLUMNS:
             break
     return row

@@ -263,7 +263,8 @@ def test_objects_in_a_list_are_lists_of_their_parts(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"id": 1, "images": images, "tags": ["x", "y"], "none": []}]))
     assert read(path) == [
         {
-            "id": 1, "images.file": ["a.jpg", "b.jpg"], "images.size.width": [3], "images.label": ["back"],
+            "id": 1, "images": images,
+            "images.file": ["a.jpg", "b.jpg"], "images.size.width": [3], "images.label": ["back"],
             "tags": ["x", "y"], "none": [],
         }
     ]  # fmt: skip
