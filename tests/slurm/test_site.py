@@ -66,7 +66,7 @@ def test_at_least_three_public_systems_name_their_sources() -> None:
         # What uploads or downloads needs hosts outside, where only one partition reaches them.
         ("leonardo", ["export", "run_dir=a", "push=me/model"], "lrd_all_serial", None),
         ("leonardo", ["publish", "shardset=a", "to=hf://datasets/me/set"], "lrd_all_serial", None),
-        ("leonardo", ["publish", "shardset=a", "to=/work/public"], "dcgp_usr_prod", None),
+        ("leonardo", ["publish", "shardset=a", "to=/scratch/public"], "dcgp_usr_prod", None),
         ("leonardo", ["encode", "model=m", "shardset=s"], "boost_usr_prod", "--gres=gpu:1"),
         ("jean-zay-h100", ["train", "shardsets=a"], None, "--gres=gpu:4"),
     ],
