@@ -41,7 +41,7 @@ from training.data.loader import Ahead, Batch, TrainingSamples, make_loader
 from training.data.long_captions import LongTexts, token_counts
 from training.data.sources import described, own_sets
 from training.data.verification import VerifiedShards
-from training.distill import check_same_teacher, load_teacher
+from training.distill import Teacher, check_same_teacher, load_teacher
 from training.evaluation.nearest import NearestCaptions
 from training.half import Float16
 from training.hardware import device_of, resolve_precision, set_threads
@@ -108,13 +108,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     synchronise(module.model, config.hardware, device)
     first_step = checkpoints.step_of(found) if found else 0
     if is_first_rank:
-        if found:
-            check_same_teacher(run, teacher)
-            # Before the metrics of steps that are repeated are dropped: their energy was used as well.
-            run.update_job(train_seconds=seconds_recorded(run))
-        _open_run(run, plan, loaded, first_step, resuming=found is not None)
-        if teacher:
-            run.update_job(teacher_digest=teacher.digest)
+        _open_run(run, plan, loaded, teacher, first_step, resuming=found is not None)
     mirrors = _mirrors(run, config, first_step) if is_first_rank else []
     stopwatch = Stopwatch()
     energy = EnergyMeter(
@@ -131,12 +125,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
         files = BackgroundCheckpointIO(when.num_kept, in_background=when.in_background)
         saver = Checkpointer(run, when, stopwatch, files, first_step)
         verified = VerifiedShards(plan.samples.sets) if config.data.verify_shards else None
-        facts = {
-            "config": digest(config),
-            "samples": plan.samples.identity,
-            "first step": first_step,
-            "teacher": teacher.digest if teacher else None,
-        }
+        facts = _facts(plan, first_step, teacher)
         validation = _validation(config, loaded, precision, recorder, stopwatch, run)
         trainer = _trainer(
             config.hardware,
@@ -168,6 +157,16 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     if module.step < plan.last_step:
         raise _stopped(stop, module.step, plan.last_step, run)
     return 0
+
+
+def _facts(plan: Plan, first_step: int, teacher: Teacher | None) -> dict[str, Any]:
+    """What all ranks must agree on before the first step."""
+    return {
+        "config": digest(plan.config),
+        "samples": plan.samples.identity,
+        "first step": first_step,
+        "teacher": teacher.digest if teacher else None,
+    }
 
 
 def _stopped(stop: StopSignals, step: int, last_step: int, run: RunDir) -> TryAgainLater:
@@ -208,7 +207,13 @@ def _start(first_step: int) -> dict[str, Any]:
     return {"at": clock.wall_now(), "step": first_step, "host": socket.gethostname(), "job": job}
 
 
-def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, resuming: bool) -> None:
+def _open_run(
+    run: RunDir, plan: Plan, loaded: LoadedModel, teacher: Teacher | None, first_step: int, *, resuming: bool
+) -> None:
+    if resuming:
+        check_same_teacher(run, teacher)
+        # Before the metrics of steps that are repeated are dropped: their energy was used as well.
+        run.update_job(train_seconds=seconds_recorded(run))
     data = {
         "shardsets": described(plan.config, plan.samples),
         "policy": plan.config.data.policy,
@@ -237,6 +242,7 @@ def _open_run(run: RunDir, plan: Plan, loaded: LoadedModel, first_step: int, *, 
         has_first_weights=loaded.has_weights,
         model_config=loaded.model_config,
         preprocess=loaded.preprocess,
+        **({"teacher_digest": teacher.digest} if teacher else {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -108,14 +109,19 @@ def pair(own: State, name: str, new: str) -> State:
     return {f"{new}.{part}": own[f"{name}.{part}"] for part in ("weight", "bias")}
 
 
-def blocks(own: State, prefix: str, new: str) -> State:
-    """The blocks of a transformer; open_clip keeps query, key and value in one matrix."""
+def blocks(
+    own: State, prefix: str, new: str, *, stacked: str = "attn.in_proj_", names: Mapping[str, str] = _BLOCK
+) -> State:
+    """The blocks of a transformer; open_clip and timm keep query, key and value in one matrix, `stacked`.
+
+    `names` has their names for the other layers.
+    """
     found: State = {}
     for number in sorted({int(name.split(".")[3]) for name in own if name.startswith(prefix)}):
         old, block = f"{prefix}{number}.", f"{new}{number}."
         for part in ("weight", "bias"):
             rows = [own[f"{old}self_attn.{letter}_proj.{part}"] for letter in "qkv"]
-            found[f"{block}attn.in_proj_{part}"] = torch.cat(rows)
-        for name, renamed in _BLOCK.items():
+            found[f"{block}{stacked}{part}"] = torch.cat(rows)
+        for name, renamed in names.items():
             found |= pair(own, f"{old}{name}", f"{block}{renamed}")
     return found

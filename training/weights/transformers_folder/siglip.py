@@ -125,22 +125,14 @@ def _image_weights(own: State) -> State:
         **pair(own, f"{old}post_layernorm", f"{new}norm"),
         **_pooling(own, f"{old}head.", f"{new}attn_pool."),
     }
-    layers = f"{old}encoder.layers."
-    renamed = {
+    names = {
         "self_attn.out_proj": "attn.proj",
         "layer_norm1": "norm1",
         "layer_norm2": "norm2",
         "mlp.fc1": "mlp.fc1",
         "mlp.fc2": "mlp.fc2",
     }
-    for number in sorted({int(name.split(".")[3]) for name in own if name.startswith(layers)}):
-        layer, block = f"{layers}{number}.", f"{new}blocks.{number}."
-        for part in ("weight", "bias"):
-            rows = [own[f"{layer}self_attn.{letter}_proj.{part}"] for letter in "qkv"]
-            found[f"{block}attn.qkv.{part}"] = torch.cat(rows)
-        for name, other in renamed.items():
-            found |= pair(own, f"{layer}{name}", f"{block}{other}")
-    return found
+    return found | blocks(own, f"{old}encoder.layers.", f"{new}blocks.", stacked="attn.qkv.", names=names)
 
 
 def _pooling(own: State, old: str, new: str) -> State:
