@@ -10,6 +10,7 @@ If the shards in the cache become too many, the least recently used ones are rem
     CACHE/lists/...                what was withdrawn at an address, as of the last minute
     CACHE/tars/...                 what is in tars of other programs (`training/data/tar_index.py`)
     CACHE/rows/IDENTITY/...        the rows of large training sets (`training/data/row_cache.py`)
+    CACHE/neighbours/IDENTITY/...  row numbers of similar samples (`training/data/neighbour_cache.py`)
 """
 
 from __future__ import annotations

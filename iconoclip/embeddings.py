@@ -8,6 +8,7 @@ store.json     schema version, model digest, dimension, shard set digest, checks
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,15 +56,15 @@ class EmbeddingStore:
 
     def __init__(self, folder: str | Path, *, verify: bool = True) -> None:
         self.folder = Path(folder)
-        self.manifest = _read_manifest(self.folder / STORE_NAME)
+        self.manifest = read_manifest(self.folder)
         if verify:
             self._verify()
         self.vectors_ND = _open_vectors(self.folder / VECTORS_NAME)
-        self.keys: list[str] = pq.read_table(self.folder / KEYS_NAME)["key"].to_pylist()
+        self.key_column: pa.ChunkedArray = pq.read_table(self.folder / KEYS_NAME)["key"]
         expected = (self.manifest.num_vectors, self.manifest.dimension)
         if (
             self.vectors_ND.shape != expected
-            or len(self.keys) != expected[0]
+            or len(self.key_column) != expected[0]
             or self.vectors_ND.dtype != np.float16
         ):
             raise DamagedData(
@@ -81,6 +82,12 @@ class EmbeddingStore:
             if not path.is_file() or sha256_of(path) != checksum:
                 raise DamagedData(f"{name} does not match store.json", where=path, remedy=_ENCODE_AGAIN)
 
+    @cached_property
+    def keys(self) -> list[str]:
+        """The sample keys, in the order of the vectors."""
+        found: list[str] = self.key_column.to_pylist()
+        return found
+
     def __len__(self) -> int:
         return self.manifest.num_vectors
 
@@ -96,7 +103,14 @@ def _open_vectors(path: Path) -> npt.NDArray[np.float16]:
 _ENCODE_AGAIN = "run `iconoclip encode` again"
 
 
-def _read_manifest(path: Path) -> StoreManifest:
+def read_manifest(folder: str | Path) -> StoreManifest:
+    """What `store.json` in a folder says.
+
+    Raises:
+        MissingRequirement: the folder holds no store.
+        DamagedData: the file is not as it must be.
+    """
+    path = Path(folder) / STORE_NAME
     try:
         return StoreManifest.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):

@@ -124,6 +124,11 @@ def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Map
     if teacher := config.get("distill", {}).get("model"):
         digest = f" (digest `{job['teacher_digest']}`)" if job.get("teacher_digest") else ""
         lines.append(f"- distilled from `{teacher}`{digest}, whose licence may apply to this model")
+    if found := provenance["data"].get("hard_negatives"):
+        lines.append(
+            f"- hard negatives: {config['hard_negatives']['captions']} caption(s) of similar pictures with "
+            f"each sample, by the features of `{found['model']}` (digest `{found['model_digest']}`)"
+        )
     if cost := job.get("cost"):
         lines.append(
             f"- about {cost['energy_kwh']:.3g} kWh and {cost['co2_grams']:.3g} g of CO2 "

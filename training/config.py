@@ -23,6 +23,7 @@ from training.config_groups import (
     ScheduleConfig,
     ValidationConfig,
 )
+from training.negatives_config import HardNegativesConfig
 
 # Names of groups that were once fields, and the present field for the value.
 HEADS = {"model": "name", "loss": "function"}
@@ -43,6 +44,10 @@ class TrainConfig(Config):
     model: ModelConfig = Field(default_factory=ModelConfig, description="the model that is trained")
     loss: LossConfig = Field(
         default_factory=LossConfig, description="the loss, and which pairs of image and text are positive"
+    )
+    hard_negatives: HardNegativesConfig = Field(
+        default_factory=HardNegativesConfig,
+        description="captions of similar pictures, as further wrong answers of each step",
     )
     optimizer: OptimizerConfig = Field(
         default_factory=OptimizerConfig, description="the optimizer: learning rate, decay and limits"

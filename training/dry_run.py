@@ -83,6 +83,7 @@ def measure(plan: Plan) -> dict[str, Any]:
         "shares": plan.samples.shares() if plan.samples.mix else {},
         "context_length": loaded.tokenizer.context_length,
         "tokens": token_counts(plan.samples.captions, LongTexts(loaded.tokenizer, "start", 0)),
+        "hard_negatives": _hard_negatives(plan),
         "num_steps": plan.last_step,
         "epochs": plan.last_step * config.schedule.batch_size / plan.schedule.order.num_samples,
         "num_ranks": plan.num_ranks,
@@ -102,6 +103,12 @@ def measure(plan: Plan) -> dict[str, Any]:
         ),
         "disk_mb": disk_estimate(plan, loaded.model),
     }
+
+
+def _hard_negatives(plan: Plan) -> dict[str, Any]:
+    if plan.neighbours is None:
+        return {}
+    return plan.neighbours.facts | {"captions_per_sample": plan.config.hard_negatives.captions}
 
 
 def memory_estimate(
@@ -227,6 +234,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
             : bool(facts["shares"])
         ],
         ("captions", _captions_lines(facts)),
+        *([("hard negatives", _hard_negatives_line(found))] if (found := facts["hard_negatives"]) else []),
         (
             "schedule",
             f"{facts['num_steps']:,} steps, {facts['epochs']:.1f} epochs, {facts['num_ranks']} rank(s)",
@@ -257,6 +265,15 @@ def _captions_lines(facts: dict[str, Any]) -> str:
     ]
     more = [f"{len(found) - LANGUAGES_SHOWN} more languages: --json"] if len(found) > LANGUAGES_SHOWN else []
     return "\n".join(lines + more)
+
+
+def _hard_negatives_line(found: dict[str, Any]) -> str:
+    return (
+        f"{found['captions_per_sample']} caption(s) of neighbours with each sample, in the time and memory "
+        f"below; {found['num_with_neighbours']:,} samples have neighbours, the nearest at a mean similarity "
+        f"of {found['mean_similarity']:.2f}; {found['num_copies']:,} pairs left out as copies; "
+        f"{found['num_bytes'] / 1e6:,.1f} MB in the cache, searched in {_duration(found['seconds'])}"
+    )
 
 
 def _extrapolated(facts: dict[str, Any]) -> str:

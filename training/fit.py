@@ -39,6 +39,7 @@ from training.config_groups import HardwareConfig
 from training.cost import EnergyMeter, seconds_recorded
 from training.data.loader import Ahead, Batch, TrainingSamples, make_loader
 from training.data.long_captions import LongTexts, token_counts
+from training.data.neighbour_cache import check_same_stores
 from training.data.sources import described, own_sets
 from training.data.verification import VerifiedShards
 from training.distill import Teacher, check_same_teacher, load_teacher
@@ -166,6 +167,7 @@ def _facts(plan: Plan, first_step: int, teacher: Teacher | None) -> dict[str, An
         "samples": plan.samples.identity,
         "first step": first_step,
         "teacher": teacher.digest if teacher else None,
+        "hard negatives": plan.neighbours.digest if plan.neighbours else None,
     }
 
 
@@ -212,6 +214,7 @@ def _open_run(
 ) -> None:
     if resuming:
         check_same_teacher(run, teacher)
+        check_same_stores(run, plan.neighbours)
         # Before the metrics of steps that are repeated are dropped: their energy was used as well.
         run.update_job(train_seconds=seconds_recorded(run))
     data = {
@@ -220,6 +223,7 @@ def _open_run(
         **plan.samples.counts(),
         "context_length": loaded.tokenizer.context_length,
         "tokens": token_counts(plan.samples.captions, LongTexts(loaded.tokenizer, "start", 0)),
+        **({"hard_negatives": plan.neighbours.facts} if plan.neighbours else {}),
     }
     if run.config_path.exists() and not resuming:
         # A run that was stopped before its first checkpoint starts from the beginning.
@@ -243,6 +247,7 @@ def _open_run(
         model_config=loaded.model_config,
         preprocess=loaded.preprocess,
         **({"teacher_digest": teacher.digest} if teacher else {}),
+        **({"stores_digest": plan.neighbours.stores_digest} if plan.neighbours else {}),
     )
 
 

@@ -7,7 +7,8 @@ image has that text, in any language or field, whether or not that caption was d
 both losses equal those of open_clip, in value and in gradient (tests/training/test_losses.py).
 
 Letters: B samples of this rank, G samples of all ranks, K captions drawn of an image, M captions of it that
-are compared at most, D embedding dimension, R relations.
+are compared at most, E hard negatives of a sample, X hard negatives of all ranks' samples, D embedding
+dimension, R relations.
 """
 
 from __future__ import annotations
@@ -50,13 +51,38 @@ class Relations:
         """Whether each of these images has the text that each other sample drew as
         number `caption`, [B, G].
         """
-        texts_G = others.texts_BK[:, caption]
+        return self.carries_texts(others.texts_BK[:, caption])
+
+    def carries_texts(self, texts_G: Tensor) -> Tensor:
+        """Whether each of these images has each of some texts, [B, G]."""
         carries_BG = torch.zeros(len(self.rows_B), len(texts_G), dtype=torch.bool, device=texts_G.device)
         # One caption after the other; all at once, the largest batch would not fit into memory.
         for part in (self.texts_BK, self.carried_BM):
             for text_B in part.unbind(1) if part is not None else ():
                 carries_BG |= text_B[:, None] == texts_G
         return carries_BG
+
+
+@dataclass(frozen=True)
+class ExtraTexts:
+    """Hard negatives: captions of samples that are similar to those of the batch, as in NegCLIP (Yuksekgonul
+    et al. 2022, arXiv 2210.01936), without their images.
+    """
+
+    features_BED: Tensor
+    """of unit length"""
+    rows_BE: Tensor
+    """int64: the sample that has the caption; -1 where there is none"""
+    texts_BE: Tensor
+    """int64, as `Relations.texts_BK`"""
+    labels_BER: Tensor
+    """int64, as `Relations.labels_BR`"""
+
+    def gathered(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The features [X, D], rows [X], texts [X] and labels [X, R] of all ranks, in rank order."""
+        plain = (self.rows_BE, self.texts_BE, self.labels_BER)
+        rows, texts, labels = (gather_plain(part).flatten(0, 1) for part in plain)
+        return gather_rows(self.features_BED).flatten(0, 1), rows, texts, labels
 
 
 class _GatherRows(torch.autograd.Function):
@@ -107,23 +133,34 @@ class ContrastiveLoss:
         self.kind, self.repeated, self.z_loss = kind, repeated, z_loss
 
     def __call__(
-        self, images_BD: Tensor, texts_BKD: Tensor, scale: Tensor, bias: Tensor | None, relations: Relations
+        self,
+        images_BD: Tensor,
+        texts_BKD: Tensor,
+        scale: Tensor,
+        bias: Tensor | None,
+        relations: Relations,
+        extra: ExtraTexts | None = None,
     ) -> Tensor:
         """The loss of unit-length features; with K captions per image, the mean over the captions.
 
         Args:
             scale: the logit scale itself, not its logarithm.
             bias: the logit bias; SigLIP needs one.
+            extra: further texts, wrong answers for every image of all ranks but those that have the text or
+                are related to its sample. Whatever `repeated` is, they are never positive.
         """
         images_GD, texts_GKD = gather_rows(images_BD), gather_rows(texts_BKD)
         everyone = relations.gathered()
         own_BG = self._own(len(images_BD), len(images_GD), images_BD.device)
         same_row_BG = relations.rows_B[:, None] == everyone.rows_B
         related_BG = same_row_BG | (relations.labels_BR[:, None] == everyone.labels_BR).any(-1)
+        further = _further(images_BD, scale, bias, relations, extra)
         losses = []
         for k in range(texts_BKD.shape[1]):
             targets = self._targets(own_BG, same_row_BG, related_BG | relations.carries(everyone, k))
             image_logits_BG = logits(images_BD, texts_GKD[:, k], scale, bias)
+            if further is not None:
+                image_logits_BG, targets = _with_further(image_logits_BG, targets, *further)
             if self.kind == "siglip":
                 losses.append(_sigmoid(image_logits_BG, *targets))
                 continue
@@ -150,6 +187,27 @@ class ContrastiveLoss:
             return own_BG | related_BG, torch.ones_like(own_BG)
         left_out_BG = same_row_BG if self.repeated == "negative" else related_BG
         return own_BG, own_BG | ~left_out_BG
+
+
+def _further(
+    images_BD: Tensor, scale: Tensor, bias: Tensor | None, relations: Relations, extra: ExtraTexts | None
+) -> tuple[Tensor, Tensor] | None:
+    """The logits of hard negatives, [B, X], and which of them count."""
+    if extra is None:
+        return None
+    features_XD, rows_X, texts_X, labels_XR = extra.gathered()
+    is_related_BX = (relations.labels_BR[:, None] == labels_XR).any(-1) | relations.carries_texts(texts_X)
+    counts_BX = (rows_X >= 0) & (relations.rows_B[:, None] != rows_X) & ~is_related_BX
+    return logits(images_BD, features_XD, scale, bias), counts_BX
+
+
+def _with_further(
+    logits_BG: Tensor, targets: tuple[Tensor, Tensor], further_BX: Tensor, counts_BX: Tensor
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Logits and targets of an image's texts with those of hard negatives, none of which is positive."""
+    positive_BG, counts_BG = targets
+    positive = torch.cat([positive_BG, torch.zeros_like(counts_BX)], dim=1)
+    return torch.cat([logits_BG, further_BX], dim=1), (positive, torch.cat([counts_BG, counts_BX], dim=1))
 
 
 def logits(queries_BD: Tensor, items_GD: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:

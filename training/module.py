@@ -6,7 +6,8 @@ the loss and its gradient with respect to the features; then each micro-batch ag
 gradient (Gao et al. 2021, arXiv 2101.06983). The gradients of logit_scale and logit_bias come from the loss
 of the whole batch, so they are exact as well.
 
-Letters: B samples of this rank, K captions per image, L context length, D embedding dimension, S image side.
+Letters: B samples of this rank, K captions per image, E hard negatives of each, L context length, D embedding
+dimension, S image side.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from training.distill import Taught, Teacher, distill_loss
 from training.finetune import MovingAverage
 from training.half import LossScaler
 from training.learning_rate import rate_factor
-from training.losses import ContrastiveLoss, Relations
+from training.losses import ContrastiveLoss, ExtraTexts, Relations
 from training.model import LoadedModel, at_least_float32, encode_images
 from training.optimizer import check_optimizer, make_optimizer, parameter_groups
 from training.ranks import is_distributed
@@ -240,11 +241,15 @@ class ContrastiveModule(pl.LightningModule):
         return float(loss.detach())
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Unit-length features of images [B, D] and of texts [B, K, D], float32."""
+        """Unit-length features of images [B, D] and of texts [B, K, D], float32; with hard negatives, theirs
+        come after the captions, [B, K + E, D].
+        """
         images_BD = encode_images(self.model, self.normalised(batch.images_BSS3))
-        tokens_TL = batch.tokens_BKL.flatten(0, 1)
-        texts_BKD = encode_texts(self.model, tokens_TL).reshape(*batch.tokens_BKL.shape[:2], -1)
-        return images_BD, texts_BKD
+        tokens_BKL = batch.tokens_BKL
+        if batch.negatives:
+            tokens_BKL = torch.cat([tokens_BKL, batch.negatives.tokens_BEL], dim=1)
+        texts_TD = encode_texts(self.model, tokens_BKL.flatten(0, 1))
+        return images_BD, texts_TD.reshape(*tokens_BKL.shape[:2], -1)
 
     def normalised(self, images_BSS3: Tensor) -> Tensor:
         """Pixels uint8 converted to the model's normalised input, float32 [B, 3, S, S]."""
@@ -272,11 +277,19 @@ class ContrastiveModule(pl.LightningModule):
         batch: Batch,
         taught: Taught | None = None,
     ) -> Tensor:
-        """This rank's share of the loss, in float32, whatever the precision of the features."""
+        """This rank's share of the loss, in float32, whatever the precision of the features.
+
+        Args:
+            texts_BKD: as `forward` returns them.
+        """
         relations = Relations(batch.rows_B, batch.texts_BK, batch.labels_BR, batch.carried_BM)
+        num, found, extra = batch.tokens_BKL.shape[1], batch.negatives, None
+        if found:
+            extra = ExtraTexts(texts_BKD[:, num:], found.rows_BE, found.texts_BE, found.labels_BER)
+            texts_BKD = texts_BKD[:, :num]
         with torch.autocast(images_BD.device.type, enabled=False):
             scale = at_least_float32(scale)
-            loss = self.contrastive_loss(images_BD, texts_BKD, scale, bias, relations)
+            loss = self.contrastive_loss(images_BD, texts_BKD, scale, bias, relations, extra)
             if taught is None:
                 return loss
             return loss + self.recipe.distill.weight * distill_loss(images_BD, texts_BKD, scale, taught)

@@ -14,15 +14,18 @@ from training.base_model import refuse_captioner, start_sigmoid
 from training.config import TrainConfig
 from training.config_groups import LossConfig, ModelConfig
 from training.context import set_context_length
-from training.data.captions import CaptionSampler, caption_weights
+from training.data.captions import CaptionSampler, WeightsByKind, caption_weights
+from training.data.hard_negatives import HardNegatives
 from training.data.images import Crop
 from training.data.loader import Tokenize, TrainingSamples
 from training.data.long_captions import LongTexts
+from training.data.neighbour_cache import Neighbours, find_neighbours
 from training.data.order import Schedule
 from training.data.samples import Samples
 from training.data.sources import load_for
 from training.data.verification import VerifiedShards
 from training.distill import Teacher
+from training.hardware import device_of
 from training.model import Changes, LoadedModel, load_model
 from training.module import Recipe
 from training.patch_dropout import set_patch_dropout
@@ -39,6 +42,8 @@ class Plan:
     schedule: Schedule
     num_steps: int
     """of the schedule, whatever max_steps is"""
+    neighbours: Neighbours | None = None
+    """where hard negatives come from"""
 
     @property
     def last_step(self) -> int:
@@ -76,6 +81,7 @@ def make_plan(config: TrainConfig) -> Plan:
 
     Raises:
         BadInput: there are fewer samples than the batch needs, or than there are ranks.
+        IconoclipError: the data cannot be opened, or the stores of hard negatives not be searched.
     """
     samples = load_for(config)
     where = ", ".join([*config.shardsets, *(one.shards[0] for one in config.data.sources)])
@@ -93,7 +99,13 @@ def make_plan(config: TrainConfig) -> Plan:
             remedy=f"set schedule.batch_size to {len(samples)} or less, or add shard sets",
         )
     schedule = make_schedule(config, samples.shard_lengths, samples.institution_N, samples.weight_N)
-    return Plan(config, samples, schedule, schedule.num_steps(config.schedule.epochs))
+    neighbours = find_neighbours(samples, config.hard_negatives, config.loss, _search_device(config))
+    return Plan(config, samples, schedule, schedule.num_steps(config.schedule.epochs), neighbours)
+
+
+def _search_device(config: TrainConfig) -> torch.device:
+    is_elsewhere = config.hardware.device == "cuda" and not torch.cuda.is_available()
+    return torch.device("cpu") if is_elsewhere else device_of(config.hardware.device)
 
 
 def load_for_training(model: ModelConfig, loss: LossConfig, seed: int) -> LoadedModel:
@@ -150,7 +162,15 @@ def make_dataset(
         cache_megabytes=data.cache_decoded_mb,
         verified=verified,
         teacher_tokenize=teacher.tokenize if teacher else None,
+        negatives=_negatives(plan, weights),
     )
+
+
+def _negatives(plan: Plan, weights: WeightsByKind) -> HardNegatives | None:
+    if plan.neighbours is None:
+        return None
+    num, seed = plan.config.hard_negatives.captions, plan.config.seed
+    return HardNegatives(plan.neighbours, plan.samples.captions, weights, num=num, seed=seed)
 
 
 def _tokenize(loaded: LoadedModel, config: TrainConfig) -> Tokenize:

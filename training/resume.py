@@ -27,6 +27,7 @@ FREE_TO_CHANGE = {
     "dry_run",
     "json",
     "schedule.max_steps",
+    "hard_negatives.stores",  # where they are; `check_same_stores` compares what is in them
     "data.num_workers",
     "data.cache_decoded_mb",
     "data.verify_shards",

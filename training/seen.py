@@ -7,6 +7,7 @@ is exact for every step, even after the shard sets are gone or the item has been
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,11 @@ def seen(config: SeenConfig) -> int:
     found, _ = checkpoints.latest_sound(run.checkpoints)
     step = config.step if config.step is not None else checkpoints.step_of(found) if found else 0
     times = times_seen(run, keys, step)
+    if load_stored(TrainConfig, run.config_path).hard_negatives.stores:
+        print(
+            "the run also used captions of similar pictures as hard negatives, which are not counted",
+            file=sys.stderr,
+        )
     if config.json:
         print(json.dumps({"run": str(run.folder), "step": step, "times_seen": times}, indent=2))
         return 0

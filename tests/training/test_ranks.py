@@ -22,7 +22,7 @@ from training.checkpoint.folder import latest_sound
 from training.config import TrainConfig
 from training.data.samples import load
 from training.distill import Taught, distill_loss
-from training.losses import ContrastiveLoss, Relations
+from training.losses import ContrastiveLoss, ExtraTexts, Relations
 from training.train import train
 
 from .conftest import changed
@@ -58,18 +58,26 @@ def gradients(kind: Any, repeated: Any, part: slice) -> dict[str, torch.Tensor]:
         leaf.requires_grad_()
     own = Relations(relations.rows_B[part], relations.texts_BK[part], relations.labels_BR[part])
     unit = F.normalize(leaves["images"], dim=-1), F.normalize(leaves["texts"], dim=-1)
+    # A hard negative for each sample: of a row that no sample has, but for one that the first sample has.
+    rows, numbers = torch.arange(20, 28)[part], torch.arange(30, 38)[part]
+    rows = torch.where(rows == 26, 0, rows)[:, None]
+    extra = ExtraTexts(unit[1][:, 1:].roll(1, -1), rows, numbers[:, None], rows[..., None] + 100)
     if kind == "distill":
         loss = distill_loss(*unit, leaves["scale"], Taught(teacher[0][part], teacher[1][part], teacher[2]))
     else:
-        bias = leaves["bias"] if kind == "siglip" else None
-        loss = ContrastiveLoss(kind, repeated)(*unit, leaves["scale"], bias, own)
+        bias = leaves["bias"] if "siglip" in kind else None
+        name, more = kind.removesuffix("+"), extra if kind.endswith("+") else None
+        loss = ContrastiveLoss(name, repeated)(*unit, leaves["scale"], bias, own, more)
     loss.backward()
     return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None} | {
         "loss": loss.detach()
     }
 
 
-CASES = [("clip", "negative"), ("clip", "ignore"), ("siglip", "positive"), ("distill", None)]
+CASES = [
+    ("clip", "negative"), ("clip", "ignore"), ("siglip", "positive"), ("distill", None),
+    ("clip+", "ignore"), ("siglip+", "ignore"),
+]  # fmt: skip
 
 
 def one_rank(rank: int, port: int, folder: str) -> None:

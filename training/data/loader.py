@@ -24,10 +24,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from iconoclip.errors import DamagedData, IconoclipError
 from training.data.captions import CaptionSampler
+from training.data.hard_negatives import HardNegatives, NegativeTexts
 from training.data.images import Crop, UndecodableImage, decode
 from training.data.long_captions import LongTexts
 from training.data.order import RankBatches, Schedule
-from training.data.randomness import CROP, uniform
+from training.data.randomness import CROP, text_positions, uniform
 from training.data.samples import Samples
 from training.data.storage import ShardReader, ShortShard
 from training.data.verification import VerifiedShards
@@ -56,6 +57,8 @@ class Batch:
     """int64, the numbers of the texts of the first M captions of each image, filled up with -1"""
     teacher_tokens_BKL: Tensor | None = field(default=None, kw_only=True)
     """int64 token ids for a teacher with another tokenizer"""
+    negatives: NegativeTexts | None = field(default=None, kw_only=True)
+    """captions of similar pictures, as further wrong answers"""
     damaged: tuple[tuple[int, int, str], ...] = field(default=(), kw_only=True)
     """rows whose pictures cannot be decoded, the row that took each one's place, and the reason"""
     problem: IconoclipError | None = field(default=None, kw_only=True)
@@ -88,6 +91,7 @@ class Batch:
         return Batch(
             *map(change, self._tensors()),
             teacher_tokens_BKL=None if teachers is None else change(teachers),
+            negatives=self.negatives.changed(change) if self.negatives else None,
             damaged=self.damaged,
             problem=self.problem,
         )
@@ -116,6 +120,7 @@ class TrainingSamples(Dataset[Batch]):
         cache_megabytes: memory for decoded images in each process; unused if the whole set does not fit.
         verified: compares each shard with its checksum before it is read; not done if None.
         teacher_tokenize: the same as `tokenize` for a teacher with another tokenizer, if there is one.
+        negatives: draws captions of similar pictures, if the run uses them.
     """
 
     def __init__(
@@ -130,8 +135,10 @@ class TrainingSamples(Dataset[Batch]):
         cache_megabytes: int = 0,
         verified: VerifiedShards | None = None,
         teacher_tokenize: Tokenize | None = None,
+        negatives: HardNegatives | None = None,
     ) -> None:
         self.samples, self._teacher_tokenize = samples, teacher_tokenize
+        self._negatives = negatives
         self._captions, self._crop, self._tokenize, self._seed = captions, crop, tokenize, seed
         columns = {"group": samples.group_N, "iconclass": samples.notation_N}
         self._labels_RN = [columns[name] for name in relations if name in columns]
@@ -167,18 +174,36 @@ class TrainingSamples(Dataset[Batch]):
         captions_BK = self._captions.draw(rows, positions_B)
         damaged = [(row, *self._damaged[row]) for row in wanted if row in self._damaged]
         rows_B = np.array(rows, dtype=np.int64)
-        labels_BR = [label_N[rows_B] for label_N in self._labels_RN]
         return Batch(
             torch.from_numpy(images),
-            self._token_ids(captions_BK, positions_B),
+            self._token_ids(captions_BK, text_positions(positions_B, captions_BK.shape[1])),
             torch.from_numpy(rows_B),
             torch.from_numpy(self._captions_of_all.text_C[captions_BK]),
-            torch.from_numpy(
-                np.stack(labels_BR, axis=1) if labels_BR else np.zeros((len(rows), 0), dtype=np.int64)
-            ),
+            torch.from_numpy(self._labels(rows_B)),
             torch.from_numpy(self._captions_of_all.texts_of(rows_B)),
             teacher_tokens_BKL=self._teacher_token_ids(captions_BK),
+            negatives=self._negative_texts(rows_B, positions_B),
             damaged=tuple(damaged),
+        )
+
+    def _labels(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The number of each relation for rows of any shape, in a last dimension of R."""
+        found = [label_N[rows] for label_N in self._labels_RN]
+        return np.stack(found, axis=-1) if found else np.zeros((*rows.shape, 0), dtype=np.int64)
+
+    def _negative_texts(
+        self, rows_B: npt.NDArray[np.int64], positions_B: npt.NDArray[np.int64]
+    ) -> NegativeTexts | None:
+        if self._negatives is None:
+            return None
+        rows_BE, captions_BE = self._negatives.draw(rows_B, positions_B)
+        # Below zero: these draws differ from those of the captions of this position.
+        draw_T = -1 - text_positions(positions_B, rows_BE.shape[1])
+        return NegativeTexts(
+            self._token_ids(captions_BE, draw_T),
+            torch.from_numpy(rows_BE),
+            torch.from_numpy(self._captions_of_all.text_C[captions_BE]),
+            torch.from_numpy(self._labels(rows_BE)),
         )
 
     def _image_or_neighbour(self, row: int) -> tuple[int, Image.Image]:
@@ -209,12 +234,11 @@ class TrainingSamples(Dataset[Batch]):
         self._cache.put(row, image)
         return image
 
-    def _token_ids(self, captions_BK: npt.NDArray[np.int64], positions_B: npt.NDArray[np.int64]) -> Tensor:
+    def _token_ids(self, captions_BK: npt.NDArray[np.int64], draw_T: npt.NDArray[np.int64]) -> Tensor:
+        """Token ids [B, K, L]; `draw_T` decides which tokens are kept of captions that are too long."""
         numbers = captions_BK.reshape(-1).tolist()
         text = self._captions_of_all.text
         if self._long_texts is not None:
-            num_captions = captions_BK.shape[1]
-            draw_T = (positions_B[:, None] * num_captions + np.arange(num_captions)).reshape(-1)
             ids = self._long_texts([text[number].as_py() for number in numbers], draw_T)
         elif self._tokens is None:
             ids = self._tokenize([text[number].as_py() for number in numbers])

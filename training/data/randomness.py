@@ -15,7 +15,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 # The purpose of a draw; two purposes never use the same stream.
-ORDER, WINDOW, CAPTION, CROP, QUOTA, STEP, STREAM, STRATUM, SPREAD, SHIFT, TOKENS = range(11)
+ORDER, WINDOW, CAPTION, CROP, QUOTA, STEP, STREAM, STRATUM, SPREAD, SHIFT, TOKENS, NEGATIVE = range(12)
 
 
 def mix(*parts: int | npt.NDArray[np.integer]) -> UInt64Array:
@@ -43,6 +43,11 @@ def _scramble(word: UInt64Array) -> UInt64Array:
 def uniform(*parts: int | npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     """Hash integers into floats in [0, 1), 53 bits each."""
     return (mix(*parts) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def text_positions(position_B: npt.NDArray[np.int64], num: int) -> npt.NDArray[np.int64]:
+    """A number for each of `num` texts of each position, [B * num], of which no two in a run are equal."""
+    return (position_B[:, None] * num + np.arange(num)).reshape(-1)
 
 
 def shuffled(length: int, *parts: int) -> npt.NDArray[np.int64]:
