@@ -341,8 +341,8 @@ class CheckpointConfig(Config):
     minutes: float = Field(15.0, gt=0, description="minutes after which a checkpoint is written anyway")
     in_background: bool = Field(
         True,
-        description="write a checkpoint while the training continues; the first rank then needs memory for a "
-        "second copy of weights and optimizer state",
+        description="write a checkpoint while the training continues; the first rank then keeps a second "
+        "copy of weights and optimizer state in memory",
     )
     num_kept: int = Field(
         2, ge=2, description="checkpoints to keep; with two, there is another one if the last is damaged"

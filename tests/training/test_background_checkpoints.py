@@ -14,7 +14,7 @@ import torch
 from iconoclip.errors import TryAgainLater
 from iconoclip.rundir import RunDir
 from training.checkpoint import folder as checkpoints
-from training.checkpoint.background import snapshot
+from training.checkpoint.background import Copier
 from training.checkpoint.file import AtomicCheckpointIO
 from training.config import TrainConfig
 from training.train import train
@@ -90,7 +90,7 @@ def test_a_copy_keeps_what_is_shared_and_how_it_is_laid_out() -> None:
     weight = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
     given: dict[str, Any] = {"a": weight, "tied": weight.detach(), "list": [torch.zeros(0), (1, "x")]}
     given["n"] = OrderedDict(z=1, y=2)
-    found = snapshot(given)
+    found = Copier()(given)
     expected = weight.clone()
     weight.zero_()
     assert torch.equal(found["a"], expected)
@@ -98,3 +98,20 @@ def test_a_copy_keeps_what_is_shared_and_how_it_is_laid_out() -> None:
     assert found["tied"].data_ptr() == found["a"].data_ptr()
     assert found["list"][1] == (1, "x")
     assert list(found["n"].items()) == [("z", 1), ("y", 2)]
+
+
+def test_the_next_copy_takes_the_memory_of_the_last() -> None:
+    copier, weight, state = Copier(), torch.arange(6.0).view(2, 3), torch.ones(4)
+    first = copier({"weight": weight, "state": [state]})
+    places = [first["weight"].data_ptr(), first["state"][0].data_ptr()]
+    weight += 1
+    second = copier({"weight": weight, "state": [state * 2]})
+    assert [second["weight"].data_ptr(), second["state"][0].data_ptr()] == places
+    assert second["weight"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert second["state"][0].tolist() == [2] * 4
+    # The optimizer has another state now, and a weight has another layout.
+    third = copier({"weight": weight.T, "new": torch.zeros(2), "state": [state]})
+    weight.zero_()
+    assert third["weight"].tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert third["weight"].stride() == (1, 3)
+    assert (third["new"].tolist(), third["state"][0].tolist()) == ([0, 0], [1] * 4)
