@@ -35,7 +35,12 @@ class Template(Config):
 
     sentences: tuple[str, ...] = Field(description="sentences with names in braces, such as `{subject}`")
     titles: tuple[str, ...] = Field(
-        default=("{title}", "{work}", "{type}, {technique}, {creator}, {place}, {date}"),
+        default=(
+            "{title}",
+            "{work}",
+            "{subject}; {person}",
+            "{type}, {technique}, {creator}, {place}, {date}",
+        ),
         description="sentences that extend a title which is too short to describe the object",
     )
     joint: str = Field(default="; ", description="between several values of one name")
@@ -104,6 +109,18 @@ class Composition(Config):
         description="the same for the headings of a table of contents, and for the title of a whole work",
         ge=0, le=100,
     )  # fmt: skip
+    max_title_terms: int = Field(
+        4, description="subjects, and persons, that follow a title which says little, at most", ge=0, le=100
+    )
+    max_about_words: int = Field(
+        30,
+        description=(
+            "the first sentence of a description follows the title of an image of a page if it has at most so"
+            " many words, and if the source names no subjects"
+        ),
+        ge=0,
+        le=200,
+    )
     books: tuple[str, ...] = Field(
         default=(),
         description=(

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 from data_prep.description import languages
 from data_prep.description.designations import is_designation, without_shelfmark
+from data_prep.description.page_labels import may_be_title
 from data_prep.description.plain_text import plain_text
 from data_prep.description.roles import role_of
-from data_prep.description.sentences import Circumstances, sentences_from, terms_in
+from data_prep.description.sentences import Circumstances, by_language, sentences_from, terms_in
 from data_prep.description.titles import MAX_TITLE_CHARS
 from data_prep.institutions import CAPTION_FIELDS, InstitutionProfile, TextField
 from iconoclip.record import Caption, CaptionLevel, CaptionRole
@@ -73,6 +74,19 @@ def captions_from(
 
     The profile's composition decides which roles become captions. Equal texts are kept once. A text that is
     tagged with several languages is in at most one of them, so its language is detected.
+    """
+    return captions_and_terms(statements, profile, level, around, siblings)[0]
+
+
+def captions_and_terms(
+    statements: Iterable[Statement],
+    profile: InstitutionProfile,
+    level: CaptionLevel,
+    around: Circumstances,
+    siblings: str | None,
+) -> tuple[tuple[Caption, ...], tuple[tuple[CaptionRole, str, str], ...]]:
+    """The captions of `captions_from`, and what the object is about: role, text and language of each subject
+    and person.
 
     Args:
         level: what the statements are about.
@@ -80,7 +94,8 @@ def captions_from(
         siblings: the language of the statements about the whole object, if these are about a part of it.
     """
     composed = profile.composed
-    texts = _texts(statements, profile)
+    is_made = level == "item" and bool(around.creators or around.types or around.techniques)
+    texts = _texts(statements, profile, is_made=is_made)
     spoken = [one for one in texts if one.role not in _NOT_OF_THE_OBJECT]
     siblings = languages.dominant((one.text, tag) for one in spoken for tag in one.tags) or siblings
     found: dict[str, Caption] = {}
@@ -101,25 +116,38 @@ def captions_from(
         if one.role in composed.sentence and one.role not in composed.captions
         for term in terms_in(one.role, one.text, one.tags)
     ]
-    sentences = sentences_from(
-        terms,
-        around,
-        composed,
-        level=level,
-        default=profile.language,
-        siblings=siblings,
-        fallback=of_titles,
-        titles=[one for one in found.values() if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS],
-        known=frozenset(found),
+    spoken_terms = by_language(
+        terms, default=profile.language, siblings=siblings, fallback=of_titles, known=frozenset(found)
     )
-    return (*found.values(), *sentences)[:MAX_CAPTIONS]
+    titles = [one for one in found.values() if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
+    sentences = sentences_from(spoken_terms, around, composed, level=level, titles=titles)
+    about = tuple(
+        (term.role, term.text, language.tag)
+        for language, mine in spoken_terms
+        for term in mine
+        if term.role in composed.needs
+    )
+    return (*found.values(), *sentences)[:MAX_CAPTIONS], about
 
 
-def _texts(statements: Iterable[Statement], profile: InstitutionProfile) -> list[_Text]:
-    """The texts that may be captions or terms, equal ones of a field joined, in the order of their fields."""
+def _texts(
+    statements: Iterable[Statement], profile: InstitutionProfile, *, is_made: bool = False
+) -> list[_Text]:
+    """The texts that may be captions or terms, equal ones of a field joined, in the order of their fields.
+
+    Args:
+        is_made: whether a single object is described, with its maker, kind or technique. Its title may be a
+            date or the word for a page, which is no caption unless these follow it.
+    """
     tags: dict[tuple[TextField, str], list[str | None]] = {}
     for statement in statements:
-        if statement.field in _RANK and (text := caption_text(statement.text, statement.field, profile)):
+        if statement.field not in _RANK:
+            continue
+        text = caption_text(statement.text, statement.field, profile)
+        if text is None and is_made and statement.field == "title":
+            title = plain_text(statement.text, MAX_TITLE_CHARS)
+            text = title if may_be_title(title) else None
+        if text:
             tags.setdefault((statement.field, text), []).append(statement.language)
     return [
         _Text(field, role_of(field, text), text, tuple(given))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from data_prep.description.captions import NOTHING_ELSE, Statement, captions_from
+from data_prep.description.captions import NOTHING_ELSE, Statement, captions_and_terms
 from data_prep.description.dates import best_date
 from data_prep.description.designations import is_designation
 from data_prep.description.iconclass import captions_of, find_notations
@@ -157,7 +157,7 @@ def describe(
     spoken = profile.language or spoken if spoken in ("la", None) else spoken
     places = tuple((text, tag) for text, tag in places if not _ORGANISATION.search(text))
     around = Circumstances(creators, date, _types(found), techniques, places, spoken)
-    captions = captions_from(found.items, profile, level, around, siblings)
+    captions, about = captions_and_terms(found.items, profile, level, around, siblings)
     if profile.iconclass_captions:
         captions += captions_of(notations, level)
     return Description(
@@ -169,7 +169,7 @@ def describe(
         rights_raw=rights_value(list(rights), found.texts("rights"), found.texts("attribution"), profile),
         attribution=joined_credits(_plain(_credits(found), 2_000)),
         homepage=next(iter(found.texts("homepage")), None),
-        around=around,
+        around=replace(around, terms=about) if about else around,
     )
 
 

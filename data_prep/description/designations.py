@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 
-from data_prep.description.page_labels import is_dated_word, is_page_label
+from data_prep.description.page_labels import is_dated_word, is_page_label, names_a_page
 
 _FILE = re.compile(
     r"[^/]{1,200}\.(?:jpe?g|jpe|jp2|jpx|j2k|tiff?|ptif|png|gif|webp|bmp|pdf|xml|json|svg|mp[34]|djvu|psd|dng)",
@@ -38,6 +38,8 @@ _WEAK_SHELF_WORDS = re.compile(
 _LIBRARY = re.compile(r"library|biblioth[eè]|bibliotheek|bibliotec|archiv|archief|museum", re.IGNORECASE)
 _NUMBER_IN_IT = re.compile(r"(?=.*[^\W\d_])(?:[\w.\-]{1,20} ){0,3}\S*\d\S*")
 _MAX_WORDS_OF_A_LIBRARY = 3
+# The number of an image in its book.
+_SEQUENCE = re.compile(r"(?:seq|image|img|bild|vue|view)\b\.? ?\d{1,5}", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\s*[(\[](?=[^()\[\]]*[^\W\d_])([^()\[\]:]{2,80})[)\]]$")
 # "Osborn fa1, [Bookplates]": a collection, a number, and a title that cataloguers gave.
 _BEFORE_A_BRACKET = re.compile(
@@ -138,7 +140,7 @@ def without_shelfmark(title: str) -> str:
     if match := _BEFORE_A_BRACKET.fullmatch(title):
         return match[1]
     match = _IN_BRACKETS.search(title)
-    if match and match.start() and (is_shelfmark(match[1]) or _is_code(match[1])):
+    if match and match.start() and (is_shelfmark(match[1]) or _is_code(match[1]) or _is_position(match[1])):
         return title[: match.start()].rstrip(" ,;-")
     parts = [
         (title[: separator.start()].strip(), title[separator.end() :].strip(), separator[0].startswith(","))
@@ -160,6 +162,11 @@ def without_shelfmark(title: str) -> str:
             return after
     match = _AFTER_A_SHELFMARK.fullmatch(title)
     return match[2] if match and is_shelfmark(match[1]) and _is_title(match[2], min_words=1) else title
+
+
+def _is_position(text: str) -> bool:
+    """Whether a text in brackets is the number of an image or a page: "(seq. 41)", "(fol. 3r)"."""
+    return _SEQUENCE.fullmatch(text) is not None or (names_a_page(text) and any(map(str.isdigit, text)))
 
 
 def _is_plain_shelfmark(text: str) -> bool:

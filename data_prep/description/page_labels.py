@@ -157,6 +157,16 @@ def names_a_part(text: str) -> bool:
     return kinds is not None and Kind.PART in kinds
 
 
+def may_be_title(text: str) -> bool:
+    """Whether a page label may also be the title of a work of art: a date ("January 1979"), or a word for a
+    page or a part of a book without a number ("Foglio", "Frontispiece")."""
+    kinds = _kinds_of(words_of(text))
+    if not kinds:
+        return False
+    is_date = Kind.DATE in kinds and kinds <= {Kind.DATE, Kind.NUMBER, Kind.LINK}
+    return is_date or (bool(kinds & {Kind.PAGE, Kind.PART}) and kinds <= {Kind.PAGE, Kind.PART, Kind.LINK})
+
+
 def _designates(kinds: set[Kind], text: str) -> bool:
     if Kind.PART not in kinds and _is_dated(text):
         return False

@@ -28,7 +28,7 @@ from data_prep.description.levels import (
 )
 from data_prep.description.page_parts import is_edge, part_shown
 from data_prep.description.plain_text import plain_text
-from data_prep.description.titles import NOTHING_KNOWN, View, extended, is_book, shows_a_page
+from data_prep.description.titles import NOTHING_KNOWN, View, distinct, extended, is_book, shows_a_page
 from data_prep.institutions import InstitutionProfile, TextField
 from iconoclip.record import MAX_LABEL_CHARS, MAX_VALUE_CHARS, Caption, CaptionLevel, PairLevel, RawPair
 
@@ -228,7 +228,7 @@ class Describer:
             iconclass = part.iconclass
             object_type = part.object_type or object_type
         return Description(
-            captions=captions,
+            captions=distinct(captions),
             iconclass=iconclass,
             creators=page.creators or shared.creators,
             date=first_read(page.date, shared.date, navigation_date(pairs)),

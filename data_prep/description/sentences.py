@@ -68,9 +68,12 @@ class Circumstances:
     places: tuple[tuple[str, str | None], ...] = field(default=())
     language: str | None = None
     """The language of most texts of the record, or of its institution, for words that have no tag."""
+    terms: tuple[tuple[CaptionRole, str, str], ...] = field(default=())
+    """What the object is about: role (`subject` or `person`), text and language of each term."""
 
     def of(self, whole: Circumstances) -> Circumstances:
-        """These facts; those that are missing are taken from the whole object."""
+        """These facts; those that are missing are taken from the whole object, but for what that is about:
+        each of its parts may be about something else."""
         return Circumstances(
             creators=self.creators or whole.creators,
             date=self.date or whole.date,
@@ -78,6 +81,7 @@ class Circumstances:
             techniques=self.techniques or whole.techniques,
             places=self.places or whole.places,
             language=self.language or whole.language,
+            terms=self.terms,
         )
 
     def values(self, tag: str) -> dict[str, list[str]]:
@@ -146,29 +150,23 @@ def _is_a_place(text: str) -> bool:
     return _NO_PLACE.match(text) is None and all(text.count(a) == text.count(b) for a, b in ("[]", "()"))
 
 
-def sentences_from(
+def by_language(
     terms: Iterable[Term],
-    around: Circumstances,
-    composition: Composition,
     *,
-    level: CaptionLevel,
     default: str | None,
     siblings: str | None,
     fallback: str | None = None,
-    titles: Sequence[Caption] = (),
     known: frozenset[str],
-) -> list[Caption]:
-    """One caption per language of the terms.
+) -> list[tuple[languages.Spoken, list[Term]]]:
+    """The terms of each language.
 
     Args:
-        around: creator, date and type, which may be added to the caption.
         default: the language of most texts of the institution.
         siblings: the language of the record's other texts.
         fallback: the detected language of its titles, for terms whose language cannot be detected.
-        titles: the titles of the object; one is put before a term that is alone in its sentence.
         known: texts that are captions already, casefolded; a term that repeats one is left out.
     """
-    by_language: dict[str, list[Term]] = {}
+    found: dict[str, list[Term]] = {}
     source_of: dict[str, languages.Spoken] = {}
     untagged: list[Term] = []
     for term in terms:
@@ -176,7 +174,7 @@ def sentences_from(
             continue
         tags = list(dict.fromkeys(tag for given in term.tags if (tag := languages.canonical_tag(given))))
         for tag in tags:
-            by_language.setdefault(tag, []).append(term)
+            found.setdefault(tag, []).append(term)
             source_of[tag] = languages.Spoken(tag, "source")
         if not tags:
             untagged.append(term)
@@ -186,14 +184,32 @@ def sentences_from(
         spoken = languages.spoken(joined, None, default, siblings)
         if spoken.tag == languages.UNKNOWN and fallback:
             spoken = languages.Spoken(fallback, "siblings")
-        by_language.setdefault(spoken.tag, []).extend(untagged)
+        found.setdefault(spoken.tag, []).extend(untagged)
         source_of.setdefault(spoken.tag, spoken)
+    return [(source_of[tag], mine) for tag, mine in found.items()]
+
+
+def sentences_from(
+    terms: Iterable[tuple[languages.Spoken, list[Term]]],
+    around: Circumstances,
+    composition: Composition,
+    *,
+    level: CaptionLevel,
+    titles: Sequence[Caption] = (),
+) -> list[Caption]:
+    """One caption per language of the terms.
+
+    Args:
+        terms: the terms of each language.
+        around: creator, date and type, which may be added to the caption.
+        titles: the titles of the object; one is put before a term that is alone in its sentence.
+    """
     captions = []
-    for tag, mine in by_language.items():
-        title = next((one.text for one in titles if one.language in (tag, languages.UNKNOWN)), "")
-        text = _sentence(mine, around, composition, tag, title)
+    for spoken, mine in terms:
+        title = next((one.text for one in titles if one.language in (spoken.tag, languages.UNKNOWN)), "")
+        text = _sentence(mine, around, composition, spoken.tag, title)
         if text:
-            captions.append(_caption(text, source_of[tag], level))
+            captions.append(_caption(text, spoken, level))
     return captions
 
 

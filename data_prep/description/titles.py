@@ -7,13 +7,14 @@ from the catalogue are added. Which titles count as short, and what is added, is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from data_prep.composition import Composition
 from data_prep.description import kinds, languages
-from data_prep.description.page_labels import is_page_label, names_a_page, names_a_part
+from data_prep.description.designations import is_designation
+from data_prep.description.page_labels import is_page_label, may_be_title, names_a_page, names_a_part
 from data_prep.description.sentences import Circumstances, same_language
 from iconoclip.record import Caption
 
@@ -28,6 +29,9 @@ _YEAR: Final = re.compile(r"\d{4}")
 _MIN_PAGES: Final = 10
 _WORD_OR_NUMBER: Final = re.compile(r"[^\W_]")
 _MAX_REMARK_WORDS: Final = 2
+# The end of a sentence: not that of an initial, an abbreviation or an ordinal number.
+_END: Final = re.compile(r"(?<=[^\W\d_]{4}|\d{3}[)\]]|[^\W\d_]{3}[)\]]|\W\d{3})[.!?](?=\s+[^\W\d_a-zß-ÿ])")
+_MIN_SENTENCE_WORDS: Final = 4
 # "Hedvig Eleonora, 1636-1715, drottning av Sverige"
 _LIFE: Final = re.compile(
     r"[,(]\s*(?:c\w{0,4}\.?\s*)?1\d{3}\s*[-–—]\s*(?:c\w{0,4}\.?\s*)?(?:\d{2}|1[4-9]\d\d|20\d\d)\b"
@@ -65,13 +69,39 @@ def extended(
     own = [one for one in captions if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
     view = view if composition.max_title_words else NOTHING_KNOWN
     of_book = [view != NOTHING_KNOWN and _is_of_a_book(one) for one in captions]
+    told = _first_sentences(captions, composition.max_about_words)
     return tuple(
         # A remark is one on the object that a title names; a title is not joined with its own variants.
-        _Extension(around, composition, titles or own * (one.field == "description"), view).of(one)
+        _Extension(around, composition, titles or own * (one.field == "description"), view, told).of(one)
         if is_title or _says_little(one, composition)
         else one
         for one, is_title in zip(captions, of_book, strict=True)
     )
+
+
+def distinct(captions: tuple[Caption, ...]) -> tuple[Caption, ...]:
+    """The captions without sentences of terms that a title took as a whole, and without titles that only
+    identify the object: a date or a word for a page is a title only with the facts that follow it."""
+    titles = {one.text for one in captions if one.role == "title"}
+    return tuple(
+        one
+        for one in captions
+        if (one.role != "subject" or one.text not in titles)
+        and (one.role != "title" or not (may_be_title(one.text) and is_designation(one.text)))
+    )
+
+
+def _first_sentences(captions: Sequence[Caption], max_words: int) -> dict[str, str]:
+    """Language -> the first sentence of a description in it, if it is short enough to follow a title."""
+    found: dict[str, str] = {}
+    for one in captions:
+        if one.field == "description" and one.role == "descriptive":
+            end = _END.search(one.text)
+            sentence = (one.text[: end.start()] if end else one.text).rstrip(" .")
+            # "303. Bändchen der Sammlung ..." is about a series.
+            if _MIN_SENTENCE_WORDS <= num_words(sentence) <= max_words and not sentence[0].isdigit():
+                found.setdefault(one.language, sentence)
+    return found
 
 
 def shows_a_page(
@@ -156,6 +186,8 @@ class _Extension:
     titles: Sequence[Caption]
     """Those of the work, if the caption is about a page of it."""
     view: View
+    told: Mapping[str, str]
+    """Language -> the first sentence of the work's description."""
 
     def of(self, caption: Caption) -> Caption:
         """The caption with what is known, in one language; unchanged if nothing is new."""
@@ -164,7 +196,8 @@ class _Extension:
         work = self._work(caption, tag)
         values = {"title": [title], "work": [work] if work else []}
         if num_words(caption.text) <= self.composition.max_heading_words:
-            values |= self._facts(caption, tag, work or "")
+            facts = self._facts(caption, tag, work or "")
+            values |= facts | self._about(caption, tag, work or "", is_all=not any(facts.values()))
         text = self.composition.template(tag).render(values, is_title=True)
         if text == caption.text:
             return caption
@@ -217,6 +250,28 @@ class _Extension:
         return {
             name: [text for text in texts if _is_new(name, text, whole)] for name, texts in values.items()
         }
+
+    def _about(self, caption: Caption, tag: str, work: str, *, is_all: bool) -> dict[str, list[str]]:
+        """What the object is about: its subjects and persons, otherwise the first sentence of its
+        description.
+
+        Args:
+            is_all: whether nothing else is known of it.
+        """
+        whole = f"{caption.text} {work}".casefold()
+        makers = {name.casefold() for name in self.around.values(tag)["creator"]}
+        found: dict[str, list[str]] = {}
+        said = set(makers)
+        for role, text, language in self.around.terms:
+            if language == tag and text.casefold() not in whole and text.casefold() not in said:
+                said.add(text.casefold())
+                found.setdefault(role, []).append(text)
+        if found:
+            return {role: texts[: self.composition.max_title_terms] for role, texts in found.items()}
+        is_of_book = self.view != NOTHING_KNOWN and _is_of_a_book(caption)
+        is_short = caption.role == "title" and is_all
+        sentence = self.told.get(tag, "") if is_of_book or is_short else ""
+        return {"subject": [sentence]} if sentence and sentence.casefold() not in whole else {}
 
     def _of_kinds(self, tag: str) -> languages.Spoken | None:
         """The language of the words for kind and technique that follow a title in no known language."""

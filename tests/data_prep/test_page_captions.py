@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from data_prep.composition import composition
+from data_prep.description.captions import tidy_title
 from data_prep.description.raw import Describer, raw_pair
+from iconoclip.record import RawPair
 from tests.data_prep.describing import ANY
 
 BOOK = [
@@ -137,3 +139,94 @@ def test_every_language_has_words_for_a_page_around_its_title(tag: str) -> None:
     called = composition({}).page_of("Marsh", tag)
     assert "Marsh" in called
     assert len(called) > len("Marsh") + 3
+
+
+TERMS = [raw_pair("Subject", text, "en", "manifest") for text in ("Herons", "Eels", "Reeds", "Ice", "Mills")]
+TOLD = "A treatise on water birds, copied for a convent in the fens. It has 40 drawings."
+
+
+@pytest.mark.parametrize(
+    ("label", "pairs", "num_images", "expected"),
+    [
+        # The first subjects follow the title of a book, and that of a single picture.
+        ("12r", TERMS, 30, "A page from “Birds of the marsh”. Herons; Eels; Reeds; Ice"),
+        (None, TERMS[:2], 1, "Birds of the marsh. Herons; Eels"),
+        # Without subjects, the first sentence on the work does.
+        (
+            "12r",
+            [raw_pair("summary", TOLD, "en", "manifest", "summary")],
+            30,
+            "A page from “Birds of the marsh”. A treatise on water birds, copied for a convent in the fens",
+        ),
+        # One in another language does not.
+        (
+            "12r",
+            [raw_pair("summary", "Ein Buch über die Vögel im Moor.", "de", "manifest", "summary")],
+            30,
+            "A page from “Birds of the marsh”",
+        ),
+        # What the title says, and who made it, is not said again.
+        (
+            None,
+            [
+                raw_pair("Subject", "Marsh", "en", "manifest"),
+                raw_pair("Subject", "Ann Fenn", "en", "manifest"),
+                raw_pair("Creator", "Ann Fenn", None, "manifest"),
+            ],
+            1,
+            "Birds of the marsh. Ann Fenn",
+        ),
+    ],
+)
+def test_a_title_is_followed_by_what_its_object_is_about(
+    label: str | None, pairs: list[RawPair], num_images: int, expected: str
+) -> None:
+    title = raw_pair("label", "Birds of the marsh", "en", "manifest", "manifest-label")
+    canvas = [raw_pair("label", label, None, "canvas", "canvas-label")] if label else []
+    captions = Describer(ANY).describe([*canvas, title, *pairs], num_images).captions
+    assert captions[0].text == expected
+
+
+def test_a_heading_does_not_take_the_subjects_of_its_work() -> None:
+    """They may be those of other pages."""
+    page = [
+        raw_pair("label", "12r", None, "canvas", "canvas-label"),
+        raw_pair("label", "The third lesson", "en", "canvas", "contents"),
+    ]
+    title = raw_pair("label", "Birds of the marsh", "en", "manifest", "manifest-label")
+    captions = Describer(ANY).describe([*page, title, *TERMS], 30).captions
+    assert captions[0].text == "The third lesson. A page from “Birds of the marsh”"
+
+
+@pytest.mark.parametrize("title", ["January 1979", "Foglio", "Dedicatie", "24 November '63"])
+def test_a_work_of_art_may_be_called_as_a_page_is(title: str) -> None:
+    """Such a title is a caption only with the maker or the kind of its object."""
+    label = raw_pair("title", title, None, "record", "record-title")
+    maker = raw_pair("Creator", "Ann Fenn", None, "record", "creator")
+    (caption,) = Describer(ANY).describe([label, maker], 1).captions
+    assert caption.text == f"{title}. Ann Fenn"
+    assert Describer(ANY).describe([label], 1).captions == ()
+    assert all("Fenn" not in one.text for one in Describer(ANY).describe([label, maker], 20).captions)
+    of_canvas = raw_pair("label", title, None, "canvas", "canvas-label")
+    assert Describer(ANY).describe([of_canvas, maker], 1).captions == ()
+
+
+@pytest.mark.parametrize("title", ["p. 3", "12", "Page 3", "recto", "1912", "Bild 7 von 31", "fol. 12v"])
+def test_a_number_is_no_title_of_a_work_of_art(title: str) -> None:
+    label = raw_pair("title", title, None, "record", "record-title")
+    maker = raw_pair("Creator", "Ann Fenn", None, "record", "creator")
+    assert Describer(ANY).describe([label, maker], 1).captions == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Scroll view (seq. 41)", "Scroll view"),
+        ("The miller's song (fol. 3r)", "The miller's song"),
+        ("The mill (view from the east)", "The mill (view from the east)"),
+        ("The mill (14 juillet 1880)", "The mill (14 juillet 1880)"),
+        ("The mill (Act 3)", "The mill (Act 3)"),
+    ],
+)
+def test_the_number_of_an_image_in_brackets_is_no_part_of_a_title(text: str, expected: str) -> None:
+    assert tidy_title(text) == expected
