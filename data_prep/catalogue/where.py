@@ -6,11 +6,12 @@ variables, and its settings are locked. Exactly one expression is accepted, not 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import duckdb
 import numpy as np
-import pyarrow.dataset as ds
+import pyarrow as pa
 
 from data_prep.catalogue.files import Catalogue, parquet_errors
 from iconoclip.errors import BadInput, ConfigError
@@ -22,6 +23,8 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "python_enable_replacements": "false",
 }
 MAX_WHERE_CHARS: Final = 100_000
+# `COLUMNS('regular expression')` and `*` name columns without their names.
+_ANY_COLUMN: Final = re.compile(r"\bcolumns\b|\*", re.IGNORECASE)
 
 
 def selected(catalogue: Catalogue, where: str | None) -> Any:
@@ -32,9 +35,8 @@ def selected(catalogue: Catalogue, where: str | None) -> Any:
         BadInput: it selects nothing.
     """
     with parquet_errors(catalogue.path):
-        table = ds.dataset(catalogue.path, format="parquet")
-        columns = table.schema.names
-        found = _evaluated(table, columns, where)
+        # Arrow's datasets would read the file's metadata once more, 30 MB for a million rows.
+        found = _evaluated(catalogue.reader(_named(where, catalogue.columns)), catalogue.columns, where)
     if not len(found):
         raise BadInput(
             "no row of the catalogue is selected" if where else "the catalogue is empty",
@@ -44,7 +46,17 @@ def selected(catalogue: Catalogue, where: str | None) -> Any:
     return np.sort(found)
 
 
-def _evaluated(table: Any, columns: list[str], where: str | None) -> Any:
+def _named(where: str | None, columns: list[str]) -> list[str]:
+    """The columns that a condition may need: those whose names occur in it, and the ordinal."""
+    if where is None:
+        return ["ordinal"]
+    if _ANY_COLUMN.search(where):
+        return columns
+    words = {word.casefold() for word in re.findall(r"\w+", where)}
+    return [name for name in columns if name == "ordinal" or name.casefold() in words]
+
+
+def _evaluated(table: pa.RecordBatchReader, columns: list[str], where: str | None) -> Any:
     if where is not None and len(where) > MAX_WHERE_CHARS:
         raise ConfigError(f"--where is longer than {MAX_WHERE_CHARS} characters", remedy="shorten it")
     with duckdb.connect(":memory:", config=_SETTINGS) as database:

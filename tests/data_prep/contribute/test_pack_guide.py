@@ -91,5 +91,5 @@ def test_the_guides_default_table_and_config_work_word_for_word(museum: Path) ->
         assert main(command.split()[1:]) == 0
     (record,) = records("shards/ours").values()
     assert record.institution.slug == "musterstadt"  # type: ignore[attr-defined]
-    assert record.title == "Ansicht der Stadt; im Hintergrund der Dom"  # type: ignore[attr-defined]
+    assert record.title == "Ansicht der Stadt; im Hintergrund der Dom. Fluss. M. Merian, um 1650"  # type: ignore[attr-defined]
     assert record.source.homepage == "https://example.org/1;jsessionid=9"  # type: ignore[attr-defined]

@@ -73,7 +73,7 @@ def test_a_workbook_is_packed_with_what_was_guessed(museum: Path, capsys: pytest
     assert sorted(found) == ["1", "2", "3"]
     record = found["1"]
     texts = {caption.field: caption.text for caption in record.captions}  # type: ignore[attr-defined]
-    assert texts["title"] == "Kirche; dahinter der Dom. M. Merian"
+    assert texts["title"] == "Kirche; dahinter der Dom. Stadt; Fluss. M. Merian"
     assert "Depot" not in record.model_dump_json()  # type: ignore[attr-defined]
     # Another run with the written config reads the same.
     config = yaml.safe_load(Path("set.pack.yaml").read_text())

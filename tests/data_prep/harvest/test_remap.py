@@ -224,10 +224,7 @@ def test_a_column_that_was_only_kept_can_be_mapped_later(tmp_path, picture):
     assert [pair.label for pair in record.raw] == ["title", "Motiv", "rights"]
     assert remap(RemapConfig(shardset=folder, read_as={"Motiv": "subject"}, yes=True)) == 0
     (record,) = ShardSet(folder).records()
-    assert [(one.text, one.language) for one in record.captions] == [
-        ("Ein Reiher", "de"),
-        ("Ein Reiher. Schilf", "de"),
-    ]
+    assert [(one.text, one.language) for one in record.captions] == [("Ein Reiher. Schilf", "de")]
 
 
 def test_a_set_of_an_older_version_has_nothing_to_map(tmp_path):

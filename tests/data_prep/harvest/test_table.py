@@ -104,7 +104,7 @@ def test_every_kind_of_table_gives_the_same_set(folder, tmp_path, kind):
     assert first.creators == ("Dürer, Albrecht",)
     assert first.rights.uri == PDM
     texts = [(caption.text, caption.language, caption.field) for caption in first.captions]
-    assert texts[0] == ("Ein Segelschiff vor der Küste, 0", "de", "title")
+    assert texts[0] == ("Ein Segelschiff vor der Küste, 0. Schiffe; Küsten. Albrecht Dürer", "de", "title")
     assert texts[1] == ("Schiffe; Küsten. Albrecht Dürer", "de", "subject")
 
 

@@ -68,8 +68,9 @@ def test_several_images_and_choices_have_keys_of_their_own() -> None:
     ]
     assert len({candidate.source.id for candidate in found.candidates}) == 3
     assert found.candidates[0].source.id == f"{URI}/canvas/1"
-    assert found.candidates[1].captions[0].text == "Portrait of a Lady. painting, Anna Painter"
-    assert found.candidates[1].captions[-1].text == "X-ray of the panel"
+    lady = "Portrait of a Lady. painting, Anna Painter"
+    assert found.candidates[0].captions[0].text == lady
+    assert found.candidates[1].captions[-1].text == f"X-ray of the panel. {lady}"
 
 
 def test_images_without_a_service_and_with_old_services() -> None:

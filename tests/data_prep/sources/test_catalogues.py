@@ -298,7 +298,6 @@ def test_lido() -> None:
     assert candidate.date is not None
     assert candidate.date.edtf == "1650~"
     assert [c.text for c in candidate.captions if c.origin == "institution"] == [
-        "Wappen der Stadt. Gemälde, Anna Malerin, um 1650",
         "Wappen der Stadt. Heraldik und Wappenkunde. Gemälde, Anna Malerin, um 1650",
     ]
     # The text of the record may be copied by anybody; the picture may not.

@@ -45,7 +45,7 @@ def test_pages_of_mets_come_in_their_physical_order_from_the_group_for_the_scree
 def test_mods_describes_the_work_and_the_linked_structure_its_page() -> None:
     first, plate, last = found_in(mets(ORIGIN)).candidates
     for candidate in (first, plate, last):
-        assert "Die Belagerung der Stadt : in zwölf Kupfern. Druckgraphik, Anna Merk, 1702" in said(
+        assert "Die Belagerung der Stadt : in zwölf Kupfern. Namur. Druckgraphik, Anna Merk, 1702" in said(
             candidate, "work"
         )
         assert "Die Folge zeigt den Sturm auf die Mauern und die Übergabe der Stadt." in said(
@@ -56,7 +56,11 @@ def test_mods_describes_the_work_and_the_linked_structure_its_page() -> None:
         "Vorbericht an den Leser. Die Belagerung der Stadt : in zwölf Kupfern. Druckgraphik, Anna Merk, 1702"
     )
     assert said(first, "page") == [heading]
-    assert set(said(plate, "page")) == {"Der Sturm auf das Brüsseler Tor", "Tafel mit Ansicht des Tores"}
+    work = "Die Belagerung der Stadt : in zwölf Kupfern. Druckgraphik, Anna Merk, 1702"
+    assert set(said(plate, "page")) == {
+        f"Der Sturm auf das Brüsseler Tor. {work}",
+        "Tafel mit Ansicht des Tores",
+    }
     assert said(last, "page") == []
 
 
@@ -106,7 +110,7 @@ def test_a_restriction_next_to_a_licence_counts(condition: str, may_train: bool)
 def test_mets_of_the_library_of_congress() -> None:
     (candidate,) = found_in(mets_of_congress(ORIGIN)).candidates
     assert candidate.image_uri == f"{ORIGIN}/s/1v.jpg"  # neither the master nor a TIFF
-    assert candidate.captions[0].text == "Steam ferry on the river at night"
+    assert candidate.captions[0].text == "Steam ferry on the river at night. 1888/1891"
     assert candidate.date is not None
     assert (candidate.date.earliest, candidate.date.latest) == (1888, 1891)
     assert candidate.rights_raw == "No known restrictions on publication."
@@ -123,7 +127,7 @@ def test_mets_with_dublin_core_in_place_of_mods(is_wrapped: bool) -> None:
     document = re.sub(r"<mods:mods>.*?</mods:mods>", core, mets_of_congress(ORIGIN), flags=re.DOTALL)
     (candidate,) = found_in(document).candidates
     assert candidate.image_uri == f"{ORIGIN}/s/1v.jpg"
-    assert candidate.captions[0].text == "Steam ferry on the river at dawn"
+    assert candidate.captions[0].text == "Steam ferry on the river at dawn. Ida Lens"
     assert candidate.creators == ("Ida Lens",)
 
 
@@ -159,9 +163,11 @@ def test_thumbnails_and_texts_alone_are_refused_with_the_reason() -> None:
 def test_tei_gives_the_graphics_of_its_surfaces_and_notes_on_a_page() -> None:
     first, second = found_in(tei(ORIGIN)).candidates
     assert images(found_in(tei(ORIGIN))) == ["/tei/1-large.jpg", "/tei/2.jpg"]
-    assert "A page from “Gradual of the nuns of Ahausen”. 1270/1299" in said(first, "work")
-    assert "A choir book with painted initials for the feasts of the year." in said(second, "work")
-    assert (said(first, "page"), said(second, "page")) == ([], ["Initial with the Nativity"])
+    told = "A choir book with painted initials for the feasts of the year"
+    assert f"A page from “Gradual of the nuns of Ahausen”. {told}. 1270/1299" in said(first, "work")
+    assert f"{told}." in said(second, "work")
+    heading = "Initial with the Nativity. Gradual of the nuns of Ahausen. 1270/1299"
+    assert (said(first, "page"), said(second, "page")) == ([], [heading])
     assert first.date is not None
     assert (first.date.earliest, first.date.latest) == (1270, 1299)
     # The licence of the transcription is not that of the images.
@@ -181,10 +187,10 @@ def test_didl_gives_an_image_per_page_with_the_words_of_its_item() -> None:
     found = found_in(didl(ORIGIN))
     assert images(found) == ["/didl/1.jpg", "/didl/2.jpg"]
     first, second = found.candidates
-    assert "De Ahauser Courant met prenten. 1871" in said(first, "work")
+    work = "De Ahauser Courant met prenten. 1871"
     assert (said(first, "page"), said(second, "page")) == (
-        ["Gezicht op de haven, blad een"],
-        ["Gezicht op de haven, blad twee"],
+        [f"Gezicht op de haven, blad een. {work}"],
+        [f"Gezicht op de haven, blad twee. {work}"],
     )
     assert (first.creators, first.rights_raw) == (("Piet Prent",), PDM)
     assert first.date is not None

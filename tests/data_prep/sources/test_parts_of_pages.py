@@ -90,8 +90,7 @@ def test_figures_with_pictures_of_their_own_are_pictures() -> None:
     figure = f'<figure><graphic url="{ORIGIN}/fig1.jpg"/><figDesc>A still for oils</figDesc></figure>'
     found = found_in(tei("", figure))
     assert [candidate.image_uri for candidate in found.candidates] == [f"{ORIGIN}/fig1.jpg"]
-    assert said(found.candidates[0], "item") == ["A herbal of the sisters of Ahausen"]
-    assert said(found.candidates[0], "page") == ["A still for oils"]
+    assert said(found.candidates[0], "page") == ["A still for oils. A herbal of the sisters of Ahausen"]
     inner = '<zone><graphic url="detail.jpg"/><figDesc>The root alone</figDesc></zone>'
     found = found_in(tei(PAGE.format(inner)))
     assert [candidate.image_uri for candidate in found.candidates] == [
@@ -214,5 +213,8 @@ def test_the_plates_of_mods_have_their_own_texts() -> None:
     )
     assert [candidate.image_uri for candidate in found.candidates] == [f"{ORIGIN}/1.jpg", f"{ORIGIN}/2.jpg"]
     mornings = [said(candidate, "page")[0] for candidate in found.candidates]
-    assert mornings == ["The mill in the morning. Views of the mill", "The mill on fire at night"]
+    assert mornings == [
+        "The mill in the morning. Views of the mill",
+        "The mill on fire at night. Views of the mill",
+    ]
     assert {candidate.rights_raw for candidate in found.candidates} == {PDM}
