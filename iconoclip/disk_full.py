@@ -12,6 +12,8 @@ from iconoclip.errors import IconoclipError, TryAgainLater
 
 # The error numbers of a full disk, an exhausted quota and a limit on file size (`ulimit -f`).
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# SQLITE_FULL and SQLITE_IOERR_WRITE; the module is not imported for their names.
+NO_SPACE_IN_SQLITE = {13, 778}
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -19,11 +21,13 @@ def is_disk_full(error: BaseException) -> bool:
 
     Libraries wrap the operating system's error: torch's writer raises RuntimeError with the OSError as its
     context; libraries written in Rust (safetensors, tokenizers) raise their own errors, whose text ends with
-    "(os error 28)".
+    "(os error 28)"; SQLite has codes of its own.
     """
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in NO_SPACE:
+            return True
+        if getattr(seen, "sqlite_errorcode", None) in NO_SPACE_IN_SQLITE:
             return True
         found = re.search(r"\(os error (\d+)\)", str(seen))
         if found and int(found[1]) in NO_SPACE:

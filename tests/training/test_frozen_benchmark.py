@@ -18,6 +18,7 @@ from iconoclip.embeddings import write_store
 from iconoclip.errors import BadInput, DamagedData, IconoclipError, MissingRequirement
 from iconoclip.record import Caption
 from iconoclip.rights import judge
+from tests import commands
 from training.benchmark.config import BenchmarkVerbConfig
 from training.benchmark.files import write_sums
 from training.benchmark.verb import benchmark
@@ -116,6 +117,15 @@ def test_others_read_it_with_plain_python_and_the_same_set_gives_the_same_bytes(
     assert [one["file"] for one in found if one["rights"].endswith("by-nc/4.0/")] == [None]
     with pytest.raises(MissingRequirement, match="the pictures of 1 items are not there"):
         scores(tmp_path / "more", tmp_path / "s.json", model="ViT-B-32:openai")
+
+
+def test_a_full_disk_leaves_nothing(corpus: Path, tmp_path: Path) -> None:
+    words = ["benchmark", "make", corpus, "--out", tmp_path / "lions"]
+    # Too small for a picture, and for the database of texts.
+    for num_bytes in (300, 6_000):
+        done = commands.run(words, max_file_bytes=num_bytes)
+        assert (done.returncode, list(tmp_path.iterdir())) == (75, [])
+        assert "the disk is full" in done.stderr
 
 
 def test_a_model_embeddings_and_results_are_scored_alike(

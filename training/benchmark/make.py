@@ -7,16 +7,15 @@ relevant. The same set gives the same files, byte by byte.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import BadInput
 from iconoclip.files import sha256_of
 from iconoclip.leftovers import locked_folder
@@ -28,20 +27,13 @@ from iconoclip.shardset_open import open_set
 from training.benchmark import load as reader
 from training.benchmark.config import BenchmarkVerbConfig
 from training.benchmark.files import ABOUT_NAME, SUMS_NAME, write_sums
+from training.benchmark.spool import Spool
 
 SCHEMA_VERSION: Final = 1
 # What may be passed on by anyone for any purpose; the credit line of each item goes with it.
 PASSED_ON: Final[frozenset[Redistribute]] = frozenset({"yes", "share-alike"})
 WHOLE: Final = ("work", "collection")
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """The items of a benchmark, with their captions."""
-
-    items: list[dict[str, Any]]
-    captions: list[tuple[Caption, ...]]
-    left_out: dict[str, int]
+SPOOL_NAME: Final = ".spool.sqlite"
 
 
 def make(config: BenchmarkVerbConfig) -> int:
@@ -49,15 +41,20 @@ def make(config: BenchmarkVerbConfig) -> int:
 
     Raises:
         BadInput: nothing is left to put into it, or the folder holds something else.
+        TryAgainLater: the disk is full.
     """
     assert config.out
     owner = open_set(config.target)
     name, target = config.name or owner.manifest.name, config.out
     _check_target(target, config.force)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with locked_folder(target) as folder:
-        chosen = _write_items(folder, owner, config)
-        num_queries = _write_queries(folder, chosen, config)
+    with (
+        disk_full_is_an_answer(target),
+        locked_folder(target) as folder,
+        Spool(folder / SPOOL_NAME) as spool,
+    ):
+        left_out = _write_items(folder, owner, config, spool)
+        num_queries = _write_queries(folder, spool, config)
         if not num_queries:
             raise BadInput(
                 "no caption to make queries of",
@@ -65,11 +62,12 @@ def make(config: BenchmarkVerbConfig) -> int:
                 remedy="widen caption_fields or languages",
             )
         shutil.copyfile(reader.__file__, folder / "load.py")
-        about = _about(name, owner, config, chosen, num_queries)
+        about = _about(name, owner, config, num_queries) | spool.counts() | {"left_out": left_out}
         (folder / ABOUT_NAME).write_text(
             json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         )
         (folder / "README.md").write_text(_readme(about), encoding="utf-8")
+        spool.remove()
         checksum = write_sums(folder)
         if (target / SUMS_NAME).is_file() and sha256_of(target / SUMS_NAME) == checksum:
             print(f"made already: {target}, {checksum}", file=sys.stderr)
@@ -77,7 +75,7 @@ def make(config: BenchmarkVerbConfig) -> int:
         shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)
     print(
-        f"benchmark: {target}, {len(chosen.items):,} items, {sum(num_queries.values()):,} queries",
+        f"benchmark: {target}, {about['num_items']:,} items, {sum(num_queries.values()):,} queries",
         file=sys.stderr,
     )
     print(checksum)
@@ -95,9 +93,9 @@ def _check_target(target: Path, force: bool) -> None:
         )
 
 
-def _write_items(folder: Path, owner: ShardSet, config: BenchmarkVerbConfig) -> _Chosen:
+def _write_items(folder: Path, owner: ShardSet, config: BenchmarkVerbConfig, spool: Spool) -> dict[str, int]:
+    """Write pictures and items, and collect texts; returns how many were left out, by reason."""
     left_out: dict[str, int] = defaultdict(int)
-    found: list[tuple[dict[str, Any], tuple[Caption, ...]]] = []
     (folder / "pictures").mkdir()
     with progress("freeze", total=len(owner), unit="samples") as meter:
         for record, image in owner.samples():
@@ -115,18 +113,16 @@ def _write_items(folder: Path, owner: ShardSet, config: BenchmarkVerbConfig) -> 
             if is_passed_on:
                 file = f"pictures/{record.key}{_ending(image)}"
                 (folder / file).write_bytes(image)
-            found.append((_item(record, file), record.captions))
-    if not found:
+            texts = ((one.language, one.text) for one in _askable(record.captions, config))
+            spool.add(_item(record, file), texts)
+    with (folder / "items.jsonl").open("w", encoding="utf-8") as output:
+        num = sum(bool(output.write(line + "\n")) for line in spool.lines())
+    if not num:
         raise BadInput(
             f"no item is left: {dict(left_out) or 'its splits are empty'}", where=config.target,
             remedy="harvest with a share for val and test, or give --references",
         )  # fmt: skip
-    found.sort(key=lambda one: one[0]["key"])
-    lines = [json.dumps(item, ensure_ascii=False, sort_keys=True) + "\n" for item, _ in found]
-    (folder / "items.jsonl").write_text("".join(lines), encoding="utf-8")
-    return _Chosen(
-        [item for item, _ in found], [captions for _, captions in found], dict(sorted(left_out.items()))
-    )
+    return dict(sorted(left_out.items()))
 
 
 def _ending(image: bytes) -> str:
@@ -150,30 +146,20 @@ def _item(record: Record, file: str | None) -> dict[str, Any]:
     }
 
 
-def _write_queries(folder: Path, chosen: _Chosen, config: BenchmarkVerbConfig) -> dict[str, int]:
+def _write_queries(folder: Path, spool: Spool, config: BenchmarkVerbConfig) -> dict[str, int]:
     """Write queries and judgements; the number of queries by split and language."""
-    texts: dict[tuple[str, str], dict[str, tuple[str, set[str]]]] = defaultdict(dict)
-    for item, captions in zip(chosen.items, chosen.captions, strict=True):
-        for caption in _askable(captions, config):
-            text = " ".join(caption.text.split())
-            known = texts[item["split"], caption.language].setdefault(text.casefold(), (text, set()))
-            known[1].add(item["key"])
     counts: dict[str, int] = {}
-    lines = ["id\tsplit\tlanguage\ttext\n"]
     (folder / "qrels").mkdir()
-    for (split, language), found in sorted(texts.items()):
-        # Some of many: the first by a hash of the text, so that a larger set keeps most of them.
-        some = sorted(found.items(), key=lambda one: hashlib.sha256(one[0].encode()).digest())[
-            : config.max_queries
-        ]
-        judged = []
-        for number, (_, (text, keys)) in enumerate(some, 1):
-            identity = f"{split}-{language}-{number:05d}"
-            lines.append(f"{identity}\t{split}\t{language}\t{_quoted(text)}\n")
-            judged += [f"{identity} 0 {key} 1\n" for key in sorted(keys)]
-        (folder / "qrels" / f"{split}-{language}.txt").write_text("".join(judged), encoding="utf-8")
-        counts[f"{split}-{language}"] = len(some)
-    (folder / "queries.tsv").write_text("".join(lines), encoding="utf-8")
+    with (folder / "queries.tsv").open("w", encoding="utf-8") as queries:
+        queries.write("id\tsplit\tlanguage\ttext\n")
+        for split, language in spool.languages():
+            name, number = f"{split}-{language}", 0
+            with (folder / "qrels" / f"{name}.txt").open("w", encoding="utf-8") as judged:
+                for number, one in enumerate(spool.questions(split, language, config.max_queries), 1):
+                    identity = f"{name}-{number:05d}"
+                    queries.write(f"{identity}\t{split}\t{language}\t{_quoted(one.text)}\n")
+                    judged.writelines(f"{identity} 0 {key} 1\n" for key in one.keys)
+            counts[name] = number
     return counts
 
 
@@ -193,23 +179,15 @@ def _askable(captions: tuple[Caption, ...], config: BenchmarkVerbConfig) -> Iter
 
 
 def _about(
-    name: str, owner: ShardSet, config: BenchmarkVerbConfig, chosen: _Chosen, num_queries: dict[str, int]
+    name: str, owner: ShardSet, config: BenchmarkVerbConfig, num_queries: dict[str, int]
 ) -> dict[str, Any]:
-    rights: dict[str, int] = defaultdict(int)
-    for item in chosen.items:
-        rights[item["rights"] or "none"] += 1
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
         "shardset": {"name": owner.manifest.name, "digest": owner.digest},
         "policy": config.policy,
         "licence": config.licence,
-        "num_items": len(chosen.items),
-        "num_pictures": sum(item["file"] is not None for item in chosen.items),
-        "num_groups": len({item["group"] for item in chosen.items}),
         "num_queries": num_queries,
-        "rights": dict(sorted(rights.items())),
-        "left_out": chosen.left_out,
     }
 
 
