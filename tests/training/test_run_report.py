@@ -14,10 +14,14 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from iconoclip.files import write_json
 from iconoclip.rundir import RunDir
+from iconoclip.shardset import ShardSet, Tombstone, with_tombstones
 from tests import commands
 from training.charts import axis, chart, thinned
 from training.config import TrainConfig
+from training.data.numbers import caption_numbers
+from training.data.samples import load
 from training.evaluation.nearest import NearestCaptions
 from training.evaluation.retrieval_score import LanguageQueries
 from training.run_report.pictures import pictures_of
@@ -157,7 +161,7 @@ def test_long_curves_are_thinned_to_means() -> None:
 
 def test_lines_that_were_cut_or_hold_odd_ends_of_lines_are_read(tmp_path: Path) -> None:
     data = jpeg("red", "blue", "disc")
-    record = make_record(0, data, {"en": "x"}, split="val")
+    record = make_record(0, data, {"en": "a\u2028b", "fr": "c\x85d"}, split="val")
     corpus = write_set(tmp_path / "set", [(record, data)])
     run = make_run(tmp_path / "run")
     config = TrainConfig(run_dir=run, data={"sources": [{"shards": str(corpus)}]})  # type: ignore[arg-type]
@@ -174,6 +178,50 @@ def test_lines_that_were_cut_or_hold_odd_ends_of_lines_are_read(tmp_path: Path) 
     assert (found.note, found.rows[0].data_uri[:22]) == ("", "data:image/jpeg;base64")
 
 
+def test_what_was_withdrawn_is_neither_kept_nor_shown(tmp_path: Path) -> None:
+    data = jpeg("red", "blue", "disc")
+    records = [make_record(number, data, {"en": f"lion {number}"}, split="val") for number in range(3)]
+    corpus = write_set(tmp_path / "set", [(one, data) for one in records])
+    run = make_run(tmp_path / "run")
+    config = TrainConfig(shardsets=[str(corpus)], run_dir=run)
+    (run / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    samples = load([str(corpus)], split="val", policy="open")
+    # Each picture is nearest to the caption of the next; the first line is of an earlier version.
+    texts = tuple(f"lion {number}" for number in range(3))
+    found = NearestCaptions(run)
+    eye = np.eye(3, dtype=np.float32)
+    old = {
+        "step": 1,
+        "language": "en",
+        "pictures": [
+            {"key": records[0].key, "own": "lion 0", "nearest": "lion 2", "score": 0.5, "is_right": False}
+        ],
+    }
+    (run / "nearest.jsonl").write_text(json.dumps(old) + "\n")
+    queries = LanguageQueries("en", np.arange(3), np.arange(3), texts)
+    found.see(queries, eye, np.roll(eye, 1, axis=1), samples, [0, 1, 2])
+    found.write(2)
+    assert "lion" not in (run / "nearest.jsonl").read_text().splitlines()[1]
+
+    def shown(*, shows: bool) -> list[tuple[str, list[str]]]:
+        pictures = pictures_of(RunDir(run), last_step=40, shows=shows)
+        assert pictures
+        return [(row.own, [one.text for one in row.moments]) for row in pictures.rows]
+
+    whole = [("lion 0", ["lion 2", "lion 1"]), ("lion 1", ["lion 2"]), ("lion 2", ["lion 0"])]
+    assert shown(shows=True) == shown(shows=False) == whole
+    tombstone = Tombstone(key=records[2].key, reason="asked to", at="2026-01-02T00:00:00Z")
+    manifest = with_tombstones(ShardSet(corpus).manifest, [tombstone])
+    write_json(corpus / "shardset.json", manifest.model_dump(mode="json"))
+    left = [("lion 0", ["", "lion 1"]), ("lion 1", [""])]
+    assert shown(shows=True) == shown(shows=False) == left
+    (corpus / "shardset.json").unlink()
+    pictures = pictures_of(RunDir(run), last_step=40, shows=False)
+    assert pictures
+    assert "the shard sets cannot be read" in pictures.note
+    assert {row.own for row in pictures.rows} == {""}
+
+
 def test_starts_without_a_scheduler_are_those_that_training_noted() -> None:
     starts = starts_of({"starts": [{"at": "t", "step": 3, "host": "h", "job": None}]})
     assert [(one.at, one.step, one.where, one.ended) for one in starts] == [("t", 3, "h", "")]
@@ -186,6 +234,7 @@ def test_the_nearest_caption_is_the_one_with_the_largest_product(tmp_path: Path)
     texts_TD = np.array([[0.1, 0, 0], [0.9, 0.8, 0], [0, 0, 0.7]], dtype=np.float32)
     queries = LanguageQueries("en", np.arange(3), np.arange(3), ("one", "two", "three"))
     samples: Any = SimpleNamespace(keys=pa.array(["k0", "k1", "k2", "k3"]))
+    two, three = caption_numbers(pa.array(["two", "three"])).tolist()
     found = NearestCaptions(tmp_path)
     found.see(queries, texts_TD, images_ND, samples, [3, 1, 2])
     fewer = LanguageQueries("de", np.arange(1), np.arange(1), ("eins",))
@@ -195,5 +244,5 @@ def test_the_nearest_caption_is_the_one_with_the_largest_product(tmp_path: Path)
     lines = [json.loads(line) for line in (tmp_path / "nearest.jsonl").read_text().splitlines()]
     assert [(line["step"], line["language"]) for line in lines] == [(5, "en")]
     assert [(one["key"], one["nearest"], one["is_right"]) for one in lines[0]["pictures"]] == [
-        ("k3", "two", False), ("k1", "two", True), ("k2", "three", True),
+        ("k3", two, False), ("k1", two, True), ("k2", three, True),
     ]  # fmt: skip

@@ -1,8 +1,9 @@
 """Records the nearest caption of a few fixed pictures at each validation, for the report of a run.
 
 nearest.jsonl in the run's folder has one line per validation: the step, the language, and for each picture
-its key, its own caption, the nearest caption with its similarity, and whether that is right. Pictures are
-not stored: the report reads them from the shard sets, so that what is withdrawn later is not shown.
+its key, its own caption, the nearest caption with its similarity, and whether that is right. Captions are
+stored as numbers (`data/numbers.py`) and pictures not at all: the report reads both from the shard sets, so
+that what is withdrawn later is neither shown nor kept.
 
 Letters: N images, T distinct texts, D embedding dimension.
 """
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from iconoclip.disk_full import disk_full_is_an_answer
+from training.data.numbers import caption_numbers
 from training.data.randomness import shuffled
 from training.data.samples import Samples
 from training.evaluation.retrieval_score import FloatArray, LanguageQueries
@@ -65,6 +68,7 @@ def nearest(
     rows: Sequence[int],
 ) -> list[dict[str, Any]]:
     """The nearest caption of some pictures that have one in this language, the same at each validation."""
+    number_T = caption_numbers(pa.array(queries.texts, pa.string())).tolist()
     found = []
     for query in sorted(shuffled(len(queries.image_Q), 0)[:NUM_PICTURES].tolist()):
         image, own = int(queries.image_Q[query]), int(queries.text_Q[query])
@@ -73,8 +77,8 @@ def nearest(
         found.append(
             {
                 "key": samples.keys[rows[image]].as_py(),
-                "own": queries.texts[own],
-                "nearest": queries.texts[best],
+                "own": number_T[own],
+                "nearest": number_T[best],
                 "score": round(float(scores_T[best]), 4),
                 "is_right": best == own,
             }

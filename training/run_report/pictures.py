@@ -22,6 +22,7 @@ class Moment:
 
     step: int
     text: str
+    """empty if no sample of today has it"""
     score: float
     is_right: bool
 
@@ -53,19 +54,23 @@ def pictures_of(run: RunDir, *, last_step: int | None, shows: bool) -> Pictures 
         return None
     steps = sorted(by_step)
     language, keys = by_step[steps[-1]]["language"], [one["key"] for one in by_step[steps[-1]]["pictures"]]
-    thumbnails, note = _thumbnails(run, keys) if shows else ({}, "")
+    pictures = [one for line in by_step.values() for one in line["pictures"]]
+    numbers = {_number(one[name]) for one in pictures for name in ("own", "nearest")}
+    today, note = _today(run, keys, numbers, shows=shows)
     chosen = _spread(steps)
     rows = []
     # What was withdrawn since is not in the sets any more, and its texts are not shown either.
-    for key in [key for key in keys if key in thumbnails] if thumbnails else keys:
+    texts = today.texts if today else {}
+    thumbnails = today.thumbnails if today else dict.fromkeys(keys, "")
+    for key in [key for key in keys if key in thumbnails]:
         found = {step: _of(by_step[step], key) for step in steps}
         moments = [
-            Moment(step, one["nearest"], one["score"], one["is_right"])
+            Moment(step, texts.get(_number(one["nearest"]), ""), one["score"], one["is_right"])
             for step in chosen
             if (one := found[step])
         ]
-        own = next(one["own"] for step in reversed(steps) if (one := found[step]))
-        rows.append(PictureRow(key, own, thumbnails.get(key, ""), moments))
+        own = next(_number(one["own"]) for step in reversed(steps) if (one := found[step]))
+        rows.append(PictureRow(key, texts.get(own, ""), thumbnails[key], moments))
     num_right = [(step, sum(one["is_right"] for one in by_step[step]["pictures"])) for step in steps]
     return Pictures(language, rows, num_right, note)
 
@@ -101,9 +106,39 @@ def _spread(steps: list[int]) -> list[int]:
     return [steps[place] for place in places]
 
 
-def _thumbnails(run: RunDir, keys: list[str]) -> tuple[dict[str, str], str]:
-    """Small pictures as data URIs, and a note if they cannot be read. Withdrawn ones are not among them."""
-    # Imported here: this imports torch, and a page without pictures does not need it.
+def _number(caption: int | str) -> int:
+    """The number of a caption; earlier versions recorded its text."""
+    if isinstance(caption, int):
+        return caption
+    # Imported here: it imports pyarrow, and a page without pictures does not need it.
+    import pyarrow as pa
+
+    from training.data.numbers import caption_numbers
+
+    return int(caption_numbers(pa.array([caption], pa.string()))[0])
+
+
+@dataclass(frozen=True)
+class _Today:
+    """What the shard sets of a run have today."""
+
+    thumbnails: dict[str, str]
+    """pictures as data URIs, by key"""
+    texts: dict[int, str]
+    """captions by number"""
+
+
+def _today(run: RunDir, keys: list[str], numbers: set[int], *, shows: bool) -> tuple[_Today | None, str]:
+    """Pictures and captions that are not withdrawn, and a note if they cannot be read.
+
+    Args:
+        keys: of the pictures.
+        numbers: of the captions.
+        shows: whether pictures are wanted; otherwise an empty one stands for each that is there.
+    """
+    # Imported here: this imports torch, and the page of a run without validation does not need it.
+    import numpy as np
+
     from training.data.samples import load
     from training.data.sources import own_sets
     from training.evaluation.examples import Thumbnails
@@ -112,8 +147,11 @@ def _thumbnails(run: RunDir, keys: list[str]) -> tuple[dict[str, str], str]:
         config = load_stored(TrainConfig, run.config_path)
         samples = load(own_sets(config), split=config.validation.split, policy=config.data.policy)
         row_of = {key: row for row, key in enumerate(samples.keys.to_pylist()) if key in set(keys)}
+        number_C = samples.captions.text_C
+        found = np.flatnonzero(np.isin(number_C, np.array(sorted(numbers), dtype=np.int64)))
+        texts = {int(number_C[at]): samples.captions.text[int(at)].as_py() for at in reversed(found)}
         makes = Thumbnails(samples)
-        return {key: makes.of(row) for key, row in row_of.items()}, ""
+        return _Today({key: makes.of(row) if shows else "" for key, row in row_of.items()}, texts), ""
     except (IconoclipError, OSError) as error:
         what = error.what if isinstance(error, IconoclipError) else str(error)
-        return {}, f"The pictures are not shown, because the shard sets cannot be read: {what}."
+        return None, f"Pictures and captions are not shown, because the shard sets cannot be read: {what}."
