@@ -6,7 +6,7 @@ Commands in place of addresses (`pipe:`) are never run, and chained addresses ar
 
 from __future__ import annotations
 
-import itertools
+import math
 import re
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,10 @@ from iconoclip.errors import ConfigError
 MAX_TARS: Final = 1_000_000
 # The images of samples, by the last part of a member's name.
 IMAGES: Final = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "jp2", "jxl", "avif")
+_INNERMOST: Final = re.compile(r"\{([^{}]*)\}")
+_NUMBERS: Final = re.compile(r"(-?\d+)\.\.(-?\d+)(?:\.\.-?(\d+))?")
+_LETTERS: Final = re.compile(r"([A-Za-z])\.\.([A-Za-z])(?:\.\.-?\d+)?")
+_COUNTED: Final = re.compile("\0(\\d+)\0")
 _PACKED: Final = re.compile(r"\.(tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
 
 
@@ -27,7 +31,7 @@ def names_tars(word: str) -> bool:
         ConfigError: the word is a command, a chained address, or names packed tars.
     """
     _refuse(word)
-    if Path(word).is_dir():
+    if is_folder(word):
         return any(Path(word).glob("*.tar"))
     return path_of(word).endswith(".tar")
 
@@ -39,20 +43,64 @@ def tars_in(word: str) -> list[str]:
         ConfigError: as for `names_tars`, or the list is not one, or too long.
     """
     _refuse(word)
-    if Path(word).is_dir():
+    if is_folder(word):
         return [str(path) for path in sorted(Path(word).glob("*.tar"))]
-    if "{" not in word or Path(word).exists():
+    if "{" not in word or _exists(word):
         return [word]
     # Imported here: few commands read a list.
     from braceexpand import braceexpand
 
     try:
-        found = list(itertools.islice(braceexpand(word), MAX_TARS + 1))
+        # Counted first: the library makes all values of a range before it returns the first one.
+        if (num := _num_in(word)) > MAX_TARS:
+            raise ConfigError(
+                f"the list names {num:,} tars, more than {MAX_TARS:,}", where=word, remedy="name fewer"
+            )
+        return list(braceexpand(word))
     except ValueError as error:
         raise ConfigError(f"not a list of tars: {error}", where=word, remedy="close each brace") from error
-    if len(found) > MAX_TARS:
-        raise ConfigError(f"more than {MAX_TARS:,} tars", where=word, remedy="name fewer")
-    return found
+
+
+def is_folder(word: str) -> bool:
+    """Whether a word is the path of a folder; a list may be longer than any path."""
+    try:
+        return Path(word).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _exists(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _num_in(word: str) -> int:
+    """The number of names that a brace list stands for.
+
+    Raises:
+        ValueError: a number has too many digits.
+    """
+    left = re.sub(r"\\.", "", word.replace("\0", ""))
+    # From the innermost braces outwards; each is replaced by its number of values, between NULs.
+    while (found := _INNERMOST.search(left)) is not None:
+        left = f"{left[: found.start()]}\0{_num_of(found[1])}\0{left[found.end() :]}"
+    return _product(left)
+
+
+def _num_of(expression: str) -> int:
+    if whole := _NUMBERS.fullmatch(expression):
+        step = max(1, int(whole[3] or 1))
+        return abs(int(whole[2]) - int(whole[1])) // step + 1
+    if letters := _LETTERS.fullmatch(expression):
+        return abs(ord(letters[2]) - ord(letters[1])) + 1
+    return sum(_product(part) for part in expression.split(","))
+
+
+def _product(text: str) -> int:
+    """The product of the numbers that are marked in a text."""
+    return math.prod(int(one) for one in _COUNTED.findall(text))
 
 
 def path_of(word: str) -> str:
@@ -67,7 +115,7 @@ def _refuse(word: str) -> None:
             where=word,
             remedy="name a file, or an http, https or s3 address",
         )
-    if _PACKED.search(path_of(word)) and not Path(word).is_dir():
+    if _PACKED.search(path_of(word)) and not is_folder(word):
         raise ConfigError(
             "a packed tar is not read: nothing in it can be found without unpacking all of it",
             where=word,

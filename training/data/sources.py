@@ -14,7 +14,7 @@ from iconoclip.address_cache import is_remote
 from iconoclip.errors import ConfigError, IconoclipError, MissingRequirement
 from iconoclip.shardset import MANIFEST_NAME, ShardSet
 from iconoclip.shardset_open import open_set
-from iconoclip.tar_lists import names_tars, path_of, tars_in
+from iconoclip.tar_lists import is_folder, names_tars, path_of, tars_in
 from iconoclip.vocabulary import PolicyName
 from training.config import TrainConfig
 from training.data.mixing import Mix
@@ -108,7 +108,7 @@ def _is_tars(source: SourceConfig) -> bool:
 
 
 def _is_set(word: str) -> bool:
-    return not is_remote(word) and (Path(word) / MANIFEST_NAME).exists()
+    return not is_remote(word) and is_folder(word) and (Path(word) / MANIFEST_NAME).exists()
 
 
 def _tars(source: SourceConfig) -> Tars:
