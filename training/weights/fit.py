@@ -12,9 +12,11 @@ from iconoclip.errors import BadInput
 from iconoclip.model_files import recognise
 from training.model_errors import explained
 from training.weights.names import fitted, is_openai, unwrapped
+from training.weights.npz import check_arrays
 from training.weights.positions import resize_positions
 from training.weights.read import State, read_weights
 
+FLOAT_BYTES, MEGABYTE = 4, 2**20
 LOGITS = ("logit_scale", "logit_bias")
 
 
@@ -31,9 +33,24 @@ def load_file_into(model: nn.Module, path: str | Path, *, quick_gelu: bool) -> N
         IconoclipError: as for `read_weights`.
     """
     if recognise(path).kind == "npz":
-        load_big_vision_weights(model, str(path))
+        _load_big_vision(model, Path(path))
         return
     load_into(model, unwrapped(read_weights(path)), path, quick_gelu=quick_gelu)
+
+
+def _load_big_vision(model: nn.Module, path: Path) -> None:
+    own_bytes = sum(one.numel() for one in model.parameters()) * FLOAT_BYTES
+    # Three times as much again: an optimizer's state, or a table of positions of larger pictures.
+    check_arrays(path, most_bytes=4 * own_bytes + MEGABYTE)
+    try:
+        load_big_vision_weights(model, str(path))
+    # The reader takes the names and shapes of the arrays for granted.
+    except Exception as error:
+        raise BadInput(
+            f"the weights of big_vision do not fit this model: {type(error).__name__}: {error}",
+            where=path,
+            remedy="name the architecture that they were trained with, such as ViT-B-16-SigLIP",
+        ) from error
 
 
 def load_into(model: nn.Module, state: State, where: str | Path, *, quick_gelu: bool) -> None:
