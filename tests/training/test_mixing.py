@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import io
+import itertools
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from iconoclip.withdrawals import add_to_list
 from training.config import ExportConfig, TrainConfig
 from training.data.mixing import Mix
 from training.data.order import quotas
+from training.data.seen_numbers import SeenNumbers
 from training.data.sources import load_for
 from training.export import export
 from training.plan import make_plan
@@ -277,6 +279,7 @@ def test_what_may_not_be_mixed_is_refused(
         (ConfigError, "states the rights of each", {"data.sources": [of_tars(shapes_set)]}),
         (IconoclipError, "no such tar", {"data.sources": [of_tars(laion / "laion-{00002..00003}.tar")]}),
         (ConfigError, "not a list", {"data.sources": [of_tars(laion / "laion-{0..3.tar")]}),
+        (ConfigError, "10,000,000,000 tars", {"data.sources": [of_tars(laion / "{0..9999999999}.tar")]}),
         (BadInput, "no sample of these tars", {"data.sources": [of_tars(write_tar(tmp_path / "0.tar", []))]}),
         (ConfigError, "some sources have a weight", {"data.sources": [of_tars(laion, weight=2)]}),
         (ConfigError, "1 weights for 2", {"shardsets": ["a", "b"], "data.weights": [1]}),
@@ -285,3 +288,18 @@ def test_what_may_not_be_mixed_is_refused(
     for kind, message, changes in refused:
         with pytest.raises(kind, match=message):
             load_for(make_config(**changes))
+
+
+def test_keys_that_came_before_are_known_whatever_the_parts() -> None:
+    draw, seen, known = np.random.default_rng(4), SeenNumbers(), set[int]()
+    for _ in range(60):
+        part = draw.integers(-300, 300, draw.integers(0, 40))
+        wanted = []
+        for number in part.tolist():
+            wanted.append(number not in known)
+            known.add(number)
+        assert seen.add(part).tolist() == wanted
+    lengths = [len(one) for one in seen._sorted]
+    assert sum(lengths) == len(known)
+    # Few arrays, so that each part is compared with few.
+    assert all(first > 2 * second for first, second in itertools.pairwise(lengths))
