@@ -60,6 +60,10 @@ def test_which_tokens_of_a_long_caption_are_kept() -> None:
         assert torch.equal(texts([text] * 3, np.array([7, 8, 9])), rows[7:10])
         # What fits is never changed.
         assert torch.equal(texts([fits] * 5, positions[:5]), clip([fits] * 5))
+        # What a reader with another tokenizer is given: the same words.
+        said = texts.spelled([text, fits], np.array([7, 8]))
+        assert torch.equal(clip(said), torch.stack([rows[7], clip([fits])[0]]))
+    assert start.spelled([text], positions[:1]) == [text]
     first = span([text] * 200, positions)[:, 1].tolist()
     counts = np.bincount([list(ids.values()).index(one) for one in first], minlength=11)
     # 11 places for a run of 6 in 16: each about 18 times, chi-squared below its 99.9 % point for 10 degrees.

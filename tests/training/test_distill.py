@@ -120,6 +120,27 @@ def test_a_teacher_sees_its_own_pixels_and_tokens(teacher_folder: Path, make_con
         )
 
 
+def test_a_teacher_reads_the_part_of_a_caption_that_the_student_reads(
+    teacher_folder: Path, make_config: MakeConfig
+) -> None:
+    config = make_config(**{
+        "distill.model": str(teacher_folder), "data.long_captions": "span", "model.context_length": 5,
+    })  # fmt: skip
+    plan = make_plan(config)
+    loaded = load_for_training(config.model, config.loss, config.seed)
+    batch = make_dataset(plan, loaded, teacher=load_teacher(config.distill, loaded)).__getitems__(
+        plan.schedule.batch(0)
+    )
+    assert batch.teacher_tokens_BKL is not None
+    # Both have CLIP's vocabulary; the teacher has room for 12 tokens, of which it fills those of the student.
+    student, teacher = batch.tokens_BKL, batch.teacher_tokens_BKL
+    assert torch.equal(teacher[..., :5], student)
+    assert (teacher[..., 5:] == 0).all()
+    # "red, a disc green" has five words, of which three are kept: not always the first.
+    first = {int(loaded.tokenize([text.as_py()])[0, 1]) for text in plan.samples.captions.text}
+    assert not set(student[..., 1].flatten().tolist()) <= first
+
+
 def test_a_teacher_without_weights_is_refused(small_model: Path, make_config: MakeConfig) -> None:
     config = make_config(**{"distill.model": str(small_model)})
     with pytest.raises(ConfigError, match="without weights"):

@@ -181,7 +181,7 @@ class TrainingSamples(Dataset[Batch]):
             torch.from_numpy(self._captions_of_all.text_C[captions_BK]),
             torch.from_numpy(self._labels(rows_B)),
             torch.from_numpy(self._captions_of_all.texts_of(rows_B)),
-            teacher_tokens_BKL=self._teacher_token_ids(captions_BK),
+            teacher_tokens_BKL=self._teacher_token_ids(captions_BK, positions_B),
             negatives=self._negative_texts(rows_B, positions_B),
             damaged=tuple(damaged),
         )
@@ -250,12 +250,17 @@ class TrainingSamples(Dataset[Batch]):
             ids = torch.from_numpy(np.stack([self._tokens[number] for number in numbers]))
         return ids.reshape(*captions_BK.shape, -1)
 
-    def _teacher_token_ids(self, captions_BK: npt.NDArray[np.int64]) -> Tensor | None:
+    def _teacher_token_ids(
+        self, captions_BK: npt.NDArray[np.int64], positions_B: npt.NDArray[np.int64]
+    ) -> Tensor | None:
         if self._teacher_tokenize is None:
             return None
         text = self._captions_of_all.text
-        ids = self._teacher_tokenize([text[number].as_py() for number in captions_BK.reshape(-1).tolist()])
-        return ids.reshape(*captions_BK.shape, -1)
+        texts = [text[number].as_py() for number in captions_BK.reshape(-1).tolist()]
+        if self._long_texts is not None:
+            # The teacher judges what the student reads, not another part of the caption.
+            texts = self._long_texts.spelled(texts, text_positions(positions_B, captions_BK.shape[1]))
+        return self._teacher_tokenize(texts).reshape(*captions_BK.shape, -1)
 
 
 class DecodedImages:

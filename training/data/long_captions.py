@@ -80,6 +80,23 @@ class LongTexts:
                 ids_TL[number] = torch.tensor(self._shortened(tokens, int(position_T[number])))
         return ids_TL
 
+    def spelled(self, texts: list[str], position_T: IntArray) -> list[str]:
+        """The texts as a reader of these tokens sees them: of a text that is too long, what the kept tokens
+        spell.
+        """
+        wide_TW = self._wide(texts)
+        return [
+            self._spelling(self._kept_of(tokens, int(position)))
+            if self._kept != "start" and len(tokens) > self._room
+            else text
+            for text, tokens, position in zip(texts, wide_TW, position_T, strict=True)
+        ]
+
+    def _spelling(self, tokens: list[int]) -> str:
+        # CLIP's own tokenizer has the method; those of transformers are inside of open_clip's.
+        tokenizer = self._tokenizer if hasattr(self._tokenizer, "decode") else self._tokenizer.tokenizer
+        return str(tokenizer.decode(tokens)).strip()
+
     def counts(self, texts: list[str]) -> IntArray:
         """The number of tokens of each text as a whole, without those that every text has, [T]."""
         return np.array([len(tokens) for tokens in self._wide(texts)], dtype=np.int64)
@@ -108,15 +125,17 @@ class LongTexts:
             end -= 1
         return tokens[:end]
 
-    def _shortened(self, tokens: list[int], position: int) -> list[int]:
+    def _kept_of(self, tokens: list[int], position: int) -> list[int]:
+        """The tokens that are kept of a text with more than there is room for."""
         room, num = self._room, len(tokens)
         if self._kept == "span":
             first = int(float(uniform(self._seed, TOKENS, position, 0)) * (num - room + 1))
-            kept = tokens[first : first + room]
-        else:
-            draws = uniform(self._seed, TOKENS, position, np.arange(num))
-            kept = [tokens[number] for number in np.sort(np.argsort(draws, kind="stable")[:room])]
-        whole = [*self._prefix, *kept, *self._suffix]
+            return tokens[first : first + room]
+        draws = uniform(self._seed, TOKENS, position, np.arange(num))
+        return [tokens[number] for number in np.sort(np.argsort(draws, kind="stable")[:room])]
+
+    def _shortened(self, tokens: list[int], position: int) -> list[int]:
+        whole = [*self._prefix, *self._kept_of(tokens, position), *self._suffix]
         return whole + [self._pad] * (self.length - len(whole))
 
 
