@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from torch import Tensor, nn
 
@@ -42,8 +43,8 @@ def dry_run(plan: Plan) -> int:
         return 0
     table = Table(show_header=False, box=None)
     for name, text in _lines(facts):
-        table.add_row(f"[bold]{name}[/]", text)
-    Console().print(table)
+        table.add_row(f"[bold]{name}[/]", escape(text))
+    Console(emoji=False).print(table)
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from iconoclip import clock
@@ -111,6 +112,8 @@ def _facts_in(path: Path, wanted: Iterable[str]) -> dict[str, Any]:
 
 def show(evaluation: dict[str, Any]) -> None:
     """Print an evaluation as a table; ± is half the width of the 95 % interval."""
+    # Names of models, languages and labels are text, whatever brackets they contain.
+    evaluation = _escaped(evaluation)
     table = Table(
         title=f"{evaluation['model']} on {evaluation['num_images']:,} images ({evaluation['split']})",
         title_justify="left",
@@ -130,8 +133,7 @@ def show(evaluation: dict[str, Any]) -> None:
                 )
             else:
                 table.add_row(f"[bold]{language}[/]", words, *_cells(entry[direction]))
-    console = Console()
-    console = Console(width=max(console.width, 92))
+    console = Console(width=max(Console().width, 92), emoji=False)
     console.print(table)
     for language, entry in evaluation["languages"].items():
         if levels := {name: num for name, num in entry.get("levels", {}).items() if name != "unknown"}:
@@ -146,6 +148,15 @@ def show(evaluation: dict[str, Any]) -> None:
             console.print(f"  [bold]{language}[/]  accuracy@1 {accuracy}, of {found['num_classes']} classes")
     _show_classes(console, evaluation)
     _show_published(console, evaluation)
+
+
+def _escaped(value: Any) -> Any:
+    """The same value, with every text in it written so that rich prints it as it is."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, dict):
+        return {_escaped(name): _escaped(one) for name, one in value.items()}
+    return [_escaped(one) for one in value] if isinstance(value, list) else value
 
 
 def _show_classes(console: Console, evaluation: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ FREE_TO_CHANGE = {
     "data.cache_decoded_mb",
     "data.verify_shards",
     "data.max_damaged_samples",
+    "optimizer.max_bad_steps",
 }
 
 

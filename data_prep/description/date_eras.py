@@ -14,8 +14,7 @@ _DIGITS: Final = {digit: value for value, digit in enumerate("一二三四五六
 _NUMBER: Final = r"(?P<number>\d{1,2}|元|[一二三四五六七八九十廿卅]{1,4})"
 _YEAR: Final = re.compile(r"(?<!\d)1[0-9]\d\d(?!\d)")
 _HIJRI: Final = re.compile(
-    r"(?<![\d.])(?P<year>\d{3,4})\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\b\.?(?!\w))"
-    r"|(?<!\w)(?:a\.?\s?h\.?|hijri|hicri)\s*(?P<late_year>\d{3,4})(?!\d)"
+    r"(?<![\d.])(?P<year>\d{3,4})\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\.(?!\w))"
 )
 # A lunar year has 354.37 days; the first began in July 622.
 _SOLAR_PER_LUNAR: Final = 0.970224
@@ -54,7 +53,7 @@ def _numeral(text: str) -> int:
 
 
 def _of_hijra(match: re.Match[str]) -> str:
-    first = int(int(match["year"] or match["late_year"]) * _SOLAR_PER_LUNAR + _BEFORE_THE_FIRST)
+    first = int(int(match["year"]) * _SOLAR_PER_LUNAR + _BEFORE_THE_FIRST)
     return f"{first}/{first + 1}"
 
 

@@ -80,20 +80,6 @@ COPY = re.compile(
 )
 # "188." and "[ca 188.]": French libraries write the 1880s like this, with a full stop for the missing digit.
 OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$)")
-# "1678 [i.e. 1768]": a misprint, and what is meant.
-MISPRINT = re.compile(
-    r"(?<!\d)\d{3,4}\??[\s,]*[\[(]?\s*(?:i\.\s?e\.|recte|rectius|d\.\s?i\.|eigentlich|richtig|c\.-?\s?à\s?-?d\.|lees"
-    r"|właśc\.|správně|vlastně|т\.\s?е\.)\s*(?=\d{4}(?!\d))"
-)
-# "Digitised 2014", and the minute at which a record or a scan was made.
-OF_A_SCAN = re.compile(
-    r"(?:digiti[sz]ed|digitali[sz]\w*|numéris\w+|scann\w+|gescan\w+|gedigitaliseerd|ingescand|skann\w+|zeskanowan\w+"
-    r"|zdigitali[sz]\w+|naskenov\w+|оцифр\w+|uploaded|date of digiti[sz]ation|scan date)(?!\w).*"
-    r"|\d{4}-\d\d-\d\dt(?!00:00(?::00)?)\d\d:.*",
-    re.DOTALL,
-)
-# Manuscripts: "s. XIV 2/2", "s. IX 3/4".
-SHARE = re.compile(r"\s*,?\s*(?P<number>[1-4])/(?P<of>[2-4])(?![\d/])")
 _ARTICLES = r"(?:\s+(?:of|the|des|du|de|del|della|dell'|van|het|der|do|da|la|le|el))*\s*"
 TWO_CENTURIES = re.compile(
     rf"(?<!\w)(?:(?P<part>{any_of(words.PARTS)}){_ARTICLES})?(?P<first>{_NUMBER}){_ORDINAL}\s*"

@@ -52,7 +52,7 @@ def parse_date(text: str) -> Date | None:
         return Date(edtf=None, text=text, earliest=None, latest=None)
     for read in _READERS:
         span = read(plain)
-        if span is not None and _is_sound(span) and not _is_of_a_scan(plain, span):
+        if span is not None and _is_sound(span):
             return Date(edtf=span.edtf, text=text, earliest=span.earliest, latest=span.latest)
     return Date(edtf=None, text=text, earliest=None, latest=None)
 
@@ -70,17 +70,12 @@ def best_date(values: Iterable[str]) -> Date | None:
     return min(readable, key=lambda date: (_is_recent(date), _PLACEHOLDER.match(date.text or "") is not None))
 
 
-def _is_of_a_scan(plain: str, span: _Span) -> bool:
-    return (span.earliest or 0) >= FIRST_YEAR_OF_SCANS and patterns.OF_A_SCAN.fullmatch(plain) is not None
-
-
 def _is_recent(date: Date) -> bool:
     return (date.earliest or 0) >= FIRST_YEAR_OF_SCANS
 
 
 def _normal(text: str) -> str:
     text = without_eras(_without_copies(re.sub(r"[‐-―−]", "-", text.casefold())))
-    text = patterns.MISPRINT.sub(" ", text)
     text = patterns.OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
     text = re.sub(r"\[(\d{2})\](?=\d{2}(?!\d))", r"\1", text)
     text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
@@ -194,9 +189,6 @@ def _two_centuries(text: str) -> _Span | None:
 def _hundred(century: int, modifiers: str) -> _Span:
     """A century, or the part of it that the words before it name."""
     start = (century - 1) * 100
-    if (match := patterns.SHARE.match(modifiers)) and int(match["number"]) <= int(match["of"]):
-        number, share = int(match["number"]), 100 / int(match["of"])
-        return _interval(start + round((number - 1) * share), start + round(number * share) - 1)
     if match := patterns.FRACTION.search(modifiers):
         share = 100 / words.FRACTIONS[match["fraction"]]
         ordinal = words.ORDINALS[match["ordinal"]]

@@ -107,7 +107,8 @@ def _count(counts: dict[str, int], rows: Any) -> None:
 
 
 def _print(found: HarvestStatus, folder: Path) -> None:
-    console = Console()
+    # Hosts and reasons come from outside: brackets in them are text.
+    console = Console(markup=False, emoji=False)
     state = (
         "finished"
         if found.is_finished

@@ -23,14 +23,11 @@ _STATEMENT_BY_LOWER = {name.lower(): name for name in _STATEMENTS}
 _RIGHTS_STATEMENT = re.compile(
     r"(?:www\.)?rightsstatements\.org/(?:vocab|page|data)/([a-z-]+)(?:/1\.0)?(?:[/?#]|$)", re.IGNORECASE
 )
-# "/by/4.0.example" is not version 4.0, and "/by/4.0x" no version at all.
-_END: Final = r"(?:/(?!\d\.\d[^/?#.,;:)\]\s]|\d\.\d\.\w)|[?#]|[.,;:)\]]*(?:\s|$))"
 _LICENCE = re.compile(
-    r"(?:www\.)?creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-nd|-sa)?|by-nd-nc)(?:/(\d\.\d))?(?:/([a-z]{2,3}))?"
-    + _END,
+    r"(?:www\.)?creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-nd|-sa)?|by-nd-nc)(?:/(\d\.\d))?(?:/([a-z]{2,3}))?(?![a-z-])",
     re.IGNORECASE,
 )
-_DEDICATION = re.compile(r"(?:www\.)?creativecommons\.org/publicdomain/(mark|zero)" + _END, re.IGNORECASE)
+_DEDICATION = re.compile(r"(?:www\.)?creativecommons\.org/publicdomain/(mark|zero)(?![a-z-])", re.IGNORECASE)
 # A badge, and the pages that explain the two public-domain tools: some libraries link only to these.
 _BADGE = re.compile(
     r"(?:i\.creativecommons\.org|licensebuttons\.net)/(l|p)/([a-z-]+)/(\d\.\d)/", re.IGNORECASE

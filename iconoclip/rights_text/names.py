@@ -157,8 +157,8 @@ def _licence(tokens: list[Token], place: int) -> FoundName | None:
     ):
         return None
     version, end = _version(tokens, end)
-    if not is_prefixed and len(elements) == 1 and (version is None or tokens[place].text == "by"):
-        return None  # "by" is a word
+    if not is_prefixed and len(elements) == 1 and version is None:
+        return None
     port, end = _port(tokens, end) if version and version < "4" else ("", end)
     name = "-".join(sorted(elements, key=("by", "nc", "nd", "sa").index))
     uri = f"http://creativecommons.org/licenses/{name}/{version or _DEFAULT_VERSION}/{port}"

@@ -12,7 +12,6 @@ import functools
 import html
 import itertools
 import re
-import time
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -257,8 +256,6 @@ def _note(tokens: list[Token], place: int, words: _Words) -> int:
             return length
     token = tokens[place]
     if token.is_number:
-        if _is_future(token.text):
-            words.kinds.add("negates")  # "public domain in 2035": it is not yet
         return 1
     if token.lower.startswith("n'"):
         words.kinds.add("negates")
@@ -267,15 +264,6 @@ def _note(tokens: list[Token], place: int, words: _Words) -> int:
         words.kinds.add("holder")
     words.unknown.append(token)
     return 1
-
-
-def _is_future(number: str) -> bool:
-    """Whether a number is a year that has not begun. The law counts the years, not the time of a file."""
-    year = int(number) if len(number) == 4 and number.isdecimal() else 0
-    return time.gmtime().tm_year < year <= _LAST_YEAR
-
-
-_LAST_YEAR: Final = 2199
 
 
 # Words about access are not about rights: they neither permit nor forbid anything.

@@ -217,6 +217,13 @@ def test_a_benchmark_is_measured_next_to_published_numbers(
     assert (english["text_to_image"]["num_queries"], english["image_to_text"]["num_queries"]) == (20, 4)
     assert evaluate(config) == 0
     assert "evaluated already" in capsys.readouterr().err
+    # A picture that was missing and is there now makes another evaluation.
+    (tmp_path / "flickr30k-images" / "2.jpg").rename(tmp_path / "2.jpg")
+    assert evaluate(config) == 0
+    assert "1 pictures are missing" in capsys.readouterr().err
+    (tmp_path / "2.jpg").rename(tmp_path / "flickr30k-images" / "2.jpg")
+    assert evaluate(config) == 0
+    assert "already" not in capsys.readouterr().err
     # Another file is another evaluation.
     paint(tmp_path, "flickr30k-images/1.jpg", 5)
     (tmp_path / "eufcc").mkdir()

@@ -21,7 +21,7 @@ from tests import commands
 from training.checkpoint import folder as checkpoints
 from training.checkpoint.file import read_checkpoint
 from training.config import EvaluateConfig, ExportConfig
-from training.evaluate import evaluate
+from training.evaluate import evaluate, show
 from training.export import export
 
 from .conftest import jpeg, make_record, trained_run, write_set
@@ -201,6 +201,30 @@ def test_the_command_counts_what_its_queries_are_about(trained: tuple[Path, Path
     assert done.returncode == 0, done.stderr
     found = json.loads((out / "evaluation.json").read_text())
     assert found["languages"]["en"]["levels"] == {"page": 3, "work": 1}
+
+
+def test_brackets_in_names_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
+    scores = dict.fromkeys(("recall@1", "recall@5", "recall@10", "mrr", "map"), interval)
+    language = {"text_to_image": scores, "image_to_text": scores, "levels": {"[bold]page": 3}}
+    probes = {name: {"accuracy@1": interval} for name in ("linear", "neighbours", "most_common_class")}
+    published = {
+        "measure": "[x]/text_to_image/recall@1", "value": 0.4, "is_verified": True, "model": "[dim]M",
+        "note": "", "source": "https://a.example/[1]",
+    }  # fmt: skip
+    show({
+        "model": "/runs/[red]one[/red]/:dog:", "num_images": 3, "split": "val",
+        "languages": {"[x]": language},
+        "zero_shot": {"[/]": {"en": {"num_images": 3, "num_classes": 2, "accuracy@1": interval}}},
+        "probes": {"field:[/b]": {**probes, "num_classes": 2, "num_images": 3}}, "published": [published],
+        "unverified": ["[i]"],
+    })  # fmt: skip
+    shown = capsys.readouterr().out
+    for text in (
+        "/runs/[red]one[/red]/:dog: on 3", "[x]", "3 [bold]page", "[/]: zero-shot", "field:[/b]", "[dim]M",
+        "0.500 ±0.100; published: 0.400", "[1]", "not verified: [i]",
+    ):  # fmt: skip
+        assert text in shown
 
 
 def decoded(data: bytes) -> Image.Image:

@@ -269,6 +269,24 @@ def test_too_many_bad_steps_end_the_run(make_config: MakeConfig, monkeypatch: py
         train(make_config(max_bad_steps=2, validation_split="none"))
 
 
+def test_a_run_that_bad_steps_ended_continues_once_more_are_allowed(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.module import ContrastiveModule
+
+    config = make_config(max_bad_steps=0, validation_split="none", checkpoint_every=1, max_steps=4)
+    plain = ContrastiveModule.loss_of
+
+    def poisoned(self: ContrastiveModule, *args: Any) -> torch.Tensor:
+        return plain(self, *args) * (float("nan") if self.step == 2 else 1)
+
+    monkeypatch.setattr(ContrastiveModule, "loss_of", poisoned)
+    with pytest.raises(BadInput, match="1 steps had"):
+        train(config)
+    train(changed(config, max_bad_steps=1))
+    assert max(line["step"] for line in RunDir(config.run_dir).metrics()) == 4
+
+
 def test_cached_features_give_the_gradients_of_the_whole_batch(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:

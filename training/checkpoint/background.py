@@ -24,8 +24,8 @@ from torch import Tensor
 from training.checkpoint.file import AtomicCheckpointIO
 from training.checkpoint.folder import prune
 
-# As of nice(1), more than the training's: where cores are scarce, a third of the share of a thread of it. With
-# 10 a checkpoint of 200 MB took longer than 20 steps on a busy machine, so the next one waited for it.
+# As of nice(1), more than the training's: where cores are scarce, a third of the share of a thread of it.
+# With 10 a checkpoint of 200 MB took longer than 20 steps on a busy machine, so the next one waited for it.
 MORE_NICENESS: Final = 5
 
 

@@ -76,8 +76,13 @@ class BenchmarkFiles:
         """The splits whose files are there."""
         return [split for split, file in self.about.files.items() if (self.folder / file).exists()]
 
-    def digest(self) -> str:
-        """A checksum of the description and of the files of annotations."""
+    def digest(self, splits: Sequence[str]) -> str:
+        """A checksum of the description, of the files of annotations, and of which pictures of some splits
+        are there, with their sizes.
+
+        Raises:
+            MissingRequirement, BadInput: as for `samples`.
+        """
         found = hashlib.sha256(self.about.model_dump_json().encode())
         for split in self.splits:
             path = self.folder / self.about.files[split]
@@ -86,7 +91,18 @@ class BenchmarkFiles:
             else:
                 names = sorted(str(one.relative_to(path)) for one in path.rglob("*") if one.is_file())
                 found.update("\n".join(names).encode())
+        for split in splits:
+            for raw in self._rows(split):
+                found.update(f"{self._size_of_picture(raw)}\n".encode())
         return found.hexdigest()
+
+    def _size_of_picture(self, raw: Mapping[str, Any]) -> int:
+        """The bytes of a row's picture; -1 if it is not there."""
+        path = self._picture(raw)
+        try:
+            return path.stat().st_size if path else -1
+        except OSError:
+            return -1
 
     def samples(self, split: str) -> Samples:
         """The pictures of a split with their captions and labels.
@@ -127,7 +143,7 @@ class BenchmarkFiles:
             schema = pa.schema([RECORDS_SCHEMA.field(name) for name in COLUMNS])
             writer.write(0, pa.Table.from_pylist(part, schema=schema))
         facts = writer.finish(dict(left_out), {})
-        return Samples((PictureFolder(self.folder, self.name),), sink.columns(facts), self.digest())
+        return Samples((PictureFolder(self.folder, self.name),), sink.columns(facts), self.digest([split]))
 
     def label_sets(self, splits: Sequence[str]) -> list[LabelSet]:
         """The classes of each zero-shot test: all labels of some splits."""

@@ -72,8 +72,9 @@ class Inputs:
             sets = [open_set(one) for one in self.config.shardsets]
             return {"shardsets": [{"name": one.manifest.name, "digest": one.digest} for one in sets]}
         about = self.benchmark.about
+        splits = [self.config.split, *(["train"] if self.probes else [])]
         return {
-            "shardsets": [{"name": about.title, "digest": self.benchmark.digest()}],
+            "shardsets": [{"name": about.title, "digest": self.benchmark.digest(splits)}],
             "benchmark": self.config.benchmark,
             "citation": about.citation,
             "unverified": about.unverified,
