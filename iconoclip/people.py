@@ -59,6 +59,18 @@ class Person:
     """The name for readers: without identifier and life dates, first name first."""
     role: str | None = None
     """A role of people_roles.tsv, if one is stated."""
+    role_words: str = ""
+    """The words for the role as the catalogue writes them."""
+
+    @property
+    def credited(self) -> str:
+        """The name as a credit: with the words that say that another hand made the work, or may have. "after
+        Peter Paul Rubens" is not by him.
+        """
+        if self.role not in PREPOSITIONS or _words_in(self.role_words) in _words_in(self.name):
+            return self.name
+        is_before = _words_in(self.given.lstrip("(")).startswith(_words_in(self.role_words))
+        return f"{self.role_words} {self.name}" if is_before else f"{self.name} ({self.role_words})"
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -68,15 +80,20 @@ def person(given: str) -> Person:
     if text.count(": ") > 1 or text.count(";") > 1:
         return Person(given, text)
     text = _PLACE_OF_WORK.sub("", _without_nationality(_IDENTIFIER.sub("", text)))
-    text, role = _without_role(text)
+    text, role, words = _without_role(text)
     text = _LIFE.sub("", _DATED_NOTE.sub("", text))
-    text, other = _without_role(text)
+    text, other, other_words = _without_role(text)
     while _NOTE.search(text) and len(_NOTE.sub("", text)) > 1:
         text = _NOTE.sub("", text)
     text = _PLACE_OF_WORK.sub("", _LIFE.sub("", text)).strip(" ,;:-")
     if text.endswith(".") and not _ABBREVIATION.search(text[:-1]):
         text = text[:-1]
-    return Person(given, _first_name_first(text.strip(" ,;")) or given.strip(), role or other)
+    name = _first_name_first(text.strip(" ,;")) or given.strip()
+    return Person(given, name, role or other, words or other_words)
+
+
+def _words_in(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _without_nationality(text: str) -> str:
@@ -123,12 +140,13 @@ _NO_FAMILY = re.compile(
 )
 
 
-def _without_role(text: str) -> tuple[str, str | None]:
-    """A name without the words for the role, before it (`Artist: `, `after `) or after it."""
+def _without_role(text: str) -> tuple[str, str | None, str]:
+    """A name without the words for the role, before it (`Artist: `, `after `) or after it; the role; the
+    words."""
     for pattern in _role_patterns():
         if match := pattern.search(text):
-            return text[: match.start()] + text[match.end() :], _roles()[match[1].casefold()]
-    return text, None
+            return text[: match.start()] + text[match.end() :], _roles()[match[1].casefold()], match[1]
+    return text, None, ""
 
 
 def _first_name_first(name: str) -> str:

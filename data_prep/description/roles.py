@@ -67,13 +67,15 @@ def _words() -> tuple[_Words, ...]:
 
 
 def _read() -> Iterator[_Words]:
-    for role, lists in read_yaml(shipped_config(WORDS_FILE)).items():
+    for role, listed in read_yaml(shipped_config(WORDS_FILE)).items():
+        # Casefolding changes letters of words in lower case as well: the last one of Greek "χωρίς".
+        lists = {name: [word.casefold() for word in words] for name, words in listed.items()}
         yield _Words(
             role=role,  # type: ignore[arg-type]
-            whole=frozenset(lists.get("whole", ())),
-            starts=_pattern(lists.get("starts", ()), r"(?:{})(?!\w)"),
-            contains=_pattern(lists.get("contains", ()), r"(?<!\w)(?:{})"),
-            ends=tuple(lists.get("ends", ())),
+            whole=frozenset(lists.get("whole", [])),
+            starts=_pattern(lists.get("starts", []), r"(?:{})(?!\w)"),
+            contains=_pattern(lists.get("contains", []), r"(?<!\w)(?:{})"),
+            ends=tuple(lists.get("ends", [])),
         )
 
 

@@ -236,7 +236,7 @@ def _years(date: Date) -> str:
 def _shown_names(creators: Iterable[str]) -> list[str]:
     """The names of the makers in reading order. One value may list several; former owners are left out."""
     people = [person(part) for creator in creators for part in creator.split("; ")]
-    shown = [one.name for one in people if one.role not in ("owner", "other") and ": " not in one.name]
+    shown = [one.credited for one in people if one.role not in ("owner", "other") and ": " not in one.name]
     return list(dict.fromkeys(name for name in shown if name and len(name) <= MAX_TERM_CHARS))
 
 

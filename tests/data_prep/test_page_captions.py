@@ -230,3 +230,50 @@ def test_a_number_is_no_title_of_a_work_of_art(title: str) -> None:
 )
 def test_the_number_of_an_image_in_brackets_is_no_part_of_a_title(text: str, expected: str) -> None:
     assert tidy_title(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("maker", "shown"),
+    [
+        ("after Rubens, Peter Paul, 1577-1640", "after Peter Paul Rubens"),
+        ("Rubens, Peter Paul (attributed to)", "Peter Paul Rubens (attributed to)"),
+        ("Workshop of Lucas Cranach", "Workshop of Lucas Cranach"),
+        ("Rubens, Peter Paul, 1577-1640", "Peter Paul Rubens"),
+    ],
+)
+def test_a_caption_does_not_name_another_hand_as_the_maker(maker: str, shown: str) -> None:
+    pairs = [
+        raw_pair("title", "The heron", "en", "record", "record-title"),
+        raw_pair("Creator", maker, None, "record", "creator"),
+    ]
+    (caption,) = Describer(ANY).describe(pairs, 1).captions
+    assert caption.text == f"The heron. {shown}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "χωρίς τίτλο",
+        "άτιτλο",
+        "non titré",
+        "titolo non disponibile",
+        "otsikko puuttuu",
+        "нет описания",
+        "タイトルなし",
+        "k. A.",
+        "uppgift saknas",
+        "Vgl. Kat. Nr. 12",
+        "Früherer Besitzer: Graf X",
+        "Extrait de : Album",
+        "Precedente proprietario: X",
+        "Antiguo poseedor: X",
+        "Tidigare ägare: X",
+        "Poprzedni właściciel: X",
+        "Předchozí majitel: X",
+        "Cited in: Bartsch",
+        "Preceding item: 12",
+    ],
+)
+def test_placeholders_and_relations_are_no_captions(text: str) -> None:
+    pair = raw_pair("Description", text, None, "record", "description")
+    assert Describer(ANY).describe([pair], 1).captions == ()
