@@ -62,14 +62,18 @@ class Catalogue:
     """The Parquet file's own metadata, which grows with its size, read once."""
 
     @property
+    def schema(self) -> pa.Schema:
+        """The columns of the file, with their types."""
+        return self.metadata.schema.to_arrow_schema()
+
+    @property
     def columns(self) -> list[str]:
         """The names of the columns of the file."""
-        return list(self.metadata.schema.to_arrow_schema().names)
+        return list(self.schema.names)
 
     def reader(self, columns: list[str]) -> pa.RecordBatchReader:
         """Some columns of all rows, in batches that are read when they are needed."""
-        schema = self.metadata.schema.to_arrow_schema()
-        kept = pa.schema([field for field in schema if field.name in columns])
+        kept = pa.schema([field for field in self.schema if field.name in columns])
         return pa.RecordBatchReader.from_batches(kept, self._all_batches(kept.names))
 
     def _all_batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from data_prep.catalogue.files import Catalogue, parquet_errors
 from iconoclip.errors import BadInput, ConfigError
@@ -25,6 +24,8 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 MAX_WHERE_CHARS: Final = 100_000
 # `COLUMNS('regular expression')` and `*` name columns without their names.
 _ANY_COLUMN: Final = re.compile(r"\bcolumns\b|\*", re.IGNORECASE)
+# "width = (SELECT max(width) FROM catalogue)" reads the table more than once.
+_QUERY: Final = re.compile(r"\b(?:select|from|with|table|catalogue)\b", re.IGNORECASE)
 
 
 def selected(catalogue: Catalogue, where: str | None) -> Any:
@@ -35,8 +36,10 @@ def selected(catalogue: Catalogue, where: str | None) -> Any:
         BadInput: it selects nothing.
     """
     with parquet_errors(catalogue.path):
-        # Arrow's datasets would read the file's metadata once more, 30 MB for a million rows.
-        found = _evaluated(catalogue.reader(_named(where, catalogue.columns)), catalogue.columns, where)
+        schema, columns = catalogue.schema, catalogue.columns
+        # An error in the condition names columns like the one that was meant: it needs to see all of them.
+        _evaluated(schema.empty_table(), columns, where)
+        found = _evaluated(_rows_for(catalogue, where), columns, where)
     if not len(found):
         raise BadInput(
             "no row of the catalogue is selected" if where else "the catalogue is empty",
@@ -46,17 +49,28 @@ def selected(catalogue: Catalogue, where: str | None) -> Any:
     return np.sort(found)
 
 
+def _rows_for(catalogue: Catalogue, where: str | None) -> Any:
+    """The rows as DuckDB reads them: once, in batches. For a condition that queries the table again, a data
+    set of Arrow's, which reads the file's metadata once more: 30 MB for a million rows.
+    """
+    if where is not None and _QUERY.search(where):
+        import pyarrow.dataset as ds
+
+        return ds.dataset(catalogue.path, format="parquet")
+    return catalogue.reader(_named(where, catalogue.columns))
+
+
 def _named(where: str | None, columns: list[str]) -> list[str]:
     """The columns that a condition may need: those whose names occur in it, and the ordinal."""
     if where is None:
         return ["ordinal"]
     if _ANY_COLUMN.search(where):
         return columns
-    words = {word.casefold() for word in re.findall(r"\w+", where)}
-    return [name for name in columns if name == "ordinal" or name.casefold() in words]
+    condition = where.casefold()
+    return [name for name in columns if name == "ordinal" or name.casefold() in condition]
 
 
-def _evaluated(table: pa.RecordBatchReader, columns: list[str], where: str | None) -> Any:
+def _evaluated(table: Any, columns: list[str], where: str | None) -> Any:
     if where is not None and len(where) > MAX_WHERE_CHARS:
         raise ConfigError(f"--where is longer than {MAX_WHERE_CHARS} characters", remedy="shorten it")
     with duckdb.connect(":memory:", config=_SETTINGS) as database:

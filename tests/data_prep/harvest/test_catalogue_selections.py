@@ -172,6 +172,26 @@ def test_the_settings_of_the_database_stay_as_they_are(small):
     assert list(selected(open_catalogue(small), "current_setting('lock_configuration')")) == [0]
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "width = (SELECT max(width) FROM catalogue)",
+        "key IN (SELECT key FROM catalogue WHERE ordinal = 0)",
+        "COLUMNS('^(ordinal)$') = 0",
+        "WIDTH IS DISTINCT FROM 1",
+        '"Ordinal" = 0',
+    ],
+)
+def test_a_condition_may_query_the_table_again_and_name_columns_in_any_way(small, where):
+    assert list(selected(open_catalogue(small), where)) == [0]
+
+
+def test_a_misspelt_column_leads_to_the_one_that_was_meant(small):
+    with pytest.raises(ConfigError) as refused:
+        selected(open_catalogue(small), "lastest < 1900")
+    assert '"latest"' in refused.value.what
+
+
 def test_a_condition_that_selects_nothing_says_so(small, tmp_path):
     done = harvest(small, tmp_path / "set", "--where", "latest < 1500")
     assert done.returncode == 2
