@@ -20,10 +20,12 @@ import numpy as np
 import pytest
 import webdataset
 
+from iconoclip.config import to_yaml
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, RightsForbid
 from iconoclip.rights import judge
 from iconoclip.rundir import RunDir
 from iconoclip.withdrawals import add_to_list
+from tests import commands
 from training.config import ExportConfig, TrainConfig
 from training.data.mixing import Mix
 from training.data.order import quotas
@@ -257,6 +259,61 @@ def test_tars_at_addresses_are_the_same_samples(
     assert path.parent == tmp_path / "cache" / "shards"
     path.unlink()
     assert remote.sets[0].path_of(shards[1].name).read_bytes() == sorted(laion.glob("*.tar"))[1].read_bytes()
+
+
+@pytest.mark.long
+def test_a_run_trains_on_tars_in_s3(
+    laion: Path, make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From an S3 server of moto, by the command: dry run, training, and again after a tar has changed."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        for name, value in (
+            ("AWS_ENDPOINT_URL_S3", "http://{}:{}".format(*server.get_host_and_port())),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ):
+            monkeypatch.setenv(name, value)
+        bucket = boto3.resource("s3").Bucket("tars")
+        bucket.create()
+        tars = sorted(laion.glob("*.tar"))
+        for path in tars:
+            bucket.upload_file(str(path), f"some/{path.name}")
+        changes: dict[str, Any] = {"shardsets": [], "max_steps": 3, "validation_split": "none"}
+        local = make_config(
+            run_dir=tmp_path / "local", **changes, **{"data.sources": [of_tars(laion, name="all")]}
+        )
+        source = of_tars("s3://tars/some/laion-{00000..00002}.tar", name="all")
+        remote = make_config(run_dir=tmp_path / "remote", **changes, **{"data.sources": [source]})
+        (tmp_path / "remote.yaml").write_text(to_yaml(remote))
+        words = ["train", "--config", tmp_path / "remote.yaml"]
+        done = commands.run([*words, "--dry-run", "--json"])
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["num_samples"] == 30
+        done = commands.run(words)
+        assert done.returncode == 0, done.stderr
+        # The index of the dry run is used.
+        assert "read tars" not in done.stderr
+        train(local)
+        losses = [
+            [line["loss"] for line in RunDir(one.run_dir).metrics() if "loss" in line]
+            for one in (local, remote)
+        ]
+        assert losses[0] == losses[1]
+        # Another tar under the same name: its ETag differs, and it is read again.
+        bucket.upload_file(str(write_tar(tmp_path / "new.tar", plain(500, 4))), f"some/{tars[1].name}")
+        done = commands.run([*words, "--dry-run", "--json"])
+        assert json.loads(done.stdout)["num_samples"] == 24
+        bucket.Object(f"some/{tars[2].name}").delete()
+        done = commands.run([*words, "--dry-run"])
+        assert (done.returncode, "s3://tars/some/laion-00002.tar" in done.stderr) == (4, True)
+    finally:
+        server.stop()
 
 
 def test_what_may_not_be_mixed_is_refused(
