@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconoclip.errors import BadInput
+from iconoclip.machine import num_cores
 from iconoclip.record import Record
 from retrieval.answers import Completed, Explanation, Facets, Hit, Item, NotationSuggestion, Results, Status
 from retrieval.backends.interface import Mask, Vectors
@@ -28,7 +30,7 @@ from retrieval.query.partly import partly_matched
 from retrieval.query.ranking import Cursor, Entry, query_digest
 from retrieval.query.read_back import hints_of, read_query
 from retrieval.query.spelling import spelling_of
-from retrieval.query.vector import QueryVector, query_vector
+from retrieval.query.vector import Model, QueryVector, TextAhead, query_vector
 from retrieval.query.whole_set import WholeSet, collect
 from retrieval.questions import Filters, Query
 
@@ -43,6 +45,7 @@ class SearchEngine:
 
     def __init__(self, refresher: ViewRefresher, model: LazyModel) -> None:
         self._refresher, self._model = refresher, model
+        self._pool = ThreadPoolExecutor(num_cores(), thread_name_prefix="text")
 
     @classmethod
     def open(
@@ -105,10 +108,12 @@ class SearchEngine:
         ]
         return Results(
             hits=tuple(hits),
-            total=int(found.shown_N.sum()),
+            total=int(np.count_nonzero(found.shown_N)),
             total_is_exact=found.matching.is_exact,
-            num_by_words=int((found.shown_N & found.matching.by_words_N).sum()),
-            num_possibly=None if found.certain_N is None else int((found.shown_N & ~found.certain_N).sum()),
+            num_by_words=int(np.count_nonzero(found.shown_N & found.matching.by_words_N)),
+            num_possibly=None
+            if found.certain_N is None
+            else int(np.count_nonzero(found.shown_N & ~found.certain_N)),
             is_ranked=found.is_ranked,
             next_cursor=page.cursor(query_digest(query)),
             matches_well=found.matches_well,
@@ -131,7 +136,14 @@ class SearchEngine:
         return collect(self._found(unfolded, view), limit, self._is_served)
 
     def _found(self, query: Query, view: IndexView, cursor: Cursor | None = None) -> Found:
-        return Found(view, query, lambda part: self._query_vector(part, view), cursor)
+        return Found(view, query, lambda part: self._encoding(part, view), cursor)
+
+    def _encoding(self, query: Query, view: IndexView) -> Callable[[Query], QueryVector | None]:
+        """Begin to encode the text of a query if its words are looked up meanwhile."""
+        model: Model = self._model
+        if query.text and query.mode == "hybrid" and num_cores() > 1:
+            model = TextAhead(model, self._pool, query.text)
+        return lambda searched: self._query_vector(searched, view, model)
 
     def _is_served(self, key: str) -> bool:
         return self._refresher.current().row_of(key) is not None
@@ -297,6 +309,7 @@ class SearchEngine:
 
     def close(self) -> None:
         """Close every file that the index has open."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self._refresher.close()
 
     def __enter__(self) -> SearchEngine:
@@ -328,7 +341,7 @@ class SearchEngine:
             raise no_such_item(record.key)
         return record
 
-    def _query_vector(self, query: Query, view: IndexView) -> QueryVector | None:
+    def _query_vector(self, query: Query, view: IndexView, model: Model) -> QueryVector | None:
         def vector_of(key: str) -> Vectors:
             row = self._row(view, key)
             # An item that must not appear must not be used in a query either: its neighbours would reveal it.
@@ -341,7 +354,7 @@ class SearchEngine:
 
         return query_vector(
             query,
-            model=self._model,
+            model=model,
             item_vector=vector_of,
             item_image=image_of,
             statistics=view.sealed.statistics,

@@ -41,6 +41,10 @@ class VectorBackend(Protocol):
         """The vectors of the given rows, float32 [len(rows), D], in that order."""
         ...
 
+    def cosines(self, rows: Rows, query_D: Vectors) -> Vectors:
+        """The inner products of the given rows with a unit vector, float32 [len(rows)], in that order."""
+        ...
+
     def close(self) -> None:
         """Close all files and connections."""
         ...

@@ -29,6 +29,10 @@ class NoVectors:
         """An empty array; `rows` must be empty."""
         return np.zeros((len(rows), self._dimension), np.float32)
 
+    def cosines(self, rows: Rows, query_D: Vectors) -> Vectors:
+        """An empty array; `rows` must be empty."""
+        return np.zeros(len(rows), np.float32)
+
     def close(self) -> None:
         """Do nothing: no file is open."""
 
@@ -64,6 +68,16 @@ class Overlay:
         out = np.empty((len(rows), self._added_MD.shape[1]), np.float32)
         out[is_sealed] = self._sealed.vectors(rows[is_sealed])
         out[~is_sealed] = self._added_MD[rows[~is_sealed] - len(self._sealed)]
+        return out
+
+    def cosines(self, rows: Rows, query_D: Vectors) -> Vectors:
+        """The inner products of rows of both parts with a unit vector."""
+        is_sealed = rows < len(self._sealed)
+        if is_sealed.all():
+            return self._sealed.cosines(rows, query_D)
+        out = np.empty(len(rows), np.float32)
+        out[is_sealed] = self._sealed.cosines(rows[is_sealed], query_D)
+        out[~is_sealed] = self._added_MD[rows[~is_sealed] - len(self._sealed)] @ query_D
         return out
 
     def close(self) -> None:

@@ -15,10 +15,13 @@ inputs of a matrix.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from retrieval.encode.text_graph import TextGraph
 
 
 class TextTower:
@@ -35,15 +38,16 @@ class TextTower:
         self._eos_id: Any = getattr(model, "text_eos_id", getattr(self._tower, "eos_id", None))
         self._ends_at_the_largest = pool == "argmax"
         self._is_plain = _is_plain_causal(self._tower) and pool in ("argmax", "eos")
-        self._graph: Any = None
+        self.graph: TextGraph | None = None
 
-    def prepare_for_queries(self) -> None:
-        """Pack the matrices for texts of one query each, if the tower gains from it."""
+    def graph_for_queries(self) -> TextGraph | None:
+        """The blocks with packed matrices, for texts of one query each; None if the tower does not gain from
+        it. Set `graph` to use it.
+        """
         # Imported here: only a service needs onnxruntime.
         from retrieval.encode.text_graph import TextGraph, fits
 
-        if self._is_plain and fits(self._tower):
-            self._graph = TextGraph(self._tower)
+        return TextGraph(self._tower) if self._is_plain and fits(self._tower) else None
 
     def __call__(self, tokens_BL: torch.Tensor, *, is_query: bool = False) -> torch.Tensor:
         """Text features [B, D], not normalised. In a causal tower, padding after the last token is left out,
@@ -57,9 +61,10 @@ class TextTower:
             ends_B = tokens_BL.argmax(-1)
         else:
             ends_B = tokens_BL.eq(self._eos_id).int().argmax(-1)
-        if is_query and self._graph is not None:
-            last = [self._last_token(tokens_BL[row, : end + 1]) for row, end in enumerate(ends_B.tolist())]
-            pooled_BD = tower.ln_final(torch.cat(last))
+        if is_query and self.graph is not None:
+            ends = enumerate(ends_B.tolist())
+            last = [self._last_token(tokens_BL[row, : end + 1], self.graph) for row, end in ends]
+            pooled_BD = tower.ln_final(torch.cat(last).to(tower.positional_embedding.dtype))
         else:
             length = int(ends_B.max()) + 1
             x_BLD = tower.token_embedding(tokens_BL[:, :length]) + tower.positional_embedding[:length]
@@ -71,10 +76,10 @@ class TextTower:
             return pooled_BD  # type: ignore[no-any-return]
         return projection(pooled_BD) if callable(projection) else pooled_BD @ projection  # type: ignore[no-any-return]
 
-    def _last_token(self, tokens_L: torch.Tensor) -> torch.Tensor:
+    def _last_token(self, tokens_L: torch.Tensor, graph: TextGraph) -> torch.Tensor:
         tower, length = self._tower, len(tokens_L)
         x_LD = tower.token_embedding(tokens_L) + tower.positional_embedding[:length]
-        return self._graph(x_LD, tower.attn_mask[:length, :length])  # type: ignore[no-any-return]
+        return graph(x_LD.float(), tower.attn_mask[:length, :length].float())
 
 
 def _is_plain_causal(tower: Any) -> bool:

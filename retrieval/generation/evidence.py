@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.generation.word_index import close_pair, is_close
+from retrieval.generation.close_words import close_pairs
 from retrieval.generation.word_lookup import (
     MAX_ROWS_READ,
     Lookup,
@@ -245,6 +245,12 @@ def _bits(held_WM: Mask) -> Bits:
     return bits_M
 
 
+def _num_bits(bits_M: Bits) -> Floats:
+    """The number of bits that are set. numpy 1 has no function for it."""
+    bytes_M4 = np.ascontiguousarray(bits_M).view(np.uint8).reshape(-1, 4)
+    return np.asarray(np.unpackbits(bytes_M4, axis=1).sum(axis=1), np.float32)
+
+
 def _complete(words: Sequence[Word], needed_W: Mask) -> int:
     needed = (word for word, is_needed in zip(words, needed_W, strict=True) if is_needed)
     return sum(1 << number for number, word in enumerate(needed) if word.is_complete)
@@ -256,6 +262,9 @@ def _weight(word: Word, num_items: int) -> float:
 
 def _is_name(source: WordSource, word: Word) -> bool:
     if not word.num or word.num > MAX_ROWS_READ or word.mask_N is not None:
+        return False
+    most = source.most_named(word.terms)
+    if most is not None and most < NAME_SHARE * word.num:
         return False
     return len(source.rows_with(word.terms, "creators")) >= NAME_SHARE * word.num
 
@@ -273,17 +282,13 @@ def _closeness(
     if not pairs:
         return np.zeros(len(rows), np.float32)
     held_PM = np.stack([held_WM[number_of[one]] & held_WM[number_of[other]] for one, other in pairs])
-    patterns = [close_pair(found[one].terms, found[other].terms) for one, other in pairs]
     num_M = held_PM.sum(axis=0)
     best = np.flatnonzero(num_M)
     best = best[np.argsort(-num_M[best], kind="stable")[:MAX_ROWS_COMPARED]]
-    texts = source.texts(rows[best].tolist())
-    close_C = np.zeros(len(best), np.float32)
-    for pattern, held_M in zip(patterns, held_PM, strict=True):
-        held_C = held_M[best]
-        close_C[held_C] += [is_close(text, pattern) for text in compress(texts, held_C.tolist())]
+    terms = [(found[one].terms, found[other].terms) for one, other in pairs]
+    close_C = close_pairs(source.texts(rows[best].tolist()), terms) & _bits(held_PM[:, best])
     close_M = np.zeros(len(rows), np.float32)
-    close_M[best] = close_C / (len(words) - 1)
+    close_M[best] = _num_bits(close_C) / (len(words) - 1)
     return close_M
 
 

@@ -8,6 +8,7 @@ texts     the words of title and captions in their order, with commas between cl
           a query are close to each other in an item
 variants  words that belong together (retrieval.generation.word_forms)
 frequent  words that more than a few items have, and the number of these items
+frequent_rows  the rows of still more frequent words (retrieval.generation.postings)
 spellings words of every column that may be searched instead of a misspelt one, and the number of items that
           have them. An index without this table knows only the words of its captions.
 settings  `version`: 2. An index without this table was written by FTS5's own tokenizer, without variants and
@@ -31,6 +32,8 @@ from rapidfuzz.distance import OSA
 
 from iconoclip.record import Record
 from retrieval import iconography
+from retrieval.generation import postings
+from retrieval.generation.postings import Postings
 from retrieval.generation.word_forms import MAX_TERMS_OF_KEY, modern, stem_keys, variants
 from retrieval.words import tokens
 
@@ -154,25 +157,24 @@ class WordWriter:
         )
         languages = ",".join(sorted(self._words))
         connection.execute("INSERT INTO settings VALUES ('languages', ?)", (languages,))
+        write_postings(connection)
+
+
+def write_postings(connection: sqlite3.Connection) -> None:
+    """Write the rows of frequent words, for a catalogue whose words are complete."""
+    num_rows = connection.execute("SELECT coalesce(max(row) + 1, 0) FROM texts").fetchone()[0]
+    least = max(FREQUENT_MIN, int(postings.LEAST_SHARE * num_rows))
+    frequent = connection.execute("SELECT term FROM frequent WHERE num_items > ?", (least,)).fetchall()
+    words = WordIndex(connection.execute, num_rows)
+    postings.write(connection, num_rows, (term for (term,) in frequent), words.rows_with)
 
 
 def clauses_of(record: Record) -> str:
-    """The words of all captions in their order, with commas between clauses and at both ends."""
+    """The words of all captions in their order, with commas between clauses and at both ends
+    (retrieval.generation.close_words).
+    """
     parts = [part for caption in record.captions for part in _CLAUSE_ENDS.split(caption.text)]
     return f" , {' , '.join(words for part in parts if (words := _split(part)))} , "
-
-
-def is_close(text: str, pair: re.Pattern[str]) -> bool:
-    """Whether a pair of words is close together in the text of `clauses_of`."""
-    return pair.search(text) is not None
-
-
-def close_pair(left: Sequence[str], right: Sequence[str]) -> re.Pattern[str]:
-    """A pattern for one of some words followed by one of others in the same clause, with at most one word
-    between them.
-    """
-    first, second = ("|".join(map(re.escape, terms)) for terms in (left, right))
-    return re.compile(rf" (?:{first})(?: [^ ,]+)? (?:{second}) ")
 
 
 @lru_cache(maxsize=4_096)
@@ -235,6 +237,7 @@ class WordIndex:
         self._languages = tuple(settings.get("languages", "").split(","))
         self._has_spellings = "spellings" in tables
         self._spelled: dict[int, dict[str, int]] | None = None
+        self._postings = Postings(run, num_items) if postings.TABLE in tables else None
 
     def num_with(self, word: str) -> int:
         """About how many items have a word: exact above 200, otherwise at most 200."""
@@ -242,12 +245,33 @@ class WordIndex:
 
     def rows_with(self, terms: Sequence[str], column: str | None = None, limit: int = -1) -> Rows:
         """The rows that have any of the words, in a column or anywhere, in row order."""
+        if column is None and self._has_postings(terms):
+            rows = np.flatnonzero(self._mask_of(terms))
+            return rows if limit < 0 else rows[:limit]
         where = f"{{{column}}} : " if column and not (self.is_old and column == "facts") else ""
         return self._rows(where + f"({_any(terms)})", limit)
 
-    def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows:
-        """The rows that have a word of every group."""
-        return self._rows(" AND ".join(f"({_any(terms)})" for terms in groups), limit)
+    def rows_with_both(self, left: Sequence[str], right: Sequence[str], of_left: Rows | None = None) -> Rows:
+        """The rows that have a word of both groups; `of_left` are those of the first group, if known."""
+        if not self._has_postings(right):
+            return self._rows(f"({_any(left)}) AND ({_any(right)})", -1)
+        of_left = self.rows_with(left) if of_left is None else of_left
+        return of_left[self._mask_of(right)[of_left]]
+
+    def most_named(self, terms: Sequence[str]) -> int | None:
+        """How many items have one of the words in a maker's name, at most; None if that is not known."""
+        return self._postings.most_named(terms) if self._postings else None
+
+    def _has_postings(self, terms: Sequence[str]) -> bool:
+        return self._postings is not None and any(term in self._postings for term in terms)
+
+    def _mask_of(self, terms: Sequence[str]) -> npt.NDArray[np.bool_]:
+        assert self._postings is not None
+        has_N = np.zeros(self.num_items, bool)
+        self._postings.add_to(has_N, (term for term in terms if term in self._postings))
+        if others := [term for term in terms if term not in self._postings]:
+            has_N[self._rows(_any(others), -1)] = True
+        return has_N
 
     def rows_with_phrase(self, words: Sequence[str], column: str | None = None) -> Rows:
         """The rows that have the words one after the other in one text, in a column or anywhere."""

@@ -37,8 +37,11 @@ class WordSource(Protocol):
     def rows_with(self, terms: Sequence[str], column: str | None = None, limit: int = -1) -> Rows:
         """The rows that have any of the words, in a column or anywhere, in row order."""
 
-    def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows:
-        """The rows that have a word of every group."""
+    def rows_with_both(self, left: Sequence[str], right: Sequence[str], of_left: Rows | None = None) -> Rows:
+        """The rows that have a word of both groups; `of_left` are those of the first group, if known."""
+
+    def most_named(self, terms: Sequence[str]) -> int | None:
+        """How many items have one of the words in a maker's name, at most; None if that is not known."""
 
     def texts(self, rows: Sequence[int]) -> list[str]:
         """The words of the captions of some rows, in their order."""
@@ -141,7 +144,9 @@ class Lookup:
 
 def read_rows(source: WordSource, words: Iterable[Word]) -> None:
     """Read the rows of frequent words: completely, or among the rows of the rarer ones."""
-    num_read, terms_read = 0, list[str]()
+    num_read, terms_read, rows_read = 0, list[str](), list[Rows]()
+    known: Rows | None = None
+    is_complete = True
     for word in sorted(words, key=lambda word: word.num):
         if word.rows is None:
             if not terms_read:
@@ -150,12 +155,17 @@ def read_rows(source: WordSource, words: Iterable[Word]) -> None:
             elif num_read + word.num <= MAX_ROWS_READ:
                 word.rows = source.rows_with(word.terms)
             else:
-                word.rows = source.rows_with_all([terms_read, word.terms])
+                if known is None and is_complete:
+                    known = united(rows_read, source.num_items)
+                word.rows = source.rows_with_both(terms_read, word.terms, known)
                 word.is_complete = False
                 continue
+        is_complete &= word.is_complete
         if len(word.rows):
             num_read += len(word.rows)
             terms_read += word.terms
+            rows_read.append(word.rows)
+            known = None
 
 
 def united(several: Iterable[Rows], num_items: int) -> Rows:

@@ -300,7 +300,7 @@ class IndexView:
         """How many rows of a mask may be shown."""
         if mask_N is None:
             return self.num_rows - len(self.withdrawn)
-        return int(mask_N.sum()) - sum(bool(mask_N[row]) for row in self.withdrawn)
+        return int(np.count_nonzero(mask_N)) - sum(bool(mask_N[row]) for row in self.withdrawn)
 
     def group_rows(self, row: int, limit: int) -> list[int]:
         """Other rows of the same group that may be shown."""

@@ -39,9 +39,15 @@ class ViewWords:
         """The rows that have any of the words, in a column or anywhere."""
         return self._joined(self._sealed.rows_with(terms, column, limit), [terms], column)
 
-    def rows_with_all(self, groups: Sequence[Sequence[str]], limit: int = -1) -> Rows:
-        """The rows that have a word of every group."""
-        return self._joined(self._sealed.rows_with_all(groups, limit), groups)
+    def rows_with_both(self, left: Sequence[str], right: Sequence[str], of_left: Rows | None = None) -> Rows:
+        """The rows that have a word of both groups; `of_left` are those of the first group, if known."""
+        known = None if of_left is None else of_left[of_left < self._num_sealed]
+        return self._joined(self._sealed.rows_with_both(left, right, known), [left, right])
+
+    def most_named(self, terms: Sequence[str]) -> int | None:
+        """How many items have one of the words in a maker's name, at most; None if that is not known."""
+        most = self._sealed.most_named(terms)
+        return None if most is None else most + self.num_items - self._num_sealed
 
     def rows_with_phrase(self, words: Sequence[str]) -> Rows:
         """The rows that have the words one after the other in one of their texts."""

@@ -38,6 +38,7 @@ NUM_DIVERSIFIED = 200
 SORTED_STEP = 200
 # Items of one name that are compared with what was typed, letter by letter.
 MAX_COMPARED = 50
+VectorOf = Callable[[Query], Callable[[Query], QueryVector | None]]
 
 
 class Found:
@@ -46,7 +47,8 @@ class Found:
     Args:
         view: the view to read.
         query: the query.
-        vector_of: makes the vector of a query with at most one text.
+        vector_of: begins to encode the text of a query with at most one, and returns what makes the vector of
+            this query, or of the same one with other words.
         cursor: the position where an earlier page of the same query ended.
     """
 
@@ -54,7 +56,7 @@ class Found:
         self,
         view: IndexView,
         query: Query,
-        vector_of: Callable[[Query], QueryVector | None],
+        vector_of: VectorOf,
         cursor: Cursor | None = None,
     ) -> None:
         self.view, self.query, self._cursor = view, query, cursor
@@ -71,13 +73,12 @@ class Found:
         self.hints = tuple(dict.fromkeys([*self.parsed.hints, *narrowing.hints, *unknown]))
         self._reading = Reading(view, query, self.entries, cursor)
 
-    def _order(
-        self, branch: Branch, vector_of: Callable[[Query], QueryVector | None], mask_N: Mask | None
-    ) -> Order:
+    def _order(self, branch: Branch, vector_of: VectorOf, mask_N: Mask | None) -> Order:
         typed = self.query.model_copy(update={"text": branch.text})
+        encoded = vector_of(typed)
         wording = worded(self.view, typed)
         query = typed.model_copy(update={"text": wording.text})
-        return Order(self.view, query, wording.words, vector_of(query), mask_N, self._cursor)
+        return Order(self.view, query, wording.words, encoded(query), mask_N, self._cursor)
 
     def _parsed(self, query: Query) -> Parsed:
         text = query.text or ""
@@ -144,7 +145,7 @@ class Found:
 
     def matches(self) -> Iterator[Entry]:
         """The entries that match, in order."""
-        left = int(self.shown_N.sum())
+        left = int(np.count_nonzero(self.shown_N))
         for entry in self._reading.shown() if left else ():
             if self.shown_N[entry.row]:
                 yield entry

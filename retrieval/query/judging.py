@@ -27,15 +27,32 @@ NO_CLAIM = 0.5
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What is said of some pictures, float32 [C] each: the cosines to the query's vector, the likelihoods of
+    a match, and the likelihoods of being what is not wanted.
+    """
+
+    cosines: Vectors
+    likelihoods: Vectors
+    penalties: Vectors
+
+
+@dataclass(frozen=True)
 class PictureJudge:
     """Judges the pictures of one query with a vector."""
 
     view: IndexView
     wanted: QueryVector
 
-    def likelihoods(self, vectors_CD: Vectors) -> Vectors:
-        """The likelihood of each of the vectors, 0 to 1."""
-        return self._mean(self.wanted.wanted, vectors_CD)
+    def judged(self, rows: Rows) -> Judged:
+        """The cosines and likelihoods of the pictures of rows."""
+        backend, part = self.view.backend, self.only_part
+        if part is not None:
+            cosines_C = backend.cosines(rows, self.wanted.vector)
+            return Judged(cosines_C, self.of_cosines(part, cosines_C), np.zeros(len(rows), np.float32))
+        vectors_CD = backend.vectors(rows)
+        likelihoods_C = self._mean(self.wanted.wanted, vectors_CD)
+        return Judged(vectors_CD @ self.wanted.vector, likelihoods_C, self._penalties(vectors_CD))
 
     @property
     def only_part(self) -> QueryPart | None:
@@ -54,7 +71,7 @@ class PictureJudge:
     def _calibrated(self) -> tuple[Calibration | None, Statistics]:
         return self.view.sealed.manifest.calibration, self.view.sealed.statistics
 
-    def penalties(self, vectors_CD: Vectors) -> Vectors:
+    def _penalties(self, vectors_CD: Vectors) -> Vectors:
         """The likelihood that each of the vectors is what is not wanted."""
         unwanted = [part for part in self.wanted.parts if part.weight < 0]
         if not unwanted:

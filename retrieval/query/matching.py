@@ -148,7 +148,7 @@ class Matcher:
             nearest = float(self._cosines(words.rows, 1)[1][0])
         least_M[np.isin(words.rows, list(self.captions))] = -np.inf
         chosen_M = self._first(least_M) & (least_M <= nearest + ROUNDING)
-        return self._cosines(words.rows[chosen_M], int(chosen_M.sum()))
+        return self._cosines(words.rows[chosen_M], int(np.count_nonzero(chosen_M)))
 
     @staticmethod
     def _first(keys_M: npt.NDArray[np.floating]) -> Mask:
@@ -167,10 +167,10 @@ class Matcher:
     def _judged(self, words: WordEvidence, has_called: bool) -> Vectors:
         """The likelihood of items from their words and pictures."""
         assert self.judge is not None
-        vectors_CD = self.view.backend.vectors(words.rows)
-        by_picture_C = self._with_captions(words.rows, self.judge.likelihoods(vectors_CD))
+        judged = self.judge.judged(words.rows)
+        by_picture_C = self._with_captions(words.rows, judged.likelihoods)
         scores_C = combined(self.relevance, words.among_called(has_called), by_picture_C)
-        return np.asarray(scores_C * (1 - self.judge.penalties(vectors_CD)), np.float32)
+        return np.asarray(scores_C * (1 - judged.penalties), np.float32)
 
     def _with_captions(self, rows: Rows, by_picture_C: Vectors) -> Vectors:
         return np.asarray(1 - (1 - by_picture_C) * (1 - captions_of(rows, self.captions)), np.float32)

@@ -145,14 +145,13 @@ class Order:
         """Rows, which ascend, as an order; `near` are those that are near by meaning."""
         assert self._wanted is not None
         assert self._judge is not None
-        vectors_CD = self._view.backend.vectors(rows)
-        cosines_C = vectors_CD @ self._wanted.vector
-        by_picture_C = self._judge.likelihoods(vectors_CD)
+        judged = self._judge.judged(rows)
+        cosines_C, by_picture_C = judged.cosines, judged.likelihoods
         by_caption_C = captions_of(rows, self._captions)
         words, has_words_C = self.words.about(rows)
         scores_C = combined(self._relevance, words, 1 - (1 - by_picture_C) * (1 - by_caption_C))
         if self._judge.has_unwanted:
-            scores_C = self._without_unwanted(scores_C, vectors_CD)
+            scores_C = self._without_unwanted(scores_C, judged.penalties)
         order = np.lexsort((rows, -cosines_C, -scores_C))
         if self._judge.has_unwanted and not self.asks_for_words:
             # A query with weighted examples is ordered by their weighted sum. Words have no such sum.
@@ -168,15 +167,14 @@ class Order:
             cosines=cosines_C[order],
         )
 
-    def _without_unwanted(self, scores_C: Vectors, vectors_CD: Vectors) -> Vectors:
+    def _without_unwanted(self, scores_C: Vectors, penalties_C: Vectors) -> Vectors:
         """The likelihood that items match and are not what is unwanted. Without a wanted part, nothing can be
         claimed, and the cosine alone orders.
         """
         assert self._wanted is not None
-        assert self._judge is not None
         if not (self._wanted.wanted or self.asks_for_words):
             return scores_C
-        return np.asarray(scores_C * (1 - self._judge.penalties(vectors_CD)), np.float32)
+        return np.asarray(scores_C * (1 - penalties_C), np.float32)
 
     def _best_shown(self) -> Entry | None:
         hidden = self._view.withdrawn | self._example_rows()

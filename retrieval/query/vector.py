@@ -8,6 +8,7 @@ collection (retrieval.generation.calibration), and equal weights have equal effe
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +37,29 @@ class Model(Protocol):
     def image(self, data: bytes) -> Vectors:
         """The unit vector of an image file, float32 [D]."""
         ...
+
+
+class TextAhead:
+    """A model that encodes one text in another thread, while the caller looks up its words: both spend their
+    time outside of Python's lock.
+
+    Args:
+        model: the model.
+        pool: runs the encoding.
+        text: the text that will probably be needed; another one is encoded when it is asked for.
+    """
+
+    def __init__(self, model: Model, pool: Executor, text: str) -> None:
+        self._model, self._text = model, text
+        self._encoded = pool.submit(model.text, text)
+
+    def text(self, text: str) -> Vectors:
+        """The unit vector of a text, float32 [D]."""
+        return self._encoded.result() if text == self._text else self._model.text(text)
+
+    def image(self, data: bytes) -> Vectors:
+        """The unit vector of an image file, float32 [D]."""
+        return self._model.image(data)
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ def test_the_graph_of_a_query_gives_open_clips_own_features(
         torch.nn.init.normal_(block.attn.in_proj_bias)
         torch.nn.init.normal_(block.mlp.c_proj.bias)
     tower = TextTower(model)
-    tower.prepare_for_queries()
-    assert tower._graph is not None
+    tower.graph = tower.graph_for_queries()
+    assert tower.graph is not None
     tokens_BL = torch.tensor([[1, 9, *[0] * 10], [1, 2, 3, 4, 5, 9, *[0] * 6], [*range(1, 9), 1, 2, 3, 9]])
     with torch.inference_mode():
         for batch_BL in (tokens_BL, tokens_BL[1:2]):
