@@ -11,6 +11,7 @@ import pytest
 from iconoclip.embeddings import EmbeddingStore
 from iconoclip.errors import BadInput
 from iconoclip.shardset import ShardSet
+from retrieval.encode.modelloader import LazyModel
 from retrieval.engine import SearchEngine
 from retrieval.questions import Filters, Query, RegionOf, Weighted
 
@@ -82,6 +83,22 @@ class TestWords:
     )
     def test_nothing_typed_is_read_as_a_query_language(self, engine: SearchEngine, text: str) -> None:
         assert engine.search(Query(text=text, mode="keyword")).took_ms >= 0
+
+    @pytest.mark.parametrize(
+        ("text", "encoded"),
+        [("a red circle", ["a red circle"]), ("a red circel", ["a red circel", "a red circle"])],
+    )
+    def test_the_text_that_is_searched_is_encoded(
+        self, engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, text: str, encoded: list[str]
+    ) -> None:
+        texts: list[str] = []
+        text_of = LazyModel.text
+        monkeypatch.setattr(
+            LazyModel, "text", lambda self, text: (texts.append(text), text_of(self, text))[1]
+        )
+        found = engine.search(Query(text=text, k=5))
+        assert texts == encoded
+        assert found.hits == engine.search(Query(text=encoded[-1], k=5)).hits
 
     def test_unknown_words_match_nothing(self, engine: SearchEngine) -> None:
         results = engine.search(Query(text="xylophonist", mode="keyword"))

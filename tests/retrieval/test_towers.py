@@ -96,7 +96,13 @@ def test_the_graph_of_a_query_gives_open_clips_own_features(
         for batch_BL in (tokens_BL, tokens_BL[1:2]):
             ours = tower(batch_BL, is_query=True)
             torch.testing.assert_close(ours, model.encode_text(batch_BL), atol=1e-5, rtol=1e-4)
+        expected = model.encode_text(tokens_BL)
         assert not text_graph.fits(model.bfloat16())
+        # The graph was made before, and keeps its float32 weights.
+        short = TextTower(model)
+        short.graph = tower.graph
+        cosines = torch.nn.functional.cosine_similarity(short(tokens_BL, is_query=True).float(), expected)
+        assert cosines.min() > 0.999
 
 
 def test_float16_is_refused_on_a_processor(model: Path) -> None:
