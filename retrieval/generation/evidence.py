@@ -282,7 +282,7 @@ def _closeness(
     if not pairs:
         return np.zeros(len(rows), np.float32)
     held_PM = np.stack([held_WM[number_of[one]] & held_WM[number_of[other]] for one, other in pairs])
-    num_M = held_PM.sum(axis=0)
+    num_M = held_PM.sum(axis=0, dtype=np.int8)
     best = np.flatnonzero(num_M)
     best = best[np.argsort(-num_M[best], kind="stable")[:MAX_ROWS_COMPARED]]
     terms = [(found[one].terms, found[other].terms) for one, other in pairs]

@@ -22,6 +22,8 @@ Years = Callable[[str], "Mask | None"]
 # to the first limit, others as long as all together stay below the second; more frequent words are looked up
 # only in the items that have one of those.
 MAX_ROWS_OF_RAREST, MAX_ROWS_READ = 200_000, 30_000
+# Fewer rows are looked up one by one, without a bit for each row of the index.
+FEW_ROWS = 1_000
 # An old spelling may stand for several words of today.
 MAX_SPELLINGS = 8
 
@@ -178,6 +180,10 @@ def united(several: Iterable[Rows], num_items: int) -> Rows:
 
 def among(rows: Rows, others: Rows) -> Mask:
     """Which of the rows, which ascend, are among the others."""
+    if min(len(rows), len(others)) > FEW_ROWS:
+        has_N = np.zeros(max(int(rows[-1]), int(others.max())) + 1, bool)
+        has_N[others] = True
+        return has_N[rows]
     held_M = np.zeros(len(rows), bool)
     if len(rows) and len(others):
         place = np.searchsorted(rows, others)

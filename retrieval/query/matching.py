@@ -21,6 +21,7 @@ from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.manifest import Relevance
 from retrieval.generation.relevance import combined, least_log_odds
+from retrieval.generation.word_lookup import among
 from retrieval.live.view import IndexView
 from retrieval.query.judging import PictureJudge, captions_of
 from retrieval.query.ranking import Ranked
@@ -134,35 +135,39 @@ class Matcher:
         by_picture_C = self._with_captions(rows, self.judge.of_cosines(part, cosines_C))
         about, _ = words.about(rows)
         scores_C = combined(self.relevance, about.among_called(has_called), by_picture_C)
-        return np.isin(words.rows, rows[scores_C >= MIN_PROBABILITY])
+        return among(words.rows, rows[scores_C >= MIN_PROBABILITY])
 
     def _compared(self, words: WordEvidence, part: QueryPart, nearest: float | None) -> tuple[Rows, Vectors]:
         """The items whose pictures can make a difference, with the cosines of these."""
         assert self.judge is not None
-        cosines_C = self.compared.cosines_of(words.rows)
-        if cosines_C is not None:
-            return words.rows, cosines_C
+        cosines_M, is_known_M = self.compared.cosines_of(words.rows)
+        if is_known_M.all():
+            return words.rows, cosines_M
         # No picture is nearer than the nearest, so most items need not be compared.
         least_M = self.judge.least_cosines(part, least_log_odds(self.relevance, words))
         if nearest is None:
-            nearest = float(self._cosines(words.rows, 1)[1][0])
+            nearest = self._nearest(words.rows)
         least_M[np.isin(words.rows, list(self.captions))] = -np.inf
         chosen_M = self._first(least_M) & (least_M <= nearest + ROUNDING)
-        return self._cosines(words.rows[chosen_M], int(np.count_nonzero(chosen_M)))
+        new_M = chosen_M & ~is_known_M
+        cosines_M[new_M] = self.view.backend.cosines(words.rows[new_M], self.judge.wanted.vector)
+        return words.rows[chosen_M], cosines_M[chosen_M]
 
     @staticmethod
     def _first(keys_M: npt.NDArray[np.floating]) -> Mask:
         """The items with the lowest keys, as many as may be read."""
+        if len(keys_M) <= MAX_READ:
+            return np.ones(len(keys_M), bool)
         first_M = np.zeros(len(keys_M), bool)
         first_M[np.argsort(keys_M, kind="stable")[:MAX_READ]] = True
         return first_M
 
-    def _cosines(self, rows: Rows, num: int) -> tuple[Rows, Vectors]:
-        """Those of the rows with the nearest pictures, and their cosines."""
+    def _nearest(self, rows: Rows) -> float:
+        """The highest cosine of the rows' pictures."""
         assert self.judge is not None
         among_N = np.zeros(self.view.num_rows, bool)
         among_N[rows] = True
-        return self.view.backend.search(self.judge.wanted.vector, num, among_N)
+        return float(self.view.backend.search(self.judge.wanted.vector, 1, among_N)[1][0])
 
     def _judged(self, words: WordEvidence, has_called: bool) -> Vectors:
         """The likelihood of items from their words and pictures."""

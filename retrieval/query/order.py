@@ -18,6 +18,7 @@ from typing import cast
 import numpy as np
 
 from retrieval.backends.interface import Mask, Rows, Vectors
+from retrieval.faiss_index import top_order
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.relevance import DEFAULT, combined
@@ -122,7 +123,7 @@ class Order:
             return words.rows
         assert self._wanted is not None
         scores_M = combined(self._relevance, words, None)
-        best = words.rows[np.argsort(-scores_M, kind="stable")[:MAX_JUDGED]]
+        best = words.rows[top_order(scores_M, MAX_JUDGED)]
         among_N = np.zeros(self._view.num_rows, bool)
         among_N[words.rows[words.is_full] if words.is_full.any() else words.rows] = True
         near, _ = self._view.backend.search(self._wanted.vector, WINDOW, among_N)
