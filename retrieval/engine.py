@@ -341,7 +341,7 @@ class SearchEngine:
             raise no_such_item(record.key)
         return record
 
-    def _query_vector(self, query: Query, view: IndexView, model: Model) -> QueryVector | None:
+    def _query_vector(self, query: Query, view: IndexView, model: Model | None = None) -> QueryVector | None:
         def vector_of(key: str) -> Vectors:
             row = self._row(view, key)
             # An item that must not appear must not be used in a query either: its neighbours would reveal it.
@@ -354,7 +354,7 @@ class SearchEngine:
 
         return query_vector(
             query,
-            model=model,
+            model=model or self._model,
             item_vector=vector_of,
             item_image=image_of,
             statistics=view.sealed.statistics,
