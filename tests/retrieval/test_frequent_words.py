@@ -26,15 +26,17 @@ from .conftest import draw, record_of, samples_of
 
 JPEG = draw("red", "circle", 0)
 NUM_ITEMS = 300
-WORDS = ("lion", "lions", "rampant", "of", "the", "gules", "rose")
-# Of 300 items, these have 150, 60, 100, 200, 250, 20 and 3.
-STEPS = (2, 5, 3, 1.5, 1.2, 15, 100)
+# Each with the step between the items that have it; of 300 items, 1505 and roses are too rare to be bits.
+STEPS = {
+    **{"lion": 2, "lions": 5, "rampant": 3, "of": 1.5, "the": 1.2, "gules": 15, "rose": 14},
+    **{"roses": 97, "1505": 89},
+}
 
 
 def write_catalog(path: Path) -> None:
     writer = CatalogWriter(path)
     for row in range(NUM_ITEMS):
-        words = [word for word, step in zip(WORDS, STEPS, strict=True) if row % step < 1]
+        words = [word for word, step in STEPS.items() if row % step < 1]
         random.Random(row).shuffle(words)
         captions = (Caption(text=f"{' '.join(words)} n{row}", language="en", field="title", role="title"),)
         creators = ("Gules, Anna",) if row % 15 == 0 else ("Rampant, Ida",) if row % 30 == 3 else ()
@@ -58,11 +60,16 @@ def both(
     """The same catalogue with the rows of frequent words and without."""
     monkeypatch.setattr("retrieval.generation.word_index.FREQUENT_MIN", 10)
     monkeypatch.setattr("retrieval.generation.word_lookup.MAX_ROWS_READ", request.param)
-    monkeypatch.setattr("retrieval.generation.word_lookup.MAX_ROWS_OF_RAREST", 10 * request.param)
+    monkeypatch.setattr("retrieval.generation.word_lookup.MAX_ROWS_OF_RAREST", request.param + 30)
     for name in ("bits", "fts5"):
         write_catalog(tmp_path / name)
     without_bits(tmp_path / "fts5")
     return Catalog(tmp_path / "bits"), Catalog(tmp_path / "fts5")
+
+
+def made_in(word: str) -> postings.Mask | None:
+    """So many items that the year comes between `lion` and `the`."""
+    return np.arange(NUM_ITEMS) < 230 if word == "1505" else None
 
 
 @pytest.mark.parametrize(
@@ -76,10 +83,12 @@ def both(
         "the of",
         "n7 the",
         "zzz the",
+        "roses rampant",
+        "n7 lion 1505 the",
     ],
 )
 def test_evidence_is_that_of_the_full_text_index(both: tuple[Catalog, Catalog], text: str) -> None:
-    bits, fts5 = (evidence(catalog.words, text.split(), with_titles=True) for catalog in both)
+    bits, fts5 = (evidence(catalog.words, text.split(), years=made_in, with_titles=True) for catalog in both)
     assert len(fts5.rows)
     for name in WordEvidence.__dataclass_fields__:
         assert np.array_equal(getattr(bits, name), getattr(fts5, name)), name
