@@ -44,11 +44,18 @@ class PictureJudge:
     view: IndexView
     wanted: QueryVector
 
-    def judged(self, rows: Rows) -> Judged:
-        """The cosines and likelihoods of the pictures of rows."""
+    def judged(self, rows: Rows, known: Rows | None = None, known_C: Vectors | None = None) -> Judged:
+        """The cosines and likelihoods of pictures of rows, which ascend; `known_C` are the cosines of some
+        of them, which need not be read again.
+        """
         backend, part = self.view.backend, self.only_part
         if part is not None:
-            cosines_C = backend.cosines(rows, self.wanted.vector)
+            cosines_C = np.empty(len(rows), np.float32)
+            new_C = np.ones(len(rows), bool)
+            if known is not None and known_C is not None:
+                places = np.searchsorted(rows, known)
+                cosines_C[places], new_C[places] = known_C, False
+            cosines_C[new_C] = backend.cosines(rows[new_C], self.wanted.vector)
             return Judged(cosines_C, self.of_cosines(part, cosines_C), np.zeros(len(rows), np.float32))
         vectors_CD = backend.vectors(rows)
         likelihoods_C = self._mean(self.wanted.wanted, vectors_CD)

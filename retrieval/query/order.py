@@ -90,12 +90,10 @@ class Order:
         bounded_N[self._num_rows :] = False
         return bounded_N
 
-    def _near(self) -> Rows:
-        """The best rows by meaning."""
-        if self._wanted is None:
-            return np.zeros(0, np.int64)
-        found, _ = self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
-        return found
+    def _near(self) -> tuple[Rows, Vectors]:
+        """The best rows by meaning, and their cosines."""
+        assert self._wanted is not None
+        return self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
 
     # --- the window
     # ----------------------------------------------------------------------------------------------
@@ -104,11 +102,11 @@ class Order:
         """The window: every candidate with its likelihood, the likeliest first."""
         if self._wanted is None or self._judge is None:
             return self._by_words_alone()
-        near = self._near()
+        near, cosines_C = self._near()
         among_N = np.zeros(self._view.num_rows, bool)
         for rows in (near, np.fromiter(self._captions, np.int64), self._best_by_words()):
             among_N[rows] = True
-        return self._ranked(np.flatnonzero(among_N), near)
+        return self._ranked(np.flatnonzero(among_N), near, cosines_C)
 
     def _by_words_alone(self) -> Ranked:
         words = self.words
@@ -142,11 +140,13 @@ class Order:
         sample_S = self._view.captions.vectors(sample) @ text_D
         return dict(zip(rows, captions_by_chance(cosines_C, sample_S, num).tolist(), strict=True))
 
-    def _ranked(self, rows: Rows, near: Rows) -> Ranked:
-        """Rows, which ascend, as an order; `near` are those that are near by meaning."""
+    def _ranked(self, rows: Rows, near: Rows, near_C: Vectors | None = None) -> Ranked:
+        """Rows, which ascend, as an order; `near` are those that are near by meaning, with their cosines if
+        these are known.
+        """
         assert self._wanted is not None
         assert self._judge is not None
-        judged = self._judge.judged(rows)
+        judged = self._judge.judged(rows, near, near_C)
         cosines_C, by_picture_C = judged.cosines, judged.likelihoods
         by_caption_C = captions_of(rows, self._captions)
         words, has_words_C = self.words.about(rows)
