@@ -55,7 +55,10 @@ class TextAhead:
 
     def text(self, text: str) -> Vectors:
         """The unit vector of a text, float32 [D]."""
-        return self._encoded.result() if text == self._text else self._model.text(text)
+        if text == self._text:
+            return self._encoded.result()
+        self._encoded.cancel()
+        return self._model.text(text)
 
     def image(self, data: bytes) -> Vectors:
         """The unit vector of an image file, float32 [D]."""

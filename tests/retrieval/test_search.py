@@ -84,12 +84,9 @@ class TestWords:
     def test_nothing_typed_is_read_as_a_query_language(self, engine: SearchEngine, text: str) -> None:
         assert engine.search(Query(text=text, mode="keyword")).took_ms >= 0
 
-    @pytest.mark.parametrize(
-        ("text", "encoded"),
-        [("a red circle", ["a red circle"]), ("a red circel", ["a red circel", "a red circle"])],
-    )
+    @pytest.mark.parametrize(("text", "searched"), [("a red circle",) * 2, ("a red circel", "a red circle")])
     def test_the_text_that_is_searched_is_encoded(
-        self, engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, text: str, encoded: list[str]
+        self, engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, text: str, searched: str
     ) -> None:
         texts: list[str] = []
         text_of = LazyModel.text
@@ -97,8 +94,9 @@ class TestWords:
             LazyModel, "text", lambda self, text: (texts.append(text), text_of(self, text))[1]
         )
         found = engine.search(Query(text=text, k=5))
-        assert texts == encoded
-        assert found.hits == engine.search(Query(text=encoded[-1], k=5)).hits
+        # A misspelt text may be encoded too, in another thread.
+        assert [each for each in texts if each == searched or text == searched] == [searched]
+        assert found.hits == engine.search(Query(text=searched, k=5)).hits
 
     def test_unknown_words_match_nothing(self, engine: SearchEngine) -> None:
         results = engine.search(Query(text="xylophonist", mode="keyword"))
