@@ -34,7 +34,7 @@ _LEVEL = 1
 
 
 def packed(rows: Rows, num_rows: int) -> bytes:
-    """Rows as bits."""
+    """A bit for each row of the index, compressed where that halves them."""
     has_N = np.zeros(num_rows, bool)
     has_N[rows] = True
     plain = np.packbits(has_N, bitorder="little").tobytes()
