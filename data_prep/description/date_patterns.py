@@ -16,7 +16,7 @@ def any_of(alternatives: Iterable[str]) -> str:
     return "(?:" + "|".join(re.escape(word) for word in sorted(alternatives, key=len, reverse=True)) + ")"
 
 
-_CIRCA = rf"(?P<circa>{any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?"
+MAYBE_CIRCA = rf"(?P<circa>{any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?"
 _YEAR = r"(?P<{0}>\d{{3,4}})(?P<{0}_doubt>\s*\?)?"
 _ROMAN_CENTURY = r"[ivx]{1,6}"
 _NUMBER = rf"(?:\d{{1,2}}|{_ROMAN_CENTURY})"
@@ -39,7 +39,7 @@ CENTURIES = (
         rf"(?<![\w.]){any_of(words.CENTURY_BEFORE)}\.?\s*(?:(?P<first>{_NUMBER})\s*{_JOIN}\s*)?(?P<last>{_NUMBER})(?!\w)"
     ),
 )
-BC_AFTER = re.compile(rf"\s*{any_of(words.BEFORE_CHRIST)}(?![a-z])")
+BC_AFTER = re.compile(rf"\s*\.?\s*{any_of(words.BEFORE_CHRIST)}(?!\w)")
 FRACTION = re.compile(
     rf"(?<!\w)(?P<ordinal>{any_of(words.ORDINALS)})\s*(?P<fraction>{any_of(words.FRACTIONS)})(?!\w)"
 )
@@ -60,17 +60,31 @@ MONTH = re.compile(
     r"(?:\s+(?P<late_day>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?:de\s+|del\s+)?(?P<year>\d{4})(?!\d)"
 )
 RANGE = re.compile(
-    rf"(?:{any_of(words.BETWEEN)}\s+)?{_CIRCA}{_YEAR.format('start')}\s*(?:{any_of(words.TO)})\s*"
+    rf"(?:{any_of(words.BETWEEN)}\s+)?{MAYBE_CIRCA}{_YEAR.format('start')}\s*(?:{any_of(words.TO)})\s*"
     rf"(?:{any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?(?P<end>\d{{1,4}})(?P<end_doubt>\s*\?)?(?!\d)"
 )
-ONE = re.compile(rf"{_CIRCA}{_YEAR.format('year')}{_BC}(?P<late_circa>\s*(?:circa|ca)\b\.?)?")
+ONE = re.compile(rf"{MAYBE_CIRCA}{_YEAR.format('year')}{_BC}(?P<late_circa>\s*(?:circa|ca)\b\.?)?")
 BOUND = re.compile(
-    rf"(?<!\w)(?:(?P<before>{any_of(words.BEFORE)})|(?P<after>{any_of(words.AFTER)}))\s+{_CIRCA}(?P<year>\d{{3,4}})(?!\d)"
+    rf"(?<!\w)(?:(?P<before>{any_of(words.BEFORE)})|(?P<after>{any_of(words.AFTER)}))\s+{MAYBE_CIRCA}(?P<year>\d{{3,4}})(?!\d)"
 )
 OR = re.compile(
-    rf"(?<!\d)(?P<year>\d{{3,4}})\s+(?:(?P<later>{any_of(words.OR_LATER)})|{any_of(words.OR_BEFORE)})(?!\w)"
+    rf"(?<!\d)(?P<year>\d{{3,4}})\s+(?:(?P<later>{any_of(words.OR_LATER)})|{any_of(words.OR_BEFORE)})(?!\w)(?!\s*\d)"
 )
 BC_YEAR = re.compile(rf"(?<!\d)(?P<year>\d{{1,4}})\s*(?P<bc>{any_of(words.BEFORE_CHRIST)})(?![a-z])")
+BC_RANGE = re.compile(
+    rf"(?<!\d)(?P<start>\d{{1,4}})\s*(?:{any_of(words.BEFORE_CHRIST)})?\.?\s*(?:{any_of(words.TO)})\s*"
+    rf"(?:{any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?(?P<end>\d{{1,4}})\s*{any_of(words.BEFORE_CHRIST)}(?!\w)"
+)
+BC_BOUND = re.compile(
+    rf"(?<!\w)(?:(?P<before>{any_of(words.BEFORE)})|(?P<after>{any_of(words.AFTER)}))\s+{MAYBE_CIRCA}(?P<year>\d{{1,4}})"
+    rf"\s*{any_of(words.BEFORE_CHRIST)}(?!\w)"
+)
+# From a time before Christ to one after: "31 BC - 14 AD".
+FROM_BC = re.compile(
+    rf"(?P<first>.{{1,60}}?(?<!\w){any_of(words.BEFORE_CHRIST)}\.?)\s*(?:{any_of(words.TO)})\s*"
+    rf"(?P<last>(?!.*(?<!\w){any_of(words.BEFORE_CHRIST)}(?!\w)).{{1,60}})"
+)
+AD_AFTER = re.compile(rf"(?<!\w){any_of(words.AFTER_CHRIST)}(?!\w)")
 ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
 REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
 LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")

@@ -40,6 +40,11 @@ _DECADE_OF_CENTURY = re.compile(
 )
 
 
+# Hungarian "1914-től", "1650-ig"; Turkish "1650'den önce": the case of the year is a suffix.
+_SINCE = re.compile(r"(?<!\d)(\d{3,4})(?:-t[őóõ]l|'?[dt][ae]n\s+(?:beri|itibaren))(?!\w)")
+_UNTIL = re.compile(r"(?<!\d)(\d{3,4})(?:-ig|'?[yn]?[ae]\s+(?:kadar|dek))(?!\w)")
+_BEFORE = re.compile(r"(?<!\d)(\d{3,4})'?[dt][ae]n\s+önce(?!\w)")
+_AFTER = re.compile(r"(?<!\d)(\d{3,4})'?[dt][ae]n\s+sonra(?!\w)")
 # "2.ª metade", "β' μισό"
 _ORDINAL_MARK = re.compile(r"(?<=\d)\.(?=[ªº])|(?<=\b[αβ])['΄ʹ’]")
 # "années 1890-1900", both of them decades.
@@ -53,6 +58,8 @@ def translated(text: str) -> str:
     if text.isascii() and not re.search(r"[a-z]", text):
         return text
     text = _ORDINAL_MARK.sub("", text)
+    for pattern, english in ((_SINCE, "since"), (_UNTIL, "until"), (_BEFORE, "before"), (_AFTER, "after")):
+        text = pattern.sub(rf"{english} \1", text)
     text = _DECADES_AFTER.sub(r"\1s to \2s", text)
     text = _SCRIBAL.sub(lambda match: f"{_PARTS_IN_LATIN[match['part']]} {match['number']} century", text)
     text = _CJK_CENTURY.sub(_century_of, text)

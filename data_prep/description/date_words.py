@@ -32,21 +32,50 @@ MONTHS = {
 CIRCA = (
     "circa", "ca", "c", "cca", "um", "gegen", "etwa", "wohl um", "wohl", "vers", "environ", "env",
     "vers l'an", "rond", "omstreeks", "ongeveer", "omstr", "about", "around", "approximately", "approx",
-    "probably", "possibly", "likely", "vermutlich", "wahrscheinlich", "verso", "hacia", "cerca de", "omkring",
+    "probably", "possibly", "likely", "vermutlich", "wahrscheinlich", "verso", "hacia", "cerca de",
+    "omkring",
     "omkr", "ungefähr", "probablement", "waarschijnlijk",
 )  # fmt: skip
 BEFORE = (
     "before", "prior to", "not after", "no later than", "until", "vor", "bis", "spätestens", "nicht nach",
     "avant", "jusqu'en", "jusqu'à", "au plus tard", "voor", "tot", "uiterlijk", "niet na", "prima del",
-    "ante", "antes de", "före",
+    "ante", "antes de", "före", "hasta", "fino al", "fino a", "entro il", "till och med", "t.o.m", "t.o.m.",
+    "indtil", "inntil", "bis zum", "jusqu'au", "jusque",
 )  # fmt: skip
 AFTER = (
     "after", "not before", "since", "from", "nach", "seit", "ab", "frühestens", "nicht vor", "après",
     "depuis", "à partir de", "na", "sinds", "vanaf", "niet voor", "dopo il", "dopo", "post", "después de",
-    "efter",
+    "efter", "desde", "a partir de", "a partire dal", "dal", "från", "från och med", "fr.o.m", "fr.o.m.",
+    "ab dem",
 )  # fmt: skip
-OR_LATER = ("or later", "oder später", "ou plus tard", "of later", "o dopo", "or after", "oder danach", "ff")
-OR_BEFORE = ("or earlier", "or before", "oder früher", "ou avant", "of eerder", "oder davor")
+# Those of them that include the century or decade they name.
+BEFORE_WITH_IT = frozenset(BEFORE) - {
+    "before", "prior to", "vor", "avant", "voor", "prima del", "ante", "antes de", "före",
+}  # fmt: skip
+AFTER_WITH_IT = frozenset(AFTER) - {
+    "after", "nach", "après", "na", "dopo il", "dopo", "post", "después de", "efter",
+}  # fmt: skip
+# "from the 18th century", "dal XV secolo": made in it.
+DATING_FROM = frozenset({"from", "dal", "från", "desde"})
+OR_LATER = (
+    "or later", "oder später", "ou plus tard", "of later", "o dopo", "or after", "oder danach", "ff",
+    "and later",
+    "and after", "onwards", "onward", "und später", "und danach", "et après", "et plus tard", "en later",
+    "e oltre",
+    "o posterior", "y después", "eller senere", "og senere", "eller senare", "och senare",
+)  # fmt: skip
+OR_BEFORE = (
+    "or earlier", "or before", "oder früher", "ou avant", "of eerder", "oder davor", "and earlier",
+    "and before",
+    "und früher", "o anterior", "o prima", "eller tidligere", "eller tidigare",
+)  # fmt: skip
+# The open end of a range in words: "1914 to present".
+NOW = (
+    "present", "the present", "today", "now", "date", "heute", "jetzt", "aujourd'hui", "présent",
+    "heden", "nu", "oggi",
+    "hoy", "actualidad", "presente", "hoje", "i dag", "idag", "dziś", "dnes", "настоящее время", "н.в",
+    "ma", "nykypäivä",
+)  # fmt: skip
 BETWEEN = (
     "between",
     "zwischen",
@@ -90,8 +119,10 @@ UNDATED = (
 # After the number: "18th century", "18. Jh.", "XVIIIe siècle", "18e eeuw".
 CENTURY = (
     "centuries", "century", "cent", "jahrhunderts", "jahrhundert", "jahrhunderte", "jhdts", "jhdt", "jhds",
-    "jhd", "jhs", "jh", "siècles", "siècle", "siecles", "siecle", "eeuw", "eeuws", "secolo", "secoli", "sec",
-    "siglo", "siglos", "século", "århundradet", "århundrade", "vuosisata", "wieku", "wiek", "století", "stol",
+    "jhd", "jhs", "jh", "siècles", "siècle", "siecles", "siecle", "eeuw", "eeuws", "secolo", "secoli",
+    "sec",
+    "siglo", "siglos", "século", "århundradet", "århundrade", "vuosisata", "wieku", "wiek", "století",
+    "stol",
     "sajand",
 )  # fmt: skip
 # Before the number: "secolo XV", "s. XVI".
@@ -114,6 +145,17 @@ CENTURY_BEFORE = (
 BEFORE_CHRIST = (
     "bce", "b.c.e", "bc", "b.c", "v. chr", "v.chr", "v chr", "vor christus", "av. j.-c", "av. j.c",
     "avant j.-c", "avant jésus-christ", "av jc", "a.c", "a. c", "a.c.n", "voor christus", "f.kr", "f. kr",
+    "av. j.-chr", "a. de c", "a.de c", "p.n.e", "p. n. e", "przed chr", "př. n. l", "př.n.l", "př. kr",
+    "pred kr",
+    "pr. kr", "pr.kr", "pr. n. št", "pr. n. l", "до н. э", "до н.э", "до н. е", "до н.е", "пр. хр",
+    "пр.хр", "пр. н. е",
+    "пр.н.е", "eaa", "ekr", "e.kr", "e.m.a", "e. m. a", "π.χ", "π. χ", "î.hr", "î. hr", "î.e.n", "î. e. n",
+)  # fmt: skip
+
+AFTER_CHRIST = (
+    "ad", "a.d", "ce", "c.e", "n. chr", "n.chr", "nach christus", "ap. j.-c", "apr. j.-c", "après j.-c",
+    "d.c", "d. c",
+    "na christus", "e.kr", "e. kr", "n.e", "n. e", "n. l", "po kr", "н. э", "н.э", "μ.χ",
 )  # fmt: skip
 
 # Part of a century: word -> first and last of its hundred years.
@@ -131,14 +173,16 @@ PARTS = {
 ORDINALS = {
     word: number
     for number, words in (
-        (1, "first 1st 1. 1 erste erster ersten erstes premier première 1re 1ère 1º 1ª 1er 1e 1ste"),
+        (1, "first 1st 1. 1 erste erster ersten erstes premier première 1re 1ère 1º 1ª 1a 1er 1e 1ste"),
         (1, "eerste prima"),
         (1, "primo primera i"),
         (2, "second 2nd 2. 2 zweite zweiter zweiten zweites deuxième"),
-        (2, "seconde 2nde 2e 2ème 2º 2ª 2de tweede seconda"),
+        (2, "seconde 2nde 2e 2ème 2º 2ª 2a 2de tweede seconda"),
         (2, "secondo segunda ii"),
-        (3, "third 3rd 3. 3 dritte dritter dritten drittes troisième 3e 3ème 3º 3ª derde terzo tercer iii"),
-        (4, "fourth 4th 4. 4 vierte vierter vierten viertes quatrième 4e 4ème 4º 4ª vierde quarto cuarto iv"),
+        (3, "third 3rd 3. 3 dritte dritter dritten drittes troisième 3e 3ème 3º 3ª 3a derde terzo tercer"),
+        (3, "iii"),
+        (4, "fourth 4th 4. 4 vierte vierter vierten viertes quatrième 4e 4ème 4º 4ª 4a vierde quarto cuarto"),
+        (4, "iv"),
         (-1, "last letzte letzter letzten letztes dernier dernière laatste ultimo último ultima"),
     )
     for word in words.split()

@@ -11,12 +11,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
 from data_prep.description.date_eras import without_eras
+from data_prep.description.date_open import open_period, open_range, open_year
+from data_prep.description.date_spans import Span, edtf_year, interval, since, until
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
 
@@ -29,15 +30,6 @@ _PLACEHOLDER = re.compile(r"\d{4}-01-01(?:[T ]|$)")
 # "AD 79", "1450 A.D."
 _AD = re.compile(r"(?<!\w)a\.?\s?d\.?\s+(\d{1,4})(?!\d)")
 _YEAR_AS_TIME = re.compile(r"(\d{4})-01-01[t ]00:00:00(?:\.0+)?(?:z|[+-]00:?00)?")
-
-
-@dataclass(frozen=True)
-class _Span:
-    """Years from `earliest` to `latest` (None: open) and how EDTF writes them."""
-
-    earliest: int | None
-    latest: int | None
-    edtf: str
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -92,15 +84,15 @@ def _without_copies(text: str) -> str:
     return text
 
 
-def _is_sound(span: _Span) -> bool:
+def _is_sound(span: Span) -> bool:
     years = [year for year in (span.earliest, span.latest) if year is not None]
     return all(-10_000 < year <= LAST_YEAR for year in years) and years == sorted(years)
 
 
-def _iso(text: str) -> _Span | None:
+def _iso(text: str) -> Span | None:
     """`1859-09-15`, `1859-09`, `1600/1650`. In catalogues, `1911-12` means two years and not a month."""
     if only_year := _YEAR_AS_TIME.fullmatch(text):
-        return _Span(int(only_year[1]), int(only_year[1]), only_year[1])
+        return Span(int(only_year[1]), int(only_year[1]), only_year[1])
     halves = [patterns.ISO.fullmatch(half.strip()) for half in text.split("/")]
     if len(halves) > 2 or not all(halves):
         return None
@@ -111,14 +103,14 @@ def _iso(text: str) -> _Span | None:
         return None
     years = [int(match[1]) for match in found]
     days = ["-".join(part for part in match.groups() if part) for match in found]
-    return _Span(years[0], years[-1], "/".join(dict.fromkeys(days)))
+    return Span(years[0], years[-1], "/".join(dict.fromkeys(days)))
 
 
 def _is_calendar(month: str | None, day: str | None) -> bool:
     return (month is None or 1 <= int(month) <= 12) and (day is None or 1 <= int(day) <= 31)
 
 
-def _unspecified(text: str) -> _Span | None:
+def _unspecified(text: str) -> Span | None:
     match = patterns.UNSPECIFIED.search(text)
     if match is None:
         return None
@@ -129,15 +121,15 @@ def _unspecified(text: str) -> _Span | None:
     if match["three"] and others:
         # "1789-[179.]"
         start = int(match["three"]) * 10
-        return _interval(min(start, *others), max(start + 9, *others))
+        return interval(min(start, *others), max(start + 9, *others))
     if match["digits"]:
         start = int(match["digits"]) * 100
-        return _Span(start, start + 99, f"{match['digits']}XX{doubt}")
+        return Span(start, start + 99, f"{match['digits']}XX{doubt}")
     start = int(match["three"]) * 10
-    return _Span(start, start + 9, f"{match['three']}X{doubt}")
+    return Span(start, start + 9, f"{match['three']}X{doubt}")
 
 
-def _century(text: str) -> _Span | None:
+def _century(text: str) -> Span | None:
     if match := patterns.SWEDISH_CENTURY.search(text):
         return _hundred(int(match["year"]) // 100 + 1, text)
     match = next((found for pattern in patterns.CENTURIES if (found := pattern.search(text))), None)
@@ -147,35 +139,40 @@ def _century(text: str) -> _Span | None:
     first = _number(match["first"]) if match["first"] else last
     if not 0 < first <= 21 or not 0 < last <= 21:
         return None
-    if patterns.BC_AFTER.match(text[match.end() :]):
-        return _interval(1 - max(first, last) * 100, -(min(first, last) - 1) * 100)
-    if first != last:
-        return _interval((first - 1) * 100, (last - 1) * 100 + 99)
     before, after = text[: match.start()], text[match.end() :]
-    return _hundred(last, before if _has_part(before) else after[:40])
+    is_bc = patterns.BC_AFTER.match(after) is not None
+    if first != last:
+        starts = sorted(_start(century, is_bc=is_bc) for century in (first, last))
+        return interval(starts[0], starts[1] + 99)
+    return _hundred(last, before if _has_part(before) else after[:40], is_bc=is_bc)
+
+
+def _start(century: int, *, is_bc: bool) -> int:
+    """First year of a century; the first before Christ is 100 BC to 1 BC, -99 to 0."""
+    return 1 - century * 100 if is_bc else (century - 1) * 100
 
 
 def _has_part(text: str) -> bool:
     return patterns.FRACTION.search(text) is not None or patterns.PART.search(text) is not None
 
 
-def _decade_in_century(text: str) -> _Span | None:
+def _decade_in_century(text: str) -> Span | None:
     """`lata 20. XX w.`, once it is in English: `20s 20th century`."""
     match = patterns.DECADE_IN_CENTURY.search(text)
     if match is None:
         return None
     start = (_number(match["century"] or match["late_century"]) - 1) * 100 + int(match["tens"])
-    return _Span(start, start + 9, f"{start // 10:03d}X")
+    return Span(start, start + 9, f"{start // 10:03d}X")
 
 
-def _two_centuries(text: str) -> _Span | None:
+def _two_centuries(text: str) -> Span | None:
     """`late 15th or early 16th century`, `přelom 15. a 16. století`: over the turn of a century."""
     if match := patterns.TURN_OF_ONE.search(text):
         year = (_number(match["century"]) - 1) * 100
-        return _interval(year - 10, year + 9) if 0 < year <= 2000 else None
+        return interval(year - 10, year + 9) if 0 < year <= 2000 else None
     if match := patterns.TURN.search(text):
         first, last = _number(match["first"]), _number(match["last"])
-        return _interval((first - 1) * 100 + 75, (last - 1) * 100 + 24) if 0 < first <= last <= 21 else None
+        return interval((first - 1) * 100 + 75, (last - 1) * 100 + 24) if 0 < first <= last <= 21 else None
     match = patterns.TWO_CENTURIES.search(text)
     if match is None:
         return None
@@ -183,23 +180,23 @@ def _two_centuries(text: str) -> _Span | None:
     if not 0 < first <= last <= 21:
         return None
     start = words.PARTS[match["part"]][0] if match["part"] else 0
-    return _interval((first - 1) * 100 + start, (last - 1) * 100 + words.PARTS[match["last_part"]][1])
+    return interval((first - 1) * 100 + start, (last - 1) * 100 + words.PARTS[match["last_part"]][1])
 
 
-def _hundred(century: int, modifiers: str) -> _Span:
-    """A century, or the part of it that the words before it name."""
-    start = (century - 1) * 100
+def _hundred(century: int, modifiers: str, *, is_bc: bool = False) -> Span:
+    """A century, or the part of it that the words before it name. Halves BC count forward in time too."""
+    start = _start(century, is_bc=is_bc)
     if match := patterns.FRACTION.search(modifiers):
         share = 100 / words.FRACTIONS[match["fraction"]]
         ordinal = words.ORDINALS[match["ordinal"]]
         position = words.FRACTIONS[match["fraction"]] - 1 if ordinal == -1 else ordinal - 1
         first, last = round(position * share), round((position + 1) * share) - 1
         if last < 100:
-            return _interval(start + first, start + last)
+            return interval(start + first, start + last)
     if match := patterns.PART.search(modifiers):
         first, last = words.PARTS[match["part"]]
-        return _interval(start + first, start + last)
-    return _Span(start, start + 99, f"{century - 1:02d}XX")
+        return interval(start + first, start + last)
+    return interval(start, start + 99) if is_bc else Span(start, start + 99, f"{century - 1:02d}XX")
 
 
 def _number(text: str) -> int:
@@ -214,27 +211,27 @@ def _roman(text: str) -> int:
     )
 
 
-def _decade(text: str) -> _Span | None:
+def _decade(text: str) -> Span | None:
     if match := patterns.DECADES.search(text):
         first = int(match["first"])
         last = int(match["last"]) if len(match["last"]) == 4 else first - first % 100 + int(match["last"])
-        return _interval(first, last + 9) if first < last else None
+        return interval(first, last + 9) if first < last else None
     match = patterns.DECADE.search(text)
     if match is None:
         return None
     year = int(match["before"] or match["year"])
     if others := patterns.LONE_YEAR.findall(text[: match.start()] + " " + text[match.end() :]):
-        return _interval(min(year, *map(int, others)), max(year + 9, *map(int, others)))
+        return interval(min(year, *map(int, others)), max(year + 9, *map(int, others)))
     if year % 100 == 0 and match["year"] and (text.startswith(match[0]) or _has_part(text[: match.start()])):
         return _hundred(year // 100 + 1, text[: match.start()])
     if part := patterns.PART.search(text[: match.start()]):
         first, last = words.PARTS[part["part"]]
         first, last = (0, 3) if first == 0 else (3, 6) if last < 75 else (6, 9)
-        return _interval(year + first, year + last)
-    return _Span(year, year + 9, f"{year // 10:03d}X")
+        return interval(year + first, year + last)
+    return Span(year, year + 9, f"{year // 10:03d}X")
 
 
-def _day(text: str) -> _Span | None:
+def _day(text: str) -> Span | None:
     """One or two days or months, with names of months or in figures."""
     found = [_of_month(match) for match in patterns.MONTH.finditer(text)]
     found += [day for match in patterns.NUMERIC.finditer(text) if (day := _in_figures(match))]
@@ -242,7 +239,7 @@ def _day(text: str) -> _Span | None:
         return None
     found.sort()
     years = [int(day[:4]) for day in found]
-    return _Span(years[0], years[-1], "/".join(dict.fromkeys(found)))
+    return Span(years[0], years[-1], "/".join(dict.fromkeys(found)))
 
 
 def _in_figures(match: re.Match[str]) -> str | None:
@@ -259,7 +256,7 @@ def _of_month(match: re.Match[str]) -> str:
     return f"{month}-{int(day):02d}" if day and 1 <= int(day) <= 31 else month
 
 
-def _range(text: str) -> _Span | None:
+def _range(text: str) -> Span | None:
     match = patterns.RANGE.fullmatch(text) or patterns.RANGE.search(text)
     if match is None or (match.start() and text[match.start() - 1].isdigit()):
         return None
@@ -271,60 +268,73 @@ def _range(text: str) -> _Span | None:
     if end < start:
         return None
     sign = "~" if match["circa"] else ""
-    first = f"{_edtf_year(start)}{sign or _doubt(match['start_doubt'])}"
-    last = f"{_edtf_year(end)}{sign or _doubt(match['end_doubt'])}"
-    return _Span(start, end, f"{first}/{last}")
+    first = f"{edtf_year(start)}{sign or _doubt(match['start_doubt'])}"
+    last = f"{edtf_year(end)}{sign or _doubt(match['end_doubt'])}"
+    return Span(start, end, f"{first}/{last}")
 
 
 def _doubt(found: str | None) -> str:
     return "?" if found else ""
 
 
-def _bound(text: str) -> _Span | None:
-    if match := patterns.OR.search(text):
-        year = int(match["year"])
-        return (
-            _Span(year, None, f"{_edtf_year(year)}/..")
-            if match["later"]
-            else _Span(None, year, f"../{_edtf_year(year)}")
-        )
-    match = patterns.BOUND.search(text)
-    if match is None or len(patterns.LONE_YEAR.findall(text)) > 1:
-        return None
-    year = int(match["year"])
-    return (
-        _Span(None, year, f"../{_edtf_year(year)}")
-        if match["before"]
-        else _Span(year, None, f"{_edtf_year(year)}/..")
-    )
-
-
-def _one(text: str) -> _Span | None:
+def _one(text: str) -> Span | None:
     match = patterns.ONE.fullmatch(text)
     if match is None:
         return None
     year = 1 - int(match["year"]) if match["bc"] else int(match["year"])
     sign = "~" if match["circa"] or match["late_circa"] else _doubt(match["year_doubt"])
-    return _Span(year, year, _edtf_year(year) + sign)
+    return Span(year, year, edtf_year(year) + sign)
 
 
-def _before_christ(text: str) -> _Span | None:
+def _span_from_bc(text: str) -> Span | None:
+    """`31 BC - 14 AD`, `2nd half 2nd century BC - 1st century AD`."""
+    match = patterns.FROM_BC.fullmatch(text)
+    if match is None:
+        return None
+    first, last = _century_or_year(match["first"]), _century_or_year(_without_ad(match["last"]))
+    if not first or not last or first.earliest is None or last.latest is None:
+        return None
+    return interval(first.earliest, last.latest)
+
+
+def _before_christ(text: str) -> Span | None:
+    """`500-450 BC`, `before 300 BC`, `50 v. Chr.`"""
+    if match := patterns.BC_RANGE.search(text):
+        return interval(1 - int(match["start"]), 1 - int(match["end"]))
+    if match := patterns.BC_BOUND.search(text):
+        year = 1 - int(match["year"])
+        return until(year) if match["before"] else since(year)
     years = [1 - int(match["year"]) for match in patterns.BC_YEAR.finditer(text)]
-    return _interval(min(years), max(years)) if years else None
+    return interval(min(years), max(years)) if years else None
 
 
-def _old_numerals(text: str) -> _Span | None:
+def _without_ad(text: str) -> str:
+    return patterns.AD_AFTER.sub("", text).strip(" .")
+
+
+def _century_or_year(text: str) -> Span | None:
+    if re.fullmatch(r"\d{1,4}", text):
+        return Span(int(text), int(text), edtf_year(int(text)))
+    return _century(text) or _one(text) or _before_christ(text)
+
+
+def _open_period(text: str) -> Span | None:
+    """`before the 16th century`, `nach dem 15. Jh.`"""
+    return open_period(text, lambda rest: _two_centuries(rest) or _century(rest) or _decade(rest))
+
+
+def _old_numerals(text: str) -> Span | None:
     """`M.DCC.XXXII`, and the years of the French Republic, which began in September 1792."""
     if patterns.ROMAN_YEAR.fullmatch(text):
         year = _roman(re.sub(r"[.\s]", "", text))
-        return _Span(year, year, _edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
+        return Span(year, year, edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
     match = patterns.REPUBLICAN.search(text)
     if match and 1 <= _number(match["year"]) <= 14 and not patterns.LONE_YEAR.search(text):
-        return _interval(1791 + _number(match["year"]), 1792 + _number(match["year"]))
+        return interval(1791 + _number(match["year"]), 1792 + _number(match["year"]))
     return None
 
 
-def _years_within(text: str) -> _Span | None:
+def _years_within(text: str) -> Span | None:
     """The years somewhere in a longer text, from the first to the last of them."""
     years = sorted(
         {int(year) for year in patterns.LONE_YEAR.findall(text) if _FIRST_LONE_YEAR <= int(year) <= LAST_YEAR}
@@ -333,23 +343,16 @@ def _years_within(text: str) -> _Span | None:
         return None
     about = re.search(rf"(?<!\w){patterns.any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*{years[0]}", text)
     if len(years) == 1:
-        return _Span(years[0], years[0], _edtf_year(years[0]) + ("~" if about else ""))
-    return _interval(years[0], years[-1], "~" if about else "")
-
-
-def _interval(first: int, last: int, sign: str = "") -> _Span:
-    if first == last:
-        return _Span(first, last, _edtf_year(first) + sign)
-    return _Span(first, last, f"{_edtf_year(first)}{sign}/{_edtf_year(last)}")
-
-
-def _edtf_year(year: int) -> str:
-    return f"{year:04d}" if year >= 0 else f"-{-year:04d}"
+        return Span(years[0], years[0], edtf_year(years[0]) + ("~" if about else ""))
+    return interval(years[0], years[-1], "~" if about else "")
 
 
 # Tried in this order; the first one that can read the text decides.
-_READERS: tuple[Callable[[str], _Span | None], ...] = (
+_READERS: tuple[Callable[[str], Span | None], ...] = (
+    open_range,
     _iso,
+    _span_from_bc,
+    _open_period,
     _unspecified,
     _one,
     _decade_in_century,
@@ -358,7 +361,7 @@ _READERS: tuple[Callable[[str], _Span | None], ...] = (
     _decade,
     _before_christ,
     _day,
-    _bound,
+    open_year,
     _range,
     _old_numerals,
     _years_within,

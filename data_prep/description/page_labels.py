@@ -99,6 +99,9 @@ _CJK = re.compile(r"[\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 _CJK_NUMERALS = frozenset("〇零一二三四五六七八九十百千壱弐参壹貳叁廿卅")
 _YEAR_AFTER_A_COMMA = re.compile(r"[,(\[]\s*(?:c\w{0,4}\.?\s*)?(?:\w+\s+)?(?:1\d{3}|20\d\d)\b")
 
+# Marks of sides and numerals are at most so long: "ro", "vo", "xii".
+_MAX_MARK_CHARS: Final = 3
+
 # "Interior, 1912" is a title with its date, and so is "Mars, 28 december 1976".
 _DATED_WORD = re.compile(
     r"([^\W\d_]{3,})\s*[,(\[]\s*(?:c\w{0,4}\.?\s*)?(\d{1,2}\.?\s+[^\W\d_]{3,}\.?\s+)?(?:1\d{3}|20\d\d)\W*"
@@ -118,8 +121,15 @@ def is_page_label(text: str) -> bool:
         return False
     if words[0] in _ARTICLES and _ARTICLE_ALONE.match(text) and not any(map(str.isdigit, text)):
         return False
+    if _is_one_word_twice(words):
+        return False
     kinds = _kinds_of(words)
     return kinds is not None and _designates(kinds, text)
+
+
+def _is_one_word_twice(words: list[str]) -> bool:
+    """`Back to Back`, `Rücken an Rücken`, `Page après page`: a figure of speech, not a place in a book."""
+    return len(words) == 3 and words[0] == words[2] and words[0].isalpha() and len(words[0]) > _MAX_MARK_CHARS
 
 
 def is_dated_word(text: str) -> bool:

@@ -1,0 +1,83 @@
+"""Dates with an open end: `1914-`, `-1650`, `before 1650`, `1564 oder später`, `before the 16th century`.
+
+The year that is named counts as possible: "before 1650" ends in 1650, because "vor" and "until" are used
+for each other and "1650 or earlier" means it. A century or decade that is named does not: nobody says
+"before the 16th century" of a thing of the 16th century. Words that include it ("until", "bis", "since")
+keep it.
+
+`-1650` alone is an open range, not 1650 BC: catalogues write the first, data tables the second, and "up to
+1650" is true of both. `-0049` and `-1650/-1550` are years before Christ, as in EDTF.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from data_prep.description import date_patterns as patterns
+from data_prep.description import date_words as words
+from data_prep.description.date_spans import Span, edtf_year, since, until
+
+# Any sign for "not known" at the other end of a range.
+_NOTHING: Final = r"(?:\?+|\.{2,4}|…|_{2,4}|open|9999)?"
+_YEAR: Final = (
+    rf"(?P<circa>{patterns.any_of(words.CIRCA)}(?![a-zà-ÿ])\.?\s*)?(?P<year>[1-9]\d{{3}})(?:\s*\?)?"
+)
+_NOW: Final = patterns.any_of(words.NOW)
+_OPEN_END: Final = re.compile(
+    rf"{_YEAR}\s*(?:\+|[-/]\s*{_NOTHING}|(?:-|{patterns.any_of(words.TO)})\s*{_NOW})"
+)
+_OPEN_START: Final = re.compile(rf"{_NOTHING}\s*[-/]\s*{_YEAR}")
+_ARTICLE: Final = r"(?:(?:the|dem|der|den|das|le|la|l'|de|het|il|el|del|du|al|o)\s+)*"
+_PERIOD: Final = re.compile(
+    rf"(?:(?P<before>{patterns.any_of(words.BEFORE)})|(?P<after>{patterns.any_of(words.AFTER)}))[\s-]+{_ARTICLE}"
+    r"(?P<rest>\S.{2,40})"
+)
+
+
+def open_range(text: str) -> Span | None:
+    """`1914-`, `1914-....`, `1914/..`, `1914+`, `1914 to present`, `-1650`, `?-1650`, `../1650`."""
+    if match := _OPEN_END.fullmatch(text):
+        return _marked(since(int(match["year"])), match)
+    if match := _OPEN_START.fullmatch(text):
+        return _marked(until(int(match["year"])), match)
+    return None
+
+
+def _marked(span: Span, match: re.Match[str]) -> Span:
+    year = edtf_year(int(match["year"]))
+    return Span(span.earliest, span.latest, span.edtf.replace(year, f"{year}~")) if match["circa"] else span
+
+
+def open_year(text: str) -> Span | None:
+    """`before 1650`, `nach 1650`, `1564 or later`."""
+    if match := patterns.OR.search(text):
+        return since(int(match["year"])) if match["later"] else until(int(match["year"]))
+    match = patterns.BOUND.search(text)
+    if match is None or len(patterns.LONE_YEAR.findall(text)) > 1:
+        return None
+    return until(int(match["year"])) if match["before"] else since(int(match["year"]))
+
+
+def open_period(text: str, read: Callable[[str], Span | None]) -> Span | None:
+    """`before the 16th century`, `bis 16. Jh.`, `after the 1920s`.
+
+    Args:
+        text: the normalised text of a date.
+        read: reads a century or a decade.
+    """
+    match = _PERIOD.fullmatch(text)
+    if match is None or (match["after"] or "") in words.DATING_FROM:
+        return None
+    if patterns.LONE_YEAR.search(patterns.DECADE.sub(" ", match["rest"])):
+        return None
+    if match["after"] == "na" and patterns.PART.match(match["rest"]):
+        # "na początku XIX wieku" is Polish: at the beginning of the century.
+        return None
+    period = read(match["rest"])
+    if period is None or period.earliest is None or period.latest is None:
+        return None
+    if match["before"]:
+        return until(period.latest if match["before"] in words.BEFORE_WITH_IT else period.earliest - 1)
+    return since(period.earliest if match["after"] in words.AFTER_WITH_IT else period.latest + 1)
