@@ -37,7 +37,10 @@ _MADE: Final = re.compile(
     re.IGNORECASE,
 )
 # "179." means a decade; January 1 mostly means the whole year.
-_CODED: Final = re.compile(r"\d{2,3}(?:\.{1,2}|[-?uUxX]{1,2})\??|\d{4}-01-01(?:T.*)?|\d{4}-\d\d-\d\dT.*")
+_CODED: Final = re.compile(
+    r"\d{2,3}(?:\.{1,2}|[-?uUxX]{1,2})\??|\d{4}-01-01(?:T.*)?|\d{4}-\d\d-\d\dT.*"
+    r"|(?:-?\d{4}(?:-\d\d){0,2}[~?]?|\.\.)/(?:-?\d{4}(?:-\d\d){0,2}[~?]?|\.\.)"
+)
 _VOLUME: Final = re.compile(r"\b(?:vol|no|nr|bd|tome|t)\b\.?\s*\d", re.IGNORECASE)
 _MAX_SHOWN_YEARS: Final = 101
 # "East Asia > Japan > Tokyo": the last part is the place, the parts before it only say where it is.
@@ -216,7 +219,8 @@ def sentences_from(
 def _shown_date(date: Date) -> str:
     """A date for readers, without brackets, "without a place" and notes such as "(made)".
 
-    Only the years, if the text contains more than a date (a publisher) or a coded one (`179.`, `1924-01-01`).
+    Only the years, if the text contains more than a date (a publisher) or a coded one (`179.`, `1924-01-01`,
+    `1300/1325`).
     """
     text = _MAKING.sub("", re.sub(r"[\[\]]", "", _NO_PLACE.sub("", date.text or ""))).strip(" ,:;")
     text = _MADE.sub("", text)

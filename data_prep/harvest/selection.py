@@ -61,7 +61,9 @@ class Selection:
         """Put the rows into a ledger, with those that earlier selections put there. Call it within a
         transaction. Returns whether anything is new, described differently, or gone.
         """
-        with progress("select", total=len(self._ordinals), unit="rows") as meter:
+        # Rows of earlier selections come on top; how many those are shows only as they are read.
+        total = None if holds_any(ledger) else len(self._ordinals)
+        with progress("select", total=total, unit="rows") as meter:
 
             def items() -> Iterator[Selected]:
                 for batch in self.catalogue.batches(self._wanted_in(ledger)):

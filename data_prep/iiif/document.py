@@ -17,6 +17,8 @@ MAX_URI_CHARS: Final = 2_000
 JsonObject = dict[str, Any]
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# The name of the first element, without its namespace.
+_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]{0,60}:)?([A-Za-z_][\w.-]{0,60})[\s/>]")
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 # The form of nearly every address; any other is parsed in full.
 _PLAIN_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]{0,1700})?")
@@ -64,7 +66,9 @@ def _why_not_json(document: bytes, error: ValueError) -> str:
         name = f" ('{html.unescape(title[1].decode('utf-8', 'replace')).strip()}')" if title else ""
         return f"an HTML page{name}, not JSON: a login, a firewall, or a wrong address"
     if start.startswith(b"<"):
-        return "XML, not JSON"
+        root = _ROOT.search(document[:10_000])
+        name = f" ('{root[1].decode('utf-8', 'replace')}')" if root else ""
+        return f"XML{name}, which is neither JSON nor a list or record in a known standard"
     if isinstance(error, json.JSONDecodeError):
         if error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg:
             return f"truncated JSON: it ends at character {len(error.doc)} in the middle of a value"

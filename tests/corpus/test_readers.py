@@ -167,8 +167,8 @@ BAD_INFO = {
     "1_0_error_bad1.xml": "the image server answered with an error",
     "1_0_error_bad2.xml": "the image server answered with an error",
     "1_0_error_ex1.xml": "the image server answered with an error",
-    "1_0_error_ex3.xml": "XML, not JSON",
-    "1_0_info_bad2.xml": "XML, not JSON",
+    "1_0_error_ex3.xml": "neither JSON nor",
+    "1_0_info_bad2.xml": "neither JSON nor",
     # ... what is merely odd is read: the profile tells what a wrong context hides, a size that is none is
     # left out
     "1_1_info_bad_context.json": (1, 0),

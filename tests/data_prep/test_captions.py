@@ -223,6 +223,9 @@ def test_short_texts_are_in_the_language_of_the_institution() -> None:
         ("e\u0301te\u0301", "été"),
         ("<style>p{}</style>Text", "Text"),
         ("AT&T", "AT&T"),
+        ("{{Creator:Charles Perrault}}", "Charles Perrault"),
+        ("{{institution:Rijksmuseum}}, Amsterdam", "Rijksmuseum, Amsterdam"),
+        ("{{en|1=A fox}}", "{{en|1=A fox}}"),
     ],
 )
 def test_plain_text(value: str, expected: str) -> None:

@@ -188,6 +188,10 @@ def test_placeholders_of_places_are_removed(place: str) -> None:
 @pytest.mark.parametrize(
     ("date", "shown"),
     [
+        ("1300/1325", "1300-1325"),
+        ("1300-05/1325-06", "1300-1325"),
+        ("../1650", None),
+        ("1914-", "1914-"),
         ("179.", "1790-1799"),
         ("18XX", "1800-1899"),
         ("18--?", "1800-1899"),

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+import pytest
+
+from data_prep.candidate import Refusal
+from data_prep.iiif.document import parse_object
 from data_prep.institutions import load_profile
 from tests.data_prep.iiif.documents import MANIFEST_2, URI, canvas_3, image_3, manifest_3, read
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (b'<?xml version="1.0"?><!-- x --><meta:metadigit xmlns:meta="urn:x"/>', "XML ('metadigit')"),
+        (b"<\xff\xfe>", "XML, which is neither"),
+        (b"<!DOCTYPE html><title>Just a moment...</title>", "an HTML page ('Just a moment...')"),
+        (b'{"id": "https://x.exam', "truncated JSON"),
+    ],
+)
+def test_what_is_no_json_is_named(document: bytes, told: str) -> None:
+    refused = parse_object(document, URI)
+    assert isinstance(refused, Refusal)
+    assert refused.reason.startswith(told)
 
 
 def test_a_manifest_of_version_3() -> None:
