@@ -18,10 +18,15 @@ MAX_WORDS = 32
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i", "œ": "oe", "æ": "ae", "ŧ": "t"}
 )
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_HIDDEN = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
+_INVISIBLE = re.compile(f"[{_HIDDEN}]")
+# Accents, Hebrew points and Arabic vowel signs.
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u3099\u309a"
 # The marks of Japanese syllables distinguish them; accents do not.
 _KANA_MARKS = "\u3099\u309a"
 _WORD = re.compile(r"\w+")
+# A word as it is typed: its accents and points may be characters of their own, others invisible.
+AS_TYPED = re.compile(rf"\w[\w{_MARKS}{_HIDDEN}]*")
 # Han, kana and the iteration mark.
 UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"

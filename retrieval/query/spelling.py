@@ -16,12 +16,11 @@ from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.word_index import facts_of
 from retrieval.live.view import IndexView
 from retrieval.questions import Filters, Query
-from retrieval.words import folded, tokens
+from retrieval.words import AS_TYPED, folded, tokens
 
 MAX_SHOWN = 3
 # Records that are read to see how they write a word.
 NUM_READ, MAX_ROWS_LOOKED_AT = 3, 1_000
-_RUN = re.compile(r"\w+")
 
 
 def spelling_of(view: IndexView, query: Query, words: WordEvidence) -> Spelling | None:
@@ -40,7 +39,7 @@ def spelling_of(view: IndexView, query: Query, words: WordEvidence) -> Spelling 
 
 def as_typed(text: str, word: str) -> str:
     """A folded word as it was typed; of an unspaced script the whole run that it is a part of."""
-    return next((run for run in _RUN.findall(text) if word in tokens(run)), word)
+    return next((run for run in AS_TYPED.findall(text) if word in tokens(run)), word)
 
 
 def rewritten(text: str, instead: Mapping[str, str]) -> str:
@@ -49,7 +48,7 @@ def rewritten(text: str, instead: Mapping[str, str]) -> str:
     def replaced(run: re.Match[str]) -> str:
         return instead.get(folded(run[0]), run[0])
 
-    return _RUN.sub(replaced, text)
+    return AS_TYPED.sub(replaced, text)
 
 
 def as_shown(
@@ -84,4 +83,4 @@ def _as_written(records: Sequence[Record], term: str) -> str:
 
 def _runs(record: Record) -> Iterator[str]:
     for text in (*(caption.text for caption in record.captions), *record.creators, *facts_of(record)):
-        yield from _RUN.findall(text)
+        yield from AS_TYPED.findall(text)

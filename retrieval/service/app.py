@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 
 from retrieval.config import ServeConfig
@@ -172,8 +173,22 @@ def as_refusal(error: Exception) -> Refusal:
     return Refusal(500, "something went wrong here", remedy="it is not your fault; please report it")
 
 
+def methods_of(request: Request) -> list[str]:
+    """What the address of a request accepts. The framework names those of the first route."""
+
+    def accepts(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] == Match.FULL for route in request.app.routes)
+
+    methods = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if accepts(method)]
+    # HEAD is answered wherever GET is (retrieval.service.guards.proxies.HeadAsGet).
+    return [*methods, "HEAD"] if "GET" in methods else methods
+
+
 def _refuse(request: Request, error: Exception) -> Response:
     refusal = as_refusal(error)
+    if refusal.status == 405:
+        refusal.headers["Allow"] = ", ".join(methods_of(request))
     if wants_page(request):
         return pages.refusal_page(request, refusal)
     return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)

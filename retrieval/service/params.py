@@ -20,7 +20,7 @@ from iconoclip.config import nearest
 from iconoclip.record import KEY_PATTERN
 from retrieval.config import Dates, Mode, Sort
 from retrieval.questions import MAX_TEXT_CHARS, Filters, KeyText, Query, RegionOf, Weighted, Word, Year
-from retrieval.service.guards.refusals import Refusal
+from retrieval.service.guards.refusals import TOO_LONG, TOO_LONG_REMEDY, Refusal
 
 MAX_K = 200
 # Together they stay below the limit of the engine for one query.
@@ -28,6 +28,7 @@ MAX_TERMS = 16
 MAX_VALUES = 50
 MAX_KEY_CHARS = 100
 MAX_WEIGHT = 10
+_BOUNDS = "/api/openapi.json gives each parameter's bounds"
 _TERM = re.compile(r"([+-]?\d{1,2}(?:\.\d{1,4})?):(.*)", re.DOTALL)
 
 
@@ -123,8 +124,19 @@ class FilterParams(BaseModel):
 
     def filters(self, concealed: tuple[str, ...]) -> Filters:
         """The engine's filters, which also exclude the institutions that this user may not see."""
-        values = {name: getattr(self, name) for name in FilterParams.model_fields}
+        values = {name: getattr(self, name) for name in FilterParams.model_fields} | self.period()
         return Filters(**values, without_institution=concealed)
+
+    @property
+    def has_filters(self) -> bool:
+        """Whether any filter is set."""
+        return bool(self.model_dump(exclude_defaults=True, include=set(FilterParams.model_fields)))
+
+    def period(self) -> dict[str, int | None]:
+        """The first and the last year, whichever was typed first: `year:1500..1480` is read so, too."""
+        if self.earliest is None or self.latest is None:
+            return {"earliest": self.earliest, "latest": self.latest}
+        return {"earliest": min(self.earliest, self.latest), "latest": max(self.earliest, self.latest)}
 
 
 class AskParams(FilterParams):
@@ -313,9 +325,16 @@ def from_page(query: QueryParams, kind: type[ParamsT]) -> ParamsT:
         if given:
             values[name] = given if "list[" in str(field.annotation) else given[-1]
     try:
-        return kind.model_validate(values)
+        params = kind.model_validate(values)
     except ValidationError as error:
         raise refused(error.errors()) from error
+    return params.model_copy(update=params.period()) if isinstance(params, FilterParams) else params
+
+
+def _at_most(num_chars: int) -> str:
+    if num_chars == MAX_TEXT_CHARS:
+        return TOO_LONG_REMEDY
+    return f"shorten it to {num_chars:,} characters"
 
 
 def refused(errors: Any) -> Refusal:
@@ -330,7 +349,11 @@ def refused(errors: Any) -> Refusal:
             where=place[-1][:60],
             remedy=nearest(place[-1][:60], list(SearchParams.model_fields)),
         )
+    if first["type"] == "string_too_long":
+        return Refusal(422, TOO_LONG, where=where, remedy=_at_most(first["ctx"]["max_length"]))
+    if first["type"] == "string_pattern_mismatch":
+        return Refusal(422, f"{first['input'][:60]!r} is no value of '{where}'", where=where, remedy=_BOUNDS)
     message = str(first["msg"]).removeprefix("Value error, ")
     if where and message.startswith("Input should "):
         message = where + message.removeprefix("Input")
-    return Refusal(422, message, where=where, remedy="/api/openapi.json gives each parameter's bounds")
+    return Refusal(422, message, where=where, remedy=_BOUNDS)

@@ -34,6 +34,7 @@ CORRECTED = [
     ("Albrehct", "Albrecht"), ("Gruenenberg", "Grünenberg"),
     ("Портред", "Портрет"), ("Αλεξανδρως", "Ἀλέξανδρος"),
     ("Nuernberg", "Nürnberg"), ("ｒａｍｐｅｎｔ", "rampant"),
+    ("Lo\N{COMBINING DIAERESIS}ve", "Löwe"), ("ram\N{SOFT HYPHEN}pent", "rampant"),
 ]  # fmt: skip
 
 
@@ -190,6 +191,13 @@ def test_an_index_without_a_table_of_spellings_knows_the_words_of_its_captions(
         spelling = told(engine, "cirlce")
     assert spelling is not None
     assert spelling.suggested == "circle"
+
+
+@pytest.mark.parametrize("typed", ["Mu\N{COMBINING DIAERESIS}hlrad", "אַרְיֵה", "xyzzy\N{SOFT HYPHEN}plugh"])
+def test_an_unknown_word_is_shown_with_its_accents_and_points(engine: SearchEngine, typed: str) -> None:
+    spelling = told(engine, f"Löwe {typed}")
+    assert spelling is not None
+    assert spelling.unknown == (typed,)
 
 
 def test_the_terminal_states_it_too(engine: SearchEngine) -> None:

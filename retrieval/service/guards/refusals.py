@@ -97,6 +97,9 @@ def N_(text: str) -> str:
     return text
 
 
+TOO_LONG = N_("the text is too long")
+# The longest text that is searched: retrieval.questions.MAX_TEXT_CHARS.
+TOO_LONG_REMEDY = N_("shorten it to 1,000 characters")
 _BY_STATUS = {
     400: (N_("the request cannot be read"), N_("send it again")),
     404: (N_("there is nothing at this address"), N_("check the address")),

@@ -10,6 +10,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from retrieval.answers import Facets, Results
+from retrieval.questions import MAX_TEXT_CHARS
 from retrieval.service.api.routes import ItemAnswer
 from tests.retrieval.service.conftest import ClientOf
 
@@ -210,6 +211,49 @@ def test_methods_and_addresses_that_are_not_there(client: TestClient) -> None:
     refused = client.delete("/api/search")
     assert refused.status_code == 405
     assert error_of(refused)["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/search", {"GET", "HEAD", "POST"}),
+        ("/api/v1/facets", {"GET", "HEAD"}),
+        ("/api/v1/complete", {"POST"}),
+        ("/about", {"GET", "HEAD"}),
+    ],
+)
+def test_the_allow_header_names_every_method_of_an_address(
+    client: TestClient, path: str, allowed: set[str]
+) -> None:
+    answer = client.delete(path)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
+    # Whatever else is asked for is refused, and what is named is not.
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH"):
+        assert (client.request(method, path).status_code == 405) == (method not in allowed), method
+
+
+def test_a_period_may_be_given_from_either_end(client: TestClient) -> None:
+    keys = [
+        [hit["key"] for hit in client.get(f"/api/v1/search?earliest={one}&latest={other}").json()["hits"]]
+        for one, other in ((-9999, 9999), (9999, -9999))
+    ]
+    assert keys[0] == keys[1] != []
+    page = client.get("/search?earliest=1700&latest=1500", headers={"Accept": "text/html"}).text
+    assert "1500–1700" in page
+    assert "1700–1500" not in page
+
+
+def test_a_text_that_is_too_long_is_refused_in_the_readers_language(client: TestClient) -> None:
+    fault = error_of(client.get("/api/v1/search", params={"q": "x" * 1_001}))
+    assert (fault["where"], fault["what"]) == ("q", "the text is too long")
+    assert fault["remedy"] == f"shorten it to {MAX_TEXT_CHARS:,} characters"
+    reader = {"Accept": "text/html", "Accept-Language": "de"}
+    page = client.get("/search", params={"q": "x" * 1_001}, headers=reader)
+    assert page.status_code == 422
+    assert "Der Text ist zu lang." in page.text
+    assert "Kürzen Sie ihn auf 1.000 Zeichen." in page.text
+    assert client.get("/api/v1/search", params={"q": "x" * MAX_TEXT_CHARS}).status_code == 200
 
 
 def test_uploads_out_of_bounds(client_of: ClientOf) -> None:
