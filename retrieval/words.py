@@ -27,6 +27,13 @@ _KANA_MARKS = "\u3099\u309a"
 _WORD = re.compile(r"\w+")
 # A word as it is typed: its accents and points may be characters of their own, others invisible.
 AS_TYPED = re.compile(rf"\w[\w{_MARKS}{_HIDDEN}]*")
+# What French, Italian and Catalan elide before a vowel. Who types "l'aigle" looks for "aigle"; records say
+# "à l'aigle", "un aigle" and "d'aigle". The same words as Lucene's filters for elision in these languages.
+_ELIDED = re.compile(
+    r"(?<!\w)(?:[cdjlmnst]|qu|jusqu|quoiqu|lorsqu|puisqu|(?:a|da|de|ne|su|co|pe)ll|(?:da|de|ne|su|a)?gl|un)"
+    "['’ʼ](?=\\w)",
+    re.IGNORECASE,
+)
 # Han, kana and the iteration mark.
 UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -45,9 +52,9 @@ def folded(text: str) -> str:
 
 
 def words_in(text: str) -> list[str]:
-    """The folded words of a text in their order, at most 32."""
+    """The folded words of a text in their order, at most 32; without elided articles and pronouns."""
     words: list[str] = []
-    for word in tokens(text):
+    for word in tokens(_ELIDED.sub(" ", text)):
         words.append(word)
         if len(words) == MAX_WORDS:
             break

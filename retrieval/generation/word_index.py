@@ -356,9 +356,14 @@ class WordIndex:
 
 
 def _near(word: str, words: Mapping[str, int], slips: int) -> list[tuple[int, bool, int, str]]:
-    """The words with at most so many slips: slips, another first letter, minus the number of items, word."""
+    """The words with at most so many slips: slips, another first letter, minus the number of items, word.
+
+    Another first letter is a slip on its own (Cunigunde, Kunigunde); with a second one the words are
+    seldom the same (century, Penbury). Lucene's DirectSpellChecker demands the same first letter always.
+    """
     found = process.extract(word, words.keys(), scorer=OSA.distance, score_cutoff=slips, limit=None)
-    return [(int(distance), term[:1] != word[:1], -words[term], term) for term, distance, _ in found]
+    near = [(int(distance), term[:1] != word[:1], -words[term], term) for term, distance, _ in found]
+    return [each for each in near if each[0] == 1 or not each[1]]
 
 
 def _any(terms: Iterable[str]) -> str:

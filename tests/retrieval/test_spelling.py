@@ -200,6 +200,20 @@ def test_an_unknown_word_is_shown_with_its_accents_and_points(engine: SearchEngi
     assert spelling.unknown == (typed,)
 
 
+def test_with_another_first_letter_a_word_has_no_second_slip(engine: SearchEngine) -> None:
+    for typed, searched in (("Fortraits", "Portraits"), ("Portrairs", "Portraits"), ("Fortrairs", None)):
+        spelling = told(engine, typed)
+        assert spelling is not None
+        assert spelling.suggested == searched
+
+
+@pytest.mark.parametrize("typed", ["l'azure lion", "d’AZURE lion", "lion dell'azure"])
+def test_an_elided_article_is_no_word_to_look_for(engine: SearchEngine, typed: str) -> None:
+    plain, elided = (engine.search(Query(text=text, mode="keyword")) for text in ("azure lion", typed))
+    assert [hit.key for hit in elided.hits] == [hit.key for hit in plain.hits] != []
+    assert (elided.total, elided.spelling) == (plain.total, None)
+
+
 def test_the_terminal_states_it_too(engine: SearchEngine) -> None:
     written = io.StringIO()
     results = engine.search(Query(text="rampent [bold]xyzzyplugh", mode="keyword"))

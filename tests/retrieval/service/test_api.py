@@ -244,7 +244,8 @@ def test_a_period_may_be_given_from_either_end(client: TestClient) -> None:
     assert "1700–1500" not in page
 
 
-def test_a_text_that_is_too_long_is_refused_in_the_readers_language(client: TestClient) -> None:
+def test_a_text_that_is_too_long_is_refused_in_the_readers_language(client_of: ClientOf) -> None:
+    client = client_of()
     fault = error_of(client.get("/api/v1/search", params={"q": "x" * 1_001}))
     assert (fault["where"], fault["what"]) == ("q", "the text is too long")
     assert fault["remedy"] == f"shorten it to {MAX_TEXT_CHARS:,} characters"
