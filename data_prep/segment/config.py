@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from data_prep.config_groups import Network, ShardLimits, contact_field
+from data_prep.segment.engines.interface import SHIPPED_MODEL
 from iconoclip.config import Config, positional
 from iconoclip.page_layout.kinds import BoxKind
 from iconoclip.vocabulary import SLUG_PATTERN
@@ -127,11 +128,18 @@ class SegmentConfig(Config):
             " formats); with `corrections`, also the corrected pages of the shard set"
         ),
     )
+    train_from: Literal["model", "nothing"] = Field(
+        "model",
+        description=(
+            "for `train`: improve the shipped model, or the one that `model` names; or start from `nothing`,"
+            " which needs hundreds of marked pages and tens of thousands of samples"
+        ),
+    )
     num_samples: int = Field(
-        600,
+        1600,
         ge=1,
         le=1_000_000,
-        description="for `train`: varied pages that each part of the model learns from",
+        description="for `train`: varied pages that each network learns from",
     )
     num_folds: int = Field(
         3,
@@ -139,9 +147,23 @@ class SegmentConfig(Config):
         le=20,
         description=(
             "for `train`: networks that are trained without a share of the documents, to measure and to"
-            " calibrate on them; 0 measures nothing, and keeps the calibration of `model` if one is given"
+            " calibrate on them; 0 measures nothing, and keeps the calibration of the model that is improved"
         ),
     )
+    num_measured: int | None = Field(
+        None,
+        ge=1,
+        le=20,
+        description=(
+            "for `train`: only so many of these networks are trained, and the last one learns from all"
+            " documents afterwards; default: all of them, and a new one"
+        ),
+    )
+
+    @property
+    def start(self) -> Path:
+        """The page model that training improves."""
+        return Path(self.model) if self.model else SHIPPED_MODEL
 
     @model_validator(mode="after")
     def _the_engine_has_its_model(self) -> SegmentConfig:

@@ -18,10 +18,8 @@ from iconoclip import pictures
 
 # Half of the 1,100 pixels of many data sets, to which a JPEG is decoded at a quarter of the cost.
 INPUT_SIDE: Final = 550
-# Two cells: the model halves pages once.
-MULTIPLE: Final = 10
-# One cell of the model's maps covers this many pixels of its input.
-CELL: Final = 5
+# One cell of the model's maps covers this many pixels of its input, which has whole cells.
+CELL: Final = 4
 PADDING: Final = 128
 # Bare border: as light or as dark as a scanner makes it, where there is no paper; specks of dust are allowed.
 WHITE, BLACK, MAX_SPECKS = 244, 8, 0.006
@@ -118,8 +116,8 @@ def is_bare(page_HWC: Pixels) -> bool:
 
 
 def canvas_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of the canvas for a page of these sizes: the next multiples of two cells."""
-    return -(-width // MULTIPLE) * MULTIPLE, -(-height // MULTIPLE) * MULTIPLE
+    """Width and height of the canvas for a page of these sizes: whole cells."""
+    return -(-width // CELL) * CELL, -(-height // CELL) * CELL
 
 
 def model_input(page_HWC: Pixels) -> FloatArray:

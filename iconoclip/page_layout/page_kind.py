@@ -1,6 +1,6 @@
-"""The kind of a page, from the model's summary of the whole page and from the boxes found on it.
+"""The kind of a page, from the model's logits and from the boxes found on it.
 
-Shapes: S numbers of the summary, F features, K kinds of pages.
+Shapes: F features, K kinds of pages.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _NUM_OF_BOXES: Final = 4
 _FARTHEST: Final = 6.0
 
 
-def kind_features(summary_S: npt.NDArray[np.floating], boxes: list[FoundBox]) -> FloatArray:
-    """The features of a page [F]: the model's summary, and the scores and areas of the boxes."""
+def kind_features(logits_K: npt.NDArray[np.floating], boxes: list[FoundBox]) -> FloatArray:
+    """The features of a page [F]: the logits of the kinds, and the scores and areas of the boxes."""
     graphic = max((box.score for box in boxes if box.kind in GRAPHIC_KINDS), default=0.0)
     own = [box for box in boxes if box.kind in PICTURE_KINDS]
     picture = max((box.score for box in own), default=0.0)
     covered = sum((box.right - box.left) * (box.bottom - box.top) for box in own)
     of_boxes = [graphic, picture, min(covered, 1.0), min(len(own), 4) / 4]
-    return np.concatenate([np.asarray(summary_S, np.float64), of_boxes])
+    return np.concatenate([np.asarray(logits_K, np.float64), of_boxes])
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class KindRegression:
     weights: FloatArray
 
     @classmethod
-    def undecided(cls, num_summary: int) -> KindRegression:
+    def undecided(cls) -> KindRegression:
         """A regression before anything is fitted: all kinds are equally likely."""
-        num = num_summary + _NUM_OF_BOXES
+        num = len(PAGE_KINDS) + _NUM_OF_BOXES
         return cls(np.zeros(num), np.ones(num), np.zeros((len(PAGE_KINDS), num + 1)))
 
     def inputs(self, features_F: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Reads what the model gives for a page: its maps become boxes, its summary the kind of the page.
+"""Reads what the model gives for a page: its maps become boxes, its logits with these the kind of page.
 
 The numbers of a reading are fitted with the model and shipped in its file.
 """
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
 from iconoclip.page_layout.inputs import CELL
@@ -26,13 +25,13 @@ from iconoclip.page_layout.kinds import (
     PageKind,
 )
 from iconoclip.page_layout.page_kind import FloatArray, KindRegression, kind_features
-from iconoclip.page_layout.regions import FEATURES, LARGEST_INITIAL, Candidate, Maps, candidates
+from iconoclip.page_layout.regions import FEATURES, LARGEST_INITIAL, Answer, Candidate, Maps, candidates
 from iconoclip.page_layout.snapping import Grey, snapped
 
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 # Raised whenever the same maps would give other findings: what an older version found is then found again.
-READING_VERSION: Final = 2
+READING_VERSION: Final = 3
 # A page of these kinds on which no picture is told from the rest is one picture, if its kind is this certain
 # and something on it has this share of it: a map that fills its sheet, a fan of photographs.
 _WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
@@ -67,14 +66,14 @@ class Reading:
     least_score: float = 0.5
 
     @classmethod
-    def plain(cls, num_summary: int) -> Reading:
+    def plain(cls) -> Reading:
         """A reading before anything is fitted: the mean chance of a candidate decides."""
         weights = np.zeros(len(FEATURES))
         weights[:2] = -6.0, 10.0
         by_share = np.zeros((len(CLASSES), len(FEATURES)))
         for number, name in enumerate(CLASSES):
             by_share[number, FEATURES.index(f"share of {name}")] = 5.0
-        return cls(weights, by_share, KindRegression.undecided(num_summary))
+        return cls(weights, by_share, KindRegression.undecided())
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Reading:
@@ -147,8 +146,7 @@ class Reading:
 
     def read(
         self,
-        maps_CHW: Maps,
-        summary_S: npt.NDArray[np.floating],
+        answer: Answer,
         size: tuple[int, int],
         place: Place = WHOLE,
         grey_HW: Grey | None = None,
@@ -156,25 +154,24 @@ class Reading:
         """What the model says is on a page.
 
         Args:
-            maps_CHW: the probability of each class per cell.
-            summary_S: the summary of the page.
+            answer: what it gives.
             size: width and height of the page in pixels of the model's input.
             place: where that page lies in its image, as `inputs.PagePixels` has it.
             grey_HW: the pixels of that page in grey, to which the edges of pictures are moved; None leaves
                 them where the cells end.
         """
         cells = size[0] / CELL, size[1] / CELL
-        found = candidates(maps_CHW, cells)
+        found = candidates(answer, cells)
         boxes = self.boxes(found)
         if (alike := self._alike(found)) and not _are_patches(alike, grey_HW):
             boxes = self.boxes(found, alike)
         if grey_HW is not None:
             boxes = [_snapped(box, grey_HW) for box in boxes]
-        chances = self.kinds.probabilities(kind_features(summary_S, boxes))
+        chances = self.kinds.probabilities(kind_features(answer.kinds_K, boxes))
         kind, chance = _kind_with(boxes, chances)
         is_told = any(box.kind in PICTURE_KINDS for box in boxes)
         if kind in _WHOLE and chance >= LEAST_WHOLE and not is_told and self._is_full(found):
-            boxes = [FoundBox(_WHOLE[kind], *_extent(maps_CHW, cells), score=chance), *boxes]
+            boxes = [FoundBox(_WHOLE[kind], *_extent(answer.maps_CHW, cells), score=chance), *boxes]
             boxes.sort(key=lambda box: -box.score)
         placed = tuple(_placed(box, place) for box in boxes[:MAX_BOXES])
         return Finding(kind, chance, placed)

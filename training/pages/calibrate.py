@@ -17,7 +17,7 @@ from iconoclip.page_layout.kinds import CLASS_OF_KIND, CLASSES, GRAPHIC_KINDS, P
 from iconoclip.page_layout.measure import Corners, Score, match
 from iconoclip.page_layout.page_kind import FloatArray, KindRegression, kind_features
 from iconoclip.page_layout.reading import Place, Reading
-from iconoclip.page_layout.regions import FEATURES, Candidate, Maps, candidates
+from iconoclip.page_layout.regions import FEATURES, Answer, Candidate, candidates
 from iconoclip.page_layout.snapping import Grey
 
 # A candidate is right if it overlaps a marked box by this much.
@@ -33,8 +33,7 @@ class HeldOut:
     it; `grey_HW` the input in grey.
     """
 
-    maps_CHW: Maps
-    summary_S: npt.NDArray[np.float32]
+    answer: Answer
     size: tuple[int, int]
     place: Place
     wanted: Sequence[tuple[str, Corners]]
@@ -43,7 +42,7 @@ class HeldOut:
 
     def candidates(self) -> list[Candidate]:
         """The candidates of the page."""
-        return candidates(self.maps_CHW, (self.size[0] / CELL, self.size[1] / CELL))
+        return candidates(self.answer, (self.size[0] / CELL, self.size[1] / CELL))
 
     def in_image(self, box: Corners) -> Corners:
         """A box of the input as a box of the image."""
@@ -56,7 +55,7 @@ def fitted(pages: Sequence[HeldOut]) -> Reading:
     """The reading that fits held-out pages best."""
     found = [page.candidates() for page in pages]
     right = [_right(page, own) for page, own in zip(pages, found, strict=True)]
-    reading = Reading.plain(len(pages[0].summary_S))
+    reading = Reading.plain()
     features_NF = np.array([one.features_F for own in found for one in own]).reshape(-1, len(FEATURES))
     kinds = [kind for own in right for kind in own]
     labels_N = np.array([kind is not None for kind in kinds], float)
@@ -119,7 +118,7 @@ def _kinds(pages: Sequence[HeldOut], found: list[list[Candidate]], reading: Read
     known = [(page, own) for page, own in zip(pages, found, strict=True) if page.kind in PAGE_KINDS]
     if not known:
         return reading.kinds
-    features_NF = np.array([kind_features(page.summary_S, reading.boxes(own)) for page, own in known])
+    features_NF = np.array([kind_features(page.answer.kinds_K, reading.boxes(own)) for page, own in known])
     kinds_N = np.array([PAGE_KINDS.index(str(page.kind)) for page, _ in known])
     start = KindRegression(features_NF.mean(0), features_NF.std(0) + 1e-3, reading.kinds.weights)
     inputs_NF = np.array([start.inputs(features_F) for features_F in features_NF])

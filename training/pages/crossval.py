@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 import torch
 
 from iconoclip.page_layout.inputs import grey, model_input, page_pixels
+from iconoclip.page_layout.regions import Answer
 from iconoclip.page_layout.table import Measured
 from training.pages.calibrate import HeldOut, fitted
-from training.pages.fit import fit
 from training.pages.network import PageNet
 from training.pages.samples import MAX_PIXELS, Stored
 from training.pages.truth import Page
+
+# The reading is fitted so many times, each time without a share of the documents that were held out.
+NUM_FITS: Final = 5
 
 
 def folds_of(pages: Sequence[Page], num_folds: int) -> list[int]:
@@ -34,37 +38,51 @@ def folds_of(pages: Sequence[Page], num_folds: int) -> list[int]:
 
 
 def looked_at(network: PageNet, page: Page) -> HeldOut:
-    """The maps and the summary that a network gives for a page."""
+    """What a network gives for a page."""
     decoded = page_pixels(page.read(), MAX_PIXELS)
     height, width = decoded.pixels_HWC.shape[:2]
     with torch.inference_mode():
-        maps, summary = network(torch.from_numpy(model_input(decoded.pixels_HWC)))
+        maps, edges, kinds = network(torch.from_numpy(model_input(decoded.pixels_HWC)))
     wanted = [(zone.kind, page.shares(zone)) for zone in page.zones]
-    read = maps[0].numpy(), summary[0].numpy(), (width, height), decoded.place
-    return HeldOut(*read, wanted, page.kind, grey(decoded.pixels_HWC))
+    answer = Answer(maps[0].numpy(), edges[0].numpy(), kinds[0].numpy())
+    return HeldOut(answer, (width, height), decoded.place, wanted, page.kind, grey(decoded.pixels_HWC))
 
 
-def held_out(pages: Sequence[Stored], num_folds: int, num_samples: int) -> list[HeldOut]:
-    """The results of networks on pages that they were not trained on, in the order of the pages."""
+def held_out(
+    pages: Sequence[Stored], num_folds: int, num_measured: int, train: Callable[[Sequence[Stored]], PageNet]
+) -> tuple[list[Page], list[HeldOut], PageNet]:
+    """The results of networks on pages that they were not trained on.
+
+    Args:
+        pages: marked pages.
+        num_folds: the documents are divided into so many folds.
+        num_measured: of which so many are held out, one after the other.
+        train: makes a network of pages.
+
+    Returns:
+        The pages that were held out, what the networks give for them, and the last network.
+    """
     folds = folds_of([one.page for one in pages], num_folds)
-    results: dict[int, HeldOut] = {}
-    for fold in range(num_folds):
-        network = fit([one for one, own in zip(pages, folds, strict=True) if own != fold], num_samples)
-        for n, one in enumerate(pages):
-            if folds[n] == fold:
-                results[n] = looked_at(network, one.page)
-    return [results[n] for n in range(len(pages))]
+    shown, results = [], []
+    for fold in range(num_measured):
+        network = train([one for one, own in zip(pages, folds, strict=True) if own != fold])
+        for one, own in zip(pages, folds, strict=True):
+            if own == fold:
+                shown.append(one.page)
+                results.append(looked_at(network, one.page))
+    return shown, results, network
 
 
-def measured(pages: Sequence[Page], results: Sequence[HeldOut], num_folds: int) -> list[Measured]:
-    """What is found on each page, read with numbers that were fitted without its fold."""
+def measured(pages: Sequence[Page], results: Sequence[HeldOut]) -> list[Measured]:
+    """What is found on each page, read with numbers that were fitted on other documents."""
+    num_folds = min(NUM_FITS, len({page.document for page in pages}))
     folds = np.array(folds_of(pages, num_folds))
     rows = []
     for fold in range(num_folds):
         reading = fitted([one for one, own in zip(results, folds, strict=True) if own != fold])
         for page, one, own in zip(pages, results, folds, strict=True):
             if own == fold:
-                finding = reading.read(one.maps_CHW, one.summary_S, one.size, one.place, one.grey_HW)
+                finding = reading.read(one.answer, one.size, one.place, one.grey_HW)
                 rows.append(
                     Measured(page.group, str(page.path), one.wanted, page.kind, finding, page.document)
                 )

@@ -14,7 +14,7 @@ from iconoclip.files import atomic_write
 from iconoclip.page_layout.inputs import INPUT_SIDE
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import Reading
-from training.pages.network import PageNet
+from training.pages.network import PageNet, fused
 
 METADATA_NAME = "iconoclip"
 
@@ -52,15 +52,16 @@ def _onnx_bytes(network: PageNet) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pages.onnx"
         torch.onnx.export(
-            network.eval(),
-            (torch.zeros(1, 3, 150, 200),),
+            fused(network),
+            (torch.zeros(1, 3, 160, 200),),
             path,
             input_names=["pages"],
-            output_names=["maps", "summary"],
+            output_names=["maps", "edges", "kinds"],
             dynamic_axes={
                 "pages": {0: "batch", 2: "height", 3: "width"},
                 "maps": {0: "batch", 2: "rows", 3: "columns"},
-                "summary": {0: "batch"},
+                "edges": {0: "batch", 2: "rows", 3: "columns"},
+                "kinds": {0: "batch"},
             },
             opset_version=17,
             # The exporter over TorchScript writes the sizes that vary as they are; the network has no
@@ -70,17 +71,28 @@ def _onnx_bytes(network: PageNet) -> bytes:
         return path.read_bytes()
 
 
-def read_reading(path: Path) -> Reading:
-    """The reading of a page model that was written before.
+def read_model(path: Path) -> tuple[PageNet, Reading]:
+    """A page model that was written before: its network, with fused normalisations, and its reading.
 
     Raises:
+        MissingRequirement: no such file.
         BadInput: the file is no page model.
     """
     import onnx
+    from onnx.numpy_helper import to_array
 
+    if not path.is_file():
+        raise MissingRequirement(
+            "no such page model", where=path, remedy="`iconoclip segment --train` writes one"
+        )
     try:
-        properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-        return Reading.from_json(json.loads(properties[METADATA_NAME]))
+        model = onnx.load(path)
+        properties = {entry.key: entry.value for entry in model.metadata_props}
+        reading = Reading.from_json(json.loads(properties[METADATA_NAME]))
+        network = fused(PageNet())
+        weights = {one.name: torch.from_numpy(to_array(one).copy()) for one in model.graph.initializer}
+        network.load_state_dict({name: weights[name] for name in network.state_dict()})
+        return network, reading
     except Exception as error:
         # protobuf has its own exceptions.
         raise BadInput(

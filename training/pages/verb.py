@@ -7,18 +7,21 @@ import hashlib
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from iconoclip.errors import BadInput
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.table import as_markdown, rows_of
 from training.pages.calibrate import fitted
 from training.pages.crossval import held_out, measured
-from training.pages.export import read_reading, write_model
+from training.pages.export import read_model, write_model
 from training.pages.fit import fit
-from training.pages.network import NUM_SUMMARY
+from training.pages.network import PageNet
 from training.pages.samples import Stored, stored
 from training.pages.truth import Page, corrected_pages, read_pages
+
+# A network that is to learn from the documents that measured it, too, sees one sample more for so many.
+LAST_SHARE: Final = 4
 
 
 class TrainingOptions(Protocol):
@@ -28,9 +31,11 @@ class TrainingOptions(Protocol):
     out: Path
     shardset: Path | None
     corrections: Path | None
-    model: str | None
+    train_from: str
+    start: Path
     num_samples: int
     num_folds: int
+    num_measured: int | None
 
 
 def train_page_model(config: TrainingOptions) -> int:
@@ -50,16 +55,30 @@ def train_page_model(config: TrainingOptions) -> int:
         )
     print(f"{len(pages)} pages of {num_documents} documents", file=sys.stderr)
     kept = [stored(page) for page in pages]
-    reading, table = Reading.plain(NUM_SUMMARY), ""
+    start, reading = _start(config)
+    table = ""
     if config.num_folds:
-        reading, table = _measured(kept, config)
+        num_measured = min(config.num_measured or config.num_folds, config.num_folds)
+        shown, results, last = held_out(
+            kept, config.num_folds, num_measured, lambda own: fit(own, config.num_samples, start=start)
+        )
+        reading, table = fitted(results), as_markdown(rows_of(measured(shown, results)))
         print(table)
-    elif config.model:
-        reading = read_reading(Path(config.model))
-    network = fit(kept, config.num_samples)
+    if config.num_folds and num_measured < config.num_folds:
+        # One network is all that there was time for: it goes on with the documents that measured it.
+        network = fit(kept, max(1, config.num_samples // LAST_SHARE), seed=1, start=last)
+    else:
+        network = fit(kept, config.num_samples, start=start)
     write_model(config.out, network, reading, _origin(config, kept, table))
     print(f"page model: {config.out} ({config.out.stat().st_size / 1e6:.1f} MB)")
     return 0
+
+
+def _start(config: TrainingOptions) -> tuple[PageNet | None, Reading]:
+    """The network to improve, or None for a new one, and the reading to keep if nothing is measured."""
+    if config.train_from == "nothing":
+        return None, Reading.plain()
+    return read_model(config.start)
 
 
 def _pages(config: TrainingOptions) -> list[Page]:
@@ -67,13 +86,6 @@ def _pages(config: TrainingOptions) -> list[Page]:
     if config.corrections is not None and config.shardset is not None:
         pages += corrected_pages(config.shardset, config.corrections)
     return pages
-
-
-def _measured(kept: list[Stored], config: TrainingOptions) -> tuple[Reading, str]:
-    pages = [one.page for one in kept]
-    results = held_out(kept, config.num_folds, config.num_samples)
-    table = as_markdown(rows_of(measured(pages, results, config.num_folds)))
-    return fitted(results), table
 
 
 def _origin(config: TrainingOptions, kept: list[Stored], table: str) -> dict[str, Any]:
@@ -88,6 +100,9 @@ def _origin(config: TrainingOptions, kept: list[Stored], table: str) -> dict[str
         ],
         "pages_by_group": groups,
         "num_documents": len({one.page.document for one in kept}),
+        "trained_from": config.train_from,
         "num_samples": config.num_samples,
+        "num_folds": config.num_folds,
+        "num_measured": config.num_measured,
         "measured": table,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.segment.engines.interface import PageEngine
+from data_prep.segment.engines.interface import SHIPPED_MODEL, PageEngine
 
 
 def engine_called(name: str, model: str | None, least_score: float | None) -> PageEngine:
@@ -29,6 +29,6 @@ def engine_called(name: str, model: str | None, least_score: float | None) -> Pa
         from data_prep.segment.engines.hugging_face import HuggingFaceEngine
 
         return HuggingFaceEngine(model or "", least_score)
-    from data_prep.segment.engines.shipped import SHIPPED_MODEL, ShippedEngine
+    from data_prep.segment.engines.shipped import ShippedEngine
 
     return ShippedEngine(Path(model) if model else SHIPPED_MODEL, least_score)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from iconoclip.page_layout.findings import Finding
 
 # A page of this many pixels needs about 1.2 GB to decode where the format knows no reduced scale.
 MAX_PIXELS = 400_000_000
+SHIPPED_MODEL: Final = Path(__file__).with_name("pages.onnx")
 
 
 class PageEngine(Protocol):

@@ -21,8 +21,8 @@ from iconoclip.page_layout.findings import Finding
 from iconoclip.page_layout.inputs import INPUT_SIDE, grey, is_bare, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import READING_VERSION, Reading
+from iconoclip.page_layout.regions import Answer
 
-SHIPPED_MODEL: Final = Path(__file__).with_name("pages.onnx")
 METADATA_NAME: Final = "iconoclip"
 MAX_MODEL_BYTES: Final = 100_000_000
 
@@ -62,10 +62,9 @@ class ShippedEngine:
         height, width = decoded.pixels_HWC.shape[:2]
         if is_bare(decoded.pixels_HWC):
             return Finding("blank", 1.0)
-        maps, summary = self._session.run(None, {"pages": model_input(decoded.pixels_HWC)})
-        return self._reading.read(
-            maps[0], summary[0], (width, height), decoded.place, grey(decoded.pixels_HWC)
-        )
+        found = self._session.run(None, {"pages": model_input(decoded.pixels_HWC)})
+        answer = Answer(*(values[0] for values in found))
+        return self._reading.read(answer, (width, height), decoded.place, grey(decoded.pixels_HWC))
 
 
 def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:

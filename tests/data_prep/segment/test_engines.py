@@ -6,7 +6,8 @@ import pytest
 
 from data_prep.segment.engines.choose import engine_called
 from data_prep.segment.engines.classical import ClassicalEngine
-from data_prep.segment.engines.shipped import SHIPPED_MODEL, ShippedEngine
+from data_prep.segment.engines.interface import SHIPPED_MODEL
+from data_prep.segment.engines.shipped import ShippedEngine
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.page_layout.measure import overlap
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
