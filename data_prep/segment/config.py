@@ -150,13 +150,11 @@ class SegmentConfig(Config):
             " calibrate on them; 0 measures nothing, and keeps the calibration of the model that is improved"
         ),
     )
-    num_measured: int | None = Field(
+    held_out: Path | None = Field(
         None,
-        ge=1,
-        le=20,
         description=(
-            "for `train`: only so many of these networks are trained, and the last one learns from all"
-            " documents afterwards; default: all of them, and a new one"
+            "for `train`: a text file with names of documents, one per line. Instead of folds, one network is"
+            " trained without these, measured and calibrated on them, and then learns from them, too"
         ),
     )
 

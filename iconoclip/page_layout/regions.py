@@ -1,36 +1,39 @@
-"""From the maps of the model to candidates of boxes, and from candidates to scores.
+"""From the maps of the model to candidates of boxes, and from candidates to scored boxes.
 
-Each cell that may be part of a thing (a picture, an ornament, an initial, a stamp) says where the edges of
-that thing are. Cells that agree are one candidate, and its box is the mean of theirs.
-
-Shapes: C classes, H and W of the map in cells, N cells, F features of a candidate.
+Shapes: C classes, H and W of the map in cells, F features of a candidate, B kinds of boxes.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from iconoclip.page_layout.kinds import CLASSES, OTHER, TEXT
+from iconoclip.page_layout.components import BoolMap, Component, components
+from iconoclip.page_layout.kinds import CLASSES, GRAPHIC_KINDS, TEXT
 
 Maps = npt.NDArray[np.float32]
-FloatArray = npt.NDArray[np.float64]
-# Cells that are more likely part of a thing than this are asked.
-MIN_CHANCE: Final = 0.4
-MIN_CELLS: Final = 3
+_GRAPHIC: Final = [number for number, name in enumerate(CLASSES) if name in GRAPHIC_KINDS]
+_INITIAL, _STAMP = CLASSES.index("initial"), CLASSES.index("stamp")
+MIN_CHANCE: Final = 0.5
+MIN_CELLS: Final = 4
 MAX_CANDIDATES: Final = 400
 # Initials are no larger than these shares of the width and the height of a page.
 LARGEST_INITIAL: Final = (0.3, 0.22)
-# Cells mean the same thing if their boxes overlap by this much.
-SAME: Final = 0.5
-# So many of the surest cells, and as many from all over, are tried as the one that the others agree with.
-NUM_TRIED: Final = 16
+# Rows and columns at the edge of a part that fill less than this share of it are no part of its box.
+LEAST_FILLED: Final = 0.3
+# A part that falls apart when so many cells are taken off its outline is several pictures.
+MAX_EROSION, LEAST_PIECE, LEAST_SIDE = 3, 0.12, 6
+# So are pieces as many as this that are as large as this share of the largest and together nearly all of it.
+MANY, LEAST_ALIKE, NEARLY_ALL = 6, 0.35, 0.85
 # A candidate that lies in another by this share of its area is a part of it.
 INSIDE: Final = 0.75
+# Cells agree with a box if theirs overlap with it by so much; so many must, by weight, to move its edges.
+LEAST_AGREEMENT, MOST = 0.6, 0.6
 MIN_TILTED_CELLS, MAX_TILT, LEAST_GAIN, LEAST_FILLED_TILTED = 200, 15.0, 0.95, 0.82
 FEATURES: Final = (
     "constant", "mean chance", "highest chance", "share of its rectangle", "agreement", "log area",
@@ -55,35 +58,22 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something on the page. `box` is left, top, right, bottom in shares of the mapped page."""
+    """A connected part of the maps. `box` is left, top, right, bottom in shares of the mapped page."""
 
     box: Corners
-    features_F: FloatArray
+    features_F: npt.NDArray[np.float64]
     tilt: float = 0.0
 
-    def scored(self, weights_F: FloatArray) -> float:
+    def scored(self, weights_F: npt.NDArray[np.float64]) -> float:
         """The probability that a person would mark it, by logistic regression."""
         return 1 / (1 + math.exp(-float(np.clip(self.features_F @ weights_F, -30, 30))))
 
 
-class _Votes(NamedTuple):
-    """Cells that may be part of a thing: their places, the boxes that they see, their chances and weights."""
+class _Part(NamedTuple):
+    """The cells of a candidate, and the map that they were found in."""
 
-    rows_N: npt.NDArray[np.intp]
-    columns_N: npt.NDArray[np.intp]
-    boxes_N4: FloatArray
-    chances_N: FloatArray
-    weights_N: FloatArray
-
-    def chosen(self, which_N: npt.NDArray[np.bool_]) -> _Votes:
-        """Some of the cells."""
-        return _Votes(
-            self.rows_N[which_N],
-            self.columns_N[which_N],
-            self.boxes_N4[which_N],
-            self.chances_N[which_N],
-            self.weights_N[which_N],
-        )
+    cells: Component
+    layer_HW: Maps
 
 
 def candidates(answer: Answer, size: tuple[float, float]) -> list[Candidate]:
@@ -94,83 +84,100 @@ def candidates(answer: Answer, size: tuple[float, float]) -> list[Candidate]:
         size: width and height of the page in cells; what lies right of it and below is padding.
     """
     width, height = math.ceil(size[0]), math.ceil(size[1])
-    maps_CHW, votes = answer.maps_CHW[:, :height, :width], _votes(answer, size)
+    maps_CHW = answer.maps_CHW[:, :height, :width]
     found: list[Candidate] = []
-    while len(votes.rows_N) and len(found) < MAX_CANDIDATES:
-        overlaps_N = _most_supported(votes)
-        own = votes.chosen(overlaps_N >= SAME)
-        weights_N = own.weights_N / own.weights_N.sum()
-        corners = weights_N @ own.boxes_N4
-        if len(own.rows_N) >= MIN_CELLS:
-            agreement = float(weights_N @ _overlaps(own.boxes_N4, corners))
-            found.append(_candidate(own, corners, agreement, maps_CHW, size))
-        # What other cells within the box see is a part of it, or was seen from its edge.
-        x_N, y_N = votes.columns_N + 0.5, votes.rows_N + 0.5
-        inside_N = (x_N >= corners[0]) & (x_N <= corners[2]) & (y_N >= corners[1]) & (y_N <= corners[3])
-        votes = votes.chosen(~(inside_N | (overlaps_N >= SAME)))
+    for part in _parts(maps_CHW):
+        if len(part.cells.rows) >= MIN_CELLS and len(found) < MAX_CANDIDATES:
+            candidate = _candidate(part, maps_CHW, answer.edges_4HW, size)
+            if candidate.box[2] > candidate.box[0] and candidate.box[3] > candidate.box[1]:
+                found.append(candidate)
     return _without_inner(found)
 
 
-def _votes(answer: Answer, size: tuple[float, float]) -> _Votes:
-    width, height = math.ceil(size[0]), math.ceil(size[1])
-    things_HW = 1 - answer.maps_CHW[OTHER, :height, :width] - answer.maps_CHW[TEXT, :height, :width]
-    rows_N, columns_N = np.nonzero(things_HW > MIN_CHANCE)
-    left, top, right, bottom = answer.edges_4HW[:, rows_N, columns_N].astype(np.float64)
-    x_N, y_N = columns_N + 0.5, rows_N + 0.5
-    boxes_N4 = np.stack(
-        [
-            np.maximum(x_N - left, 0.0),
-            np.maximum(y_N - top, 0.0),
-            np.minimum(x_N + right, size[0]),
-            np.minimum(y_N + bottom, size[1]),
-        ],
-        1,
-    )
-    # Cells near the middle see both edges best (FCOS calls this centerness).
-    across_N = np.minimum(left, right) / np.maximum(np.maximum(left, right), 1e-6)
-    down_N = np.minimum(top, bottom) / np.maximum(np.maximum(top, bottom), 1e-6)
-    chances_N = things_HW[rows_N, columns_N].astype(np.float64)
-    return _Votes(rows_N, columns_N, boxes_N4, chances_N, chances_N * np.sqrt(across_N * down_N) + 1e-6)
+def _parts(maps_CHW: Maps) -> Iterator[_Part]:
+    """Initials and stamps, each looked for in its own map; then everything graphic.
 
-
-def _most_supported(votes: _Votes) -> FloatArray:
-    """The overlaps of all cells' boxes with the box that most of them agree on.
-
-    Cells of every part of the page are tried, and those with the highest weights.
+    A part that is half picture and half ornament is one thing, so their chances are added. What looks like an
+    initial but is too large for one is an ornament or a picture.
     """
-    order_N = np.argsort(-votes.weights_N, kind="stable")
-    step = max(1, len(order_N) // NUM_TRIED)
-    tried = np.unique(np.concatenate([order_N[:NUM_TRIED], np.arange(0, len(order_N), step)]))
-    overlaps_TN = np.stack([_overlaps(votes.boxes_N4, votes.boxes_N4[n]) for n in tried])
-    supports_T = np.where(overlaps_TN >= SAME, overlaps_TN, 0.0) @ votes.weights_N
-    return np.asarray(overlaps_TN[int(np.argmax(supports_T))])
+    shape = maps_CHW.shape[1:]
+    initial_HW = maps_CHW[_INITIAL]
+    is_initial = np.zeros(shape, np.bool_)
+    for part in components(initial_HW > MIN_CHANCE):
+        left, top, right, bottom = part.bounds
+        if right - left <= LARGEST_INITIAL[0] * shape[1] and bottom - top <= LARGEST_INITIAL[1] * shape[0]:
+            is_initial[part.rows, part.columns] = True
+            yield _Part(part, initial_HW)
+    for part in components(maps_CHW[_STAMP] > MIN_CHANCE):
+        yield _Part(part, maps_CHW[_STAMP])
+    graphic_HW = maps_CHW[_GRAPHIC].sum(0) + np.where(is_initial, 0, initial_HW)
+    for part in components(graphic_HW > MIN_CHANCE):
+        for piece in _pieces(part, shape):
+            yield _Part(piece, graphic_HW)
 
 
-def _overlaps(boxes_N4: FloatArray, box_4: FloatArray) -> FloatArray:
-    """Intersection over union of boxes with one box."""
-    across_N = np.minimum(boxes_N4[:, 2], box_4[2]) - np.maximum(boxes_N4[:, 0], box_4[0])
-    down_N = np.minimum(boxes_N4[:, 3], box_4[3]) - np.maximum(boxes_N4[:, 1], box_4[1])
-    both_N = np.maximum(across_N, 0) * np.maximum(down_N, 0)
-    areas_N = (boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1])
-    return np.asarray(both_N / (areas_N + (box_4[2] - box_4[0]) * (box_4[3] - box_4[1]) - both_N + 1e-9))
+def _pieces(part: Component, shape: tuple[int, ...]) -> list[Component]:
+    """A part, or the pieces that it falls apart into when its outline is taken off."""
+    map_HW = np.zeros(shape, np.bool_)
+    map_HW[part.rows, part.columns] = True
+    cells = len(part.rows)
+    left, top, right, bottom = part.bounds
+    # A band of ornaments is too low to lose its outline.
+    most = min(MAX_EROSION, min(right - left, bottom - top) // LEAST_SIDE)
+    for depth in range(1, most + 1):
+        found = list(components(_eroded(map_HW, depth)))
+        cores = [one for one in found if len(one.rows) >= LEAST_PIECE * cells]
+        if len(cores) < 2:
+            cores = _many_alike(found)
+        if len(cores) > 1:
+            return [_grown(core, map_HW, depth) for core in cores]
+    return [part]
 
 
-def _candidate(
-    own: _Votes, corners_4: FloatArray, agreement: float, maps_CHW: Maps, size: tuple[float, float]
-) -> Candidate:
-    left, top, right, bottom = (float(value) for value in corners_4)
-    box = left / size[0], top / size[1], right / size[0], bottom / size[1]
-    width, height = max(box[2] - box[0], 1e-6), max(box[3] - box[1], 1e-6)
-    x0, y0, x1, y1 = int(left), int(top), math.ceil(right), math.ceil(bottom)
+def _many_alike(found: list[Component]) -> list[Component]:
+    """The pieces of a sheet of many photographs: of like size, and nearly all that is there."""
+    sizes = [len(one.rows) for one in found]
+    alike = [one for one in found if len(one.rows) >= LEAST_ALIKE * max(sizes)]
+    share = sum(len(one.rows) for one in alike) / max(sum(sizes), 1)
+    return alike if len(alike) >= MANY and share >= NEARLY_ALL else []
+
+
+def _eroded(map_HW: BoolMap, depth: int) -> BoolMap:
+    """The cells whose neighbours within `depth` rows and columns are all true; the edge of the page is."""
+    padded = np.pad(map_HW, depth, constant_values=True)
+    height, width = map_HW.shape
+    kept = np.ones_like(map_HW)
+    for step in range(2 * depth + 1):
+        kept &= padded[step : step + height, depth : depth + width]
+        kept &= padded[depth : depth + height, step : step + width]
+    return kept
+
+
+def _grown(core: Component, map_HW: BoolMap, depth: int) -> Component:
+    """A piece with the outline that was taken off it."""
+    grown = np.zeros_like(map_HW)
+    left, top, right, bottom = core.bounds
+    grown[max(0, top - depth) : bottom + depth, max(0, left - depth) : right + depth] = True
+    rows, columns = np.nonzero(grown & map_HW)
+    return Component(rows, columns)
+
+
+def _candidate(part: _Part, maps_CHW: Maps, edges_4HW: Maps, size: tuple[float, float]) -> Candidate:
+    cells, layer_HW = part
+    x0, y0, x1, y1 = _trimmed(cells)
+    (left, top, right, bottom), agreement = _seen(cells, edges_4HW, _edges(layer_HW, (x0, y0, x1, y1)), size)
+    box = left / size[0], top / size[1], min(right / size[0], 1.0), min(bottom / size[1], 1.0)
+    chances = layer_HW[cells.rows, cells.columns]
+    width, height = box[2] - box[0], box[3] - box[1]
     reach = max(2, (y1 - y0) // 4)
     right_of = maps_CHW[TEXT, y0:y1, x1 : x1 + reach]
     around = maps_CHW[TEXT, max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach]
     features_F = np.array(
         [
             1.0,
-            float(own.chances_N.mean()),
-            float(own.chances_N.max()),
-            min(1.0, len(own.rows_N) / max((right - left) * (bottom - top), 1.0)),
+            float(chances.mean()),
+            float(chances.max()),
+            min(1.0, len(chances) / ((x1 - x0) * (y1 - y0))),
             agreement,
             math.log(max(width * height, 1e-5)),
             math.log(max(height, 1e-3)),
@@ -180,31 +187,92 @@ def _candidate(
             box[1],
             float(right_of.mean()) if right_of.size else 0.0,
             float(around.mean()),
-            *maps_CHW[:, own.rows_N, own.columns_N].mean(1).tolist(),
+            *maps_CHW[:, cells.rows, cells.columns].mean(1).tolist(),
         ]
     )
-    return Candidate(box, features_F, tilt_of(own.rows_N, own.columns_N))
+    return Candidate(box, features_F, tilt_of(cells))
 
 
-def tilt_of(rows_N: npt.NDArray[np.intp], columns_N: npt.NDArray[np.intp]) -> float:
-    """How far something is turned clockwise, in degrees; 0 if its cells are not clearly a turned rectangle.
+def _seen(
+    part: Component, edges_4HW: Maps, found: Corners, size: tuple[float, float]
+) -> tuple[Corners, float]:
+    """The box that the cells of a part see, and how well their boxes agree with `found`, 0 to 1.
 
-    That is the angle at which they fill their rectangle best, if they fill that nearly whole and better than
+    Most of the cells must see about that box; else it is `found` itself. Cells near the middle of what they
+    see count most (centerness, as in FCOS).
+    """
+    left_N, top_N, right_N, bottom_N = edges_4HW[:, part.rows, part.columns].astype(np.float64)
+    x_N, y_N = part.columns + 0.5, part.rows + 0.5
+    boxes_4N = np.stack([x_N - left_N, y_N - top_N, x_N + right_N, y_N + bottom_N])
+    boxes_4N = boxes_4N.clip(0, np.array([*size, *size])[:, None])
+    across_N = np.minimum(left_N, right_N) / np.maximum(left_N, right_N)
+    down_N = np.minimum(top_N, bottom_N) / np.maximum(top_N, bottom_N)
+    weights_N = np.sqrt(across_N * down_N) + 1e-6
+    overlaps_N = _overlaps(boxes_4N, found)
+    agreement = float(np.average(overlaps_N, weights=weights_N))
+    agree_N = overlaps_N >= LEAST_AGREEMENT
+    if weights_N[agree_N].sum() < MOST * weights_N.sum():
+        return found, agreement
+    left, top, right, bottom = np.average(boxes_4N[:, agree_N], axis=1, weights=weights_N[agree_N]).tolist()
+    return (left, top, right, bottom), agreement
+
+
+def _overlaps(boxes_4N: npt.NDArray[np.float64], box: Corners) -> npt.NDArray[np.float64]:
+    """Intersection over union of boxes with one box."""
+    across_N = np.minimum(boxes_4N[2], box[2]) - np.maximum(boxes_4N[0], box[0])
+    down_N = np.minimum(boxes_4N[3], box[3]) - np.maximum(boxes_4N[1], box[1])
+    both_N = across_N.clip(0) * down_N.clip(0)
+    areas_N = (boxes_4N[2] - boxes_4N[0]) * (boxes_4N[3] - boxes_4N[1])
+    return np.asarray(both_N / (areas_N + (box[2] - box[0]) * (box[3] - box[1]) - both_N + 1e-9))
+
+
+def tilt_of(part: Component) -> float:
+    """How far a part is turned clockwise, in degrees; 0 if it is not clearly a turned rectangle.
+
+    That is the angle at which it fills its rectangle best, if it fills that nearly whole and better than
     unturned.
     """
-    if len(rows_N) < MIN_TILTED_CELLS:
+    if len(part.rows) < MIN_TILTED_CELLS:
         return 0.0
-    step = max(1, len(rows_N) // 2_000)
-    x_N, y_N = columns_N[::step] + 0.5, rows_N[::step] + 0.5
+    step = max(1, len(part.rows) // 2_000)
+    x_N, y_N = part.columns[::step] + 0.5, part.rows[::step] + 0.5
     angles_A = np.radians(np.arange(-MAX_TILT, MAX_TILT + 0.5, 0.5))
     cosine, sine = np.cos(angles_A)[:, None], np.sin(angles_A)[:, None]
     along_AN, down_AN = x_N * cosine + y_N * sine, y_N * cosine - x_N * sine
     areas_A = (np.ptp(along_AN, axis=1) + 1) * (np.ptp(down_AN, axis=1) + 1)
     best, upright = int(np.argmin(areas_A)), len(angles_A) // 2
     is_clear = areas_A[best] < LEAST_GAIN * areas_A[upright]
-    if not is_clear or len(rows_N) < LEAST_FILLED_TILTED * areas_A[best]:
+    if not is_clear or len(part.rows) < LEAST_FILLED_TILTED * areas_A[best]:
         return 0.0
     return float(np.degrees(angles_A[best]))
+
+
+def _trimmed(part: Component) -> tuple[int, int, int, int]:
+    """The bounds of a part without the rows and columns at its edges that it hardly fills."""
+    left, top, right, bottom = part.bounds
+    per_row = np.bincount(part.rows - top, minlength=bottom - top)
+    per_column = np.bincount(part.columns - left, minlength=right - left)
+    rows = np.flatnonzero(per_row >= LEAST_FILLED * per_row.max())
+    columns = np.flatnonzero(per_column >= LEAST_FILLED * per_column.max())
+    return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
+
+
+def _edges(layer_HW: Maps, bounds: tuple[int, int, int, int]) -> Corners:
+    """The edges of a part to a fraction of a cell: a cell outside of it that it covers by a third is
+    counted as a third."""
+    left, top, right, bottom = bounds
+    across = layer_HW[top:bottom].mean(0)
+    down = layer_HW[:, left:right].mean(1)
+
+    def covered(profile: npt.NDArray[np.float32], cell: int) -> float:
+        return min(float(profile[cell]), 0.5) if 0 <= cell < len(profile) else 0.0
+
+    return (
+        left - covered(across, left - 1),
+        top - covered(down, top - 1),
+        right + covered(across, right),
+        bottom + covered(down, bottom),
+    )
 
 
 def _without_inner(found: list[Candidate]) -> list[Candidate]:

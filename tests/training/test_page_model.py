@@ -255,6 +255,37 @@ def test_too_few_documents_are_refused(tmp_path, capsys):
     assert "1 documents cannot be divided into 3 folds" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("names", "complaint"), [("d\nnobody\n", "'nobody'"), ("", "no document"), ("d\n", "or all")]
+)
+def test_a_list_of_documents_that_holds_out_nothing_is_refused(tmp_path, capsys, names, complaint):
+    marked = write_pages(tmp_path, [{"file": "images/a.jpg", "document": "d", "zones": []}])
+    (tmp_path / "names.txt").write_text(names)
+    line = ["segment", "--train", str(marked), "--held_out", str(tmp_path / "names.txt")]
+    assert main([*line, "--out", str(tmp_path / "m.onnx")]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.long
+def test_documents_that_are_held_out_measure_one_network_and_are_learned_afterwards(tmp_path, capsys):
+    marked = write_pages(tmp_path, [
+        {"file": f"images/{n}.jpg", "document": f"d{n}", "zones": [zone("GraphicZone", 60, 90, 150, 130)]}
+        for n in range(3)
+    ])  # fmt: skip
+    (tmp_path / "names.txt").write_text("d1\n")
+    out = tmp_path / "m.onnx"
+    line = ["segment", "--train", str(marked), "--held_out", str(tmp_path / "names.txt"), "--out", str(out)]
+    assert main([*line, "--train_from", "nothing", "--num_samples", "28"]) == 0
+    assert "| all | 1 |" in capsys.readouterr().out, "only the page that was held out is measured"
+    origin = origin_of(out)
+    assert (origin["num_documents"], origin["held_out"], origin["trained_from"]) == (
+        3,
+        "names.txt",
+        "nothing",
+    )
+
+
 @pytest.mark.long
 def test_a_model_learns_what_ink_is(tmp_path):
     rows = [

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASS_OF_KIND, CLASSES, GRAPHIC_KINDS, PAGE_KINDS
-from iconoclip.page_layout.measure import Corners, Score, match
+from iconoclip.page_layout.measure import Corners, match
 from iconoclip.page_layout.page_kind import FloatArray, KindRegression, kind_features
 from iconoclip.page_layout.reading import Place, Reading
 from iconoclip.page_layout.regions import FEATURES, Answer, Candidate, candidates
@@ -99,17 +99,25 @@ def _best_threshold(
     right: list[list[str | None]],
     reading: Reading,
 ) -> float:
-    """The least score with the highest F1 of pictures and ornaments."""
-    scored = []
-    for own, kinds in zip(found, right, strict=True):
+    """The least score with the highest F1 of pictures and ornaments.
+
+    What is on a page counts as one together, so that a sheet of thirty photographs does not decide for books.
+    """
+    scores, flags, shares, total = [], [], [], 0.0
+    for page, own, kinds in zip(pages, found, right, strict=True):
+        num_wanted = sum(kind in GRAPHIC_KINDS for kind, _ in page.wanted)
+        total += min(num_wanted, 1)
         for one, kind in zip(own, kinds, strict=True):
             if reading.kind_of(one) in GRAPHIC_KINDS:
-                scored.append((one.scored(reading.score_weights), kind in GRAPHIC_KINDS))
-    num_wanted = sum(kind in GRAPHIC_KINDS for page in pages for kind, _ in page.wanted)
+                scores.append(one.scored(reading.score_weights))
+                flags.append(kind in GRAPHIC_KINDS)
+                shares.append(1 / max(num_wanted, 1))
+    scores_N, shares_N = np.array(scores), np.array(shares)
+    right_N = shares_N * np.array(flags, float)
 
     def f1(least: float) -> float:
-        kept = [flag for score, flag in scored if score >= least]
-        return Score(sum(kept), len(kept) - sum(kept), num_wanted - sum(kept)).f1
+        kept_N = scores_N >= least
+        return float(2 * right_N[kept_N].sum() / max(shares_N[kept_N].sum() + total, 1e-9))
 
     return float(max(np.arange(0.2, 0.81, 0.02), key=lambda least: (f1(float(least)), -abs(least - 0.5))))
 

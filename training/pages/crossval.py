@@ -49,22 +49,20 @@ def looked_at(network: PageNet, page: Page) -> HeldOut:
 
 
 def held_out(
-    pages: Sequence[Stored], num_folds: int, num_measured: int, train: Callable[[Sequence[Stored]], PageNet]
+    pages: Sequence[Stored], folds: Sequence[int | None], train: Callable[[Sequence[Stored]], PageNet]
 ) -> tuple[list[Page], list[HeldOut], PageNet]:
     """The results of networks on pages that they were not trained on.
 
     Args:
         pages: marked pages.
-        num_folds: the documents are divided into so many folds.
-        num_measured: of which so many are held out, one after the other.
+        folds: the number of the network that is measured on each page; None for pages that measure none.
         train: makes a network of pages.
 
     Returns:
         The pages that were held out, what the networks give for them, and the last network.
     """
-    folds = folds_of([one.page for one in pages], num_folds)
     shown, results = [], []
-    for fold in range(num_measured):
+    for fold in sorted({fold for fold in folds if fold is not None}):
         network = train([one for one, own in zip(pages, folds, strict=True) if own != fold])
         for one, own in zip(pages, folds, strict=True):
             if own == fold:

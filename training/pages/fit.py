@@ -27,7 +27,7 @@ from training.pages.samples import (
 # The highest rates: of a new network on small canvases, then on whole ones; and of one that is improved.
 SMALL_RATE, RATE, FURTHER_RATE = 3e-3, 1.2e-3, 4e-4
 # A new network sees this share of its samples on small canvases.
-SMALL_SHARE: Final = 0.75
+SMALL_SHARE: Final = 5 / 7
 WARM_UP: Final = 0.08
 WEIGHT_DECAY: Final = 2e-2
 LABEL_SMOOTHING: Final = 0.02

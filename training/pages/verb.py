@@ -9,11 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from iconoclip.errors import BadInput
+from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.table import as_markdown, rows_of
 from training.pages.calibrate import fitted
-from training.pages.crossval import held_out, measured
+from training.pages.crossval import folds_of, held_out, measured
 from training.pages.export import read_model, write_model
 from training.pages.fit import fit
 from training.pages.network import PageNet
@@ -21,7 +21,7 @@ from training.pages.samples import Stored, stored
 from training.pages.truth import Page, corrected_pages, read_pages
 
 # A network that is to learn from the documents that measured it, too, sees one sample more for so many.
-LAST_SHARE: Final = 4
+LAST_SHARE: Final = 14
 
 
 class TrainingOptions(Protocol):
@@ -35,7 +35,7 @@ class TrainingOptions(Protocol):
     start: Path
     num_samples: int
     num_folds: int
-    num_measured: int | None
+    held_out: Path | None
 
 
 def train_page_model(config: TrainingOptions) -> int:
@@ -43,35 +43,52 @@ def train_page_model(config: TrainingOptions) -> int:
 
     Raises:
         MissingRequirement: a file is not there, or the packages that write ONNX are not installed.
-        BadInput: a line is no marked page, or there are too few documents.
+        BadInput: a line is no marked page, there are too few documents, or one to hold out is unknown.
     """
     pages = _pages(config)
-    num_documents = len({page.document for page in pages})
-    if num_documents < max(config.num_folds, 1):
-        raise BadInput(
-            f"{num_documents} documents cannot be divided into {config.num_folds} folds",
-            where=config.train[0],
-            remedy="mark pages of more documents, or give a smaller --num_folds",
-        )
-    print(f"{len(pages)} pages of {num_documents} documents", file=sys.stderr)
+    folds = _folds(config, pages)
+    print(f"{len(pages)} pages of {len({page.document for page in pages})} documents", file=sys.stderr)
     kept = [stored(page) for page in pages]
     start, reading = _start(config)
-    table = ""
-    if config.num_folds:
-        num_measured = min(config.num_measured or config.num_folds, config.num_folds)
-        shown, results, last = held_out(
-            kept, config.num_folds, num_measured, lambda own: fit(own, config.num_samples, start=start)
-        )
+    last, table = None, ""
+    if folds:
+        shown, results, last = held_out(kept, folds, lambda own: fit(own, config.num_samples, start=start))
         reading, table = fitted(results), as_markdown(rows_of(measured(shown, results)))
         print(table)
-    if config.num_folds and num_measured < config.num_folds:
-        # One network is all that there was time for: it goes on with the documents that measured it.
-        network = fit(kept, max(1, config.num_samples // LAST_SHARE), seed=1, start=last)
+    if config.held_out is not None:
+        network = fit(kept, max(1, config.num_samples // LAST_SHARE), seed=2, start=last)
     else:
         network = fit(kept, config.num_samples, start=start)
     write_model(config.out, network, reading, _origin(config, kept, table))
     print(f"page model: {config.out} ({config.out.stat().st_size / 1e6:.1f} MB)")
     return 0
+
+
+def _folds(config: TrainingOptions, pages: list[Page]) -> list[int | None]:
+    """The fold that each page measures; empty if nothing is measured."""
+    documents = {page.document for page in pages}
+    if config.held_out is not None:
+        if not config.held_out.is_file():
+            raise MissingRequirement(
+                "no such list of documents", where=config.held_out, remedy="check the path"
+            )
+        names = set(config.held_out.read_text(encoding="utf-8").split())
+        if unknown := sorted(names - documents):
+            raise BadInput(
+                f"no page is of the document '{unknown[0]}'", where=config.held_out, remedy="correct the list"
+            )
+        if not names or names == documents:
+            raise BadInput(
+                "it holds out no document, or all", where=config.held_out, remedy="correct the list"
+            )
+        return [0 if page.document in names else None for page in pages]
+    if len(documents) < config.num_folds:
+        raise BadInput(
+            f"{len(documents)} documents cannot be divided into {config.num_folds} folds",
+            where=config.train[0],
+            remedy="mark pages of more documents, or give a smaller --num_folds",
+        )
+    return list(folds_of(pages, config.num_folds)) if config.num_folds else []
 
 
 def _start(config: TrainingOptions) -> tuple[PageNet | None, Reading]:
@@ -102,7 +119,6 @@ def _origin(config: TrainingOptions, kept: list[Stored], table: str) -> dict[str
         "num_documents": len({one.page.document for one in kept}),
         "trained_from": config.train_from,
         "num_samples": config.num_samples,
-        "num_folds": config.num_folds,
-        "num_measured": config.num_measured,
+        "held_out": config.held_out.name if config.held_out else f"{config.num_folds} folds",
         "measured": table,
     }
