@@ -168,9 +168,10 @@ class Reading:
         if grey_HW is not None:
             boxes = [_snapped(box, grey_HW) for box in boxes]
         chances = self.kinds.probabilities(kind_features(answer.kinds_K, boxes))
-        kind, chance = _kind_with(boxes, chances)
+        is_full = self._is_full(found)
+        kind, chance = _kind_with(boxes, chances, is_full)
         is_told = any(box.kind in PICTURE_KINDS for box in boxes)
-        if kind in _WHOLE and chance >= LEAST_WHOLE and not is_told and self._is_full(found):
+        if kind in _WHOLE and chance >= LEAST_WHOLE and not is_told and is_full:
             boxes = [FoundBox(_WHOLE[kind], *_extent(answer.maps_CHW, cells), score=chance), *boxes]
             boxes.sort(key=lambda box: -box.score)
         placed = tuple(_placed(box, place) for box in boxes[:MAX_BOXES])
@@ -201,11 +202,14 @@ def _snapped(box: FoundBox, grey_HW: Grey) -> FoundBox:
     return replace(box, left=left, top=top, right=right, bottom=bottom)
 
 
-def _kind_with(boxes: list[FoundBox], chances_K: FloatArray) -> tuple[PageKind, float]:
-    """The likeliest kind of page that agrees with the boxes on it: a sure picture is not on a page of text
-    alone, nor on a blank one."""
+def _kind_with(boxes: list[FoundBox], chances_K: FloatArray, is_full: bool) -> tuple[PageKind, float]:
+    """The likeliest kind of page that agrees with what is on it: a sure picture is not on a page of text
+    alone, nor on a blank one, and a page with something large that may be a picture is not blank."""
+    forbidden: tuple[str, ...] = ("blank",) if is_full else ()
     if any(box.kind in PICTURE_KINDS and box.score >= SURE for box in boxes):
-        allowed_K = np.array([kind not in _WITHOUT_PICTURES for kind in PAGE_KINDS])
+        forbidden = _WITHOUT_PICTURES
+    if forbidden:
+        allowed_K = np.array([kind not in forbidden for kind in PAGE_KINDS])
         chances_K = np.where(allowed_K, chances_K, 0.0) / max(float(chances_K[allowed_K].sum()), 1e-9)
     best = int(np.argmax(chances_K))
     return PAGE_KINDS[best], float(min(chances_K[best], 1.0))

@@ -30,6 +30,9 @@ LEAST_FILLED: Final = 0.3
 MAX_EROSION, LEAST_PIECE, LEAST_SIDE = 3, 0.12, 6
 # So are pieces as many as this that are as large as this share of the largest and together nearly all of it.
 MANY, LEAST_ALIKE, NEARLY_ALL = 6, 0.35, 0.85
+# Things that touch at their blurred edges are apart where the maps are this sure of them.
+SURER: Final = (0.7, 0.85, 0.95)
+SOLID: Final = 0.7
 # A candidate that lies in another by this share of its area is a part of it.
 INSIDE: Final = 0.75
 # Cells agree with a box if theirs overlap with it by so much; so many must, by weight, to move its edges.
@@ -112,7 +115,7 @@ def _parts(maps_CHW: Maps) -> Iterator[_Part]:
         yield _Part(part, maps_CHW[_STAMP])
     graphic_HW = maps_CHW[_GRAPHIC].sum(0) + np.where(is_initial, 0, initial_HW)
     for part in components(graphic_HW > MIN_CHANCE):
-        for piece in _pieces(part, shape):
+        for piece in max(_pieces(part, shape), _surer_pieces(part, graphic_HW), key=len):
             yield _Part(piece, graphic_HW)
 
 
@@ -134,12 +137,33 @@ def _pieces(part: Component, shape: tuple[int, ...]) -> list[Component]:
     return [part]
 
 
-def _many_alike(found: list[Component]) -> list[Component]:
+def _surer_pieces(part: Component, layer_HW: Maps) -> list[Component]:
+    """The things of like size that remain of a part where the maps are surer of it, each with the cells next
+    to it; none if there is more in it than these."""
+    inside_HW = np.zeros(layer_HW.shape, np.bool_)
+    inside_HW[part.rows, part.columns] = True
+    best: list[Component] = []
+    for chance in SURER:
+        found = list(components(inside_HW & (layer_HW > chance)))
+        alike = _many_alike(found, 2) if found else []
+        if all(_is_solid(one) for one in alike):
+            best = max(best, alike, key=len)
+    return [_grown(one, inside_HW, 1) for one in best]
+
+
+def _is_solid(part: Component) -> bool:
+    """Whether a part is no band, and fills most of its rectangle: half of a fan does not."""
+    left, top, right, bottom = part.bounds
+    width, height = right - left, bottom - top
+    return min(width, height) >= LEAST_SIDE and len(part.rows) >= SOLID * width * height
+
+
+def _many_alike(found: list[Component], least: int = MANY) -> list[Component]:
     """The pieces of a sheet of many photographs: of like size, and nearly all that is there."""
     sizes = [len(one.rows) for one in found]
     alike = [one for one in found if len(one.rows) >= LEAST_ALIKE * max(sizes)]
     share = sum(len(one.rows) for one in alike) / max(sum(sizes), 1)
-    return alike if len(alike) >= MANY and share >= NEARLY_ALL else []
+    return alike if len(alike) >= least and share >= NEARLY_ALL else []
 
 
 def _eroded(map_HW: BoolMap, depth: int) -> BoolMap:

@@ -142,6 +142,27 @@ def test_a_sheet_of_thirty_photographs_that_touch_is_told_apart():
     assert box_score([box.corners for box in boxes], wanted, 0.75) == Score(30, 0, 0)
 
 
+def test_two_pictures_that_run_together_are_apart_where_the_maps_are_surer():
+    maps_CHW = maps_with("photograph", slice(20, 40), slice(5, 55))
+    # Between them, and at their edges, the model is only just for a photograph.
+    maps_CHW[CLASSES.index("photograph"), 20:40, 28:32] = 0.6
+    boxes = READING.read(blind(maps_CHW), SIZE).boxes
+    wanted = [(5 / 60, 20 / 80, 28 / 60, 40 / 80), (32 / 60, 20 / 80, 55 / 60, 40 / 80)]
+    assert box_score([box.corners for box in boxes], wanted, 0.85) == Score(2, 0, 0)
+    # A small dark spot next to a picture is no second one.
+    maps_CHW = maps_with("photograph", slice(20, 40), slice(5, 40))
+    maps_CHW[CLASSES.index("photograph"), 20:40, 28:32] = 0.6
+    maps_CHW[CLASSES.index("photograph"), 24:40, 32:40] = 0.6
+    assert len(READING.read(blind(maps_CHW), SIZE).boxes) == 1
+
+
+def test_a_page_with_something_large_is_not_blank():
+    doubtful = maps_with("photograph", slice(10, 60), slice(10, 50))
+    doubtful[:, 10:60, 10:50] *= 0.55
+    assert certain_of("blank").read(blind(doubtful), SIZE).kind != "blank"
+    assert certain_of("blank").read(blind(maps_with("text", slice(0, 9), slice(0, 9))), SIZE).kind == "blank"
+
+
 def test_many_small_pictures_are_each_others_witnesses():
     """Alone a picture of this size is doubtful, by weights that speak against small ones."""
     weights = READING.score_weights.copy()
@@ -236,9 +257,9 @@ def test_a_page_with_a_picture_is_no_page_of_text_alone(kind):
     finding = certain_of(kind).read(blind(maps_with("illustration", slice(20, 50), slice(20, 40))), SIZE)
     assert finding.kind == "picture", "the first of the other seven, which are equally likely"
     assert finding.probability == pytest.approx(1 / 7)
-    doubtful = maps_with("illustration", slice(20, 50), slice(20, 40))
+    doubtful = maps_with("illustration", slice(20, 35), slice(20, 40))
     # Cells that are pictures by 7 of 10 make a box of a score of e : 1.
-    doubtful[:, 20:50, 20:40] *= 0.7
+    doubtful[:, 20:35, 20:40] *= 0.7
     found = certain_of(kind).read(blind(doubtful), SIZE)
     assert (found.kind, len(found.boxes)) == (kind, 1), "one that may be none says nothing of the page"
     ornament = maps_with("ornament", slice(20, 24), slice(10, 40))

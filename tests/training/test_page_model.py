@@ -33,7 +33,7 @@ from training.pages.fit import (
     loss_of,
 )
 from training.pages.network import PageNet
-from training.pages.samples import NO_KIND, UNMARKED, Sample, Samples, _beside, _Draft, stored
+from training.pages.samples import NO_KIND, UNMARKED, Sample, Samples, _Draft, _side_by_side, stored
 from training.pages.truth import read_pages
 
 
@@ -146,7 +146,7 @@ def test_two_pages_side_by_side_keep_their_things(tmp_path):
     ]
     first, second = (stored(page) for page in read_pages(write_pages(tmp_path, rows)))
     draft = _Draft(first)
-    _beside(draft, _Draft(second))
+    _side_by_side(draft, _Draft(second))
     assert draft.pixels.shape == (3, 400, 600)
     assert draft.marks.shape == (400, 600)
     assert [tuple(thing[1:5]) for thing in draft.things] == [(60, 90, 150, 210), (400, 90, 490, 210)]

@@ -119,7 +119,7 @@ def _best_threshold(
         kept_N = scores_N >= least
         return float(2 * right_N[kept_N].sum() / max(shares_N[kept_N].sum() + total, 1e-9))
 
-    return float(max(np.arange(0.2, 0.81, 0.02), key=lambda least: (f1(float(least)), -abs(least - 0.5))))
+    return float(max(np.arange(0.2, 0.91, 0.02), key=lambda least: (f1(float(least)), -abs(least - 0.5))))
 
 
 def _kinds(pages: Sequence[HeldOut], found: list[list[Candidate]], reading: Reading) -> KindRegression:

@@ -2,7 +2,7 @@
 
 Each sample is a page turned, shifted, scaled and mirrored, in other colours, perhaps with pictures and
 ornaments of other pages pasted on it, or with the other side of the leaf shining through. A sample is a
-function of its number and the seed alone, whoever draws it.
+function of its number and the seed alone.
 
 Shapes: H, W of a stored page; R, N rows and columns of cells.
 """
@@ -168,7 +168,7 @@ class Samples(Dataset[Sample]):
         random = np.random.default_rng((self._seed, 0, number))
         draft = _Draft(self._chosen(random))
         if not is_upright and random.random() < 0.3 and draft.pixels.shape[1] > draft.pixels.shape[2]:
-            _beside(draft, _Draft(self._chosen(random)))
+            _side_by_side(draft, _Draft(self._chosen(random)))
         if self._things and random.random() < 0.35 and draft.kind in ("text", "mixed", "blank"):
             for _ in range(random.integers(1, 4)):
                 self._paste(draft, random)
@@ -217,7 +217,7 @@ def _can_be_cut(thing: Thing) -> bool:
     return is_large and thing.number != CLASS_OF_KIND["initial"]
 
 
-def _beside(draft: _Draft, other: _Draft) -> None:
+def _side_by_side(draft: _Draft, other: _Draft) -> None:
     """Put another page to the right of this one, as in a book that lies open."""
     height, width = size = (draft.marks.shape[0], draft.marks.shape[1])
     pixels = functional.interpolate(other.pixels[None], size, mode="bilinear")[0]
