@@ -26,6 +26,8 @@ MakeConfig = Callable[..., TrainConfig]
 
 # Fields that were in a group from the beginning.
 LATER_FIELDS = {
+    "hard_negatives.captions", "hard_negatives.max_candidates", "hard_negatives.max_similarity",
+    "hard_negatives.neighbours", "hard_negatives.stores",
     "data.level_weights", "data.role_weights", "data.order", "data.streams", "data.stream_samples",
     "checkpoint.in_background", "data.sources", "data.weights", "data.long_captions",
     "model.context_length",

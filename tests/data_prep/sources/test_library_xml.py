@@ -110,7 +110,7 @@ def test_a_restriction_next_to_a_licence_counts(condition: str, may_train: bool)
 def test_mets_of_the_library_of_congress() -> None:
     (candidate,) = found_in(mets_of_congress(ORIGIN)).candidates
     assert candidate.image_uri == f"{ORIGIN}/s/1v.jpg"  # neither the master nor a TIFF
-    assert candidate.captions[0].text == "Steam ferry on the river at night. 1888/1891"
+    assert candidate.captions[0].text == "Steam ferry on the river at night. 1888-1891"
     assert candidate.date is not None
     assert (candidate.date.earliest, candidate.date.latest) == (1888, 1891)
     assert candidate.rights_raw == "No known restrictions on publication."
@@ -164,9 +164,9 @@ def test_tei_gives_the_graphics_of_its_surfaces_and_notes_on_a_page() -> None:
     first, second = found_in(tei(ORIGIN)).candidates
     assert images(found_in(tei(ORIGIN))) == ["/tei/1-large.jpg", "/tei/2.jpg"]
     told = "A choir book with painted initials for the feasts of the year"
-    assert f"A page from “Gradual of the nuns of Ahausen”. {told}. 1270/1299" in said(first, "work")
+    assert f"A page from “Gradual of the nuns of Ahausen”. {told}. 1270-1299" in said(first, "work")
     assert f"{told}." in said(second, "work")
-    heading = "Initial with the Nativity. Gradual of the nuns of Ahausen. 1270/1299"
+    heading = "Initial with the Nativity. Gradual of the nuns of Ahausen. 1270-1299"
     assert (said(first, "page"), said(second, "page")) == ([], [heading])
     assert first.date is not None
     assert (first.date.earliest, first.date.latest) == (1270, 1299)
