@@ -19,6 +19,11 @@ _IDENTIFIER = re.compile(
     r"\s*(?:--\s*)?[(\[]?\s*\b(?:GND|ISNI|VIAF|ULAN|RKD|BnF|IdRef|LCNAF|ORCID|Wikidata|DBNL|NTA|PND)\b[: ]*"
     r"[\dXx /:-]*[)\]]?|\s*\(?https?://\S+\)?|\s*\(?\bQ\d{3,}\b\)?"
 )
+# Only in brackets and with digits: text that is no name may contain "BnF" or "RKD".
+_IDENTIFIER_IN_BRACKETS = re.compile(
+    r"\s*[(\[](?:GND|ISNI|VIAF|ULAN|RKD|BnF|IdRef|LCNAF|ORCID|Wikidata|DBNL|NTA|PND)\b[: ]*"
+    r"(?:Q?\d[\dXx /:-]*|https?://[^)\]\s]+)[)\]]"
+)
 _YEAR = r"(?:\d{1,4}[?.]*|\d{2}(?:\.\.|--)\??|\.{3,4}|[xX]{2,4}|\d{4}/\d{1,4}|present)"
 _ABOUT = (
     r"(?:ca?\.?|circa|um|vers|na|voor|nach|vor|after|before|b\.|d\.|born|died|fl\.|active|act\.|geb\.|gest\.|né|née"
@@ -185,3 +190,8 @@ PREPOSITIONS: Final = ("after", "attributed", "workshop")
 
 def _any(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
+def without_identifiers(text: str) -> str:
+    """A text without identifiers of persons in brackets, "(ISNI 0000 0001 1644 8828)"."""
+    return _IDENTIFIER_IN_BRACKETS.sub("", text)

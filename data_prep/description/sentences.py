@@ -15,7 +15,7 @@ from data_prep.composition import Composition
 from data_prep.description import kinds, languages
 from data_prep.description.date_languages import is_written_in
 from data_prep.description.designations import is_designation
-from iconoclip.people import display_name, person
+from iconoclip.people import display_name, person, without_identifiers
 from iconoclip.record import Caption, CaptionLevel, CaptionRole, Date
 
 MAX_TERM_CHARS: Final = 120
@@ -27,6 +27,15 @@ _SEPARATORS: Final = re.compile(r"\s*[;|\n]\s*")
 _SUBDIVISION: Final = re.compile(r"\s*--\s*")
 
 
+# "s.a.", "o. J.", "n.d.": "without a year" and "without a date", without spaces and points.
+_UNDATED: Final = frozenset(
+    (
+        "sa", "sd", "nd", "oj", "od", "zj", "uå", "br", "bd", "bez", "sineanno", "sinedato", "undated",
+        "nodate", "undatiert", "ohnejahr", "ohnedatum", "sansdate", "nondaté", "senzadata", "sinfecha",
+        "semdata", "zonderjaar", "ongedateerd", "bezdata", "bezdaty", "brakdaty", "odaterad",
+        "udateret", "udatert",
+    )
+)  # fmt: skip
 # "ca. 1920 (made)", "Nottingham (printed)": museums distinguish several dates and places in this way.
 _MAKING: Final = re.compile(r"\s*\([^\W\d_][^()\d]{2,30}\)$")
 # "Executed 1651", "datiert 1760": a reader takes the date of a picture for that of its making.
@@ -136,7 +145,7 @@ def terms_in(role: CaptionRole, text: str, tags: Sequence[str | None]) -> list[T
     """The terms in a text that may list several."""
     found = []
     for part in _SEPARATORS.split(text):
-        term = _SUBDIVISION.sub(", ", part).strip(" .,")
+        term = _SUBDIVISION.sub(", ", without_identifiers(part)).strip(" .,")
         if role == "place":
             term = _MAKING.sub("", _PATH.sub("", term)).strip(" .,:")
         if role == "person" or (role == "subject" and re.search(r",\s*\d{4}-(?:\d{4})?\.?$", term)):
@@ -219,11 +228,13 @@ def sentences_from(
 def _shown_date(date: Date) -> str:
     """A date for readers, without brackets, "without a place" and notes such as "(made)".
 
-    Only the years, if the text contains more than a date (a publisher) or a coded one (`179.`, `1924-01-01`,
-    `1300/1325`).
+    Nothing, if the text says that there is no date. Only the years, if it contains more than a date (a
+    publisher) or a coded one (`179.`, `1924-01-01`, `1300/1325`).
     """
     text = _MAKING.sub("", re.sub(r"[\[\]]", "", _NO_PLACE.sub("", date.text or ""))).strip(" ,:;")
     text = _MADE.sub("", text)
+    if re.sub(r"[^\w]", "", text).casefold() in _UNDATED:
+        return ""
     if not (":" in text or _CODED.fullmatch(text) or _VOLUME.search(text)):
         return re.sub(r"(?<=\w\w\w)\.$", "", text) if len(text) <= MAX_DATE_CHARS else ""
     return _years(date)

@@ -55,6 +55,15 @@ def test_a_term_that_repeats_the_title_is_left_out() -> None:
     ]
 
 
+@pytest.mark.parametrize("undated", ["s.a", "[S.a.]", "o. J.", "n.d.", "sans date", "bez data"])
+def test_identifiers_and_the_absence_of_a_date_are_not_said(undated: str) -> None:
+    said = texts(
+        Statement("subject", "Anna Maria van Schurman (ISNI 0000 0001 1644 8828); Photo BnF; poems", "en"),
+        Statement("date", undated),
+    )
+    assert [text for _, _, text in said] == ["Anna Maria van Schurman; Photo BnF; poems"]
+
+
 def test_a_profile_changes_the_template_of_a_language_and_the_roles() -> None:
     changed = InstitutionProfile.model_validate(
         {
