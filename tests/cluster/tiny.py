@@ -16,7 +16,8 @@ from iconoclip.shardset import ShardSetWriter
 
 SIDE = 40
 BATCH_SIZE = 16
-NUM_STEPS = 60
+# A run must last longer than it takes to stop it in the middle. A fast machine does 25 steps per second.
+NUM_STEPS = 200
 MODEL = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
@@ -65,7 +66,7 @@ def record_of(number: int, data: bytes) -> Record:
 
 def train_fields(folder: Path, *, max_steps: int | None = None) -> dict[str, Any]:
     """The fields of a run over all of it: writes shard set and model below `folder`."""
-    write_shardset(folder / "squares", NUM_STEPS * BATCH_SIZE)
+    write_shardset(folder / "squares", (max_steps or NUM_STEPS) * BATCH_SIZE)
     (folder / "tiny.json").write_text(json.dumps(MODEL))
     return {
         "shardsets": [str(folder / "squares")],
