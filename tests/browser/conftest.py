@@ -85,7 +85,7 @@ def page_of(browser: Browser, address: str) -> Iterator[PageOf]:
         width, height = size
         settings = {"locale": "en-GB", "color_scheme": scheme, "viewport": {"width": width, "height": height}}
         context = browser.new_context(**(settings | options))
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
