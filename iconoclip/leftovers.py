@@ -22,6 +22,7 @@ from iconoclip.errors import IconoclipError
 from iconoclip.locks import lock_file
 
 SECONDS_UNTIL_STALE: Final = 3600.0
+SECONDS_UNTIL_UNUSED: Final = 14 * 86_400.0
 _HOST: Final = re.sub(r"[^A-Za-z0-9.-]", "-", os.uname().nodename)[:64]
 _NAME: Final = re.compile(r"\..+\.\d+(?:@(?P<host>[A-Za-z0-9.-]+))?\.partial")
 
@@ -132,3 +133,18 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _last_written(path: Path) -> float:
     return max(one.lstat().st_mtime for one in (path, *path.rglob("*")))
+
+
+def remove_unused(folder: Path, name: str) -> None:
+    """Remove the entries of a cache that no process has opened for two weeks, and what killed processes left.
+
+    Args:
+        folder: the entry that was just written; the others lie next to it.
+        name: the file of each entry whose time says when the entry was last opened.
+    """
+    now = (folder / name).stat().st_mtime
+    remove_leftovers(folder.parent, now=now)
+    for path in folder.parent.glob(f"*/{name}"):
+        with contextlib.suppress(OSError):
+            if now - path.stat().st_mtime > SECONDS_UNTIL_UNUSED:
+                shutil.rmtree(path.parent, ignore_errors=True)

@@ -29,7 +29,7 @@ from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.embeddings import EmbeddingStore, StoreManifest, read_manifest
 from iconoclip.errors import ConfigError, IconoclipError, TryAgainLater
 from iconoclip.files import sha256_of, write_json
-from iconoclip.leftovers import locked_folder, remove_leftovers
+from iconoclip.leftovers import locked_folder, remove_unused
 from iconoclip.progress import progress
 from iconoclip.rundir import RunDir
 from training.config_groups import LossConfig
@@ -42,7 +42,6 @@ VERSION: Final = 1
 INFO_NAME, ROWS_NAME = "neighbours.json", "neighbours.bin"
 # Ranks of a machine wait for the one that searches, however long that takes.
 SECONDS_TO_WAIT: Final = 7 * 86_400.0
-SECONDS_UNTIL_UNUSED: Final = 14 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def find_neighbours(
             found = _opened(folder, len(samples), search, stores_digest)
             if found is None:
                 _write(folder, samples, config.stores, search, device)
-                _remove_unused(folder)
+                remove_unused(folder, INFO_NAME)
                 found = _opened(folder, len(samples), search, stores_digest)
     if found is None:
         raise TryAgainLater(
@@ -171,16 +170,6 @@ def _opened(folder: Path, num: int, search: Search, stores_digest: str) -> Neigh
     with contextlib.suppress(OSError):
         os.utime(path)
     return Neighbours(rows.view(np.ndarray), digest, stores_digest, facts)
-
-
-def _remove_unused(folder: Path) -> None:
-    """Remove what no process has opened for two weeks, and what killed processes left."""
-    now = (folder / INFO_NAME).stat().st_mtime
-    remove_leftovers(folder.parent, now=now)
-    for path in folder.parent.glob(f"*/{INFO_NAME}"):
-        with contextlib.suppress(OSError):
-            if now - path.stat().st_mtime > SECONDS_UNTIL_UNUSED:
-                shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _checksum(values: Any) -> str:

@@ -27,7 +27,7 @@ from iconoclip.address_cache import ROWS_NAME, rows_folder
 from iconoclip.disk_full import disk_full_is_an_answer
 from iconoclip.errors import DamagedData, IconoclipError, MissingRequirement, TryAgainLater
 from iconoclip.files import write_json
-from iconoclip.leftovers import locked_folder, remove_leftovers
+from iconoclip.leftovers import locked_folder, remove_unused
 from iconoclip.rights import POLICY_VERSION
 from iconoclip.shardset import ShardSet
 from iconoclip.vocabulary import PolicyName
@@ -41,7 +41,6 @@ CACHED_FROM: Final = 50_000
 # How long a process waits for another one that selects the same rows.
 SECONDS_TO_WAIT: Final = 1800.0
 # Longer than a job of any cluster runs: the files of a running job are not removed.
-SECONDS_UNTIL_UNUSED: Final = 14 * 86_400.0
 
 
 class _NotWritable(IconoclipError):
@@ -95,7 +94,7 @@ def _made(folder: Path, sets: Sequence[ShardSet], split: str, policy: PolicyName
         if found is not None:
             return found
         _write(folder, sets, split, policy)
-        _remove_unused(folder)
+        remove_unused(folder, ROWS_NAME)
     found = _opened(folder, policy)
     if found is None:
         raise _NotWritable(f"the cache of rows in {folder} does not keep what is written")
@@ -153,16 +152,6 @@ def _opened(folder: Path, policy: PolicyName) -> Columns | None:
 def _checksum(values: Any) -> str:
     """The SHA-256 of plain values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _remove_unused(folder: Path) -> None:
-    """Remove what no process has opened for two weeks, and what killed processes left."""
-    now = (folder / ROWS_NAME).stat().st_mtime
-    remove_leftovers(folder.parent, now=now)
-    for path in folder.parent.glob(f"*/{ROWS_NAME}"):
-        with contextlib.suppress(OSError):
-            if now - path.stat().st_mtime > SECONDS_UNTIL_UNUSED:
-                shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _say(text: str) -> None:
