@@ -30,7 +30,10 @@ from retrieval.questions import Filters
 from retrieval.words import folded, tokens
 
 NO_RIGHTS = "none"
-UNKNOWN_EARLIEST, UNKNOWN_LATEST = np.iinfo(np.int32).max, np.iinfo(np.int32).min
+_LEAST, _MOST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
+UNKNOWN_EARLIEST, UNKNOWN_LATEST = _MOST, _LEAST
+# "Before 1500" has no first year, "after 1500" has no last one.
+OPEN_EARLIEST, OPEN_LATEST = _LEAST, _MOST
 VALUE_FIELDS = (
     *("institution", "language", "rights", "object_type", "creator", "place", "picture_kind", "iconclass"),
     *("split", "group"),
@@ -153,6 +156,13 @@ class Columns:
         """Which rows were made in a year for all that is known, if their date spans a century at most."""
         known_N = (self.earliest != UNKNOWN_EARLIEST) & (self.latest.astype(np.int64) - self.earliest <= 100)
         return np.asarray(known_N & (self.earliest <= year) & (self.latest >= year))
+
+    def named_years(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The earliest and latest year of each row [N], where an open end is the only year that is named."""
+        return (
+            np.where(self.earliest == OPEN_EARLIEST, self.latest, self.earliest),
+            np.where(self.latest == OPEN_LATEST, self.earliest, self.latest),
+        )
 
     def rows_with(self, name: str, value: str) -> list[int]:
         """The rows that have exactly this value."""
@@ -348,11 +358,11 @@ def is_whole_page(record: Record) -> bool:
 
 
 def years_of(record: Record) -> tuple[int, int]:
-    """The earliest and latest year of a record. If only one is known, it is used for both."""
+    """The earliest and latest year of a record. If only one is known, the other end stays open."""
     earliest = record.date.earliest if record.date else None
     latest = record.date.latest if record.date else None
-    first, last = (earliest if earliest is not None else latest), (latest if latest is not None else earliest)
-    if first is None or last is None:
+    if earliest is None and latest is None:
         return UNKNOWN_EARLIEST, UNKNOWN_LATEST
-    limit = 2**31 - 2
-    return max(-limit, min(limit, first)), max(-limit, min(limit, last))
+    first = OPEN_EARLIEST if earliest is None else min(max(earliest, _LEAST + 1), _MOST - 1)
+    last = OPEN_LATEST if latest is None else min(max(latest, _LEAST + 1), _MOST - 1)
+    return first, last

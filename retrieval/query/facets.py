@@ -102,9 +102,7 @@ def _labels(parts: Parts) -> dict[str, Label]:
 
 
 def _totals(parts: Parts) -> dict[str, object]:
-    dated = [(columns, shown & (columns.earliest != UNKNOWN_EARLIEST)) for columns, shown in parts]
-    earliest = [int(columns.earliest[each].min()) for columns, each in dated if each.any()]
-    latest = [int(columns.latest[each].max()) for columns, each in dated if each.any()]
+    years = _named_years(parts)
     return {
         "total": sum(int(shown.sum()) for _, shown in parts),
         "century": _centuries(parts),
@@ -112,9 +110,21 @@ def _totals(parts: Parts) -> dict[str, object]:
         "num_with_region": sum(int((shown & columns.has_region).sum()) for columns, shown in parts),
         "num_pictures": sum(int((shown & ~columns.whole_page).sum()) for columns, shown in parts),
         "num_whole_pages": sum(int((shown & columns.whole_page).sum()) for columns, shown in parts),
-        "earliest": min(earliest, default=None),
-        "latest": max(latest, default=None),
+        "earliest": years[0] if years else None,
+        "latest": years[1] if years else None,
     }
+
+
+def _named_years(parts: Parts) -> tuple[int, int] | None:
+    """The first and the last year that a date names, or None if no row has a date."""
+    first, last = [], []
+    for columns, shown_N in parts:
+        dated_N = shown_N & (columns.earliest != UNKNOWN_EARLIEST)
+        if dated_N.any():
+            earliest, latest = columns.named_years()
+            first.append(int(earliest[dated_N].min()))
+            last.append(int(latest[dated_N].max()))
+    return (min(first), max(last)) if first else None
 
 
 def _counts(parts: Parts, name: str) -> Counter[str]:
@@ -178,13 +188,19 @@ def _branches(parts: Parts) -> tuple[FacetValue, ...]:
 
 def _centuries(parts: Parts) -> tuple[FacetValue, ...]:
     """The number of items per century that their date overlaps: 1500 means the years 1500 to 1599. So each is
-    the number of items that a filter for these years leaves.
+    the number of items that a filter for these years leaves. Dates with an open end overlap every century up
+    to the first or last that any date names.
     """
+    years = _named_years(parts)
+    if years is None:
+        return ()
     size = LAST_CENTURY - FIRST_CENTURY + 2
     changes = np.zeros(size, np.int64)
     for columns, shown_N in parts:
         dated = np.flatnonzero(shown_N & (columns.earliest != UNKNOWN_EARLIEST))
-        first, last = (_century(years[dated]) for years in (columns.earliest, columns.latest))
+        first, last = (
+            _century(np.clip(each[dated], *years)) for each in (columns.earliest, columns.latest)
+        )
         changes += np.bincount(first, minlength=size)
         changes -= np.bincount(last + 1, minlength=size)
     counts = np.cumsum(changes)

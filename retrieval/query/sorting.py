@@ -25,9 +25,9 @@ def sorted_rows(view: IndexView, rows_M: Rows, sort: Sort) -> Rows:
 
 
 def _by_date(view: IndexView, rows_M: Rows, *, newest_first: bool) -> Rows:
-    """Oldest: by the first possible year, then by the last; newest: the other way round."""
-    earliest_M = np.concatenate([columns.earliest for columns in view.columns]).astype(np.int64)[rows_M]
-    latest_M = np.concatenate([columns.latest for columns in view.columns]).astype(np.int64)[rows_M]
+    """Oldest: by the first year that is named, then by the last; newest: the other way round."""
+    years = zip(*(columns.named_years() for columns in view.columns), strict=True)
+    earliest_M, latest_M = (np.concatenate(each).astype(np.int64)[rows_M] for each in years)
     unknown_M = earliest_M == UNKNOWN_EARLIEST
     if newest_first:
         return np.lexsort((rows_M, -earliest_M, -latest_M, unknown_M))

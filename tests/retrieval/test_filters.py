@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from iconoclip.record import Region
+from iconoclip.record import Date, Region
 from retrieval.engine import SearchEngine
+from retrieval.generation.columns import Columns
+from retrieval.query.facets import facets_of
 from retrieval.questions import Filters, Query
 
 from .conftest import keys, samples_of
@@ -96,3 +98,47 @@ def test_records_about_a_part_of_an_image_are_told_from_those_about_the_whole(
         assert {
             hit.region for hit in engine.search(Query(filters=Filters(has_region=True), fold=False)).hits
         } == {part}
+
+
+@pytest.fixture(scope="module")
+def open_dates() -> Columns:
+    """Rows: after 1900, before 1500, 1480 to 1490, no date, before 1905 BC."""
+    dates = [(1900, None), (None, 1500), (1480, 1490), None, (None, -1905)]
+    first, _ = samples_of([0])[0]
+    return Columns.of(
+        first.model_copy(update={"date": each and Date(earliest=each[0], latest=each[1])}) for each in dates
+    )
+
+
+@pytest.mark.parametrize(
+    ("period", "possibly", "certainly"),
+    [
+        ((1900, 1900), [0], []),
+        ((1950, 1999), [0], []),
+        ((1900, None), [0], [0]),
+        ((1901, None), [0], []),
+        ((None, 1899), [1, 2, 4], [1, 2, 4]),
+        ((None, 1495), [1, 2, 4], [2, 4]),
+        ((1485, 1500), [1, 2], []),
+        ((1500, 1500), [1], []),
+        ((1501, 1899), [], []),
+        ((-3000, -1905), [1, 4], []),
+        ((None, -1905), [1, 4], [4]),
+    ],
+)
+def test_an_open_end_is_certain_only_as_far_as_it_says(
+    open_dates: Columns, period: tuple[int | None, int | None], possibly: list[int], certainly: list[int]
+) -> None:
+    found = (open_dates.in_period(*period, certainly=sure).nonzero()[0].tolist() for sure in (False, True))
+    assert tuple(found) == (possibly, certainly)
+
+
+def test_centuries_with_open_ends_count_what_their_period_leaves(open_dates: Columns) -> None:
+    facets = facets_of([(open_dates, open_dates.made_in(0) | True)])
+    assert (facets.earliest, facets.latest) == (-1905, 1900)
+    counts = {int(each.value): each.count for each in facets.century}
+    assert counts[1400] == 2, "before 1500, and 1480 to 1490"
+    assert counts[1900] == 1
+    for start, count in counts.items():
+        assert count == open_dates.in_period(start, start + 99, certainly=False).sum()
+    assert max(counts) == 1900
