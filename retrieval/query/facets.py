@@ -198,9 +198,7 @@ def _centuries(parts: Parts) -> tuple[FacetValue, ...]:
     changes = np.zeros(size, np.int64)
     for columns, shown_N in parts:
         dated = np.flatnonzero(shown_N & (columns.earliest != UNKNOWN_EARLIEST))
-        first, last = (
-            _century(np.clip(each[dated], *years)) for each in (columns.earliest, columns.latest)
-        )
+        first, last = (_century(np.clip(each[dated], *years)) for each in (columns.earliest, columns.latest))
         changes += np.bincount(first, minlength=size)
         changes -= np.bincount(last + 1, minlength=size)
     counts = np.cumsum(changes)

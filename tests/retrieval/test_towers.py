@@ -105,6 +105,46 @@ def test_the_graph_of_a_query_gives_open_clips_own_features(
         assert cosines.min() > 0.999
 
 
+def test_a_matrix_in_bytes_has_a_scale_for_each_32_inputs() -> None:
+    weight_OI = np.zeros((2, 64), np.float32)
+    weight_OI[0, :3] = 127, -127, 64
+    weight_OI[0, 32:35] = 0.254, 0.1, -0.002
+    matrix_OGI, scales = text_graph.in_bytes(weight_OI)
+    assert matrix_OGI.shape == (2, 2, 32)
+    assert matrix_OGI[0, 0, :4].tolist() == [255, 1, 192, 128]
+    assert matrix_OGI[0, 1, :4].tolist() == [255, 178, 127, 128]
+    assert (matrix_OGI[1] == 128).all(), "zeros"
+    np.testing.assert_allclose(scales, [1, 0.002, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("has_vnni", "precision", "least_cosine", "in_bytes"),
+    [
+        (True, "auto", 0.999, True),
+        (True, "auto", 1.001, False),
+        (True, "float32", 0.999, False),
+        (False, "auto", 0.999, False),
+    ],
+)
+def test_queries_are_encoded_in_bytes_only_where_these_change_little(
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_vnni: bool,
+    precision: Any,
+    least_cosine: float,
+    in_bytes: bool,
+) -> None:
+    monkeypatch.setattr(text_graph, "MIN_PARAMETERS", 0)
+    monkeypatch.setattr(encoder, "multiplies_bytes", lambda: has_vnni)
+    monkeypatch.setattr(encoder, "MIN_COSINE", least_cosine)
+    texts = ["a red circle", "Frau mit Kind", "x"]
+    exact = encoder.Encoder(model, precision="float32").encode_texts(texts)
+    ours = encoder.Encoder(model, precision=precision, for_queries=True).encode_texts(texts)
+    cosines = (exact * ours).sum(axis=1)
+    assert cosines.min() > 0.999
+    assert (np.abs(exact - ours).max() > 1e-5) == in_bytes
+
+
 def test_float16_is_refused_on_a_processor(model: Path) -> None:
     with pytest.raises(BadInput, match="do not compute in float16"):
         encoder.Encoder(model, precision="float16", device="cpu")
