@@ -3,9 +3,9 @@
 The relations are between words, not between items, so they are small: a table `variants` of (key, term) in
 the catalogue. A query word is replaced by all terms that share a key with it:
 
-en:portrait     words of English captions with this stem (Snowball)
+en:portrait     words of English captions with this stem (Snowball), or plurals of one with it
 part:wappen     compounds of German, Dutch and Nordic captions with this part, if the collection has both
-                parts as words
+                parts as words; pairs of Chinese or Japanese characters with this one
 old:lion        words whose modern spelling would be this; a second chance where a word is not known
 
 Stems of different languages are kept apart: German Lowe and English low would otherwise meet.
@@ -21,6 +21,9 @@ from typing import Any
 
 import snowballstemmer
 
+from retrieval.generation.plurals import singulars_of
+from retrieval.words import UNSPACED
+
 # Languages with a Snowball stemmer, by their code.
 STEMMERS = {
     "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english",
@@ -35,6 +38,8 @@ MIN_PART_CHARS = 4
 _LINKS = ("", "s", "es", "n", "en", "e", "er")
 # A key with more terms than this joins words that have little to do with each other.
 MAX_TERMS_OF_KEY = 40
+# A Chinese or Japanese character is in as many pairs as it has neighbours, and all of them contain it.
+MAX_PAIRS_OF_CHARACTER = 1_000
 
 # Spellings of early printing and of umlauts written out, in the order they are applied.
 _OLD = tuple(
@@ -47,10 +52,16 @@ _OLD = tuple(
 
 
 def stem_keys(word: str, languages: Iterable[str]) -> Iterator[str]:
-    """The keys of a word's stem in each of the languages."""
+    """The keys of a word's stem in each of the languages, and of what it may be the plural of."""
     for language in languages:
         if language in STEMMERS and not word.isdigit():
-            yield f"{language}:{_stem(language, word)}"
+            forms = (word, *singulars_of(word, language))
+            yield from dict.fromkeys(f"{language}:{_stem(language, form)}" for form in forms)
+
+
+def is_one_character(word: str) -> bool:
+    """Whether a word is one Chinese or Japanese character; records have it in pairs with its neighbours."""
+    return len(word) == 1 and UNSPACED.fullmatch(word) is not None
 
 
 @lru_cache(maxsize=200_000)
@@ -83,7 +94,10 @@ def variants(
         if language in COMPOUNDING:
             yield from _compounds(words, every)
     for word in every | names:
-        if word.isalpha() and word.isascii() and len(word) >= MIN_PART_CHARS:
+        if len(word) == 2 and UNSPACED.fullmatch(word):
+            yield f"part:{word[0]}", word
+            yield f"part:{word[1]}", word
+        elif word.isalpha() and word.isascii() and len(word) >= MIN_PART_CHARS:
             yield f"old:{modern(word)}", word
 
 

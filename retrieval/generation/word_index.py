@@ -34,7 +34,14 @@ from iconoclip.record import Record
 from retrieval import iconography
 from retrieval.generation import postings
 from retrieval.generation.postings import Postings
-from retrieval.generation.word_forms import MAX_TERMS_OF_KEY, modern, stem_keys, variants
+from retrieval.generation.word_forms import (
+    MAX_PAIRS_OF_CHARACTER,
+    MAX_TERMS_OF_KEY,
+    is_one_character,
+    modern,
+    stem_keys,
+    variants,
+)
 from retrieval.words import tokens
 
 Rows = npt.NDArray[np.int64]
@@ -306,7 +313,8 @@ class WordIndex:
     def expanded(self, word: str) -> tuple[str, ...]:
         """A word with its other forms, and with the compounds that contain it."""
         keys = [*stem_keys(word, self._languages), f"part:{word}"]
-        return (word, *(term for term in self._terms(keys) if term != word))
+        limit = MAX_PAIRS_OF_CHARACTER if is_one_character(word) else MAX_TERMS_OF_KEY
+        return (word, *(term for term in self._terms(keys, limit) if term != word))
 
     def second_chance(self, word: str) -> tuple[str, ...]:
         """The words that an old or a phonetic spelling of this one may stand for."""
@@ -332,12 +340,12 @@ class WordIndex:
             near += _near(word, self._vocabulary().get(length, {}), slips)
         return min(near)[-1] if near else None
 
-    def _terms(self, keys: Sequence[str]) -> tuple[str, ...]:
+    def _terms(self, keys: Sequence[str], limit: int = MAX_TERMS_OF_KEY) -> tuple[str, ...]:
         if self.is_old or not keys:
             return ()
         marks = ",".join("?" * len(keys))
         found = self._run(
-            f"SELECT DISTINCT term FROM variants WHERE key IN ({marks}) LIMIT ?", (*keys, MAX_TERMS_OF_KEY)
+            f"SELECT DISTINCT term FROM variants WHERE key IN ({marks}) LIMIT ?", (*keys, limit)
         )
         return tuple(term for (term,) in found)
 

@@ -115,7 +115,7 @@ class Lookup:
         if len(rows) or (mask_N is not None and mask_N.any()):
             if self.spelled is None and not len(exact_rows):
                 self._note_other_spelling(word, others)
-            num = len(rows) if mask_N is None else int(mask_N.sum())
+            num = len(rows) if mask_N is None else int(mask_N.sum() + (~mask_N[rows]).sum())
             return Word(terms, (word,), num, rows, mask_N, exact_rows=exact_rows)
         return self._instead_of(word) or Word(terms, (word,), 0, rows)
 

@@ -15,7 +15,7 @@ from iconoclip.record import Caption, RawPair
 from retrieval.config import EncodeConfig, IndexConfig
 from retrieval.encode.verb import encode
 from retrieval.engine import SearchEngine
-from retrieval.generation.word_forms import modern, variants
+from retrieval.generation.word_forms import modern, stem_keys, variants
 from retrieval.index import index
 from retrieval.questions import Query
 from retrieval.words import folded, tokens, words_in
@@ -56,15 +56,40 @@ def test_stems_compounds_and_old_spellings_share_a_key() -> None:
     assert modern("loewe") == modern("lowe")
 
 
+# Pairs that Snowball alone keeps apart.
+PLURALS = {
+    "en": "woman women, fisherman fishermen, child children, wolf wolves, knife knives, goose geese, ox oxen",
+    "fr": "portrait portraits, roi rois, vitrail vitraux, œil yeux",
+    "de": "Königin Königinnen, Museum Museen, Globus Globen",
+    "nl": "schip schepen, stad steden, kind kinderen, paard paarden, graf graven, blad bladeren, ei eieren",
+    "es": "mujer mujeres, cruz cruces, virgen vírgenes",
+    "pt": "leão leões, animal animais, homem homens, capitão capitães",
+    "it": "uomo uomini",
+    "sv": "bok böcker, fågel fåglar",
+    "da": "mand mænd, hånd hænder",
+    "no": "mann menn, fot føtter",
+}
+
+
+@pytest.mark.parametrize("language", PLURALS)
+def test_singular_and_plural_share_a_key(language: str) -> None:
+    for pair in PLURALS[language].split(", "):
+        singular, plural = (set(stem_keys(folded(word), [language])) for word in pair.split())
+        assert singular & plural, pair
+    assert not set(stem_keys("lion", ["en"])) & set(stem_keys("line", ["en"]))
+
+
 TITLES = {
     1: ("Albrecht Dürer: Melencolia", "en"), 2: ("冨嶽三十六景神奈川沖浪裏", "ja"),
     3: ("Große Wappentafel von Straßburg", "de"), 4: ("Portraits of two sisters", "en"),
     5: ("Ein Löwe am Brunnen", "de"), 6: ("Le lyon et le rat", "fr"), 7: ("Wappen und Tafel", "de"),
+    8: ("Three women, published 1888", "en"), 10: ("かわいい猫と虎", "ja"),
 }  # fmt: skip
 FOUND = [
     ("Melancholia", 1), ("神奈川", 2), ("strassburg", 3), ("portrait", 4), ("Löwen", 5), ("loewe", 5),
     ("Fontainebleau", 6), ("Inv. 7/b", 7), (unicodedata.normalize("NFD", "Dürer"), 1), ("Tafel Straßburg", 3),
-    ("melencolia print", 1), ("Große Wappentafel von Straßburg", 3),
+    ("melencolia print", 1), ("woman", 8), ("1888", 8), ("猫", 10), ("虎", 10), ("か", 10), ("title:猫", 10),
+    ("Große Wappentafel von Straßburg", 3),
 ]  # fmt: skip
 
 
@@ -92,6 +117,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory, model: Path) -> SearchEngin
 def test_what_is_meant_comes_first(engine: SearchEngine, text: str, number: int, mode: str) -> None:
     hits = engine.search(Query(text=text, mode=mode, k=5)).hits  # type: ignore[arg-type]
     assert hits[0].title == TITLES[number][0]
+
+
+def test_a_year_that_only_a_title_has_is_a_known_word(engine: SearchEngine) -> None:
+    found = engine.search(Query(text="1888", mode="keyword"))
+    assert found.total == found.num_by_words == 1
+    assert found.spelling is None
 
 
 def test_kinds_institutions_and_years_are_words_too(engine: SearchEngine) -> None:
