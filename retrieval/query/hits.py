@@ -33,8 +33,8 @@ STATEMENT_LABELS: Final = {
 }
 
 
-# An interval of two years in EDTF, level 0.
-_INTERVAL: Final = re.compile(r"(?<=^\d{4})/(?=\d{4}$)")
+# An interval of two years in EDTF, or from or until one year.
+_INTERVAL: Final = re.compile(r"(?<=^\d{4})/(?:(?=\d{4}$)|\.\.$)|^\.\./(?=\d{4}$)")
 
 
 def rights_label(name: str | None, uri: str | None = None) -> str:
@@ -67,7 +67,7 @@ def date_text(date: Date | None) -> str | None:
         return None
     if date.text or date.edtf:
         return _INTERVAL.sub("–", date.text or date.edtf or "")
-    years = dict.fromkeys(str(year) for year in (date.earliest, date.latest) if year is not None)
+    years = dict.fromkeys("" if year is None else str(year) for year in (date.earliest, date.latest))
     return "–".join(years) or None
 
 

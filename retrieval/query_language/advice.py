@@ -35,6 +35,8 @@ _CENTURY = re.compile(
 _USE_OR = re.compile(r"(?<!\S)(ODER|OU)(?!\S)")
 _USE_MINUS = re.compile(r"(?<!\S)(NOT|NICHT|SAUF|NON)\s+(?=[^\W_])")
 _STAR = re.compile(r"\w+[*?]+(?!\S)|(?<!\S)[*]+\w+")
+# At the end of a question it is no placeholder for a letter.
+_QUESTION_MARK = re.compile(r"(?<=\w)\?+\s*$")
 _SPACED_FIELD = re.compile(r"(?<![^\s(])([^\W\d_]{2,30}):\s+(?=\S)")
 _TWO_AND_TWO = re.compile(r"^([\w'’-]+(?: [\w'’-]+)+) OR ([\w'’-]+(?: [\w'’-]+)+)$")
 
@@ -52,7 +54,7 @@ def advice(text: str, parts: Sequence[Part]) -> Iterator[Hint]:
         yield Hint("use_or", match[1], f"{text[: match.start()]}OR{text[match.end() :]}".strip())
     if match := _USE_MINUS.search(text):
         yield Hint("use_minus", match[1], f"{text[: match.start()]}-{text[match.end() :]}".strip())
-    if match := _STAR.search(text):
+    if match := _STAR.search(_QUESTION_MARK.sub("", text)):
         yield Hint("star_does_nothing", match[0], re.sub(r"[*?]+", "", text).strip())
     if (match := _SPACED_FIELD.search(text)) and field_of(match[1]):
         instead = f"{text[: match.start()]}{match[1]}:{text[match.end() :]}"

@@ -19,7 +19,11 @@ from retrieval.query.hits import date_text
         (Date(text="12/1490"), "12/1490"),
         (Date(earliest=1490, latest=1490), "1490"),
         (Date(earliest=1490, latest=1500), "1490–1500"),
-        (Date(latest=1500), "1500"),
+        (Date(latest=1500), "–1500"),
+        (Date(earliest=1500), "1500–"),
+        (Date(edtf="../1500"), "–1500"),
+        (Date(edtf="1500/.."), "1500–"),
+        (Date(text="until 1500", edtf="../1500"), "until 1500"),
     ],
 )
 def test_a_date_is_shown_as_its_source_writes_it_and_an_interval_with_a_dash(

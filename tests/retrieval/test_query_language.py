@@ -89,6 +89,7 @@ def test_a_text_is_read_as_people_mean_it(text: str, parts: list[str]) -> None:
         ("rose NOT lily", "use_minus", "rose -lily"),
         ("rose AND lily", "and_left_out", ""),
         ("ros*", "star_does_nothing", "ros"),
+        ("ros? lily", "star_does_nothing", "ros lily"),
         ("roses 15th century", "century", "roses year:1400..1499"),
         ("fifteenth century", "century", "year:1400..1499"),
         ("Rosen im 18. Jahrhundert", "century", "Rosen im jahr:1700..1799"),
@@ -101,6 +102,10 @@ def test_what_may_have_been_meant_is_said(text: str, code: str, instead: str) ->
     (hint,) = parse(text).hints
     assert (hint.code, hint.instead) == (code, instead)
     assert "%" not in text_of(hint.code, hint.what, hint.field)
+
+
+def test_a_question_gets_no_hint() -> None:
+    assert parse("where is the lion?").hints == ()
 
 
 def test_the_nearest_field_is_named() -> None:
