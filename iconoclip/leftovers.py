@@ -135,16 +135,22 @@ def _last_written(path: Path) -> float:
     return max(one.lstat().st_mtime for one in (path, *path.rglob("*")))
 
 
-def remove_unused(folder: Path, name: str) -> None:
+def remove_unused(folder: Path, name: str, *, notes: str | None = None) -> None:
     """Remove the entries of a cache that no process has opened for two weeks, and what killed processes left.
 
     Args:
         folder: the entry that was just written; the others lie next to it.
         name: the file of each entry whose time says when the entry was last opened.
+        notes: a pattern of single files next to the entries, which go when they are as old.
     """
     now = (folder / name).stat().st_mtime
     remove_leftovers(folder.parent, now=now)
-    for path in folder.parent.glob(f"*/{name}"):
+    singles = folder.parent.glob(notes) if notes else ()
+    for path in (*folder.parent.glob(f"*/{name}"), *singles):
         with contextlib.suppress(OSError):
-            if now - path.stat().st_mtime > SECONDS_UNTIL_UNUSED:
+            if now - path.stat().st_mtime <= SECONDS_UNTIL_UNUSED:
+                continue
+            if path.parent == folder.parent:
+                path.unlink()
+            else:
                 shutil.rmtree(path.parent, ignore_errors=True)

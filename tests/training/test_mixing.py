@@ -222,6 +222,8 @@ def test_a_cut_tar_a_changed_tar_and_the_same_key_twice(
     # An index that nobody has opened for two weeks goes when the next one is written.
     old = samples.sets[0].folder
     os.utime(old / "shardset.json", (1e9, 1e9))
+    notes = sorted(old.parent.glob("tar-*.json"))
+    os.utime(notes[0], (1e9, 1e9))
     write_tar(first, plain(90, 4))
     with pytest.raises(DamagedData, match="has changed"):
         samples.sets[0].verify_shard(samples.sets[0].manifest.shards[0])
@@ -229,6 +231,7 @@ def test_a_cut_tar_a_changed_tar_and_the_same_key_twice(
     assert len(again) == len(samples) - 6
     assert again.sets[0].digest != before
     assert not old.exists()
+    assert [one for one in notes if not one.exists()] == notes[:1]
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -19,7 +19,6 @@ import itertools
 import json
 import os
 import posixpath
-import shutil
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,6 +39,7 @@ from iconoclip.errors import (
     TryAgainLater,
 )
 from iconoclip.files import sha256_of, write_json
+from iconoclip.leftovers import remove_unused
 from iconoclip.progress import progress
 from iconoclip.record import sample_key
 from iconoclip.rights import POLICY_VERSION, judge, terms
@@ -57,7 +57,6 @@ SAME_KEY: Final = "the key of an earlier sample"
 MAX_THREADS: Final = 4
 # Ranks of a machine wait for the one that reads the tars, however long that takes.
 SECONDS_TO_WAIT: Final = 7 * 86_400.0
-SECONDS_UNTIL_UNUSED: Final = 14 * 86_400.0
 _INDEX_AGAIN: Final = "run the same command again: it reads the tars that have changed"
 
 
@@ -123,22 +122,10 @@ def open_tars(tars: Tars, policy: PolicyName) -> IndexedTars:
         with locks.hold(folder.with_name(".lock"), _busy(tars), timeout_seconds=SECONDS_TO_WAIT):
             if not (folder / MANIFEST_NAME).is_file():
                 _write_index(folder, tars, policy, _read_all(folder.parent, tars, states))
-                _remove_unused(folder)
+                remove_unused(folder, MANIFEST_NAME, notes="tar-*.json")
     with contextlib.suppress(OSError):
         os.utime(folder / MANIFEST_NAME)
     return IndexedTars(folder)
-
-
-def _remove_unused(folder: Path) -> None:
-    """Remove indexes that no process has opened for two weeks, and as old notes on single tars."""
-    now = (folder / MANIFEST_NAME).stat().st_mtime
-    for path in (*folder.parent.glob(f"*/{MANIFEST_NAME}"), *folder.parent.glob("tar-*.json")):
-        with contextlib.suppress(OSError):
-            if now - path.stat().st_mtime > SECONDS_UNTIL_UNUSED:
-                if path.parent == folder.parent:
-                    path.unlink()
-                else:
-                    shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _busy(tars: Tars) -> locks.Busy:
