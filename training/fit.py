@@ -111,12 +111,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     if is_first_rank:
         _open_run(run, plan, loaded, teacher, first_step, resuming=found is not None)
     mirrors = _mirrors(run, config, first_step) if is_first_rank else []
-    stopwatch = Stopwatch()
-    energy = EnergyMeter(
-        seconds_before=run.job.get("train_seconds", 0.0),
-        num_ranks=plan.num_ranks,
-        grams_per_kwh=config.log.grams_co2_per_kwh,
-    )
+    stopwatch, energy = Stopwatch(), _energy_meter(plan, run)
     num_samples = (plan.last_step - first_step) * config.schedule.batch_size
     with bar("train", num_samples, "samples", is_shown=is_first_rank) as meter:
         recorder = Recorder(
@@ -126,27 +121,16 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
         files = BackgroundCheckpointIO(when.num_kept, in_background=when.in_background)
         saver = Checkpointer(run, when, stopwatch, files, first_step)
         verified = VerifiedShards(plan.samples.sets) if config.data.verify_shards else None
-        facts = _facts(plan, first_step, teacher)
-        validation = _validation(config, loaded, precision, recorder, stopwatch, run)
-        trainer = _trainer(
-            config.hardware,
-            run.folder,
-            precision,
-            files,
-            now,
-            [
-                Agreement(plan.world, facts),
-                ShardCheck(run, verified, plan.samples.identity),
-                SampleGuard(run, plan.samples, recorder, config.data.max_damaged_samples),
-                stopwatch,
-                recorder,
-                BadStepGuard(plan.samples, recorder, config.optimizer.max_bad_steps),
-                validation,
-                saver,
-                StepLimit(plan.last_step),
-                stop,
-            ],
-        )
+        callbacks = [
+            Agreement(plan.world, _facts(plan, first_step, teacher)),
+            ShardCheck(run, verified, plan.samples.identity),
+            *_watchers(plan, run, recorder, stopwatch),
+            _validation(config, loaded, precision, recorder, stopwatch, run),
+            saver,
+            StepLimit(plan.last_step),
+            stop,
+        ]
+        trainer = _trainer(config.hardware, run.folder, precision, files, now, callbacks)
         loader = _loader(plan, make_dataset(plan, loaded, verified, teacher), first_step, trainer)
         with machine_troubles(run.folder, SMALLER), contextlib.closing(files):
             trainer.fit(module, loader, ckpt_path=found, weights_only=True)
@@ -158,6 +142,24 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     if module.step < plan.last_step:
         raise _stopped(stop, module.step, plan.last_step, run)
     return 0
+
+
+def _energy_meter(plan: Plan, run: RunDir) -> EnergyMeter:
+    return EnergyMeter(
+        seconds_before=run.job.get("train_seconds", 0.0),
+        num_ranks=plan.num_ranks,
+        grams_per_kwh=plan.config.log.grams_co2_per_kwh,
+    )
+
+
+def _watchers(plan: Plan, run: RunDir, recorder: Recorder, stopwatch: Stopwatch) -> list[pl.Callback]:
+    """What measures and judges each step, in the order in which it is called."""
+    return [
+        SampleGuard(run, plan.samples, recorder, plan.config.data.max_damaged_samples),
+        stopwatch,
+        recorder,
+        BadStepGuard(plan.samples, recorder, plan.config.optimizer.max_bad_steps),
+    ]
 
 
 def _facts(plan: Plan, first_step: int, teacher: Teacher | None) -> dict[str, Any]:
