@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,6 +71,13 @@ FOLDERS = (
     Row(r"snapshots", "a folder of the Hugging Face cache", "give the folder snapshots/... inside it"),
     Row(r"Manifest\.json|.*\.mlmodel", "a Core ML package", "give the PyTorch weights it was made from"),
 )  # fmt: skip
+# Only where there is no config of a model: the Trainer of transformers leaves these next to a whole one.
+WITHOUT_A_CONFIG = (
+    Row(r"latest|global_step\d+", "a folder of checkpoints of DeepSpeed",
+        "join one with the zero_to_fp32.py that DeepSpeed writes into it, and give the file"),
+    Row(r"random_states_\d+\.pkl|trainer_state\.json", "a checkpoint of accelerate or of a Trainer",
+        "give its architecture as the model's name, and its file of weights as `pretrained`"),
+)  # fmt: skip
 
 
 def of_folder(folder: Path) -> Found:
@@ -77,16 +85,24 @@ def of_folder(folder: Path) -> Found:
     names = sorted(path.name for path in folder.iterdir())
     if OPEN_CLIP_CONFIG in names:
         return _with_weights(folder, Found("open_clip folder", "a model directory"))
-    for row in FOLDERS:
-        if any(re.fullmatch(row.pattern, name) for name in names):
-            return Found("foreign", row.what, row.remedy)
+    if (found := _of_rows(FOLDERS, names)) is not None:
+        return found
     if TRANSFORMERS_CONFIG in names:
         return _of_transformers(folder)
+    if (found := _of_rows(WITHOUT_A_CONFIG, names)) is not None:
+        return found
     return Found(
         "absent",
         f"no model directory here: neither {OPEN_CLIP_CONFIG} nor {TRANSFORMERS_CONFIG}",
         "give a folder that `iconoclip export`, open_clip or transformers wrote, with all its files",
     )
+
+
+def _of_rows(rows: Iterable[Row], names: list[str]) -> Found | None:
+    for row in rows:
+        if any(re.fullmatch(row.pattern, name) for name in names):
+            return Found("foreign", row.what, row.remedy)
+    return None
 
 
 def weights_in(folder: Path) -> Path | None:

@@ -86,6 +86,11 @@ def test_open_clips_own_checkpoints_of_any_age(plain: tuple[Path, LoadedModel], 
         {"state_dict": {f"_orig_mod.module.{name}": one for name, one in (state | unused).items()}},
         {"state_dict": {f"module._orig_mod.{name}": one for name, one in compiled.items()}} | around,
         {"model": by_itself},
+        {"model": {"state_dict": state, "step": 3}, "epoch": 1},
+        {"state_dict": {"model": {"state_dict": state}}, "optimizer": optimizer},
+        {"model_ema": {f"module.{name}": one for name, one in state.items()}, "epoch": 1},
+        {f"base_model.model.{name}": one for name, one in state.items()},
+        {f"ema_model.module.{name}": one for name, one in state.items()},
         collections.OrderedDict(one_number),
     ]
     for value in kinds:

@@ -12,7 +12,7 @@ from training.weights.read import State
 # Wrappers put their names into those of the tensors: torch.compile, FSDP, activation checkpointing. They
 # change no weight. `module.` of DataParallel is one only at the start.
 WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module.")
-OUTER = ("module.", "model.", "clip_model.", "clip.")
+OUTER = ("module.", "model.", "clip_model.", "clip.", "base_model.", "model_ema.", "ema_model.", "ema.")
 # What models of other versions store and compute nothing with, where the present one has it not.
 LEFT_OUT = re.compile(
     r"(^|\.)(attn_mask|position_ids|token_type_ids|relative_position_index|attn_bias_idxs|num_batches_tracked)$"

@@ -25,7 +25,11 @@ State = dict[str, Tensor]
 # The packages of models: a pickle that names one of their classes was made of a model as a whole.
 MODELS = ("open_clip.", "clip.", "timm.", "torch.nn.", "torchvision.", "transformers.", "cn_clip.")
 # Where programs put the weights in a checkpoint, in the order in which they are tried.
-PLACES = ("state_dict", "model_state_dict", "model", "module", "net", "ema_state_dict")
+PLACES = (
+    "state_dict", "model_state_dict", "model", "module", "net", "params", "ema_state_dict", "model_ema",
+)  # fmt: skip
+# Programs put one checkpoint into another: the weights are in a place within a place.
+DEEPEST_PLACE = 3
 
 
 def read_weights(path: str | Path) -> State:
@@ -95,12 +99,7 @@ def _more_than_data(path: Path, error: Exception) -> DamagedData:
 
 def _only_tensors(found: Any, path: Path) -> State:
     """The tensors of a checkpoint, from the place where its program puts them."""
-    for place in PLACES:
-        inner = found.get(place) if isinstance(found, Mapping) else None
-        if isinstance(inner, Mapping) and any(isinstance(value, Tensor) for value in inner.values()):
-            found = inner
-            break
-    state = found if isinstance(found, Mapping) else {}
+    state = _place_of_weights(found, DEEPEST_PLACE) or {}
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         raise BadInput(
@@ -109,6 +108,16 @@ def _only_tensors(found: Any, path: Path) -> State:
             remedy="save `model.state_dict()` with torch.save() or as safetensors, and give that file",
         )
     return tensors
+
+
+def _place_of_weights(found: Any, depth: int) -> Mapping[Any, Any] | None:
+    """The mapping that holds the weights: the first place that has any, else the file's own top level."""
+    if not isinstance(found, Mapping):
+        return None
+    for place in PLACES if depth else ():
+        if (inner := _place_of_weights(found.get(place), depth - 1)) is not None:
+            return inner
+    return found if any(isinstance(value, Tensor) for value in found.values()) else None
 
 
 def _read_sharded(index: Path) -> State:
