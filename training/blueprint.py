@@ -156,13 +156,14 @@ def _preprocessing(architecture: str) -> dict[str, Any]:
 
 def _loader(path: Path, model_cfg: dict[str, Any]) -> Callable[[nn.Module], None]:
     """Loads a file of weights. What no model can be loaded from is refused before a model is built."""
-    if path.is_dir():
+    found = recognise(path)
+    # A folder that is no model of its own either says what it is and how to get a file from it.
+    if path.is_dir() and found.kind != "foreign":
         raise BadInput(
             "a file of weights is needed, and this is a folder",
             where=path,
             remedy="give the folder as the model's name, without `pretrained`",
         )
-    found = recognise(path)
     if not found.is_readable and not found.is_pickle:
         raise found.error(path)
     return lambda model: load_file_into(model, path, quick_gelu=bool(model_cfg.get("quick_gelu")))

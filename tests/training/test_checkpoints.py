@@ -364,5 +364,9 @@ def test_a_missing_file_and_a_wrong_one_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingRequirement, match="no such file"):
         read_weights(tmp_path / "nothing.pt")
     (tmp_path / "login.pt").write_text("<!DOCTYPE html><html>")
+    (tmp_path / "zero" / "global_step10").mkdir(parents=True)
+    with pytest.raises(BadInput, match="a folder of checkpoints of DeepSpeed") as caught:
+        load_model("ViT-S-32", pretrained=str(tmp_path / "zero"))
+    assert "zero_to_fp32.py" in (caught.value.remedy or "")
     with pytest.raises(DamagedData, match="the weights cannot be read: this is an HTML page"):
         load_model("ViT-S-32", pretrained=str(tmp_path / "login.pt"))

@@ -250,7 +250,9 @@ def _write_index(folder: Path, tars: Tars, policy: PolicyName, found: Iterator[_
     except BadInput as error:
         if error.what != "no sample to write":
             raise
-        counts = "; ".join(f"{num:,}: {name}" for name, num in left_out.most_common(5)) or "they are empty"
+        counts = (
+            "; ".join(f"{num:,}: {name}" for name, num in left_out.most_common(5) if num) or "they are empty"
+        )
         raise BadInput(
             f"no sample of these tars can be used ({counts})",
             where=", ".join(tars.addresses[:2]),
