@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any, Final
 
@@ -19,7 +20,8 @@ class Changes:
         self.num_records = self.num_changed = self.num_without_raw = 0
         self._counts: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
-        self._examples: list[str] = []
+        # Per kind of change, the first examples of it.
+        self._examples: dict[str, list[str]] = {}
 
     def add(self, before: Record, after: Record | str) -> None:
         """Compare one record; a text instead of a record is the reason why it is left out."""
@@ -28,11 +30,13 @@ class Changes:
         if isinstance(after, str):
             self.num_changed += 1
             self._left_out[after] += 1
-            self._example(f"{before.key}: left out: {after}")
+            self._example(f"left out: {after}", f"{before.key}: left out: {after}")
         elif after != before:
             self.num_changed += 1
+            counted = self._counts.copy()
             lines = list(self._lines(before, after))
-            self._example("\n    ".join([f"{before.key}:", *lines[:8]]))
+            kinds = [kind for kind in self._counts if self._counts[kind] > counted[kind]]
+            self._example(self._rarest(kinds), "\n    ".join([f"{before.key}:", *lines[:8]]))
 
     def _lines(self, before: Record, after: Record) -> list[str]:
         old = {(one.text, one.level): one for one in before.captions}
@@ -62,9 +66,19 @@ class Changes:
         self._counts[f"{name.replace('_', ' ')} changed"] += 1
         return [f"{name.replace('_', ' ')}: {_shown(before)} -> {_shown(after)}"]
 
-    def _example(self, text: str) -> None:
-        if len(self._examples) < NUM_EXAMPLES:
-            self._examples.append(text)
+    def _rarest(self, kinds: list[str]) -> str:
+        """The kind with the fewest examples until now, so that rare kinds are shown too."""
+        return min(kinds, key=lambda kind: len(self._examples.get(kind, ())), default="other fields")
+
+    def _example(self, kind: str, text: str) -> None:
+        examples = self._examples.setdefault(kind, [])
+        if len(examples) < NUM_EXAMPLES:
+            examples.append(text)
+
+    def _spread(self) -> list[str]:
+        """The examples to show: one of each kind in turn."""
+        in_turn = itertools.zip_longest(*self._examples.values())
+        return [text for row in in_turn for text in row if text is not None][:NUM_EXAMPLES]
 
     def summary(self) -> str:
         """The counts, then the examples."""
@@ -76,7 +90,7 @@ class Changes:
                 f"  {self.num_without_raw:>8}  stay as they are: they do not keep what their source said"
             )
         if self._examples:
-            lines += ["examples:", *(f"  {example}" for example in self._examples)]
+            lines += ["examples:", *(f"  {example}" for example in self._spread())]
         return "\n".join(lines)
 
 
