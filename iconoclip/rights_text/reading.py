@@ -37,8 +37,11 @@ nothing about the rights in the picture (a placeholder, a licence of the metadat
 
 _TAG = re.compile(r"<[a-zA-Z/!][^>]*>?")
 _HIDDEN_ADDRESS = re.compile(r"""\b(?:href|src)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
-# A question, or a footnote that is somewhere else.
-_DOUBT = re.compile(r"[?*¿†‡؟？]")
+# A question, a footnote that is somewhere else, a box that is not ticked, a sign for "not" or "about".
+_DOUBT = re.compile(r"[?*¿†‡؟？☐☒✗✘✕✖❌🚫⛔≠¬≈~]")
+# "CC BY from 2030" is no permission yet. A constant and no clock, so that a value always means the same.
+_FIRST_YEAR_TO_COME: Final = 2027
+_LAST_YEAR_TO_COME: Final = 2199
 _PLACEHOLDER = re.compile(
     r"(?:(?:iiif|default|my|your|some|a|the|image|dc|edm)?[ _.-]*licen[cs]es?"
     r"(?:[ _.-]*(?:here|text|url|uri))?"
@@ -256,6 +259,8 @@ def _note(tokens: list[Token], place: int, words: _Words) -> int:
             return length
     token = tokens[place]
     if token.is_number:
+        if token.text == "0" or _is_to_come(token):
+            words.kinds.add("negates")
         return 1
     if token.lower.startswith("n'"):
         words.kinds.add("negates")
@@ -264,6 +269,14 @@ def _note(tokens: list[Token], place: int, words: _Words) -> int:
         words.kinds.add("holder")
     words.unknown.append(token)
     return 1
+
+
+def _is_to_come(token: Token) -> bool:
+    """Whether a number is a year to come, or a day in one: `2030`, `01.01.2030`."""
+    return any(
+        len(part) == 4 and _FIRST_YEAR_TO_COME <= int(part) <= _LAST_YEAR_TO_COME
+        for part in token.text.split(".")
+    )
 
 
 # Words about access are not about rights: they neither permit nor forbid anything.
