@@ -51,7 +51,7 @@ _PLACE_OF_WORK = re.compile(
     r"|ativo)\s+(?:in|at|à|en|te|i|a|em)\s+[^\W\d_][^\d;()]{1,60}$",
     re.IGNORECASE,
 )
-_ABBREVIATION = re.compile(r"(?:^|\s)(?:[A-Z]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$")
+_ABBREVIATION = re.compile(r"(?:^|\s)(?:[A-ZÄÖÜÉÅØŁŠŽČ]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def person(given: str) -> Person:
     text, other, other_words = _without_role(text)
     while _NOTE.search(text) and len(_NOTE.sub("", text)) > 1:
         text = _NOTE.sub("", text)
-    text = _PLACE_OF_WORK.sub("", _LIFE.sub("", text)).strip(" ,;:-")
+    text = _PLACE_OF_WORK.sub("", _LIFE.sub("", text)).strip(" ,;:-|")
     if text.endswith(".") and not _ABBREVIATION.search(text[:-1]):
         text = text[:-1]
     name = _first_name_first(text.strip(" ,;")) or given.strip()
@@ -137,6 +137,17 @@ _GENERATION = re.compile(
     r"|l['’]Ancien|l['’]Aîné|le Jeune|(?:il )?(?:Vecchio|Giovane)|Jr\.?|Sr\.?|I{1,3}|IV|VI{0,3})$",
     re.IGNORECASE,
 )
+# "Goya y Lucientes", "Gaudí i Cornet"
+_SPANISH_SURNAMES = re.compile(r"[^\W\d_]+ [yei] [^\W\d_]+")
+# "Le Brun, Charles", "Van Dyck, Anthony"
+_CAPITAL_PARTICLE = re.compile(
+    r"(?:Le|La|Les|L'|Du|Des|De|Del|Della|Di|Da|Van|Von|Ter|Ten|Mac|St\.|Saint)(?: [Dd]e[rn]?)? \S+"
+)
+_TITLE_OF_RANK = re.compile(
+    r", (?:Sir|Dame|Lord|Lady|Baron(?:ess)?|Count(?:ess)?|(?:le )?comte|comtesse|marquise?|duc|Graf|Freiherr"
+    r"|Ritter)\.?$",
+    re.IGNORECASE,
+)
 _NO_FAMILY = re.compile(
     r"[\d&/]|\b(?:of|and|und|et|da|di|dal|della|the)\b"
     r"|^(?:Master|Meister|Monogrammist|Ma[iî]tre|Maestro|Anonym\w*|Unknown|Unbekannt\w*|Inconnu|Workshop|Werkstatt"
@@ -150,14 +161,23 @@ def _without_role(text: str) -> tuple[str, str | None, str]:
     words."""
     for pattern in _role_patterns():
         if match := pattern.search(text):
-            return text[: match.start()] + text[match.end() :], _roles()[match[1].casefold()], match[1]
+            return text[: match.start()] + text[match.end() :], _known_words()[match[1].casefold()], match[1]
     return text, None, ""
 
 
 def _first_name_first(name: str) -> str:
+    if ";" in name:
+        return name
+    name = _TITLE_OF_RANK.sub("", name)
+    generation = _GENERATION.search(name)
+    if generation and "," in name[: generation.start()]:
+        # "Brueghel, Jan, the Elder"
+        before = _first_name_first(name[: generation.start()])
+        return name if "," in before else f"{before} {generation[0].lstrip(' ,')}"
     last, comma, first = name.partition(", ")
     # "Anna Fenn, Dutch" is not inverted, "van der Meer, Jan" is.
     is_surname = len(last.split()) == 1 or (last[:1].islower() and len(last.split()) <= 3)
+    is_surname = is_surname or any(known.fullmatch(last) for known in (_SPANISH_SURNAMES, _CAPITAL_PARTICLE))
     is_inverted = comma and is_surname and "," not in first and len(first.split()) <= 4
     return f"{first} {last}" if is_inverted else name
 
@@ -170,18 +190,24 @@ def _roles() -> dict[str, str]:
 
 
 @functools.cache
+def _known_words() -> dict[str, str]:
+    """The words, without the mark of those that only count behind a name, with their roles."""
+    return {word.removesuffix("$"): role for word, role in _roles().items()}
+
+
+@functools.cache
 def _role_patterns() -> tuple[re.Pattern[str], ...]:
     """`Artist: NAME`, `after NAME`, and behind the name `. Dessinateur` or `(engraver)`."""
     # Before a name without a colon, only words that cannot be part of the name: not "del Sarto".
     phrases = [
         word
         for word, role in _roles().items()
-        if " " in word or role in PREPOSITIONS or word in ("by", "d'après")
+        if not word.endswith("$") and (" " in word or role in PREPOSITIONS or word in ("by", "d'après"))
     ]
     return (
-        re.compile(rf"^\(?((?i:{_any(_roles())}))\)?\s*:\s+"),
+        re.compile(rf"^\(?((?i:{_any(_known_words())}))\)?\s*:\s+"),
         re.compile(rf"^((?i:{_any(phrases)}))\s+(?=[^\W\d_a-zà-ÿ])"),
-        re.compile(rf"(?:[.,;]\s+|\s*[(\[]\s*)((?i:{_any(_roles())}))(?!\w).*$"),
+        re.compile(rf"(?:[.,;]\s+|\s*[(\[]\s*)((?i:{_any(_known_words())}))(?!\w).*$"),
     )
 
 
