@@ -14,8 +14,15 @@ _DIGITS: Final = {digit: value for value, digit in enumerate("一二三四五六
 _NUMBER: Final = r"(?P<number>\d{1,2}|元|[一二三四五六七八九十廿卅]{1,4})"
 _YEAR: Final = re.compile(r"(?<!\d)1[0-9]\d\d(?!\d)")
 _HIJRI: Final = re.compile(
-    r"(?<![\d.])(?P<year>\d{3,4})\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\.(?!\w))"
+    r"(?<![\d.])(?P<year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\.(?!\w)|h(?=\s*[/=,(]|\s*$))"
+    r"|(?<!\w)(?:a\.?\s?h\.?|hijri|hicri|h\.)\s*(?P<late_year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)(?![\d.])"
 )
+# "1320 (1902-03)", "5601 = 1840/41": the year of another calendar, then that of the common era.
+_TWO_CALENDARS: Final = re.compile(
+    r"(?<![\d.,/-])(?P<other>\d{4})\s*(?P<mark>[(\[/=]+)\s*(?P<year>1\d{3}|20\d\d)(?!\d)"
+)
+# What the years of a calendar are ahead of ours: the Hebrew and the Buddhist one, and the solar one of Iran.
+_AHEAD: Final = (3760, 3761, 543, 544, -621, -622)
 # A lunar year has 354.37 days; the first began in July 622.
 _SOLAR_PER_LUNAR: Final = 0.970224
 _BEFORE_THE_FIRST: Final = 621.5774
@@ -27,6 +34,7 @@ def without_eras(text: str) -> str:
     If a text states both, the year of the common era is kept. `text` is in lower case.
     """
     text = _era_pattern().sub(_of_era, text)
+    text = _TWO_CALENDARS.sub(_of_common_era, text)
     if _HIJRI.search(text):
         without = _HIJRI.sub(" ", text)
         text = without if _YEAR.search(without) else _HIJRI.sub(_of_hijra, text)
@@ -35,9 +43,10 @@ def without_eras(text: str) -> str:
 
 def _of_era(match: re.Match[str]) -> str:
     first, last = _eras()[match["era"]]
-    if match["number"] is None:
+    number = match["number"] or match["late_number"]
+    if number is None:
         return f" {first}-{last} "
-    year = first + _numeral(match["number"]) - 1
+    year = first + _numeral(number) - 1
     # Up to two years after the end of an era count: news of the new era did not reach every scribe at once.
     return f"{year}年" if year <= last + 2 else " "
 
@@ -53,8 +62,19 @@ def _numeral(text: str) -> int:
 
 
 def _of_hijra(match: re.Match[str]) -> str:
-    first = int(int(match["year"]) * _SOLAR_PER_LUNAR + _BEFORE_THE_FIRST)
+    first = _first_year_of_hijra(int(match["year"] or match["late_year"]))
     return f"{first}/{first + 1}"
+
+
+def _first_year_of_hijra(year: int) -> int:
+    return int(year * _SOLAR_PER_LUNAR + _BEFORE_THE_FIRST)
+
+
+def _of_common_era(match: re.Match[str]) -> str:
+    other, year = int(match["other"]), int(match["year"])
+    first = _first_year_of_hijra(other)
+    is_same = year in (first, first + 1) or other - year in _AHEAD
+    return f" {match['mark'].strip('/=')}{year}" if is_same else match[0]
 
 
 @functools.cache
@@ -66,6 +86,12 @@ def _eras() -> dict[str, tuple[int, int]]:
 
 @functools.cache
 def _era_pattern() -> re.Pattern[str]:
-    """`明治12年`, `乾隆五十年`, `嘉永年間`; the name of an era alone counts only at the end of the text."""
+    """`明治12年`, `乾隆五十年`, `嘉永年間`, `Meiji 28`, `Qianlong period`.
+
+    The name of an era alone counts only at the end of the text.
+    """
     eras = "|".join(sorted(_eras(), key=len, reverse=True))
-    return re.compile(rf"(?<![a-z])(?P<era>{eras})(?:\s*{_NUMBER}\s*年|\s*年[間间]|(?=\s*$))")
+    return re.compile(
+        rf"(?<![a-z])(?P<era>{eras})(?:\s*{_NUMBER}\s*年|\s*年[間间]|(?<=[a-zōū])\s+(?:period|era|reign)(?!\w)"
+        rf"|(?<=[a-zōū])\s+(?P<late_number>\d{{1,2}})(?!\s*\d|\s*[a-z]+\s+\d{{4}})|(?=\s*$))"
+    )

@@ -35,6 +35,10 @@ CENTURIES = (
     re.compile(
         rf"(?<![\w.])(?:(?P<first>[ivx]{{2,6}})(?:e|ème)?\s*{_JOIN}\s*)?(?P<last>[ivx]{{2,6}})(?:e|ème)\s*\??$"
     ),
+    # "III a.C.", "V-IV a. C.": a Roman numeral before Christ is a century, not a year.
+    re.compile(
+        rf"(?<![\w.])(?:(?P<first>[ivx]{{1,6}})\s*{_JOIN}\s*)?(?P<last>[ivx]{{1,6}})(?=\s*{any_of(words.BEFORE_CHRIST)}(?!\w))"
+    ),
     re.compile(
         rf"(?<![\w.]){any_of(words.CENTURY_BEFORE)}\.?\s*(?:(?P<first>{_NUMBER})\s*{_JOIN}\s*)?(?P<last>{_NUMBER})(?!\w)"
     ),
@@ -49,7 +53,7 @@ DECADE = re.compile(
     rf"(?<!\d)(?:{any_of(words.DECADE_BEFORE)}\s+(?P<before>\d{{3}}0)(?!\d)|(?P<year>\d{{3}}0){any_of(words.DECADE)}(?![a-z]))"
 )
 UNSPECIFIED = re.compile(
-    r"(?<!\d)(?P<digits>\d{2})(?:--|\.\.|xx|uu|\?\?|__)(?!\d)|(?<!\d)(?P<three>\d{3})(?:[-xu_?]|\.(?=\.|$))(?![\d-])"
+    r"(?<!\d)(?P<digits>\d{2})(?:--|\.\.|xx|uu|\?\?|__)(?!\d)|(?<!\d)(?P<three>\d{3})(?:[-xu_?]|\.(?=\.|$))(?!\d|-(?!\d{3}[-.xu]))"
 )
 ISO = re.compile(r"(-?\d{4})(?:-(\d{2})(?:-(\d{2})(?:t[\d:.]+(?:z|[+-]\d{2}:?\d{2})?)?)?)?")
 NUMERIC = re.compile(
@@ -85,6 +89,18 @@ FROM_BC = re.compile(
     rf"(?P<last>(?!.*(?<!\w){any_of(words.BEFORE_CHRIST)}(?!\w)).{{1,60}})"
 )
 AD_AFTER = re.compile(rf"(?<!\w){any_of(words.AFTER_CHRIST)}(?!\w)")
+# Nivôse (late December to January) is in both years.
+REPUBLICAN_AUTUMN = re.compile(r"\b(?:vend[ée]miaire|brumaire|frimaire)\b")
+REPUBLICAN_LATER = re.compile(
+    r"\b(?:pluvi[ôo]se|vent[ôo]se|germinal|flor[ée]al|prairial|messidor|thermidor|fructidor|compl[ée]mentaire)\b"
+)
+COMPACT_DAY = re.compile(r"^(1[4-9]\d\d|20[0-4]\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
+# Numbers of objects and measures are no years: "no. 1650", "1650 x 2300 mm".
+NO_YEAR = re.compile(
+    r"(?<!\w)(?:(?:no|nr|núm|num|inv|cat|kat)\.|n[°º]|№|inv\.?\s*-?\s*(?:no|nr)\.?)\s*\d+(?:[./]\d+)*"
+    r"|(?<![\d.,])\d+(?:[.,]\d+)?\s*(?:[cm]m)?\s*[x×]\s*\d+(?:[.,]\d+)?(?:\s*[cm]m)?(?!\w)",
+    re.IGNORECASE,
+)
 ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
 REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
 LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")
@@ -93,7 +109,7 @@ COPY = re.compile(
     rf"(?:^|[\s,;(\[]+){any_of(words.COPIES)}(?!\w)[^;,)\]]*?(?:[)\]]|(?=[;,]|\sfrom\san?\s|\sfrom\sthe\s|$))"
 )
 # "188." and "[ca 188.]": French libraries write the 1880s like this, with a full stop for the missing digit.
-OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$)")
+OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$|-\d{3}[.-])")
 _ARTICLES = r"(?:\s+(?:of|the|des|du|de|del|della|dell'|van|het|der|do|da|la|le|el))*\s*"
 TWO_CENTURIES = re.compile(
     rf"(?<!\w)(?:(?P<part>{any_of(words.PARTS)}){_ARTICLES})?(?P<first>{_NUMBER}){_ORDINAL}\s*"
@@ -112,7 +128,8 @@ DECADES = re.compile(
     r"(?<!\d)(?P<first>\d{3}0)(?:er|s|'s)?\s*(?:-|/|to|or|and|bis|und|oder)\s*(?P<last>(?:\d\d)?\d0)(?:s|'s|er)(?![a-z])"
 )
 DECADE_IN_CENTURY = re.compile(
-    rf"(?<!\d)(?P<tens>\d0)s\s+(?:of\s+)?(?:the\s+)?(?:(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}"
+    rf"(?<!\d)(?P<tens>\d0)s\s+(?:(?:of|del|des|du|do|van de|van het)\s+)?(?:the\s+)?"
+    rf"(?:(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}"
     rf"|{any_of(words.CENTURY_BEFORE)}\.?\s*(?P<late_century>{_NUMBER})(?!\w))"
 )
 ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}

@@ -23,8 +23,10 @@ _CJK_PARTS: Final = {
 }  # fmt: skip
 _CJK_DATE = re.compile(r"(?P<year>\d{4})年(?:(?P<month>\d{1,2})月(?:(?P<day>\d{1,2})日)?)?(?!代)")
 _CJK_DECADE = re.compile(r"(\d{3}0)年代")
-# Lithuanian "XVIII a."; elsewhere "a." is too short to mean anything.
-_LITHUANIAN = re.compile(rf"(?<!\w)({_ROMAN})\s+a\.?$")
+# Lithuanian "XVIII a.", "XIX a. pab."; elsewhere "a." is too short to mean anything.
+_LITHUANIAN = re.compile(
+    rf"(?<!\w)({_ROMAN})\s+a\.?(?=$|\s+(?:pab|pr|vid|pirm|antr|[12i]+-?\w*\.?\s+(?:pus|ketv)))"
+)
 # "sec. XV ex.": used in descriptions of manuscripts.
 _SCRIBAL = re.compile(rf"(?<!\w)s(?:aec|ec)?\.?\s*(?P<number>{_ROMAN})\s*(?P<part>in|med|ex)(?:\.|(?!\w))")
 _PARTS_IN_LATIN: Final = {"in": "beginning", "med": "mid", "ex": "end"}

@@ -67,6 +67,7 @@ def _is_recent(date: Date) -> bool:
 
 
 def _normal(text: str) -> str:
+    text = patterns.NO_YEAR.sub(" ", text)
     text = without_eras(_without_copies(re.sub(r"[‐-―−]", "-", text.casefold())))
     text = patterns.OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
     text = re.sub(r"\[(\d{2})\](?=\d{2}(?!\d))", r"\1", text)
@@ -93,6 +94,7 @@ def _iso(text: str) -> Span | None:
     """`1859-09-15`, `1859-09`, `1600/1650`. In catalogues, `1911-12` means two years and not a month."""
     if only_year := _YEAR_AS_TIME.fullmatch(text):
         return Span(int(only_year[1]), int(only_year[1]), only_year[1])
+    text = patterns.COMPACT_DAY.sub(r"\1-\2-\3", text)
     halves = [patterns.ISO.fullmatch(half.strip()) for half in text.split("/")]
     if len(halves) > 2 or not all(halves):
         return None
@@ -114,6 +116,10 @@ def _unspecified(text: str) -> Span | None:
     match = patterns.UNSPECIFIED.search(text)
     if match is None:
         return None
+    ends = [_ends_of(found) for found in patterns.UNSPECIFIED.finditer(text)]
+    if len(ends) > 1:
+        # "18..-19.."
+        return interval(min(ends)[0], max(last for _, last in ends))
     doubt = "?" if text[match.end() :].strip().startswith("?") else ""
     others = [
         int(year) for year in patterns.LONE_YEAR.findall(f"{text[: match.start()]} {text[match.end() :]}")
@@ -127,6 +133,13 @@ def _unspecified(text: str) -> Span | None:
         return Span(start, start + 99, f"{match['digits']}XX{doubt}")
     start = int(match["three"]) * 10
     return Span(start, start + 9, f"{match['three']}X{doubt}")
+
+
+def _ends_of(match: re.Match[str]) -> tuple[int, int]:
+    """First and last year of `18--` or `188-`."""
+    if match["digits"]:
+        return int(match["digits"]) * 100, int(match["digits"]) * 100 + 99
+    return int(match["three"]) * 10, int(match["three"]) * 10 + 9
 
 
 def _century(text: str) -> Span | None:
@@ -330,8 +343,17 @@ def _old_numerals(text: str) -> Span | None:
         return Span(year, year, edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
     match = patterns.REPUBLICAN.search(text)
     if match and 1 <= _number(match["year"]) <= 14 and not patterns.LONE_YEAR.search(text):
-        return interval(1791 + _number(match["year"]), 1792 + _number(match["year"]))
+        return _republican(text, 1791 + _number(match["year"]))
     return None
+
+
+def _republican(text: str, first: int) -> Span:
+    """A year of the French Republic that begins in `first`; with its month, mostly one year of ours."""
+    if patterns.REPUBLICAN_AUTUMN.search(text):
+        return interval(first, first)
+    if patterns.REPUBLICAN_LATER.search(text):
+        return interval(first + 1, first + 1)
+    return interval(first, first + 1)
 
 
 def _years_within(text: str) -> Span | None:
