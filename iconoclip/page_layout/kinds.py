@@ -17,10 +17,9 @@ PICTURE_KINDS: Final[frozenset[str]] = frozenset({"illustration", "photograph", 
 # What SegmOnto (segmonto.github.io) calls a GraphicZone.
 GRAPHIC_KINDS: Final[frozenset[str]] = PICTURE_KINDS | {"ornament"}
 
-# One channel of the model's maps each. Bookplates are counted as illustrations.
-CLASSES: Final = ("other", "text", "illustration", "ornament", "initial", "photograph", "map", "stamp")
+# One channel of the model's maps each.
+CLASSES: Final = (
+    "other", "text", "illustration", "ornament", "initial", "photograph", "map", "stamp", "bookplate",
+)  # fmt: skip
 OTHER, TEXT = 0, 1
-CLASS_OF_KIND: Final[dict[str, int]] = {
-    **{name: number for number, name in enumerate(CLASSES)},
-    "bookplate": CLASSES.index("illustration"),
-}
+CLASS_OF_KIND: Final[dict[str, int]] = {name: number for number, name in enumerate(CLASSES)}

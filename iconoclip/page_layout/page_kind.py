@@ -5,6 +5,7 @@ Shapes: F features, K kinds of pages.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,19 +16,22 @@ from iconoclip.page_layout.findings import FoundBox
 from iconoclip.page_layout.kinds import GRAPHIC_KINDS, PAGE_KINDS, PICTURE_KINDS
 
 FloatArray = npt.NDArray[np.float64]
-_NUM_OF_BOXES: Final = 4
+_NUM_OTHERS: Final = 5
 # A page of a kind that was not seen in training may lie far from all others.
 _FARTHEST: Final = 6.0
 
 
-def kind_features(logits_K: npt.NDArray[np.floating], boxes: list[FoundBox]) -> FloatArray:
-    """The features of a page [F]: the logits of the kinds, and the scores and areas of the boxes."""
+def kind_features(
+    logits_K: npt.NDArray[np.floating], boxes: list[FoundBox], size: tuple[float, float]
+) -> FloatArray:
+    """The features of a page [F]: the logits of the kinds, the scores and areas of the boxes, and how wide
+    the page is for its height: `size` is its width and height."""
     graphic = max((box.score for box in boxes if box.kind in GRAPHIC_KINDS), default=0.0)
     own = [box for box in boxes if box.kind in PICTURE_KINDS]
     picture = max((box.score for box in own), default=0.0)
     covered = sum((box.right - box.left) * (box.bottom - box.top) for box in own)
-    of_boxes = [graphic, picture, min(covered, 1.0), min(len(own), 4) / 4]
-    return np.concatenate([np.asarray(logits_K, np.float64), of_boxes])
+    others = [graphic, picture, min(covered, 1.0), min(len(own), 4) / 4, math.log(size[0] / size[1])]
+    return np.concatenate([np.asarray(logits_K, np.float64), others])
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class KindRegression:
     @classmethod
     def undecided(cls) -> KindRegression:
         """A regression before anything is fitted: all kinds are equally likely."""
-        num = len(PAGE_KINDS) + _NUM_OF_BOXES
+        num = len(PAGE_KINDS) + _NUM_OTHERS
         return cls(np.zeros(num), np.ones(num), np.zeros((len(PAGE_KINDS), num + 1)))
 
     def inputs(self, features_F: FloatArray) -> FloatArray:

@@ -167,7 +167,7 @@ class Reading:
             boxes = self.boxes(found, alike)
         if grey_HW is not None:
             boxes = [_snapped(box, grey_HW) for box in boxes]
-        chances = self.kinds.probabilities(kind_features(answer.kinds_K, boxes))
+        chances = self.kinds.probabilities(kind_features(answer.kinds_K, boxes, size))
         is_full = self._is_full(found)
         kind, chance = _kind_with(boxes, chances, is_full)
         is_told = any(box.kind in PICTURE_KINDS for box in boxes)

@@ -21,6 +21,7 @@ from iconoclip.page_layout.regions import Answer
 from iconoclip.shardset import ShardSetWriter
 from tests.data_prep.segment.conftest import PICTURE, page, record_of
 from training.pages.calibrate import HeldOut, fitted, logistic, multinomial
+from training.pages.composing import Cut, Draft, sheet, side_by_side
 from training.pages.crossval import folds_of, looked_at
 from training.pages.export import read_model, write_model
 from training.pages.fit import (
@@ -33,7 +34,8 @@ from training.pages.fit import (
     loss_of,
 )
 from training.pages.network import PageNet
-from training.pages.samples import NO_KIND, UNMARKED, Sample, Samples, _Draft, _side_by_side, stored
+from training.pages.samples import NO_KIND, Sample, Samples
+from training.pages.stored import FIRST_THING, UNMARKED, stored
 from training.pages.truth import read_pages
 
 
@@ -145,13 +147,52 @@ def test_two_pages_side_by_side_keep_their_things(tmp_path):
         for n in range(2)
     ]
     first, second = (stored(page) for page in read_pages(write_pages(tmp_path, rows)))
-    draft = _Draft(first)
-    _side_by_side(draft, _Draft(second))
+    draft = Draft.of(first)
+    side_by_side(draft, Draft.of(second))
     assert draft.pixels.shape == (3, 400, 600)
     assert draft.marks.shape == (400, 600)
     assert [tuple(thing[1:5]) for thing in draft.things] == [(60, 90, 150, 210), (400, 90, 490, 210)]
     assert [int(draft.marks[100, x]) for x in (30, 100, 450, 550)] == [0, 2, 3, 0]
-    assert draft.kind is None
+    assert draft.kind == "spread"
+    cover = Draft.of(second)
+    cover.kind = "binding"
+    side_by_side(cover, Draft.of(first))
+    assert cover.kind is None, "a cover beside a page is no spread"
+
+
+def test_a_sheet_has_the_pictures_of_other_pages_and_marks_them(tmp_path):
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 90, 120, 120, 140)]}
+    source, *_ = (stored(page) for page in read_pages(write_pages(tmp_path, [row])))
+    for seed in range(6):
+        draft = sheet([Cut(source, source.things[0])] * 13, source, np.random.default_rng(seed))
+        assert draft.kind == "picture"
+        assert len(draft.things) == 13
+        shown = draft.marks >= FIRST_THING
+        assert len(torch.unique(draft.marks[shown])) == 13, "each is a thing of its own"
+        for number, thing in enumerate(draft.things):
+            own = torch.nonzero(draft.marks == FIRST_THING + number)
+            ends = thing.left, thing.top, thing.right - 1, thing.bottom - 1
+            assert ends == (*own.amin(0).flip(0).tolist(), *own.amax(0).flip(0).tolist())
+            inner = draft.pixels[:, thing.top : thing.bottom, thing.left : thing.right].mean()
+            picture = source.pixels[:, 140:240, 110:190].float().mean() / 255
+            assert abs(float(inner - picture)) < 0.06, "its pixels are those of the picture"
+
+
+def test_pages_with_rare_things_are_chosen_more_often(tmp_path):
+    rows = [
+        {
+            "file": f"images/{n}.jpg",
+            "document": f"d{n}",
+            "kind": "text",
+            "boxes": [{"kind": "stamp" if n == 0 else "illustration", "xywh": [60, 90, 90, 120]}],
+        }
+        for n in range(40)
+    ]
+    pages = [stored(page) for page in read_pages(write_pages(tmp_path, rows))]
+    samples = Samples(pages, 1)
+    chosen = [samples._chosen(np.random.default_rng(n)).page.document for n in range(400)]
+    # One page of forty has a stamp; a tenth of the pages would be common: the root of four times as often.
+    assert 12 <= chosen.count("d0") <= 32
 
 
 def test_pages_of_a_document_share_a_fold(tmp_path):
@@ -321,14 +362,15 @@ def test_losses_are_what_their_definitions_say():
         def logits(self, pages: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return logits, (edges / 2).log(), torch.zeros(1, len(PAGE_KINDS))
 
-    # All classes are equally likely, ln 8 for each cell; the smoothed part has the weights of all classes,
-    # and all of it is divided by the weights of the 47 bare cells and the 16 of the picture. Boxes half as
-    # wide and high overlap by a quarter.
+    # All classes are equally likely, the logarithm of their number for each cell; the smoothed part has the
+    # weights of all classes, and all of it is divided by the weights of the 47 bare cells and the 16 of the
+    # picture. Boxes half as wide and high overlap by a quarter.
     mean = sum(CLASS_WEIGHTS) / len(CLASSES)
     smoothed = 63 * mean / (47 * CLASS_WEIGHTS[0] + 16 * CLASS_WEIGHTS[CLASSES.index("illustration")])
     of_classes = np.log(len(CLASSES)) * (1 - LABEL_SMOOTHING + LABEL_SMOOTHING * smoothed)
-    # Of 16 cells of the picture an eighth is found, of 63 an eighth taken for it.
-    of_shares = 1 - (2 * 16 / 8 + 1) / (63 / 8 + 16 + 1)
+    # Of 16 cells of the picture that share is found, and of 63 it is taken for the picture.
+    share = 1 / len(CLASSES)
+    of_shares = 1 - (2 * 16 * share + 1) / (63 * share + 16 + 1)
     expected = of_classes + SHARES_WEIGHT * of_shares + EDGES_WEIGHT * np.log(4)
     assert float(loss_of(Fixed(), sample)) == pytest.approx(expected, rel=1e-5)
     sample = sample._replace(kinds=torch.tensor([3]))

@@ -126,7 +126,9 @@ def _kinds(pages: Sequence[HeldOut], found: list[list[Candidate]], reading: Read
     known = [(page, own) for page, own in zip(pages, found, strict=True) if page.kind in PAGE_KINDS]
     if not known:
         return reading.kinds
-    features_NF = np.array([kind_features(page.answer.kinds_K, reading.boxes(own)) for page, own in known])
+    features_NF = np.array(
+        [kind_features(page.answer.kinds_K, reading.boxes(own), page.size) for page, own in known]
+    )
     kinds_N = np.array([PAGE_KINDS.index(str(page.kind)) for page, _ in known])
     start = KindRegression(features_NF.mean(0), features_NF.std(0) + 1e-3, reading.kinds.weights)
     inputs_NF = np.array([start.inputs(features_F) for features_F in features_NF])

@@ -13,16 +13,16 @@ from torch.utils.data import DataLoader
 
 from iconoclip.page_layout.kinds import TEXT
 from iconoclip.progress import progress
+from training.hardware import autocast, resolve_precision
 from training.pages.network import PageNet
 from training.pages.samples import (
     BATCH,
     NO_KIND,
     SMALL_CANVAS,
-    UNMARKED,
     Sample,
     Samples,
-    Stored,
 )
+from training.pages.stored import UNMARKED, Stored
 
 # The highest rates: of a new network on small canvases, then on whole ones; and of one that is improved.
 SMALL_RATE, RATE, FURTHER_RATE = 3e-3, 1.2e-3, 4e-4
@@ -32,7 +32,7 @@ WARM_UP: Final = 0.08
 WEIGHT_DECAY: Final = 2e-2
 LABEL_SMOOTHING: Final = 0.02
 # Cells of rare and small things count more, but not so much that maps swell: a page is mostly text and paper.
-CLASS_WEIGHTS: Final = (1.0, 1.0, 1.5, 2.5, 2.5, 1.5, 1.5, 2.5)
+CLASS_WEIGHTS: Final = (1.0, 1.0, 1.5, 2.5, 2.5, 1.5, 1.5, 2.5, 1.5)
 SHARES_WEIGHT, EDGES_WEIGHT, KINDS_WEIGHT = 1.0, 0.15, 0.05
 MAX_NORM: Final = 5.0
 # The shipped weights are a moving mean of the trained ones (Polyak and Juditsky, 1992).
@@ -77,12 +77,15 @@ def _train(network: PageNet, mean: PageNet, samples: Samples, rate: float, worke
         {"params": [one for one in network.parameters() if one.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, rate)
+    device = torch.device("cpu")
+    precision = resolve_precision("auto", device)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, rate, len(loader) + 1, pct_start=WARM_UP, final_div_factor=100
     )
     with progress("train", total=len(loader), unit="steps") as meter:
         for step, batch in enumerate(loader):
-            loss = loss_of(network, batch)
+            with autocast(precision, device):
+                loss = loss_of(network, batch)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), MAX_NORM)
@@ -95,7 +98,8 @@ def _train(network: PageNet, mean: PageNet, samples: Samples, rate: float, worke
 
 def loss_of(network: PageNet, batch: Sample) -> Tensor:
     """The loss of a batch: what cells are, where the edges of things are, and the kinds of the pages."""
-    classes, edges, kinds = network.logits(batch.pixels.contiguous(memory_format=torch.channels_last))
+    pixels = batch.pixels.contiguous(memory_format=torch.channels_last)
+    classes, edges, kinds = (values.float() for values in network.logits(pixels))
     weight = torch.tensor(CLASS_WEIGHTS)
     marked = torch.where(batch.classes == UNMARKED, -100, batch.classes)
     loss = functional.cross_entropy(classes, marked, weight, label_smoothing=LABEL_SMOOTHING)

@@ -10,8 +10,8 @@ Shapes: H, W of a stored page; R, N rows and columns of cells.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -21,43 +21,24 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, canvas_size, page_pixels
-from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, PAGE_KINDS, PICTURE_KINDS, TEXT
-from training.pages.truth import Page
+from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, canvas_size
+from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, PAGE_KINDS, TEXT
+from training.pages.composing import Cut, Draft, can_be_cut, paste, sheet, shine_through, side_by_side
+from training.pages.stored import FIRST_THING, UNMARKED, Stored, Thing
 
-# Pages are stored a little larger than the model's input, so that a sample may be a part of one.
-STORED_SIDE: Final = 640
-MAX_PIXELS: Final = 400_000_000
-UNMARKED: Final = 255
 CANVAS: Final = (canvas_size(400, INPUT_SIDE)[1], 400)
 # Half as wide and high: whole pages at half the size, or parts of them. In the same time a network sees
 # four times as many of them.
 SMALL_CANVAS: Final = (276, 200)
 # A page that is made this much smaller loses every other pixel first, so that lines do not turn into dots.
 HALVED_BELOW: Final = 0.6
-# Zones are painted in this order: what lies on top comes last.
-_ORDER: Final = ("text", "map", "photograph", "illustration", "bookplate", "stamp", "ornament", "initial")
-# Of an object that is pasted, and of the strip of bare paper around it.
-_MARGIN: Final = 5
 # An object of which less than this share is on the sample is no longer one.
 _LEAST_SHOWN: Final = 0.35
 NO_KIND: Final = -1
-# Marks of pixels and cells: OTHER, TEXT, UNMARKED, and FIRST_THING plus the number of a thing.
-FIRST_THING: Final = 2
-MAX_THINGS: Final = UNMARKED - FIRST_THING
+# Kinds that this share of the pages have are common enough; of the samples, so many are sheets of pictures.
+COMMON, SHEETS = 0.1, 0.04
 # Samples of a batch have one shape, upright or lying.
 BATCH: Final = 4
-
-
-class Thing(NamedTuple):
-    """A picture, an ornament, an initial or a stamp: its class, its box in pixels, if it is a picture."""
-
-    number: int
-    left: float
-    top: float
-    right: float
-    bottom: float
-    is_picture: bool
 
 
 class Sample(NamedTuple):
@@ -74,60 +55,6 @@ class Sample(NamedTuple):
     edges: Tensor
     weights: Tensor
     kinds: Tensor
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A page in memory: pixels uint8 [3, H, W], their marks uint8 [H, W], its things in these pixels."""
-
-    page: Page
-    pixels: Tensor
-    marks: Tensor
-    things: tuple[Thing, ...]
-
-
-def stored(page: Page) -> Stored:
-    """Decode a page and paint its zones.
-
-    Raises:
-        ImageRefused: its file cannot be decoded.
-    """
-    decoded = page_pixels(page.read(), MAX_PIXELS, STORED_SIDE)
-    height, width = decoded.pixels_HWC.shape[:2]
-    pixels = torch.from_numpy(decoded.pixels_HWC.copy()).permute(2, 0, 1).contiguous()
-    left_share, top_share, right_share, bottom_share = decoded.place
-    across = width / (page.width * (right_share - left_share))
-    down = height / (page.height * (bottom_share - top_share))
-    x0, y0 = left_share * page.width, top_share * page.height
-    marks = np.full((height, width), OTHER, np.uint8)
-    things: list[Thing] = []
-    for zone in sorted(page.zones, key=lambda zone: (_ORDER.index(zone.kind), -zone.area)):
-        left, right = (min(max(0.0, (x - x0) * across), float(width)) for x in (zone.box[0], zone.box[2]))
-        top, bottom = (min(max(0.0, (y - y0) * down), float(height)) for y in (zone.box[1], zone.box[3]))
-        place = slice(round(top), round(bottom)), slice(round(left), round(right))
-        if zone.kind == "text":
-            marks[place] = TEXT
-        elif min(right - left, bottom - top) < 1 or len(things) == MAX_THINGS:
-            marks[place] = UNMARKED
-        else:
-            marks[place] = FIRST_THING + len(things)
-            things.append(
-                Thing(CLASS_OF_KIND[zone.kind], left, top, right, bottom, zone.kind in PICTURE_KINDS)
-            )
-    if page.kind is None and not page.zones:
-        marks[:] = UNMARKED
-    return Stored(page, pixels, torch.from_numpy(marks), tuple(things))
-
-
-class _Draft:
-    """A sample while it is made; starts as a copy of a stored page."""
-
-    def __init__(self, source: Stored) -> None:
-        self.pixels = source.pixels.float() / 255
-        # Wider than a byte, because things are added.
-        self.marks = torch.where(source.marks == UNMARKED, -1, source.marks.to(torch.int16))
-        self.things = list(source.things)
-        self.kind = source.page.kind
 
 
 class Samples(Dataset[Sample]):
@@ -149,7 +76,12 @@ class Samples(Dataset[Sample]):
     ) -> None:
         self._canvas = canvas
         self._pages, self._num, self._seed = pages, num_samples, seed
-        self._things = [(page, thing) for page in pages for thing in page.things if _can_be_cut(thing)]
+        self._things = [Cut(page, thing) for page in pages for thing in page.things if can_be_cut(thing)]
+        # On sheets, photographs are as many as everything else together.
+        self._pictures = [
+            [one for one in self._things if one.thing.is_picture and _is_photograph(one.thing) == wanted]
+            for wanted in (True, False)
+        ]
         self._chances = _chances(pages)
 
     def __len__(self) -> int:
@@ -166,84 +98,29 @@ class Samples(Dataset[Sample]):
         is_upright = np.random.default_rng((self._seed, 1, number // BATCH)).random() < 0.8
         canvas = self._canvas if is_upright else self._canvas[::-1]
         random = np.random.default_rng((self._seed, 0, number))
-        draft = _Draft(self._chosen(random))
-        if not is_upright and random.random() < 0.3 and draft.pixels.shape[1] > draft.pixels.shape[2]:
-            _side_by_side(draft, _Draft(self._chosen(random)))
-        if self._things and random.random() < 0.35 and draft.kind in ("text", "mixed", "blank"):
-            for _ in range(random.integers(1, 4)):
-                self._paste(draft, random)
+        pictures = self._pictures[int(random.integers(2))]
+        if pictures and random.random() < SHEETS:
+            chosen = random.integers(len(pictures), size=int(random.integers(4, 41)))
+            draft = sheet([pictures[one] for one in chosen], self._chosen(random), random)
+        else:
+            draft = self._page(is_upright, random)
         if random.random() < 0.15:
-            _shine_through(draft.pixels, self._chosen(random), random)
+            shine_through(draft.pixels, self._chosen(random), random)
         moved = _moved(draft, canvas, random)
         return moved._replace(pixels=_coloured(moved.pixels, random) * 2 - 1)
 
+    def _page(self, is_upright: bool, random: np.random.Generator) -> Draft:
+        """A page, or two side by side, perhaps with things of other pages on it."""
+        draft = Draft.of(self._chosen(random))
+        if not is_upright and random.random() < 0.3 and draft.pixels.shape[1] > draft.pixels.shape[2]:
+            side_by_side(draft, Draft.of(self._chosen(random)))
+        if self._things and random.random() < 0.35 and draft.kind in ("text", "mixed", "blank"):
+            for _ in range(random.integers(1, 4)):
+                paste(draft, self._things[random.integers(len(self._things))], random)
+        return draft
+
     def _chosen(self, random: np.random.Generator) -> Stored:
         return self._pages[random.choice(len(self._pages), p=self._chances)]
-
-    def _paste(self, draft: _Draft, random: np.random.Generator) -> None:
-        """Put a picture or an ornament of some page onto this one, with bare paper around it."""
-        source, thing = self._things[random.integers(len(self._things))]
-        left, top, right, bottom = (round(value) for value in thing[1:5])
-        crop = source.pixels[:, top:bottom, left:right].float() / 255
-        height, width = draft.marks.shape
-        scale = float(np.exp(random.uniform(-0.6, 0.6)))
-        down, across = max(CELL, round((bottom - top) * scale)), max(CELL, round((right - left) * scale))
-        if down >= height - 2 * _MARGIN or across >= width - 2 * _MARGIN:
-            return
-        y = int(random.integers(_MARGIN, height - down - _MARGIN + 1))
-        x = int(random.integers(_MARGIN, width - across - _MARGIN + 1))
-        around = (slice(y - _MARGIN, y + down + _MARGIN), slice(x - _MARGIN, x + across + _MARGIN))
-        if (draft.marks[around] >= FIRST_THING).any():
-            return
-        crop = functional.interpolate(crop[None], (down, across), mode="bilinear", antialias=True)[0]
-        paper = draft.pixels[:, around[0], around[1]].flatten(1).quantile(0.8, dim=1)[:, None, None]
-        if random.random() < 0.6:
-            # Printed on this paper: the lightest parts of the object take its colour.
-            white = crop.flatten(1).quantile(0.95, dim=1)[:, None, None].clamp_min(0.2)
-            crop = (crop / white).clamp_max(1) * paper
-        draft.pixels[:, around[0], around[1]] = paper
-        draft.marks[around] = OTHER
-        inside = slice(y, y + down), slice(x, x + across)
-        draft.pixels[:, inside[0], inside[1]] = crop
-        draft.marks[inside] = FIRST_THING + len(draft.things)
-        draft.things.append(Thing(thing.number, x, y, x + across, y + down, thing.is_picture))
-        if thing.is_picture:
-            draft.kind = "mixed" if draft.kind in ("text", "mixed") else None
-
-
-def _can_be_cut(thing: Thing) -> bool:
-    """Whether a thing is large enough to be pasted elsewhere. Initials belong to their text."""
-    is_large = min(thing.right - thing.left, thing.bottom - thing.top) >= CELL
-    return is_large and thing.number != CLASS_OF_KIND["initial"]
-
-
-def _side_by_side(draft: _Draft, other: _Draft) -> None:
-    """Put another page to the right of this one, as in a book that lies open."""
-    height, width = size = (draft.marks.shape[0], draft.marks.shape[1])
-    pixels = functional.interpolate(other.pixels[None], size, mode="bilinear")[0]
-    down, across = height / other.marks.shape[0], width / other.marks.shape[1]
-    marks = functional.interpolate(other.marks[None, None].float(), size, mode="nearest")[0, 0].to(
-        torch.int16
-    )
-    count = len(draft.things)
-    draft.things += [
-        Thing(
-            one.number, one.left * across + width, one.top * down,
-            one.right * across + width, one.bottom * down, one.is_picture,
-        )
-        for one in other.things
-    ]  # fmt: skip
-    draft.pixels = torch.cat([draft.pixels, pixels], 2)
-    marks = torch.where(marks >= FIRST_THING, marks + count, marks)
-    draft.marks = torch.cat([draft.marks, marks], 1)
-    draft.kind = None
-
-
-def _shine_through(pixels: Tensor, source: Stored, random: np.random.Generator) -> None:
-    """Let another page, mirrored, shine through the paper."""
-    other = source.pixels.float().mean(0, keepdim=True).flip(2) / 255
-    other = functional.interpolate(other[None], pixels.shape[1:], mode="bilinear")[0]
-    pixels *= 1 - random.uniform(0.1, 0.35) * (other.amax() - other)
 
 
 class _Placing(NamedTuple):
@@ -281,7 +158,7 @@ class _Placing(NamedTuple):
         return middle_x - across / 2, middle_y - down / 2, middle_x + across / 2, middle_y + down / 2
 
 
-def _moved(draft: _Draft, canvas: tuple[int, int], random: np.random.Generator) -> Sample:
+def _moved(draft: Draft, canvas: tuple[int, int], random: np.random.Generator) -> Sample:
     """The page turned, scaled and shifted onto the canvas, and what its cells are."""
     size = (draft.marks.shape[0], draft.marks.shape[1])
     fit = min(canvas[0] / size[0], canvas[1] / size[1])
@@ -367,21 +244,34 @@ def _coloured(pixels: Tensor, random: np.random.Generator) -> Tensor:
     return pixels.clamp(0, 1)
 
 
+def _is_photograph(thing: Thing) -> bool:
+    return thing.number == CLASS_OF_KIND["photograph"]
+
+
 def _chances(pages: Sequence[Stored]) -> npt.NDArray[np.float64]:
     """How likely each page is chosen.
 
     A folder of pages has a share by the fourth root of their number, so that ten thousand drawn pages do not
     drown a hundred real ones. In it, six samples of ten have a picture or an ornament, and a document has a
-    share by the root of its number of pages.
+    share by the root of its number of pages. A page with a rare thing, or of a rare kind, is chosen more
+    often (repeat factors, as in LVIS: Gupta et al., CVPR 2019).
     """
     has = np.array([any(one.number != CLASS_OF_KIND["initial"] for one in page.things) for page in pages])
     folders = np.array([str(page.page.path.parent) for page in pages])
     names = [page.page.document for page in pages]
     sizes = {name: names.count(name) for name in set(names)}
-    weights = np.array([sizes[name] ** -0.5 for name in names])
+    weights = np.array([sizes[name] ** -0.5 for name in names]) * _rarities(pages)
     for folder in np.unique(folders):
         inside = folders == folder
         for group, share in ((inside & has, 0.6), (inside & ~has, 0.4)):
             if group.any():
                 weights[group] *= share * inside.sum() ** 0.25 / weights[group].sum()
     return np.asarray(weights / weights.sum(), np.float64)
+
+
+def _rarities(pages: Sequence[Stored]) -> npt.NDArray[np.float64]:
+    """How many times more often than others each page is chosen, for the rarest of what is on it."""
+    has = [{page.page.kind, *(one.number for one in page.things)} - {None} for page in pages]
+    counts = Counter(one for own in has for one in own)
+    factors = {one: max(1.0, math.sqrt(COMMON * len(pages) / count)) for one, count in counts.items()}
+    return np.array([max((factors[one] for one in own), default=1.0) for own in has])

@@ -17,7 +17,7 @@ from training.pages.crossval import folds_of, held_out, measured
 from training.pages.export import read_model, write_model
 from training.pages.fit import fit
 from training.pages.network import PageNet
-from training.pages.samples import Stored, stored
+from training.pages.stored import Stored, stored
 from training.pages.truth import Page, corrected_pages, read_pages
 
 # A network that is to learn from the documents that measured it, too, sees one sample more for so many.

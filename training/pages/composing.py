@@ -1,0 +1,181 @@
+"""Pages made of others: things pasted on them, two side by side, sheets of many pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from iconoclip.page_layout.inputs import CELL
+from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, TEXT
+from training.pages.stored import FIRST_THING, STORED_SIDE, UNMARKED, Stored, Thing
+
+# Of an object that is pasted, and of the strip of bare paper around it.
+_MARGIN: Final = 5
+# Two pages of these kinds side by side are a spread.
+_OF_BOOKS: Final = ("picture", "mixed", "text", "music", "blank")
+
+
+class Cut(NamedTuple):
+    """A thing that can be cut out of its page."""
+
+    source: Stored
+    thing: Thing
+
+
+@dataclass
+class Draft:
+    """A sample while it is made. pixels: float [3, H, W] in 0 to 1; marks: int16 [H, W], -1 where nobody has
+    looked, because things are added; kind: of the page, None if it is not known."""
+
+    pixels: Tensor
+    marks: Tensor
+    things: list[Thing]
+    kind: str | None
+
+    @classmethod
+    def of(cls, source: Stored) -> Draft:
+        """A copy of a stored page."""
+        marks = torch.where(source.marks == UNMARKED, -1, source.marks.to(torch.int16))
+        return cls(source.pixels.float() / 255, marks, list(source.things), source.page.kind)
+
+
+def sheet(pictures: Sequence[Cut], captions: Stored, random: np.random.Generator) -> Draft:
+    """Rows of pictures of like size on plain card, as on a sheet of photographs; under some of them a line of
+    another page's text."""
+    columns = max(2, round(math.sqrt(len(pictures) * random.uniform(0.4, 1.2))))
+    rows = math.ceil(len(pictures) / columns)
+    width = STORED_SIDE if random.random() < 0.3 else round(STORED_SIDE * 0.72)
+    side = width / columns
+    height = max(round(rows * side * random.uniform(0.8, 1.5)), STORED_SIDE // 2)
+    card = torch.from_numpy(random.uniform(0.15, 1.0) * random.uniform(0.85, 1.0, (3, 1, 1)))
+    draft = Draft(
+        card.float().expand(3, height, width).clone(),
+        torch.full((height, width), OTHER, dtype=torch.int16),
+        [],
+        "picture",
+    )
+    share, with_text = random.uniform(0.5, 0.92), random.random() < 0.6
+    for number, item in enumerate(pictures):
+        row, column = divmod(number, columns)
+        _put(draft, item, (column * side, row * height / rows, side, height / rows), share, random)
+        if with_text:
+            below = draft.things[-1].bottom + random.uniform(1, 4)
+            _write(draft, captions, (draft.things[-1].left, below, side * 0.8, height / rows * 0.08), random)
+    return draft
+
+
+def _put(
+    draft: Draft,
+    item: Cut,
+    place: tuple[float, float, float, float],
+    share: float,
+    random: np.random.Generator,
+) -> None:
+    """Put a thing into a place of a sheet: left, top, width, height in pixels. It is as large as this share
+    of the place, a little askew of its middle."""
+    left, top, right, bottom = (round(value) for value in item.thing[1:5])
+    scale = share * min(place[2] / (right - left), place[3] / (bottom - top)) * random.uniform(0.9, 1.0)
+    across, down = max(CELL, int((right - left) * scale)), max(CELL, int((bottom - top) * scale))
+    x = int(place[0] + (place[2] - across) * random.uniform(0.35, 0.65))
+    y = int(place[1] + (place[3] - down) * random.uniform(0.2, 0.5))
+    crop = item.source.pixels[:, top:bottom, left:right].float() / 255
+    inside = slice(y, y + down), slice(x, x + across)
+    draft.pixels[:, *inside] = functional.interpolate(
+        crop[None], (down, across), mode="bilinear", antialias=True
+    )[0]
+    draft.marks[inside] = FIRST_THING + len(draft.things)
+    draft.things.append(Thing(item.thing.number, x, y, x + across, y + down, item.thing.is_picture))
+
+
+def _write(
+    draft: Draft, source: Stored, place: tuple[float, float, float, float], random: np.random.Generator
+) -> None:
+    """Put a strip of a page's text into a place, if there is room and the page has one of that size."""
+    x, y, across, down = (int(value) for value in place)
+    inside = slice(y, y + down), slice(x, x + across)
+    height, width = source.marks.shape
+    if down < CELL or across < CELL or down >= height or across >= width:
+        return
+    if draft.marks[inside].shape != (down, across) or (draft.marks[inside] != OTHER).any():
+        return
+    from_y, from_x = int(random.integers(height - down)), int(random.integers(width - across))
+    strip = slice(from_y, from_y + down), slice(from_x, from_x + across)
+    if (source.marks[strip] == TEXT).all():
+        draft.pixels[:, *inside] = source.pixels[:, *strip].float() / 255
+        draft.marks[inside] = TEXT
+
+
+def paste(draft: Draft, item: Cut, random: np.random.Generator) -> None:
+    """Put a picture or an ornament of another page onto this one, with bare paper around it, if there is
+    room."""
+    source, thing = item
+    left, top, right, bottom = (round(value) for value in thing[1:5])
+    crop = source.pixels[:, top:bottom, left:right].float() / 255
+    height, width = draft.marks.shape
+    scale = float(np.exp(random.uniform(-0.6, 0.6)))
+    down, across = max(CELL, round((bottom - top) * scale)), max(CELL, round((right - left) * scale))
+    if down >= height - 2 * _MARGIN or across >= width - 2 * _MARGIN:
+        return
+    y = int(random.integers(_MARGIN, height - down - _MARGIN + 1))
+    x = int(random.integers(_MARGIN, width - across - _MARGIN + 1))
+    around = (slice(y - _MARGIN, y + down + _MARGIN), slice(x - _MARGIN, x + across + _MARGIN))
+    if (draft.marks[around] >= FIRST_THING).any():
+        return
+    crop = functional.interpolate(crop[None], (down, across), mode="bilinear", antialias=True)[0]
+    paper = draft.pixels[:, around[0], around[1]].flatten(1).quantile(0.8, dim=1)[:, None, None]
+    if random.random() < 0.6:
+        # Printed on this paper: the lightest parts of the object take its colour.
+        white = crop.flatten(1).quantile(0.95, dim=1)[:, None, None].clamp_min(0.2)
+        crop = (crop / white).clamp_max(1) * paper
+    draft.pixels[:, around[0], around[1]] = paper
+    draft.marks[around] = OTHER
+    inside = slice(y, y + down), slice(x, x + across)
+    draft.pixels[:, inside[0], inside[1]] = crop
+    draft.marks[inside] = FIRST_THING + len(draft.things)
+    draft.things.append(Thing(thing.number, x, y, x + across, y + down, thing.is_picture))
+    if thing.is_picture:
+        draft.kind = "mixed" if draft.kind in ("text", "mixed") else None
+
+
+def can_be_cut(thing: Thing) -> bool:
+    """Whether a thing is large enough to be pasted elsewhere. Initials belong to their text."""
+    is_large = min(thing.right - thing.left, thing.bottom - thing.top) >= CELL
+    return is_large and thing.number != CLASS_OF_KIND["initial"]
+
+
+def side_by_side(draft: Draft, other: Draft) -> None:
+    """Put another page to the right of this one, as in a book that lies open."""
+    height, width = size = (draft.marks.shape[0], draft.marks.shape[1])
+    pixels = functional.interpolate(other.pixels[None], size, mode="bilinear")[0]
+    down, across = height / other.marks.shape[0], width / other.marks.shape[1]
+    marks = functional.interpolate(other.marks[None, None].float(), size, mode="nearest")[0, 0].to(
+        torch.int16
+    )
+    count = len(draft.things)
+    draft.things += [
+        Thing(
+            one.number, one.left * across + width, one.top * down,
+            one.right * across + width, one.bottom * down, one.is_picture,
+        )
+        for one in other.things
+    ]  # fmt: skip
+    draft.pixels = torch.cat([draft.pixels, pixels], 2)
+    marks = torch.where(marks >= FIRST_THING, marks + count, marks)
+    draft.marks = torch.cat([draft.marks, marks], 1)
+    # A cover or a colour target beside a page is no spread.
+    is_open = draft.kind in _OF_BOOKS and other.kind in _OF_BOOKS
+    draft.kind = "spread" if is_open else None
+
+
+def shine_through(pixels: Tensor, source: Stored, random: np.random.Generator) -> None:
+    """Let another page, mirrored, shine through the paper."""
+    other = source.pixels.float().mean(0, keepdim=True).flip(2) / 255
+    other = functional.interpolate(other[None], pixels.shape[1:], mode="bilinear")[0]
+    pixels *= 1 - random.uniform(0.1, 0.35) * (other.amax() - other)
