@@ -178,7 +178,7 @@ def measured(folder: Path, name: str, num_samples: int, steps: int, seed: int) -
     settings = {
         # The schedule covers exactly these steps, whatever the size of the set.
         "schedule.max_steps": steps, "schedule.epochs": round(BATCH * steps / num_samples, 4),
-        "schedule.batch_size": BATCH, "seed": seed,
+        "schedule.batch_size": BATCH, "seed": seed, "optimizer.learning_rate": 1.5e-3,
         "log.every": 50, "data.cache_decoded_mb": 400,
     }  # fmt: skip
     words = [word for setting, value in settings.items() for word in (f"--{setting}", str(value))]

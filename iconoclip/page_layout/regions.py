@@ -220,10 +220,12 @@ def _candidate(part: _Part, maps_CHW: Maps, edges_4HW: Maps, size: tuple[float, 
 def _seen(
     part: Component, edges_4HW: Maps, found: Corners, size: tuple[float, float]
 ) -> tuple[Corners, float]:
-    """The box that the cells of a part see, and how well their boxes agree with `found`, 0 to 1.
+    """The mean of `found` and the box that the cells of a part see, and how well their boxes agree with
+    `found`, 0 to 1.
 
     Most of the cells must see about that box; else it is `found` itself. Cells near the middle of what they
-    see count most (centerness, as in FCOS).
+    see count most (centerness, as in FCOS). Where the two differ, each is nearer to the truth as often as the
+    other, so their mean is nearer than either.
     """
     left_N, top_N, right_N, bottom_N = edges_4HW[:, part.rows, part.columns].astype(np.float64)
     x_N, y_N = part.columns + 0.5, part.rows + 0.5
@@ -237,7 +239,8 @@ def _seen(
     agree_N = overlaps_N >= LEAST_AGREEMENT
     if weights_N[agree_N].sum() < MOST * weights_N.sum():
         return found, agreement
-    left, top, right, bottom = np.average(boxes_4N[:, agree_N], axis=1, weights=weights_N[agree_N]).tolist()
+    seen_4 = np.average(boxes_4N[:, agree_N], axis=1, weights=weights_N[agree_N])
+    left, top, right, bottom = ((seen_4 + found) / 2).tolist()
     return (left, top, right, bottom), agreement
 
 

@@ -98,6 +98,20 @@ def test_marks_of_drawn_pages_and_of_albums(tmp_path):
     assert second.shares(second.zones[0]) == pytest.approx((0.1, 0.2, 0.6, 0.6))
 
 
+def test_two_pages_of_an_open_book_are_a_spread(tmp_path):
+    left, right = zone("MainZone", 40, 50, 150, 200), zone("MainZone", 220, 50, 150, 200)
+    whole = zone("MainZone", 40, 50, 330, 200)
+    rows = [
+        {"file": f"images/{n}.jpg", "document": f"d{n}", "zones": zones}
+        for n, zones in enumerate(([left, right], [whole], [left]))
+    ]
+    lying = read_pages(write_pages(tmp_path, rows, (400, 300)))
+    assert [page.kind for page in lying] == ["spread", "text", "text"]
+    columns = [zone("MainZone", 20, 50, 120, 300), zone("MainZone", 160, 50, 120, 300)]
+    upright = read_pages(write_pages(tmp_path, [{**rows[0], "zones": columns}]))
+    assert [page.kind for page in upright] == ["text"], "two columns of one page"
+
+
 @pytest.mark.parametrize("line", ["{", '{"file": "a.jpg", "zones": [{"label": "MainZone"}]}'])
 def test_a_bad_line_is_named(tmp_path, line):
     path = tmp_path / "pages.jsonl"

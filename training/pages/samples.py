@@ -77,10 +77,10 @@ class Samples(Dataset[Sample]):
         self._canvas = canvas
         self._pages, self._num, self._seed = pages, num_samples, seed
         self._things = [Cut(page, thing) for page in pages for thing in page.things if can_be_cut(thing)]
-        # On sheets, photographs are as many as everything else together.
+        # On a sheet are photographs, or prints and drawings.
         self._pictures = [
-            [one for one in self._things if one.thing.is_picture and _is_photograph(one.thing) == wanted]
-            for wanted in (True, False)
+            [one for one in self._things if one.thing.number == CLASS_OF_KIND[kind]]
+            for kind in ("photograph", "illustration")
         ]
         self._chances = _chances(pages)
 
@@ -242,10 +242,6 @@ def _coloured(pixels: Tensor, random: np.random.Generator) -> Tensor:
         noise = random.standard_normal(pixels.shape, np.float32) * random.uniform(0.01, 0.06)
         pixels = pixels + torch.from_numpy(noise.astype(np.float32))
     return pixels.clamp(0, 1)
-
-
-def _is_photograph(thing: Thing) -> bool:
-    return thing.number == CLASS_OF_KIND["photograph"]
 
 
 def _chances(pages: Sequence[Stored]) -> npt.NDArray[np.float64]:

@@ -38,6 +38,8 @@ MAX_LINE_SHARE: Final = 0.03
 MIN_BAND_RATIO: Final = 3.0
 # A page whose pictures cover this share of what is on it is a picture.
 PICTURE_SHARE: Final = 0.6
+# An image wider than high with two blocks of text of this share of its width is of an open book.
+WIDE: Final = 0.12
 
 
 @dataclass(frozen=True)
@@ -211,5 +213,14 @@ def kind_of(page: Page) -> str | None:
         return None
     if covered and covered >= PICTURE_SHARE * (covered + sum(zone.area for zone in text)):
         return "map" if all(zone.kind == "map" for zone in pictures) else "picture"
+    # Two columns of one page are higher than wide.
+    if page.width > page.height and _is_on_both_sides(page):
+        return "spread"
     # A page of text with an ornament or an initial is a page of text.
     return "mixed" if pictures else "text"
+
+
+def _is_on_both_sides(page: Page) -> bool:
+    """Whether two wide blocks of text lie next to each other."""
+    boxes = [zone.box for zone in page.of_kinds(("text",)) if zone.box[2] - zone.box[0] >= WIDE * page.width]
+    return any(one[2] <= other[0] for one in boxes for other in boxes)
