@@ -361,6 +361,19 @@ def test_a_model_learns_what_ink_is(tmp_path):
     assert dark[inside].mean() > 0.6 > 0.3 > dark[~inside].mean()
 
 
+def test_a_network_that_is_improved_keeps_half_of_its_weights(tmp_path, monkeypatch):
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 90, 120, 120, 140)]}
+    pages = [stored(page) for page in read_pages(write_pages(tmp_path, [row]))]
+    torch.manual_seed(0)
+    start = PageNet()
+    half = fit(pages, 4, start=start, workers=0)
+    monkeypatch.setattr("training.pages.fit.KEPT", 0.0)
+    trained = fit(pages, 4, start=start, workers=0)
+    weights = [network.classes.weight for network in (start, half, trained)]
+    assert not torch.equal(weights[0], weights[2])
+    assert torch.allclose(weights[1], (weights[0] + weights[2]) / 2, atol=1e-7)
+
+
 def test_losses_are_what_their_definitions_say():
     """One picture of 4 x 4 cells on a page of 8 x 8, of which the network is sure, with edges half as far."""
     classes = torch.zeros(1, 8, 8, dtype=torch.long)

@@ -35,6 +35,8 @@ LABEL_SMOOTHING: Final = 0.02
 CLASS_WEIGHTS: Final = (1.0, 1.0, 1.5, 2.5, 2.5, 1.5, 1.5, 2.5, 1.5)
 SHARES_WEIGHT, EDGES_WEIGHT, KINDS_WEIGHT = 1.0, 0.15, 0.05
 MAX_NORM: Final = 5.0
+# A network that is improved keeps so much of its old weights (WiSE-FT: Wortsman et al., CVPR 2022).
+KEPT: Final = 0.5
 # The shipped weights are a moving mean of the trained ones (Polyak and Juditsky, 1992).
 MEAN_DECAY: Final = 0.998
 
@@ -53,7 +55,8 @@ def fit(
         pages: what the samples are made of.
         num_samples: how many samples the network sees, each once.
         seed: of the weights and the samples.
-        start: a network whose weights are improved; None starts with random ones.
+        start: a network whose weights are improved: the result is the mean of old and new weights. None
+            starts with random ones.
         workers: processes that make samples.
     """
     torch.manual_seed(seed)
@@ -62,6 +65,8 @@ def fit(
     mean = copy.deepcopy(network).eval()
     if start is not None:
         _train(network, mean, Samples(pages, num_samples, seed), FURTHER_RATE, workers)
+        # Half way back to where it came from: it keeps what it knew of other pages.
+        _follow(mean, start, 1 - KEPT)
         return mean
     num_small = round(SMALL_SHARE * num_samples)
     _train(network, mean, Samples(pages, num_small, seed, SMALL_CANVAS), SMALL_RATE, workers)
@@ -140,7 +145,7 @@ def _edges_loss(logs_B4RN: Tensor, edges_B4RN: Tensor, weights_BRN: Tensor) -> T
 
 @torch.no_grad()
 def _follow(mean: PageNet, network: PageNet, decay: float) -> None:
-    """Move the means of the weights towards the weights; counts and the like are copied."""
+    """Move the means of the weights towards those of `network`; counts and the like are copied."""
     for kept, now in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
         if kept.is_floating_point():
             kept.lerp_(now, 1 - decay)
