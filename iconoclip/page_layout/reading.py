@@ -36,8 +36,9 @@ READING_VERSION: Final = 4
 # and something on it has this share of it: a map that fills its sheet, a fan of photographs.
 _WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
 LEAST_WHOLE, LARGE = 0.5, 0.08
-# Initials touch text, stamps lie on it, and photographs may be as light as their mounts.
-_SNAPPED: Final = ("illustration", "ornament", "map", "bookplate")
+# Initials touch text, stamps lie on it, photographs may be as light as their mounts, and bookplates are light
+# within their frames.
+_SNAPPED: Final = ("illustration", "ornament", "map")
 _WITHOUT_PICTURES: Final = ("text", "blank")
 SURE: Final = 0.8
 # Pictures of like size are on a sheet together from so many on, if the maps are this sure of their cells and

@@ -99,8 +99,8 @@ def test_a_part_of_a_map_becomes_a_box_of_its_kind(kind):
     assert box.score > 0.9
 
 
-@pytest.mark.parametrize(("share", "expected"), [(1.0, (14, 21, 31, 35)), (0.3, (15, 20, 30, 36))])
-def test_a_box_ends_where_most_of_its_cells_see_its_edges(share, expected):
+@pytest.mark.parametrize(("share", "expected"), [(1.0, (14.5, 20.5, 30.5, 35.5)), (0.3, (15, 20, 30, 36))])
+def test_a_box_ends_between_its_cells_and_the_edges_that_most_of_them_see(share, expected):
     answer = blind(maps_with("illustration", slice(20, 36), slice(15, 30)))
     rows, columns = np.indices((80, 60)) + 0.5
     seen = np.random.default_rng(0).random((80, 60)) < share

@@ -171,7 +171,7 @@ def test_two_pages_side_by_side_keep_their_things(tmp_path):
     cover = Draft.of(second)
     cover.kind = "binding"
     side_by_side(cover, Draft.of(first))
-    assert cover.kind is None, "a cover beside a page is no spread"
+    assert cover.kind is None, "a cover and a page are no spread"
 
 
 def test_a_sheet_has_the_pictures_of_other_pages_and_marks_them(tmp_path):

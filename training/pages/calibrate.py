@@ -23,6 +23,15 @@ from iconoclip.page_layout.snapping import Grey
 # A candidate is right if it overlaps a marked box by this much.
 LEAST_OVERLAP: Final = 0.5
 SCORE_PULL, BOX_PULL, KIND_PULL = 1.0, 1.0, 3.0
+# Of a candidate's features, those that tell its kind. Its size does not: most small things are initials, but
+# on a sheet of photographs small things are photographs.
+OF_KIND: Final = np.array(
+    [
+        name in ("constant", "text around", "text to the right", "touches the edge")
+        or name in {f"share of {kind}" for kind in CLASSES}
+        for name in FEATURES
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ def fitted(pages: Sequence[HeldOut]) -> Reading:
     if 0 < labels_N.sum() < len(labels_N):
         reading = replace(reading, score_weights=logistic(features_NF, labels_N))
         classes_N = np.array([CLASS_OF_KIND[kind] for kind in kinds if kind is not None])
-        marked_NF = features_NF[labels_N > 0]
+        marked_NF = features_NF[labels_N > 0] * OF_KIND
         weights = multinomial(marked_NF, classes_N, len(CLASSES), BOX_PULL, reading.box_weights)
         reading = replace(reading, box_weights=weights)
     reading = replace(reading, least_score=_best_threshold(pages, found, right, reading))

@@ -169,7 +169,7 @@ def side_by_side(draft: Draft, other: Draft) -> None:
     draft.pixels = torch.cat([draft.pixels, pixels], 2)
     marks = torch.where(marks >= FIRST_THING, marks + count, marks)
     draft.marks = torch.cat([draft.marks, marks], 1)
-    # A cover or a colour target beside a page is no spread.
+    # A cover or a colour target next to a page is no spread.
     is_open = draft.kind in _OF_BOOKS and other.kind in _OF_BOOKS
     draft.kind = "spread" if is_open else None
 
