@@ -34,7 +34,7 @@ from retrieval.questions import Query
 # The number of rows by meaning, and by captions, that are judged.
 WINDOW = 300
 # The number of rows with words that are judged together with their pictures; the best by words.
-MAX_JUDGED = 2_000
+MAX_JUDGED = 1_000
 FIRST_DEPTH = 2_000
 NUM_SAMPLED_CAPTIONS = 1_000
 # An approximate index rarely misses the nearest picture, and then not by as much as this cosine.
