@@ -24,7 +24,7 @@ _RIGHTS_STATEMENT = re.compile(
     r"(?:www\.)?rightsstatements\.org/(?:vocab|page|data)/([a-z-]+)(?:/1\.0)?(?:[/?#]|$)", re.IGNORECASE
 )
 _LICENCE = re.compile(
-    r"(?:www\.)?creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-nd|-sa)?|by-nd-nc)(?:/(\d\.\d))?(?:/([a-z]{2,3}))?(?![a-z-])",
+    r"(?:www\.)?creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-nd|-sa)?|by-nd-nc)(?:/([1-4]\.[015]))?(?!/\d|[.\d@])(?:/([a-z]{2,3}))?(?![a-z@-])",
     re.IGNORECASE,
 )
 _DEDICATION = re.compile(r"(?:www\.)?creativecommons\.org/publicdomain/(mark|zero)(?![a-z-])", re.IGNORECASE)

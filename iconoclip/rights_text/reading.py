@@ -218,9 +218,15 @@ def _split(tokens: list[Token]) -> tuple[list[FoundName], _Words]:
         if found := names_at(tokens, place):
             names.append(found)
             place += found.length
+            if place < len(tokens) and _SMALL_NUMBER.fullmatch(tokens[place].text):
+                words.kinds.add("negates")
         else:
             place += _note(tokens, place, words)
     return names, words
+
+
+# "CC BY 5.0", "CC BY 40": there is no such version.
+_SMALL_NUMBER = re.compile(r"(?![1-4](?:\.[015])?$)\d{1,2}(?:\.\d{1,2}){0,2}")
 
 
 def _names_an_object(tokens: list[Token]) -> bool:
