@@ -65,6 +65,14 @@ _WEEKDAYS = frozenset(_WEEKDAYS_TEXT.split())
 _ARTICLES_TEXT = "the a an der die das ein eine le la les un une het een il lo el"
 _ARTICLES = frozenset(_ARTICLES_TEXT.split())
 
+_CARDINALS_TEXT = """
+    two three four five six seven eight nine ten zwei drei vier funf sechs sieben acht neun zehn deux
+    trois quatre cinq six sept huit neuf dix due tre quattro cinque sei sette otto nove dieci dos tres
+    cuatro cinco seis siete ocho nueve diez twee drie vijf zes zeven acht negen tien dois duas quatro
+    sete oito dez
+    """
+_CARDINALS = frozenset(_CARDINALS_TEXT.split())
+
 # Except in Maltese: "il-qoxra" is the cover.
 _ARTICLE_ALONE = re.compile(r"\W*\w+[^\w-]")
 
@@ -121,7 +129,7 @@ def is_page_label(text: str) -> bool:
         return False
     if words[0] in _ARTICLES and _ARTICLE_ALONE.match(text) and not any(map(str.isdigit, text)):
         return False
-    if _is_one_word_twice(words):
+    if _is_one_word_twice(words) or _is_a_group(words):
         return False
     kinds = _kinds_of(words)
     return kinds is not None and _designates(kinds, text)
@@ -130,6 +138,11 @@ def is_page_label(text: str) -> bool:
 def _is_one_word_twice(words: list[str]) -> bool:
     """`Back to Back`, `Rücken an Rücken`, `Page après page`: a figure of speech, not a place in a book."""
     return len(words) == 3 and words[0] == words[2] and words[0].isalpha() and len(words[0]) > _MAX_MARK_CHARS
+
+
+def _is_a_group(words: list[str]) -> bool:
+    """`Two figures`, `Drei Tafeln`: a page label gives the number behind the word, or in digits."""
+    return len(words) == 2 and words[0] in _CARDINALS and _vocabulary().get((words[1],)) == Kind.COUNTER
 
 
 def is_dated_word(text: str) -> bool:
