@@ -19,7 +19,7 @@ _HIJRI: Final = re.compile(
 )
 # "1320 (1902-03)", "5601 = 1840/41": the year of another calendar, then that of the common era.
 _TWO_CALENDARS: Final = re.compile(
-    r"(?<![\d.,/-])(?P<other>\d{4})\s*(?P<mark>[(\[/=]+)\s*(?P<year>1\d{3}|20\d\d)(?!\d)"
+    r"(?<![\d.,/-])(?P<other>\d{4})\s*(?P<mark>[(\[/=]+)\s*(?:m\.\s*)?(?P<year>1\d{3}|20\d\d)(?!\d)"
 )
 # What the years of a calendar are ahead of ours: the Hebrew and the Buddhist one, and the solar one of Iran.
 _AHEAD: Final = (3760, 3761, 543, 544, -621, -622)

@@ -48,6 +48,14 @@ FRACTION = re.compile(
     rf"(?<!\w)(?P<ordinal>{any_of(words.ORDINALS)})\s*(?P<fraction>{any_of(words.FRACTIONS)})(?!\w)"
 )
 PART = re.compile(rf"(?<!\w)(?P<part>{any_of(words.PARTS)})(?!\w)")
+# "early to mid"
+PARTS_IN_A_ROW = re.compile(
+    rf"(?<!\w)(?P<part>{any_of(words.PARTS)})\s*(?:-|/|to|or|bis|oder|à|ou)\s*(?P<last_part>{any_of(words.PARTS)})(?!\w)"
+)
+TO_A_YEAR = re.compile(r"\s*-\s*(\d{4})(?!\d)")
+# Roman numerals are also typed with the letters х and і: "ХІХ ст."
+CYRILLIC_ROMAN = re.compile(r"(?<!\w)(?=\w*[хі])[хіivx]{2,6}(?!\w)", re.IGNORECASE)
+AS_LATIN = str.maketrans("хіХІ", "xixi")
 SWEDISH_CENTURY = re.compile(r"(?<!\d)(?P<year>\d{1,2}00)-tal(?:et)?\b")
 DECADE = re.compile(
     rf"(?<!\d)(?:{any_of(words.DECADE_BEFORE)}\s+(?P<before>\d{{3}}0)(?!\d)|(?P<year>\d{{3}}0){any_of(words.DECADE)}(?![a-z]))"

@@ -33,7 +33,7 @@ _PARTS_IN_LATIN: Final = {"in": "beginning", "med": "mid", "ex": "end"}
 # Swedish 1700-talet, Danish 1700-tallet, Finnish 1700-luku.
 _HUNDREDS = re.compile(r"(?<!\d)(?P<century>\d{1,2})00-(?:tal(?:l?ets?|s)?|lu[kv]u\w*)(?!\w)")
 _TENS = re.compile(
-    r"(?<!\d)(?P<year>\d{3}0)(?:-tal(?:l?ets?|s)?|-lu[kv]u\w*|-år(?:ene|a)|'?erne|-[ех](?:\s*гг)?|-ті|-[eaoö]s\s+év\w*)(?!\w)"
+    r"(?<!\d)(?P<year>\d{3}0)(?:-tal(?:l?ets?|s)?|-lu[kv]u\w*|-år(?:ene|a)|\.\s+(?:aastad|aastatel|aastate|gadi|gados)|'?erne|-[ех](?:\s*гг)?|-ті|-[eaoö]s\s+év\w*)(?!\w)"
 )
 _DECADE_OF_CENTURY = re.compile(
     r"(?:(?:lata|léta|roky|годы|años|anos|années|anni|jaren)\s*'?(?P<after>\d0)\.?(?:\s+(?:del|du|do|de|van\s+de|van\s+het))?"

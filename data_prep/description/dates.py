@@ -68,6 +68,7 @@ def _is_recent(date: Date) -> bool:
 
 def _normal(text: str) -> str:
     text = patterns.NO_YEAR.sub(" ", text)
+    text = patterns.CYRILLIC_ROMAN.sub(lambda match: match[0].translate(patterns.AS_LATIN), text)
     text = without_eras(_without_copies(re.sub(r"[‐-―−]", "-", text.casefold())))
     text = patterns.OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
     text = re.sub(r"\[(\d{2})\](?=\d{2}(?!\d))", r"\1", text)
@@ -124,15 +125,14 @@ def _unspecified(text: str) -> Span | None:
     others = [
         int(year) for year in patterns.LONE_YEAR.findall(f"{text[: match.start()]} {text[match.end() :]}")
     ]
-    if match["three"] and others:
+    first, last = _ends_of(match)
+    if match["three"]:
         # "1789-[179.]"
-        start = int(match["three"]) * 10
-        return interval(min(start, *others), max(start + 9, *others))
-    if match["digits"]:
-        start = int(match["digits"]) * 100
-        return Span(start, start + 99, f"{match['digits']}XX{doubt}")
-    start = int(match["three"]) * 10
-    return Span(start, start + 9, f"{match['three']}X{doubt}")
+        both = interval(min(first, *others), max(last, *others)) if others else None
+        return both or Span(first, last, f"{match['three']}X{doubt}")
+    if edge := patterns.TO_A_YEAR.match(text, match.end()):
+        return interval(first, int(edge[1]))
+    return Span(first, last, f"{match['digits']}XX{doubt}")
 
 
 def _ends_of(match: re.Match[str]) -> tuple[int, int]:
@@ -199,6 +199,8 @@ def _two_centuries(text: str) -> Span | None:
 def _hundred(century: int, modifiers: str, *, is_bc: bool = False) -> Span:
     """A century, or the part of it that the words before it name. Halves BC count forward in time too."""
     start = _start(century, is_bc=is_bc)
+    if match := patterns.PARTS_IN_A_ROW.search(modifiers):
+        return interval(start + words.PARTS[match["part"]][0], start + words.PARTS[match["last_part"]][1])
     if match := patterns.FRACTION.search(modifiers):
         share = 100 / words.FRACTIONS[match["fraction"]]
         ordinal = words.ORDINALS[match["ordinal"]]
@@ -237,7 +239,9 @@ def _decade(text: str) -> Span | None:
         return interval(min(year, *map(int, others)), max(year + 9, *map(int, others)))
     if year % 100 == 0 and match["year"] and (text.startswith(match[0]) or _has_part(text[: match.start()])):
         return _hundred(year // 100 + 1, text[: match.start()])
-    if part := patterns.PART.search(text[: match.start()]):
+    if part := patterns.PART.search(text[: match.start()]) or patterns.PART.match(
+        text[match.end() :].strip()
+    ):
         first, last = words.PARTS[part["part"]]
         first, last = (0, 3) if first == 0 else (3, 6) if last < 75 else (6, 9)
         return interval(year + first, year + last)
@@ -338,6 +342,10 @@ def _open_period(text: str) -> Span | None:
 
 def _old_numerals(text: str) -> Span | None:
     """`M.DCC.XXXII`, and the years of the French Republic, which began in September 1792."""
+    if len(ends := [part.strip() for part in text.split("-")]) == 2:
+        spans = [_old_numerals(end) for end in ends if patterns.ROMAN_YEAR.fullmatch(end)]
+        years = [span.earliest for span in spans if span and span.earliest]
+        return interval(years[0], years[1]) if len(years) == 2 else None
     if patterns.ROMAN_YEAR.fullmatch(text):
         year = _roman(re.sub(r"[.\s]", "", text))
         return Span(year, year, edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
