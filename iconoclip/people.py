@@ -18,6 +18,8 @@ MAX_NAME_CHARS: Final = 300
 _IDENTIFIER = re.compile(
     r"\s*(?:--\s*)?[(\[]?\s*\b(?:GND|ISNI|VIAF|ULAN|RKD|BnF|IdRef|LCNAF|ORCID|Wikidata|DBNL|NTA|PND)\b[: ]*"
     r"[\dXx /:-]*[)\]]?|\s*\(?https?://\S+\)?|\s*\(?\bQ\d{3,}\b\)?"
+    # as in MARC: "(DE-588)11852786X"
+    r"|\s*\([A-Z][\w-]{1,11}\)\s?\d[\dXx-]{4,}"
 )
 # Only in brackets and with digits: text that is no name may contain "BnF" or "RKD".
 _IDENTIFIER_IN_BRACKETS = re.compile(
@@ -108,6 +110,12 @@ def _without_nationality(text: str) -> str:
     return text[: match.start()] + text[match.end() :] if match and is_after_a_name else text
 
 
+def is_no_name(text: str) -> bool:
+    """Whether a text in the place of a name is only an identifier or only a role: `Q5582`, `Grabador`."""
+    rest = _IDENTIFIER.sub("", text).strip(" .,;:()[]")
+    return not rest or rest.casefold() in _roles()
+
+
 def display_name(given: str) -> str:
     """A name as people write it: `Thomson, John, 1837-1921` is `John Thomson`."""
     return person(given).name
@@ -148,6 +156,7 @@ _TITLE_OF_RANK = re.compile(
     r"|Ritter)\.?$",
     re.IGNORECASE,
 )
+_ANONYMOUS = re.compile(r"(?:anon[iy]m|anoniem|unknown|unbekannt|onbekend|inconnu)", re.IGNORECASE)
 _NO_FAMILY = re.compile(
     r"[\d&/]|\b(?:of|and|und|et|da|di|dal|della|the)\b"
     r"|^(?:Master|Meister|Monogrammist|Ma[iî]tre|Maestro|Anonym\w*|Unknown|Unbekannt\w*|Inconnu|Workshop|Werkstatt"
@@ -178,6 +187,8 @@ def _first_name_first(name: str) -> str:
     # "Anna Fenn, Dutch" is not inverted, "van der Meer, Jan" is.
     is_surname = len(last.split()) == 1 or (last[:1].islower() and len(last.split()) <= 3)
     is_surname = is_surname or any(known.fullmatch(last) for known in (_SPANISH_SURNAMES, _CAPITAL_PARTICLE))
+    # "anoniem, Nederland" is nobody's name.
+    is_surname = is_surname and not _ANONYMOUS.match(last)
     is_inverted = comma and is_surname and "," not in first and len(first.split()) <= 4
     return f"{first} {last}" if is_inverted else name
 
@@ -207,7 +218,7 @@ def _role_patterns() -> tuple[re.Pattern[str], ...]:
     return (
         re.compile(rf"^\(?((?i:{_any(_known_words())}))\)?\s*:\s+"),
         re.compile(rf"^((?i:{_any(phrases)}))\s+(?=[^\W\d_a-zà-ÿ])"),
-        re.compile(rf"(?:[.,;]\s+|\s*[(\[]\s*)((?i:{_any(_known_words())}))(?!\w).*$"),
+        re.compile(rf"(?:[.,;]\s+|\s+[-–—]\s+|\s*[(\[]\s*)((?i:{_any(_known_words())}))(?!\w).*$"),
     )
 
 

@@ -37,6 +37,8 @@ _NOT_OF_THE_OBJECT: tuple[CaptionRole, ...] = (
 _LISTS = ("subject", "person", "place", "technique")
 # Dashes and bullets that transcriptions of title lines begin with: "-THE HARVEST".
 _LEADING_MARKS = re.compile(r"^[-\u2013\u2014\u2022\u00b7*_,;:]+\s*(?=[^\W\d])")
+# Issues of newspapers end in a key to sort by: "Abendblatt. 1830, 1, 1 ## 01.01.1830".
+_KEY_OF_AN_ISSUE = re.compile(r"\s*##\s*[\d./-]{4,10}$")
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ def caption_text(value: str, field: TextField, profile: InstitutionProfile) -> s
 def tidy_title(title: str) -> str:
     """A title without the additions of cataloguing rules: a final ` :` or ` /`, brackets around the whole
     title, a shelfmark."""
-    title = without_shelfmark(_LEADING_MARKS.sub("", title.rstrip(" /:;,=")).strip())
+    title = _KEY_OF_AN_ISSUE.sub("", title.rstrip(" /:;,="))
+    title = without_shelfmark(_LEADING_MARKS.sub("", title).strip())
     if title.count('"') == 1:
         title = title.strip(' "')
     if title.startswith("[") and title.endswith("]") and title.count("[") == title.count("]") == 1:

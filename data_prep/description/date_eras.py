@@ -14,8 +14,8 @@ _DIGITS: Final = {digit: value for value, digit in enumerate("一二三四五六
 _NUMBER: Final = r"(?P<number>\d{1,2}|元|[一二三四五六七八九十廿卅]{1,4})"
 _YEAR: Final = re.compile(r"(?<!\d)1[0-9]\d\d(?!\d)")
 _HIJRI: Final = re.compile(
-    r"(?<![\d.])(?P<year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\.(?!\w)|h(?=\s*[/=,(]|\s*$))"
-    r"|(?<!\w)(?:a\.?\s?h\.?|hijri|hicri|h\.)\s*(?P<late_year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)(?![\d.])"
+    r"(?<![\d.])(?:(?P<first>\d{3,4})\s*[-/]\s*)?(?P<year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\.(?!\w)|h(?=\s*[/=,(]|\s*$))"
+    r"|(?<!\w)(?:a\.?\s?h\.?|hijri|hicri|h\.)\s*(?:(?P<late_first>\d{3,4})\s*[-/]\s*)?(?P<late_year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)(?![\d.])"
 )
 # "1320 (1902-03)", "5601 = 1840/41": the year of another calendar, then that of the common era.
 _TWO_CALENDARS: Final = re.compile(
@@ -62,8 +62,11 @@ def _numeral(text: str) -> int:
 
 
 def _of_hijra(match: re.Match[str]) -> str:
-    first = _first_year_of_hijra(int(match["year"] or match["late_year"]))
-    return f"{first}/{first + 1}"
+    year = match["year"] or match["late_year"]
+    first, last = (
+        _first_year_of_hijra(int(text)) for text in (match["first"] or match["late_first"] or year, year)
+    )
+    return f"{first}/{last + 1}"
 
 
 def _first_year_of_hijra(year: int) -> int:
@@ -88,10 +91,10 @@ def _eras() -> dict[str, tuple[int, int]]:
 def _era_pattern() -> re.Pattern[str]:
     """`明治12年`, `乾隆五十年`, `嘉永年間`, `Meiji 28`, `Qianlong period`.
 
-    The name of an era alone counts only at the end of the text.
+    The name of an era alone, and a number without a unit ("大正3"), count only at the end of the text.
     """
     eras = "|".join(sorted(_eras(), key=len, reverse=True))
     return re.compile(
-        rf"(?<![a-z])(?P<era>{eras})(?:\s*{_NUMBER}\s*年|\s*年[間间]|(?<=[a-zōū])\s+(?:period|era|reign)(?!\w)"
+        rf"(?<![a-z])(?P<era>{eras})(?:\s*{_NUMBER}\s*(?:年|(?=\s*$))|\s*年[間间]|(?<=[a-zōū])\s+(?:period|era|reign)(?!\w)"
         rf"|(?<=[a-zōū])\s+(?P<late_number>\d{{1,2}})(?!\s*\d|\s*[a-z]+\s+\d{{4}})|(?=\s*$))"
     )

@@ -29,7 +29,9 @@ CENTURIES = (
         rf"(?<![\w.])(?:(?P<first>{_NUMBER}){_ORDINAL}\s*{_JOIN}\s*)?(?P<last>{_NUMBER}){_ORDINAL}[\s-]*"
         rf"{any_of(words.CENTURY)}(?![a-z])\.?"
     ),
-    re.compile(rf"(?<![\w.])(?:(?P<first>{_NUMBER})th\s*{_JOIN}\s*)?(?P<last>\d{{1,2}})th\s+c\b\.?"),
+    re.compile(
+        rf"(?<![\w.])(?:(?P<first>{_NUMBER})(?:st|nd|rd|th)\s*{_JOIN}\s*)?(?P<last>\d{{1,2}})(?:st|nd|rd|th)\s+c\b\.?"
+    ),
     re.compile(rf"(?<![\w.])(?:(?P<first>{_NUMBER})e?\s*{_JOIN}\s*)?(?P<last>{_NUMBER})e\s+s\b\.?"),
     # "milieu XVIIIe": French, with the word for century left out.
     re.compile(

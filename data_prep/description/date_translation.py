@@ -68,7 +68,7 @@ def translated(text: str) -> str:
     text = _CJK_DECADE.sub(r"\1s", text)
     text = _CJK_DATE.sub(_iso_of, text)
     text = _DECADE_OF_CENTURY.sub(lambda match: f"{match['after'] or match['before']}s", text)
-    text = _LITHUANIAN.sub(r"\1 century", text)
+    text = _LITHUANIAN.sub(r"\1 century ", text)
     text = _HUNDREDS.sub(lambda match: f"{int(match['century']) + 1}th century", text)
     text = _TENS.sub(r"\g<year>s", text)
     plain, before, after = _patterns()

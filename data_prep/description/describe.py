@@ -82,6 +82,13 @@ _NOBODY = frozenset(
         "?",
     ]
 )
+# Next to these words: "Neznámý autor".
+_MAKERS_TEXT = """
+    artist author maker photographer künstler autor artiste auteur photographe artista autore kunstenaar
+    fotograaf konstnär kunstner taiteilija tekijä umělec artysta художник автор автора slikar umetnik
+    művész szerző kunstnik καλλιτέχνης sanatçı
+    """
+_MAKERS = frozenset(_MAKERS_TEXT.split())
 MAX_CREATORS = 20
 # Catalogues put the name of their own institution where the place of publication should be.
 _ORGANISATION = re.compile(
@@ -216,8 +223,14 @@ def _makers(values: list[str]) -> tuple[str, ...]:
     return tuple(
         name
         for name in _plain(values, 300)
-        if name.casefold().strip(" .[]()") not in _NOBODY and person(name).role not in ("owner", "other")
+        if not _is_nobody(name) and person(name).role not in ("owner", "other")
     )[:MAX_CREATORS]
+
+
+def _is_nobody(name: str) -> bool:
+    """Whether a name says that the maker is unknown: "unknown", "Neznámý autor"."""
+    plain = name.casefold().strip(" .[]()")
+    return plain in _NOBODY or " ".join(word for word in plain.split() if word not in _MAKERS) in _NOBODY
 
 
 def _makers_in_texts(found: Statements) -> tuple[str, ...]:

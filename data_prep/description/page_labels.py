@@ -83,6 +83,8 @@ _CAMEL_CASE = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")
 _VOICING = "\u3099\u309a"
 # Numbers of Hebrew (כ״ג) and Greek (ιβ΄) letters carry a mark.
 _LETTER_NUMBER = re.compile(r"[א-ת]{1,3}[\"״׳'][א-ת]?(?![א-ת])|[α-ω]{1,3}[΄ʹ´](?!\w)")
+# After the word for a leaf, the mark may be missing: "דף יב ע"א". Hundreds, tens and units, in this order.
+_HEBREW_NUMBER = re.compile(r"(?=[א-ת])[ק-ת]?(?:ט[וז]|[י-צ]?[א-ט]?)")
 _WORD = re.compile(r"\d{1,8}-[^\W\d_]{1,3}(?![^\W_])|[^\W_]+")
 _NUMBER = re.compile(
     r"\d{1,8}(?:[^\W\d]{0,2}|ere|eme|ste|tes|ter)|\d{1,8}-[^\W\d]{1,3}|\d{1,8}[a-z]?\d?[rv]?[a-d]?|[rv]\d{1,6}"
@@ -137,7 +139,9 @@ def is_page_label(text: str) -> bool:
 
 def _is_one_word_twice(words: list[str]) -> bool:
     """`Back to Back`, `Rücken an Rücken`, `Page après page`: a figure of speech, not a place in a book."""
-    return len(words) == 3 and words[0] == words[2] and words[0].isalpha() and len(words[0]) > _MAX_MARK_CHARS
+    if len(words) != 3 or words[0] != words[2] or not words[0].isalpha():
+        return False
+    return len(words[0]) >= _MAX_MARK_CHARS and _NUMBER.fullmatch(words[0]) is None
 
 
 def _is_a_group(words: list[str]) -> bool:
@@ -238,6 +242,8 @@ def _kinds_of(words: list[str]) -> set[Kind] | None:
                 break
         else:
             kinds = _kinds_in(words[place])
+            if not kinds and Kind.PAGE in found and _HEBREW_NUMBER.fullmatch(words[place]):
+                kinds = {Kind.NUMBER}
             if not kinds:
                 return None
             found |= kinds

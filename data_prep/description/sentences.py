@@ -15,7 +15,7 @@ from data_prep.composition import Composition
 from data_prep.description import kinds, languages
 from data_prep.description.date_languages import is_written_in
 from data_prep.description.designations import is_designation
-from iconoclip.people import display_name, person, without_identifiers
+from iconoclip.people import display_name, is_no_name, person, without_identifiers
 from iconoclip.record import Caption, CaptionLevel, CaptionRole, Date
 
 MAX_TERM_CHARS: Final = 120
@@ -225,6 +225,10 @@ def sentences_from(
     return captions
 
 
+# "French, 1718-1719": American museums write culture and date in one field.
+_CULTURE = re.compile(r"^(?!March)[A-Z][a-z]+(?:an|ch|ish|ese|ek|ss),\s+(?=\D{0,8}\d)")
+
+
 def _shown_date(date: Date) -> str:
     """A date for readers, without brackets, "without a place" and notes such as "(made)".
 
@@ -232,7 +236,7 @@ def _shown_date(date: Date) -> str:
     publisher) or a coded one (`179.`, `1924-01-01`, `1300/1325`).
     """
     text = _MAKING.sub("", re.sub(r"[\[\]]", "", _NO_PLACE.sub("", date.text or ""))).strip(" ,:;")
-    text = _MADE.sub("", text)
+    text = _CULTURE.sub("", _MADE.sub("", text))
     if re.sub(r"[^\w]", "", text).casefold() in _UNDATED:
         return ""
     if not (":" in text or _CODED.fullmatch(text) or _VOLUME.search(text)):
@@ -250,7 +254,7 @@ def _years(date: Date) -> str:
 
 def _shown_names(creators: Iterable[str]) -> list[str]:
     """The names of the makers in reading order. One value may list several; former owners are left out."""
-    people = [person(part) for creator in creators for part in creator.split("; ")]
+    people = [person(part) for creator in creators for part in creator.split("; ") if not is_no_name(part)]
     shown = [one.credited for one in people if one.role not in ("owner", "other") and ": " not in one.name]
     return list(dict.fromkeys(name for name in shown if name and len(name) <= MAX_TERM_CHARS))
 

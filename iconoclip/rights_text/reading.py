@@ -42,6 +42,8 @@ _DOUBT = re.compile(r"[?*¿†‡؟？☐☒✗✘✕✖❌🚫⛔≠¬≈~]")
 # "CC BY from 2030" is no permission yet. A constant and no clock, so that a value always means the same.
 _FIRST_YEAR_TO_COME: Final = 2027
 _LAST_YEAR_TO_COME: Final = 2199
+# A year, or a day with its year: "2025", "01.01.2025".
+_YEAR = re.compile(r"(?:\d{1,2}\.\d{1,2}\.)?(?:1[5-9]|2[01])\d\d")
 _PLACEHOLDER = re.compile(
     r"(?:(?:iiif|default|my|your|some|a|the|image|dc|edm)?[ _.-]*licen[cs]es?"
     r"(?:[ _.-]*(?:here|text|url|uri))?"
@@ -66,6 +68,7 @@ class _Words:
     unknown: list[Token] = field(default_factory=list)
     is_of_object: bool = False
     """Whether they speak of one object: "this work", "this image"."""
+    has_year: bool = False
 
 
 def parts_of(raw: str) -> list[Clause]:
@@ -146,6 +149,8 @@ def _allowed(uri: str, is_loose: bool, kinds: set[str], words: _Words) -> Clause
         return Clause("not-understood")
     if "noncommercial" in kinds and not closed and not ("-nc" in uri or "NoC-NC" in uri):
         return Clause("forbids")
+    if words.has_year and not words.kinds & {"credit", "holder", "copyright"}:
+        return Clause("not-understood")  # "public domain 2045": the year of a credit, or of a condition?
     if words.unknown and not (_is_credit(words) and not (is_loose and "holder" not in kinds)):
         return Clause("not-understood")
     if "exceptions" in kinds and not closed and not words.is_of_object:
@@ -267,6 +272,11 @@ def _note(tokens: list[Token], place: int, words: _Words) -> int:
     if token.is_number:
         if token.text == "0" or _is_to_come(token):
             words.kinds.add("negates")
+        if _YEAR.fullmatch(token.text):
+            words.has_year = True
+            # "from 2031", "in 2031": when the statement begins or ends to hold.
+            if place and table.get((tokens[place - 1].lower,)) == "neutral":
+                words.kinds.add("negates")
         return 1
     if token.lower.startswith("n'"):
         words.kinds.add("negates")

@@ -39,6 +39,22 @@ def test_the_name_as_given_is_kept_and_owners_are_no_makers() -> None:
 
 
 @pytest.mark.parametrize(
+    "nobody", ["Neznámý autor", "Unknown photographer", "Onbekend kunstenaar", "[Неизвестный художник]"]
+)
+def test_an_unknown_maker_is_none(nobody: str) -> None:
+    assert creators(Creator=nobody) == ()
+
+
+@pytest.mark.parametrize("written", ["Q5582", "https://viaf.org/viaf/64013650", "Marsh, Ann ; Grabador"])
+def test_identifiers_and_lone_roles_are_in_no_caption(written: str) -> None:
+    pairs = [("title", "The harbour wall"), ("subject", "Ships"), ("creator", written)]
+    captions = describe([Statement(field, text, "en") for field, text in pairs], ANY).captions  # type: ignore[arg-type]
+    assert captions
+    shown = " ".join(caption.text for caption in captions)
+    assert not [word for word in ("Q5582", "viaf", "Grabador") if word in shown]
+
+
+@pytest.mark.parametrize(
     "label", ["Datierung", "Datum vzniku", "Data powstania", "年代", "Время создания", "Årtal"]
 )
 def test_labels_of_dates_in_many_languages(label: str) -> None:

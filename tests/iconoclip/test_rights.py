@@ -181,8 +181,17 @@ def test_statements_as_people_write_them() -> None:
     assert wrong == []
 
 
+def test_which_statements_permit_training() -> None:
+    text = Path(__file__).with_name("rights_verdicts.tsv").read_text(encoding="utf-8")
+    verdicts = [line.split("\t") for line in text.splitlines() if not line.startswith("#")][1:]
+    assert len(verdicts) >= 150
+    assert [value for train, value in verdicts if judge(value).may_train != (train == "yes")] == []
+
+
 def test_a_name_counts_alone_and_not_next_to_words_that_negate_it() -> None:
     allowed = []
+    # These are names of their own: no copyright.
+    really_free = ("not In Copyright", "not Under copyright", "not Copyrighted")
     for *_, text in rows("names.tsv"):
         uri = canonical_uri(text)
         assert uri is not None, text
@@ -195,11 +204,10 @@ def test_a_name_counts_alone_and_not_next_to_words_that_negate_it() -> None:
             f"if {text}",
             f"Metadata: {text}",
         ]
-        # "not In Copyright" is a name of its own: no copyright.
         allowed += [
             value
             for value in taken_back
-            if value != "not In Copyright" and judge(value, policy="research").may_train
+            if value not in really_free and judge(value, policy="research").may_train
         ]
         more = [f"{text}. Contact us", f"{text}, permission required", f"{text} quite xyzzy"]
         allowed += [value for value in more if judge(value).may_train]
