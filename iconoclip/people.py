@@ -113,7 +113,7 @@ def _without_nationality(text: str) -> str:
 def is_no_name(text: str) -> bool:
     """Whether a text in the place of a name is only an identifier or only a role: `Q5582`, `Grabador`."""
     rest = _IDENTIFIER.sub("", text).strip(" .,;:()[]")
-    return not rest or rest.casefold() in _roles()
+    return not rest or rest.casefold() in _known_words()
 
 
 def display_name(given: str) -> str:

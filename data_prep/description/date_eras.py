@@ -14,8 +14,8 @@ _DIGITS: Final = {digit: value for value, digit in enumerate("一二三四五六
 _NUMBER: Final = r"(?P<number>\d{1,2}|元|[一二三四五六七八九十廿卅]{1,4})"
 _YEAR: Final = re.compile(r"(?<!\d)1[0-9]\d\d(?!\d)")
 _HIJRI: Final = re.compile(
-    r"(?<![\d.])(?:(?P<first>\d{3,4})\s*[-/]\s*)?(?P<year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\.(?!\w)|h(?=\s*[/=,(]|\s*$))"
-    r"|(?<!\w)(?:a\.?\s?h\.?|hijri|hicri|h\.)\s*(?:(?P<late_first>\d{3,4})\s*[-/]\s*)?(?P<late_year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)(?![\d.])"
+    r"(?<![\d.])(?:(?P<first>\d{3}|1[0-4]\d\d)\s*[-/]\s*)?(?P<year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)\s*(?:a\.?\s?h\b\.?|هـ|hijri|هجري[ةه]?|hicri|h\.(?!\w)|h(?=\s*[/=,(]|\s*$))"
+    r"|(?<!\w)(?:a\.?\s?h\.?|hijri|hicri|h\.)\s*(?:(?P<late_first>\d{3}|1[0-4]\d\d)\s*[-/]\s*)?(?P<late_year>\d{3}|[1١۱][0-4٠-٤۰-۴]\d\d)(?![\d.])"
 )
 # "1320 (1902-03)", "5601 = 1840/41": the year of another calendar, then that of the common era.
 _TWO_CALENDARS: Final = re.compile(
