@@ -1,0 +1,25 @@
+"""Small marked pages for tests: grey paper with dark rectangles."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from PIL import Image
+
+
+def write_pages(folder, rows: list[dict[str, object]], size: tuple[int, int] = (300, 400)):
+    (folder / "images").mkdir(exist_ok=True)
+    for row in rows:
+        pixels = np.full((size[1], size[0], 3), 220, np.uint8)
+        for zone in (*row.get("zones", ()), *row.get("boxes", ())):
+            x, y, width, height = zone["xywh"]
+            pixels[y : y + height, x : x + width] = 60
+        Image.fromarray(pixels).save(folder / str(row["file"]))
+    path = folder / "pages.jsonl"
+    path.write_text("".join(json.dumps({"width": size[0], "height": size[1], **row}) + "\n" for row in rows))
+    return path
+
+
+def zone(label: str, *xywh: int) -> dict[str, object]:
+    return {"label": label, "xywh": list(xywh)}

@@ -1,0 +1,164 @@
+"""Marked pages as training samples: what marks mean, and what samples are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.page_layout.inputs import CELL
+from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
+from tests.training.marked_pages import write_pages, zone
+from training.pages.composing import Cut, Draft, sheet, side_by_side
+from training.pages.samples import NO_KIND, Samples
+from training.pages.stored import FIRST_THING, stored
+from training.pages.truth import read_pages
+
+
+def test_marks_of_segmonto(tmp_path):
+    path = write_pages(
+        tmp_path,
+        [
+            {"file": "images/a.jpg", "document": "d", "page": "a", "zones": [
+                zone("MainZone#1", 20, 20, 200, 300), zone("GraphicZone", 20, 330, 200, 40),
+                zone("GraphicZone", 60, 60, 120, 100), zone("DropCapitalZone", 30, 200, 20, 20),
+                zone("NumberingZone", 5, 5, 10, 10)]},
+            # The same page under the name of another step of its making.
+            {"file": "images/b.jpg", "document": "d", "page": "a.chocomufin", "zones": []},
+        ],
+    )  # fmt: skip
+    (page,) = read_pages(path)
+    # A band is an ornament; a page number is no text that matters.
+    assert sorted(one.kind for one in page.zones) == ["illustration", "initial", "ornament", "text"]
+    assert page.kind == "mixed"
+
+
+def test_marks_of_drawn_pages_and_of_albums(tmp_path):
+    path = write_pages(
+        tmp_path,
+        [
+            {"file": "images/a.jpg", "document": "d", "kind": "binding",
+             "zones": [zone("GraphicZone", 1, 1, 9, 9)],
+             "boxes": [{"kind": "bookplate", "xywh": [100, 100, 80, 90]}]},
+            {"file": "images/b-f1.jpg", "regions": [
+                {"xywh_percent": [10, 20, 50, 40], "label": ["photographie"]},
+                {"xywh_percent": [10, 70, 50, 5], "label": ["écriture manuscrite"]}]},
+        ],
+    )  # fmt: skip
+    first, second = read_pages(path)
+    assert [one.kind for one in first.zones] == ["bookplate"]
+    assert (first.kind, second.kind, second.document) == ("binding", "picture", "b")
+    assert second.zones[0].box == pytest.approx((30, 80, 180, 240))
+    assert second.shares(second.zones[0]) == pytest.approx((0.1, 0.2, 0.6, 0.6))
+
+
+def test_two_pages_of_an_open_book_are_a_spread(tmp_path):
+    left, right = zone("MainZone", 40, 50, 150, 200), zone("MainZone", 220, 50, 150, 200)
+    whole = zone("MainZone", 40, 50, 330, 200)
+    rows = [
+        {"file": f"images/{n}.jpg", "document": f"d{n}", "zones": zones}
+        for n, zones in enumerate(([left, right], [whole], [left]))
+    ]
+    lying = read_pages(write_pages(tmp_path, rows, (400, 300)))
+    assert [page.kind for page in lying] == ["spread", "text", "text"]
+    columns = [zone("MainZone", 20, 50, 120, 300), zone("MainZone", 160, 50, 120, 300)]
+    upright = read_pages(write_pages(tmp_path, [{**rows[0], "zones": columns}]))
+    assert [page.kind for page in upright] == ["text"], "two columns of one page"
+
+
+@pytest.mark.parametrize("line", ["{", '{"file": "a.jpg", "zones": [{"label": "MainZone"}]}'])
+def test_a_bad_line_is_named(tmp_path, line):
+    path = tmp_path / "pages.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(BadInput, match="line 1"):
+        read_pages(path)
+    path.write_text('{"file": "nowhere.jpg", "width": 1, "height": 1, "zones": []}\n')
+    with pytest.raises(MissingRequirement, match="not there"):
+        read_pages(path)
+
+
+def test_samples_keep_marks_on_what_they_mark(tmp_path):
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 90, 120, 120, 140)]}
+    kept = [stored(page) for page in read_pages(write_pages(tmp_path, [row]))]
+    samples, again = Samples(kept, 12, seed=3), Samples(kept, 12, seed=3)
+    seen = 0
+    for number in range(12):
+        sample, same = samples[number], again[11 - number]
+        assert sample.classes.shape == (sample.pixels.shape[1] // CELL, sample.pixels.shape[2] // CELL)
+        mask = sample.classes == CLASSES.index("illustration")
+        shades = torch.nn.functional.avg_pool2d(sample.pixels, CELL).mean(0)
+        # The picture was drawn darker than its paper; on the mask and only there the sample is dark.
+        assert shades[mask].mean() < shades[~mask].median() - 0.2
+        assert int(sample.kinds) in (PAGE_KINDS.index("picture"), NO_KIND)
+        assert torch.equal(same.pixels, again[11 - number].pixels), "a function of seed and number alone"
+        # All cells of the picture see the same box, and it ends where the mask ends, if nothing is cut off.
+        rows, columns = np.nonzero(mask.numpy())
+        left, top, right, bottom = sample.edges.numpy()[:, rows, columns]
+        boxes = np.stack([columns + 0.5 - left, rows + 0.5 - top, columns + 0.5 + right, rows + 0.5 + bottom])
+        whole = min(rows.min(), columns.min()) > 0 and (
+            rows.max() < mask.shape[0] - 1 and columns.max() < mask.shape[1] - 1
+        )
+        if whole and sample.weights[mask].min() > 0:
+            seen += 1
+            ends = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+            assert np.median(boxes, axis=1) == pytest.approx(ends, abs=2.5)
+    assert seen >= 3
+
+
+def test_two_pages_side_by_side_keep_their_things(tmp_path):
+    rows = [
+        {
+            "file": f"images/{n}.jpg",
+            "document": f"d{n}",
+            "zones": [zone("GraphicZone", 60 + 40 * n, 90, 90, 120)],
+        }
+        for n in range(2)
+    ]
+    first, second = (stored(page) for page in read_pages(write_pages(tmp_path, rows)))
+    draft = Draft.of(first)
+    side_by_side(draft, Draft.of(second))
+    assert draft.pixels.shape == (3, 400, 600)
+    assert draft.marks.shape == (400, 600)
+    assert [tuple(thing[1:5]) for thing in draft.things] == [(60, 90, 150, 210), (400, 90, 490, 210)]
+    assert [int(draft.marks[100, x]) for x in (30, 100, 450, 550)] == [0, 2, 3, 0]
+    assert draft.kind == "spread"
+    cover = Draft.of(second)
+    cover.kind = "binding"
+    side_by_side(cover, Draft.of(first))
+    assert cover.kind is None, "a cover and a page are no spread"
+
+
+def test_a_sheet_has_the_pictures_of_other_pages_and_marks_them(tmp_path):
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 90, 120, 120, 140)]}
+    source, *_ = (stored(page) for page in read_pages(write_pages(tmp_path, [row])))
+    for seed in range(6):
+        draft = sheet([Cut(source, source.things[0])] * 13, source, np.random.default_rng(seed))
+        assert draft.kind == "picture"
+        assert len(draft.things) == 13
+        shown = draft.marks >= FIRST_THING
+        assert len(torch.unique(draft.marks[shown])) == 13, "each is a thing of its own"
+        for number, thing in enumerate(draft.things):
+            own = torch.nonzero(draft.marks == FIRST_THING + number)
+            ends = thing.left, thing.top, thing.right - 1, thing.bottom - 1
+            assert ends == (*own.amin(0).flip(0).tolist(), *own.amax(0).flip(0).tolist())
+            inner = draft.pixels[:, thing.top : thing.bottom, thing.left : thing.right].mean()
+            picture = source.pixels[:, 140:240, 110:190].float().mean() / 255
+            assert abs(float(inner - picture)) < 0.06, "its pixels are those of the picture"
+
+
+def test_pages_with_rare_things_are_chosen_more_often(tmp_path):
+    rows = [
+        {
+            "file": f"images/{n}.jpg",
+            "document": f"d{n}",
+            "kind": "text",
+            "boxes": [{"kind": "stamp" if n == 0 else "illustration", "xywh": [60, 90, 90, 120]}],
+        }
+        for n in range(40)
+    ]
+    pages = [stored(page) for page in read_pages(write_pages(tmp_path, rows))]
+    samples = Samples(pages, 1)
+    chosen = [samples._chosen(np.random.default_rng(n)).page.document for n in range(400)]
+    # One page of forty has a stamp; a tenth of the pages would be common: the root of four times as often.
+    assert 12 <= chosen.count("d0") <= 32
