@@ -109,6 +109,15 @@ class Composition(Config):
         description="the same for the headings of a table of contents, and for the title of a whole work",
         ge=0, le=100,
     )  # fmt: skip
+    max_remark_words: int = Field(
+        2,
+        description=(
+            "a description of at most so many words is a remark on the object, and is followed by its title;"
+            " one of a work with several images if it has at most max_title_words"
+        ),
+        ge=0,
+        le=100,
+    )
     max_title_terms: int = Field(
         4, description="subjects, and persons, that follow a title which says little, at most", ge=0, le=100
     )

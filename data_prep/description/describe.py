@@ -15,6 +15,7 @@ from data_prep.description.captions import NOTHING_ELSE, Statement, captions_and
 from data_prep.description.dates import best_date
 from data_prep.description.designations import is_designation
 from data_prep.description.iconclass import captions_of, find_notations
+from data_prep.description.kinds import is_kind
 from data_prep.description.languages import dominant
 from data_prep.description.makers import makers_in
 from data_prep.description.plain_text import plain_text
@@ -90,6 +91,7 @@ _MAKERS_TEXT = """
     """
 _MAKERS = frozenset(_MAKERS_TEXT.split())
 MAX_CREATORS = 20
+_MAX_KIND_WORDS = 6
 # Catalogues put the name of their own institution where the place of publication should be.
 _ORGANISATION = re.compile(
     r"(?i)\b(?:trust|library|museum|universit\w+|archives?|foundation|institute?|stiftung|bibliothe\w+|musée|verlag)\b"
@@ -154,7 +156,7 @@ def describe(
         level: what the statements are about.
         siblings: the language of the statements about the whole object, if these are about a part of it.
     """
-    found = Statements(list(statements))
+    found = Statements(_with_kinds(list(statements)))
     notations = _notations(found)
     creators = _makers(found.texts("creator")) or _makers_in_texts(found)
     date = best_date(_plain(found.texts("date"), 500)[:10])
@@ -172,12 +174,23 @@ def describe(
         iconclass=notations,
         creators=creators,
         date=date,
-        object_type=next(iter(_plain(found.texts("type"), 500)), None),
+        object_type=next((text for text in _plain(found.texts("type"), 500) if not _is_remark(text)), None),
         rights_raw=rights_value(list(rights), found.texts("rights"), found.texts("attribution"), profile),
         attribution=joined_credits(_plain(_credits(found), 2_000)),
         homepage=next(iter(found.texts("homepage")), None),
         around=replace(around, terms=about) if about else around,
     )
+
+
+def _with_kinds(statements: list[Statement]) -> list[Statement]:
+    """The statements. A description that is only the word for a kind of object is its kind, if there is a
+    title."""
+    if not any(one.field in ("title", "caption") for one in statements):
+        return statements
+    return [
+        replace(one, field="type") if one.field in ("description", "note") and is_kind(one.text) else one
+        for one in statements
+    ]
 
 
 def _language_of(found: Statements) -> str | None:
@@ -213,8 +226,13 @@ def _terms(found: Statements, name: Literal["technique", "place"]) -> tuple[tupl
     )
 
 
+def _is_remark(text: str) -> bool:
+    """Whether a text in a field for the kind of object is too long for the name of one."""
+    return all(len(part.split()) > _MAX_KIND_WORDS for part in re.split(r"[;|,]", text))
+
+
 def _means_a_kind(text: str) -> bool:
-    is_word = bool(text) and not is_designation(text) and "/" not in text
+    is_word = bool(text) and not _is_remark(text) and not is_designation(text) and "/" not in text
     return is_word and role_of("subject", text) == "subject"
 
 

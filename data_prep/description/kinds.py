@@ -11,15 +11,22 @@ from typing import Final
 
 from data_prep.description import languages
 from data_prep.description.page_labels import fold
+from data_prep.description.plain_text import plain_text
 from iconoclip.config import read_yaml, shipped_config
 
 WORDS_FILE: Final = "labels/kinds.yaml"
 ANY: Final = "any"
+MAX_CHARS: Final = 80
 
 
 def known_in(text: str) -> frozenset[str]:
     """The languages in which a text is the word for a kind; empty for any other text."""
     return frozenset(language for language, _ in _concepts().get(_key(text), ()) if language != ANY)
+
+
+def is_kind(value: str) -> bool:
+    """Whether a value, with its markup, is nothing but the word for a kind."""
+    return len(value) <= MAX_CHARS and _key(plain_text(value, MAX_CHARS)) in _concepts()
 
 
 def translated(text: str, tag: str, given: str | None = None) -> str | None:

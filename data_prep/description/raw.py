@@ -298,7 +298,7 @@ class Describer:
         return known
 
     def _describe(self, pairs: tuple[RawPair, ...], level: CaptionLevel, siblings: str | None) -> Description:
-        statements = [statement for pair in pairs for statement in self._statements(pair)]
+        statements = [statement for pair in _joined(pairs) for statement in self._statements(pair)]
         rights = [_whole(pair) for pair in pairs if pair.field == "rights"]
         return describe(statements, self._profile, rights, level=level, siblings=siblings)
 
@@ -369,6 +369,24 @@ def _language_of(shared: Description) -> str | None:
     """The language of most captions of the whole object, for pages whose texts are too short to detect."""
     captions = (caption for caption in shared.captions if caption.origin == "institution")
     return dominant((caption.text, caption.language) for caption in captions)
+
+
+def _joined(pairs: tuple[RawPair, ...]) -> list[RawPair]:
+    """The pairs, but the values of one summary in one language as one: they are the paragraphs of a text, of
+    which the later ones say little alone."""
+    first: dict[tuple[PairLevel, str, str | None], int] = {}
+    found: list[RawPair] = []
+    for pair in pairs:
+        key = (pair.level, pair.label, pair.language)
+        place = first.get(key) if pair.field == SUMMARY else None
+        if place is not None and len(found[place].value) + len(pair.value) < MAX_VALUE_CHARS:
+            whole = f"{found[place].value.rstrip()} {pair.value}"
+            found[place] = found[place].model_copy(update={"value": whole})
+            continue
+        if pair.field == SUMMARY:
+            first.setdefault(key, len(found))
+        found.append(pair)
+    return found
 
 
 def _whole(pair: RawPair) -> str:

@@ -43,6 +43,15 @@ _EXTENT = re.compile(
     r"(?=[^\w]*(?:$|[\d:;,.(\[]))"
 )
 _MAX_EXTENT_CHARS: Final = 120
+# The number of a book in its series: "303. Bändchen der Sammlung ...", "Vol. 12 of the series ...".
+_IN_SERIES = re.compile(
+    r"(?:\d+\.?\s(?:bändchen|band|bd\.?|heft|teil)\s(?:aus |in )?der\s(?:\w+\s)?(?:sammlung|\w*reihe|serie)"
+    r"|(?:vol\.?|volume|no\.?|number|part|book)\s\d+\s(?:of|in)\s(?:the|a)\sseries"
+    r"|(?:vol\.?|volume|tome|t\.|n°|no)\s?\d+\sde\sla\s(?:collection|série)"
+    r"|(?:deel|nr\.?)\s\d+\s(?:van|uit|in)\sde\s(?:reeks|serie)"
+    r"|(?:vol\.?|volume|n\.)\s\d+\sdella\s(?:collana|serie)"
+    r"|(?:vol\.?|tomo|n\.º)\s\d+\sde\sla\s(?:colección|serie))\b"
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,8 @@ def role_of(field: TextField, text: str) -> CaptionRole:
         plain = plain[1:-1].strip()
     if _GUIDE_TERM.fullmatch(plain):
         return "thesaurus"
-    if field in ("description", "note") and len(plain) <= _MAX_EXTENT_CHARS and _EXTENT.match(plain):
+    is_note = field in ("description", "note")
+    if is_note and (_IN_SERIES.match(plain) or (len(plain) <= _MAX_EXTENT_CHARS and _EXTENT.match(plain))):
         return "note"
     for words in _words():
         if words.role == "thesaurus" and field not in ("subject", "person", "place"):

@@ -198,7 +198,15 @@ def by_language(
             spoken = languages.Spoken(fallback, "siblings")
         found.setdefault(spoken.tag, []).extend(untagged)
         source_of.setdefault(spoken.tag, spoken)
-    return [(source_of[tag], mine) for tag, mine in found.items()]
+    return [(source_of[tag], _without_shorter(mine)) for tag, mine in found.items()]
+
+
+def _without_shorter(terms: list[Term]) -> list[Term]:
+    """The terms without those that another one repeats and divides further: "Horses" next to "Horses,
+    Netherlands"."""
+    said = {(one.role, one.text.casefold()) for one in terms}
+    begun = {(role, text[: comma.start()]) for role, text in said for comma in re.finditer(r", ", text)}
+    return [one for one in terms if (one.role, one.text.casefold()) not in begun]
 
 
 def sentences_from(
@@ -274,6 +282,11 @@ def _sentence(
     if "technique" in values:
         values["technique"] = kinds.in_language([(text, None) for text in values["technique"]], tag)
     shown = {name: known[name] for name in ("type", "creator", "date")}
+    # "Pictorial map. Map, 1914": the term has said what the object is.
+    heads = [text.partition(",")[0].casefold() for text in values.get("subject", ())]
+    shown["type"] = [
+        kind for kind in shown["type"] if not any(one.endswith(kind.casefold()) for one in heads)
+    ]
     text = template.render({**values, **shown})
     is_alone = sum(len(values.get(role, ())) for role in composition.needs) == 1
     if is_alone and title and composition.max_title_words:

@@ -28,7 +28,6 @@ _WORD: Final = re.compile(r"[^\W\d_]+")
 _YEAR: Final = re.compile(r"\d{4}")
 _MIN_PAGES: Final = 10
 _WORD_OR_NUMBER: Final = re.compile(r"[^\W_]")
-_MAX_REMARK_WORDS: Final = 2
 # The end of a sentence: not that of an initial, an abbreviation or an ordinal number.
 _END: Final = re.compile(r"(?<=[^\W\d_]{4}|\d{3}[)\]]|[^\W\d_]{3}[)\]]|\W\d{3})[.!?](?=\s+[^\W\d_a-zß-ÿ])")
 _MIN_SENTENCE_WORDS: Final = 4
@@ -155,8 +154,10 @@ def _is_of_a_book(caption: Caption) -> bool:
 
 def _says_little(caption: Caption, composition: Composition) -> bool:
     if caption.field == "description" and composition.max_title_words:
-        # "Copy", "Separate map": of what?
-        return num_words(caption.text) <= _MAX_REMARK_WORDS
+        # "Copy", "Separate map": of what? "A register in two hands" is about the work, not about one image.
+        is_of_work = caption.level == "work"
+        limit = composition.max_title_words if is_of_work else composition.max_remark_words
+        return num_words(caption.text) <= limit
     is_label = caption.field == "caption" and caption.level == "page"
     if caption.role != "title" and not is_label:
         return False
@@ -212,11 +213,15 @@ class _Extension:
         """
         tag, default = caption.language, self.around.language
         is_name = tag == languages.UNKNOWN or (tag == "la" and caption.language_source != "source")
-        if not is_name or self.view == NOTHING_KNOWN:
+        if not is_name or (self.view == NOTHING_KNOWN and not self._has_words(tag)):
             return tag
         known = kinds.known_in(caption.text)
         of_kind = next((given for _, given in self.around.types if languages.canonical_tag(given)), None)
         return next(iter(known)) if len(known) == 1 else default or languages.canonical_tag(of_kind) or tag
+
+    def _has_words(self, tag: str) -> bool:
+        """Whether a title in Latin has a kind or a technique, for which Latin has no words here."""
+        return tag == "la" and bool(self.around.types or self.around.techniques)
 
     def _named(self, caption: Caption, tag: str) -> str:
         """The title as it is written in a caption of the language `tag`."""

@@ -288,3 +288,74 @@ def test_a_date_is_shown_in_words_of_the_language_of_its_caption(date: str, tag:
     ]
     (caption,) = Describer(ANY).describe(pairs, 1).captions
     assert caption.text == f"Ebb. {shown}"
+
+
+@pytest.mark.parametrize("kind", ["Painting", "<p>Painting.</p>"])
+def test_a_description_that_is_the_word_for_a_kind_follows_its_title(kind: str) -> None:
+    pairs = [
+        raw_pair("title", "The Orchard", "en", "record", "title"),
+        raw_pair("description", kind, "en", "record", "description"),
+    ]
+    assert [one.text for one in Describer(ANY).describe(pairs, 1).captions] == ["The Orchard. Painting"]
+    # Without a title it is all that is known, and more than the word is a description.
+    assert texts(Statement("description", "Painting", "en")) == [("descriptive", "en", "Painting")]
+    assert (
+        len(texts(Statement("title", "The Orchard", "en"), Statement("description", "Painting of ash"))) == 2
+    )
+
+
+def test_a_term_that_another_one_divides_is_said_once_and_a_kind_that_a_term_names_too() -> None:
+    assert texts(
+        Statement("subject", "Pictorial map", "en"),
+        Statement("subject", "Pictorial map--Maps", "en"),
+        Statement("subject", "Harbours", "en"),
+        Statement("type", "Map", "en"),
+        Statement("date", "1914"),
+    ) == [("subject", "en", "Pictorial map, Maps; Harbours. 1914")]
+
+
+def test_a_long_text_in_a_field_for_kinds_is_no_kind() -> None:
+    told = "Highlights from the collection of the gallery in three rooms"
+    assert texts(Statement("title", "The Orchard", "en"), Statement("type", told, "en")) == [
+        ("title", "en", "The Orchard")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "303. Bändchen der Sammlung 'Aus Natur und Geisteswelt'",
+        "12. Band der Schriftenreihe des Vereins",
+        "Volume 3 of the series Old maps",
+        "Tome 4 de la collection des voyages",
+        "Deel 2 van de reeks Vogels",
+    ],
+)
+def test_the_number_in_a_series_describes_nothing(text: str) -> None:
+    assert role_of("description", text) == "note"
+    assert role_of("title", text) == "title"
+
+
+def test_the_paragraphs_of_a_summary_are_one_caption() -> None:
+    pairs = [
+        raw_pair("label", "Students, 1905-2018", "en", "canvas", "canvas-label"),
+        raw_pair("summary", "The graph shows how many students began.", "en", "canvas", "summary"),
+        raw_pair("summary", "De grafiek toont hoeveel studenten begonnen.", "nl", "canvas", "summary"),
+        raw_pair("summary", "Before the war, more of them were women.", "en", "canvas", "summary"),
+    ]
+    captions = Describer(ANY).describe(pairs, 1).captions
+    assert [(one.language, one.text) for one in captions if one.field == "description"] == [
+        ("en", "The graph shows how many students began. Before the war, more of them were women."),
+        ("nl", "De grafiek toont hoeveel studenten begonnen."),
+    ]
+
+
+def test_a_title_in_latin_takes_the_words_of_its_catalogue() -> None:
+    pairs = [
+        raw_pair("label", "Edictum Rothari", None, "manifest", "manifest-label"),
+        raw_pair("Type", "Manuscript", "en", "manifest", "type"),
+        raw_pair("Summary", "The oldest copy of the laws of the Lombards, in two hands.", "en", "manifest",
+                 "description"),
+    ]  # fmt: skip
+    first = Describer(ANY).describe(pairs, 1).captions[0]
+    assert (first.text, first.language) == ("“Edictum Rothari”. Manuscript", "en")
