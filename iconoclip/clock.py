@@ -42,6 +42,15 @@ def now(fixed: str | None = None) -> str:
     return written(datetime.fromtimestamp(int(epoch), UTC))
 
 
+def this_year() -> int:
+    """The current year in UTC; that of SOURCE_DATE_EPOCH, if it is set.
+
+    Raises:
+        ConfigError: SOURCE_DATE_EPOCH is not a number of seconds.
+    """
+    return int(now()[:4])
+
+
 def wall_now() -> str:
     """The true time even if SOURCE_DATE_EPOCH is set: for records of when a job ran."""
     return written(datetime.now(UTC))

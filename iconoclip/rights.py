@@ -12,6 +12,7 @@ import functools
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from iconoclip.clock import this_year
 from iconoclip.record import Display, Redistribute, Rights, Train
 from iconoclip.rights_text.addresses import LICENCE_OUVERTE
 from iconoclip.rights_text.reading import PartKind, is_closed, parts_of, presupposes_copyright
@@ -93,19 +94,26 @@ def canonical_uri(raw: str | None) -> str | None:
     return read(raw).uri
 
 
-@functools.lru_cache(maxsize=10_000)
-def read(raw: str | None) -> Reading:
+def read(raw: str | None, *, year: int | None = None) -> Reading:
     """The meaning of `raw`, which is one value or several with ` | ` between them.
 
     If there are several statements, the strictest counts. If one value is not understood, none counts,
     because it might be a restriction. A credit line is compatible with a licence, but contradicts "no
     copyright".
+
+    Args:
+        year: the current year; without one, that of the clock. A value that names a later one is a condition.
     """
+    return _read(raw, this_year() if year is None else year)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _read(raw: str | None, year: int) -> Reading:
     if not raw or not raw.strip():
         return Reading(None, "missing")
     if len(raw) >= MAX_RAW_CHARS:
         return Reading(None, "not understood")
-    parts = parts_of(raw)
+    parts = parts_of(raw, year)
     kinds = {part.kind for part in parts}
     uris = {part.uri for part in parts if part.uri}
     uri = _strictest(uris)

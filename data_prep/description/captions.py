@@ -96,8 +96,7 @@ def captions_and_terms(
         siblings: the language of the statements about the whole object, if these are about a part of it.
     """
     composed = profile.composed
-    is_made = level == "item" and bool(around.creators or around.types or around.techniques)
-    texts = _texts(statements, profile, is_made=is_made)
+    texts = _texts(statements, profile, around if level == "item" else NOTHING_ELSE)
     spoken = [one for one in texts if one.role not in _NOT_OF_THE_OBJECT]
     siblings = languages.dominant((one.text, tag) for one in spoken for tag in one.tags) or siblings
     found: dict[str, Caption] = {}
@@ -133,14 +132,15 @@ def captions_and_terms(
 
 
 def _texts(
-    statements: Iterable[Statement], profile: InstitutionProfile, *, is_made: bool = False
+    statements: Iterable[Statement], profile: InstitutionProfile, around: Circumstances
 ) -> list[_Text]:
     """The texts that may be captions or terms, equal ones of a field joined, in the order of their fields.
 
     Args:
-        is_made: whether a single object is described, with its maker, kind or technique. Its title may be a
-            date or the word for a page, which is no caption unless these follow it.
+        around: the maker, kind and technique of a single object. If one is known, its title may be a date, a
+            number or the word for a page, which is no caption unless these follow it.
     """
+    is_made = bool(around.creators or around.types or around.techniques)
     tags: dict[tuple[TextField, str], list[str | None]] = {}
     for statement in statements:
         if statement.field not in _RANK:
@@ -148,7 +148,7 @@ def _texts(
         text = caption_text(statement.text, statement.field, profile)
         if text is None and is_made and statement.field == "title":
             title = plain_text(statement.text, MAX_TITLE_CHARS)
-            text = title if may_be_title(title) else None
+            text = title if may_be_title(title, has_maker=bool(around.creators)) else None
         if text:
             tags.setdefault((statement.field, text), []).append(statement.language)
     return [

@@ -36,7 +36,7 @@ def without_eras(text: str) -> str:
     text = _era_pattern().sub(_of_era, text)
     text = _TWO_CALENDARS.sub(_of_common_era, text)
     if _HIJRI.search(text):
-        without = _HIJRI.sub(" ", text)
+        without = _HIJRI.sub(" ", text).strip(" /=")
         text = without if _YEAR.search(without) else _HIJRI.sub(_of_hijra, text)
     return text
 

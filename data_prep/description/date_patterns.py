@@ -49,6 +49,12 @@ BC_AFTER = re.compile(rf"\s*\.?\s*{any_of(words.BEFORE_CHRIST)}(?!\w)")
 FRACTION = re.compile(
     rf"(?<!\w)(?P<ordinal>{any_of(words.ORDINALS)})\s*(?P<fraction>{any_of(words.FRACTIONS)})(?!\w)"
 )
+# "2nd or 3rd quarter", "second to third quarter"
+FRACTIONS_IN_A_ROW = re.compile(
+    rf"(?<!\w)(?P<ordinal>{any_of(words.ORDINALS)})\s*(?:{any_of(words.FRACTIONS)}\s*)?"
+    rf"(?:-|/|{any_of(words.OR)})\s*(?P<last_ordinal>{any_of(words.ORDINALS)})\s*"
+    rf"(?P<fraction>{any_of(words.FRACTIONS)})(?!\w)"
+)
 PART = re.compile(rf"(?<!\w)(?P<part>{any_of(words.PARTS)})(?!\w)")
 # "early to mid"
 PARTS_IN_A_ROW = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -34,3 +35,14 @@ def since(year: int) -> Span:
 def edtf_year(year: int) -> str:
     """A year with four digits, as EDTF wants it; negative before the year 0, which is 1 BC."""
     return f"{year:04d}" if year >= 0 else f"-{-year:04d}"
+
+
+def parts_of_century(numbers: Sequence[int], num_parts: int) -> tuple[int, int]:
+    """First and last of the hundred years of some parts of a century: 25 and 49 of its second quarter.
+
+    Args:
+        numbers: which parts, counted from 1; -1 is the last one.
+        num_parts: how many parts the century has, such as 4 for quarters.
+    """
+    places = sorted(num_parts if number == -1 else number for number in numbers)
+    return round((places[0] - 1) * 100 / num_parts), round(places[-1] * 100 / num_parts) - 1

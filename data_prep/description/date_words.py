@@ -196,6 +196,12 @@ FRACTIONS = {
     )
     for word in words.split()
 }
+# Between two parts of a century: "2nd or 3rd quarter".
+OR = (
+    "or", "to", "and", "oder", "bis", "und", "ou", "et", "au", "à", "of", "tot", "en", "o", "e", "y", "al",
+    "eller", "till", "och", "til", "og", "lub", "do", "i", "a", "nebo", "až", "alebo", "ili", "in", "tai",
+    "ja", "või", "vagy", "és", "sau", "și", "vai", "un", "arba", "ir", "или", "и", "або", "та", "ή", "και",
+)  # fmt: skip
 DECADE = ("er jahre", "er-jahre", "er jaren", "er", "s", "'s", "ies")
 # Words before the date of a copy, which is not the date of making: "1880 (printed 1950)", "c.1916-7, cast
 # 1955-6".

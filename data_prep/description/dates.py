@@ -17,7 +17,7 @@ from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
 from data_prep.description.date_eras import without_eras
 from data_prep.description.date_open import open_period, open_range, open_year
-from data_prep.description.date_spans import Span, edtf_year, interval, since, until
+from data_prep.description.date_spans import Span, edtf_year, interval, parts_of_century, since, until
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
 
@@ -201,11 +201,11 @@ def _hundred(century: int, modifiers: str, *, is_bc: bool = False) -> Span:
     start = _start(century, is_bc=is_bc)
     if match := patterns.PARTS_IN_A_ROW.search(modifiers):
         return interval(start + words.PARTS[match["part"]][0], start + words.PARTS[match["last_part"]][1])
-    if match := patterns.FRACTION.search(modifiers):
-        share = 100 / words.FRACTIONS[match["fraction"]]
-        ordinal = words.ORDINALS[match["ordinal"]]
-        position = words.FRACTIONS[match["fraction"]] - 1 if ordinal == -1 else ordinal - 1
-        first, last = round(position * share), round((position + 1) * share) - 1
+    if match := patterns.FRACTIONS_IN_A_ROW.search(modifiers) or patterns.FRACTION.search(modifiers):
+        ordinals = (match["ordinal"], match.groupdict().get("last_ordinal") or match["ordinal"])
+        first, last = parts_of_century(
+            [words.ORDINALS[one] for one in ordinals], words.FRACTIONS[match["fraction"]]
+        )
         if last < 100:
             return interval(start + first, start + last)
     if match := patterns.PART.search(modifiers):

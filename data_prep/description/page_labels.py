@@ -184,9 +184,24 @@ def names_a_part(text: str) -> bool:
     return kinds is not None and Kind.PART in kinds
 
 
-def may_be_title(text: str) -> bool:
-    """Whether a page label may also be the title of a work of art: a date ("January 1979"), or a word for a
-    page or a part of a book without a number ("Foglio", "Frontispiece")."""
+# "Number 1A, 1948": painters of the 20th century numbered their works. "L.H.O.O.Q." is one, too.
+_NUMBERED_WORK: Final = re.compile(
+    r"(?:no|nr|n[º°]|№|num|number|nummer|numéro|numero|número|номер)\.?\s*\d{1,3}\s?[a-z]?"
+    r"(?:\s*[,(/]\s*(?:1[5-9]|20)\d\d\)?)?|(?:[a-z]\.){4,}[a-z]?",
+    re.IGNORECASE,
+)
+
+
+def may_be_title(text: str, *, has_maker: bool = True) -> bool:
+    """Whether a page label may also be the title of a work of art: a date ("January 1979"), a number with its
+    word ("Number 1A, 1948"), or a word for a page or a part of a book without a number ("Foglio",
+    "Frontispiece").
+
+    Args:
+        has_maker: whether the maker is known. Without one, a number is that of an object in a list.
+    """
+    if _NUMBERED_WORK.fullmatch(text):
+        return has_maker
     kinds = _kinds_of(words_of(text))
     if not kinds:
         return False

@@ -39,8 +39,17 @@ _TAG = re.compile(r"<[a-zA-Z/!][^>]*>?")
 _HIDDEN_ADDRESS = re.compile(r"""\b(?:href|src)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 # A question, a footnote that is somewhere else, a box that is not ticked, a sign for "not" or "about".
 _DOUBT = re.compile(r"[?*¿†‡؟？☐☒✗✘✕✖❌🚫⛔≠¬≈~]")
-# "CC BY from 2030" is no permission yet. A constant and no clock, so that a value always means the same.
-_FIRST_YEAR_TO_COME: Final = 2027
+# "Artwork: public domain" is said of the work that the picture shows, not of the picture.
+_OF_THE_WORK = re.compile(
+    r"(?:^|[;,.(/|])\s*(?:the\s+|underlying\s+|original\s+)*"
+    r"(?:art\s?works?|works? of art|works?|originals?|paintings?|drawings?|kunstwerke?|werke?|gemälde|vorlage"
+    r"|œuvre|oeuvre|tableau|opera(?: d'arte)?|dipinto|obra(?: de arte)?|pintura|schilderij|kunstværk"
+    r"|kunstverk|konstverk|verk|taideteos|teos|dzieło|obraz|dílo|dielo|djelo|delo|műalkotás|mű"
+    r"|oper[ăa](?: de art[ăa])?|έργο|произведение|твір|творба|eser|作品)\s*[:：]",
+    re.IGNORECASE,
+)
+# "CC BY from 2030" is no permission yet. No year up to this one is to come, whatever a clock says.
+LAST_YEAR_PAST: Final = 2026
 _LAST_YEAR_TO_COME: Final = 2199
 # A year, or a day with its year: "2025", "01.01.2025".
 _YEAR = re.compile(r"(?:\d{1,2}\.\d{1,2}\.)?(?:1[5-9]|2[01])\d\d")
@@ -71,12 +80,17 @@ class _Words:
     has_year: bool = False
 
 
-def parts_of(raw: str) -> list[Clause]:
-    """The meaning of each of the values in `raw`, in their order."""
-    return [_part(value.strip()) for value in raw.split(SEPARATOR) if value.strip()]
+def parts_of(raw: str, year: int = LAST_YEAR_PAST) -> list[Clause]:
+    """The meaning of each of the values in `raw`, in their order.
+
+    Args:
+        year: the current year; a value that names a later one is not understood.
+    """
+    year = max(year, LAST_YEAR_PAST)
+    return [_part(value.strip(), year) for value in raw.split(SEPARATOR) if value.strip()]
 
 
-def _part(value: str) -> Clause:
+def _part(value: str, year: int) -> Clause:
     if explained := EXPLAINED.search(value):
         uri = statement_uri(explained["uri"])
         return Clause("statement", uri) if uri else Clause("not-understood")
@@ -91,18 +105,18 @@ def _part(value: str) -> Clause:
     uris = {uri for address in (*hidden, *shown) if (uri := statement_uri(address))}
     unknown = [address for address in (*hidden, *shown) if not statement_uri(address)]
     unknown = [address for address in unknown if not (uris and _is_badge(address))]
-    if _DOUBT.search(text):
+    if _DOUBT.search(text) or _OF_THE_WORK.search(text):
         return Clause("not-understood")
-    return _judged(uris, unknown, list(tokens_of(text)))
+    return _judged(uris, unknown, list(tokens_of(text)), year)
 
 
 def _is_badge(address: str) -> bool:
     return re.search(r"\.(?:png|svg|gif|jpe?g)$", address, re.IGNORECASE) is not None
 
 
-def _judged(uris: set[str], others: list[str], tokens: list[Token]) -> Clause:
+def _judged(uris: set[str], others: list[str], tokens: list[Token], year: int) -> Clause:
     """The meaning of a value: the statements of its addresses, its other addresses, its words."""
-    names, words = _split(tokens)
+    names, words = _split(tokens, year)
     about = _address_kinds(others)
     kinds = words.kinds | about
     if not uris and not names and not tokens and others:
@@ -214,8 +228,8 @@ def _is_loose_name(uri: str, names: list[FoundName]) -> bool:
     return any(name.is_loose and name.uri == uri for name in names)
 
 
-def _split(tokens: list[Token]) -> tuple[list[FoundName], _Words]:
-    """The statements in a text, and the words around them."""
+def _split(tokens: list[Token], year: int = LAST_YEAR_PAST) -> tuple[list[FoundName], _Words]:
+    """The statements in a text, and the words around them; `year` is the current one."""
     names: list[FoundName] = []
     words = _Words(is_of_object=_names_an_object(tokens))
     place = 0
@@ -226,7 +240,7 @@ def _split(tokens: list[Token]) -> tuple[list[FoundName], _Words]:
             if place < len(tokens) and _SMALL_NUMBER.fullmatch(tokens[place].text):
                 words.kinds.add("negates")
         else:
-            place += _note(tokens, place, words)
+            place += _note(tokens, place, words, year)
     return names, words
 
 
@@ -256,7 +270,7 @@ _OBJECTS: Final = frozenset(
 )
 
 
-def _note(tokens: list[Token], place: int, words: _Words) -> int:
+def _note(tokens: list[Token], place: int, words: _Words, year: int) -> int:
     """Note the word or the phrase at `place`. Returns the number of its tokens."""
     table = _word_table()
     for length in range(min(_longest(), len(tokens) - place), 0, -1):
@@ -270,7 +284,7 @@ def _note(tokens: list[Token], place: int, words: _Words) -> int:
             return length
     token = tokens[place]
     if token.is_number:
-        if token.text == "0" or _is_to_come(token):
+        if token.text == "0" or _is_to_come(token, year):
             words.kinds.add("negates")
         if _YEAR.fullmatch(token.text):
             words.has_year = True
@@ -287,12 +301,9 @@ def _note(tokens: list[Token], place: int, words: _Words) -> int:
     return 1
 
 
-def _is_to_come(token: Token) -> bool:
-    """Whether a number is a year to come, or a day in one: `2030`, `01.01.2030`."""
-    return any(
-        len(part) == 4 and _FIRST_YEAR_TO_COME <= int(part) <= _LAST_YEAR_TO_COME
-        for part in token.text.split(".")
-    )
+def _is_to_come(token: Token, year: int) -> bool:
+    """Whether a number is a year after `year`, or a day in one: `2030`, `01.01.2030`."""
+    return any(len(part) == 4 and year < int(part) <= _LAST_YEAR_TO_COME for part in token.text.split("."))
 
 
 # Words about access are not about rights: they neither permit nor forbid anything.

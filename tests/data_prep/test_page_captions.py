@@ -198,17 +198,27 @@ def test_a_heading_does_not_take_the_subjects_of_its_work() -> None:
     assert captions[0].text == "The third lesson. A page from “Birds of the marsh”"
 
 
-@pytest.mark.parametrize("title", ["January 1979", "Foglio", "Dedicatie", "24 November '63"])
+@pytest.mark.parametrize(
+    "title",
+    ["January 1979", "Foglio", "Dedicatie", "24 November '63", "Nr. 5, 1948", "Number 1A, 1948", "No. 8",
+     "Number 31 (1950)", "Número 3, 1951", "L.H.O.O.Q."],
+)  # fmt: skip
 def test_a_work_of_art_may_be_called_as_a_page_is(title: str) -> None:
     """Such a title is a caption only with the maker or the kind of its object."""
     label = raw_pair("title", title, None, "record", "record-title")
     maker = raw_pair("Creator", "Ann Fenn", None, "record", "creator")
     (caption,) = Describer(ANY).describe([label, maker], 1).captions
-    assert caption.text == f"{title}. Ann Fenn"
+    assert caption.text == f"{title.rstrip('.')}. Ann Fenn"
     assert Describer(ANY).describe([label], 1).captions == ()
     assert all("Fenn" not in one.text for one in Describer(ANY).describe([label, maker], 20).captions)
     of_canvas = raw_pair("label", title, None, "canvas", "canvas-label")
     assert Describer(ANY).describe([of_canvas, maker], 1).captions == ()
+
+
+def test_a_number_without_a_maker_is_that_of_an_object() -> None:
+    label = raw_pair("title", "Nr. 5, 1948", None, "record", "record-title")
+    kind = raw_pair("Type", "Photograph", "en", "record", "type")
+    assert Describer(ANY).describe([label, kind], 1).captions == ()
 
 
 @pytest.mark.parametrize("title", ["p. 3", "12", "Page 3", "recto", "1912", "Bild 7 von 31", "fol. 12v"])

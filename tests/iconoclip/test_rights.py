@@ -13,6 +13,7 @@ from iconoclip.rights import (
     MAX_RAW_CHARS,
     POLICIES,
     TERMS,
+    Reading,
     canonical_uri,
     judge,
     may_train,
@@ -186,6 +187,21 @@ def test_which_statements_permit_training() -> None:
     verdicts = [line.split("\t") for line in text.splitlines() if not line.startswith("#")][1:]
     assert len(verdicts) >= 150
     assert [value for train, value in verdicts if judge(value).may_train != (train == "yes")] == []
+
+
+@pytest.mark.parametrize("value", ["Photo: Jane Doe, 2031. CC BY 4.0", "Photo: Jane Doe 2031, CC BY 4.0"])
+def test_a_year_of_a_credit_is_to_come_until_it_is_there(value: str) -> None:
+    assert read(value, year=2030) == Reading(None, "not understood")
+    assert statement(read(value, year=2031).uri) == "CC-BY"
+    # A clock that is wrong, or SOURCE_DATE_EPOCH, does not make years come that are past.
+    assert statement(read(value.replace("2031", "2026"), year=1970).uri) == "CC-BY"
+    # When a statement begins to hold is a condition in any year.
+    assert read("CC BY 4.0 from 2031", year=2040) == Reading(None, "not understood")
+
+
+def test_a_verdict_that_was_stored_before_a_year_came_stays_strict() -> None:
+    stored = judge("Photo: Jane Doe, 2026. CC BY 4.0").model_copy(update={"uri": None, "train": "no"})
+    assert not may_train(stored, "open")
 
 
 def test_a_name_counts_alone_and_not_next_to_words_that_negate_it() -> None:
