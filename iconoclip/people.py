@@ -37,8 +37,10 @@ _LIFE = re.compile(
     rf"|(?:{_ABOUT}\s*)+{_YEAR}|\d{{4}}\??)\s*(?:;[^)\]]*)?[)\]]?(?=$|[\s.,;(])",
     re.IGNORECASE,
 )
-_DATED_NOTE = re.compile(r"\s*[(\[][^()\[\]]*\d{2}[^()\[\]]*[)\]]")
-_NOTE = re.compile(r"\s*[(\[][^()\[\]]{2,80}[)\]]\s*$")
+# With brackets in it: "(Japanese, Tokyo (Edo) 1797-1858 Tokyo (Edo))"
+_IN_BRACKETS = r"(?:[^()\[\]<>]|\([^()]*\))*"
+_DATED_NOTE = re.compile(rf"\s*[(\[<]{_IN_BRACKETS}\d{{2}}{_IN_BRACKETS}[)\]>]")
+_NOTE = re.compile(r"\s*[(\[<][^()\[\]<>]{2,80}[)\]>]\s*$")
 # "Vincent van Gogh, Dutch", "Georges Seurat French, 1859-1891": American museums add whose citizen it was.
 _NATIONALITY = re.compile(
     r"(?:,\s*|\s+(?=\w+(?:-\w+)?,?\s*[(\[]?(?:ca?\.? |born |active )?\d{4}))"
@@ -53,7 +55,9 @@ _PLACE_OF_WORK = re.compile(
     r"|ativo)\s+(?:in|at|à|en|te|i|a|em)\s+[^\W\d_][^\d;()]{1,60}$",
     re.IGNORECASE,
 )
-_ABBREVIATION = re.compile(r"(?:^|\s)(?:[A-ZÄÖÜÉÅØŁŠŽČ]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$")
+_ABBREVIATION = re.compile(
+    r"(?:^|\s)(?:[A-ZÄÖÜÉÅØŁŠŽČ\u0391-\u03a9\u0410-\u042f]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$"
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ _CAPITAL_PARTICLE = re.compile(
 )
 _TITLE_OF_RANK = re.compile(
     r", (?:Sir|Dame|Lord|Lady|Baron(?:ess)?|Count(?:ess)?|(?:le )?comte|comtesse|marquise?|duc|Graf|Freiherr"
-    r"|Ritter)\.?$",
+    r"|Ritter|S\. ?J|O\. ?S\. ?B|O\. ?F\. ?M|O\. ?P|O\. ?Cist)\.?$",
     re.IGNORECASE,
 )
 _ANONYMOUS = re.compile(r"(?:anon[iy]m|anoniem|unknown|unbekannt|onbekend|inconnu)", re.IGNORECASE)
@@ -218,7 +222,9 @@ def _role_patterns() -> tuple[re.Pattern[str], ...]:
     return (
         re.compile(rf"^\(?((?i:{_any(_known_words())}))\)?\s*:\s+"),
         re.compile(rf"^((?i:{_any(phrases)}))\s+(?=[^\W\d_a-zà-ÿ])"),
-        re.compile(rf"(?:[.,;]\s+|\s+[-–—]\s+|\s*[(\[]\s*)((?i:{_any(_known_words())}))(?!\w).*$"),
+        re.compile(rf"(?:[.,;]\s+|\s+[-–—]\s+|\s*[(\[<]\s*)((?i:{_any(_known_words())}))(?!\w).*$"),
+        # "José de Ribera (1591-1652) grabador"
+        re.compile(rf"(?<=[)\]>])\s*[-–—:;,.]?\s*((?i:{_any(_known_words())}))\.?$"),
     )
 
 

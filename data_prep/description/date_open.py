@@ -60,6 +60,22 @@ def open_year(text: str) -> Span | None:
     return until(int(match["year"])) if match["before"] else since(int(match["year"]))
 
 
+def open_day(text: str, read: Callable[[str], Span | None]) -> Span | None:
+    """`before May 1945`, `nach dem 8. Mai 1945`: the year that is named counts as possible.
+
+    Args:
+        text: the normalised text of a date.
+        read: reads a day or a month.
+    """
+    match = _PERIOD.fullmatch(text)
+    if match is None or (match["after"] or "") in words.DATING_FROM:
+        return None
+    day = read(match["rest"])
+    if day is None or day.earliest is None or day.earliest != day.latest:
+        return None
+    return until(day.earliest) if match["before"] else since(day.earliest)
+
+
 def open_period(text: str, read: Callable[[str], Span | None]) -> Span | None:
     """`before the 16th century`, `bis 16. Jh.`, `after the 1920s`.
 

@@ -78,6 +78,7 @@ NUMERIC = re.compile(
 MONTH = re.compile(
     rf"(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?\s+(?:de\s+)?)?(?<![a-zà-ÿ])(?P<month>{any_of(words.MONTHS)})(?![a-zà-ÿ])\.?"
     r"(?:\s+(?P<late_day>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?:de\s+|del\s+)?(?P<year>\d{4})(?!\d)"
+    r"(?:/(?P<next>\d{1,2})(?!\d))?"
 )
 RANGE = re.compile(
     rf"(?:{any_of(words.BETWEEN)}\s+)?{MAYBE_CIRCA}{_YEAR.format('start')}\s*(?:{any_of(words.TO)})\s*"

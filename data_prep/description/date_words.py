@@ -37,13 +37,15 @@ CIRCA = (
     "omkr", "ungefähr", "probablement", "waarschijnlijk",
 )  # fmt: skip
 BEFORE = (
-    "before", "prior to", "not after", "no later than", "until", "vor", "bis", "spätestens", "nicht nach",
+    "before", "prior to", "not after", "no later than", "not later than", "until",
+    "vor", "bis", "spätestens", "nicht nach",
     "avant", "jusqu'en", "jusqu'à", "au plus tard", "voor", "tot", "uiterlijk", "niet na", "prima del",
     "ante", "antes de", "före", "hasta", "fino al", "fino a", "entro il", "till och med", "t.o.m", "t.o.m.",
     "indtil", "inntil", "bis zum", "jusqu'au", "jusque",
 )  # fmt: skip
 AFTER = (
-    "after", "not before", "since", "from", "nach", "seit", "ab", "frühestens", "nicht vor", "après",
+    "after", "not before", "not earlier than", "no earlier than",
+    "since", "from", "nach", "seit", "ab", "frühestens", "nicht vor", "après",
     "depuis", "à partir de", "na", "sinds", "vanaf", "niet voor", "dopo il", "dopo", "post", "después de",
     "efter", "desde", "a partir de", "a partire dal", "dal", "från", "från och med", "fr.o.m", "fr.o.m.",
     "ab dem",

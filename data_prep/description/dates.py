@@ -16,7 +16,7 @@ from typing import Final
 from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
 from data_prep.description.date_eras import without_eras
-from data_prep.description.date_open import open_period, open_range, open_year
+from data_prep.description.date_open import open_day, open_period, open_range, open_year
 from data_prep.description.date_spans import Span, edtf_year, interval, parts_of_century, since, until
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
@@ -268,7 +268,10 @@ def _in_figures(match: re.Match[str]) -> str | None:
 
 
 def _of_month(match: re.Match[str]) -> str:
-    month = f"{int(match['year']):04d}-{words.MONTHS[match['month']]:02d}"
+    number, year = words.MONTHS[match["month"]], int(match["year"])
+    # "3 February 1702/3": the English year began on 25 March.
+    is_next = match["next"] and number <= 3 and (year + 1) % 10 ** len(match["next"]) == int(match["next"])
+    month = f"{year + bool(is_next):04d}-{number:02d}"
     day = match["day"] or match["late_day"]
     return f"{month}-{int(day):02d}" if day and 1 <= int(day) <= 31 else month
 
@@ -308,7 +311,8 @@ def _span_from_bc(text: str) -> Span | None:
     match = patterns.FROM_BC.fullmatch(text)
     if match is None:
         return None
-    first, last = _century_or_year(match["first"]), _century_or_year(_without_ad(match["last"]))
+    last_text = patterns.AD_AFTER.sub("", match["last"]).strip(" .")
+    first, last = _century_or_year(match["first"]), _century_or_year(last_text)
     if not first or not last or first.earliest is None or last.latest is None:
         return None
     return interval(first.earliest, last.latest)
@@ -323,10 +327,6 @@ def _before_christ(text: str) -> Span | None:
         return until(year) if match["before"] else since(year)
     years = [1 - int(match["year"]) for match in patterns.BC_YEAR.finditer(text)]
     return interval(min(years), max(years)) if years else None
-
-
-def _without_ad(text: str) -> str:
-    return patterns.AD_AFTER.sub("", text).strip(" .")
 
 
 def _century_or_year(text: str) -> Span | None:
@@ -383,6 +383,7 @@ _READERS: tuple[Callable[[str], Span | None], ...] = (
     _iso,
     _span_from_bc,
     _open_period,
+    lambda text: open_day(text, _day),
     _unspecified,
     _one,
     _decade_in_century,

@@ -62,7 +62,7 @@ _WEEKDAYS_TEXT = """
     """
 _WEEKDAYS = frozenset(_WEEKDAYS_TEXT.split())
 # "The Table", "Der Spiegel": page labels do not begin with an article.
-_ARTICLES_TEXT = "the a an der die das ein eine le la les un une het een il lo el"
+_ARTICLES_TEXT = "the a an der die das den dem ein eine le la les un une de het een il lo gli el los las"
 _ARTICLES = frozenset(_ARTICLES_TEXT.split())
 
 _CARDINALS_TEXT = """
@@ -129,12 +129,21 @@ def is_page_label(text: str) -> bool:
     words = _WORD.findall(fold(_CAMEL_CASE.sub(" ", plain)))
     if not words or len(words) > _MAX_WORDS:
         return False
-    if words[0] in _ARTICLES and _ARTICLE_ALONE.match(text) and not any(map(str.isdigit, text)):
+    if _begins_with_an_article(words, text):
         return False
     if _is_one_word_twice(words) or _is_a_group(words):
         return False
     kinds = _kinds_of(words)
     return kinds is not None and _designates(kinds, text)
+
+
+def _begins_with_an_article(words: list[str], text: str) -> bool:
+    """`The Table`, `De rug`, but not `A verso`, which is a leaf of a quire."""
+    if words[0] not in _ARTICLES or not _ARTICLE_ALONE.match(text) or any(map(str.isdigit, text)):
+        return False
+    if tuple(words) in _vocabulary():
+        return False
+    return len(words[0]) > 1 or words[1:] not in (["recto"], ["verso"])
 
 
 def _is_one_word_twice(words: list[str]) -> bool:

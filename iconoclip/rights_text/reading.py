@@ -110,6 +110,28 @@ def _part(value: str, year: int) -> Clause:
     return _judged(uris, unknown, list(tokens_of(text)), year)
 
 
+# "Rights: see record": what it says there may restrict the picture.
+_POINTERS: Final = frozenset(
+    (
+        "see",
+        "siehe",
+        "s.",
+        "voir",
+        "cf.",
+        "zie",
+        "véase",
+        "ver",
+        "vedi",
+        "se",
+        "katso",
+        "zob.",
+        "viz",
+        "см",
+        "див",
+    )
+)
+
+
 def _is_badge(address: str) -> bool:
     return re.search(r"\.(?:png|svg|gif|jpe?g)$", address, re.IGNORECASE) is not None
 
@@ -127,7 +149,8 @@ def _judged(uris: set[str], others: list[str], tokens: list[Token], year: int) -
         return Clause("not-understood")
     if "text" in kinds:
         # "See the record for restrictions" is about the metadata, but also about the picture.
-        is_unclear = words.unknown and not (uris or names)
+        is_elsewhere = any(token.lower in _POINTERS for token in tokens)
+        is_unclear = (words.unknown or is_elsewhere) and not (uris or names)
         is_more = is_unclear or kinds & {"image", "reserves", "negates"}
         return Clause("not-understood" if is_more else "silent")
     uri = _one(uris, names)
