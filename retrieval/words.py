@@ -1,8 +1,9 @@
 """Splits and folds words: the same for what is indexed and for what people type.
 
 Folding removes what people leave out or cannot type: case, accents, Greek accents, Hebrew points, width, soft
-hyphens, and letters with a stroke or in a ligature (ø, ł, œ, ß). Both normal forms of Unicode give the same
-words. Chinese and Japanese are written without spaces, so each pair of neighbouring characters is a word.
+hyphens, the script of digits, and letters with a stroke or in a ligature (ø, ł, œ, ß). Both normal forms of
+Unicode give the same words. Chinese and Japanese are written without spaces, so each pair of neighbouring
+characters is a word.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _ELIDED = re.compile(
     "['’ʼ](?=\\w)",
     re.IGNORECASE,
 )
+# Arabic, Persian and Indian digits, among others; a year is one number in all of them.
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 # Han, kana and the iteration mark.
 UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -45,6 +48,7 @@ def folded(text: str) -> str:
     if text.isascii():
         return text.casefold()
     decomposed = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text))
+    decomposed = _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), decomposed)
     plain = "".join(each for each in decomposed if each in _KANA_MARKS or unicodedata.category(each) != "Mn")
     # Case folding may decompose again: capital I with a dot becomes i and a combining dot.
     lowered = unicodedata.normalize("NFKD", plain.casefold()).translate(_LETTERS)

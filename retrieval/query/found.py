@@ -63,7 +63,7 @@ class Found:
         concealed = Filters(without_institution=query.filters.without_institution)
         self._visible_N = view.shown(view.mask(concealed))
         self.parsed = self._parsed(query)
-        narrowing = Narrowing(view, self._visible_N, query.filters.dates)
+        narrowing = Narrowing(view, self._visible_N, query.filters.dates, self.parsed.text)
         self._branches = narrowing.branches(self.parsed.parts)
         filters_N = view.mask(query.filters)
         self.orders = [

@@ -10,7 +10,7 @@ Shapes: N rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rapidfuzz import fuzz, process
@@ -27,6 +27,8 @@ from retrieval.words import folded, tokens
 # Each combination of alternatives is a search of its own.
 MAX_BRANCHES = 8
 MAX_NEAREST, LEAST_LIKENESS = 3, 70
+# Fields of a small vocabulary, which is explained by all of its values if they are so few.
+LISTED, MAX_LISTED = ("institution", "rights", "language", "object_type", "picture_kind"), 8
 # The column of values of each field.
 COLUMN_OF = {
     "creator": "creator",
@@ -80,10 +82,11 @@ class Narrowing:
         view: the view to read.
         visible_N: the rows that this user may see: values that only others have are not named.
         dates: how certainly a date must lie in a period.
+        text: the text of the query, which the places of its parts are in.
     """
 
-    def __init__(self, view: IndexView, visible_N: Mask, dates: Dates) -> None:
-        self._view, self._visible_N, self._dates = view, visible_N, dates
+    def __init__(self, view: IndexView, visible_N: Mask, dates: Dates, text: str = "") -> None:
+        self._view, self._visible_N, self._dates, self._text = view, visible_N, dates, text
         self.hints: list[Hint] = []
 
     def branches(self, parts: Sequence[Part]) -> list[Branch]:
@@ -156,7 +159,11 @@ class Narrowing:
         if part.period is not None:
             # What is excluded must certainly not be of the period, so a possible date is enough.
             certainly = self._dates == "certainly" and not part.excluded
-            return self._in_period(*part.period, certainly=certainly)
+            has_N = self._in_period(*part.period, certainly=certainly)
+            if not (has_N & self._visible_N).any():
+                years = years_of(self._view, self._visible_N)
+                self.hints.append(replace(self._unknown_value(part, years), code="no_date"))
+            return has_N
         if part.field == "reuse":
             return self._each(lambda columns: columns.reusable == is_yes(part.text))
         if part.field == "title":
@@ -185,9 +192,19 @@ class Narrowing:
 
         has_N = self._each(rows_of)
         if not missing and not (has_N & self._visible_N).any():
-            values = nearest_values(self._view, name, part.text, self._visible_N)
-            self.hints.append(Hint("unknown_value", part.text, values=values, field=part.field))
+            known = _known_values(self._view, name, self._visible_N)
+            hint = self._unknown_value(part, _nearest(known, part.text))
+            self.hints.append(hint if hint.values else replace(hint, values=_listed(known, name)))
         return has_N
+
+    def _unknown_value(self, part: Part, values: tuple[str, ...]) -> Hint:
+        """A hint that proposes the text with the nearest value."""
+        instead = ""
+        if values and self._text:
+            value = f'"{values[0]}"' if " " in values[0] else values[0]
+            before = self._text[: part.start] + "-" * part.excluded
+            instead = f"{before}{part.field}:{value}{self._text[part.end :]}"
+        return Hint("unknown_value", part.text, instead, values, part.field)
 
     def _codes(self, columns: object, part: Part, name: str) -> list[int]:
         """The values that a field means: those equal to it, or else those that have its words."""
@@ -225,8 +242,8 @@ class Narrowing:
         return np.zeros(self._view.num_rows, bool)
 
 
-def nearest_values(view: IndexView, name: str, value: str, visible_N: Mask) -> tuple[str, ...]:
-    """Values of a column that look like an unknown one, nearest first, among those of visible rows."""
+def _known_values(view: IndexView, name: str, visible_N: Mask) -> dict[str, str]:
+    """The values of a column that visible rows have, by what they are compared as."""
     known: dict[str, str] = {}
     start = 0
     for columns in view.columns:
@@ -238,10 +255,31 @@ def nearest_values(view: IndexView, name: str, value: str, visible_N: Mask) -> t
             if name == "institution":
                 slug = column.values[code]
                 known[folded(columns.institution_names.get(slug, slug))] = slug
+    return known
+
+
+def _nearest(known: dict[str, str], value: str) -> tuple[str, ...]:
     found = process.extract(
         folded(value), list(known), scorer=fuzz.WRatio, score_cutoff=LEAST_LIKENESS, limit=2 * MAX_NEAREST
     )
     return tuple(dict.fromkeys(known[each] for each, _, _ in found))[:MAX_NEAREST]
+
+
+def _listed(known: dict[str, str], name: str) -> tuple[str, ...]:
+    values = tuple(sorted(set(known.values())))
+    return values if name in LISTED and len(values) <= MAX_LISTED else ()
+
+
+def years_of(view: IndexView, visible_N: Mask) -> tuple[str, ...]:
+    """The first and the last year that a visible row is dated to, as a period; nothing if there are none."""
+    start, years = 0, []
+    for columns in view.columns:
+        shown_N = visible_N[start : start + columns.num_rows] & columns.in_period(None, None, certainly=False)
+        start += columns.num_rows
+        if shown_N.any():
+            earliest_N, latest_N = columns.named_years()
+            years += [int(earliest_N[shown_N].min()), int(latest_N[shown_N].max())]
+    return (f"{min(years)}..{max(years)}",) if years else ()
 
 
 def unknown_filters(view: IndexView, filters: Filters, visible_N: Mask) -> list[Hint]:
@@ -252,6 +290,14 @@ def unknown_filters(view: IndexView, filters: Filters, visible_N: Mask) -> list[
             one = Filters.model_validate({name: (value,)})
             mask_N = view.mask(one)
             if mask_N is not None and not (mask_N & visible_N).any():
-                values = nearest_values(view, name, value, visible_N)
+                known = _known_values(view, name, visible_N)
+                values = _nearest(known, value) or _listed(known, name)
                 hints.append(Hint("unknown_value", value, values=values, field=name))
+    if filters.earliest is not None or filters.latest is not None:
+        of_years = Filters(earliest=filters.earliest, latest=filters.latest, dates=filters.dates)
+        mask_N = view.mask(of_years)
+        if mask_N is not None and not (mask_N & visible_N).any():
+            first, last = ("" if year is None else year for year in (filters.earliest, filters.latest))
+            years = years_of(view, visible_N)
+            hints.append(Hint("no_date", f"{first}..{last}", values=years, field="year"))
     return hints

@@ -17,7 +17,7 @@ from retrieval.query_language.lexer import Lexer, Token
 from retrieval.query_language.parts import Hint, Parsed, Part
 from retrieval.words import tokens
 
-MAX_DEPTH, MAX_HINTS = 3, 8
+MAX_DEPTH, MAX_HINTS, MAX_SAID = 3, 8, 40
 
 
 def parse(text: str) -> Parsed:
@@ -26,6 +26,8 @@ def parse(text: str) -> Parsed:
     reader = _Reader(text, list(lexer))
     parts = reader.query(0)
     hints = [*lexer.hints, *reader.hints, *advice(text, parts)]
+    if text.strip() and not hints and not any(tokens(text)):
+        hints = [Hint("no_words", text.strip()[:MAX_SAID])]
     return Parsed(text, parts, tuple(dict.fromkeys(hints))[:MAX_HINTS])
 
 
@@ -65,6 +67,8 @@ class _Reader:
         if units and after is not None and after.kind not in ("close", "or", "and"):
             self.hints.append(Hint("and_left_out", token.text))
         else:
+            if any(tokens(token.text)):
+                self.hints.append(Hint("lone_or", token.text))
             units.append(_words(token))
 
     def _unit(self, depth: int) -> Part | None:
@@ -92,7 +96,7 @@ class _Reader:
         return Part("any", "", terms[0].start, terms[-1].end, parts=tuple(terms))
 
     def _lone_or(self, token: Token, terms: list[Part]) -> None:
-        self.hints.append(Hint("lone_or", token.text))
+        self.hints.append(Hint("lone_or" if token.text == "OR" else "lone_bar", token.text))
         if terms and token.text == "OR" and terms[-1].kind == "words":
             terms[-1] = _merged(self._text, terms[-1], _words(token))
 
@@ -122,6 +126,8 @@ class _Reader:
             self._next += 1
             end = closing.end
         if not inside:
+            if token.excluded:
+                self.hints.append(Hint("lone_minus"))
             return None
         if depth >= MAX_DEPTH:
             self.hints.append(Hint("too_deep"))
@@ -137,7 +143,13 @@ class _Reader:
         name, value = field_of(token.field), token.text
         whole = self._text[token.start + token.excluded : token.end]
         if name is None:
-            self.hints.append(Hint("unknown_field", token.field, values=nearest_fields(token.field)))
+            nearest = nearest_fields(token.field)
+            start = token.start + token.excluded
+            after = self._text[start + len(token.field) :]
+            # Of names that are alike in several languages, the English one.
+            meant = next((each for each in nearest if field_of(each) == each), "".join(nearest[:1]))
+            instead = f"{self._text[:start]}{meant}{after}" if meant else ""
+            self.hints.append(Hint("unknown_field", token.field, instead, values=nearest))
         elif name == "year" and period_of(value) is None:
             self.hints.append(Hint("not_a_year", value))
         elif name == "reuse" and is_yes(value) is None:

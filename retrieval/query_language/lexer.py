@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from retrieval.query_language.fields import field_of, period_of
 from retrieval.query_language.parts import Hint
 from retrieval.words import tokens
 
@@ -31,6 +32,13 @@ OPEN, CLOSE = "(（", ")）"
 BARS = "|｜"
 _FIELD = re.compile(r"([^\W\d_][^\W\d]{0,29})[:：]")
 _IS_OR = re.compile(r"(?<!\S)OR(?!\S)|[|｜]")
+# A period with spaces around its marks: `1480 .. 1500`, `1480 - 1500`.
+_SPACED_YEARS = re.compile(
+    r"(?:-?\d{1,4})?[ \u00a0]*(?:\.{2,3}|…)[ \u00a0]*(?:-?\d{1,4})?(?![\w.])"
+    r"|\d{1,4}[ \u00a0]+[-–—][ \u00a0]+\d{1,4}(?![\w.])"
+)
+# An inch mark follows a number.
+_STRAY_CLOSER = re.compile(f"[^\\W\\d][{re.escape(''.join(set(''.join(CLOSERS.values()))))}]+$")
 
 
 @dataclass(frozen=True)
@@ -67,14 +75,17 @@ class Lexer:
     def _groups(self) -> Iterator[tuple[int, int]]:
         """The pairs of parentheses that group alternatives, or are excluded; others are part of the words."""
         opened: list[int] = []
+        num_alone = 0
         for place, mark in enumerate(self.text):
-            if mark in OPEN and (opened or self._is_bound(place)):
+            if mark in OPEN:
                 opened.append(place)
             elif mark in CLOSE and opened:
                 start = opened.pop()
                 if self._is_bound(start) and self._ends_at(place + 1) and self._joins(start, place):
                     yield start, place
-        if opened and _IS_OR.search(self.text):
+            elif mark in CLOSE:
+                num_alone += 1
+        if (opened or num_alone) and any(tokens(self.text)):
             self.hints.append(Hint("unbalanced_parenthesis"))
 
     def _joins(self, start: int, end: int) -> bool:
@@ -100,7 +111,9 @@ class Lexer:
         if mark.isspace():
             return Token("nothing", "", place, place + 1)
         if mark in BARS:
-            return Token("or", mark, place, place + 1)
+            # Programmers write two.
+            end = place + 1 + (self.text[place + 1 : place + 2] in (*BARS,))
+            return Token("or", self.text[place:end], place, end)
         if place in self._pairs:
             return Token("open", "", place, place + 1)
         if place in self._closing:
@@ -120,7 +133,7 @@ class Lexer:
         if end - place > 1 or self.text[place] in DASHES:
             term = self._term(place, end, excluded=False)
             piece = self.text[end : term.end]
-            if end - place == 1 and any(tokens(piece)):
+            if any(tokens(piece)):
                 instead = f"{self.text[:place]}-{piece}{self.text[term.end :]}"
                 self.hints.append(Hint("dash_before_word", self.text[place : term.end], instead))
             return term
@@ -135,20 +148,35 @@ class Lexer:
         """A phrase, a field with its value, or a word; `start` is the place of its minus, if it has one."""
         if (phrase := self._phrase(place)) is not None:
             inside, end = phrase
-            return Token("phrase", inside, start, end, excluded)
-        if field := _FIELD.match(self.text, place):
-            if (phrase := self._phrase(field.end())) is not None:
-                return Token("word", phrase[0], start, phrase[1], excluded, field[1], is_exact=True)
-            end = self._end_of_word(field.end())
-            if value := self.text[field.end() : end]:
-                return Token("word", value, start, end, excluded, field[1])
+            return Token("phrase" if any(tokens(inside)) else "nothing", inside, start, end, excluded)
+        if (field := _FIELD.match(self.text, place)) and (token := self._field(field, start, excluded)):
+            return token
         end = max(self._end_of_word(place), place + 1)
         word = self.text[place:end]
         if word == "OR" and not excluded:
             return Token("or", word, start, end)
-        if word == "AND" and not excluded:
+        if word in ("AND", "&&") and not excluded:
             return Token("and", word, start, end)
+        if _STRAY_CLOSER.search(word):
+            self._say_unbalanced(f'"{self.text[:end].rstrip(word[-1])}"{self.text[end:]}')
         return Token("word", word, start, end, excluded)
+
+    def _field(self, field: re.Match[str], start: int, excluded: bool) -> Token | None:
+        """A field with its value; None if there is no value."""
+        name, place = field[1], field.end()
+        if (phrase := self._phrase(place)) is not None and any(tokens(phrase[0])):
+            return Token("word", phrase[0], start, phrase[1], excluded, name, is_exact=True)
+        years = _SPACED_YEARS.match(self.text, place) if field_of(name) == "year" else None
+        if years and period_of(years[0]):
+            return Token("word", years[0].strip(), start, years.end(), excluded, name)
+        end = self._end_of_word(place)
+        # A quotation mark without a partner is ignored.
+        value = self.text[place:end].lstrip("".join(CLOSERS)) or self.text[place:end]
+        is_empty = not any(tokens(self.text[place:]))
+        # Of marks alone, a year says that they are no year.
+        if is_empty and field_of(name) and not (value and field_of(name) == "year"):
+            self.hints.append(Hint("field_without_value", field[0]))
+        return Token("word", value, start, end, excluded, name) if value else None
 
     def _phrase(self, place: int) -> tuple[str, int] | None:
         """The text between the quotation marks that open here, and its end; None if none do."""
@@ -157,10 +185,14 @@ class Lexer:
             return None
         end = next((n for n in range(place + 1, len(self.text)) if self.text[n] in closers), None)
         if end is None:
-            self.hints.append(Hint("unbalanced_quote"))
+            if any(tokens(self.text[place:])):
+                self._say_unbalanced(f"{self.text}{closers[0]}")
             return None
-        inside = self.text[place + 1 : end].strip()
-        return (inside, end + 1) if any(tokens(inside)) else None
+        return self.text[place + 1 : end].strip(), end + 1
+
+    def _say_unbalanced(self, instead: str) -> None:
+        if all(hint.code != "unbalanced_quote" for hint in self.hints):
+            self.hints.append(Hint("unbalanced_quote", instead=instead))
 
     def _end_of_word(self, place: int) -> int:
         """The end of a word; a parenthesis that opens within it, as in `25F23(LION)`, is part of it."""

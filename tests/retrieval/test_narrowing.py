@@ -16,6 +16,9 @@ from retrieval.questions import Filters, Query
 from .changing import add, store_of
 from .conftest import samples_of
 
+# The first and last year of records 0 to 119: number n is dated 1500 + n to 1510 + n, if 4 does not divide n.
+YEARS = "1501..1629"
+
 
 def title(record: Record) -> str:
     return record.captions[0].text
@@ -126,6 +129,10 @@ def test_the_answer_states_how_a_query_was_read(engine: SearchEngine) -> None:
         (Query(filters=Filters(creator="Albrecht Dürrer")), "unknown_value", ("Albrecht Dürer",)),
         (Query(filters=Filters(object_type=("print", "drawning"))), "unknown_value", ("drawing",)),
         (Query(text="colour:red"), "unknown_field", ()),
+        (Query(text="year:-500"), "no_date", (YEARS,)),
+        (Query(filters=Filters(earliest=1900)), "no_date", (YEARS,)),
+        # A small vocabulary is named as a whole.
+        (Query(text="language:xx"), "unknown_value", ("de", "de-AT", "en")),
     ],
 )
 def test_parts_without_effect_are_reported(
@@ -134,6 +141,19 @@ def test_parts_without_effect_are_reported(
     (hint,) = engine.search(query).hints
     assert (hint.code, hint.values) == (code, values)
     assert hint.what in hint.text
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("circle creator:Dürrer vase", 'circle creator:"Albrecht Dürer" vase'),
+        ('-künstler:"Albrecht Dürrer"', '-creator:"Albrecht Dürer"'),
+        ("circle year:1..2", f"circle year:{YEARS}"),
+    ],
+)
+def test_the_text_with_the_nearest_value_is_proposed(engine: SearchEngine, text: str, instead: str) -> None:
+    (hint,) = engine.search(Query(text=text)).hints
+    assert hint.instead == instead
 
 
 def test_values_that_only_a_hidden_institution_has_are_not_named(

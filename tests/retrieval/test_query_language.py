@@ -47,6 +47,13 @@ def short(part: Part) -> str:
         ("Künstler:Merian", ["creator=Merian"]),
         ("ort:Basel année:1705", ["place=Basel", "year=1705"]),
         ("notation:25G41(ROSE) vase", ["notation=25G41(ROSE)", "w(vase)"]),
+        ("year:1480 .. 1500 vase", ["year=1480 .. 1500", "w(vase)"]),
+        ("year:1480 - 1500", ["year=1480 - 1500"]),
+        ("year:.. 1500", ["year=.. 1500"]),
+        ("year:1480 -1500", ["year=1480", "-w(1500)"]),
+        ('creator:"Merian', ["creator=Merian"]),
+        ("rose || lily", ["[w(rose) | w(lily)]"]),
+        ("rose && lily", ["w(rose && lily)"]),
         # Quotation marks of other languages.
         ("« deux roses »", ["p(deux roses)"]),
         ("„zwei Rosen“", ["p(zwei Rosen)"]),
@@ -73,21 +80,49 @@ def test_a_text_is_read_as_people_mean_it(text: str, parts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "instead"),
     [
-        ('"two roses', "unbalanced_quote", ""),
+        ('"two roses', "unbalanced_quote", '"two roses"'),
+        ("„two roses", "unbalanced_quote", "„two roses“"),
+        ('two roses"', "unbalanced_quote", '"two roses"'),
+        ('creator:"Maria Merian', "unbalanced_quote", 'creator:"Maria Merian"'),
         ("(rose OR lily", "unbalanced_parenthesis", ""),
+        ("(rose", "unbalanced_parenthesis", ""),
+        ("rose)", "unbalanced_parenthesis", ""),
+        ("rose -()", "lone_minus", ""),
+        ("--rose", "dash_before_word", "-rose"),
         ("rose - lily", "lone_minus", ""),
         ("rose –lily", "dash_before_word", "rose -lily"),
         ("colour:red", "unknown_field", ""),
         ("http://x", "unknown_field", ""),
         ("a:b", "unknown_field", ""),
+        ("creater:Merian", "unknown_field", "creator:Merian"),
         ("creator: Merian", "space_after_field", "creator:Merian"),
+        ("creator :Merian", "field_needs_colon", "creator:Merian"),
+        ("title = rose", "field_needs_colon", "title:rose"),
+        ("year>1500", "field_needs_colon", "year:1501.."),
+        ("jahr <= 1500", "field_needs_colon", "jahr:..1500"),
+        ("creator:", "field_without_value", ""),
+        ('creator:""', "field_without_value", ""),
+        ("year:..", "not_a_year", ""),
         ("year:soon", "not_a_year", ""),
         ("reuse:perhaps", "not_yes_or_no", ""),
         ("rose OR", "lone_or", ""),
+        ("AND rose", "lone_or", ""),
+        ("rose |", "lone_bar", ""),
         ("red rose OR white lily", "or_joins_two", "(red rose) OR (white lily)"),
         ("rose ODER lilie", "use_or", "rose OR lilie"),
+        ("rose or lily", "use_or", "rose OR lily"),
         ("rose NOT lily", "use_minus", "rose -lily"),
+        ("rose ohne Lilie", "use_minus", "rose -Lilie"),
+        ("not lily", "use_minus", "-lily"),
         ("rose AND lily", "and_left_out", ""),
+        ("rose && lily", "and_left_out", ""),
+        ("‘two roses’", "single_quotes", '"two roses"'),
+        ("rose~", "mark_does_nothing", "rose"),
+        ("rose^2 lily", "mark_does_nothing", "rose lily"),
+        ("r?se", "star_does_nothing", ""),
+        ("🌹", "no_words", ""),
+        ("*", "no_words", ""),
+        ('""', "no_words", ""),
         ("ros*", "star_does_nothing", "ros"),
         ("ros? lily", "star_does_nothing", "ros lily"),
         ("roses 15th century", "century", "roses year:1400..1499"),
@@ -96,6 +131,15 @@ def test_a_text_is_read_as_people_mean_it(text: str, parts: list[str]) -> None:
         ("im sechzehnten Jahrhundert", "century", "im jahr:1500..1599"),
         ("XVIe siècle", "century", "année:1500..1599"),
         ("dix-huitième siècle", "century", "année:1700..1799"),
+        ("rose 1480–1500", "period", "rose year:1480..1500"),
+        ("ca. 1500", "period", "year:1490..1510"),
+        ("Rosen um 1500", "period", "Rosen jahr:1490..1510"),
+        ("before 1500", "period", "year:..1499"),
+        ("nach 1500", "period", "jahr:1501.."),
+        ("depuis 1500", "period", "année:1500.."),
+        ("between 1480 and 1500", "period", "year:1480..1500"),
+        ("roses 1490s", "period", "roses year:1490..1499"),
+        ("années 1490", "period", "année:1490..1499"),
     ],
 )
 def test_what_may_have_been_meant_is_said(text: str, code: str, instead: str) -> None:
@@ -104,8 +148,23 @@ def test_what_may_have_been_meant_is_said(text: str, code: str, instead: str) ->
     assert "%" not in text_of(hint.code, hint.what, hint.field)
 
 
-def test_a_question_gets_no_hint() -> None:
-    assert parse("where is the lion?").hints == ()
+@pytest.mark.parametrize(
+    "text",
+    [
+        "where is the lion?",
+        "Gules, a rose or between two lilies or",
+        'a 12" disc',
+        "l'aigle d'or",
+        "the lion's den",
+        "Merian (1647-1717)",
+        "Flowers: a study",
+        "🌹 rose",
+        "after Merian",
+        "1500",
+    ],
+)
+def test_an_ordinary_text_gets_no_hint(text: str) -> None:
+    assert parse(text).hints == ()
 
 
 def test_the_nearest_field_is_named() -> None:

@@ -27,6 +27,7 @@ SAME = [
     ("Jørgen", "jorgen"), ("Łódź", "lodz"), ("Ἀλέξανδρος", "Αλέξανδρος"), ("שָׁלוֹם", "שלום"),
     ("Buch\u00admalerei", "Buchmalerei"), ("ｌｉｏｎ", "lion"), ("ISTANBUL", "ıstanbul"), ("İzmir", "izmir"),
     ("Ærø", "aero"), ("ﬁgure", "figure"),
+    ("١٥٠٠", "1500"), ("۱۵۰۰", "1500"), ("१५००", "1500"), ("１５００", "1500"),
 ]  # fmt: skip
 
 

@@ -52,6 +52,7 @@ def environment(language: str) -> Environment:
         language_name=translation.language_name,
         quote=quote,
         translated=translated,
+        quoted=translation.quoted,
         person=display_name,
     )
     made.globals.update(

@@ -7,6 +7,7 @@ are read at start, so a translator's file works without being compiled.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,6 +52,11 @@ class Translation:
         except (UnknownLocaleError, ValueError):
             return tag
         return name[0].upper() + name[1:] if name else tag
+
+    def quoted(self, texts: str | Iterable[str]) -> str:
+        """A text, or several with commas, in the quotation marks of this language."""
+        marks = str(self.catalogue.gettext("“%(text)s”"))
+        return ", ".join(marks % {"text": text} for text in ([texts] if isinstance(texts, str) else texts))
 
     def own_name(self) -> str:
         """The name of the language in that language."""

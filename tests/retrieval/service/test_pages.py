@@ -328,3 +328,29 @@ def test_a_misspelt_word_is_said_to_be_searched_as_another(client: TestClient) -
 def test_a_misspelt_word_is_text_whatever_it_holds(client: TestClient) -> None:
     page = client.get("/search", params={"q": 'rampent"><script>alert(1)</script>'}).text
     assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "said", "address"),
+    [
+        ("q=(lion", "A parenthesis has no partner", None),
+        ("q=--lion", "A hyphen excludes it:", "q=-lion"),
+        ("q=creator:Aulnoi+lion", "Did you mean", "q=creator%3A%22Perrine+Aulnoy%22+lion"),
+        ("q=language:xx", "Did you mean “de”, “en”, “fr”?", None),
+        ("q=lion&language=xx", "Did you mean", "language=de&amp;q=lion"),
+        (
+            "q=year:1900..",
+            "Nothing here is dated “1900..”. All dates here are within:",
+            "q=year%3A1350..1700",
+        ),
+        ("q=(lion&lang=de", "Eine Klammer hat kein Gegenstück", None),
+        ("q=lion+xyzzy&lang=de", "„xyzzy“", None),
+        ("q=xyzzy&lang=fr", "« xyzzy »", None),
+    ],
+)
+def test_what_was_not_understood_is_said_with_what_to_write(
+    client: TestClient, query: str, said: str, address: str | None
+) -> None:
+    page = client.get(f"/search?{'' if 'lang=' in query else 'lang=en&'}{query}").text
+    assert said in re.sub("<[^>]*>", "", page)
+    assert address is None or re.search(rf'href="/search\?[^"]*{re.escape(address)}"', page)
