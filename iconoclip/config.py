@@ -41,7 +41,12 @@ class Config(BaseModel):
 
     # The help of a verb never validates: the validators are built when the first values are.
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, protected_namespaces=(), defer_build=True
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        protected_namespaces=(),
+        defer_build=True,
+        allow_inf_nan=False,
     )
     renamed: ClassVar[dict[str, str]] = {}
 
@@ -94,11 +99,19 @@ def is_positional(model: type[BaseModel], name: str) -> bool:
     return isinstance(extra, dict) and bool(extra.get("positional"))
 
 
+# As many verbs, fields or sites as a screen shows.
+MAX_SHOWN = 40
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
-    """A "did you mean" clause for a misspelt word: the nearest known one, or all of them when few."""
+    """A "did you mean" clause for a misspelt word: the nearest known one, or all of them when few. Of many,
+    none is shown if none is near.
+    """
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"
+    if len(known) > MAX_SHOWN:
+        return f"none of the {len(known)} names that are known here is similar;"
     return f"known here: {', '.join(sorted(known))}"
 
 

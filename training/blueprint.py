@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_mod
 from torch import nn
 
 from iconoclip.config import nearest, shipped_config
-from iconoclip.errors import BadInput, ConfigError, DamagedData, MissingRequirement
+from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, MissingRequirement
 from iconoclip.model_files import recognise
 from iconoclip.model_files.folders import NO_CODE, weights_in
 from training.model_files import CONFIG_NAME, TOWERS
@@ -119,12 +120,7 @@ def _of_architecture(name: str, pretrained: str | None) -> Blueprint | None:
     known = open_clip.list_models()
     cleaned = name.replace("/", "-")
     if cleaned not in known:
-        raise ConfigError(
-            f"no model is called '{name}'",
-            where="model",
-            remedy=f"{nearest(name, [*known, *_shipped_names()])} `local-dir:PATH`, `hf-hub:ID` and a .json "
-            "file work too",
-        )
+        raise _unknown(name, [*known, *_shipped_names()])
     if not pretrained or pretrained.replace("-", "_") in list_pretrained_tags_by_model(cleaned):
         return None
     if not Path(pretrained).exists():
@@ -140,6 +136,19 @@ def _of_architecture(name: str, pretrained: str | None) -> Blueprint | None:
         lambda: open_clip.get_tokenizer(cleaned),
         _preprocessing(cleaned),
         _loader(Path(pretrained), open_clip.get_model_config(cleaned)),
+    )
+
+
+def _unknown(name: str, known: list[str]) -> IconoclipError:
+    if re.match(r"\w+:/", name) or Path(name).is_absolute() or name.startswith(("./", "../", "~")):
+        return recognise(name).error(name)
+    remedy = nearest(name, known)
+    if name.count("/") == 1 and "did you mean" not in remedy:
+        remedy = f"give a model of a hub as `hf-hub:{name}`;"
+    return ConfigError(
+        f"no model is called '{name}'",
+        where="model",
+        remedy=f"{remedy} `local-dir:PATH`, `hf-hub:ID` and a .json file work too",
     )
 
 

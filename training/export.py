@@ -56,14 +56,24 @@ def export(config: ExportConfig) -> int:
     elif config.pretrained or _may_be_model(run.folder):
         convert(config)
     else:
-        remedy = "`iconoclip train` makes one; a model to convert is a folder with its config and weights"
-        raise MissingRequirement("no run here", where=run.folder, remedy=remedy)
+        raise _neither_run_nor_model(run.folder)
     if config.push:
         from training.push import push
 
         address = push(config.out, config.push, is_public=config.public)
         print(f"pushed: {address}", file=sys.stderr)
     return 0
+
+
+def _neither_run_nor_model(path: Path) -> MissingRequirement:
+    if path.exists():
+        remedy = "`iconoclip train` makes one; a model to convert is a folder with its config and weights"
+        return MissingRequirement("no run here, and no model to convert", where=path, remedy=remedy)
+    remedy = (
+        "check the path; a model of open_clip is given with its weights (`ViT-B-32:laion2b_s34b_b79k`), one "
+        f"of a hub as `hf-hub:{path if len(path.parts) == 2 else 'ID'}`"
+    )
+    return MissingRequirement("no run here: there is no such folder", where=path, remedy=remedy)
 
 
 def _may_be_model(path: Path) -> bool:

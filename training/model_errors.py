@@ -51,6 +51,12 @@ def explained(name: str, message: str) -> BadInput | MissingRequirement:
         for found in re.findall(rf'{kind} key\(s\) in state_dict: ((?:"[^"]+"(?:, )?)+)', message):
             layers += [f"{layer} ({kind.lower()})" for layer in re.findall(r'"([^"]+)"', found)]
     if layers:
+        if any(layer.startswith("text_decoder.") and "(unexpected)" in layer for layer in layers):
+            return BadInput(
+                "the weights do not fit the model: they are those of a CoCa model, which has a text decoder",
+                where=name,
+                remedy="give coca_ViT-B-32 or coca_ViT-L-14 as the model's name",
+            )
         shown = ", ".join(layers[:6]) + (f" and {len(layers) - 6} more" if len(layers) > 6 else "")
         return BadInput(
             f"the weights do not fit the model: {shown}",

@@ -46,6 +46,12 @@ FIRST_BYTES = (
         "run `git annex get` in its folder",
     ),
     Row(
+        rb"# xet version",
+        "damaged",
+        "a Git Xet pointer, a few lines that stand for the file",
+        "run `git xet install` and `git lfs pull` in its folder, or download it with `hf download`",
+    ),
+    Row(
         rb"(?i)(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?(<!doctype html|<html|<head|<body)",
         "damaged",
         "an HTML page, such as the page of a login or of an error",
@@ -75,6 +81,8 @@ FIRST_BYTES = (
     Row(rb"%PDF-", "foreign", "a PDF document", PYTORCH),
     Row(rb"PAR1|ARROW1|SQLite format", "foreign", "a table", PYTORCH),
     Row(rb"\x7fELF|MZ", "foreign", "a program", PYTORCH),
+    # Programs that download in parts first write zeros over the whole length.
+    Row(rb"\x00{512}", "damaged", "a file that begins with zeros, as a download that did not end", AGAIN),
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from iconoclip.model_files.first_bytes import NUM_BYTES, by_first_bytes
 from iconoclip.model_files.found import Found
 
 OPEN_CLIP_CONFIG, TRANSFORMERS_CONFIG = "open_clip_config.json", "config.json"
@@ -32,7 +33,16 @@ WEIGHTS = (
 CONVERTED = ("clip", "siglip", "altclip", "chinese_clip")
 """values of `model_type` in transformers that training reads"""
 FAMILIES = "CLIP, SigLIP, AltCLIP and Chinese-CLIP are read"
-OTHER_WEIGHTS = {"flax_model.msgpack": "Flax", "tf_model.h5": "TensorFlow", "model.onnx": "ONNX"}
+OTHER_WEIGHTS = {
+    "flax_model.msgpack": "Flax",
+    "tf_model.h5": "TensorFlow",
+    "model.onnx": "ONNX",
+    "onnx/*.onnx": "ONNX",
+    "*.gguf": "llama.cpp (GGUF)",
+}
+# Part 1 of 2 and so on, as transformers and open_clip name them.
+PIECES = "*-0*-of-0*.*"
+QUANTISED_REMEDY = "give the model from before, in float32, float16 or bfloat16"
 
 
 class Row(NamedTuple):
@@ -64,7 +74,7 @@ FOLDERS = (
     Row(r"\.metadata|.*\.distcp", "a checkpoint of torch.distributed, in pieces",
         "join it: `python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER X.pt`, give X.pt"),
     Row(r"zero_to_fp32\.py|mp_rank_\d+_model_states\.pt", "a checkpoint of DeepSpeed, in pieces",
-        "join it with the zero_to_fp32.py in the folder, and give the file"),
+        "join it with the zero_to_fp32.py in this folder or the one above, and give the file"),
     Row(r"epoch_\w+\.pt", "a folder of checkpoints of open_clip's training",
         "give its architecture as the model's name, and one of the files as `pretrained`"),
     Row(r"saved_model\.pb", "a TensorFlow model", "give its PyTorch weights"),
@@ -75,6 +85,8 @@ FOLDERS = (
 WITHOUT_A_CONFIG = (
     Row(r"latest|global_step\d+", "a folder of checkpoints of DeepSpeed",
         "join one with the zero_to_fp32.py that DeepSpeed writes into it, and give the file"),
+    Row(r"params\.txt|tensorboard|out\.log", "a run of open_clip's training",
+        "give its architecture as the model's name, and a file of its checkpoints/ as `pretrained`"),
     Row(r"random_states_\d+\.pkl|trainer_state\.json", "a checkpoint of accelerate or of a Trainer",
         "give its architecture as the model's name, and its file of weights as `pretrained`"),
 )  # fmt: skip
@@ -83,6 +95,8 @@ WITHOUT_A_CONFIG = (
 def of_folder(folder: Path) -> Found:
     """What a folder is, and whether training reads it."""
     names = sorted(path.name for path in folder.iterdir())
+    if (damaged := _small_pointer(folder)) is not None:
+        return damaged
     if OPEN_CLIP_CONFIG in names:
         return _with_weights(folder, Found("open_clip folder", "a model directory"))
     if (found := _of_rows(FOLDERS, names)) is not None:
@@ -91,6 +105,9 @@ def of_folder(folder: Path) -> Found:
         return _of_transformers(folder)
     if (found := _of_rows(WITHOUT_A_CONFIG, names)) is not None:
         return found
+    if others := _other_weights(folder):
+        what = f"a folder of weights for {others} alone"
+        return Found("foreign", what, "give the folder with the PyTorch weights they were made from")
     return Found(
         "absent",
         f"no model directory here: neither {OPEN_CLIP_CONFIG} nor {TRANSFORMERS_CONFIG}",
@@ -102,6 +119,21 @@ def _of_rows(rows: Iterable[Row], names: list[str]) -> Found | None:
     for row in rows:
         if any(re.fullmatch(row.pattern, name) for name in names):
             return Found("foreign", row.what, row.remedy)
+    return None
+
+
+def _small_pointer(folder: Path) -> Found | None:
+    """The refusal of a folder where a config or a tokenizer is what stands for the file: a pointer, or a
+    page. Nothing else would say so: its reader reports JSON that is damaged.
+    """
+    for path in sorted(one for ending in ("json", "txt", "model") for one in folder.glob(f"*.{ending}")):
+        # The index of sharded weights has its own message, when it is read.
+        if path.name.endswith(".index.json") or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            found = by_first_bytes(file.read(NUM_BYTES))
+        if found is not None and found.kind == "damaged" and "pointer" in found.what:
+            return Found("damaged", f"a folder whose {path.name} is {found.what}", found.remedy)
     return None
 
 
@@ -138,6 +170,12 @@ def _of_transformers(folder: Path) -> Found:
     if kind == "siglip2":
         remedy = "give a SigLIP 2 of fixed resolution, such as google/siglip2-base-patch16-256"
         return Found("foreign", "a SigLIP 2 of variable resolution (NaFlex)", remedy)
+    if isinstance(how := config.get("quantization_config"), dict):
+        method = str(how.get("quant_method") or "").strip() or "another program"
+        return Found("foreign", f"a transformers {kind} model quantised by {method}", QUANTISED_REMEDY)
+    if kind.removesuffix("_text_model").removesuffix("_vision_model") in CONVERTED and kind not in CONVERTED:
+        remedy = "give the folder of the whole model, whose config.json has text_config and vision_config"
+        return Found("foreign", f"one tower of a transformers model ({kind})", remedy)
     if kind not in CONVERTED:
         what = (
             f"a transformers model of the type {kind}"
@@ -154,7 +192,18 @@ def _of_transformers(folder: Path) -> Found:
 def _with_weights(folder: Path, found: Found) -> Found:
     if weights_in(folder):
         return found
-    others = [label for name, label in OTHER_WEIGHTS.items() if (folder / name).is_file()]
-    only = f"; only those for {' and '.join(others)}" if others else ""
+    if any(folder.glob(PIECES)):
+        what = "the model directory holds parts of its weights, and no index of them"
+        return Found(
+            "absent", what, "copy the file that ends in .index.json too, and all parts that it names"
+        )
+    others = _other_weights(folder)
+    only = f"; only those for {others}" if others else ""
     remedy = "copy its model.safetensors, open_clip_model.safetensors or open_clip_pytorch_model.bin too"
     return Found("absent", f"the model directory holds no weights for PyTorch{only}", remedy)
+
+
+def _other_weights(folder: Path) -> str:
+    """The programs, in words, for which a folder holds weights that are not read; empty if there are none."""
+    labels = (label for pattern, label in OTHER_WEIGHTS.items() if any(folder.glob(pattern)))
+    return " and ".join(dict.fromkeys(labels))

@@ -49,6 +49,11 @@ NAMES = (
         (r"^(ds_version|ds_config|zero_stage)$",),
     ),
     Row(
+        "a model whose weights were quantised, as by bitsandbytes, GPTQ or torch",
+        "give the model from before, in float32, float16 or bfloat16",
+        (r"\.(quant_map|quant_state\.\w+|SCB|qweight|qzeros|_packed_params\.\w+|weight_packed|weight_scale)$",),
+    ),
+    Row(
         "the state of an optimizer",
         "give the file of weights that was saved with it",
         (r"^param_groups$",),

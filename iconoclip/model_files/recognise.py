@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -32,6 +33,11 @@ def recognise(path: str | Path) -> Found:
     """
     path = Path(path)
     if not path.exists():
+        if path.is_symlink():
+            remedy = "copy the files that the links lead to as well (`cp -rL`), or download them again"
+            return Found("absent", "a link to a file that is not here", remedy)
+        if re.match(r"\w+:/", str(path)):
+            return Found("absent", "a file at an address is not read", "download it, and give its path")
         return Found("absent", "no such file", "check the path")
     try:
         return of_folder(path) if path.is_dir() else _of_file(path)

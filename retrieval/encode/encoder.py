@@ -253,10 +253,10 @@ def _load(directory: ModelDirectory, device: torch.device) -> tuple[Any, Tokeniz
         ) from error
     # The exceptions that open_clip and torch raise for foreign configs and weights have no common base class.
     except Exception as error:
-        found = recognise(directory.weights_path)
-        reason = f"its weights are {found.what}" if not found.is_readable else str(error)[:300]
+        if not (found := recognise(directory.weights_path)).is_readable:
+            raise found.error(directory.weights_path) from error
         raise DamagedData(
-            f"open_clip cannot load this model: {reason}",
+            f"open_clip cannot load this model: {str(error)[:300]}",
             where=directory.folder,
             remedy="export the model again",
         ) from error

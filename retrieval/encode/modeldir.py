@@ -97,6 +97,9 @@ class ModelDirectory:
         """Why the folder is not a model directory that retrieval reads, and what to do."""
         convert = f"convert it: `iconoclip export {self.folder} --out MODEL`, and give MODEL"
         found = recognise(self.folder)
+        if not self.folder.exists():
+            remedy = "check the path; a model of others becomes a model directory by `iconoclip export`"
+            return MissingRequirement("no such model directory", where=self.folder, remedy=remedy)
         if found.kind == "transformers folder" or weights is not None:
             what = found.what if weights is None else f"a model directory with its weights in {weights.name}"
             return BadInput(
@@ -119,7 +122,10 @@ class ModelDirectory:
         try:
             config = json.loads(self.config_path.read_bytes())
         except (ValueError, RecursionError) as error:
-            raise self._damaged("not JSON") from error
+            found = recognise(self.folder)
+            raise (
+                found.error(self.folder) if found.kind == "damaged" else self._damaged("not JSON")
+            ) from error
         model_cfg = config.get("model_cfg") if isinstance(config, dict) else None
         dimension = model_cfg.get("embed_dim") if isinstance(model_cfg, dict) else None
         if not isinstance(dimension, int) or not 0 < dimension <= 65_536:

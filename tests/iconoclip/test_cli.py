@@ -269,6 +269,7 @@ def test_words_reach_the_fields_they_belong_to(line: str, wanted: dict[str, obje
         ("A --rates.lr 3", "--rates.lr is now called --rates.learning_rate"),
         ("A --rates '{lr: 3}'", "'rates.lr' is now called 'rates.learning_rate'"),
         ("A --rates.learning_rate abc", "rates.learning_rate: 'abc' is not a number"),
+        ("A --rates.learning_rate inf", "rates.learning_rate: 'inf' is not a finite number"),
         ("A --rates.learning_rate 0", "rates.learning_rate: '0' is too small: more than 0"),
         ("A --weights.workers 1.5", "weights.workers: '1.5' is not a whole number"),
         ("A --device gpu", "device: 'gpu' is not one of auto, cpu"),

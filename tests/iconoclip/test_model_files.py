@@ -81,6 +81,8 @@ FILES = (
     (gzip.compress(b"weights"), "an archive", "unpack it"),
     (b"a/model.pt".ljust(257, b"\0") + b"ustar\x0000" + bytes(248), "a tar archive", "unpack it"),
     (b"\x89PNG\r\n\x1a\n" + bytes(64), "a picture", "PyTorch weights"),
+    (b"# xet version 0\nfilesize = 12\nhash = 'aa'\n", "a Git Xet pointer", "hf download"),
+    (bytes(5000), "a file that begins with zeros", "download it again"),
     (b"\x00\x01\x02\x03 of no kind", "a file of an unknown kind", "download it again"),
     (zipped(README=b"hello"), "a zip archive", "unpack it"),
     (
@@ -104,6 +106,9 @@ FILES = (
         "a Lightning checkpoint",
         "model.state_dict()",
     ),
+    (safetensors([*CLIP_NAMES, "visual.proj.SCB"]), "weights were quantised", "float32"),
+    (safetensors([*CLIP_NAMES, "visual.proj.quant_state.bitsandbytes__nf4"]), "quantised", "float32"),
+    (saved(state(*CLIP_NAMES, "visual.fc._packed_params.dtype")), "weights were quantised", "float32"),
     (saved({"state": {}, "param_groups": []}), "the state of an optimizer", "saved with it"),
     (
         safetensors(["base_model.model.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight"]),
@@ -193,8 +198,12 @@ def test_a_file_is_named_with_the_one_thing_to_do(tmp_path: Path) -> None:
             wrong.append((kind, found))
     assert not wrong
     assert recognise(tmp_path / "nothing").kind == "absent"
+    # As a copy of a folder of the Hugging Face cache without the files that its links lead to.
+    (tmp_path / "link").symlink_to("../blobs/00")
+    assert "a link to a file that is not here" in recognise(tmp_path / "link").what
 
 
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
 FOLDERS = (
     # A file in the folder and its JSON, what the folder is called, and a word of what to do.
     ({"adapter_config.json": {}, "adapter_model.safetensors": {}}, "a PEFT adapter", "merge_and_unload"),
@@ -206,6 +215,42 @@ FOLDERS = (
     ({"latest": "global_step10", "global_step10": {}}, "checkpoints of DeepSpeed", "zero_to_fp32.py"),
     ({"model.safetensors": {}, "random_states_0.pkl": {}}, "a checkpoint of accelerate", "pretrained"),
     ({"config.json": {"model_type": "clip"}, "trainer_state.json": {}}, "one tower", "vision_config"),
+    ({"params.txt": {}, "checkpoints": {}}, "a run of open_clip's training", "checkpoints/"),
+    (
+        {"open_clip_config.json": LFS, "model.safetensors": {}},
+        "config.json is a Git LFS",
+        "git lfs pull",
+    ),
+    (
+        {
+            "config.json": {"model_type": "clip", "text_config": {}},
+            "model.safetensors": {},
+            "vocab.json": LFS,
+        },
+        "vocab.json is a Git LFS pointer",
+        "git lfs pull",
+    ),
+    (
+        {"config.json": {"model_type": "siglip_text_model"}},
+        "one tower of a transformers model",
+        "vision_config",
+    ),
+    (
+        {"config.json": {"model_type": "clip", "quantization_config": {"quant_method": "gptq"}}},
+        "clip model quantised by gptq",
+        "float32",
+    ),
+    ({"model-Q4.gguf": {}}, "weights for llama.cpp (GGUF) alone", "PyTorch weights"),
+    ({"open_clip_config.json": {}, "onnx": {"model.onnx": {}}}, "only those for ONNX", "open_clip_model"),
+    (
+        {
+            "open_clip_config.json": {},
+            "open_clip_model-00001-of-00002.safetensors": {},
+            "x-00002-of-00002.bin": {},
+        },
+        "parts of its weights, and no index",
+        ".index.json",
+    ),
     ({"epoch_12.pt": {}}, "checkpoints of open_clip's training", "pretrained"),
     ({"snapshots": {}, "refs": {}}, "the Hugging Face cache", "snapshots/"),
     ({"config.json": {"model_type": "blip"}}, "a transformers model of the type blip", "Chinese-CLIP"),
@@ -225,6 +270,10 @@ def test_a_folder_is_named_with_the_one_thing_to_do(tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
         for name, content in files.items():
+            if name == "onnx":
+                (folder / name).mkdir()
+                (folder / name / "model.onnx").touch()
+                continue
             (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
         found = recognise(folder)
         if what not in found.what or remedy not in found.remedy or found.is_readable:

@@ -57,3 +57,6 @@ def test_weights_of_another_architecture_are_refused(small_model: Path, tmp_path
     path = archive(tmp_path / "other.npz", header((3,)) + bytes(12))
     with pytest.raises(BadInput, match="do not fit this model"):
         load_file_into(load_model(str(small_model)).model, path, quick_gelu=False)
+    clip = archive(tmp_path / "siglip.npz", header((3,)) + bytes(12))
+    with pytest.raises(BadInput, match="do not say their architecture"):
+        load_model(str(clip))

@@ -91,6 +91,11 @@ def test_open_clips_own_checkpoints_of_any_age(plain: tuple[Path, LoadedModel], 
         {"model_ema": {f"module.{name}": one for name, one in state.items()}, "epoch": 1},
         {f"base_model.model.{name}": one for name, one in state.items()},
         {f"ema_model.module.{name}": one for name, one in state.items()},
+        {"state_dict_ema": state, "epoch": 3},
+        # torch's AveragedModel, and ema_pytorch: they count next to the weights.
+        {f"module.{name}": one for name, one in state.items()} | {"n_averaged": torch.tensor(5)},
+        {f"ema_model.{name}": one for name, one in state.items()}
+        | {"initted": torch.tensor(True), "step": torch.tensor(9)},
         collections.OrderedDict(one_number),
     ]
     for value in kinds:
@@ -360,9 +365,44 @@ def test_a_folder_of_the_hub_in_every_layout(plain: tuple[Path, LoadedModel], tm
     assert not (tmp_path / "owned").exists()
 
 
+def test_weights_that_are_none_of_this_model_are_refused_by_their_kind(
+    plain: tuple[Path, LoadedModel], tmp_path: Path
+) -> None:
+    """Weights that torch would load without a word, or with an error of its own."""
+    path, loaded = plain
+    state, file = loaded.model.state_dict(), tmp_path / "weights.pt"
+    name = "visual.transformer.resblocks.0.mlp.c_fc.weight"
+    mobile = (
+        "image_encoder.model.patch_embed.0.rbr_conv.0.conv.weight",
+        "text_encoder.embedding_layer.weight",
+    )
+    refused: list[tuple[dict[str, Tensor], str, str]] = [
+        (state | {name: state[name].to(torch.int8)}, f"{name} holds whole numbers", "float32"),
+        (state | {name: state[name] * float("nan")}, f"not finite: {name}", "earlier checkpoint"),
+        (state | {"text_decoder.resblocks.0.ln_1.bias": torch.zeros(3)}, "of a CoCa model", "coca_ViT-B-32"),
+        (dict.fromkeys(mobile, torch.zeros(3)), "another kind of tower", "architecture"),
+    ]
+    for weights, what, remedy in refused:
+        torch.save(weights, file)
+        with pytest.raises(BadInput, match=what) as caught:
+            load_model(str(path), pretrained=str(file))
+        assert remedy in (caught.value.remedy or "")
+
+
 def test_a_missing_file_and_a_wrong_one_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingRequirement, match="no such file"):
         read_weights(tmp_path / "nothing.pt")
+    for name, kind, what, remedy in (
+        ("ViT-B32", ConfigError, "no model is called", "did you mean 'ViT-B-32'"),
+        ("google/siglip-base-patch16-224", ConfigError, "no model is called", "hf-hub:google/siglip"),
+        ("https://hub.example/a/b", MissingRequirement, "at an address", "download it"),
+        (str(tmp_path / "nothing"), MissingRequirement, "no such file", "check the path"),
+        ("quite-another-name", ConfigError, "no model is called", "hf-hub:ID"),
+    ):
+        with pytest.raises(kind, match=what) as unknown:
+            load_model(name)
+        assert remedy in (unknown.value.remedy or "")
+        assert len(unknown.value.remedy or "") < 200
     (tmp_path / "login.pt").write_text("<!DOCTYPE html><html>")
     (tmp_path / "zero" / "global_step10").mkdir(parents=True)
     with pytest.raises(BadInput, match="a folder of checkpoints of DeepSpeed") as caught:

@@ -13,6 +13,8 @@ from training.weights.read import State
 # change no weight. `module.` of DataParallel is one only at the start.
 WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module.")
 OUTER = ("module.", "model.", "clip_model.", "clip.", "base_model.", "model_ema.", "ema_model.", "ema.")
+# Of torch's AveragedModel, and of ema_pytorch.
+COUNTERS = {"n_averaged", "initted", "step"}
 # What models of other versions store and compute nothing with, where the present one has it not.
 LEFT_OUT = re.compile(
     r"(^|\.)(attn_mask|position_ids|token_type_ids|relative_position_index|attn_bias_idxs|num_batches_tracked)$"
@@ -33,6 +35,8 @@ OF_OPENAI = {"input_resolution", "context_length", "vocab_size"}
 
 def unwrapped(state: State) -> State:
     """The state without the prefixes of wrappers and of the object that held the model."""
+    # Averages count next to the weights, without the prefix that these have.
+    state = {name: tensor for name, tensor in state.items() if name not in COUNTERS}
     for wrapper in WRAPPERS:
         state = {name.replace(wrapper, ""): tensor for name, tensor in state.items()}
     while prefix := _outer(state):

@@ -26,7 +26,8 @@ State = dict[str, Tensor]
 MODELS = ("open_clip.", "clip.", "timm.", "torch.nn.", "torchvision.", "transformers.", "cn_clip.")
 # Where programs put the weights in a checkpoint, in the order in which they are tried.
 PLACES = (
-    "state_dict", "model_state_dict", "model", "module", "net", "params", "ema_state_dict", "model_ema",
+    "state_dict", "model_state_dict", "model", "module", "net", "params", "ema_state_dict", "state_dict_ema",
+    "model_ema",
 )  # fmt: skip
 # Programs put one checkpoint into another: the weights are in a place within a place.
 DEEPEST_PLACE = 3
@@ -50,6 +51,13 @@ def read_weights(path: str | Path) -> State:
             _read_torch(path)
         if not found.is_readable:
             raise found.error(path)
+        if found.kind == "npz":
+            raise BadInput(
+                "weights of big_vision do not say their architecture",
+                where=path,
+                remedy="give the architecture as the model's name (ViT-B-16-SigLIP), and the file as "
+                "`pretrained`",
+            )
         return _READERS[found.kind](path)
     except IconoclipError:
         raise
