@@ -35,6 +35,7 @@ from retrieval import iconography
 from retrieval.generation import postings
 from retrieval.generation.postings import Postings
 from retrieval.generation.word_forms import (
+    COMPOUNDING,
     MAX_PAIRS_OF_CHARACTER,
     MAX_TERMS_OF_KEY,
     is_one_character,
@@ -68,6 +69,8 @@ _NOT_FACTS = ("rights", "attribution", "homepage", "ignore", "thumbnail", "image
 # A misspelt word has at most this many slips: one for short words, two for long ones.
 _MAX_SLIPS, _LONG_WORD = 2, 7
 MIN_SPELLED, MAX_SPELLED = 4, 40
+# Letters of the last part of a compound, and of what is before it: shorter ones are endings of other words.
+MIN_HEAD, MIN_FIRST = 5, 3
 _ROWS = "SELECT group_concat(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ? LIMIT ?)"
 _SPELLINGS = "SELECT term, num_items FROM spellings"
 _SPELLINGS_OF_CAPTIONS = "SELECT DISTINCT term, 0 FROM variants WHERE key >= 'old:' AND key < 'old;'"
@@ -319,7 +322,25 @@ class WordIndex:
     def second_chance(self, word: str) -> tuple[str, ...]:
         """The words that an old or a phonetic spelling of this one may stand for."""
         same = modern(word)
-        return self._terms([f"old:{same}"]) or tuple(term for term in (same,) if self.has(term))
+        known = self._terms([f"old:{same}"]) or tuple(term for term in (same,) if self.has(term))
+        return known or self._compounds_of(word)
+
+    def _compounds_of(self, word: str) -> tuple[str, ...]:
+        """The compounds that end with a word which no item has alone: Muschel, Jakobsmuscheln. The last part
+        of a German, Dutch or Nordic compound says what it is.
+        """
+        if len(word) < MIN_HEAD or not word.isalpha() or self.is_old:
+            return ()
+        languages = COMPOUNDING.intersection(self._languages)
+        patterns = [key.replace(":", f":{'?' * MIN_FIRST}*", 1) for key in stem_keys(word, languages)]
+        found: set[str] = set()
+        for pattern in patterns:
+            first, last = pattern[:3], f"{pattern[:2]};"
+            rows = self._run(
+                "SELECT term FROM variants WHERE key >= ? AND key < ? AND key GLOB ?", (first, last, pattern)
+            )
+            found.update(term for (term,) in rows)
+        return tuple(sorted(found, key=lambda term: (len(term), term)))
 
     def has(self, word: str) -> bool:
         """Whether any item has exactly this word."""

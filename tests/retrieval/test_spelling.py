@@ -25,6 +25,7 @@ TITLES = {
     3: ("Ein Löwe am Brunnen", "de"),
     4: ("Портрет художника", "ru"), 5: ("Ἀλέξανδρος ὁ Μέγας", "el"), 6: ("冨嶽三十六景神奈川沖浪裏", "ja"),
     7: ("two lions rampant", "en"), 8: ("Portraits of the Kupfer family", "en"),
+    9: ("drei Jakobsmuscheln", "de"), 10: ("a greyhound", "en"), 11: ("riddarsköldar", "sv"),
 }  # fmt: skip
 MAKERS = {1: "Albrecht Dürer", 2: "Grünenberg, Konrad"}
 # What is typed, and the word of the records that it stands for.
@@ -34,6 +35,8 @@ CORRECTED = [
     ("Albrehct", "Albrecht"), ("Gruenenberg", "Grünenberg"),
     ("Портред", "Портрет"), ("Αλεξανδρως", "Ἀλέξανδρος"),
     ("Nuernberg", "Nürnberg"), ("ｒａｍｐｅｎｔ", "rampant"),
+    # The last part of a compound, in languages that have such compounds.
+    ("Muschel", "Jakobsmuscheln"), ("Muscheln", "Jakobsmuscheln"), ("sköld", "riddarsköldar"),
     ("Lo\N{COMBINING DIAERESIS}ve", "Löwe"), ("ram\N{SOFT HYPHEN}pent", "rampant"),
 ]  # fmt: skip
 
@@ -85,6 +88,14 @@ def test_it_states_what_was_searched_instead(engine: SearchEngine, typed: str, m
     assert {hit.key for hit in found} == {
         hit.key for hit in engine.search(Query(text=meant, mode="keyword")).hits
     }
+
+
+@pytest.mark.parametrize("typed", ["hound", "kobsmuscheln", "köld"])
+def test_an_ending_that_is_no_last_part_finds_nothing(engine: SearchEngine, typed: str) -> None:
+    """An English word, one before which two letters are no word, and one of four letters."""
+    spelling = told(engine, typed)
+    assert spelling is not None
+    assert spelling.corrections == ()
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "keyword"])
