@@ -1,7 +1,8 @@
 """Lists of WebDataset tars as people name them: paths, folders, addresses, and brace lists such as
 `laion-{00000..00041}.tar`.
 
-Commands in place of addresses (`pipe:`) are never run, and chained addresses are not read.
+Patterns with `*` are those of files of this machine. Commands in place of addresses (`pipe:`) are never run,
+and chained addresses are not read.
 """
 
 from __future__ import annotations
@@ -45,7 +46,14 @@ def tars_in(word: str) -> list[str]:
     _refuse(word)
     if is_folder(word):
         return [str(path) for path in sorted(Path(word).glob("*.tar"))]
-    if "{" not in word or _exists(word):
+    if _exists(word):
+        return [word]
+    return [path for one in _listed(word) for path in _matching(one)]
+
+
+def _listed(word: str) -> list[str]:
+    """The names of a brace list; a word without one as it is."""
+    if "{" not in word:
         return [word]
     # Imported here: few commands read a list.
     from braceexpand import braceexpand
@@ -59,6 +67,17 @@ def tars_in(word: str) -> list[str]:
         return list(braceexpand(word))
     except ValueError as error:
         raise ConfigError(f"not a list of tars: {error}", where=word, remedy="close each brace") from error
+
+
+def _matching(word: str) -> list[str]:
+    """The files that a pattern matches, in order; a word that is none as it is."""
+    if "*" not in word or "://" in word:
+        return [word]
+    path = Path(word)
+    found = sorted(str(one) for one in Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    if not found:
+        raise ConfigError("no file matches this pattern", where=word, remedy="check the path")
+    return found
 
 
 def is_folder(word: str) -> bool:
@@ -114,6 +133,12 @@ def _refuse(word: str) -> None:
             "commands and chained addresses are not read",
             where=word,
             remedy="name a file, or an http, https or s3 address",
+        )
+    if word.startswith("file:"):
+        raise ConfigError(
+            "files of this machine are named by their paths",
+            where=word,
+            remedy=f"name {urlsplit(word).path or 'the path'}",
         )
     if _PACKED.search(path_of(word)) and not is_folder(word):
         raise ConfigError(

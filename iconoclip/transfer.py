@@ -35,6 +35,10 @@ STATE: Final = ("size", "ETag", "etag", "Last-Modified", "LastModified", "mtime"
 BUGS: Final = (TypeError, AttributeError, NameError, LookupError, NotImplementedError)
 
 
+# A connection that is refused and a name without an address are errors of the system too, not of a file.
+MISSING: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError, KeyError)
+
+
 class CutShort(Exception):
     """The file that arrived is truncated."""
 
@@ -234,7 +238,7 @@ def _is_missing(error: BaseException) -> bool:
     """
     if not isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return False
-    return all(isinstance(one, OSError | KeyError) for one in _chain(error))
+    return all(isinstance(one, MISSING) for one in _chain(error))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -248,5 +252,7 @@ def _said(error: BaseException) -> str:
     status = status_of(error)
     if status is not None:
         return f"the server answers {status}"
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+    # fsspec's HTTP reader puts a FileNotFoundError, which says nothing, before the reason.
+    reason = next((one for one in _chain(error) if not isinstance(one, MISSING)), error)
+    text = str(reason).strip().splitlines()
+    return f"{type(reason).__name__}: {text[0][:200]}" if text else type(reason).__name__

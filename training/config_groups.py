@@ -12,6 +12,7 @@ from training.source_config import SourceConfig
 
 Relation = Literal["group", "iconclass"]
 Tower = Literal["image", "text"]
+Weight = Annotated[float, Field(ge=0)]
 
 
 class DataConfig(Config):
@@ -48,20 +49,20 @@ class DataConfig(Config):
     language_temperature: float = Field(
         1.0, gt=0, description="above 1, rare languages are drawn more often than they occur"
     )
-    field_weights: dict[str, float] = Field(
+    field_weights: dict[str, Weight] = Field(
         default_factory=dict,
         description="weight of captions by field, e.g. {title: 1, subject: 0.3}; 1 where not listed",
     )
-    origin_weights: dict[str, float] = Field(
+    origin_weights: dict[str, Weight] = Field(
         default_factory=dict,
         description="weight of captions by origin: institution, iconclass, machine; 1 where not listed",
     )
-    level_weights: dict[str, float] = Field(
+    level_weights: dict[str, Weight] = Field(
         default_factory=lambda: {"work": 0.3, "collection": 0.1},
         description="weight of captions by what they are about: region, page, item, work, collection; 1 where"
         " not listed. A whole book's title is true of each of its pages and describes none",
     )
-    role_weights: dict[str, float] = Field(
+    role_weights: dict[str, Weight] = Field(
         default_factory=dict,
         description="weight of captions by what they do, e.g. {title: 1, subject: 0.5}; 1 where not listed",
     )

@@ -68,8 +68,11 @@ def measure(plan: Plan) -> dict[str, Any]:
     def trial(num: int) -> Trial:
         """A trial with this many samples of the first two batches."""
         parts = [plan.schedule.batch(step, 0, plan.num_ranks)[:num] for step in range(2)]
+        batches = [dataset.__getitems__(part) for part in parts]
+        if problem := next((one.problem for one in batches if one.problem is not None), None):
+            raise problem
         with autocast(precision, device), quick_attention(device):
-            return _try(module, optimizer, [dataset.__getitems__(part).to(device) for part in parts])
+            return _try(module, optimizer, [one.to(device) for one in batches])
 
     tried = trial(micro) if device.type == "cuda" else tried_on_cpu(trial, micro, more=not is_elsewhere)
     # Cached features need a second forward pass, about a third of the time of forward and backward together.

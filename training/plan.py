@@ -94,13 +94,19 @@ def make_plan(config: TrainConfig) -> Plan:
         )
     if len(samples) < config.schedule.batch_size:
         raise BadInput(
-            f"a batch of {config.schedule.batch_size} needs as many samples; there are {len(samples)}",
+            f"a batch of {config.schedule.batch_size} needs as many samples; there are {len(samples)}"
+            f"{_left_out(samples)}",
             where=where,
             remedy=f"set schedule.batch_size to {len(samples)} or less, or add shard sets",
         )
     schedule = make_schedule(config, samples.shard_lengths, samples.institution_N, samples.weight_N)
     neighbours = find_neighbours(samples, config.hard_negatives, config.loss, _search_device(config))
     return Plan(config, samples, schedule, schedule.num_steps(config.schedule.epochs), neighbours)
+
+
+def _left_out(samples: Samples) -> str:
+    reasons = [f"{count:,}: {reason}" for reason, count in samples.left_out.items()]
+    return f" (left out: {'; '.join(reasons)})" if reasons else ""
 
 
 def _search_device(config: TrainConfig) -> torch.device:

@@ -18,8 +18,8 @@ class SourceConfig(Config):
 
     shards: list[str] = Field(
         min_length=1,
-        description="shard sets; or WebDataset tars: paths, folders, http, https and s3 addresses, and lists "
-        "as laion-{00000..00041}.tar",
+        description="shard sets; or WebDataset tars: paths, folders, patterns (laion/*.tar), http, https "
+        "and s3 addresses, and lists as laion-{00000..00041}.tar",
     )
     weight: float | None = Field(
         None,

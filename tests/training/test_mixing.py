@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import http.server
 import io
 import itertools
@@ -11,6 +12,7 @@ import os
 import shutil
 import tarfile
 import threading
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +21,17 @@ from typing import Any
 import numpy as np
 import pytest
 import webdataset
+from PIL import Image
 
 from iconoclip.config import to_yaml
-from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, RightsForbid
+from iconoclip.errors import (
+    BadInput,
+    ConfigError,
+    DamagedData,
+    IconoclipError,
+    MissingRequirement,
+    RightsForbid,
+)
 from iconoclip.rights import judge
 from iconoclip.rundir import RunDir
 from iconoclip.withdrawals import add_to_list
@@ -32,7 +42,7 @@ from training.data.order import quotas
 from training.data.seen_numbers import SeenNumbers
 from training.data.sources import load_for
 from training.export import export
-from training.plan import make_plan
+from training.plan import load_for_training, make_dataset, make_plan
 from training.seen import times_seen
 from training.train import train
 
@@ -205,6 +215,66 @@ def test_what_tars_lack_is_counted_and_never_trained_on(
     assert left.keys.to_pylist() == [key for key in samples.keys.to_pylist() if key not in gone]
 
 
+def test_tars_without_a_usable_sample_say_why(make_config: MakeConfig, tmp_path: Path) -> None:
+    good = jpeg("red", "blue", "disc")
+    image, text = ("a.jpg", good), ("a.txt", b"red")
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("a.jpg", good)
+    contents: list[tuple[bytes | list[tuple[str, bytes]], str, str]] = [
+        # What the file contains, or its members; the reason; a word of the remedy.
+        (b"", "no tar but an empty file", "download"),
+        (b"<!DOCTYPE html><html>", "no tar but an HTML page", "download"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "no tar but a Git LFS pointer", "download"),
+        (gzip.compress(good), "no tar but an archive", "plain .tar"),
+        (zipped.getvalue(), "no tar but a zip archive", "plain .tar"),
+        (b'{"error": 1}' + bytes(2000), "damaged tars", "download"),
+        ([image, ("a.cls", b"7")], "a class whose name is not in class_names", "class_names"),
+        ([image, ("a.json", b'{"alt_text": "red"}')], "none of the caption_keys", "caption_keys"),
+        ([image, ("b.txt", b"red")], "1: no caption; 1: no image", "--sort=name"),
+        ([(f"v1.{name}", data) for name, data in (image, text)], "a dot within the name", "no dot"),
+        ([image], "no caption", "KEY.txt"),
+    ]
+    for number, (content, reason, remedy) in enumerate(contents):
+        path = tmp_path / f"t{number}.tar"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            with tarfile.open(path, "w") as tar:
+                for name, data in content:
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+        with pytest.raises(BadInput) as caught:
+            load_for(make_config(shardsets=[], **{"data.sources": [of_tars(path)]}))
+        assert reason in caught.value.what
+        assert remedy in (caught.value.remedy or "")
+
+
+def test_pictures_of_every_format_are_trained_on(make_config: MakeConfig, tmp_path: Path) -> None:
+    """What the reader of tars takes for an image, the loader can decode; patterns name tars too."""
+    members: list[dict[str, Any]] = []
+    for ending, kind in (
+        ("tif", "TIFF"),
+        ("gif", "GIF"),
+        ("bmp", "BMP"),
+        ("jp2", "JPEG2000"),
+        ("webp", "WEBP"),
+    ):
+        file = io.BytesIO()
+        Image.new("RGB", (40, 40), COLOURS[len(members)]).save(file, kind)
+        members.append({"__key__": ending, ending: file.getvalue(), "txt": f"in {kind}"})
+    write_tar(tmp_path / "formats-0.tar", members[:2])
+    write_tar(tmp_path / "formats-1.tar", members[2:])
+    source = of_tars(tmp_path / "formats-*.tar", name="formats")
+    plan = make_plan(make_config(shardsets=[], batch_size=5, **{"data.sources": [source]}))
+    assert len(plan.samples) == 5
+    batch = make_dataset(plan, load_for_training(plan.config.model, plan.config.loss, 0)).__getitems__(
+        [(row, row) for row in range(5)]
+    )
+    assert (batch.problem, batch.damaged) == (None, ())
+
+
 def test_a_cut_tar_a_changed_tar_and_the_same_key_twice(
     make_config: MakeConfig, laion: Path, tmp_path: Path
 ) -> None:
@@ -326,9 +396,20 @@ def test_what_may_not_be_mixed_is_refused(
         tmp_path / "served", [(make_record(1, jpeg("red", "blue", "disc"), {"en": "x"}), b"x")]
     )
     tar = next(served.glob("*.tar")).name
+    for name in ("a.parquet", "packed/a.tar.gz", "pictures/a.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     refused: list[tuple[type[IconoclipError], str, dict[str, Any]]] = [
         (ConfigError, "commands", {"data.sources": [of_tars("pipe:curl http://a.example/x.tar")]}),
         (ConfigError, "packed tar", {"data.sources": [of_tars("http://a.example/x.tar.gz")]}),
+        (ConfigError, "named by their paths", {"data.sources": [of_tars("file:///data/x.tar")]}),
+        (ConfigError, "no file matches", {"data.sources": [of_tars(laion / "*.x.tar")]}),
+        (MissingRequirement, "no such file or folder", {"data.sources": [of_tars(laion / "none")]}),
+        (ConfigError, "neither a shard set nor a tar", {"data.sources": [of_tars(tmp_path / "a.parquet")]}),
+        (ConfigError, "a folder of packed tars", {"data.sources": [of_tars(tmp_path / "packed")]}),
+        (ConfigError, "no shard set, and holds no tars", {"data.sources": [of_tars(tmp_path / "pictures")]}),
+        (ConfigError, "not a finite number", {"data.sources": [of_tars(laion, weight=float("inf"))]}),
+        (ConfigError, "at least 0", {"data.field_weights": {"title": -1.0}}),
         (ConfigError, "states no rights", {"data.sources": [of_tars(laion, rights=None)]}),
         (ConfigError, "state no rights", {"shardsets": [str(laion)]}),
         (RightsForbid, "does not allow", {"data.sources": [of_tars(laion, rights="In copyright")]}),

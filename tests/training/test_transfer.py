@@ -178,3 +178,7 @@ def test_the_status_is_found_in_errors_of_every_client() -> None:
     assert transfer.refusal_of(PermissionError("Forbidden"), "s3://b/k")
     assert transfer.refusal_of(FileNotFoundError("k"), "s3://b/k")
     assert not transfer.refusal_of(TimeoutError(), "s3://b/k")
+    # As fsspec's reader of HTTP reports a server that is not there.
+    unreachable = FileNotFoundError("http://a/b")
+    unreachable.__cause__ = ConnectionRefusedError("Connect call failed")
+    assert not transfer.refusal_of(unreachable, "http://a/b")

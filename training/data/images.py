@@ -98,7 +98,7 @@ class UndecodableImage(DamagedData):
 
 
 def decode(data: bytes, *, min_side: int, where: str) -> Image.Image:
-    """JPEG bytes as an RGB image whose shorter side is at least `min_side` when the stored one's is.
+    """An image file as an RGB image whose shorter side is at least `min_side` when the stored one's is.
 
     The JPEG decoder scales by 1/2, 1/4 or 1/8 while it decodes (Pillow's draft mode), which
     takes a fraction of the time.
@@ -107,9 +107,7 @@ def decode(data: bytes, *, min_side: int, where: str) -> Image.Image:
         UndecodableImage: not an image, truncated, or larger than MAX_PIXELS.
     """
     try:
-        return pictures.decode(
-            data, max_pixels=MAX_PIXELS, at_least=(min_side, min_side), formats=("JPEG", "PNG", "WEBP")
-        )
+        return pictures.decode(data, max_pixels=MAX_PIXELS, at_least=(min_side, min_side))
     except pictures.TooManyPixels as error:
         raise UndecodableImage("the image is too large", where=where, remedy=_REMEDY) from error
     except pictures.ImageRefused as error:

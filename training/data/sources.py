@@ -85,6 +85,7 @@ def _sources_of(config: TrainConfig) -> list[_Source]:
 
 def _opened(source: SourceConfig, policy: PolicyName) -> _Source:
     if not _is_tars(source):
+        _refuse_others(source.shards)
         if source.rights is not None:
             raise ConfigError(
                 "a shard set states the rights of each of its samples; a statement for all is not accepted",
@@ -94,6 +95,30 @@ def _opened(source: SourceConfig, policy: PolicyName) -> _Source:
         return _Source(tuple(map(open_set, source.shards)), source.weight)
     tars = _tars(source)
     return _Source((open_tars(tars, policy),), source.weight, source.rights)
+
+
+def _refuse_others(words: Sequence[str]) -> None:
+    """Refuse what is on this machine and is neither a shard set nor tars, by what it is."""
+    for word in words:
+        if is_remote(word) or _is_set(word):
+            continue
+        path = Path(word)
+        if not path.exists():
+            raise MissingRequirement("no such file or folder", where=word, remedy="check the path")
+        if not path.is_dir():
+            raise ConfigError(
+                "neither a shard set nor a tar",
+                where=word,
+                remedy="name WebDataset tars (.tar) or a shard set; `iconoclip pack` makes one of a table",
+            )
+        if any(path.glob("*.tar.*")) or any(path.glob("*.tgz")):
+            remedy = "unpack each to a plain .tar"
+            raise ConfigError("a folder of packed tars, which are not read", where=word, remedy=remedy)
+        raise ConfigError(
+            "the folder is no shard set, and holds no tars",
+            where=word,
+            remedy="name a folder with tars (.tar) or a shard set; `iconoclip pack` makes one of pictures",
+        )
 
 
 def _is_tars(source: SourceConfig) -> bool:

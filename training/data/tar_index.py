@@ -48,13 +48,31 @@ from iconoclip.shardset_reference import ReferenceSetWriter
 from iconoclip.vocabulary import PolicyName
 from training.data.numbers import text_numbers
 from training.data.seen_numbers import SeenNumbers
-from training.data.tar_rows import Row, TarContent, TarSettings, content_of
+from training.data.tar_rows import (
+    DAMAGED,
+    DOTS,
+    NO_CAPTION,
+    NO_CAPTION_KEY,
+    NO_CLASS,
+    NO_IMAGE,
+    NO_TAR,
+    Row,
+    TarContent,
+    TarSettings,
+    content_of,
+)
 
 # Changed whenever the same tars would give other rows.
 VERSION: Final = 1
 LEFT_OUT_NAME: Final = "left_out.json"
 SAME_KEY: Final = "the key of an earlier sample"
 MAX_THREADS: Final = 4
+REMEDIES: Final = {
+    DAMAGED: "download the tars again, and compare their sizes with those at the source",
+    NO_CLASS: "give the file with the names of the classes as `class_names`",
+    NO_CAPTION_KEY: "name the keys of the JSON that hold captions as `caption_keys`",
+    DOTS: "pack the tars with names that have no dot but the one before their ending",
+}
 # Ranks of a machine wait for the one that reads the tars, however long that takes.
 SECONDS_TO_WAIT: Final = 7 * 86_400.0
 _INDEX_AGAIN: Final = "run the same command again: it reads the tars that have changed"
@@ -256,8 +274,21 @@ def _write_index(folder: Path, tars: Tars, policy: PolicyName, found: Iterator[_
         raise BadInput(
             f"no sample of these tars can be used ({counts})",
             where=", ".join(tars.addresses[:2]),
-            remedy="a sample is an image with a text of the same name: KEY.jpg and KEY.txt or KEY.json",
+            remedy=_remedy(left_out),
         ) from error
+
+
+def _remedy(left_out: Counter[str]) -> str:
+    """What to do about the most common reason why samples were left out."""
+    found = left_out.most_common(1)
+    reason = found[0][0] if found else ""
+    if reason in (NO_CAPTION, NO_IMAGE) and left_out[NO_CAPTION] == left_out[NO_IMAGE]:
+        return "the members of a sample must follow each other: pack the tar with `tar --sort=name`"
+    if reason.startswith(NO_TAR):
+        return "download the tars again, as plain .tar files"
+    return REMEDIES.get(
+        reason, "a sample is an image with a text of the same name: KEY.jpg and KEY.txt or KEY.json"
+    )
 
 
 def _labels(addresses: Sequence[str]) -> list[str]:

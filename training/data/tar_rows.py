@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from iconoclip.model_files.first_bytes import NUM_BYTES, by_first_bytes
 from iconoclip.pictures import ImageRefused, open_image, refusing
 from iconoclip.tar_headers import BoundedTarInfo
 from iconoclip.tar_lists import IMAGES
@@ -32,6 +33,14 @@ MAX_PIXELS: Final = 250_000_000
 # In any case of letters.
 RIGHTS_KEYS: Final = frozenset(["rights", "license", "licence"])
 LANGUAGE_KEYS: Final = ("language", "lang", "LANGUAGE")
+DAMAGED: Final = "damaged tars: what follows the damage"
+NO_TAR: Final = "no tar but "
+NO_CAPTION: Final = "no caption"
+NO_CLASS: Final = "no caption: a class whose name is not in class_names"
+NO_CAPTION_KEY: Final = "no caption: the JSON has none of the caption_keys"
+# By webdataset's rule, what follows the first dot in a file's name is its ending.
+DOTS: Final = "no caption: a dot within the name, which begins its ending"
+NO_IMAGE: Final = "no image"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
 _FIELD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}")
@@ -96,7 +105,7 @@ def _members(path: Path, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """The files of a tar as webdataset groups them; what is none is counted."""
     from webdataset.tariterators import base_plus_ext
 
-    num_bytes = path.stat().st_size
+    num_bytes, count = path.stat().st_size, 0
     try:
         with tarfile.open(path, "r:", tarinfo=BoundedTarInfo) as tar:
             for count, info in enumerate(tar, 1):
@@ -117,9 +126,21 @@ def _members(path: Path, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
                     place = _Place(info.offset_data, info.size)
                     yield {"fname": info.name, "data": place, "__url__": ""}
             if not _has_end(tar):
-                left_out["damaged tars: what follows the damage"] += 1
+                left_out[DAMAGED] += 1
     except (tarfile.TarError, EOFError, ValueError):
-        left_out["damaged tars: what follows the damage"] += 1
+        left_out[NO_TAR + kind if count == 0 and (kind := _kind_of(path)) else DAMAGED] += 1
+
+
+def _kind_of(path: Path) -> str:
+    """What a file is that is called a tar and is none, in words; empty if its first bytes do not say."""
+    with path.open("rb") as file:
+        head = file.read(NUM_BYTES)
+    if not head:
+        return "an empty file"
+    if head.startswith(b"PK\x03\x04"):
+        return "a zip archive"
+    found = by_first_bytes(head)
+    return found.what.partition(",")[0] if found else ""
 
 
 def _has_end(tar: tarfile.TarFile) -> bool:
@@ -132,7 +153,7 @@ def _has_end(tar: tarfile.TarFile) -> bool:
 def _row(sample: Mapping[str, Any], descriptor: int, settings: TarSettings, left_out: Counter[str]) -> Row:
     images = [ending for ending in sample if ending.rpartition(".")[2] in IMAGES]
     if not images:
-        raise _Unusable("no image")
+        raise _Unusable(NO_IMAGE)
     place: _Place = sample[images[0]]
     if place.size > MAX_IMAGE_BYTES:
         raise _Unusable(f"images of more than {MAX_IMAGE_BYTES // 10**6} MB")
@@ -145,7 +166,7 @@ def _row(sample: Mapping[str, Any], descriptor: int, settings: TarSettings, left
     facts = _metadata(sample.get("json"), descriptor)
     captions = _captions(sample, facts, descriptor, settings)
     if not captions:
-        raise _Unusable("no caption")
+        raise _Unusable(_why_no_caption(sample, images, facts))
     left_out["a second image of one sample"] += len(images) - 1
     return {
         "name": sample["__key__"],
@@ -157,6 +178,14 @@ def _row(sample: Mapping[str, Any], descriptor: int, settings: TarSettings, left
         "captions": captions,
         **_facts_of_record(facts),
     }
+
+
+def _why_no_caption(sample: Mapping[str, Any], images: Sequence[str], facts: Mapping[str, Any]) -> str:
+    if all("." in ending for ending in images):
+        return DOTS
+    if "cls" in sample:
+        return NO_CLASS
+    return NO_CAPTION_KEY if facts else NO_CAPTION
 
 
 def _facts_of_record(facts: Mapping[str, Any]) -> Row:
