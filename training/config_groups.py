@@ -108,7 +108,7 @@ class DataConfig(Config):
     verify_shards: bool = Field(
         True,
         description="compare every shard with its checksum: all ranks together for half a minute before the "
-        "first step, and each of the others before it is used",
+        "first step, and then each picture of the others when it is read",
     )
     max_damaged_samples: int = Field(
         100,

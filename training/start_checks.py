@@ -32,8 +32,8 @@ class Agreement(Callback):
 
 
 class ShardCheck(Callback):
-    """Compares shards with their checksums before the first step, each rank its share; the rest is compared
-    before it is used. An earlier command of the run may have compared them all.
+    """Compares shards with their checksums before the first step, each rank its share; of the rest
+    each picture is compared when it is read. An earlier command of the run may have compared them all.
 
     Args:
         run: the folder of the run.
@@ -68,7 +68,7 @@ class ShardCheck(Callback):
             self._run.update_job(verified_shards=self._identity)
             return
         print(
-            f"{num - num_left} of {num} shards match their checksums; each of the others is compared before "
-            "it is used",
+            f"{num - num_left} of {num} shards match their checksums; of the others each picture is compared "
+            "when it is read",
             file=sys.stderr,
         )

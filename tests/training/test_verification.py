@@ -1,12 +1,16 @@
-"""Shards are compared with their checksums before a sample of them is used, and each once in a run."""
+"""Shards are compared with their checksums, each once in a run, or each of their pictures when it is read."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from iconoclip.errors import DamagedData
@@ -14,6 +18,9 @@ from iconoclip.rundir import RunDir
 from iconoclip.shardset import ShardSet
 from training.config import TrainConfig
 from training.data import verification
+from training.data.numbers import checksum_number, checksum_numbers
+from training.data.samples import load
+from training.data.storage import ShardReader
 from training.data.verification import VerifiedShards
 from training.train import train
 
@@ -46,19 +53,65 @@ def test_a_shard_that_there_was_no_time_for_is_compared_before_it_is_used(
     whole = make_config(run_dir=tmp_path / "whole", max_steps=7, num_workers=num_workers)
     train(whole)
     num_shards = len(list(shapes_set.glob("*.tar")))
-    assert f"0 of {num_shards} shards match their checksums; each of the others" in capsys.readouterr().err
+    assert (
+        f"0 of {num_shards} shards match their checksums; of the others each picture"
+        in capsys.readouterr().err
+    )
     assert "verified_shards" not in RunDir(whole.run_dir).job
     copy = tmp_path / "copy"
     shutil.copytree(shapes_set, copy)
     shard = sorted(copy.glob("*.tar"))[-1]
+    table = pq.read_table(copy / "records.parquet", columns=["shard", "image_offset"])
     content = bytearray(shard.read_bytes())
-    # Not in a picture's bytes that a decoder would notice: in the padding after the last file.
-    content[-1] ^= 255
+    # In a part of each picture that no decoder reads: the density in the header of a JPEG.
+    is_here = pc.equal(table["shard"], shard.name)
+    for offset in table.filter(is_here)["image_offset"].to_pylist():
+        assert content[offset + 6 : offset + 10] == b"JFIF"
+        content[offset + 14] ^= 1
     shard.write_bytes(content)
     damaged = make_config(run_dir=tmp_path / "damaged", shardsets=[str(copy)], num_workers=num_workers)
     with pytest.raises(DamagedData, match="checksum differs") as caught:
         train(damaged)
     assert caught.value.where == str(shard)
+
+
+def test_pictures_are_compared_instead_of_shards_that_there_was_no_time_for(
+    shapes_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(shapes_set, copy)
+    compared: list[str] = []
+    plain = ShardSet.verify_shard
+    monkeypatch.setattr(
+        ShardSet, "verify_shard", lambda self, shard: (compared.append(shard.name), plain(self, shard))
+    )
+    samples = load([str(copy)], split="all", policy="open")
+    reader = ShardReader(samples, VerifiedShards(samples.sets))
+    for row in range(len(samples)):
+        reader.image_bytes(row)
+    assert not compared
+    # A shard that was cut short, and one whose picture differs: then the shard is compared, and refused.
+    first, last = sorted(copy.glob("*.tar"))[0], sorted(copy.glob("*.tar"))[-1]
+    content = bytearray(first.read_bytes())
+    content[int(samples.offset_N[0]) + 14] ^= 1
+    first.write_bytes(content)
+    last.write_bytes(last.read_bytes()[: int(samples.offset_N[len(samples) - 1]) + 10])
+    reader = ShardReader(samples, VerifiedShards(samples.sets))
+    for row, shard in ((0, first), (len(samples) - 1, last)):
+        with pytest.raises(DamagedData, match=r"checksum differs|size") as caught:
+            reader.image_bytes(row)
+        assert caught.value.where == str(shard)
+    # One whose picture is as it should be is used without the others.
+    reader.image_bytes(1)
+
+
+def test_numbers_of_checksums() -> None:
+    pictures = [b"one", b"two" * 1000, b""]
+    digits = [hashlib.sha256(one).hexdigest() for one in pictures]
+    found = checksum_numbers(pa.array([*digits, None, "f" * 63, "G" * 64]))
+    assert found.tolist() == [int(one[:16], 16) for one in digits] + [0, 0, 0]
+    assert [checksum_number(one) for one in pictures] == found.tolist()[:3]
+    assert len(checksum_numbers(pa.array([], pa.string()))) == 0
 
 
 def test_shards_are_compared_once_in_a_run(

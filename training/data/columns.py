@@ -29,6 +29,7 @@ DTYPES: Final[Mapping[str, str]] = {
     "shard": "<i4",
     "offset": "<i8",
     "size": "<i8",
+    "checksum": "<u8",
     "width": "<i4",
     "height": "<i4",
     "institution": "<i4",

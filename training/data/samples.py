@@ -81,6 +81,11 @@ class Samples:
         """The number of bytes of each image."""
         return self.columns["size"]
 
+    @property
+    def checksum_N(self) -> npt.NDArray[np.uint64]:
+        """The first 64 bits of the SHA-256 of each image's bytes."""
+        return self.columns["checksum"]
+
     @cached_property
     def keys(self) -> pa.Array:
         """The sample keys, in the order of the rows."""

@@ -25,7 +25,13 @@ from iconoclip.rights import POLICY_VERSION, may_train
 from iconoclip.shardset import ShardSet
 from iconoclip.vocabulary import PolicyName
 from training.data.columns import NO_YEAR, Array, Facts, Kind, RightsFacts
-from training.data.numbers import bytes_of, caption_numbers, notation_numbers, text_numbers
+from training.data.numbers import (
+    bytes_of,
+    caption_numbers,
+    checksum_numbers,
+    notation_numbers,
+    text_numbers,
+)
 from training.data.tar_index import IndexedTars
 
 COLUMNS = [
@@ -33,6 +39,7 @@ COLUMNS = [
     "shard",
     "image_offset",
     "image_size",
+    "image_sha256",
     "institution",
     "captions",
     "iconclass",
@@ -253,6 +260,7 @@ class RowWriter:
         self._write_shards(set_number, column("shard"))
         for name in ("image_offset", "image_size", "width", "height"):
             self._sink.append(name.removeprefix("image_"), column(name).to_numpy())
+        self._sink.append("checksum", checksum_numbers(column("image_sha256")))
         for name in ("earliest", "latest"):
             self._sink.append(name, pc.fill_null(column(name), NO_YEAR).to_numpy())
         for name in ("institution", "object_type", "display"):

@@ -10,6 +10,7 @@ from collections import OrderedDict
 
 from iconoclip.errors import DamagedData
 from iconoclip.shardset import MAX_SHARD_BYTES, ShardSet
+from training.data.numbers import checksum_number
 from training.data.samples import Samples
 from training.data.verification import VerifiedShards
 
@@ -27,7 +28,8 @@ class ShardReader:
 
     Args:
         samples: the rows.
-        verified: compares each shard with its checksum before it is read; not done if None.
+        verified: which shards have been compared with their checksums; of the others, each picture is
+            compared. Nothing is if None.
     """
 
     def __init__(self, samples: Samples, verified: VerifiedShards | None = None) -> None:
@@ -47,11 +49,24 @@ class ShardReader:
                 "the index claims an impossible size", where=self._where(row), remedy=_COPY_AGAIN
             )
         data = os.pread(self._descriptor(row), size, int(self._samples.offset_N[row]))
+        self._compare(row, data)
         if len(data) != size:
             raise ShortShard(
                 "a shard is shorter than the index states", where=self._where(row), remedy=_COPY_AGAIN
             )
         return data
+
+    def _compare(self, row: int, data: bytes) -> None:
+        """Compare a picture of a shard that has not been compared as a whole. Where it differs, the shard is,
+        so that the error is the same as before the first step.
+        """
+        if self._verified is None:
+            return
+        shard = self._samples.shards[int(self._samples.shard_N[row])]
+        if not self._verified.is_left(shard.set_number, shard.name):
+            return
+        if len(data) != self._samples.size_N[row] or checksum_number(data) != self._samples.checksum_N[row]:
+            self._verified.check(shard.set_number, shard.name)
 
     def _descriptor(self, row: int) -> int:
         number = int(self._samples.shard_N[row])
@@ -60,8 +75,6 @@ class ShardReader:
             return self._open[number]
         shard = self._samples.shards[number]
         owner = self._samples.sets[shard.set_number]
-        if self._verified:
-            self._verified.check(shard.set_number, shard.name)
         descriptor = self._opened(owner, shard.name)
         if len(self._open) >= MAX_OPEN_SHARDS:
             os.close(self._open.popitem(last=False)[1])

@@ -1,7 +1,8 @@
-"""Compares shards with their checksums: all ranks together before the first step, as many as time allows, and
-each other shard before the first of its samples is used.
+"""Compares shards with their checksums: all ranks together before the first step, as many as time allows. Of
+each other shard the pictures are compared, each when it is read (`storage.py`).
 
-A set of many terabytes takes hours to read, and ranks that wait for one of them give up after half an hour.
+A set of many terabytes takes hours to read, and ranks that wait for one of them give up after half an hour. A
+batch of one rank comes from hundreds of shards, so comparing these before it is used takes as long.
 """
 
 from __future__ import annotations
@@ -45,6 +46,16 @@ class VerifiedShards:
     def num_left(self) -> int:
         """The number of shards that have not been compared yet."""
         return sum(not self._is_done[at] for at in range(len(self)))
+
+    def is_left(self, set_number: int, name: str) -> bool:
+        """Whether a shard has not been compared yet. One at an address is compared when it is downloaded."""
+        place = self._place_of.get((set_number, name))
+        if place is None or self._is_done[place]:
+            return False
+        if not is_remote(self._sets[set_number].location_of(name)):
+            return True
+        self._is_done[place] = 1
+        return False
 
     def check(self, set_number: int, name: str) -> None:
         """Compare a shard with its checksum, unless that was done before.
