@@ -41,7 +41,7 @@ MAX_FILTERED_READ, MAX_READ_SINGLY = 5_000, 20_000
 # An approximate index proposes this many candidates per requested neighbour, and this many in addition: the
 # coarser the codes, the more. Product codes need most if a filter allows only items far from the query.
 OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 2}
-MORE_CANDIDATES = {"hnsw": 0, "ivf-sq8": 100, "ivf-pq": 400}
+MORE_CANDIDATES = {"hnsw": 0, "ivf-sq8": 100, "ivf-pq": 200}
 FILTERED_OVERSAMPLING = 8
 HNSW_LINKS, HNSW_BUILD_EFFORT = 32, 120
 TRAINING_VECTORS_PER_LIST = 64

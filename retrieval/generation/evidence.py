@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -18,24 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.generation.close_words import close_pairs
-from retrieval.generation.word_lookup import (
-    MAX_ROWS_READ,
-    Lookup,
-    Rows,
-    Word,
-    WordSource,
-    Years,
-    among,
-    read_rows,
-    united,
-)
+from retrieval.generation.row_lists import Mask, Rows, among, united
+from retrieval.generation.word_lookup import MAX_ROWS_READ, Lookup, Word, WordSource, Years, read_rows
 
-Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.uint32]
 
-# Comparing the order of the words of an item takes some microseconds.
-MAX_ROWS_COMPARED = 500
+# Reading an item's words, and comparing their order, takes some microseconds.
+MAX_ROWS_COMPARED = 250
 # An item need not have a word that more than half of the items have, such as an article.
 COMMON_SHARE = 0.5
 # A word is taken for a name if it is in the makers' names at least as often as elsewhere.
@@ -113,7 +104,7 @@ class WordEvidence:
             has_known_word=bool(len(rows)),
         )
 
-    @property
+    @cached_property
     def features(self) -> npt.NDArray[np.float64]:
         """The features that the likelihood is learned from, float64 [M, 4]."""
         columns = (self.coverage, self.information, self.is_full, self.closeness)
@@ -231,7 +222,7 @@ def _needed(words: Sequence[Word], num_items: int) -> npt.NDArray[Any]:
 
 def _rows_of(words: Sequence[Word], called: Rows, num_items: int) -> Rows:
     """The rows that the words say anything about. Of a year alone these are all that were made in it."""
-    rows = united((*(word.rows for word in words if word.rows is not None), called), num_items)
+    rows = united([*(word.rows for word in words if word.rows is not None), called], num_items)
     if not len(rows) and len(words) == 1 and words[0].mask_N is not None:
         return np.flatnonzero(words[0].mask_N)
     return rows

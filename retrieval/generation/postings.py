@@ -1,11 +1,11 @@
-"""The rows that have a frequent word, one bit per row: read at once, instead of one by one from FTS5.
+"""The rows that have a frequent word, read at once, instead of one by one from FTS5.
 
-A query often has words that a tenth of a collection has. FTS5 takes a tenth of a microsecond per row, which
-is 50 milliseconds for a word of half a million items. One bit per row of a million is 125 kB, read and
-unpacked in a fifth of a millisecond. So words that more than one item in 256 has are also stored so:
+FTS5 takes a tenth of a microsecond per row, which is 50 milliseconds for a word that half of a million items
+have. Words that more than 200 items have are also stored so:
 
-frequent_rows  term; num_named: how many items have the word in their makers' names; bits: one bit per row,
-               the first the lowest, compressed with zlib where that halves them
+rows_of_words  term; num_named: how many items have the word in their makers' names; rows: the row numbers,
+               which ascend, as 32-bit integers; or one bit per row of the index, the first the lowest, where
+               that is shorter
 
 An index without this table is searched through FTS5, with the same result.
 
@@ -15,54 +15,62 @@ Shapes: N rows.
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from iconoclip.errors import DamagedData
+from retrieval.generation.row_lists import Mask, Rows, among
 
-Mask = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
-
-TABLE = "frequent_rows"
-SCHEMA = f"CREATE TABLE {TABLE}(term TEXT PRIMARY KEY, num_named INTEGER NOT NULL, bits BLOB NOT NULL)"
-# Below, reading the rows one by one is as fast as unpacking a bit for each row of the index.
-LEAST_SHARE = 1 / 256
-_LEVEL = 1
+TABLE = "rows_of_words"
+SCHEMA = f"CREATE TABLE {TABLE}(term TEXT PRIMARY KEY, num_named INTEGER NOT NULL, rows BLOB NOT NULL)"
 
 
 def packed(rows: Rows, num_rows: int) -> bytes:
-    """A bit for each row of the index, compressed where that halves them."""
+    """Rows, which ascend, as numbers or as bits, whichever is shorter."""
+    if 4 * len(rows) < _num_bytes(num_rows):
+        return rows.astype("<u4").tobytes()
     has_N = np.zeros(num_rows, bool)
     has_N[rows] = True
-    plain = np.packbits(has_N, bitorder="little").tobytes()
-    short = zlib.compress(plain, _LEVEL)
-    return short if 2 * len(short) <= len(plain) else plain
+    return np.packbits(has_N, bitorder="little").tobytes()
 
 
-def unpacked(bits: bytes, num_rows: int) -> Mask:
-    """Which rows have the word, from what `packed` returned.
+def unpacked(data: bytes, num_rows: int) -> Rows:
+    """The rows that `packed` was given.
 
     Raises:
-        DamagedData: these are not the bits of so many rows.
+        DamagedData: these are not rows of so many.
     """
-    num_bytes = -(-num_rows // 8)
-    if len(bits) != num_bytes:
-        bits = _decompressed(bits, num_bytes)
-    return np.unpackbits(np.frombuffer(bits, np.uint8), count=num_rows, bitorder="little").view(np.bool_)
+    num_bytes = _num_bytes(num_rows)
+    if len(data) == num_bytes:
+        bits = np.frombuffer(data, np.uint8)
+        return np.flatnonzero(np.unpackbits(bits, count=num_rows, bitorder="little").view(np.bool_))
+    if len(data) > num_bytes or len(data) % 4:
+        raise _damaged()
+    rows = np.frombuffer(data, "<u4").astype(np.int64)
+    if len(rows) and (rows[-1] >= num_rows or (rows[1:] <= rows[:-1]).any()):
+        raise _damaged()
+    return rows
 
 
-def _decompressed(bits: bytes, num_bytes: int) -> bytes:
-    decompressor = zlib.decompressobj()
-    try:
-        found = decompressor.decompress(bits, num_bytes)
-    except zlib.error:
-        found = b""
-    if len(found) != num_bytes:
-        raise DamagedData("the rows of a word cannot be read", remedy="build the index again")
-    return found
+def held(data: bytes, rows: Rows, num_rows: int) -> Mask:
+    """Which of some rows, which ascend, are among those that `packed` was given.
+
+    Raises:
+        DamagedData: these are not rows of so many.
+    """
+    if len(data) != _num_bytes(num_rows):
+        return among(rows, unpacked(data, num_rows))
+    bits = np.frombuffer(data, np.uint8)
+    return np.asarray(bits[rows >> 3] >> (rows & 7).astype(np.uint8) & 1, bool)
+
+
+def _num_bytes(num_rows: int) -> int:
+    return -(-num_rows // 8)
+
+
+def _damaged() -> DamagedData:
+    return DamagedData("the rows of a word cannot be read", remedy="build the index again")
 
 
 def write(
@@ -99,8 +107,22 @@ class Postings:
         known = [num for num in nums if num is not None]
         return sum(known) if len(known) == len(nums) else None
 
-    def add_to(self, has_N: Mask, terms: Iterable[str]) -> None:
-        """Also mark the rows that have one of the words."""
-        for term in terms:
-            (bits,) = self._run(f"SELECT bits FROM {TABLE} WHERE term=?", (term,)).fetchone()
-            has_N |= unpacked(bits, self._num_rows)
+    def rows(self, term: str) -> Rows:
+        """The rows that have a word of the table.
+
+        Raises:
+            DamagedData: the table is damaged.
+        """
+        return unpacked(self._data(term), self._num_rows)
+
+    def held(self, term: str, rows: Rows) -> Mask:
+        """Which of some rows, which ascend, have a word of the table.
+
+        Raises:
+            DamagedData: the table is damaged.
+        """
+        return held(self._data(term), rows, self._num_rows)
+
+    def _data(self, term: str) -> bytes:
+        (data,) = self._run(f"SELECT rows FROM {TABLE} WHERE term=?", (term,)).fetchone()
+        return bytes(data)

@@ -26,7 +26,6 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -34,6 +33,7 @@ from iconoclip.record import Record
 from retrieval import iconography
 from retrieval.generation import postings
 from retrieval.generation.postings import Postings
+from retrieval.generation.row_lists import Rows, among, united
 from retrieval.generation.word_forms import (
     COMPOUNDING,
     MAX_PAIRS_OF_CHARACTER,
@@ -44,8 +44,6 @@ from retrieval.generation.word_forms import (
     variants,
 )
 from retrieval.words import tokens
-
-Rows = npt.NDArray[np.int64]
 
 VERSION = 2
 FREQUENT_MIN = 200
@@ -173,8 +171,7 @@ class WordWriter:
 def write_postings(connection: sqlite3.Connection) -> None:
     """Write the rows of frequent words, for a catalogue whose words are complete."""
     num_rows = connection.execute("SELECT coalesce(max(row) + 1, 0) FROM texts").fetchone()[0]
-    least = max(FREQUENT_MIN, int(postings.LEAST_SHARE * num_rows))
-    frequent = connection.execute("SELECT term FROM frequent WHERE num_items > ?", (least,)).fetchall()
+    frequent = connection.execute("SELECT term FROM frequent").fetchall()
     words = WordIndex(connection.execute, num_rows)
     postings.write(connection, num_rows, (term for (term,) in frequent), words.rows_with)
 
@@ -256,7 +253,7 @@ class WordIndex:
     def rows_with(self, terms: Sequence[str], column: str | None = None, limit: int = -1) -> Rows:
         """The rows that have any of the words, in a column or anywhere, in row order."""
         if column is None and self._has_postings(terms):
-            rows = np.flatnonzero(self._mask_of(terms))
+            rows = self._with_postings(terms)
             return rows if limit < 0 else rows[:limit]
         where = f"{{{column}}} : " if column and not (self.is_old and column == "facts") else ""
         return self._rows(where + f"({_any(terms)})", limit)
@@ -266,7 +263,14 @@ class WordIndex:
         if not self._has_postings(right):
             return self._rows(f"({_any(left)}) AND ({_any(right)})", -1)
         of_left = self.rows_with(left) if of_left is None else of_left
-        return of_left[self._mask_of(right)[of_left]]
+        assert self._postings is not None
+        has_M = np.zeros(len(of_left), bool)
+        for term in right:
+            if term in self._postings:
+                has_M |= self._postings.held(term, of_left)
+        if others := [term for term in right if term not in self._postings]:
+            has_M |= among(of_left, self._rows(_any(others), -1))
+        return of_left[has_M]
 
     def most_named(self, terms: Sequence[str]) -> int | None:
         """How many items have one of the words in a maker's name, at most; None if that is not known."""
@@ -275,13 +279,12 @@ class WordIndex:
     def _has_postings(self, terms: Sequence[str]) -> bool:
         return self._postings is not None and any(term in self._postings for term in terms)
 
-    def _mask_of(self, terms: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def _with_postings(self, terms: Sequence[str]) -> Rows:
         assert self._postings is not None
-        has_N = np.zeros(self.num_items, bool)
-        self._postings.add_to(has_N, (term for term in terms if term in self._postings))
+        found = [self._postings.rows(term) for term in terms if term in self._postings]
         if others := [term for term in terms if term not in self._postings]:
-            has_N[self._rows(_any(others), -1)] = True
-        return has_N
+            found.append(self._rows(_any(others), -1))
+        return united(found, self.num_items)
 
     def rows_with_phrase(self, words: Sequence[str], column: str | None = None) -> Rows:
         """The rows that have the words one after the other in one text, in a column or anywhere."""

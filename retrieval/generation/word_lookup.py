@@ -10,20 +10,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from retrieval.generation.row_lists import Mask, Rows, among, united
 from retrieval.generation.word_forms import modern
 
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 Years = Callable[[str], "Mask | None"]
 
 # Reading the number of an item that has a word takes a fraction of a microsecond. The rarest word is read up
 # to the first limit, others as long as all together stay below the second; more frequent words are looked up
 # only in the items that have one of those.
 MAX_ROWS_OF_RAREST, MAX_ROWS_READ = 200_000, 30_000
-# Fewer rows are looked up one by one, without a bit for each row of the index.
-FEW_ROWS = 1_000
 # An old spelling may stand for several words of today.
 MAX_SPELLINGS = 8
 
@@ -111,7 +107,7 @@ class Lookup:
         exact_rows = source.rows_with((word,))
         rows = exact_rows
         if others := terms[1:]:
-            rows = united((exact_rows, source.rows_with(others)), source.num_items)
+            rows = united([exact_rows, source.rows_with(others)], source.num_items)
         if len(rows) or (mask_N is not None and mask_N.any()):
             if self.spelled is None and not len(exact_rows):
                 self._note_other_spelling(word, others)
@@ -168,28 +164,6 @@ def read_rows(source: WordSource, words: Iterable[Word]) -> None:
             terms_read += word.terms
             rows_read.append(word.rows)
             known = None
-
-
-def united(several: Iterable[Rows], num_items: int) -> Rows:
-    """The rows that are in any of several lists, in row order."""
-    has_some_N = np.zeros(num_items, bool)
-    for rows in several:
-        has_some_N[rows] = True
-    return np.flatnonzero(has_some_N)
-
-
-def among(rows: Rows, others: Rows) -> Mask:
-    """Which of the rows, which ascend, are among the others."""
-    if min(len(rows), len(others)) > FEW_ROWS:
-        has_N = np.zeros(max(int(rows[-1]), int(others.max())) + 1, bool)
-        has_N[others] = True
-        return has_N[rows]
-    held_M = np.zeros(len(rows), bool)
-    if len(rows) and len(others):
-        place = np.searchsorted(rows, others)
-        place[place == len(rows)] = 0
-        held_M[place[rows[place] == others]] = True
-    return held_M
 
 
 def _no_rows() -> Rows:

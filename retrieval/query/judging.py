@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.backends.interface import Rows, Vectors
+from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
 from retrieval.generation.calibration import Statistics, curve_of, least_cosines, likelihoods
 from retrieval.generation.manifest import Calibration
 from retrieval.live.view import IndexView
@@ -37,6 +38,47 @@ class Judged:
     penalties: Vectors
 
 
+class Compared:
+    """The cosines of pictures to the vector of one query. Each picture is read once: in a large index, a read
+    takes longer than everything else that is done with the picture.
+
+    Args:
+        backend: has the pictures.
+        vector_D: the unit vector that they are compared with.
+    """
+
+    def __init__(self, backend: VectorBackend, vector_D: Vectors) -> None:
+        self._backend, self._vector_D = backend, vector_D
+        self._rows, self._cosines = np.zeros(0, np.int64), np.zeros(0, np.float32)
+
+    def nearest(self, k: int, mask_N: Mask | None) -> Rows:
+        """The k rows with the highest cosines, of those that a mask allows."""
+        rows, cosines_K = self._backend.search(self._vector_D, k, mask_N)
+        self._add(rows, cosines_K)
+        return rows
+
+    def cosines(self, rows: Rows) -> Vectors:
+        """The cosines of rows, float32 [len(rows)]."""
+        cosines_C, is_known_C = self.known(rows)
+        if not is_known_C.all():
+            new = rows[~is_known_C]
+            new_C = self._backend.cosines(new, self._vector_D)
+            cosines_C[~is_known_C] = new_C
+            self._add(new, new_C)
+        return cosines_C
+
+    def known(self, rows: Rows) -> tuple[Vectors, Mask]:
+        """The cosines of those of some rows that were compared before, and which these are."""
+        if not len(self._rows):
+            return np.zeros(len(rows), np.float32), np.zeros(len(rows), bool)
+        places = np.minimum(np.searchsorted(self._rows, rows), len(self._rows) - 1)
+        return self._cosines[places], self._rows[places] == rows
+
+    def _add(self, rows: Rows, cosines_C: Vectors) -> None:
+        self._rows, first = np.unique(np.concatenate([self._rows, rows]), return_index=True)
+        self._cosines = np.concatenate([self._cosines, cosines_C])[first]
+
+
 @dataclass(frozen=True)
 class PictureJudge:
     """Judges the pictures of one query with a vector."""
@@ -44,20 +86,18 @@ class PictureJudge:
     view: IndexView
     wanted: QueryVector
 
-    def judged(self, rows: Rows, known: Rows | None = None, known_C: Vectors | None = None) -> Judged:
-        """The cosines and likelihoods of pictures of rows, which ascend; `known_C` are the cosines of some
-        of them, which need not be read again.
-        """
-        backend, part = self.view.backend, self.only_part
+    @cached_property
+    def compared(self) -> Compared:
+        """The pictures that were compared with the query's vector."""
+        return Compared(self.view.backend, self.wanted.vector)
+
+    def judged(self, rows: Rows) -> Judged:
+        """The cosines and likelihoods of the pictures of rows."""
+        part = self.only_part
         if part is not None:
-            cosines_C = np.empty(len(rows), np.float32)
-            new_C = np.ones(len(rows), bool)
-            if known is not None and known_C is not None:
-                places = np.searchsorted(rows, known)
-                cosines_C[places], new_C[places] = known_C, False
-            cosines_C[new_C] = backend.cosines(rows[new_C], self.wanted.vector)
+            cosines_C = self.compared.cosines(rows)
             return Judged(cosines_C, self.of_cosines(part, cosines_C), np.zeros(len(rows), np.float32))
-        vectors_CD = backend.vectors(rows)
+        vectors_CD = self.view.backend.vectors(rows)
         likelihoods_C = self._mean(self.wanted.wanted, vectors_CD)
         return Judged(vectors_CD @ self.wanted.vector, likelihoods_C, self._penalties(vectors_CD))
 

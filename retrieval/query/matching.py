@@ -21,10 +21,9 @@ from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.manifest import Relevance
 from retrieval.generation.relevance import combined, least_log_odds
-from retrieval.generation.word_lookup import among
+from retrieval.generation.row_lists import among
 from retrieval.live.view import IndexView
 from retrieval.query.judging import PictureJudge, captions_of
-from retrieval.query.ranking import Ranked
 from retrieval.query.vector import QueryPart
 
 FIRST_DEPTH, DEEPER = 300, 8
@@ -72,7 +71,6 @@ class Matcher:
         relevance: the weights that join words and pictures.
         judge: judges pictures, or None if the query has only words.
         captions: rows whose captions mean the text, with their likelihood.
-        compared: rows whose pictures were compared already, with their cosines.
     """
 
     view: IndexView
@@ -80,7 +78,6 @@ class Matcher:
     relevance: Relevance
     judge: PictureJudge | None
     captions: Mapping[int, float]
-    compared: Ranked
 
     def among(self, among_N: Mask | None, nearest: float | None = None) -> Matching:
         """The items that match among those of a mask, or among all.
@@ -110,16 +107,17 @@ class Matcher:
         """Which of the items that have words match."""
         if self.judge is None:
             return np.asarray(combined(self.relevance, words, None) >= MIN_PROBABILITY)
-        num = len(words.rows)
-        lowest_M = combined(self.relevance, words, np.zeros(num, np.float32))
-        highest_M = combined(self.relevance, words, np.ones(num, np.float32))
-        matches_M = np.asarray(lowest_M >= MIN_PROBABILITY)
+        matches_M = np.zeros(len(words.rows), bool)
+        may_M = combined(self.relevance, words, np.ones(len(words.rows), np.float32)) >= MIN_PROBABILITY
+        if not may_M.any():
+            return matches_M
+        may = words.kept(may_M).among_called(words.has_called)
+        sure_M = combined(self.relevance, may, np.zeros(len(may.rows), np.float32)) >= MIN_PROBABILITY
         if self.judge.has_unwanted:
-            matches_M = np.zeros(num, bool)
-        unsure_M = ~matches_M & (highest_M >= MIN_PROBABILITY)
-        if unsure_M.any():
-            unsure = words.kept(unsure_M)
-            matches_M[unsure_M] = self._with_picture(unsure, words.has_called, nearest)
+            sure_M = np.zeros(len(may.rows), bool)
+        if not sure_M.all():
+            sure_M[~sure_M] = self._with_picture(may.kept(~sure_M), words.has_called, nearest)
+        matches_M[may_M] = sure_M
         return matches_M
 
     def _with_picture(self, words: WordEvidence, has_called: bool, nearest: float | None) -> Mask:
@@ -140,7 +138,7 @@ class Matcher:
     def _compared(self, words: WordEvidence, part: QueryPart, nearest: float | None) -> tuple[Rows, Vectors]:
         """The items whose pictures can make a difference, with the cosines of these."""
         assert self.judge is not None
-        cosines_M, is_known_M = self.compared.cosines_of(words.rows)
+        cosines_M, is_known_M = self.judge.compared.known(words.rows)
         if is_known_M.all():
             return words.rows, cosines_M
         # No picture is nearer than the nearest, so most items need not be compared.
@@ -149,9 +147,7 @@ class Matcher:
             nearest = self._nearest(words.rows)
         least_M[np.isin(words.rows, list(self.captions))] = -np.inf
         chosen_M = self._first(least_M) & (least_M <= nearest + ROUNDING)
-        new_M = chosen_M & ~is_known_M
-        cosines_M[new_M] = self.view.backend.cosines(words.rows[new_M], self.judge.wanted.vector)
-        return words.rows[chosen_M], cosines_M[chosen_M]
+        return words.rows[chosen_M], self.judge.compared.cosines(words.rows[chosen_M])
 
     @staticmethod
     def _first(keys_M: npt.NDArray[np.floating]) -> Mask:
@@ -167,7 +163,8 @@ class Matcher:
         assert self.judge is not None
         among_N = np.zeros(self.view.num_rows, bool)
         among_N[rows] = True
-        return float(self.view.backend.search(self.judge.wanted.vector, 1, among_N)[1][0])
+        nearest = self.judge.compared.nearest(1, among_N)
+        return float(self.judge.compared.cosines(nearest)[0])
 
     def _judged(self, words: WordEvidence, has_called: bool) -> Vectors:
         """The likelihood of items from their words and pictures."""

@@ -22,9 +22,9 @@ from retrieval.faiss_index import top_order
 from retrieval.generation.calibration import MIN_PROBABILITY
 from retrieval.generation.evidence import WordEvidence
 from retrieval.generation.relevance import DEFAULT, combined
-from retrieval.generation.word_lookup import among
+from retrieval.generation.row_lists import among, united
 from retrieval.live.view import IndexView
-from retrieval.query.judging import PictureJudge, captions_by_chance, captions_of
+from retrieval.query.judging import Compared, PictureJudge, captions_by_chance, captions_of
 from retrieval.query.matching import Matcher, Matching
 from retrieval.query.ranking import Cursor, Entry, Ranked
 from retrieval.query.vector import QueryVector
@@ -32,9 +32,11 @@ from retrieval.query.wording import asks_for_words
 from retrieval.questions import Query
 
 # The number of rows by meaning, and by captions, that are judged.
-WINDOW = 300
+WINDOW = 200
 # The number of rows with words that are judged together with their pictures; the best by words.
-MAX_JUDGED = 1_000
+MAX_JUDGED = 500
+# Up to so many rows with every word, all pictures are compared; of more, the index finds the best.
+MAX_COMPARED = 5_000
 FIRST_DEPTH = 2_000
 NUM_SAMPLED_CAPTIONS = 1_000
 # An approximate index rarely misses the nearest picture, and then not by as much as this cosine.
@@ -76,7 +78,7 @@ class Order:
         self.words = all_words if self._mask_N is None else all_words.kept(self._mask_N[all_words.rows])
         self._captions = self._by_captions()
         self._window = self._judged()
-        self._matcher = Matcher(view, all_words, self._relevance, self._judge, self._captions, self._window)
+        self._matcher = Matcher(view, all_words, self._relevance, self._judge, self._captions)
         self.best = self._best_shown()
         self.text = query.text or ""
 
@@ -90,11 +92,6 @@ class Order:
         bounded_N[self._num_rows :] = False
         return bounded_N
 
-    def _near(self) -> tuple[Rows, Vectors]:
-        """The best rows by meaning, and their cosines."""
-        assert self._wanted is not None
-        return self._view.backend.search(self._wanted.vector, WINDOW, self._mask_N)
-
     # --- the window
     # ----------------------------------------------------------------------------------------------
 
@@ -102,11 +99,10 @@ class Order:
         """The window: every candidate with its likelihood, the likeliest first."""
         if self._wanted is None or self._judge is None:
             return self._by_words_alone()
-        near, cosines_C = self._near()
-        among_N = np.zeros(self._view.num_rows, bool)
-        for rows in (near, np.fromiter(self._captions, np.int64), self._best_by_words()):
-            among_N[rows] = True
-        return self._ranked(np.flatnonzero(among_N), near, cosines_C)
+        near = self._judge.compared.nearest(WINDOW, self._mask_N)
+        by_caption = np.fromiter(self._captions, np.int64)
+        by_words = self._best_by_words(self._judge.compared)
+        return self._ranked(united([near, by_caption, by_words], self._view.num_rows), near)
 
     def _by_words_alone(self) -> Ranked:
         words = self.words
@@ -115,17 +111,18 @@ class Order:
         no, yes = np.zeros(len(order), bool), np.ones(len(order), bool)
         return Ranked(words.rows[order], no, no, yes, words.is_full[order], scores_M[order], None)
 
-    def _best_by_words(self) -> Rows:
+    def _best_by_words(self, compared: Compared) -> Rows:
         words = self.words
         if len(words.rows) <= MAX_JUDGED:
             return words.rows
-        assert self._wanted is not None
         scores_M = combined(self._relevance, words, None)
         best = words.rows[top_order(scores_M, MAX_JUDGED)]
+        full = words.rows[words.is_full] if words.is_full.any() else words.rows
+        if len(full) <= MAX_COMPARED:
+            return np.concatenate([best, full[top_order(compared.cosines(full), WINDOW)]])
         among_N = np.zeros(self._view.num_rows, bool)
-        among_N[words.rows[words.is_full] if words.is_full.any() else words.rows] = True
-        near, _ = self._view.backend.search(self._wanted.vector, WINDOW, among_N)
-        return np.concatenate([best, near])
+        among_N[full] = True
+        return np.concatenate([best, compared.nearest(WINDOW, among_N)])
 
     def _by_captions(self) -> dict[int, float]:
         """The rows whose captions mean the text, each with the likelihood that this is no chance."""
@@ -140,13 +137,11 @@ class Order:
         sample_S = self._view.captions.vectors(sample) @ text_D
         return dict(zip(rows, captions_by_chance(cosines_C, sample_S, num).tolist(), strict=True))
 
-    def _ranked(self, rows: Rows, near: Rows, near_C: Vectors | None = None) -> Ranked:
-        """Rows, which ascend, as an order; `near` are those that are near by meaning, with their cosines if
-        these are known.
-        """
+    def _ranked(self, rows: Rows, near: Rows) -> Ranked:
+        """Rows, which ascend, as an order; `near` are those that are near by meaning."""
         assert self._wanted is not None
         assert self._judge is not None
-        judged = self._judge.judged(rows, near, near_C)
+        judged = self._judge.judged(rows)
         cosines_C, by_picture_C = judged.cosines, judged.likelihoods
         by_caption_C = captions_of(rows, self._captions)
         words, has_words_C = self.words.about(rows)

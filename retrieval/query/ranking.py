@@ -73,15 +73,6 @@ class Ranked:
         """The first entry of those that are chosen."""
         return next(self.entries(chosen_C), None)
 
-    def cosines_of(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], Mask]:
-        """The cosines of rows, and of which they are known here."""
-        if self.cosines is None or not len(self.rows):
-            return np.zeros(len(rows), np.float32), np.zeros(len(rows), bool)
-        order = np.argsort(self.rows)
-        places = np.minimum(np.searchsorted(self.rows, rows, sorter=order), len(order) - 1)
-        found = order[places]
-        return self.cosines[found], self.rows[found] == rows
-
     def _entry(self, place: int) -> Entry:
         return Entry(
             int(self.rows[place]),

@@ -1,4 +1,4 @@
-"""Frequent words are read as bits, with the rows that FTS5 itself finds; pairs of words that are close."""
+"""The rows of frequent words are those that FTS5 itself finds; pairs of words that are close."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from retrieval.generation import postings
 from retrieval.generation.catalog import Catalog, CatalogWriter, ImageLocation
 from retrieval.generation.close_words import close_pairs
 from retrieval.generation.evidence import WordEvidence, evidence
-from retrieval.generation.postings import packed, unpacked
+from retrieval.generation.postings import held, packed, unpacked
 from retrieval.questions import Query
 
 from .conftest import draw, record_of, samples_of
 
 JPEG = draw("red", "circle", 0)
 NUM_ITEMS = 300
-# Each with the step between the items that have it; of 300 items, 1505 and roses are too rare to be bits.
+# Each with the step between the items that have it; of 300 items, 1505 and roses are too rare to be stored.
 STEPS = {
     **{"lion": 2, "lions": 5, "rampant": 3, "of": 1.5, "the": 1.2, "gules": 15, "rose": 14},
     **{"roses": 97, "1505": 89},
@@ -120,14 +120,22 @@ def test_an_index_without_the_bits_gives_the_same_answers(
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.4, 1.0])
 def test_rows_are_packed_and_unpacked(num_rows: int, share: float) -> None:
     has_N = np.random.default_rng(1).random(num_rows) < share
-    bits = packed(np.flatnonzero(has_N), num_rows)
-    assert np.array_equal(unpacked(bits, num_rows), has_N)
+    rows = np.flatnonzero(has_N)
+    data = packed(rows, num_rows)
+    assert np.array_equal(unpacked(data, num_rows), rows)
+    some = np.arange(0, num_rows, 3)
+    assert np.array_equal(held(data, some, num_rows), has_N[some])
+    assert len(data) <= min(4 * len(rows), (num_rows + 7) // 8)
 
 
-@pytest.mark.parametrize("bits", [b"", b"\x00" * 3, packed(np.arange(3), 400), b"\x78\x9cnonsense"])
-def test_bits_of_another_length_are_refused(bits: bytes) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [b"\x00" * 3, b"\x00" * 104, packed(np.arange(200), 401), packed(np.array([3, 800]), 900)]
+    + [np.array(rows, "<u4").tobytes() for rows in ([5, 4], [7, 7])],
+)
+def test_damaged_rows_are_refused(data: bytes) -> None:
     with pytest.raises(DamagedData, match="rows of a word"):
-        unpacked(bits, 800)
+        unpacked(data, 800)
 
 
 def test_pairs_are_close_where_a_pattern_finds_them() -> None:
