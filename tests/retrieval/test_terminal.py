@@ -107,7 +107,7 @@ def test_texts_are_added_and_subtracted_on_the_command_line(
         (["search", "--image", "nowhere.jpg", "--index", "INDEX"], 4, "cannot be read"),
         (["index", "nowhere", "--out", "x"], 4, "iconoclip encode"),
         (["index", "--out", "x"], 2, "at least one"),
-        (["encode", "nowhere", "SHARDS", "--out", "x"], 4, "no config"),
+        (["encode", "nowhere", "SHARDS", "--out", "x"], 4, "no such model directory"),
     ],
 )
 def test_a_mistake_ends_in_one_message_and_its_code(  # type: ignore[no-untyped-def]
