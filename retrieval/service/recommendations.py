@@ -15,6 +15,7 @@ from iconoclip.people import display_name
 from iconoclip.record import Record
 from retrieval import iconography
 from retrieval.answers import Hit
+from retrieval.generation.places import places_of
 from retrieval.service.context import ServiceContext
 from retrieval.service.params import SearchParams
 
@@ -23,12 +24,14 @@ NUM_HITS = 6
 MAX_YEARS = 60
 
 Kind = Literal["hand", "moment", "motif", "place"]
-# What each reason says, in English; the page translates it.
-REASONS: dict[Kind, str] = {
-    "hand": "also by {what}",
-    "moment": "also made in {what}",
-    "motif": "also shows {what}",
-    "place": "also kept at {what}",
+# What each reason says, by the filter that it is, in English; the page translates it. The place of a record
+# is where the object was made or what it shows: sources seldom tell these apart.
+REASONS = {
+    "creator": "also by {what}",
+    "iconclass": "also shows {what}",
+    "period": "also made in {what}",
+    "place": "also of or from {what}",
+    "institution": "also kept at {what}",
 }
 
 
@@ -38,7 +41,10 @@ class Recommended(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: Kind
-    what: str = Field(description="what they share: a maker, years, the words of a notation, an institution")
+    by: str = Field(description="the filter that all pass: creator, iconclass, period, place, institution")
+    what: str = Field(
+        description="what they share: a maker, years, the words of a notation, a place, an institution"
+    )
     reason: str = Field(description="why they are recommended, in words")
     query: str = Field(description="the query string of a search that lists all of them")
     hits: tuple[Hit, ...]
@@ -52,25 +58,23 @@ def recommended(
     """
     seen = {record.key, *(hit.key for hit in context.hits_of_group(record.key, concealed))}
     found = []
-    for kind, what, params in _reasons(record, language):
+    for kind, by, what, params in _reasons(record, language):
         # Twice as many, because some may have been seen.
         hits = context.search(params.model_copy(update={"k": NUM_HITS + min(len(seen), 50)}), concealed).hits
         fresh = tuple(hit for hit in hits if hit.key not in seen)[:NUM_HITS]
         if fresh:
             seen.update(hit.key for hit in fresh)
-            reason = REASONS[kind].format(what=what)
-            found.append(
-                Recommended(kind=kind, what=what, reason=reason, query=params.query_string(), hits=fresh)
-            )
+            reason, query = REASONS[by].format(what=what), params.query_string()
+            found.append(Recommended(kind=kind, by=by, what=what, reason=reason, query=query, hits=fresh))
     return tuple(found)
 
 
-def _reasons(record: Record, language: str) -> list[tuple[Kind, str, SearchParams]]:
-    reasons: list[tuple[Kind, str, SearchParams]] = []
+def _reasons(record: Record, language: str) -> list[tuple[Kind, str, str, SearchParams]]:
+    reasons: list[tuple[Kind, str, str, SearchParams]] = []
     like = SearchParams(like=[record.key])
 
-    def add(kind: Kind, what: str, **filters: object) -> None:
-        reasons.append((kind, what, like.model_copy(update=filters)))
+    def add(kind: Kind, what: str, by: str = "", **filters: object) -> None:
+        reasons.append((kind, by or next(iter(filters)), what, like.model_copy(update=filters)))
 
     if record.creators:
         add("hand", display_name(record.creators[0]), creator=[record.creators[0]])
@@ -83,7 +87,9 @@ def _reasons(record: Record, language: str) -> list[tuple[Kind, str, SearchParam
         years = (date.earliest, date.latest)
         if years[1] - years[0] <= MAX_YEARS:
             what = "–".join(dict.fromkeys(map(str, years)))
-            add("moment", what, earliest=years[0], latest=years[1])
-    # Records have no place of making; where an object is kept is the place that every record knows.
+            add("moment", what, "period", earliest=years[0], latest=years[1])
+    for place in places_of(record)[:1]:
+        add("place", place, place=[place])
+    # Where an object is kept is the place that every record knows.
     add("place", record.institution.name, institution=[record.institution.slug])
     return reasons

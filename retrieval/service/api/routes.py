@@ -139,6 +139,7 @@ class Recommendations(BaseModel):
 
 _RECOMMENDED = Recommended(
     kind="hand",
+    by="creator",
     what="Konrad Grünenberg",
     reason="also by Konrad Grünenberg",
     query="like=staatsarchiv-0123456789abcdef&creator=Konrad+Gr%C3%BCnenberg",

@@ -157,6 +157,7 @@ def item(
         item=found,
         page=_hit_if_here(context, found.hit.in_page.key, concealed) if found.hit.in_page else None,
         on_page=_pictures_on(context, found, concealed),
+        num_copies=len(context.copies(key, concealed)) - 1,
         base=context.base_url(request),
         recommended=recommended(found.record, context, concealed, translation_for(request).language),
         seen=SeenText(text, OcclusionOverlay.of(context.explain(key, text, concealed))) if text else None,

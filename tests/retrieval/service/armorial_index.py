@@ -13,13 +13,15 @@ import json
 from pathlib import Path
 
 import open_clip
+import PIL.Image
 import torch
 from safetensors.torch import save_file
 
 from builtin_collections.armorial import collection, describe
 from builtin_collections.armorial.archives import Archive
 from builtin_collections.armorial.drawing.picture import picture
-from iconoclip.record import Caption, Date, Image, Institution, Record, Region, Source, sample_key
+from data_prep.images.hashing import Averaged
+from iconoclip.record import Caption, Date, Image, Institution, RawPair, Record, Region, Source, sample_key
 from iconoclip.rights import judge
 from iconoclip.shardset import ShardSetWriter
 from retrieval.config import EncodeConfig, IndexConfig
@@ -33,6 +35,8 @@ MODEL = {
 }
 # Width and height of the pages that some of the drawings are a part of.
 PAGE_SIZE = (800, 1_100)
+# The number of a drawing with another scan of the same state, which folds with it.
+SCANNED_TWICE = 5
 HARVESTED_AT = "2026-11-01T09:00:00Z"
 
 
@@ -65,8 +69,9 @@ def write_model(folder: Path) -> None:
 
 
 def write_shardset(folder: Path, num_arms: int, width: int) -> None:
-    """Arms of the three invented archives, with one item whose caption a machine wrote and one full of
-    markup."""
+    """Arms of the three invented archives, with one item whose caption a machine wrote, one full of markup,
+    and one that was scanned twice.
+    """
     writer = ShardSetWriter(
         folder, name="armorial", policy="open@1", created_at=HARVESTED_AT, created_by="iconoclip tests"
     )
@@ -75,11 +80,27 @@ def write_shardset(folder: Path, num_arms: int, width: int) -> None:
             for item in holdings.items:
                 for copy in range(item.num_copies):
                     drawn = picture(item.arms, seed=1, coat=item.number, copy=copy, width=width)
-                    data = io.BytesIO()
-                    drawn.save(data, "JPEG", quality=90)
-                    writer.add(
-                        _record(holdings.archive, item, copy, drawn.size, data.getvalue()), data.getvalue()
-                    )
+                    _add(writer, holdings.archive, item, copy, drawn, quality=90)
+                if item.number == SCANNED_TWICE:
+                    drawn = picture(item.arms, seed=1, coat=item.number, copy=0, width=width)
+                    _add(writer, holdings.archive, item, item.num_copies, drawn, quality=60)
+
+
+def _add(
+    writer: ShardSetWriter,
+    archive: Archive,
+    item: collection.Item,
+    copy: int,
+    drawn: PIL.Image.Image,
+    *,
+    quality: int,
+) -> None:
+    data = io.BytesIO()
+    drawn.save(data, "JPEG", quality=quality)
+    record = _record(archive, item, copy, drawn.size, data.getvalue())
+    # As the harvest hashes pictures.
+    image = record.image.model_copy(update={"phash": Averaged.of(drawn.convert("RGB")).phash})
+    writer.add(record.model_copy(update={"image": image}), data.getvalue())
 
 
 def _record(archive: Archive, item: collection.Item, copy: int, size: tuple[int, int], data: bytes) -> Record:
@@ -104,6 +125,7 @@ def _record(archive: Archive, item: collection.Item, copy: int, size: tuple[int,
         creators=(item.painter,) if item.painter else (),
         date=Date(edtf=item.date, text=item.date.replace("/", "–"), earliest=years[0], latest=years[-1]),
         object_type=archive.object_type,
+        raw=(RawPair(label="Ort", value=item.place, level="record"),),
         rights=judge(item.rights, attribution=describe.attribution(archive)),
         image=Image(
             width=size[0],

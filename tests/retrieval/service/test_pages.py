@@ -296,12 +296,17 @@ def test_a_list_without_a_query_has_no_buttons_to_mark_hits(client: TestClient) 
     assert not [link for link in outline.all("a") if "data-step" in link]
 
 
-def test_folded_copies_can_be_unfolded(client: TestClient) -> None:
-    folded = [hit for hit in client.get("/api/search?k=200").json()["hits"] if hit["num_near_duplicates"]]
-    if not folded:
-        pytest.skip("no two of these drawings are alike to this model")
-    text = page(client, "/search?k=200")
-    assert f"/search?like={folded[0]['key']}&amp;fold=false" in text
+def test_folded_copies_are_linked_from_the_results_and_from_each_of_them(client: TestClient) -> None:
+    hits = client.get("/api/search?k=200").json()["hits"]
+    folded = next(hit for hit in hits if hit["num_near_duplicates"])
+    address = f"/item/{folded['key']}/copies"
+    assert f'href="{address}"' in page(client, "/search?k=200")
+    keys = set(re.findall(r'href="/item/([\w-]+)"', page(client, address)))
+    assert len(keys) == folded["num_near_duplicates"] + 1
+    for key in keys:
+        assert f'href="/item/{key}/copies"' in page(client, f"/item/{key}?lang=en")
+    single = next(hit for hit in hits if not hit["num_near_duplicates"])
+    assert f'href="/item/{single["key"]}/copies"' not in page(client, f"/item/{single['key']}")
 
 
 def test_browsers_can_add_this_search(client: TestClient) -> None:

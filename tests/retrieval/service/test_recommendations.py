@@ -15,15 +15,18 @@ def recommended(client: TestClient, key: str) -> list[dict[str, Any]]:
 
 
 def test_every_reason_is_true(client: TestClient) -> None:
-    kinds = set()
+    kinds, filters = set(), set()
     for hit in client.get("/api/v1/search?k=8").json()["hits"]:
         record = client.get(f"/api/v1/items/{hit['key']}").json()["item"]["record"]
         for each in recommended(client, hit["key"]):
             kinds.add(each["kind"])
+            filters.add(each["by"])
             assert each["what"] in each["reason"]
             for other in each["hits"]:
                 found = client.get(f"/api/v1/items/{other['key']}").json()["item"]["record"]
-                if each["kind"] == "hand":
+                if each["by"] == "place":
+                    assert each["what"] == record["raw"][0]["value"] == found["raw"][0]["value"]
+                elif each["kind"] == "hand":
                     assert record["creators"][0] in found["creators"]
                 elif each["kind"] == "motif":
                     longest = max(record["iconclass"], key=len)
@@ -34,6 +37,7 @@ def test_every_reason_is_true(client: TestClient) -> None:
                 else:
                     assert found["institution"] == record["institution"]
     assert kinds == {"hand", "moment", "motif", "place"}
+    assert filters == {"creator", "period", "iconclass", "place", "institution"}
 
 
 def test_nothing_is_recommended_twice_or_is_the_object_itself(client: TestClient, shown_key: str) -> None:

@@ -232,6 +232,7 @@ def test_copies_open_exactly_what_was_folded(client: TestClient) -> None:
     folded = client.get("/api/search", params={"k": 200}).json()["hits"]
     shown = {hit["key"] for hit in folded}
     with_copies = [hit for hit in folded if hit["num_near_duplicates"]]
+    assert with_copies
     hidden = {hit["key"] for hit in client.get("/api/search?k=200&fold=false").json()["hits"]} - shown
     opened = [client.get(f"/api/items/{hit['key']}/copies").json()["hits"] for hit in with_copies]
     for hit, copies in zip(with_copies, opened, strict=True):
