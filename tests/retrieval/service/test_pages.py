@@ -357,5 +357,6 @@ def test_what_was_not_understood_is_said_with_what_to_write(
     client: TestClient, query: str, said: str, address: str | None
 ) -> None:
     page = client.get(f"/search?{'' if 'lang=' in query else 'lang=en&'}{query}").text
+    client.cookies.clear()
     assert said in re.sub("<[^>]*>", "", page)
     assert address is None or re.search(rf'href="/search\?[^"]*{re.escape(address)}"', page)
