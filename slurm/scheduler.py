@@ -15,13 +15,18 @@ from iconoclip.errors import BadInput, MissingRequirement, TryAgainLater
 SECONDS_TO_ANSWER = 60
 # What every command says where there is no slurm.conf.
 NO_CLUSTER = "configuration source"
+# sbatch(1), --parsable: the id, and in a federation the cluster.
+_PARSABLE = re.compile(r"(\d+)(;\S+)?")
+# What scancel says of a job that has ended, or is ending.
+_GONE = ("Invalid job id", "already completing or completed")
 # squeue's fields: array job id (or job id), array task (or N/A), state, reason, time left, time limit, nodes,
 # job id.
 _FORMAT = "%F|%K|%T|%r|%N|%A"
-# squeue(1), JOB STATE CODES: those of a job that runs no longer and is still in the queue.
+# squeue(1), JOB STATE CODES, and slurm.schedmd.com/job_state_codes.html: the states of a job that no longer
+# runs and is still in the queue.
 ENDING = frozenset(
     ("COMPLETING", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
-     "BOOT_FAIL", "DEADLINE", "STAGE_OUT", "REVOKED")
+     "BOOT_FAIL", "DEADLINE", "STAGE_OUT", "REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL", "UPDATE_DB")
 )  # fmt: skip
 
 
@@ -117,7 +122,15 @@ def sbatch(script: Path, *options: str) -> int:
     done = _call("sbatch", "--parsable", *options, str(script))
     if done.returncode:
         raise _refusal(done, script)
-    return int(done.stdout.strip().split(";")[0])
+    # The sbatch of some sites is a script of their own, which prints more: notes about quotas or checks.
+    found = [found for line in done.stdout.splitlines() if (found := _PARSABLE.fullmatch(line.strip()))]
+    if not found:
+        raise BadInput(
+            f"sbatch does not say the job's id; it prints {done.stdout.strip()[:200]!r}",
+            where=script,
+            remedy="look for the job with `squeue --me`; `scancel` it if it is there",
+        )
+    return int(found[-1][1])
 
 
 def would_accept(script: Path, *options: str) -> str:
@@ -177,7 +190,7 @@ def cancel(job_ids: Iterable[int]) -> None:
     if not ids:
         return
     done = _call("scancel", *ids)
-    if done.returncode and "Invalid job id" not in done.stderr:
+    if done.returncode and not any(text in done.stderr for text in _GONE):
         raise TryAgainLater(f"scancel: {_message_of(done)}", remedy="try again in a while")
 
 

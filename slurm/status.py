@@ -21,9 +21,9 @@ from slurm.logs import last_log_line, last_metrics
 from slurm.scheduler import QueuedJob
 
 MAX_DEPTH = 3
-# squeue(1), JOB STATE CODES.
-WAITING = frozenset(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD",
-                     "SPECIAL_EXIT", "SUSPENDED", "STOPPED"))  # fmt: skip
+# squeue(1), JOB STATE CODES, and slurm.schedmd.com/job_state_codes.html.
+WAITING = frozenset(("PENDING", "CONFIGURING", "POWER_UP_NODE", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD",
+                     "RESV_DEL_HOLD", "SPECIAL_EXIT", "SUSPENDED", "STOPPED"))  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,24 @@ def test_a_job_that_is_ending_is_neither_running_nor_waiting(tmp_path: Path) -> 
     assert row_of(tmp_path / "run", queued(7, "COMPLETING"), tmp_path).state == "cancelled (ending)"
 
 
+# The states and flags of slurm.schedmd.com/job_state_codes.html, and those of squeue(1) of 20.11.
+OF_SLURM = {
+    "waiting (None)": "PENDING CONFIGURING POWER_UP_NODE REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD "
+    "SPECIAL_EXIT SUSPENDED STOPPED",
+    "running": "RUNNING EXPEDITING RESIZING SIGNALING",
+    "ending": "COMPLETING COMPLETED CANCELLED FAILED TIMEOUT NODE_FAIL OUT_OF_MEMORY PREEMPTED BOOT_FAIL "
+    "DEADLINE STAGE_OUT REVOKED LAUNCH_FAILED RECONFIG_FAIL UPDATE_DB",
+}
+
+
+def test_each_documented_state_waits_runs_or_ends(tmp_path: Path) -> None:
+    job_dir = make_run(tmp_path / "run")
+    job_dir.note_submission(7, None)
+    for shown, states in OF_SLURM.items():
+        for state in states.split():
+            assert row_of(tmp_path / "run", queued(7, state, "None"), tmp_path).state == shown, state
+
+
 @pytest.mark.parametrize(
     ("state", "reason", "shown"),
     [

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from iconoclip.cli import main
-from iconoclip.errors import ConfigError, MissingRequirement
+from iconoclip.errors import ConfigError, IconoclipError, MissingRequirement
 from slurm import scheduler
 from slurm.config import CancelConfig, ResumeConfig, SubmitConfig
 from slurm.freeze import code_facts, differing_fields, digest_of, freeze, freeze_code, package_folders
@@ -204,6 +204,44 @@ def test_a_line_of_the_queue_is_the_job_s_and_not_the_task_s(
     queued = scheduler._queued(line)
     assert (queued.job_id, queued.task) == (job_id, task)
     assert "(" not in queued.reason
+
+
+@pytest.mark.parametrize(
+    ("command", "prints", "code", "expected"),
+    [
+        # slurm 22.05 and 24.11; one of a federation; scripts of sites around sbatch.
+        ("sbatch", "9", 0, 9),
+        ("sbatch", "9;cluster", 0, 9),
+        ("sbatch", "---- Welcome ----\nverifying project 12345 ... OK\n\n9;cluster", 0, 9),
+        ("sbatch", "your project has 3 hours left", 0, "does not say the job's id"),
+        # A job that is not there any more, and one that is ending.
+        ("scancel", "scancel: error: Kill job error on job id 9: Invalid job id specified", 1, None),
+        (
+            "scancel",
+            "scancel: error: Kill job error on job id 9: Job/step already completing or completed",
+            1,
+            None,
+        ),
+        ("scancel", "scancel: error: Unable to contact slurm controller (connect failure)", 1, "try again"),
+    ],
+)
+def test_what_sbatch_and_scancel_print_is_understood(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, prints: str, code: int, expected: object
+) -> None:
+    stream = ">&2" if command == "scancel" else ""
+    (tmp_path / command).write_text(f"#!/bin/bash\ncat {stream} <<'END'\n{prints}\nEND\nexit {code}\n")
+    (tmp_path / command).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def call() -> object:
+        return scheduler.sbatch(tmp_path / "script") if command == "sbatch" else scheduler.cancel([9])
+
+    if isinstance(expected, str):
+        with pytest.raises(IconoclipError) as caught:
+            call()
+        assert expected in str(caught.value)
+    else:
+        assert call() == expected
 
 
 @pytest.fixture
