@@ -122,7 +122,7 @@ class Composition(Config):
         4, description="subjects, and persons, that follow a title which says little, at most", ge=0, le=100
     )
     max_about_words: int = Field(
-        30,
+        45,
         description=(
             "the first sentence of a description follows the title of an image of a page if it has at most so"
             " many words, and if the source names no subjects"

@@ -7,7 +7,7 @@ a record's fields.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -163,7 +163,8 @@ def describe(
     techniques, places = _terms(found, "technique"), _terms(found, "place")
     spoken = siblings or _language_of(found)
     # Titles in Latin are described in the language of their catalogue.
-    spoken = profile.language or spoken if spoken in ("la", None) else spoken
+    if spoken in ("la", None):
+        spoken = profile.language or _language_of(found, ("description", "note")) or spoken
     places = tuple((text, tag) for text, tag in places if not _ORGANISATION.search(text))
     around = Circumstances(creators, date, _types(found), techniques, places, spoken)
     captions, about = captions_and_terms(found.items, profile, level, around, siblings)
@@ -193,9 +194,11 @@ def _with_kinds(statements: list[Statement]) -> list[Statement]:
     ]
 
 
-def _language_of(found: Statements) -> str | None:
-    """The language of most titles and descriptions."""
-    named = ("title", "caption", "description", "blazon")
+_SPOKEN = ("title", "caption", "description", "blazon")
+
+
+def _language_of(found: Statements, named: Collection[str] = _SPOKEN) -> str | None:
+    """The language of most titles and descriptions, or of most texts of other fields."""
     texts = [(plain_text(one.text, 500), one.language) for one in found.items if one.field in named]
     return dominant(texts)
 

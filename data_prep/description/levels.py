@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from data_prep.description.captions import MAX_CAPTIONS
@@ -39,6 +40,12 @@ def first_read(*dates: Date | None) -> Date | None:
     return next(
         (one for one in known if (one.earliest, one.latest) != (None, None)), known[0] if known else None
     )
+
+
+def with_navigation_date(told: Description, pairs: Sequence[RawPair]) -> Description:
+    """A description whose titles may be followed by the date that viewers sort by, if there is no other."""
+    date = None if told.around.date else navigation_date(pairs)
+    return replace(told, around=replace(told.around, date=date)) if date else told
 
 
 def navigation_date(pairs: Sequence[RawPair]) -> Date | None:

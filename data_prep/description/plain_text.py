@@ -14,6 +14,9 @@ MAX_CHARS: Final = 20_000
 _MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 # "{{Creator:Charles Perrault}}": tables for Wikimedia Commons name makers and institutions like this.
 _WIKI_NAME = re.compile(r"\{\{\s*(?:creator|institution)\s*:\s*([^{}|]{1,200})\}\}", re.IGNORECASE)
+# "{{Woodcut}}" is a word that Commons translates, "[[:nl:Rotterdam|Rotterdam]]" a link.
+_WIKI_WORD = re.compile(r"\{\{\s*([^\W\d_][^{}|:]{1,60})\}\}")
+_WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|]{0,200}\|)?([^\[\]|]{1,200})\]\]")
 _SPACES = re.compile(r"\s+")
 # UTF-8 read as Latin-1 or Windows-1252: "Ã¤", "â€™".
 _MOJIBAKE = re.compile(
@@ -37,7 +40,9 @@ def plain_text(value: str, max_chars: int = MAX_CHARS) -> str:
             break
         text = _without_markup(text)
     if "{{" in text:
-        text = _WIKI_NAME.sub(r"\1", text)
+        text = _WIKI_WORD.sub(r"\1", _WIKI_NAME.sub(r"\1", text))
+    if "[[" in text:
+        text = _WIKI_LINK.sub(r"\1", text)
     text = _SPACES.sub(" ", text)
     if not text.isascii():
         text = _mended(text)

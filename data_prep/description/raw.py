@@ -25,6 +25,7 @@ from data_prep.description.levels import (
     is_contained,
     merged_captions,
     navigation_date,
+    with_navigation_date,
 )
 from data_prep.description.page_parts import is_edge, part_shown
 from data_prep.description.plain_text import plain_text
@@ -300,7 +301,8 @@ class Describer:
     def _describe(self, pairs: tuple[RawPair, ...], level: CaptionLevel, siblings: str | None) -> Description:
         statements = [statement for pair in _joined(pairs) for statement in self._statements(pair)]
         rights = [_whole(pair) for pair in pairs if pair.field == "rights"]
-        return describe(statements, self._profile, rights, level=level, siblings=siblings)
+        told = describe(statements, self._profile, rights, level=level, siblings=siblings)
+        return with_navigation_date(told, pairs)
 
     def _statements(self, pair: RawPair) -> Iterator[Statement]:
         """The statements of a pair, according to the institution's profile."""

@@ -68,7 +68,9 @@ def extended(
     own = [one for one in captions if one.role == "title" and len(one.text) <= MAX_TITLE_CHARS]
     view = view if composition.max_title_words else NOTHING_KNOWN
     of_book = [view != NOTHING_KNOWN and _is_of_a_book(one) for one in captions]
-    told = _first_sentences(captions, composition.max_about_words)
+    # What the work is follows the heading of a page of it, not the title of a picture in an album.
+    described = captions if view == NOTHING_KNOWN else (*captions, *whole)
+    told = _first_sentences(described, composition.max_about_words)
     return tuple(
         # A remark is one on the object that a title names; a title is not joined with its own variants.
         _Extension(around, composition, titles or own * (one.field == "description"), view, told).of(one)
@@ -99,7 +101,7 @@ def _first_sentences(captions: Sequence[Caption], max_words: int) -> dict[str, s
             sentence = (one.text[: end.start()] if end else one.text).rstrip(" .")
             # "303. Bändchen der Sammlung ..." is about a series.
             if _MIN_SENTENCE_WORDS <= num_words(sentence) <= max_words and not sentence[0].isdigit():
-                found.setdefault(one.language, sentence)
+                found.setdefault(one.language.split("-")[0], sentence)
     return found
 
 
@@ -268,14 +270,15 @@ class _Extension:
         found: dict[str, list[str]] = {}
         said = set(makers)
         for role, text, language in self.around.terms:
-            if language == tag and text.casefold() not in whole and text.casefold() not in said:
+            if same_language(language, tag) and text.casefold() not in whole and text.casefold() not in said:
                 said.add(text.casefold())
                 found.setdefault(role, []).append(text)
         if found:
             return {role: texts[: self.composition.max_title_terms] for role, texts in found.items()}
         is_of_book = self.view != NOTHING_KNOWN and _is_of_a_book(caption)
+        # "Lectio 4. A page from ...": what the work is, if its kind is not known.
         is_short = caption.role == "title" and is_all
-        sentence = self.told.get(tag, "") if is_of_book or is_short else ""
+        sentence = self.told.get(tag.split("-")[0], "") if is_of_book or is_short else ""
         return {"subject": [sentence]} if sentence and sentence.casefold() not in whole else {}
 
     def _of_kinds(self, tag: str) -> languages.Spoken | None:

@@ -24,6 +24,7 @@ MAX_IMAGES: Final = 5_000
 _MAX_DEPTH: Final = 16
 _SMALL: Final = re.compile(r"thumb|preview|icon", re.IGNORECASE)
 _DUBLIN_CORE: Final = ("dc", "dcx", "qualifieddc", "simpledc")
+_DC_ELEMENT: Final = "{http://purl.org/dc/elements/1.1/}"
 _TERMS: Final = ("accessRights", "license", "rights")
 # Open access permits reading. It is not a licence.
 _OPEN: Final = re.compile(r"accessRights/OpenAccess|openAccess\b", re.IGNORECASE)
@@ -83,7 +84,7 @@ def _has_files(item: Element) -> bool:
 def _described(part: Element, identifier: str, profile: InstitutionProfile) -> list[CatalogueRecord]:
     """The metadata records in a descriptor or a component, and single terms of rights."""
     found = [mods_record(mods, identifier, profile) for mods in descendants(part, "mods")]
-    found += [dublin_core_record(item, identifier, profile) for item in descendants(part, *_DUBLIN_CORE)]
+    found += [dublin_core_record(item, identifier, profile) for item in part.iter() if _is_dublin_core(item)]
     for statement in descendants(part, "Statement"):
         for item in children(statement, *_TERMS):
             text = text_of(item)
@@ -92,6 +93,15 @@ def _described(part: Element, identifier: str, profile: InstitutionProfile) -> l
                 record.rights.append(text)
                 found.append(record)
     return found
+
+
+def _is_dublin_core(item: Element) -> bool:
+    """Whether an element wraps Dublin Core: by its name (`dc`, `dcx`), or by what is in it (`srw_dc`)."""
+    name = local_name(item)
+    is_known = name in _DUBLIN_CORE
+    return is_known or (
+        name != "Statement" and any(one.tag.startswith(_DC_ELEMENT) for one in children(item))
+    )
 
 
 def _file_of(component: Element) -> str | None:

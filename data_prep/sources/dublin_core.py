@@ -8,12 +8,15 @@ from data_prep.sources.offers import CatalogueRecord, addresses_in
 from data_prep.sources.xml_document import Element, attribute, children, language_of, local_name, text_of
 
 # Element of dc, dcterms or dcx (KB) -> field. `created` is the date of the object, `issued` that of the scan.
+# `spatial` is a place that the object shows or is about, not where it was made.
 _FIELDS = {
     "title": RECORD_TITLE,
     "alternative": "title",
     "description": "description",
     "abstract": "description",
     "subject": RECORD_SUBJECT,
+    "spatial": RECORD_SUBJECT,
+    "medium": "technique",
     "creator": "creator",
     "date": "date",
     "created": "date",

@@ -32,6 +32,8 @@ _FIELDS = {
     "description": "description",
     "abstract": "description",
     "subject": "subject",
+    "spatial": "subject",
+    "medium": "technique",
     "creator": "creator",
     "created": "date",
     "date": "date",
@@ -67,6 +69,8 @@ class _Graph:
         if text := text_of(item):
             yield Statement(field, text, language_of(item), name)  # type: ignore[arg-type]
             return
+        if name == "spatial":
+            return  # a place of a gazetteer, in fifty languages
         address = attribute(item, "resource") or ""
         if field == "subject" and "iconclass.org/" in address:
             yield Statement("iconclass", address, None, name)

@@ -47,6 +47,7 @@ _PROXY_FIELDS = {
     "dcDescription": "description",
     "dcCreator": "creator",
     "dcSubject": "subject",
+    "dctermsMedium": "technique",
     "dctermsCreated": "date",
     "dcDate": "date",
     "dcType": "type",

@@ -143,6 +143,7 @@ def _note_making(lido: Element, record: CatalogueRecord) -> None:
                 record.statements.add(
                     "creator", text_of(child(value, "appellationValue")), None, "eventActor"
                 )
+        _note_circumstances(event, record)
         for date in children(event, "eventDate"):
             for shown in children(date, "displayDate"):
                 record.statements.add("date", text_of(shown), language_of(shown), "displayDate")
@@ -153,6 +154,20 @@ def _note_making(lido: Element, record: CatalogueRecord) -> None:
             if earliest or latest:
                 span = f"{earliest or latest}/{latest or earliest}"
                 record.statements.add("date", span, None, "eventDate")
+
+
+def _note_circumstances(event: Element, record: CatalogueRecord) -> None:
+    """Technique, material and place: the words to display, else the terms of a thesaurus."""
+    for part in descendants(event, "eventMaterialsTech"):
+        shown = list(children(part, "displayMaterialsTech"))
+        terms = [term for one in descendants(part, "termMaterialsTech") for term in children(one, "term")]
+        for value in shown if any(map(text_of, shown)) else terms:
+            record.statements.add("technique", text_of(value), language_of(value), "eventMaterialsTech")
+    for place in children(event, "eventPlace"):
+        shown = list(children(place, "displayPlace"))
+        names = [] if any(map(text_of, shown)) else list(descendants(place, "appellationValue"))[:1]
+        for value in (*shown, *names):
+            record.statements.add("place", text_of(value), language_of(value), "eventPlace")
 
 
 def _note_resources(lido: Element, record: CatalogueRecord, profile: InstitutionProfile) -> None:

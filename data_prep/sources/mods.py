@@ -108,6 +108,10 @@ def note_mods(mods: Element, statements: Statements) -> None:
             statements.add("iconclass", text_of(item), None, "mods:classification")
         elif name == "name":
             _note_name(item, statements)
+        elif name == "physicalDescription":
+            for form in children(item, "form"):
+                if attribute(form, "type") in ("material", "technique", "support", "medium"):
+                    statements.add("technique", text_of(form), _language(form), "mods:form")
         elif name == "originInfo":
             _note_origin(item, statements)
 
@@ -203,6 +207,10 @@ def _note_origin(item: Element, statements: Statements) -> None:
     )
     if _DIGITAL.search(about) or child(item, "dateCaptured") is not None:
         return
+    for place in children(item, "place"):
+        for term in children(place, "placeTerm"):
+            if attribute(term, "type") != "code":
+                statements.add("place", text_of(term), _language(term), "mods:place")
     for name in _DATES:
         dates = list(children(item, name))
         start, end = _point(dates, "start"), _point(dates, "end")

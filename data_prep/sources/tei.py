@@ -30,6 +30,8 @@ from data_prep.sources.xml_document import (
 
 MAX_IMAGES: Final = 5_000
 MAX_NOTES: Final = 2_000
+# The values of `material` that the guidelines suggest.
+_MATERIALS: Final = {"perg": "Parchment", "chart": "Paper"}
 
 # A licence of the encoded text does not apply to the images.
 _ABOUT_TEXT: Final = re.compile(
@@ -87,11 +89,21 @@ def _note_manuscript(described: Element, record: CatalogueRecord) -> None:
             record.keeper = record.keeper or text_of(item) or None
     for form in descendants(described, "objectType"):
         record.statements.add("type", text_of(form), language_of(form), "tei:objectType")
+    for place in descendants(described, "origPlace"):
+        record.statements.add("place", text_of(place), language_of(place), "tei:origPlace")
+    for support in islice(descendants(described, "supportDesc"), 1):
+        stated = _MATERIALS.get(attribute(support, "material") or "")
+        for text, language in [(stated, "en")] if stated else _materials(support):
+            record.statements.add("technique", text, language, "tei:material")
     for date in descendants(described, "origDate"):
         record.statements.add("date", _date_of(date), None, "tei:origDate")
     for number, note in enumerate(descendants(described, "decoNote")):
         if number < MAX_NOTES and not list(descendants(note, "locus")):
             record.statements.add("description", text_of(note), language_of(note), "tei:decoNote")
+
+
+def _materials(support: Element) -> list[tuple[str, str | None]]:
+    return [(text_of(item), language_of(item)) for item in islice(descendants(support, "material"), 2)]
 
 
 def _date_of(date: Element) -> str:
@@ -110,6 +122,11 @@ def _note_people_and_terms(header: Element, described: Element | None, statement
     for name in descendants(described, "persName", "name") if described is not None else ():
         if _ARTISTS.search(attribute(name, "role") or ""):
             statements.add("creator", text_of(name), None, "tei:persName")
+    if described is not None and not statements.texts("creator"):
+        # A manuscript of one author; of several, each wrote a part.
+        authors = {text_of(author) for author in descendants(described, "author")}
+        for name in authors if len(authors) == 1 else ():
+            statements.add("creator", name, None, "tei:author")
     if described is None:
         for source in descendants(header, "sourceDesc"):
             for date in descendants(source, "date"):

@@ -226,6 +226,9 @@ def test_short_texts_are_in_the_language_of_the_institution() -> None:
         ("{{Creator:Charles Perrault}}", "Charles Perrault"),
         ("{{institution:Rijksmuseum}}, Amsterdam", "Rijksmuseum, Amsterdam"),
         ("{{en|1=A fox}}", "{{en|1=A fox}}"),
+        ("2 blocks ({{Woodcut}})", "2 blocks (Woodcut)"),
+        ("[[:nl:Rotterdam|Rotterdam]], [[Delft]]", "Rotterdam, Delft"),
+        ("[[Delft", "[[Delft"),
     ],
 )
 def test_plain_text(value: str, expected: str) -> None:

@@ -287,3 +287,29 @@ def test_a_caption_does_not_name_another_hand_as_the_maker(maker: str, shown: st
 def test_placeholders_and_relations_are_no_captions(text: str) -> None:
     pair = raw_pair("Description", text, None, "record", "description")
     assert Describer(ANY).describe([pair], 1).captions == ()
+
+
+def test_the_heading_of_a_page_says_what_its_work_is_where_no_kind_is_known() -> None:
+    pairs = [
+        raw_pair("label", "12r", None, "canvas", "canvas-label"),
+        raw_pair("structures", "Lectio 12", "en", "canvas", "contents"),
+        raw_pair("label", "The marsh", "en", "manifest", "manifest-label"),
+        raw_pair("summary", "Lectures on herons, written down by a student.", "en-GB", "manifest", "summary"),
+    ]
+    heading = "Lectio 12. A page from “The marsh”. Lectures on herons, written down by a student"
+    assert Describer(ANY).describe(pairs, 30).captions[0].text == heading
+    # A picture in an album is not what the album is.
+    picture = raw_pair("label", "A heron", "en", "canvas", "canvas-label")
+    profile = ANY.model_copy(update={"canvas_label": "title"})
+    titles = [one.text for one in Describer(profile).describe([picture, *pairs[2:]], 30).captions]
+    assert titles[0] == "A heron. The marsh"
+
+
+def test_a_title_is_followed_by_the_date_that_viewers_sort_by() -> None:
+    pairs = [
+        raw_pair("label", "The heron", "en", "manifest", "manifest-label"),
+        raw_pair("navDate", "1864-01-01T00:00:00Z", None, "manifest", "navigation-date"),
+    ]
+    assert Describer(ANY).describe(pairs, 1).captions[0].text == "The heron. 1864"
+    dated = raw_pair("Date", "1790", None, "manifest", "date")
+    assert Describer(ANY).describe([*pairs, dated], 1).captions[0].text == "The heron. 1790"

@@ -84,8 +84,8 @@ def test_a_caption_says_whether_it_is_about_its_page_or_the_whole_work() -> None
         levels = {caption.text: caption.level for caption in page.captions}
         assert levels == {
             # The title of the work is in the caption of the page, so it is no caption of its own.
-            "Heron at dusk. A book of birds. Ann Fenn": "page",
-            "Forty drawings of water birds. A book of birds. Ann Fenn": "work",
+            "Heron at dusk. A book of birds. Ann Fenn, 1768": "page",
+            "Forty drawings of water birds. A book of birds. Ann Fenn, 1768": "work",
         }
     (single,) = candidates(manifest(1))
     assert {caption.level for caption in single.captions} == {"item"}

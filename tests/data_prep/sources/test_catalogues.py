@@ -304,6 +304,17 @@ def test_lido() -> None:
     assert candidate.rights_raw == "http://creativecommons.org/licenses/by-sa/4.0/"
 
 
+def test_lido_gives_technique_and_place_of_making() -> None:
+    more = """<lido:eventPlace><lido:displayPlace/><lido:place><lido:namePlaceSet><lido:appellationValue>Ulm
+      </lido:appellationValue></lido:namePlaceSet></lido:place></lido:eventPlace><lido:eventMaterialsTech>
+      <lido:materialsTech><lido:termMaterialsTech><lido:term>Öl auf Leinwand</lido:term>
+      </lido:termMaterialsTech></lido:materialsTech></lido:eventMaterialsTech>"""
+    document = LIDO.replace("<lido:eventDate>", f"{more}<lido:eventDate>", 1)
+    (candidate,) = read_lido(document.encode(), "file.xml", ANY).candidates
+    expected = "Heraldik und Wappenkunde. Gemälde, Öl auf Leinwand, Anna Malerin, Ulm, um 1650"
+    assert candidate.captions[0].text == f"Wappen der Stadt. {expected}"
+
+
 def test_lido_without_rights_of_the_image_has_none() -> None:
     start, end = LIDO.index("<lido:rightsResource>"), LIDO.index("</lido:resourceSet>")
     (candidate,) = read_lido((LIDO[:start] + LIDO[end:]).encode(), "file.xml", ANY).candidates

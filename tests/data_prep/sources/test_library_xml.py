@@ -272,3 +272,52 @@ def test_no_document_breaks_the_readers(source: str, cuts: list[tuple[int, int]]
         source = source[:start] + source[start + length :]
     found = read("library-xml", source.encode(), "https://ahausen.example/a.xml", ANY, {})
     assert not any("a bug in" in refusal.reason for refusal in found.refusals)
+
+
+def _facts(found: Found) -> dict[str, list[str]]:
+    pairs = [pair for candidate in found.candidates for pair in candidate.raw]
+    named = ("place", "technique", "creator")
+    return {name: list(dict.fromkeys(one.value for one in pairs if one.field == name)) for name in named}
+
+
+def test_mods_gives_the_place_in_words_and_the_technique() -> None:
+    more = (
+        '<mods:originInfo><mods:place><mods:placeTerm type="code">gw</mods:placeTerm>'
+        '<mods:placeTerm type="text">Augsburg</mods:placeTerm></mods:place></mods:originInfo>'
+        '<mods:physicalDescription><mods:form type="technique">Radierung</mods:form>'
+        "<mods:form>electronic</mods:form></mods:physicalDescription>"
+    )
+    found = found_in(mets(ORIGIN).replace("</mods:genre>", f"</mods:genre>{more}", 1))
+    assert _facts(found) == {"place": ["Augsburg"], "technique": ["Radierung"], "creator": ["Merk, Anna"]}
+    assert any(
+        "Druckgraphik, Radierung, Anna Merk, Augsburg, 1702" in one
+        for one in said(found.candidates[0], "work")
+    )
+
+
+TEI_OF_A_MANUSCRIPT = """<TEI xmlns="http://www.tei-c.org/ns/1.0"><teiHeader><fileDesc><titleStmt>
+<title>Liber avium</title></titleStmt><sourceDesc><msDesc><msContents>ITEMS</msContents><physDesc><objectDesc>
+<supportDesc material="perg"/></objectDesc></physDesc><history><origin><origDate when="1401"/>
+<origPlace>Brno</origPlace></origin></history></msDesc></sourceDesc></fileDesc></teiHeader><facsimile><surface>
+<graphic url="https://img.ahausen.example/1.jpg"/></surface></facsimile></TEI>"""
+ONE_AUTHOR = "<msItem><author>Ioannes Merk</author></msItem><msItem><author>Ioannes Merk</author></msItem>"
+
+
+@pytest.mark.parametrize(
+    ("items", "creators"),
+    [(ONE_AUTHOR, ["Ioannes Merk"]), (ONE_AUTHOR + "<msItem><author>Otto</author></msItem>", []), ("", [])],
+)
+def test_tei_gives_place_and_material_and_the_author_if_there_is_one(items: str, creators: list[str]) -> None:
+    found = found_in(TEI_OF_A_MANUSCRIPT.replace("ITEMS", items))
+    assert _facts(found) == {"place": ["Brno"], "technique": ["Parchment"], "creator": creators}
+
+
+def test_didl_with_dublin_core_under_another_name() -> None:
+    metadata = f"<any><dc:title>Gezicht op de haven</dc:title><dc:rights>{PDM}</dc:rights></any>"
+    found = found_in(f"""<didl:DIDL xmlns:didl="urn:mpeg:mpeg21:2002:02-DIDL-NS"
+      xmlns:dc="http://purl.org/dc/elements/1.1/"><didl:Item><didl:Component>
+      <didl:Resource mimeType="text/xml">{metadata}</didl:Resource></didl:Component><didl:Component>
+      <didl:Resource mimeType="image/jpeg" ref="{ORIGIN}/1.jpg"/></didl:Component></didl:Item></didl:DIDL>""")
+    (only,) = found.candidates
+    assert [one.text for one in only.captions] == ["Gezicht op de haven"]
+    assert judge(only.rights_raw).train == "yes"
