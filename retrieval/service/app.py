@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +35,7 @@ from retrieval.service.guards.stack import Limits, middleware_stack
 from retrieval.service.iiif import content_search
 from retrieval.service.iiif import presentation as iiif
 from retrieval.service.pages import routes as pages
-from retrieval.service.params import refuse_repeated, refused
+from retrieval.service.params import known_names, refuse_repeated, refused
 from retrieval.service.stored_images import is_known
 
 STATIC = Path(__file__).parent / "pages" / "static"
@@ -160,12 +160,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def as_refusal(error: Exception) -> Refusal:
-    """The refusal with which an exception is answered."""
+def as_refusal(error: Exception, known: Sequence[str] = ()) -> Refusal:
+    """The refusal with which an exception is answered; `known` are the names of the route's parameters."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, RequestValidationError):
-        return refused(error.errors())
+        return refused(error.errors(), known)
     if isinstance(error, HTTPException):
         refusal = from_status(error.status_code, error.detail)
         refusal.headers.update(error.headers or {})
@@ -186,7 +186,7 @@ def methods_of(request: Request) -> list[str]:
 
 
 def _refuse(request: Request, error: Exception) -> Response:
-    refusal = as_refusal(error)
+    refusal = as_refusal(error, known_names(request.scope.get("route")))
     if refusal.status == 405:
         refusal.headers["Allow"] = ", ".join(methods_of(request))
     if wants_page(request):

@@ -8,6 +8,7 @@ page ignores them (other sites append parameters to addresses).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlencode
@@ -337,8 +338,24 @@ def _at_most(num_chars: int) -> str:
     return f"shorten it to {num_chars:,} characters"
 
 
-def refused(errors: Any) -> Refusal:
-    """The first of pydantic's validation errors as an error response."""
+def known_names(route: Any) -> list[str]:
+    """The names of the parameters of a route, or of what its body may have."""
+    dependant = getattr(route, "dependant", None)
+    names: list[str] = []
+    for field in [*dependant.query_params, *dependant.body_params] if dependant else ():
+        model = field.field_info.annotation
+        is_model = isinstance(model, type) and issubclass(model, BaseModel)
+        names += model.model_fields if is_model else [field.alias]
+    return names
+
+
+def refused(errors: Any, known: Sequence[str] = ()) -> Refusal:
+    """The first of pydantic's validation errors as an error response.
+
+    Args:
+        errors: what pydantic found.
+        known: the names of the parameters that there are.
+    """
     first = errors[0]
     place = [str(part) for part in first["loc"] if part not in ("query", "body", "path", "header")]
     where = ".".join(place) or None
@@ -347,8 +364,13 @@ def refused(errors: Any) -> Refusal:
             422,
             f"there is no parameter '{place[-1][:60]}'",
             where=place[-1][:60],
-            remedy=nearest(place[-1][:60], list(SearchParams.model_fields)),
+            remedy=nearest(place[-1][:60], list(known or SearchParams.model_fields)),
         )
+    if first["type"] == "missing" and where:
+        return Refusal(422, f"'{where}' is missing", where=where, remedy=f"give '{where}'")
+    if first["type"] in ("json_invalid", "model_attributes_type") and first["loc"][0] == "body":
+        remedy = "send a JSON object, with Content-Type: application/json"
+        return Refusal(422, "the body is no JSON object", where="body", remedy=remedy)
     if first["type"] == "string_too_long":
         return Refusal(422, TOO_LONG, where=where, remedy=_at_most(first["ctx"]["max_length"]))
     if first["type"] == "string_pattern_mismatch":

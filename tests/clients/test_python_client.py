@@ -21,6 +21,7 @@ import uvicorn
 from retrieval.config import ServeConfig
 from retrieval.engine import SearchEngine
 from retrieval.service.app import create_app
+from retrieval.service.guards.limits import BodyLimit
 from retrieval.service.serve import bind
 from tests.conftest import ROOT
 from tests.retrieval.service.armorial_index import build_index
@@ -40,6 +41,7 @@ assert library.item(key).record.key == key
 picture = library.image(key)
 assert key in [hit.key for hit in library.search(image=picture, k=5).hits]
 assert library.copies(key)[0].key == key
+assert all(each.reason and each.hits for each in library.recommended(key))
 total = library.facets().total
 assert library.export("all.csv", scope="all") == total
 assert library.export("some.xlsx", key=[key]) == 1
@@ -139,6 +141,29 @@ class Odd(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Requests are not logged, to keep the output of the tests readable."""
+
+
+@pytest.mark.parametrize(("num_bytes", "is_told"), [(5_000_000, True), (50_000_000, False)])
+def test_a_picture_that_is_too_large_is_refused_in_words(num_bytes: int, is_told: bool) -> None:
+    """urllib, like most clients, reads the response when it has sent everything: so a body that is not far
+    too long is received before it is refused.
+    """
+
+    async def never(*_: object) -> None:
+        raise AssertionError("the request must not arrive")
+
+    module = client_module()
+    app = BodyLimit(never, max_bytes=1_000_000)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    with bind("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        library = module.Client("http://{}:{}".format(*listener.getsockname()[:2]))
+        with pytest.raises(module.Refused if is_told else module.Unavailable) as refused:
+            library.search(image=b"x" * num_bytes)
+        server.should_exit = True
+        thread.join(10)
+    assert not is_told or (refused.value.status, refused.value.code) == (413, "too_large")
 
 
 def test_answers_of_later_versions_are_read_and_errors_are_typed() -> None:

@@ -49,6 +49,9 @@ SHORT_PATHS, SHORT_ANSWERS = ("/api/complete",), 0.1
 MAX_CLIENTS = 10_000
 # Uploads of the largest size that may be in memory at the same time.
 MAX_HELD_BODIES = 20
+# How much of a refused body is still read, and thrown away, in bodies of the largest size. Most clients read
+# the response only when they have sent everything; if the connection was closed before, they never see it.
+MAX_DISCARDED_BODIES = 10
 ALWAYS_ANSWERED = ("/api/health", "/metrics")
 
 
@@ -75,7 +78,7 @@ class BodyLimit:
     """Receives the whole body before the request is handled, and refuses bodies longer than `max_bytes`.
 
     So a body that arrives slowly uses only memory for its own bytes, at most `max_held_bytes` over all
-    requests. If the declared length is too large, the request is refused before the body is read.
+    requests. If the declared length is too large, nothing of the body is kept.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, max_held_bytes: int | None = None) -> None:
@@ -91,34 +94,50 @@ class BodyLimit:
             return
         declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > self.max_bytes:
+            # A client that asked whether to send the body has not sent it.
+            if "expect" not in headers and declared.isdecimal():
+                await self._discard(int(declared), receive)
             await _answer(self._too_large(), scope, receive, send)
             return
         body = bytearray()
         try:
-            refusal = await self._fill(body, receive)
+            refusal, more = await self._fill(body, receive)
             if refusal is None:
                 await self.app(scope, _replaying(bytes(body), receive), send)
             else:
+                self.held_bytes -= len(body)
+                body.clear()
+                if more:
+                    await self._discard(int(declared), receive)
                 await _answer(refusal, scope, receive, send)
         finally:
             self.held_bytes -= len(body)
 
-    async def _fill(self, body: bytearray, receive: Receive) -> Refusal | None:
-        """Read the body. Returns the error if it is not accepted."""
+    async def _discard(self, declared: int, receive: Receive) -> None:
+        """Read the rest of a refused body, if it is not far too long."""
+        left = MAX_DISCARDED_BODIES * self.max_bytes
+        more = declared <= left
+        while more and left > 0:
+            message = await receive()
+            left -= len(message.get("body", b""))
+            more = message["type"] == "http.request" and message.get("more_body", False)
+
+    async def _fill(self, body: bytearray, receive: Receive) -> tuple[Refusal | None, bool]:
+        """Read the body. Returns the error if it is not accepted, and whether there is more of it."""
         more = True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return Refusal(400, "the body ended early", where="body")
+                return Refusal(400, "the body ended early", where="body"), False
             chunk = message.get("body", b"")
             body += chunk
             self.held_bytes += len(chunk)
-            if len(body) > self.max_bytes:
-                return self._too_large()
-            if self.held_bytes > self.max_held_bytes:
-                return _busy("too many pictures are being uploaded at this moment")
             more = message.get("more_body", False)
-        return None
+            if len(body) > self.max_bytes:
+                return self._too_large(), more
+            if self.held_bytes > self.max_held_bytes:
+                return _busy("too many pictures are being uploaded at this moment"), more
+        return None, False
 
     def _too_large(self) -> Refusal:
         megabytes = self.max_bytes / 1_000_000

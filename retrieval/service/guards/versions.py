@@ -6,10 +6,13 @@ and a link to its successor (RFC 5829). The rule for later versions is in docs/a
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API, V1 = "/api/", "/api/v1/"
+_VERSION = re.compile(r"/api/v\d+(/|$)")
 # For the operator and for tools that look for the description: they have no version.
 WITHOUT_VERSION = ("/api/health", "/api/ready", "/api/openapi.json")
 # 2026-11-29T00:00:00Z: since then there is a version.
@@ -18,7 +21,7 @@ DEPRECATED_SINCE = "@1795910400"
 
 def versioned(path: str) -> str:
     """The address of a route, as the documents and our own links give it."""
-    if not path.startswith(API) or path.startswith((V1, *WITHOUT_VERSION)):
+    if not path.startswith(API) or path.startswith(WITHOUT_VERSION) or _VERSION.match(path):
         return path
     return V1 + path.removeprefix(API)
 

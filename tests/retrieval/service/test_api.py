@@ -191,6 +191,40 @@ def test_a_misspelt_parameter_is_answered_with_the_right_name(client: TestClient
     assert error_of(client.get("/api/search?insitution=x"))["remedy"] == "did you mean 'institution'?"
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/api/v1/search.csv?scop=all", "scope"),
+        ("/iiif/search/collection.json?snapshott=x", "snapshot"),
+        ("/api/v1/search?scope=all", None),
+    ],
+)
+def test_the_names_that_are_proposed_are_those_of_the_address(
+    client: TestClient, path: str, meant: str | None
+) -> None:
+    remedy = client.get(path).json()["error"]["remedy"]
+    assert remedy == f"did you mean '{meant}'?" if meant else "'scope'" not in remedy
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "remedy"),
+    [
+        ("{", "body", "Content-Type: application/json"),
+        ('["q"]', "body", "Content-Type: application/json"),
+        ('{"language": "en"}', "q", "give 'q'"),
+        ('{"q": "li", "limit": 3}', "limit", "known here: k, language, q"),
+    ],
+)
+def test_a_body_that_is_not_understood_is_refused_by_what_it_lacks(
+    client: TestClient, content: str, where: str, remedy: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/api/v1/complete", content=content, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["where"] == where
+    assert remedy in answer.json()["error"]["remedy"]
+
+
 def test_an_invalid_cursor_is_a_client_error(client: TestClient) -> None:
     for cursor in ("nonsense", "AAAA", "%FF"):
         assert 400 <= client.get(f"/api/search?q=a&cursor={cursor}").status_code < 500

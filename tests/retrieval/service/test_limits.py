@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -9,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from retrieval.service.guards.limits import (
     SECURITY_HEADERS,
@@ -105,6 +108,24 @@ def test_a_body_within_the_bound_passes_and_a_longer_one_does_not() -> None:
 def test_a_body_of_undeclared_length_is_counted_as_it_comes() -> None:
     client = client_of(Middleware(BodyLimit, max_bytes=10))
     assert client.post("/", content=iter([b"x" * 6, b"x" * 6])).status_code == 413
+
+
+def test_a_client_that_asks_first_is_refused_before_it_sends_its_body() -> None:
+    async def refuses_to_send() -> Message:
+        raise AssertionError("the body must not be requested")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def never(*_: object) -> None:
+        raise AssertionError("the request must not arrive")
+
+    headers = [(b"content-length", b"20"), (b"expect", b"100-continue")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    asyncio.run(BodyLimit(never, max_bytes=10)(scope, refuses_to_send, send))
+    assert sent[0]["status"] == 413
 
 
 @pytest.mark.parametrize("declared", ["-1", "many", "1e9", "99999999999999999999"])

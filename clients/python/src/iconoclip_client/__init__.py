@@ -168,6 +168,13 @@ class Client:
         hits: list[Answer] = self._json(f"/api/v1/items/{quote(key, safe='')}/copies").hits
         return hits
 
+    def recommended(self, key: str) -> list[Answer]:
+        """What has one thing in common with the item: its maker, motif, time, place or institution. Each has
+        its `reason` in words, and `hits`.
+        """
+        found: list[Answer] = self._json(f"/api/v1/items/{quote(key, safe='')}/recommended").recommended
+        return found
+
     def facets(self, text: str | None = None, **question: Unpack[Question]) -> Answer:
         """Counts over all that matches a question, or over a filtered set."""
         return self._json(_with_query("/api/v1/facets", {"q": text, **question}))
