@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from iconoclip import clock
 from iconoclip.rights import TERMS, statement
 
 
@@ -110,7 +111,6 @@ def _cell(text: str) -> str:
 
 def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     model, optimizer = config["model"], config["optimizer"]
-    minutes = job.get("train_seconds", 0.0) / 60
     lines = [
         f"- architecture: `{model['name']}`, from {_first_weights(model, job)}",
         f"- loss: {config['loss']['function']}, batch of {config['schedule']['batch_size']}, "
@@ -118,7 +118,8 @@ def _training(provenance: Mapping[str, Any], job: Mapping[str, Any], config: Map
         f"{config['data']['captions_per_image']} caption(s) per image and step",
         f"- {optimizer.get('name', 'adamw')}, learning rate {optimizer['learning_rate']}, weight decay "
         f"{optimizer['weight_decay']}, seed {config['seed']}",
-        f"- {minutes:.1f} minutes of training at {job.get('samples_per_second', 0):.0f} samples per second",
+        f"- {clock.duration(job.get('train_seconds', 0.0))} of training at "
+        f"{job.get('samples_per_second', 0):.0f} samples per second",
         f"- config digest `{provenance['config_digest']}`; {provenance['exported_by']}",
     ]
     if teacher := config.get("distill", {}).get("model"):

@@ -353,6 +353,12 @@ def test_ctrl_c_while_a_dataclass_is_made_is_code_75_too(tmp_path: Path) -> None
     assert "interrupted" in done.stderr
 
 
+def test_the_package_is_the_command() -> None:
+    words = [sys.executable, "-m", "iconoclip", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("iconoclip ")
+
+
 def _targets() -> list[str]:
     """Every "package.module:name" that iconoclip names as text, because it may not import a stage."""
     package = Path(verbs.__file__).parent

@@ -48,3 +48,10 @@ def test_every_spelling_of_a_moment_is_read_as_the_same_moment(seconds: int, off
     assert clock.parse(whole.astimezone(offset).isoformat()) == whole
     assert clock.parse(text.removesuffix("Z")) == whole
     assert len(text) == len("2026-11-28T09:30:00Z")
+
+
+def test_a_duration_is_readable() -> None:
+    seconds = (0.4, 1, 119, 150, 7199, 7200, 360_000)
+    assert [clock.duration(one) for one in seconds] == [
+        "0 seconds", "1 second", "119 seconds", "2.5 minutes", "120.0 minutes", "2.0 hours", "100.0 hours",
+    ]  # fmt: skip

@@ -21,6 +21,7 @@ from training.evaluation.probe import (
     choose_penalty,
     classes_of,
     fit_path,
+    main_language,
     nearest,
     probe,
 )
@@ -73,6 +74,19 @@ def test_the_penalty_is_chosen_on_groups_that_were_not_seen() -> None:
     assert choose_penalty(x_ND, y_N, np.zeros(400, dtype=int), 2) in (DEFAULT_PENALTY, *PENALTIES)
 
 
+def test_a_caption_field_in_two_languages_gives_one_class_to_an_image(tmp_path: Path) -> None:
+    samples = []
+    for number in range(4):
+        data, kind = jpeg("red", "blue", "disc", size=(40 + number, 40)), number % 2
+        texts = {"fr": ("pièce", "estampe")[kind], "en": ("coin", "print")[kind]}
+        samples.append((make_record(number, data, texts if number < 3 else {"en": "print"}), data))
+    found = load([str(write_set(tmp_path / "two", samples))], split="all", policy="open")
+    # Four captions in English, three in French.
+    assert main_language(found, "blazon") == "en"
+    assert classes_of(found, range(4), "field:blazon") == ["coin", "print", "coin", "print"]
+    assert classes_of(found, range(4), "field:blazon", "fr") == ["pièce", "estampe", "pièce", None]
+
+
 @pytest.fixture(scope="module")
 def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures whose ground shows the type of the object, the century and the division of Iconclass."""
@@ -121,6 +135,12 @@ def test_evaluate_probes_what_a_field_says(
     samples = load([str(painted)], split="all", policy="open")
     assert set(classes_of(samples, range(54), "century")) == {None, "15th", "16th", "17th"}
     assert classes_of(samples, [4], "field:blazon") == ["number 4"]
+    # Refused before anything is encoded, so nothing is lost.
+    with pytest.raises(BadInput, match="no probe of 'field:blazon': 0 classes with 5 or more"):
+        evaluate(
+            EvaluateConfig(probes=["object_type", "field:blazon"], **values | {"out": tmp_path / "none"})
+        )
+    assert "embeddings" not in capsys.readouterr().err
     # The rows that are wanted, in their order.
     for name in ("century", "iconclass", "institution"):
         everyone = classes_of(samples, range(54), name)

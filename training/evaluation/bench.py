@@ -19,7 +19,7 @@ from training.data.randomness import shuffled
 from training.data.samples import Samples
 from training.evaluation import embed
 from training.evaluation.inputs import Inputs, inputs_of
-from training.evaluation.probe import Features
+from training.evaluation.probe import Features, numbered_classes
 from training.evaluation.retrieval_score import LanguageQueries
 from training.evaluation.zero_shot import LabelSet
 from training.hardware import device_of, resolve_precision, set_threads
@@ -122,19 +122,31 @@ def make_bench(config: EvaluateConfig, device: torch.device | None) -> Bench:
     loaded = load_weighted_model(config.model, config.pretrained)
     rows = choose_rows(samples, config.max_samples)
     languages = inputs.queries(samples, rows)
+    probed = _probed(inputs, (samples, rows))
     if not languages and not (inputs.benchmark and (label_sets or inputs.probes)):
         raise BadInput(
             "no caption to query with", where=inputs.where, remedy="widen caption_fields or languages"
         )
-    probed = None
-    if inputs.probes:
-        training = inputs.samples("train")
-        probed = training, choose_rows(training, config.probe_samples)
     device = device or device_of(config.device)
     set_threads(None, config.devices if device.type == "cpu" else 1)
     loaded.model.to(device)
     precision = resolve_precision(config.precision, device)
     return Bench(config, inputs, loaded, samples, rows, languages, device, precision, label_sets, probed)
+
+
+def _probed(inputs: Inputs, measured: tuple[Samples, list[int]]) -> tuple[Samples, list[int]] | None:
+    """What probes learn from. What is asked for and cannot be measured is refused before anything is encoded.
+
+    Raises:
+        BadInput, ConfigError: as for `numbered_classes`, of the probes in the config.
+    """
+    if not inputs.probes:
+        return None
+    samples = inputs.samples("train")
+    training = samples, choose_rows(samples, inputs.config.probe_samples)
+    for of in inputs.config.probes:
+        numbered_classes(training, measured, of)
+    return training
 
 
 def choose_rows(samples: Samples, max_samples: int | None) -> list[int]:

@@ -12,6 +12,7 @@ Letters: N training images, M measured images, D embedding dimension, C classes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,8 +50,25 @@ class Features:
     features_ND: FloatArray
 
 
-def classes_of(samples: Samples, rows: Sequence[int], of: str) -> list[str | None]:
+def main_language(samples: Samples, field: str) -> str:
+    """The language of most captions of a field: the same text in two languages is one class."""
+    num_of = Counter[str]()
+    for kind, num in zip(samples.captions.kinds, samples.captions.num_of_kind, strict=True):
+        if kind.field == field:
+            num_of[kind.language] += num
+    return min(num_of, key=lambda language: (-num_of[language], language), default="")
+
+
+def classes_of(
+    samples: Samples, rows: Sequence[int], of: str, language: str | None = None
+) -> list[str | None]:
     """The class of each row; None where it has none, or several.
+
+    Args:
+        samples: the set.
+        rows: of the set.
+        of: what makes the classes.
+        language: of captions that are classes; by default that of most captions of the field.
 
     Raises:
         ConfigError: there is no such field.
@@ -64,9 +82,14 @@ def classes_of(samples: Samples, rows: Sequence[int], of: str) -> list[str | Non
     if of in ("institution", "object_type"):
         return samples.values(of, rows)
     if of.startswith("field:"):
-        wanted, captions = of.removeprefix("field:"), samples.captions
+        name, captions = of.removeprefix("field:"), samples.captions
+        wanted = (name, main_language(samples, name) if language is None else language)
         texts = [
-            {captions.text[n].as_py() for n in captions.of_row(row) if captions.kind_of(n).field == wanted}
+            {
+                captions.text[number].as_py()
+                for number in captions.of_row(row)
+                if (captions.kind_of(number).field, captions.kind_of(number).language) == wanted
+            }
             for row in rows
         ]
         return [_only(one) for one in texts]
@@ -81,26 +104,41 @@ def _only(values: set[str]) -> str | None:
     return next(iter(values)) if len(values) == 1 else None
 
 
-def probe(train: Features, test: Features, of: str) -> dict[str, Any]:
-    """Accuracies of both methods with their intervals, and that of the most common class.
+Chosen = tuple[Samples, Sequence[int]]
+
+
+def numbered_classes(train: Chosen, test: Chosen, of: str) -> tuple[list[str], IntArray, IntArray]:
+    """The classes, and their number for each training image, [N], and each measured one, [M]; -1 for none.
 
     Raises:
+        ConfigError: there is no such field.
         BadInput: fewer than two classes have enough images, or none of the measured images has one of them.
     """
-    names_N, names_M = classes_of(train.samples, train.rows, of), classes_of(test.samples, test.rows, of)
+    language = main_language(train[0], of.removeprefix("field:"))
+    names_N, names_M = (classes_of(samples, rows, of, language) for samples, rows in (train, test))
     counts = {name: names_N.count(name) for name in set(names_N) if name is not None}
     classes = sorted(name for name, num in counts.items() if num >= MIN_OF_CLASS)
     number_of: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
     class_N = np.array([number_of.get(name, -1) for name in names_N])
     class_M = np.array([number_of.get(name, -1) for name in names_M])
-    known_N, known_M = np.flatnonzero(class_N >= 0), np.flatnonzero(class_M >= 0)
-    if len(classes) < 2 or not len(known_M):
+    if len(classes) < 2 or (class_M < 0).all():
         raise BadInput(
             f"no probe of '{of}': {len(classes)} classes with {MIN_OF_CLASS} or more images to train on, "
-            f"{len(known_M)} images to measure",
+            f"{int((class_M >= 0).sum())} images to measure",
             where="probes",
             remedy="take another field, or more images",
         )
+    return classes, class_N, class_M
+
+
+def probe(train: Features, test: Features, of: str) -> dict[str, Any]:
+    """Accuracies of both methods with their intervals, and that of the most common class.
+
+    Raises:
+        BadInput: as for `numbered_classes`.
+    """
+    classes, class_N, class_M = numbered_classes((train.samples, train.rows), (test.samples, test.rows), of)
+    known_N, known_M = np.flatnonzero(class_N >= 0), np.flatnonzero(class_M >= 0)
     x_ND, y_N = train.features_ND[known_N], class_N[known_N]
     x_MD, y_M = test.features_ND[known_M], class_M[known_M]
     group_N = train.samples.group_N[np.asarray(train.rows)[known_N]]

@@ -112,7 +112,7 @@ def _head(
                    f"seed {config['seed']}"),
         ("Samples", f"{samples:,} seen, {rate:,.0f} per second" if samples else ""),
         ("Begun", f"{job.get('started_at', '')}, last change {job.get('updated_at', '')}"),
-        ("Training time", f"{job['train_seconds'] / 60:,.1f} minutes" if job.get("train_seconds") else ""),
+        ("Training time", clock.duration(job["train_seconds"]) if job.get("train_seconds") else ""),
         ("Config digest", str(job.get("config_digest", ""))[:16]),
         ("Version", f"iconoclip {job['iconoclip']}" if job.get("iconoclip") else ""),
     ]  # fmt: skip
