@@ -40,7 +40,9 @@ _LIFE = re.compile(
 # With brackets in it: "(Japanese, Tokyo (Edo) 1797-1858 Tokyo (Edo))"
 _IN_BRACKETS = r"(?:[^()\[\]<>]|\([^()]*\))*"
 _DATED_NOTE = re.compile(rf"\s*[(\[<]{_IN_BRACKETS}\d{{2}}{_IN_BRACKETS}[)\]>]")
-_NOTE = re.compile(r"\s*[(\[<][^()\[\]<>]{2,80}[)\]>]\s*$")
+# "Teniers, David (II)", "Merian, Matthäus (d. Ä.)"
+_NUMBERED = r"(?:I{1,3}|IV|V|d\. ?[ÄJ]\.?)"
+_NOTE = re.compile(rf"\s*[(\[<](?!{_NUMBERED}\))[^()\[\]<>]{{2,80}}[)\]>]\s*$")
 # "Vincent van Gogh, Dutch", "Georges Seurat French, 1859-1891": American museums add whose citizen it was.
 _NATIONALITY = re.compile(
     r"(?:,\s*|\s+(?=\w+(?:-\w+)?,?\s*[(\[]?(?:ca?\.? |born |active )?\d{4}))"
@@ -56,7 +58,7 @@ _PLACE_OF_WORK = re.compile(
     re.IGNORECASE,
 )
 _ABBREVIATION = re.compile(
-    r"(?:^|\s)(?:[A-ZÄÖÜÉÅØŁŠŽČ\u0391-\u03a9\u0410-\u042f]|jr|sr|dr|st|[A-Z][a-z]{1,3}sz|sz)$"
+    r"(?:^|\s)(?:[A-ZÄÖÜÉÅØŁŠŽČ\u0391-\u03a9\u0410-\u042f]|jr|sr|dr|st|Co|Inc|Ltd|Bros|Corp|Cie|Gebr|Nachf|[A-Z][a-z]{1,3}sz|sz)$"
 )
 
 
@@ -146,7 +148,8 @@ def family_first(given: str) -> str:
 # Which of several of one name: the Elder, d. J., l'Ancien, Jr., III.
 _GENERATION = re.compile(
     r"[\s,]+(?:the (?:Elder|Younger)|d\. ?(?:Ä|J|Ä|Ae)\.?|de[rn] (?:Ältere|Jüngere)|de (?:Oude|Jonge)"
-    r"|l['’]Ancien|l['’]Aîné|le Jeune|(?:il )?(?:Vecchio|Giovane)|Jr\.?|Sr\.?|I{1,3}|IV|VI{0,3})$",
+    r"|l['’]Ancien|l['’]Aîné|le Jeune|(?:il )?(?:Vecchio|Giovane)|Jr\.?|Sr\.?|I{1,3}|IV|VI{0,3}"
+    rf"|\({_NUMBERED}\))$",
     re.IGNORECASE,
 )
 # "Goya y Lucientes", "Gaudí i Cornet"
@@ -193,7 +196,7 @@ def _first_name_first(name: str) -> str:
     is_surname = is_surname or any(known.fullmatch(last) for known in (_SPANISH_SURNAMES, _CAPITAL_PARTICLE))
     # "anoniem, Nederland" is nobody's name.
     is_surname = is_surname and not _ANONYMOUS.match(last)
-    is_inverted = comma and is_surname and "," not in first and len(first.split()) <= 4
+    is_inverted = comma and is_surname and "," not in first and len(first.split()) <= 5
     return f"{first} {last}" if is_inverted else name
 
 
@@ -222,7 +225,7 @@ def _role_patterns() -> tuple[re.Pattern[str], ...]:
     return (
         re.compile(rf"^\(?((?i:{_any(_known_words())}))\)?\s*:\s+"),
         re.compile(rf"^((?i:{_any(phrases)}))\s+(?=[^\W\d_a-zà-ÿ])"),
-        re.compile(rf"(?:[.,;]\s+|\s+[-–—]\s+|\s*[(\[<]\s*)((?i:{_any(_known_words())}))(?!\w).*$"),
+        re.compile(rf"(?:[.,;]\s+|\s+[-–—|]\s+|\s*[(\[<]\s*)((?i:{_any(_known_words())}))(?!\w).*$"),
         # "José de Ribera (1591-1652) grabador"
         re.compile(rf"(?<=[)\]>])\s*[-–—:;,.]?\s*((?i:{_any(_known_words())}))\.?$"),
     )

@@ -133,6 +133,13 @@ TWO_CENTURIES = re.compile(
     rf"(?:{any_of(words.CENTURY)}\s*)?(?:/|-|or|oder|ou|and|und|et|to|bis|of|o|e|y|i|a)\s*"
     rf"(?P<last_part>{any_of(words.PARTS)}){_ARTICLES}(?P<last>{_NUMBER}){_ORDINAL}[\s-]*{any_of(words.CENTURY)}(?![a-z])"
 )
+# "2. Hälfte 15. / 1. Hälfte 16. Jh."
+TWO_FRACTIONS = re.compile(
+    rf"(?P<part>{any_of(words.ORDINALS)})\s*(?P<fraction>{any_of(words.FRACTIONS)}){_ARTICLES}(?P<first>{_NUMBER}){_ORDINAL}\s*"
+    rf"(?:{any_of(words.CENTURY)}\s*)?(?:-|/|{any_of(words.OR)})\s*"
+    rf"(?P<last_part>{any_of(words.ORDINALS)})\s*(?P<last_fraction>{any_of(words.FRACTIONS)}){_ARTICLES}"
+    rf"(?P<last>{_NUMBER}){_ORDINAL}[\s-]*{any_of(words.CENTURY)}(?![a-z])"
+)
 # "turn of the 20th century": the years around 1900.
 TURN_OF_ONE = re.compile(
     rf"turn of(?: the| der| du)?\s+(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}$"

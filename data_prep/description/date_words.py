@@ -195,6 +195,7 @@ FRACTIONS = {
         (2, "half hälfte hlft moitié helft metà mitad"),
         (3, "third drittel tiers derde terzo"),
         (4, "quarter viertel quart kwart quarto cuarto quartel"),
+        (10, "decade jahrzehnt jahrzehntes décennie decennie decennium decennio década årtionde tiår"),
     )
     for word in words.split()
 }
@@ -208,7 +209,7 @@ DECADE = ("er jahre", "er-jahre", "er jaren", "er", "s", "'s", "ies")
 # Words before the date of a copy, which is not the date of making: "1880 (printed 1950)", "c.1916-7, cast
 # 1955-6".
 COPIES = (
-    "cast", "casting", "recast", "reprinted", "reprint", "printed", "print of", "later print",
+    "cast", "casting", "recast", "reprinted", "reprint", "printed", "print", "print of", "later print",
     "digitized", "digitised", "digitization", "digitisation", "scanned", "photographed", "restored",
     "facsimile", "copy of", "copied", "copy", "after a", "after an", "original", "gedruckt",
     "druck von", "nachdruck", "neudruck", "abguss", "guss", "kopie", "digitalisat", "digitalisiert",

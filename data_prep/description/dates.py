@@ -16,13 +16,13 @@ from typing import Final
 from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
 from data_prep.description.date_eras import without_eras
+from data_prep.description.date_numerals import LAST_YEAR, number, old_numerals
 from data_prep.description.date_open import open_day, open_period, open_range, open_year
 from data_prep.description.date_spans import Span, edtf_year, interval, parts_of_century, since, until
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
 
 MAX_TEXT_CHARS: Final = 500
-LAST_YEAR: Final = 2040
 _FIRST_LONE_YEAR: Final = 400
 # From this year on, a date is taken for the date of a scan if the source gives an older date as well.
 FIRST_YEAR_OF_SCANS: Final = 1990
@@ -148,8 +148,8 @@ def _century(text: str) -> Span | None:
     match = next((found for pattern in patterns.CENTURIES if (found := pattern.search(text))), None)
     if match is None:
         return None
-    last = _number(match["last"])
-    first = _number(match["first"]) if match["first"] else last
+    last = number(match["last"])
+    first = number(match["first"]) if match["first"] else last
     if not 0 < first <= 21 or not 0 < last <= 21:
         return None
     before, after = text[: match.start()], text[match.end() :]
@@ -174,26 +174,37 @@ def _decade_in_century(text: str) -> Span | None:
     match = patterns.DECADE_IN_CENTURY.search(text)
     if match is None:
         return None
-    start = (_number(match["century"] or match["late_century"]) - 1) * 100 + int(match["tens"])
+    start = (number(match["century"] or match["late_century"]) - 1) * 100 + int(match["tens"])
     return Span(start, start + 9, f"{start // 10:03d}X")
 
 
 def _two_centuries(text: str) -> Span | None:
     """`late 15th or early 16th century`, `přelom 15. a 16. století`: over the turn of a century."""
     if match := patterns.TURN_OF_ONE.search(text):
-        year = (_number(match["century"]) - 1) * 100
+        year = (number(match["century"]) - 1) * 100
         return interval(year - 10, year + 9) if 0 < year <= 2000 else None
     if match := patterns.TURN.search(text):
-        first, last = _number(match["first"]), _number(match["last"])
+        first, last = number(match["first"]), number(match["last"])
         return interval((first - 1) * 100 + 75, (last - 1) * 100 + 24) if 0 < first <= last <= 21 else None
+    if match := patterns.TWO_FRACTIONS.search(text):
+        first, last = (
+            parts_of_century([words.ORDINALS[match[part]]], words.FRACTIONS[match[fraction]])
+            for part, fraction in (("part", "fraction"), ("last_part", "last_fraction"))
+        )
+        return _between(match, first[0], last[1])
     match = patterns.TWO_CENTURIES.search(text)
     if match is None:
         return None
-    first, last = _number(match["first"]), _number(match["last"])
+    start = words.PARTS[match["part"]][0] if match["part"] else 0
+    return _between(match, start, words.PARTS[match["last_part"]][1])
+
+
+def _between(match: re.Match[str], start: int, end: int) -> Span | None:
+    """From one of the hundred years of the first century to one of the last."""
+    first, last = number(match["first"]), number(match["last"])
     if not 0 < first <= last <= 21:
         return None
-    start = words.PARTS[match["part"]][0] if match["part"] else 0
-    return interval((first - 1) * 100 + start, (last - 1) * 100 + words.PARTS[match["last_part"]][1])
+    return interval((first - 1) * 100 + start, (last - 1) * 100 + end)
 
 
 def _hundred(century: int, modifiers: str, *, is_bc: bool = False) -> Span:
@@ -214,18 +225,6 @@ def _hundred(century: int, modifiers: str, *, is_bc: bool = False) -> Span:
     return interval(start, start + 99) if is_bc else Span(start, start + 99, f"{century - 1:02d}XX")
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isdigit() else _roman(text)
-
-
-def _roman(text: str) -> int:
-    values = [patterns.ROMAN_DIGITS[letter] for letter in text]
-    return sum(
-        -value if any(value < later for later in values[place + 1 : place + 2]) else value
-        for place, value in enumerate(values)
-    )
-
-
 def _decade(text: str) -> Span | None:
     if match := patterns.DECADES.search(text):
         first = int(match["first"])
@@ -239,13 +238,17 @@ def _decade(text: str) -> Span | None:
         return interval(min(year, *map(int, others)), max(year + 9, *map(int, others)))
     if year % 100 == 0 and match["year"] and (text.startswith(match[0]) or _has_part(text[: match.start()])):
         return _hundred(year // 100 + 1, text[: match.start()])
-    if part := patterns.PART.search(text[: match.start()]) or patterns.PART.match(
-        text[match.end() :].strip()
-    ):
-        first, last = words.PARTS[part["part"]]
-        first, last = (0, 3) if first == 0 else (3, 6) if last < 75 else (6, 9)
-        return interval(year + first, year + last)
+    before, after = text[: match.start()], text[match.end() :].strip()
+    found = [*patterns.PART.finditer(before)] or [one for one in [patterns.PART.match(after)] if one]
+    if found:
+        ends = [_part_of_decade(one["part"]) for one in found]
+        return interval(year + min(ends)[0], year + max(ends)[1])
     return Span(year, year + 9, f"{year // 10:03d}X")
+
+
+def _part_of_decade(part: str) -> tuple[int, int]:
+    first, last = words.PARTS[part]
+    return (0, 3) if first == 0 else (3, 6) if last < 75 else (6, 9)
 
 
 def _day(text: str) -> Span | None:
@@ -261,7 +264,7 @@ def _day(text: str) -> Span | None:
 
 def _in_figures(match: re.Match[str]) -> str | None:
     """`15.9.1859`, `15.IX.1859`, and `9/15/1859`, whose second number cannot be a month."""
-    day, month = int(match["day"]), _number(match["month"])
+    day, month = int(match["day"]), number(match["month"])
     if month > 12 >= day:
         day, month = month, day
     return f"{int(match['year']):04d}-{month:02d}-{day:02d}" if 1 <= month <= 12 and 1 <= day <= 31 else None
@@ -340,30 +343,6 @@ def _open_period(text: str) -> Span | None:
     return open_period(text, lambda rest: _two_centuries(rest) or _century(rest) or _decade(rest))
 
 
-def _old_numerals(text: str) -> Span | None:
-    """`M.DCC.XXXII`, and the years of the French Republic, which began in September 1792."""
-    if len(ends := [part.strip() for part in text.split("-")]) == 2:
-        spans = [_old_numerals(end) for end in ends if patterns.ROMAN_YEAR.fullmatch(end)]
-        years = [span.earliest for span in spans if span and span.earliest]
-        return interval(years[0], years[1]) if len(years) == 2 else None
-    if patterns.ROMAN_YEAR.fullmatch(text):
-        year = _roman(re.sub(r"[.\s]", "", text))
-        return Span(year, year, edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
-    match = patterns.REPUBLICAN.search(text)
-    if match and 1 <= _number(match["year"]) <= 14 and not patterns.LONE_YEAR.search(text):
-        return _republican(text, 1791 + _number(match["year"]))
-    return None
-
-
-def _republican(text: str, first: int) -> Span:
-    """A year of the French Republic that begins in `first`; with its month, mostly one year of ours."""
-    if patterns.REPUBLICAN_AUTUMN.search(text):
-        return interval(first, first)
-    if patterns.REPUBLICAN_LATER.search(text):
-        return interval(first + 1, first + 1)
-    return interval(first, first + 1)
-
-
 def _years_within(text: str) -> Span | None:
     """The years somewhere in a longer text, from the first to the last of them."""
     years = sorted(
@@ -394,6 +373,6 @@ _READERS: tuple[Callable[[str], Span | None], ...] = (
     _day,
     open_year,
     _range,
-    _old_numerals,
+    old_numerals,
     _years_within,
 )
