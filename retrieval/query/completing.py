@@ -17,15 +17,21 @@ def complete(
     view: IndexView, text: str, language: str, k: int, without_institution: tuple[str, ...]
 ) -> tuple[Completed, ...]:
     """At most k completions: names and texts in the reader's language first, the most frequent first; then
-    texts in other languages.
+    texts in other languages. A notation is given in one language.
     """
     prefix = key_of(text)
     if not prefix:
         return ()
     found: dict[str, Completed] = {}
+    language_of: dict[tuple[int, tuple[int, ...]], str] = {}
     for each in _candidates(view, prefix, language, NUM_SPARE * k):
         if len(found) == k:
             break
+        if each.kind == "iconclass":
+            # The texts of one notation are known by their items: a name in it, as (FLEUR-DE-LIS), is in all.
+            items = (each.num_items, each.seen_in)
+            if language_of.setdefault(items, each.language) != each.language:
+                continue
         if _is_visible(view, each, without_institution):
             found.setdefault(
                 key_of(each.text).rstrip(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from starlette.testclient import TestClient
 
 from retrieval.service.guards.limits import cost
@@ -30,6 +31,16 @@ def test_the_readers_language_comes_first(client: TestClient) -> None:
         found = completed(client, "a", language=language, k=20)
         places = [each["language"] in (language, None) for each in found]
         assert places == sorted(places, reverse=True), found
+
+
+@pytest.mark.parametrize(("typed", "languages"), [("fleur", {"fr"}), ("wappenschild", {"de"})])
+def test_a_notation_is_given_in_one_language(client: TestClient, typed: str, languages: set[str]) -> None:
+    """`armoiries, héraldique (FLEUR-DE-LIS)`: the name in parentheses is the same in all languages."""
+    found = completed(client, typed, language="fr", k=20)
+    labels = [each for each in found if each["kind"] == "iconclass"]
+    assert {each["language"] for each in labels} == languages
+    names = [str(each["text"]).rpartition("(")[2] for each in labels]
+    assert len(names) == len(set(names)) > 0
 
 
 def test_what_a_reader_may_not_see_is_not_completed(client: TestClient, client_of: ClientOf) -> None:
