@@ -362,9 +362,9 @@ class SearchEngine:
 
     @staticmethod
     def _num_folded(view: IndexView, row: int, shown_N: Mask | None) -> int:
-        members = view.cluster_members(row)
-        if len(members) == 1:
+        if not view.has_copies[row]:
             return 0
+        members = view.cluster_members(row)
         if shown_N is not None:
             return max(0, int(shown_N[members].sum()) - 1)
         return max(0, sum(int(member) not in view.withdrawn for member in members) - 1)

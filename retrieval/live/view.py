@@ -198,6 +198,15 @@ class IndexView:
     def _ordered_clusters(self) -> npt.NDArray[np.int32]:
         return self.clusters[self._cluster_order]
 
+    @cached_property
+    def has_copies(self) -> Mask:
+        """Which rows have near-duplicates."""
+        ordered = self._ordered_clusters
+        is_same = np.concatenate([[False], ordered[1:] == ordered[:-1], [False]])
+        has_N = np.zeros(self.num_rows, bool)
+        has_N[self._cluster_order] = is_same[1:] | is_same[:-1]
+        return has_N
+
     def cluster_members(self, row: int) -> Rows:
         """The rows that are near-duplicates of a row, itself included."""
         number = self.clusters[row]

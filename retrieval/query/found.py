@@ -78,7 +78,7 @@ class Found:
         encoded = vector_of(typed)
         wording = worded(self.view, typed)
         query = typed.model_copy(update={"text": wording.text})
-        return Order(self.view, query, wording.words, encoded(query), mask_N, self._cursor)
+        return Order(self.view, query, wording.words, lambda: encoded(query), mask_N, self._cursor)
 
     def _parsed(self, query: Query) -> Parsed:
         text = query.text or ""

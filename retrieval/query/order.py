@@ -10,7 +10,7 @@ Shapes: N rows, M items with words, C candidates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import cast
@@ -51,7 +51,8 @@ class Order:
         view: the view to read.
         query: the query, with its text as it is searched (retrieval.query.wording).
         all_words: what the words of that text say, without filters.
-        wanted: the query's vector, if it has one.
+        vector_of: gives the query's vector, if it has one; it is asked as late as possible, because the text
+            may still be encoded.
         mask_N: rows that pass the filters, or None for all.
         cursor: the position where an earlier page of the same query ended.
     """
@@ -61,23 +62,25 @@ class Order:
         view: IndexView,
         query: Query,
         all_words: WordEvidence,
-        wanted: QueryVector | None,
+        vector_of: Callable[[], QueryVector | None],
         mask_N: Mask | None,
         cursor: Cursor | None,
     ) -> None:
-        self._view, self._query, self._wanted, self._cursor = view, query, wanted, cursor
+        self._view, self._query, self._cursor = view, query, cursor
         self._continues = cursor is not None and cursor.generation == view.generation
         # Rows that were added after the first page would move later hits, so they
         # appear only in the next query.
         self._num_rows = min(cursor.num_rows, view.num_rows) if cursor and self._continues else view.num_rows
         self._mask_N = self._bounded(mask_N)
-        self._judge = None if wanted is None else PictureJudge(view, wanted)
         self._relevance = view.sealed.manifest.relevance or DEFAULT
         self.asks_for_words = asks_for_words(query)
         self.all_words = all_words
         self.words = all_words if self._mask_N is None else all_words.kept(self._mask_N[all_words.rows])
+        best = self._best_by_words()
+        self._wanted = vector_of()
+        self._judge = None if self._wanted is None else PictureJudge(view, self._wanted)
         self._captions = self._by_captions()
-        self._window = self._judged()
+        self._window = self._judged(best)
         self._matcher = Matcher(view, all_words, self._relevance, self._judge, self._captions)
         self.best = self._best_shown()
         self.text = query.text or ""
@@ -95,14 +98,16 @@ class Order:
     # --- the window
     # ----------------------------------------------------------------------------------------------
 
-    def _judged(self) -> Ranked:
-        """The window: every candidate with its likelihood, the likeliest first."""
+    def _judged(self, by_words: Rows) -> Ranked:
+        """The window: every candidate with its likelihood, the likeliest first; `by_words` are the best by
+        words.
+        """
         if self._wanted is None or self._judge is None:
             return self._by_words_alone()
         near = self._judge.compared.nearest(WINDOW, self._mask_N)
         by_caption = np.fromiter(self._captions, np.int64)
-        by_words = self._best_by_words(self._judge.compared)
-        return self._ranked(united([near, by_caption, by_words], self._view.num_rows), near)
+        by_both = self._best_by_both(self._judge.compared)
+        return self._ranked(united([near, by_caption, by_words, by_both], self._view.num_rows), near)
 
     def _by_words_alone(self) -> Ranked:
         words = self.words
@@ -111,18 +116,23 @@ class Order:
         no, yes = np.zeros(len(order), bool), np.ones(len(order), bool)
         return Ranked(words.rows[order], no, no, yes, words.is_full[order], scores_M[order], None)
 
-    def _best_by_words(self, compared: Compared) -> Rows:
+    def _best_by_words(self) -> Rows:
         words = self.words
         if len(words.rows) <= MAX_JUDGED:
             return words.rows
-        scores_M = combined(self._relevance, words, None)
-        best = words.rows[top_order(scores_M, MAX_JUDGED)]
+        return words.rows[top_order(combined(self._relevance, words, None), MAX_JUDGED)]
+
+    def _best_by_both(self, compared: Compared) -> Rows:
+        """Of more items with every word than are judged, those whose pictures are nearest."""
+        words = self.words
+        if len(words.rows) <= MAX_JUDGED:
+            return _NO_ROWS
         full = words.rows[words.is_full] if words.is_full.any() else words.rows
         if len(full) <= MAX_COMPARED:
-            return np.concatenate([best, full[top_order(compared.cosines(full), WINDOW)]])
+            return full[top_order(compared.cosines(full), WINDOW)]
         among_N = np.zeros(self._view.num_rows, bool)
         among_N[full] = True
-        return np.concatenate([best, compared.nearest(WINDOW, among_N)])
+        return compared.nearest(WINDOW, among_N)
 
     def _by_captions(self) -> dict[int, float]:
         """The rows whose captions mean the text, each with the likelihood that this is no chance."""

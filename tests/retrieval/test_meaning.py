@@ -120,7 +120,7 @@ def test_an_example_is_not_a_hit_for_itself(make_index: Callable[..., Path]) -> 
         row_of = {record.key: row for row, (record, _) in enumerate(samples_of(range(12)))}
         (key, row), *_ = row_of.items()
         wanted = engine._query_vector(Query(like=(key,)), view)
-        order = Order(view, Query(like=(key,)), WordEvidence.none(), wanted, None, None)
+        order = Order(view, Query(like=(key,)), WordEvidence.none(), lambda: wanted, None, None)
         assert order.best is not None
         assert order.best.row != row
         assert order.best.row == row_of[engine.search(Query(like=(key,), k=1)).hits[0].key]
