@@ -187,11 +187,11 @@ def _two_centuries(text: str) -> Span | None:
         first, last = number(match["first"]), number(match["last"])
         return interval((first - 1) * 100 + 75, (last - 1) * 100 + 24) if 0 < first <= last <= 21 else None
     if match := patterns.TWO_FRACTIONS.search(text):
-        first, last = (
+        earlier, later = (
             parts_of_century([words.ORDINALS[match[part]]], words.FRACTIONS[match[fraction]])
             for part, fraction in (("part", "fraction"), ("last_part", "last_fraction"))
         )
-        return _between(match, first[0], last[1])
+        return _between(match, earlier[0], later[1])
     match = patterns.TWO_CENTURIES.search(text)
     if match is None:
         return None
