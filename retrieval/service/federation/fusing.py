@@ -86,8 +86,9 @@ class Merge:
             heads = [(member, hits[-1]) for member, hits in self._lists.items() if hits]
             if not heads:
                 return
-            # Among equals the service that is named first; `max` takes the first of equals.
-            member, hit = max(heads, key=lambda head: head[1].score)
+            # Among equals the services take turns, by the ranks in their own lists: one service must not fill
+            # the first pages with hits that are as likely as those of the others.
+            member, hit = max(heads, key=lambda head: (head[1].score, -head[1].rank))
             self._lists[member].pop()
             place = self.places[member]
             self.places[member] = ListPosition(place.cursor, place.num_taken + 1)

@@ -69,6 +69,14 @@ def test_pages_hold_every_hit_once_in_the_order_of_one_long_page(
     assert ranks == list(range(1, len(hits) + 1))
 
 
+def test_services_take_turns_where_their_hits_are_equally_likely(federation: TestClient) -> None:
+    """A query that only narrows gives every hit the same score."""
+    found = list(itertools.islice(pages(federation, "year:1300..1800", 5), 3))
+    assert {each["hit"]["score"] for page in found for each in page["hits"]} == {1.0}
+    names = [each["service"]["name"] for page in found for each in page["hits"]]
+    assert names == ["Library 0", "Library 1"] * 7 + ["Library 0"]
+
+
 def test_filters_reach_every_service(federation: TestClient) -> None:
     found = asked(federation, reusable=True)["hits"]
     assert found
