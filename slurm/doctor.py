@@ -80,7 +80,11 @@ def findings(config: DoctorConfig) -> Iterator[Finding]:
             "FAILED", "slurm", "no sbatch on this machine", "log in to the cluster and run it there"
         )
         return
-    yield Finding("ok", "slurm", scheduler.version())
+    try:
+        yield Finding("ok", "slurm", scheduler.version())
+    except IconoclipError as error:
+        yield Finding("FAILED", "slurm", error.what, error.remedy or "")
+        return
     try:
         probe = _probe(config, site, folder)
     except IconoclipError as error:

@@ -195,5 +195,12 @@ def cancel(job_ids: Iterable[int]) -> None:
 
 
 def version() -> str:
-    """The output of `sbatch --version`."""
-    return _call("sbatch", "--version").stdout.strip()
+    """The output of `sbatch --version`.
+
+    Raises:
+        MissingRequirement: this machine belongs to no cluster.
+    """
+    done = _call("sbatch", "--version")
+    if NO_CLUSTER in done.stderr:
+        raise _no_cluster()
+    return done.stdout.strip() or _message_of(done)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from slurm import doctor
+from slurm.config import DoctorConfig
 from slurm.plan import Plan
 from slurm.stages import STAGES
 from tests.without_locks import take_locks_away
@@ -82,6 +83,22 @@ def test_a_file_system_with_another_clock_is_reported(
     monkeypatch.setattr(time, "time", lambda: now - 60)
     finding = doctor._about_writing(tmp_path)
     assert (finding.verdict, finding.check) == ("note", "clock")
+
+
+def test_commands_without_a_cluster_are_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Debian's sbatch answers where there is no slurm.conf."""
+    (tmp_path / "sbatch").write_text(
+        "#!/bin/bash\necho 'sbatch: fatal: Could not establish a configuration source' >&2; exit 1\n"
+    )
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    failed = [one for one in doctor.findings(DoctorConfig()) if one.verdict == "FAILED"]
+    assert [one.check for one in failed] == ["slurm"]
+    assert "belongs to no cluster" in failed[0].found
+    assert "log in to a cluster" in failed[0].remedy
 
 
 def test_gpus_that_were_asked_for_must_be_seen() -> None:

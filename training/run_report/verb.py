@@ -56,8 +56,9 @@ def report(config: ReportConfig) -> int:
     try:
         facts = facts_of(run, with_pictures=config.pictures)
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        reason = f"they lack {error}" if isinstance(error, KeyError) else error
         raise DamagedData(
-            f"the run's records cannot be read: {error}",
+            f"the run's records cannot be read: {reason}",
             where=run.folder,
             remedy="are they from another program?",
         ) from error
