@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from retrieval.answers import Answer, Hit
+from retrieval.answers import Answer, Hit, SearchHint
 from retrieval.config import Dates
+from retrieval.query.read_back import hints_of
+from retrieval.query_language.grammar import parse
 from retrieval.questions import MAX_TEXT_CHARS, Year
 from retrieval.service.federation.asking import Asker, Reply, State
 from retrieval.service.federation.fusing import MAX_CURSOR_CHARS, ListPosition, Merge, decode, encode
@@ -92,6 +94,9 @@ class FederatedResults(Answer):
     num_answered: int
     next_cursor: str | None = Field(description="cursor of the next page; null on the last page")
     matches_well: bool | None = Field(description="false: no service that answered has a good match")
+    hints: tuple[SearchHint, ...] = Field(
+        (), description="what may have been meant by the text; services know more of their own"
+    )
 
 
 def answer(question: Question, members: tuple[Member, ...], asker: Asker) -> FederatedResults:
@@ -126,6 +131,7 @@ def answer(question: Question, members: tuple[Member, ...], asker: Asker) -> Fed
         num_answered=sum(each.state in (None, "answered") for each in services.values()),
         next_cursor=encode(asked_for, num_before + len(hits), after) if merge.has_more else None,
         matches_well=True if True in judged else (False if False in judged else None),
+        hints=() if question.plain else hints_of(parse(question.q).hints),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -75,6 +76,18 @@ def test_services_take_turns_where_their_hits_are_equally_likely(federation: Tes
     assert {each["hit"]["score"] for page in found for each in page["hits"]} == {1.0}
     names = [each["service"]["name"] for page in found for each in page["hits"]]
     assert names == ["Library 0", "Library 1"] * 7 + ["Library 0"]
+
+
+def test_what_was_not_understood_and_what_matches_where_is_said(federation: TestClient) -> None:
+    (hint,) = asked(federation, "--lion")["hints"]
+    assert (hint["code"], hint["instead"]) == ("dash_before_word", "-lion")
+    page = federation.get("/search?q=--lion", headers=HTML).text
+    assert "A hyphen excludes it:" in page
+    assert 'href="/search?q=-lion"' in page
+    totals = [each["total"] for each in asked(federation, "--lion")["services"]]
+    for number, total in enumerate(totals):
+        assert re.search(rf"Library {number}: {total} pictures? match", page)
+    assert asked(federation, "--lion", plain=True)["hints"] == []
 
 
 def test_filters_reach_every_service(federation: TestClient) -> None:
