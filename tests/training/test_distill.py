@@ -26,6 +26,7 @@ from training.plan import load_for_training, make_dataset, make_plan
 from training.train import train
 
 from .conftest import SMALL_MODEL, changed
+from .gradients import assert_parts_make_the_whole
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -102,16 +103,7 @@ def test_a_teacher_sees_its_own_pixels_and_tokens(teacher_folder: Path, make_con
     plain = {f"model.{name}" for name in loaded.model.state_dict()}
     assert module.state_dict().keys() == plain
     # The same gradient, whole or in parts, with half of the distillation's loss in it.
-    module.manual_backward = lambda value: value.backward()  # type: ignore[method-assign, misc]
-    type(module).global_rank = 0  # type: ignore[assignment, method-assign]
-    loss = module.backward_whole(batch)
-    whole = [one.grad.clone() for one in module.parameters() if one.grad is not None]
-    module.zero_grad()
-    module._unsynchronised = lambda: torch.enable_grad()  # type: ignore[method-assign]
-    assert module._backward_in_parts(batch, 3) == pytest.approx(loss, rel=1e-5)
-    parts = [one.grad for one in module.parameters() if one.grad is not None]
-    for one, other in zip(whole, parts, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+    loss = assert_parts_make_the_whole(module, batch, 3)
     with torch.no_grad():
         images_BD, texts_BKD = module(batch)
         alone = module.loss_of(images_BD, texts_BKD, module.scale(), None, batch)

@@ -38,6 +38,7 @@ from training.plan import load_for_training, make_dataset, make_plan
 from training.train import train
 
 from .conftest import changed, jpeg, make_record, write_set
+from .gradients import assert_parts_make_the_whole
 
 MakeConfig = Callable[..., TrainConfig]
 CPU = torch.device("cpu")
@@ -328,16 +329,7 @@ def test_a_batch_has_captions_of_neighbours_and_the_gradient_of_the_whole(
     assert torch.equal(plain.rows_B, batch.rows_B)
     assert torch.equal(plain.tokens_BKL, batch.tokens_BKL)
     module = ContrastiveModule(loaded, plan.recipe)
-    module.manual_backward = lambda value: value.backward()  # type: ignore[method-assign, misc]
-    type(module).global_rank = 0  # type: ignore[assignment, method-assign]
-    loss = module.backward_whole(batch)
-    whole = [one.grad.clone() for one in module.parameters() if one.grad is not None]
-    module.zero_grad()
-    module._unsynchronised = lambda: torch.enable_grad()  # type: ignore[method-assign]
-    assert module._backward_in_parts(batch, 3) == pytest.approx(loss, rel=1e-5)
-    parts = [one.grad for one in module.parameters() if one.grad is not None]
-    for one, other in zip(whole, parts, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+    loss = assert_parts_make_the_whole(module, batch, 3)
     assert loss > module.backward_whole(plain)
 
 
