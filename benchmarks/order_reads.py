@@ -2,12 +2,14 @@
 a batch no more often than in a uniform shuffle.
 
     python benchmarks/order_reads.py [--rows 10000000] [--batch 16384]
+    python benchmarks/order_reads.py --one_rank
 
 Simulates one epoch over shards of 10,000 pictures of 60 kB, in objects of 20 pages, without reading anything.
 For the order of `training/data/streams.py` and the one of earlier versions it counts what each rank and node
 reads, and, for shards at addresses, what a node downloads if it keeps the 333 shards (200 GB) that it used
 last. Rates are for 500 pictures per second and rank. The spread is the variance of how many samples of a
-batch come from each hundredth of the set, relative to independent draws.
+batch come from each hundredth of the set, relative to independent draws. `--one_rank` shows the same of 300
+batches of one rank, spread over an epoch of 10 to 1,000 such shards.
 """
 
 from __future__ import annotations
@@ -48,6 +50,11 @@ def pairs_of_an_object(rows: IntArray) -> int:
     return int((counts * (counts - 1) // 2).sum())
 
 
+def spread_of(rows: IntArray, num_rows: int) -> float:
+    """How evenly a batch draws from all parts of the set: the variance over that of independent draws."""
+    return float(np.bincount(rows * 100 // num_rows, minlength=100).var() / (len(rows) / 100))
+
+
 class Node:
     """A node's cache of shards, which keeps those that were used last."""
 
@@ -80,9 +87,7 @@ def measure(name: str, found: Iterator[IntArray], num_rows: int, batch_size: int
             by_node.append(len(shards))
             node.use(shards)
         pairs.append(pairs_of_an_object(rows))
-        # How evenly a batch draws from all parts of the set: the variance over that of independent draws.
-        parts = np.bincount(rows * 100 // num_rows, minlength=100)
-        spread.append(parts.var() / (batch_size / 100))
+        spread.append(spread_of(rows, num_rows))
     uniform = batch_size * (batch_size - 1) / 2 * (PAGES - 1) / (num_rows - 1)
     downloads = sum(node.num_downloads for node in nodes)
     num_shards = num_rows // ROWS_OF_A_SHARD
@@ -98,12 +103,36 @@ def measure(name: str, found: Iterator[IntArray], num_rows: int, batch_size: int
     )
 
 
+def one_rank() -> None:
+    """Print a line for the batches of one rank, for each size of the set and of the batch."""
+    print("| shards | batch | shards of a batch | pairs of an object | over uniform | spread |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    for num_shards in (10, 100, 1000):
+        num_rows = num_shards * ROWS_OF_A_SHARD
+        for batch_size in (256, 2048):
+            schedule = Schedule(StreamOrder((ROWS_OF_A_SHARD,) * num_shards, 0, batch_size), batch_size)
+            steps = np.unique(np.linspace(0, num_rows // batch_size - 1, 300).astype(int)).tolist()
+            found = [np.array([row for _, row in schedule.batch(step)]) for step in steps]
+            pairs = np.mean([pairs_of_an_object(rows) for rows in found])
+            uniform = batch_size * (batch_size - 1) / 2 * (PAGES - 1) / (num_rows - 1)
+            spread = np.mean([spread_of(rows, num_rows) for rows in found])
+            shards = np.mean([len(np.unique(rows // ROWS_OF_A_SHARD)) for rows in found])
+            print(
+                f"| {num_shards:,} | {batch_size:,} | {shards:.0f} | {pairs:.3g} | {pairs / uniform:.2f} "
+                f"| {spread:.2f} |"
+            )
+
+
 def main() -> None:
     """Measure both orders and a uniform shuffle."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--batch", type=int, default=16_384)
+    parser.add_argument("--one_rank", action="store_true")
     options = parser.parse_args()
+    if options.one_rank:
+        one_rank()
+        return
     lengths = (ROWS_OF_A_SHARD,) * (options.rows // ROWS_OF_A_SHARD)
     print(
         "| order | shards of a rank's batch | pictures per shard, rank | the same, node | pairs of an object"
