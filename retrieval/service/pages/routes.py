@@ -26,7 +26,7 @@ from retrieval.service.pages.home import HomePage, home_page
 from retrieval.service.pages.jinja import remember_language, render, root_of, translation_for
 from retrieval.service.pages.layout import ratios_css
 from retrieval.service.pages.search_help import fields
-from retrieval.service.params import MAX_K, SearchParams, from_page, misspelt, repeated
+from retrieval.service.params import MAX_K, FilterParams, SearchParams, from_page, misspelt, repeated
 from retrieval.service.recommendations import recommended
 
 router = APIRouter(include_in_schema=False)
@@ -67,9 +67,13 @@ def results(request: Request, context: InjectedContext, concealed: Concealed) ->
 
 
 @router.get("/help", response_class=HTMLResponse)
-def search_help(request: Request) -> Response:
-    """The page that explains how to search."""
-    return _page(request, "help.html", fields=fields(translation_for(request)))
+def search_help(request: Request, context: InjectedContext, concealed: Concealed) -> Response:
+    """The page that explains how to search, with examples from what this user may see."""
+    some = context.search(SearchParams(k=1), concealed).hits
+    shown = fields(
+        translation_for(request), context.facets(FilterParams(), concealed), [hit.title for hit in some]
+    )
+    return _page(request, "help.html", fields=shown)
 
 
 class Linker:

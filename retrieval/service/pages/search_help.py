@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.answers import SearchHint
+from retrieval.answers import Facets, SearchHint
 from retrieval.query_language.fields import NAMES
 from retrieval.query_language.hints import TEXTS
 from retrieval.service.pages.facets import picture_kinds
@@ -41,8 +43,14 @@ def field_labels(translation: Translation) -> dict[str, str]:
     }
 
 
-def fields(translation: Translation) -> tuple[FieldHelp, ...]:
-    """The fields with examples, as the help page lists them."""
+def fields(translation: Translation, facets: Facets, titles: Sequence[str] = ()) -> tuple[FieldHelp, ...]:
+    """The fields with examples, as the help page lists them: values that items here have, if there are any.
+
+    Args:
+        translation: the user's language.
+        facets: counts of all that this user may see.
+        titles: titles of some of it.
+    """
     values = {
         "creator": "Dürer",
         "title": "Melencolia",
@@ -55,12 +63,36 @@ def fields(translation: Translation) -> tuple[FieldHelp, ...]:
         "rights": "PDM",
         "reuse": translation.catalogue.gettext("yes"),
         "picture": picture_kinds(translation)["map"].lower(),
-    }
+    } | _found_here(facets, titles)
     labels = field_labels(translation)
     names = {field: NAMES[field].get(translation.language, NAMES[field]["en"])[0] for field in values}
     return tuple(
         FieldHelp(names[field], labels[field], f"{names[field]}:{value}") for field, value in values.items()
     )
+
+
+def _found_here(facets: Facets, titles: Sequence[str]) -> dict[str, str]:
+    """The most frequent value of each field that has any."""
+    counted = {
+        "creator": facets.creator,
+        "place": facets.place,
+        "type": facets.object_type,
+        "institution": facets.institution,
+        "notation": facets.iconclass,
+        "language": facets.language,
+        "rights": facets.rights,
+    }
+    found = {
+        field: f'"{values[0].value}"' if " " in values[0].value else values[0].value
+        for field, values in counted.items()
+        if values and '"' not in values[0].value
+    }
+    if facets.century:
+        first = int(max(facets.century, key=lambda each: each.count).value)
+        found["year"] = f"{first}..{first + 99}"
+    # The longest word of a title says more than its first.
+    words = [word for title in titles for word in re.findall(r"[^\W\d_]{4,}", title)]
+    return found | ({"title": max(words, key=len)} if words else {})
 
 
 def said(hint: SearchHint, translation: Translation) -> str:

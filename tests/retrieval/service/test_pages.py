@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -307,6 +308,22 @@ def test_folded_copies_are_linked_from_the_results_and_from_each_of_them(client:
         assert f'href="/item/{key}/copies"' in page(client, f"/item/{key}?lang=en")
     single = next(hit for hit in hits if not hit["num_near_duplicates"])
     assert f'href="/item/{single["key"]}/copies"' not in page(client, f"/item/{single['key']}")
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_every_example_of_a_field_on_the_help_page_finds_something(client: TestClient, language: str) -> None:
+    text = page(client, f"/help?lang={language}")
+    client.cookies.clear()
+    examples = [
+        html.unescape(each) for each in re.findall(r'href="/search\?q=[^"]*"[^>]*><code>([^<]*:[^<]+)<', text)
+    ]
+    names = [each.partition(":")[0] for each in examples]
+    assert len(names) == len(set(names)) == 11
+    for example in examples:
+        found = client.get("/api/v1/search", params={"q": example, "k": 1}).json()
+        # These records are no pictures of pages.
+        assert found["total"] or example.startswith(("picture:", "bild:", "image:")), example
+        assert [part["kind"] for part in found["query"]["parts"]] == ["field"], example
 
 
 def test_browsers_can_add_this_search(client: TestClient) -> None:
