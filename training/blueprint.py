@@ -23,11 +23,12 @@ from iconoclip.config import nearest, shipped_config
 from iconoclip.errors import BadInput, ConfigError, DamagedData, IconoclipError, MissingRequirement
 from iconoclip.model_files import recognise
 from iconoclip.model_files.folders import NO_CODE, weights_in
+from iconoclip.model_files.names import QUANTISED
 from training.model_files import CONFIG_NAME, TOWERS
 from training.weights.fit import load_file_into, load_into
 from training.weights.names import unwrapped
 from training.weights.openai import config_of_openai
-from training.weights.read import read_weights
+from training.weights.read import read_weights, refuse_missing_pieces
 from training.weights.transformers_folder import converted
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -262,8 +263,10 @@ def _of_folder(folder: Path) -> Blueprint:
 def _of_transformers(folder: Path) -> Blueprint:
     # transformers' message for such a file does not say what it is.
     for path in (*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")):
-        if (damaged := recognise(path)).kind == "damaged":
-            raise damaged.error(path)
+        if (piece := recognise(path)).kind == "damaged" or piece == QUANTISED:
+            raise piece.error(path)
+    for index in folder.glob("*.index.json"):
+        refuse_missing_pieces(index)
     found = converted(folder)
     quick_gelu = bool(found.model_cfg.get("quick_gelu"))
     return Blueprint(

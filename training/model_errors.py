@@ -17,7 +17,7 @@ from iconoclip.errors import BadInput, DamagedData, MissingRequirement
 def open_clip_errors(name: str) -> Iterator[None]:
     """Turn open_clip's errors into ours, and suppress its log of every step."""
     previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         yield
     except UnpicklingError as error:

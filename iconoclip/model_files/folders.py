@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iconoclip.model_files.first_bytes import NUM_BYTES, by_first_bytes
+from iconoclip.model_files.first_bytes import AGAIN, NUM_BYTES, by_first_bytes
 from iconoclip.model_files.found import Found
 
 OPEN_CLIP_CONFIG, TRANSFORMERS_CONFIG = "open_clip_config.json", "config.json"
@@ -150,12 +150,10 @@ def weights_in(folder: Path) -> Path | None:
     return others[0] if len(others) == 1 else None
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """A JSON file of a few kilobytes; empty if it is none."""
+def read_config(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
+    """A JSON file of a bounded size; empty if it is none."""
     try:
-        values = (
-            json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= MAX_CONFIG_BYTES else {}
-        )
+        values = json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= max_bytes else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
@@ -163,6 +161,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _of_transformers(folder: Path) -> Found:
     config = read_config(folder / TRANSFORMERS_CONFIG)
+    if not config:
+        return Found("damaged", f"a folder whose {TRANSFORMERS_CONFIG} is no JSON document", AGAIN)
     kind = str(config.get("model_type") or "")
     if not kind and "architecture" in config:
         remedy = "give a CLIP model; an architecture of open_clip names its timm tower itself"

@@ -16,6 +16,13 @@ FOLDER = "give the folder with its config.json as the model's name"
 BOTH = "give weights with an image tower and a text tower, such as ViT-B-32:laion2b_s34b_b79k"
 
 
+QUANTISED = Found(
+    "foreign",
+    "a model whose weights were quantised, as by bitsandbytes, GPTQ or torch",
+    "give the model from before, in float32, float16 or bfloat16",
+)
+
+
 class Row(NamedTuple):
     """A kind of weights.
 
@@ -49,8 +56,8 @@ NAMES = (
         (r"^(ds_version|ds_config|zero_stage)$",),
     ),
     Row(
-        "a model whose weights were quantised, as by bitsandbytes, GPTQ or torch",
-        "give the model from before, in float32, float16 or bfloat16",
+        QUANTISED.what,
+        QUANTISED.remedy,
         (r"\.(quant_map|quant_state\.\w+|SCB|qweight|qzeros|_packed_params\.\w+|weight_packed|weight_scale)$",),
     ),
     Row(

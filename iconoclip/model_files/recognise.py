@@ -12,7 +12,7 @@ from typing import Any
 from iconoclip.model_files.first_bytes import AGAIN, NUM_BYTES, by_first_bytes
 from iconoclip.model_files.folders import of_folder
 from iconoclip.model_files.found import Found
-from iconoclip.model_files.names import by_names
+from iconoclip.model_files.names import QUANTISED, by_names
 from iconoclip.model_files.pickled import (
     LEGACY_MAGIC,
     names_in_legacy_file,
@@ -119,6 +119,8 @@ def _of_safetensors(path: Path, length: int) -> Found:
     if len(text) != length or 8 + length + end != path.stat().st_size:
         return damaged
     names = [name for name in header if name != "__metadata__"]
+    if any(header[name].get("dtype") in ("I8", "U8") for name in names if name.endswith(".weight")):
+        return QUANTISED
     return by_names(names) or Found("safetensors", "weights as safetensors")
 
 

@@ -197,6 +197,9 @@ def test_a_file_is_named_with_the_one_thing_to_do(tmp_path: Path) -> None:
         if (found := recognise(path)).kind != kind:
             wrong.append((kind, found))
     assert not wrong
+    # In 8 bits, without the names that programs for quantisation use.
+    path.write_bytes(safetensors(CLIP_NAMES).replace(b'"F32"', b'"I8" '))
+    assert "were quantised" in recognise(path).what
     assert recognise(tmp_path / "nothing").kind == "absent"
     # As a copy of a folder of the Hugging Face cache without the files that its links lead to.
     (tmp_path / "link").symlink_to("../blobs/00")
@@ -257,7 +260,8 @@ FOLDERS = (
     ({"config.json": {"model_type": "siglip2"}}, "variable resolution (NaFlex)", "fixed resolution"),
     ({"config.json": {"model_type": "clip"}, "model.safetensors": {}}, "one tower", "vision_config"),
     ({"config.json": {"architecture": "vit_base"}}, "an image model of timm (vit_base)", "CLIP model"),
-    ({"config.json": "broken"}, "a config.json of something else", "CLIP model"),
+    ({"config.json": "broken"}, "config.json is no JSON document", "download it again"),
+    ({"config.json": {"a": 1}}, "a config.json of something else", "CLIP model"),
     ({"config.json": {"model_type": "clip", "text_config": {}}}, "holds no weights", "model.safetensors"),
     ({"open_clip_config.json": {}, "flax_model.msgpack": {}}, "only those for Flax", "open_clip_model"),
     ({"notes.txt": {}}, "no model directory here", "iconoclip export"),

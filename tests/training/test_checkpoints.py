@@ -92,6 +92,7 @@ def test_open_clips_own_checkpoints_of_any_age(plain: tuple[Path, LoadedModel], 
         {f"base_model.model.{name}": one for name, one in state.items()},
         {f"ema_model.module.{name}": one for name, one in state.items()},
         {"state_dict_ema": state, "epoch": 3},
+        {"model": {f"net.backbone.{name}": one for name, one in state.items()}},
         # torch's AveragedModel, and ema_pytorch: they count next to the weights.
         {f"module.{name}": one for name, one in state.items()} | {"n_averaged": torch.tensor(5)},
         {f"ema_model.{name}": one for name, one in state.items()}
@@ -377,7 +378,7 @@ def test_weights_that_are_none_of_this_model_are_refused_by_their_kind(
         "text_encoder.embedding_layer.weight",
     )
     refused: list[tuple[dict[str, Tensor], str, str]] = [
-        (state | {name: state[name].to(torch.int8)}, f"{name} holds whole numbers", "float32"),
+        (state | {name: state[name].to(torch.int8)}, f"{name} is int8", "float32"),
         (state | {name: state[name] * float("nan")}, f"not finite: {name}", "earlier checkpoint"),
         (state | {"text_decoder.resblocks.0.ln_1.bias": torch.zeros(3)}, "of a CoCa model", "coca_ViT-B-32"),
         (dict.fromkeys(mobile, torch.zeros(3)), "another kind of tower", "architecture"),

@@ -191,6 +191,15 @@ def test_a_folder_without_a_tokenizer_or_a_package_is_named(tmp_path: Path) -> N
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(DamagedData, match="a safetensors file that is damaged or cut short"):
         load_model(str(tmp_path / "model"))
+    # transformers would take the integers for the weights.
+    save_file({"text_model.x.weight": torch.zeros(3, dtype=torch.int8)}, weights)
+    with pytest.raises(BadInput, match="weights were quantised"):
+        load_model(str(tmp_path / "model"))
+    weights.unlink()
+    index = {"weight_map": {"logit_scale": "model-00001-of-00001.safetensors"}}
+    (tmp_path / "model" / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(DamagedData, match="a file of the sharded weights is missing"):
+        load_model(str(tmp_path / "model"))
 
 
 def test_a_folder_of_transformers_is_exported_and_encoded(shapes_set: Path, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def load_into(model: nn.Module, state: State, where: str | Path, *, quick_gelu: 
     # What does not fit is refused as it is: a view of one number may claim to be larger than the memory.
     fitting = {name for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
     for name in fitting:
-        _refuse_whole_numbers(name, state[name], own[name], where)
+        _refuse_other_numbers(name, state[name], own[name], where)
         state[name] = state[name].to(_dtype(state[name]))
     try:
         model.load_state_dict(state)
@@ -103,11 +103,12 @@ def _converted(state: State, model: nn.Module, where: str | Path) -> State:
         ) from error
 
 
-def _refuse_whole_numbers(name: str, found: torch.Tensor, own: torch.Tensor, where: str | Path) -> None:
+def _refuse_other_numbers(name: str, found: torch.Tensor, own: torch.Tensor, where: str | Path) -> None:
     """Refuse weights in 8 bits: torch would take the integers for the weights, without their scale."""
     if own.is_floating_point() and not found.is_floating_point():
         raise BadInput(
-            f"the weights are quantised: {name} holds whole numbers ({found.dtype})".replace("torch.", ""),
+            f"the weights are no floating-point numbers, as after quantisation: {name} is "
+            f"{str(found.dtype).removeprefix('torch.')}",
             where=where,
             remedy="give the model from before, in float32, float16 or bfloat16",
         )

@@ -12,7 +12,10 @@ from training.weights.read import State
 # Wrappers put their names into those of the tensors: torch.compile, FSDP, activation checkpointing. They
 # change no weight. `module.` of DataParallel is one only at the start.
 WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module.")
-OUTER = ("module.", "model.", "clip_model.", "clip.", "base_model.", "model_ema.", "ema_model.", "ema.")
+OUTER = (
+    "module.", "model.", "net.", "network.", "backbone.", "clip_model.", "clip.", "base_model.", "model_ema.",
+    "ema_model.", "ema.",
+)  # fmt: skip
 # Of torch's AveragedModel, and of ema_pytorch.
 COUNTERS = {"n_averaged", "initted", "step"}
 # What models of other versions store and compute nothing with, where the present one has it not.

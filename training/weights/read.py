@@ -17,7 +17,9 @@ from torch import Tensor
 
 from iconoclip.errors import BadInput, DamagedData, IconoclipError
 from iconoclip.model_files import recognise
+from iconoclip.model_files.folders import read_config
 from iconoclip.model_files.names import by_names
+from iconoclip.model_files.recognise import MAX_INDEX_BYTES
 from training.weights.harmless import harmless_types
 from training.weights.torchscript import read_torchscript
 
@@ -110,8 +112,10 @@ def _only_tensors(found: Any, path: Path) -> State:
     state = _place_of_weights(found, DEEPEST_PLACE) or {}
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
+        keys = [str(key) for key in found][:5] if isinstance(found, Mapping) else []
+        shown = f": it begins with {', '.join(keys)}" if keys else f": it is a {type(found).__name__}"
         raise BadInput(
-            "the file holds no weights by name",
+            f"the file holds no weights by name in a place that is known{shown}",
             where=path,
             remedy="save `model.state_dict()` with torch.save() or as safetensors, and give that file",
         )
@@ -131,12 +135,9 @@ def _place_of_weights(found: Any, depth: int) -> Mapping[Any, Any] | None:
 def _read_sharded(index: Path) -> State:
     """The tensors of all files that an index names; all are in its folder."""
     names: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    refuse_missing_pieces(index)
     state: State = {}
     for name in sorted(set(names.values())):
-        if Path(name).name != name:
-            raise DamagedData(
-                f"the index names a file outside its folder: {name}", where=index, remedy="get another copy"
-            )
         state |= _read_piece(index.with_name(name))
     if missing := [name for name in names if name not in state]:
         raise DamagedData(
@@ -147,11 +148,29 @@ def _read_sharded(index: Path) -> State:
     return state
 
 
+def refuse_missing_pieces(index: Path) -> None:
+    """Refuse an index of sharded weights that names a file which is not next to it.
+
+    Raises:
+        DamagedData: a file is missing or would be in another folder, or the index is damaged.
+    """
+    names = read_config(index, max_bytes=MAX_INDEX_BYTES).get("weight_map")
+    if not isinstance(names, dict):
+        raise DamagedData("the index of the weights is damaged", where=index, remedy="get another copy")
+    for name in sorted(set(map(str, names.values()))):
+        if Path(name).name != name:
+            raise DamagedData(
+                f"the index names a file outside its folder: {name}", where=index, remedy="get another copy"
+            )
+        if not index.with_name(name).is_file():
+            remedy = "download the folder again, with all files that its index names"
+            raise DamagedData(
+                "a file of the sharded weights is missing", where=index.with_name(name), remedy=remedy
+            )
+
+
 def _read_piece(path: Path) -> State:
     """The tensors of one file of several. Alone, it may hold one tower only."""
-    if not path.is_file():
-        remedy = "download the folder again, with all files that its index names"
-        raise DamagedData("a file of the sharded weights is missing", where=path, remedy=remedy)
     if (damaged := recognise(path)).kind == "damaged":
         raise damaged.error(path)
     return load_file(path) if path.suffix == ".safetensors" else _only_tensors(_read_torch(path), path)
