@@ -45,6 +45,7 @@ _MADE: Final = re.compile(
     r"|fechada|gedateerd|dateret|datert)\s*:?\s+(?=\S*\d)",
     re.IGNORECASE,
 )
+_PLACE_CODE: Final = re.compile(r"[a-z]{2,3}")
 # "179." means a decade; January 1 mostly means the whole year.
 _CODED: Final = re.compile(
     r"\d{2,3}(?:\.{1,2}|[-?uUxX]{1,2})\??|\d{4}-01-01(?:T.*)?|\d{4}-\d\d-\d\dT.*"
@@ -158,8 +159,13 @@ def terms_in(role: CaptionRole, text: str, tags: Sequence[str | None]) -> list[T
 
 
 def _is_a_place(text: str) -> bool:
-    """Whether a text names a place. "S.l." does not, nor does a fragment of a value that was divided."""
-    return _NO_PLACE.match(text) is None and all(text.count(a) == text.count(b) for a, b in ("[]", "()"))
+    """Whether a text names a place. "S.l." and codes of MARC ("enk") do not, nor do fragments of divided
+    values."""
+    return (
+        not _PLACE_CODE.fullmatch(text)
+        and _NO_PLACE.match(text) is None
+        and all(text.count(a) == text.count(b) for a, b in ("[]", "()"))
+    )
 
 
 def by_language(

@@ -188,7 +188,9 @@ def test_owners_are_not_makers(creator: str, shown: list[str]) -> None:
     assert describe(said, ANY).around.values("fr")["creator"] == shown
 
 
-@pytest.mark.parametrize("place", ["S.l.", "[S.l.]", "S.l.] Regensburg", "o.O.", "[s. l.]", "Z.p."])
+@pytest.mark.parametrize(
+    "place", ["S.l.", "[S.l.]", "S.l.] Regensburg", "o.O.", "[s. l.]", "Z.p.", "enk", "gw"]
+)
 def test_placeholders_of_places_are_removed(place: str) -> None:
     around = describe((Statement("title", "La surprise", "fr"), Statement("place", place)), ANY).around
     assert around.places == ()
