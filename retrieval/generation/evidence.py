@@ -112,10 +112,10 @@ class WordEvidence:
 
     def kept(self, chosen_M: Mask) -> WordEvidence:
         """The evidence about some of the items only."""
-        return self._taken(chosen_M)
-
-    def _taken(self, which: Mask | Rows) -> WordEvidence:
-        arrays = {name: getattr(self, name)[which] for name in _PER_ITEM}
+        if chosen_M.all():
+            return self
+        places = np.flatnonzero(chosen_M)
+        arrays = {name: getattr(self, name)[places] for name in _PER_ITEM}
         return replace(self, **arrays, has_called=bool(arrays["is_called"].any()))
 
     def about(self, rows: Rows) -> tuple[WordEvidence, Mask]:
