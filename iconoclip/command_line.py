@@ -270,6 +270,9 @@ def _unknown_option(word: str, model: type[BaseModel], options: list[Option]) ->
     name = option.lstrip("-").replace("-", "_").removeprefix("no_")
     if new := retired_options(model).get(name):
         return ConfigError(f"the option --{name} is now called --{new}", remedy="use the new name")
+    known: dict[str, str] = getattr(model, "other_names", {})
+    if hint := known.get(name) or known.get("." if "." in name else name):
+        return ConfigError(f"unknown option '{option}'", remedy=hint)
     names = [option.name for option in options]
     leaves = [other for other in names if other.rpartition(".")[2] == name]
     return ConfigError(f"unknown option '{option}'", remedy=nearest(leaves[0] if leaves else name, names))

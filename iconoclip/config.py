@@ -37,6 +37,8 @@ class Config(BaseModel):
     Attributes:
         renamed: retired names of fields, each with its present name (dotted where it moved into a group). A
             config that uses one is refused with the new name.
+        other_names: options of other programs that people try, each with what to write instead; "." is for
+            every dotted name.
     """
 
     # The help of a verb never validates: the validators are built when the first values are.
@@ -49,6 +51,7 @@ class Config(BaseModel):
         allow_inf_nan=False,
     )
     renamed: ClassVar[dict[str, str]] = {}
+    other_names: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def from_older(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,9 +66,30 @@ class Placement(Config):
     cpus_per_task: int | None = Field(None, description="cores per process; default: the site's", ge=1)
 
 
+# What sbatch calls otherwise, with what to write here.
+OF_SBATCH = {
+    "A": "write --account", "p": "write --partition", "q": "write --qos", "t": "write --time",
+    "N": "write --nodes", "n": "write --nodes and --tasks_per_node", "c": "write --cpus_per_task",
+    "C": "write --constraint", "w": "write --nodelist", "x": "write --exclude", "mem": "write --memory",
+    "ntasks": "write --nodes and --tasks_per_node", "ntasks_per_node": "write --tasks_per_node",
+    "gres": "write --gpus_per_node; the site's file says how its queue asks for them",
+    "G": "write --gpus_per_node and --nodes", "gpus": "write --gpus_per_node and --nodes",
+    "a": "write --num_tasks, and --max_running for how many run together",
+    "array": "write --num_tasks, and --max_running for how many run together",
+    "d": "write --after with run folders or job ids",
+    "dependency": "write --after with run folders or job ids",
+    "J": "the job is called like its run: write --run_dir",
+    "job_name": "the job is called like its run: write --run_dir",
+    "o": "the output is in the run's folder; `iconoclip logs` prints it",
+    "output": "the output is in the run's folder; `iconoclip logs` prints it",
+    ".": "write fields of the stage without dashes, as NAME=VALUE: hardware.devices=4",
+}  # fmt: skip
+
+
 class SubmitConfig(Placement):
     """Submit one stage of the pipeline to SLURM as a job."""
 
+    other_names: ClassVar[dict[str, str]] = OF_SBATCH
     stage: str = Field(
         description="the verb to run, such as harvest, train or index; words may come in any order",
         json_schema_extra=positional(),

@@ -324,9 +324,17 @@ def size_in(queue: Queue, stage: Stage, asked: Placement, nodes: int, tasks_per_
     or one if there is no GPU.
 
     Raises:
-        ConfigError: the number of processes is not that of GPUs; each process uses one GPU.
+        ConfigError: a node has fewer GPUs, or the number of processes is not that of GPUs; each process uses
+            one GPU.
     """
     gpus = queue.gpus_per_node if asked.gpus_per_node is None else asked.gpus_per_node
+    # Another partition than the site's may have other nodes.
+    if asked.partition is None and 0 < queue.gpus_per_node < gpus:
+        raise ConfigError(
+            f"a node of this queue has {queue.gpus_per_node} GPUs, not {gpus}",
+            where="--gpus_per_node",
+            remedy="ask for more --nodes, or name the --partition whose nodes have as many",
+        )
     if not stage.multi_node:
         return Size(nodes, tasks_per_node or 1, min(gpus, 1) if stage.uses_gpu else 0)
     if gpus and tasks_per_node not in (None, gpus):

@@ -234,6 +234,14 @@ def test_options_that_cannot_be_are_refused(capsys: pytest.CaptureFixture[str]) 
         (["--mail_type", "OFTEN"], "OFTEN is no event"),
         (["--memory", "much"], "memory"),
         (["--reservation", "a\n#SBATCH --account=b"], "line break"),
+        # As sbatch calls them, and a field of the stage as an option.
+        (["-N", "2"], "write --nodes"),
+        (["-p", "gpu"], "write --partition"),
+        (["--gres", "gpu:4"], "write --gpus_per_node"),
+        (["--mem=64G"], "write --memory"),
+        (["--job-name", "x"], "write --run_dir"),
+        (["--hardware.devices", "4"], "as NAME=VALUE"),
+        (["--site", "leonardo", "--account", "a", "--gpus_per_node", "8"], "a node of this queue has 4 GPUs"),
     ):
         assert main(["submit", "nested", *words, "--dry-run"]) == 2
         assert says in capsys.readouterr().err
