@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.generation.close_words import close_pairs
+from retrieval.generation.function_words import ARTICLES, FUNCTION_WORDS
 from retrieval.generation.row_lists import Mask, Rows, among, united
 from retrieval.generation.word_lookup import MAX_ROWS_READ, Lookup, Word, WordSource, Years, read_rows
 
@@ -175,7 +176,8 @@ def evidence(
             that no item has.
     """
     look_up = Lookup(source, years, literal, spelled)
-    found = {word: look_up(word) for word in dict.fromkeys(words)}
+    found = _found(look_up, words)
+    words = [word for word in words if word in found]
     unknown = tuple(word for word, each in found.items() if not each.num)
     read_rows(source, found.values())
     called = source.rows_with((digest,), "identifiers") if digest else np.zeros(0, np.int64)
@@ -186,8 +188,7 @@ def evidence(
     weights_W = np.array([_weight(word, source.num_items) for word in found.values()])
     total = max(weights_W.sum(), 1e-9)
     held_weight_M = weights_W @ held_WM
-    needed_W = _needed(list(found.values()), source.num_items)
-    full_M = (held_WM | ~needed_W[:, None]).all(axis=0)
+    needed_W, full_M = _needed(found, held_WM, source.num_items, literal)
     names = [word for word in found.values() if _is_name(source, word)]
     named_M = [word.holds(rows) for word in names]
     coverage_M = np.asarray(held_weight_M / total, np.float32)
@@ -214,10 +215,30 @@ def evidence(
     )
 
 
-def _needed(words: Sequence[Word], num_items: int) -> npt.NDArray[Any]:
-    """Which words an item must have to match fully: those that few items have, or all if there are none."""
-    needed_W = np.array([word.num <= COMMON_SHARE * num_items for word in words])
-    return needed_W if needed_W.any() else np.ones(len(needed_W), bool)
+def _found(look_up: Lookup, words: Sequence[str]) -> dict[str, Word]:
+    """What each word counts as; without articles and joining words that no item has, if there are others."""
+    distinct = list(dict.fromkeys(words))
+    if look_up.literal or all(word in FUNCTION_WORDS for word in distinct):
+        return {word: look_up(word) for word in distinct}
+    as_typed = Lookup(look_up.source, literal=True)
+    found = {word: (as_typed if word in FUNCTION_WORDS else look_up)(word) for word in distinct}
+    return {word: each for word, each in found.items() if each.num or word not in FUNCTION_WORDS}
+
+
+def _needed(found: Mapping[str, Word], held_WM: Mask, num_items: int, literal: bool) -> tuple[Mask, Mask]:
+    """Which words an item must have to match fully, and which items do: those that few items have, and no
+    articles; without joining words if no item matches otherwise.
+    """
+    frequent_W = np.array([word.num > COMMON_SHARE * num_items for word in found.values()])
+    full_M: Mask = np.zeros(held_WM.shape[1], bool)
+    needed_W: Mask = np.ones(len(found), bool)
+    for function_words in ((),) if literal else (ARTICLES, FUNCTION_WORDS):
+        spared_W = frequent_W | np.array([word in function_words for word in found])
+        needed_W = ~spared_W if not spared_W.all() else np.ones(len(found), bool)
+        full_M = np.asarray((held_WM | ~needed_W[:, None]).all(axis=0))
+        if full_M.any():
+            break
+    return needed_W, full_M
 
 
 def _rows_of(words: Sequence[Word], called: Rows, num_items: int) -> Rows:

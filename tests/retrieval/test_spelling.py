@@ -25,6 +25,7 @@ TITLES = {
     3: ("Ein Löwe am Brunnen", "de"),
     4: ("Портрет художника", "ru"), 5: ("Ἀλέξανδρος ὁ Μέγας", "el"), 6: ("冨嶽三十六景神奈川沖浪裏", "ja"),
     7: ("two lions rampant", "en"), 8: ("Portraits of the Kupfer family", "en"),
+    12: ("a bend in chief", "en"), 13: ("a bend on chief", "en"),
     9: ("drei Jakobsmuscheln", "de"), 10: ("a greyhound", "en"), 11: ("riddarsköldar", "sv"),
 }  # fmt: skip
 MAKERS = {1: "Albrecht Dürer", 2: "Grünenberg, Konrad"}
@@ -51,7 +52,7 @@ def index_of_titles(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Pa
 
     folder = tmp_path_factory.mktemp("spelling")
     samples = []
-    for number, (record, jpeg) in enumerate(samples_of(range(12))):
+    for number, (record, jpeg) in enumerate(samples_of(range(14))):
         text, language = TITLES.get(number, (f"nothing {number}", "en"))
         changes = {
             "captions": (Caption(text=text, language=language, field="title", role="title"),),
@@ -169,6 +170,31 @@ def test_words_that_records_have_are_not_mentioned(engine: SearchEngine, text: s
     assert told(engine, text) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "num_matching"),
+    [
+        ("the two lions", 1),
+        ("two lions with a rampant", 1),
+        ("ein Löwe mit einem Brunnen", 1),
+        ("les portraits de family", 1),
+        # Records distinguish these two.
+        ("bend in chief", 1),
+        ("the bend on the chief", 1),
+        # None has this word between them.
+        ("a bend with chief", 2),
+        ("a bend with a rampant lion", 0),
+    ],
+)
+def test_articles_and_joining_words_need_not_be_there(
+    engine: SearchEngine, text: str, num_matching: int
+) -> None:
+    found = engine.search(Query(text=text, mode="keyword"))
+    assert (found.num_by_words, found.spelling) == (num_matching, None)
+    if num_matching == 2:
+        literal = engine.search(Query(text=text, mode="keyword", literal=True))
+        assert (literal.num_by_words, literal.spelling.unknown) == (0, ("with",))  # type: ignore[union-attr]
+
+
 def test_only_the_words_that_no_record_has_are_replaced(engine: SearchEngine) -> None:
     spelling = told(engine, "Azure, a lion rampent: xyzzyplugh")
     assert spelling is not None
@@ -190,7 +216,7 @@ def test_words_of_items_that_a_reader_may_not_see_are_not_named(engine: SearchEn
 def test_an_index_without_a_table_of_spellings_knows_the_words_of_its_captions(
     make_index: Callable[..., Path],
 ) -> None:
-    folder = make_index(samples_of(range(12)))
+    folder = make_index(samples_of(range(14)))
     (catalog,) = folder.glob("gen-*/catalog.sqlite")
     before = sha256_of(catalog)
     with sqlite3.connect(catalog) as connection:
