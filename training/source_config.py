@@ -36,7 +36,9 @@ class SourceConfig(Config):
         None, description="for tars: the name of the source in counts and keys; by default the first tar's"
     )
     language: str = Field(
-        "und", max_length=35, description="for tars: language of captions that name none, as a BCP 47 tag"
+        "und",
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$",
+        description="for tars: language of captions that name none, as a BCP 47 tag",
     )
     caption_keys: list[str] = Field(
         default_factory=lambda: list(CAPTION_KEYS),

@@ -408,6 +408,7 @@ def test_what_may_not_be_mixed_is_refused(
         (ConfigError, "neither a shard set nor a tar", {"data.sources": [of_tars(tmp_path / "a.parquet")]}),
         (ConfigError, "a folder of packed tars", {"data.sources": [of_tars(tmp_path / "packed")]}),
         (ConfigError, "no shard set, and holds no tars", {"data.sources": [of_tars(tmp_path / "pictures")]}),
+        (ConfigError, "does not have the form", {"data.sources": [of_tars(laion, language="in English")]}),
         (ConfigError, "not a finite number", {"data.sources": [of_tars(laion, weight=float("inf"))]}),
         (ConfigError, "at least 0", {"data.field_weights": {"title": -1.0}}),
         (ConfigError, "states no rights", {"data.sources": [of_tars(laion, rights=None)]}),
