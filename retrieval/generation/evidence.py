@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.generation.close_words import close_pairs
-from retrieval.generation.function_words import ARTICLES, FUNCTION_WORDS
+from retrieval.generation.function_words import ASKING, FUNCTION_WORDS, SPARED
 from retrieval.generation.row_lists import Mask, Rows, among, united
 from retrieval.generation.word_lookup import MAX_ROWS_READ, Lookup, Word, WordSource, Years, read_rows
 
@@ -216,23 +216,27 @@ def evidence(
 
 
 def _found(look_up: Lookup, words: Sequence[str]) -> dict[str, Word]:
-    """What each word counts as; without articles and joining words that no item has, if there are others."""
+    """What each word counts as; without function words that no item has, if there are others."""
     distinct = list(dict.fromkeys(words))
     if look_up.literal or all(word in FUNCTION_WORDS for word in distinct):
         return {word: look_up(word) for word in distinct}
-    as_typed = Lookup(look_up.source, literal=True)
-    found = {word: (as_typed if word in FUNCTION_WORDS else look_up)(word) for word in distinct}
+    # Forms of an article are other words, and nothing is searched instead of a word that may be left out.
+    as_typed, in_forms = Lookup(look_up.source, literal=True), Lookup(look_up.source, spelled={})
+    found = {
+        word: (in_forms if word in ASKING else as_typed if word in FUNCTION_WORDS else look_up)(word)
+        for word in distinct
+    }
     return {word: each for word, each in found.items() if each.num or word not in FUNCTION_WORDS}
 
 
 def _needed(found: Mapping[str, Word], held_WM: Mask, num_items: int, literal: bool) -> tuple[Mask, Mask]:
     """Which words an item must have to match fully, and which items do: those that few items have, and no
-    articles; without joining words if no item matches otherwise.
+    function words; those that place one thing on another only if no item matches otherwise.
     """
     frequent_W = np.array([word.num > COMMON_SHARE * num_items for word in found.values()])
     full_M: Mask = np.zeros(held_WM.shape[1], bool)
     needed_W: Mask = np.ones(len(found), bool)
-    for function_words in ((),) if literal else (ARTICLES, FUNCTION_WORDS):
+    for function_words in ((),) if literal else (SPARED, FUNCTION_WORDS):
         spared_W = frequent_W | np.array([word in function_words for word in found])
         needed_W = ~spared_W if not spared_W.all() else np.ones(len(found), bool)
         full_M = np.asarray((held_WM | ~needed_W[:, None]).all(axis=0))

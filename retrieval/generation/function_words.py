@@ -1,8 +1,8 @@
-"""Words that say little about a picture: articles, and what joins words in a sentence.
+"""Words that say little about a picture: articles, what joins words in a sentence, what asks for pictures.
 
-People describe pictures in sentences ("a lion with a crown"), records in terms. So an item need not have an
-article to have every word of a query. It need not have a preposition or a conjunction if no item has every
-word otherwise: `in pale` and `on a pale` differ where records distinguish them.
+People describe pictures in sentences ("a lion with a crown"), records in terms. So an item need not have
+these to have every word of a query. It must have a word that places one thing on another, unless no item has
+every word otherwise: `in pale` and `on a pale` differ where records distinguish them.
 
 Folded, as the words of an index. What is another word in a neighbouring language or in blazons is left out:
 or, per, fess, sans.
@@ -20,12 +20,24 @@ _ARTICLES = (
     " het een"
 )
 _JOINING = (
-    "of in on at by with from to and for as into upon"
-    " und mit von vom zu zum zur im am auf aus bei fur vor an"
-    " de du des et avec dans sur au aux en par pour"
-    " di del della dei delle degli da dal dalla nel nella con su sul sulla e ed"
-    " y do dos das em no na com"
-    " van met op aan te bij voor"
+    "of and with from to for as"
+    " und mit von vom zu zum zur fur"
+    " de du des et avec pour"
+    " di del della dei delle degli da dal dalla con e ed"
+    " y do dos das com"
+    " van met voor"
 )
-ARTICLES = frozenset(_ARTICLES.split())
-FUNCTION_WORDS = ARTICLES.union(_JOINING.split())
+_PLACING = (
+    "in on at by into upon"
+    " im am auf aus bei vor an"
+    " dans sur au aux en par"
+    " nel nella su sul sulla"
+    " em no na"
+    " op aan te bij"
+)
+# "Show me pictures of lions": what is asked for, in any form of these words, not what it shows.
+_ASKING = "picture pictures show me bild bilder zeige zeig mir montre moi"
+ASKING = frozenset(_ASKING.split())
+# What an item need not have, and what it need not have if no item has every word otherwise.
+SPARED = ASKING.union(_ARTICLES.split(), _JOINING.split())
+FUNCTION_WORDS = SPARED.union(_PLACING.split())
