@@ -176,7 +176,7 @@ def _end_as_ctrl_c_does() -> None:
         signal.signal(warning, signal.default_int_handler)
 
 
-def _leave_working_folder_out() -> None:
+def leave_working_folder_out() -> None:
     """Remove the working directory, which `python -m` puts first, from the import path: a user's own folder
     `training` must not hide our package.
     """
@@ -186,5 +186,5 @@ def _leave_working_folder_out() -> None:
 
 
 if __name__ == "__main__":
-    _leave_working_folder_out()
+    leave_working_folder_out()
     console()

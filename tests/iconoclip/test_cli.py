@@ -359,6 +359,14 @@ def test_the_package_is_the_command() -> None:
     assert done.stdout.startswith("iconoclip ")
 
 
+def test_a_folder_with_the_name_of_a_package_does_not_hide_it(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "__init__.py").write_text("raise SystemExit(99)")
+    words = [sys.executable, "-m", "iconoclip", "train", "--print_config"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def _targets() -> list[str]:
     """Every "package.module:name" that iconoclip names as text, because it may not import a stage."""
     package = Path(verbs.__file__).parent
