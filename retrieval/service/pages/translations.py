@@ -7,6 +7,7 @@ are read at start, so a translator's file works without being compiled.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ from babel.support import NullTranslations, Translations
 
 LOCALES = Path(__file__).parent / "locales"
 SOURCE_LANGUAGE = "en"
+_TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 LANGUAGES: tuple[str, ...] = (SOURCE_LANGUAGE, *sorted(path.stem for path in LOCALES.glob("*.po")))
 
 
@@ -54,9 +56,12 @@ class Translation:
         return name[0].upper() + name[1:] if name else tag
 
     def quoted(self, texts: str | Iterable[str]) -> str:
-        """A text, or several with commas, in the quotation marks of this language."""
+        """A text, or several with commas, in the quotation marks of this language; without characters that
+        would turn the direction of what follows.
+        """
         marks = str(self.catalogue.gettext("“%(text)s”"))
-        return ", ".join(marks % {"text": text} for text in ([texts] if isinstance(texts, str) else texts))
+        shown = (_TURNING.sub("", text) for text in ([texts] if isinstance(texts, str) else texts))
+        return ", ".join(marks % {"text": text} for text in shown)
 
     def own_name(self) -> str:
         """The name of the language in that language."""

@@ -377,3 +377,9 @@ def test_what_was_not_understood_is_said_with_what_to_write(
     client.cookies.clear()
     assert said in re.sub("<[^>]*>", "", page)
     assert address is None or re.search(rf'href="/search\?[^"]*{re.escape(address)}"', page)
+
+
+def test_what_was_typed_does_not_turn_the_heading_around(client: TestClient) -> None:
+    text = page(client, "/search?lang=en&q=%E2%80%AElion%E2%81%A6")
+    client.cookies.clear()
+    assert "<h1>“lion”</h1>" in text
