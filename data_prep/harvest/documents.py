@@ -34,7 +34,8 @@ class DocumentReader:
         profile_of: gives the institution of a document by its address.
         follow_files: whether links of local documents are followed; in a dry run they are not,
             so that no request is sent.
-        accept_emptied: whether a list that is empty now, and was not before, is accepted.
+        accept_emptied: whether an empty list is accepted at once, also if it was not empty before or has
+            never been read.
         share: this task's share of the work in an array.
         round_number: the number of this round over the sources.
     """
@@ -74,6 +75,8 @@ class DocumentReader:
         found = registry.read(job.kind, fetched.body, job.uri, self._profile_of(job.uri), job.context)
         if reason := self._why_not_known(found, job):
             raise Refused(reason)
+        if found.emptied and found.is_list and job.is_list is None and not self._accept_emptied:
+            found = _with_unknown_end(found)
         if share:
             share.keep(job.uri, job.kind, self._round, fetched)
         if is_file and not self._follow_files and job.kind != ADDRESS_LIST:
@@ -81,7 +84,7 @@ class DocumentReader:
         return Outcome(
             job,
             "fetched",
-            # A list that was truncated is requested in full the next time.
+            # A list whose end is not known is requested in full the next time.
             etag=None if found.is_cut else fetched.etag,
             last_modified=None if found.is_cut else fetched.last_modified,
             sha256=None if found.is_cut else sha256,
@@ -191,6 +194,20 @@ def _unchanged(job: DocumentJob, fetched: Fetched) -> Outcome:
         is_restated=stated != tuple(job.opt_out.split()),
         opt_out=stated,
     )
+
+
+def _with_unknown_end(found: Found) -> Found:
+    """An empty list that has never been read, as a list whose end is not known.
+
+    Many servers answer with an empty list while they are in trouble. What was listed elsewhere before may
+    have moved to this list, so its first reading proves the absence of nothing. If the next reading finds it
+    empty too, it is accepted: otherwise a server whose last page is always empty would stop every withdrawal.
+    """
+    refusals = (
+        replace(refusal, hides="rest") if refusal.hides == "emptied" else refusal
+        for refusal in found.refusals
+    )
+    return replace(found, refusals=tuple(refusals))
 
 
 def _not_followed(found: Found, uri: str) -> Found:

@@ -17,7 +17,7 @@ from data_prep.harvest.verb import harvest
 from iconoclip.config import as_tree
 from iconoclip.errors import BadInput, MissingRequirement, SomeRefused
 from iconoclip.shardset import ShardSet
-from tests.data_prep.harvest.worlds import FakePool, InlineDecoders, World, histories
+from tests.data_prep.harvest.worlds import FakePool, InlineDecoders, World, histories, slot
 
 CLOCK = "2026-02-01T00:00:00Z"
 # Fewer in the usual run; ICONOCLIP_TREES=500 for the long one.
@@ -39,6 +39,10 @@ def identifiers(out: Path) -> set[str]:
         return set()
 
 
+def notes_of(out: Path) -> dict[str, Any]:
+    return dict(json.loads((out / "report.json").read_text())["notes"])
+
+
 def contents(out: Path) -> dict[str, Any]:
     """All but the report, and the tombstones of what existed once."""
     files: dict[str, Any] = {
@@ -52,7 +56,7 @@ def contents(out: Path) -> dict[str, Any]:
     }
 
 
-# A class scope is one test here, and hypothesis takes it; the tests below need real connections.
+# A class scope is one test here, and hypothesis takes it; the tests at the end need real connections.
 @pytest.fixture(scope="class")
 def from_memory() -> Iterator[None]:
     """Without sockets, processes and pauses, only the harvest itself runs."""
@@ -93,6 +97,55 @@ def test_nothing_that_exists_is_withdrawn_and_healing_gives_a_fresh_harvest(from
         run(healed, fresh)
         assert identifiers(out) == healed.existing()
         assert contents(out) == contents(fresh)
+
+
+def test_a_new_list_that_is_empty_once_withdraws_nothing(from_memory, tmp_path):
+    out = tmp_path / "out"
+    assert run(World({"root": [["m6", "m1"]]}), out)
+    moved = World({"root": [["m6", "m0"], ["m1"]]})
+    emptied = World(moved.collections, faults={slot("/c/root/1"): "empty"})
+    assert not run(emptied, out, refresh=True)
+    assert identifiers(out) == moved.existing()
+    assert notes_of(out)["kept_though_not_listed"] == 1
+    assert run(moved, out, refresh=True)
+    assert run(moved, tmp_path / "fresh")
+    assert contents(out) == contents(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("collections", [
+    {"root": [["m6"], []]}, {"root": [["m6", "a"]], "a": [[]]},
+], ids=["a further page", "a new collection"])  # fmt: skip
+def test_a_new_list_that_is_empty_twice_is_accepted(from_memory, tmp_path, collections):
+    world = World(collections)
+    run(World({"root": [["m6", "m1"]]}), tmp_path)
+    for num_kept in (1, 0):
+        run(world, tmp_path, refresh=True)
+        assert len(identifiers(tmp_path)) == 1 + num_kept
+        assert notes_of(tmp_path)["kept_though_not_listed"] == num_kept
+
+
+def test_a_new_list_that_is_empty_is_accepted_at_once_where_withdrawals_are_confirmed(from_memory, tmp_path):
+    run(World({"root": [["m6", "m1"]]}), tmp_path)
+    emptied = World({"root": [["m6"], []]})
+    run(emptied, tmp_path, refresh=True, confirm_withdrawals=True)
+    assert identifiers(tmp_path) == emptied.existing()
+
+
+def test_a_page_behind_a_new_token_that_is_empty_once_withdraws_nothing(from_memory, tmp_path):
+    pages = {"collections": {"root": [["m6"]]}, "catalogue": [[0], [1]]}
+    assert run(World(**pages), tmp_path)
+    later = World(**pages, generation=1)
+    later.faults = {slot("/oai?verb=ListRecords&resumptionToken=1-1"): "empty"}
+    assert not run(later, tmp_path, refresh=True)
+    assert identifiers(tmp_path) == later.existing()
+
+
+def test_an_empty_list_in_the_first_harvest_does_not_stop_the_first_withdrawal(from_memory, tmp_path):
+    run(World({"root": [["m6", "m1"], []]}), tmp_path)
+    assert notes_of(tmp_path)["kept_though_not_listed"] == 0
+    later = World({"root": [["m6"], []]})
+    run(later, tmp_path, refresh=True)
+    assert identifiers(tmp_path) == later.existing()
 
 
 # Through real connections
@@ -164,7 +217,7 @@ def test_absence_counts_once_every_list_was_read_to_its_end(archive, tmp_path, r
         harvest(settings_of.model_copy(update={"refresh": True}))
     # Manifest 1 may have moved to the page that nobody could read.
     assert len(identifiers(tmp_path)) == 4
-    assert json.loads((tmp_path / "report.json").read_text())["notes"]["kept_though_not_listed"] == 1
+    assert notes_of(tmp_path)["kept_though_not_listed"] == 1
     archive.routes["/page/1"] = good
     assert harvest(settings_of) == 0
     assert len(identifiers(tmp_path)) == 3
